@@ -1,0 +1,144 @@
+"""The AnnData contract: named rules that cells must keep, as validators of Kedro catalog entries.
+
+`RawCellsContract` looks at cells as they were read, `CellsContract` at the standard form. Tables
+(`obs`, `var`) are checked by pandera, the matrix by hand; every failure is a `UserError` with a rule.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pandera.pandas as pa
+
+from sc_mamba2.cells.expression import choose_expression
+from sc_mamba2.errors import UserError
+
+OBS_SCHEMA = pa.DataFrameSchema(
+    index=pa.Index(str, nullable=False, coerce=True, unique=True, name=None),
+    strict=False,
+    name="obs",
+)
+STANDARD_VAR_SCHEMA = pa.DataFrameSchema(
+    {"symbol": pa.Column(nullable=False), "biotype": pa.Column(nullable=False)},
+    index=pa.Index(str, pa.Check.str_matches(r"^ENSG\d{11}$"), nullable=False, unique=True),
+    strict=False,
+    name="var",
+)
+
+
+class RawCellsContract:
+    """What any cells must keep before they are read further.
+
+    Rules: ``cells-none``, ``genes-none``, ``cells-names`` (pandera), ``genes-names``,
+    ``matrix-transposed``, and those of `choose_expression`.
+    """
+
+    def __init__(self, layer: str | None = None) -> None:
+        self.layer = layer
+
+    def validate(self, data: ad.AnnData) -> ad.AnnData:
+        """Return `data`, or raise the first broken rule as a `UserError`."""
+        _raise_first(self._rules(data))
+        choose_expression(data, self.layer)
+        return data
+
+    def _rules(self, cells: ad.AnnData) -> Iterator[UserError | None]:
+        yield _empty(cells)
+        yield _table_fault(
+            OBS_SCHEMA, cells.obs, "cells-names",
+            expected="a unique name (barcode) a cell", mend="call adata.obs_names_make_unique() and save again",
+        )
+        yield _gene_names_fault(cells)
+        yield _transposed(cells)
+
+
+class CellsContract:
+    """What the standard form keeps: Ensembl ids, unique cells, finite non-negative float32 CSR."""
+
+    def validate(self, data: ad.AnnData) -> ad.AnnData:
+        """Return `data`, or raise the first broken rule as a `UserError`."""
+        mend = "make this file again with `scm run --pipeline ingestion`"
+        _raise_first(
+            [
+                _empty(data),
+                _table_fault(OBS_SCHEMA, data.obs, "cells-names", expected="a unique name a cell", mend=mend),
+                _table_fault(
+                    STANDARD_VAR_SCHEMA, data.var, "genes-standard",
+                    expected="unique Ensembl ids with symbol and biotype", mend=mend,
+                ),
+            ]
+        )
+        values = data.X.data
+        if values.dtype != np.float32 or not np.isfinite(values).all() or (values < 0).any():
+            raise UserError(
+                "matrix-standard",
+                found=f"a {values.dtype} matrix from {values.min():.3g} to {values.max():.3g}",
+                expected="log-normalised float32 values, finite and not negative",
+                mend=mend,
+            )
+        return data
+
+
+def _raise_first(faults: Any) -> None:
+    for fault in faults:
+        if fault is not None:
+            raise fault
+
+
+def _empty(cells: ad.AnnData) -> UserError | None:
+    for count, rule, what in ((cells.n_obs, "cells-none", "cells"), (cells.n_vars, "genes-none", "genes")):
+        if count == 0:
+            return UserError(
+                rule,
+                found=f"0 {what}",
+                expected=f"at least one of the {what}",
+                mend="was everything filtered away? go back to the file before filtering",
+            )
+    return None
+
+
+def _table_fault(
+    schema: pa.DataFrameSchema, table: pd.DataFrame, rule: str, *, expected: str, mend: str
+) -> UserError | None:
+    """Check a table by its schema; tell the first failures in one line."""
+    try:
+        schema.validate(table, lazy=True)
+    except pa.errors.SchemaErrors as error:
+        cases = error.failure_cases
+        examples = ", ".join(repr(case) for case in cases["failure_case"].dropna().unique()[:3])
+        checks = ", ".join(str(check) for check in cases["check"].unique()[:3])
+        return UserError(
+            rule,
+            found=f"{schema.name} breaks {checks} in {len(cases):,} places (e.g. {examples})",
+            expected=expected,
+            mend=mend,
+        )
+    return None
+
+
+def _gene_names_fault(cells: ad.AnnData) -> UserError | None:
+    names = cells.var_names.astype(str).str.strip()
+    empty = int((names == "").sum())
+    if empty:
+        return UserError(
+            "genes-names",
+            found=f"{empty:,} genes without a name",
+            expected="an Ensembl id or a symbol a gene",
+            mend="name them, or drop them: adata[:, adata.var_names != '']",
+        )
+    return None
+
+
+def _transposed(cells: ad.AnnData) -> UserError | None:
+    """Gene ids where the barcodes belong mean that the matrix lies on its side."""
+    ids: Callable[[pd.Index], float] = lambda names: names.astype(str).str.match(r"^ENSG\d{11}").mean()  # noqa: E731
+    if ids(cells.obs_names) > 0.5 > ids(cells.var_names):
+        return UserError(
+            "matrix-transposed",
+            found="Ensembl ids as the names of the cells",
+            expected="cells in rows, genes in columns",
+            mend="save adata.T",
+        )
+    return None

@@ -1,0 +1,15 @@
+"""Names under which results and facts are kept in an AnnData. Every other room takes them from here."""
+
+CELL_TYPE = "scm_cell_type"
+CONFIDENCE = "scm_cell_type_confidence"
+UNASSIGNED = "scm_unassigned"
+PROBABILITY = "scm_cell_type_probability"
+EMBEDDING = "X_scm"
+FACTS = "scm"
+
+COUNTS_LAYER = "counts"
+SYMBOL = "symbol"
+BIOTYPE = "biotype"
+
+ENSEMBL_COLUMNS = ("ensembl_id", "feature_id", "gene_ids")
+SYMBOL_COLUMNS = ("symbol", "gene_symbols", "feature_name", "gene_name")

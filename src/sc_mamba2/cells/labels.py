@@ -1,0 +1,74 @@
+"""Checks of a label column: is it there, is it a label, are there enough cells a class."""
+
+import pandas as pd
+
+from sc_mamba2.errors import UserError, nearest
+
+MOST_CLASSES = 1000
+WELL_FILLED = 3  # mean cells a class under which a column is an identifier, not a label
+
+
+def read_labels(obs: pd.DataFrame, label_key: str) -> pd.Series:
+    """Return the labels as text, missing ones as ``None``.
+
+    Parameters
+    ----------
+    obs
+        The cells' table.
+    label_key
+        Column of `obs` that holds the label.
+
+    Raises
+    ------
+    UserError
+        The column is absent, empty, continuous, has one class, or names every cell.
+    """
+    if label_key not in obs.columns:
+        raise UserError(
+            "label-missing",
+            found=f"no column '{label_key}' in obs",
+            expected=f"one of: {', '.join(map(str, obs.columns)) or 'obs has no columns'}",
+            mend="pass --label-key with a column of obs" + nearest(label_key, obs.columns),
+        )
+    column = obs[label_key]
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        column = column.astype(object)
+    present = column.dropna()
+    if pd.api.types.is_float_dtype(present) and not (present == present.round()).all():
+        raise UserError(
+            "label-numeric",
+            found=f"obs['{label_key}'] holds fractional numbers (e.g. {present.iloc[0]:.4g})",
+            expected="names of cell types, or whole cluster numbers",
+            mend="choose the column with the cell types",
+        )
+    if pd.api.types.is_numeric_dtype(present) and not pd.api.types.is_bool_dtype(present):
+        present = present.astype("int64")
+    text = present.astype(str).str.strip()
+    text = text[text != ""]
+    _check_classes(text, label_key)
+    return text.reindex(obs.index).astype(object).where(lambda labels: labels.notna(), None)
+
+
+def _check_classes(text: pd.Series, label_key: str) -> None:
+    classes = text.nunique()
+    if classes == 0:
+        raise UserError(
+            "label-empty",
+            found=f"obs['{label_key}'] holds no label",
+            expected="a label for most cells",
+            mend="choose another column with --label-key",
+        )
+    if classes == 1:
+        raise UserError(
+            "label-one-class",
+            found=f"obs['{label_key}'] holds one class only: '{text.iloc[0]}'",
+            expected="at least two classes",
+            mend="choose another column with --label-key, or add cells of another type",
+        )
+    if classes > MOST_CLASSES or classes * WELL_FILLED > max(len(text), 6):
+        raise UserError(
+            "label-too-many",
+            found=f"obs['{label_key}'] holds {classes:,} classes for {len(text):,} cells",
+            expected=f"at most {MOST_CLASSES:,} classes and {WELL_FILLED} cells a class on average",
+            mend="choose the column with the cell types, not an identifier",
+        )

@@ -1,0 +1,62 @@
+"""An AnnData as an `.h5ad` file."""
+
+from pathlib import PurePosixPath
+from typing import Any
+
+import anndata as ad
+import numpy as np
+from kedro.io import AbstractVersionedDataset, Version
+from kedro_datasets._typing import TablePreview
+
+from sc_mamba2.cells import read_cells
+from sc_mamba2.files import atomic_file
+
+
+class AnnDataDataset(AbstractVersionedDataset[ad.AnnData, ad.AnnData]):
+    """Loads and saves an AnnData; Kedro-Viz shows the first cells of its table.
+
+    Example
+    -------
+    .. code-block:: yaml
+
+        annotation.annotated:
+          type: sc_mamba2.datasets.AnnDataDataset
+          filepath: data/07_model_output/annotation/annotated.h5ad
+
+    Parameters
+    ----------
+    filepath
+        An `.h5ad` file.
+    version
+        Kedro's version, for ``versioned: true``.
+    metadata
+        For Kedro-Viz.
+    """
+
+    def __init__(
+        self,
+        filepath: str,
+        version: Version | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(PurePosixPath(filepath), version)
+        self.metadata = metadata
+
+    def load(self) -> ad.AnnData:
+        """Read the file."""
+        return read_cells(str(self._get_load_path()))
+
+    def save(self, data: ad.AnnData) -> None:
+        """Write the file, gzip-compressed; it appears whole or not at all."""
+        with atomic_file(str(self._get_save_path())) as draft:
+            data.write_h5ad(draft, compression="gzip", compression_opts=1)
+
+    def preview(self, nrows: int = 5) -> TablePreview:
+        """Show the first rows of `obs`."""
+        head = self.load().obs.head(nrows).reset_index()
+        values = head.astype(object).where(head.notna(), None).to_numpy()
+        rows = [[item.item() if isinstance(item, np.generic) else item for item in row] for row in values]
+        return TablePreview({"index": list(range(len(rows))), "columns": list(head.columns), "data": rows})
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": self._filepath, "version": self._version}

@@ -1,0 +1,53 @@
+"""A fine-tuned model as a checkpoint folder."""
+
+from pathlib import Path
+from typing import Any
+
+from kedro.io import AbstractDataset
+from kedro.utils import load_obj
+
+from sc_mamba2.model import TaskModel
+
+
+class CheckpointDataset(AbstractDataset[TaskModel, TaskModel]):
+    """Loads and saves a task model (see `sc_mamba2.model.saving`).
+
+    Example
+    -------
+    .. code-block:: yaml
+
+        annotation.model:
+          type: sc_mamba2.datasets.CheckpointDataset
+          filepath: data/06_models/annotation
+          model_class: sc_mamba2.pipelines.annotation.head.AnnotationModel
+
+    Parameters
+    ----------
+    filepath
+        The folder.
+    model_class
+        Dotted path of the task's model class.
+    metadata
+        For Kedro-Viz.
+    """
+
+    def __init__(
+        self, filepath: str, model_class: str, metadata: dict[str, Any] | None = None
+    ) -> None:
+        self._filepath = Path(filepath)
+        self._model_class = model_class
+        self.metadata = metadata
+
+    def load(self) -> TaskModel:
+        """Read the folder."""
+        return load_obj(self._model_class).from_pretrained(self._filepath)
+
+    def save(self, data: TaskModel) -> None:
+        """Write the folder; it appears whole or not at all, in the place of an older one."""
+        data.save_pretrained(self._filepath)
+
+    def _exists(self) -> bool:
+        return (self._filepath / "config.json").exists()
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": self._filepath, "model_class": self._model_class}

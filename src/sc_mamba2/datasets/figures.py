@@ -1,0 +1,56 @@
+"""Figures as a folder of PNG files."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+from kedro.io import AbstractDataset
+from matplotlib.figure import Figure
+
+from sc_mamba2.files import atomic_folder
+
+DOTS_PER_INCH = 130
+
+
+class FiguresDataset(AbstractDataset[dict[str, Figure], dict[str, bytes]]):
+    """Saves matplotlib figures by name; loads them as PNG bytes, ready for a report.
+
+    Example
+    -------
+    .. code-block:: yaml
+
+        annotation.figures:
+          type: sc_mamba2.datasets.FiguresDataset
+          filepath: data/08_reporting/annotation/figures
+
+    Parameters
+    ----------
+    filepath
+        The folder.
+    metadata
+        For Kedro-Viz.
+    """
+
+    def __init__(self, filepath: str, metadata: dict[str, Any] | None = None) -> None:
+        self._filepath = Path(filepath)
+        self.metadata = metadata
+
+    def load(self) -> dict[str, bytes]:
+        """Read the pictures in the order in which they were drawn."""
+        pictures = sorted(self._filepath.glob("*.png"))
+        return {path.stem.split("_", 1)[1]: path.read_bytes() for path in pictures}
+
+    def save(self, data: dict[str, Figure]) -> None:
+        """Write the pictures; the folder appears whole or not at all."""
+        with atomic_folder(self._filepath) as draft:
+            for place, (name, figure) in enumerate(data.items(), start=1):
+                picture = io.BytesIO()
+                # No software tag, so that equal figures are equal files.
+                figure.savefig(picture, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
+                (draft / f"{place:02d}_{name}.png").write_bytes(picture.getvalue())
+
+    def _exists(self) -> bool:
+        return any(self._filepath.glob("*.png"))
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": self._filepath}

@@ -1,0 +1,161 @@
+"""Names of genes, as a file holds them, to rows of the gene table, each with how it was found.
+
+Exact matches only: `Cd3e` is a mouse gene, and `TBCE.1` or `TBCE-1` another gene than `TBCE` in old
+annotations, so neither case nor a counter is ever guessed away.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+
+from sc_mamba2.errors import UserError
+from sc_mamba2.genes.table import GeneTable
+
+Status = Literal[
+    "id",
+    "alias_id",
+    "symbol",
+    "alias_symbol",
+    "ambiguous",
+    "retired",
+    "unknown_id",
+    "unknown_symbol",
+]
+
+# ENSG00000198851, .9, .9_2 (lifted to GRCh37), .12_PAR_Y, and SYMBOL_ENSG00000198851
+_ENSEMBL_ID = re.compile(r"(?:.+_)?(ENSG[0-9]{11})(?:\.[0-9]+)?(?:_[0-9]+)?(?:_PAR_Y)?")
+
+
+@dataclass(frozen=True, eq=False)
+class GeneMapping:
+    """Where each of N names stands in the gene table; order and length are the names'.
+
+    Parameters
+    ----------
+    names
+        The names as given, N of them.
+    ensembl_ids
+        (N,) object array, Ensembl id without version, "" where the name was not mapped.
+    rows
+        (N,) int64, row of the table, -1 where the name was not mapped.
+    status
+        (N,) object array of `Status`: how the name was found, or why not.
+    """
+
+    names: tuple[str, ...]
+    ensembl_ids: np.ndarray
+    rows: np.ndarray
+    status: np.ndarray
+
+    @property
+    def matched_share(self) -> float:
+        """Share of the names that were mapped, 0 to 1; 0 for no names."""
+        return float((self.rows >= 0).mean()) if len(self.rows) else 0.0
+
+    def counts(self) -> dict[str, int]:
+        """Count the names by outcome.
+
+        Returns
+        -------
+        dict
+            `total` = `matched` + `ambiguous` + `retired` + `unknown`; `matched` =
+            `matched_by_id` + `matched_by_symbol` + `matched_by_alias`; `duplicate`: mapped names
+            whose gene an earlier name was mapped to.
+        """
+        by = Counter(self.status.tolist())
+        matched = self.rows[self.rows >= 0]
+        return {
+            "total": len(self.names),
+            "matched": len(matched),
+            "matched_by_id": by["id"],
+            "matched_by_symbol": by["symbol"],
+            "matched_by_alias": by["alias_id"] + by["alias_symbol"],
+            "ambiguous": by["ambiguous"],
+            "retired": by["retired"],
+            "unknown": by["unknown_id"] + by["unknown_symbol"],
+            "duplicate": len(matched) - len(np.unique(matched)),
+        }
+
+    def examples(self, status: Status, n: int = 5) -> list[str]:
+        """Return the first `n` names of a status, for messages."""
+        assert status in get_args(Status), status
+        return [self.names[place] for place in np.flatnonzero(self.status == status)[:n]]
+
+
+def map_genes(
+    names: Sequence[str], table: GeneTable, fallback_names: Sequence[str] | None = None
+) -> GeneMapping:
+    """Map gene names to the gene table: by Ensembl id, else by symbol.
+
+    Parameters
+    ----------
+    names
+        N Ensembl ids or symbols, in any mixture; space around them is ignored. An id's version
+        (`.12`, also `.12_PAR_Y`) is dropped; `SYMBOL_ENSG00000198851` counts as the id in it.
+        Symbols are matched exactly: today's first, then older ones that lead to one gene.
+    table
+        Genes to map to.
+    fallback_names
+        N names that are tried where the first one did not match, such as the symbols beside ids.
+        Where neither matches, the status is the first name's, unless that is empty.
+
+    Returns
+    -------
+    GeneMapping
+        One entry a name, in the order of `names`.
+
+    Raises
+    ------
+    UserError
+        `fallback_names` has another length than `names`.
+    """
+    if fallback_names is not None and len(fallback_names) != len(names):
+        raise UserError(
+            "gene-names-length",
+            found=f"{len(names):,} names and {len(fallback_names):,} fallback names",
+            expected="one fallback name for each name",
+            mend="give both columns of the same genes, in the same order",
+        )
+    given = tuple(map(str, names))
+    spare = given if fallback_names is None else tuple(map(str, fallback_names))
+    found = [_find_either(first, second, table) for first, second in zip(given, spare, strict=True)]
+    rows = np.array([row for row, _ in found], dtype=np.int64)
+    ensembl_ids = np.full(len(rows), "", dtype=object)
+    ensembl_ids[rows >= 0] = table.ids[rows[rows >= 0]]
+    return GeneMapping(
+        names=given,
+        ensembl_ids=ensembl_ids,
+        rows=rows,
+        status=np.array([status for _, status in found], dtype=object),
+    )
+
+
+def _find_either(name: str, fallback: str, table: GeneTable) -> tuple[int, Status]:
+    first = _find(name, table)
+    if first[0] >= 0 or name is fallback:
+        return first
+    second = _find(fallback, table)
+    return second if second[0] >= 0 or not name.strip() else first
+
+
+def _find(name: str, table: GeneTable) -> tuple[int, Status]:
+    name = name.strip()
+    if match := _ENSEMBL_ID.fullmatch(name):
+        return _find_id(match[1], table)
+    if (row := table.row_of_symbol.get(name)) is not None:
+        return row, "symbol"
+    if (row := table.row_of_alias_symbol.get(name)) is not None:
+        return row, "alias_symbol"
+    return -1, "ambiguous" if name in table.ambiguous_symbols else "unknown_symbol"
+
+
+def _find_id(ident: str, table: GeneTable) -> tuple[int, Status]:
+    if (row := table.row_of_id.get(ident)) is not None:
+        return row, "id"
+    if (row := table.row_of_alias_id.get(ident)) is not None:
+        return row, "alias_id"
+    return -1, "retired" if ident in table.retired else "unknown_id"

@@ -1,0 +1,41 @@
+"""The model: config and presets, backbone, heads, losses, task model, checkpoint folder.
+
+The scan itself stands in `ops`; training in `training`; a task's own head in its pipeline.
+"""
+
+from sc_mamba2.model.backbone import Backbone
+from sc_mamba2.model.config import ModelConfig
+from sc_mamba2.model.embeddings import RealTokenBatchNorm
+from sc_mamba2.model.heads import (
+    CellClassifier,
+    CellExpressionDecoder,
+    Expression,
+    ExpressionDecoder,
+)
+from sc_mamba2.model.layer import BidirectionalLayer
+from sc_mamba2.model.losses import masked_mse, masked_zero_nll
+from sc_mamba2.model.mixer import Mamba2Mixer
+from sc_mamba2.model.presets import PRESETS, preset
+from sc_mamba2.model.saving import Checkpoint, load_state, read_checkpoint, write_checkpoint
+from sc_mamba2.model.task_model import TaskModel
+
+__all__ = [
+    "PRESETS",
+    "Backbone",
+    "BidirectionalLayer",
+    "CellClassifier",
+    "CellExpressionDecoder",
+    "Checkpoint",
+    "Expression",
+    "ExpressionDecoder",
+    "Mamba2Mixer",
+    "ModelConfig",
+    "RealTokenBatchNorm",
+    "TaskModel",
+    "load_state",
+    "masked_mse",
+    "masked_zero_nll",
+    "preset",
+    "read_checkpoint",
+    "write_checkpoint",
+]

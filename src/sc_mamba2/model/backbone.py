@@ -1,0 +1,81 @@
+"""The backbone: tokens and values in, one hidden vector a token out. Heads stand in `heads`.
+
+B cells, L tokens, D width, V vocabulary.
+"""
+
+from torch import Tensor, nn
+
+from sc_mamba2.model.config import ModelConfig
+from sc_mamba2.model.embeddings import GeneEncoder, input_norm, value_encoder
+from sc_mamba2.model.layer import BidirectionalLayer, trunk_norm
+from sc_mamba2.ops import ScanPath, real_tokens
+
+
+class Backbone(nn.Module):
+    """Gene and value embedding, then bidirectional Mamba2 layers.
+
+    Parameters
+    ----------
+    config
+        Shape of the backbone.
+
+    Attributes
+    ----------
+    scan_path
+        Path of the scan, settable at any time; see `ops.dispatch`.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.scan_path: ScanPath = "auto"
+        self.gene_encoder = GeneEncoder(config)
+        self.value_encoder = value_encoder(config)
+        self.input_norm = input_norm(config)
+        self.layers = nn.ModuleList(BidirectionalLayer(config) for _ in range(config.n_layers))
+        self.final_norm = trunk_norm(config) if config.final_norm else nn.Identity()
+
+    @property
+    def gene_embedding(self) -> nn.Embedding:
+        """The embedding of gene ids, weight (V, D)."""
+        return self.gene_encoder.embedding
+
+    def forward(self, token_ids_BL: Tensor, values_BL: Tensor, lengths_B: Tensor) -> Tensor:
+        """Compute the hidden vectors of right-padded cells.
+
+        Parameters
+        ----------
+        token_ids_BL
+            Gene ids, (B, L), 0 to V - 1; at pads anything.
+        values_BL
+            Bins or log-normalised values, (B, L); at pads anything, NaN included.
+        lengths_B
+            Real tokens of each cell, (B,), 0 to L.
+
+        Returns
+        -------
+        Tensor
+            (B, L, D), zero at pads.
+        """
+        pad_BL = ~real_tokens(lengths_B, token_ids_BL.shape[1])
+        x_BLD = self.embed(token_ids_BL, values_BL, pad_BL)
+        for layer in self.layers:
+            x_BLD = layer(x_BLD, lengths_B, self.scan_path)
+        hidden_BLD: Tensor = self.final_norm(x_BLD)
+        return hidden_BLD.masked_fill(pad_BL.unsqueeze(-1), 0)
+
+    def embed(self, token_ids_BL: Tensor, values_BL: Tensor, pad_BL: Tensor) -> Tensor:
+        """Embed genes and values, (B, L), to what enters the trunk, (B, L, D), zero at pads."""
+        genes_BLD: Tensor = self.gene_encoder(token_ids_BL.masked_fill(pad_BL, self.config.pad_id))
+        values_BL = values_BL.masked_fill(pad_BL, 0)
+        if self.value_encoder is None:
+            x_BLD = genes_BLD * values_BL.to(genes_BLD.dtype).unsqueeze(-1)
+        else:
+            x_BLD = genes_BLD + self.value_encoder(values_BL)
+        if self.input_norm is not None:
+            x_BLD = self.input_norm(x_BLD, ~pad_BL)
+        return x_BLD.masked_fill(pad_BL.unsqueeze(-1), 0)
+
+    def encode(self, token_ids_BL: Tensor, values_BL: Tensor, lengths_B: Tensor) -> Tensor:
+        """Compute the cell embedding, (B, D): the hidden vector of `<cls>`, the first token."""
+        return self(token_ids_BL, values_BL, lengths_B)[:, 0]

@@ -1,0 +1,96 @@
+"""The shape of a backbone: one frozen pydantic model. Named shapes stand in `presets`."""
+
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from sc_mamba2.errors import UserError
+
+Norm = Literal["none", "layer", "rms"]
+
+
+class ModelConfig(BaseModel):
+    """What decides the names and shapes of a backbone's weights, and how they are used."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    vocabulary_size: int = Field(ge=2, description="Tokens of the vocabulary, `<pad>` included.")
+    pad_id: int = Field(0, ge=0, description="Id of `<pad>`, below `vocabulary_size`.")
+    d_model: int = Field(ge=1, description="Width of a token, in numbers.")
+    n_layers: int = Field(ge=1, description="Bidirectional layers.")
+    d_state: int = Field(64, ge=1, description="Numbers of state for each number of a head.")
+    d_conv: int = Field(4, ge=1, description="Taps of the causal convolution, in tokens.")
+    expand: int = Field(2, ge=1, description="Inner width over `d_model`.")
+    head_dim: int = Field(64, ge=1, description="Width of a head; divides `expand * d_model`.")
+    norm: Norm = Field("rms", description="Norm of the trunk: none, layer or rms.")
+    norm_position: Literal["pre", "post"] = Field(
+        "pre", description="Norm before a block (pre) or after its residual sum (post)."
+    )
+    final_norm: bool = Field(True, description="Whether one more norm closes the trunk.")
+    feed_forward: int = Field(0, ge=0, description="Hidden width of the feed forward; 0 for none.")
+    input_norm: Literal["none", "layer", "batch"] = Field(
+        "layer", description="Norm of gene plus value embedding; batch counts real tokens only."
+    )
+    input_norm_eps: float = Field(
+        1e-5, gt=0, description="Added to the variance of the input norm, above 0."
+    )
+    value_encoder: Literal["continuous", "categorical", "scaling"] = Field(
+        "continuous",
+        description="Values as numbers through a small network, as one embedding a bin, or as a "
+        "factor on the gene embedding.",
+    )
+    n_bins: int = Field(51, ge=2, description="Bins of a value, the zero bin included.")
+    tied_directions: bool = Field(
+        True, description="Whether both directions share one mixer, or have one each."
+    )
+    dropout: float = Field(
+        0.0, ge=0, lt=1, description="Share of numbers dropped in training, 0 to below 1."
+    )
+    initializer_std: float = Field(
+        0.02, gt=0, description="Standard deviation of fresh embeddings, above 0."
+    )
+
+    @property
+    def d_inner(self) -> int:
+        """Inner width of the mixer."""
+        return self.expand * self.d_model
+
+    @property
+    def n_heads(self) -> int:
+        """Heads of the mixer."""
+        return self.d_inner // self.head_dim
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.d_inner % self.head_dim:
+            raise ValueError(
+                f"head_dim {self.head_dim} does not divide expand * d_model = {self.d_inner}"
+            )
+        if self.pad_id >= self.vocabulary_size:
+            raise ValueError(f"pad_id {self.pad_id} is not below {self.vocabulary_size} tokens")
+        if self.norm == "none" and self.final_norm:
+            raise ValueError("final_norm needs a norm: set norm to layer or rms, or final_norm off")
+        return self
+
+    @classmethod
+    def build(cls, **fields: Any) -> "ModelConfig":
+        """Build a config from loose fields.
+
+        Raises
+        ------
+        UserError
+            Rule `model-config`, naming every field that is wrong.
+        """
+        try:
+            return cls(**fields)
+        except ValidationError as error:
+            found = "; ".join(
+                f"{'.'.join(map(str, one['loc'])) or 'together'}: {one['msg']}"
+                for one in error.errors()
+            )
+            raise UserError(
+                "model-config",
+                found=found,
+                expected="fields of ModelConfig inside their ranges",
+                mend="correct the fields named",
+            ) from error

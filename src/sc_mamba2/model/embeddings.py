@@ -1,0 +1,110 @@
+"""What stands before the trunk: gene embedding, value encoders, the norm of their sum.
+
+There is no positional encoding. B cells, L tokens, D width, V vocabulary.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sc_mamba2.model.config import ModelConfig
+
+LARGEST_VALUE = 512.0
+
+
+class GeneEncoder(nn.Module):
+    """Embedding of gene ids, then layer norm. The row of `<pad>` is zero and is not trained."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(
+            config.vocabulary_size, config.d_model, padding_idx=config.pad_id
+        )
+        self.norm = nn.LayerNorm(config.d_model)
+        nn.init.normal_(self.embedding.weight, std=config.initializer_std)
+        with torch.no_grad():
+            self.embedding.weight[config.pad_id] = 0
+
+    def forward(self, token_ids_BL: Tensor) -> Tensor:
+        """Embed ids, (B, L) to (B, L, D)."""
+        embedded_BLD: Tensor = self.norm(self.embedding(token_ids_BL))
+        return embedded_BLD
+
+
+class ContinuousValueEncoder(nn.Module):
+    """Values as numbers: clamp at 512, two linear layers with ReLU between, layer norm, dropout."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.linear1 = nn.Linear(1, config.d_model)
+        self.linear2 = nn.Linear(config.d_model, config.d_model)
+        self.norm = nn.LayerNorm(config.d_model)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, values_BL: Tensor) -> Tensor:
+        """Encode values, (B, L) to (B, L, D)."""
+        clamped_BL1 = values_BL.to(self.linear1.weight.dtype).unsqueeze(-1).clamp(max=LARGEST_VALUE)
+        hidden_BLD = functional.relu(self.linear1(clamped_BL1))
+        encoded_BLD: Tensor = self.dropout(self.norm(self.linear2(hidden_BLD)))
+        return encoded_BLD
+
+
+class CategoricalValueEncoder(nn.Module):
+    """Values as bins, one embedding a bin, then layer norm. Values outside the bins are clamped."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(config.n_bins, config.d_model)
+        self.norm = nn.LayerNorm(config.d_model)
+        nn.init.normal_(self.embedding.weight, std=config.initializer_std)
+
+    def forward(self, values_BL: Tensor) -> Tensor:
+        """Encode bins, (B, L) to (B, L, D)."""
+        bins_BL = values_BL.clamp(0, self.embedding.num_embeddings - 1).round().long()
+        encoded_BLD: Tensor = self.norm(self.embedding(bins_BL))
+        return encoded_BLD
+
+
+def value_encoder(config: ModelConfig) -> nn.Module | None:
+    """Build the value encoder; none for "scaling", where the value is a factor."""
+    if config.value_encoder == "scaling":
+        return None
+    kinds = {"continuous": ContinuousValueEncoder, "categorical": CategoricalValueEncoder}
+    return kinds[config.value_encoder](config)
+
+
+class RealTokenBatchNorm(nn.BatchNorm1d):
+    """Batch norm over the width whose statistics come from real tokens only.
+
+    In evaluation the running statistics serve, so that a cell does not depend on its batch.
+    """
+
+    def forward(self, x_BLD: Tensor, real_BL: Tensor) -> Tensor:  # type: ignore[override]
+        """Norm the real tokens, (B, L, D); pads become zero."""
+        normed_BLD = torch.zeros_like(x_BLD)
+        real_TD = x_BLD[real_BL]
+        # torch refuses statistics of a single token: it then takes the running ones, unchanged.
+        if self.training and len(real_TD) < 2:
+            moments = (self.running_mean, self.running_var)
+            normed_TD = functional.batch_norm(
+                real_TD, *moments, self.weight, self.bias, False, 0.0, self.eps
+            )
+        else:
+            normed_TD = super().forward(real_TD)
+        return normed_BLD.masked_scatter(real_BL.unsqueeze(-1), normed_TD.to(x_BLD.dtype))
+
+
+class TokenLayerNorm(nn.LayerNorm):
+    """Layer norm with the signature of the input norms."""
+
+    def forward(self, x_BLD: Tensor, real_BL: Tensor) -> Tensor:  # type: ignore[override]
+        """Norm every token, (B, L, D)."""
+        return super().forward(x_BLD)
+
+
+def input_norm(config: ModelConfig) -> nn.Module | None:
+    """Build the norm of the embedded tokens: called with ``(x_BLD, real_BL)``; may be none."""
+    if config.input_norm == "none":
+        return None
+    kinds = {"layer": TokenLayerNorm, "batch": RealTokenBatchNorm}
+    return kinds[config.input_norm](config.d_model, eps=config.input_norm_eps)

@@ -1,0 +1,111 @@
+"""Heads that several tasks share. A task's own head stands in its pipeline.
+
+The released keys map one to one: `fc`, `zero_logit`, `gene2query`, `W`, `W_zero_logit`, `_decoder`
+(here `decoder`), `out_layer`. B cells, L tokens, D width, K classes.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+
+class Expression(NamedTuple):
+    """What an expression head decodes."""
+
+    value: Tensor  # (B, L)
+    nonzero_probability: Tensor | None  # (B, L), 0 to 1; none where the head has no such network
+
+
+class ExpressionDecoder(nn.Module):
+    """Expression of a token from its hidden vector: linear layers D, D, D, 1 with LeakyReLU.
+
+    Parameters
+    ----------
+    d_model
+        Width of a token, or of a token with batch embeddings appended.
+    zero_probability
+        Whether a second network tells the probability of a non-zero value.
+    """
+
+    def __init__(self, d_model: int, zero_probability: bool = False) -> None:
+        super().__init__()
+        self.fc = _expression_network(d_model)
+        self.zero_logit = _expression_network(d_model) if zero_probability else None
+
+    def forward(self, hidden_BLD: Tensor) -> Expression:
+        """Decode hidden vectors, (B, L, D)."""
+        value_BL = self.fc(hidden_BLD).squeeze(-1)
+        if self.zero_logit is None:
+            return Expression(value_BL, None)
+        return Expression(value_BL, torch.sigmoid(self.zero_logit(hidden_BLD).squeeze(-1)))
+
+
+def _expression_network(width: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Linear(width, width),
+        nn.LeakyReLU(),
+        nn.Linear(width, width),
+        nn.LeakyReLU(),
+        nn.Linear(width, 1),
+    )
+
+
+class CellExpressionDecoder(nn.Module):
+    """Expression of any gene from the cell embedding: ``cell W sigmoid(Linear(gene embedding))``.
+
+    Parameters
+    ----------
+    d_model
+        Width of a gene embedding.
+    cell_width
+        Width of a cell embedding; that of a gene where it is none.
+    zero_probability
+        Whether a second product tells the probability of a non-zero value.
+    """
+
+    def __init__(
+        self, d_model: int, cell_width: int | None = None, zero_probability: bool = False
+    ) -> None:
+        super().__init__()
+        cell_width = cell_width or d_model
+        self.gene2query = nn.Linear(d_model, d_model)
+        self.W = nn.Linear(d_model, cell_width, bias=False)
+        self.W_zero_logit = nn.Linear(d_model, cell_width) if zero_probability else None
+
+    def forward(self, cell_BD: Tensor, gene_BLD: Tensor) -> Expression:
+        """Decode cells, (B, D), at genes, (B, L, D)."""
+        query_BLD = torch.sigmoid(self.gene2query(gene_BLD))
+        # The cell is projected, not every gene: the same product in far fewer operations.
+        value_BL = (query_BLD @ (cell_BD @ self.W.weight).unsqueeze(-1)).squeeze(-1)
+        if self.W_zero_logit is None:
+            return Expression(value_BL, None)
+        logit_BL = (query_BLD @ (cell_BD @ self.W_zero_logit.weight).unsqueeze(-1)).squeeze(-1)
+        logit_BL = logit_BL + (cell_BD @ self.W_zero_logit.bias).unsqueeze(-1)
+        return Expression(value_BL, torch.sigmoid(logit_BL))
+
+
+class CellClassifier(nn.Module):
+    """Classes of a cell: twice linear, ReLU and layer norm, then linear.
+
+    Parameters
+    ----------
+    d_model
+        Width of a cell embedding.
+    n_classes
+        Classes, at least 1.
+    n_hidden
+        Hidden layers.
+    """
+
+    def __init__(self, d_model: int, n_classes: int, n_hidden: int = 2) -> None:
+        super().__init__()
+        self.decoder = nn.Sequential()
+        for _ in range(n_hidden):
+            self.decoder.extend([nn.Linear(d_model, d_model), nn.ReLU(), nn.LayerNorm(d_model)])
+        self.out_layer = nn.Linear(d_model, n_classes)
+
+    def forward(self, cell_BD: Tensor) -> Tensor:
+        """Compute class logits, (B, D) to (B, K)."""
+        logits_BK: Tensor = self.out_layer(self.decoder(cell_BD))
+        return logits_BK

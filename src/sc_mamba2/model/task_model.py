@@ -1,0 +1,147 @@
+"""The base class of every model that can be fine-tuned: a backbone and what a task adds to it.
+
+A fine-tuned model is one checkpoint folder: backbone, head, tokenizer and settings together.
+"""
+
+import hashlib
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import pandas as pd
+from torch import Tensor, nn
+
+from sc_mamba2.errors import UserError
+from sc_mamba2.model.backbone import Backbone
+from sc_mamba2.model.saving import load_state, read_checkpoint, write_checkpoint
+from sc_mamba2.tokens import Batch, Tokenizer, TokenizerRules
+
+
+class TaskModel(nn.Module, ABC):
+    """A backbone with the heads of one task. Tasks subclass it in `pipelines/<task>/head.py`.
+
+    Parameters
+    ----------
+    backbone
+        The backbone, fresh or from a checkpoint.
+    tokenizer
+        Makes the tokens that the model reads; saved with it.
+    """
+
+    task: ClassVar[str]
+
+    def __init__(self, backbone: Backbone, tokenizer: Tokenizer) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.tokenizer = tokenizer
+
+    @abstractmethod
+    def settings(self) -> dict[str, Any]:
+        """Say what rebuilds this model beside its backbone and tokenizer, ready for JSON."""
+
+    @classmethod
+    @abstractmethod
+    def from_settings(
+        cls, backbone: Backbone, tokenizer: Tokenizer, settings: dict[str, Any]
+    ) -> Self:
+        """Build an untrained model from stored settings."""
+
+    @abstractmethod
+    def targets(self, obs: pd.DataFrame) -> dict[str, Tensor]:
+        """Read what the loss compares with from the cells' table, each tensor with cells first."""
+
+    @abstractmethod
+    def loss(self, batch: Batch, targets: dict[str, Tensor]) -> Tensor:
+        """Compute the mean training loss of a batch, a scalar; `targets` are those of its cells."""
+
+    @abstractmethod
+    def predict(self, batch: Batch) -> dict[str, Tensor]:
+        """Compute the outputs of a batch by name, each with cells first."""
+
+    def parameter_groups(self, learning_rate: float, weight_decay: float) -> list[dict[str, Any]]:
+        """Group the trainable parameters for an optimizer.
+
+        Parameters
+        ----------
+        learning_rate
+            Learning rate of all groups, above 0.
+        weight_decay
+            Decay of matrices, not negative. Vectors (biases, norms, `A_log`, `D`, `dt_bias`) have
+            none.
+
+        Returns
+        -------
+        list of dict
+            Groups as `torch.optim` takes them; none is empty.
+        """
+        trainable = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        groups: list[dict[str, Any]] = [
+            {"params": [p for p in trainable if p.dim() >= 2], "weight_decay": weight_decay},
+            {"params": [p for p in trainable if p.dim() < 2], "weight_decay": 0.0},
+        ]
+        return [{**group, "lr": learning_rate} for group in groups if group["params"]]
+
+    def sha256(self) -> str:
+        """Hash the weights, by name and bit for bit: the model's identity wherever it is stored."""
+        digest = hashlib.sha256()
+        for name, tensor in sorted(self.state_dict().items()):
+            digest.update(name.encode())
+            digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write the model as a checkpoint folder, in the place of an older checkpoint."""
+        config = {
+            "task": self.task,
+            "model": self.backbone.config.model_dump(mode="json"),
+            "tokenizer": self.tokenizer.rules.model_dump(mode="json"),
+            "settings": self.settings(),
+            "weights_sha256": self.sha256(),
+        }
+        write_checkpoint(
+            folder,
+            state=self.state_dict(),
+            config=config,
+            vocabulary=self.tokenizer.vocabulary,
+            model_card=self._model_card(),
+            overwrite=True,
+        )
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path) -> Self:
+        """Read a model that `save_pretrained` wrote; in evaluation mode, on the CPU.
+
+        Raises
+        ------
+        UserError
+            The folder is broken (rules of `read_checkpoint`), or is of another task
+            (`checkpoint-task`).
+        """
+        checkpoint = read_checkpoint(folder)
+        task = checkpoint.config.get("task")
+        if task != cls.task:
+            raise UserError(
+                "checkpoint-task",
+                found=f"a checkpoint of the task '{task}' in '{folder}'",
+                expected=f"one of the task '{cls.task}'",
+                mend=f"name a folder that {cls.task} wrote",
+            )
+        tokenizer = Tokenizer(
+            checkpoint.vocabulary, TokenizerRules(**checkpoint.config["tokenizer"])
+        )
+        backbone = Backbone(checkpoint.model_config())
+        model = cls.from_settings(backbone, tokenizer, checkpoint.config["settings"])
+        load_state(model, checkpoint.state)
+        return model.eval()
+
+    def _model_card(self) -> str:
+        config = self.backbone.config
+        parameters = sum(parameter.numel() for parameter in self.parameters())
+        return (
+            f"# {self.task} model of sc-mamba2\n\n"
+            f"- backbone: {config.n_layers} layers x {config.d_model}, bidirectional Mamba2\n"
+            f"- parameters: {parameters:,}\n"
+            f"- vocabulary: {self.tokenizer.vocabulary.name}, {self.tokenizer.vocabulary.size:,} rows\n"
+            f"- task settings: see `settings` in config.json\n"
+            f"- limits: fine-tuned on one reference; judge it on your own labelled cells first\n"
+        )

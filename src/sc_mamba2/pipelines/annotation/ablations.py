@@ -1,0 +1,83 @@
+"""What each part of the model is worth: variants trained in the same way, on the same split."""
+
+import copy
+
+import pandas as pd
+
+from sc_mamba2.cells import keys
+from sc_mamba2.model import Backbone
+from sc_mamba2.pipelines.annotation.head import AnnotationModel
+from sc_mamba2.pipelines.annotation.params import AblationParams, CallParams, Path
+from sc_mamba2.pipelines.annotation.predict import call_types
+from sc_mamba2.pipelines.backbone.nodes import fine_tune, predict
+from sc_mamba2.pipelines.backbone.params import FineTuneParams, PredictParams
+from sc_mamba2.tokens import TokenizedCells
+from sc_mamba2.training import ComputeOptions, seed_everything
+
+_PATHS: dict[str, tuple[Path, ...]] = {
+    "readout_alone": ("readout",),
+    "pooled_alone": ("pooled",),
+    "trunk_alone": ("trunk",),
+}
+
+
+def variant(
+    name: str, backbone: Backbone, model: AnnotationModel, params: FineTuneParams, seed: int
+) -> tuple[AnnotationModel, FineTuneParams]:
+    """Make one variant of a model, untrained.
+
+    Parameters
+    ----------
+    name
+        ``readout_alone``, ``pooled_alone``, ``trunk_alone``, or ``trunk_frozen``: all paths of the
+        model with the Mamba2 layers left as they started.
+    backbone
+        The backbone before any training; it is copied.
+    model
+        The model whose labels, weights of classes and head are taken.
+    params
+        Its fine-tuning.
+    seed
+        Seed of the new head.
+
+    Returns
+    -------
+    model, params
+        The variant and its fine-tuning.
+    """
+    seed_everything(seed)
+    head = model.head
+    if name == "trunk_frozen":
+        params = FineTuneParams(**params.model_dump() | {"freeze": "layers"})
+    else:
+        head = head.model_copy(update={"paths": _PATHS[name]})
+    start = copy.deepcopy(backbone)
+    return AnnotationModel(start, model.tokenizer, model.labels, model.class_weights, head), params
+
+
+def ablation_calls(
+    backbone: Backbone,
+    model: AnnotationModel,
+    training_tokens: TokenizedCells,
+    validation_tokens: TokenizedCells,
+    query_tokens: TokenizedCells,
+    fine_tuning: FineTuneParams,
+    prediction: PredictParams,
+    params: AblationParams,
+    compute: ComputeOptions,
+) -> pd.DataFrame:
+    """Train every variant and predict the query with it.
+
+    Returns
+    -------
+    DataFrame
+        One row a query cell, one column a variant, values are class names.
+    """
+    calls = pd.DataFrame(index=query_tokens.obs.index)
+    for name in params.names:
+        untrained, options = variant(name, backbone, model, fine_tuning, compute.seed)
+        trained, _ = fine_tune(untrained, training_tokens, validation_tokens, options, compute)
+        outputs = predict(trained, query_tokens, prediction, compute)
+        table = call_types(outputs, model.labels, calls.index, CallParams())
+        calls[name] = table[keys.CELL_TYPE]
+    return calls

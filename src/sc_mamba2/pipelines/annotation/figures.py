@@ -1,0 +1,110 @@
+"""The pictures of an annotation: UMAP by call, truth and confidence; confusion; training curve."""
+
+import numpy as np
+import pandas as pd
+import scanpy as sc
+from anndata import AnnData
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from sc_mamba2.cells import keys
+from sc_mamba2.metrics.classification import confusion
+from sc_mamba2.reporting import new_figure, palette
+
+NEIGHBOURS = 15
+FEWEST_CELLS = 4  # scanpy's spectral start of a UMAP needs as many
+
+
+def lay_out(embedding: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """Lay cells out in two dimensions by UMAP over their nearest neighbours.
+
+    Parameters
+    ----------
+    embedding
+        N cells x D.
+    seed
+        Seed of the layout.
+
+    Returns
+    -------
+    DataFrame
+        N rows, columns ``x`` and ``y``; the first two dimensions where there are too few cells.
+    """
+    values = embedding.to_numpy(dtype=np.float32)
+    if len(values) < FEWEST_CELLS:
+        return pd.DataFrame(values[:, :2], index=embedding.index, columns=["x", "y"])
+    cells = AnnData(X=values)
+    sc.pp.neighbors(cells, n_neighbors=min(NEIGHBOURS, len(values) - 1), use_rep="X", random_state=seed)
+    sc.tl.umap(cells, random_state=seed)
+    return pd.DataFrame(cells.obsm["X_umap"], index=embedding.index, columns=["x", "y"])
+
+
+def umap_figure(places: pd.DataFrame, calls: pd.DataFrame, truth: pd.Series) -> Figure:
+    """Draw the cells three times: by call, by truth where there is one, by confidence."""
+    called = calls[keys.CELL_TYPE]
+    colours = palette(sorted(set(called) | set(truth)))
+    figure, axes = new_figure(columns=3 if len(truth) else 2, width=5.2)
+    _scatter_classes(axes[0], places, called, colours, "predicted type")
+    if len(truth):
+        _scatter_classes(axes[1], places.loc[truth.index], truth, colours, "true type")
+    points = axes[-1].scatter(
+        places["x"], places["y"], c=calls[keys.CONFIDENCE], s=_size(len(places)), vmin=0, vmax=1
+    )
+    figure.colorbar(points, ax=axes[-1], label="probability of the predicted type")
+    _bare(axes[-1], "confidence")
+    return figure
+
+
+def confusion_figure(calls: pd.DataFrame, truth: pd.Series) -> Figure:
+    """Draw the shares of each true type (rows) that were called each type (columns)."""
+    names, counts = confusion(truth.to_numpy(), calls.loc[truth.index, keys.CELL_TYPE].to_numpy())
+    shares = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
+    side = 2.8 + 0.34 * len(names)
+    figure, (axis,) = new_figure(width=side + 0.8, height=side)
+    image = axis.imshow(shares, vmin=0, vmax=1, cmap="Blues")
+    axis.set_xticks(range(len(names)), names, rotation=90)
+    axis.set_yticks(range(len(names)), [f"{n} ({c})" for n, c in zip(names, counts.sum(axis=1), strict=True)])
+    axis.set_xlabel("predicted type")
+    axis.set_ylabel("true type (cells)")
+    if len(names) <= 15:
+        for row, column in np.argwhere(shares >= 0.005):
+            share = shares[row, column]
+            axis.text(column, row, f"{share:.2f}", ha="center", va="center", fontsize=7,
+                      color="white" if share > 0.55 else "black")
+    figure.colorbar(image, ax=axis, label="share of the true type", shrink=0.8)
+    return figure
+
+
+def training_figure(history: pd.DataFrame) -> Figure:
+    """Draw training and validation loss over the epochs, and mark the epoch that was kept."""
+    figure, (axis,) = new_figure(width=6, height=3.6)
+    axis.plot(history["epoch"], history["training_loss"], marker="o", ms=3, label="training cells")
+    axis.plot(history["epoch"], history["validation_loss"], marker="o", ms=3, label="validation cells")
+    kept = history.loc[history["validation_loss"].idxmin(), "epoch"]
+    axis.axvline(kept, color="grey", lw=0.8, ls="--", label=f"kept: epoch {kept}")
+    axis.set_xlabel("epoch")
+    axis.set_ylabel("cross entropy a cell (weighted)")
+    axis.legend()
+    return figure
+
+
+def _scatter_classes(
+    axis: Axes, places: pd.DataFrame, classes: pd.Series, colours: dict, title: str
+) -> None:
+    for name in sorted(set(classes)):
+        chosen = places[(classes == name).to_numpy()]
+        axis.scatter(chosen["x"], chosen["y"], s=_size(len(places)), color=[colours[name]], label=name)
+    axis.legend(markerscale=2.5, loc="center left", bbox_to_anchor=(1, 0.5), title=title)
+    _bare(axis, title)
+
+
+def _bare(axis: Axes, title: str) -> None:
+    axis.set_title(title)
+    axis.set_xticks([])
+    axis.set_yticks([])
+    axis.set_xlabel("UMAP 1")
+    axis.set_ylabel("UMAP 2")
+
+
+def _size(cells: int) -> float:
+    return float(np.clip(6000 / max(1, cells), 2, 18))

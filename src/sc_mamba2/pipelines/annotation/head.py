@@ -1,0 +1,138 @@
+"""The annotation model: a backbone and a head whose paths lead from a cell to its classes.
+
+Legend: B cells, L tokens, D width, V vocabulary, K classes.
+"""
+
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sc_mamba2.model import Backbone, CellClassifier, TaskModel
+from sc_mamba2.pipelines.annotation.params import HeadParams
+from sc_mamba2.tokens import Batch, Tokenizer
+
+LABEL = "label"
+
+
+class AnnotationModel(TaskModel):
+    """Classifies cells; the logits of its paths are added.
+
+    ``logits = trunk(h_cls) + pooled(LayerNorm(sum_l v_l E[g_l])) + sum_l v_l W[g_l] + b``, with
+    ``h_cls`` the backbone's state at `<cls>`, ``v`` log-normalised values, ``E`` the gene
+    embedding, ``W`` the readout. Paths that the parameters leave out have no weights.
+
+    Parameters
+    ----------
+    backbone
+        The trunk and the gene embedding.
+    tokenizer
+        Makes the tokens that the model reads.
+    labels
+        K class names, in the order of the logits.
+    class_weights
+        K positive weights of the cross entropy, mean 1 over the training cells.
+    head
+        Paths, dropout, rates.
+    """
+
+    task = "annotation"
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        tokenizer: Tokenizer,
+        labels: tuple[str, ...],
+        class_weights: tuple[float, ...],
+        head: HeadParams,
+    ) -> None:
+        super().__init__(backbone, tokenizer)
+        self.labels, self.head = labels, head
+        self.class_weights = class_weights
+        width, classes = backbone.config.d_model, len(labels)
+        self.bias_K = nn.Parameter(torch.zeros(classes))
+        if "trunk" in head.paths:
+            self.trunk_classifier = CellClassifier(width, classes)
+        if "pooled" in head.paths:
+            self.pooled_norm = nn.LayerNorm(width)
+            self.pooled_classifier = nn.Linear(width, classes, bias=False)
+        if "readout" in head.paths:
+            self.readout_VK = nn.Parameter(torch.zeros(tokenizer.vocabulary.size, classes))
+        self.dropout = nn.Dropout(head.dropout)
+
+    def settings(self) -> dict[str, Any]:
+        """Return what `from_settings` needs to build the same model."""
+        return {
+            "labels": list(self.labels),
+            "class_weights": list(self.class_weights),
+            "head": self.head.model_dump(mode="json"),
+        }
+
+    @classmethod
+    def from_settings(
+        cls, backbone: Backbone, tokenizer: Tokenizer, settings: dict[str, Any]
+    ) -> "AnnotationModel":
+        """Build an untrained model from stored settings."""
+        return cls(
+            backbone,
+            tokenizer,
+            tuple(settings["labels"]),
+            tuple(settings["class_weights"]),
+            HeadParams(**settings["head"]),
+        )
+
+    def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return logits_BK and cell_BD, the embedding (zeros where the trunk is left out)."""
+        logits_BK = self.bias_K.expand(len(batch.lengths_B), -1)
+        cell_BD = self.bias_K.new_zeros(len(batch.lengths_B), self.backbone.config.d_model)
+        if "trunk" in self.head.paths:
+            hidden_BLD = self.backbone(batch.token_ids_BL, batch.bins_BL, batch.lengths_B)
+            cell_BD = hidden_BLD[:, 0]
+            logits_BK = logits_BK + self.trunk_classifier(self.dropout(cell_BD))
+        if "pooled" in self.head.paths:
+            pooled_BD = self._pool(batch, self.backbone.gene_embedding.weight)
+            logits_BK = logits_BK + self.pooled_classifier(self.dropout(self.pooled_norm(pooled_BD)))
+        if "readout" in self.head.paths:
+            logits_BK = logits_BK + self._pool(batch, self.readout_VK)
+        return logits_BK, cell_BD
+
+    @staticmethod
+    def _pool(batch: Batch, table_VX: Tensor) -> Tensor:
+        """Sum the rows of a table over a cell's tokens, each times its value; pads have value 0."""
+        return F.embedding_bag(
+            batch.token_ids_BL, table_VX, mode="sum", per_sample_weights=batch.values_BL.to(table_VX)
+        )
+
+    def targets(self, obs: pd.DataFrame) -> dict[str, Tensor]:
+        """Read the classes of cells from ``obs["label"]``, (N,) int64."""
+        classes = pd.Categorical(obs[LABEL], categories=list(self.labels)).codes
+        assert (classes >= 0).all(), "every training label is a class of the model"
+        return {"class_B": torch.from_numpy(classes.astype("int64"))}
+
+    def loss(self, batch: Batch, targets: dict[str, Tensor]) -> Tensor:
+        """Return the weighted cross entropy a cell."""
+        logits_BK, _ = self(batch)
+        weights_K = logits_BK.new_tensor(self.class_weights)
+        losses_B = F.cross_entropy(logits_BK, targets["class_B"], weight=weights_K, reduction="none")
+        return losses_B.mean()
+
+    def predict(self, batch: Batch) -> dict[str, Tensor]:
+        """Return ``probability`` (B, K) and ``embedding`` (B, D)."""
+        logits_BK, cell_BD = self(batch)
+        return {"probability": logits_BK.softmax(dim=-1), "embedding": cell_BD}
+
+    def parameter_groups(self, learning_rate: float, weight_decay: float) -> list[dict[str, Any]]:
+        """Give the readout its own rate and decay; the rest as every model has it."""
+        groups = super().parameter_groups(learning_rate, weight_decay)
+        if "readout" not in self.head.paths:
+            return groups
+        for group in groups:
+            group["params"] = [p for p in group["params"] if p is not self.readout_VK]
+        readout = {
+            "params": [self.readout_VK],
+            "lr": learning_rate * self.head.readout_rate_factor,
+            "weight_decay": self.head.readout_weight_decay,
+        }
+        return [group for group in groups if group["params"]] + [readout]

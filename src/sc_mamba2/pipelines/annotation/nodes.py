@@ -1,0 +1,220 @@
+"""Nodes of annotation: split, head, calls, baselines, ablations, scores, figures, report.
+
+Each is thin; what it does stands in the file named after the thing.
+"""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+from matplotlib.figure import Figure
+
+from sc_mamba2.model import Backbone
+from sc_mamba2.pipelines.annotation import evaluate, figures, report
+from sc_mamba2.pipelines.annotation.ablations import ablation_calls
+from sc_mamba2.pipelines.annotation.baselines import baseline_calls
+from sc_mamba2.pipelines.annotation.head import LABEL, AnnotationModel
+from sc_mamba2.pipelines.annotation.params import (
+    AblationParams,
+    BaselineParams,
+    CallParams,
+    HeadParams,
+    LabelParams,
+)
+from sc_mamba2.pipelines.annotation.predict import annotate, call_types
+from sc_mamba2.pipelines.annotation.split import labelled, stratified_split
+from sc_mamba2.pipelines.backbone.params import FineTuneParams, PredictParams
+from sc_mamba2.tokens import TokenizedCells, Tokenizer
+from sc_mamba2.training import ComputeOptions, seed_everything
+
+
+def hold_out(
+    reference_cells: AnnData, params: LabelParams, compute: ComputeOptions
+) -> tuple[AnnData, AnnData, pd.DataFrame]:
+    """Split a labelled reference into training cells and query cells, and keep the truth apart."""
+    cells = labelled(reference_cells, params.key)
+    first, second = stratified_split(cells.obs[LABEL].to_numpy(), params.test_share, compute.seed)
+    query = cells[second].copy()
+    truth = query.obs[[LABEL]].copy()
+    query.obs = query.obs[[]]
+    return cells[first].copy(), query, truth
+
+
+def take_query(
+    reference_cells: AnnData, query_cells: AnnData, params: LabelParams
+) -> tuple[AnnData, AnnData, pd.DataFrame]:
+    """Train on all labelled cells of the reference; the truth is the query's, where it has one."""
+    truth = read_truth(query_cells, params)
+    query = query_cells.copy()
+    query.obs = query.obs[[]]
+    return labelled(reference_cells, params.key), query, truth
+
+
+def read_truth(query_cells: AnnData, params: LabelParams) -> pd.DataFrame:
+    """Return the query's own labels, column ``label``; no rows where the key is not there."""
+    if params.key not in query_cells.obs:
+        return pd.DataFrame({LABEL: pd.Series(dtype=str)})
+    labels = query_cells.obs[params.key].dropna().astype(str).str.strip()
+    return labels[labels != ""].to_frame(LABEL)
+
+
+def split_validation(
+    labelled_tokens: TokenizedCells, params: LabelParams, compute: ComputeOptions
+) -> tuple[TokenizedCells, TokenizedCells]:
+    """Split the training cells: those that are learnt from, and those that choose the epoch."""
+    labels = labelled_tokens.obs[LABEL].to_numpy()
+    first, second = stratified_split(labels, params.validation_share, compute.seed)
+    return labelled_tokens.take(first), labelled_tokens.take(second)
+
+
+def attach_head(
+    backbone: Backbone,
+    tokenizer: Tokenizer,
+    training_tokens: TokenizedCells,
+    params: HeadParams,
+    compute: ComputeOptions,
+) -> AnnotationModel:
+    """Put an untrained classifier for the training cells' types on the backbone."""
+    seed_everything(compute.seed)
+    counts = training_tokens.obs[LABEL].value_counts().sort_index()
+    weights = (1 / counts) ** params.class_weight_power
+    weights /= (weights * counts).sum() / counts.sum()
+    return AnnotationModel(
+        backbone, tokenizer, tuple(counts.index), tuple(map(float, weights)), params
+    )
+
+
+def call_cells(
+    outputs: dict[str, np.ndarray],
+    model: AnnotationModel,
+    query_tokens: TokenizedCells,
+    params: CallParams,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Turn the model's outputs into a table of calls and a table of the embedding."""
+    cells = query_tokens.obs.index
+    embedding = pd.DataFrame(outputs["embedding"], index=cells)
+    embedding.columns = [f"scm_{column}" for column in embedding]
+    return call_types(outputs, model.labels, cells, params), embedding
+
+
+def run_baselines(
+    training_cells: AnnData,
+    query_cells: AnnData,
+    tokenizer: Tokenizer,
+    params: BaselineParams,
+    compute: ComputeOptions,
+) -> pd.DataFrame:
+    """Predict the query by the simple methods; see `baselines`."""
+    vocabulary = tokenizer.vocabulary
+    genes = [vocabulary.ids[row] for row in vocabulary.gene_rows]
+    return baseline_calls(training_cells, query_cells, genes, params, compute.seed)
+
+
+def run_ablations(
+    backbone: Backbone,
+    model: AnnotationModel,
+    training_tokens: TokenizedCells,
+    validation_tokens: TokenizedCells,
+    query_tokens: TokenizedCells,
+    fine_tuning: FineTuneParams,
+    prediction: PredictParams,
+    params: AblationParams,
+    compute: ComputeOptions,
+) -> pd.DataFrame:
+    """Train variants of the model and predict the query with each; see `ablations`."""
+    return ablation_calls(
+        backbone, model, training_tokens, validation_tokens, query_tokens,
+        fine_tuning, prediction, params, compute,
+    )  # fmt: skip
+
+
+def read_tokenizer(model: AnnotationModel) -> Tokenizer:
+    """Return the tokenizer that a trained model carries."""
+    return model.tokenizer
+
+
+def score(
+    calls: pd.DataFrame,
+    truth: pd.DataFrame,
+    model: AnnotationModel,
+    reports: dict[str, dict[str, Any]],
+    run_info: dict[str, Any],
+    baselines: pd.DataFrame | None = None,
+    ablations: pd.DataFrame | None = None,
+) -> dict[str, Any]:
+    """Score the model beside its baselines and ablations; the contents of ``metrics.json``."""
+    labels = truth[LABEL]
+    return {
+        "model": evaluate.score_model(calls, labels),
+        "baselines": {} if baselines is None else evaluate.score_others(baselines, labels),
+        "ablations": {} if ablations is None else evaluate.score_others(ablations, labels),
+        "data": evaluate.describe_data(calls, labels, model.labels, reports),
+        "run": run_info | {"checkpoint_sha256": model.sha256()},
+    }
+
+
+def gather_reports(
+    reference: dict[str, Any] | None = None, query: dict[str, Any] | None = None
+) -> dict[str, dict[str, Any]]:
+    """Put the validation reports of a run together by role."""
+    roles = {"reference": reference, "query": query}
+    return {role: report for role, report in roles.items() if report is not None}
+
+
+def write_annotated(
+    raw_query: AnnData,
+    calls: pd.DataFrame,
+    embedding: pd.DataFrame,
+    model: AnnotationModel,
+    query_report: dict[str, Any],
+    run_info: dict[str, Any],
+) -> AnnData:
+    """Write calls, probabilities, embedding and facts into a copy of the user's cells."""
+    facts = {name: str(run_info[name]) for name in ("version", "command", "seed", "run_id")} | {
+        "checkpoint_sha256": model.sha256(),
+        "vocabulary_sha256": model.tokenizer.vocabulary.sha256,
+        "expression": query_report["expression"]["origin"],
+        "genes_matched": query_report["genes"]["matched"],
+    }
+    return annotate(raw_query, calls, embedding, facts)
+
+
+def draw_figures(
+    calls: pd.DataFrame,
+    embedding: pd.DataFrame,
+    truth: pd.DataFrame,
+    compute: ComputeOptions,
+    history: pd.DataFrame | None = None,
+) -> dict[str, Figure]:
+    """Draw the UMAP, and the confusion matrix and training curve where there is something to draw."""
+    labels = truth[LABEL]
+    places = figures.lay_out(embedding, compute.seed)
+    drawn = {"umap": figures.umap_figure(places, calls, labels)}
+    if len(labels):
+        drawn["confusion"] = figures.confusion_figure(calls, labels)
+    if history is not None:
+        drawn["training"] = figures.training_figure(history)
+    return drawn
+
+
+def write_report(
+    metrics: dict[str, Any],
+    figures: dict[str, bytes],
+    reports: dict[str, dict[str, Any]],
+    parameters: dict[str, Any],
+) -> str:
+    """Write the one-file HTML report."""
+    groups = ("ingestion", "validation", "tokenization", "annotation", "compute")
+    chosen = {name: parameters[name] for name in groups if name in parameters}
+    flat = pd.json_normalize(_plain(chosen)).iloc[0].to_dict()
+    return report.annotation_report(metrics, figures, reports, flat)
+
+
+def _plain(value: Any) -> Any:
+    """Turn parameter models, which Kedro puts in the place of their dictionaries, back into these."""
+    if hasattr(value, "model_dump"):
+        return value.model_dump(mode="json")
+    if isinstance(value, dict):
+        return {name: _plain(part) for name, part in value.items()}
+    return value

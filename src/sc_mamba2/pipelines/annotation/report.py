@@ -1,0 +1,128 @@
+"""The report of an annotation: what was asked, how well it went beside the baselines, what was read."""
+
+from typing import Any
+
+from sc_mamba2.reporting import Section, Table, render_report
+
+SCORES = ("accuracy", "balanced_accuracy", "macro_precision", "macro_f1")
+PICTURES = {
+    "umap": "Cells by predicted type, true type and confidence (UMAP of the model's embedding)",
+    "confusion": "Share of each true type that was given each type",
+    "training": "Loss over the epochs",
+}
+
+
+def annotation_report(
+    metrics: dict[str, Any],
+    figures: dict[str, bytes],
+    reports: dict[str, dict[str, Any]],
+    parameters: dict[str, Any],
+) -> str:
+    """Write the report as one HTML page.
+
+    Parameters
+    ----------
+    metrics
+        As in ``metrics.json``.
+    figures
+        PNG bytes by name.
+    reports
+        Validation reports by role (reference, query).
+    parameters
+        Flat parameters by name.
+    """
+    data, run = metrics["data"], metrics["run"]
+    lead = (
+        f"{data['query_cells']:,} cells, {data['classes']} types known from the reference, "
+        f"{metrics['model']['unassigned_share']:.1%} left unassigned."
+    )
+    sections = [
+        Section("How well it went", _verdict(metrics), [score_table(metrics)]),
+        Section("Pictures", pictures={PICTURES[name]: picture for name, picture in figures.items()}),
+        Section("What was read and dropped", tables=[_read_table(reports)], paragraphs=_remarks(reports)),
+        Section("What was written", tables=[_written_table()]),
+        Section("Parameters", tables=[Table(["parameter", "value"], _rows(parameters))]),
+        Section("Run", tables=[Table([], _rows(run))]),
+    ]
+    footer = f"sc-mamba2 {run.get('version', '')} · run {run.get('run_id', '')}"
+    return render_report("Cell-type annotation", lead, sections, footer)
+
+
+def score_table(metrics: dict[str, Any]) -> Table:
+    """Return the table of model, baselines and ablations; the best accuracy among the methods is marked."""
+    methods = {"model (all paths)": metrics["model"]}
+    methods |= {f"baseline: {name}": scores for name, scores in metrics["baselines"].items()}
+    ablations = {f"ablation: {name}": scores for name, scores in metrics["ablations"].items()}
+    rows = [
+        [name, *(f"{scores[score]:.3f}" if score in scores else "–" for score in SCORES)]
+        for name, scores in (methods | ablations).items()
+    ]
+    accuracies = [scores.get("accuracy", -1.0) for scores in methods.values()]
+    best = frozenset(i for i, value in enumerate(accuracies) if value == max(accuracies) and value >= 0)
+    header = ["method", *(score.replace("_", " ") for score in SCORES)]
+    return Table(header, rows, "Same cells, same split; higher is better. The marked row is the best method.", best)
+
+
+def _verdict(metrics: dict[str, Any]) -> list[str]:
+    """Say in words who won, and what the trunk is worth."""
+    model = metrics["model"].get("accuracy")
+    if model is None:
+        return ["The query has no labels under this key, so nothing can be scored."]
+    known = metrics["data"]["known_share"]
+    words = [f"{known:.1%} of the scored cells have a type that the reference knows; no method can exceed it."]
+    if metrics["baselines"]:
+        name, best = max(
+            ((name, scores["accuracy"]) for name, scores in metrics["baselines"].items()),
+            key=lambda pair: pair[1],
+        )
+        verb = "is above" if model > best else "equals" if model == best else "is BELOW"
+        words.append(f"The model's accuracy of {model:.3f} {verb} the better baseline, {name} ({best:.3f}).")
+    frozen = metrics["ablations"].get("trunk_frozen", {}).get("accuracy")
+    if frozen is not None:
+        worth = "adds to" if model > frozen else "adds nothing to"
+        words.append(
+            f"With its Mamba2 layers left untrained the model reaches {frozen:.3f}: "
+            f"here the trained trunk {worth} the result ({model - frozen:+.3f})."
+        )
+    return words
+
+
+def _read_table(reports: dict[str, dict[str, Any]]) -> Table:
+    rows = [
+        [
+            role,
+            f"{report['cells']:,}",
+            f"{report['expression']['origin']} ({report['expression']['kind']})",
+            *(f"{report['genes'][count]:,}" for count in ("total", "matched", "ambiguous", "retired", "unknown", "kept")),
+            f"{report['genes_a_cell']['median']:.0f}",
+        ]
+        for role, report in reports.items()
+    ]
+    header = ["file", "cells", "expression", "genes", "matched", "ambiguous", "retired", "unknown", "kept", "genes a cell"]
+    return Table(header, rows, "Genes by Ensembl id, then symbol; `genes a cell` is a median.")
+
+
+def _remarks(reports: dict[str, dict[str, Any]]) -> list[str]:
+    return [
+        f"{role}: {remark['remark']} ({remark['rule']})."
+        for role, report in reports.items()
+        for remark in report["remarks"]
+    ]
+
+
+def _written_table() -> Table:
+    return Table(
+        ["key of annotated.h5ad", "meaning"],
+        [
+            ['obs["scm_cell_type"]', "the best class, always"],
+            ['obs["scm_cell_type_confidence"]', "its probability"],
+            ['obs["scm_unassigned"]', "whether that is below the threshold"],
+            ['obsm["scm_cell_type_probability"]', "probability of every class"],
+            ['obsm["X_scm"]', "embedding of the cell"],
+            ['uns["scm"]', "version, checkpoint, vocabulary, source of the expression, seed, command"],
+        ],
+    )
+
+
+def _rows(values: dict[str, Any]) -> list[list[str]]:
+    return [[str(name), str(value)] for name, value in values.items()]

@@ -1,0 +1,121 @@
+"""The shared Mamba2 nodes: load or build a backbone, fine-tune, encode cells, predict.
+
+Every task pipeline reuses these very functions through its namespace.
+"""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sc_mamba2.model import Backbone, TaskModel
+from sc_mamba2.pipelines.backbone.params import BackboneParams, FineTuneParams, PredictParams
+from sc_mamba2.pipelines.backbone.progress import training_progress
+from sc_mamba2.pipelines.backbone.start import (
+    backbone_from_checkpoint,
+    new_backbone,
+    start_from_svd,
+)
+from sc_mamba2.tokens import TokenizedCells, Tokenizer
+from sc_mamba2.training import ComputeOptions, choose_device, fit, run_over_cells, seed_everything
+
+
+def load_or_build_backbone(
+    tokenizer: Tokenizer,
+    training_tokens: TokenizedCells,
+    params: BackboneParams,
+    compute: ComputeOptions,
+) -> Backbone:
+    """Load a backbone from a checkpoint folder, or build a new one of a preset.
+
+    Parameters
+    ----------
+    tokenizer
+        Its vocabulary gives the rows of the gene embedding.
+    training_tokens
+        Cells from which a new gene embedding starts.
+    params
+        Checkpoint or preset, and the start.
+    compute
+        Seed and scan path.
+
+    Returns
+    -------
+    Backbone
+        On the CPU.
+    """
+    seed_everything(compute.seed)
+    vocabulary = tokenizer.vocabulary
+    if params.checkpoint is not None:
+        backbone = backbone_from_checkpoint(params.checkpoint, vocabulary)
+    else:
+        backbone = new_backbone(vocabulary, tokenizer.rules.n_bins, params)
+        if params.gene_start == "svd":
+            start_from_svd(backbone, training_tokens, vocabulary, params.start_scale, compute.seed)
+    backbone.scan_path = compute.scan_path
+    return backbone
+
+
+def fine_tune(
+    task_model: TaskModel,
+    training_tokens: TokenizedCells,
+    validation_tokens: TokenizedCells,
+    params: FineTuneParams,
+    compute: ComputeOptions,
+) -> tuple[TaskModel, pd.DataFrame]:
+    """Train a task model; the validation cells choose the epoch.
+
+    Returns
+    -------
+    model
+        The same object with its best weights, on the CPU, in evaluation mode.
+    history
+        One row an epoch: losses, rate, tokens a second.
+    """
+    seed_everything(compute.seed)
+    with training_progress(params.max_epochs) as on_step:
+        history = fit(
+            task_model,
+            training_tokens,
+            validation_tokens,
+            task_model.tokenizer.vocabulary,
+            params,
+            compute.seed,
+            choose_device(compute.device),
+            on_step,
+        )
+    return task_model.cpu().eval(), pd.DataFrame(history)
+
+
+def encode_cells(
+    backbone: Backbone,
+    tokens: TokenizedCells,
+    tokenizer: Tokenizer,
+    params: PredictParams,
+    compute: ComputeOptions,
+) -> np.ndarray:
+    """Return the backbone's embedding of every cell, (N, D) float32."""
+    device = choose_device(compute.device)
+    backbone = backbone.to(device).eval()
+    outputs = run_over_cells(
+        lambda batch: {
+            "cell": backbone(batch.token_ids_BL, batch.bins_BL, batch.lengths_B)[:, 0]
+        },
+        tokens,
+        tokenizer.vocabulary,
+        params.batch_size,
+        device,
+    )
+    return outputs["cell"]
+
+
+def predict(
+    model: TaskModel, tokens: TokenizedCells, params: PredictParams, compute: ComputeOptions
+) -> dict[str, Any]:
+    """Return a task model's outputs for every cell, each an array with first dimension N."""
+    device = choose_device(compute.device)
+    model = model.to(device).eval()
+    model.backbone.scan_path = compute.scan_path
+    return run_over_cells(
+        model.predict, tokens, model.tokenizer.vocabulary, params.batch_size, device
+    )

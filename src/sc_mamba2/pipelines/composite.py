@@ -1,0 +1,38 @@
+"""Which pipelines run together, by the names that `scm run --pipeline` takes."""
+
+from kedro.pipeline import Pipeline
+
+from sc_mamba2.pipelines import annotation, backbone, ingestion, tokenization, validation
+from sc_mamba2.pipelines.annotation.pipeline import create_prediction_pipeline, create_query_pipeline
+
+DEFAULT = "__default__"
+
+
+def named_pipelines() -> dict[str, Pipeline]:
+    """Return every pipeline by name. The bare run stops before any training."""
+    reference, query = _valid_cells("reference"), _valid_cells("query")
+    tokens = Pipeline(
+        tokenization.create_pipeline(), namespace="reference", parameters={"params:tokenization"}
+    )
+    return {
+        "ingestion": _ingested("reference"),
+        "validation": reference,
+        "tokenization": reference + tokens,
+        "backbone": backbone.create_pipeline(),
+        "annotation": reference + annotation.create_pipeline(),
+        "annotation_query": reference + query + create_query_pipeline(),
+        "annotation_predict": query + create_prediction_pipeline(),
+        DEFAULT: reference + tokens,
+    }
+
+
+def _ingested(role: str) -> Pipeline:
+    """From raw cells of a role (reference, query) to the standard form."""
+    return Pipeline(ingestion.create_pipeline(), namespace=role, parameters={"params:ingestion"})
+
+
+def _valid_cells(role: str) -> Pipeline:
+    """From raw cells of a role to valid cells."""
+    return _ingested(role) + Pipeline(
+        validation.create_pipeline(), namespace=role, parameters={"params:validation"}
+    )

@@ -1,0 +1,43 @@
+"""Nodes of tokenization: fit a tokenizer to a reference, turn cells into tokens."""
+
+from anndata import AnnData
+
+from sc_mamba2.genes import Vocabulary, load_vocabulary
+from sc_mamba2.model import read_checkpoint
+from sc_mamba2.pipelines.tokenization.genes import choose_genes
+from sc_mamba2.pipelines.tokenization.params import TokenizationParams
+from sc_mamba2.tokens import TokenizedCells, Tokenizer, TokenizerRules
+
+
+def fit_tokenizer(
+    reference_cells: AnnData, query_cells: AnnData, params: TokenizationParams
+) -> Tokenizer:
+    """Choose the genes and make the tokenizer of a task.
+
+    Parameters
+    ----------
+    reference_cells
+        Valid cells whose variability chooses the genes.
+    query_cells
+        Valid cells whose measured genes limit the choice; the reference again where there are none.
+    params
+        Vocabulary, number of genes, bins, limit of length.
+
+    Returns
+    -------
+    Tokenizer
+        Its vocabulary is the chosen part of the source vocabulary, in the same order.
+    """
+    source = _source_vocabulary(params.vocabulary)
+    genes = choose_genes(reference_cells, query_cells, source, params.variable_genes)
+    rules = TokenizerRules(n_bins=params.n_bins, max_length=params.max_length)
+    return Tokenizer(source.subset(genes), rules)
+
+
+def tokenize_cells(valid_cells: AnnData, tokenizer: Tokenizer) -> TokenizedCells:
+    """Turn valid cells into tokens, with their table beside them."""
+    return tokenizer.tokenize(valid_cells.X, valid_cells.var_names.to_numpy(), valid_cells.obs)
+
+
+def _source_vocabulary(name: str) -> Vocabulary:
+    return read_checkpoint(name).vocabulary if "/" in name else load_vocabulary(name)

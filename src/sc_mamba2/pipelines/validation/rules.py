@@ -1,0 +1,56 @@
+"""Rules on cells in the standard form: those that refuse, and those that only remark."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from anndata import AnnData
+
+from sc_mamba2.errors import UserError
+from sc_mamba2.pipelines.validation.params import ValidationParams
+
+Remark = dict[str, str]
+
+
+def refuse_unmatched(genes: dict[str, Any], params: ValidationParams) -> None:
+    """Refuse cells of whose genes too few are known.
+
+    Raises
+    ------
+    UserError
+        Rule ``genes-matched``.
+    """
+    share = genes["matched"] / max(1, genes["total"])
+    if share < params.minimum_matched_share or genes["kept"] < params.minimum_genes:
+        raise UserError(
+            "genes-matched",
+            found=f"{genes['matched']:,} of {genes['total']:,} genes are known ({share:.0%})",
+            expected=f"at least {params.minimum_matched_share:.0%}, and {params.minimum_genes} genes",
+            mend='check the species, put Ensembl ids in var["ensembl_id"], or lower '
+            "validation.minimum_matched_share if the rest is meant to be dropped",
+        )
+
+
+def remarks(cells: AnnData, genes: dict[str, Any], params: ValidationParams) -> Iterator[Remark]:
+    """Give what a person should know but need not mend, each with its rule."""
+    expressed = np.diff(cells.X.indptr)
+    empty = int((expressed == 0).sum())
+    few = int((expressed < params.few_genes_a_cell).sum()) - empty
+    dropped = genes["total"] - genes["kept"]
+    if empty:
+        yield _remark("cells-empty", f"{empty:,} cells have no expressed gene; their result means nothing")
+    if few > 0:
+        yield _remark("cells-poor", f"{few:,} cells express fewer than {params.few_genes_a_cell} genes")
+    if dropped:
+        yield _remark(
+            "genes-dropped",
+            f"{dropped:,} of {genes['total']:,} genes were dropped: {genes['unknown']:,} unknown, "
+            f"{genes['ambiguous']:,} ambiguous, {genes['retired']:,} retired, "
+            f"{genes['duplicate']:,} second columns of one gene",
+        )
+    if "counts" not in cells.layers:
+        yield _remark("counts-absent", "no counts were found; normalised values were used instead")
+
+
+def _remark(rule: str, text: str) -> Remark:
+    return {"rule": rule, "remark": text}

@@ -1,0 +1,111 @@
+"""What to run: every selection that `kedro run` has, and the line that says the same to Kedro."""
+
+import re
+import shlex
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from sc_mamba2.errors import UserError
+
+
+class Selection(BaseModel):
+    """A selection of nodes, an environment, and parameters."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    pipelines: tuple[str, ...] = ()
+    env: str | None = None
+    params: dict[str, Any] = {}
+    node_names: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    namespaces: tuple[str, ...] = ()
+    from_nodes: tuple[str, ...] = ()
+    to_nodes: tuple[str, ...] = ()
+    from_inputs: tuple[str, ...] = ()
+    to_outputs: tuple[str, ...] = ()
+    runner: str | None = None
+    load_versions: dict[str, str] = {}
+    only_missing_outputs: bool = False
+    conf_source: str | None = None
+
+    def kedro_line(self) -> str:
+        """Return the equivalent `kedro run` line, quoted for a shell."""
+        words = ["kedro", "run"]
+        for option, values in self._options().items():
+            if values:
+                words.append(f"{option}={shlex.quote(values)}")
+        if self.only_missing_outputs:
+            words.append("--only-missing-outputs")
+        return " ".join(words)
+
+    def session_arguments(self) -> dict[str, Any]:
+        """Return the arguments of `KedroSession.run`, but for the runner."""
+        named = (
+            "tags", "node_names", "from_nodes", "to_nodes", "from_inputs", "to_outputs", "namespaces",
+        )  # fmt: skip
+        return {
+            "pipeline_names": list(self.pipelines) or None,
+            "load_versions": self.load_versions or None,
+            "only_missing_outputs": self.only_missing_outputs,
+            **{name: getattr(self, name) or None for name in named},
+        }
+
+    def _options(self) -> dict[str, str]:
+        return {
+            "--pipelines": ",".join(self.pipelines),
+            "--env": self.env or "",
+            "--params": ",".join(f"{key}={_text(value)}" for key, value in flatten(self.params).items()),
+            "--nodes": ",".join(self.node_names),
+            "--tags": ",".join(self.tags),
+            "--namespaces": ",".join(self.namespaces),
+            "--from-nodes": ",".join(self.from_nodes),
+            "--to-nodes": ",".join(self.to_nodes),
+            "--from-inputs": ",".join(self.from_inputs),
+            "--to-outputs": ",".join(self.to_outputs),
+            "--runner": self.runner or "",
+            "--load-versions": ",".join(f"{k}:{v}" for k, v in self.load_versions.items()),
+            "--conf-source": self.conf_source or "",
+        }
+
+
+def parse_params(items: list[str]) -> dict[str, Any]:
+    """Parse ``a.b=1,c=x`` items into a nested dictionary; values are read as YAML.
+
+    Raises
+    ------
+    UserError
+        An item without ``=`` or without a key.
+    """
+    from omegaconf import OmegaConf
+
+    # A comma inside brackets belongs to a list, not between two parameters.
+    pairs = [pair.strip() for item in items for pair in re.split(r",(?![^\[\]]*\])", item)]
+    for pair in filter(None, pairs):
+        key, equals, _ = pair.partition("=")
+        if not equals or not key.strip():
+            raise UserError(
+                "params-syntax",
+                found=f"--params {pair}",
+                expected="name=value, such as annotation.fine_tune.max_epochs=5",
+                mend="write the name, an equals sign and the value; commas between several",
+            )
+    return OmegaConf.to_container(OmegaConf.from_dotlist([pair for pair in pairs if pair]))
+
+
+def flatten(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return a nested dictionary with dotted keys."""
+    flat: dict[str, Any] = {}
+    for key, value in nested.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, dict) and value:
+            flat |= flatten(value, name + ".")
+        else:
+            flat[name] = value
+    return flat
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return "[" + ",".join(map(_text, value)) + "]"
+    return {None: "null", True: "true", False: "false"}.get(value, str(value))

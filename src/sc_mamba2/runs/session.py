@@ -1,0 +1,139 @@
+"""Start a Kedro session from code: in a project (`scm run`), or in a folder of its own (a verb)."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from kedro.framework.project import configure_project, pipelines
+from kedro.framework.session import KedroSession
+from kedro.framework.startup import bootstrap_project
+from kedro.utils import find_kedro_project, load_obj
+
+from sc_mamba2.errors import UserError, nearest
+from sc_mamba2.runs.configuration import check_params, shipped_conf
+from sc_mamba2.runs.selection import Selection
+
+PACKAGE = "sc_mamba2"
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A run that ended well: the files that it wrote, by dataset name."""
+
+    written: dict[str, Path]
+
+
+def find_project(start: Path) -> Path:
+    """Return the folder of this project at or above `start`.
+
+    Raises
+    ------
+    UserError
+        There is none.
+    """
+    project = find_kedro_project(start)
+    if project is None or bootstrap_project(project).package_name != PACKAGE:
+        raise UserError(
+            "project-missing",
+            found=f"no sc-mamba2 project at or above '{start}'",
+            expected="a clone of the project (pyproject.toml, conf/, data/)",
+            mend="change into the project's folder; `scm annotate` works in any folder",
+        )
+    return Path(project)
+
+
+def run_in_project(selection: Selection, project: Path) -> Finished:
+    """Run a selection in a project; only one run at a time writes there.
+
+    Raises
+    ------
+    UserError
+        Unknown names or parameters, bad input, or another run at work.
+    """
+    bootstrap_project(project)
+    conf = Path(selection.conf_source) if selection.conf_source else project / "conf"
+    lock = _lock(project)
+    try:
+        return _run(selection, project, conf)
+    finally:
+        lock.release()
+
+
+def run_in_folder(selection: Selection, folder: Path) -> Finished:
+    """Run a selection with the shipped configuration; everything is written under `folder`."""
+    configure_project(PACKAGE)
+    return _run(selection, folder, shipped_conf())
+
+
+def _run(selection: Selection, project: Path, conf: Path) -> Finished:
+    _check_names(selection)
+    if not conf.is_dir():
+        raise UserError(
+            "conf-missing",
+            found=f"no folder '{conf}'",
+            expected="a folder with base/ and the environments",
+            mend="correct --conf-source, or leave it out",
+        )
+    if selection.env and not (conf / selection.env).is_dir():
+        environments = sorted(folder.name for folder in conf.iterdir() if folder.is_dir())
+        raise UserError(
+            "env-unknown",
+            found=f"no environment '{selection.env}' in '{conf.name}/'",
+            expected=f"one of {', '.join(environments)}",
+            mend="name one of them" + nearest(selection.env, environments),
+        )
+    check_params(selection.params, conf, selection.env)
+    runner = _runner(selection.runner)
+    with KedroSession.create(
+        project_path=project,
+        env=selection.env,
+        conf_source=str(conf),
+        runtime_params=selection.params,
+    ) as session:
+        session.run(runner=runner, **selection.session_arguments())
+        catalog = session.load_context().catalog
+        outputs = {name for chosen in selection.pipelines or ("__default__",) for name in pipelines[chosen].datasets()}
+        paths = {name: getattr(catalog.get(name), "_filepath", None) for name in sorted(outputs)}
+    return Finished({name: Path(path) for name, path in paths.items() if path and Path(path).exists()})
+
+
+def _check_names(selection: Selection) -> None:
+    for name in selection.pipelines:
+        if name not in pipelines:
+            known = sorted(other for other in pipelines if not other.startswith("__"))
+            raise UserError(
+                "pipeline-unknown",
+                found=f"the pipeline '{name}'",
+                expected=f"one of {', '.join(known)}",
+                mend="name one of these" + nearest(name, known),
+            )
+
+
+def _runner(name: str | None):  # noqa: ANN202
+    try:
+        return load_obj(name or "SequentialRunner", "kedro.runner")()
+    except (ImportError, AttributeError, ValueError) as error:
+        known = ("SequentialRunner", "ThreadRunner", "ParallelRunner")
+        raise UserError(
+            "runner-unknown",
+            found=f"the runner '{name}'",
+            expected=f"one of {', '.join(known)}, or the dotted path of a runner",
+            mend="name one of these" + nearest(str(name), known),
+        ) from error
+
+
+def _lock(project: Path) -> FileLock:
+    """Hold the project's lock, or refuse: two runs would write the same files."""
+    path = project / "data" / ".scm.lock"
+    path.parent.mkdir(exist_ok=True)
+    lock = FileLock(path, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise UserError(
+            "run-locked",
+            found="another run writes to this project",
+            expected="one run at a time",
+            mend="wait for it, or clone the project once more",
+        ) from error
+    return lock

@@ -1,0 +1,64 @@
+"""From the errors of Kedro, pydantic and the system to the one error that a person can act on."""
+
+import errno
+import re
+from collections.abc import Iterator
+
+from kedro.validation import ParameterValidationError
+
+from sc_mamba2.errors import UserError
+
+_PYDANTIC_FIELD = re.compile(r"^(?P<field>[\w.]+)\n  (?P<message>.+?) \[type=.*?input_value=(?P<value>.+?), input", re.M)
+_SYSTEM = {
+    errno.ENOSPC: ("disk-full", "free disk space, or write elsewhere with --output"),
+    errno.EACCES: ("write-denied", "choose a folder that you may write to"),
+    errno.EROFS: ("write-denied", "choose a folder that you may write to"),
+    errno.EPERM: ("write-denied", "choose a folder that you may write to"),
+}
+
+
+def as_user_error(error: BaseException) -> UserError | None:
+    """Return what a person can act on in an error, or ``None`` where it is our own mistake."""
+    for link in _chain(error):
+        if isinstance(link, UserError):
+            return link
+    for link in _chain(error):
+        if isinstance(link, ParameterValidationError):
+            return _parameter_error(str(link))
+        if isinstance(link, OSError) and link.errno in _SYSTEM:
+            rule, mend = _SYSTEM[link.errno]
+            return UserError(rule, found=str(link), expected="a folder with space that can be written", mend=mend)
+        if isinstance(link, ValueError) and str(link).startswith("Pipeline does not contain"):
+            return UserError(
+                "selection-unknown",
+                found=str(link).splitlines()[0],
+                expected="names of nodes, inputs, outputs, tags or namespaces of the pipeline",
+                mend="look at the names with `scm viz`, or `kedro registry describe PIPELINE`",
+            )
+    return None
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _parameter_error(message: str) -> UserError:
+    """Shorten Kedro's message: the parameter, what was found, what pydantic expected."""
+    groups = re.findall(r"Parameter '([\w.]+)':", message)
+    group = groups[0] if groups else "parameters"
+    field = _PYDANTIC_FIELD.search(message)
+    if field is None:
+        return UserError(
+            "parameter-invalid",
+            found=message.splitlines()[-1].lstrip("- ")[:300],
+            expected="a value as the parameter's description says",
+            mend=f"correct {group} in conf/ or on the command line",
+        )
+    return UserError(
+        "parameter-invalid",
+        found=f"{group}.{field['field']} = {field['value']}",
+        expected=field["message"][0].lower() + field["message"][1:],
+        mend=f"correct {group}.{field['field']} in conf/ or on the command line",
+    )

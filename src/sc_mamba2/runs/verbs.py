@@ -1,0 +1,103 @@
+"""Run a task's pipeline for a verb: in a scratch folder beside the output, then move what is kept."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from sc_mamba2.errors import UserError
+from sc_mamba2.runs.selection import Selection
+from sc_mamba2.runs.session import run_in_folder
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Where a verb's results are: the annotated cells, and the folder with all the rest."""
+
+    output: Path
+    folder: Path
+
+
+def run_verb(selection: Selection, output: Path, task: str, result: str, force: bool) -> Kept:
+    """Run a pipeline and keep its results at `output` and in `<output>.scm/`.
+
+    Parameters
+    ----------
+    selection
+        What to run.
+    output
+        File to write; beside it a folder with the suffix ``.scm`` takes report, metrics, figures
+        and the checkpoint.
+    task
+        Namespace of the task.
+    result
+        Dataset that becomes `output`.
+    force
+        Whether existing results may be replaced.
+
+    Raises
+    ------
+    UserError
+        The output exists or cannot be written, or the run refused its input. Nothing is left then.
+    """
+    output = output.resolve()
+    folder = output.with_suffix(".scm")
+    check_output(output, folder, force)
+    with _scratch(output) as scratch:
+        written = run_in_folder(selection, scratch).written
+        kept = scratch / "kept"
+        kept.mkdir()
+        for name, path in written.items():
+            if name.startswith(f"{task}.") and name != result and _is_for_people(path):
+                shutil.move(path, kept / (path.name if path.suffix else _folder_name(name)))
+        if folder.exists():
+            folder.replace(scratch / "replaced")
+        kept.replace(folder)
+        written[result].replace(output)
+    return Kept(output, folder)
+
+
+def check_output(output: Path, folder: Path, force: bool) -> None:
+    """Refuse an output that is no `.h5ad`, exists already, or has no folder to lie in."""
+    if output.suffix != ".h5ad":
+        raise UserError(
+            "output-suffix",
+            found=f"the output '{output.name}'",
+            expected="a name that ends in .h5ad",
+            mend=f"write --output {output.stem or 'out'}.h5ad",
+        )
+    if not output.parent.is_dir():
+        raise UserError(
+            "output-folder",
+            found=f"no folder '{output.parent}'",
+            expected="an existing folder",
+            mend=f"mkdir -p '{output.parent}'",
+        )
+    existing = [path for path in (output, folder) if path.exists()]
+    if existing and not force:
+        raise UserError(
+            "output-exists",
+            found=f"'{existing[0].name}' is there already",
+            expected="a new name",
+            mend="choose another --output, or add --force to replace it",
+        )
+
+
+def _is_for_people(path: Path) -> bool:
+    return any(layer in path.parts for layer in ("06_models", "08_reporting"))
+
+
+def _folder_name(name: str) -> str:
+    last = name.rsplit(".", 1)[-1]
+    return "checkpoint" if last == "model" else last
+
+
+@contextmanager
+def _scratch(output: Path) -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix=f".{output.stem}-", dir=output.parent))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,21 @@
+"""Tokens: value bins, the tokenizer, ragged token arrays, batches and their order. No AnnData here."""
+
+from sc_mamba2.tokens.batches import Batch, make_batch, reading_order, training_order, useful_share
+from sc_mamba2.tokens.binning import bin_cell
+from sc_mamba2.tokens.store import load_tokens, save_tokens
+from sc_mamba2.tokens.tokenized import TokenizedCells
+from sc_mamba2.tokens.tokenizer import Tokenizer, TokenizerRules
+
+__all__ = [
+    "Batch",
+    "TokenizedCells",
+    "Tokenizer",
+    "TokenizerRules",
+    "bin_cell",
+    "load_tokens",
+    "make_batch",
+    "reading_order",
+    "save_tokens",
+    "training_order",
+    "useful_share",
+]

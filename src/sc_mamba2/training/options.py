@@ -1,0 +1,37 @@
+"""What a person may choose about a training and about the machine it runs on."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class ComputeOptions(BaseModel):
+    """Chance and machine, shared by every node of a run."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    seed: int = Field(0, ge=0, lt=2**32, description="seed of every source of chance")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where the model runs")
+    scan_path: Literal["auto", "reference", "chunked"] = Field(
+        "auto", description="implementation of the scan; auto takes the fastest that is exact here"
+    )
+
+
+class FitOptions(BaseModel):
+    """One training run of a task model: AdamW, linear warm-up, cosine decay, early stopping."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    learning_rate: float = Field(1e-3, gt=0, le=1, description="highest rate of AdamW")
+    weight_decay: float = Field(0.01, ge=0, le=1, description="decay of matrices, none on vectors")
+    batch_size: int = Field(32, ge=1, le=65536, description="cells a step")
+    max_epochs: int = Field(20, ge=1, description="epochs at most")
+    patience: int = Field(
+        4, ge=1, description="epochs without a better validation loss before the training stops"
+    )
+    warmup_share: float = Field(0.05, ge=0, lt=1, description="share of the steps with a rising rate")
+    final_rate_share: float = Field(0.1, ge=0, le=1, description="last rate over the highest")
+    gradient_clip: float = Field(1.0, gt=0, description="largest L2 norm of the gradient")
+    freeze: Literal["nothing", "layers", "backbone"] = Field(
+        "nothing", description="what stays as it is: the Mamba2 layers, or all of the backbone"
+    )
