@@ -40,9 +40,15 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
         for file in sorted(draft.rglob("*")):
             if file.is_file():
                 _sync(file)
+        older = folder / "replaced"
         if path.exists():
-            path.replace(folder / "replaced")
-        draft.replace(path)
+            path.replace(older)
+        try:
+            draft.replace(path)
+        except OSError:
+            if older.exists():
+                older.replace(path)
+            raise
         _sync(path.parent)
 
 

@@ -4,6 +4,7 @@ from sc_mamba2.cells.contract import CellsContract, RawCellsContract
 from sc_mamba2.cells.expression import Expression, choose_expression, log_normalise
 from sc_mamba2.cells.labels import read_labels
 from sc_mamba2.cells.readers import EMBEDDED, read_cells
+from sc_mamba2.cells.simulate import simulate_cells
 from sc_mamba2.cells.standardise import standardise
 
 __all__ = [
@@ -15,5 +16,6 @@ __all__ = [
     "log_normalise",
     "read_cells",
     "read_labels",
+    "simulate_cells",
     "standardise",
 ]

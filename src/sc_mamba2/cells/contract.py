@@ -4,13 +4,13 @@
 (`obs`, `var`) are checked by pandera, the matrix by hand; every failure is a `UserError` with a rule.
 """
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator
 
 import anndata as ad
 import numpy as np
 import pandas as pd
 import pandera.pandas as pa
+from scipy import sparse
 
 from sc_mamba2.cells.expression import choose_expression
 from sc_mamba2.errors import UserError
@@ -47,8 +47,11 @@ class RawCellsContract:
     def _rules(self, cells: ad.AnnData) -> Iterator[UserError | None]:
         yield _empty(cells)
         yield _table_fault(
-            OBS_SCHEMA, cells.obs, "cells-names",
-            expected="a unique name (barcode) a cell", mend="call adata.obs_names_make_unique() and save again",
+            OBS_SCHEMA,
+            cells.obs,
+            "cells-names",
+            expected="a unique name (barcode) a cell",
+            mend="call adata.obs_names_make_unique() and save again",
         )
         yield _gene_names_fault(cells)
         yield _transposed(cells)
@@ -63,32 +66,52 @@ class CellsContract:
         _raise_first(
             [
                 _empty(data),
-                _table_fault(OBS_SCHEMA, data.obs, "cells-names", expected="a unique name a cell", mend=mend),
                 _table_fault(
-                    STANDARD_VAR_SCHEMA, data.var, "genes-standard",
-                    expected="unique Ensembl ids with symbol and biotype", mend=mend,
+                    OBS_SCHEMA, data.obs, "cells-names", expected="a unique name a cell", mend=mend
+                ),
+                _table_fault(
+                    STANDARD_VAR_SCHEMA,
+                    data.var,
+                    "genes-standard",
+                    expected="unique Ensembl ids with symbol and biotype",
+                    mend=mend,
                 ),
             ]
         )
-        values = data.X.data
-        if values.dtype != np.float32 or not np.isfinite(values).all() or (values < 0).any():
+        fault = _standard_matrix_fault(data.X)
+        if fault:
             raise UserError(
                 "matrix-standard",
-                found=f"a {values.dtype} matrix from {values.min():.3g} to {values.max():.3g}",
-                expected="log-normalised float32 values, finite and not negative",
+                found=fault,
+                expected="a CSR matrix of log-normalised float32 values, finite and not negative",
                 mend=mend,
             )
         return data
 
 
-def _raise_first(faults: Any) -> None:
+def _standard_matrix_fault(matrix: object) -> str:
+    """Say why a matrix is not of the standard form, or nothing."""
+    if not (sparse.issparse(matrix) and matrix.format == "csr"):
+        return f"a {type(matrix).__name__}"
+    values = matrix.data
+    if values.dtype != np.float32:
+        return f"{values.dtype} values"
+    if not np.isfinite(values).all():
+        return "NaN or infinite values"
+    return f"values from {values.min():.3g}" if values.min(initial=0) < 0 else ""
+
+
+def _raise_first(faults: Iterable[UserError | None]) -> None:
     for fault in faults:
         if fault is not None:
             raise fault
 
 
 def _empty(cells: ad.AnnData) -> UserError | None:
-    for count, rule, what in ((cells.n_obs, "cells-none", "cells"), (cells.n_vars, "genes-none", "genes")):
+    for count, rule, what in (
+        (cells.n_obs, "cells-none", "cells"),
+        (cells.n_vars, "genes-none", "genes"),
+    ):
         if count == 0:
             return UserError(
                 rule,
@@ -133,8 +156,7 @@ def _gene_names_fault(cells: ad.AnnData) -> UserError | None:
 
 def _transposed(cells: ad.AnnData) -> UserError | None:
     """Gene ids where the barcodes belong mean that the matrix lies on its side."""
-    ids: Callable[[pd.Index], float] = lambda names: names.astype(str).str.match(r"^ENSG\d{11}").mean()  # noqa: E731
-    if ids(cells.obs_names) > 0.5 > ids(cells.var_names):
+    if _share_of_ids(cells.obs_names) > 0.5 > _share_of_ids(cells.var_names):
         return UserError(
             "matrix-transposed",
             found="Ensembl ids as the names of the cells",
@@ -142,3 +164,7 @@ def _transposed(cells: ad.AnnData) -> UserError | None:
             mend="save adata.T",
         )
     return None
+
+
+def _share_of_ids(names: pd.Index) -> float:
+    return float(names.astype(str).str.match(r"^ENSG\d{11}").mean())

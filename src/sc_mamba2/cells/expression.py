@@ -60,7 +60,8 @@ def choose_expression(cells: ad.AnnData, layer: str | None = None) -> Expression
     if origin is None:
         raise _nothing_usable(faults)
     matrix, genes = usable[origin]
-    csr = sparse.csr_matrix(matrix, dtype=np.float32)
+    # A copy, since the next two work in place and the cells are the caller's.
+    csr = sparse.csr_matrix(matrix, dtype=np.float32, copy=True)
     csr.sum_duplicates()
     csr.eliminate_zeros()
     return Expression(csr, genes, origin, _kind(csr, bool(integer)))
@@ -77,7 +78,9 @@ def log_normalise(expression: Expression) -> sparse.csr_matrix:
         return matrix
     totals = np.asarray(matrix.sum(axis=1, dtype=np.float64)).ravel()
     scale = np.divide(CELL_TOTAL, totals, out=np.zeros_like(totals), where=totals > 0)
-    matrix.data = np.log1p(matrix.data * np.repeat(scale, np.diff(matrix.indptr))).astype(np.float32)
+    matrix.data = np.log1p(matrix.data * np.repeat(scale, np.diff(matrix.indptr))).astype(
+        np.float32
+    )
     return matrix
 
 
@@ -119,6 +122,8 @@ def _fault(matrix: np.ndarray | sparse.spmatrix) -> str:
         return f"holds negative values (smallest {values.min():.3g}): scaled or centred"
     if not values.size or values.max() == 0:
         return "is zero everywhere"
+    if values.max() > np.finfo(np.float32).max:
+        return f"holds values up to {values.max():.3g}, too large for float32"
     return ""
 
 
@@ -136,7 +141,9 @@ def _kind(matrix: sparse.csr_matrix, integer: bool) -> Kind:
 def _nothing_usable(faults: dict[str, str]) -> UserError:
     return UserError(
         "matrix-unusable",
-        found="; ".join(f"{origin} {fault or 'holds no counts'}" for origin, fault in faults.items())
+        found="; ".join(
+            f"{origin} {fault or 'holds no counts'}" for origin, fault in faults.items()
+        )
         or "no matrix",
         expected="counts, or log-normalised values, that are finite and not negative",
         mend='keep the counts in layers["counts"] or raw before scaling, and save the file again',

@@ -34,10 +34,11 @@ def read_labels(obs: pd.DataFrame, label_key: str) -> pd.Series:
     if isinstance(column.dtype, pd.CategoricalDtype):
         column = column.astype(object)
     present = column.dropna()
-    if pd.api.types.is_float_dtype(present) and not (present == present.round()).all():
+    if pd.api.types.is_float_dtype(present) and not (present % 1 == 0).all():
+        example = present[present % 1 != 0].iloc[0]
         raise UserError(
             "label-numeric",
-            found=f"obs['{label_key}'] holds fractional numbers (e.g. {present.iloc[0]:.4g})",
+            found=f"obs['{label_key}'] holds numbers that are not whole (e.g. {example:.4g})",
             expected="names of cell types, or whole cluster numbers",
             mend="choose the column with the cell types",
         )

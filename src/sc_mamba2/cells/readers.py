@@ -1,4 +1,4 @@
-"""From a source to an AnnData in memory: `.h5ad`, 10x `.h5`, and data inside the scanpy package.
+"""From a source to an AnnData in memory: `.h5ad`, 10x `.h5`, data inside the scanpy package.
 
 A file is untrusted: its HDF5 layout is looked at before anything is loaded. What the matrix holds is
 checked in `contract`.
@@ -12,13 +12,17 @@ import h5py
 import numpy as np
 import scanpy as sc
 
+from sc_mamba2.cells.simulate import simulate_cells
 from sc_mamba2.errors import UserError, nearest
 
 EMBEDDED: dict[str, Callable[[], ad.AnnData]] = {
     "scanpy:pbmc68k_reduced": sc.datasets.pbmc68k_reduced,
+    "simulated:three-types": simulate_cells,
 }
 FORMATS = "an .h5ad file (AnnData) or a 10x .h5 file (Cell Ranger)"
 MAXIMUM_SIDE = 2**31 - 1
+LARGEST_RATIO = 1100  # of unpacked to stored bytes; deflate cannot reach it
+SURELY_FITS = 2**30  # bytes that are unpacked whatever the ratio
 
 
 def read_cells(source: str | Path) -> ad.AnnData:
@@ -40,7 +44,7 @@ def read_cells(source: str | Path) -> ad.AnnData:
         The source does not exist, is of another format, or is damaged.
     """
     name = str(source)
-    if name.startswith("scanpy:"):
+    if name.startswith(("scanpy:", "simulated:")):
         if name not in EMBEDDED:
             raise UserError(
                 "source-unknown",
@@ -64,9 +68,8 @@ def _sniff(path: Path) -> str:
     _refuse_what_is_no_file(path)
     try:
         with h5py.File(path, "r") as file:
-            _refuse_external_links(file, path)
+            _check_members(file, path)
             if {"X", "obs", "var"} <= set(file):
-                _check_sparse_groups(file, path)
                 return "h5ad"
             if "matrix" in file and "barcodes" in file["matrix"]:
                 return "10x"
@@ -78,9 +81,9 @@ def _sniff(path: Path) -> str:
                     mend="write the file again with the counts in X",
                 )
             keys = ", ".join(sorted(file)[:5]) or "nothing"
-    except (OSError, RuntimeError, KeyError, ValueError) as error:
-        if isinstance(error, UserError):
-            raise
+    except UserError:
+        raise
+    except Exception as error:  # h5py says what is damaged in many ways
         raise _damaged(path, error) from error
     raise UserError(
         "file-format",
@@ -92,7 +95,9 @@ def _sniff(path: Path) -> str:
 
 def _refuse_what_is_no_file(path: Path) -> None:
     if not path.exists():
-        siblings = [other.name for other in path.parent.glob("*.h5*")] if path.parent.is_dir() else []
+        siblings = (
+            [other.name for other in path.parent.glob("*.h5*")] if path.parent.is_dir() else []
+        )
         raise UserError(
             "file-missing",
             found=f"no file at '{path}'",
@@ -132,59 +137,83 @@ def _refuse_what_is_no_file(path: Path) -> None:
         )
 
 
-def _refuse_external_links(group: h5py.Group, path: Path) -> None:
-    """Refuse a file that would read other files: it could name any path of this machine."""
+def _check_members(group: h5py.Group, path: Path) -> None:
+    """Look at everything in a file before any of it is loaded."""
     for name in group:
         if isinstance(group.get(name, getlink=True), h5py.ExternalLink):
+            raise _points_outside(f"{group.name}/{name}", path)
+        member = group[name]
+        if isinstance(member, h5py.Dataset):
+            _check_storage(member, path)
+        elif isinstance(member, h5py.Group):
+            _check_members(member, path)
+    if {"data", "indices", "indptr"} <= set(group):
+        problem = _sparse_problem(group)
+        if problem:
             raise UserError(
-                "file-external-link",
-                found=f"'{name}' in {path.name} is a link to another file",
-                expected="a file that holds its own data",
-                mend="load it where it was made and save it again with adata.write_h5ad()",
+                "matrix-layout",
+                found=f"{group.name} of {path.name}: {problem}",
+                expected="a well-formed sparse matrix (CSR or CSC)",
+                mend="write the file again from the original; this one is damaged",
             )
-        if isinstance(group.get(name, getclass=True), type) and issubclass(
-            group.get(name, getclass=True), h5py.Group
-        ):
-            _refuse_external_links(group[name], path)
 
 
-def _check_sparse_groups(file: h5py.File, path: Path) -> None:
-    """Check the declared shape and the index arrays of every sparse matrix before it is used."""
-    groups = [file["X"], *file.get("layers", {}).values()]
-    if isinstance(file.get("raw"), h5py.Group) and "X" in file["raw"]:
-        groups.append(file["raw"]["X"])
-    for group in groups:
-        if isinstance(group, h5py.Group) and "indptr" in group:
-            problem = _sparse_problem(group)
-            if problem:
-                raise UserError(
-                    "matrix-layout",
-                    found=f"{group.name} of {path.name}: {problem}",
-                    expected="a well-formed sparse matrix (CSR or CSC)",
-                    mend="write the file again from the original; this one is damaged",
-                )
+def _points_outside(name: str, path: Path) -> UserError:
+    """Refuse a file that would read other files: it could name any path of this machine."""
+    return UserError(
+        "file-external-link",
+        found=f"'{name.strip('/')}' in {path.name} is a link to another file",
+        expected="a file that holds its own data",
+        mend="load it where it was made and save it again with adata.write_h5ad()",
+    )
+
+
+def _check_storage(dataset: h5py.Dataset, path: Path) -> None:
+    """Refuse data that lie in other files, and sizes that the stored bytes cannot unpack to."""
+    if dataset.external or dataset.is_virtual:
+        raise _points_outside(dataset.name, path)
+    stored = dataset.id.get_storage_size()
+    if dataset.nbytes > max(SURELY_FITS, LARGEST_RATIO * stored):
+        raise UserError(
+            "matrix-layout",
+            found=f"{dataset.name} of {path.name} declares {dataset.shape} values in {stored:,} bytes",
+            expected="as many values as the file holds",
+            mend="write the file again from the original; this one is damaged",
+        )
 
 
 def _sparse_problem(group: h5py.Group) -> str:
     """Say what is wrong with a stored sparse matrix, or nothing."""
-    declared = group.attrs.get("shape", group.attrs.get("h5sparse_shape"))
-    if declared is None:
+    sides = _compressed_and_other_side(group)
+    if sides is None:
         return "it does not declare its shape"
-    shape = tuple(int(side) for side in declared)
-    compressed_by_row = "csr" in str(group.attrs.get("encoding-type", "csr_matrix"))
-    major, minor = shape if compressed_by_row else shape[::-1]
-    if max(shape) > MAXIMUM_SIDE or min(shape) < 0:
-        return f"its declared shape {shape[0]:,} x {shape[1]:,} cannot be right"
-    indptr, indices = np.asarray(group["indptr"]), group["indices"]
-    if len(indptr) != major + 1:
-        return f"{len(indptr):,} row pointers for {major:,} rows"
+    major, minor = sides
+    if max(sides) > MAXIMUM_SIDE or min(sides) < 0:
+        return f"its declared sides {major:,} and {minor:,} cannot be right"
+    pointers, indices, data = group["indptr"], group["indices"], group["data"]
+    if len(pointers) != major + 1:
+        return f"{len(pointers):,} pointers for {major:,} rows"
+    indptr = np.asarray(pointers)
     if indptr[0] != 0 or (np.diff(indptr) < 0).any():
-        return "its row pointers do not rise"
-    if indptr[-1] != len(indices) or len(indices) != len(group["data"]):
-        return f"{indptr[-1]:,} values promised, {len(indices):,} indices and {len(group['data']):,} values stored"
+        return "its pointers do not rise"
+    if indptr[-1] != len(indices) or len(indices) != len(data):
+        return f"{indptr[-1]:,} values promised, {len(indices):,} indices and {len(data):,} values stored"
     if len(indices) and not 0 <= np.min(indices) <= np.max(indices) < minor:
         return f"an index outside 0 to {minor - 1:,}"
     return ""
+
+
+def _compressed_and_other_side(group: h5py.Group) -> tuple[int, int] | None:
+    """Return how many rows of a CSR (columns of a CSC) matrix are declared, and the other side."""
+    if "shape" in group:  # 10x: genes x cells, compressed by cell
+        minor, major = (int(side) for side in group["shape"])
+        return major, minor
+    declared = group.attrs.get("shape", group.attrs.get("h5sparse_shape"))
+    if declared is None:
+        return None
+    rows, columns = (int(side) for side in declared)
+    kind = group.attrs.get("encoding-type", group.attrs.get("h5sparse_format", "csr"))
+    return (rows, columns) if "csr" in str(kind) else (columns, rows)
 
 
 def _read_10x(path: Path) -> ad.AnnData:

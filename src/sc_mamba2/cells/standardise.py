@@ -114,7 +114,12 @@ def _columns_to_keep(expression: Expression, mapping: GeneMapping) -> np.ndarray
     totals = np.asarray(expression.matrix.sum(axis=0, dtype=np.float64)).ravel()
     names = expression.genes.index.astype(str).to_numpy()
     order = pd.DataFrame(
-        {"column": columns, "row": mapping.rows[columns], "total": -totals[columns], "name": names[columns]}
+        {
+            "column": columns,
+            "row": mapping.rows[columns],
+            "total": -totals[columns],
+            "name": names[columns],
+        }
     ).sort_values(["row", "total", "name"], kind="stable")
     return order.drop_duplicates("row")["column"].to_numpy()
 

@@ -1,11 +1,11 @@
 """An AnnData as an `.h5ad` file."""
 
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import anndata as ad
 import numpy as np
-from kedro.io import AbstractVersionedDataset, Version
+from kedro.io import AbstractVersionedDataset, DatasetError, Version
 from kedro_datasets._typing import TablePreview
 
 from sc_mamba2.cells import read_cells
@@ -55,8 +55,19 @@ class AnnDataDataset(AbstractVersionedDataset[ad.AnnData, ad.AnnData]):
         """Show the first rows of `obs`."""
         head = self.load().obs.head(nrows).reset_index()
         values = head.astype(object).where(head.notna(), None).to_numpy()
-        rows = [[item.item() if isinstance(item, np.generic) else item for item in row] for row in values]
-        return TablePreview({"index": list(range(len(rows))), "columns": list(head.columns), "data": rows})
+        rows = [
+            [item.item() if isinstance(item, np.generic) else item for item in row]
+            for row in values
+        ]
+        return TablePreview(
+            {"index": list(range(len(rows))), "columns": list(head.columns), "data": rows}
+        )
+
+    def _exists(self) -> bool:
+        try:
+            return Path(str(self._get_load_path())).exists()
+        except DatasetError:  # versioned, and no version is there
+            return False
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": self._filepath, "version": self._version}

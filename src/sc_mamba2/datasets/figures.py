@@ -46,7 +46,9 @@ class FiguresDataset(AbstractDataset[dict[str, Figure], dict[str, bytes]]):
             for place, (name, figure) in enumerate(data.items(), start=1):
                 picture = io.BytesIO()
                 # No software tag, so that equal figures are equal files.
-                figure.savefig(picture, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
+                figure.savefig(
+                    picture, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None}
+                )
                 (draft / f"{place:02d}_{name}.png").write_bytes(picture.getvalue())
 
     def _exists(self) -> bool:

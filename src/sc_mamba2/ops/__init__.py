@@ -7,6 +7,7 @@ from sc_mamba2.ops.dispatch import ScanPath, choose_path
 from sc_mamba2.ops.flip import real_tokens, smart_flip
 from sc_mamba2.ops.gated_norm import gated_norm
 from sc_mamba2.ops.reference import ssd_reference
+from sc_mamba2.ops.row_blocks import in_row_blocks
 
 __all__ = [
     "MixerWeights",
@@ -16,6 +17,7 @@ __all__ = [
     "choose_path",
     "directional_scan",
     "gated_norm",
+    "in_row_blocks",
     "real_tokens",
     "smart_flip",
     "ssd_chunked",

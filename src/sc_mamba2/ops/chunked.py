@@ -1,7 +1,7 @@
 """The scan of `reference` in chunks: within a chunk as matrix products, between chunks as a state.
 
-The gradient is written by hand (derivation in `_ChunkedScan`). B rows, L tokens, Z chunks, R = B Z, c tokens of a chunk, H heads, P head dim,
-N state, I = H P.
+The gradient is written by hand; its derivation stands in `_ChunkedScan`. B rows, L tokens, Z
+chunks, R = B Z, c tokens of a chunk, H heads, P head dim, N state, I = H P.
 """
 
 from typing import Any, NamedTuple
@@ -12,7 +12,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 
-def ssd_chunked(  # noqa: PLR0917
+def ssd_chunked(
     x_BLHP: Tensor,
     dt_BLH: Tensor,
     A_H: Tensor,
@@ -86,14 +86,15 @@ def _decays(dt_RcH: Tensor, A_H: Tensor, rows: int) -> _Decays:
 class _ChunkedScan(torch.autograd.Function):
     """``y = (G o E) v + e (C S) + D x`` in a chunk, ``S' = e_end S + B^T (f v)`` to the next.
 
-    ``v = dt x``, ``s`` the running sum of ``dt A``, ``G = C B^T``, ``E_ij = exp(s_i - s_j)`` for
-    j <= i, ``e_i = exp(s_i)``, ``f_j = exp(s_end - s_j)``. With ``w`` the gradient of ``v``, that of
-    ``s`` needs no matrix: ``ds_i = dy_i (y_i - D x_i) - v_i w_i``, plus ``dS' S'`` at the end of a
-    chunk, since every term that holds ``s_i`` or ``-s_j`` is one of these products.
+    ``v = dt x``, ``s`` the running sum of ``a = dt A``, ``G = C B^T``, ``E_ij = exp(s_i - s_j)`` for
+    j <= i, ``e_i = exp(s_i)``, ``f_j = exp(s_end - s_j)``. The gradient of ``a_k`` gathers every
+    exponent that spans k: ``E_ij`` with j < k <= i, ``e_i`` with k <= i, ``f_j`` with j < k, and
+    ``e_end``. Each is summed over just those: the shorter way, gradients of ``s`` summed from the
+    end, is a difference of large sums and loses two digits in fp32.
     """
 
     @staticmethod
-    def forward(  # noqa: PLR0917
+    def forward(
         ctx: Any,
         x_RcHP: Tensor,
         dt_RcH: Tensor,
@@ -109,19 +110,19 @@ class _ChunkedScan(torch.autograd.Function):
         late_RcI = (v_RcHP * decays.to_end).flatten(2)
         states_RNI = _pass_states(torch.bmm(B_RcN.mT, late_RcI), decays.whole)
         mixing_RHcc = decays.within * torch.bmm(C_RcN, B_RcN.mT).unsqueeze(1)
-        y_RcHP = torch.bmm(C_RcN, states_RNI).unflatten(-1, (heads, -1))
-        y_RcHP.mul_(decays.from_start).addcmul_(x_RcHP, D_H[:, None])
+        read_RcHP = torch.bmm(C_RcN, states_RNI).unflatten(-1, (heads, -1)).mul_(decays.from_start)
+        inputs, made = (x_RcHP, dt_RcH, B_RcN, C_RcN, A_H, D_H), (read_RcHP, v_RcHP, late_RcI)
+        ctx.save_for_backward(*inputs, *made, states_RNI, mixing_RHcc, *decays)
+        y_RcHP = torch.addcmul(read_RcHP, x_RcHP, D_H[:, None])
         for h in range(heads):
             y_RcHP[:, :, h].baddbmm_(mixing_RHcc[:, h], v_RcHP[:, :, h])
-        inputs = (x_RcHP, dt_RcH, B_RcN, C_RcN, A_H, D_H)
-        ctx.save_for_backward(*inputs, y_RcHP, v_RcHP, late_RcI, states_RNI, mixing_RHcc, *decays)
         return y_RcHP
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        x_RcHP, dt_RcH, B_RcN, C_RcN, A_H, D_H, y_RcHP, *rest = ctx.saved_tensors
-        v_RcHP, late_RcI, states_RNI, mixing_RHcc, *parts = rest
+        x_RcHP, dt_RcH, B_RcN, C_RcN, A_H, D_H, *made = ctx.saved_tensors
+        read_RcHP, v_RcHP, late_RcI, states_RNI, mixing_RHcc, *parts = made
         decays = _Decays(*parts)
         heads = x_RcHP.shape[2]
         dy_RcHP = gradients[0].contiguous()
@@ -132,24 +133,36 @@ class _ChunkedScan(torch.autograd.Function):
         dB_RcN = torch.bmm(late_RcI, dstates_RNI.mT)
         w_RcHP = torch.bmm(B_RcN, dstates_RNI).unflatten(-1, (heads, -1)).mul_(decays.to_end)
 
+        written_RcH = (v_RcHP * w_RcHP).sum(-1)
+        da_RcH = (dy_RcHP * read_RcHP).sum(-1).flip(1).cumsum(1).flip(1)
+        da_RcH += (written_RcH.cumsum(1) - written_RcH) + _carried(states_RNI, dstates_RNI, decays)
+
         dscores_Rcc = torch.zeros_like(mixing_RHcc[:, 0])
         for h in range(heads):
             dmixing_Rcc = torch.bmm(dy_RcHP[:, :, h], v_RcHP[:, :, h].mT)
             dscores_Rcc.addcmul_(dmixing_Rcc, decays.within[:, h])
             w_RcHP[:, :, h].baddbmm_(mixing_RHcc[:, h].mT, dy_RcHP[:, :, h])
+            da_RcH[:, :, h] += _spanning(dmixing_Rcc.mul_(mixing_RHcc[:, h]))
         dC_RcN.baddbmm_(dscores_Rcc, B_RcN)
         dB_RcN.baddbmm_(dscores_Rcc.mT, C_RcN)
 
-        direct_RcH = (dy_RcHP * x_RcHP).sum(-1)
-        through_dt_RcH = (x_RcHP * w_RcHP).sum(-1)
-        ds_RcH = (dy_RcHP * y_RcHP).sum(-1).addcmul_(direct_RcH, D_H, value=-1)
-        ds_RcH.addcmul_(dt_RcH, through_dt_RcH, value=-1)
-        ds_RcH[:, -1] += _end_gradient(states_RNI, dstates_RNI, decays.whole)
-        da_RcH = ds_RcH.flip(1).cumsum(1).flip(1)
-        ddt_RcH = torch.addcmul(through_dt_RcH, da_RcH, A_H)
+        ddt_RcH = torch.addcmul((x_RcHP * w_RcHP).sum(-1), da_RcH, A_H)
         dx_RcHP = w_RcHP.mul_(dt_RcH.unsqueeze(-1)).addcmul_(dy_RcHP, D_H[:, None])
-        dA_H, dD_H = (da_RcH * dt_RcH).sum((0, 1)), direct_RcH.sum((0, 1))
+        dA_H, dD_H = (da_RcH * dt_RcH).sum((0, 1)), (dy_RcHP * x_RcHP).sum((0, 1, 3))
         return dx_RcHP, ddt_RcH, dB_RcN, dC_RcN, dA_H, dD_H, None
+
+
+def _spanning(pairs_Rcc: Tensor) -> Tensor:
+    """Sum, for every k, the pairs (i, j) of a lower triangle with j < k <= i, (R, c)."""
+    ones_cc = torch.ones_like(pairs_Rcc[0])
+    before_Rcc = torch.matmul(pairs_Rcc, ones_cc.triu(1))
+    return before_Rcc.mul_(ones_cc.tril()).sum(1)
+
+
+def _carried(states_RNI: Tensor, dstates_RNI: Tensor, decays: _Decays) -> Tensor:
+    """Gradient of a chunk's whole decay, from the state that it carries over, (R, 1, H)."""
+    product_RNHP = (states_RNI * dstates_RNI).unflatten(-1, (decays.whole.shape[-1], -1))
+    return (product_RNHP.sum((1, 3)) * decays.whole.flatten(0, 1)).unsqueeze(1)
 
 
 def _pass_states(added_RNI: Tensor, whole_BZH: Tensor) -> Tensor:
@@ -171,16 +184,10 @@ def _return_states(dread_RNI: Tensor, whole_BZH: Tensor) -> Tensor:
     dstates_BZNHP[:, -1] = 0
     for z in range(whole_BZH.shape[1] - 1, 0, -1):
         keep_B1H1 = whole_BZH[:, z, None, :, None]
-        torch.addcmul(dread_BZNHP[:, z], dstates_BZNHP[:, z], keep_B1H1, out=dstates_BZNHP[:, z - 1])
+        torch.addcmul(
+            dread_BZNHP[:, z], dstates_BZNHP[:, z], keep_B1H1, out=dstates_BZNHP[:, z - 1]
+        )
     return dstates_BZNHP.view(dread_RNI.shape)
-
-
-def _end_gradient(states_RNI: Tensor, dstates_RNI: Tensor, whole_BZH: Tensor) -> Tensor:
-    """Inner product, by head, of the state that a chunk hands on and its gradient, (R, H)."""
-    states, dstates = _by_head(states_RNI, whole_BZH), _by_head(dstates_RNI, whole_BZH)
-    product_BZH = torch.zeros_like(whole_BZH)
-    product_BZH[:, :-1] = (states[:, 1:] * dstates[:, :-1]).sum((2, 4))
-    return product_BZH.flatten(0, 1)
 
 
 def _by_head(states_RNI: Tensor, whole_BZH: Tensor) -> Tensor:

@@ -40,9 +40,7 @@ def gated_norm(y_SBLI: Sequence[Tensor], z_BLI: Tensor, weight_I: Tensor, eps: f
 
 class _GatedNorm(torch.autograd.Function):
     @staticmethod
-    def forward(
-        ctx: Any, eps: float, z_BLI: Tensor, weight_I: Tensor, *y_SBLI: Tensor
-    ) -> Tensor:
+    def forward(ctx: Any, eps: float, z_BLI: Tensor, weight_I: Tensor, *y_SBLI: Tensor) -> Tensor:
         gate_BLI = functional.silu(z_BLI)
         u_SBLI = [y_BLI * gate_BLI for y_BLI in y_SBLI]
         scale_SBL1 = [(_mean_product(u, u) + eps).rsqrt_() for u in u_SBLI]

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 
-def ssd_reference(  # noqa: PLR0917
+def ssd_reference(
     x_BLHP: Tensor, dt_BLH: Tensor, A_H: Tensor, B_BLN: Tensor, C_BLN: Tensor, D_H: Tensor
 ) -> Tensor:
     """Run the recurrence of one group, step by step.

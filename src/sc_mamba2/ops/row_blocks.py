@@ -1,7 +1,7 @@
 """Run a function of rows a few rows at a time, so that what it makes on the way stays in cache.
 
-Only its input is kept for the gradient; a block is computed again in the backward pass. On a CPU this
-is faster than keeping the arrays, for which fresh memory must be mapped in at every step.
+Only its input is kept for the gradient; a block is computed again in the backward pass. On a CPU
+this beats keeping the arrays, for which fresh memory may have to be mapped in at every step.
 B rows, L tokens, E width.
 """
 
@@ -62,7 +62,9 @@ class _InRowBlocks(torch.autograd.Function):
         lengths_B, x_BLE, *weights = ctx.saved_tensors
         needed = ctx.needs_input_grad[3:]
         dx_BLE = torch.empty_like(x_BLE) if needed[0] else None
-        leaves = [w.detach().requires_grad_(need) for w, need in zip(weights, needed[1:], strict=True)]
+        leaves = [
+            w.detach().requires_grad_(need) for w, need in zip(weights, needed[1:], strict=True)
+        ]
         trained = [leaf for leaf in leaves if leaf.requires_grad]
         sums = [torch.zeros_like(leaf) for leaf in trained]
         for start in range(0, len(x_BLE), ctx.rows):
@@ -71,10 +73,10 @@ class _InRowBlocks(torch.autograd.Function):
             with torch.enable_grad():
                 y = ctx.function(x, lengths_B[block], leaves)
             sources = [x, *trained] if needed[0] else trained
-            found = torch.autograd.grad(y, sources, gradients[0][block])
+            found = list(torch.autograd.grad(y, sources, gradients[0][block]))
             if dx_BLE is not None:
-                dx_BLE[block], *found = found
+                dx_BLE[block] = found.pop(0)
             for total, part in zip(sums, found, strict=True):
-                total += part
+                total.add_(part)
         totals = iter(sums)
         return (None, None, None, dx_BLE, *(next(totals) if need else None for need in needed[1:]))

@@ -3,7 +3,10 @@
 from kedro.pipeline import Pipeline
 
 from sc_mamba2.pipelines import annotation, backbone, ingestion, tokenization, validation
-from sc_mamba2.pipelines.annotation.pipeline import create_prediction_pipeline, create_query_pipeline
+from sc_mamba2.pipelines.annotation.pipeline import (
+    create_prediction_pipeline,
+    create_query_pipeline,
+)
 
 DEFAULT = "__default__"
 

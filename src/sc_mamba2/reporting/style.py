@@ -15,7 +15,9 @@ _STYLE = {
 }
 
 
-def new_figure(columns: int = 1, width: float = 5.0, height: float = 4.0) -> tuple[Figure, list[Axes]]:
+def new_figure(
+    columns: int = 1, width: float = 5.0, height: float = 4.0
+) -> tuple[Figure, list[Axes]]:
     """Return a figure without a window and its row of axes.
 
     Parameters

@@ -2,7 +2,12 @@
 
 import logging
 
-_TOLD_TWICE = ("failed with error", "You can resume the pipeline run", "No nodes ran", "Parameter '")
+_TOLD_TWICE = (
+    "failed with error",
+    "You can resume the pipeline run",
+    "No nodes ran",
+    "Parameter '",
+)
 
 
 class _OnceOnly(logging.Filter):

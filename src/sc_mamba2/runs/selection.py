@@ -55,7 +55,9 @@ class Selection(BaseModel):
         return {
             "--pipelines": ",".join(self.pipelines),
             "--env": self.env or "",
-            "--params": ",".join(f"{key}={_text(value)}" for key, value in flatten(self.params).items()),
+            "--params": ",".join(
+                f"{key}={_text(value)}" for key, value in flatten(self.params).items()
+            ),
             "--nodes": ",".join(self.node_names),
             "--tags": ",".join(self.tags),
             "--namespaces": ",".join(self.namespaces),
@@ -105,7 +107,26 @@ def flatten(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
+def nest(flat: dict[str, Any]) -> dict[str, Any]:
+    """Return a dictionary with dotted keys as a nested one; the inverse of `flatten`."""
+    nested: dict[str, Any] = {}
+    for name, value in flat.items():
+        *groups, last = name.split(".")
+        place = nested
+        for group in groups:
+            place = place.setdefault(group, {})
+        place[last] = value
+    return nested
+
+
+def merge(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """Return the union of two nested dictionaries; where both have a value, `over` counts."""
+    return nest(flatten(under) | flatten(over))
+
+
 def _text(value: Any) -> str:
     if isinstance(value, list | tuple):
         return "[" + ",".join(map(_text, value)) + "]"
-    return {None: "null", True: "true", False: "false"}.get(value, str(value))
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return str(value)

@@ -92,9 +92,15 @@ def _run(selection: Selection, project: Path, conf: Path) -> Finished:
     ) as session:
         session.run(runner=runner, **selection.session_arguments())
         catalog = session.load_context().catalog
-        outputs = {name for chosen in selection.pipelines or ("__default__",) for name in pipelines[chosen].datasets()}
+        outputs = {
+            name
+            for chosen in selection.pipelines or ("__default__",)
+            for name in pipelines[chosen].datasets()
+        }
         paths = {name: getattr(catalog.get(name), "_filepath", None) for name in sorted(outputs)}
-    return Finished({name: Path(path) for name, path in paths.items() if path and Path(path).exists()})
+    return Finished(
+        {name: Path(path) for name, path in paths.items() if path and Path(path).exists()}
+    )
 
 
 def _check_names(selection: Selection) -> None:
@@ -109,7 +115,7 @@ def _check_names(selection: Selection) -> None:
             )
 
 
-def _runner(name: str | None):  # noqa: ANN202
+def _runner(name: str | None):
     try:
         return load_obj(name or "SequentialRunner", "kedro.runner")()
     except (ImportError, AttributeError, ValueError) as error:

@@ -8,7 +8,9 @@ from kedro.validation import ParameterValidationError
 
 from sc_mamba2.errors import UserError
 
-_PYDANTIC_FIELD = re.compile(r"^(?P<field>[\w.]+)\n  (?P<message>.+?) \[type=.*?input_value=(?P<value>.+?), input", re.M)
+_PYDANTIC_FIELD = re.compile(
+    r"^(?P<field>[\w.]+)\n  (?P<message>.+?) \[type=.*?input_value=(?P<value>.+?), input", re.M
+)
 _SYSTEM = {
     errno.ENOSPC: ("disk-full", "free disk space, or write elsewhere with --output"),
     errno.EACCES: ("write-denied", "choose a folder that you may write to"),
@@ -27,7 +29,9 @@ def as_user_error(error: BaseException) -> UserError | None:
             return _parameter_error(str(link))
         if isinstance(link, OSError) and link.errno in _SYSTEM:
             rule, mend = _SYSTEM[link.errno]
-            return UserError(rule, found=str(link), expected="a folder with space that can be written", mend=mend)
+            return UserError(
+                rule, found=str(link), expected="a folder with space that can be written", mend=mend
+            )
         if isinstance(link, ValueError) and str(link).startswith("Pipeline does not contain"):
             return UserError(
                 "selection-unknown",

@@ -2,6 +2,7 @@
 
 from sc_mamba2.tokens.batches import Batch, make_batch, reading_order, training_order, useful_share
 from sc_mamba2.tokens.binning import bin_cell
+from sc_mamba2.tokens.dropout import drop_genes
 from sc_mamba2.tokens.store import load_tokens, save_tokens
 from sc_mamba2.tokens.tokenized import TokenizedCells
 from sc_mamba2.tokens.tokenizer import Tokenizer, TokenizerRules
@@ -12,6 +13,7 @@ __all__ = [
     "Tokenizer",
     "TokenizerRules",
     "bin_cell",
+    "drop_genes",
     "load_tokens",
     "make_batch",
     "reading_order",

@@ -25,8 +25,8 @@ def bin_cell(values: np.ndarray, n_bins: int) -> np.ndarray:
     if not len(values):
         return np.zeros(0, dtype=np.int16)
     ranked = np.sort(values.astype(np.float64))
-    position = np.arange(1, n_bins - 1) / (n_bins - 1) * (len(ranked) - 1)
-    below = position.astype(np.int64)
+    # In whole numbers: a position rounded to just above a value would put that value one bin lower.
+    below, rest = np.divmod(np.arange(1, n_bins - 1) * (len(ranked) - 1), n_bins - 1)
     above = np.minimum(below + 1, len(ranked) - 1)
-    borders = ranked[below] + (ranked[above] - ranked[below]) * (position - below)
+    borders = ranked[below] + (ranked[above] - ranked[below]) * (rest / (n_bins - 1))
     return (1 + np.searchsorted(borders, values, side="right")).astype(np.int16)

@@ -70,7 +70,7 @@ class Tokenizer:
             No gene of the matrix is in the vocabulary.
         """
         rows = self.vocabulary.rows_of(gene_ids)
-        known = np.flatnonzero(rows >= 0)
+        known = np.flatnonzero(np.isin(rows, self.vocabulary.gene_rows))
         if not len(known):
             raise UserError(
                 "genes-not-in-vocabulary",
@@ -87,12 +87,13 @@ class Tokenizer:
             self._tokenize_cell(ordered.indices[start:stop], ordered.data[start:stop])
             for start, stop in zip(ordered.indptr[:-1], ordered.indptr[1:], strict=True)
         ]
-        positions, bins, values = (_joined(part) for part in zip(*cells, strict=True))
+        empty = (np.zeros(0, np.int32), np.zeros(0, np.int16), np.zeros(0, np.float32))
+        positions, bins, values = map(np.concatenate, zip(empty, *cells, strict=True))
         lengths = [len(cell[0]) for cell in cells]
         return TokenizedCells(
-            gene_rows=rows[columns][positions.astype(np.int64)].astype(np.int32),
-            bins=bins.astype(np.int16),
-            values=values.astype(np.float32),
+            gene_rows=rows[columns][positions].astype(np.int32),
+            bins=bins,
+            values=values,
             offsets=np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]),
             obs=obs.copy(),
         )
@@ -118,7 +119,3 @@ class Tokenizer:
             kept = np.sort(np.argsort(-values, kind="stable")[:limit])
             return positions[kept], bins[kept], values[kept]
         return positions, bins, values
-
-
-def _joined(parts: tuple[np.ndarray, ...]) -> np.ndarray:
-    return np.concatenate(parts) if parts else np.zeros(0)

@@ -16,7 +16,7 @@ from torch import Tensor
 from sc_mamba2.errors import UserError
 from sc_mamba2.genes import Vocabulary
 from sc_mamba2.model import TaskModel
-from sc_mamba2.tokens import TokenizedCells, make_batch, reading_order, training_order
+from sc_mamba2.tokens import TokenizedCells, drop_genes, make_batch, reading_order, training_order
 from sc_mamba2.training.options import FitOptions
 from sc_mamba2.training.schedule import rate_factor
 
@@ -79,7 +79,9 @@ def fit(
     if options.freeze != "nothing":
         part = model.backbone.layers if options.freeze == "layers" else model.backbone
         part.requires_grad_(False)
-    optimizer = torch.optim.AdamW(model.parameter_groups(options.learning_rate, options.weight_decay))
+    optimizer = torch.optim.AdamW(
+        model.parameter_groups(options.learning_rate, options.weight_decay)
+    )
     steps_an_epoch = -(-len(training) // options.batch_size)
     steps = options.max_epochs * steps_an_epoch
     schedule = torch.optim.lr_scheduler.LambdaLR(
@@ -92,8 +94,9 @@ def fit(
     for epoch in range(1, options.max_epochs + 1):
         started = time.perf_counter()
         losses = []
-        for cells in training_order(training.lengths, options.batch_size, seed, epoch):
-            losses.append(trainer.step(cells) * len(cells))
+        seen = drop_genes(training, options.gene_dropout, seed, epoch)
+        for cells in training_order(seen.lengths, options.batch_size, seed, epoch):
+            losses.append(trainer.step(seen, cells) * len(cells))
             on_step((epoch - 1) * steps_an_epoch + len(losses), steps)
         seconds = time.perf_counter() - started
         validation_loss = mean_loss(model, validation, vocabulary, options.batch_size, device)
@@ -109,7 +112,7 @@ def fit(
                     training_loss=sum(losses) / len(training),
                     validation_loss=validation_loss,
                     learning_rate=schedule.get_last_lr()[0],
-                    tokens_per_second=(len(training.gene_rows) + len(training)) / seconds,
+                    tokens_per_second=(len(seen.gene_rows) + len(seen)) / seconds,
                     best=better,
                 )
             )
@@ -133,11 +136,13 @@ class _Trainer:
     def __post_init__(self) -> None:
         self.targets = _to(self.model.targets(self.tokens.obs), self.device)
 
-    def step(self, cells: np.ndarray) -> float:
+    def step(self, tokens: TokenizedCells, cells: np.ndarray) -> float:
         """Take one optimizer step on the given cells; return their mean loss."""
         self.model.train()
-        batch = make_batch(self.tokens, cells, self.vocabulary).to(self.device)
-        loss = self.model.loss(batch, {name: all_[batch.cells_B] for name, all_ in self.targets.items()})
+        batch = make_batch(tokens, cells, self.vocabulary).to(self.device)
+        loss = self.model.loss(
+            batch, {name: all_[batch.cells_B] for name, all_ in self.targets.items()}
+        )
         if not torch.isfinite(loss):
             raise self._not_finite(cells)
         self.optimizer.zero_grad(set_to_none=True)

@@ -29,8 +29,13 @@ class FitOptions(BaseModel):
     patience: int = Field(
         4, ge=1, description="epochs without a better validation loss before the training stops"
     )
-    warmup_share: float = Field(0.05, ge=0, lt=1, description="share of the steps with a rising rate")
+    warmup_share: float = Field(
+        0.05, ge=0, lt=1, description="share of the steps with a rising rate"
+    )
     final_rate_share: float = Field(0.1, ge=0, le=1, description="last rate over the highest")
+    gene_dropout: float = Field(
+        0.3, ge=0, lt=1, description="share of a cell's genes that an epoch leaves out by chance"
+    )
     gradient_clip: float = Field(1.0, gt=0, description="largest L2 norm of the gradient")
     freeze: Literal["nothing", "layers", "backbone"] = Field(
         "nothing", description="what stays as it is: the Mamba2 layers, or all of the backbone"

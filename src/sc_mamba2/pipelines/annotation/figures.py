@@ -34,7 +34,9 @@ def lay_out(embedding: pd.DataFrame, seed: int) -> pd.DataFrame:
     if len(values) < FEWEST_CELLS:
         return pd.DataFrame(values[:, :2], index=embedding.index, columns=["x", "y"])
     cells = AnnData(X=values)
-    sc.pp.neighbors(cells, n_neighbors=min(NEIGHBOURS, len(values) - 1), use_rep="X", random_state=seed)
+    sc.pp.neighbors(
+        cells, n_neighbors=min(NEIGHBOURS, len(values) - 1), use_rep="X", random_state=seed
+    )
     sc.tl.umap(cells, random_state=seed)
     return pd.DataFrame(cells.obsm["X_umap"], index=embedding.index, columns=["x", "y"])
 
@@ -63,14 +65,23 @@ def confusion_figure(calls: pd.DataFrame, truth: pd.Series) -> Figure:
     figure, (axis,) = new_figure(width=side + 0.8, height=side)
     image = axis.imshow(shares, vmin=0, vmax=1, cmap="Blues")
     axis.set_xticks(range(len(names)), names, rotation=90)
-    axis.set_yticks(range(len(names)), [f"{n} ({c})" for n, c in zip(names, counts.sum(axis=1), strict=True)])
+    axis.set_yticks(
+        range(len(names)), [f"{n} ({c})" for n, c in zip(names, counts.sum(axis=1), strict=True)]
+    )
     axis.set_xlabel("predicted type")
     axis.set_ylabel("true type (cells)")
     if len(names) <= 15:
         for row, column in np.argwhere(shares >= 0.005):
             share = shares[row, column]
-            axis.text(column, row, f"{share:.2f}", ha="center", va="center", fontsize=7,
-                      color="white" if share > 0.55 else "black")
+            axis.text(
+                column,
+                row,
+                f"{share:.2f}",
+                ha="center",
+                va="center",
+                fontsize=7,
+                color="white" if share > 0.55 else "black",
+            )
     figure.colorbar(image, ax=axis, label="share of the true type", shrink=0.8)
     return figure
 
@@ -79,7 +90,9 @@ def training_figure(history: pd.DataFrame) -> Figure:
     """Draw training and validation loss over the epochs, and mark the epoch that was kept."""
     figure, (axis,) = new_figure(width=6, height=3.6)
     axis.plot(history["epoch"], history["training_loss"], marker="o", ms=3, label="training cells")
-    axis.plot(history["epoch"], history["validation_loss"], marker="o", ms=3, label="validation cells")
+    axis.plot(
+        history["epoch"], history["validation_loss"], marker="o", ms=3, label="validation cells"
+    )
     kept = history.loc[history["validation_loss"].idxmin(), "epoch"]
     axis.axvline(kept, color="grey", lw=0.8, ls="--", label=f"kept: epoch {kept}")
     axis.set_xlabel("epoch")
@@ -93,7 +106,9 @@ def _scatter_classes(
 ) -> None:
     for name in sorted(set(classes)):
         chosen = places[(classes == name).to_numpy()]
-        axis.scatter(chosen["x"], chosen["y"], s=_size(len(places)), color=[colours[name]], label=name)
+        axis.scatter(
+            chosen["x"], chosen["y"], s=_size(len(places)), color=[colours[name]], label=name
+        )
     axis.legend(markerscale=2.5, loc="center left", bbox_to_anchor=(1, 0.5), title=title)
     _bare(axis, title)
 

@@ -93,7 +93,9 @@ class AnnotationModel(TaskModel):
             logits_BK = logits_BK + self.trunk_classifier(self.dropout(cell_BD))
         if "pooled" in self.head.paths:
             pooled_BD = self._pool(batch, self.backbone.gene_embedding.weight)
-            logits_BK = logits_BK + self.pooled_classifier(self.dropout(self.pooled_norm(pooled_BD)))
+            logits_BK = logits_BK + self.pooled_classifier(
+                self.dropout(self.pooled_norm(pooled_BD))
+            )
         if "readout" in self.head.paths:
             logits_BK = logits_BK + self._pool(batch, self.readout_VK)
         return logits_BK, cell_BD
@@ -102,7 +104,10 @@ class AnnotationModel(TaskModel):
     def _pool(batch: Batch, table_VX: Tensor) -> Tensor:
         """Sum the rows of a table over a cell's tokens, each times its value; pads have value 0."""
         return F.embedding_bag(
-            batch.token_ids_BL, table_VX, mode="sum", per_sample_weights=batch.values_BL.to(table_VX)
+            batch.token_ids_BL,
+            table_VX,
+            mode="sum",
+            per_sample_weights=batch.values_BL.to(table_VX),
         )
 
     def targets(self, obs: pd.DataFrame) -> dict[str, Tensor]:
@@ -115,7 +120,9 @@ class AnnotationModel(TaskModel):
         """Return the weighted cross entropy a cell."""
         logits_BK, _ = self(batch)
         weights_K = logits_BK.new_tensor(self.class_weights)
-        losses_B = F.cross_entropy(logits_BK, targets["class_B"], weight=weights_K, reduction="none")
+        losses_B = F.cross_entropy(
+            logits_BK, targets["class_B"], weight=weights_K, reduction="none"
+        )
         return losses_B.mean()
 
     def predict(self, batch: Batch) -> dict[str, Tensor]:

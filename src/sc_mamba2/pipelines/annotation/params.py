@@ -69,7 +69,9 @@ class BaselineParams(Parameters):
 class AblationParams(Parameters):
     """Which parts of the model are trained again without the others."""
 
-    names: tuple[Literal["readout_alone", "pooled_alone", "trunk_alone", "trunk_frozen"], ...] = Field(
-        ("readout_alone", "pooled_alone", "trunk_alone", "trunk_frozen"),
-        description="variants trained beside the model; empty: none",
+    names: tuple[Literal["readout_alone", "pooled_alone", "trunk_alone", "trunk_frozen"], ...] = (
+        Field(
+            ("readout_alone", "pooled_alone", "trunk_alone", "trunk_frozen"),
+            description="variants trained beside the model; empty: none",
+        )
     )

@@ -24,7 +24,9 @@ def create_pipeline() -> Pipeline:
         ["training_cells", "query_cells", "truth"],
         name="hold_out",
     )
-    reports = node(nodes.gather_reports, {"reference": "query_report"}, "reports", name="gather_reports")
+    reports = node(
+        nodes.gather_reports, {"reference": "query_report"}, "reports", name="gather_reports"
+    )
     return _namespaced(
         Pipeline([split, reports]) + _fit() + _predict() + _conclude(fitted=True),
         reference_cells="reference.valid_cells",
@@ -137,7 +139,9 @@ def _predict() -> Pipeline:
         inputs={"valid_cells": "query_cells", "tokenizer": "tokenizer"},
         outputs={"tokens": "query_tokens"},
     )
-    prediction = Pipeline(prediction_pipeline(), inputs={"tokens": "query_tokens", "model": "model"})
+    prediction = Pipeline(
+        prediction_pipeline(), inputs={"tokens": "query_tokens", "model": "model"}
+    )
     call = node(
         nodes.call_cells,
         ["outputs", "model", "query_tokens", "params:calls"],
@@ -155,7 +159,8 @@ def _conclude(fitted: bool) -> Pipeline:
         [
             node(
                 nodes.score,
-                {name: name for name in ("calls", "truth", "model", "reports", "run_info")} | beside,
+                {name: name for name in ("calls", "truth", "model", "reports", "run_info")}
+                | beside,
                 "metrics",
                 name="score",
                 tags="evaluation",
@@ -168,7 +173,12 @@ def _conclude(fitted: bool) -> Pipeline:
             ),
             node(
                 nodes.draw_figures,
-                {"calls": "calls", "embedding": "embedding", "truth": "truth", "compute": "params:compute"}
+                {
+                    "calls": "calls",
+                    "embedding": "embedding",
+                    "truth": "truth",
+                    "compute": "params:compute",
+                }
                 | curve,
                 "figures",
                 name="draw_figures",

@@ -38,8 +38,12 @@ def annotation_report(
     )
     sections = [
         Section("How well it went", _verdict(metrics), [score_table(metrics)]),
-        Section("Pictures", pictures={PICTURES[name]: picture for name, picture in figures.items()}),
-        Section("What was read and dropped", tables=[_read_table(reports)], paragraphs=_remarks(reports)),
+        Section(
+            "Pictures", pictures={PICTURES[name]: picture for name, picture in figures.items()}
+        ),
+        Section(
+            "What was read and dropped", tables=[_read_table(reports)], paragraphs=_remarks(reports)
+        ),
         Section("What was written", tables=[_written_table()]),
         Section("Parameters", tables=[Table(["parameter", "value"], _rows(parameters))]),
         Section("Run", tables=[Table([], _rows(run))]),
@@ -58,9 +62,16 @@ def score_table(metrics: dict[str, Any]) -> Table:
         for name, scores in (methods | ablations).items()
     ]
     accuracies = [scores.get("accuracy", -1.0) for scores in methods.values()]
-    best = frozenset(i for i, value in enumerate(accuracies) if value == max(accuracies) and value >= 0)
+    best = frozenset(
+        i for i, value in enumerate(accuracies) if value == max(accuracies) and value >= 0
+    )
     header = ["method", *(score.replace("_", " ") for score in SCORES)]
-    return Table(header, rows, "Same cells, same split; higher is better. The marked row is the best method.", best)
+    return Table(
+        header,
+        rows,
+        "Same cells, same split; higher is better. The marked row is the best method.",
+        best,
+    )
 
 
 def _verdict(metrics: dict[str, Any]) -> list[str]:
@@ -69,14 +80,18 @@ def _verdict(metrics: dict[str, Any]) -> list[str]:
     if model is None:
         return ["The query has no labels under this key, so nothing can be scored."]
     known = metrics["data"]["known_share"]
-    words = [f"{known:.1%} of the scored cells have a type that the reference knows; no method can exceed it."]
+    words = [
+        f"{known:.1%} of the scored cells have a type that the reference knows; no method can exceed it."
+    ]
     if metrics["baselines"]:
         name, best = max(
             ((name, scores["accuracy"]) for name, scores in metrics["baselines"].items()),
             key=lambda pair: pair[1],
         )
         verb = "is above" if model > best else "equals" if model == best else "is BELOW"
-        words.append(f"The model's accuracy of {model:.3f} {verb} the better baseline, {name} ({best:.3f}).")
+        words.append(
+            f"The model's accuracy of {model:.3f} {verb} the better baseline, {name} ({best:.3f})."
+        )
     frozen = metrics["ablations"].get("trunk_frozen", {}).get("accuracy")
     if frozen is not None:
         worth = "adds to" if model > frozen else "adds nothing to"
@@ -93,12 +108,26 @@ def _read_table(reports: dict[str, dict[str, Any]]) -> Table:
             role,
             f"{report['cells']:,}",
             f"{report['expression']['origin']} ({report['expression']['kind']})",
-            *(f"{report['genes'][count]:,}" for count in ("total", "matched", "ambiguous", "retired", "unknown", "kept")),
+            *(
+                f"{report['genes'][count]:,}"
+                for count in ("total", "matched", "ambiguous", "retired", "unknown", "kept")
+            ),
             f"{report['genes_a_cell']['median']:.0f}",
         ]
         for role, report in reports.items()
     ]
-    header = ["file", "cells", "expression", "genes", "matched", "ambiguous", "retired", "unknown", "kept", "genes a cell"]
+    header = [
+        "file",
+        "cells",
+        "expression",
+        "genes",
+        "matched",
+        "ambiguous",
+        "retired",
+        "unknown",
+        "kept",
+        "genes a cell",
+    ]
     return Table(header, rows, "Genes by Ensembl id, then symbol; `genes a cell` is a median.")
 
 
@@ -119,7 +148,10 @@ def _written_table() -> Table:
             ['obs["scm_unassigned"]', "whether that is below the threshold"],
             ['obsm["scm_cell_type_probability"]', "probability of every class"],
             ['obsm["X_scm"]', "embedding of the cell"],
-            ['uns["scm"]', "version, checkpoint, vocabulary, source of the expression, seed, command"],
+            [
+                'uns["scm"]',
+                "version, checkpoint, vocabulary, source of the expression, seed, command",
+            ],
         ],
     )
 

@@ -19,9 +19,7 @@ def labelled(cells: AnnData, key: str) -> AnnData:
     return chosen
 
 
-def stratified_split(
-    labels: np.ndarray, share: float, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
+def stratified_split(labels: np.ndarray, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Split positions in two, class by class.
 
     Parameters

@@ -98,9 +98,7 @@ def encode_cells(
     device = choose_device(compute.device)
     backbone = backbone.to(device).eval()
     outputs = run_over_cells(
-        lambda batch: {
-            "cell": backbone(batch.token_ids_BL, batch.bins_BL, batch.lengths_B)[:, 0]
-        },
+        lambda batch: {"cell": backbone(batch.token_ids_BL, batch.bins_BL, batch.lengths_B)[:, 0]},
         tokens,
         tokenizer.vocabulary,
         params.batch_size,

@@ -13,8 +13,15 @@ from sc_mamba2.training.loop import OnStep
 def training_progress(epochs: int) -> Iterator[OnStep]:
     """Show a bar over the steps of a training; give the callable that moves it."""
     console = Console(stderr=True)
-    columns = (TextColumn("fine-tuning"), BarColumn(), TextColumn("{task.fields[at]}"), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
+    columns = (
+        TextColumn("fine-tuning"),
+        BarColumn(),
+        TextColumn("{task.fields[at]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(
+        *columns, console=console, disable=not console.is_terminal, transient=True
+    ) as bar:
         task = bar.add_task("fit", total=None, at="")
 
         def on_step(step: int, steps: int) -> None:

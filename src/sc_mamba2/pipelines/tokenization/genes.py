@@ -52,6 +52,9 @@ def choose_genes(
     if variable_genes is None or usable.sum() <= variable_genes:
         return list(reference.var_names[usable])
     table = sc.pp.highly_variable_genes(
-        AnnData(X=reference.X[:, usable]), n_top_genes=variable_genes, flavor="seurat", inplace=False
+        AnnData(X=reference.X[:, usable]),
+        n_top_genes=variable_genes,
+        flavor="seurat",
+        inplace=False,
     )
     return list(reference.var_names[usable][table["highly_variable"].to_numpy()])

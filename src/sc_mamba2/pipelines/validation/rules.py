@@ -38,9 +38,13 @@ def remarks(cells: AnnData, genes: dict[str, Any], params: ValidationParams) -> 
     few = int((expressed < params.few_genes_a_cell).sum()) - empty
     dropped = genes["total"] - genes["kept"]
     if empty:
-        yield _remark("cells-empty", f"{empty:,} cells have no expressed gene; their result means nothing")
+        yield _remark(
+            "cells-empty", f"{empty:,} cells have no expressed gene; their result means nothing"
+        )
     if few > 0:
-        yield _remark("cells-poor", f"{few:,} cells express fewer than {params.few_genes_a_cell} genes")
+        yield _remark(
+            "cells-poor", f"{few:,} cells express fewer than {params.few_genes_a_cell} genes"
+        )
     if dropped:
         yield _remark(
             "genes-dropped",

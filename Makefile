@@ -1,0 +1,51 @@
+# `make run` and `make test` do all the set-up on a fresh machine: Python >= 3.11 with venv is enough.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+CONSTRAINTS := constraints-py311.txt
+# The constraints hold for Python 3.11; newer ones resolve for themselves.
+PINS = $$($(BIN)/python -c 'import sys; print("-c $(CONSTRAINTS)" if sys.version_info[:2] == (3, 11) else "")')
+TORCH := torch==2.13.0
+export KEDRO_DISABLE_TELEMETRY := 1
+
+.PHONY: run test lint lock viz clean
+
+run: $(VENV)/.core
+	$(BIN)/scm run --pipeline annotation --quiet
+
+test: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest
+
+viz: $(VENV)/.dev
+	$(BIN)/scm viz
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 run")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade pip
+
+$(VENV)/.core: $(VENV)/bin/python pyproject.toml $(CONSTRAINTS)
+	$(BIN)/pip install --quiet '$(TORCH)'
+	$(BIN)/pip install --quiet $(PINS) -e .
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.core
+	$(BIN)/pip install --quiet $(PINS) -e '.[dev]'
+	touch $@
+
+# Resolve everything anew and write the constraints: names and versions only.
+lock:
+	rm -rf .venv-lock && $(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/pip install --quiet --upgrade pip
+	.venv-lock/bin/pip install --quiet '$(TORCH)'
+	.venv-lock/bin/pip install --quiet -e '.[dev]'
+	.venv-lock/bin/pip list --format=freeze --exclude-editable --exclude pip \
+	  | sed 's/+cpu$$//' | LC_ALL=C sort -f > $(CONSTRAINTS)
+	rm -rf .venv-lock
+
+clean:
+	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -1,0 +1,122 @@
+"""`scm annotate`: cell types for a query, from a labelled reference or a trained checkpoint."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from sc_mamba2.commands.errors import told_once
+from sc_mamba2.commands.options import (
+    BatchSize,
+    Device,
+    Force,
+    Layer,
+    MaxLength,
+    Output,
+    Params,
+    Seed,
+    Verbose,
+)
+from sc_mamba2.errors import UserError
+
+
+def annotate(
+    output: Output,
+    query: Annotated[
+        str | None,
+        typer.Argument(help="Cells to annotate; without it, a held-out part of the reference."),
+    ] = None,
+    reference: Annotated[
+        str | None, typer.Option("--reference", "-r", help="Labelled cells to learn from.")
+    ] = None,
+    label_key: Annotated[
+        str | None, typer.Option("--label-key", "-k", help="Column of obs with the cell types.")
+    ] = None,
+    checkpoint: Annotated[
+        Path | None, typer.Option("--checkpoint", "-c", help="Trained folder; nothing is trained.")
+    ] = None,
+    no_ablations: Annotated[
+        bool, typer.Option("--no-ablations", help="Do not train the variants of the model.")
+    ] = False,
+    layer: Layer = None,
+    max_length: MaxLength = None,
+    batch_size: BatchSize = None,
+    device: Device = None,
+    seed: Seed = None,
+    params: Params = None,
+    force: Force = False,
+    verbose: Verbose = False,
+) -> None:
+    """Give every cell a type.
+
+    scm annotate QUERY --reference REF --label-key KEY --output OUT.h5ad
+
+    scm annotate QUERY --checkpoint OUT.scm/checkpoint --output AGAIN.h5ad
+
+    Writes OUT.h5ad (the query with scm_cell_type, scm_cell_type_confidence, X_scm, …) and the
+    folder OUT.scm with report.html, metrics.json, figures and the reusable checkpoint.
+    """
+    with told_once():
+        from sc_mamba2.commands.results import show_results
+        from sc_mamba2.runs.logs import set_logging
+        from sc_mamba2.runs.selection import Selection, merge, nest, parse_params
+        from sc_mamba2.runs.verbs import run_verb
+
+        set_logging(verbose)
+        pipeline = _pipeline(query, reference, checkpoint, label_key)
+        chosen: dict[str, Any] = {
+            "input": reference,
+            "query": query,
+            "checkpoint": str(checkpoint) if checkpoint else None,
+            "annotation.labels.key": label_key,
+            "annotation.ablations.names": [] if no_ablations else None,
+            "annotation.predict.batch_size": batch_size,
+            "ingestion.layer": layer,
+            "tokenization.max_length": max_length,
+            "compute.device": device,
+            "compute.seed": seed,
+        }
+        given = nest({name: value for name, value in chosen.items() if value is not None})
+        selection = Selection(
+            pipelines=(pipeline,), params=merge(given, parse_params(params or []))
+        )
+        kept = run_verb(selection, output, "annotation", "annotation.annotated", force)
+        show_results(
+            kept.folder / "metrics.json",
+            {"cells": kept.output, "report": kept.folder / "report.html"},
+        )
+
+
+def _pipeline(
+    query: str | None, reference: str | None, checkpoint: Path | None, label_key: str | None
+) -> str:
+    """Choose the pipeline, or refuse a combination that means nothing."""
+    if checkpoint and reference:
+        raise _contradiction(
+            "--checkpoint and --reference",
+            "one of the two: a checkpoint needs no reference",
+            "leave one out",
+        )
+    if checkpoint:
+        if query is None:
+            raise _contradiction(
+                "--checkpoint without a query", "cells to annotate", "name the QUERY file"
+            )
+        return "annotation_predict"
+    if reference is None:
+        raise _contradiction(
+            "neither --reference nor --checkpoint",
+            "labelled cells to learn from, or a trained folder",
+            "add --reference REF --label-key KEY, or --checkpoint FOLDER",
+        )
+    if label_key is None:
+        raise _contradiction(
+            "--reference without --label-key",
+            "the column of obs that holds the cell types",
+            "add --label-key KEY; `scm validate REF` lists the columns",
+        )
+    return "annotation_query" if query else "annotation"
+
+
+def _contradiction(found: str, expected: str, mend: str) -> UserError:
+    return UserError("options", found=found, expected=expected, mend=mend)

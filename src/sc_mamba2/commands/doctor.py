@@ -1,0 +1,71 @@
+"""`scm doctor`: what this machine has, which scan path will run, what is missing and how to get it."""
+
+import os
+import platform
+import shutil
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+
+import typer
+
+_PACKAGES = ("torch", "kedro", "kedro-datasets", "anndata", "scanpy", "pandera", "typer")
+_OPTIONAL = {
+    "kedro-viz": "pip install -c constraints-py311.txt -e '.[viz]'",
+    "dvc": "pip install -c constraints-py311.txt -e '.[dev]'",
+    "mamba-ssm": "needs a CUDA GPU: pip install --no-build-isolation -c constraints-py311.txt -e '.[cuda]'",
+    "causal-conv1d": "needs a CUDA GPU: pip install --no-build-isolation -c constraints-py311.txt -e '.[cuda]'",
+}
+
+
+def doctor() -> None:
+    """Tell what this machine has and what is missing."""
+    missing = [name for name in _PACKAGES if _version(name) is None]
+    _line("python", f"{platform.python_version()} ({sys.executable})")
+    for name in _PACKAGES:
+        _line(name, _version(name) or f"MISSING: pip install {name}")
+    if "torch" not in missing:
+        _torch()
+    _line("memory", _memory())
+    usage = shutil.disk_usage(Path.cwd())
+    _line("disk", f"{usage.free / 2**30:.1f} GiB free here")
+    for name, mend in _OPTIONAL.items():
+        _line(name, _version(name) or f"not installed (optional): {mend}")
+    raise typer.Exit(1 if missing else 0)
+
+
+def _torch() -> None:
+    import torch
+
+    from sc_mamba2.ops import choose_path
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    _line(
+        "device",
+        torch.cuda.get_device_name()
+        if device == "cuda"
+        else f"cpu, {torch.get_num_threads()} threads",
+    )
+    _line("scan path", choose_path("auto", device))
+    if device == "cuda" and find_spec("mamba_ssm") is None:
+        _line("kernels", "mamba-ssm is not installed; the torch path runs on the GPU")
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _memory() -> str:
+
+    total = (
+        os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 0
+    )
+    return f"{total / 2**30:.1f} GiB" if total else "unknown"
+
+
+def _line(name: str, text: str) -> None:
+    typer.echo(f"{name + ':':<16}{text}")

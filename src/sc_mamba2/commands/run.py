@@ -1,0 +1,107 @@
+"""`scm run`: a selection of the project's pipelines, as `kedro run` has it."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sc_mamba2.commands.errors import told_once
+from sc_mamba2.errors import UserError
+
+
+def run(
+    pipeline: Annotated[
+        list[str] | None,
+        typer.Option("--pipeline", "-p", help="Pipeline to run; several by commas."),
+    ] = None,
+    env: Annotated[
+        str | None, typer.Option("--env", "-e", help="Environment: test, gpu, local.")
+    ] = None,
+    input_: Annotated[
+        str | None,
+        typer.Option("--input", "-i", help="Cells of the reference: a file or a source."),
+    ] = None,
+    params: Annotated[
+        list[str] | None, typer.Option("--params", help="name=value, with dots; several by commas.")
+    ] = None,
+    nodes: Annotated[
+        list[str] | None, typer.Option("--nodes", "-n", help="Run only these nodes.")
+    ] = None,
+    tags: Annotated[
+        list[str] | None, typer.Option("--tags", "-t", help="Nodes with one of these tags.")
+    ] = None,
+    namespaces: Annotated[
+        list[str] | None, typer.Option("--namespaces", "-ns", help="Nodes of these namespaces.")
+    ] = None,
+    from_nodes: Annotated[list[str] | None, typer.Option(help="Start at these nodes.")] = None,
+    to_nodes: Annotated[list[str] | None, typer.Option(help="End at these nodes.")] = None,
+    from_inputs: Annotated[list[str] | None, typer.Option(help="Start at these datasets.")] = None,
+    to_outputs: Annotated[list[str] | None, typer.Option(help="End at these datasets.")] = None,
+    runner: Annotated[
+        str | None, typer.Option("--runner", "-r", help="SequentialRunner, ThreadRunner, …")
+    ] = None,
+    load_versions: Annotated[
+        list[str] | None,
+        typer.Option("--load-versions", help="dataset:version, several by commas."),
+    ] = None,
+    only_missing_outputs: Annotated[
+        bool, typer.Option("--only-missing-outputs", help="Skip nodes whose outputs are there.")
+    ] = False,
+    conf_source: Annotated[
+        str | None, typer.Option(help="Another folder of configuration.")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Do not show the nodes.")] = False,
+) -> None:
+    """Run pipelines of this project; prints the kedro line that does the same."""
+    with told_once():
+        from sc_mamba2.commands.results import show_results
+        from sc_mamba2.runs.logs import set_logging
+        from sc_mamba2.runs.selection import Selection, merge, parse_params
+        from sc_mamba2.runs.session import find_project, run_in_project
+
+        given = {"input": input_} if input_ else {}
+        selection = Selection(
+            pipelines=_split(pipeline),
+            env=env,
+            params=merge(given, parse_params(params or [])),
+            node_names=_split(nodes),
+            tags=_split(tags),
+            namespaces=_split(namespaces),
+            from_nodes=_split(from_nodes),
+            to_nodes=_split(to_nodes),
+            from_inputs=_split(from_inputs),
+            to_outputs=_split(to_outputs),
+            runner=runner,
+            load_versions=_versions(load_versions),
+            only_missing_outputs=only_missing_outputs,
+            conf_source=conf_source,
+        )
+        project = find_project(Path.cwd())
+        set_logging(verbose=not quiet)
+        typer.echo(selection.kedro_line(), err=True)
+        written = run_in_project(selection, project).written
+        metrics = next((path for name, path in written.items() if name.endswith(".metrics")), None)
+        people = {
+            n.rsplit(".", 1)[-1]: p
+            for n, p in written.items()
+            if n.endswith((".report", ".annotated"))
+        }
+        show_results(metrics or Path(), people or {"wrote": project / "data"})
+
+
+def _split(values: list[str] | None) -> tuple[str, ...]:
+    return tuple(
+        name.strip() for value in values or [] for name in value.split(",") if name.strip()
+    )
+
+
+def _versions(values: list[str] | None) -> dict[str, str]:
+    pairs = [value.partition(":") for value in _split(values)]
+    if not all(name and version for name, _, version in pairs):
+        raise UserError(
+            "load-versions",
+            found=f"--load-versions {','.join(values or [])}",
+            expected="dataset:version",
+            mend="write the dataset, a colon and the version",
+        )
+    return {name: version for name, _, version in pairs}

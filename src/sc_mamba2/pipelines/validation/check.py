@@ -1,0 +1,38 @@
+"""Check one file outside of any run: the same functions that the pipeline's nodes are."""
+
+from typing import Any
+
+from sc_mamba2.cells import RawCellsContract, read_cells, read_labels
+from sc_mamba2.pipelines.ingestion.nodes import ingest_cells
+from sc_mamba2.pipelines.ingestion.params import IngestionParams
+from sc_mamba2.pipelines.validation.nodes import validate_cells
+from sc_mamba2.pipelines.validation.params import ValidationParams
+
+
+def check_source(source: str, layer: str | None, label_key: str | None) -> dict[str, Any]:
+    """Read, standardise and validate a source of cells.
+
+    Parameters
+    ----------
+    source
+        A file or a named source.
+    layer
+        Layer with the expression, or ``None``.
+    label_key
+        Column of labels to check too, or ``None``.
+
+    Returns
+    -------
+    dict
+        The validation report, the columns of `obs`, and the cells a label.
+
+    Raises
+    ------
+    UserError
+        The first broken rule.
+    """
+    raw = RawCellsContract(layer).validate(read_cells(source))
+    labels = read_labels(raw.obs, label_key).value_counts().to_dict() if label_key else {}
+    cells, ingestion_report = ingest_cells(raw, IngestionParams(layer=layer))
+    _, report = validate_cells(cells, ingestion_report, ValidationParams())
+    return report | {"columns": list(map(str, raw.obs.columns)), "labels": labels}

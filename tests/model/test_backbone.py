@@ -1,0 +1,83 @@
+"""The backbone: shapes, pads, path, and a golden cell that must not move."""
+
+import numpy as np
+import pytest
+import torch
+
+from sc_mamba2.errors import UserError
+from sc_mamba2.model import Backbone, preset
+
+GOLDEN = []
+
+
+def fill(module, seed):
+    """Set every parameter from raw PCG64 bits, whose stream numpy promises never to change."""
+    bits = np.random.PCG64(seed)
+    centre = {"A_log": 1.0, "dt_bias": -3.0, "D": 1.0}
+    with torch.no_grad():
+        for name, parameter in sorted(module.named_parameters()):
+            raw = bits.random_raw(parameter.numel()) >> np.uint64(11)
+            uniform = torch.from_numpy(raw / 2.0**52 - 1.0).reshape(parameter.shape)
+            if parameter.dim() >= 2:
+                uniform = uniform / parameter[0].numel() ** 0.5
+            elif "norm" in name and name.endswith("weight"):
+                uniform = 1 + uniform / 10
+            parameter.copy_(uniform + centre.get(name.rsplit(".", 1)[-1], 0.0))
+
+
+@pytest.mark.parametrize("path", ["chunked", "reference"])
+def test_the_golden_cell(path):
+    backbone = Backbone(preset("micro", 200)).eval()
+    fill(backbone, 20240930)
+    backbone.scan_path = path
+    ids = (torch.arange(150) * 7 % 198 + 1)[None]
+    values = (torch.arange(150) * 11 % 51).float()[None]
+    with torch.no_grad():
+        cell = backbone.encode(ids, values, torch.tensor([150]))
+    expected = torch.tensor(GOLDEN)
+    assert float((cell[0, :8] - expected).abs().max() / expected.abs().max()) < 1e-5
+
+
+def test_hidden_vectors_are_zero_at_pads_and_the_first_is_the_cell():
+    backbone = Backbone(preset("micro", 9))
+    ids, values = torch.randint(0, 9, (2, 7)), torch.rand(2, 7)
+    hidden = backbone(ids, values, torch.tensor([7, 3]))
+    assert hidden.shape == (2, 7, 64)
+    assert not hidden[1, 3:].any()
+    assert torch.equal(backbone.encode(ids, values, torch.tensor([7, 3])), hidden[:, 0])
+
+
+def test_every_parameter_gets_a_gradient():
+    backbone = Backbone(preset("micro", 9, feed_forward=16))
+    hidden = backbone(torch.randint(0, 9, (2, 7)), torch.rand(2, 7), torch.tensor([7, 3]))
+    (hidden * torch.randn_like(hidden)).sum().backward()
+    silent = [n for n, p in backbone.named_parameters() if p.grad is None or not p.grad.any()]
+    assert silent == []
+
+
+def test_the_path_is_settable_and_an_unknown_one_is_refused():
+    torch.manual_seed(0)
+    backbone = Backbone(preset("micro", 9)).double()
+    batch = (torch.randint(0, 9, (2, 7)), torch.rand(2, 7), torch.tensor([7, 3]))
+    chunked = backbone(*batch)
+    backbone.scan_path = "reference"
+    torch.testing.assert_close(backbone(*batch), chunked, rtol=1e-10, atol=1e-10)
+    backbone.scan_path = "fast"
+    with pytest.raises(UserError, match="scan-path"):
+        backbone(*batch)
+
+
+def test_the_gene_embedding_is_in_reach():
+    backbone = Backbone(preset("micro", 9))
+    assert backbone.gene_embedding.weight.shape == (9, 64)
+
+
+def test_integer_values_and_int32_ids_are_taken():
+    backbone = Backbone(preset("micro", 9)).eval()
+    ids, values, lengths = (
+        torch.randint(0, 9, (1, 5)),
+        torch.randint(0, 51, (1, 5)),
+        torch.tensor([5]),
+    )
+    expected = backbone(ids, values.float(), lengths)
+    assert torch.equal(backbone(ids.int(), values, lengths.int()), expected)
