@@ -1,6 +1,8 @@
 """Kedro looks here for hooks and the way configuration is loaded."""
 
+from sc_mamba2.runs.configuration import CONFIG_LOADER
 from sc_mamba2.runs.hooks import RunInfoHook
 
 HOOKS = (RunInfoHook(),)
-CONFIG_LOADER_ARGS = {"base_env": "base", "default_run_env": "local"}
+CONFIG_LOADER_ARGS = CONFIG_LOADER
+DISABLE_HOOKS_FOR_PLUGINS = ("kedro-telemetry",)  # nothing is sent anywhere

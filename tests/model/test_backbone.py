@@ -7,7 +7,17 @@ import torch
 from sc_mamba2.errors import UserError
 from sc_mamba2.model import Backbone, preset
 
-GOLDEN = []
+# First numbers of the cell below, computed in fp64 by the step-by-step path.
+GOLDEN = [
+    0.04193512,
+    -1.00016574,
+    1.40899345,
+    0.04464313,
+    -2.18877489,
+    -0.20181272,
+    0.36169855,
+    0.01598083,
+]
 
 
 def fill(module, seed):

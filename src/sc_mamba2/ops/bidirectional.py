@@ -63,7 +63,8 @@ def bidirectional_scan(
     Tensor
         (B, L, I), zero at pads.
     """
-    return _BOTH[choose_path(path, zxbcdt_BLE.device)](zxbcdt_BLE, lengths_B, weights)
+    scan = _BOTH[choose_path(path, zxbcdt_BLE.device)]
+    return _in_weights_precision(scan, zxbcdt_BLE, lengths_B, weights)
 
 
 def directional_scan(
@@ -87,7 +88,17 @@ def directional_scan(
     Tensor
         (B, L, I), zero at pads.
     """
-    return _ONE[choose_path(path, zxbcdt_BLE.device)](zxbcdt_BLE, lengths_B, weights, reverse)
+    scan = partial(_ONE[choose_path(path, zxbcdt_BLE.device)], reverse=reverse)
+    return _in_weights_precision(scan, zxbcdt_BLE, lengths_B, weights)
+
+
+def _in_weights_precision(
+    scan: Callable[..., Tensor], zxbcdt_BLE: Tensor, lengths_B: Tensor, weights: MixerWeights
+) -> Tensor:
+    """Keep autocast out: it gives half-precision projections, but the scan needs its fp32 weights."""
+    kind = torch.promote_types(zxbcdt_BLE.dtype, weights.A_log.dtype)
+    with torch.autocast(zxbcdt_BLE.device.type, enabled=False):
+        return scan(zxbcdt_BLE.to(kind), lengths_B, weights).to(zxbcdt_BLE.dtype)
 
 
 def _reference_both(zxbcdt_BLE: Tensor, lengths_B: Tensor, weights: MixerWeights) -> Tensor:

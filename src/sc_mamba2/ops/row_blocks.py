@@ -43,6 +43,7 @@ def in_row_blocks(
 
 class _InRowBlocks(torch.autograd.Function):
     @staticmethod
+    @torch.amp.custom_fwd(device_type="cpu")
     def forward(
         ctx: Any,
         function: RowFunction,
@@ -58,7 +59,10 @@ class _InRowBlocks(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+    @torch.amp.custom_bwd(device_type="cpu")
+    def backward(  # type: ignore[override]
+        ctx: Any, *gradients: Tensor
+    ) -> tuple[Tensor | None, ...]:
         lengths_B, x_BLE, *weights = ctx.saved_tensors
         needed = ctx.needs_input_grad[3:]
         dx_BLE = torch.empty_like(x_BLE) if needed[0] else None

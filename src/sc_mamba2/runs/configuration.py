@@ -9,6 +9,12 @@ import sc_mamba2
 from sc_mamba2.errors import UserError, nearest
 from sc_mamba2.runs.selection import flatten
 
+# An environment changes single parameters of a group; it does not replace the group.
+CONFIG_LOADER: dict[str, Any] = {
+    "base_env": "base",
+    "default_run_env": "local",
+    "merge_strategy": {"parameters": "soft"},
+}
 SOURCES = ("input", "query", "checkpoint")  # runtime parameters that the catalog reads
 
 
@@ -34,9 +40,7 @@ def check_params(params: dict[str, Any], conf_source: Path, env: str | None) -> 
     UserError
         Rule ``parameter-unknown``, with the nearest known name.
     """
-    loader = OmegaConfigLoader(
-        str(conf_source), env=env, base_env="base", default_run_env="local", runtime_params={}
-    )
+    loader = OmegaConfigLoader(str(conf_source), env=env, runtime_params={}, **CONFIG_LOADER)
     known = flatten(loader["parameters"])
     names = {*SOURCES, *known}
     for name in flatten(params):

@@ -1,5 +1,6 @@
 """Start a Kedro session from code: in a project (`scm run`), or in a folder of its own (a verb)."""
 
+import copy
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,7 +89,7 @@ def _run(selection: Selection, project: Path, conf: Path) -> Finished:
         project_path=project,
         env=selection.env,
         conf_source=str(conf),
-        runtime_params=selection.params,
+        runtime_params=copy.deepcopy(selection.params),  # Kedro changes them in place
     ) as session:
         session.run(runner=runner, **selection.session_arguments())
         catalog = session.load_context().catalog

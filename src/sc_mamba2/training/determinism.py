@@ -7,9 +7,12 @@ import torch
 
 from sc_mamba2.errors import UserError
 
+# Sums depend on how many threads share them, and other libraries (numba) change that number.
+_THREADS = torch.get_num_threads()
+
 
 def seed_everything(seed: int) -> None:
-    """Seed Python, numpy and torch, and ask torch for deterministic algorithms.
+    """Seed Python, numpy and torch, fix the threads, and ask torch for deterministic algorithms.
 
     Parameters
     ----------
@@ -19,6 +22,7 @@ def seed_everything(seed: int) -> None:
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)
+    torch.set_num_threads(_THREADS)
     torch.use_deterministic_algorithms(True, warn_only=True)
 
 

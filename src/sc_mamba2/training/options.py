@@ -22,10 +22,10 @@ class FitOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    learning_rate: float = Field(1e-3, gt=0, le=1, description="highest rate of AdamW")
+    learning_rate: float = Field(3e-3, gt=0, le=1, description="highest rate of AdamW")
     weight_decay: float = Field(0.01, ge=0, le=1, description="decay of matrices, none on vectors")
     batch_size: int = Field(32, ge=1, le=65536, description="cells a step")
-    max_epochs: int = Field(20, ge=1, description="epochs at most")
+    max_epochs: int = Field(30, ge=1, description="epochs at most")
     patience: int = Field(
         4, ge=1, description="epochs without a better validation loss before the training stops"
     )

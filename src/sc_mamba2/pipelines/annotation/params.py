@@ -36,7 +36,7 @@ class HeadParams(Parameters):
     readout_rate_factor: float = Field(
         1.0, gt=0, description="learning rate of the readout over that of the rest"
     )
-    readout_weight_decay: float = Field(0.1, ge=0, description="weight decay of the readout")
+    readout_weight_decay: float = Field(1.0, ge=0, description="weight decay of the readout")
 
     @field_validator("paths")
     @classmethod

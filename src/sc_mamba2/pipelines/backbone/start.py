@@ -97,6 +97,6 @@ def start_from_svd(
     svd = TruncatedSVD(directions, random_state=seed).fit(cells)
     start_VR = (np.sqrt(svd.singular_values_)[:, None] * svd.components_).T
     start_VR *= scale / max(float(np.sqrt((start_VR**2).mean())), 1e-12)
-    genes = torch.from_numpy(vocabulary.gene_rows)
+    genes = torch.tensor(vocabulary.gene_rows)
     with torch.no_grad():
         weight_VD[genes, :directions] = torch.from_numpy(start_VR).float()[genes]

@@ -1,0 +1,74 @@
+"""A label column is read as text, and what is no label is refused by one named rule."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sc_mamba2.cells import read_labels
+from sc_mamba2.errors import UserError
+
+
+def read(values):
+    return list(read_labels(pd.DataFrame({"type": values}), "type"))
+
+
+@pytest.mark.parametrize(
+    ("values", "labels"),
+    [
+        (["a", "b", " a "] * 3, ["a", "b", "a"]),
+        (["a", "b", None] * 3, ["a", "b", None]),
+        (["a", "b", np.nan] * 3, ["a", "b", None]),
+        (["a", "b", " "] * 3, ["a", "b", None]),
+        (pd.Categorical(["a", "b", None] * 3), ["a", "b", None]),
+        (pd.array(["a", "b", None] * 3, dtype="string"), ["a", "b", None]),
+        ([1, 2, 10] * 3, ["1", "2", "10"]),
+        ([1.0, 2.0, np.nan] * 3, ["1", "2", None]),
+        (pd.array([1, 2, None] * 3, dtype="Int64"), ["1", "2", None]),
+        ([True, False, True] * 3, ["True", "False", "True"]),
+        (["<script>alert(1)</script>", "=1+1", "a"] * 3, ["<script>alert(1)</script>", "=1+1", "a"]),
+    ],
+)
+def test_labels_become_text_and_missing_ones_none(values, labels):
+    assert read(values) == labels * 3
+
+
+def test_the_table_is_not_changed():
+    obs = pd.DataFrame({"type": pd.Categorical(["a", "b", None] * 3)}, index=list("abcdefghi"))
+    before = obs.copy()
+    assert list(read_labels(obs, "type").index) == list(obs.index)
+    pd.testing.assert_frame_equal(obs, before)
+
+
+@pytest.mark.parametrize(
+    ("values", "rule"),
+    [
+        (["a"] * 9, "label-one-class"),
+        (["a", None, ""] * 3, "label-one-class"),
+        ([None] * 9, "label-empty"),
+        ([" "] * 9, "label-empty"),
+        ([0.5, 1.0, 2.0] * 3, "label-numeric"),
+        ([1.0, 2.0, np.inf] * 3, "label-numeric"),
+        ([f"cell {place}" for place in range(9)], "label-too-many"),
+        (list(range(9)), "label-too-many"),
+        ([f"class {place}" for place in range(1001)] * 4, "label-too-many"),
+    ],
+)
+def test_refused_columns(values, rule):
+    with pytest.raises(UserError) as caught:
+        read(values)
+    assert caught.value.rule == rule
+
+
+def test_the_most_classes_that_are_allowed():
+    assert len(set(read([f"class {place}" for place in range(1000)] * 3))) == 1000
+
+
+def test_absent_column_names_the_nearest():
+    with pytest.raises(UserError) as caught:
+        read_labels(pd.DataFrame({"cell_type": ["a", "b"]}), "cel_type")
+    assert caught.value.rule == "label-missing" and "'cell_type'" in caught.value.mend
+
+
+def test_no_column_at_all():
+    with pytest.raises(UserError, match="obs has no columns"):
+        read_labels(pd.DataFrame(index=["a"]), "type")

@@ -1,0 +1,180 @@
+"""The standard form does not depend on how a file was written, and says what it left out."""
+
+import json
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import sparse
+
+from sc_mamba2.cells import CellsContract, simulate_cells, standardise
+from sc_mamba2.errors import UserError
+from sc_mamba2.genes import load_gene_table
+
+TABLE = load_gene_table()
+
+
+def assert_same(left: ad.AnnData, right: ad.AnnData) -> None:
+    pd.testing.assert_frame_equal(left.var, right.var)
+    pd.testing.assert_frame_equal(left.obs, right.obs)
+    assert np.array_equal(left.X.toarray(), right.X.toarray())
+    assert np.array_equal(left.layers["counts"].toarray(), right.layers["counts"].toarray())
+
+
+def renamed(cells: ad.AnnData, names) -> ad.AnnData:
+    """Give the columns other names; only the names, no columns beside them."""
+    return ad.AnnData(X=cells.X, obs=cells.obs, var=pd.DataFrame(index=[str(n) for n in names]))
+
+
+def with_column(cells: ad.AnnData, name: str, counts: np.ndarray, at: int = 0) -> ad.AnnData:
+    columns = list(cells.var_names)
+    matrix = np.insert(cells.X.toarray(), at, counts, axis=1)
+    return ad.AnnData(
+        X=sparse.csr_matrix(matrix),
+        obs=cells.obs,
+        var=pd.DataFrame(index=[*columns[:at], name, *columns[at:]]),
+    )
+
+
+def test_the_standard_form(cells):
+    standard, report = standardise(cells, TABLE)
+    CellsContract().validate(standard)
+    assert list(standard.var_names) == list(cells.var_names)
+    assert list(standard.var["symbol"]) == list(cells.var["symbol"])
+    assert standard.uns["scm"] == {"expression": "X", "kind": "counts"}
+    assert np.array_equal(standard.layers["counts"].toarray(), cells.X.toarray())
+    assert report["genes"]["kept"] == 9 and report["values_kept_share"] == 1
+    assert json.loads(json.dumps(report)) == report
+
+
+def test_obs_is_kept_and_the_input_is_not_changed(cells):
+    cells.obs["score"] = np.arange(12.0)
+    cells.uns["mine"] = 1
+    before = cells.copy()
+    standard, _ = standardise(cells, TABLE)
+    standard.obs["score"] = 0.0
+    standard.X.data[:] = 0
+    pd.testing.assert_frame_equal(cells.obs, before.obs)
+    pd.testing.assert_frame_equal(cells.var, before.var)
+    assert np.array_equal(cells.X.toarray(), before.X.toarray())
+    assert dict(cells.uns) == {"mine": 1} and not cells.layers
+
+
+@given(st.permutations(range(9)))
+def test_the_order_of_genes_changes_nothing(order):
+    cells = simulate_cells(12, 9)
+    assert_same(standardise(cells, TABLE)[0], standardise(cells[:, order].copy(), TABLE)[0])
+
+
+@given(st.integers(0, 9), st.sampled_from(["Unknown1", "ENSG99999999999", "ERCC-00002"]))
+def test_unknown_genes_without_counts_change_nothing(at, name):
+    cells = simulate_cells(12, 9)
+    cells = renamed(cells, cells.var_names)
+    with_unknown = with_column(cells, name, np.zeros(12), at)
+    standard, report = standardise(with_unknown, TABLE)
+    assert_same(standard, standardise(cells, TABLE)[0])
+    assert report["genes"]["unknown"] == 1 and report["genes"]["dropped"] == 1
+    assert name in report["dropped_examples"]["unknown_id"] + report["dropped_examples"]["unknown_symbol"]
+
+
+def test_counts_of_unknown_genes_belong_to_the_total(cells):
+    standard, report = standardise(with_column(cells, "Unknown1", np.full(12, 50)), TABLE)
+    totals = cells.X.toarray().sum(axis=1, keepdims=True) + 50
+    np.testing.assert_allclose(
+        standard.X.toarray(), np.log1p(cells.X.toarray() * 1e4 / totals), rtol=1e-6
+    )
+    assert 0 < report["values_kept_share"] < 1
+
+
+def test_the_same_genes_under_every_kind_of_name(cells):
+    expected = standardise(cells, TABLE)[0]
+    ids, symbols = list(cells.var_names), list(cells.var["symbol"])
+    versioned = renamed(cells, [f"{ident}.{place + 1}" for place, ident in enumerate(ids)])
+    by_symbol = renamed(cells, symbols)
+    mixed = renamed(cells, [*ids[:5], *symbols[5:]])
+    for other in (versioned, by_symbol, mixed):
+        assert_same(standardise(other, TABLE)[0], expected)
+
+
+@pytest.mark.parametrize("column", ["ensembl_id", "feature_id", "gene_ids"])
+def test_ids_in_a_column(cells, column):
+    other = renamed(cells, [f"gene {place}" for place in range(9)])
+    other.var[column] = list(cells.var_names)
+    assert_same(standardise(other, TABLE)[0], standardise(cells, TABLE)[0])
+
+
+def test_a_gene_without_an_id_is_found_by_its_symbol(cells):
+    other = renamed(cells, cells.var["symbol"])
+    other.var["gene_ids"] = [None, "", *cells.var_names[2:]]
+    assert_same(standardise(other, TABLE)[0], standardise(cells, TABLE)[0])
+
+
+@pytest.mark.parametrize("column", ["symbol", "gene_symbols", "feature_name", "gene_name"])
+def test_an_unknown_id_is_found_by_its_symbol(cells, column):
+    ids = list(cells.var_names)
+    other = renamed(cells, ["ENSG99999999999", *ids[1:]])
+    other.var[column] = list(cells.var["symbol"])
+    assert_same(standardise(other, TABLE)[0], standardise(cells, TABLE)[0])
+
+
+@pytest.mark.parametrize("at", [0, 9])
+def test_of_two_columns_for_one_gene_the_richer_is_kept(cells, at):
+    cells = renamed(cells, cells.var_names)
+    poor = with_column(cells, cells.var_names[3] + ".7", np.zeros(12), at)
+    standard, report = standardise(poor, TABLE)
+    assert_same(standard, standardise(cells, TABLE)[0])
+    assert report["genes"]["duplicate"] == 1 and report["genes"]["kept"] == 9
+    rich = with_column(cells, cells.var_names[3] + ".7", np.full(12, 999), at)
+    kept = standardise(rich, TABLE)[0].layers["counts"].toarray()
+    assert (kept[:, 3] == 999).all()
+
+
+@pytest.mark.parametrize("at", [0, 9])
+def test_of_two_equally_rich_columns_the_name_decides(cells, at):
+    cells = renamed(cells, cells.var_names)
+    turned = cells.X.toarray()[::-1, 3]
+    tie = with_column(cells, cells.var_names[3] + ".7", turned, at)
+    kept = standardise(tie, TABLE)[0].layers["counts"].toarray()
+    assert np.array_equal(kept[:, 3], cells.X.toarray()[:, 3])
+
+
+def test_log_normalised_cells_have_no_counts(cells):
+    logged = standardise(cells, TABLE)[0]
+    del logged.layers["counts"]
+    standard, report = standardise(logged, TABLE)
+    assert report["expression"] == {"origin": "X", "kind": "log_normalised"}
+    assert "counts" not in standard.layers
+    assert np.array_equal(standard.X.toarray(), logged.X.toarray())
+
+
+def test_the_named_layer_is_taken(cells):
+    cells.layers["other"] = cells.X * 2
+    standard, report = standardise(cells, TABLE, layer="other")
+    assert report["expression"]["origin"] == "layers[other]"
+    assert np.array_equal(standard.layers["counts"].toarray(), 2 * cells.X.toarray())
+
+
+@pytest.mark.parametrize(
+    ("names", "hint"),
+    [
+        (["Cd3e", "Cd4", "Cd8a", "Ms4a1", "Nkg7", "Lyz2", "Gnly", "Actb", "Gapdh"], "mouse"),
+        ([f"ENSMUSG{place:011d}" for place in range(9)], "mouse"),
+        ([f"{place + 1}-Mar" for place in range(9)], "spreadsheet"),
+        ([f"thing {place}" for place in range(9)], "transposed"),
+    ],
+)
+def test_no_gene_known(cells, names, hint):
+    with pytest.raises(UserError) as caught:
+        standardise(renamed(cells, names), TABLE)
+    assert caught.value.rule == "genes-unmatched" and hint in caught.value.mend
+    assert names[0] in caught.value.found
+
+
+def test_a_few_known_genes_are_enough(cells):
+    names = [cells.var_names[0], *(f"thing {place}" for place in range(8))]
+    standard, report = standardise(renamed(cells, names), TABLE)
+    assert standard.shape == (12, 1) and report["genes"]["dropped"] == 8
+    assert len(report["dropped_examples"]["unknown_symbol"]) == 5

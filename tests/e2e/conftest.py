@@ -1,0 +1,28 @@
+"""One run of the whole annotation on simulated cells, shared by the tests here."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sc_mamba2.runs.selection import Selection
+from sc_mamba2.runs.session import Finished, run_in_folder
+
+QUICK: dict[str, Any] = {
+    "input": "simulated:three-types",
+    "annotation": {
+        "labels": {"key": "cell_type"},
+        "fine_tune": {"max_epochs": 2},
+        "ablations": {"names": ["trunk_frozen"]},
+        "baselines": {"regularisation": [1.0], "folds": 2},
+    },
+}
+
+
+def run(folder: Path, pipeline: str = "annotation", **params: Any) -> Finished:
+    return run_in_folder(Selection(pipelines=(pipeline,), params=QUICK | params), folder)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory) -> Finished:
+    return run(tmp_path_factory.mktemp("annotation"))

@@ -1,0 +1,89 @@
+"""From raw cells to the report, as Kedro runs it."""
+
+import json
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+
+from sc_mamba2.cells import simulate_cells
+from sc_mamba2.pipelines.annotation.head import AnnotationModel
+from tests.e2e.conftest import run
+
+
+def test_the_run_writes_what_the_contract_promises(finished):
+    annotated = ad.read_h5ad(finished.written["annotation.annotated"])
+    raw = simulate_cells()
+    assert {"scm_cell_type", "scm_cell_type_confidence", "scm_unassigned"} <= set(annotated.obs)
+    assert annotated.obsm["X_scm"].shape == (annotated.n_obs, 64)
+    probability = annotated.obsm["scm_cell_type_probability"]
+    assert list(probability.columns) == ["alpha", "beta", "gamma"]
+    np.testing.assert_allclose(probability.sum(axis=1), 1, rtol=1e-5)
+    best = probability.idxmax(axis=1)
+    assert list(best) == list(annotated.obs["scm_cell_type"])
+    facts = annotated.uns["scm"]
+    assert facts["expression"] == "X" and facts["genes_matched"] == 200
+    assert (annotated.X != raw[annotated.obs_names].X).nnz == 0
+    assert list(annotated.obs_names) == [n for n in raw.obs_names if n in set(annotated.obs_names)]
+
+
+def test_metrics_stand_beside_baselines_and_ablations(finished):
+    metrics = json.loads(finished.written["annotation.metrics"].read_text())
+    assert set(metrics) == {"model", "baselines", "ablations", "data", "run"}
+    assert set(metrics["baselines"]) == {"logistic_regression", "pca_knn"}
+    assert set(metrics["ablations"]) == {"trunk_frozen"}
+    # Types with marker genes are easy: a baseline that misses them is broken.
+    assert metrics["baselines"]["logistic_regression"]["accuracy"] > 0.9
+    assert metrics["data"]["reference"]["genes"]["matched"] == 200
+    assert metrics["run"]["command"].startswith("kedro run --pipelines=annotation")
+
+
+def test_the_report_is_one_file_that_fetches_nothing(finished):
+    page = finished.written["annotation.report"].read_text()
+    assert page.count("data:image/png;base64,") == 3
+    assert "http://" not in page.replace("http://www.w3.org", "") and "<script" not in page
+    for part in (
+        "logistic_regression",
+        "trunk_frozen",
+        "matched",
+        "annotation.fine_tune.max_epochs",
+    ):
+        assert part in page
+
+
+def test_test_cells_never_touch_training(finished):
+    calls = pd.read_parquet(finished.written["annotation.calls"])
+    training = ad.read_h5ad(finished.written["annotation.training_cells"])
+    assert not set(calls.index) & set(training.obs_names)
+
+
+def test_two_runs_give_equal_weights(finished, tmp_path):
+    again = run(tmp_path)
+    first = AnnotationModel.from_pretrained(finished.written["annotation.model"])
+    second = AnnotationModel.from_pretrained(again.written["annotation.model"])
+    assert first.sha256() == second.sha256()
+    table = "annotation.calls"
+    pd.testing.assert_frame_equal(
+        pd.read_parquet(finished.written[table]), pd.read_parquet(again.written[table])
+    )
+
+
+def test_every_run_keeps_its_own_metrics_and_report(finished):
+    folder = finished.written["annotation.metrics"].parent / "runs"
+    (kept,) = folder.iterdir()
+    assert {path.name for path in kept.iterdir()} == {"metrics.json", "report.html"}
+    assert json.loads((kept / "metrics.json").read_text())["run"]["run_id"] == kept.name
+
+
+def test_a_run_of_missing_outputs_does_not_train_again(finished):
+    model = finished.written["annotation.model"] / "model.safetensors"
+    before = model.stat().st_mtime_ns
+    finished.written["annotation.report"].unlink()
+    from sc_mamba2.runs.selection import Selection
+    from sc_mamba2.runs.session import run_in_folder
+    from tests.e2e.conftest import QUICK
+
+    folder = finished.written["annotation.model"].parents[2]
+    selection = Selection(pipelines=("annotation",), params=QUICK, only_missing_outputs=True)
+    again = run_in_folder(selection, folder)
+    assert again.written["annotation.report"].exists() and model.stat().st_mtime_ns == before

@@ -1,0 +1,91 @@
+"""The verbs as a person types them, in process."""
+
+import json
+
+import anndata as ad
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from sc_mamba2.cells import simulate_cells
+from sc_mamba2.commands import app
+
+QUICK = [
+    "--params",
+    "annotation.fine_tune.max_epochs=2,annotation.baselines.regularisation=[1.0]",
+    "--no-ablations",
+]
+
+
+def scm(*words) -> str:
+    result = CliRunner().invoke(app, [str(word) for word in words])
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("verbs")
+    simulate_cells(120, 150, seed=1).write_h5ad(folder / "reference.h5ad")
+    query = simulate_cells(60, 200, seed=1)
+    query.obs_names = [f"query_{n}" for n in range(60)]
+    query.write_h5ad(folder / "query.h5ad")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def annotated(files):
+    out = files / "out.h5ad"
+    words = ("--reference", files / "reference.h5ad", "--label-key", "cell_type", "-o", out)
+    text = scm("annotate", files / "query.h5ad", *words, *QUICK)
+    return out, text
+
+
+def test_annotate_writes_cells_report_and_checkpoint_in_any_folder(annotated):
+    out, text = annotated
+    folder = out.with_suffix(".scm")
+    assert {p.name for p in folder.iterdir()} >= {
+        "report.html",
+        "metrics.json",
+        "figures",
+        "checkpoint",
+    }
+    assert str(out) in text and "report.html" in text and "baseline" in text
+    assert ad.read_h5ad(out).n_obs == 60
+    assert not [p for p in out.parent.iterdir() if p.name.startswith(".")]
+    roles = json.loads((folder / "metrics.json").read_text())["data"]
+    assert {"reference", "query"} <= set(roles)
+
+
+def test_predicting_again_with_the_checkpoint_gives_equal_results(annotated, files):
+    out, _ = annotated
+    again = files / "again.h5ad"
+    scm("annotate", files / "query.h5ad", "-c", out.with_suffix(".scm") / "checkpoint", "-o", again)
+    first, second = ad.read_h5ad(out), ad.read_h5ad(again)
+    assert list(first.obs["scm_cell_type"]) == list(second.obs["scm_cell_type"])
+    for key in ("X_scm", "scm_cell_type_probability"):
+        assert np.array_equal(np.asarray(first.obsm[key]), np.asarray(second.obsm[key])), key
+
+
+def test_a_query_without_labels_is_annotated_and_not_scored(annotated, files):
+    out, _ = annotated
+    query = ad.read_h5ad(files / "query.h5ad")
+    del query.obs["cell_type"]
+    query.write_h5ad(files / "unlabelled.h5ad")
+    target = files / "unlabelled_out.h5ad"
+    checkpoint = out.with_suffix(".scm") / "checkpoint"
+    scm("annotate", files / "unlabelled.h5ad", "-c", checkpoint, "-o", target)
+    metrics = json.loads((target.with_suffix(".scm") / "metrics.json").read_text())
+    assert set(metrics["model"]) == {"unassigned_share"}
+
+
+def test_validate_tells_what_would_be_read(files):
+    text = scm("validate", files / "query.h5ad", "--label-key", "cell_type")
+    assert "X (counts)" in text and "200 of 200 known" in text and "alpha" in text
+    report = json.loads(scm("validate", files / "query.h5ad", "--json"))
+    assert report["valid"] and report["genes"]["kept"] == 200
+
+
+def test_doctor_names_the_scan_path():
+    text = scm("doctor")
+    assert "scan path:" in text and "torch:" in text

@@ -1,0 +1,47 @@
+import pytest
+
+from sc_mamba2.pipelines.backbone import nodes as backbone_nodes
+from sc_mamba2.pipelines.composite import DEFAULT, named_pipelines
+
+TRAINING = {"annotation", "annotation_query"}
+
+
+@pytest.fixture(scope="module")
+def pipelines():
+    return named_pipelines()
+
+
+def test_a_bare_run_never_trains(pipelines):
+    assert not pipelines[DEFAULT].only_nodes_with_tags("training").nodes
+
+
+@pytest.mark.parametrize("name", sorted(TRAINING))
+def test_a_task_reuses_the_shared_functions_under_its_own_namespace(pipelines, name):
+    functions = {node.name: node.func for node in pipelines[name].nodes}
+    shared = ("load_or_build_backbone", "fine_tune", "predict")
+    for function in shared:
+        assert functions[f"annotation.{function}"] is getattr(backbone_nodes, function)
+
+
+def test_predicting_with_a_checkpoint_trains_nothing(pipelines):
+    assert not pipelines["annotation_predict"].only_nodes_with_tags("training").nodes
+
+
+def test_only_sources_facts_and_parameters_come_from_outside(pipelines):
+    outside = {
+        "annotation": {"reference.raw_cells"},
+        "annotation_query": {"reference.raw_cells", "query.raw_cells"},
+        "annotation_predict": {"query.raw_cells", "annotation.checkpoint"},
+    }
+    for name, expected in outside.items():
+        found = {x for x in pipelines[name].inputs() if not x.startswith("param")}
+        assert found - {"run_info"} == expected
+
+
+def test_nobody_but_the_score_sees_the_truth(pipelines):
+    readers = {
+        node.name.removeprefix("annotation.")
+        for node in pipelines["annotation"].nodes
+        if "annotation.truth" in node.inputs
+    }
+    assert readers == {"score", "draw_figures"}

@@ -1,0 +1,75 @@
+import pytest
+from kedro.config import OmegaConfigLoader
+
+from sc_mamba2.errors import UserError
+from sc_mamba2.pipelines.annotation import params as annotation
+from sc_mamba2.pipelines.backbone import params as backbone
+from sc_mamba2.pipelines.ingestion.params import IngestionParams
+from sc_mamba2.pipelines.tokenization.params import TokenizationParams
+from sc_mamba2.pipelines.validation.params import ValidationParams
+from sc_mamba2.runs.configuration import CONFIG_LOADER, check_params, shipped_conf
+from sc_mamba2.training import ComputeOptions
+
+MODELS = {
+    "compute": ComputeOptions,
+    "ingestion": IngestionParams,
+    "validation": ValidationParams,
+    "tokenization": TokenizationParams,
+    "annotation": {
+        "labels": annotation.LabelParams,
+        "backbone": backbone.BackboneParams,
+        "head": annotation.HeadParams,
+        "fine_tune": backbone.FineTuneParams,
+        "predict": backbone.PredictParams,
+        "calls": annotation.CallParams,
+        "baselines": annotation.BaselineParams,
+        "ablations": annotation.AblationParams,
+    },
+}
+
+
+def base_parameters() -> dict:
+    return OmegaConfigLoader(str(shipped_conf()), env="base", **CONFIG_LOADER)["parameters"]
+
+
+def defaults(models) -> dict:
+    if isinstance(models, dict):
+        return {name: defaults(model) for name, model in models.items()}
+    return models().model_dump(mode="json")
+
+
+def test_conf_base_repeats_the_defaults_of_the_models():
+    assert base_parameters() == defaults(MODELS)
+
+
+def test_every_parameter_says_what_it_is():
+    def models(part):
+        return (
+            [m for sub in part.values() for m in models(sub)] if isinstance(part, dict) else [part]
+        )
+
+    for model in models(MODELS):
+        for name, field in model.model_fields.items():
+            assert field.description, f"{model.__name__}.{name} has no description"
+
+
+@pytest.mark.parametrize("env", ["base", "test", "gpu"])
+def test_every_environment_holds_known_and_valid_parameters(env):
+    loader = OmegaConfigLoader(str(shipped_conf()), env=env, **CONFIG_LOADER)
+    parameters = loader["parameters"]
+    check_params(parameters, shipped_conf(), "base")
+    for group, models in MODELS.items():
+        if isinstance(models, dict):
+            for name, model in models.items():
+                model(**parameters[group][name])
+        else:
+            models(**parameters[group])
+
+
+def test_an_unknown_parameter_gets_the_nearest_name():
+    with pytest.raises(UserError, match=r"did you mean 'annotation.fine_tune.max_epochs'"):
+        check_params({"annotation": {"fine_tune": {"max_epoch": 3}}}, shipped_conf(), None)
+
+
+def test_sources_are_known_parameters():
+    check_params({"input": "x", "query": "y", "checkpoint": "z"}, shipped_conf(), None)

@@ -1,0 +1,85 @@
+"""Bins against slow plain twins, and what depends on the order of the values only."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sc_mamba2.tokens import bin_cell
+
+counts = st.lists(st.integers(1, 10_000), min_size=1, max_size=200)
+many_bins = st.sampled_from([3, 4, 11, 51, 101])
+
+
+def exact_bins(values: list[int], n_bins: int) -> list[int]:
+    """The definition, in fractions: one more than the inner quantiles that are not above a value."""
+    ranked = sorted(values)
+    borders = []
+    for inner in range(1, n_bins - 1):
+        position = Fraction(inner * (len(ranked) - 1), n_bins - 1)
+        low = int(position)
+        high = min(low + 1, len(ranked) - 1)
+        borders.append(ranked[low] + (ranked[high] - ranked[low]) * (position - low))
+    return [1 + sum(border <= value for border in borders) for value in values]
+
+
+@given(counts, many_bins)
+def test_against_the_exact_twin(values, n_bins):
+    assert bin_cell(np.array(values), n_bins).tolist() == exact_bins(values, n_bins)
+
+
+@given(st.lists(st.floats(1e-3, 20, width=32), min_size=1, max_size=200), many_bins)
+def test_against_numpys_quantiles(values, n_bins):
+    values = np.array(values, dtype=np.float32)
+    borders = np.quantile(values.astype(np.float64), np.arange(1, n_bins - 1) / (n_bins - 1))
+    got = bin_cell(values, n_bins)
+    for value, bin_ in zip(values.astype(np.float64), got, strict=True):
+        # np.quantile rounds its positions; a value on a border may fall on either side of it.
+        slack = 1e-12 * max(1, value)
+        low, high = (borders <= value - slack).sum(), (borders <= value + slack).sum()
+        assert 1 + low <= bin_ <= 1 + high
+
+
+@given(counts, many_bins)
+def test_in_range_monotone_and_ties_share_a_bin(values, n_bins):
+    values = np.array(values)
+    bins = bin_cell(values, n_bins)
+    assert bins.dtype == np.int16 and bins.min() >= 1 and bins.max() == n_bins - 1
+    order = np.argsort(values)
+    assert (np.diff(bins[order]) >= 0).all()
+    for value in np.unique(values):
+        assert len(np.unique(bins[values == value])) == 1
+
+
+@given(counts, many_bins, st.randoms(use_true_random=False))
+def test_the_order_of_genes_changes_nothing(values, n_bins, random):
+    order = random.sample(range(len(values)), len(values))
+    values = np.array(values)
+    assert np.array_equal(bin_cell(values[order], n_bins), bin_cell(values, n_bins)[order])
+
+
+@given(counts, st.sampled_from([51, 101]))
+def test_counts_and_their_logarithm_give_the_same_bins(values, n_bins):
+    values = np.array(values, dtype=np.float32)
+    expected = bin_cell(values, n_bins)
+    for scale in (1, 1e4 / values.sum(), 1024):
+        assert np.array_equal(bin_cell(values * np.float32(scale), n_bins), expected)
+        assert np.array_equal(bin_cell(np.log1p(values * np.float32(scale)), n_bins), expected)
+
+
+@pytest.mark.parametrize("length", [51, 101, 151, 201, 351, 401, 576, 701, 1151])
+def test_values_on_a_border_whatever_their_scale(length):
+    """7 / 50 * 100 is not 14 in floating point: positions must be reckoned in whole numbers."""
+    values = np.arange(1, length + 1, dtype=np.float64)
+    expected = exact_bins(list(range(1, length + 1)), 51)
+    for other in (values, values * 1000, np.log(values + 1), values + 1000):
+        assert bin_cell(other, 51).tolist() == expected
+
+
+def test_few_values():
+    assert bin_cell(np.zeros(0), 51).tolist() == []
+    assert bin_cell(np.array([0.3]), 51).tolist() == [50]
+    assert bin_cell(np.array([2, 2, 2]), 51).tolist() == [50, 50, 50]
+    assert bin_cell(np.array([5, 1]), 3).tolist() == [2, 1]

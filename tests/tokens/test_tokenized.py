@@ -1,0 +1,59 @@
+"""Ragged rows: taking cells is what taking from a list of lists is."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sc_mamba2.tokens import TokenizedCells
+
+
+def ragged(lengths) -> TokenizedCells:
+    total = sum(lengths)
+    return TokenizedCells(
+        gene_rows=np.arange(total, dtype=np.int32),
+        bins=np.arange(total, dtype=np.int16) % 50 + 1,
+        values=np.arange(total, dtype=np.float32) + 0.5,
+        offsets=np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]),
+        obs=pd.DataFrame({"number": range(len(lengths))}, index=[f"c{n}" for n in range(len(lengths))]),
+    )
+
+
+def as_lists(tokens: TokenizedCells) -> list[list[tuple]]:
+    entries = list(zip(tokens.gene_rows, tokens.bins, tokens.values, strict=True))
+    return [entries[a:b] for a, b in zip(tokens.offsets[:-1], tokens.offsets[1:], strict=True)]
+
+
+lengths_lists = st.lists(st.integers(0, 5), min_size=1, max_size=8)
+
+
+@given(lengths_lists, st.data())
+def test_take_positions(lengths, data):
+    tokens = ragged(lengths)
+    chosen = data.draw(st.lists(st.integers(0, len(lengths) - 1), max_size=10))
+    taken = tokens.take(np.array(chosen, dtype=int))
+    assert as_lists(taken) == [as_lists(tokens)[cell] for cell in chosen]
+    assert taken.obs["number"].tolist() == chosen
+    assert taken.lengths.tolist() == [lengths[cell] for cell in chosen]
+
+
+@given(lengths_lists, st.data())
+def test_take_a_mask(lengths, data):
+    tokens = ragged(lengths)
+    mask = np.array(data.draw(st.lists(st.booleans(), min_size=len(lengths), max_size=len(lengths))))
+    assert as_lists(tokens.take(mask)) == as_lists(tokens.take(np.flatnonzero(mask)))
+
+
+def test_entries_of():
+    entries, offsets = ragged([2, 0, 3]).entries_of(np.array([2, 1, 0, 2]))
+    assert entries.tolist() == [2, 3, 4, 0, 1, 2, 3, 4]
+    assert offsets.tolist() == [0, 3, 3, 5, 8]
+
+
+@pytest.mark.parametrize("cut", ["gene_rows", "bins", "values", "offsets"])
+def test_parts_must_belong_together(cut):
+    tokens = ragged([2, 1])
+    parts = {name: getattr(tokens, name) for name in tokens.__dataclass_fields__}
+    with pytest.raises(AssertionError):
+        TokenizedCells(**{**parts, cut: parts[cut][:-1]})
