@@ -70,7 +70,11 @@ def test_embedded_cells_keep_both_contracts():
 
 @pytest.mark.parametrize(
     "names",
-    [lambda old: ["CD3E", *old[1:]], lambda old: [old[1], *old[1:]], lambda old: [old[0] + ".1", *old[1:]]],
+    [
+        lambda old: ["CD3E", *old[1:]],
+        lambda old: [old[1], *old[1:]],
+        lambda old: [old[0] + ".1", *old[1:]],
+    ],
 )
 def test_standard_genes(standard, names):
     standard.var_names = names(list(standard.var_names))

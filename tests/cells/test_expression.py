@@ -20,7 +20,9 @@ FORMS = [np.asarray, sparse.csr_matrix, sparse.csc_matrix, sparse.csr_array, spa
 
 
 def cells_with(x=None, raw=None, **layers) -> ad.AnnData:
-    cells = ad.AnnData(X=raw if raw is not None else x, shape=None if x is not None else COUNTS.shape)
+    cells = ad.AnnData(
+        X=raw if raw is not None else x, shape=None if x is not None else COUNTS.shape
+    )
     if raw is not None:
         cells.raw = cells
         cells.X = x

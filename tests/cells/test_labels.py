@@ -25,7 +25,10 @@ def read(values):
         ([1.0, 2.0, np.nan] * 3, ["1", "2", None]),
         (pd.array([1, 2, None] * 3, dtype="Int64"), ["1", "2", None]),
         ([True, False, True] * 3, ["True", "False", "True"]),
-        (["<script>alert(1)</script>", "=1+1", "a"] * 3, ["<script>alert(1)</script>", "=1+1", "a"]),
+        (
+            ["<script>alert(1)</script>", "=1+1", "a"] * 3,
+            ["<script>alert(1)</script>", "=1+1", "a"],
+        ),
     ],
 )
 def test_labels_become_text_and_missing_ones_none(values, labels):

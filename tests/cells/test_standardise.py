@@ -77,7 +77,10 @@ def test_unknown_genes_without_counts_change_nothing(at, name):
     standard, report = standardise(with_unknown, TABLE)
     assert_same(standard, standardise(cells, TABLE)[0])
     assert report["genes"]["unknown"] == 1 and report["genes"]["dropped"] == 1
-    assert name in report["dropped_examples"]["unknown_id"] + report["dropped_examples"]["unknown_symbol"]
+    assert (
+        name
+        in report["dropped_examples"]["unknown_id"] + report["dropped_examples"]["unknown_symbol"]
+    )
 
 
 def test_counts_of_unknown_genes_belong_to_the_total(cells):

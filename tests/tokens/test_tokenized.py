@@ -16,7 +16,9 @@ def ragged(lengths) -> TokenizedCells:
         bins=np.arange(total, dtype=np.int16) % 50 + 1,
         values=np.arange(total, dtype=np.float32) + 0.5,
         offsets=np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]),
-        obs=pd.DataFrame({"number": range(len(lengths))}, index=[f"c{n}" for n in range(len(lengths))]),
+        obs=pd.DataFrame(
+            {"number": range(len(lengths))}, index=[f"c{n}" for n in range(len(lengths))]
+        ),
     )
 
 
@@ -41,7 +43,9 @@ def test_take_positions(lengths, data):
 @given(lengths_lists, st.data())
 def test_take_a_mask(lengths, data):
     tokens = ragged(lengths)
-    mask = np.array(data.draw(st.lists(st.booleans(), min_size=len(lengths), max_size=len(lengths))))
+    mask = np.array(
+        data.draw(st.lists(st.booleans(), min_size=len(lengths), max_size=len(lengths)))
+    )
     assert as_lists(tokens.take(mask)) == as_lists(tokens.take(np.flatnonzero(mask)))
 
 

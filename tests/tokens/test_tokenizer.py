@@ -118,7 +118,9 @@ def test_no_cells_give_no_tokens():
 @pytest.mark.parametrize("ids", [["ENSG9", "x"], ["<cls>", "<pad>"]])
 def test_no_known_gene(ids):
     with pytest.raises(UserError) as caught:
-        TOKENIZER.tokenize(sparse.csr_matrix(np.ones((1, 2))), np.array(ids), pd.DataFrame(index=["a"]))
+        TOKENIZER.tokenize(
+            sparse.csr_matrix(np.ones((1, 2))), np.array(ids), pd.DataFrame(index=["a"])
+        )
     assert caught.value.rule == "genes-not-in-vocabulary" and "twenty" in caught.value.found
 
 
@@ -127,7 +129,9 @@ def test_json_brings_the_same_tokenizer_back():
     assert again.rules == TOKENIZER.rules and again.vocabulary == TOKENIZER.vocabulary
 
 
-@pytest.mark.parametrize("wrong", [{"n_bins": 2}, {"n_bins": 32768}, {"max_length": 1}, {"bins": 9}])
+@pytest.mark.parametrize(
+    "wrong", [{"n_bins": 2}, {"n_bins": 32768}, {"max_length": 1}, {"bins": 9}]
+)
 def test_rules_refuse_what_is_out_of_range(wrong):
     with pytest.raises(ValidationError):
         TokenizerRules(**wrong)

@@ -46,11 +46,11 @@ def stratified_split(labels: np.ndarray, share: float, seed: int) -> tuple[np.nd
     several = np.flatnonzero(~lone)
     classes = len(names) - int((counts < 2).sum())
     size = max(round(share * len(several)), classes)
-    if classes == 0 or len(several) - size < classes:
+    if classes < 2 or len(several) - size < classes:
         raise UserError(
             "split-impossible",
             found=f"{len(labels):,} labelled cells in {len(names):,} classes",
-            expected="at least two cells a class, and more cells than twice the classes",
+            expected="at least two classes of two cells or more, and more cells than twice the classes",
             mend="add cells, merge rare types, or give the query in a file of its own",
         )
     first, second = train_test_split(

@@ -1,0 +1,98 @@
+"""Quality of annotation beside its baselines and ablations, over several seeds.
+
+    python -m benchmarks.quality [--rows held-out across] [--seeds 0 1 2]
+
+Each row and seed is one run of the project's own pipeline with the parameters of conf/base; the
+script only collects `metrics.json`. Writes `results/annotation_<row>.json` and a Markdown table.
+"""
+
+import argparse
+import json
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from benchmarks.machine import describe_machine
+
+from sc_mamba2.runs.logs import set_logging
+from sc_mamba2.runs.selection import Selection, merge
+from sc_mamba2.runs.session import run_in_folder
+
+RESULTS = Path(__file__).parent / "results"
+SHARED = Path(__file__).parents[2] / "shared" / "data"
+SCORES = ("accuracy", "macro_f1")
+ROWS: dict[str, tuple[str, dict[str, Any]]] = {
+    "held-out": ("annotation", {}),
+    "across": (
+        "annotation_query",
+        {
+            "input": str(SHARED / "zheng_facs_pbmc.h5ad"),
+            "query": str(SHARED / "kang_ifnb_pbmc.h5ad"),
+            "annotation": {"labels": {"key": "cell_type_broad"}},
+        },
+    ),
+}
+
+
+def run_row(row: str, seed: int) -> dict[str, Any]:
+    """Run one row with one seed; return its scores by method, and the seconds that it took."""
+    pipeline, params = ROWS[row]
+    params = merge(params, {"compute": {"seed": seed}})
+    started = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        finished = run_in_folder(Selection(pipelines=(pipeline,), params=params), Path(folder))
+        metrics = json.loads(finished.written["annotation.metrics"].read_text())
+    methods = {"model": metrics["model"]}
+    methods |= {f"baseline: {name}": scores for name, scores in metrics["baselines"].items()}
+    methods |= {f"ablation: {name}": scores for name, scores in metrics["ablations"].items()}
+    known = metrics["data"]["known_share"]
+    seconds = round(time.perf_counter() - started)
+    return {"seed": seed, "seconds": seconds, "known_share": known, "methods": methods}
+
+
+def markdown(row: str, runs: list[dict[str, Any]]) -> str:
+    """Return a table: a method a line, mean and standard deviation over the seeds."""
+    lines = [
+        f"### annotation, {row}: {len(runs)} seeds, mean ± standard deviation\n",
+        "| method | accuracy | macro F1 |",
+        "|---|---|---|",
+    ]
+    for method in runs[0]["methods"]:
+        columns = []
+        for score in SCORES:
+            values = [run["methods"][method][score] for run in runs]
+            columns.append(f"{np.mean(values):.3f} ± {np.std(values):.3f}")
+        lines.append(f"| {method} | {' | '.join(columns)} |")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Run the rows asked for; skip, with a reason, those whose data is absent."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--rows", nargs="+", choices=list(ROWS), default=list(ROWS))
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    chosen = parser.parse_args()
+    set_logging(verbose=False)
+    for row in chosen.rows:
+        if row == "across" and not SHARED.is_dir():
+            print(f"skipped {row}: no folder {SHARED.name} beside the project")
+            continue
+        runs = []
+        for seed in chosen.seeds:
+            runs.append(run_row(row, seed))
+            scores = {m: round(s["accuracy"], 3) for m, s in runs[-1]["methods"].items()}
+            print(f"{row}, seed {seed}, {runs[-1]['seconds']} s: {scores}", flush=True)
+        table = markdown(row, runs)
+        print(table)
+        name = f"annotation_{row.replace('-', '_')}"
+        record = {"row": row, "machine": describe_machine(), "runs": runs}
+        (RESULTS / f"{name}.json").write_text(json.dumps(record, indent=1) + "\n")
+        (RESULTS / f"{name}.md").write_text(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+"""How the command answers: help without heavy imports, wrong use in one message."""
+
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from sc_mamba2.commands import app
+
+
+def invoke(*words: str):
+    return CliRunner().invoke(app, list(words))
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import sys; from typer.testing import CliRunner; from sc_mamba2.commands import app; "
+        "result = CliRunner().invoke(app, ['--help']); assert result.exit_code == 0; "
+        "heavy = {'torch', 'scanpy', 'kedro', 'anndata', 'pandas', 'numpy'} & set(sys.modules); "
+        "assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("verb", ["annotate", "validate", "run", "viz", "doctor"])
+def test_every_verb_has_help(verb):
+    result = invoke(verb, "--help")
+    assert result.exit_code == 0 and "Usage" in result.output
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["annotat"], "annotate"),
+        (["run", "--pipelin", "x"], "--pipeline"),
+        (["annotate", "q.h5ad"], "--output"),
+        (["validate"], "FILE"),
+    ],
+)
+def test_wrong_use_is_code_2_and_suggests(words, says):
+    result = invoke(*words)
+    assert result.exit_code == 2 and says in result.output and "Traceback" not in result.output
+
+
+def test_version():
+    assert invoke("--version").output.strip() == "0.1.0"
+
+
+def test_the_installed_command_is_a_real_process():
+    result = subprocess.run(
+        [sys.executable, "-m", "sc_mamba2", "validate", "nope.h5ad"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 2 and "file-missing" in result.stderr
+    assert "Traceback" not in result.stderr
