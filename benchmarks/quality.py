@@ -1,6 +1,6 @@
 """Quality of annotation beside its baselines and ablations, over several seeds.
 
-    python -m benchmarks.quality [--rows held-out across] [--seeds 0 1 2]
+    python benchmarks/quality.py [--rows held-out across] [--seeds 0 1 2]
 
 Each row and seed is one run of the project's own pipeline with the parameters of conf/base; the
 script only collects `metrics.json`. Writes `results/annotation_<row>.json` and a Markdown table.
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from benchmarks.machine import describe_machine
+from machine import describe_machine
 
 from sc_mamba2.runs.logs import set_logging
 from sc_mamba2.runs.selection import Selection, merge

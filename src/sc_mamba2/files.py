@@ -17,7 +17,7 @@ def atomic_file(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _temporary_folder(path) as folder:
+    with scratch_folder(path) as folder:
         draft = folder / path.name
         yield draft
         _sync(draft)
@@ -33,7 +33,7 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _temporary_folder(path) as folder:
+    with scratch_folder(path) as folder:
         draft = folder / path.name
         draft.mkdir()
         yield draft
@@ -53,7 +53,8 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _temporary_folder(path: Path) -> Iterator[Path]:
+def scratch_folder(path: Path) -> Iterator[Path]:
+    """Give a hidden folder beside `path`, on the same disk; it is removed in any case."""
     folder = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
     try:
         yield folder

@@ -1,6 +1,7 @@
 """The rate rises in a line to 1 and falls along half a cosine to the final share."""
 
 import math
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -24,9 +25,9 @@ def test_shape(steps, warmup_share, final_share):
     warmup = max(1, round(warmup_share * steps))
     assert all(0 < factor <= 1 for factor in factors[:warmup])
     assert factors[warmup - 1] == 1
-    assert all(left < right for left, right in zip(factors[: warmup - 1], factors[1:warmup]))
+    assert all(left < right for left, right in pairwise(factors[:warmup]))
     falling = factors[warmup:]
-    assert all(left >= right for left, right in zip(falling, falling[1:]))
+    assert all(left >= right for left, right in pairwise(falling))
     assert all(factor >= final_share - 1e-12 for factor in falling)
 
 

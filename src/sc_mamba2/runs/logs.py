@@ -3,27 +3,34 @@
 import logging
 import warnings
 
-_TOLD_TWICE = (
-    "failed with error",
-    "You can resume the pipeline run",
-    "No nodes ran",
-    "Parameter '",
-)
-
-
-class _OnceOnly(logging.Filter):
-    def filter(self, record: logging.LogRecord) -> bool:
-        return not any(words in record.getMessage() for words in _TOLD_TWICE)
+_TOLD_TWICE = ("failed with error", "You can resume the pipeline run", "No nodes ran", "Parameter '")
+_levels = {"kedro": logging.INFO, "sc_mamba2": logging.INFO}
 
 
 def set_logging(verbose: bool) -> None:
-    """Let Kedro log its nodes (`verbose`) or only what went wrong; errors are told once, by us."""
-    from kedro.framework.project import LOGGING  # noqa: F401  (imports Kedro's own configuration)
+    """Let the runs that follow log their nodes (`verbose`), or only what went wrong."""
+    logging.disable(logging.INFO)  # Kedro tells on import where its logging is configured
+    import kedro.framework.project  # noqa: F401
 
+    logging.disable(logging.NOTSET)
+    _levels["kedro"] = logging.INFO if verbose else logging.ERROR
+    _levels["sc_mamba2"] = logging.INFO if verbose else logging.WARNING
+    apply_logging()
+
+
+def apply_logging() -> None:
+    """Set the chosen levels; Kedro sets its own whenever it looks at a project, so this comes after."""
     # Datasets of another namespace (reference.valid_cells) are meant; Kedro takes them for a slip.
     warnings.filterwarnings("ignore", message="One or more dataset names contain")
-    logging.getLogger("kedro").setLevel(logging.INFO if verbose else logging.ERROR)
-    logging.getLogger("sc_mamba2").setLevel(logging.INFO if verbose else logging.WARNING)
+    for name, level in _levels.items():
+        logging.getLogger(name).setLevel(level)
     for handler in logging.getLogger().handlers:
         if not any(isinstance(old, _OnceOnly) for old in handler.filters):
             handler.addFilter(_OnceOnly())
+
+
+class _OnceOnly(logging.Filter):
+    """Drops what Kedro says of an error; the command tells it once, in its own words."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not any(words in record.getMessage() for words in _TOLD_TWICE)

@@ -12,6 +12,7 @@ from kedro.utils import find_kedro_project, load_obj
 
 from sc_mamba2.errors import UserError, nearest
 from sc_mamba2.runs.configuration import check_params, shipped_conf
+from sc_mamba2.runs.logs import apply_logging
 from sc_mamba2.runs.selection import Selection
 
 PACKAGE = "sc_mamba2"
@@ -67,6 +68,7 @@ def run_in_folder(selection: Selection, folder: Path) -> Finished:
 
 
 def _run(selection: Selection, project: Path, conf: Path) -> Finished:
+    apply_logging()
     _check_names(selection)
     if not conf.is_dir():
         raise UserError(

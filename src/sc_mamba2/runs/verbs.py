@@ -1,13 +1,11 @@
 """Run a task's pipeline for a verb: in a scratch folder beside the output, then move what is kept."""
 
 import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from sc_mamba2.errors import UserError
+from sc_mamba2.files import scratch_folder
 from sc_mamba2.runs.selection import Selection
 from sc_mamba2.runs.session import run_in_folder
 
@@ -45,7 +43,7 @@ def run_verb(selection: Selection, output: Path, task: str, result: str, force: 
     output = output.resolve()
     folder = output.with_suffix(".scm")
     check_output(output, folder, force)
-    with _scratch(output) as scratch:
+    with scratch_folder(output) as scratch:
         written = run_in_folder(selection, scratch).written
         kept = scratch / "kept"
         kept.mkdir()
@@ -92,12 +90,3 @@ def _is_for_people(path: Path) -> bool:
 def _folder_name(name: str) -> str:
     last = name.rsplit(".", 1)[-1]
     return "checkpoint" if last == "model" else last
-
-
-@contextmanager
-def _scratch(output: Path) -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix=f".{output.stem}-", dir=output.parent))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)

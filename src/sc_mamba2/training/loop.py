@@ -76,65 +76,87 @@ def fit(
         The loss is not finite: before the weights are touched, with the cells of the batch.
     """
     model.to(device)
+    _freeze(model, options)
+    trainer = _Trainer(model, training, vocabulary, options, seed, device, on_step)
+    best = _Best(copy.deepcopy(model.state_dict()))
+    history: list[dict[str, Any]] = []
+    for epoch in range(1, options.max_epochs + 1):
+        training_loss, tokens_per_second = trainer.run_epoch(epoch)
+        validation_loss = mean_loss(model, validation, vocabulary, options.batch_size, device)
+        row = Epoch(
+            epoch=epoch,
+            training_loss=training_loss,
+            validation_loss=validation_loss,
+            learning_rate=trainer.schedule.get_last_lr()[0],
+            tokens_per_second=tokens_per_second,
+            best=best.offer(validation_loss, model),
+        )
+        history.append(asdict(row))
+        if best.waited >= options.patience:
+            break
+    model.load_state_dict(best.state)
+    return history
+
+
+def _freeze(model: TaskModel, options: FitOptions) -> None:
     if options.freeze != "nothing":
         part = model.backbone.layers if options.freeze == "layers" else model.backbone
         part.requires_grad_(False)
-    optimizer = torch.optim.AdamW(
-        model.parameter_groups(options.learning_rate, options.weight_decay)
-    )
-    steps_an_epoch = -(-len(training) // options.batch_size)
-    steps = options.max_epochs * steps_an_epoch
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer,
-        lambda step: rate_factor(step, steps, options.warmup_share, options.final_rate_share),
-    )
-    trainer = _Trainer(model, training, vocabulary, optimizer, schedule, options, device)
-    history: list[dict[str, Any]] = []
-    best_loss, best_state, waited = float("inf"), copy.deepcopy(model.state_dict()), 0
-    for epoch in range(1, options.max_epochs + 1):
-        started = time.perf_counter()
-        losses = []
-        seen = drop_genes(training, options.gene_dropout, seed, epoch)
-        for cells in training_order(seen.lengths, options.batch_size, seed, epoch):
-            losses.append(trainer.step(seen, cells) * len(cells))
-            on_step((epoch - 1) * steps_an_epoch + len(losses), steps)
-        seconds = time.perf_counter() - started
-        validation_loss = mean_loss(model, validation, vocabulary, options.batch_size, device)
-        better = validation_loss < best_loss
-        if better:
-            best_loss, best_state, waited = validation_loss, copy.deepcopy(model.state_dict()), 0
-        else:
-            waited += 1
-        history.append(
-            asdict(
-                Epoch(
-                    epoch=epoch,
-                    training_loss=sum(losses) / len(training),
-                    validation_loss=validation_loss,
-                    learning_rate=schedule.get_last_lr()[0],
-                    tokens_per_second=(len(seen.gene_rows) + len(seen)) / seconds,
-                    best=better,
-                )
-            )
-        )
-        if waited >= options.patience:
-            break
-    model.load_state_dict(best_state)
-    return history
+
+
+@dataclass
+class _Best:
+    """The weights with the lowest validation loss, and the epochs since."""
+
+    state: dict[str, Tensor]
+    loss: float = float("inf")
+    waited: int = 0
+
+    def offer(self, loss: float, model: TaskModel) -> bool:
+        """Keep the model's weights if `loss` is lower than ever; say whether it was."""
+        if loss < self.loss:
+            self.state, self.loss, self.waited = copy.deepcopy(model.state_dict()), loss, 0
+            return True
+        self.waited += 1
+        return False
 
 
 @dataclass
 class _Trainer:
+    """Model, optimizer and data of one training."""
+
     model: TaskModel
     tokens: TokenizedCells
     vocabulary: Vocabulary
-    optimizer: torch.optim.Optimizer
-    schedule: torch.optim.lr_scheduler.LRScheduler
     options: FitOptions
+    seed: int
     device: torch.device
+    on_step: OnStep
 
     def __post_init__(self) -> None:
+        options = self.options
+        groups = self.model.parameter_groups(options.learning_rate, options.weight_decay)
         self.targets = _to(self.model.targets(self.tokens.obs), self.device)
+        self.steps_an_epoch = -(-len(self.tokens) // options.batch_size)
+        self.steps = options.max_epochs * self.steps_an_epoch
+        self.optimizer = torch.optim.AdamW(groups)
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(
+            self.optimizer,
+            lambda step: rate_factor(
+                step, self.steps, options.warmup_share, options.final_rate_share
+            ),
+        )
+
+    def run_epoch(self, epoch: int) -> tuple[float, float]:
+        """See every cell once; return the mean loss a cell and the tokens a second."""
+        started, total = time.perf_counter(), 0.0
+        tokens = drop_genes(self.tokens, self.options.gene_dropout, self.seed, epoch)
+        order = training_order(tokens.lengths, self.options.batch_size, self.seed, epoch)
+        for step, cells in enumerate(order, start=1 + (epoch - 1) * self.steps_an_epoch):
+            total += self.step(tokens, cells) * len(cells)
+            self.on_step(step, self.steps)
+        seconds = time.perf_counter() - started
+        return total / len(tokens), (len(tokens.gene_rows) + len(tokens)) / seconds
 
     def step(self, tokens: TokenizedCells, cells: np.ndarray) -> float:
         """Take one optimizer step on the given cells; return their mean loss."""

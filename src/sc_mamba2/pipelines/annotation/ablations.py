@@ -55,7 +55,7 @@ def variant(
     return AnnotationModel(start, model.tokenizer, model.labels, model.class_weights, head), params
 
 
-def ablation_calls(
+def run_ablations(
     backbone: Backbone,
     model: AnnotationModel,
     training_tokens: TokenizedCells,

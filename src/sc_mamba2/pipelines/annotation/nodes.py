@@ -12,11 +12,9 @@ from matplotlib.figure import Figure
 
 from sc_mamba2.model import Backbone
 from sc_mamba2.pipelines.annotation import evaluate, figures, report
-from sc_mamba2.pipelines.annotation.ablations import ablation_calls
 from sc_mamba2.pipelines.annotation.baselines import baseline_calls
 from sc_mamba2.pipelines.annotation.head import LABEL, AnnotationModel
 from sc_mamba2.pipelines.annotation.params import (
-    AblationParams,
     BaselineParams,
     CallParams,
     HeadParams,
@@ -24,7 +22,6 @@ from sc_mamba2.pipelines.annotation.params import (
 )
 from sc_mamba2.pipelines.annotation.predict import annotate, call_types
 from sc_mamba2.pipelines.annotation.split import labelled, stratified_split
-from sc_mamba2.pipelines.backbone.params import FineTuneParams, PredictParams
 from sc_mamba2.tokens import TokenizedCells, Tokenizer
 from sc_mamba2.training import ComputeOptions, seed_everything
 
@@ -109,24 +106,6 @@ def run_baselines(
     vocabulary = tokenizer.vocabulary
     genes = [vocabulary.ids[row] for row in vocabulary.gene_rows]
     return baseline_calls(training_cells, query_cells, genes, params, compute.seed)
-
-
-def run_ablations(
-    backbone: Backbone,
-    model: AnnotationModel,
-    training_tokens: TokenizedCells,
-    validation_tokens: TokenizedCells,
-    query_tokens: TokenizedCells,
-    fine_tuning: FineTuneParams,
-    prediction: PredictParams,
-    params: AblationParams,
-    compute: ComputeOptions,
-) -> pd.DataFrame:
-    """Train variants of the model and predict the query with each; see `ablations`."""
-    return ablation_calls(
-        backbone, model, training_tokens, validation_tokens, query_tokens,
-        fine_tuning, prediction, params, compute,
-    )  # fmt: skip
 
 
 def read_tokenizer(model: AnnotationModel) -> Tokenizer:

@@ -8,6 +8,7 @@ they can; names without a dot live in the namespace `annotation`.
 from kedro.pipeline import Pipeline, node
 
 from sc_mamba2.pipelines.annotation import nodes
+from sc_mamba2.pipelines.annotation.ablations import run_ablations
 from sc_mamba2.pipelines.backbone.pipeline import prediction_pipeline, training_pipeline
 from sc_mamba2.pipelines.tokenization.nodes import fit_tokenizer
 from sc_mamba2.pipelines.tokenization.pipeline import tokenize_pipeline
@@ -111,7 +112,7 @@ def _fit() -> Pipeline:
             tags="evaluation",
         ),
         node(
-            nodes.run_ablations,
+            run_ablations,
             {
                 "backbone": "backbone",
                 "model": "model",

@@ -1,0 +1,30 @@
+"""The one table of tasks. The verbs, the stages of dvc.yaml and the docs are tested against it."""
+
+from dataclasses import dataclass
+
+from sc_mamba2.cells import keys
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task: its pipeline and namespace, its verb, and the keys that it writes into an AnnData."""
+
+    pipeline: str
+    verb: str
+    writes: tuple[str, ...]
+
+
+TASKS = (
+    Task(
+        pipeline="annotation",
+        verb="annotate",
+        writes=(
+            f"obs/{keys.CELL_TYPE}",
+            f"obs/{keys.CONFIDENCE}",
+            f"obs/{keys.UNASSIGNED}",
+            f"obsm/{keys.PROBABILITY}",
+            f"obsm/{keys.EMBEDDING}",
+            f"uns/{keys.FACTS}",
+        ),
+    ),
+)

@@ -1,0 +1,20 @@
+from pathlib import Path
+
+import pytest
+import yaml
+
+from sc_mamba2.commands import app
+from sc_mamba2.pipelines.composite import named_pipelines
+from sc_mamba2.pipelines.tasks import TASKS
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.pipeline)
+def test_every_task_has_a_pipeline_a_verb_a_stage_and_a_page(task):
+    assert task.pipeline in named_pipelines()
+    assert task.verb in {command.callback.__name__ for command in app.registered_commands}
+    assert task.pipeline in yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+    page = (ROOT / "docs" / f"{task.pipeline}.md").read_text()
+    for key in task.writes:
+        assert key.split("/")[1] in page, key
