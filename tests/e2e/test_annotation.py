@@ -5,10 +5,10 @@ import json
 import anndata as ad
 import numpy as np
 import pandas as pd
+from tests.e2e.conftest import run
 
 from sc_mamba2.cells import simulate_cells
 from sc_mamba2.pipelines.annotation.head import AnnotationModel
-from tests.e2e.conftest import run
 
 
 def test_the_run_writes_what_the_contract_promises(finished):
@@ -17,11 +17,11 @@ def test_the_run_writes_what_the_contract_promises(finished):
     assert {"scm_cell_type", "scm_cell_type_confidence", "scm_unassigned"} <= set(annotated.obs)
     assert annotated.obsm["X_scm"].shape == (annotated.n_obs, 64)
     probability = annotated.obsm["scm_cell_type_probability"]
-    assert list(probability.columns) == ["alpha", "beta", "gamma"]
-    np.testing.assert_allclose(probability.sum(axis=1), 1, rtol=1e-5)
-    best = probability.idxmax(axis=1)
-    assert list(best) == list(annotated.obs["scm_cell_type"])
     facts = annotated.uns["scm"]
+    assert list(facts["classes"]) == ["alpha", "beta", "gamma"]
+    np.testing.assert_allclose(probability.sum(axis=1), 1, rtol=1e-5)
+    best = np.asarray(facts["classes"])[probability.argmax(axis=1)]
+    assert list(best) == list(annotated.obs["scm_cell_type"])
     assert facts["expression"] == "X" and facts["genes_matched"] == 200
     assert (annotated.X != raw[annotated.obs_names].X).nnz == 0
     assert list(annotated.obs_names) == [n for n in raw.obs_names if n in set(annotated.obs_names)]
@@ -79,9 +79,10 @@ def test_a_run_of_missing_outputs_does_not_train_again(finished):
     model = finished.written["annotation.model"] / "model.safetensors"
     before = model.stat().st_mtime_ns
     finished.written["annotation.report"].unlink()
+    from tests.e2e.conftest import QUICK
+
     from sc_mamba2.runs.selection import Selection
     from sc_mamba2.runs.session import run_in_folder
-    from tests.e2e.conftest import QUICK
 
     folder = finished.written["annotation.model"].parents[2]
     selection = Selection(pipelines=("annotation",), params=QUICK, only_missing_outputs=True)

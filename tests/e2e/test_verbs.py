@@ -57,10 +57,11 @@ def test_annotate_writes_cells_report_and_checkpoint_in_any_folder(annotated):
     assert {"reference", "query"} <= set(roles)
 
 
-def test_predicting_again_with_the_checkpoint_gives_equal_results(annotated, files):
+def test_predicting_again_with_the_checkpoint_gives_equal_results(annotated, files, monkeypatch):
     out, _ = annotated
     again = files / "again.h5ad"
-    scm("annotate", files / "query.h5ad", "-c", out.with_suffix(".scm") / "checkpoint", "-o", again)
+    monkeypatch.chdir(files)
+    scm("annotate", "query.h5ad", "-c", "out.scm/checkpoint", "-o", "again.h5ad")
     first, second = ad.read_h5ad(out), ad.read_h5ad(again)
     assert list(first.obs["scm_cell_type"]) == list(second.obs["scm_cell_type"])
     for key in ("X_scm", "scm_cell_type_probability"):

@@ -67,7 +67,7 @@ def annotate(
         chosen: dict[str, Any] = {
             "input": reference,
             "query": query,
-            "checkpoint": str(checkpoint) if checkpoint else None,
+            "checkpoint": str(checkpoint.resolve()) if checkpoint else None,
             "annotation.labels.key": label_key,
             "annotation.ablations.names": [] if no_ablations else None,
             "annotation.predict.batch_size": batch_size,

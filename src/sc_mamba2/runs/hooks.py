@@ -76,7 +76,8 @@ def equivalent_command(run_params: dict[str, Any], names: list[str]) -> str:
     """Return the `kedro run` line that repeats a run's selection and parameters."""
     from sc_mamba2.runs.selection import Selection
 
-    known = Selection.model_fields.keys() & run_params.keys()
+    # Kedro passes the runner on as an object without its name.
+    known = (Selection.model_fields.keys() & run_params.keys()) - {"runner"}
     chosen = {field: run_params[field] for field in known if run_params[field]}
     params = run_params["runtime_params"]
     return Selection(**chosen | {"pipelines": tuple(names), "params": params}).kedro_line()

@@ -3,7 +3,12 @@
 import logging
 import warnings
 
-_TOLD_TWICE = ("failed with error", "You can resume the pipeline run", "No nodes ran", "Parameter '")
+_TOLD_TWICE = (
+    "failed with error",
+    "You can resume the pipeline run",
+    "No nodes ran",
+    "Parameter '",
+)
 _levels = {"kedro": logging.INFO, "sc_mamba2": logging.INFO}
 
 

@@ -62,7 +62,7 @@ def annotate(
     embedding
         Same rows, D columns.
     facts
-        Goes to ``uns["scm"]``.
+        Goes to ``uns["scm"]``, with the class names of the probability's columns.
 
     Returns
     -------
@@ -74,10 +74,10 @@ def annotate(
     annotated.obs[keys.CELL_TYPE] = pd.Categorical(calls[keys.CELL_TYPE])
     annotated.obs[keys.CONFIDENCE] = calls[keys.CONFIDENCE].astype("float32")
     annotated.obs[keys.UNASSIGNED] = calls[keys.UNASSIGNED].astype(bool)
+    # An array, not a table: class names hold slashes, which HDF5 keys must not.
     probability = calls.filter(like=PROBABILITY_PREFIX)
-    annotated.obsm[keys.PROBABILITY] = probability.rename(
-        columns=lambda column: column.removeprefix(PROBABILITY_PREFIX)
-    ).astype("float32")
+    annotated.obsm[keys.PROBABILITY] = probability.to_numpy(dtype=np.float32)
     annotated.obsm[keys.EMBEDDING] = embedding.to_numpy(dtype=np.float32)
-    annotated.uns[keys.FACTS] = facts
+    classes = [column.removeprefix(PROBABILITY_PREFIX) for column in probability]
+    annotated.uns[keys.FACTS] = facts | {"classes": np.asarray(classes, dtype=object)}
     return annotated
