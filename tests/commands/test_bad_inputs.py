@@ -171,21 +171,27 @@ def test_a_missing_file_and_a_folder(good, tmp_path):
     assert "(file-is-folder)" in annotate_reference(tmp_path, tmp_path)
 
 
-PARAMETER_CASES: dict[str, tuple[list[str], str, str]] = {
-    "unknown key": (["--params", "annotation.fine_tune.max_epoch=1"], "parameter-unknown", "max_epochs"),
-    "negative rate": (["--params", "annotation.fine_tune.learning_rate=-1"], "parameter-invalid", "greater than 0"),
-    "wrong type": (["--params", "annotation.fine_tune.max_epochs=many"], "parameter-invalid", "integer"),
-    "unknown choice": (["--params", "annotation.head.paths=[trunk,pool]"], "parameter-invalid", "pooled"),
-    "no value": (["--params", "annotation"], "params-syntax", "name=value"),
-    "unknown preset": (["--params", "annotation.backbone.preset=mikro"], "preset", "micro"),
-    "unknown gene table": (["--params", "ingestion.gene_table=gencode"], "unknown-gene-table", "gencode-v44"),
-    "missing layer": (["--layer", "count"], "layer-missing", "layer"),
-    "unknown label key": (["-k", "cel_type"], "label-missing", "cell_type"),
-    "cuda without a GPU": (["--device", "cuda"], "device-missing", "cpu"),
-    "missing checkpoint": (
-        ["--params", "annotation.backbone.checkpoint=no/where"], "checkpoint-folder", "no/where",
+PARAMETER_CASES: dict[str, tuple[str, str, str]] = {
+    "unknown key": ("annotation.fine_tune.max_epoch=1", "parameter-unknown", "max_epochs"),
+    "negative rate": (
+        "annotation.fine_tune.learning_rate=-1",
+        "parameter-invalid",
+        "greater than 0",
     ),
-}  # fmt: skip
+    "wrong type": ("annotation.fine_tune.max_epochs=many", "parameter-invalid", "integer"),
+    "unknown choice": ("annotation.head.paths=[trunk,pool]", "parameter-invalid", "pooled"),
+    "no value": ("annotation", "params-syntax", "name=value"),
+    "unknown preset": ("annotation.backbone.preset=mikro", "preset", "micro"),
+    "unknown gene table": ("ingestion.gene_table=gencode", "unknown-gene-table", "gencode-v44"),
+    "missing layer": ("ingestion.layer=count", "layer-missing", "layer"),
+    "unknown label key": ("annotation.labels.key=cel_type", "label-missing", "cell_type"),
+    "cuda without a GPU": ("compute.device=cuda", "device-missing", "cpu"),
+    "missing checkpoint": (
+        "annotation.backbone.checkpoint=no/where",
+        "checkpoint-folder",
+        "no/where",
+    ),
+}
 
 
 @pytest.mark.parametrize("case", PARAMETER_CASES)
@@ -194,8 +200,8 @@ def test_bad_parameters(case, good, tmp_path):
         torch = pytest.importorskip("torch")
         if torch.cuda.is_available():
             pytest.skip("this machine has a GPU")
-    words, rule, says = PARAMETER_CASES[case]
-    text = annotate_reference(tmp_path, good, *words)
+    params, rule, says = PARAMETER_CASES[case]
+    text = annotate_reference(tmp_path, good, "--params", params)
     assert f"({rule})" in text and says in text
 
 

@@ -4,6 +4,7 @@ It knows no task: the model brings its loss and its targets, progress goes out t
 """
 
 import copy
+import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -83,6 +84,8 @@ def fit(
     for epoch in range(1, options.max_epochs + 1):
         training_loss, tokens_per_second = trainer.run_epoch(epoch)
         validation_loss = mean_loss(model, validation, vocabulary, options.batch_size, device)
+        if not math.isfinite(validation_loss):
+            raise _not_finite("the validation cells")
         row = Epoch(
             epoch=epoch,
             training_loss=training_loss,
@@ -166,24 +169,31 @@ class _Trainer:
             batch, {name: all_[batch.cells_B] for name, all_ in self.targets.items()}
         )
         if not torch.isfinite(loss):
-            raise self._not_finite(cells)
+            raise _not_finite(self._names(cells))
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.options.gradient_clip)
         if not torch.isfinite(norm):
-            raise self._not_finite(cells)
+            raise _not_finite(self._names(cells))
         self.optimizer.step()
         self.schedule.step()
         return float(loss.detach())
 
-    def _not_finite(self, cells: np.ndarray) -> UserError:
-        names = ", ".join(map(str, self.tokens.obs.index[cells[:3]]))
-        return UserError(
-            "loss-not-finite",
-            found=f"a loss or gradient that is not finite, in the batch of the cells {names}, …",
-            expected="finite numbers",
-            mend="lower the learning rate, or look at these cells",
+    def _names(self, cells: np.ndarray) -> str:
+        return (
+            "the batch of the cells "
+            + ", ".join(map(str, self.tokens.obs.index[cells[:3]]))
+            + ", …"
         )
+
+
+def _not_finite(where: str) -> UserError:
+    return UserError(
+        "loss-not-finite",
+        found=f"a loss or gradient that is not finite, in {where}",
+        expected="finite numbers",
+        mend="lower the learning rate, or look at these cells",
+    )
 
 
 @torch.no_grad()
