@@ -15,7 +15,7 @@ def test_the_run_writes_what_the_contract_promises(finished):
     annotated = ad.read_h5ad(finished.written["annotation.annotated"])
     raw = simulate_cells()
     assert {"scm_cell_type", "scm_cell_type_confidence", "scm_unassigned"} <= set(annotated.obs)
-    assert annotated.obsm["X_scm"].shape == (annotated.n_obs, 64)
+    assert annotated.obsm["X_scm"].shape == (annotated.n_obs, 2 * 64)
     probability = annotated.obsm["scm_cell_type_probability"]
     facts = annotated.uns["scm"]
     assert list(facts["classes"]) == ["alpha", "beta", "gamma"]

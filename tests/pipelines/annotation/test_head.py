@@ -37,7 +37,8 @@ def test_logits_are_the_sum_of_the_formula_written_out(parts):
     tokenizer, tokens = parts
     cells = np.array([3, 11, 5])
     batch = make_batch(tokens, cells, tokenizer.vocabulary)
-    logits_BK, cell_BD = model(batch)
+    logits_BK, embedding = model(batch)
+    cell_BD = embedding[:, : model.backbone.config.d_model]
     for row, cell in enumerate(cells):
         start, stop = tokens.offsets[cell], tokens.offsets[cell + 1]
         genes = torch.from_numpy(tokens.gene_rows[start:stop].astype(np.int64))
@@ -46,6 +47,7 @@ def test_logits_are_the_sum_of_the_formula_written_out(parts):
         pooled_D = sum(v * embedding_VD[g] for v, g in zip(values_L, genes, strict=True))
         expected_K = model.bias_K + model.trunk_classifier(cell_BD[row])
         expected_K = expected_K + model.pooled_classifier(model.pooled_norm(pooled_D))
+        assert torch.allclose(embedding[row, cell_BD.shape[1] :], model.pooled_norm(pooled_D))
         expected_K = expected_K + values_L @ model.readout_VK[genes]
         assert torch.allclose(logits_BK[row], expected_K, rtol=1e-9, atol=1e-9)
 

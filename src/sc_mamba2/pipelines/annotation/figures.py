@@ -28,11 +28,14 @@ def lay_out(embedding: pd.DataFrame, seed: int) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        N rows, columns ``x`` and ``y``; the first two dimensions where there are too few cells.
+        N rows, columns ``x`` and ``y``; the first two dimensions, or zeros, where there is too little
+        to lay out.
     """
     values = embedding.to_numpy(dtype=np.float32)
-    if len(values) < FEWEST_CELLS:
-        return pd.DataFrame(values[:, :2], index=embedding.index, columns=["x", "y"])
+    if len(values) < FEWEST_CELLS or values.shape[1] < 2:
+        flat = np.zeros((len(values), 2), dtype=np.float32)
+        flat[:, : values.shape[1]] = values[:, :2]
+        return pd.DataFrame(flat, index=embedding.index, columns=["x", "y"])
     cells = AnnData(X=values)
     sc.pp.neighbors(
         cells, n_neighbors=min(NEIGHBOURS, len(values) - 1), use_rep="X", random_state=seed

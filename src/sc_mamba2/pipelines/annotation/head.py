@@ -84,21 +84,24 @@ class AnnotationModel(TaskModel):
         )
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Return logits_BK and cell_BD, the embedding (zeros where the trunk is left out)."""
-        logits_BK = self.bias_K.expand(len(batch.lengths_B), -1)
-        cell_BD = self.bias_K.new_zeros(len(batch.lengths_B), self.backbone.config.d_model)
+        """Return logits (B, K) and the embedding (B, D a path): trunk, then pooled, as they are used.
+
+        The readout has no embedding; a model of the readout alone gives (B, 0).
+        """
+        cells = len(batch.lengths_B)
+        logits_BK = self.bias_K.expand(cells, -1)
+        embedding = [self.bias_K.new_zeros(cells, 0)]
         if "trunk" in self.head.paths:
             hidden_BLD = self.backbone(batch.token_ids_BL, batch.bins_BL, batch.lengths_B)
-            cell_BD = hidden_BLD[:, 0]
-            logits_BK = logits_BK + self.trunk_classifier(self.dropout(cell_BD))
+            embedding.append(hidden_BLD[:, 0])
+            logits_BK = logits_BK + self.trunk_classifier(self.dropout(embedding[-1]))
         if "pooled" in self.head.paths:
             pooled_BD = self._pool(batch, self.backbone.gene_embedding.weight)
-            logits_BK = logits_BK + self.pooled_classifier(
-                self.dropout(self.pooled_norm(pooled_BD))
-            )
+            embedding.append(self.pooled_norm(pooled_BD))
+            logits_BK = logits_BK + self.pooled_classifier(self.dropout(embedding[-1]))
         if "readout" in self.head.paths:
             logits_BK = logits_BK + self._pool(batch, self.readout_VK)
-        return logits_BK, cell_BD
+        return logits_BK, torch.cat(embedding, dim=1)
 
     @staticmethod
     def _pool(batch: Batch, table_VX: Tensor) -> Tensor:
@@ -126,9 +129,9 @@ class AnnotationModel(TaskModel):
         return losses_B.mean()
 
     def predict(self, batch: Batch) -> dict[str, Tensor]:
-        """Return ``probability`` (B, K) and ``embedding`` (B, D)."""
-        logits_BK, cell_BD = self(batch)
-        return {"probability": logits_BK.softmax(dim=-1), "embedding": cell_BD}
+        """Return ``probability`` (B, K) and ``embedding``, D columns a path (see `forward`)."""
+        logits_BK, embedding = self(batch)
+        return {"probability": logits_BK.softmax(dim=-1), "embedding": embedding}
 
     def parameter_groups(self, learning_rate: float, weight_decay: float) -> list[dict[str, Any]]:
         """Give the readout its own rate and decay; the rest as every model has it."""
