@@ -6,7 +6,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-SCORES = ("accuracy", "balanced_accuracy", "macro_precision", "macro_f1")
+SCORES = {
+    "accuracy": "accuracy",
+    "balanced": "balanced_accuracy",
+    "precision": "macro_precision",
+    "macro F1": "macro_f1",
+}
 
 
 def show_results(metrics: Path, places: dict[str, Path]) -> None:
@@ -15,18 +20,19 @@ def show_results(metrics: Path, places: dict[str, Path]) -> None:
     if metrics.is_file():
         console.print(_table(json.loads(metrics.read_text(encoding="utf-8"))))
     for name, path in places.items():
-        console.print(f"{name + ':':<9}{path}", soft_wrap=True, highlight=False, markup=False)
+        console.print(f"{name + ':':<11}{path}", soft_wrap=True, highlight=False, markup=False)
 
 
 def _table(metrics: dict) -> Table:
-    table = Table(
-        "method", *(score.replace("_", " ") for score in SCORES), title="held against the truth"
-    )
+    table = Table(title="scored on the same cells")
+    table.add_column("method", no_wrap=True)
+    for name in SCORES:
+        table.add_column(name, justify="right", no_wrap=True)
     rows = {"model (all paths)": metrics["model"]}
     rows |= {f"baseline: {name}": scores for name, scores in metrics["baselines"].items()}
     rows |= {f"ablation: {name}": scores for name, scores in metrics["ablations"].items()}
     for name, scores in rows.items():
         table.add_row(
-            name, *(f"{scores[score]:.3f}" if score in scores else "–" for score in SCORES)
+            name, *(f"{scores[score]:.3f}" if score in scores else "–" for score in SCORES.values())
         )
     return table

@@ -1,6 +1,13 @@
 """Runs: start a Kedro session from code, its lock and facts, the configuration that ships with us."""
 
+import logging
 import os
 
 # Kedro's telemetry asks for this variable when it is imported; nothing is to be sent anywhere.
 os.environ["KEDRO_DISABLE_TELEMETRY"] = "1"
+
+# Kedro says on import where its logging is configured: not what a user of `scm` asked.
+logging.disable(logging.INFO)
+import kedro.framework.project  # noqa: E402, F401
+
+logging.disable(logging.NOTSET)

@@ -14,10 +14,6 @@ _levels = {"kedro": logging.INFO, "sc_mamba2": logging.INFO}
 
 def set_logging(verbose: bool) -> None:
     """Let the runs that follow log their nodes (`verbose`), or only what went wrong."""
-    logging.disable(logging.INFO)  # Kedro tells on import where its logging is configured
-    import kedro.framework.project  # noqa: F401
-
-    logging.disable(logging.NOTSET)
     _levels["kedro"] = logging.INFO if verbose else logging.ERROR
     _levels["sc_mamba2"] = logging.INFO if verbose else logging.WARNING
     apply_logging()

@@ -6,6 +6,7 @@ import scanpy as sc
 from anndata import AnnData
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from sc_mamba2.cells import keys
 from sc_mamba2.metrics.classification import confusion
@@ -45,10 +46,10 @@ def lay_out(embedding: pd.DataFrame, seed: int) -> pd.DataFrame:
 
 
 def umap_figure(places: pd.DataFrame, calls: pd.DataFrame, truth: pd.Series) -> Figure:
-    """Draw the cells three times: by call, by truth where there is one, by confidence."""
+    """Draw the cells by call, by truth where there is one, and by confidence; one legend below."""
     called = calls[keys.CELL_TYPE]
     colours = palette(sorted(set(called) | set(truth)))
-    figure, axes = new_figure(columns=3 if len(truth) else 2, width=5.2)
+    figure, axes = new_figure(columns=3 if len(truth) else 2, width=4.2, height=4.6)
     _scatter_classes(axes[0], places, called, colours, "predicted type")
     if len(truth):
         _scatter_classes(axes[1], places.loc[truth.index], truth, colours, "true type")
@@ -57,6 +58,10 @@ def umap_figure(places: pd.DataFrame, calls: pd.DataFrame, truth: pd.Series) -> 
     )
     figure.colorbar(points, ax=axes[-1], label="probability of the predicted type")
     _bare(axes[-1], "confidence")
+    marks = [Line2D([], [], ls="", marker="o", color=colour) for colour in colours.values()]
+    figure.legend(
+        marks, list(colours), loc="outside lower center", ncols=min(5, len(marks)), frameon=False
+    )
     return figure
 
 
@@ -109,10 +114,7 @@ def _scatter_classes(
 ) -> None:
     for name in sorted(set(classes)):
         chosen = places[(classes == name).to_numpy()]
-        axis.scatter(
-            chosen["x"], chosen["y"], s=_size(len(places)), color=[colours[name]], label=name
-        )
-    axis.legend(markerscale=2.5, loc="center left", bbox_to_anchor=(1, 0.5), title=title)
+        axis.scatter(chosen["x"], chosen["y"], s=_size(len(places)), color=[colours[name]])
     _bare(axis, title)
 
 

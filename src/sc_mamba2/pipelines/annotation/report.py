@@ -94,10 +94,10 @@ def _verdict(metrics: dict[str, Any]) -> list[str]:
         )
     frozen = metrics["ablations"].get("trunk_frozen", {}).get("accuracy")
     if frozen is not None:
-        worth = "adds to" if model > frozen else "adds nothing to"
+        cells = round((model - frozen) * metrics["data"]["scored_cells"])
         words.append(
-            f"With its Mamba2 layers left untrained the model reaches {frozen:.3f}: "
-            f"here the trained trunk {worth} the result ({model - frozen:+.3f})."
+            f"With its Mamba2 layers left untrained the model reaches {frozen:.3f}: training them "
+            f"changes {cells:+,} of {metrics['data']['scored_cells']:,} cells ({model - frozen:+.3f})."
         )
     return words
 
