@@ -69,7 +69,7 @@ def test_bytes_hold_neither_time_nor_name():
 
 def test_shipped_tables_are_rebuilt_to_the_byte(shared, tmp_path, caplog):
     source = shared / "resources"
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.INFO, logger=build_gencode.__name__):
         build_gencode.main(
             [
                 f"--v44={source / 'gencode_v44_genes.csv.gz'}",
