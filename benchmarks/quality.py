@@ -68,6 +68,15 @@ def markdown(row: str, runs: list[dict[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def keep(row: str, runs: list[dict[str, Any]]) -> None:
+    """Write what has run so far; a benchmark that is cut off loses nothing."""
+    RESULTS.mkdir(exist_ok=True)
+    name = f"annotation_{row.replace('-', '_')}"
+    record = {"row": row, "machine": describe_machine(), "runs": runs}
+    (RESULTS / f"{name}.json").write_text(json.dumps(record, indent=1) + "\n")
+    (RESULTS / f"{name}.md").write_text(markdown(row, runs))
+
+
 def main() -> None:
     """Run the rows asked for; skip, with a reason, those whose data is absent."""
     parser = argparse.ArgumentParser(
@@ -86,12 +95,8 @@ def main() -> None:
             runs.append(run_row(row, seed))
             scores = {m: round(s["accuracy"], 3) for m, s in runs[-1]["methods"].items()}
             print(f"{row}, seed {seed}, {runs[-1]['seconds']} s: {scores}", flush=True)
-        table = markdown(row, runs)
-        print(table)
-        name = f"annotation_{row.replace('-', '_')}"
-        record = {"row": row, "machine": describe_machine(), "runs": runs}
-        (RESULTS / f"{name}.json").write_text(json.dumps(record, indent=1) + "\n")
-        (RESULTS / f"{name}.md").write_text(table)
+            keep(row, runs)
+        print(markdown(row, runs))
 
 
 if __name__ == "__main__":
