@@ -62,9 +62,13 @@ def run_in_project(selection: Selection, project: Path) -> Finished:
 
 
 def run_in_folder(selection: Selection, folder: Path) -> Finished:
-    """Run a selection with the shipped configuration; everything is written under `folder`."""
+    """Run a selection with the shipped configuration; everything is written under `folder`.
+
+    Without an environment `base` alone is read: a person's `local` belongs to their project.
+    """
     configure_project(PACKAGE)
-    return _run(selection, folder, shipped_conf())
+    chosen = selection.model_copy(update={"env": selection.env or "base"})
+    return _run(chosen, folder, shipped_conf())
 
 
 def _run(selection: Selection, project: Path, conf: Path) -> Finished:

@@ -1,0 +1,41 @@
+import shutil
+import tomllib
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+from sc_mamba2.errors import UserError
+from sc_mamba2.runs import session
+from sc_mamba2.runs.configuration import shipped_conf
+from sc_mamba2.runs.selection import Selection
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_shipped_configuration_needs_no_local_environment(tmp_path, monkeypatch):
+    conf = tmp_path / "_conf"
+    shutil.copytree(shipped_conf(), conf, ignore=shutil.ignore_patterns("local"))
+    monkeypatch.setattr(session, "shipped_conf", lambda: conf)
+    selection = Selection(pipelines=("validation",), params={"input": "simulated:three-types"})
+    written = session.run_in_folder(selection, tmp_path / "run").written
+    assert written["reference.validation_report"].is_file()
+    assert all(path.is_relative_to(tmp_path) for path in written.values())
+
+
+def test_the_wheel_ships_every_environment_but_the_persons_own():
+    build = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]
+    shipped = build["targets"]["wheel"]["force-include"]
+    environments = {f"conf/{p.name}" for p in (ROOT / "conf").iterdir() if p.is_dir()}
+    assert set(shipped) == environments - {"conf/local"}
+
+
+def test_a_second_run_in_one_project_is_refused(tmp_path, monkeypatch):
+    (tmp_path / "data").mkdir()
+    monkeypatch.setattr(session, "bootstrap_project", lambda project: None)
+    with FileLock(tmp_path / "data" / ".scm.lock"), pytest.raises(UserError, match="run-locked"):
+        session.run_in_project(Selection(pipelines=("validation",)), tmp_path)
+
+
+def test_the_project_is_found_from_inside_it():
+    assert session.find_project(ROOT / "src" / "sc_mamba2") == ROOT
