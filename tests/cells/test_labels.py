@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sc_mamba2.cells import read_labels
+from sc_mamba2.cells import label_text, read_labels
 from sc_mamba2.errors import UserError
 
 
@@ -75,3 +75,11 @@ def test_absent_column_names_the_nearest():
 def test_no_column_at_all():
     with pytest.raises(UserError, match="obs has no columns"):
         read_labels(pd.DataFrame(index=["a"]), "type")
+
+
+@pytest.mark.parametrize("category", [False, True])
+def test_whole_numbers_read_alike_with_and_without_missing_ones(category):
+    column = pd.Series([1.0, 2.0, None] * 4)
+    column = column.astype("category") if category else column
+    assert label_text(column).tolist() == ["1", "2"] * 4
+    assert label_text(pd.Series([1, 2] * 4)).tolist() == ["1", "2"] * 4

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from sc_mamba2.cells import EMBEDDED, read_cells
+from sc_mamba2.cells import EMBEDDED, choose_expression, read_cells, simulate_cells
 from sc_mamba2.errors import UserError
 
 
@@ -121,8 +121,18 @@ def test_a_member_where_a_group_belongs(tmp_path):
 
 def test_no_matrix(h5ad):
     with h5py.File(h5ad, "r+") as file:
-        del file["X"]
+        for place in {"X", "raw", "layers"} & set(file):
+            del file[place]
     assert refusal(h5ad).rule == "file-no-matrix"
+
+
+def test_counts_in_a_layer_need_no_x(tmp_path):
+    cells = simulate_cells(12, 60)
+    cells.layers["counts"], counts = cells.X.copy(), cells.X
+    cells.X = None
+    cells.write_h5ad(tmp_path / "cells.h5ad")
+    found = choose_expression(read_cells(tmp_path / "cells.h5ad"))
+    assert found.origin == "layers[counts]" and (found.matrix != counts).nnz == 0
 
 
 @pytest.mark.parametrize("place", ["X", "uns/elsewhere"])

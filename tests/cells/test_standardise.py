@@ -181,3 +181,12 @@ def test_a_few_known_genes_are_enough(cells):
     standard, report = standardise(renamed(cells, names), TABLE)
     assert standard.shape == (12, 1) and report["genes"]["dropped"] == 8
     assert len(report["dropped_examples"]["unknown_symbol"]) == 5
+
+
+def test_features_that_are_no_genes_are_left_out():
+    cells = simulate_cells(12, 90)
+    cells.var["feature_types"] = ["Gene Expression"] * 60 + ["Antibody Capture"] * 30
+    genes_alone = standardise(cells[:, :60].copy(), load_gene_table())[0]
+    standard, report = standardise(cells, load_gene_table())
+    assert report["genes"]["total"] == 60
+    assert (standard.X != genes_alone.X).nnz == 0

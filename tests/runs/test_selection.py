@@ -57,3 +57,9 @@ def test_the_kedro_line_says_the_same_to_kedro():
     assert options["--from-nodes"] == "annotation.score"
     assert options["--load-versions"] == "x:2026-01-01T00.00.00.000Z"
     assert "--only-missing-outputs" in words
+
+
+@pytest.mark.parametrize("bad", ["a=[1", "a={", "a=1,a.b=2", "a.b=2,a=1", "a=x: y: z"])
+def test_params_that_yaml_or_another_parameter_contradicts_are_refused(bad):
+    with pytest.raises(UserError, match="params-syntax"):
+        parse_params([bad])

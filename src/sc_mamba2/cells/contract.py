@@ -41,7 +41,9 @@ class RawCellsContract:
     def validate(self, data: ad.AnnData) -> ad.AnnData:
         """Return `data`, or raise the first broken rule as a `UserError`."""
         _raise_first(self._rules(data))
-        choose_expression(data, self.layer)
+        # Where a layer may be meant that is not known here, ingestion chooses, by the same rules.
+        if self.layer is not None or not data.layers:
+            choose_expression(data, self.layer)
         return data
 
     def _rules(self, cells: ad.AnnData) -> Iterator[UserError | None]:

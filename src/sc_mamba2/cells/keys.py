@@ -12,4 +12,6 @@ SYMBOL = "symbol"
 BIOTYPE = "biotype"
 
 ENSEMBL_COLUMNS = ("ensembl_id", "feature_id", "gene_ids")
+FEATURE_TYPES = "feature_types"
+GENE_FEATURES = ("Gene Expression", "GEX")
 SYMBOL_COLUMNS = ("symbol", "gene_symbols", "feature_name", "gene_name")

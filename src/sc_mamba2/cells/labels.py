@@ -30,10 +30,7 @@ def read_labels(obs: pd.DataFrame, label_key: str) -> pd.Series:
             expected=f"one of: {', '.join(map(str, obs.columns)) or 'obs has no columns'}",
             mend="pass --label-key with a column of obs" + nearest(label_key, obs.columns),
         )
-    column = obs[label_key]
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        column = column.astype(object)
-    present = column.dropna()
+    present = _present(obs[label_key])
     if pd.api.types.is_float_dtype(present) and not (present % 1 == 0).all():
         example = present[present % 1 != 0].iloc[0]
         raise UserError(
@@ -42,12 +39,26 @@ def read_labels(obs: pd.DataFrame, label_key: str) -> pd.Series:
             expected="names of cell types, or whole cluster numbers",
             mend="choose the column with the cell types",
         )
-    if pd.api.types.is_numeric_dtype(present) and not pd.api.types.is_bool_dtype(present):
-        present = present.astype("int64")
-    text = present.astype(str).str.strip()
-    text = text[text != ""]
+    text = label_text(obs[label_key])
     _check_classes(text, label_key)
     return text.reindex(obs.index).astype(object).where(lambda labels: labels.notna(), None)
+
+
+def label_text(column: pd.Series) -> pd.Series:
+    """Return the labels that are there as text; a whole number has no decimal point."""
+    present = _present(column)
+    if pd.api.types.is_float_dtype(present) and (present % 1 == 0).all():
+        present = present.astype("int64")
+    text = present.astype(str).str.strip()
+    return text[text != ""]
+
+
+def _present(column: pd.Series) -> pd.Series:
+    """Return the labels that are not missing, categories as what they are categories of."""
+    present = column.dropna()
+    if isinstance(present.dtype, pd.CategoricalDtype):
+        present = present.astype(present.cat.categories.dtype)
+    return present
 
 
 def _check_classes(text: pd.Series, label_key: str) -> None:

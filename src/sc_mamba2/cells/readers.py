@@ -69,7 +69,10 @@ def _sniff(path: Path) -> str:
     try:
         with h5py.File(path, "r") as file:
             _check_members(file, path)
-            if {"X", "obs", "var"} <= set(file):
+            # Counts in a layer or in raw are enough: an AnnData may have no X.
+            if {"obs", "var"} <= set(file) and (
+                "X" in file or "raw" in file or len(file.get("layers", ()))
+            ):
                 return "h5ad"
             if "matrix" in file and "barcodes" in file["matrix"]:
                 return "10x"

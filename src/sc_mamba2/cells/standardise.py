@@ -4,6 +4,7 @@ Standard form: `X` log-normalised float32 CSR, `layers["counts"]` where counts w
 Ensembl id in the gene table's order, `obs` untouched, `uns["scm"]` says what was read and dropped.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import anndata as ad
@@ -45,15 +46,16 @@ def standardise(
     UserError
         No usable matrix, or no gene that the table knows.
     """
-    expression = choose_expression(cells, layer)
+    expression = _genes_only(choose_expression(cells, layer))
     mapping = map_gene_names(expression.genes, table)
     counts = mapping.counts()
     if not counts["matched"]:
         raise _no_gene_matched(mapping)
     columns = _columns_to_keep(expression, mapping)
     rows = mapping.rows[columns]
+    values = log_normalise(expression)
     standard = ad.AnnData(
-        X=log_normalise(expression)[:, columns],
+        X=values[:, columns],
         obs=cells.obs.copy(),
         var=pd.DataFrame(
             {
@@ -73,10 +75,25 @@ def standardise(
             for status in ("ambiguous", "retired", "unknown_id", "unknown_symbol")
         },
         "expression": {"origin": expression.origin, "kind": expression.kind},
-        "values_kept_share": _share(standard.X.sum(), log_normalise(expression).sum()),
+        "values_kept_share": _share(standard.X.sum(), values.sum()),
     }
     standard.uns[keys.FACTS] = {"expression": expression.origin, "kind": expression.kind}
     return standard, report
+
+
+def _genes_only(expression: Expression) -> Expression:
+    """Leave out antibodies, peaks and the like, where the file says what its features are.
+
+    They would count towards the total of a cell, and an antibody may bear the name of a gene.
+    """
+    if keys.FEATURE_TYPES not in expression.genes:
+        return expression
+    genes = expression.genes[keys.FEATURE_TYPES].isin(keys.GENE_FEATURES).to_numpy()
+    if not genes.any():
+        return expression
+    return replace(
+        expression, matrix=expression.matrix[:, genes], genes=expression.genes.loc[genes]
+    )
 
 
 def map_gene_names(genes: pd.DataFrame, table: GeneTable) -> GeneMapping:

@@ -6,6 +6,7 @@ from typing import Any
 from kedro.io import AbstractDataset
 from kedro.utils import load_obj
 
+from sc_mamba2.errors import UserError
 from sc_mamba2.model import TaskModel
 
 
@@ -24,7 +25,7 @@ class CheckpointDataset(AbstractDataset[TaskModel, TaskModel]):
     Parameters
     ----------
     filepath
-        The folder.
+        The folder. ``None`` is refused on load.
     model_class
         Dotted path of the task's model class.
     metadata
@@ -32,22 +33,30 @@ class CheckpointDataset(AbstractDataset[TaskModel, TaskModel]):
     """
 
     def __init__(
-        self, filepath: str, model_class: str, metadata: dict[str, Any] | None = None
+        self, filepath: str | None, model_class: str, metadata: dict[str, Any] | None = None
     ) -> None:
-        self._filepath = Path(filepath)
+        self._filepath = None if filepath is None else Path(filepath)
         self._model_class = model_class
         self.metadata = metadata
 
     def load(self) -> TaskModel:
         """Read the folder."""
+        if self._filepath is None:
+            raise UserError(
+                "checkpoint-folder",
+                found="no checkpoint was named",
+                expected="a checkpoint folder",
+                mend="pass it: --params checkpoint=FOLDER",
+            )
         return load_obj(self._model_class).from_pretrained(self._filepath)
 
     def save(self, data: TaskModel) -> None:
         """Write the folder; it appears whole or not at all, in the place of an older one."""
+        assert self._filepath is not None, "a model is written to a named folder"
         data.save_pretrained(self._filepath)
 
     def _exists(self) -> bool:
-        return (self._filepath / "config.json").exists()
+        return self._filepath is not None and (self._filepath / "config.json").exists()
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": self._filepath, "model_class": self._model_class}

@@ -43,11 +43,11 @@ def check_params(params: dict[str, Any], conf_source: Path, env: str | None) -> 
     loader = OmegaConfigLoader(str(conf_source), env=env, runtime_params={}, **CONFIG_LOADER)
     known = flatten(loader["parameters"])
     names = {*SOURCES, *known}
-    for name in flatten(params):
-        if name not in names and not any(other.startswith(name + ".") for other in names):
+    for name, value in flatten(params).items():
+        if name not in names and value != {}:
             raise UserError(
                 "parameter-unknown",
                 found=f"the parameter '{name}'",
-                expected="a parameter of conf/base/parameters",
+                expected="a single parameter of conf/base/parameters",
                 mend="correct its name" + nearest(name, names),
             )

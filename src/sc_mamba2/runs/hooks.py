@@ -4,6 +4,7 @@ import platform
 import shutil
 import sys
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import sc_mamba2
 from sc_mamba2.files import atomic_file
 
 RUN_INFO = "run_info"
+LIBRARIES = ("torch", "kedro", "anndata", "scanpy", "scikit-learn")
 ARCHIVED = (".metrics", ".report")
 
 
@@ -66,7 +68,7 @@ def run_facts(run_params: dict[str, Any], catalog: CatalogProtocol) -> dict[str,
         "version": sc_mamba2.__version__,
         "seed": seed,
         "python": platform.python_version(),
-        "torch": torch.__version__,
+        "libraries": ", ".join(f"{name} {version(name)}" for name in LIBRARIES),
         "threads": torch.get_num_threads(),
         "machine": f"{platform.machine()} {sys.platform}",
     }

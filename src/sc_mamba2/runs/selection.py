@@ -92,7 +92,19 @@ def parse_params(items: list[str]) -> dict[str, Any]:
                 expected="name=value, such as annotation.fine_tune.max_epochs=5",
                 mend="write the name, an equals sign and the value; commas between several",
             )
-    return OmegaConf.to_container(OmegaConf.from_dotlist([pair for pair in pairs if pair]))
+    parsed: dict[str, Any] = {}
+    for pair in filter(None, pairs):
+        try:
+            value = OmegaConf.from_dotlist([f"value={pair.partition('=')[2]}"])
+            parsed[pair.partition("=")[0].strip()] = OmegaConf.to_container(value)["value"]
+        except Exception as error:  # YAML and OmegaConf say what is wrong in many ways
+            raise UserError(
+                "params-syntax",
+                found=f"--params {pair}",
+                expected="a value that YAML can read",
+                mend="close brackets and quotes; put text with signs into quotes",
+            ) from error
+    return nest(parsed)
 
 
 def flatten(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -108,15 +120,34 @@ def flatten(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def nest(flat: dict[str, Any]) -> dict[str, Any]:
-    """Return a dictionary with dotted keys as a nested one; the inverse of `flatten`."""
+    """Return a dictionary with dotted keys as a nested one; the inverse of `flatten`.
+
+    Raises
+    ------
+    UserError
+        A name is given a value, and is a group of others too.
+    """
     nested: dict[str, Any] = {}
     for name, value in flat.items():
         *groups, last = name.split(".")
         place = nested
         for group in groups:
             place = place.setdefault(group, {})
+            if not isinstance(place, dict):
+                raise _both(name)
+        if isinstance(place.get(last), dict) and place[last] and not isinstance(value, dict):
+            raise _both(name)
         place[last] = value
     return nested
+
+
+def _both(name: str) -> UserError:
+    return UserError(
+        "params-syntax",
+        found=f"'{name}' beside a parameter that contains it, or that it contains",
+        expected="a value, or values for the parameters in the group",
+        mend="name single parameters, such as annotation.fine_tune.max_epochs=5",
+    )
 
 
 def merge(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

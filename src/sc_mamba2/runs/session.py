@@ -8,6 +8,7 @@ from filelock import FileLock, Timeout
 from kedro.framework.project import configure_project, pipelines
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
+from kedro.pipeline import Pipeline
 from kedro.utils import find_kedro_project, load_obj
 
 from sc_mamba2.errors import UserError, nearest
@@ -74,10 +75,10 @@ def run_in_folder(selection: Selection, folder: Path) -> Finished:
 def _run(selection: Selection, project: Path, conf: Path) -> Finished:
     apply_logging()
     _check_names(selection)
-    if not conf.is_dir():
+    if not (conf / "base").is_dir():
         raise UserError(
             "conf-missing",
-            found=f"no folder '{conf}'",
+            found=f"no folder '{conf / 'base'}'",
             expected="a folder with base/ and the environments",
             mend="correct --conf-source, or leave it out",
         )
@@ -89,24 +90,38 @@ def _run(selection: Selection, project: Path, conf: Path) -> Finished:
             expected=f"one of {', '.join(environments)}",
             mend="name one of them" + nearest(selection.env, environments),
         )
-    check_params(selection.params, conf, selection.env)
+    # Kedro insists on its default environment `local`, which a --conf-source may lack.
+    env = selection.env or (None if (conf / "local").is_dir() else "base")
+    check_params(selection.params, conf, env)
     runner = _runner(selection.runner)
     with KedroSession.create(
         project_path=project,
-        env=selection.env,
+        env=env,
         conf_source=str(conf),
         runtime_params=copy.deepcopy(selection.params),  # Kedro changes them in place
     ) as session:
         session.run(runner=runner, **selection.session_arguments())
         catalog = session.load_context().catalog
-        outputs = {
-            name
-            for chosen in selection.pipelines or ("__default__",)
-            for name in pipelines[chosen].datasets()
-        }
+        outputs = _chosen_nodes(selection).all_outputs()
         paths = {name: getattr(catalog.get(name), "_filepath", None) for name in sorted(outputs)}
     return Finished(
         {name: Path(path) for name, path in paths.items() if path and Path(path).exists()}
+    )
+
+
+def _chosen_nodes(selection: Selection) -> Pipeline:
+    """Return the part of the pipelines that a selection runs."""
+    whole = Pipeline([])
+    for name in selection.pipelines or ("__default__",):
+        whole += pipelines[name]
+    return whole.filter(
+        tags=selection.tags or None,
+        from_nodes=selection.from_nodes or None,
+        to_nodes=selection.to_nodes or None,
+        node_names=selection.node_names or None,
+        from_inputs=selection.from_inputs or None,
+        to_outputs=selection.to_outputs or None,
+        node_namespaces=selection.namespaces or None,
     )
 
 
@@ -125,7 +140,7 @@ def _check_names(selection: Selection) -> None:
 def _runner(name: str | None):
     try:
         return load_obj(name or "SequentialRunner", "kedro.runner")()
-    except (ImportError, AttributeError, ValueError) as error:
+    except (ImportError, AttributeError, ValueError, TypeError) as error:
         known = ("SequentialRunner", "ThreadRunner", "ParallelRunner")
         raise UserError(
             "runner-unknown",

@@ -4,6 +4,7 @@ import errno
 import re
 from collections.abc import Iterator
 
+from kedro.io import DatasetError, DatasetNotFoundError
 from kedro.validation import ParameterValidationError
 
 from sc_mamba2.errors import UserError
@@ -32,7 +33,11 @@ def as_user_error(error: BaseException) -> UserError | None:
             return UserError(
                 rule, found=str(link), expected="a folder with space that can be written", mend=mend
             )
-        if isinstance(link, ValueError) and str(link).startswith("Pipeline does not contain"):
+        if isinstance(link, DatasetError) and isinstance(link.__cause__, FileNotFoundError):
+            return _input_missing(f"no file at '{link.__cause__.filename or link.__cause__}'")
+        if isinstance(link, ValueError) and str(link).startswith("Pipeline input(s)"):
+            return _input_missing(str(link).splitlines()[0])
+        if _names_nothing(link):
             return UserError(
                 "selection-unknown",
                 found=str(link).splitlines()[0],
@@ -40,6 +45,21 @@ def as_user_error(error: BaseException) -> UserError | None:
                 mend="look at the names with `scm viz`, or `kedro registry describe PIPELINE`",
             )
     return None
+
+
+def _names_nothing(error: BaseException) -> bool:
+    """Say whether Kedro found nothing of the names that a selection gives."""
+    words = ("Pipeline does not contain", "Pipeline contains no nodes", "'load_versions' keys")
+    return isinstance(error, ValueError | DatasetNotFoundError) and str(error).startswith(words)
+
+
+def _input_missing(found: str) -> UserError:
+    return UserError(
+        "input-missing",
+        found=found,
+        expected="what an earlier node of the pipeline writes",
+        mend="run from an earlier node, or the whole pipeline: `scm run --pipeline annotation`",
+    )
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

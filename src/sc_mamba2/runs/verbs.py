@@ -43,12 +43,15 @@ def run_verb(selection: Selection, output: Path, task: str, result: str, force: 
     output = output.resolve()
     folder = output.with_suffix(".scm")
     check_output(output, folder, force)
+    _keep_inputs(selection, output, folder)
     with scratch_folder(output) as scratch:
         written = run_in_folder(selection, scratch).written
         kept = scratch / "kept"
         kept.mkdir()
         for name, path in written.items():
-            if name.startswith(f"{task}.") and name != result and _is_for_people(path):
+            # A checkpoint that was read lies elsewhere: what is not of this run stays where it is.
+            ours = path.is_relative_to(scratch) and name.startswith(f"{task}.") and name != result
+            if ours and _is_for_people(path.relative_to(scratch)):
                 shutil.move(path, kept / (path.name if path.suffix else _folder_name(name)))
         if folder.exists():
             folder.replace(scratch / "replaced")
@@ -73,6 +76,14 @@ def check_output(output: Path, folder: Path, force: bool) -> None:
             expected="an existing folder",
             mend=f"mkdir -p '{output.parent}'",
         )
+    foreign = folder.exists() and not (folder / "metrics.json").is_file()
+    if output.is_dir() or foreign:
+        raise UserError(
+            "output-exists",
+            found=f"'{(folder if foreign else output).name}' is there, and no verb wrote it",
+            expected="a new name",
+            mend="choose another --output",
+        )
     existing = [path for path in (output, folder) if path.exists()]
     if existing and not force:
         raise UserError(
@@ -81,6 +92,19 @@ def check_output(output: Path, folder: Path, force: bool) -> None:
             expected="a new name",
             mend="choose another --output, or add --force to replace it",
         )
+
+
+def _keep_inputs(selection: Selection, output: Path, folder: Path) -> None:
+    """Refuse to write over what is read: cells, or a checkpoint inside of the results' folder."""
+    sources = [selection.params.get(role) for role in ("input", "query", "checkpoint")]
+    for read in [Path(str(source)).resolve() for source in sources if source]:
+        if read in (output, folder) or folder in read.parents:
+            raise UserError(
+                "output-is-input",
+                found=f"'{read.name}' would be read and written over",
+                expected="an output apart from what is read",
+                mend="choose another --output",
+            )
 
 
 def _is_for_people(path: Path) -> bool:

@@ -42,3 +42,12 @@ def test_only_the_called_cells_are_kept_in_the_files_order():
     embedding = pd.DataFrame(np.ones((3, 4)), index=some)
     annotated = annotate(cells, calls_for(some), embedding, {})
     assert list(annotated.obs_names) == list(cells.obs_names[[3, 7, 11]])
+
+
+def test_categories_that_no_kept_cell_has_stay():
+    cells = simulate_cells(20, 60)
+    cells.obs["stage"] = pd.Categorical(["early"] * 20, categories=["early", "late"])
+    some = cells.obs_names[:5]
+    embedding = pd.DataFrame(np.ones((5, 4)), index=some)
+    annotated = annotate(cells, calls_for(some), embedding, {})
+    assert list(annotated.obs["stage"].cat.categories) == ["early", "late"]

@@ -43,7 +43,10 @@ def baseline_calls(
     """
     shared = list(training.var_names[training.var_names.isin(query.var_names)])
     classes = training.obs[LABEL].to_numpy()
-    logistic = logistic_regression(params, seed)
+    # scikit-learn refuses more folds than the largest class has cells.
+    largest = int(training.obs[LABEL].value_counts().max())
+    folds = max(2, min(params.folds, largest))
+    logistic = logistic_regression(params.model_copy(update={"folds": folds}), seed)
     with warnings.catch_warnings():
         # Classes rarer than the folds are spread as well as they can be.
         warnings.filterwarnings("ignore", message="The least populated class")

@@ -10,6 +10,7 @@ import pandas as pd
 from anndata import AnnData
 from matplotlib.figure import Figure
 
+from sc_mamba2.cells import label_text
 from sc_mamba2.model import Backbone
 from sc_mamba2.pipelines.annotation import evaluate, figures, report
 from sc_mamba2.pipelines.annotation.baselines import baseline_calls
@@ -52,8 +53,7 @@ def read_truth(query_cells: AnnData, params: LabelParams) -> pd.DataFrame:
     """Return the query's own labels, column ``label``; no rows where the key is not there."""
     if params.key not in query_cells.obs:
         return pd.DataFrame({LABEL: pd.Series(dtype=str)})
-    labels = query_cells.obs[params.key].dropna().astype(str).str.strip()
-    return labels[labels != ""].to_frame(LABEL)
+    return label_text(query_cells.obs[params.key]).to_frame(LABEL)
 
 
 def split_validation(

@@ -17,7 +17,7 @@ class LabelParams(Parameters):
         0.2, gt=0, lt=1, description="share of the reference held out where there is no query"
     )
     validation_share: float = Field(
-        0.15, gt=0, lt=1, description="share of the training cells that chooses the epoch"
+        0.15, gt=0, le=0.5, description="share of the training cells that chooses the epoch"
     )
 
 

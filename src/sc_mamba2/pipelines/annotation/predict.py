@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from anndata import AnnData
+from anndata import AnnData, settings
 
 from sc_mamba2.cells import keys
 from sc_mamba2.pipelines.annotation.params import CallParams
@@ -69,7 +69,9 @@ def annotate(
     AnnData
         The cells of `calls`.
     """
-    annotated = raw_cells[raw_cells.obs_names.isin(calls.index)].copy()
+    # The user's categories and their colours stay, also those that no kept cell has.
+    with settings.override(remove_unused_categories=False):
+        annotated = raw_cells[raw_cells.obs_names.isin(calls.index)].copy()
     calls, embedding = calls.loc[annotated.obs_names], embedding.loc[annotated.obs_names]
     annotated.obs[keys.CELL_TYPE] = pd.Categorical(calls[keys.CELL_TYPE])
     annotated.obs[keys.CONFIDENCE] = calls[keys.CONFIDENCE].astype("float32")
