@@ -35,7 +35,8 @@ def tokens(tokenizer):
 def model(tokenizer) -> AnnotationModel:
     torch.manual_seed(0)
     config = preset("micro", len(NAMES), d_model=16, d_state=8, head_dim=8, n_layers=1)
-    return AnnotationModel(Backbone(config), tokenizer, ("a", "b"), (1.0, 1.0), HeadParams()).eval()
+    parts = (("a", "b"), (1.0, 1.0), HeadParams(), "cell_type")
+    return AnnotationModel(Backbone(config), tokenizer, *parts).eval()
 
 
 def fail(*_, **__):

@@ -5,6 +5,7 @@ import json
 import anndata as ad
 import numpy as np
 import pandas as pd
+from scipy import sparse
 from tests.e2e.conftest import run
 
 from sc_mamba2.cells import simulate_cells
@@ -55,6 +56,22 @@ def test_test_cells_never_touch_training(finished):
     calls = pd.read_parquet(finished.written["annotation.calls"])
     training = ad.read_h5ad(finished.written["annotation.training_cells"])
     assert not set(calls.index) & set(training.obs_names)
+
+
+def test_the_values_of_test_cells_change_no_weight(finished, tmp_path):
+    calls = pd.read_parquet(finished.written["annotation.calls"])
+    cells = simulate_cells()
+    tested = np.flatnonzero(cells.obs_names.isin(calls.index))
+    counts = cells.X.toarray()
+    counts[tested] = counts[tested][:, ::-1]
+    cells.X = sparse.csr_matrix(counts)
+    cells.write_h5ad(tmp_path / "other_test_cells.h5ad")
+    other = run(tmp_path / "run", input=str(tmp_path / "other_test_cells.h5ad"))
+    models = [
+        AnnotationModel.from_pretrained(r.written["annotation.model"]) for r in (finished, other)
+    ]
+    assert models[0].sha256() == models[1].sha256()
+    assert not calls.equals(pd.read_parquet(other.written["annotation.calls"]))
 
 
 def test_two_runs_give_equal_weights(finished, tmp_path):

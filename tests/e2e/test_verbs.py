@@ -66,6 +66,11 @@ def test_predicting_again_with_the_checkpoint_gives_equal_results(annotated, fil
     assert list(first.obs["scm_cell_type"]) == list(second.obs["scm_cell_type"])
     for key in ("X_scm", "scm_cell_type_probability"):
         assert np.array_equal(np.asarray(first.obsm[key]), np.asarray(second.obsm[key])), key
+    scores = [
+        json.loads((files / name / "metrics.json").read_text())["model"]
+        for name in ("out.scm", "again.scm")
+    ]
+    assert scores[0] == scores[1] and "accuracy" in scores[0]
 
 
 def test_a_query_without_labels_is_annotated_and_not_scored(annotated, files):

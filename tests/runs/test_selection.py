@@ -38,6 +38,13 @@ def test_the_later_parameters_count():
     assert merge(under, over) == {"a": {"b": 1, "c": 3}, "d": 4}
 
 
+def test_a_list_that_kedro_cannot_read_stands_as_a_remark():
+    line = Selection(params={"a": {"b": ["x", "y"], "c": [1]}}).kedro_line()
+    assert line == "kedro run '--params=a.c=[1]'  # and in conf/: a.b: [x,y]" or line == (
+        "kedro run --params='a.c=[1]'  # and in conf/: a.b: [x,y]"
+    )
+
+
 def test_the_kedro_line_says_the_same_to_kedro():
     selection = Selection(
         pipelines=("annotation",),

@@ -64,11 +64,18 @@ def annotate(
 
         set_logging(verbose)
         pipeline = _pipeline(query, reference, checkpoint, label_key)
+        if checkpoint and max_length:
+            raise _contradiction(
+                "--max-length with --checkpoint",
+                "the length that the checkpoint was trained with",
+                "leave --max-length out",
+            )
+        key = "annotation.labels.query_key" if checkpoint else "annotation.labels.key"
         chosen: dict[str, Any] = {
             "input": reference,
             "query": query,
             "checkpoint": str(checkpoint.resolve()) if checkpoint else None,
-            "annotation.labels.key": label_key,
+            key: label_key,
             "annotation.ablations.names": [] if no_ablations else None,
             "annotation.predict.batch_size": batch_size,
             "ingestion.layer": layer,

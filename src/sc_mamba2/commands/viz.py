@@ -36,6 +36,13 @@ def viz(
                 expected="the extra `viz`",
                 mend="pip install -c constraints-py311.txt -e '.[viz]'",
             )
+        if build and pipeline:
+            raise UserError(
+                "options",
+                found="--build and --pipeline",
+                expected="one of the two: the static site holds every pipeline",
+                mend="leave --pipeline out and choose in the site",
+            )
         project = find_project(Path.cwd())
         words = [sys.executable, "-m", "kedro", "viz"]
         if build:

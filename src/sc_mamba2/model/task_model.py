@@ -126,11 +126,18 @@ class TaskModel(nn.Module, ABC):
                 expected=f"one of the task '{cls.task}'",
                 mend=f"name a folder that {cls.task} wrote",
             )
-        tokenizer = Tokenizer(
-            checkpoint.vocabulary, TokenizerRules(**checkpoint.config["tokenizer"])
-        )
         backbone = Backbone(checkpoint.model_config())
-        model = cls.from_settings(backbone, tokenizer, checkpoint.config["settings"])
+        try:
+            rules = TokenizerRules(**checkpoint.config["tokenizer"])
+            tokenizer = Tokenizer(checkpoint.vocabulary, rules)
+            model = cls.from_settings(backbone, tokenizer, checkpoint.config["settings"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise UserError(
+                "checkpoint-config",
+                found=f"config.json of '{folder}' lacks or garbles a setting ({error})",
+                expected=f"what a {cls.task} model of this version wrote",
+                mend="train it again, or use the version that wrote it",
+            ) from error
         load_state(model, checkpoint.state)
         return model.eval()
 

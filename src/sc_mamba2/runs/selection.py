@@ -30,14 +30,21 @@ class Selection(BaseModel):
     conf_source: str | None = None
 
     def kedro_line(self) -> str:
-        """Return the equivalent `kedro run` line, quoted for a shell."""
+        """Return the equivalent `kedro run` line, quoted for a shell.
+
+        Kedro splits `--params` at every comma: a list stands behind the line as a remark, to be
+        set in `conf/`.
+        """
         words = ["kedro", "run"]
         for option, values in self._options().items():
             if values:
                 words.append(f"{option}={shlex.quote(values)}")
         if self.only_missing_outputs:
             words.append("--only-missing-outputs")
-        return " ".join(words)
+        unsaid = ", ".join(
+            f"{k}: {_text(v)}" for k, v in flatten(self.params).items() if _has_comma(v)
+        )
+        return " ".join(words) + (f"  # and in conf/: {unsaid}" if unsaid else "")
 
     def session_arguments(self) -> dict[str, Any]:
         """Return the arguments of `KedroSession.run`, but for the runner."""
@@ -56,7 +63,9 @@ class Selection(BaseModel):
             "--pipelines": ",".join(self.pipelines),
             "--env": self.env or "",
             "--params": ",".join(
-                f"{key}={_text(value)}" for key, value in flatten(self.params).items()
+                f"{key}={_text(value)}"
+                for key, value in flatten(self.params).items()
+                if not _has_comma(value)
             ),
             "--nodes": ",".join(self.node_names),
             "--tags": ",".join(self.tags),
@@ -153,6 +162,10 @@ def _both(name: str) -> UserError:
 def merge(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     """Return the union of two nested dictionaries; where both have a value, `over` counts."""
     return nest(flatten(under) | flatten(over))
+
+
+def _has_comma(value: Any) -> bool:
+    return "," in _text(value)
 
 
 def _text(value: Any) -> str:

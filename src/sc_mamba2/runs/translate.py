@@ -68,6 +68,12 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
+def _telling_line(message: str) -> str:
+    """Return the line of pydantic's message that says what is wrong."""
+    lines = [line.strip() for line in message.splitlines()]
+    return next((line for line in lines if "[type=" in line), lines[-1])
+
+
 def _parameter_error(message: str) -> UserError:
     """Shorten Kedro's message: the parameter, what was found, what pydantic expected."""
     groups = re.findall(r"Parameter '([\w.]+)':", message)
@@ -76,7 +82,7 @@ def _parameter_error(message: str) -> UserError:
     if field is None:
         return UserError(
             "parameter-invalid",
-            found=message.splitlines()[-1].lstrip("- ")[:300],
+            found=_telling_line(message).lstrip("- ")[:300],
             expected="a value as the parameter's description says",
             mend=f"correct {group} in conf/ or on the command line",
         )

@@ -53,11 +53,22 @@ def run_verb(selection: Selection, output: Path, task: str, result: str, force: 
             ours = path.is_relative_to(scratch) and name.startswith(f"{task}.") and name != result
             if ours and _is_for_people(path.relative_to(scratch)):
                 shutil.move(path, kept / (path.name if path.suffix else _folder_name(name)))
-        if folder.exists():
-            folder.replace(scratch / "replaced")
-        kept.replace(folder)
-        written[result].replace(output)
+        _put_in_place(kept, folder, written[result], output, scratch / "replaced")
     return Kept(output, folder)
+
+
+def _put_in_place(kept: Path, folder: Path, result: Path, output: Path, aside: Path) -> None:
+    """Put both results in their places, or neither: an older folder comes back on a failure."""
+    if folder.exists():
+        folder.replace(aside)
+    kept.replace(folder)
+    try:
+        result.replace(output)
+    except OSError:
+        shutil.rmtree(folder)
+        if aside.exists():
+            aside.replace(folder)
+        raise
 
 
 def check_output(output: Path, folder: Path, force: bool) -> None:

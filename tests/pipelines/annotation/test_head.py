@@ -24,16 +24,24 @@ def parts():
     return tokenizer, tokenize_cells(training, tokenizer)
 
 
+def test_every_path_starts_at_zero(parts):
+    tokenizer, tokens = parts
+    logits_BK, _ = model_with(parts)(make_batch(tokens, np.arange(5), tokenizer.vocabulary))
+    assert (logits_BK == 0).all()
+
+
 def model_with(parts, *paths, **head):
     tokenizer, tokens = parts
     backbone = load_or_build_backbone(tokenizer, tokens, BackboneParams(), ComputeOptions())
     params = HeadParams(paths=paths or ("trunk", "pooled", "readout"), **head)
-    return attach_head(backbone, tokenizer, tokens, params, ComputeOptions()).eval()
+    return attach_head(backbone, tokenizer, tokens, params, LABELS, ComputeOptions()).eval()
 
 
 def test_logits_are_the_sum_of_the_formula_written_out(parts):
     model = model_with(parts).double()
-    torch.nn.init.normal_(model.readout_VK)
+    for parameter in model.parameters():
+        if not parameter.any():
+            torch.nn.init.normal_(parameter)
     tokenizer, tokens = parts
     cells = np.array([3, 11, 5])
     batch = make_batch(tokens, cells, tokenizer.vocabulary)

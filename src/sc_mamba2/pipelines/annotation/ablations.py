@@ -48,11 +48,14 @@ def variant(
     seed_everything(seed)
     head = model.head
     if name == "trunk_frozen":
-        params = FineTuneParams(**params.model_dump() | {"freeze": "layers"})
+        # A backbone that is frozen anyway stays so.
+        freeze = "backbone" if params.freeze == "backbone" else "layers"
+        params = FineTuneParams(**params.model_dump() | {"freeze": freeze})
     else:
         head = head.model_copy(update={"paths": _PATHS[name]})
     start = copy.deepcopy(backbone)
-    return AnnotationModel(start, model.tokenizer, model.labels, model.class_weights, head), params
+    parts = (model.labels, model.class_weights, head, model.label_key)
+    return AnnotationModel(start, model.tokenizer, *parts), params
 
 
 def run_ablations(

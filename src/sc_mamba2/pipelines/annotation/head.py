@@ -36,6 +36,8 @@ class AnnotationModel(TaskModel):
         K positive weights of the cross entropy, mean 1 over the training cells.
     head
         Paths, dropout, rates.
+    label_key
+        Column of `obs` that the classes came from.
     """
 
     task = "annotation"
@@ -47,17 +49,22 @@ class AnnotationModel(TaskModel):
         labels: tuple[str, ...],
         class_weights: tuple[float, ...],
         head: HeadParams,
+        label_key: str,
     ) -> None:
         super().__init__(backbone, tokenizer)
         self.labels, self.head = labels, head
-        self.class_weights = class_weights
+        self.class_weights, self.label_key = class_weights, label_key
         width, classes = backbone.config.d_model, len(labels)
         self.bias_K = nn.Parameter(torch.zeros(classes))
+        # Every path starts at zero, so that the sum starts as the linear model it contains.
         if "trunk" in head.paths:
             self.trunk_classifier = CellClassifier(width, classes)
+            nn.init.zeros_(self.trunk_classifier.out_layer.weight)
+            nn.init.zeros_(self.trunk_classifier.out_layer.bias)
         if "pooled" in head.paths:
             self.pooled_norm = nn.LayerNorm(width)
             self.pooled_classifier = nn.Linear(width, classes, bias=False)
+            nn.init.zeros_(self.pooled_classifier.weight)
         if "readout" in head.paths:
             self.readout_VK = nn.Parameter(torch.zeros(tokenizer.vocabulary.size, classes))
         self.dropout = nn.Dropout(head.dropout)
@@ -68,6 +75,7 @@ class AnnotationModel(TaskModel):
             "labels": list(self.labels),
             "class_weights": list(self.class_weights),
             "head": self.head.model_dump(mode="json"),
+            "label_key": self.label_key,
         }
 
     @classmethod
@@ -81,6 +89,7 @@ class AnnotationModel(TaskModel):
             tuple(settings["labels"]),
             tuple(settings["class_weights"]),
             HeadParams(**settings["head"]),
+            settings["label_key"],
         )
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:

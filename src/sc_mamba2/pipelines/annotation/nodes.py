@@ -10,7 +10,7 @@ import pandas as pd
 from anndata import AnnData
 from matplotlib.figure import Figure
 
-from sc_mamba2.cells import label_text
+from sc_mamba2.cells import label_text, read_labels
 from sc_mamba2.model import Backbone
 from sc_mamba2.pipelines.annotation import evaluate, figures, report
 from sc_mamba2.pipelines.annotation.baselines import baseline_calls
@@ -43,17 +43,25 @@ def take_query(
     reference_cells: AnnData, query_cells: AnnData, params: LabelParams
 ) -> tuple[AnnData, AnnData, pd.DataFrame]:
     """Train on all labelled cells of the reference; the truth is the query's, where it has one."""
-    truth = read_truth(query_cells, params)
+    truth = _truth(query_cells, params.key, params.query_key)
     query = query_cells.copy()
     query.obs = query.obs[[]]
     return labelled(reference_cells, params.key), query, truth
 
 
-def read_truth(query_cells: AnnData, params: LabelParams) -> pd.DataFrame:
-    """Return the query's own labels, column ``label``; no rows where the key is not there."""
-    if params.key not in query_cells.obs:
-        return pd.DataFrame({LABEL: pd.Series(dtype=str)})
-    return label_text(query_cells.obs[params.key]).to_frame(LABEL)
+def read_truth(query_cells: AnnData, model: AnnotationModel, params: LabelParams) -> pd.DataFrame:
+    """Return the query's own labels under the key that the model was trained with, or `query_key`."""
+    return _truth(query_cells, model.label_key, params.query_key)
+
+
+def _truth(query_cells: AnnData, reference_key: str, query_key: str | None) -> pd.DataFrame:
+    """Return the column ``label``; no rows where the query lacks the key, unless it was named."""
+    key = query_key or reference_key
+    if key in query_cells.obs:
+        return label_text(query_cells.obs[key]).to_frame(LABEL)
+    if query_key is not None:
+        read_labels(query_cells.obs, query_key)  # refuses, with the nearest column
+    return pd.DataFrame({LABEL: pd.Series(dtype=str)})
 
 
 def split_validation(
@@ -70,6 +78,7 @@ def attach_head(
     tokenizer: Tokenizer,
     training_tokens: TokenizedCells,
     params: HeadParams,
+    labels: LabelParams,
     compute: ComputeOptions,
 ) -> AnnotationModel:
     """Put an untrained classifier for the training cells' types on the backbone."""
@@ -78,7 +87,7 @@ def attach_head(
     weights = (1 / counts) ** params.class_weight_power
     weights /= (weights * counts).sum() / counts.sum()
     return AnnotationModel(
-        backbone, tokenizer, tuple(counts.index), tuple(map(float, weights)), params
+        backbone, tokenizer, tuple(counts.index), tuple(map(float, weights)), params, labels.key
     )
 
 

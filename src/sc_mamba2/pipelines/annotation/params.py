@@ -13,6 +13,10 @@ class LabelParams(Parameters):
     """Labels and the split of the reference."""
 
     key: str = Field("bulk_labels", description="column of obs with the cell types")
+    query_key: str | None = Field(
+        None,
+        description="column of the query with its own labels, for the score; null: the same key",
+    )
     test_share: float = Field(
         0.2, gt=0, lt=1, description="share of the reference held out where there is no query"
     )

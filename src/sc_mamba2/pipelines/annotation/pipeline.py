@@ -64,7 +64,9 @@ def create_prediction_pipeline() -> Pipeline:
     """Return the pipeline that annotates the query with a trained model."""
     first = [
         node(nodes.read_tokenizer, "model", "tokenizer", name="read_tokenizer"),
-        node(nodes.read_truth, ["query_cells", "params:labels"], "truth", name="read_truth"),
+        node(
+            nodes.read_truth, ["query_cells", "model", "params:labels"], "truth", name="read_truth"
+        ),
         node(nodes.gather_reports, {"query": "query_report"}, "reports", name="gather_reports"),
     ]
     return _namespaced(
@@ -100,7 +102,14 @@ def _fit() -> Pipeline:
         ),
         node(
             nodes.attach_head,
-            ["backbone", "tokenizer", "training_tokens", "params:head", "params:compute"],
+            [
+                "backbone",
+                "tokenizer",
+                "training_tokens",
+                "params:head",
+                "params:labels",
+                "params:compute",
+            ],
             "task_model",
             name="attach_head",
         ),

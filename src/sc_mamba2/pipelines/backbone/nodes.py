@@ -47,7 +47,7 @@ def load_or_build_backbone(
     seed_everything(compute.seed)
     vocabulary = tokenizer.vocabulary
     if params.checkpoint is not None:
-        backbone = backbone_from_checkpoint(params.checkpoint, vocabulary)
+        backbone = backbone_from_checkpoint(params.checkpoint, vocabulary, tokenizer.rules.n_bins)
     else:
         backbone = new_backbone(vocabulary, tokenizer.rules.n_bins, params)
         if params.gene_start == "svd":

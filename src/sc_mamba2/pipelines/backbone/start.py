@@ -26,7 +26,7 @@ def new_backbone(vocabulary: Vocabulary, n_bins: int, params: BackboneParams) ->
     return Backbone(config)
 
 
-def backbone_from_checkpoint(folder: str, vocabulary: Vocabulary) -> Backbone:
+def backbone_from_checkpoint(folder: str, vocabulary: Vocabulary, n_bins: int) -> Backbone:
     """Load a checkpoint's backbone for a part of its vocabulary.
 
     Parameters
@@ -35,11 +35,13 @@ def backbone_from_checkpoint(folder: str, vocabulary: Vocabulary) -> Backbone:
         Checkpoint folder.
     vocabulary
         Genes that the task uses; its rows are picked from the checkpoint's embedding by id.
+    n_bins
+        Value bins of the task's tokens.
 
     Raises
     ------
     UserError
-        A gene that the checkpoint does not know, or a broken checkpoint.
+        A gene that the checkpoint does not know, other bins, or a broken checkpoint.
     """
     checkpoint = read_checkpoint(folder)
     rows = checkpoint.vocabulary.rows_of(vocabulary.ids)
@@ -58,6 +60,13 @@ def backbone_from_checkpoint(folder: str, vocabulary: Vocabulary) -> Backbone:
     }
     state[EMBEDDING] = state[EMBEDDING][torch.from_numpy(rows)]
     fields = checkpoint.model_config().model_dump()
+    if fields["n_bins"] != n_bins:
+        raise UserError(
+            "checkpoint-bins",
+            found=f"tokens of {n_bins} bins",
+            expected=f"{fields['n_bins']} bins, as the checkpoint '{folder}' was trained with",
+            mend=f"set tokenization.n_bins to {fields['n_bins']}",
+        )
     fields |= {"vocabulary_size": vocabulary.size, "pad_id": vocabulary.pad_id}
     backbone = Backbone(ModelConfig.build(**fields))
     load_state(backbone, state)
@@ -87,8 +96,10 @@ def start_from_svd(
     seed
         Seed of the randomised SVD.
     """
+    # In double precision: near-equal singular values would turn on the rounding of another machine.
     cells = sparse.csr_matrix(
-        (tokens.values, tokens.gene_rows, tokens.offsets), shape=(len(tokens), vocabulary.size)
+        (tokens.values.astype(np.float64), tokens.gene_rows, tokens.offsets),
+        shape=(len(tokens), vocabulary.size),
     )
     weight_VD = backbone.gene_embedding.weight
     directions = min(weight_VD.shape[1], len(tokens) - 1, len(vocabulary.gene_rows) - 1)

@@ -1,5 +1,7 @@
 """Nodes of tokenization: fit a tokenizer to a reference, turn cells into tokens."""
 
+from pathlib import Path
+
 from anndata import AnnData
 
 from sc_mamba2.genes import Vocabulary, load_vocabulary
@@ -40,4 +42,8 @@ def tokenize_cells(valid_cells: AnnData, tokenizer: Tokenizer) -> TokenizedCells
 
 
 def _source_vocabulary(name: str) -> Vocabulary:
-    return read_checkpoint(name).vocabulary if "/" in name else load_vocabulary(name)
+    return (
+        read_checkpoint(name).vocabulary
+        if Path(name).is_dir() or "/" in name
+        else load_vocabulary(name)
+    )
