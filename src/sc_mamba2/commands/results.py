@@ -28,10 +28,9 @@ def _table(metrics: dict) -> Table:
     table.add_column("method", no_wrap=True)
     for name in SCORES:
         table.add_column(name, justify="right", no_wrap=True)
-    rows = {"model (all paths)": metrics["model"]}
-    rows |= {f"baseline: {name}": scores for name, scores in metrics["baselines"].items()}
-    rows |= {f"ablation: {name}": scores for name, scores in metrics["ablations"].items()}
-    for name, scores in rows.items():
+    from sc_mamba2.pipelines.annotation.evaluate import scores_by_method
+
+    for name, scores in scores_by_method(metrics).items():
         table.add_row(
             name, *(f"{scores[score]:.3f}" if score in scores else "–" for score in SCORES.values())
         )

@@ -25,6 +25,40 @@ def shipped_conf() -> Path:
     return inside if inside.is_dir() else package.parents[1] / "conf"
 
 
+def choose_environment(conf_source: Path, env: str | None) -> str | None:
+    """Return the environment that Kedro is to read, or refuse what is not there.
+
+    Parameters
+    ----------
+    conf_source
+        Folder with ``base/`` and the environments.
+    env
+        The name asked for; ``None`` leaves it to Kedro, which takes ``local`` where there is one.
+
+    Raises
+    ------
+    UserError
+        Rules ``conf-missing`` and ``env-unknown``.
+    """
+    if not (conf_source / "base").is_dir():
+        raise UserError(
+            "conf-missing",
+            found=f"no folder '{conf_source / 'base'}'",
+            expected="a folder with base/ and the environments",
+            mend="correct --conf-source, or leave it out",
+        )
+    if env and not (conf_source / env).is_dir():
+        environments = sorted(folder.name for folder in conf_source.iterdir() if folder.is_dir())
+        raise UserError(
+            "env-unknown",
+            found=f"no environment '{env}' in '{conf_source.name}/'",
+            expected=f"one of {', '.join(environments)}",
+            mend="name one of them" + nearest(env, environments),
+        )
+    # Kedro insists on its default environment `local`, which a --conf-source may lack.
+    return env or (None if (conf_source / "local").is_dir() else "base")
+
+
 def check_params(params: dict[str, Any], conf_source: Path, env: str | None) -> None:
     """Refuse parameters that the configuration does not know.
 

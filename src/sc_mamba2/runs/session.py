@@ -12,7 +12,7 @@ from kedro.pipeline import Pipeline
 from kedro.utils import find_kedro_project, load_obj
 
 from sc_mamba2.errors import UserError, nearest
-from sc_mamba2.runs.configuration import check_params, shipped_conf
+from sc_mamba2.runs.configuration import check_params, choose_environment, shipped_conf
 from sc_mamba2.runs.logs import apply_logging
 from sc_mamba2.runs.selection import Selection
 
@@ -75,23 +75,7 @@ def run_in_folder(selection: Selection, folder: Path) -> Finished:
 def _run(selection: Selection, project: Path, conf: Path) -> Finished:
     apply_logging()
     _check_names(selection)
-    if not (conf / "base").is_dir():
-        raise UserError(
-            "conf-missing",
-            found=f"no folder '{conf / 'base'}'",
-            expected="a folder with base/ and the environments",
-            mend="correct --conf-source, or leave it out",
-        )
-    if selection.env and not (conf / selection.env).is_dir():
-        environments = sorted(folder.name for folder in conf.iterdir() if folder.is_dir())
-        raise UserError(
-            "env-unknown",
-            found=f"no environment '{selection.env}' in '{conf.name}/'",
-            expected=f"one of {', '.join(environments)}",
-            mend="name one of them" + nearest(selection.env, environments),
-        )
-    # Kedro insists on its default environment `local`, which a --conf-source may lack.
-    env = selection.env or (None if (conf / "local").is_dir() else "base")
+    env = choose_environment(conf, selection.env)
     check_params(selection.params, conf, env)
     runner = _runner(selection.runner)
     with KedroSession.create(

@@ -60,3 +60,10 @@ def describe_data(
         "known_share": known,
         **reports,
     }
+
+
+def scores_by_method(metrics: dict[str, Any]) -> dict[str, dict[str, float]]:
+    """Return the scores of ``metrics.json`` by method, in the order in which tables show them."""
+    rows = {"model (all paths)": metrics["model"]}
+    rows |= {f"baseline: {name}": scores for name, scores in metrics["baselines"].items()}
+    return rows | {f"ablation: {name}": scores for name, scores in metrics["ablations"].items()}

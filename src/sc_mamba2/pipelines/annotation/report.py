@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from sc_mamba2.pipelines.annotation.evaluate import scores_by_method
 from sc_mamba2.reporting import Section, Table, render_report
 
 SCORES = ("accuracy", "balanced_accuracy", "macro_precision", "macro_f1")
@@ -54,16 +55,19 @@ def annotation_report(
 
 def score_table(metrics: dict[str, Any]) -> Table:
     """Return the table of model, baselines and ablations; the best accuracy among the methods is marked."""
-    methods = {"model (all paths)": metrics["model"]}
-    methods |= {f"baseline: {name}": scores for name, scores in metrics["baselines"].items()}
-    ablations = {f"ablation: {name}": scores for name, scores in metrics["ablations"].items()}
+    methods = scores_by_method(metrics)
     rows = [
         [name, *(f"{scores[score]:.3f}" if score in scores else "–" for score in SCORES)]
-        for name, scores in (methods | ablations).items()
+        for name, scores in methods.items()
     ]
-    accuracies = [scores.get("accuracy", -1.0) for scores in methods.values()]
+    # An ablation is a question to the model, not a rival of it: it is never marked.
+    rivals = {
+        n: s["accuracy"] for n, s in methods.items() if "accuracy" in s and "ablation" not in n
+    }
     best = frozenset(
-        i for i, value in enumerate(accuracies) if value == max(accuracies) and value >= 0
+        i
+        for i, name in enumerate(methods)
+        if name in rivals and rivals[name] == max(rivals.values())
     )
     header = ["method", *(score.replace("_", " ") for score in SCORES)]
     return Table(

@@ -1,0 +1,44 @@
+from sc_mamba2.pipelines.annotation.report import annotation_report, score_table
+
+
+def metrics(model: float, baseline: float, frozen: float = 0.5) -> dict:
+    def scores(value: float) -> dict:
+        names = ("accuracy", "balanced_accuracy", "macro_precision", "macro_f1")
+        return dict.fromkeys(names, value)
+
+    return {
+        "model": scores(model) | {"unassigned_share": 0.1},
+        "baselines": {"logistic_regression": scores(baseline)},
+        "ablations": {"trunk_frozen": scores(frozen)},
+        "data": {"query_cells": 100, "scored_cells": 100, "classes": 3, "known_share": 1.0},
+        "run": {"version": "0", "run_id": "now"},
+    }
+
+
+def test_a_baseline_that_wins_is_marked_and_said():
+    table = score_table(metrics(0.8, 0.9, frozen=0.95))
+    assert [table.rows[i][0] for i in table.best] == ["baseline: logistic_regression"]
+    page = annotation_report(metrics(0.8, 0.9), {}, {}, {})
+    assert "is BELOW the better baseline, logistic_regression (0.900)" in page
+
+
+def test_the_trunks_worth_is_told_in_cells():
+    assert "changes +30 of 100 cells" in annotation_report(metrics(0.8, 0.7), {}, {}, {})
+    assert "changes -10 of 100 cells" in annotation_report(metrics(0.4, 0.7), {}, {}, {})
+
+
+def test_without_a_truth_nothing_is_claimed():
+    unscored = metrics(0, 0) | {
+        "model": {"unassigned_share": 0.2},
+        "baselines": {},
+        "ablations": {},
+    }
+    page = annotation_report(unscored, {}, {}, {})
+    assert "nothing can be scored" in page and score_table(unscored).best == frozenset()
+
+
+def test_labels_and_parameters_are_escaped():
+    page = annotation_report(
+        metrics(0.8, 0.7), {}, {}, {"annotation.labels.key": "<script>alert(1)"}
+    )
+    assert "<script>" not in page and "&lt;script&gt;" in page
