@@ -167,6 +167,7 @@ def test_a_tensor_of_another_shape_is_named(tmp_path, name, tensor):
         ("bn.bias", torch.ones(WIDTH, dtype=torch.int64), "bn.bias torch.int64"),
         ("bn.bias", torch.ones(WIDTH, dtype=torch.complex64), "bn.bias torch.complex64"),
         ("bn.num_batches_tracked", torch.tensor(7.0), "bn.num_batches_tracked torch.float32"),
+        ("bn.running_var", -torch.ones(WIDTH), "negative: bn.running_var"),
         ("bn.bias", torch.zeros(1).expand(WIDTH), "more numbers than are stored: bn.bias"),
         ("encoder.embedding.weight", torch.zeros(1).expand(10**12, WIDTH), "more numbers than"),
         ("mamba_encoder.layers.99.mamba.D", torch.ones(4), "mamba_encoder.layers.2.*"),

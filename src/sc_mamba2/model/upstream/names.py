@@ -80,7 +80,7 @@ def rename(
     ------
     UserError
         Rule `upstream-tensors`, naming every tensor that is missing, unknown, of another shape or
-        type, or not finite.
+        type, not finite, or a negative variance.
     """
     known = {released[ours]: tensor for ours, tensor in wanted.items()}
     expected = known.keys() | set(left_out)
@@ -103,8 +103,15 @@ def rename(
     }
     _refuse_any(faults)
     renamed = {ours: _single(state[name]) for ours, name in released.items()}
-    spoilt = [released[ours] for ours, tensor in renamed.items() if not _finite(tensor)]
-    _refuse_any({"not finite": spoilt})
+    spoilt = {
+        "not finite": [released[ours] for ours, tensor in renamed.items() if not _finite(tensor)],
+        "negative": [
+            released[ours]
+            for ours, tensor in renamed.items()
+            if ours.endswith("running_var") and bool((tensor < 0).any())
+        ],
+    }
+    _refuse_any(spoilt)
     return _unshared(renamed)
 
 
