@@ -42,7 +42,7 @@ def verbs() -> dict[str, set[str]]:
 def _called(page: Path) -> list[tuple[str, list[str]]]:
     """Give every `scm VERB` in the code of a page, with the options on its line."""
     lines = [line for code in CODE.findall(page.read_text("utf-8")) for line in code.splitlines()]
-    calls = [re.search(r"(?<![\w.-])scm ([a-z]\w*)([^#`]*)", line) for line in lines]
+    calls = [re.search(r"(?<![\w.-])scm ([a-z][\w-]*)([^#`]*)", line) for line in lines]
     return [(call[1], re.findall(r"(?<=\s)--?[a-z][\w-]*", call[2])) for call in calls if call]
 
 

@@ -7,6 +7,7 @@ import typer
 import sc_mamba2
 from sc_mamba2.commands.annotate import annotate
 from sc_mamba2.commands.doctor import doctor
+from sc_mamba2.commands.import_weights import import_weights
 from sc_mamba2.commands.run import run
 from sc_mamba2.commands.validate import validate
 from sc_mamba2.commands.viz import viz
@@ -35,5 +36,5 @@ def main(
     """Options before the verb."""
 
 
-for verb in (annotate, validate, run, viz, doctor):
+for verb in (annotate, validate, run, import_weights, viz, doctor):
     app.command()(verb)

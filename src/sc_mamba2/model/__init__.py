@@ -1,4 +1,5 @@
-"""The model: config and presets, backbone, heads, losses, task model, checkpoint folder.
+"""The model: config and presets, backbone, heads, losses, task and pretrained model,
+checkpoint folder; in `upstream` what reads the released weights.
 
 The scan itself stands in `ops`; training in `training`; a task's own head in its pipeline.
 """
@@ -16,6 +17,7 @@ from sc_mamba2.model.layer import BidirectionalLayer
 from sc_mamba2.model.losses import masked_mse, masked_zero_nll
 from sc_mamba2.model.mixer import Mamba2Mixer
 from sc_mamba2.model.presets import PRESETS, preset
+from sc_mamba2.model.pretrained import Heads, Outputs, PretrainedModel
 from sc_mamba2.model.saving import Checkpoint, load_state, read_checkpoint, write_checkpoint
 from sc_mamba2.model.task_model import TaskModel
 
@@ -28,8 +30,11 @@ __all__ = [
     "Checkpoint",
     "Expression",
     "ExpressionDecoder",
+    "Heads",
     "Mamba2Mixer",
     "ModelConfig",
+    "Outputs",
+    "PretrainedModel",
     "RealTokenBatchNorm",
     "TaskModel",
     "load_state",

@@ -1,0 +1,268 @@
+"""A pretrained model: backbone and the heads of pretraining, called with tokens, saved as a folder.
+
+What a task adds stands in `task_model`; how released weights get here in `upstream`. B cells,
+L tokens, D width, K classes.
+"""
+
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from torch import Tensor, nn
+
+from sc_mamba2.errors import UserError
+from sc_mamba2.model.backbone import Backbone
+from sc_mamba2.model.heads import (
+    CellClassifier,
+    CellExpressionDecoder,
+    Expression,
+    ExpressionDecoder,
+)
+from sc_mamba2.model.saving import load_state, read_checkpoint, write_checkpoint
+from sc_mamba2.tokens import Tokenizer, TokenizerRules
+
+TASK = "pretrained"
+RELEASED_TENSORS = "best_model.pt"
+_VERBS = {"annotation": "annotate"}
+
+
+class Heads(BaseModel):
+    """Which heads a pretrained model has."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    expression: bool = Field(True, description="Expression of a token from its hidden vector.")
+    expression_zeros: bool = Field(False, description="With the probability of a non-zero value.")
+    cell_expression: bool = Field(True, description="Expression of a gene from the cell alone.")
+    cell_expression_zeros: bool = Field(False, description="The same, for that head.")
+    classes: int = Field(0, ge=0, description="Classes of the classifier; 0 for no classifier.")
+    classifier_layers: int = Field(2, ge=0, description="Hidden layers of the classifier.")
+
+
+class Outputs(NamedTuple):
+    """What a pretrained model computes; zero at pads, `None` where the head is absent."""
+
+    hidden_BLD: Tensor
+    expression_BL: Tensor | None
+    expression_from_cell_BL: Tensor | None
+    cell_BD: Tensor  # the hidden vector of the first token, which is `<cls>`
+    class_logits_BK: Tensor | None
+    expression_nonzero_BL: Tensor | None  # probability of a non-zero value, 0 to 1
+    expression_from_cell_nonzero_BL: Tensor | None  # the same, 0 to 1
+
+
+class PretrainedModel(nn.Module):
+    """A backbone with the heads of pretraining.
+
+    Parameters
+    ----------
+    backbone
+        The backbone, fresh or loaded; its `scan_path` chooses the path of the scan.
+    tokenizer
+        Its vocabulary has a row for each row of the gene embedding; saved with the model.
+    heads
+        Which heads there are.
+    origin
+        Where the weights come from, ready for JSON; goes into `config.json` and the model card.
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        tokenizer: Tokenizer,
+        heads: Heads,
+        origin: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        self.backbone, self.tokenizer = backbone, tokenizer
+        self.heads, self.origin = heads, origin or {}
+        width = backbone.config.d_model
+        self.expression_decoder = (
+            ExpressionDecoder(width, heads.expression_zeros) if heads.expression else None
+        )
+        self.cell_expression_decoder = (
+            CellExpressionDecoder(width, zero_probability=heads.cell_expression_zeros)
+            if heads.cell_expression
+            else None
+        )
+        self.classifier = (
+            CellClassifier(width, heads.classes, heads.classifier_layers) if heads.classes else None
+        )
+
+    def forward(self, token_ids_BL: Tensor, values_BL: Tensor) -> Outputs:
+        """Compute every output of right-padded cells.
+
+        Parameters
+        ----------
+        token_ids_BL
+            Rows of the vocabulary, (B, L), `<cls>` first, `<pad>` on the right and nowhere else.
+        values_BL
+            Bins, (B, L), 0 at `<cls>`; at pads anything.
+
+        Returns
+        -------
+        Outputs
+            In the model's precision.
+
+        Raises
+        ------
+        UserError
+            Rule `token-ids`: ids that are no rows, a pad before a token, or unequal shapes.
+        """
+        lengths_B = self._lengths(token_ids_BL, values_BL)
+        hidden_BLD: Tensor = self.backbone(token_ids_BL, values_BL, lengths_B)
+        cell_BD = hidden_BLD[:, 0]
+        pad_BL = token_ids_BL == self.tokenizer.vocabulary.pad_id
+        expression: tuple[Tensor | None, Tensor | None] = (None, None)
+        from_cell = expression
+        if self.expression_decoder is not None:
+            expression = _at_tokens(self.expression_decoder(hidden_BLD), pad_BL)
+        if self.cell_expression_decoder is not None:
+            genes_BLD = self.backbone.gene_encoder(token_ids_BL)
+            from_cell = _at_tokens(self.cell_expression_decoder(cell_BD, genes_BLD), pad_BL)
+        return Outputs(
+            hidden_BLD=hidden_BLD,
+            expression_BL=expression[0],
+            expression_from_cell_BL=from_cell[0],
+            cell_BD=cell_BD,
+            class_logits_BK=None if self.classifier is None else self.classifier(cell_BD),
+            expression_nonzero_BL=expression[1],
+            expression_from_cell_nonzero_BL=from_cell[1],
+        )
+
+    def _lengths(self, token_ids_BL: Tensor, values_BL: Tensor) -> Tensor:
+        """Count the real tokens of each row, and refuse what the model would misread."""
+        vocabulary = self.tokenizer.vocabulary
+        if token_ids_BL.dim() != 2 or token_ids_BL.shape != values_BL.shape or not len(values_BL.T):
+            raise _wrong_tokens(
+                f"shapes {tuple(token_ids_BL.shape)} and {tuple(values_BL.shape)}",
+                "ids and values of one shape, cells x tokens, with one token at least",
+            )
+        if bool(((token_ids_BL < 0) | (token_ids_BL >= vocabulary.size)).any()):
+            found = f"ids from {int(token_ids_BL.min())} to {int(token_ids_BL.max())}"
+            raise _wrong_tokens(found, f"rows of the vocabulary, 0 to {vocabulary.size - 1}")
+        real_BL = token_ids_BL != vocabulary.pad_id
+        if bool((real_BL[:, 1:] & ~real_BL[:, :-1]).any()):
+            raise _wrong_tokens("a pad before a token", f"{vocabulary.pad_id} on the right only")
+        return real_BL.sum(dim=1)
+
+    def description(self) -> dict[str, Any]:
+        """Say what rebuilds the model around its tensors: the content of `config.json`."""
+        return {
+            "task": TASK,
+            "model": self.backbone.config.model_dump(mode="json"),
+            "tokenizer": self.tokenizer.rules.model_dump(mode="json"),
+            "heads": self.heads.model_dump(mode="json"),
+            "origin": self.origin,
+        }
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write the model as a checkpoint folder, in the place of an older checkpoint."""
+        write_checkpoint(
+            folder,
+            state=self.state_dict(),
+            config=self.description(),
+            vocabulary=self.tokenizer.vocabulary,
+            model_card=self.model_card(),
+            overwrite=True,
+        )
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path) -> Self:
+        """Read a model that `save_pretrained` or `scm import-weights` wrote.
+
+        Returns
+        -------
+        PretrainedModel
+            On the CPU, in evaluation mode, bit for bit as it was saved.
+
+        Raises
+        ------
+        UserError
+            The folder is broken (rules of `read_checkpoint`, `checkpoint-config`), is of a task
+            (`checkpoint-task`), or is a released folder that was not imported (`checkpoint-file`).
+        """
+        if (Path(folder) / RELEASED_TENSORS).is_file():
+            raise UserError(
+                "checkpoint-file",
+                found=f"released weights in '{folder}', not a checkpoint of ours",
+                expected="a checkpoint folder",
+                mend=f"scm import-weights '{folder}' --output CHECKPOINT, then load CHECKPOINT",
+            )
+        checkpoint = read_checkpoint(folder)
+        content = checkpoint.config
+        _check_task(content.get("task"), folder)
+        config = checkpoint.model_config()
+        try:
+            heads = Heads(**content["heads"])
+            tokenizer = Tokenizer(checkpoint.vocabulary, TokenizerRules(**content["tokenizer"]))
+            origin = dict(content["origin"])
+        except (KeyError, TypeError, ValueError, ValidationError) as error:
+            raise UserError(
+                "checkpoint-config",
+                found=f"config.json in '{folder}': {error}",
+                expected="the tables heads, tokenizer and origin of a pretrained model",
+                mend="write or fetch the checkpoint again",
+            ) from error
+        # Nothing is drawn: every tensor comes from the file, and the generator stays as it was.
+        with torch.device("meta"):
+            model = cls(Backbone(config), tokenizer, heads, origin)
+        model.to_empty(device="cpu")
+        load_state(model, checkpoint.state)
+        return model.eval()
+
+    def model_card(self) -> str:
+        """Write the text of `MODEL_CARD.md`."""
+        config, vocabulary = self.backbone.config, self.tokenizer.vocabulary
+        named = [name for name, _ in self.named_children() if name != "backbone"]
+        lines = [
+            "# Pretrained model of sc-mamba2",
+            "",
+            f"- backbone: {config.n_layers} layers x {config.d_model}, bidirectional Mamba2",
+            f"- parameters: {sum(parameter.numel() for parameter in self.parameters()):,}",
+            f"- heads: {', '.join(map(_spaced, named)) or 'none'}",
+            f"- vocabulary: {vocabulary.name}, {vocabulary.size:,} rows",
+            *(f"- {_spaced(key)}: {_told(value)}" for key, value in sorted(self.origin.items())),
+        ]
+        return "\n".join(lines) + "\n"
+
+
+def _at_tokens(found: Expression, pad_BL: Tensor) -> tuple[Tensor | None, Tensor | None]:
+    value_BL, nonzero_BL = found
+    if nonzero_BL is not None:
+        nonzero_BL = nonzero_BL.masked_fill(pad_BL, 0)
+    return value_BL.masked_fill(pad_BL, 0), nonzero_BL
+
+
+def _spaced(key: str) -> str:
+    return key.replace("_", " ")
+
+
+def _told(value: Any) -> str:
+    if isinstance(value, dict):
+        return "; ".join(f"{_spaced(key)} {_told(part)}" for key, part in sorted(value.items()))
+    if isinstance(value, list):
+        return ", ".join(f"`{part}`" for part in value) or "none"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _check_task(task: Any, folder: str | Path) -> None:
+    if task == TASK:
+        return
+    verb = _VERBS.get(str(task), "VERB")
+    raise UserError(
+        "checkpoint-task",
+        found=f"a checkpoint of the task '{task}' in '{folder}'",
+        expected=f"one of the task '{TASK}': a backbone with the heads of pretraining",
+        mend=f"a fine-tuned folder is used by its verb: scm {verb} QUERY --checkpoint '{folder}'",
+    )
+
+
+def _wrong_tokens(found: str, expected: str) -> UserError:
+    return UserError(
+        "token-ids",
+        found=found,
+        expected=expected,
+        mend="take the ids from the model's own vocabulary and pad on the right",
+    )

@@ -1,0 +1,144 @@
+"""From a released folder to a checkpoint folder of ours; the weights pass through, model-sized only once."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+from torch import Tensor
+
+from sc_mamba2.errors import UserError
+from sc_mamba2.genes import load_gene_table
+from sc_mamba2.model.backbone import Backbone
+from sc_mamba2.model.pretrained import PretrainedModel
+from sc_mamba2.model.saving import write_checkpoint
+from sc_mamba2.model.upstream.files import Release, read_release
+from sc_mamba2.model.upstream.genes import released_vocabulary
+from sc_mamba2.model.upstream.names import DOMAINS, TASK_ONLY, released_name, rename, unused
+from sc_mamba2.model.upstream.shape import (
+    clash,
+    derive_config,
+    derive_heads,
+    embedding_rows,
+    layer_prefix,
+)
+from sc_mamba2.tokens import Tokenizer, TokenizerRules
+
+LICENCE = (
+    "CC BY-NC 4.0 of the authors, non-commercial; the licence of sc-mamba2 does not cover them"
+)
+
+
+@dataclass(frozen=True)
+class ImportReport:
+    """What an import did.
+
+    Parameters
+    ----------
+    mapped
+        Number of tensors that were taken.
+    unused
+        Released names of those that were not.
+    genes
+        Report of `released_vocabulary`.
+    folder
+        The checkpoint that was written.
+    """
+
+    mapped: int
+    unused: list[str]
+    genes: dict[str, Any]
+    folder: Path
+
+
+def import_release(
+    folder: str | Path, output: str | Path, *, overwrite: bool = False, domain: int | None = None
+) -> ImportReport:
+    """Convert a released folder to a checkpoint folder.
+
+    Parameters
+    ----------
+    folder
+        The released folder.
+    output
+        Checkpoint folder to write, whole or not at all.
+    overwrite
+        Whether a checkpoint that stands there is replaced.
+    domain
+        Batch whose norm is taken, for weights with one norm a batch (DSBN) and no plain one.
+
+    Raises
+    ------
+    UserError
+        Rules of `read_release`; `upstream-args`, `upstream-tensors`, `upstream-vocabulary`,
+        `upstream-norm`; `checkpoint-exists`.
+    """
+    release = read_release(folder)
+    domain = _choose_norm(release, domain)
+    model, state, left_out = _convert(release, domain)
+    write_checkpoint(
+        output,
+        state=state,
+        config=model.description(),
+        vocabulary=model.tokenizer.vocabulary,
+        model_card=model.model_card(),
+        overwrite=overwrite,
+    )
+    return ImportReport(len(state), left_out, model.origin["genes"], Path(output))
+
+
+def _convert(
+    release: Release, domain: int | None
+) -> tuple[PretrainedModel, dict[str, Tensor], list[str]]:
+    """Give the model without memory for its tensors, the tensors, and the names not used."""
+    rows = embedding_rows(release.state)
+    vocabulary, genes = released_vocabulary(release.names, rows, load_gene_table())
+    config = derive_config(release.state, release.args, rows, vocabulary.pad_id)
+    heads, extended = derive_heads(release.state, release.args, config.d_model)
+    tokenizer = Tokenizer(vocabulary, _rules(config.n_bins))
+    with torch.device("meta"):
+        model = PretrainedModel(Backbone(config), tokenizer, heads)
+    layers = layer_prefix(release.state)
+    released = {ours: released_name(ours, layers, domain) for ours in model.state_dict()}
+    taken = set(released.values())
+    spare = unused(release.state, (*TASK_ONLY, DOMAINS, *extended))
+    left_out = [name for name in spare if name not in taken]
+    state = rename(release.state, model.state_dict(), released, left_out)
+    model.origin = {
+        "weights": "imported from the authors' release of SC-MAMBA2",
+        "licence_of_the_weights": LICENCE,
+        "sha256_of_the_release": release.sha256,
+        "tensors": len(state),
+        "tensors_not_used": left_out,
+        **({} if domain is None else {"norm_of_batch": domain}),
+        "genes": genes,
+    }
+    return model, state, left_out
+
+
+def _rules(n_bins: int) -> TokenizerRules:
+    try:
+        return TokenizerRules(**{"n_bins": n_bins})
+    except ValidationError as error:
+        raise clash(f"n_bins {n_bins}", "3 to 32,767 bins") from error
+
+
+def _choose_norm(release: Release, domain: int | None) -> int | None:
+    """Decide between the plain batch norm and one of the batches' own."""
+    plain = any(name.startswith("bn.") for name in release.state)
+    domains = sorted({name.split(".")[2] for name in unused(release.state, (DOMAINS,))})
+    held = f"norms of the batches {', '.join(domains[:20]) or 'none'}" + (
+        ", and a plain one" if plain else ""
+    )
+    if domain is None and (plain or not domains):
+        return None
+    if domain is None or plain or str(domain) not in domains:
+        asked = "no choice" if domain is None else f"--dsbn {domain}"
+        raise UserError(
+            "upstream-norm",
+            found=f"{held}; {asked}",
+            expected="the plain batch norm, or else the choice of one batch",
+            mend="leave --dsbn out" if plain else "choose the batch by its number: --dsbn NUMBER",
+        )
+    return domain

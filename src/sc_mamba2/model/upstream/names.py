@@ -1,0 +1,162 @@
+"""Which released tensor becomes which of ours, which are not used, and what is wrong with the rest."""
+
+import re
+from collections.abc import Iterable, Mapping
+
+import torch
+from torch import Tensor
+
+from sc_mamba2.errors import UserError
+
+LAYERS = ("mamba_encoder.layers.", "transformer_encoder.layers.")
+# Heads of single tasks (adversary, batch and modality embeddings): there is no such head here.
+TASK_ONLY = ("grad_reverse_discriminator.", "batch_encoder.", "mod_encoder.")
+DOMAINS = "dsbn.bns."
+_NAMED_AT_MOST = 8
+_OURS_TO_RELEASED = {
+    "backbone.gene_encoder.embedding.": "encoder.embedding.",
+    "backbone.gene_encoder.norm.": "encoder.enc_norm.",
+    "backbone.value_encoder.": "value_encoder.",
+    "backbone.input_norm.": "bn.",
+    "expression_decoder.": "decoder.",
+    "cell_expression_decoder.": "mvc_decoder.",
+    "classifier.decoder.": "cls_decoder._decoder.",
+    "classifier.out_layer.": "cls_decoder.out_layer.",
+}
+_OUR_LAYER = re.compile(r"backbone\.layers\.(\d+)\.mixer\.")
+
+
+def released_name(ours: str, layers: str, domain: int | None) -> str:
+    """Give the released name of one of our tensors.
+
+    Parameters
+    ----------
+    ours
+        Name in the state dict of `PretrainedModel`.
+    layers
+        Prefix of the layers in this file, one of `LAYERS`.
+    domain
+        Batch whose norm is taken from a DSBN; none for the plain batch norm.
+    """
+    if layer := _OUR_LAYER.match(ours):
+        return f"{layers}{layer[1]}.mamba.{ours[layer.end() :]}"
+    for prefix, released in _OURS_TO_RELEASED.items():
+        if ours.startswith(prefix):
+            start = released if released != "bn." or domain is None else f"{DOMAINS}{domain}."
+            return start + ours.removeprefix(prefix)
+    raise AssertionError(ours)
+
+
+def unused(names: Iterable[str], prefixes: tuple[str, ...]) -> list[str]:
+    """List the names that start with one of the prefixes, in the order of the file."""
+    return [name for name in names if name.startswith(prefixes)]
+
+
+def rename(
+    state: Mapping[str, Tensor],
+    wanted: Mapping[str, Tensor],
+    released: Mapping[str, str],
+    left_out: Iterable[str],
+) -> dict[str, Tensor]:
+    """Rename every tensor, or refuse the file.
+
+    Parameters
+    ----------
+    state
+        Tensors by released name.
+    wanted
+        Our tensors by our name; only type and shape are looked at.
+    released
+        Our name to the released one.
+    left_out
+        Released names that are not used.
+
+    Returns
+    -------
+    dict
+        Tensors by our name, floating ones in single precision.
+
+    Raises
+    ------
+    UserError
+        Rule `upstream-tensors`, naming every tensor that is missing, unknown, of another shape or
+        type, not finite, or a negative variance.
+    """
+    known = {released[ours]: tensor for ours, tensor in wanted.items()}
+    expected = known.keys() | set(left_out)
+    shared = [name for name in known if name in state]
+    faults = {
+        "missing": [name for name in known if name not in state],
+        "unknown": [name for name in state if name not in expected],
+        "of another shape": [
+            f"{name} {tuple(state[name].shape)} for {tuple(known[name].shape)}"
+            for name in shared
+            if state[name].shape != known[name].shape
+        ],
+        "of another type": [
+            f"{name} {state[name].dtype}"
+            for name in shared
+            if state[name].is_floating_point() != known[name].is_floating_point()
+            or state[name].is_complex()
+        ],
+        "of more numbers than are stored": [name for name in shared if lies(state[name])],
+    }
+    _refuse_any(faults)
+    renamed = {ours: _single(state[name]) for ours, name in released.items()}
+    spoilt = {
+        "not finite": [released[ours] for ours, tensor in renamed.items() if not _finite(tensor)],
+        "negative": [
+            released[ours]
+            for ours, tensor in renamed.items()
+            if ours.endswith("running_var") and bool((tensor < 0).any())
+        ],
+    }
+    _refuse_any(spoilt)
+    return _unshared(renamed)
+
+
+def lies(tensor: Tensor) -> bool:
+    """Whether a tensor claims more numbers than the file stores for it."""
+    return tensor.untyped_storage().nbytes() < tensor.numel() * tensor.element_size()
+
+
+def _single(tensor: Tensor) -> Tensor:
+    return tensor.detach().float() if tensor.is_floating_point() else tensor.detach()
+
+
+def _finite(tensor: Tensor) -> bool:
+    return bool(torch.isfinite(tensor).all())
+
+
+def _unshared(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Copy tensors that share memory with an earlier one: safetensors stores each for itself."""
+    seen: set[int] = set()
+    for name, tensor in state.items():
+        place = tensor.untyped_storage().data_ptr()
+        if place in seen:
+            state[name] = tensor.clone()
+        seen.add(place)
+    return state
+
+
+def _refuse_any(faults: Mapping[str, list[str]]) -> None:
+    found = "; ".join(f"{kind}: {some(names)}" for kind, names in faults.items() if names)
+    if found:
+        raise wrong_tensors(found)
+
+
+def wrong_tensors(found: str) -> UserError:
+    """Make the error for tensors that are not those of the release."""
+    return UserError(
+        "upstream-tensors",
+        found=found,
+        expected="the tensors of the release, each once, whole and finite",
+        mend="fetch the released folder again; its three files belong together",
+    )
+
+
+def some(names: Iterable[str]) -> str:
+    """List the first names, and how many more there are."""
+    names = list(names)
+    more = len(names) - _NAMED_AT_MOST
+    return ", ".join(names[:_NAMED_AT_MOST]) + (f" and {more} more" if more > 0 else "")
