@@ -24,10 +24,13 @@ def parts():
     return tokenizer, tokenize_cells(training, tokenizer)
 
 
-def test_every_path_starts_at_zero(parts):
+def test_every_path_starts_at_zero_beside_a_readout_and_not_without(parts):
     tokenizer, tokens = parts
-    logits_BK, _ = model_with(parts)(make_batch(tokens, np.arange(5), tokenizer.vocabulary))
-    assert (logits_BK == 0).all()
+    batch = make_batch(tokens, np.arange(5), tokenizer.vocabulary)
+    assert (model_with(parts)(batch)[0] == 0).all()
+    assert (
+        model_with(parts, "trunk")(batch)[0].any() and model_with(parts, "pooled")(batch)[0].any()
+    )
 
 
 def model_with(parts, *paths, **head):

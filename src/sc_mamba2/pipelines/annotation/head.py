@@ -56,18 +56,28 @@ class AnnotationModel(TaskModel):
         self.class_weights, self.label_key = class_weights, label_key
         width, classes = backbone.config.d_model, len(labels)
         self.bias_K = nn.Parameter(torch.zeros(classes))
-        # Every path starts at zero, so that the sum starts as the linear model it contains.
         if "trunk" in head.paths:
             self.trunk_classifier = CellClassifier(width, classes)
-            nn.init.zeros_(self.trunk_classifier.out_layer.weight)
-            nn.init.zeros_(self.trunk_classifier.out_layer.bias)
         if "pooled" in head.paths:
             self.pooled_norm = nn.LayerNorm(width)
             self.pooled_classifier = nn.Linear(width, classes, bias=False)
-            nn.init.zeros_(self.pooled_classifier.weight)
         if "readout" in head.paths:
             self.readout_VK = nn.Parameter(torch.zeros(tokenizer.vocabulary.size, classes))
         self.dropout = nn.Dropout(head.dropout)
+        if "readout" in head.paths:
+            self._start_as_linear_model()
+
+    def _start_as_linear_model(self) -> None:
+        """Let the other paths start at zero beside a readout, so that they add only what helps.
+
+        Without a readout they keep their ordinary start: a zero classifier gives a lone trunk no
+        gradient to begin with.
+        """
+        if "trunk" in self.head.paths:
+            nn.init.zeros_(self.trunk_classifier.out_layer.weight)
+            nn.init.zeros_(self.trunk_classifier.out_layer.bias)
+        if "pooled" in self.head.paths:
+            nn.init.zeros_(self.pooled_classifier.weight)
 
     def settings(self) -> dict[str, Any]:
         """Return what `from_settings` needs to build the same model."""
