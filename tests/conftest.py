@@ -1,4 +1,4 @@
-"""Hypothesis without chance and without a clock, and the data of ../shared where they lie."""
+"""Hypothesis without chance or clock, the data of ../shared where they lie, GPU tests on a GPU."""
 
 from pathlib import Path
 
@@ -19,3 +19,16 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip("needs the data sets of ../shared/data")
     return SHARED_DATA
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what is marked `gpu` where the kernels cannot run, and say why."""
+    if item.get_closest_marker("gpu") is None:
+        return
+    import torch
+
+    from sc_mamba2.ops import kernels_missing
+
+    missing = kernels_missing("cuda" if torch.cuda.is_available() else "cpu")
+    if missing is not None:
+        pytest.skip(f"needs the GPU kernels: {missing}")

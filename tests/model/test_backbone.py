@@ -35,7 +35,7 @@ def fill(module, seed):
             parameter.copy_(uniform + centre.get(name.rsplit(".", 1)[-1], 0.0))
 
 
-@pytest.mark.parametrize("path", ["chunked", "reference"])
+@pytest.mark.parametrize("path", ["blocked", "reference"])
 def test_the_golden_cell(path):
     backbone = Backbone(preset("micro", 200)).eval()
     fill(backbone, 20240930)
@@ -69,12 +69,26 @@ def test_the_path_is_settable_and_an_unknown_one_is_refused():
     torch.manual_seed(0)
     backbone = Backbone(preset("micro", 9)).double()
     batch = (torch.randint(0, 9, (2, 7)), torch.rand(2, 7), torch.tensor([7, 3]))
-    chunked = backbone(*batch)
+    blocked = backbone(*batch)
     backbone.scan_path = "reference"
-    torch.testing.assert_close(backbone(*batch), chunked, rtol=1e-10, atol=1e-10)
+    torch.testing.assert_close(backbone(*batch), blocked, rtol=1e-10, atol=1e-10)
     backbone.scan_path = "fast"
     with pytest.raises(UserError, match="scan-path"):
         backbone(*batch)
+
+
+def test_recomputed_layers_give_the_same_gradients():
+    batch = (torch.randint(0, 9, (2, 90)), torch.rand(2, 90), torch.tensor([90, 30]))
+    results = []
+    for recompute in (False, True):
+        torch.manual_seed(0)
+        backbone = Backbone(preset("micro", 9, dropout=0.2)).train()
+        backbone.recompute_layers = recompute
+        hidden = backbone(*batch)
+        hidden.square().sum().backward()
+        results.append([hidden.detach(), *(p.grad for p in backbone.parameters())])
+    for found, expected in zip(*results, strict=True):
+        assert torch.equal(found, expected)
 
 
 def test_the_gene_embedding_is_in_reach():

@@ -43,7 +43,7 @@ def test_the_release_form_adds_the_average_of_both_directions():
     assert [name for name, _ in layer.named_parameters() if not name.startswith("mixer.")] == []
 
 
-@pytest.mark.parametrize("path", ["chunked", "reference"])
+@pytest.mark.parametrize("path", ["blocked", "reference"])
 def test_untied_directions_have_a_mixer_each(path):
     layer, x = make(tied_directions=False, norm="none", final_norm=False), rows()
     ahead = layer.mixer(x, LENGTHS, path)

@@ -39,7 +39,7 @@ def test_initial_values():
     assert (mixer.D == 1).all()
 
 
-@pytest.mark.parametrize("path", ["chunked", "reference"])
+@pytest.mark.parametrize("path", ["blocked", "reference"])
 def test_it_equals_the_mixer_of_transformers(path):
     mamba2 = pytest.importorskip(
         "transformers.models.mamba2", reason="transformers is a test-only dependency"

@@ -1,30 +1,20 @@
-"""Property 1 on the scan itself: both paths agree, output and every gradient, on ragged rows."""
+"""Property 1 on the scan itself: the paths agree, output and every gradient, ragged and packed."""
 
 import pytest
 import torch
+from tests.ops.mixers import (
+    INNER,
+    NAMES,
+    PACKED,
+    PROJECTED,
+    RAGGED,
+    mixer_tensors,
+    relative,
+    rows_for,
+    weights_of,
+)
 
-from sc_mamba2.ops import MixerWeights, bidirectional_scan, directional_scan
-
-HEADS, WIDTH, STATE = 2, 4, 6
-INNER = HEADS * WIDTH
-PROJECTED = 2 * INNER + 2 * STATE + HEADS
-NAMES = ("zxbcdt", "conv_weight", "conv_bias", "dt_bias", "A_log", "D", "norm_weight")
-
-
-def mixer_tensors(seed=0, dtype=torch.float64):
-    generator = torch.Generator().manual_seed(seed)
-    channels = INNER + 2 * STATE
-    shapes = [(channels, 1, 4), (channels,), (HEADS,), (HEADS,), (HEADS,), (INNER,)]
-    return [torch.randn(s, dtype=dtype, generator=generator).requires_grad_() for s in shapes]
-
-
-def weights_of(tensors):
-    return MixerWeights(*tensors, 1e-5, STATE, WIDTH)
-
-
-def relative(found, expected):
-    found, expected = found.detach(), expected.detach()
-    return float((found - expected).abs().max() / expected.abs().max().clamp(min=1e-300))
+from sc_mamba2.ops import bidirectional_scan, cell_spans, directional_scan
 
 
 def both(x, lengths, weights, path):
@@ -40,21 +30,33 @@ def back(x, lengths, weights, path):
 
 
 @pytest.mark.parametrize("scan", [both, ahead, back])
-@pytest.mark.parametrize("lengths", [[70, 70], [70, 1, 33, 0, 69], [130, 64, 65, 129]])
-def test_the_chunked_path_equals_run_flip_run_flip_back(scan, lengths):
-    torch.manual_seed(1)
-    tensors = mixer_tensors()
-    x = torch.randn(len(lengths), max(lengths), PROJECTED, dtype=torch.float64, requires_grad=True)
-    pull = torch.randn(len(lengths), max(lengths), INNER, dtype=torch.float64)
+@pytest.mark.parametrize("lengths", [*RAGGED, *PACKED])
+def test_the_blocked_path_equals_run_flip_run_flip_back(scan, lengths):
+    lengths = torch.tensor(lengths)
+    tensors, x = mixer_tensors(), rows_for(lengths).requires_grad_()
+    pull = rows_for(lengths, seed=2, width=INNER)
     results = []
-    for path in ("chunked", "reference"):
-        y = scan(x, torch.tensor(lengths), weights_of(tensors), path)
+    for path in ("blocked", "reference"):
+        y = scan(x, lengths, weights_of(tensors), path)
         results.append([y.detach(), *torch.autograd.grad((y * pull).sum(), [x, *tensors])])
     for name, found, expected in zip(("y", *NAMES), *results, strict=True):
         assert relative(found, expected) < 1e-12, name
 
 
-@pytest.mark.parametrize("path", ["chunked", "reference"])
+@pytest.mark.parametrize("path", ["blocked", "reference"])
+@pytest.mark.parametrize("lengths", PACKED)
+def test_a_packed_cell_is_the_same_alone(path, lengths):
+    lengths, weights = torch.tensor(lengths), weights_of(mixer_tensors())
+    x = rows_for(lengths)
+    found = both(x, lengths, weights, path).flatten(0, 1)
+    spans = cell_spans(lengths, x.shape[1])
+    for start, size in zip(spans.starts.tolist(), spans.lengths.tolist(), strict=True):
+        cell = x.flatten(0, 1)[None, start : start + size]
+        alone = both(cell, torch.tensor([size]), weights, path)
+        assert relative(found[start : start + size], alone[0]) < 1e-12
+
+
+@pytest.mark.parametrize("path", ["blocked", "reference"])
 def test_both_directions_average_the_single_ones(path):
     weights = weights_of(mixer_tensors())
     x, lengths = torch.randn(3, 20, PROJECTED, dtype=torch.float64), torch.tensor([20, 7, 1])
@@ -62,12 +64,13 @@ def test_both_directions_average_the_single_ones(path):
     assert relative(both(x, lengths, weights, path), average) < 1e-13
 
 
-@pytest.mark.parametrize("path", ["chunked", "reference"])
+@pytest.mark.parametrize("path", ["blocked", "reference"])
 @pytest.mark.parametrize("scan", [both, ahead, back])
-def test_pads_are_zero_and_have_no_gradient(path, scan):
+@pytest.mark.parametrize("lengths", [[12, 5], [[9, 3], [4, 1]]])
+def test_pads_are_zero_and_have_no_gradient(path, scan, lengths):
     weights = weights_of(mixer_tensors())
     x = torch.randn(2, 12, PROJECTED, dtype=torch.float64, requires_grad=True)
-    y = scan(x, torch.tensor([12, 5]), weights, path)
+    y = scan(x, torch.tensor(lengths), weights, path)
     assert not y[1, 5:].any()
     (gradient,) = torch.autograd.grad(y.square().sum(), x)
     assert not gradient[1, 5:].any()
@@ -75,22 +78,44 @@ def test_pads_are_zero_and_have_no_gradient(path, scan):
 
 
 @pytest.mark.parametrize("hostile", [float("nan"), float("inf"), 1e300])
-def test_the_chunked_path_survives_anything_in_pads(hostile):
+def test_the_blocked_path_survives_anything_in_pads(hostile):
     tensors = mixer_tensors()
     x = torch.randn(2, 12, PROJECTED, dtype=torch.float64)
     lengths = torch.tensor([12, 5])
-    clean = both(x, lengths, weights_of(tensors), "chunked")
+    clean = both(x, lengths, weights_of(tensors), "blocked")
     x[1, 5:] = hostile
-    y = both(x.requires_grad_(), lengths, weights_of(tensors), "chunked")
+    y = both(x.requires_grad_(), lengths, weights_of(tensors), "blocked")
     assert torch.equal(y, clean)
     y.sum().backward()
     assert all(torch.isfinite(tensor.grad).all() for tensor in (x, *tensors))
 
 
-def test_gradcheck():
+@pytest.mark.parametrize("lengths", [[6, 4], [[2, 3], [4, 1]]])
+def test_gradcheck(lengths):
     tensors = mixer_tensors()
     x = torch.randn(2, 6, PROJECTED, dtype=torch.float64, requires_grad=True)
-    lengths = torch.tensor([6, 4])
     assert torch.autograd.gradcheck(
-        lambda x, *tensors: both(x, lengths, weights_of(tensors), "chunked"), [x, *tensors]
+        lambda x, *tensors: both(x, torch.tensor(lengths), weights_of(tensors), "blocked"),
+        [x, *tensors],
     )
+
+
+@pytest.mark.parametrize("path", ["blocked", "reference"])
+def test_half_precision_rows_are_computed_in_single(path):
+    tensors = mixer_tensors(dtype=torch.float32)
+    lengths = torch.tensor([90, 31])
+    x = rows_for(lengths, dtype=torch.float32).bfloat16().requires_grad_()
+    y = both(x, lengths, weights_of(tensors), path)
+    exact = both(x.detach().float(), lengths, weights_of(tensors), path)
+    assert y.dtype == torch.bfloat16
+    assert relative(y.float(), exact) < 1e-2
+    (gradient,) = torch.autograd.grad(y.float().square().sum(), x)
+    assert gradient.dtype == torch.bfloat16
+    assert torch.isfinite(gradient).all()
+
+
+@pytest.mark.parametrize("shape", [(0, 5), (2, 0)])
+def test_no_rows_and_no_tokens_are_fine(shape):
+    x = torch.zeros(*shape, PROJECTED, dtype=torch.float64)
+    lengths = torch.zeros(shape[0], dtype=torch.long)
+    assert both(x, lengths, weights_of(mixer_tensors()), "blocked").shape == (*shape, INNER)

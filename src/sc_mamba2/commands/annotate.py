@@ -14,8 +14,11 @@ from sc_mamba2.commands.options import (
     MaxLength,
     Output,
     Params,
+    RequireKernels,
+    ScanPath,
     Seed,
     Verbose,
+    forced_path,
 )
 from sc_mamba2.errors import UserError
 
@@ -42,6 +45,8 @@ def annotate(
     max_length: MaxLength = None,
     batch_size: BatchSize = None,
     device: Device = None,
+    scan_path: ScanPath = None,
+    require_kernels: RequireKernels = False,
     seed: Seed = None,
     params: Params = None,
     force: Force = False,
@@ -81,6 +86,7 @@ def annotate(
             "ingestion.layer": layer,
             "tokenization.max_length": max_length,
             "compute.device": device,
+            "compute.scan_path": forced_path(scan_path, require_kernels),
             "compute.seed": seed,
         }
         given = nest({name: value for name, value in chosen.items() if value is not None})

@@ -5,7 +5,6 @@ import platform
 import shutil
 import sys
 from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
 from pathlib import Path
 
 import typer
@@ -38,7 +37,7 @@ def doctor() -> None:
 def _torch() -> None:
     import torch
 
-    from sc_mamba2.ops import choose_path
+    from sc_mamba2.ops import choose_path, kernels_missing
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     _line(
@@ -48,8 +47,8 @@ def _torch() -> None:
         else f"cpu, {torch.get_num_threads()} threads",
     )
     _line("scan path", choose_path("auto", device))
-    if device == "cuda" and find_spec("mamba_ssm") is None:
-        _line("kernels", "mamba-ssm is not installed; the torch path runs on the GPU")
+    missing = kernels_missing(device)
+    _line("kernels", "ready" if missing is None else f"not used: {missing}")
 
 
 def _version(name: str) -> str | None:

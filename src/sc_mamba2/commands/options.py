@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from sc_mamba2.errors import UserError
+
 Layer = Annotated[
     str | None, typer.Option(help="Layer with the expression; else the first usable matrix.")
 ]
@@ -13,6 +15,12 @@ MaxLength = Annotated[
 ]
 BatchSize = Annotated[int | None, typer.Option(help="Cells a batch when predicting.")]
 Device = Annotated[str | None, typer.Option(help="auto, cpu or cuda.")]
+ScanPath = Annotated[
+    str | None, typer.Option(help="Implementation of the scan: auto, reference, blocked, kernels.")
+]
+RequireKernels = Annotated[
+    bool, typer.Option("--require-kernels", help="Stop unless the GPU kernels run.")
+]
 Seed = Annotated[int | None, typer.Option(help="Seed of every source of chance.")]
 Output = Annotated[Path, typer.Option("--output", "-o", help="The .h5ad file to write.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace results that are there already.")]
@@ -21,3 +29,23 @@ Params = Annotated[
     typer.Option("--params", help="Parameters as name=value, with dots; several by commas."),
 ]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show every node that runs.")]
+
+
+def forced_path(scan_path: str | None, require_kernels: bool) -> str | None:
+    """Say which path of the scan the options ask for, if any.
+
+    Raises
+    ------
+    UserError
+        Rule `options`, when they contradict each other.
+    """
+    if not require_kernels:
+        return scan_path
+    if scan_path not in (None, "auto", "kernels"):
+        raise UserError(
+            "options",
+            found=f"--require-kernels with --scan-path {scan_path}",
+            expected="one of the two",
+            mend="leave one out",
+        )
+    return "kernels"

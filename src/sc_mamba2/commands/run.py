@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from sc_mamba2.commands.errors import told_once
+from sc_mamba2.commands.options import RequireKernels, ScanPath, forced_path
 from sc_mamba2.errors import UserError
 
 
@@ -50,16 +51,20 @@ def run(
     conf_source: Annotated[
         str | None, typer.Option(help="Another folder of configuration.")
     ] = None,
+    scan_path: ScanPath = None,
+    require_kernels: RequireKernels = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Do not show the nodes.")] = False,
 ) -> None:
     """Run pipelines of this project; prints the kedro line that does the same."""
     with told_once():
         from sc_mamba2.commands.results import show_results
         from sc_mamba2.runs.logs import set_logging
-        from sc_mamba2.runs.selection import Selection, merge, parse_params
+        from sc_mamba2.runs.selection import Selection, merge, nest, parse_params
         from sc_mamba2.runs.session import find_project, run_in_project
 
-        given = {"input": input_} if input_ else {}
+        path = forced_path(scan_path, require_kernels)
+        chosen = {"input": input_, "compute.scan_path": path}
+        given = nest({name: value for name, value in chosen.items() if value is not None})
         selection = Selection(
             pipelines=_split(pipeline),
             env=env,

@@ -12,6 +12,7 @@ from sc_mamba2.model.heads import (
     CellExpressionDecoder,
     Expression,
     ExpressionDecoder,
+    GeneDecoder,
 )
 from sc_mamba2.model.layer import BidirectionalLayer
 from sc_mamba2.model.losses import masked_mse, masked_zero_nll
@@ -20,6 +21,7 @@ from sc_mamba2.model.presets import PRESETS, preset
 from sc_mamba2.model.pretrained import Heads, Outputs, PretrainedModel
 from sc_mamba2.model.saving import Checkpoint, load_state, read_checkpoint, write_checkpoint
 from sc_mamba2.model.task_model import TaskModel
+from sc_mamba2.model.token_chunks import expression_in_chunks, gene_loss
 
 __all__ = [
     "PRESETS",
@@ -30,6 +32,7 @@ __all__ = [
     "Checkpoint",
     "Expression",
     "ExpressionDecoder",
+    "GeneDecoder",
     "Heads",
     "Mamba2Mixer",
     "ModelConfig",
@@ -37,6 +40,8 @@ __all__ = [
     "PretrainedModel",
     "RealTokenBatchNorm",
     "TaskModel",
+    "expression_in_chunks",
+    "gene_loss",
     "load_state",
     "masked_mse",
     "masked_zero_nll",

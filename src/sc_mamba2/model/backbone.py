@@ -1,14 +1,16 @@
 """The backbone: tokens and values in, one hidden vector a token out. Heads stand in `heads`.
 
-B cells, L tokens, D width, V vocabulary.
+B rows (one cell each, or packed with S cells), L tokens, D width, V vocabulary.
 """
 
+import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from sc_mamba2.model.config import ModelConfig
 from sc_mamba2.model.embeddings import GeneEncoder, input_norm, value_encoder
 from sc_mamba2.model.layer import BidirectionalLayer, trunk_norm
-from sc_mamba2.ops import ScanPath, real_tokens
+from sc_mamba2.ops import ScanPath, cell_spans, real_tokens
 
 
 class Backbone(nn.Module):
@@ -23,12 +25,16 @@ class Backbone(nn.Module):
     ----------
     scan_path
         Path of the scan, settable at any time; see `ops.dispatch`.
+    recompute_layers
+        Whether training keeps only the input of each layer and computes the layer again for the
+        gradient, settable at any time. The result is the same.
     """
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
         self.scan_path: ScanPath = "auto"
+        self.recompute_layers = False
         self.gene_encoder = GeneEncoder(config)
         self.value_encoder = value_encoder(config)
         self.input_norm = input_norm(config)
@@ -40,8 +46,8 @@ class Backbone(nn.Module):
         """The embedding of gene ids, weight (V, D)."""
         return self.gene_encoder.embedding
 
-    def forward(self, token_ids_BL: Tensor, values_BL: Tensor, lengths_B: Tensor) -> Tensor:
-        """Compute the hidden vectors of right-padded cells.
+    def forward(self, token_ids_BL: Tensor, values_BL: Tensor, lengths: Tensor) -> Tensor:
+        """Compute the hidden vectors of cells, one a right-padded row or several packed in a row.
 
         Parameters
         ----------
@@ -49,18 +55,18 @@ class Backbone(nn.Module):
             Gene ids, (B, L), 0 to V - 1; at pads anything.
         values_BL
             Bins or log-normalised values, (B, L); at pads anything, NaN included.
-        lengths_B
-            Real tokens of each cell, (B,), 0 to L.
+        lengths
+            Real tokens of each cell, (B,), 0 to L; of packed rows (B, S), see `ops.rows`.
 
         Returns
         -------
         Tensor
             (B, L, D), zero at pads.
         """
-        pad_BL = ~real_tokens(lengths_B, token_ids_BL.shape[1])
+        pad_BL = ~real_tokens(lengths, token_ids_BL.shape[1])
         x_BLD = self.embed(token_ids_BL, values_BL, pad_BL)
         for layer in self.layers:
-            x_BLD = layer(x_BLD, lengths_B, self.scan_path)
+            x_BLD = self._run(layer, x_BLD, lengths)
         hidden_BLD: Tensor = self.final_norm(x_BLD)
         return hidden_BLD.masked_fill(pad_BL.unsqueeze(-1), 0)
 
@@ -76,6 +82,20 @@ class Backbone(nn.Module):
             x_BLD = self.input_norm(x_BLD, ~pad_BL)
         return x_BLD.masked_fill(pad_BL.unsqueeze(-1), 0)
 
-    def encode(self, token_ids_BL: Tensor, values_BL: Tensor, lengths_B: Tensor) -> Tensor:
-        """Compute the cell embedding, (B, D): the hidden vector of `<cls>`, the first token."""
-        return self(token_ids_BL, values_BL, lengths_B)[:, 0]
+    def encode(self, token_ids_BL: Tensor, values_BL: Tensor, lengths: Tensor) -> Tensor:
+        """Compute the cell embedding, the hidden vector of `<cls>`, a cell's first token.
+
+        (B, D); of packed rows (cells, D), row after row, empty cells left out.
+        """
+        hidden_BLD: Tensor = self(token_ids_BL, values_BL, lengths)
+        if lengths.dim() == 1:
+            return hidden_BLD[:, 0]
+        starts = cell_spans(lengths, hidden_BLD.shape[1]).starts
+        return hidden_BLD.flatten(0, 1)[starts]
+
+    def _run(self, layer: nn.Module, x_BLD: Tensor, lengths: Tensor) -> Tensor:
+        if self.recompute_layers and torch.is_grad_enabled():
+            again: Tensor = checkpoint(layer, x_BLD, lengths, self.scan_path, use_reentrant=False)
+            return again
+        found: Tensor = layer(x_BLD, lengths, self.scan_path)
+        return found

@@ -51,6 +51,28 @@ def _expression_network(width: int) -> nn.Sequential:
     )
 
 
+class GeneDecoder(nn.Module):
+    """What is held against every gene's embedding to tell which gene a token is.
+
+    Linear, GELU, layer norm; the logits are products with the gene embedding, in
+    `token_chunks.gene_loss`.
+
+    Parameters
+    ----------
+    d_model
+        Width of a token.
+    """
+
+    def __init__(self, d_model: int) -> None:
+        super().__init__()
+        self.query = nn.Sequential(nn.Linear(d_model, d_model), nn.GELU(), nn.LayerNorm(d_model))
+
+    def forward(self, hidden_MD: Tensor) -> Tensor:
+        """Make queries of hidden vectors, (M, D) to (M, D)."""
+        query_MD: Tensor = self.query(hidden_MD)
+        return query_MD
+
+
 class CellExpressionDecoder(nn.Module):
     """Expression of any gene from the cell embedding: ``cell W sigmoid(Linear(gene embedding))``.
 

@@ -52,15 +52,15 @@ class BidirectionalLayer(nn.Module):
             )
             self.feed_forward_norm = trunk_norm(config)
 
-    def forward(self, x_BLD: Tensor, lengths_B: Tensor, path: ScanPath = "auto") -> Tensor:
+    def forward(self, x_BLD: Tensor, lengths: Tensor, path: ScanPath = "auto") -> Tensor:
         """Run the layer over right-padded rows.
 
         Parameters
         ----------
         x_BLD
             (B, L, D).
-        lengths_B
-            Real tokens of each row, (B,), 0 to L.
+        lengths
+            Real tokens of each row, (B,), 0 to L; of packed rows see `ops.rows`.
         path
             Path of the scan.
 
@@ -69,7 +69,7 @@ class BidirectionalLayer(nn.Module):
         Tensor
             (B, L, D); what stands at pads has no meaning.
         """
-        mixed_BLD = self._mix(self.norm(x_BLD) if self.before else x_BLD, lengths_B, path)
+        mixed_BLD = self._mix(self.norm(x_BLD) if self.before else x_BLD, lengths, path)
         x_BLD = x_BLD + self.dropout(mixed_BLD)
         x_BLD = x_BLD if self.before else self.norm(x_BLD)
         if self.feed_forward is None:
@@ -79,9 +79,9 @@ class BidirectionalLayer(nn.Module):
         fed_BLD: Tensor = self.feed_forward_norm(x_BLD + self.dropout(self.feed_forward(x_BLD)))
         return fed_BLD
 
-    def _mix(self, x_BLD: Tensor, lengths_B: Tensor, path: ScanPath) -> Tensor:
+    def _mix(self, x_BLD: Tensor, lengths: Tensor, path: ScanPath) -> Tensor:
         if self.backward_mixer is None:
-            return self.mixer.both(x_BLD, lengths_B, path)
-        ahead_BLD: Tensor = self.mixer(x_BLD, lengths_B, path)
-        back_BLD: Tensor = self.backward_mixer(x_BLD, lengths_B, path, reverse=True)
+            return self.mixer.both(x_BLD, lengths, path)
+        ahead_BLD: Tensor = self.mixer(x_BLD, lengths, path)
+        back_BLD: Tensor = self.backward_mixer(x_BLD, lengths, path, reverse=True)
         return (ahead_BLD + back_BLD) / 2

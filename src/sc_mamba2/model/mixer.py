@@ -50,7 +50,7 @@ class Mamba2Mixer(nn.Module):
             self.out_proj.weight /= math.sqrt(config.n_layers)
 
     def forward(
-        self, x_BLD: Tensor, lengths_B: Tensor, path: ScanPath = "auto", reverse: bool = False
+        self, x_BLD: Tensor, lengths: Tensor, path: ScanPath = "auto", reverse: bool = False
     ) -> Tensor:
         """Mix the real tokens in one direction.
 
@@ -58,8 +58,8 @@ class Mamba2Mixer(nn.Module):
         ----------
         x_BLD
             Right-padded rows, (B, L, D).
-        lengths_B
-            Real tokens of each row, (B,), 0 to L.
+        lengths
+            Real tokens of each row, (B,), 0 to L; of packed rows see `ops.rows`.
         path
             Path of the scan.
         reverse
@@ -70,13 +70,13 @@ class Mamba2Mixer(nn.Module):
         Tensor
             (B, L, D), zero at pads.
         """
-        g_BLI = directional_scan(self.in_proj(x_BLD), lengths_B, self.weights(), path, reverse)
+        g_BLI = directional_scan(self.in_proj(x_BLD), lengths, self.weights(), path, reverse)
         mixed_BLD: Tensor = self.out_proj(g_BLI)
         return mixed_BLD
 
-    def both(self, x_BLD: Tensor, lengths_B: Tensor, path: ScanPath = "auto") -> Tensor:
+    def both(self, x_BLD: Tensor, lengths: Tensor, path: ScanPath = "auto") -> Tensor:
         """Average of both directions, projections done once; parameters as in `forward`."""
-        g_BLI = bidirectional_scan(self.in_proj(x_BLD), lengths_B, self.weights(), path)
+        g_BLI = bidirectional_scan(self.in_proj(x_BLD), lengths, self.weights(), path)
         mixed_BLD: Tensor = self.out_proj(g_BLI)
         return mixed_BLD
 

@@ -4,6 +4,7 @@ What a task adds stands in `task_model`; how released weights get here in `upstr
 L tokens, D width, K classes.
 """
 
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -20,6 +21,7 @@ from sc_mamba2.model.heads import (
     ExpressionDecoder,
 )
 from sc_mamba2.model.saving import load_state, read_checkpoint, write_checkpoint
+from sc_mamba2.model.token_chunks import expression_in_chunks
 from sc_mamba2.tokens import Tokenizer, TokenizerRules
 
 TASK = "pretrained"
@@ -117,10 +119,11 @@ class PretrainedModel(nn.Module):
         expression: tuple[Tensor | None, Tensor | None] = (None, None)
         from_cell = expression
         if self.expression_decoder is not None:
-            expression = _at_tokens(self.expression_decoder(hidden_BLD), pad_BL)
+            found = expression_in_chunks(self.expression_decoder, hidden_BLD)
+            expression = _at_tokens(found, pad_BL)
         if self.cell_expression_decoder is not None:
-            genes_BLD = self.backbone.gene_encoder(token_ids_BL)
-            from_cell = _at_tokens(self.cell_expression_decoder(cell_BD, genes_BLD), pad_BL)
+            found = expression_in_chunks(partial(self._from_cell, cell_BD), token_ids_BL)
+            from_cell = _at_tokens(found, pad_BL)
         return Outputs(
             hidden_BLD=hidden_BLD,
             expression_BL=expression[0],
@@ -130,6 +133,12 @@ class PretrainedModel(nn.Module):
             expression_nonzero_BL=expression[1],
             expression_from_cell_nonzero_BL=from_cell[1],
         )
+
+    def _from_cell(self, cell_BD: Tensor, token_ids_BL: Tensor) -> Expression:
+        assert self.cell_expression_decoder is not None
+        genes_BLD = self.backbone.gene_encoder(token_ids_BL)
+        found: Expression = self.cell_expression_decoder(cell_BD, genes_BLD)
+        return found
 
     def _lengths(self, token_ids_BL: Tensor, values_BL: Tensor) -> Tensor:
         """Count the real tokens of each row, and refuse what the model would misread."""

@@ -1,10 +1,15 @@
-"""The state-space recurrence of Mamba2, one token after the other: the readable twin of `chunked`.
+"""The readable twin: flip, convolution, one token after the other, norm, flip back.
 
-B rows, L tokens, H heads, P head dim, N state.
+Cells of packed rows are treated one by one. B rows, L tokens, E projected width (z, x, B, C, dt in
+this order), I inner width, H heads, P head dim, N state, C = I + 2 N channels.
 """
 
 import torch
 from torch import Tensor
+from torch.nn import functional
+
+from sc_mamba2.ops.rows import cell_spans, real_tokens, smart_flip
+from sc_mamba2.ops.weights import MixerWeights
 
 
 def ssd_reference(
@@ -44,3 +49,54 @@ def ssd_reference(
         read_BHP = (state_BHPN @ C_BLN[:, t, None, :, None]).squeeze(-1)
         outputs.append(read_BHP + D_H[:, None] * x_BLHP[:, t])
     return torch.stack(outputs, dim=1) if outputs else x_BLHP.clone()
+
+
+def scan_reference(
+    zxbcdt_BLE: Tensor, lengths: Tensor, weights: MixerWeights, reverse: bool
+) -> Tensor:
+    """Run one direction of a mixer between its projections, the plain way.
+
+    Parameters
+    ----------
+    zxbcdt_BLE, lengths, weights, reverse
+        As in `bidirectional.directional_scan`.
+
+    Returns
+    -------
+    Tensor
+        (B, L, I), zero at pads. Differentiable as often as one likes.
+    """
+    if lengths.dim() == 2:
+        return _cell_by_cell(zxbcdt_BLE, lengths, weights, reverse)
+    row_BLE = smart_flip(zxbcdt_BLE, lengths) if reverse else zxbcdt_BLE
+    z_BLI, xBC_BLC, dt_BLH = row_BLE.split(weights.parts, dim=-1)
+    taps = weights.conv_weight.shape[-1]
+    padded_BCL = functional.pad(xBC_BLC.mT, (taps - 1, 0))
+    convolved_BCL = functional.conv1d(
+        padded_BCL, weights.conv_weight, weights.conv_bias, groups=padded_BCL.shape[1]
+    )
+    states = [weights.inner, weights.d_state, weights.d_state]
+    x_BLI, B_BLN, C_BLN = functional.silu(convolved_BCL).mT.split(states, dim=-1)
+    x_BLHP = x_BLI.unflatten(-1, (-1, weights.head_dim))
+    dt_BLH = functional.softplus(dt_BLH + weights.dt_bias)
+    A_H = -torch.exp(weights.A_log)
+    y_BLI = ssd_reference(x_BLHP, dt_BLH, A_H, B_BLN, C_BLN, weights.D).flatten(2)
+    gated_BLI = y_BLI * functional.silu(z_BLI)
+    g_BLI = functional.rms_norm(gated_BLI, (weights.inner,), weights.norm_weight, weights.eps)
+    g_BLI = smart_flip(g_BLI, lengths) if reverse else g_BLI
+    return g_BLI.masked_fill(~real_tokens(lengths, g_BLI.shape[1]).unsqueeze(-1), 0)
+
+
+def _cell_by_cell(
+    zxbcdt_BLE: Tensor, lengths_BS: Tensor, weights: MixerWeights, reverse: bool
+) -> Tensor:
+    rows, length = zxbcdt_BLE.shape[:2]
+    spans = cell_spans(lengths_BS, length)
+    parts, end = [], 0
+    for start, size in zip(spans.starts.tolist(), spans.lengths.tolist(), strict=True):
+        cell_1LE = zxbcdt_BLE.flatten(0, 1)[None, start : start + size]
+        parts.append(zxbcdt_BLE.new_zeros(1, start - end, weights.inner))
+        parts.append(scan_reference(cell_1LE, torch.tensor([size]), weights, reverse))
+        end = start + size
+    parts.append(zxbcdt_BLE.new_zeros(1, rows * length - end, weights.inner))
+    return torch.cat(parts, dim=1).view(rows, length, weights.inner)

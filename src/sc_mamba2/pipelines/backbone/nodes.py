@@ -52,7 +52,7 @@ def load_or_build_backbone(
         backbone = new_backbone(vocabulary, tokenizer.rules.n_bins, params)
         if params.gene_start == "svd":
             start_from_svd(backbone, training_tokens, vocabulary, params.start_scale, compute.seed)
-    backbone.scan_path = compute.scan_path
+    _use(backbone, compute)
     return backbone
 
 
@@ -113,7 +113,12 @@ def predict(
     """Return a task model's outputs for every cell, each an array with first dimension N."""
     device = choose_device(compute.device)
     model = model.to(device).eval()
-    model.backbone.scan_path = compute.scan_path
+    _use(model.backbone, compute)
     return run_over_cells(
         model.predict, tokens, model.tokenizer.vocabulary, params.batch_size, device
     )
+
+
+def _use(backbone: Backbone, compute: ComputeOptions) -> None:
+    backbone.scan_path = compute.scan_path
+    backbone.recompute_layers = compute.recompute_layers

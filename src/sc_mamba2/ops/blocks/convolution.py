@@ -1,0 +1,95 @@
+"""Causal depthwise convolution and SiLU over one block, as multiply-adds over tokens, in cache.
+
+R cells, T tokens, C channels, K taps.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class ConvolutionGradients(NamedTuple):
+    """Gradients of a block's convolution."""
+
+    dx_RTC: Tensor
+    dtaps_KC: Tensor
+    dbias_C: Tensor
+    du_RKC: Tensor  # of the first K - 1 sums of the block, for the block before it
+
+
+def convolve_block(x_RTC: Tensor, before_RKC: Tensor, taps_KC: Tensor, bias_C: Tensor) -> Tensor:
+    """Sum each channel's taps over a token and the K - 1 before it: what SiLU is applied to.
+
+    ``u_t = bias + sum_k tap_k x_(t - (K-1) + k)``.
+
+    Parameters
+    ----------
+    x_RTC
+        The block.
+    before_RKC
+        The K - 1 tokens before the block, (R, K - 1, C), zero before the first token of a cell.
+    taps_KC
+        Taps, the last for the token itself.
+    bias_C
+        (C,).
+
+    Returns
+    -------
+    Tensor
+        (R, T, C).
+    """
+    u_RTC = torch.addcmul(bias_C, x_RTC, taps_KC[-1])
+    for lag in range(1, len(taps_KC)):
+        edge = min(lag, x_RTC.shape[1])
+        tap_C = taps_KC[-1 - lag]
+        u_RTC[:, lag:].addcmul_(x_RTC[:, : x_RTC.shape[1] - edge], tap_C)
+        first = before_RKC.shape[1] - lag
+        u_RTC[:, :edge].addcmul_(before_RKC[:, first : first + edge], tap_C)
+    return u_RTC
+
+
+def convolve_block_backward(
+    du_RTC: Tensor, x_RTC: Tensor, before_RKC: Tensor, after_RKC: Tensor, taps_KC: Tensor
+) -> ConvolutionGradients:
+    """Give the gradients of a block, from those of its sums.
+
+    Parameters
+    ----------
+    du_RTC
+        Gradient of what SiLU is applied to.
+    x_RTC, before_RKC, taps_KC
+        As in `convolve_block`.
+    after_RKC
+        `du_RKC` of the block after it; zero after the last token of a cell.
+    """
+    length = x_RTC.shape[1]
+    dx_RTC = du_RTC * taps_KC[-1]
+    dtaps_KC = torch.empty_like(taps_KC)
+    dtaps_KC[-1] = (du_RTC * x_RTC).sum((0, 1))
+    for lag in range(1, len(taps_KC)):
+        edge = min(lag, length)
+        tap_C = taps_KC[-1 - lag]
+        dx_RTC[:, : length - edge].addcmul_(du_RTC[:, lag:], tap_C)
+        dx_RTC[:, length - edge :].addcmul_(after_RKC[:, lag - edge : lag], tap_C)
+        first = before_RKC.shape[1] - lag
+        within_C = (du_RTC[:, lag:] * x_RTC[:, : length - edge]).sum((0, 1))
+        edges_C = (du_RTC[:, :edge] * before_RKC[:, first : first + edge]).sum((0, 1))
+        dtaps_KC[-1 - lag] = within_C + edges_C
+    du_RKC = _first(du_RTC, after_RKC)
+    return ConvolutionGradients(dx_RTC, dtaps_KC, du_RTC.sum((0, 1)), du_RKC)
+
+
+def last_tokens(x_RTC: Tensor, before_RKC: Tensor) -> Tensor:
+    """Give the K - 1 tokens that stand before the next block."""
+    kept = before_RKC.shape[1]
+    if x_RTC.shape[1] >= kept:
+        return x_RTC[:, x_RTC.shape[1] - kept :]
+    return torch.cat([before_RKC, x_RTC], dim=1)[:, x_RTC.shape[1] :]
+
+
+def _first(du_RTC: Tensor, after_RKC: Tensor) -> Tensor:
+    kept = after_RKC.shape[1]
+    if du_RTC.shape[1] >= kept:
+        return du_RTC[:, :kept].clone()
+    return torch.cat([du_RTC, after_RKC], dim=1)[:, :kept]

@@ -1,0 +1,164 @@
+"""What a mixer does between its projections, over one block: convolution, recurrence, gated norm.
+
+R cells of a group, T tokens of a block, E projected width (z, x, B, C, dt in this order), I inner
+width, C channels, N state, H heads, K taps, Z chunks, c tokens of a chunk.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from sc_mamba2.ops.blocks.convolution import convolve_block, convolve_block_backward, last_tokens
+from sc_mamba2.ops.blocks.norm import Normed, norm_block, norm_block_backward
+from sc_mamba2.ops.blocks.ssd import BlockInputs, BlockScan, scan_block, scan_block_backward
+
+
+class BlockWeights(NamedTuple):
+    """A mixer's weights in the form and precision that blocks are computed in."""
+
+    taps_KC: Tensor
+    conv_bias_C: Tensor
+    dt_bias_H: Tensor
+    A_H: Tensor  # -exp(A_log)
+    D_H: Tensor
+    norm_I: Tensor  # divided by the number of directions
+
+    @property
+    def parts(self) -> list[int]:
+        """Widths of z, of what is convolved, and of dt."""
+        return [len(self.norm_I), len(self.conv_bias_C), len(self.dt_bias_H)]
+
+    @property
+    def states(self) -> list[int]:
+        """Widths of x, B and C."""
+        inner, channels, _ = self.parts
+        return [inner, (channels - inner) // 2, (channels - inner) // 2]
+
+
+class Carried(NamedTuple):
+    """What goes from one block to the next in reading order, or its gradient, which goes back."""
+
+    state_RNI: Tensor
+    before_RKC: Tensor  # K - 1 tokens of the convolution; as a gradient, of its sums
+
+
+class MixedBlock(NamedTuple):
+    """What a block's forward gives, and what its backward reads again."""
+
+    carried: Carried
+    z_RTI: Tensor
+    xBC_RTC: Tensor
+    u_RTC: Tensor  # sums of the convolution
+    dt_raw_RTH: Tensor  # before softplus
+    inputs: BlockInputs
+    scan: BlockScan
+    normed: Normed
+
+
+def block_weights(tensors: Sequence[Tensor], directions: int, kind: torch.dtype) -> BlockWeights:
+    """Bring the tensors of `MixerWeights` into the form of a block."""
+    conv_weight, conv_bias, dt_bias, A_log, D, norm = (tensor.to(kind) for tensor in tensors)
+    taps_KC = conv_weight[:, 0].t().contiguous()
+    return BlockWeights(taps_KC, conv_bias, dt_bias, -A_log.exp(), D, norm / directions)
+
+
+def weight_gradients(
+    sums: BlockWeights, weights: BlockWeights, tensors: Sequence[Tensor], directions: int
+) -> list[Tensor]:
+    """Bring gradients of `block_weights` back to those of the tensors of `MixerWeights`."""
+    dtaps_KC, dconv_bias, ddt_bias, dA, dD, dnorm = sums
+    dA_log, dconv_weight_C1K = dA * weights.A_H, dtaps_KC.t().unsqueeze(1)
+    found = [dconv_weight_C1K, dconv_bias, ddt_bias, dA_log, dD, dnorm / directions]
+    return [part.to(tensor.dtype) for part, tensor in zip(found, tensors, strict=True)]
+
+
+def nothing_carried(cells: int, weights: BlockWeights) -> Carried:
+    """Give what stands before the first block of cells."""
+    inner, state, _ = weights.states
+    taps, channels = weights.taps_KC.shape
+    zeros = weights.norm_I.new_zeros
+    return Carried(zeros(cells, state, inner), zeros(cells, taps - 1, channels))
+
+
+def mix_block(
+    zxbcdt_RTE: Tensor,
+    real_RT: Tensor | None,
+    chunk: int,
+    carried: Carried,
+    weights: BlockWeights,
+    eps: float,
+) -> MixedBlock:
+    """Run a block of tokens.
+
+    Parameters
+    ----------
+    zxbcdt_RTE
+        Output of `in_proj`.
+    real_RT
+        Which of them are tokens; None where all are. Those that are none stand at the end.
+    chunk
+        Tokens of a chunk; divides T.
+    carried
+        From the block before.
+    weights, eps
+        The mixer's weights, and what the norm adds to the mean square.
+    """
+    z_RTI, xBC_RTC, dt_raw_RTH = zxbcdt_RTE.split(weights.parts, dim=-1)
+    u_RTC = convolve_block(xBC_RTC, carried.before_RKC, weights.taps_KC, weights.conv_bias_C)
+    dt_raw_RTH = dt_raw_RTH + weights.dt_bias_H
+    dt_RTH = functional.softplus(dt_raw_RTH)
+    if real_RT is not None:
+        dt_RTH = dt_RTH.masked_fill(~real_RT.unsqueeze(-1), 0)
+    x_RTI, B_RTN, C_RTN = functional.silu(u_RTC).split(weights.states, dim=-1)
+    x_ZcI, dt_ZcH, B_ZcN, C_ZcN = (
+        part.unflatten(1, (-1, chunk)).flatten(0, 1) for part in (x_RTI, dt_RTH, B_RTN, C_RTN)
+    )
+    inputs = BlockInputs(x_ZcI, dt_ZcH, B_ZcN, C_ZcN, weights.A_H, weights.D_H)
+    scan = scan_block(inputs, carried.state_RNI)
+    normed = norm_block(scan.y_ZcI.view(z_RTI.shape), z_RTI, eps)
+    handed_on = Carried(scan.state_RNI, last_tokens(xBC_RTC, carried.before_RKC))
+    return MixedBlock(handed_on, z_RTI, xBC_RTC, u_RTC, dt_raw_RTH, inputs, scan, normed)
+
+
+def mix_block_backward(
+    dg_RTI: Tensor, mixed: MixedBlock, before_RKC: Tensor, dcarried: Carried, weights: BlockWeights
+) -> tuple[Tensor, BlockWeights, Carried]:
+    """Give the gradients of a block: of its input, of the weights, and of what was carried in.
+
+    Parameters
+    ----------
+    dg_RTI
+        Gradient of the output, zero at what is no token.
+    mixed, before_RKC
+        The block's forward, and the tokens that were carried into it.
+    dcarried
+        Gradient from the block after; zeros after the last.
+    weights
+        The mixer's weights.
+    """
+    y_RTI = mixed.scan.y_ZcI.view(dg_RTI.shape)
+    norm = norm_block_backward(dg_RTI, weights.norm_I, y_RTI, mixed.z_RTI, mixed.normed)
+    dy_ZcI = norm.dy_RTI.view(mixed.scan.y_ZcI.shape)
+    ssd = scan_block_backward(mixed.inputs, mixed.scan, dy_ZcI, dcarried.state_RNI)
+    dconvolved_ZcC = torch.cat([ssd.dx_ZcI, ssd.dB_ZcN, ssd.dC_ZcN], dim=-1)
+    du_RTC = torch.ops.aten.silu_backward(dconvolved_ZcC.view(mixed.u_RTC.shape), mixed.u_RTC)
+    convolution = convolve_block_backward(
+        du_RTC, mixed.xBC_RTC, before_RKC, dcarried.before_RKC, weights.taps_KC
+    )
+    dt_RTH = mixed.inputs.dt_ZcH.view(mixed.dt_raw_RTH.shape)
+    # dt / d(raw), over dt: both vanish together where dt does, and nothing is written there.
+    slope_RTH = torch.where(dt_RTH > 0, mixed.dt_raw_RTH.sigmoid() / dt_RTH, 0)
+    ddt_raw_RTH = ssd.dlogdt_ZcH.view(slope_RTH.shape) * slope_RTH
+    dzxbcdt_RTE = torch.cat([norm.dz_RTI, convolution.dx_RTC, ddt_raw_RTH], dim=-1)
+    dweights = BlockWeights(
+        convolution.dtaps_KC,
+        convolution.dbias_C,
+        ddt_raw_RTH.sum((0, 1)),
+        ssd.dA_H,
+        ssd.dD_H,
+        norm.dweight_I,
+    )
+    return dzxbcdt_RTE, dweights, Carried(ssd.dstate_RNI, convolution.du_RKC)

@@ -1,0 +1,176 @@
+"""Runs a mixer between its projections, block of tokens by block of tokens, as one autograd step.
+
+State, and the last tokens of the convolution, are carried from block to block. For the gradient
+only the input and the states at block borders are kept; a block is computed again in cache. Runs
+on any device. T tokens of all rows, R cells of a group, E projected width, I inner width, N state,
+W borders between blocks.
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import cache
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from sc_mamba2.ops.blocks.mixer import (
+    BlockWeights,
+    Carried,
+    MixedBlock,
+    block_weights,
+    mix_block,
+    mix_block_backward,
+    nothing_carried,
+    weight_gradients,
+)
+from sc_mamba2.ops.blocks.plan import Block, Group, plan_groups
+from sc_mamba2.ops.rows import cell_spans
+from sc_mamba2.ops.weights import MixerWeights
+
+# Numbers of inner width in a block: about 2 MB an array, measured flat for half and twice that.
+_CPU_NUMBERS, _FEWEST, _MOST = 2**19, 256, 1024
+# An accelerator wants few, large operations.
+_ACCELERATOR_TOKENS = 16_384
+
+
+def scan_in_blocks(
+    zxbcdt_BLE: Tensor,
+    lengths: Tensor,
+    weights: MixerWeights,
+    reverse: Sequence[bool],
+    block_tokens: int | None = None,
+) -> Tensor:
+    """Run a mixer between its projections, in one or more directions, and average them.
+
+    Parameters
+    ----------
+    zxbcdt_BLE, lengths, weights
+        As in `bidirectional.bidirectional_scan`.
+    reverse
+        One entry a direction: whether it reads cells from their last token.
+    block_tokens
+        About how many tokens a block holds, 64 or more; None for what suits the device.
+
+    Returns
+    -------
+    Tensor
+        (B, L, I), zero at pads, of the type of `zxbcdt_BLE`. Differentiable once.
+    """
+    rows, length = zxbcdt_BLE.shape[:2]
+    if block_tokens is None:
+        block_tokens = _block_tokens(zxbcdt_BLE.device, weights.inner)
+    groups = list(plan_groups(cell_spans(lengths, length), block_tokens))
+    tensors = [part for part in weights if isinstance(part, Tensor)]
+    way = _Way(groups, tuple(reverse), weights.eps)
+    g_TI: Tensor = _BlockedScan.apply(way, zxbcdt_BLE.flatten(0, 1), *tensors)
+    return g_TI.view(rows, length, weights.inner)
+
+
+class _Way(NamedTuple):
+    """Which tokens are read in which order."""
+
+    groups: list[Group]
+    reverse: tuple[bool, ...]
+    eps: float
+
+    def passes(self) -> Iterator[tuple[Group, list[Block]]]:
+        for group in self.groups:
+            for reverse in self.reverse:
+                yield group, group.blocks(reverse)
+
+
+class _BlockedScan(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, way: _Way, zxbcdt_TE: Tensor, *tensors: Tensor) -> Tensor:
+        weights = block_weights(tensors, len(way.reverse), _kind(zxbcdt_TE, *tensors))
+        g_TI = zxbcdt_TE.new_zeros(len(zxbcdt_TE), weights.parts[0])
+        states = []
+        with torch.autocast(zxbcdt_TE.device.type, enabled=False):
+            for group, blocks in way.passes():
+                carried = nothing_carried(len(group.starts_R), weights)
+                borders = []
+                for block in blocks:
+                    borders.append(carried.state_RNI)
+                    mixed = _mix(zxbcdt_TE, block, carried, weights, way.eps)
+                    carried = mixed.carried
+                    block.add(g_TI, mixed.normed.g_RTI.mul_(weights.norm_I))
+                states.append(torch.stack(borders[1:]) if borders[1:] else None)
+        ctx.way = way
+        ctx.save_for_backward(zxbcdt_TE, *tensors, *states)
+        return g_TI
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        way: _Way = ctx.way
+        count = len(BlockWeights._fields)
+        zxbcdt_TE, *rest = ctx.saved_tensors
+        tensors, states = rest[:count], rest[count:]
+        weights = block_weights(tensors, len(way.reverse), _kind(zxbcdt_TE, *tensors))
+        sums = BlockWeights(*map(torch.zeros_like, weights))
+        dzxbcdt_TE = torch.zeros_like(zxbcdt_TE)
+        with torch.autocast(zxbcdt_TE.device.type, enabled=False):
+            for (group, blocks), states_WRNI in zip(way.passes(), states, strict=True):
+                dcarried = nothing_carried(len(group.starts_R), weights)
+                for at in range(len(blocks) - 1, -1, -1):
+                    carried = _carried_into(at, blocks, states_WRNI, zxbcdt_TE, weights)
+                    mixed = _mix(zxbcdt_TE, blocks[at], carried, weights, way.eps)
+                    dg_RTI = blocks[at].read_real(gradients[0], weights.norm_I.dtype)
+                    dzxbcdt_RTE, parts, dcarried = mix_block_backward(
+                        dg_RTI, mixed, carried.before_RKC, dcarried, weights
+                    )
+                    blocks[at].add(dzxbcdt_TE, dzxbcdt_RTE)
+                    for total, part in zip(sums, parts, strict=True):
+                        total.add_(part)
+        return None, dzxbcdt_TE, *weight_gradients(sums, weights, tensors, len(way.reverse))
+
+
+def _mix(
+    zxbcdt_TE: Tensor, block: Block, carried: Carried, weights: BlockWeights, eps: float
+) -> MixedBlock:
+    part_RTE = block.read(zxbcdt_TE, weights.norm_I.dtype)
+    return mix_block(part_RTE, block.real_RT, block.chunk, carried, weights, eps)
+
+
+def _carried_into(
+    at: int,
+    blocks: list[Block],
+    states_WRNI: Tensor | None,
+    zxbcdt_TE: Tensor,
+    weights: BlockWeights,
+) -> Carried:
+    """What was carried into a block: the state that was kept, and tokens that are read again."""
+    if at == 0:
+        return nothing_carried(blocks[0].cells, weights)
+    assert states_WRNI is not None
+    inner, channels, _ = weights.parts
+    xBC_TC = zxbcdt_TE[:, inner : inner + channels]
+    earlier_RTC = blocks[at - 1].read(xBC_TC, weights.norm_I.dtype)
+    kept = len(weights.taps_KC) - 1
+    return Carried(states_WRNI[at - 1], earlier_RTC[:, earlier_RTC.shape[1] - kept :])
+
+
+def _kind(*tensors: Tensor) -> torch.dtype:
+    """Half precision is a form of storage only: blocks are computed in single or double."""
+    kind = torch.float32
+    for tensor in tensors:
+        kind = torch.promote_types(kind, tensor.dtype)
+    return kind
+
+
+def _block_tokens(device: torch.device, inner: int) -> int:
+    if device.type != "cpu":
+        return _ACCELERATOR_TOKENS
+    _keep_freed_memory()
+    return min(_MOST, max(_FEWEST, _CPU_NUMBERS // inner))
+
+
+@cache
+def _keep_freed_memory() -> None:
+    """Have glibc keep what blocks free: mapping it anew at every step costs more than the maths.
+
+    Its thresholds rise to the largest mapped piece that was ever freed, up to 32 MiB; this one is
+    never touched. Other allocators are not moved by it.
+    """
+    torch.empty(31 * 2**20, dtype=torch.uint8)

@@ -1,0 +1,106 @@
+"""Where the cells of a batch lie in its rows, and the reversal of each cell in its place.
+
+`lengths` says it everywhere: (B,) for one cell a row, or (B, S) for packed rows, S cells one after
+the other from the left, 0 for none. What is left of a row on the right is pads. B rows, L tokens.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Spans(NamedTuple):
+    """The cells of a batch as ranges of its tokens, row after row; empty cells are left out."""
+
+    starts: Tensor  # (cells,), int64
+    lengths: Tensor  # (cells,), int64, at least 1
+
+
+def real_tokens(lengths: Tensor, length: int) -> Tensor:
+    """Mark the real tokens of right-padded rows.
+
+    Parameters
+    ----------
+    lengths
+        Real tokens of each row, (B,), or of each cell of packed rows, (B, S).
+    length
+        Tokens of a row, pads included; no row has more real ones.
+
+    Returns
+    -------
+    Tensor
+        (B, length), bool, true at real tokens.
+    """
+    real_B = lengths if lengths.dim() == 1 else lengths.sum(1)
+    return torch.arange(length, device=lengths.device) < real_B[:, None]
+
+
+def cell_numbers(lengths: Tensor, length: int) -> Tensor:
+    """Number the cells of each row from 0, token by token; pads have a number of their own.
+
+    Parameters
+    ----------
+    lengths, length
+        As in `real_tokens`.
+
+    Returns
+    -------
+    Tensor
+        (B, length), int32, rising from left to right.
+    """
+    ends_BS = _as_packed(lengths).cumsum(1)
+    position_L = torch.arange(length, device=lengths.device)
+    return torch.searchsorted(
+        ends_BS, position_L.expand(len(ends_BS), -1).contiguous(), right=True, out_int32=True
+    )
+
+
+def cell_spans(lengths: Tensor, length: int) -> Spans:
+    """Give the cells of a batch as ranges of its tokens.
+
+    Parameters
+    ----------
+    lengths, length
+        As in `real_tokens`.
+
+    Returns
+    -------
+    Spans
+        In the order of the rows, and of the cells in a row.
+    """
+    lengths_BS = _as_packed(lengths)
+    row_B1 = torch.arange(len(lengths_BS), device=lengths.device).unsqueeze(1) * length
+    starts_BS = row_B1 + lengths_BS.cumsum(1) - lengths_BS
+    some = lengths_BS > 0
+    return Spans(starts_BS[some], lengths_BS[some])
+
+
+def smart_flip(x_BL: Tensor, lengths: Tensor) -> Tensor:
+    """Reverse the real tokens of each cell in its place; the pads stay on the right.
+
+    Parameters
+    ----------
+    x_BL
+        Rows, (B, L, ...).
+    lengths
+        As in `real_tokens`.
+
+    Returns
+    -------
+    Tensor
+        (B, L, ...); its own inverse.
+    """
+    length = x_BL.shape[1]
+    position_L = torch.arange(length, device=x_BL.device)
+    ends_BS = _as_packed(lengths).to(position_L.device).cumsum(1)
+    bounds_BS = torch.nn.functional.pad(ends_BS, (1, 0))
+    cell_BL = cell_numbers(lengths, length).long().clamp(max=ends_BS.shape[1] - 1)
+    mirrored_BL = bounds_BS.gather(1, cell_BL) + bounds_BS.gather(1, cell_BL + 1) - 1 - position_L
+    source_BL = torch.where(real_tokens(lengths, length), mirrored_BL, position_L)
+    source = source_BL.reshape(*source_BL.shape, *([1] * (x_BL.dim() - 2)))
+    return x_BL.gather(1, source.expand_as(x_BL))
+
+
+def _as_packed(lengths: Tensor) -> Tensor:
+    return (lengths if lengths.dim() == 2 else lengths.unsqueeze(1)).long()

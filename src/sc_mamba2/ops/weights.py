@@ -1,0 +1,32 @@
+"""The weights of a mixer that stand between its two projections, as `ops` takes them."""
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+
+class MixerWeights(NamedTuple):
+    """Weights and shape of a mixer with one group.
+
+    H heads, P head dim, N state, I = H P inner width, K taps.
+    """
+
+    conv_weight: Tensor  # (I + 2 N, 1, K)
+    conv_bias: Tensor  # (I + 2 N)
+    dt_bias: Tensor  # (H)
+    A_log: Tensor  # (H)
+    D: Tensor  # (H)
+    norm_weight: Tensor  # (I)
+    eps: float
+    d_state: int
+    head_dim: int
+
+    @property
+    def inner(self) -> int:
+        """Inner width I."""
+        return self.norm_weight.shape[0]
+
+    @property
+    def parts(self) -> list[int]:
+        """Widths of z, of the convolved x, B and C, and of dt in the output of `in_proj`."""
+        return [self.inner, self.conv_bias.shape[0], self.dt_bias.shape[0]]

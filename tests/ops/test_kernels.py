@@ -1,0 +1,91 @@
+"""The GPU path: what it asks of the kernels (doubles in their place), and parity on a GPU."""
+
+import pytest
+import torch
+from tests.ops.mixers import PACKED, RAGGED, mixer_tensors, relative, rows_for, weights_of
+from torch.nn import functional
+
+from sc_mamba2.model import Mamba2Mixer, preset
+from sc_mamba2.ops import bidirectional_scan, kernels, kernels_missing, ssd_reference
+
+
+def convolve_double(x_BCL, weight_CK, bias_C, seq_idx, activation):
+    """`causal_conv1d_fn`: taps on tokens of another sequence count as zero."""
+    assert activation == "silu"
+    u = bias_C[:, None] + x_BCL * weight_CK[:, -1:]
+    for lag in range(1, weight_CK.shape[1]):
+        same = (seq_idx[:, lag:] == seq_idx[:, :-lag]).unsqueeze(1)
+        earlier = (x_BCL[..., :-lag] * same) * weight_CK[:, -1 - lag, None]
+        u = u + functional.pad(earlier, (lag, 0))
+    return functional.silu(u)
+
+
+def scan_double(x, dt, A, B, C, chunk, D, dt_bias, dt_softplus, seq_idx):
+    """`mamba_chunk_scan_combined`: each run of one sequence number by itself."""
+    assert dt_softplus
+    dt = functional.softplus(dt + dt_bias)
+    out = torch.empty_like(x)
+    for row in range(len(x)):
+        for number in seq_idx[row].unique():
+            at = seq_idx[row] == number
+            parts = (part[row, at].unsqueeze(0) for part in (x, dt, B[:, :, 0], C[:, :, 0]))
+            one_x, one_dt, one_B, one_C = parts
+            out[row, at] = ssd_reference(one_x, one_dt, A, one_B, one_C, D)[0]
+    return out
+
+
+def norm_double(x, weight, bias, z, eps, norm_before_gate):
+    assert bias is None
+    assert not norm_before_gate
+    return functional.rms_norm(x * functional.silu(z), weight.shape, weight, eps)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("lengths", [*RAGGED[1:3], *PACKED])
+def test_with_doubles_in_place_of_kernels_it_is_the_reference(monkeypatch, lengths, reverse):
+    doubles = (convolve_double, scan_double, norm_double)
+    monkeypatch.setattr(kernels, "_kernels", lambda: doubles)
+    lengths, weights = torch.tensor(lengths), weights_of(mixer_tensors())
+    x = rows_for(lengths)
+    x[0, -1] = float("nan")
+    with torch.no_grad():
+        # A_log goes through fp32 in the kernels' calling form: hence single precision's bound.
+        found = kernels.scan_with_kernels(x, lengths, weights, reverse)
+        expected = kernels_reference(x, lengths, weights, reverse)
+    assert relative(found, expected) < 1e-6
+
+
+def kernels_reference(x, lengths, weights, reverse):
+    from sc_mamba2.ops.reference import scan_reference
+
+    return scan_reference(x.nan_to_num(), lengths, weights, reverse)
+
+
+def test_it_says_why_there_are_no_kernels():
+    assert kernels_missing("cpu") == "the device is cpu, not a CUDA GPU"
+    if not torch.cuda.is_available():
+        assert "mamba_ssm" in (kernels_missing("cuda") or "mamba_ssm")
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize(
+    ("dtype", "rtol", "atol"), [(torch.float32, 6e-4, 2e-3), (torch.bfloat16, 3e-2, 5e-2)]
+)
+@pytest.mark.parametrize("lengths", [[2048, 300, 1], [[64, 0, 1500], [700, 1, 20]]])
+def test_7_the_kernels_equal_the_blocked_path(dtype, rtol, atol, lengths):
+    torch.manual_seed(0)
+    mixer = Mamba2Mixer(preset("tiny", 9)).cuda()
+    lengths = torch.tensor(lengths, device="cuda")
+    x = rows_for(lengths.cpu(), width=128, dtype=torch.float32).cuda()
+    with torch.no_grad():
+        projected = mixer.in_proj(x).to(dtype)
+    results = []
+    for path in ("kernels", "blocked"):
+        leaf = projected.clone().requires_grad_()
+        y = bidirectional_scan(leaf, lengths, mixer.weights(), path)
+        tensors = [part for part in mixer.weights() if isinstance(part, torch.Tensor)]
+        gradients = torch.autograd.grad(y.float().square().sum(), [leaf, *tensors])
+        results.append([y, *gradients])
+    for found, expected in zip(*results, strict=True):
+        scale = float(expected.abs().max().clamp(min=1))
+        torch.testing.assert_close(found / scale, expected / scale, rtol=rtol, atol=atol)
