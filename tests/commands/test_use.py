@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from sc_mamba2.commands import app
@@ -41,6 +42,30 @@ def test_every_verb_has_help(verb):
 def test_wrong_use_is_code_2_and_suggests(words, says):
     result = invoke(*words)
     assert result.exit_code == 2 and says in result.output and "Traceback" not in result.output
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there may be kernels here")
+@pytest.mark.parametrize("verb", [["annotate", "q.h5ad", "-o", "out.h5ad"], ["run"]])
+def test_kernels_that_are_required_and_missing_stop_it_first(verb, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = (
+        invoke(*verb, "--checkpoint", "c", "--require-kernels")
+        if verb[1:]
+        else invoke(*verb, "--require-kernels")
+    )
+    assert result.exit_code == 2
+    assert "scan-kernels" in result.output and "not a CUDA GPU" in result.output
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_path_and_required_kernels_contradict_each_other():
+    result = invoke("run", "--require-kernels", "--scan-path", "reference")
+    assert result.exit_code == 2 and "--require-kernels" in result.output
+
+
+def test_an_unknown_path_is_refused():
+    result = invoke("run", "--scan-path", "fast", "--env", "test")
+    assert result.exit_code == 2 and "scan" in result.output
 
 
 def test_version():

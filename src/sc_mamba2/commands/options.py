@@ -37,7 +37,8 @@ def forced_path(scan_path: str | None, require_kernels: bool) -> str | None:
     Raises
     ------
     UserError
-        Rule `options`, when they contradict each other.
+        Rule `options`, when they contradict each other; rule `scan-kernels`, when kernels are
+        required and cannot run: before anything else is done.
     """
     if not require_kernels:
         return scan_path
@@ -48,4 +49,8 @@ def forced_path(scan_path: str | None, require_kernels: bool) -> str | None:
             expected="one of the two",
             mend="leave one out",
         )
-    return "kernels"
+    import torch
+
+    from sc_mamba2.ops import choose_path
+
+    return choose_path("kernels", "cuda" if torch.cuda.is_available() else "cpu")
