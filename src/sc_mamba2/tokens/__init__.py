@@ -1,9 +1,9 @@
 """Tokens: value bins, the tokenizer, ragged token arrays, batches and their order. No AnnData here."""
 
 from sc_mamba2.tokens.batches import Batch, make_batch, reading_order, training_order, useful_share
-from sc_mamba2.tokens.binning import bin_cell
+from sc_mamba2.tokens.binning import bin_cells, rank_cells
 from sc_mamba2.tokens.dropout import drop_genes
-from sc_mamba2.tokens.store import load_tokens, save_tokens
+from sc_mamba2.tokens.saving import load_tokens, save_tokens
 from sc_mamba2.tokens.tokenized import TokenizedCells
 from sc_mamba2.tokens.tokenizer import Tokenizer, TokenizerRules
 
@@ -12,10 +12,11 @@ __all__ = [
     "TokenizedCells",
     "Tokenizer",
     "TokenizerRules",
-    "bin_cell",
+    "bin_cells",
     "drop_genes",
     "load_tokens",
     "make_batch",
+    "rank_cells",
     "reading_order",
     "save_tokens",
     "training_order",
