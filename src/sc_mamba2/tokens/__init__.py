@@ -4,11 +4,15 @@ from sc_mamba2.tokens.batches import Batch, make_batch, reading_order, training_
 from sc_mamba2.tokens.binning import bin_cells, rank_cells
 from sc_mamba2.tokens.dropout import drop_genes
 from sc_mamba2.tokens.saving import load_tokens, save_tokens
-from sc_mamba2.tokens.tokenized import TokenizedCells
+from sc_mamba2.tokens.store import TokenStore, TokenStoreWriter
+from sc_mamba2.tokens.tokenized import TokenizedCells, TokenSource
 from sc_mamba2.tokens.tokenizer import Tokenizer, TokenizerRules
 
 __all__ = [
     "Batch",
+    "TokenSource",
+    "TokenStore",
+    "TokenStoreWriter",
     "TokenizedCells",
     "Tokenizer",
     "TokenizerRules",

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from sc_mamba2.genes import Vocabulary
-from sc_mamba2.tokens.tokenized import TokenizedCells
+from sc_mamba2.tokens.tokenized import TokenSource
 
 PAD_BIN = -2.0
 WINDOW = 100  # batches that are sorted by length together
@@ -46,23 +46,19 @@ class Batch:
         return Batch(*(getattr(self, name).to(device) for name in self.__dataclass_fields__))
 
 
-def make_batch(tokens: TokenizedCells, cells: np.ndarray, vocabulary: Vocabulary) -> Batch:
+def make_batch(tokens: TokenSource, cells: np.ndarray, vocabulary: Vocabulary) -> Batch:
     """Collate the cells at the positions `cells` into one right-padded batch."""
-    entries, offsets = tokens.entries_of(cells)
-    lengths = np.diff(offsets)
-    row = np.repeat(np.arange(len(cells)), lengths)
-    column = 1 + np.arange(len(entries)) - np.repeat(offsets[:-1], lengths)
-    shape = (len(cells), 1 + int(lengths.max(initial=0)))
-    token_ids = np.full(shape, vocabulary.pad_id, dtype=np.int64)
-    bins = np.full(shape, PAD_BIN, dtype=np.float32)
-    values = np.zeros(shape, dtype=np.float32)
-    token_ids[:, 0], bins[:, 0] = vocabulary.cls_id, 0
-    token_ids[row, column] = tokens.gene_rows[entries]
-    bins[row, column] = tokens.bins[entries]
-    values[row, column] = tokens.values[entries]
-    return Batch(
-        *map(torch.from_numpy, (token_ids, bins, values, lengths + 1, np.asarray(cells, np.int64)))
-    )
+    gene_rows, bins, values, offsets = tokens.gather(cells)
+    lengths_B = np.diff(offsets)[:, None]
+    place_L = np.arange(1 + int(lengths_B.max(initial=0)))
+    gene_BL = (place_L > 0) & (place_L <= lengths_B)
+    token_ids_BL = np.full(gene_BL.shape, vocabulary.pad_id, dtype=np.int64)
+    bins_BL = np.full(gene_BL.shape, PAD_BIN, dtype=np.float32)
+    values_BL = np.zeros(gene_BL.shape, dtype=np.float32)
+    token_ids_BL[:, 0], bins_BL[:, 0] = vocabulary.cls_id, 0
+    token_ids_BL[gene_BL], bins_BL[gene_BL], values_BL[gene_BL] = gene_rows, bins, values
+    arrays = (token_ids_BL, bins_BL, values_BL, lengths_B[:, 0] + 1, np.array(cells, np.int64))
+    return Batch(*map(torch.from_numpy, arrays))
 
 
 def training_order(lengths: np.ndarray, batch_size: int, seed: int, epoch: int) -> list[np.ndarray]:

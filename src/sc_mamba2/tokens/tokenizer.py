@@ -15,7 +15,7 @@ from scipy import sparse
 from sc_mamba2.errors import UserError
 from sc_mamba2.genes import Vocabulary
 from sc_mamba2.tokens.binning import bin_cells, rank_cells
-from sc_mamba2.tokens.tokenized import TokenizedCells
+from sc_mamba2.tokens.tokenized import TokenizedCells, offsets_of
 
 _BLOCK = 128  # cells that are sorted and binned together
 
@@ -87,7 +87,7 @@ class Tokenizer:
         ordered.eliminate_zeros()
         ordered.sort_indices()
         kept, bins = self._tokenize_cells(ordered.data, ordered.indptr.astype(np.int64))
-        before = np.concatenate([[0], np.cumsum(kept)])
+        before = offsets_of(kept)
         return TokenizedCells(
             gene_rows=rows[columns].astype(np.int32)[ordered.indices[kept]],
             bins=bins[kept],
