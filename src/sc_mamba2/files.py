@@ -27,7 +27,7 @@ def atomic_file(path: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: str | Path) -> Iterator[Path]:
-    """Give a temporary folder beside `path`; on success sync its files and put it in `path`'s place.
+    """Give a temporary folder beside `path`; on success sync what is in it and put it in `path`'s place.
 
     An older folder of that name is set aside first and removed once the new one stands.
     """
@@ -37,9 +37,8 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
         draft = folder / path.name
         draft.mkdir()
         yield draft
-        for file in sorted(draft.rglob("*")):
-            if file.is_file():
-                _sync(file)
+        for part in (*draft.rglob("*"), draft):
+            _sync(part)
         older = folder / "replaced"
         if path.exists():
             path.replace(older)
