@@ -90,11 +90,14 @@ def scratch_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def clean_scratch(parent: Path, prefix: str) -> None:
-    """Remove what killed writers of `parent/PREFIX*` left. Only for who alone writes there."""
-    for folder in parent.glob(f".{prefix}*-*"):
-        if folder.is_dir():
-            shutil.rmtree(folder, ignore_errors=True)
+def clean_scratch(path: Path) -> None:
+    """Remove what killed writers of `path` left beside it; only for who alone writes there.
+
+    The name may hold wildcards: ``Path("checkpoints/step-*")``.
+    """
+    random_end = "?" * 8  # of `tempfile.mkdtemp`
+    for folder in path.parent.glob(f".{path.name}-{random_end}"):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def make_folder(folder: Path) -> None:
