@@ -35,11 +35,12 @@ class ObjectiveOptions(BaseModel):
     )
 
 
-class Sums(NamedTuple):
-    """What one forward adds up; the mean of an objective is its sum over `count`."""
+class Recovered(NamedTuple):
+    """What one forward gives: losses added up over the masked tokens, and what was told of all."""
 
     sums_O: Tensor
-    count: Tensor  # masked tokens, scalar
+    own_BL: Tensor  # bin, from the token
+    cell_BL: Tensor  # bin, from the cell
 
 
 OBJECTIVES = tuple(ObjectiveOptions.model_fields)
@@ -63,18 +64,18 @@ class MaskedObjective(nn.Module):
     def forward(
         self,
         token_ids_BL: Tensor,
-        values_BL: Tensor,
+        inputs_BL: Tensor,
         target_BL: Tensor,
         mask_BL: Tensor,
         lengths_B: Tensor,
-    ) -> Sums:
+    ) -> Recovered:
         """Add up the losses of a batch.
 
         Parameters
         ----------
         token_ids_BL
             Gene ids, `<cls>` first, right-padded.
-        values_BL
+        inputs_BL
             Bins as the model may see them: those of masked tokens are hidden.
         target_BL
             Bins as they are, 0 for genes that are not expressed.
@@ -87,7 +88,7 @@ class MaskedObjective(nn.Module):
         assert model.expression_decoder is not None
         assert model.cell_expression_decoder is not None
         from_cell = model.cell_expression_decoder
-        hidden_BLD = backbone(token_ids_BL, values_BL, lengths_B)
+        hidden_BLD = backbone(token_ids_BL, inputs_BL, lengths_B)
         cell_BD = hidden_BLD[:, 0]
         own = expression_in_chunks(model.expression_decoder, hidden_BLD)
         cell = expression_in_chunks(
@@ -100,12 +101,12 @@ class MaskedObjective(nn.Module):
             _log_loss(own.nonzero_probability, target_BL, mask_BL),
             _log_loss(cell.nonzero_probability, target_BL, mask_BL),
         ]
-        return Sums(torch.stack(parts), mask_BL.sum())
+        return Recovered(torch.stack(parts), own.value, cell.value)
 
-    def total(self, sums: Sums, count: Tensor | float) -> Tensor:
+    def total(self, found: Recovered, masked: Tensor) -> Tensor:
         """Weigh the parts of a batch by the options, over the masked tokens of the whole step."""
-        weights_O = sums.sums_O.new_tensor([getattr(self.options, name) for name in OBJECTIVES])
-        return (sums.sums_O * weights_O).sum() / count
+        weights_O = found.sums_O.new_tensor([getattr(self.options, name) for name in OBJECTIVES])
+        return (found.sums_O * weights_O).sum() / masked
 
 
 def _squared(value_BL: Tensor, target_BL: Tensor, mask_BL: Tensor, scale: float) -> Tensor:

@@ -7,7 +7,7 @@ from sc_mamba2.tokens.masking import MASK_BIN, MaskedBatch, MaskOptions, mask_to
 from sc_mamba2.tokens.sampler import Sampler, rank_share, reading_order, weights_by_group
 from sc_mamba2.tokens.saving import load_tokens, save_tokens
 from sc_mamba2.tokens.store import TokenStore, TokenStoreWriter
-from sc_mamba2.tokens.tokenized import TokenizedCells, TokenSource
+from sc_mamba2.tokens.tokenized import Ragged, TokenizedCells, TokenSource
 from sc_mamba2.tokens.tokenizer import Tokenizer, TokenizerRules
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "Batch",
     "MaskOptions",
     "MaskedBatch",
+    "Ragged",
     "Sampler",
     "TokenSource",
     "TokenStore",

@@ -7,8 +7,8 @@ when, is the caller's: `training.run`. B cells, L tokens.
 
 import contextlib
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -136,7 +136,8 @@ class Pretrainer:
         """
         cells, epoch = self.source.cells(step)
         own = self._micro_batches(cells, epoch)
-        count = self.ranks.total(sum((part.mask_BL.sum() for part in own), torch.tensor(0)))
+        masked = self._total(part.mask_BL for part in own)
+        real = self._total(part.lengths_B for part in own)
         torch.manual_seed(_mixed(self.seed, step, self.ranks.rank))
         self.module.train()
         self.optimizer.zero_grad(set_to_none=True)
@@ -145,7 +146,7 @@ class Pretrainer:
             with self._quiet(number < len(own)), self._precision():
                 found = self.module(*_tensors(part))
                 # Processes average their gradients; the loss is a share of one whole.
-                loss = self.objective.total(found, count) * self.ranks.size
+                loss = self.objective.total(found, masked) * self.ranks.size
             loss.backward()  # type: ignore[no-untyped-call]
             sums_O += found.sums_O.detach().double().cpu()
         norm = nn.utils.clip_grad_norm_(self.module.parameters(), self.options.gradient_clip)
@@ -154,10 +155,9 @@ class Pretrainer:
         rate = self._set_rate(step)
         self.optimizer.step()
         self.average.update(self.objective.model)
-        means_O = self.ranks.total(sums_O) / count
+        means_O = self.ranks.total(sums_O.to(self.ranks.device)) / masked
         parts = dict(zip(OBJECTIVES, means_O.tolist(), strict=True))
         loss_value = sum(getattr(self.objective.options, name) * parts[name] for name in parts)
-        real = self.ranks.total(sum((part.lengths_B.sum() for part in own), torch.tensor(0)))
         return Step(step, epoch, loss_value, parts, float(norm), rate, len(cells), int(real))
 
     def _micro_batches(self, cells: np.ndarray, epoch: int) -> list[MaskedBatch]:
@@ -168,8 +168,13 @@ class Pretrainer:
         loaded = []
         for part in parts:
             batch = self.source.load(part if len(part) else cells[:1], epoch)
-            loaded.append((batch if len(part) else batch.unmasked()).to(self.ranks.device))
+            if not len(part):
+                batch = replace(batch, mask_BL=torch.zeros_like(batch.mask_BL))
+            loaded.append(batch.to(self.ranks.device))
         return loaded
+
+    def _total(self, parts: Iterable[Tensor]) -> Tensor:
+        return self.ranks.total(torch.stack([part.sum() for part in parts]).sum())
 
     @contextlib.contextmanager
     def _quiet(self, wanted: bool) -> Iterator[None]:
@@ -198,11 +203,13 @@ class Pretrainer:
     def _check_finite(self, step: int, sums_O: Tensor, norm: Tensor, cells: np.ndarray) -> None:
         own = bool(torch.isfinite(sums_O).all())
         bad = not own or not math.isfinite(float(norm))
-        if not int(self.ranks.total(torch.tensor(int(bad), device=self.ranks.device))):
+        if not self.ranks.count(bad):
             return
         share = rank_share(cells, self.ranks.rank, self.ranks.size)
         told = self.ranks.gather(None if own else self.source.names(share))
-        named = [f"process {rank}: {', '.join(names[:3])}, …" for rank, names in enumerate(told) if names]
+        named = [
+            f"process {rank}: {', '.join(names[:3])}, …" for rank, names in enumerate(told) if names
+        ]
         where = "; ".join(named) or ", ".join(self.source.names(cells)[:3]) + ", …"
         raise UserError(
             "loss-not-finite",
@@ -213,7 +220,7 @@ class Pretrainer:
 
 
 def _tensors(batch: MaskedBatch) -> tuple[Tensor, ...]:
-    return batch.token_ids_BL, batch.values_BL, batch.target_BL, batch.mask_BL, batch.lengths_B
+    return batch.token_ids_BL, batch.inputs_BL, batch.target_BL, batch.mask_BL, batch.lengths_B
 
 
 def _mixed(*numbers: int) -> int:

@@ -42,6 +42,10 @@ class Ranks:
             dist.all_reduce(value)
         return value
 
+    def count(self, holds: bool) -> int:
+        """Count the processes for which something holds."""
+        return int(self.total(torch.tensor(int(holds), device=self.device)))
+
     def gather(self, value: Any) -> list[Any]:
         """Collect a small value of every process, on all of them."""
         if self.size == 1:

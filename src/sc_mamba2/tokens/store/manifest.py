@@ -56,6 +56,11 @@ class Manifest(_Part):
     obs_columns: list[str] | None = None  # as long as there is no shard
     shards: list[ShardEntry] = []
 
+    @property
+    def sha256(self) -> str:
+        """The identity of all that the store holds."""
+        return _digest(self.model_dump())
+
 
 def column_types(tokenizer: Tokenizer) -> dict[str, np.dtype]:
     """Return the type of every column: as narrow as the tokenizer allows, without any loss."""
