@@ -12,6 +12,9 @@ import pandas as pd
 
 from sc_mamba2.errors import UserError, nearest
 
+# Streams of chance: numpy takes [s, e] and [s, e, 0] for one seed, and 1 is that of gene dropout.
+_EPOCH, _WINDOW = 2, 3
+
 
 class Sampler:
     """Cuts the cells of every epoch into global batches of about equal length.
@@ -90,7 +93,7 @@ class Sampler:
             yield from self._window_batches(beginning, first)[max(start - first, 0) :]
 
     def _begin(self, epoch: int) -> "_Beginning":
-        generator = np.random.default_rng([self.seed, epoch])
+        generator = np.random.default_rng([self.seed, epoch, _EPOCH])
         count = len(self.lengths)
         blocks = np.arange(-(-count // self.block))
         generator.shuffle(blocks[: count // self.block])
@@ -101,7 +104,7 @@ class Sampler:
         """Return the batches of the window whose first batch is `first`."""
         stop = min((first + self.window) * self.batch_size, len(self.lengths))
         cells = self._cells(beginning, np.arange(first * self.batch_size, stop))
-        generator = np.random.default_rng([self.seed, beginning.epoch, first])
+        generator = np.random.default_rng([self.seed, beginning.epoch, _WINDOW, first])
         cells = generator.permutation(cells)
         cells = cells[np.argsort(self.lengths[cells], kind="stable")]
         batches = np.split(cells, range(self.batch_size, len(cells), self.batch_size))
