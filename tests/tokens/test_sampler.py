@@ -1,12 +1,15 @@
 """The order of cells: every cell once an epoch, the same for any ranks, resumed at any batch."""
 
 import pickle
+from collections import Counter
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sc_mamba2.errors import UserError
 from sc_mamba2.tokens import Sampler, rank_share, reading_order, useful_share, weights_by_group
 
 lengths_arrays = st.lists(st.integers(0, 40), min_size=1, max_size=300).map(np.array)
@@ -133,12 +136,18 @@ def test_copies_of_a_cell_lie_apart():
     assert twice < 0.01 * 50_000
 
 
-def test_groups_have_their_shares():
-    groups = np.array(["lung"] * 900 + ["eye"] * 90 + ["skin"] * 10)
-    weights = weights_by_group(groups, {"lung": 1, "eye": 1})
+@pytest.mark.parametrize("form", [np.array, pd.Categorical, pd.Series])
+def test_groups_have_their_shares(form):
+    groups = ["lung"] * 900 + ["eye"] * 90 + ["skin"] * 9 + [None]
+    weights = weights_by_group(form(groups), {"lung": 1, "eye": 1})
     cells = np.concatenate(list(Sampler(np.ones(1000), 8, 0, weights=weights).batches(0)))
-    counts = {name: int((groups[cells] == name).sum()) for name in ("lung", "eye", "skin")}
-    assert abs(counts["lung"] - 500) <= 1 and abs(counts["eye"] - 500) <= 1 and not counts["skin"]
+    counts = Counter(groups[cell] for cell in cells)
+    assert abs(counts["lung"] - 500) <= 1 and abs(counts["eye"] - 500) <= 1 and len(counts) == 2
+
+
+def test_a_share_for_no_group():
+    with pytest.raises(UserError, match=r"sampling-group.*'lung'\?"):
+        weights_by_group(np.array(["lung", "eye"]), {"lungs": 1})
 
 
 @given(lengths_arrays, st.integers(1, 7))

@@ -131,22 +131,14 @@ def mask_tokens(
     added_BM, drawn_BM = draw_unexpressed(token_ids_BL, genes_G, wanted_B, keys_B1)
 
     channel_BL = batch.bins_BL if options.channel == "bins" else batch.values_BL
-    ids_BN = np.concatenate([token_ids_BL, added_BM], axis=1)
-    place_BL, real_BL = vocabulary_order(ids_BN, np.concatenate([real_BL, drawn_BM], axis=1))
-    mask_BN = np.concatenate([mask_BL, drawn_BM], axis=1)
-    target_BN = np.pad(channel_BL.numpy(), ((0, 0), (0, added_BM.shape[1])))
-    mask_BL, target_BL, token_ids_BL = (
-        np.where(real_BL, np.take_along_axis(column_BN, place_BL, axis=1), at_pads)
-        for column_BN, at_pads in (
-            (mask_BN, False),
-            (target_BN, np.float32(0)),
-            (ids_BN, tokenizer.vocabulary.pad_id),
-        )
+    return _arranged(
+        ids_BN=np.concatenate([token_ids_BL, added_BM], axis=1),
+        present_BN=np.concatenate([real_BL, drawn_BM], axis=1),
+        mask_BN=np.concatenate([mask_BL, drawn_BM], axis=1),
+        target_BN=np.pad(channel_BL.numpy(), ((0, 0), (0, added_BM.shape[1]))),
+        pad_id=tokenizer.vocabulary.pad_id,
+        cells_B=cells_B1[:, 0],
     )
-    inputs_BL = np.where(mask_BL, np.float32(MASK_BIN), target_BL)
-    inputs_BL[~real_BL] = PAD_BIN
-    arrays = (token_ids_BL, inputs_BL, mask_BL, target_BL, real_BL.sum(axis=1), cells_B1[:, 0])
-    return MaskedBatch(*map(torch.from_numpy, arrays))
 
 
 def _is_hidden(
@@ -156,3 +148,23 @@ def _is_hidden(
     ratio_B1 = options.min_ratio + span * as_uniform(hash_of(seed, epoch, _RATIO, cells_B1))
     chance_BL = as_uniform(hash_of(seed, epoch, _TOKEN, cells_B1, token_ids_BL))
     return np.asarray(chance_BL < ratio_B1)
+
+
+def _arranged(
+    ids_BN: np.ndarray,
+    present_BN: np.ndarray,
+    mask_BN: np.ndarray,
+    target_BN: np.ndarray,
+    pad_id: int,
+    cells_B: np.ndarray,
+) -> MaskedBatch:
+    """Put the tokens that are present in order, and -1 and pads where they belong."""
+    place_BL, real_BL = vocabulary_order(ids_BN, present_BN)
+    token_ids_BL, mask_BL, target_BL = (
+        np.where(real_BL, np.take_along_axis(column_BN, place_BL, axis=1), at_pads)
+        for column_BN, at_pads in ((ids_BN, pad_id), (mask_BN, False), (target_BN, np.float32(0)))
+    )
+    inputs_BL = np.where(mask_BL, np.float32(MASK_BIN), target_BL)
+    inputs_BL[~real_BL] = PAD_BIN
+    arrays = (token_ids_BL, inputs_BL, mask_BL, target_BL, real_BL.sum(axis=1), cells_B)
+    return MaskedBatch(*map(torch.from_numpy, arrays))

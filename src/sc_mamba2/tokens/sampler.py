@@ -8,6 +8,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
+
+from sc_mamba2.errors import UserError, nearest
+
+# Streams of chance: numpy takes [s, e] and [s, e, 0] for one seed, and 1 is that of gene dropout.
+_EPOCH, _WINDOW = 2, 3
 
 
 class Sampler:
@@ -87,7 +93,7 @@ class Sampler:
             yield from self._window_batches(beginning, first)[max(start - first, 0) :]
 
     def _begin(self, epoch: int) -> "_Beginning":
-        generator = np.random.default_rng([self.seed, epoch])
+        generator = np.random.default_rng([self.seed, epoch, _EPOCH])
         count = len(self.lengths)
         blocks = np.arange(-(-count // self.block))
         generator.shuffle(blocks[: count // self.block])
@@ -98,7 +104,7 @@ class Sampler:
         """Return the batches of the window whose first batch is `first`."""
         stop = min((first + self.window) * self.batch_size, len(self.lengths))
         cells = self._cells(beginning, np.arange(first * self.batch_size, stop))
-        generator = np.random.default_rng([self.seed, beginning.epoch, first])
+        generator = np.random.default_rng([self.seed, beginning.epoch, _WINDOW, first])
         cells = generator.permutation(cells)
         cells = cells[np.argsort(self.lengths[cells], kind="stable")]
         batches = np.split(cells, range(self.batch_size, len(cells), self.batch_size))
@@ -146,7 +152,7 @@ class _Draws:
         return np.searchsorted(self.ends, draws * self.stride % self.count + offset, side="right")
 
 
-def weights_by_group(groups: np.ndarray, shares: dict[str, float]) -> np.ndarray:
+def weights_by_group(groups: np.ndarray | pd.Series, shares: dict[str, float]) -> np.ndarray:
     """Weigh cells so that every group has its share of the draws, such as a tissue or a study.
 
     Parameters
@@ -154,17 +160,30 @@ def weights_by_group(groups: np.ndarray, shares: dict[str, float]) -> np.ndarray
     groups
         (N,) name of each cell's group, such as a column of `obs`.
     shares
-        Relative share of the draws by group, positive; they need not sum to one. A group that is
-        not named gets none.
+        Relative share of the draws by group, not negative; they need not sum to one. A group that
+        is not named, and cells without a group, get none.
 
     Returns
     -------
     ndarray
         (N,) float64, the group's share divided by its number of cells.
+
+    Raises
+    ------
+    UserError
+        A share for a group that no cell belongs to.
     """
-    names, group_of_cell, sizes = np.unique(groups, return_inverse=True, return_counts=True)
-    weights = np.array([shares.get(name, 0.0) for name in names]) / sizes
-    return np.asarray(weights[group_of_cell])
+    names = pd.Series(np.asarray(groups, dtype=object))
+    sizes = names.value_counts()
+    for name in shares:
+        if name not in sizes:
+            raise UserError(
+                "sampling-group",
+                found=f"a share for the group '{name}', which no cell belongs to",
+                expected="names of groups of the cells",
+                mend="correct the name" + nearest(name, sizes.index),
+            )
+    return (names.map(shares) / names.map(sizes)).fillna(0).to_numpy(np.float64)
 
 
 def reading_order(lengths: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:
