@@ -103,7 +103,8 @@ def clean_scratch(path: Path) -> None:
 def make_folder(folder: Path) -> None:
     """Make a folder with its parents, so that it is still there after a loss of power."""
     missing = [part for part in (folder, *folder.parents) if not part.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
+    if missing:
+        folder.mkdir(parents=True, exist_ok=True)
     for made in missing:
         sync(made.parent)
 

@@ -8,7 +8,7 @@ import logging
 import math
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -20,11 +20,11 @@ from sc_mamba2.files import (
     atomic_file,
     clean_scratch,
     make_folder,
-    refused_write,
     remove_folder,
     sole_writer,
 )
 from sc_mamba2.model.manifest import write_json
+from sc_mamba2.training.run_folder import folder_missing, told_writes
 from sc_mamba2.training.training_state import (
     ModelContent,
     TrainingState,
@@ -72,7 +72,7 @@ class TrainingCheckpoints:
             Rules `run-locked`, `write-denied`, `disk-full`.
         """
         with ExitStack() as stack:
-            with self._told():
+            with told_writes(self.folder):
                 make_folder(self.folder)
                 lock = self.run / ".run.lock"
                 again = "wait for it, or name another run folder"
@@ -103,6 +103,8 @@ class TrainingCheckpoints:
     ) -> Path:
         """Write the checkpoint of a step, name the best anew, and drop what need not stay.
 
+        What the journal says of this step is to be written before: a resume goes on after it.
+
         Parameters
         ----------
         step
@@ -131,13 +133,15 @@ class TrainingCheckpoints:
         path = self.folder / f"step-{step:09d}"
         if metric is not None and not math.isfinite(metric):
             metric = None
-        with self._told():
+        with told_writes(self.folder):
             if not self.folder.is_dir():
-                raise self._missing()
+                raise folder_missing(self.folder)
             self._clear_from(step)
             write_training_state(path, step, model, tensors, state, metric)
             self._mark_best()
             self._prune()
+            if not path.is_dir():
+                raise folder_missing(self.folder)
         return path
 
     def newest(self) -> TrainingState | None:
@@ -200,26 +204,6 @@ class TrainingCheckpoints:
         for path in self._folders()[: -self.keep_last]:
             if path not in best:
                 remove_folder(path)
-
-    @contextmanager
-    def _told(self) -> Iterator[None]:
-        try:
-            yield
-        except FileNotFoundError as error:
-            raise self._missing() from error
-        except OSError as error:
-            refused = refused_write(error)
-            if refused is None:
-                raise
-            raise refused from error
-
-    def _missing(self) -> UserError:
-        return UserError(
-            "run-folder-missing",
-            found=f"no folder at '{self.folder}' any more",
-            expected="the run's folder, where it was when the training began",
-            mend="do not move or remove a run while it trains; start it again in another folder",
-        )
 
 
 def _step_of(folder: Path) -> int:

@@ -14,7 +14,8 @@ from typing import Any, Self
 import pandas as pd
 
 from sc_mamba2.errors import UserError
-from sc_mamba2.files import atomic_file, clean_scratch, make_folder
+from sc_mamba2.files import atomic_file, clean_scratch
+from sc_mamba2.training.run_folder import told_writes
 
 Row = dict[str, Any]
 
@@ -34,16 +35,15 @@ class Journal:
     Raises
     ------
     UserError
-        Rule `tensorboard-missing`.
+        Rule `tensorboard-missing`, and those of a write that the system refuses.
     """
 
     def __init__(self, path: str | Path, step: int = 0, tensorboard: Path | None = None) -> None:
         self.path = Path(path)
         self._board = None if tensorboard is None else _board(tensorboard, step)
-        make_folder(self.path.parent)
         clean_scratch(self.path)
         kept = [row for row in _rows(self.path) if row["step"] <= step]
-        with atomic_file(self.path) as draft:
+        with told_writes(self.path.parent), atomic_file(self.path) as draft:
             draft.write_text("".join(map(_line, kept)), encoding="utf-8")
 
     def __enter__(self) -> Self:
@@ -67,9 +67,14 @@ class Journal:
             Optimizer steps that were taken.
         measured
             By name; names with a slash are given as ``**{"validation/loss": …}``.
+
+        Raises
+        ------
+        UserError
+            Rules `disk-full`, `write-denied`, `run-folder-missing`.
         """
         row = {"step": step} | {name: _finite(value) for name, value in measured.items()}
-        with self.path.open("a", encoding="utf-8") as file:
+        with told_writes(self.path.parent), self.path.open("a", encoding="utf-8") as file:
             file.write(_line(row))
             file.flush()
             os.fsync(file.fileno())

@@ -14,6 +14,7 @@ class Stop:
 
     def __init__(self) -> None:
         self.signal: signal.Signals | None = None
+        self._interrupted = False
 
     @property
     def requested(self) -> bool:
@@ -27,8 +28,10 @@ class Stop:
 
     def receive(self, number: int, frame: FrameType | None) -> None:
         """Take a signal: note the first, and leave at once at a second SIGINT."""
-        if number == self.signal == signal.SIGINT:
-            raise KeyboardInterrupt
+        if number == signal.SIGINT:
+            if self._interrupted:
+                raise KeyboardInterrupt
+            self._interrupted = True
         self.signal = self.signal or signal.Signals(number)
 
 
