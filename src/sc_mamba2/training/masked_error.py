@@ -5,13 +5,12 @@ B cells, L tokens, G groups of bins, V vocabulary.
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from sc_mamba2.model.objective import OBJECTIVES, MaskedObjective
-from sc_mamba2.tokens import rank_share
 from sc_mamba2.training.masked_cells import MaskedCells
+from sc_mamba2.training.rank_batches import rank_batches
 from sc_mamba2.training.ranks import Ranks
 
 # First bin of each group: unexpressed, lowest, …, highest tenth.
@@ -95,11 +94,7 @@ def masked_error(
     means_V = means_V.to(ranks.device)
     bounds = torch.tensor(_FIRST[1:], dtype=torch.float32, device=ranks.device)
     for cells in source.sampler.batches(0):
-        share = rank_share(source.positions[cells], ranks.rank, ranks.size)
-        for part in np.array_split(share, -(-len(share) // batch_size) or 1):
-            if not len(part):
-                continue
-            batch = source.load(part, 0).to(ranks.device)
+        for batch in rank_batches(source, source.positions[cells], 0, batch_size, ranks):
             found = objective(
                 batch.token_ids_BL, batch.inputs_BL, batch.target_BL, batch.mask_BL, batch.lengths_B
             )

@@ -8,8 +8,8 @@ when, is the caller's: `training.run`. B cells, L tokens.
 import contextlib
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
-from typing import Any, Literal, Protocol
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from sc_mamba2.errors import UserError
 from sc_mamba2.model.objective import OBJECTIVES, MaskedObjective
 from sc_mamba2.tokens import MaskedBatch, rank_share
 from sc_mamba2.training.averaging import MovingAverage
+from sc_mamba2.training.rank_batches import MaskedSource, rank_batches
 from sc_mamba2.training.ranks import Ranks, share_model
 from sc_mamba2.training.schedule import rate_factor
 
@@ -44,25 +45,14 @@ class PretrainOptions(BaseModel):
     average_decay: float = Field(
         0.0, ge=0, lt=1, description="decay a step of the running mean of the weights; 0 for none"
     )
-    precision: Literal["fp32", "bf16"] = Field(
-        "fp32", description="precision of the projections; weights and scan stay in single"
+    precision: Literal["fp32", "bf16", "fp64"] = Field(
+        "fp32",
+        description="bf16: projections in half, weights and scan in single; fp64: all in double, "
+        "to compare runs",
     )
     sharded: bool = Field(
         False, description="whether processes hold shards (FSDP2) or copies (DDP) of the model"
     )
-
-
-class MaskedSource(Protocol):
-    """Where batches come from; pure functions of their arguments."""
-
-    def cells(self, step: int) -> tuple[np.ndarray, int]:
-        """Give the cells of a step, over all processes, and the epoch they belong to."""
-
-    def load(self, cells: np.ndarray, epoch: int) -> MaskedBatch:
-        """Give these cells as a masked batch."""
-
-    def names(self, cells: np.ndarray) -> list[str]:
-        """Name cells for a message."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +94,8 @@ class Pretrainer:
         seed: int,
         ranks: Ranks,
     ) -> None:
-        self.objective = objective.to(ranks.device)
+        kind = torch.float64 if options.precision == "fp64" else torch.float32
+        self.objective = objective.to(ranks.device, kind)
         self.source, self.options, self.seed, self.ranks = source, options, seed, ranks
         layers = objective.model.backbone.layers
         self.module = share_model(objective, layers, ranks, options.sharded)
@@ -135,7 +126,9 @@ class Pretrainer:
             the process where it happened.
         """
         cells, epoch = self.source.cells(step)
-        own = self._micro_batches(cells, epoch)
+        own = list(
+            rank_batches(self.source, cells, epoch, self.options.micro_batch_size, self.ranks)
+        )
         masked = self._total(part.mask_BL for part in own)
         real = self._total(part.lengths_B for part in own)
         torch.manual_seed(_mixed(self.seed, step, self.ranks.rank))
@@ -159,19 +152,6 @@ class Pretrainer:
         parts = dict(zip(OBJECTIVES, means_O.tolist(), strict=True))
         loss_value = sum(getattr(self.objective.options, name) * parts[name] for name in parts)
         return Step(step, epoch, loss_value, parts, float(norm), rate, len(cells), int(real))
-
-    def _micro_batches(self, cells: np.ndarray, epoch: int) -> list[MaskedBatch]:
-        """This process's share, in as many parts as every other process has."""
-        share = rank_share(cells, self.ranks.rank, self.ranks.size)
-        largest = -(-len(cells) // self.ranks.size)
-        parts = np.array_split(share, -(-largest // self.options.micro_batch_size))
-        loaded = []
-        for part in parts:
-            batch = self.source.load(part if len(part) else cells[:1], epoch)
-            if not len(part):
-                batch = replace(batch, mask_BL=torch.zeros_like(batch.mask_BL))
-            loaded.append(batch.to(self.ranks.device))
-        return loaded
 
     def _total(self, parts: Iterable[Tensor]) -> Tensor:
         return self.ranks.total(torch.stack([part.sum() for part in parts]).sum())
