@@ -163,6 +163,11 @@ def test_a_cell_that_may_have_been_cut_gets_no_zeros():
     assert mask_tokens(batch, TOKENIZER, options, 0, 0).mask_BL.any()
 
 
+def test_a_rank_without_cells_gets_an_empty_batch():
+    batch = masked(np.zeros(0, int), MaskOptions())
+    assert len(batch.lengths_B) == len(batch.token_ids_BL) == len(batch.mask_BL) == 0
+
+
 def test_the_backbone_reads_it():
     config = ModelConfig(vocabulary_size=len(NAMES), pad_id=PAD, d_model=16, n_layers=1, head_dim=8)
     batch = masked(np.arange(6), MaskOptions()).to("cpu")

@@ -161,7 +161,7 @@ def _arranged(
     """Put the tokens that are present in order, and -1 and pads where they belong."""
     place_BL, real_BL = vocabulary_order(ids_BN, present_BN)
     token_ids_BL, mask_BL, target_BL = (
-        np.where(real_BL, np.take_along_axis(column_BN, place_BL, axis=1), at_pads)
+        np.where(real_BL, column_BN.take(place_BL), at_pads)
         for column_BN, at_pads in ((ids_BN, pad_id), (mask_BN, False), (target_BN, np.float32(0)))
     )
     inputs_BL = np.where(mask_BL, np.float32(MASK_BIN), target_BL)

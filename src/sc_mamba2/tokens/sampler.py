@@ -31,7 +31,7 @@ class Sampler:
     and would give up the neighbourhoods.
 
     Beside `lengths`, which is not copied, the memory for N cells is 8 N / block bytes an epoch (7 MB
-    for 57 million cells in blocks of 64) and 8 N for weights (456 MB).
+    for 57 million cells in blocks of 64) and 8 N for weights (456 MB; twice that while they are summed).
 
     Parameters
     ----------
@@ -142,7 +142,7 @@ class _Draws:
         self.ends = np.cumsum(weights, dtype=np.float64)
         self.ends *= count / self.ends[-1]
         # Rounding must put no draw behind the last cell that has a weight.
-        self.ends[np.flatnonzero(weights)[-1] :] = np.inf
+        self.ends[np.searchsorted(self.ends, self.ends[-1]) :] = np.inf
         self.stride = math.ceil(weights.max() * count / weights.sum())
         while math.gcd(self.stride, count) > 1:  # else not every draw would be reached
             self.stride += 1

@@ -60,6 +60,13 @@ def test_take_a_mask_and_some_columns(store_folder, tokens):
     assert len(tokens.obs.columns) == 0
 
 
+def test_a_column_that_the_store_lacks(store_folder):
+    store = TokenStore.open(store_folder)
+    for read in (store.obs, lambda columns: store.take(np.array([0]), columns)):
+        with pytest.raises(UserError, match=r"store-columns.*did you mean 'label'"):
+            read(["labels"])
+
+
 @pytest.mark.parametrize("cells", [[12], [-1], [0, 99]])
 def test_positions_outside_the_store(store_folder, cells):
     with pytest.raises(IndexError):

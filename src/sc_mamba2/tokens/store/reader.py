@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from sc_mamba2.errors import UserError, nearest
 from sc_mamba2.tokens.store.manifest import (
     COLUMNS,
     OBS,
@@ -78,7 +79,13 @@ class TokenStore:
         return np.concatenate([np.zeros(0, np.int32), *parts]).astype(np.int32)
 
     def obs(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
-        """Return the cells' table, N rows, with the chosen columns; all of them without a choice."""
+        """Return the cells' table, N rows, with the chosen columns; all of them without a choice.
+
+        Raises
+        ------
+        UserError
+            A column that the store does not have, or a damaged table.
+        """
         return stack_obs([self._obs(shard, columns) for shard in self.manifest.shards])
 
     def gather(self, cells: np.ndarray) -> Ragged:
@@ -128,6 +135,11 @@ class TokenStore:
         -------
         TokenizedCells
             A copy in memory, equal to what was written.
+
+        Raises
+        ------
+        IndexError, UserError
+            As `gather` and `obs`.
         """
         cells = np.asarray(cells)
         cells = np.flatnonzero(cells) if cells.dtype == bool else cells.astype(np.int64)
@@ -187,6 +199,15 @@ class TokenStore:
         return Ragged(*columns)
 
     def _obs(self, shard: ShardEntry, columns: Sequence[str] | None) -> pd.DataFrame:
+        known = self.manifest.obs_columns or []
+        for name in columns or ():
+            if name not in known:
+                raise UserError(
+                    "store-columns",
+                    found=f"no column '{name}' in the cells of '{self.folder}'",
+                    expected=f"one of {', '.join(known) or 'none'}",
+                    mend="name a column of the store" + nearest(name, known),
+                )
         path = self.folder / shard.name / OBS
         try:
             table = pd.read_parquet(path, columns=None if columns is None else list(columns))
