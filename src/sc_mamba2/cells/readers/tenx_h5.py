@@ -1,0 +1,14 @@
+"""Cell Ranger `.h5` files: version 3 and later, and version 2 with one genome."""
+
+from pathlib import Path
+
+import anndata as ad
+import numpy as np
+import scanpy as sc
+
+
+def read_tenx_h5(path: Path) -> ad.AnnData:
+    """Read the gene expression of a Cell Ranger file; ``var`` gets ``gene_symbols`` too."""
+    cells = sc.read_10x_h5(path, gex_only=True)
+    cells.var["gene_symbols"] = np.asarray(cells.var_names, dtype=object)
+    return cells
