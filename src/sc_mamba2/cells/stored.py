@@ -1,0 +1,51 @@
+"""Cells that stay where they are: tables in memory, matrices whose rows are read when asked for."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+Rows = np.ndarray | sparse.spmatrix
+
+
+@dataclass(frozen=True, eq=False)
+class StoredMatrix:
+    """A matrix of which rows are read: `read(start, stop)` gives them, dense or sparse."""
+
+    shape: tuple[int, int]
+    read: Callable[[int, int], Rows]
+
+    @classmethod
+    def in_memory(cls, matrix: Rows) -> "StoredMatrix":
+        """Wrap a matrix that is loaded; CSC becomes CSR once, so that rows are cheap."""
+        rows = sparse.csr_matrix(matrix) if sparse.issparse(matrix) else np.asarray(matrix)
+        return cls(rows.shape, lambda start, stop: rows[start:stop])
+
+
+@dataclass(frozen=True, eq=False)
+class StoredCells:
+    """Cells with the parts of an AnnData that decide their expression (`expression_candidates`).
+
+    Parameters
+    ----------
+    source
+        Where they are stored.
+    obs, var
+        The tables.
+    X, layers, raw
+        Matrices; `raw` has `X` and `var` of its own.
+    """
+
+    source: str
+    obs: pd.DataFrame
+    var: pd.DataFrame
+    X: StoredMatrix | None = None
+    layers: dict[str, StoredMatrix] = field(default_factory=dict)
+    raw: "StoredCells | None" = None
+
+    def tables(self) -> ad.AnnData:
+        """Return the tables as an AnnData without a matrix."""
+        return ad.AnnData(obs=self.obs, var=self.var)
