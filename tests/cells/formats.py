@@ -2,14 +2,19 @@
 
 import gzip
 import json
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
 import anndata as ad
 import h5py
 import numpy as np
+import pytest
 import zarr
 from scipy import io
+
+from sc_mamba2.cells import read_cells
+from sc_mamba2.errors import UserError
 
 Writer = Callable[[ad.AnnData, Path], Path]
 
@@ -104,17 +109,19 @@ def _tenx_matrix(group: h5py.Group, cells: ad.AnnData) -> h5py.Group:
 
 
 def write_h5mu(cells: ad.AnnData, folder: Path) -> Path:
-    """What mudata writes: whole AnnData below `mod`, and the tables of all modalities."""
+    """What mudata writes: a line before the HDF5, whole AnnData below `mod`, and joint tables."""
     path = folder / "cells.h5mu"
     proteins = cells[:, :3].copy()
     proteins.var_names = ["CD3", "CD4", "CD19"]
     obs = cells.obs.add_prefix("rna:").assign(joint=np.arange(cells.n_obs))
-    with h5py.File(path, "w") as file:
+    with h5py.File(path, "w", userblock_size=512) as file:
         file.attrs.update({"encoding-type": "MuData", "encoding-version": "0.1.0"})
         for name, modality in {"prot": proteins, "rna": cells}.items():
             ad.io.write_elem(file, f"mod/{name}", modality)
         ad.io.write_elem(file, "obs", obs)
         ad.io.write_elem(file, "var", cells.var[[]])
+    with path.open("r+b") as file:
+        file.write(b"MuData (format-version=0.1.0;creator=muon;creator-version=0.1.0)")
     return path
 
 
@@ -151,3 +158,10 @@ def overwrite(path: Path, array: str, values: np.ndarray) -> None:
     kept = dict(group[array].attrs)
     group.create_array(array, data=values, overwrite=True).attrs.update(kept)
     forget_consolidated(path)
+
+
+def refusal(source: Path) -> UserError:
+    with warnings.catch_warnings(), pytest.raises(UserError) as caught:
+        warnings.simplefilter("ignore")
+        read_cells(source)
+    return caught.value

@@ -96,7 +96,7 @@ def check_matched(genes: dict[str, Any], minimum_share: float, minimum_genes: in
             found=f"{genes['matched']:,} of {genes['total']:,} genes are known ({share:.0%})",
             expected=f"at least {minimum_share:.0%}, and {minimum_genes} genes",
             mend='check the species, put Ensembl ids in var["ensembl_id"], or lower '
-            "validation.minimum_matched_share if the rest is meant to be dropped",
+            "minimum_matched_share if the rest is meant to be dropped",
         )
 
 

@@ -52,16 +52,19 @@ def open_cells(source: Source) -> Iterator[StoredCells]:
 
 def _loaded(source: str | Path) -> StoredCells:
     cells = read_cells(source)
+
+    def held(matrix: Any) -> StoredMatrix:
+        return StoredMatrix.whole(matrix.shape, lambda: matrix)
+
     raw = None
     if cells.raw is not None:
-        raw_matrix = StoredMatrix.in_memory(cells.raw.X)
-        raw = StoredCells(str(source), cells.obs, cells.raw.var, raw_matrix)
+        raw = StoredCells(str(source), cells.obs, cells.raw.var, held(cells.raw.X))
     return StoredCells(
         str(source),
         cells.obs,
         cells.var,
-        None if cells.X is None else StoredMatrix.in_memory(cells.X),
-        {name: StoredMatrix.in_memory(matrix) for name, matrix in cells.layers.items()},
+        None if cells.X is None else held(cells.X),
+        {name: held(matrix) for name, matrix in cells.layers.items()},
         raw,
     )
 
@@ -93,16 +96,20 @@ def _open_group(group: Any, path: Path) -> StoredCells | None:
 
 def _stored_matrix(stored: Any, shape: tuple[int, int], path: Path) -> StoredMatrix:
     kind = stored.attrs.get("encoding-type")
+    own_shape = tuple(stored.attrs["shape"] if kind in SPARSE else stored.shape)
+    if own_shape != shape:
+        raise ValueError(f"a matrix of {own_shape} for tables of {shape}")
     if kind == "csc_matrix":
-        matrix = StoredMatrix.in_memory(ad.io.read_elem(stored))
-    else:
-        matrix = StoredMatrix(
-            tuple(stored.attrs["shape"]) if kind in SPARSE else stored.shape,
-            partial(_read_rows, ad.io.sparse_dataset(stored) if kind in SPARSE else stored, path),
-        )
-    if tuple(matrix.shape) != shape:
-        raise ValueError(f"a matrix of {matrix.shape} for tables of {shape}")
-    return matrix
+        return StoredMatrix.whole(shape, partial(_read_whole, stored, path))
+    rows = ad.io.sparse_dataset(stored) if kind in SPARSE else stored
+    return StoredMatrix(shape, partial(_read_rows, rows, path))
+
+
+def _read_whole(stored: Any, path: Path) -> Rows:
+    try:
+        return ad.io.read_elem(stored)
+    except Exception as error:
+        raise damaged(path, error) from error
 
 
 def _read_rows(matrix: Any, path: Path, start: int, stop: int) -> Rows:

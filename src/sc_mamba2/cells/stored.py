@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 
 import anndata as ad
 import numpy as np
@@ -19,10 +20,15 @@ class StoredMatrix:
     read: Callable[[int, int], Rows]
 
     @classmethod
-    def in_memory(cls, matrix: Rows) -> "StoredMatrix":
-        """Wrap a matrix that is loaded; CSC becomes CSR once, so that rows are cheap."""
-        rows = sparse.csr_matrix(matrix) if sparse.issparse(matrix) else np.asarray(matrix)
-        return cls(rows.shape, lambda start, stop: rows[start:stop])
+    def whole(cls, shape: tuple[int, int], load: Callable[[], Rows]) -> "StoredMatrix":
+        """Return one that is loaded at the first reading; CSC becomes CSR, so that rows are cheap."""
+
+        @cache
+        def rows() -> Rows:
+            matrix = load()
+            return sparse.csr_matrix(matrix) if sparse.issparse(matrix) else np.asarray(matrix)
+
+        return cls(shape, lambda start, stop: rows()[start:stop])
 
 
 @dataclass(frozen=True, eq=False)

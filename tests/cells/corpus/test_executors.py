@@ -4,7 +4,7 @@ import os
 import sys
 
 import pytest
-from tests.cells.corpus.test_ingest import names_of
+from tests.cells.corpus.consumers import names_of
 
 from sc_mamba2.cells.corpus import ReadingRules, ingest_corpus, list_sources
 from sc_mamba2.cells.corpus.executors import in_order, open_executor

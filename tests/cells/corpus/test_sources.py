@@ -56,3 +56,8 @@ def test_nothing_is_refused(tmp_path, spec):
     with pytest.raises(UserError) as caught:
         list_sources(tmp_path / spec if isinstance(spec, str) else spec)
     assert caught.value.rule == "corpus-empty"
+
+
+def test_a_folder_that_is_only_called_zarr_is_not_passed_over(folder):
+    (folder / "lost.zarr" / "X").mkdir(parents=True)
+    assert "lost.zarr" in names(list_sources(folder))

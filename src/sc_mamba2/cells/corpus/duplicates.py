@@ -9,6 +9,7 @@ import pandas as pd
 from sc_mamba2.cells.keys import COUNTS_LAYER
 
 ODD = np.uint64(0x9E3779B97F4A7C15)  # keeps the two halves of a pair apart
+GROUP_BITS = 4
 
 
 def hash_cells(cells: ad.AnnData) -> np.ndarray:
@@ -42,8 +43,9 @@ def hash_cells(cells: ad.AnnData) -> np.ndarray:
 def first_occurrences(hashes: Sequence[np.ndarray]) -> list[np.ndarray]:
     """Mark the first of equal hashes over all files, in their order.
 
-    Needs about four times 8 bytes a cell (1.8 GB for 57 million). Two of n different cells share a
-    hash with a chance of about n**2 / 2**65, 1 in 11,000 at 57 million.
+    Hashes are compared in groups of equal leading bits, so that memory holds them twice and little
+    else. Two of n different cells share a hash with a chance of about n**2 / 2**65, 1 in 11,000 at
+    57 million.
 
     Parameters
     ----------
@@ -55,7 +57,12 @@ def first_occurrences(hashes: Sequence[np.ndarray]) -> list[np.ndarray]:
     list of ndarray
         (N_i,) bool of each file.
     """
-    together = np.concatenate([np.zeros(0, np.uint64), *hashes])
+    if not hashes:
+        return []
+    together = np.concatenate(hashes)
+    group = (together >> np.uint64(64 - GROUP_BITS)).astype(np.uint8)
     first = np.zeros(len(together), bool)
-    first[np.unique(together, return_index=True)[1]] = True
-    return np.split(first, np.cumsum([len(part) for part in hashes])[:-1]) if hashes else []
+    for number in range(2**GROUP_BITS):
+        places = np.flatnonzero(group == number)
+        first[places[np.unique(together[places], return_index=True)[1]]] = True
+    return np.split(first, np.cumsum([len(part) for part in hashes])[:-1])

@@ -46,7 +46,7 @@ def _expand(spec: str | Path) -> list[str]:
     if text in EMBEDDED:
         return [text]
     if path.is_dir():
-        found = [text] if is_cell_folder(path) else list(_search(path))
+        found = [text] if _is_source(path) else list(_search(path))
     elif path.is_file():
         found = _read_list(path) if path.suffix == LIST_SUFFIX else [text]
     elif glob.has_magic(text):
@@ -65,10 +65,15 @@ def _expand(spec: str | Path) -> list[str]:
     return found
 
 
+def _is_source(folder: Path) -> bool:
+    """Whether a folder is a source; one that is only called zarr is too, so that it is refused."""
+    return folder.suffix == ".zarr" or is_cell_folder(folder)
+
+
 def _search(folder: Path) -> Iterator[str]:
     for place, folders, files in os.walk(folder):
         here = Path(place)
-        whole = [name for name in folders if is_cell_folder(here / name)]
+        whole = [name for name in folders if _is_source(here / name)]
         # What lies in a zarr folder is no source of its own; hidden folders are drafts.
         folders[:] = [name for name in folders if name not in whole and not name.startswith(".")]
         names = [name for name in files if name.endswith(SUFFIXES) and not name.startswith(".")]

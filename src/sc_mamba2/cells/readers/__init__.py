@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import anndata as ad
-import scanpy as sc
 
 from sc_mamba2.cells.readers.detect import detect_format, is_cell_folder
 from sc_mamba2.cells.readers.faults import damaged
@@ -22,8 +21,15 @@ from sc_mamba2.errors import UserError, nearest
 
 __all__ = ["EMBEDDED", "damaged", "detect_format", "is_cell_folder", "open_zarr", "read_cells"]
 
+
+def _pbmc68k_reduced() -> ad.AnnData:
+    import scanpy as sc  # takes seconds, and few sources need it
+
+    return sc.datasets.pbmc68k_reduced()
+
+
 EMBEDDED: dict[str, Callable[[], ad.AnnData]] = {
-    "scanpy:pbmc68k_reduced": sc.datasets.pbmc68k_reduced,
+    "scanpy:pbmc68k_reduced": _pbmc68k_reduced,
     "simulated:three-types": simulate_cells,
 }
 _FORMATS: dict[str, Callable[[Path], ad.AnnData]] = {

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
+import h5py
+
 from sc_mamba2.cells.readers.faults import FORMATS, other_format
 from sc_mamba2.cells.readers.hdf5 import detect_hdf5
 from sc_mamba2.cells.readers.tenx_mtx import is_tenx_folder
 from sc_mamba2.cells.readers.zarr_folder import check_zarr, is_zarr_folder
 from sc_mamba2.errors import UserError, nearest
-
-HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 
 def detect_format(path: Path) -> str:
@@ -65,7 +65,7 @@ def _missing(path: Path) -> UserError:
 def _refuse_what_is_no_hdf5(path: Path) -> None:
     try:
         with path.open("rb") as file:
-            head = file.read(len(HDF5_SIGNATURE))
+            first = file.read(1)
     except PermissionError as error:
         raise UserError(
             "file-unreadable",
@@ -73,12 +73,12 @@ def _refuse_what_is_no_hdf5(path: Path) -> None:
             expected="a file that you may read",
             mend=f"chmod u+r '{path}', or copy it",
         ) from error
-    if not head:
+    if not first:
         raise UserError(
             "file-empty",
             found=f"'{path}' holds 0 bytes",
             expected=FORMATS,
             mend="copy or download the file again",
         )
-    if head != HDF5_SIGNATURE:
+    if not h5py.is_hdf5(path):  # not by the first bytes: mudata writes a line of text before
         raise other_format(path, "is not an HDF5 file")
