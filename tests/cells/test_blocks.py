@@ -134,6 +134,12 @@ def test_a_named_source(table):
     assert_same("simulated:three-types", table, 64)
 
 
+def test_a_named_source_that_does_not_exist():
+    with pytest.raises(UserError) as caught:
+        next(iter_cells("simulated:two-types"))
+    assert caught.value.rule == "source-unknown"
+
+
 def test_a_layer_that_is_named(cells, tmp_path):
     cells.layers["spliced"] = cells.X + cells.X
     path = formats.write_h5ad(cells, tmp_path)

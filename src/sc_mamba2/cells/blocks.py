@@ -30,7 +30,7 @@ def iter_cells(
 ) -> Iterator[ad.AnnData]:
     """Give the cells of a source in the standard form, in order, in blocks.
 
-    The file is read twice: first every candidate's values are looked at a block at a time, to choose
+    The file is read twice: first the candidates' values are looked at a block at a time, to choose
     the expression and the genes by the rules of `standardise`; then the chosen matrix is read. What
     memory holds: the tables, one block, and what `open_cells` says.
 
@@ -75,6 +75,8 @@ def decide_stored_form(
     facts, totals = {}, {}
     for origin, (matrix, _) in candidates.items():
         facts[origin], totals[origin] = _look_through(matrix, cells_a_block)
+        if facts[origin].whole and not facts[origin].fault:
+            break  # the first counts are chosen, whatever comes behind them
     origin, kind = choose_origin(facts, layer)
     return decide_form(origin, kind, candidates[origin][1], totals[origin], table)
 
@@ -124,8 +126,6 @@ def _look_through(matrix: StoredMatrix, cells_a_block: int) -> tuple[MatrixFacts
         rows: Rows = matrix.read(start, stop)
         seen = look_at_values(rows)
         facts = seen if facts is None else facts + seen
-        if facts.dtype.kind not in "iubf" or facts.bad or facts.smallest < 0:
-            continue
-        with np.errstate(over="ignore"):  # too large for float32: that refuses the matrix later
+        if not facts.fault:
             totals += column_totals(clean_matrix(rows))
     return facts or look_at_values(np.zeros(0)), totals

@@ -78,7 +78,7 @@ def choose_origin(facts: Mapping[str, "MatrixFacts"], layer: str | None) -> tupl
     UserError
         None is usable.
     """
-    faults = {origin: _fault(seen) for origin, seen in facts.items()}
+    faults = {origin: seen.fault for origin, seen in facts.items()}
     usable = [origin for origin in facts if not faults[origin]]
     integer = [origin for origin in usable if facts[origin].whole]
     # A layer named "counts" that is no counts must not pass for a log-normalised matrix.
@@ -177,6 +177,23 @@ class MatrixFacts:
             self.whole and other.whole,
         )
 
+    @property
+    def fault(self) -> str:
+        """Why the matrix cannot be used, or nothing."""
+        if self.dtype.kind == "c":
+            return "holds complex numbers"
+        if self.dtype.kind not in "iubf":
+            return f"holds {self.dtype}, not numbers"
+        if self.bad:
+            return f"holds {self.bad:,} NaN or infinite values"
+        if self.values and self.smallest < 0:
+            return f"holds negative values (smallest {self.smallest:.3g}): scaled or centred"
+        if not self.values or self.largest == 0:
+            return "is zero everywhere"
+        if self.largest > float(np.finfo(np.float32).max):
+            return f"holds values up to {self.largest:.3g}, too large for float32"
+        return ""
+
 
 def look_at_values(matrix: np.ndarray | sparse.spmatrix) -> MatrixFacts:
     """Look at the stored values of a matrix, or of some of its rows."""
@@ -190,23 +207,6 @@ def look_at_values(matrix: np.ndarray | sparse.spmatrix) -> MatrixFacts:
     return MatrixFacts(
         values.dtype, values.size, 0, float(values.min()), float(values.max()), whole
     )
-
-
-def _fault(facts: MatrixFacts) -> str:
-    """Say why a matrix cannot be used, or nothing."""
-    if facts.dtype.kind == "c":
-        return "holds complex numbers"
-    if facts.dtype.kind not in "iubf":
-        return f"holds {facts.dtype}, not numbers"
-    if facts.bad:
-        return f"holds {facts.bad:,} NaN or infinite values"
-    if facts.values and facts.smallest < 0:
-        return f"holds negative values (smallest {facts.smallest:.3g}): scaled or centred"
-    if not facts.values or facts.largest == 0:
-        return "is zero everywhere"
-    if facts.largest > float(np.finfo(np.float32).max):
-        return f"holds values up to {facts.largest:.3g}, too large for float32"
-    return ""
 
 
 def _nothing_usable(faults: dict[str, str]) -> UserError:

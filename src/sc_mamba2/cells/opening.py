@@ -9,7 +9,7 @@ from typing import Any
 import anndata as ad
 import h5py
 
-from sc_mamba2.cells.readers import EMBEDDED, damaged, detect_format, open_zarr, read_cells
+from sc_mamba2.cells.readers import NAMED, damaged, detect_format, open_zarr, read_cells
 from sc_mamba2.cells.soma import SomaSource, open_soma
 from sc_mamba2.cells.stored import Rows, StoredCells, StoredMatrix
 
@@ -40,7 +40,7 @@ def open_cells(source: Source) -> Iterator[StoredCells]:
             yield stored
         return
     path = Path(source)
-    kind = "embedded" if str(source) in EMBEDDED else detect_format(path)
+    kind = "named" if str(source).startswith(NAMED) else detect_format(path)
     if kind == "h5ad":
         with h5py.File(path, "r") as file:
             yield _open_group(file, path) or _loaded(source)

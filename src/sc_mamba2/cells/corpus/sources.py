@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from sc_mamba2.cells.readers import EMBEDDED, is_cell_folder
+from sc_mamba2.cells.readers import NAMED, is_cell_folder
 from sc_mamba2.errors import UserError, nearest
 
 SUFFIXES = (".h5ad", ".h5", ".h5mu", ".loom")
@@ -43,7 +43,7 @@ def list_sources(spec: str | Path | Iterable[str | Path]) -> list[str]:
 
 def _expand(spec: str | Path) -> list[str]:
     path, text = Path(spec), str(spec)
-    if text in EMBEDDED:
+    if text.startswith(NAMED):
         return [text]
     if path.is_dir():
         found = [text] if _is_source(path) else list(_search(path))
@@ -86,7 +86,7 @@ def _read_list(path: Path) -> list[str]:
     for number, line in enumerate(lines, start=1):
         try:
             if line:
-                found += _expand(line if line in EMBEDDED else path.parent / line)
+                found += _expand(line if line.startswith(NAMED) else path.parent / line)
         except UserError as error:
             raise UserError(
                 error.rule,

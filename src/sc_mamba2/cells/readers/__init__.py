@@ -19,7 +19,15 @@ from sc_mamba2.cells.readers.zarr_folder import open_zarr
 from sc_mamba2.cells.simulate import simulate_cells
 from sc_mamba2.errors import UserError, nearest
 
-__all__ = ["EMBEDDED", "damaged", "detect_format", "is_cell_folder", "open_zarr", "read_cells"]
+__all__ = [
+    "EMBEDDED",
+    "NAMED",
+    "damaged",
+    "detect_format",
+    "is_cell_folder",
+    "open_zarr",
+    "read_cells",
+]
 
 
 def _pbmc68k_reduced() -> ad.AnnData:
@@ -32,6 +40,7 @@ EMBEDDED: dict[str, Callable[[], ad.AnnData]] = {
     "scanpy:pbmc68k_reduced": _pbmc68k_reduced,
     "simulated:three-types": simulate_cells,
 }
+NAMED = tuple({f"{name.split(':')[0]}:" for name in EMBEDDED})  # how such names begin
 _FORMATS: dict[str, Callable[[Path], ad.AnnData]] = {
     "h5ad": ad.read_h5ad,
     "zarr": lambda path: ad.read_zarr(open_zarr(path)),
@@ -63,7 +72,7 @@ def read_cells(source: str | Path) -> ad.AnnData:
         The source does not exist, is of another format, or is damaged.
     """
     name = str(source)
-    if name.startswith(("scanpy:", "simulated:")):
+    if name.startswith(NAMED):
         if name not in EMBEDDED:
             raise UserError(
                 "source-unknown",
