@@ -24,7 +24,7 @@ def full(pytestconfig: pytest.Config) -> bool:
 @pytest.fixture(scope="session")
 def tries(full: bool) -> Callable[[int], int]:
     """Give the number of tries for the number that a full run has."""
-    return lambda in_full: in_full if full else max(2, in_full // 15)
+    return lambda in_full: in_full if full else max(1, in_full // 20)
 
 
 @pytest.fixture(scope="session")

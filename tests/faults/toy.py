@@ -26,7 +26,7 @@ from sc_mamba2.training import (
 
 NAMES = ("<pad>", "<cls>", "ENSG00000000001")
 OPTIONS = StateDictOptions(full_state_dict=True, cpu_offload=True)
-STEPS, EVERY = 120, 10
+STEPS, EVERY = 60, 10
 
 
 def content(state: dict) -> ModelContent:
