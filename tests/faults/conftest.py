@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from tests.faults.zygote import Zygote
 
-VARIANTS = ((2, 2), (1, 1), (3, 3), (1, 3), (2, 4))  # keep_last, kinds of tensors
+VARIANTS = ((2, 2), (1, 1), (3, 3), (1, 3), (2, 4), (1, 8), (2, 1))  # keep_last, kinds of tensors
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
