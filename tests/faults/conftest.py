@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from tests.faults.zygote import Zygote
 
-VARIANTS = ((2, 2), (1, 1), (3, 3), (1, 3), (2, 4))  # keep_last, kinds of tensors
+VARIANTS = ((2, 2), (1, 1), (3, 3), (1, 3), (2, 4), (1, 8), (2, 1))  # keep_last, kinds of tensors
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -24,7 +24,7 @@ def full(pytestconfig: pytest.Config) -> bool:
 @pytest.fixture(scope="session")
 def tries(full: bool) -> Callable[[int], int]:
     """Give the number of tries for the number that a full run has."""
-    return lambda in_full: in_full if full else max(2, in_full // 15)
+    return lambda in_full: in_full if full else max(1, in_full // 20)
 
 
 @pytest.fixture(scope="session")

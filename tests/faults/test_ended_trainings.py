@@ -35,7 +35,7 @@ def same_bits(one: TrainingState, other: TrainingState) -> bool:
 
 def end_at_random(zygote, run: Path, number: signal.Signals, chance: random.Random):
     """Start a training and send it a signal; return its exit code and what it said."""
-    child = zygote.start("toy", "train", run=str(run), pause=0.004)
+    child = zygote.start("toy", "train", run=str(run), waits=True)
     assert child.listen() == "ready"
     time.sleep(chance.uniform(0, 0.3))
     os.kill(child.pid, number)
@@ -72,7 +72,8 @@ def test_the_second_writer_is_refused_until_the_first_is_dead(zygote, tmp_path, 
     for attempt in range(tries(10)):
         run = tmp_path / str(attempt)
         child = zygote.start("toy", "hold", run=str(run), fork=fork)
-        worker = child.listen()
+        who = child.listen()
+        assert (who == child.pid) != fork
         with pytest.raises(UserError) as caught, TrainingCheckpoints(run):
             pass
         assert caught.value.rule == "run-locked"
@@ -82,4 +83,4 @@ def test_the_second_writer_is_refused_until_the_first_is_dead(zygote, tmp_path, 
         with TrainingCheckpoints(run):
             pass
         if fork:
-            os.kill(worker, signal.SIGKILL)
+            os.kill(who, signal.SIGKILL)

@@ -26,7 +26,7 @@ from sc_mamba2.training import (
 
 NAMES = ("<pad>", "<cls>", "ENSG00000000001")
 OPTIONS = StateDictOptions(full_state_dict=True, cpu_offload=True)
-STEPS, EVERY = 120, 10
+STEPS, EVERY = 60, 10
 
 
 def content(state: dict) -> ModelContent:
@@ -63,18 +63,24 @@ def holds_numbers(found: TrainingState) -> bool:
     )
 
 
-def train(run: str, pause: float = 0.0) -> int:
-    """Train to the end or to a signal, on from the newest checkpoint; return the exit code."""
+def train(run: str, waits: bool = False) -> int:
+    """Train to the end or to a signal, on from the newest checkpoint; return the exit code.
+
+    One that `waits` is slow, and does not come to its end before a signal.
+    """
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(5, 7), nn.Tanh(), nn.Linear(7, 1))
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
     with TrainingCheckpoints(run, keep_last=2) as checkpoints, stop_on_signals() as stop:
-        start = _resume(checkpoints.newest(), model, optimizer)
+        step = start = _resume(checkpoints.newest(), model, optimizer)
         with Journal(Path(run) / "journal.jsonl", start) as journal:
             say("ready")
             for step in range(start + 1, STEPS + 1):
                 loss = _update(model, optimizer, step)
-                time.sleep(pause)
+                while waits and not stop.requested:
+                    time.sleep(0.004)
+                    if step < STEPS:
+                        break
                 ends = stop.requested
                 if ends or step % EVERY == 0:
                     journal.write(step, loss=loss, seconds=time.monotonic())
@@ -86,11 +92,10 @@ def train(run: str, pause: float = 0.0) -> int:
 
 
 def hold(run: str, fork: bool) -> int:
-    """Hold the run's lock for ever, with a worker that outlives this process if `fork`."""
+    """Hold the run's lock for long, with a worker that outlives this process if `fork`."""
     with TrainingCheckpoints(run):
-        worker = os.fork() if fork else -1
-        if worker != 0:
-            say(worker)
+        if not fork or os.fork() == 0:
+            say(os.getpid())
         time.sleep(60)
     return 0
 

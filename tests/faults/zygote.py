@@ -78,7 +78,9 @@ class Zygote:
 
 
 def _serve() -> None:
-    importlib.import_module("tests.faults.toy")
+    # The second is what an optimizer's first step would import, in every fork anew.
+    for module in ("tests.faults.toy", "torch._dynamo"):
+        importlib.import_module(module)
     for line in sys.stdin:
         pid = os.fork()
         if pid == 0:
