@@ -112,7 +112,7 @@ def test_a_rename_that_fails_gives_the_old_folder_back(tmp_path, monkeypatch, fa
 
 
 def test_all_that_is_in_a_folder_is_on_the_disk_before_it_gets_its_name(tmp_path, monkeypatch):
-    done, sync, replace = [], files.sync, Path.replace
+    done, sync, replace = [], files._sync, Path.replace
 
     def recorded_sync(path):
         done.append(path.name)
@@ -122,7 +122,7 @@ def test_all_that_is_in_a_folder_is_on_the_disk_before_it_gets_its_name(tmp_path
         done.append("renamed")
         return replace(self, target)
 
-    monkeypatch.setattr(files, "sync", recorded_sync)
+    monkeypatch.setattr(files, "_sync", recorded_sync)
     monkeypatch.setattr(Path, "replace", recorded_replace)
     with atomic_folder(tmp_path / "new" / "f") as draft:
         (draft / "sub" / "deep").mkdir(parents=True)

@@ -39,9 +39,9 @@ def atomic_file(path: str | Path) -> Iterator[Path]:
     with scratch_folder(path) as folder:
         draft = folder / path.name
         yield draft
-        sync(draft)
+        _sync(draft)
         draft.replace(path)
-        sync(path.parent)
+        _sync(path.parent)
 
 
 @contextmanager
@@ -60,7 +60,7 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
         yield draft
         # What lies deeper first: a folder that is on the disk then never lists what is not.
         for part in (*sorted(draft.rglob("*"), reverse=True), draft):
-            sync(part)
+            _sync(part)
         older = folder / "replaced"
         try:
             if path.exists():
@@ -70,14 +70,14 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
             if older.exists() and not path.exists():
                 older.replace(path)
             raise
-        sync(path.parent)
+        _sync(path.parent)
 
 
 def remove_folder(path: Path) -> None:
     """Remove a folder at once: it leaves its name whole, then it is taken apart."""
     with scratch_folder(path) as folder:
         path.replace(folder / path.name)
-        sync(path.parent)
+        _sync(path.parent)
 
 
 @contextmanager
@@ -106,10 +106,10 @@ def make_folder(folder: Path) -> None:
     if missing:
         folder.mkdir(parents=True, exist_ok=True)
     for made in missing:
-        sync(made.parent)
+        _sync(made.parent)
 
 
-def sync(path: Path) -> None:
+def _sync(path: Path) -> None:
     """Return once the file or folder is on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
