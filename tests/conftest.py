@@ -1,4 +1,7 @@
-"""Hypothesis without chance or clock, the data of ../shared where they lie, GPU tests on a GPU."""
+"""Hypothesis without chance or clock, the data of ../shared where they lie, GPU tests on a GPU.
+
+`--faults full` tries the faults of tests/faults in full.
+"""
 
 from pathlib import Path
 
@@ -11,6 +14,11 @@ settings.register_profile(
 settings.load_profile("repeatable")
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Take the number of tries of tests/faults."""
+    parser.addoption("--faults", choices=("few", "full"), default="few")
 
 
 @pytest.fixture(scope="session")

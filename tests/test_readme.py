@@ -18,7 +18,7 @@ README = (ROOT / "README.md").read_text("utf-8")
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 CODE = re.compile(r"```.*?```|`[^`\n]+`", re.DOTALL)
 LINK = re.compile(r"\]\(([^)#\s]*)(?:#([^)\s]*))?\)")
-RAISERS = {"UserError", "_refuse", "_remark", "_table_fault"}
+RAISERS = {"UserError", "_refuse", "_remark", "_table_fault", "broken_checkpoint"}
 
 
 @pytest.fixture(scope="module")

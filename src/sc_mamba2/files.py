@@ -1,11 +1,30 @@
-"""Writes that are whole or not there: a file or a folder appears under its name only when it is done."""
+"""Writes that are whole or not there: a file or a folder appears under its name only when it is done.
 
+Also: one writer at a time, and a write that the system refused as an error for a person.
+"""
+
+import errno
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from sc_mamba2.errors import UserError
+
+_FREE_SPACE = "free disk space, or write elsewhere with --output"
+_ANOTHER_FOLDER = "choose a folder that you may write to"
+_REFUSALS = {
+    errno.ENOSPC: ("disk-full", _FREE_SPACE),
+    errno.EDQUOT: ("disk-full", _FREE_SPACE),
+    errno.EFBIG: ("disk-full", _FREE_SPACE),
+    errno.EACCES: ("write-denied", _ANOTHER_FOLDER),
+    errno.EROFS: ("write-denied", _ANOTHER_FOLDER),
+    errno.EPERM: ("write-denied", _ANOTHER_FOLDER),
+}
 
 
 @contextmanager
@@ -16,7 +35,7 @@ def atomic_file(path: str | Path) -> Iterator[Path]:
     nothing is left behind and an older file stays as it was.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     with scratch_folder(path) as folder:
         draft = folder / path.name
         yield draft
@@ -27,28 +46,37 @@ def atomic_file(path: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: str | Path) -> Iterator[Path]:
-    """Give a temporary folder beside `path`; on success sync its files and put it in `path`'s place.
+    """Give a temporary folder beside `path`; on success sync all of it and put it in `path`'s place.
 
-    An older folder of that name is set aside first and removed once the new one stands.
+    An older folder of that name is set aside first and removed once the new one stands. A process
+    that is killed between these two renames leaves the older one in `.NAME-*/replaced`; where that
+    matters, give every folder a name of its own.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     with scratch_folder(path) as folder:
         draft = folder / path.name
         draft.mkdir()
         yield draft
-        for file in sorted(draft.rglob("*")):
-            if file.is_file():
-                _sync(file)
+        # What lies deeper first: a folder that is on the disk then never lists what is not.
+        for part in (*sorted(draft.rglob("*"), reverse=True), draft):
+            _sync(part)
         older = folder / "replaced"
-        if path.exists():
-            path.replace(older)
         try:
+            if path.exists():
+                path.replace(older)
             draft.replace(path)
-        except OSError:
-            if older.exists():
+        except BaseException:
+            if older.exists() and not path.exists():
                 older.replace(path)
             raise
+        _sync(path.parent)
+
+
+def remove_folder(path: Path) -> None:
+    """Remove a folder at once: it leaves its name whole, then it is taken apart."""
+    with scratch_folder(path) as folder:
+        path.replace(folder / path.name)
         _sync(path.parent)
 
 
@@ -62,9 +90,73 @@ def scratch_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def clean_scratch(path: Path) -> None:
+    """Remove what killed writers of `path` left beside it; only for who alone writes there.
+
+    The name may hold wildcards: ``Path("checkpoints/step-*")``.
+    """
+    random_end = "?" * 8  # of `tempfile.mkdtemp`
+    for folder in path.parent.glob(f".{path.name}-{random_end}"):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder with its parents, so that it is still there after a loss of power."""
+    missing = [part for part in (folder, *folder.parents) if not part.exists()]
+    if missing:
+        folder.mkdir(parents=True, exist_ok=True)
+    for made in missing:
+        _sync(made.parent)
+
+
 def _sync(path: Path) -> None:
+    """Return once the file or folder is on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def sole_writer(lock: Path, *, to: str, mend: str) -> Iterator[None]:
+    """Hold a lock for as long as the block runs; the lock of a dead process holds nobody up.
+
+    Parameters
+    ----------
+    lock
+        The file to lock; its folder is there.
+    to
+        What is written to, in the words of the error.
+    mend
+        What the second writer can do.
+
+    Raises
+    ------
+    UserError
+        Rule `run-locked`: another process, or another block of this one, holds it.
+    """
+    held = FileLock(lock, timeout=0)
+    try:
+        held.acquire()
+    except Timeout as error:
+        raise UserError(
+            "run-locked",
+            found=f"another run writes to {to}",
+            expected="one run at a time",
+            mend=mend,
+        ) from error
+    try:
+        yield
+    finally:
+        held.release()
+
+
+def refused_write(error: OSError) -> UserError | None:
+    """Say what a person can do where the system refused a write, or ``None`` for another error."""
+    rule, mend = _REFUSALS.get(error.errno or 0, (None, ""))
+    if rule is None:
+        return None
+    return UserError(
+        rule, found=str(error), expected="a folder with space that can be written", mend=mend
+    )

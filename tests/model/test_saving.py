@@ -1,11 +1,15 @@
 """Property 8, and every way in which a checkpoint folder can be broken."""
 
+import errno
+import hashlib
 import json
 import pickle
 import struct
+from pathlib import Path
 
 import pytest
 import torch
+from safetensors import SafetensorError
 
 from sc_mamba2.errors import UserError
 from sc_mamba2.genes import Vocabulary
@@ -220,6 +224,54 @@ def test_a_write_that_fails_leaves_the_older_checkpoint(folder, monkeypatch):
         write(folder, {"a": torch.ones(2)}, overwrite=True)
     assert read_checkpoint(folder).sha256 == before
     assert [path.name for path in folder.parent.iterdir()] == ["checkpoint"]
+
+
+def add_notes(draft):
+    (draft / "notes" / "deep").mkdir(parents=True)
+    (draft / "notes" / "deep" / "a.txt").write_text("a")
+
+
+@pytest.mark.parametrize("fault", [Path.unlink, lambda path: path.write_text("b")])
+def test_further_files_are_under_the_same_manifest(tmp_path, fault):
+    write(tmp_path / "c", add_files=add_notes)
+    path = tmp_path / "c" / "notes" / "deep" / "a.txt"
+    assert read_checkpoint(tmp_path / "c").config["task"] == "embedding"
+    assert "notes/deep/a.txt" in (tmp_path / "c" / "manifest.json").read_text()
+    fault(path)
+    with pytest.raises(UserError, match=r"notes/deep/a\.txt") as caught:
+        read_checkpoint(tmp_path / "c")
+    assert caught.value.rule == "checkpoint-sha256"
+
+
+def test_a_note_that_a_person_left_is_let_be(folder):
+    before = read_checkpoint(folder).sha256
+    (folder / "note.txt").write_text("the good one")
+    assert read_checkpoint(folder).sha256 == before
+
+
+def test_a_manifest_leads_to_no_file_outside(folder):
+    outside = folder.parent / "outside.txt"
+    outside.write_text("x")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["sha256"]["../outside.txt"] = hashlib.sha256(b"x").hexdigest()
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    assert rule_of(folder) == "checkpoint-sha256"
+
+
+def test_others_may_read_the_tensors_as_they_may_the_rest(folder):
+    modes = {(folder / name).stat().st_mode for name in FILES}
+    assert len(modes) == 1
+
+
+def test_what_the_system_refuses_to_safetensors_is_an_error_of_the_system(tmp_path, monkeypatch):
+    def full_disk(tensors, path):
+        raise SafetensorError("Error while serializing: I/O error: No space (os error 28)")
+
+    monkeypatch.setattr(saving, "save_file", full_disk)
+    with pytest.raises(OSError) as caught:
+        write(tmp_path / "c")
+    assert caught.value.errno == errno.ENOSPC
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_every_wrong_tensor_is_named_and_nothing_is_loaded():

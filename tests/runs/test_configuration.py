@@ -5,16 +5,29 @@ from sc_mamba2.errors import UserError
 from sc_mamba2.pipelines.annotation import params as annotation
 from sc_mamba2.pipelines.backbone import params as backbone
 from sc_mamba2.pipelines.ingestion.params import IngestionParams
+from sc_mamba2.pipelines.pretraining.params import CorpusParams, LaunchParams
 from sc_mamba2.pipelines.tokenization.params import TokenizationParams
 from sc_mamba2.pipelines.validation.params import ValidationParams
 from sc_mamba2.runs.configuration import CONFIG_LOADER, check_params, shipped_conf
-from sc_mamba2.training import ComputeOptions
+from sc_mamba2.tokens import MaskOptions
+from sc_mamba2.training import ComputeOptions, job
 
 MODELS = {
     "compute": ComputeOptions,
     "ingestion": IngestionParams,
     "validation": ValidationParams,
     "tokenization": TokenizationParams,
+    "pretraining": {
+        "corpus": CorpusParams,
+        "launch": LaunchParams,
+        "shape": job.Shape,
+        "masks": MaskOptions,
+        "sampling": job.SamplingOptions,
+        "objective": job.ObjectiveOptions,
+        "training": job.PretrainOptions,
+        "held_out": job.HeldOut,
+        "keep": job.KeepOptions,
+    },
     "annotation": {
         "labels": annotation.LabelParams,
         "backbone": backbone.BackboneParams,

@@ -49,10 +49,15 @@ def test_take_a_mask(lengths, data):
     assert as_lists(tokens.take(mask)) == as_lists(tokens.take(np.flatnonzero(mask)))
 
 
-def test_entries_of():
-    entries, offsets = ragged([2, 0, 3]).entries_of(np.array([2, 1, 0, 2]))
-    assert entries.tolist() == [2, 3, 4, 0, 1, 2, 3, 4]
-    assert offsets.tolist() == [0, 3, 3, 5, 8]
+@given(lengths_lists, st.data())
+def test_gather_against_lists(lengths, data):
+    tokens = ragged(lengths)
+    chosen = data.draw(st.lists(st.integers(0, len(lengths) - 1), max_size=10))
+    gene_rows, bins, values, offsets = tokens.gather(np.array(chosen, dtype=int))
+    entries = [entry for cell in chosen for entry in as_lists(tokens)[cell]]
+    assert list(zip(gene_rows, bins, values, strict=True)) == entries
+    assert np.diff(offsets).tolist() == [lengths[cell] for cell in chosen]
+    assert offsets.dtype == np.int64
 
 
 @pytest.mark.parametrize("cut", ["gene_rows", "bins", "values", "offsets"])

@@ -7,10 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from scipy import sparse
+from tests.tokens.twins import bin_cell
 
 from sc_mamba2.errors import UserError
 from sc_mamba2.genes import Vocabulary
-from sc_mamba2.tokens import Tokenizer, TokenizerRules, bin_cell
+from sc_mamba2.tokens import Tokenizer, TokenizerRules
 
 IDS = tuple(f"ENSG{(number * 7) % 20:011d}" for number in range(20))
 NAMES = ("<pad>", "<cls>", *IDS)

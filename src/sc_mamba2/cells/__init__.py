@@ -1,6 +1,7 @@
 """Cells: the AnnData contract. Readers, checks, the one standard form, and the names of keys."""
 
-from sc_mamba2.cells.contract import CellsContract, RawCellsContract
+from sc_mamba2.cells.blocks import iter_cells
+from sc_mamba2.cells.contract import CellsContract, RawCellsContract, check_matched
 from sc_mamba2.cells.expression import Expression, choose_expression, log_normalise
 from sc_mamba2.cells.labels import label_text, read_labels
 from sc_mamba2.cells.readers import EMBEDDED, read_cells
@@ -12,7 +13,9 @@ __all__ = [
     "CellsContract",
     "Expression",
     "RawCellsContract",
+    "check_matched",
     "choose_expression",
+    "iter_cells",
     "label_text",
     "log_normalise",
     "read_cells",

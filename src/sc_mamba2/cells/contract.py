@@ -5,6 +5,7 @@
 """
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import anndata as ad
 import numpy as np
@@ -40,23 +41,63 @@ class RawCellsContract:
 
     def validate(self, data: ad.AnnData) -> ad.AnnData:
         """Return `data`, or raise the first broken rule as a `UserError`."""
-        _raise_first(self._rules(data))
+        check_tables(data)
         # Where a layer may be meant that is not known here, ingestion chooses, by the same rules.
         if self.layer is not None or not data.layers:
             choose_expression(data, self.layer)
         return data
 
-    def _rules(self, cells: ad.AnnData) -> Iterator[UserError | None]:
-        yield _empty(cells)
-        yield _table_fault(
-            OBS_SCHEMA,
-            cells.obs,
-            "cells-names",
-            expected="a unique name (barcode) a cell",
-            mend="call adata.obs_names_make_unique() and save again",
+
+def check_tables(cells: ad.AnnData) -> None:
+    """Check everything of `RawCellsContract` but the matrix, which need not be there.
+
+    Raises
+    ------
+    UserError
+        The first broken rule.
+    """
+    _raise_first(_table_faults(cells))
+
+
+def _table_faults(cells: ad.AnnData) -> Iterator[UserError | None]:
+    yield _empty(cells)
+    yield _table_fault(
+        OBS_SCHEMA,
+        cells.obs,
+        "cells-names",
+        expected="a unique name (barcode) a cell",
+        mend="call adata.obs_names_make_unique() and save again",
+    )
+    yield _gene_names_fault(cells)
+    yield _transposed(cells)
+
+
+def check_matched(genes: dict[str, Any], minimum_share: float, minimum_genes: int) -> None:
+    """Refuse a file of whose genes too few are known.
+
+    Parameters
+    ----------
+    genes
+        ``report["genes"]`` of `standardise`.
+    minimum_share
+        Share of the file's genes that the gene table must know, 0 to 1.
+    minimum_genes
+        Mapped genes that it must have.
+
+    Raises
+    ------
+    UserError
+        Rule ``genes-matched``.
+    """
+    share = genes["matched"] / max(1, genes["total"])
+    if share < minimum_share or genes["kept"] < minimum_genes:
+        raise UserError(
+            "genes-matched",
+            found=f"{genes['matched']:,} of {genes['total']:,} genes are known ({share:.0%})",
+            expected=f"at least {minimum_share:.0%}, and {minimum_genes} genes",
+            mend='check the species, put Ensembl ids in var["ensembl_id"], or lower '
+            "minimum_matched_share if the rest is meant to be dropped",
         )
-        yield _gene_names_fault(cells)
-        yield _transposed(cells)
 
 
 class CellsContract:

@@ -4,8 +4,9 @@ The order is fixed (architecture: "AnnData in"): the first integer matrix of the
 ``layers["counts"]``, ``raw.X``, ``X``; else the first of ``raw.X``, ``X`` that is not negative.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import anndata as ad
 import numpy as np
@@ -50,21 +51,54 @@ def choose_expression(cells: ad.AnnData, layer: str | None = None) -> Expression
     UserError
         No matrix is usable: not finite, negative everywhere, not numeric, all zero.
     """
-    candidates = _candidates(cells, layer)
-    faults = {origin: _fault(matrix) for origin, (matrix, _) in candidates.items()}
-    usable = {origin: candidates[origin] for origin in candidates if not faults[origin]}
-    integer = [origin for origin in usable if _is_integer(usable[origin][0])]
+    candidates = expression_candidates(cells, layer)
+    facts = {origin: look_at_values(matrix) for origin, (matrix, _) in candidates.items()}
+    origin, kind = choose_origin(facts, layer)
+    matrix, genes = candidates[origin]
+    return Expression(clean_matrix(matrix), genes, origin, kind)
+
+
+def choose_origin(facts: Mapping[str, "MatrixFacts"], layer: str | None) -> tuple[str, Kind]:
+    """Choose among matrices by what is known of their values, in the order given.
+
+    Parameters
+    ----------
+    facts
+        Origin to facts of the whole matrix.
+    layer
+        Layer that the caller named, or ``None``.
+
+    Returns
+    -------
+    origin, kind
+        Which matrix is the expression, and what it holds.
+
+    Raises
+    ------
+    UserError
+        None is usable.
+    """
+    faults = {origin: seen.fault for origin, seen in facts.items()}
+    usable = [origin for origin in facts if not faults[origin]]
+    integer = [origin for origin in usable if facts[origin].whole]
     # A layer named "counts" that is no counts must not pass for a log-normalised matrix.
     ranked = [origin for origin in usable if layer or origin != f"layers[{COUNTS_LAYER}]"]
     origin = next(iter(integer or ranked), None)
     if origin is None:
         raise _nothing_usable(faults)
-    matrix, genes = usable[origin]
+    if integer:
+        return origin, "counts"
+    logs = facts[origin].largest <= LARGEST_LOG_VALUE
+    return origin, "log_normalised" if logs else "normalised"
+
+
+def clean_matrix(matrix: np.ndarray | sparse.spmatrix) -> sparse.csr_matrix:
+    """Return a float32 CSR copy, duplicate entries summed, explicit zeros removed."""
     # A copy, since the next two work in place and the cells are the caller's.
     csr = sparse.csr_matrix(matrix, dtype=np.float32, copy=True)
     csr.sum_duplicates()
     csr.eliminate_zeros()
-    return Expression(csr, genes, origin, _kind(csr, bool(integer)))
+    return csr
 
 
 def log_normalise(expression: Expression) -> sparse.csr_matrix:
@@ -84,7 +118,21 @@ def log_normalise(expression: Expression) -> sparse.csr_matrix:
     return matrix
 
 
-def _candidates(cells: ad.AnnData, layer: str | None) -> dict[str, tuple]:
+def expression_candidates(cells: Any, layer: str | None = None) -> dict[str, tuple]:
+    """Give the matrices that may hold the expression, each with its genes, in the fixed order.
+
+    Parameters
+    ----------
+    cells
+        An AnnData, or what has `X`, `var`, `raw` and `layers` as one has (`cells.stored`).
+    layer
+        Name of a layer that must be used.
+
+    Raises
+    ------
+    UserError
+        Rule ``layer-missing``.
+    """
     if layer is not None:
         if layer not in cells.layers:
             raise UserError(
@@ -104,38 +152,61 @@ def _candidates(cells: ad.AnnData, layer: str | None) -> dict[str, tuple]:
     return found
 
 
-def _values(matrix: np.ndarray | sparse.spmatrix) -> np.ndarray:
-    return matrix.data if sparse.issparse(matrix) else np.asarray(matrix)
+@dataclass(frozen=True)
+class MatrixFacts:
+    """What decides whether a matrix is usable; facts of parts add up to those of the whole.
+
+    `bad` counts NaN and infinite values, `whole` says that all are integers. Both, and the smallest
+    and the largest value, are only looked for in real numbers.
+    """
+
+    dtype: np.dtype
+    values: int = 0
+    bad: int = 0
+    smallest: float = np.inf
+    largest: float = -np.inf
+    whole: bool = True
+
+    def __add__(self, other: "MatrixFacts") -> "MatrixFacts":
+        return MatrixFacts(
+            self.dtype,
+            self.values + other.values,
+            self.bad + other.bad,
+            min(self.smallest, other.smallest),
+            max(self.largest, other.largest),
+            self.whole and other.whole,
+        )
+
+    @property
+    def fault(self) -> str:
+        """Why the matrix cannot be used, or nothing."""
+        if self.dtype.kind == "c":
+            return "holds complex numbers"
+        if self.dtype.kind not in "iubf":
+            return f"holds {self.dtype}, not numbers"
+        if self.bad:
+            return f"holds {self.bad:,} NaN or infinite values"
+        if self.values and self.smallest < 0:
+            return f"holds negative values (smallest {self.smallest:.3g}): scaled or centred"
+        if not self.values or self.largest == 0:
+            return "is zero everywhere"
+        if self.largest > float(np.finfo(np.float32).max):
+            return f"holds values up to {self.largest:.3g}, too large for float32"
+        return ""
 
 
-def _fault(matrix: np.ndarray | sparse.spmatrix) -> str:
-    """Say why a matrix cannot be used, or nothing."""
-    values = _values(matrix)
-    if not (np.issubdtype(values.dtype, np.number) or values.dtype == bool):
-        return f"holds {values.dtype}, not numbers"
-    if np.iscomplexobj(values):
-        return "holds complex numbers"
-    if values.dtype.kind == "f" and not np.isfinite(values).all():
-        bad = int((~np.isfinite(values)).sum())
-        return f"holds {bad:,} NaN or infinite values"
-    if values.size and values.min() < 0:
-        return f"holds negative values (smallest {values.min():.3g}): scaled or centred"
-    if not values.size or values.max() == 0:
-        return "is zero everywhere"
-    if values.max() > np.finfo(np.float32).max:
-        return f"holds values up to {values.max():.3g}, too large for float32"
-    return ""
-
-
-def _is_integer(matrix: np.ndarray | sparse.spmatrix) -> bool:
-    values = _values(matrix)
-    return values.dtype.kind in "iub" or bool((values == np.rint(values)).all())
-
-
-def _kind(matrix: sparse.csr_matrix, integer: bool) -> Kind:
-    if integer:
-        return "counts"
-    return "log_normalised" if matrix.data.max() <= LARGEST_LOG_VALUE else "normalised"
+def look_at_values(matrix: np.ndarray | sparse.spmatrix) -> MatrixFacts:
+    """Look at the stored values of a matrix, or of some of its rows."""
+    values = matrix.data if sparse.issparse(matrix) else np.asarray(matrix)
+    if values.dtype.kind not in "iubf" or not values.size:
+        return MatrixFacts(values.dtype, values.size)
+    bad = int((~np.isfinite(values)).sum()) if values.dtype.kind == "f" else 0
+    if bad:
+        return MatrixFacts(values.dtype, values.size, bad, whole=False)
+    whole = values.dtype.kind in "iub" or bool((values == np.rint(values)).all())
+    return MatrixFacts(
+        values.dtype, values.size, 0, float(values.min()), float(values.max()), whole
+    )
 
 
 def _nothing_usable(faults: dict[str, str]) -> UserError:

@@ -9,7 +9,7 @@ from sc_mamba2.tokens import TokenizedCells, load_tokens, save_tokens
 
 
 class TokensDataset(AbstractDataset[TokenizedCells, TokenizedCells]):
-    """Loads and saves tokens (see `sc_mamba2.tokens.store`).
+    """Loads and saves tokens (see `sc_mamba2.tokens.saving`).
 
     Example
     -------

@@ -1,12 +1,13 @@
 """The checkpoint folder: written whole or not at all, read with every promise checked. No pickle.
 
 `config.json` (model config, task, settings, tokenizer, what else the writer adds),
-`vocabulary.json`, `model.safetensors`, `MODEL_CARD.md`, `manifest.json` with the sha256 of each.
+`vocabulary.json`, `model.safetensors`, `MODEL_CARD.md`, what the writer adds, and `manifest.json` with
+the sha256 of each. JSON and hashes stand in `manifest`.
 """
 
-import hashlib
-import json
-from collections.abc import Iterable, Mapping
+import os
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,13 +21,22 @@ from sc_mamba2.errors import UserError
 from sc_mamba2.files import atomic_folder
 from sc_mamba2.genes import Vocabulary
 from sc_mamba2.model.config import ModelConfig
+from sc_mamba2.model.manifest import (
+    MANIFEST,
+    broken_checkpoint,
+    compare_hashes,
+    read_json,
+    read_manifest,
+    read_text,
+    sha256_of,
+    some,
+    write_json,
+    write_manifest,
+)
 
 CONFIG, VOCABULARY, TENSORS = "config.json", "vocabulary.json", "model.safetensors"
-CARD, MANIFEST = "MODEL_CARD.md", "manifest.json"
+CARD = "MODEL_CARD.md"
 _LISTED = (CONFIG, VOCABULARY, TENSORS, CARD)
-_FORMAT = 1
-_NAMED_AT_MOST = 8
-_WRITE_AGAIN = "write or fetch the checkpoint again"
 
 
 @dataclass(frozen=True)
@@ -61,12 +71,14 @@ class Checkpoint:
         """
         fields = self.config.get("model")
         if not isinstance(fields, dict):
-            raise _refuse("checkpoint-config", f"no table 'model' in {CONFIG}", "a model config")
+            raise broken_checkpoint(
+                "checkpoint-config", f"no table 'model' in {CONFIG}", "a model config"
+            )
         config = ModelConfig.build(**fields)
         claimed = (config.vocabulary_size, config.pad_id)
         held = (self.vocabulary.size, self.vocabulary.pad_id)
         if claimed != held:
-            raise _refuse(
+            raise broken_checkpoint(
                 "checkpoint-vocabulary",
                 f"{held[0]} tokens, pad id {held[1]} in {VOCABULARY}",
                 f"{claimed[0]} tokens, pad id {claimed[1]}, as {CONFIG} says",
@@ -82,6 +94,7 @@ def write_checkpoint(
     vocabulary: Vocabulary,
     model_card: str,
     overwrite: bool = False,
+    add_files: Callable[[Path], None] = lambda draft: None,
 ) -> None:
     """Write a checkpoint folder, whole or not at all.
 
@@ -99,6 +112,8 @@ def write_checkpoint(
         Text of `MODEL_CARD.md`.
     overwrite
         Whether a checkpoint that stands there is replaced, once the new one is whole.
+    add_files
+        Writes further files into the folder that it is given; the manifest lists them too.
 
     Raises
     ------
@@ -109,14 +124,12 @@ def write_checkpoint(
     folder = Path(folder)
     _check_free(folder, overwrite)
     with atomic_folder(folder) as draft:
-        (draft / CONFIG).write_text(_as_json(config), encoding="utf-8")
+        write_json(draft / CONFIG, config)
         (draft / VOCABULARY).write_text(vocabulary.to_json(), encoding="utf-8")
         (draft / CARD).write_text(model_card, encoding="utf-8")
-        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
-        save_file(tensors, draft / TENSORS)
-        hashes = {name: _sha256(draft / name) for name in _LISTED}
-        manifest = _as_json({"format": _FORMAT, "sha256": hashes})
-        (draft / MANIFEST).write_text(manifest, encoding="utf-8")
+        write_tensors(draft / TENSORS, state)
+        add_files(draft)
+        write_manifest(draft)
 
 
 def read_checkpoint(folder: str | Path, verify: bool = True) -> Checkpoint:
@@ -147,19 +160,49 @@ def read_checkpoint(folder: str | Path, verify: bool = True) -> Checkpoint:
         )
     for name in (*_LISTED, MANIFEST):
         if not (folder / name).is_file():
-            raise _refuse("checkpoint-file", f"no {name} in {folder}", "all files of a checkpoint")
-    manifest = _read_json(folder / MANIFEST)
-    if manifest.get("format") != _FORMAT:
-        found = f"format {manifest.get('format')!r} in {folder / MANIFEST}"
-        raise _refuse("checkpoint-format", found, f"format {_FORMAT}")
+            raise broken_checkpoint(
+                "checkpoint-file", f"no {name} in {folder}", "all files of a checkpoint"
+            )
+    hashes = read_manifest(folder)
     if verify:
-        _compare_hashes(folder, manifest.get("sha256"))
+        compare_hashes(folder, hashes, needed=_LISTED)
     return Checkpoint(
-        state=_read_tensors(folder / TENSORS),
-        config=_read_json(folder / CONFIG),
-        vocabulary=Vocabulary.from_json(_read_text(folder / VOCABULARY)),
-        sha256=_sha256(folder / MANIFEST),
+        state=read_tensors(folder / TENSORS),
+        config=read_json(folder / CONFIG),
+        vocabulary=Vocabulary.from_json(read_text(folder / VOCABULARY)),
+        sha256=sha256_of(folder / MANIFEST),
     )
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Write tensors from wherever they lie; bit for bit what `read_tensors` gives back.
+
+    Raises
+    ------
+    OSError
+        The system refused, whatever safetensors makes of it.
+    """
+    path.touch()
+    mode = path.stat().st_mode  # safetensors would leave a file that nobody else can read
+    whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    try:
+        save_file(whole, path)
+    except SafetensorError as error:
+        code = re.search(r"os error (\d+)", str(error))
+        if code is None:
+            raise
+        raise OSError(int(code[1]), os.strerror(int(code[1])), str(path)) from error
+    path.chmod(mode)
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Read tensors to the CPU, or raise a `UserError` of the rule `checkpoint-tensors`."""
+    try:
+        return load_file(path)
+    except (SafetensorError, ValueError, RuntimeError, KeyError, OverflowError) as error:
+        raise broken_checkpoint(
+            "checkpoint-tensors", f"{path}: {error}", "a whole safetensors file"
+        ) from error
 
 
 def load_state(module: nn.Module, state: Mapping[str, Tensor]) -> None:
@@ -190,7 +233,7 @@ def load_state(module: nn.Module, state: Mapping[str, Tensor]) -> None:
         ],
         "not finite": [name for name in shared if not bool(torch.isfinite(state[name]).all())],
     }
-    found = "; ".join(f"{kind}: {_some(names)}" for kind, names in faults.items() if names)
+    found = "; ".join(f"{kind}: {some(names)}" for kind, names in faults.items() if names)
     if found:
         raise UserError(
             "checkpoint-state",
@@ -213,59 +256,3 @@ def _check_free(folder: Path, overwrite: bool) -> None:
         expected="a free place",
         mend="name another folder" + (", or allow overwriting" if ours else ""),
     )
-
-
-def _compare_hashes(folder: Path, hashes: Any) -> None:
-    known = hashes if isinstance(hashes, dict) else {}
-    changed = [name for name in _LISTED if known.get(name) != _sha256(folder / name)]
-    if changed:
-        raise _refuse(
-            "checkpoint-sha256",
-            f"{_some(changed)} in {folder} differ from {MANIFEST}",
-            "files as they were written",
-        )
-
-
-def _read_tensors(path: Path) -> dict[str, Tensor]:
-    try:
-        return load_file(path)
-    except (SafetensorError, ValueError, RuntimeError, KeyError, OverflowError) as error:
-        raise _refuse(
-            "checkpoint-tensors", f"{path}: {error}", "a whole safetensors file"
-        ) from error
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        table = json.loads(_read_text(path))
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise _refuse("checkpoint-json", f"{path}: {error}", "a JSON table") from error
-    if not isinstance(table, dict):
-        raise _refuse("checkpoint-json", f"{path}: no table", "a JSON table")
-    return table
-
-
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise _refuse("checkpoint-json", f"{path}: {error}", "text in UTF-8") from error
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _as_json(table: Mapping[str, Any]) -> str:
-    return json.dumps(table, indent=1, sort_keys=True, allow_nan=False) + "\n"
-
-
-def _some(names: Iterable[str]) -> str:
-    names = list(names)
-    more = len(names) - _NAMED_AT_MOST
-    return ", ".join(names[:_NAMED_AT_MOST]) + (f" and {more} more" if more > 0 else "")
-
-
-def _refuse(rule: str, found: str, expected: str) -> UserError:
-    return UserError(rule, found=found, expected=expected, mend=_WRITE_AGAIN)

@@ -2,7 +2,14 @@
 
 from kedro.pipeline import Pipeline
 
-from sc_mamba2.pipelines import annotation, backbone, ingestion, tokenization, validation
+from sc_mamba2.pipelines import (
+    annotation,
+    backbone,
+    ingestion,
+    pretraining,
+    tokenization,
+    validation,
+)
 from sc_mamba2.pipelines.annotation.pipeline import (
     create_prediction_pipeline,
     create_query_pipeline,
@@ -22,6 +29,7 @@ def named_pipelines() -> dict[str, Pipeline]:
         "validation": reference,
         "tokenization": reference + tokens,
         "backbone": backbone.create_pipeline(),
+        "pretraining": pretraining.create_pipeline(),
         "annotation": reference + annotation.create_pipeline(),
         "annotation_query": reference + query + create_query_pipeline(),
         "annotation_predict": query + create_prediction_pipeline(),

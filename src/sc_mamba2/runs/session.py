@@ -4,7 +4,6 @@ import copy
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
 from kedro.framework.project import configure_project, pipelines
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
@@ -12,6 +11,7 @@ from kedro.pipeline import Pipeline
 from kedro.utils import find_kedro_project, load_obj
 
 from sc_mamba2.errors import UserError, nearest
+from sc_mamba2.files import sole_writer
 from sc_mamba2.runs.configuration import check_params, choose_environment, shipped_conf
 from sc_mamba2.runs.logs import apply_logging
 from sc_mamba2.runs.selection import Selection
@@ -55,11 +55,11 @@ def run_in_project(selection: Selection, project: Path) -> Finished:
     """
     bootstrap_project(project)
     conf = Path(selection.conf_source) if selection.conf_source else project / "conf"
-    lock = _lock(project)
-    try:
+    lock = project / "data" / ".scm.lock"
+    lock.parent.mkdir(exist_ok=True)
+    again = "wait for it, or clone the project once more"
+    with sole_writer(lock, to="this project", mend=again):
         return _run(selection, project, conf)
-    finally:
-        lock.release()
 
 
 def run_in_folder(selection: Selection, folder: Path) -> Finished:
@@ -132,20 +132,3 @@ def _runner(name: str | None):
             expected=f"one of {', '.join(known)}, or the dotted path of a runner",
             mend="name one of these" + nearest(str(name), known),
         ) from error
-
-
-def _lock(project: Path) -> FileLock:
-    """Hold the project's lock, or refuse: two runs would write the same files."""
-    path = project / "data" / ".scm.lock"
-    path.parent.mkdir(exist_ok=True)
-    lock = FileLock(path, timeout=0)
-    try:
-        lock.acquire()
-    except Timeout as error:
-        raise UserError(
-            "run-locked",
-            found="another run writes to this project",
-            expected="one run at a time",
-            mend="wait for it, or clone the project once more",
-        ) from error
-    return lock

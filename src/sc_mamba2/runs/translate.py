@@ -1,6 +1,5 @@
 """From the errors of Kedro, pydantic and the system to the one error that a person can act on."""
 
-import errno
 import re
 from collections.abc import Iterator
 
@@ -8,16 +7,11 @@ from kedro.io import DatasetError, DatasetNotFoundError
 from kedro.validation import ParameterValidationError
 
 from sc_mamba2.errors import UserError
+from sc_mamba2.files import refused_write
 
 _PYDANTIC_FIELD = re.compile(
     r"^(?P<field>[\w.]+)\n  (?P<message>.+?) \[type=.*?input_value=(?P<value>.+?), input", re.M
 )
-_SYSTEM = {
-    errno.ENOSPC: ("disk-full", "free disk space, or write elsewhere with --output"),
-    errno.EACCES: ("write-denied", "choose a folder that you may write to"),
-    errno.EROFS: ("write-denied", "choose a folder that you may write to"),
-    errno.EPERM: ("write-denied", "choose a folder that you may write to"),
-}
 
 
 def as_user_error(error: BaseException) -> UserError | None:
@@ -28,11 +22,8 @@ def as_user_error(error: BaseException) -> UserError | None:
     for link in _chain(error):
         if isinstance(link, ParameterValidationError):
             return _parameter_error(str(link))
-        if isinstance(link, OSError) and link.errno in _SYSTEM:
-            rule, mend = _SYSTEM[link.errno]
-            return UserError(
-                rule, found=str(link), expected="a folder with space that can be written", mend=mend
-            )
+        if isinstance(link, OSError) and (refused := refused_write(link)) is not None:
+            return refused
         if isinstance(link, DatasetError) and isinstance(link.__cause__, FileNotFoundError):
             return _input_missing(f"no file at '{link.__cause__.filename or link.__cause__}'")
         if isinstance(link, ValueError) and str(link).startswith("Pipeline input(s)"):

@@ -1,23 +1,37 @@
 """Tokens: value bins, the tokenizer, ragged token arrays, batches and their order. No AnnData here."""
 
-from sc_mamba2.tokens.batches import Batch, make_batch, reading_order, training_order, useful_share
-from sc_mamba2.tokens.binning import bin_cell
+from sc_mamba2.tokens.batches import Batch, make_batch, useful_share
+from sc_mamba2.tokens.binning import bin_cells, rank_cells
 from sc_mamba2.tokens.dropout import drop_genes
-from sc_mamba2.tokens.store import load_tokens, save_tokens
-from sc_mamba2.tokens.tokenized import TokenizedCells
+from sc_mamba2.tokens.masking import MASK_BIN, MaskedBatch, MaskOptions, mask_tokens
+from sc_mamba2.tokens.sampler import Sampler, rank_share, reading_order, weights_by_group
+from sc_mamba2.tokens.saving import load_tokens, save_tokens
+from sc_mamba2.tokens.store import TokenStore, TokenStoreWriter
+from sc_mamba2.tokens.tokenized import Ragged, TokenizedCells, TokenSource
 from sc_mamba2.tokens.tokenizer import Tokenizer, TokenizerRules
 
 __all__ = [
+    "MASK_BIN",
     "Batch",
+    "MaskOptions",
+    "MaskedBatch",
+    "Ragged",
+    "Sampler",
+    "TokenSource",
+    "TokenStore",
+    "TokenStoreWriter",
     "TokenizedCells",
     "Tokenizer",
     "TokenizerRules",
-    "bin_cell",
+    "bin_cells",
     "drop_genes",
     "load_tokens",
     "make_batch",
+    "mask_tokens",
+    "rank_cells",
+    "rank_share",
     "reading_order",
     "save_tokens",
-    "training_order",
     "useful_share",
+    "weights_by_group",
 ]

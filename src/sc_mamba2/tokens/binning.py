@@ -1,32 +1,83 @@
-"""Value bins: a cell's non-zero values become the whole numbers 1 to n_bins - 1; zero is bin 0."""
+"""Value bins: a cell's non-zero values become the whole numbers 1 to n_bins - 1; zero is bin 0.
+
+Many cells at once, as ragged rows: cell i owns the values ``offsets[i]:offsets[i + 1]``.
+"""
+
+from itertools import pairwise
 
 import numpy as np
 
+_LOW = np.uint64(0xFFFFFFFF)
 
-def bin_cell(values: np.ndarray, n_bins: int) -> np.ndarray:
-    """Bin the non-zero values of one cell by its own quantiles.
+
+def rank_cells(values: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """Sort every cell's values.
+
+    The bit pattern of a positive float32 rises with it, so value and place fit into one whole
+    number, and a sort of those gives values and places together: several times faster than argsort.
+
+    Parameters
+    ----------
+    values
+        (T,) float32, positive; fewer than 2^32.
+    offsets
+        (N + 1,) int64, rising from 0 to T.
+
+    Returns
+    -------
+    ndarray
+        (T,) int64 places in `values`: cell after cell, within one by rising value, of equal values
+        the later first. A cell's last k are therefore its k highest, the earlier ones first.
+    """
+    assert values.dtype == np.float32
+    keys = values.view(np.uint32).astype(np.uint64) << np.uint64(32)
+    keys |= _LOW - np.arange(len(values), dtype=np.uint64)
+    for start, stop in pairwise(offsets.tolist()):
+        keys[start:stop].sort()
+    return (_LOW - (keys & _LOW)).astype(np.int64)
+
+
+def bin_cells(
+    values: np.ndarray, offsets: np.ndarray, order: np.ndarray, n_bins: int
+) -> np.ndarray:
+    """Bin the non-zero values of every cell by the cell's own quantiles.
 
     With ``n_bins = 51`` the 49 inner quantiles ``k / 50`` (linear interpolation) are the borders of
     the bins 1 to 50; a value on a border belongs to the bin on its right, so equal values share
     one bin. Only the order of the values matters, so counts and their logarithm give the same bins.
 
+    No border is computed: one that falls between two unlike neighbours lies above the lower and
+    below the upper; any other equals a value, whose first equal it lies on.
+
     Parameters
     ----------
-    values
-        (L,) positive values of one cell.
+    values, offsets
+        As in `rank_cells`.
+    order
+        What `rank_cells` gave for them.
     n_bins
         Number of bins with the bin of zero, 3 or more.
 
     Returns
     -------
     ndarray
-        (L,) int16, from 1 to ``n_bins - 1``.
+        (T,) int16, from 1 to ``n_bins - 1``.
     """
-    if not len(values):
-        return np.zeros(0, dtype=np.int16)
-    ranked = np.sort(values.astype(np.float64))
-    # In whole numbers: a position rounded to just above a value would put that value one bin lower.
-    below, rest = np.divmod(np.arange(1, n_bins - 1) * (len(ranked) - 1), n_bins - 1)
-    above = np.minimum(below + 1, len(ranked) - 1)
-    borders = ranked[below] + (ranked[above] - ranked[below]) * (rest / (n_bins - 1))
-    return (1 + np.searchsorted(borders, values, side="right")).astype(np.int16)
+    ranked = values[order]
+    starts, lengths = offsets[:-1], np.diff(offsets)
+    starts, lengths = starts[lengths > 0], lengths[lengths > 0]
+    new = np.ones(len(ranked), dtype=bool)
+    new[1:] = ranked[1:] != ranked[:-1]
+    new[starts] = True
+    first_equal = np.maximum.accumulate(np.where(new, np.arange(len(ranked), dtype=np.int32), 0))
+    below, rest = np.divmod(np.arange(1, n_bins - 1) * (lengths[:, None] - 1), n_bins - 1)
+    below += starts[:, None]
+    above = below + (rest > 0)
+    between = ranked[above] > ranked[below]
+    borders = np.where(between, above, first_equal[below])
+    # One more at every border, and back to 1 where a cell starts: one running sum for all cells.
+    steps = np.bincount(borders.ravel(), minlength=len(ranked))
+    steps[starts[1:]] -= n_bins - 2
+    bins = np.empty(len(ranked), dtype=np.int16)
+    bins[order] = 1 + np.cumsum(steps, dtype=np.int32)
+    return bins

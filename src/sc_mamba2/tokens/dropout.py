@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from sc_mamba2.tokens.tokenized import TokenizedCells
+from sc_mamba2.tokens.tokenized import TokenizedCells, offsets_of
 
 _STREAM = 1  # keeps this chance apart from that of the order of cells
 
@@ -33,7 +33,7 @@ def drop_genes(tokens: TokenizedCells, share: float, seed: int, epoch: int) -> T
         return tokens
     generator = np.random.default_rng([seed, epoch, _STREAM])
     kept = generator.random(len(tokens.gene_rows)) >= share
-    before = np.concatenate([[0], np.cumsum(kept)])
+    before = offsets_of(kept)
     return replace(
         tokens,
         gene_rows=tokens.gene_rows[kept],

@@ -1,9 +1,37 @@
 """Cells as tokens: ragged arrays of gene rows, bins and values, with the cells' table beside them."""
 
 from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import pandas as pd
+
+
+class Ragged(NamedTuple):
+    """Entries of some cells; cell i owns ``offsets[i]:offsets[i + 1]`` of each column.
+
+    `gene_rows`, `bins` and `values` are (T,), in the type that their source keeps them in; `offsets`
+    is (B + 1,) int64 from 0 to T.
+    """
+
+    gene_rows: np.ndarray
+    bins: np.ndarray
+    values: np.ndarray
+    offsets: np.ndarray
+
+
+class TokenSource(Protocol):
+    """What batches are made from: tokens in memory (`TokenizedCells`) or on disk (`TokenStore`)."""
+
+    def __len__(self) -> int:
+        """Count the cells."""
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Genes a cell, (N,), without `<cls>`."""
+
+    def gather(self, cells: np.ndarray) -> Ragged:
+        """Return the entries of the cells at the positions `cells`, one cell after another."""
 
 
 @dataclass(frozen=True)
@@ -45,21 +73,55 @@ class TokenizedCells:
         """Genes a cell, (N,) int64, without `<cls>`."""
         return np.diff(self.offsets)
 
+    def gather(self, cells: np.ndarray) -> Ragged:
+        """Return the entries of the cells at the positions `cells`, one cell after another."""
+        return gather_runs(self.gene_rows, self.bins, self.values, self.offsets, cells)
+
     def take(self, cells: np.ndarray) -> "TokenizedCells":
         """Return the chosen cells in the given order; `cells` holds positions or a mask."""
         positions = np.arange(len(self))[cells]
-        entries, offsets = self.entries_of(positions)
-        return TokenizedCells(
-            self.gene_rows[entries],
-            self.bins[entries],
-            self.values[entries],
-            offsets,
-            self.obs.iloc[positions],
-        )
+        return TokenizedCells(*self.gather(positions), self.obs.iloc[positions])
 
-    def entries_of(self, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the entries of the cells at `positions`, one cell after another, and their offsets."""
-        lengths = self.lengths[positions]
-        offsets = np.concatenate([[0], np.cumsum(lengths)])
-        within = np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths)
-        return np.repeat(self.offsets[positions], lengths) + within, offsets
+
+def gather_runs(
+    gene_rows: np.ndarray,
+    bins: np.ndarray,
+    values: np.ndarray,
+    offsets: np.ndarray,
+    cells: np.ndarray,
+) -> Ragged:
+    """Pick cells out of ragged rows, a slice a run of neighbours: fast where cells stand together.
+
+    Parameters
+    ----------
+    gene_rows, bins, values, offsets
+        As in `TokenizedCells`.
+    cells
+        (B,) positions, 0 to N - 1, in any order; may repeat.
+
+    Returns
+    -------
+    Ragged
+        Views where all the cells are one run, else copies.
+    """
+    cells = np.asarray(cells, dtype=np.int64)
+    firsts = cells[np.diff(cells, prepend=-2) != 1]
+    lasts = cells[np.diff(cells, append=-2) != 1]
+    runs = [slice(*run) for run in zip(offsets[firsts], offsets[lasts + 1], strict=True)]
+    return Ragged(
+        _joined(gene_rows, runs),
+        _joined(bins, runs),
+        _joined(values, runs),
+        offsets_of(offsets[cells + 1] - offsets[cells]),
+    )
+
+
+def offsets_of(lengths: np.ndarray) -> np.ndarray:
+    """Return the offsets, (B + 1,) int64 from 0, of cells with (B,) `lengths`."""
+    return np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
+
+
+def _joined(column: np.ndarray, runs: list[slice]) -> np.ndarray:
+    if len(runs) == 1:
+        return column[runs[0]]
+    return np.concatenate([column[:0], *(column[run] for run in runs)])

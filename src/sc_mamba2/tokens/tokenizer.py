@@ -5,6 +5,7 @@ on its neighbours, on chance or on the order of the genes in a file.
 """
 
 import json
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -13,8 +14,10 @@ from scipy import sparse
 
 from sc_mamba2.errors import UserError
 from sc_mamba2.genes import Vocabulary
-from sc_mamba2.tokens.binning import bin_cell
-from sc_mamba2.tokens.tokenized import TokenizedCells
+from sc_mamba2.tokens.binning import bin_cells, rank_cells
+from sc_mamba2.tokens.tokenized import TokenizedCells, offsets_of
+
+_BLOCK = 128  # cells that are sorted and binned together
 
 
 class TokenizerRules(BaseModel):
@@ -83,18 +86,13 @@ class Tokenizer:
         ordered.sum_duplicates()
         ordered.eliminate_zeros()
         ordered.sort_indices()
-        cells = [
-            self._tokenize_cell(ordered.indices[start:stop], ordered.data[start:stop])
-            for start, stop in zip(ordered.indptr[:-1], ordered.indptr[1:], strict=True)
-        ]
-        empty = (np.zeros(0, np.int32), np.zeros(0, np.int16), np.zeros(0, np.float32))
-        positions, bins, values = map(np.concatenate, zip(empty, *cells, strict=True))
-        lengths = [len(cell[0]) for cell in cells]
+        kept, bins = self._tokenize_cells(ordered.data, ordered.indptr.astype(np.int64))
+        before = offsets_of(kept)
         return TokenizedCells(
-            gene_rows=rows[columns][positions].astype(np.int32),
-            bins=bins,
-            values=values,
-            offsets=np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]),
+            gene_rows=rows[columns].astype(np.int32)[ordered.indices[kept]],
+            bins=bins[kept],
+            values=ordered.data[kept],
+            offsets=before[ordered.indptr],
             obs=obs.copy(),
         )
 
@@ -110,12 +108,18 @@ class Tokenizer:
         vocabulary = Vocabulary.from_json(json.dumps(parts["vocabulary"]))
         return cls(vocabulary, TokenizerRules(**parts["rules"]))
 
-    def _tokenize_cell(
-        self, positions: np.ndarray, values: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        bins = bin_cell(values, self.rules.n_bins)
+    def _tokenize_cells(
+        self, values: np.ndarray, offsets: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Give (T,) which values stay and (T,) their bins, by blocks of cells that fit the cache."""
+        kept, bins = np.ones(len(values), dtype=bool), np.empty(len(values), dtype=np.int16)
         limit = self.rules.max_length - 1
-        if len(values) > limit:
-            kept = np.sort(np.argsort(-values, kind="stable")[:limit])
-            return positions[kept], bins[kept], values[kept]
-        return positions, bins, values
+        for first in range(0, len(offsets) - 1, _BLOCK):
+            block = offsets[first : first + _BLOCK + 1]
+            mine, within = slice(block[0], block[-1]), block - block[0]
+            order = rank_cells(values[mine], within)
+            bins[mine] = bin_cells(values[mine], within, order, self.rules.n_bins)
+            for start, stop in pairwise(within.tolist()):
+                if stop - start > limit:
+                    kept[mine][order[start : stop - limit]] = False
+        return kept, bins

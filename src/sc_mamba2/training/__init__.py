@@ -1,16 +1,33 @@
-"""Training: the loop, the schedule, determinism, and running a model over cells. It knows no task."""
+"""Training: the loop, the schedule, determinism, and running a model over cells. It knows no task.
 
+What a long training leaves behind: checkpoints that it resumes from, and a journal.
+"""
+
+from sc_mamba2.training.checkpoints import TrainingCheckpoints
 from sc_mamba2.training.determinism import choose_device, seed_everything
 from sc_mamba2.training.infer import run_over_cells
+from sc_mamba2.training.journal import Journal, read_journal
 from sc_mamba2.training.loop import fit, mean_loss
+from sc_mamba2.training.optimizer_state import flatten_optimizer, unflatten_optimizer
 from sc_mamba2.training.options import ComputeOptions, FitOptions
+from sc_mamba2.training.signals import Stop, stop_on_signals
+from sc_mamba2.training.training_state import ModelContent, TrainingState
 
 __all__ = [
     "ComputeOptions",
     "FitOptions",
+    "Journal",
+    "ModelContent",
+    "Stop",
+    "TrainingCheckpoints",
+    "TrainingState",
     "choose_device",
     "fit",
+    "flatten_optimizer",
     "mean_loss",
+    "read_journal",
     "run_over_cells",
     "seed_everything",
+    "stop_on_signals",
+    "unflatten_optimizer",
 ]

@@ -17,7 +17,7 @@ from torch import Tensor
 from sc_mamba2.errors import UserError
 from sc_mamba2.genes import Vocabulary
 from sc_mamba2.model import TaskModel
-from sc_mamba2.tokens import TokenizedCells, drop_genes, make_batch, reading_order, training_order
+from sc_mamba2.tokens import Sampler, TokenizedCells, drop_genes, make_batch, reading_order
 from sc_mamba2.training.options import FitOptions
 from sc_mamba2.training.schedule import rate_factor
 
@@ -154,8 +154,9 @@ class _Trainer:
         """See every cell once; return the mean loss a cell and the tokens a second."""
         started, total = time.perf_counter(), 0.0
         tokens = drop_genes(self.tokens, self.options.gene_dropout, self.seed, epoch)
-        order = training_order(tokens.lengths, self.options.batch_size, self.seed, epoch)
-        for step, cells in enumerate(order, start=1 + (epoch - 1) * self.steps_an_epoch):
+        sampler = Sampler(tokens.lengths, self.options.batch_size, self.seed, block=1)
+        first = 1 + (epoch - 1) * self.steps_an_epoch
+        for step, cells in enumerate(sampler.batches(epoch), start=first):
             total += self.step(tokens, cells) * len(cells)
             self.on_step(step, self.steps)
         seconds = time.perf_counter() - started

@@ -73,7 +73,7 @@ def fine_tune(
         One row an epoch: losses, rate, tokens a second.
     """
     seed_everything(compute.seed)
-    with training_progress(params.max_epochs) as on_step:
+    with training_progress("fine-tuning", params.max_epochs) as on_step:
         history = fit(
             task_model,
             training_tokens,

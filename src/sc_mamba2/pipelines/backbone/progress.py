@@ -10,11 +10,19 @@ from sc_mamba2.training.loop import OnStep
 
 
 @contextmanager
-def training_progress(epochs: int) -> Iterator[OnStep]:
-    """Show a bar over the steps of a training; give the callable that moves it."""
+def training_progress(title: str, epochs: int | None = None) -> Iterator[OnStep]:
+    """Show a bar over the steps of a training; give the callable that moves it.
+
+    Parameters
+    ----------
+    title
+        What is under way.
+    epochs
+        Epochs at most, to be shown; None where only steps count.
+    """
     console = Console(stderr=True)
     columns = (
-        TextColumn("fine-tuning"),
+        TextColumn(title),
         BarColumn(),
         TextColumn("{task.fields[at]}"),
         TimeRemainingColumn(),
@@ -25,7 +33,9 @@ def training_progress(epochs: int) -> Iterator[OnStep]:
         task = bar.add_task("fit", total=None, at="")
 
         def on_step(step: int, steps: int) -> None:
-            epoch = 1 + (step - 1) * epochs // steps
-            bar.update(task, completed=step, total=steps, at=f"epoch {epoch} of at most {epochs}")
+            at = f"step {step:,} of {steps:,}"
+            if epochs is not None:
+                at = f"epoch {1 + (step - 1) * epochs // steps} of at most {epochs}"
+            bar.update(task, completed=step, total=steps, at=at)
 
         yield on_step

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from anndata import AnnData
 
-from sc_mamba2.errors import UserError
+from sc_mamba2.cells import check_matched
 from sc_mamba2.pipelines.validation.params import ValidationParams
 
 Remark = dict[str, str]
@@ -20,15 +20,7 @@ def refuse_unmatched(genes: dict[str, Any], params: ValidationParams) -> None:
     UserError
         Rule ``genes-matched``.
     """
-    share = genes["matched"] / max(1, genes["total"])
-    if share < params.minimum_matched_share or genes["kept"] < params.minimum_genes:
-        raise UserError(
-            "genes-matched",
-            found=f"{genes['matched']:,} of {genes['total']:,} genes are known ({share:.0%})",
-            expected=f"at least {params.minimum_matched_share:.0%}, and {params.minimum_genes} genes",
-            mend='check the species, put Ensembl ids in var["ensembl_id"], or lower '
-            "validation.minimum_matched_share if the rest is meant to be dropped",
-        )
+    check_matched(genes, params.minimum_matched_share, params.minimum_genes)
 
 
 def remarks(cells: AnnData, genes: dict[str, Any], params: ValidationParams) -> Iterator[Remark]:

@@ -1,4 +1,8 @@
-"""Tokens on disk: one folder with `tokens.safetensors` (ragged arrays) and `obs.parquet`."""
+"""Tokens between two nodes of a pipeline: `tokens.safetensors` (ragged arrays) and `obs.parquet`.
+
+They are written once and read whole, and their tokenizer is an entry of the catalog of its own. What
+is too large for the memory, or grows, is a `TokenStore`.
+"""
 
 from pathlib import Path
 

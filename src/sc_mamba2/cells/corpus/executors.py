@@ -1,0 +1,85 @@
+"""Where the files of a corpus are worked on: this process, processes of this machine, a Dask cluster."""
+
+import multiprocessing
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import (
+    BrokenExecutor,
+    Executor,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+)
+from contextlib import closing, contextmanager
+from typing import Any
+
+from sc_mamba2.errors import UserError
+
+CONNECT_SECONDS = 20
+
+
+@contextmanager
+def open_executor(workers: int, dask_address: str | None = None) -> Iterator[Executor]:
+    """Give an executor.
+
+    Parameters
+    ----------
+    workers
+        Processes, at least 1; one works in this process.
+    dask_address
+        Address of a Dask scheduler; its workers are used then.
+
+    Raises
+    ------
+    UserError
+        Rules ``dask-missing``, ``dask-unreachable``.
+    """
+    if dask_address is not None:
+        with _dask_client(dask_address) as client:
+            yield client.get_executor(pure=False)
+    elif workers == 1:
+        with ThreadPoolExecutor(1) as pool:
+            yield pool
+    else:
+        # Spawned, since a fork of a process with open HDF5 files or threads may hang.
+        with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+            yield pool
+
+
+def in_order(pool: Executor, work: Callable[[Any], Any], tasks: Iterable[Any]) -> Iterator[Any]:
+    """Give the results in the order of the tasks; whoever stops early cancels the rest.
+
+    Raises
+    ------
+    UserError
+        Rule ``worker-died``.
+    """
+    with closing(pool.map(work, tasks)) as results:
+        try:
+            yield from results
+        except BrokenExecutor as error:
+            raise UserError(
+                "worker-died",
+                found="a process that read a file was killed",
+                expected="enough memory for a block of cells a worker, and undamaged files",
+                mend="use fewer workers or smaller blocks; one worker shows at which file it ends",
+            ) from error
+
+
+def _dask_client(address: str) -> Any:
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise UserError(
+            "dask-missing",
+            found="the package distributed is not installed",
+            expected="it, for a Dask cluster",
+            mend="pip install 'sc-mamba2[distributed]', or leave the address out",
+        ) from error
+    try:
+        return Client(address, timeout=CONNECT_SECONDS)
+    except (OSError, ValueError) as error:
+        raise UserError(
+            "dask-unreachable",
+            found=f"no scheduler answers at '{address}' ({str(error)[:120]})",
+            expected="the address of a Dask scheduler, such as tcp://127.0.0.1:8786",
+            mend="start one with `dask scheduler`, or leave the address out",
+        ) from error

@@ -1,0 +1,100 @@
+"""Which cells of a file go into a corpus, by the columns that CELLxGENE gives its files."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field
+
+from sc_mamba2.errors import UserError, nearest
+
+PRIMARY = "is_primary_data"
+LISTED = ("tissue", "disease", "assay")
+FEW_GENES = "few_genes"
+DUPLICATE = "duplicate"
+
+
+class CorpusFilters(BaseModel):
+    """What a cell must be to be kept; values must be equal to those of the file.
+
+    Where a file has no column `tissue`, `disease` or `assay` that a filter names, nothing says that
+    its cells are meant, and all are dropped. Where it has no `is_primary_data`, nothing says that
+    they stand elsewhere too, and all are kept. The report names such columns.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    tissue: tuple[str, ...] = Field((), description="tissues that are kept; empty: all")
+    disease: tuple[str, ...] = Field((), description="diseases that are kept; empty: all")
+    assay: tuple[str, ...] = Field((), description="assays that are kept; empty: all")
+    minimum_genes: int = Field(1, ge=0, description="expressed known genes that a cell must have")
+    primary_only: bool = Field(
+        True, description="drop cells with is_primary_data false: another file holds them too"
+    )
+    minimum_matched_share: float = Field(
+        0.5, ge=0, le=1, description="share of a file's genes that the gene table must know"
+    )
+
+
+@dataclass
+class Sieve:
+    """Which of N cells are still kept, and how many each reason dropped, in the order of the reasons."""
+
+    kept: np.ndarray
+    dropped: dict[str, int]
+    columns_absent: list[str]
+
+    def drop(self, reason: str, passes: np.ndarray) -> None:
+        """Keep only cells that pass too; a cell counts for the first reason that drops it."""
+        self.dropped[reason] = int((self.kept & ~passes).sum())
+        self.kept = self.kept & passes
+
+
+def sift_table(obs: pd.DataFrame, filters: CorpusFilters) -> Sieve:
+    """Apply the filters that need the table only.
+
+    Parameters
+    ----------
+    obs
+        The cells' table, N cells.
+    filters
+        What is kept.
+
+    Raises
+    ------
+    UserError
+        Rule ``primary-column``.
+    """
+    sieve = Sieve(np.ones(len(obs), bool), {}, [])
+    for column, values in _asked(filters):
+        if column in obs:
+            passes = _primary(obs[column]) if column == PRIMARY else obs[column].isin(values)
+            sieve.drop(column, np.asarray(passes, bool))
+        else:
+            sieve.columns_absent.append(column)
+            sieve.drop(column, np.full(len(obs), column == PRIMARY))
+    return sieve
+
+
+def _asked(filters: CorpusFilters) -> Iterator[tuple[str, tuple[str, ...]]]:
+    if filters.primary_only:
+        yield PRIMARY, ()
+    for column in LISTED:
+        if values := getattr(filters, column):
+            yield column, values
+
+
+def _primary(column: pd.Series) -> np.ndarray:
+    """Read a column of truths, which files also write as text or categories; missing ones are false."""
+    text = column.astype(object).where(column.notna(), False).astype(str).str.lower()
+    strange = sorted(set(text) - {"true", "false", "1", "0", "1.0", "0.0"})
+    if strange:
+        raise UserError(
+            "primary-column",
+            found=f"obs['{PRIMARY}'] holds '{strange[0]}'",
+            expected="true or false a cell",
+            mend="correct the column, or set primary_only to false"
+            + nearest(strange[0], ("true", "false")),
+        )
+    return text.isin({"true", "1", "1.0"}).to_numpy()

@@ -1,0 +1,87 @@
+"""Which columns of a matrix become genes of the standard form, and in what order."""
+
+import numpy as np
+import pandas as pd
+
+from sc_mamba2.cells import keys
+from sc_mamba2.errors import UserError
+from sc_mamba2.genes import GeneMapping, GeneTable, looks_like, map_genes
+
+
+def gene_features(genes: pd.DataFrame) -> np.ndarray | None:
+    """Return the columns that are genes, ``None`` for all: antibodies and peaks are left out.
+
+    They would count towards the total of a cell, and an antibody may bear the name of a gene. A
+    file that does not say what its features are holds genes only.
+    """
+    if keys.FEATURE_TYPES not in genes:
+        return None
+    found = np.flatnonzero(genes[keys.FEATURE_TYPES].isin(keys.GENE_FEATURES).to_numpy())
+    return found if 0 < len(found) < len(genes) else None
+
+
+def map_gene_names(genes: pd.DataFrame, table: GeneTable) -> GeneMapping:
+    """Map a gene table's names: Ensembl ids first, symbols where there is no id or it is unknown.
+
+    Ids are looked for in the index, then in the columns `keys.ENSEMBL_COLUMNS`; symbols in the
+    index, then in `keys.SYMBOL_COLUMNS`.
+    """
+    names = genes.index.astype(str)
+    symbols = _first_column(genes, keys.SYMBOL_COLUMNS)
+    if names.str.startswith("ENSG").mean() > 0.5:
+        return map_genes(list(names), table, symbols)
+    ids = _first_column(genes, keys.ENSEMBL_COLUMNS)
+    if ids is None:
+        return map_genes(list(names), table, symbols)
+    # A name without an id is shown, and looked up, by its symbol.
+    first = [ident or name for ident, name in zip(ids, names, strict=True)]
+    return map_genes(first, table, list(names))
+
+
+def _first_column(genes: pd.DataFrame, columns: tuple[str, ...]) -> list[str] | None:
+    for column in columns:
+        if column in genes:
+            text = genes[column].astype(object).where(genes[column].notna(), "")
+            return [str(value).strip() for value in text]
+    return None
+
+
+def columns_to_keep(mapping: GeneMapping, names: np.ndarray, totals: np.ndarray) -> np.ndarray:
+    """Return the columns of mapped genes in table order; of two for one gene, the richer one.
+
+    A tie goes to the name that sorts first, so that the file's order of genes changes nothing.
+
+    Parameters
+    ----------
+    mapping
+        Where each of N columns stands in the gene table.
+    names, totals
+        (N,) name and sum of each column.
+    """
+    columns = np.flatnonzero(mapping.rows >= 0)
+    order = pd.DataFrame(
+        {
+            "column": columns,
+            "row": mapping.rows[columns],
+            "total": -totals[columns],
+            "name": names[columns],
+        }
+    ).sort_values(["row", "total", "name"], kind="stable")
+    return order.drop_duplicates("row")["column"].to_numpy()
+
+
+def no_gene_matched(mapping: GeneMapping) -> UserError:
+    """Say that no gene is known, with a hint at what the names look like."""
+    hints = {
+        "mouse": "these look like mouse genes; map them to human orthologues first",
+        "spreadsheet-dates": "a spreadsheet turned gene names into dates; go back to the original",
+    }
+    names = list(mapping.names)
+    return UserError(
+        "genes-unmatched",
+        found=f"none of the {len(names):,} gene names is known (e.g. {', '.join(map(str, names[:3]))})",
+        expected="human genes by Ensembl id or symbol",
+        mend=hints.get(
+            looks_like(names), 'put Ensembl ids in var["ensembl_id"]; is the matrix transposed?'
+        ),
+    )

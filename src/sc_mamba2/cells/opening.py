@@ -1,0 +1,119 @@
+"""Opens cells without loading them: `.h5ad` and zarr in place, SOMA by queries, all else whole."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import anndata as ad
+import h5py
+
+from sc_mamba2.cells.readers import NAMED, damaged, detect_format, open_zarr, read_cells
+from sc_mamba2.cells.soma import SomaSource, open_soma
+from sc_mamba2.cells.stored import Rows, StoredCells, StoredMatrix
+
+Source = str | Path | SomaSource
+SPARSE = ("csr_matrix", "csc_matrix")
+
+
+@contextmanager
+def open_cells(source: Source) -> Iterator[StoredCells]:
+    """Open cells without loading their matrices where the format allows it.
+
+    In memory are the tables, the row pointers of CSR matrices, and what is asked for: of CSR and
+    dense matrices only the rows. A CSC matrix has no rows on disk and is loaded whole. Files that
+    are not `.h5ad` or zarr, and those written before anndata 0.7, are loaded whole.
+
+    Parameters
+    ----------
+    source
+        What `read_cells` takes, or a SOMA experiment.
+
+    Raises
+    ------
+    UserError
+        As `read_cells`; and while rows are read, rule ``file-damaged``.
+    """
+    if isinstance(source, SomaSource):
+        with open_soma(source) as stored:
+            yield stored
+        return
+    path = Path(source)
+    kind = "named" if str(source).startswith(NAMED) else detect_format(path)
+    if kind == "h5ad":
+        with h5py.File(path, "r") as file:
+            yield _open_group(file, path) or _loaded(source)
+    elif kind == "zarr":
+        yield _open_group(open_zarr(path), path) or _loaded(source)
+    else:
+        yield _loaded(source)
+
+
+def _loaded(source: str | Path) -> StoredCells:
+    cells = read_cells(source)
+
+    def held(matrix: Any) -> StoredMatrix:
+        return StoredMatrix.whole(matrix.shape, lambda: matrix)
+
+    raw = None
+    if cells.raw is not None:
+        raw = StoredCells(str(source), cells.obs, cells.raw.var, held(cells.raw.X))
+    return StoredCells(
+        str(source),
+        cells.obs,
+        cells.var,
+        None if cells.X is None else held(cells.X),
+        {name: held(matrix) for name, matrix in cells.layers.items()},
+        raw,
+    )
+
+
+def _open_group(group: Any, path: Path) -> StoredCells | None:
+    """Open an AnnData in an HDF5 or zarr group; ``None`` where its layout is an older one."""
+    if group.attrs.get("encoding-type") != "anndata":
+        return None
+    try:
+        obs, var = (ad.io.read_elem(group[name]) for name in ("obs", "var"))
+        layers = group.get("layers", ())
+        raw = None
+        if "raw/X" in group:
+            raw_var = ad.io.read_elem(group["raw/var"])
+            raw_matrix = _stored_matrix(group["raw/X"], (len(obs), len(raw_var)), path)
+            raw = StoredCells(str(path), obs, raw_var, raw_matrix)
+        shape = (len(obs), len(var))
+        return StoredCells(
+            str(path),
+            obs,
+            var,
+            _stored_matrix(group["X"], shape, path) if "X" in group else None,
+            {name: _stored_matrix(layers[name], shape, path) for name in layers},
+            raw,
+        )
+    except Exception as error:
+        raise damaged(path, error) from error
+
+
+def _stored_matrix(stored: Any, shape: tuple[int, int], path: Path) -> StoredMatrix:
+    kind = stored.attrs.get("encoding-type")
+    own_shape = tuple(stored.attrs["shape"] if kind in SPARSE else stored.shape)
+    if own_shape != shape:
+        raise ValueError(f"a matrix of {own_shape} for tables of {shape}")
+    if kind == "csc_matrix":
+        return StoredMatrix.whole(shape, partial(_read_whole, stored, path))
+    rows = ad.io.sparse_dataset(stored) if kind in SPARSE else stored
+    return StoredMatrix(shape, partial(_read_rows, rows, path))
+
+
+def _read_whole(stored: Any, path: Path) -> Rows:
+    try:
+        return ad.io.read_elem(stored)
+    except Exception as error:
+        raise damaged(path, error) from error
+
+
+def _read_rows(matrix: Any, path: Path, start: int, stop: int) -> Rows:
+    try:
+        return matrix[start:stop]
+    except Exception as error:  # a chunk that does not unpack is only found now
+        raise damaged(path, error) from error

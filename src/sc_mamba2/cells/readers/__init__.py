@@ -1,0 +1,91 @@
+"""From a source to an AnnData in memory: one format a file, and data inside the scanpy package.
+
+A file is untrusted: its layout is looked at before anything is loaded (`detect`). What the matrix
+holds is checked in `cells.contract`; reading a block at a time stands in `cells.stored`.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import anndata as ad
+
+from sc_mamba2.cells.readers.detect import detect_format, is_cell_folder
+from sc_mamba2.cells.readers.faults import damaged
+from sc_mamba2.cells.readers.h5mu import read_h5mu
+from sc_mamba2.cells.readers.loom import read_loom
+from sc_mamba2.cells.readers.tenx_h5 import read_tenx_h5
+from sc_mamba2.cells.readers.tenx_mtx import read_tenx_mtx
+from sc_mamba2.cells.readers.zarr_folder import open_zarr
+from sc_mamba2.cells.simulate import simulate_cells
+from sc_mamba2.errors import UserError, nearest
+
+__all__ = [
+    "EMBEDDED",
+    "NAMED",
+    "damaged",
+    "detect_format",
+    "is_cell_folder",
+    "open_zarr",
+    "read_cells",
+]
+
+
+def _pbmc68k_reduced() -> ad.AnnData:
+    import scanpy as sc  # takes seconds, and few sources need it
+
+    return sc.datasets.pbmc68k_reduced()
+
+
+EMBEDDED: dict[str, Callable[[], ad.AnnData]] = {
+    "scanpy:pbmc68k_reduced": _pbmc68k_reduced,
+    "simulated:three-types": simulate_cells,
+}
+NAMED = tuple({f"{name.split(':')[0]}:" for name in EMBEDDED})  # how such names begin
+_FORMATS: dict[str, Callable[[Path], ad.AnnData]] = {
+    "h5ad": ad.read_h5ad,
+    "zarr": lambda path: ad.read_zarr(open_zarr(path)),
+    "h5mu": read_h5mu,
+    "loom": read_loom,
+    "10x": read_tenx_h5,
+    "10x-legacy": read_tenx_h5,
+    "10x-mtx": read_tenx_mtx,
+}
+
+
+def read_cells(source: str | Path) -> ad.AnnData:
+    """Read cells from a file, a folder, or the scanpy package.
+
+    Parameters
+    ----------
+    source
+        Path of an `.h5ad`, `.h5mu`, `.loom` or Cell Ranger `.h5` file, of a zarr or Cell Ranger
+        folder, or a name such as ``scanpy:pbmc68k_reduced``.
+
+    Returns
+    -------
+    AnnData
+        Cells x genes, in memory, as stored.
+
+    Raises
+    ------
+    UserError
+        The source does not exist, is of another format, or is damaged.
+    """
+    name = str(source)
+    if name.startswith(NAMED):
+        if name not in EMBEDDED:
+            raise UserError(
+                "source-unknown",
+                found=f"the source '{name}'",
+                expected=f"one of {', '.join(EMBEDDED)}, or a file",
+                mend="use one of these names or a path" + nearest(name, EMBEDDED),
+            )
+        return EMBEDDED[name]()
+    path = Path(source)
+    read = _FORMATS[detect_format(path)]
+    try:
+        return read(path)
+    except UserError:
+        raise
+    except Exception as error:
+        raise damaged(path, error) from error

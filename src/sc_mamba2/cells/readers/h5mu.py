@@ -1,0 +1,51 @@
+"""MuData files: the RNA modality, with the columns that only the table of all modalities has."""
+
+from pathlib import Path
+
+import anndata as ad
+import h5py
+
+from sc_mamba2.cells import keys
+from sc_mamba2.errors import UserError
+
+RNA_NAMES = ("rna", "gex", "gene expression")
+
+
+def read_h5mu(path: Path) -> ad.AnnData:
+    """Read the RNA of a MuData file by anndata alone; the other modalities are not loaded.
+
+    RNA is the modality of such a name, else the one whose ``var["feature_types"]`` says so, else
+    the only one there is.
+
+    Raises
+    ------
+    UserError
+        Rule ``modality-missing``.
+    """
+    with h5py.File(path, "r") as file:
+        modalities = file["mod"]
+        cells = ad.io.read_elem(modalities[_rna(modalities, path)])
+        together = ad.io.read_elem(file["obs"])
+        copies = tuple(f"{name}:" for name in modalities)
+    for column in together.columns.difference(cells.obs.columns, sort=False):
+        if not str(column).startswith(copies):
+            cells.obs[column] = together[column].reindex(cells.obs_names)
+    return cells
+
+
+def _rna(modalities: h5py.Group, path: Path) -> str:
+    for name in modalities:
+        if name.lower() in RNA_NAMES:
+            return name
+    for name in modalities:
+        genes = ad.io.read_elem(modalities[name]["var"])
+        if keys.FEATURE_TYPES in genes and genes[keys.FEATURE_TYPES].isin(keys.GENE_FEATURES).any():
+            return name
+    if len(modalities) == 1:
+        return next(iter(modalities))
+    raise UserError(
+        "modality-missing",
+        found=f"{path.name} holds {', '.join(modalities) or 'no modality'}",
+        expected=f"a modality named {' or '.join(RNA_NAMES)}",
+        mend="name the modality with the RNA 'rna', or save it alone: mdata['…'].write_h5ad()",
+    )

@@ -1,0 +1,198 @@
+"""Cells of a TileDB-SOMA experiment, local or remote, the CELLxGENE Census among them.
+
+`tiledbsoma` (the extra `census`) is imported when a source is opened, and the network is used for
+remote addresses only.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from sc_mamba2.cells.stored import StoredCells, StoredMatrix
+from sc_mamba2.errors import UserError
+
+CENSUS = "s3://cellxgene-census-public-us-west-2/cell-census/{release}/soma/census_data/{organism}"
+CENSUS_ACCESS = {"vfs.s3.region": "us-west-2", "vfs.s3.no_sign_request": "true"}
+JOIN = "soma_joinid"
+CELL_NAME = "obs_id"
+GENE_NAMES = ("feature_id", "var_id")
+
+
+@dataclass(frozen=True)
+class SomaSource:
+    """Cells of an experiment by a query.
+
+    Parameters
+    ----------
+    uri
+        Folder or address of the experiment.
+    value_filter
+        Query over the columns of `obs`, such as ``"tissue_general == 'blood'"``; ``None`` for all.
+    measurement, layer
+        Which measurement, and which of its `X`.
+    columns
+        Columns of `obs` that are read; ``None`` reads all.
+    first, last
+        The join ids of the cells, both included; ``None`` for no bound.
+    """
+
+    uri: str
+    value_filter: str | None = None
+    measurement: str = "RNA"
+    layer: str = "raw"
+    columns: tuple[str, ...] | None = None
+    first: int | None = None
+    last: int | None = None
+
+    def __str__(self) -> str:
+        span = "" if self.first is None and self.last is None else f"#{self.first}-{self.last}"
+        return f"{self.uri}{span}"
+
+
+def census_source(
+    value_filter: str, release: str = "2024-07-01", organism: str = "homo_sapiens"
+) -> SomaSource:
+    """Return the cells of a Census release that a query finds, with the columns of the filters.
+
+    Parameters
+    ----------
+    value_filter
+        Query over `obs`.
+    release
+        Date of the release.
+    organism
+        Name of the experiment.
+    """
+    columns = ("dataset_id", "assay", "cell_type", "disease", "is_primary_data", "tissue")
+    uri = CENSUS.format(release=release, organism=organism)
+    return SomaSource(uri, value_filter, columns=columns)
+
+
+def split_soma(source: SomaSource, cells: int) -> list[SomaSource]:
+    """Split a source into sources of at most `cells` join ids each, so that they can be tasks.
+
+    Raises
+    ------
+    UserError
+        As `open_soma`.
+    """
+    soma = _library()
+    with _opened(soma, source) as experiment:
+        count = experiment.obs.count
+    return [
+        replace(source, first=first, last=first + cells - 1) for first in range(0, count, cells)
+    ]
+
+
+@contextmanager
+def open_soma(source: SomaSource) -> Iterator[StoredCells]:
+    """Open an experiment; in memory are the tables of the query, and the rows that are asked for.
+
+    Cells are named by ``obs["obs_id"]``, else by their join id; genes by ``var["feature_id"]``,
+    else by ``var["var_id"]``.
+
+    Raises
+    ------
+    UserError
+        Rules ``soma-missing``, ``soma-open``, ``soma-query``.
+    """
+    soma = _library()
+    with _opened(soma, source) as experiment:
+        try:
+            measurement = experiment.ms[source.measurement]
+            values = measurement.X[source.layer]
+            obs = _read_obs(experiment, source)
+            var = measurement.var.read().concat().to_pandas().sort_values(JOIN)
+        except Exception as error:
+            raise _bad_query(source, error) from error
+        genes = next((name for name in GENE_NAMES if name in var), JOIN)
+        read = partial(_read_rows, source, values, obs[JOIN].to_numpy(), var[JOIN].to_numpy())
+        yield StoredCells(
+            str(source),
+            obs.drop(columns=JOIN),
+            var.drop(columns=JOIN).set_axis(pd.Index(var[genes].astype(str), name=None)),
+            StoredMatrix((len(obs), len(var)), read),
+        )
+
+
+def _library() -> ModuleType:
+    try:
+        import tiledbsoma
+    except ImportError as error:
+        raise UserError(
+            "soma-missing",
+            found="the package tiledbsoma is not installed",
+            expected="it, for SOMA experiments and the Census",
+            mend="pip install 'sc-mamba2[census]'",
+        ) from error
+    return tiledbsoma
+
+
+def _opened(soma: ModuleType, source: SomaSource) -> Any:
+    settings = CENSUS_ACCESS if source.uri.startswith("s3://cellxgene-census") else {}
+    try:
+        context = soma.SOMATileDBContext(tiledb_config=settings)
+        return soma.Experiment.open(source.uri, context=context)
+    except Exception as error:
+        remote = "://" in source.uri and not source.uri.startswith("file://")
+        raise UserError(
+            "soma-open",
+            found=f"'{source.uri}' cannot be opened ({_first_line(error)})",
+            expected="a SOMA experiment",
+            mend="check the address and that this machine has a network; or copy the experiment here"
+            if remote
+            else "check the path; of a collection name the experiment inside it",
+        ) from error
+
+
+def _read_obs(experiment: Any, source: SomaSource) -> pd.DataFrame:
+    """Read the table of the query's cells by their order of join ids."""
+    options: dict[str, Any] = {"value_filter": source.value_filter}
+    if source.columns is not None:
+        named = {JOIN, *source.columns} | ({CELL_NAME} & set(experiment.obs.keys()))
+        options["column_names"] = sorted(named)
+    if source.first is not None or source.last is not None:
+        last = None if source.last is None else min(source.last, experiment.obs.count - 1)
+        options["coords"] = (slice(source.first, last),)
+    obs = experiment.obs.read(**options).concat().to_pandas().sort_values(JOIN)
+    names = obs[CELL_NAME if CELL_NAME in obs else JOIN].astype(str)
+    return obs.set_axis(pd.Index(names, name=None))
+
+
+def _read_rows(
+    source: SomaSource,
+    values: Any,
+    cells: np.ndarray,
+    genes: np.ndarray,
+    start: int,
+    stop: int,
+) -> sparse.csr_matrix:
+    try:
+        table = values.read((cells[start:stop], slice(None))).tables().concat()
+        rows, columns, data = (
+            table[name].to_numpy() for name in ("soma_dim_0", "soma_dim_1", "soma_data")
+        )
+    except Exception as error:
+        raise _bad_query(source, error) from error
+    places = (np.searchsorted(cells[start:stop], rows), np.searchsorted(genes, columns))
+    return sparse.csr_matrix((data, places), shape=(stop - start, len(genes)))
+
+
+def _bad_query(source: SomaSource, error: Exception) -> UserError:
+    return UserError(
+        "soma-query",
+        found=f"{source} with the filter {source.value_filter!r} ({_first_line(error)})",
+        expected=f"a query over obs, the measurement {source.measurement} and its X {source.layer}",
+        mend="correct the names; a query reads like \"tissue == 'blood' and is_primary_data == True\"",
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:160]

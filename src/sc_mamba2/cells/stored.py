@@ -1,0 +1,57 @@
+"""Cells that stay where they are: tables in memory, matrices whose rows are read when asked for."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+Rows = np.ndarray | sparse.spmatrix
+
+
+@dataclass(frozen=True, eq=False)
+class StoredMatrix:
+    """A matrix of which rows are read: `read(start, stop)` gives them, dense or sparse."""
+
+    shape: tuple[int, int]
+    read: Callable[[int, int], Rows]
+
+    @classmethod
+    def whole(cls, shape: tuple[int, int], load: Callable[[], Rows]) -> "StoredMatrix":
+        """Return one that is loaded at the first reading; CSC becomes CSR, so that rows are cheap."""
+
+        @cache
+        def rows() -> Rows:
+            matrix = load()
+            return sparse.csr_matrix(matrix) if sparse.issparse(matrix) else np.asarray(matrix)
+
+        return cls(shape, lambda start, stop: rows()[start:stop])
+
+
+@dataclass(frozen=True, eq=False)
+class StoredCells:
+    """Cells with the parts of an AnnData that decide their expression (`expression_candidates`).
+
+    Parameters
+    ----------
+    source
+        Where they are stored.
+    obs, var
+        The tables.
+    X, layers, raw
+        Matrices; `raw` has `X` and `var` of its own.
+    """
+
+    source: str
+    obs: pd.DataFrame
+    var: pd.DataFrame
+    X: StoredMatrix | None = None
+    layers: dict[str, StoredMatrix] = field(default_factory=dict)
+    raw: "StoredCells | None" = None
+
+    def tables(self) -> ad.AnnData:
+        """Return the tables as an AnnData without a matrix."""
+        return ad.AnnData(obs=self.obs, var=self.var)

@@ -1,0 +1,77 @@
+"""`scm pretrain`: files become a corpus of tokens, tokens a pretrained model; killed, it goes on."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from sc_mamba2.commands.errors import told_once
+from sc_mamba2.commands.options import (
+    Device,
+    Params,
+    RequireKernels,
+    ScanPath,
+    Seed,
+    Verbose,
+    forced_path,
+)
+
+
+def pretrain(
+    sources: Annotated[
+        list[str] | None,
+        typer.Argument(help="Files, folders, globs or lists of files; else the project's input."),
+    ] = None,
+    env: Annotated[
+        str | None, typer.Option("--env", "-e", help="Environment: test, gpu, local.")
+    ] = None,
+    run: Annotated[Path | None, typer.Option(help="Folder of the run.")] = None,
+    nproc: Annotated[
+        int | None, typer.Option("--nproc", help="Processes of this machine that train together.")
+    ] = None,
+    steps: Annotated[int | None, typer.Option(help="Optimizer steps.")] = None,
+    preset: Annotated[str | None, typer.Option(help="Shape: micro, tiny, small, base.")] = None,
+    device: Device = None,
+    scan_path: ScanPath = None,
+    require_kernels: RequireKernels = False,
+    seed: Seed = None,
+    params: Params = None,
+    verbose: Verbose = False,
+) -> None:
+    """Pretrain a model on cells without labels, in this project.
+
+    scm pretrain 'cells/*.h5ad' --preset tiny --steps 2000
+
+    The same command goes on where an interrupted run stopped. It is the pipeline `pretraining`:
+    corpus, run folder and all options stand in conf/base/parameters/pretraining.yml.
+    """
+    with told_once():
+        from sc_mamba2.commands.results import show_results
+        from sc_mamba2.runs.logs import set_logging
+        from sc_mamba2.runs.selection import Selection, merge, nest, parse_params
+        from sc_mamba2.runs.session import find_project, run_in_project
+
+        set_logging(verbose)
+        chosen: dict[str, Any] = {
+            "pretraining.corpus.sources": sources or None,
+            "pretraining.launch.run": None if run is None else str(run),
+            "pretraining.launch.processes": nproc,
+            "pretraining.training.steps": steps,
+            "pretraining.shape.preset": preset,
+            "compute.device": device,
+            "compute.scan_path": forced_path(scan_path, require_kernels),
+            "compute.seed": seed,
+        }
+        given = nest({name: value for name, value in chosen.items() if value is not None})
+        selection = Selection(
+            pipelines=("pretraining",), env=env, params=merge(given, parse_params(params or []))
+        )
+        project = find_project(Path.cwd())
+        written = run_in_project(selection, project).written
+        metrics = json.loads(written["pretraining.metrics"].read_text(encoding="utf-8"))
+        for owner, scores in {"model": metrics["model"], **metrics["baselines"]}.items():
+            told = ", ".join(f"{name} {value:.4g}" for name, value in scores.items())
+            typer.echo(f"{owner}: {told}")
+        places = {name.rsplit(".", 1)[-1]: path for name, path in written.items()}
+        show_results(Path(), {"model": Path(metrics["checkpoint"]), **places})

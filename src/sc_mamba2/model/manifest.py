@@ -1,0 +1,123 @@
+"""The small files of a checkpoint folder: its JSON, and the manifest with the sha256 of every file.
+
+The folder as a whole stands in `saving`.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from sc_mamba2.errors import UserError
+
+MANIFEST = "manifest.json"
+_FORMAT = 1
+_NAMED_AT_MOST = 8
+
+
+def write_manifest(folder: Path) -> None:
+    """List every file that lies in `folder`, also in folders within it; to be called last."""
+    hashes = {name: sha256_of(folder / name) for name in _files(folder)}
+    write_json(folder / MANIFEST, {"format": _FORMAT, "sha256": hashes})
+
+
+def read_manifest(folder: Path) -> dict[str, str]:
+    """Return the sha256 of each file as the manifest says, by its path within the folder.
+
+    Raises
+    ------
+    UserError
+        Rules `checkpoint-json`, `checkpoint-format`.
+    """
+    manifest = read_json(folder / MANIFEST)
+    if manifest.get("format") != _FORMAT:
+        found = f"format {manifest.get('format')!r} in {folder / MANIFEST}"
+        raise broken_checkpoint("checkpoint-format", found, f"format {_FORMAT}")
+    hashes = manifest.get("sha256")
+    return hashes if isinstance(hashes, dict) else {}
+
+
+def compare_hashes(folder: Path, hashes: Mapping[str, str], needed: Iterable[str]) -> None:
+    """Compare the files with the manifest.
+
+    A file that the manifest does not name is let be, for a person may leave a note; a path that
+    leads out of the folder names no file of it.
+
+    Parameters
+    ----------
+    folder
+        The checkpoint.
+    hashes
+        What `read_manifest` gave.
+    needed
+        Files that the manifest must name.
+
+    Raises
+    ------
+    UserError
+        Rule `checkpoint-sha256`, naming the files that differ.
+    """
+    present = set(_files(folder))
+    changed = [
+        name
+        for name in sorted({*needed, *hashes})
+        if name not in present or hashes.get(name) != sha256_of(folder / name)
+    ]
+    if changed:
+        raise broken_checkpoint(
+            "checkpoint-sha256",
+            f"{some(changed)} in {folder} differ from {MANIFEST}",
+            "files as they were written",
+        )
+
+
+def write_json(path: Path, table: Mapping[str, Any]) -> None:
+    """Write a table, the same bytes for the same content."""
+    text = json.dumps(table, indent=1, sort_keys=True, allow_nan=False)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a table, or raise a `UserError` of the rule `checkpoint-json`."""
+    try:
+        table = json.loads(read_text(path))
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise broken_checkpoint("checkpoint-json", f"{path}: {error}", "a JSON table") from error
+    if not isinstance(table, dict):
+        raise broken_checkpoint("checkpoint-json", f"{path}: no table", "a JSON table")
+    return table
+
+
+def read_text(path: Path) -> str:
+    """Read text, or raise a `UserError` of the rule `checkpoint-json`."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise broken_checkpoint("checkpoint-json", f"{path}: {error}", "text in UTF-8") from error
+
+
+def sha256_of(path: Path) -> str:
+    """Return the hash of a file's content, in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def some(names: Iterable[str]) -> str:
+    """Name the first few, and say how many more there are."""
+    names = list(names)
+    more = len(names) - _NAMED_AT_MOST
+    return ", ".join(names[:_NAMED_AT_MOST]) + (f" and {more} more" if more > 0 else "")
+
+
+def broken_checkpoint(rule: str, found: str, expected: str) -> UserError:
+    """Make the error of a checkpoint that is not as it was written."""
+    return UserError(
+        rule, found=found, expected=expected, mend="write or fetch the checkpoint again"
+    )
+
+
+def _files(folder: Path) -> list[str]:
+    paths = (path for path in folder.rglob("*") if path.is_file())
+    names = (path.relative_to(folder).as_posix() for path in paths)
+    return sorted(name for name in names if name != MANIFEST)

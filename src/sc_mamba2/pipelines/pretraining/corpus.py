@@ -1,0 +1,119 @@
+"""From files to one token store: each file's cells are tokenised where they are read, then joined.
+
+A file that was tokenised whole is not read again when an interrupted run goes on.
+"""
+
+import hashlib
+import json
+import shutil
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sc_mamba2.cells.corpus import CorpusFile, ReadingRules, ingest_corpus, list_sources
+from sc_mamba2.errors import UserError
+from sc_mamba2.files import atomic_folder
+from sc_mamba2.genes import load_vocabulary
+from sc_mamba2.pipelines.pretraining.params import CorpusParams
+from sc_mamba2.tokens import Tokenizer, TokenizerRules, TokenStore, TokenStoreWriter
+
+_CELLS_JOINED_AT_ONCE = 16_384
+
+
+def write_corpus(params: CorpusParams) -> dict[str, Any]:
+    """Ingest the sources and write their tokens as one store.
+
+    Parameters
+    ----------
+    params
+        Which files, how, and where to.
+
+    Returns
+    -------
+    dict
+        The report of `ingest_corpus`, with the number of cells and tokens of the store.
+    """
+    sources = list_sources(params.sources)
+    rules = ReadingRules(
+        filters=params.filters, layer=params.layer, cells_a_block=params.cells_a_block
+    )
+    store = Path(params.store)
+    parts = store.with_name(f"{store.name}-parts")
+    report = ingest_corpus(
+        sources,
+        rules,
+        partial(tokenize_file, params=params, folder=parts),
+        on_bad_file=params.on_bad_file,
+        workers=params.workers,
+        dask_address=params.dask_address,
+    )
+    written = [Path(row["result"]) for row in report["files"] if row["result"]]
+    joined = _join(written, store, make_tokenizer(params))
+    shutil.rmtree(parts, ignore_errors=True)
+    for row in report["files"]:
+        row.pop("result")
+    return report | {"store": {"cells": len(joined), "tokens": int(joined.lengths.sum())}}
+
+
+def tokenize_file(file: CorpusFile, params: CorpusParams, folder: Path) -> str:
+    """Write the tokens of one file's cells as a store of its own; return its folder.
+
+    One that stands there whole, of the same cells and parameters, is taken as it is.
+    """
+    part = folder / f"{file.number:06d}-{_fingerprint(file, params)}"
+    if not part.is_dir():
+        tokenizer = make_tokenizer(params)
+        with atomic_folder(part) as draft, TokenStoreWriter(draft, tokenizer) as writer:
+            for block in file.blocks():
+                obs = _kept_columns(block.obs, params.keep_columns, str(file.source))
+                writer.add(tokenizer.tokenize(block.X, block.var_names.to_numpy(), obs))
+    return str(part)
+
+
+def make_tokenizer(params: CorpusParams) -> Tokenizer:
+    """Make the tokenizer of a corpus."""
+    rules = TokenizerRules(n_bins=params.n_bins, max_length=params.max_length)
+    return Tokenizer(load_vocabulary(params.vocabulary), rules)
+
+
+def _join(parts: list[Path], store: Path, tokenizer: Tokenizer) -> TokenStore:
+    if not parts:
+        raise UserError(
+            "corpus-nothing-kept",
+            found="no cell in any file",
+            expected="cells that pass the filters",
+            mend="look at the report of each file",
+        )
+    with atomic_folder(store) as draft, TokenStoreWriter(draft, tokenizer) as writer:
+        for part in parts:
+            cells = TokenStore.open(part)
+            for start in range(0, len(cells), _CELLS_JOINED_AT_ONCE):
+                end = min(start + _CELLS_JOINED_AT_ONCE, len(cells))
+                writer.add(cells.take(np.arange(start, end)))
+    return TokenStore.open(store)
+
+
+def _kept_columns(obs: pd.DataFrame, columns: tuple[str, ...], source: str) -> pd.DataFrame:
+    """Keep the columns that are asked for, as text, empty where a file lacks one, and the source."""
+    kept = {
+        name: obs[name].astype(str).to_numpy() if name in obs else np.full(len(obs), "")
+        for name in columns
+    }
+    return pd.DataFrame({**kept, "source": Path(source).name}, index=obs.index.astype(str))
+
+
+def _fingerprint(file: CorpusFile, params: CorpusParams) -> str:
+    table = params.model_dump(
+        mode="json", include={"keep_columns", "vocabulary", "n_bins", "layer"}
+    )
+    table |= {"max_length": params.max_length, "source": str(file.source)}
+    digest = hashlib.sha256(json.dumps(table, sort_keys=True).encode())
+    digest.update(np.packbits(file.kept).tobytes())
+    path = Path(str(file.source))
+    if path.is_file():
+        facts = path.stat()
+        digest.update(f"{facts.st_size} {facts.st_mtime_ns}".encode())
+    return digest.hexdigest()[:12]

@@ -1,0 +1,33 @@
+"""The picture of a pretraining."""
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from sc_mamba2.reporting import new_figure
+
+
+def loss_figure(history: pd.DataFrame) -> Figure:
+    """Draw the loss over the steps, and the masked error of held-out cells beside the gene mean.
+
+    Parameters
+    ----------
+    history
+        A journal: `step`, `loss`, and `held_out/…` where cells were held out.
+    """
+    judged = "held_out/loss" in history
+    figure, axes = new_figure(columns=2 if judged else 1, width=4.6, height=3.4)
+    steps = history.dropna(subset=["loss"])
+    axes[0].plot(steps["step"], steps["loss"], label="training", linewidth=1)
+    axes[0].set(xlabel="step", ylabel="loss a masked token")
+    if judged:
+        rows = history.dropna(subset=["held_out/loss"])
+        axes[0].plot(rows["step"], rows["held_out/loss"], marker="o", label="held out")
+        for name, label in _ERRORS.items():
+            axes[1].plot(rows["step"], rows[f"held_out/{name}"], marker="o", label=label)
+        axes[1].set(xlabel="step", ylabel="squared error of masked bins")
+        axes[1].legend(frameon=False)
+    axes[0].legend(frameon=False)
+    return figure
+
+
+_ERRORS = {"model": "from the token", "cell": "from the cell", "gene_mean": "gene mean"}

@@ -1,0 +1,170 @@
+"""Masks for pretraining: which tokens of a batch are hidden, and which unexpressed genes are asked for.
+
+All chance is a function of (seed, epoch, cell, gene or draw): the same in any batch, on any rank.
+
+Legend: B cells, L tokens of the longest cell with `<cls>`, M draws, N = L + M, G genes to draw from.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from torch import Tensor
+
+from sc_mamba2.tokens.batches import PAD_BIN, Batch
+from sc_mamba2.tokens.hashing import as_uniform, hash_of
+from sc_mamba2.tokens.tokenizer import Tokenizer
+from sc_mamba2.tokens.unexpressed import draw_unexpressed, vocabulary_order
+
+MASK_BIN = -1.0  # between the pads' -2 and the zero's 0
+_RATIO, _TOKEN, _ZERO = range(3)  # keep the three kinds of chance apart
+
+
+class MaskOptions(BaseModel):
+    """How much is hidden, and of what."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    min_ratio: float = Field(
+        0.15, ge=0, le=1, description="least share of a cell's genes that is hidden, 0 to 1"
+    )
+    max_ratio: float = Field(
+        0.5, ge=0, le=1, description="largest share; each cell's is drawn evenly between the two"
+    )
+    zero_share: float = Field(
+        0.1,
+        ge=0,
+        le=4,
+        description="unexpressed genes that are added, as a share of the cell's genes, 0 to 4",
+    )
+    channel: Literal["bins", "values"] = Field(
+        "bins", description="what is hidden and asked for: bins, or log-normalised values"
+    )
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "MaskOptions":
+        if self.min_ratio > self.max_ratio:
+            raise ValueError("min_ratio is larger than max_ratio")
+        return self
+
+
+@dataclass(frozen=True)
+class MaskedBatch:
+    """A batch whose hidden part is to be predicted.
+
+    ``Backbone(token_ids_BL, inputs_BL, lengths_B)`` reads it.
+
+    Attributes
+    ----------
+    token_ids_BL
+        int64, `<cls>`, then genes in vocabulary order, the added ones among them, then `<pad>`.
+    inputs_BL
+        float32, the channel with -1 at hidden tokens; 0 at `<cls>`, -2 at pads.
+    mask_BL
+        bool, the hidden tokens: never `<cls>`, never a pad.
+    target_BL
+        float32, the channel itself; 0 at added genes, at `<cls>` and at pads.
+    lengths_B
+        int64, real tokens with `<cls>` and the added genes.
+    cells_B
+        int64, positions of the cells in the tokenised set.
+    """
+
+    token_ids_BL: Tensor
+    inputs_BL: Tensor
+    mask_BL: Tensor
+    target_BL: Tensor
+    lengths_B: Tensor
+    cells_B: Tensor
+
+    def to(self, device: torch.device | str) -> "MaskedBatch":
+        """Return the batch on another device."""
+        return MaskedBatch(*(getattr(self, name).to(device) for name in self.__dataclass_fields__))
+
+
+def mask_tokens(
+    batch: Batch,
+    tokenizer: Tokenizer,
+    options: MaskOptions,
+    seed: int,
+    epoch: int,
+    zero_genes: np.ndarray | None = None,
+) -> MaskedBatch:
+    """Hide part of every cell's tokens, and add unexpressed genes whose value is asked for.
+
+    A cell's ratio r is drawn evenly from the range, then each of its genes is hidden with
+    probability r. A cell of n genes gets ``round(zero_share n)`` of the genes that it does not
+    express, each set of that size equally likely; they are always hidden. None are added to a cell
+    that fills `max_length`: what was cut off cannot be told from what is not expressed.
+
+    Parameters
+    ----------
+    batch
+        On the CPU; its `cells_B` name the cells.
+    tokenizer
+        The one that made the tokens.
+    options
+        Ratios and channel.
+    seed, epoch
+        Not negative. Copies of a cell within an epoch have the same mask.
+    zero_genes
+        (G,) rows of the vocabulary that may be added, such as the genes that a study measured; all
+        genes of the vocabulary without it.
+
+    Returns
+    -------
+    MaskedBatch
+        As long as its longest cell.
+    """
+    token_ids_BL, lengths_B = batch.token_ids_BL.numpy(), batch.lengths_B.numpy()
+    cells_B1 = batch.cells_B.numpy()[:, None]
+    real_BL = np.arange(token_ids_BL.shape[1]) < lengths_B[:, None]
+    mask_BL = real_BL & _is_hidden(token_ids_BL, cells_B1, options, seed, epoch)
+    mask_BL[:, 0] = False
+
+    genes_G = tokenizer.vocabulary.gene_rows if zero_genes is None else np.unique(zero_genes)
+    wanted_B = np.rint(options.zero_share * (lengths_B - 1)).astype(np.int64)
+    wanted_B[lengths_B >= tokenizer.rules.max_length] = 0
+    keys_B1 = hash_of(seed, epoch, _ZERO, cells_B1)
+    added_BM, drawn_BM = draw_unexpressed(token_ids_BL, genes_G, wanted_B, keys_B1)
+
+    channel_BL = batch.bins_BL if options.channel == "bins" else batch.values_BL
+    return _arranged(
+        ids_BN=np.concatenate([token_ids_BL, added_BM], axis=1),
+        present_BN=np.concatenate([real_BL, drawn_BM], axis=1),
+        mask_BN=np.concatenate([mask_BL, drawn_BM], axis=1),
+        target_BN=np.pad(channel_BL.numpy(), ((0, 0), (0, added_BM.shape[1]))),
+        pad_id=tokenizer.vocabulary.pad_id,
+        cells_B=cells_B1[:, 0],
+    )
+
+
+def _is_hidden(
+    token_ids_BL: np.ndarray, cells_B1: np.ndarray, options: MaskOptions, seed: int, epoch: int
+) -> np.ndarray:
+    span = options.max_ratio - options.min_ratio
+    ratio_B1 = options.min_ratio + span * as_uniform(hash_of(seed, epoch, _RATIO, cells_B1))
+    chance_BL = as_uniform(hash_of(seed, epoch, _TOKEN, cells_B1, token_ids_BL))
+    return np.asarray(chance_BL < ratio_B1)
+
+
+def _arranged(
+    ids_BN: np.ndarray,
+    present_BN: np.ndarray,
+    mask_BN: np.ndarray,
+    target_BN: np.ndarray,
+    pad_id: int,
+    cells_B: np.ndarray,
+) -> MaskedBatch:
+    """Put the tokens that are present in order, and -1 and pads where they belong."""
+    place_BL, real_BL = vocabulary_order(ids_BN, present_BN)
+    token_ids_BL, mask_BL, target_BL = (
+        np.where(real_BL, column_BN.take(place_BL), at_pads)
+        for column_BN, at_pads in ((ids_BN, pad_id), (mask_BN, False), (target_BN, np.float32(0)))
+    )
+    inputs_BL = np.where(mask_BL, np.float32(MASK_BIN), target_BL)
+    inputs_BL[~real_BL] = PAD_BIN
+    arrays = (token_ids_BL, inputs_BL, mask_BL, target_BL, real_BL.sum(axis=1), cells_B)
+    return MaskedBatch(*map(torch.from_numpy, arrays))

@@ -1,0 +1,259 @@
+"""Reads a token store: nothing is loaded before it is asked for, and columns are mapped, not read."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from sc_mamba2.errors import UserError, nearest
+from sc_mamba2.tokens.store.manifest import (
+    COLUMNS,
+    OBS,
+    TOKENIZER,
+    FileEntry,
+    Manifest,
+    ShardEntry,
+    column_types,
+    damaged,
+    read_manifest,
+)
+from sc_mamba2.tokens.store.obs import stack_obs
+from sc_mamba2.tokens.tokenized import Ragged, TokenizedCells, gather_runs, offsets_of
+from sc_mamba2.tokens.tokenizer import Tokenizer
+
+
+class TokenStore:
+    """Cells of a store as they were when it was opened; made by `TokenStore.open`.
+
+    It can be pickled and opened by many processes at once: the system keeps one copy of what they
+    read. Shards never change, so a writer that appends does not disturb a reader.
+
+    Parameters
+    ----------
+    folder
+        Folder of the store.
+    manifest
+        Its manifest.
+    tokenizer
+        Its tokenizer: the vocabulary of `gene_rows` and the rules of `bins`.
+    """
+
+    def __init__(self, folder: Path, manifest: Manifest, tokenizer: Tokenizer) -> None:
+        self.folder = folder
+        self.manifest = manifest
+        self.tokenizer = tokenizer
+        self._starts = offsets_of(np.array([shard.cells for shard in manifest.shards], np.int64))
+        self._mapped: dict[int, Ragged] = {}
+
+    @classmethod
+    def open(cls, folder: str | Path) -> "TokenStore":
+        """Open a store; checks the manifest, the tokenizer and the sizes of all files.
+
+        Raises
+        ------
+        UserError
+            There is no store, a file is missing or has another size, or the manifest is damaged.
+        """
+        folder = Path(folder)
+        manifest = read_manifest(folder)
+        tokenizer = read_tokenizer(folder, manifest)
+        for shard in manifest.shards:
+            for name, entry in shard.files.items():
+                _check_size(folder / shard.name / name, entry)
+        return cls(folder, manifest, tokenizer)
+
+    def __reduce__(self) -> tuple:
+        """Leave the maps behind: the other process makes its own."""
+        return TokenStore, (self.folder, self.manifest, self.tokenizer)
+
+    def __len__(self) -> int:
+        """Count the cells."""
+        return int(self._starts[-1])
+
+    @cached_property
+    def lengths(self) -> np.ndarray:
+        """Genes a cell, (N,) int32, without `<cls>`; reads the offsets of all shards once."""
+        parts = [np.diff(self._columns(shard).offsets) for shard in range(len(self._starts) - 1)]
+        return np.concatenate([np.zeros(0, np.int32), *parts]).astype(np.int32)
+
+    def obs(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
+        """Return the cells' table, N rows, with the chosen columns; all of them without a choice.
+
+        Raises
+        ------
+        UserError
+            A column that the store does not have, or a damaged table.
+        """
+        return stack_obs([self._obs(shard, columns) for shard in self.manifest.shards])
+
+    def gather(self, cells: np.ndarray) -> Ragged:
+        """Return the entries of some cells in the store's own types, ready for `make_batch`.
+
+        Parameters
+        ----------
+        cells
+            (B,) positions, 0 to N - 1, in any order; may repeat. Runs of neighbours are fast.
+
+        Returns
+        -------
+        Ragged
+            Read-only views where the cells are one run in one shard, else copies.
+
+        Raises
+        ------
+        IndexError
+            A position outside the store.
+        UserError
+            A shard is damaged.
+        """
+        cells = np.asarray(cells, dtype=np.int64)
+        if len(cells) and not 0 <= cells.min() <= cells.max() < len(self):
+            raise IndexError(f"positions from {cells.min()} to {cells.max()} of {len(self)} cells")
+        shards = np.searchsorted(self._starts, cells, side="right") - 1
+        firsts = np.flatnonzero(np.diff(shards, prepend=-1))
+        parts = [
+            gather_runs(*self._columns(shard), part - self._starts[shard])
+            for shard, part in zip(
+                shards[firsts].tolist(), np.split(cells, firsts)[1:], strict=True
+            )
+        ]
+        return parts[0] if len(parts) == 1 else self._joined(parts)
+
+    def take(self, cells: np.ndarray, columns: Sequence[str] | None = None) -> TokenizedCells:
+        """Load some cells with their rows of `obs`.
+
+        Parameters
+        ----------
+        cells
+            Positions, 0 to N - 1, in any order, or a mask of N.
+        columns
+            Columns of `obs` to keep; all of them without a choice.
+
+        Returns
+        -------
+        TokenizedCells
+            A copy in memory, equal to what was written.
+
+        Raises
+        ------
+        IndexError, UserError
+            As `gather` and `obs`.
+        """
+        cells = np.asarray(cells)
+        cells = np.flatnonzero(cells) if cells.dtype == bool else cells.astype(np.int64)
+        gene_rows, bins, values, offsets = self.gather(cells)
+        touched, places = np.unique(cells, return_inverse=True)
+        bounds = np.searchsorted(touched, self._starts)
+        tables = [
+            self._obs(shard, columns).iloc[touched[first:last] - start]
+            for shard, first, last, start in zip(
+                self.manifest.shards, bounds[:-1], bounds[1:], self._starts[:-1], strict=True
+            )
+            if last > first or len(touched) == 0
+        ]
+        return TokenizedCells(
+            np.array(gene_rows, np.int32),
+            np.array(bins, np.int16),
+            np.array(values, np.float32),
+            offsets,
+            stack_obs(tables).iloc[places],
+        )
+
+    def verify(self) -> None:
+        """Read every byte and compare it with the SHA-256 of when it was written.
+
+        Raises
+        ------
+        UserError
+            The first file that is not as it was written.
+        """
+        for index, shard in enumerate(self.manifest.shards):
+            for name, entry in shard.files.items():
+                _check_content(self.folder / shard.name / name, entry)
+            self._columns(index)
+        _check_content(self.folder / TOKENIZER, self.manifest.tokenizer)
+
+    def _columns(self, index: int) -> Ragged:
+        """Map a shard's columns, once a process."""
+        if index not in self._mapped:
+            self._mapped[index] = self._map(self.manifest.shards[index])
+        return self._mapped[index]
+
+    def _map(self, shard: ShardEntry) -> Ragged:
+        columns = []
+        for name, dtype in column_types(self.tokenizer).items():
+            path = self.folder / shard.name / f"{name}.npy"
+            count = shard.cells + 1 if name == "offsets" else shard.tokens
+            try:
+                column = np.load(path, mmap_mode="r", allow_pickle=False)
+            except (OSError, ValueError, EOFError) as error:
+                raise damaged(path, f"no array ({error})") from error
+            if column.dtype != dtype or column.shape != (count,):
+                raise damaged(path, f"{column.dtype} {column.shape} for {dtype} ({count},)")
+            columns.append(column.view(np.ndarray))
+        offsets = columns[-1]
+        if offsets[0] != 0 or offsets[-1] != shard.tokens or (np.diff(offsets) < 0).any():
+            raise damaged(path, "offsets that do not rise from 0 to the number of tokens")
+        return Ragged(*columns)
+
+    def _obs(self, shard: ShardEntry, columns: Sequence[str] | None) -> pd.DataFrame:
+        known = self.manifest.obs_columns or []
+        for name in columns or ():
+            if name not in known:
+                raise UserError(
+                    "store-columns",
+                    found=f"no column '{name}' in the cells of '{self.folder}'",
+                    expected=f"one of {', '.join(known) or 'none'}",
+                    mend="name a column of the store" + nearest(name, known),
+                )
+        path = self.folder / shard.name / OBS
+        try:
+            table = pd.read_parquet(path, columns=None if columns is None else list(columns))
+        except (OSError, ValueError) as error:
+            raise damaged(path, f"no table of cells ({error})") from error
+        if len(table) != shard.cells:
+            raise damaged(path, f"{len(table):,} rows for {shard.cells:,} cells")
+        return table
+
+    def _joined(self, parts: list[Ragged]) -> Ragged:
+        types = column_types(self.tokenizer)
+        columns = {
+            name: np.concatenate(
+                [np.zeros(0, types[name]), *(getattr(part, name) for part in parts)]
+            )
+            for name in COLUMNS[:-1]
+        }
+        lengths = [np.diff(part.offsets) for part in parts]
+        return Ragged(
+            **columns, offsets=offsets_of(np.concatenate([np.zeros(0, np.int64), *lengths]))
+        )
+
+
+def read_tokenizer(folder: Path, manifest: Manifest) -> Tokenizer:
+    """Read a store's tokenizer.
+
+    Raises
+    ------
+    UserError
+        Its file is not as it was written.
+    """
+    path = folder / TOKENIZER
+    _check_content(path, manifest.tokenizer)
+    return Tokenizer.from_json(path.read_text("utf-8"))
+
+
+def _check_size(path: Path, entry: FileEntry) -> None:
+    try:
+        size = path.stat().st_size
+    except OSError as error:
+        raise damaged(path, f"cannot be read ({error.strerror})") from error
+    if size != entry.size:
+        raise damaged(path, f"{size:,} bytes for {entry.size:,}")
+
+
+def _check_content(path: Path, entry: FileEntry) -> None:
+    _check_size(path, entry)
+    if FileEntry.of(path) != entry:
+        raise damaged(path, "its content does not match its SHA-256")

@@ -1,0 +1,186 @@
+"""Writes a token store: blocks of cells come in, shards go out, one writer at a time."""
+
+import shutil
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from filelock import FileLock, Timeout
+
+from sc_mamba2.errors import UserError
+from sc_mamba2.files import atomic_file, atomic_folder
+from sc_mamba2.tokens.store.manifest import (
+    FILES,
+    MANIFEST,
+    OBS,
+    TOKENIZER,
+    FileEntry,
+    Manifest,
+    ShardEntry,
+    column_types,
+    read_manifest,
+    write_manifest,
+)
+from sc_mamba2.tokens.store.obs import stack_obs
+from sc_mamba2.tokens.store.reader import read_tokenizer
+from sc_mamba2.tokens.tokenized import TokenizedCells, offsets_of
+from sc_mamba2.tokens.tokenizer import Tokenizer
+
+
+class TokenStoreWriter:
+    """Makes a store, or appends to one; a context manager that holds the store's lock.
+
+    A shard is written as soon as it is full, the rest at the end. A shard and the manifest that
+    lists it appear whole or not at all: after a kill the store holds the shards that were finished,
+    and the lock, which the system holds for the process, is free. After an exception the cells that
+    wait for a shard are dropped.
+
+    Parameters
+    ----------
+    folder
+        Folder of the store; made if there is none.
+    tokenizer
+        The tokenizer that made the tokens; stored once.
+    tokens_a_shard
+        A shard is closed with the cell that reaches this number; 7 bytes a token with the
+        vocabulary gencode-v44 and at most 256 bins.
+
+    Raises
+    ------
+    UserError
+        On entering: another writer is at work, the store was written with another tokenizer, or it
+        is damaged.
+    """
+
+    def __init__(
+        self, folder: str | Path, tokenizer: Tokenizer, tokens_a_shard: int = 2**25
+    ) -> None:
+        assert tokens_a_shard > 0
+        self.folder = Path(folder)
+        self.tokenizer = tokenizer
+        self.tokens_a_shard = tokens_a_shard
+        self._waiting: list[TokenizedCells] = []
+
+    def __enter__(self) -> "TokenStoreWriter":
+        """Take the lock, and start the store or read how far it is."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._lock = FileLock(self.folder / ".lock", timeout=0, thread_local=False)
+        try:
+            self._lock.acquire()
+        except Timeout as error:
+            raise UserError(
+                "store-locked",
+                found=f"another writer of the token store '{self.folder}'",
+                expected="one writer at a time",
+                mend="wait until it has ended, or write another store",
+            ) from error
+        try:
+            self._remove_drafts()
+            self._manifest = self._start()
+        except BaseException:
+            self._lock.release()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Write what waits, unless an error ends the writing, and release the lock."""
+        try:
+            if error is None and self._waiting:
+                self._write_shard()
+        finally:
+            self._waiting = []
+            self._lock.release()
+
+    def __len__(self) -> int:
+        """Count the cells: those of the store and those that wait for a shard."""
+        stored = sum(shard.cells for shard in self._manifest.shards)
+        return stored + sum(map(len, self._waiting))
+
+    def add(self, block: TokenizedCells) -> None:
+        """Append cells.
+
+        Parameters
+        ----------
+        block
+            Any number of cells, tokenised with the store's tokenizer.
+
+        Raises
+        ------
+        UserError
+            The columns of its `obs` are not those of the cells before it.
+        """
+        self._check(block)
+        while len(block):
+            room = self.tokens_a_shard - sum(int(part.offsets[-1]) for part in self._waiting)
+            # The first cell that fills the room closes the shard, however the cells are blocked.
+            fitting = 1 + int(np.searchsorted(block.offsets[1:], room))
+            self._waiting.append(block.take(np.arange(min(fitting, len(block)))))
+            if fitting > len(block):
+                break
+            self._write_shard()
+            block = block.take(np.arange(fitting, len(block)))
+
+    def _check(self, block: TokenizedCells) -> None:
+        assert block.gene_rows.max(initial=0) < self.tokenizer.vocabulary.size
+        assert block.bins.max(initial=0) < self.tokenizer.rules.n_bins
+        columns = list(map(str, block.obs.columns))
+        before = list(self._waiting[0].obs.columns) if self._waiting else self._manifest.obs_columns
+        if before is not None and columns != before:
+            raise UserError(
+                "store-columns",
+                found=f"cells with the columns {', '.join(columns) or 'none'}",
+                expected=f"those of the store, in its order: {', '.join(before) or 'none'}",
+                mend="give every block of cells the same columns of obs",
+            )
+
+    def _start(self) -> Manifest:
+        text = self.tokenizer.to_json()
+        if (self.folder / MANIFEST).exists():
+            manifest = read_manifest(self.folder)
+            if read_tokenizer(self.folder, manifest).to_json() != text:
+                raise UserError(
+                    "store-tokenizer",
+                    found=f"cells for '{self.folder}' with another vocabulary or other rules",
+                    expected="the tokenizer that the store was begun with",
+                    mend="tokenise with TokenStore.open(folder).tokenizer, or write another store",
+                )
+            return manifest
+        with atomic_file(self.folder / TOKENIZER) as draft:
+            draft.write_text(text, "utf-8")
+        manifest = Manifest(tokenizer=FileEntry.of(self.folder / TOKENIZER))
+        write_manifest(self.folder, manifest)
+        return manifest
+
+    def _remove_drafts(self) -> None:
+        """Remove what a killed writer left; the lock is held, so none of it is in use."""
+        for path in self.folder.glob(".*-*"):
+            if path.is_dir():
+                shutil.rmtree(path)
+
+    def _write_shard(self) -> None:
+        blocks, shards = self._waiting, self._manifest.shards
+        path = self.folder / f"shard-{len(shards):06d}"
+        offsets = offsets_of(np.concatenate([block.lengths for block in blocks]))
+        obs = stack_obs([block.obs for block in blocks])
+        with atomic_folder(path) as draft:
+            for name, dtype in column_types(self.tokenizer).items():
+                column = offsets if name == "offsets" else _column(blocks, name, dtype)
+                np.save(draft / f"{name}.npy", column, allow_pickle=False)
+            obs.to_parquet(draft / OBS)
+            files = {name: FileEntry.of(draft / name) for name in FILES}
+        entry = ShardEntry(name=path.name, cells=len(obs), tokens=int(offsets[-1]), files=files)
+        columns = list(map(str, obs.columns))
+        manifest = self._manifest.model_copy(
+            update={"obs_columns": columns, "shards": [*shards, entry]}
+        )
+        write_manifest(self.folder, manifest)
+        self._manifest, self._waiting = manifest, []
+
+
+def _column(blocks: list[TokenizedCells], name: str, dtype: np.dtype) -> np.ndarray:
+    return np.concatenate([getattr(block, name).astype(dtype) for block in blocks])

@@ -1,0 +1,79 @@
+"""What a pretraining is asked to do, as one table that another process or machine can read."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from sc_mamba2.model.objective import ObjectiveOptions
+from sc_mamba2.tokens import MaskOptions
+from sc_mamba2.training.masked_cells import HeldOut, SamplingOptions
+from sc_mamba2.training.options import ComputeOptions
+from sc_mamba2.training.pretraining import PretrainOptions
+
+
+class KeepOptions(BaseModel):
+    """What is written while the training runs, and how often."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    log_every: int = Field(10, ge=1, description="steps between lines of the journal")
+    judge_every: int = Field(200, ge=1, description="steps between looks at held-out cells")
+    judge_cells: int = Field(512, ge=1, description="held-out cells that are looked at, at most")
+    checkpoint_every: int = Field(200, ge=1, description="steps between checkpoints")
+    keep_last: int = Field(3, ge=1, description="checkpoints that stay, beside the best")
+    tensorboard: bool = Field(False, description="whether TensorBoard's log is written too")
+
+
+class Shape(BaseModel):
+    """Shape of a new model."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    preset: str = Field("tiny", description="named shape: micro, tiny, small, base, …")
+    dropout: float = Field(0.0, ge=0, lt=1, description="share of numbers dropped in training")
+    gene_start: Literal["random", "svd"] = Field(
+        "svd", description="gene embeddings at the start: random, or from a truncated SVD of cells"
+    )
+    start_scale: float = Field(
+        0.05, gt=0, description="root mean square of the gene embeddings that SVD gives"
+    )
+    start_cells: int = Field(20_000, ge=2, description="cells that the SVD looks at, at most")
+
+
+class PretrainJob(BaseModel):
+    """One pretraining.
+
+    Attributes
+    ----------
+    store
+        Folder of the token store.
+    run
+        Folder of checkpoints, journal and the final model.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    store: Path
+    run: Path
+    shape: Shape = Shape()
+    masks: MaskOptions = MaskOptions()
+    sampling: SamplingOptions = SamplingOptions()
+    objective: ObjectiveOptions = ObjectiveOptions()
+    training: PretrainOptions = PretrainOptions()
+    held_out: HeldOut = HeldOut()
+    keep: KeepOptions = KeepOptions()
+    compute: ComputeOptions = ComputeOptions()
+
+    def identity(self, store_sha256: str) -> str:
+        """Hash what decides the weights: a run folder holds one such training only.
+
+        Where it runs, in how many processes and what it writes on the way do not belong to it.
+        """
+        table = self.model_dump(mode="json", exclude={"store", "run", "keep", "compute"})
+        for free in ("micro_batch_size", "sharded"):
+            table["training"].pop(free)
+        table |= {"store": store_sha256, "seed": self.compute.seed}
+        return hashlib.sha256(json.dumps(table, sort_keys=True).encode()).hexdigest()

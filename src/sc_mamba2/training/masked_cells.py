@@ -1,0 +1,185 @@
+"""Where pretraining's batches come from: a token store, an order, and masks.
+
+The store keeps all genes; a model's vocabulary is a part of them, in the same order. Masks are
+drawn for rows of the model's vocabulary.
+"""
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from sc_mamba2.errors import UserError, nearest
+from sc_mamba2.genes import Vocabulary
+from sc_mamba2.tokens import (
+    MaskedBatch,
+    MaskOptions,
+    Ragged,
+    Sampler,
+    Tokenizer,
+    TokenStore,
+    make_batch,
+    mask_tokens,
+    weights_by_group,
+)
+
+_READ_AT_ONCE = 4096  # cells, when all of a store is looked through
+
+
+class HeldOut(BaseModel):
+    """Which cells judge the training and are never trained on."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    column: str = Field("study", description="column of obs that tells the cells apart")
+    values: tuple[str, ...] = Field((), description="values that are held out; none, no judgement")
+
+
+class SamplingOptions(BaseModel):
+    """In which order cells are read, and how often."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    block: int = Field(64, ge=1, description="neighbouring cells that are read together")
+    window: int = Field(100, ge=1, description="batches that are sorted by length together")
+    column: str | None = Field(None, description="column of obs whose values have shares; or none")
+    shares: dict[str, float] = Field({}, description="relative share of the draws by value")
+
+
+class KnownGenes:
+    """The cells of a store as a model with a smaller vocabulary sees them.
+
+    Parameters
+    ----------
+    store
+        Tokens of all genes.
+    vocabulary
+        The model's: a part of the store's, in the same order.
+    """
+
+    def __init__(self, store: TokenStore, vocabulary: Vocabulary) -> None:
+        self.store = store
+        self._row = vocabulary.rows_of(store.tokenizer.vocabulary.ids)
+
+    def __len__(self) -> int:
+        """Count the cells."""
+        return len(self.store)
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Genes a cell in the store, (N,); a cell may have fewer that the model knows."""
+        return self.store.lengths
+
+    def gather(self, cells: np.ndarray) -> Ragged:
+        """Return the entries of cells that the model knows, in rows of its vocabulary."""
+        found = self.store.gather(cells)
+        rows = self._row[found.gene_rows]
+        known = rows >= 0
+        before = np.concatenate([[0], np.cumsum(known)])
+        return Ragged(rows[known], found.bins[known], found.values[known], before[found.offsets])
+
+
+class MaskedCells:
+    """Masked batches of some cells of a store: pure functions of the step.
+
+    Parameters
+    ----------
+    store
+        Tokens of all genes.
+    cells
+        (N,) positions in the store.
+    tokenizer
+        The model's: its vocabulary is a part of the store's.
+    sampling, masks
+        Order and masks.
+    batch_size
+        Cells of a step.
+    seed
+        Of order and masks.
+    """
+
+    def __init__(
+        self,
+        store: TokenStore,
+        cells: np.ndarray,
+        tokenizer: Tokenizer,
+        sampling: SamplingOptions,
+        masks: MaskOptions,
+        batch_size: int,
+        seed: int,
+    ) -> None:
+        self.store, self.positions, self.tokenizer = store, cells, tokenizer
+        self.masks, self.seed = masks, seed
+        self.source = KnownGenes(store, tokenizer.vocabulary)
+        weights = None
+        if sampling.column is not None:
+            groups = _column(store, sampling.column)[cells]
+            weights = weights_by_group(groups, sampling.shares)
+        self.sampler = Sampler(
+            store.lengths[cells], batch_size, seed, sampling.block, sampling.window, weights
+        )
+
+    def cells(self, step: int) -> tuple[np.ndarray, int]:
+        """Give the positions of a step's cells, over all processes, and their epoch."""
+        epoch, batch = divmod(step, len(self.sampler))
+        return self.positions[next(self.sampler.batches(epoch, batch))], epoch
+
+    def load(self, cells: np.ndarray, epoch: int) -> MaskedBatch:
+        """Give cells as a masked batch, in rows of the model's vocabulary."""
+        batch = make_batch(self.source, cells, self.tokenizer.vocabulary)
+        return mask_tokens(batch, self.tokenizer, self.masks, self.seed, epoch)
+
+    def names(self, cells: np.ndarray) -> list[str]:
+        """Name the first cells."""
+        return [str(name) for name in self.store.take(cells[:3]).obs.index]
+
+
+def split_cells(store: TokenStore, held_out: HeldOut) -> tuple[np.ndarray, np.ndarray]:
+    """Part the cells of a store into those to train on and those that judge.
+
+    Raises
+    ------
+    UserError
+        Rule `held-out`: a value that no cell has, or no cell left to train on.
+    """
+    everything = np.arange(len(store))
+    if not held_out.values:
+        return everything, everything[:0]
+    groups = _column(store, held_out.column)
+    there = {str(name) for name in np.unique(groups)}
+    for value in held_out.values:
+        if value not in there:
+            raise UserError(
+                "held-out",
+                found=f"no cell with {held_out.column} '{value}'",
+                expected="values that the corpus has",
+                mend="correct held_out.values" + nearest(value, sorted(there)),
+            )
+    judging = np.isin(groups, held_out.values)
+    if judging.all():
+        raise UserError(
+            "held-out",
+            found=f"all cells held out by {held_out.column}",
+            expected="cells to train on",
+            mend="hold out fewer values",
+        )
+    return everything[~judging], everything[judging]
+
+
+def seen_vocabulary(store: TokenStore, cells: np.ndarray) -> Vocabulary:
+    """Keep the genes of the store's vocabulary that some cell expresses."""
+    vocabulary = store.tokenizer.vocabulary
+    seen = np.zeros(vocabulary.size, dtype=bool)
+    for start in range(0, len(cells), _READ_AT_ONCE):
+        seen[store.gather(cells[start : start + _READ_AT_ONCE]).gene_rows] = True
+    return vocabulary.subset([vocabulary.ids[row] for row in np.flatnonzero(seen)])
+
+
+def _column(store: TokenStore, name: str) -> np.ndarray:
+    table = store.obs()
+    if name not in table:
+        raise UserError(
+            "corpus-column",
+            found=f"no column '{name}' in the corpus",
+            expected="one of " + ", ".join(map(str, table.columns[:12])),
+            mend="name a column that was kept at ingestion" + nearest(name, list(table.columns)),
+        )
+    return table[name].astype(str).to_numpy()

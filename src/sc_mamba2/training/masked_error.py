@@ -1,0 +1,131 @@
+"""How well masked values are told, by bin, beside a gene's mean; over all processes.
+
+B cells, L tokens, G groups of bins, V vocabulary.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from sc_mamba2.model.objective import OBJECTIVES, MaskedObjective
+from sc_mamba2.training.masked_cells import MaskedCells
+from sc_mamba2.training.rank_batches import rank_batches
+from sc_mamba2.training.ranks import Ranks
+
+# First bin of each group: unexpressed, lowest, …, highest tenth.
+_FIRST = (0, 1, 2, 6, 16, 31, 46)
+
+
+@dataclass(frozen=True)
+class MaskedError:
+    """Mean squared error of masked bins (in bins squared), and the loss.
+
+    Attributes
+    ----------
+    loss
+        The weighted objective, a masked token.
+    model, cell, gene_mean
+        Error of the token's head, of the cell's head, and of the gene's mean over training cells.
+    by_bin
+        The same three and the number of tokens, by group of bins, such as "6-15".
+    """
+
+    loss: float
+    model: float
+    cell: float
+    gene_mean: float
+    by_bin: dict[str, dict[str, float]]
+
+
+@torch.no_grad()
+def gene_means(source: MaskedCells, size: int, most: int) -> Tensor:
+    """Mean bin of each gene where it is masked, over the first cells of an epoch, (V,).
+
+    Parameters
+    ----------
+    source
+        Training cells.
+    size
+        Rows V of the model's vocabulary; a gene that is never masked has the mean of all.
+    most
+        Cells that are looked at, at most: the order is shuffled.
+    """
+    sums_V, counts_V = torch.zeros(size, dtype=torch.float64), torch.zeros(size)
+    for at, cells in enumerate(source.sampler.batches(0)):
+        if at * len(cells) >= most:
+            break
+        batch = source.load(source.positions[cells], 0)
+        rows_M, bins_M = batch.token_ids_BL[batch.mask_BL], batch.target_BL[batch.mask_BL]
+        sums_V.index_add_(0, rows_M, bins_M.double())
+        counts_V.index_add_(0, rows_M, torch.ones_like(bins_M))
+    overall = sums_V.sum() / counts_V.sum().clamp(min=1)
+    return torch.where(counts_V > 0, sums_V / counts_V.clamp(min=1), overall).float()
+
+
+@torch.no_grad()
+def masked_error(
+    objective: MaskedObjective,
+    source: MaskedCells,
+    means_V: Tensor,
+    batch_size: int,
+    ranks: Ranks,
+) -> MaskedError:
+    """Judge a model on held-out cells; every process takes a share of each batch.
+
+    Parameters
+    ----------
+    objective
+        Model and losses; left in training mode as it was found.
+    source
+        Held-out cells; their masks are those of epoch 0, the same at every call.
+    means_V
+        `gene_means` of the training cells.
+    batch_size
+        Cells a process holds at a time.
+    ranks
+        This process among all.
+    """
+    was_training = objective.training
+    objective.eval()
+    errors_3G = torch.zeros(3, len(_FIRST), dtype=torch.float64, device=ranks.device)
+    counts_G = torch.zeros(len(_FIRST), dtype=torch.float64, device=ranks.device)
+    sums_O = torch.zeros(len(OBJECTIVES), dtype=torch.float64, device=ranks.device)
+    means_V = means_V.to(ranks.device)
+    bounds = torch.tensor(_FIRST[1:], dtype=torch.float32, device=ranks.device)
+    for cells in source.sampler.batches(0):
+        for batch in rank_batches(source, source.positions[cells], 0, batch_size, ranks):
+            found = objective(
+                batch.token_ids_BL, batch.inputs_BL, batch.target_BL, batch.mask_BL, batch.lengths_B
+            )
+            sums_O += found.sums_O.double()
+            target_M = batch.target_BL[batch.mask_BL]
+            group_M = torch.bucketize(target_M, bounds, right=True)
+            told = (found.own_BL, found.cell_BL, means_V[batch.token_ids_BL])
+            for row, told_BL in enumerate(told):
+                error_M = (told_BL[batch.mask_BL].double() - target_M).square()
+                errors_3G[row].index_add_(0, group_M, error_M)
+            counts_G.index_add_(0, group_M, torch.ones_like(target_M, dtype=torch.float64))
+    objective.train(was_training)
+    totals = [ranks.total(part).cpu() for part in (errors_3G, counts_G, sums_O)]
+    return _told(objective, *totals)
+
+
+def _told(
+    objective: MaskedObjective, errors_3G: Tensor, counts_G: Tensor, sums_O: Tensor
+) -> MaskedError:
+    masked = counts_G.sum().clamp(min=1)
+    weights = [getattr(objective.options, name) for name in OBJECTIVES]
+    loss = float((sums_O * torch.tensor(weights, dtype=torch.float64)).sum() / masked)
+    model, cell, mean = (float(row_G.sum() / masked) for row_G in errors_3G)
+    last = objective.model.backbone.config.n_bins - 1
+    ends = [*(first - 1 for first in _FIRST[1:]), last]
+    by_bin = {}
+    for at, (first, end) in enumerate(zip(_FIRST, ends, strict=True)):
+        if counts_G[at] > 0:
+            row = (errors_3G[:, at] / counts_G[at]).tolist()
+            named = dict(zip(("model", "cell", "gene_mean"), row, strict=True))
+            by_bin[f"{first}-{end}" if end > first else f"{first}"] = named | {
+                "tokens": float(counts_G[at])
+            }
+    return MaskedError(loss, model, cell, mean, by_bin)

@@ -1,0 +1,208 @@
+"""The loop of pretraining: steps over masked batches, on one process or many, resumable anywhere.
+
+A step is a pure function of the weights, the optimizer and the step's number: the cells, their
+masks and dropout are drawn from (seed, step), never from what ran before. What is written, and
+when, is the caller's: `training.run`. B cells, L tokens.
+"""
+
+import contextlib
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+
+from sc_mamba2.errors import UserError
+from sc_mamba2.model.objective import OBJECTIVES, MaskedObjective
+from sc_mamba2.tokens import MaskedBatch, rank_share
+from sc_mamba2.training.averaging import MovingAverage
+from sc_mamba2.training.rank_batches import MaskedSource, rank_batches
+from sc_mamba2.training.ranks import Ranks, share_model
+from sc_mamba2.training.schedule import rate_factor
+
+
+class PretrainOptions(BaseModel):
+    """One pretraining: AdamW, linear warm-up, cosine decay."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    steps: int = Field(1000, ge=1, description="optimizer steps")
+    batch_size: int = Field(64, ge=1, description="cells a step, over all processes")
+    micro_batch_size: int = Field(
+        16, ge=1, description="cells that one process holds at a time; gradients are added up"
+    )
+    learning_rate: float = Field(1e-3, gt=0, le=1, description="highest rate of AdamW")
+    weight_decay: float = Field(0.01, ge=0, le=1, description="decay of matrices, none on vectors")
+    warmup_share: float = Field(
+        0.05, ge=0, lt=1, description="share of the steps with a rising rate"
+    )
+    final_rate_share: float = Field(0.1, ge=0, le=1, description="last rate over the highest")
+    gradient_clip: float = Field(1.0, gt=0, description="largest L2 norm of the gradient")
+    average_decay: float = Field(
+        0.0, ge=0, lt=1, description="decay a step of the running mean of the weights; 0 for none"
+    )
+    precision: Literal["fp32", "bf16", "fp64"] = Field(
+        "fp32",
+        description="bf16: projections in half, weights and scan in single; fp64: all in double, "
+        "to compare runs",
+    )
+    sharded: bool = Field(
+        False, description="whether processes hold shards (FSDP2) or copies (DDP) of the model"
+    )
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one step came to, over all processes; losses are means a masked token."""
+
+    step: int
+    epoch: int
+    loss: float
+    parts: dict[str, float]
+    gradient_norm: float
+    learning_rate: float
+    cells: int
+    tokens: int
+
+
+class Pretrainer:
+    """Model, optimizer and place among the processes of one pretraining.
+
+    Parameters
+    ----------
+    objective
+        Model and losses, equal on every process; it is moved to the device.
+    source
+        Where batches come from.
+    options
+        Steps, rates, sizes.
+    seed
+        Seed of dropout.
+    ranks
+        This process among all.
+    """
+
+    def __init__(
+        self,
+        objective: MaskedObjective,
+        source: MaskedSource,
+        options: PretrainOptions,
+        seed: int,
+        ranks: Ranks,
+    ) -> None:
+        kind = torch.float64 if options.precision == "fp64" else torch.float32
+        self.objective = objective.to(ranks.device, kind)
+        self.source, self.options, self.seed, self.ranks = source, options, seed, ranks
+        layers = objective.model.backbone.layers
+        self.module = share_model(objective, layers, ranks, options.sharded)
+        parameters = [part for part in self.module.parameters() if part.requires_grad]
+        decayed = [part for part in parameters if part.dim() >= 2]
+        others = [part for part in parameters if part.dim() < 2]
+        self.optimizer = torch.optim.AdamW(
+            [
+                {"params": decayed, "weight_decay": options.weight_decay},
+                {"params": others, "weight_decay": 0.0},
+            ],
+            lr=options.learning_rate,
+        )
+        self.average = MovingAverage(objective.model, options.average_decay)
+
+    def take(self, step: int) -> Step:
+        """Take one optimizer step.
+
+        Parameters
+        ----------
+        step
+            Its number, from 0.
+
+        Raises
+        ------
+        UserError
+            Rule `loss-not-finite`, on every process and before the update, naming the cells of
+            the process where it happened.
+        """
+        cells, epoch = self.source.cells(step)
+        own = list(
+            rank_batches(self.source, cells, epoch, self.options.micro_batch_size, self.ranks)
+        )
+        masked = self._total(part.mask_BL for part in own)
+        real = self._total(part.lengths_B for part in own)
+        torch.manual_seed(_mixed(self.seed, step, self.ranks.rank))
+        self.module.train()
+        self.optimizer.zero_grad(set_to_none=True)
+        sums_O = torch.zeros(len(OBJECTIVES), dtype=torch.float64)
+        for number, part in enumerate(own, start=1):
+            with self._quiet(number < len(own)), self._precision():
+                found = self.module(*_tensors(part))
+                # Processes average their gradients; the loss is a share of one whole.
+                loss = self.objective.total(found, masked) * self.ranks.size
+            loss.backward()  # type: ignore[no-untyped-call]
+            sums_O += found.sums_O.detach().double().cpu()
+        norm = nn.utils.clip_grad_norm_(self.module.parameters(), self.options.gradient_clip)
+        norm = norm.full_tensor() if hasattr(norm, "full_tensor") else norm
+        self._check_finite(step, sums_O, norm, cells)
+        rate = self._set_rate(step)
+        self.optimizer.step()
+        self.average.update(self.objective.model)
+        means_O = self.ranks.total(sums_O.to(self.ranks.device)) / masked
+        parts = dict(zip(OBJECTIVES, means_O.tolist(), strict=True))
+        loss_value = sum(getattr(self.objective.options, name) * parts[name] for name in parts)
+        return Step(step, epoch, loss_value, parts, float(norm), rate, len(cells), int(real))
+
+    def _total(self, parts: Iterable[Tensor]) -> Tensor:
+        return self.ranks.total(torch.stack([part.sum() for part in parts]).sum())
+
+    @contextlib.contextmanager
+    def _quiet(self, wanted: bool) -> Iterator[None]:
+        """Leave the exchange of gradients to the last part."""
+        if not wanted or self.ranks.size == 1:
+            yield
+        elif isinstance(self.module, nn.parallel.DistributedDataParallel):
+            with self.module.no_sync():
+                yield
+        else:
+            self.module.set_requires_gradient_sync(False)
+            yield
+            self.module.set_requires_gradient_sync(True)
+
+    def _precision(self) -> Any:
+        half = self.options.precision == "bf16"
+        return torch.autocast(self.ranks.device.type, torch.bfloat16, enabled=half)
+
+    def _set_rate(self, step: int) -> float:
+        options = self.options
+        factor = rate_factor(step, options.steps, options.warmup_share, options.final_rate_share)
+        for group in self.optimizer.param_groups:
+            group["lr"] = options.learning_rate * factor
+        return options.learning_rate * factor
+
+    def _check_finite(self, step: int, sums_O: Tensor, norm: Tensor, cells: np.ndarray) -> None:
+        own = bool(torch.isfinite(sums_O).all())
+        bad = not own or not math.isfinite(float(norm))
+        if not self.ranks.count(bad):
+            return
+        share = rank_share(cells, self.ranks.rank, self.ranks.size)
+        told = self.ranks.gather(None if own else self.source.names(share))
+        named = [
+            f"process {rank}: {', '.join(names[:3])}, …" for rank, names in enumerate(told) if names
+        ]
+        where = "; ".join(named) or ", ".join(self.source.names(cells)[:3]) + ", …"
+        raise UserError(
+            "loss-not-finite",
+            found=f"a loss or gradient that is not finite in step {step}, cells of {where}",
+            expected="finite numbers; the weights are left as they were",
+            mend="lower the learning rate, or look at these cells",
+        )
+
+
+def _tensors(batch: MaskedBatch) -> tuple[Tensor, ...]:
+    return batch.token_ids_BL, batch.inputs_BL, batch.target_BL, batch.mask_BL, batch.lengths_B
+
+
+def _mixed(*numbers: int) -> int:
+    """One seed of several numbers."""
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)

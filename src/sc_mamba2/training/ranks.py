@@ -1,0 +1,108 @@
+"""The processes of one training: who is who, and what they tell each other.
+
+One process needs no launcher; under `torchrun` there are more, over gloo on CPUs and NCCL on GPUs.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch import distributed as dist
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """This process among all.
+
+    Attributes
+    ----------
+    rank, size
+        Its number, from 0, and how many there are.
+    device
+        Where it computes.
+    """
+
+    rank: int
+    size: int
+    device: torch.device
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the process that writes."""
+        return self.rank == 0
+
+    def total(self, value: Tensor) -> Tensor:
+        """Sum a tensor over all processes."""
+        if self.size > 1:
+            value = value.clone()
+            dist.all_reduce(value)
+        return value
+
+    def count(self, holds: bool) -> int:
+        """Count the processes for which something holds."""
+        return int(self.total(torch.tensor(int(holds), device=self.device)))
+
+    def gather(self, value: Any) -> list[Any]:
+        """Collect a small value of every process, on all of them."""
+        if self.size == 1:
+            return [value]
+        found: list[Any] = [None] * self.size
+        dist.all_gather_object(found, value)
+        return found
+
+    def wait(self) -> None:
+        """Wait until every process is here."""
+        if self.size > 1:
+            dist.barrier()
+
+
+@contextmanager
+def joined_ranks(device: torch.device) -> Iterator[Ranks]:
+    """Join the processes that `torchrun` started, or be the only one.
+
+    Parameters
+    ----------
+    device
+        Kind of device; each process takes the GPU of its local rank.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        yield Ranks(0, 1, device)
+        return
+    if device.type == "cuda":
+        device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+        torch.cuda.set_device(device)
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    try:
+        yield Ranks(dist.get_rank(), dist.get_world_size(), device)
+    finally:
+        dist.destroy_process_group()
+
+
+def share_model(module: nn.Module, layers: nn.ModuleList, ranks: Ranks, sharded: bool) -> nn.Module:
+    """Let all processes train one module: copies of it (DDP), or its shards (FSDP2).
+
+    Parameters
+    ----------
+    module
+        Equal on every process.
+    layers
+        The parts that are sharded one by one.
+    ranks
+        This process among all.
+    sharded
+        Whether each process holds a shard of weights, gradients and optimizer only.
+    """
+    if ranks.size == 1:
+        return module
+    if sharded:
+        from torch.distributed.fsdp import fully_shard
+
+        for layer in layers:
+            fully_shard(layer)
+        fully_shard(module)
+        return module
+    return nn.parallel.DistributedDataParallel(module, broadcast_buffers=False)

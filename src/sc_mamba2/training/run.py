@@ -1,0 +1,256 @@
+"""A pretraining from its job to its model: built or resumed, judged, written, stopped and ended."""
+
+import contextlib
+import math
+import resource
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from sc_mamba2.errors import UserError
+from sc_mamba2.model import Backbone, Heads, PretrainedModel, preset, write_checkpoint
+from sc_mamba2.model.objective import MaskedObjective
+from sc_mamba2.tokens import Tokenizer, TokenStore
+from sc_mamba2.training.checkpoints import TrainingCheckpoints
+from sc_mamba2.training.determinism import choose_device, seed_everything
+from sc_mamba2.training.gene_start import start_genes
+from sc_mamba2.training.job import PretrainJob
+from sc_mamba2.training.journal import Journal
+from sc_mamba2.training.masked_cells import MaskedCells, seen_vocabulary, split_cells
+from sc_mamba2.training.masked_error import MaskedError, gene_means, masked_error
+from sc_mamba2.training.pretraining import Pretrainer, Step
+from sc_mamba2.training.ranks import Ranks, joined_ranks
+from sc_mamba2.training.shared_state import load_shared, shared_state
+from sc_mamba2.training.signals import Stop, stop_on_signals
+from sc_mamba2.training.training_state import ModelContent, TrainingState
+
+JOURNAL, MODEL = "journal.jsonl", "model"
+_MEANS_FROM = 4096  # training cells that give the gene means
+
+
+@dataclass(frozen=True)
+class Finished:
+    """How a pretraining came out.
+
+    Attributes
+    ----------
+    model
+        Folder of the final model; None where the training was stopped before its end.
+    best
+        Checkpoint with the lowest loss on held-out cells, if there was one.
+    journal
+        What was measured.
+    exit_code
+        0 at the end; 143 or 130 after a signal, with a checkpoint to go on from.
+    """
+
+    model: Path | None
+    best: Path | None
+    journal: Path
+    exit_code: int
+
+
+OnStep = Callable[[int, int, Step], None]
+
+
+def pretrain(job: PretrainJob, on_step: OnStep = lambda step, steps, row: None) -> Finished:
+    """Run a pretraining, or go on with it where its run folder has a checkpoint.
+
+    Under `torchrun` every process calls it with the same job.
+
+    Parameters
+    ----------
+    job
+        What to do.
+    on_step
+        Called by the first process after every step, with the steps taken and their number.
+
+    Raises
+    ------
+    UserError
+        Rule `run-of-another-job`, where the run folder belongs to another training; rules of the
+        store, the checkpoints and the loop.
+    """
+    seed_everything(job.compute.seed)
+    with joined_ranks(choose_device(job.compute.device)) as ranks, stop_on_signals() as stop:
+        return _Run(job, ranks, stop, on_step).to_the_end()
+
+
+class _Run:
+    def __init__(self, job: PretrainJob, ranks: Ranks, stop: Stop, on_step: OnStep) -> None:
+        self.job, self.ranks, self.stop, self.on_step = job, ranks, stop, on_step
+        store = TokenStore.open(job.store)
+        self.identity = job.identity(store.manifest.sha256)
+        training, judging = split_cells(store, job.held_out)
+        tokenizer = Tokenizer(seen_vocabulary(store, training), store.tokenizer.rules)
+        self.source = self._cells_of(store, training, tokenizer)
+        some = judging[:: max(1, len(judging) // job.keep.judge_cells)][: job.keep.judge_cells]
+        self.judging = self._cells_of(store, some, tokenizer) if len(some) else None
+        self.model = self._new_model(tokenizer)
+        objective = MaskedObjective(self.model, job.objective)
+        self.trainer = Pretrainer(objective, self.source, job.training, job.compute.seed, ranks)
+        self.means_V: Tensor | None = None
+
+    def _cells_of(self, store: TokenStore, cells: Any, tokenizer: Tokenizer) -> MaskedCells:
+        job = self.job
+        size, seed = job.training.batch_size, job.compute.seed
+        return MaskedCells(store, cells, tokenizer, job.sampling, job.masks, size, seed)
+
+    def _new_model(self, tokenizer: Tokenizer) -> PretrainedModel:
+        job, vocabulary = self.job, tokenizer.vocabulary
+        config = preset(
+            job.shape.preset,
+            vocabulary.size,
+            pad_id=vocabulary.pad_id,
+            n_bins=tokenizer.rules.n_bins,
+            dropout=job.shape.dropout,
+        )
+        backbone = Backbone(config)
+        backbone.scan_path = job.compute.scan_path
+        backbone.recompute_layers = job.compute.recompute_layers
+        if job.shape.gene_start == "svd":
+            cells = self.source.positions
+            some = cells[:: max(1, len(cells) // job.shape.start_cells)][: job.shape.start_cells]
+            values = self.source.source.gather(some)
+            start_genes(backbone.gene_embedding, values, job.shape.start_scale, job.compute.seed)
+        heads = Heads(expression_zeros=True, cell_expression_zeros=True)
+        return PretrainedModel(backbone, tokenizer, heads, self._origin())
+
+    def _origin(self) -> dict[str, Any]:
+        job = self.job
+        return {
+            "cells trained on": len(self.source.positions),
+            "steps": job.training.steps,
+            "cells a step": job.training.batch_size,
+            "held out": ", ".join(job.held_out.values) or "nothing",
+            "seed": job.compute.seed,
+        }
+
+    def to_the_end(self) -> Finished:
+        """Go from the newest checkpoint to the last step, or to a signal."""
+        job, steps = self.job, self.job.training.steps
+        checkpoints = TrainingCheckpoints(job.run, job.keep.keep_last)
+        with contextlib.ExitStack() as stack:
+            if self.ranks.first:
+                stack.enter_context(checkpoints)
+            self.ranks.wait()
+            newest = checkpoints.newest()
+            start = self._resume(newest) if newest else 0
+            self.ranks.wait()
+            journal = self._journal(start)
+            if journal is not None:
+                stack.enter_context(journal)
+            since, tokens = time.perf_counter(), 0
+            saved = start if newest else -1
+            for step in range(start, steps):
+                row = self.trainer.take(step)
+                taken, tokens = step + 1, tokens + row.tokens
+                if self.ranks.first:
+                    self.on_step(taken, steps, row)
+                if journal is not None and (taken % job.keep.log_every == 0 or taken == steps):
+                    pace = tokens / (time.perf_counter() - since)
+                    journal.write(taken, **_measured(row, pace, steps, since, step - start + 1))
+                judged = self._judge(taken, journal)
+                stopped = self._stop_wanted()
+                if taken % job.keep.checkpoint_every == 0 or taken == steps or stopped:
+                    self._save(checkpoints, taken, judged)
+                    saved = taken
+                if stopped and taken < steps:
+                    break
+            best = checkpoints.best()
+            if saved < steps:
+                return Finished(None, best, job.run / JOURNAL, self.stop.exit_code)
+            return Finished(self._final_model(), best, job.run / JOURNAL, 0)
+
+    def _journal(self, start: int) -> Journal | None:
+        if not self.ranks.first:
+            return None
+        board = self.job.run / "tensorboard" if self.job.keep.tensorboard else None
+        return Journal(self.job.run / JOURNAL, start, board)
+
+    def _stop_wanted(self) -> bool:
+        """Whether any process was asked to stop: all do, after the same step."""
+        return bool(self.ranks.count(self.stop.requested))
+
+    def _resume(self, found: TrainingState) -> int:
+        if found.state["identity"] != self.identity:
+            raise UserError(
+                "run-of-another-job",
+                found=f"checkpoints of another training in '{self.job.run}'",
+                expected="the same corpus, shape, options and seed",
+                mend="name another run folder, or give the options that it was begun with",
+            )
+        load_shared(self.trainer, found.checkpoint.state, found.tensors, found.state["optimizer"])
+        return found.step
+
+    def _save(
+        self, checkpoints: TrainingCheckpoints, taken: int, judged: MaskedError | None
+    ) -> None:
+        state, tensors, table = shared_state(self.trainer)
+        if self.ranks.first:
+            checkpoints.save(
+                taken,
+                model=ModelContent.of(self.model, state),
+                tensors=tensors,
+                state={"identity": self.identity, "optimizer": table},
+                metric=None if judged is None else judged.loss,
+            )
+        self.ranks.wait()
+
+    def _judge(self, taken: int, journal: Journal | None) -> MaskedError | None:
+        keep, steps = self.job.keep, self.job.training.steps
+        if self.judging is None or (taken % keep.judge_every and taken != steps):
+            return None
+        if self.means_V is None:
+            self.means_V = gene_means(
+                self.source, self.model.backbone.config.vocabulary_size, _MEANS_FROM
+            )
+        with self.trainer.average.in_place_of(self.model):
+            found = masked_error(
+                self.trainer.objective,
+                self.judging,
+                self.means_V,
+                self.job.training.micro_batch_size,
+                self.ranks,
+            )
+        if journal is not None:
+            named = {f"held_out/{name}": getattr(found, name) for name in _JUDGED}
+            for group, row in found.by_bin.items():
+                named |= {f"held_out/{name}/{group}": value for name, value in row.items()}
+            journal.write(taken, **named)
+        return found
+
+    def _final_model(self) -> Path:
+        folder = self.job.run / MODEL
+        state, _, _ = shared_state(self.trainer)
+        if self.ranks.first:
+            state |= self.trainer.average.state
+            write_checkpoint(folder, **ModelContent.of(self.model, state)._asdict(), overwrite=True)
+        self.ranks.wait()
+        return folder
+
+
+_JUDGED = ("loss", "model", "cell", "gene_mean")
+
+
+def _measured(row: Step, pace: float, steps: int, since: float, here: int) -> dict[str, float]:
+    """What goes into the journal; names under `clock/` differ from run to run."""
+    spent = time.perf_counter() - since
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    left = spent / here * (steps - row.step - 1)
+    parts = {f"loss/{name}": value for name, value in row.parts.items()}
+    return parts | {
+        "loss": row.loss,
+        "gradient_norm": row.gradient_norm,
+        "learning_rate": row.learning_rate,
+        "epoch": row.epoch,
+        "tokens": row.tokens,
+        "clock/tokens_a_second": pace,
+        "clock/peak_gib": peak * (1 if sys.platform == "darwin" else 1024) / 2**30,
+        "clock/seconds_left": left if math.isfinite(left) else 0.0,
+    }

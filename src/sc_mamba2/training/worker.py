@@ -1,0 +1,38 @@
+"""One process of a pretraining that `torchrun` started: `python -m sc_mamba2.training.worker JOB`.
+
+It needs torch, numpy, pandas, pyarrow, safetensors and pydantic alone, so it runs on a bare machine.
+"""
+
+import logging
+import os
+import sys
+from pathlib import Path
+
+from sc_mamba2.errors import UserError
+from sc_mamba2.training.job import PretrainJob
+from sc_mamba2.training.pretraining import Step
+from sc_mamba2.training.run import pretrain
+
+_log = logging.getLogger(__name__)
+
+
+def main(arguments: list[str]) -> int:
+    """Run the job that a JSON file holds; return the exit code."""
+    first = os.environ.get("RANK", "0") == "0"
+    logging.basicConfig(level=logging.INFO if first else logging.ERROR, format="%(message)s")
+    job = PretrainJob.model_validate_json(Path(arguments[0]).read_text(encoding="utf-8"))
+
+    def told(taken: int, steps: int, row: Step) -> None:
+        if taken % job.keep.log_every == 0 or taken == steps:
+            _log.info("step %d of %d, loss %.4f", taken, steps, row.loss)
+
+    try:
+        return pretrain(job, told).exit_code
+    except UserError as error:
+        if first:
+            _log.error("%s", error)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,33 @@
+"""How often a fault is tried, and the process whose forks are there to be killed."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from tests.faults.zygote import Zygote
+
+VARIANTS = ((2, 2), (1, 1), (3, 3), (1, 3), (2, 4), (1, 8), (2, 1))  # keep_last, kinds of tensors
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Try one variant of a save, or all of them in full."""
+    if "variant" in metafunc.fixturenames:
+        few = VARIANTS if metafunc.config.getoption("--faults") == "full" else VARIANTS[:1]
+        metafunc.parametrize("variant", few, ids=str)
+
+
+@pytest.fixture(scope="session")
+def full(pytestconfig: pytest.Config) -> bool:
+    """Say whether every fault is tried as often as shared/design/reliability.md asks."""
+    return bool(pytestconfig.getoption("--faults") == "full")
+
+
+@pytest.fixture(scope="session")
+def tries(full: bool) -> Callable[[int], int]:
+    """Give the number of tries for the number that a full run has."""
+    return lambda in_full: in_full if full else max(1, in_full // 20)
+
+
+@pytest.fixture(scope="session")
+def zygote() -> Iterator[Zygote]:
+    with Zygote() as started:
+        yield started

@@ -1,0 +1,40 @@
+"""A small token store for the tests of pretraining: simulated cells of four studies."""
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from sc_mamba2.genes import load_vocabulary
+from sc_mamba2.tokens import Tokenizer, TokenizerRules, TokenStoreWriter
+from sc_mamba2.training.job import KeepOptions, PretrainJob, PretrainOptions, Shape
+
+STUDIES = ("a", "b", "c", "d")
+
+
+def write_store(folder, cells=96, genes=60, max_length=64):
+    """Write four studies of cells whose genes have means by type."""
+    vocabulary = load_vocabulary("gencode-v44")
+    ids = np.array([vocabulary.ids[row] for row in vocabulary.gene_rows[1000 : 1000 + genes]])
+    chance = np.random.default_rng(0)
+    types = chance.integers(0, 4, cells)
+    means = chance.gamma(0.3, 2.0, (4, genes))
+    matrix = sparse.csr_matrix(np.log1p(chance.poisson(means[types])).astype(np.float32))
+    study = np.array(STUDIES)[np.arange(cells) % 4]
+    obs = pd.DataFrame({"study": study, "type": types}, index=[f"cell{i}" for i in range(cells)])
+    tokenizer = Tokenizer(vocabulary, TokenizerRules(n_bins=51, max_length=max_length))
+    with TokenStoreWriter(folder, tokenizer) as writer:
+        writer.add(tokenizer.tokenize(matrix, ids, obs))
+    return folder
+
+
+def small_job(store, run, steps=8, **changes):
+    """A pretraining of seconds."""
+    fields = {
+        "shape": Shape(preset="micro", dropout=0.1),
+        "training": PretrainOptions(
+            steps=steps, batch_size=12, micro_batch_size=4, average_decay=0.5
+        ),
+        "held_out": {"values": ("d",)},
+        "keep": KeepOptions(log_every=1, judge_every=4, checkpoint_every=3, keep_last=2),
+    }
+    return PretrainJob(store=store, run=run, **{**fields, **changes})
