@@ -10,7 +10,7 @@ from scipy import sparse
 from tests.tokens.twins import bin_cell
 
 from sc_mamba2.errors import UserError
-from sc_mamba2.genes import Vocabulary
+from sc_mamba2.genes import Vocabulary, load_vocabulary
 from sc_mamba2.tokens import Tokenizer, TokenizerRules
 
 IDS = tuple(f"ENSG{(number * 7) % 20:011d}" for number in range(20))
@@ -136,3 +136,26 @@ def test_json_brings_the_same_tokenizer_back():
 def test_rules_refuse_what_is_out_of_range(wrong):
     with pytest.raises(ValidationError):
         TokenizerRules(**wrong)
+
+
+def test_expression_order_is_the_same_cells_by_falling_value():
+    matrix = sparse.random(6, 30, 0.5, format="csr", dtype=np.float32, random_state=0)
+    matrix.data = np.ceil(matrix.data * 4)  # with ties
+    vocabulary = load_vocabulary("gencode-v44")
+    ids = np.array([vocabulary.ids[row] for row in vocabulary.gene_rows[:30]])
+    obs = pd.DataFrame(index=list("abcdef"))
+    found = {
+        order: Tokenizer(vocabulary, TokenizerRules(max_length=12, order=order)).tokenize(
+            matrix, ids, obs
+        )
+        for order in ("vocabulary", "expression")
+    }
+    for cell in range(6):
+        one, other = (tokens.take(np.array([cell])) for tokens in found.values())
+        by_value = np.lexsort((one.gene_rows, -one.values))
+        for name in ("gene_rows", "bins", "values"):
+            assert (getattr(one, name)[by_value] == getattr(other, name)).all()
+
+
+def test_rules_of_older_checkpoints_mean_vocabulary_order():
+    assert TokenizerRules(n_bins=51, max_length=10).order == "vocabulary"

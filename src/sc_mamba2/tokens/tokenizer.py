@@ -6,6 +6,7 @@ on its neighbours, on chance or on the order of the genes in a file.
 
 import json
 from itertools import pairwise
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -28,6 +29,11 @@ class TokenizerRules(BaseModel):
     n_bins: int = Field(51, ge=3, le=32767, description="value bins, with bin 0 for zero")
     max_length: int = Field(
         4096, ge=2, description="tokens a cell at most, with <cls>; the highest values are kept"
+    )
+    order: Literal["vocabulary", "expression"] = Field(
+        "vocabulary",
+        description="order of a cell's genes: the vocabulary's, or highest value first; masked "
+        "training needs the vocabulary's, since a place among values would tell a hidden one",
     )
 
 
@@ -63,9 +69,10 @@ class Tokenizer:
         Returns
         -------
         TokenizedCells
-            Genes with a value above zero, in vocabulary order. A cell with more genes than the
-            limit keeps the highest values, of equal ones those earlier in the vocabulary. Bins are
-            taken before that cut, over all of the cell's genes that the vocabulary knows.
+            Genes with a value above zero, in the order of the rules; of equal values those earlier
+            in the vocabulary come first. A cell with more genes than the limit keeps the highest
+            values, of equal ones those earlier in the vocabulary. Bins are taken before that cut,
+            over all of the cell's genes that the vocabulary knows.
 
         Raises
         ------
@@ -87,12 +94,16 @@ class Tokenizer:
         ordered.eliminate_zeros()
         ordered.sort_indices()
         kept, bins = self._tokenize_cells(ordered.data, ordered.indptr.astype(np.int64))
-        before = offsets_of(kept)
+        offsets = offsets_of(kept)[ordered.indptr]
+        places = np.flatnonzero(kept)
+        if self.rules.order == "expression":
+            cell = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
+            places = places[np.lexsort((-ordered.data[places], cell))]
         return TokenizedCells(
-            gene_rows=rows[columns].astype(np.int32)[ordered.indices[kept]],
-            bins=bins[kept],
-            values=ordered.data[kept],
-            offsets=before[ordered.indptr],
+            gene_rows=rows[columns].astype(np.int32)[ordered.indices[places]],
+            bins=bins[places],
+            values=ordered.data[places],
+            offsets=offsets,
             obs=obs.copy(),
         )
 

@@ -32,7 +32,7 @@ def fit_tokenizer(
     """
     source = _source_vocabulary(params.vocabulary)
     genes = choose_genes(reference_cells, query_cells, source, params.variable_genes)
-    rules = TokenizerRules(n_bins=params.n_bins, max_length=params.max_length)
+    rules = TokenizerRules(n_bins=params.n_bins, max_length=params.max_length, order=params.order)
     return Tokenizer(source.subset(genes), rules)
 
 
