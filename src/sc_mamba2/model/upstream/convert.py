@@ -119,7 +119,7 @@ def _convert(
 
 def _rules(n_bins: int) -> TokenizerRules:
     try:
-        return TokenizerRules(n_bins=n_bins)
+        return TokenizerRules.model_validate({"n_bins": n_bins})
     except ValidationError as error:
         raise clash(f"n_bins {n_bins}", "3 to 32,767 bins") from error
 
