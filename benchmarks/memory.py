@@ -10,16 +10,17 @@ from pathlib import Path
 def extra_memory(call: Callable[[], object]) -> tuple[float, float]:
     """Run a call once; return the bytes that it needed at most, and its seconds."""
     gc.collect()
+    known = True
     try:
         ctypes.CDLL("libc.so.6").malloc_trim(0)  # what was freed but kept would hide what is needed
         Path("/proc/self/clear_refs").write_text("5")  # begins the peak anew
     except OSError:
-        pass
+        known = False
     before = _status("VmRSS")
     started = time.perf_counter()
     call()
     seconds = time.perf_counter() - started
-    return max(0.0, _status("VmHWM") - before), seconds
+    return max(0.0, _status("VmHWM") - before) if known else float("nan"), seconds
 
 
 def _status(name: str) -> float:

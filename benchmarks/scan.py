@@ -10,6 +10,7 @@ import argparse
 import gc
 import json
 import statistics
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,8 @@ from rich.table import Table
 
 RESULTS = Path(__file__).parent / "results"
 LENGTHS = (1_200, 4_096, 16_384, 60_530)
-# Not run: attention trains 60,530 tokens in six minutes a layer, and the two that keep whole
-# arrays for the gradient need more memory than a laptop has.
+# Not run: attention trains 60,530 tokens in six minutes a layer, and `transformers` needs more memory
+# for it than a laptop has.
 LEFT_OUT = {
     ("training", 60_530, "attention"),
     ("training", 60_530, "transformers twice"),
@@ -73,7 +74,7 @@ def _measure(
     seconds: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(options.repeats):
         for name, call in calls.items():
-            if first[name] > options.patience and (seconds[name] or length == max(LENGTHS)):
+            if first[name] > options.patience and (seconds[name] or length == max(options.lengths)):
                 continue
             gc.collect()
             started = time.perf_counter()
@@ -117,7 +118,7 @@ def _row(
 
 def _write(rows: list[dict[str, Any]], options: argparse.Namespace) -> None:
     content = {
-        "command": "python benchmarks/scan.py",
+        "command": " ".join(["python", "benchmarks/scan.py", *sys.argv[1:]]),
         "width": options.width,
         "machine": describe_machine(),
         "ratios": ratios(rows),

@@ -101,12 +101,13 @@ def test_gradcheck(lengths):
 
 
 @pytest.mark.parametrize("path", ["blocked", "reference"])
-def test_half_precision_rows_are_computed_in_single(path):
-    tensors = mixer_tensors(dtype=torch.float32)
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
+def test_half_precision_is_computed_in_single(path, kind):
     lengths = torch.tensor([90, 31])
     x = rows_for(lengths, dtype=torch.float32).bfloat16().requires_grad_()
+    tensors = [part.detach().to(kind) for part in mixer_tensors(dtype=torch.float32)]
     y = both(x, lengths, weights_of(tensors), path)
-    exact = both(x.detach().float(), lengths, weights_of(tensors), path)
+    exact = both(x.detach().float(), lengths, weights_of([t.float() for t in tensors]), path)
     assert y.dtype == torch.bfloat16
     assert relative(y.float(), exact) < 1e-2
     (gradient,) = torch.autograd.grad(y.float().square().sum(), x)
@@ -114,8 +115,9 @@ def test_half_precision_rows_are_computed_in_single(path):
     assert torch.isfinite(gradient).all()
 
 
+@pytest.mark.parametrize("path", ["blocked", "reference"])
 @pytest.mark.parametrize("shape", [(0, 5), (2, 0)])
-def test_no_rows_and_no_tokens_are_fine(shape):
+def test_no_rows_and_no_tokens_are_fine(path, shape):
     x = torch.zeros(*shape, PROJECTED, dtype=torch.float64)
     lengths = torch.zeros(shape[0], dtype=torch.long)
-    assert both(x, lengths, weights_of(mixer_tensors()), "blocked").shape == (*shape, INNER)
+    assert both(x, lengths, weights_of(mixer_tensors()), path).shape == (*shape, INNER)

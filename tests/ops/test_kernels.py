@@ -63,8 +63,20 @@ def kernels_reference(x, lengths, weights, reverse):
 
 def test_it_says_why_there_are_no_kernels():
     assert kernels_missing("cpu") == "the device is cpu, not a CUDA GPU"
-    if not torch.cuda.is_available():
-        assert "mamba_ssm" in (kernels_missing("cuda") or "mamba_ssm")
+
+
+def test_kernels_that_are_absent_or_broken_are_told(monkeypatch):
+    monkeypatch.setattr(kernels, "find_spec", lambda name: None)
+    assert kernels_missing("cuda") == "not installed: mamba_ssm, causal_conv1d"
+    monkeypatch.setattr(kernels, "find_spec", lambda name: name)
+
+    def broken():
+        raise ImportError("undefined symbol: x")
+
+    monkeypatch.setattr(kernels, "_kernels", broken)
+    assert "cannot be loaded (undefined symbol: x)" in kernels_missing("cuda")
+    monkeypatch.setattr(kernels, "_kernels", lambda: None)
+    assert kernels_missing("cuda") is None
 
 
 @pytest.mark.gpu

@@ -5,6 +5,7 @@ L tokens, E projected width (z, x, B, C, dt in this order), I inner width, S cel
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -79,10 +80,21 @@ def _scan(
     if chosen == "blocked":
         return scan_in_blocks(zxbcdt_BLE, lengths, weights, directions)
     one_way = scan_with_kernels if chosen == "kernels" else scan_reference
-    kind = torch.promote_types(zxbcdt_BLE.dtype, weights.A_log.dtype)
-    given_BLE = zxbcdt_BLE if chosen == "kernels" else zxbcdt_BLE.to(kind)
+    given_BLE = zxbcdt_BLE
+    if chosen == "reference":
+        given_BLE, weights = _in_single(zxbcdt_BLE, weights)
     # Autocast gives half-precision projections; the scan needs its weights as they are.
     with torch.autocast(zxbcdt_BLE.device.type, enabled=False):
         ways = [one_way(given_BLE, lengths, weights, reverse) for reverse in directions]
         average_BLI = torch.stack(ways).mean(0) if len(ways) > 1 else ways[0]
     return average_BLI.to(zxbcdt_BLE.dtype)
+
+
+def _in_single(zxbcdt_BLE: Tensor, weights: MixerWeights) -> tuple[Tensor, MixerWeights]:
+    """Half precision is a form of storage only, as in the blocked path."""
+    named = {name: part for name, part in weights._asdict().items() if isinstance(part, Tensor)}
+    kind = torch.float32
+    for part in (zxbcdt_BLE, *named.values()):
+        kind = torch.promote_types(kind, part.dtype)
+    raised: dict[str, Any] = {name: part.to(kind) for name, part in named.items()}
+    return zxbcdt_BLE.to(kind), weights._replace(**raised)

@@ -25,7 +25,14 @@ def kernels_missing(device_type: str) -> str | None:
     if device_type != "cuda":
         return f"the device is {device_type}, not a CUDA GPU"
     absent = [name for name in ("mamba_ssm", "causal_conv1d") if find_spec(name) is None]
-    return f"not installed: {', '.join(absent)}" if absent else None
+    if absent:
+        return f"not installed: {', '.join(absent)}"
+    try:
+        _kernels()
+    except Exception as error:  # built for another torch or CUDA, they fail in many ways
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        return f"installed, but they cannot be loaded ({reason[:160]})"
+    return None
 
 
 def scan_with_kernels(
@@ -45,6 +52,8 @@ def scan_with_kernels(
     """
     convolve, scan, norm = _kernels()
     length = zxbcdt_BLE.shape[1]
+    if not zxbcdt_BLE.numel():
+        return zxbcdt_BLE[..., : weights.inner]
     pad_BL1 = ~real_tokens(lengths, length).unsqueeze(-1)
     # Pads have a number of their own, but a product with what they hold must stay finite.
     zxbcdt_BLE = zxbcdt_BLE.masked_fill(pad_BL1, 0)
@@ -54,7 +63,8 @@ def scan_with_kernels(
         cell_BL = (cell_BL.amax() - cell_BL).flip(1)
     z_BLI, xBC_BLC, dt_BLH = zxbcdt_BLE.split(weights.parts, dim=-1)
     if xBC_BLC.stride(1) % _STRIDE:
-        xBC_BLC = xBC_BLC.contiguous()
+        # Not contiguous(): that leaves the stride of a single row and token as it is.
+        xBC_BLC = xBC_BLC.clone(memory_format=torch.contiguous_format)
     convolved_BLC = convolve(
         xBC_BLC.mT,
         weights.conv_weight.squeeze(1),

@@ -66,6 +66,8 @@ def scan_reference(
     Tensor
         (B, L, I), zero at pads. Differentiable as often as one likes.
     """
+    if not zxbcdt_BLE.numel():
+        return zxbcdt_BLE[..., : weights.inner]
     if lengths.dim() == 2:
         return _cell_by_cell(zxbcdt_BLE, lengths, weights, reverse)
     row_BLE = smart_flip(zxbcdt_BLE, lengths) if reverse else zxbcdt_BLE
@@ -96,7 +98,7 @@ def _cell_by_cell(
     for start, size in zip(spans.starts.tolist(), spans.lengths.tolist(), strict=True):
         cell_1LE = zxbcdt_BLE.flatten(0, 1)[None, start : start + size]
         parts.append(zxbcdt_BLE.new_zeros(1, start - end, weights.inner))
-        parts.append(scan_reference(cell_1LE, torch.tensor([size]), weights, reverse))
+        parts.append(scan_reference(cell_1LE, spans.lengths.new_tensor([size]), weights, reverse))
         end = start + size
     parts.append(zxbcdt_BLE.new_zeros(1, rows * length - end, weights.inner))
     return torch.cat(parts, dim=1).view(rows, length, weights.inner)

@@ -23,7 +23,7 @@ def real_tokens(lengths: Tensor, length: int) -> Tensor:
     Parameters
     ----------
     lengths
-        Real tokens of each row, (B,), or of each cell of packed rows, (B, S).
+        Real tokens of each row, (B,), or of each cell of packed rows, (B, S); on the rows' device.
     length
         Tokens of a row, pads included; no row has more real ones.
 
@@ -93,7 +93,7 @@ def smart_flip(x_BL: Tensor, lengths: Tensor) -> Tensor:
     """
     length = x_BL.shape[1]
     position_L = torch.arange(length, device=x_BL.device)
-    ends_BS = _as_packed(lengths).to(position_L.device).cumsum(1)
+    ends_BS = _as_packed(lengths).cumsum(1)
     bounds_BS = torch.nn.functional.pad(ends_BS, (1, 0))
     cell_BL = cell_numbers(lengths, length).long().clamp(max=ends_BS.shape[1] - 1)
     mirrored_BL = bounds_BS.gather(1, cell_BL) + bounds_BS.gather(1, cell_BL + 1) - 1 - position_L
