@@ -135,3 +135,31 @@ def test_what_cannot_be_held_out_is_refused(store, tmp_path, changes, rule):
 def test_a_job_goes_through_json(store, tmp_path):
     job = small_job(store, tmp_path)
     assert PretrainJob.model_validate_json(job.model_dump_json()) == job
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"masks": {"min_ratio": 0, "max_ratio": 0, "zero_share": 0}}, "nothing is masked"),
+        ({"masks": {"channel": "values"}}, "must be bins"),
+        ({"shape": {"preset": "upstream-625m"}}, "batch norm"),
+        ({"training": {"sharded": True, "average_decay": 0.9}}, "whole weights"),
+        ({"sampling": {"column": "study"}}, "go together"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(store, tmp_path, changes, word):
+    with pytest.raises(UserError, match=rf"pretraining-options.*{word}"):
+        PretrainJob.build(**{"store": store, "run": tmp_path, **changes})
+
+
+def test_weighted_studies_train_and_held_out_cells_are_judged_as_they_are(store, tmp_path):
+    sampling = {"column": "study", "shares": {"a": 1.0, "b": 2.0}}
+    finished = pretrain(small_job(store, tmp_path / "run", sampling=sampling))
+    assert read_journal(finished.journal)["held_out/loss"].notna().sum() == 2
+
+
+def test_half_precision_projections_train(store, tmp_path):
+    job = small_job(store, tmp_path / "run")
+    half = job.training.model_copy(update={"precision": "bf16"})
+    losses = read_journal(pretrain(job.model_copy(update={"training": half})).journal)["loss"]
+    assert losses.dropna().iloc[-1] < losses.iloc[0]

@@ -10,7 +10,6 @@ from typing import NamedTuple
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
-from torch.nn import functional
 
 from sc_mamba2.model.pretrained import PretrainedModel
 from sc_mamba2.model.token_chunks import expression_in_chunks
@@ -110,14 +109,18 @@ class MaskedObjective(nn.Module):
 
 
 def _squared(value_BL: Tensor, target_BL: Tensor, mask_BL: Tensor, scale: float) -> Tensor:
-    error_BL = ((value_BL - target_BL) / scale).masked_fill(~mask_BL, 0)
+    error_BL = ((_at_least_single(value_BL) - target_BL) / scale).masked_fill(~mask_BL, 0)
     return error_BL.square().sum()
 
 
 def _log_loss(probability_BL: Tensor | None, target_BL: Tensor, mask_BL: Tensor) -> Tensor:
     assert probability_BL is not None
+    probability_BL = _at_least_single(probability_BL)
+    # Clamped so that a saturated sigmoid costs much but not infinitely much.
     tiny = torch.finfo(probability_BL.dtype).eps
-    kept_BL = probability_BL.clamp(tiny, 1 - tiny)
-    expressed_BL = (target_BL > 0).to(kept_BL.dtype)
-    loss_BL = functional.binary_cross_entropy(kept_BL, expressed_BL, reduction="none")
-    return loss_BL.masked_fill(~mask_BL, 0).sum()
+    told_BL = torch.where(target_BL > 0, probability_BL, 1 - probability_BL).clamp(min=tiny)
+    return -told_BL.log().masked_fill(~mask_BL, 0).sum()
+
+
+def _at_least_single(part: Tensor) -> Tensor:
+    return part.to(torch.promote_types(part.dtype, torch.float32))

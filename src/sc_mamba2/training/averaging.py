@@ -8,7 +8,9 @@ from torch import Tensor, nn
 
 
 class MovingAverage:
-    """``mean <- decay mean + (1 - decay) weights``, in the precision of the weights.
+    """``mean <- d mean + (1 - d) weights``, in the precision of the weights.
+
+    ``d = min(decay, (1 + t) / (10 + t))`` at step t: the random start is soon forgotten.
 
     Parameters
     ----------
@@ -25,11 +27,12 @@ class MovingAverage:
             self.state = {name: part.detach().clone() for name, part in model.named_parameters()}
 
     @torch.no_grad()
-    def update(self, model: nn.Module) -> None:
-        """Take the weights of one step in."""
+    def update(self, model: nn.Module, step: int) -> None:
+        """Take the weights after step t = `step` in, counted from 0."""
         if self.decay:
+            decay = min(self.decay, (1 + step) / (10 + step))
             for name, part in model.named_parameters():
-                self.state[name].lerp_(part.detach(), 1 - self.decay)
+                self.state[name].lerp_(part.detach(), 1 - decay)
 
     @torch.no_grad()
     def load(self, state: Mapping[str, Tensor]) -> None:

@@ -3,10 +3,12 @@
 import hashlib
 import json
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from sc_mamba2.errors import UserError
+from sc_mamba2.model import PRESETS
 from sc_mamba2.model.objective import ObjectiveOptions
 from sc_mamba2.tokens import MaskOptions
 from sc_mamba2.training.masked_cells import HeldOut, SamplingOptions
@@ -66,6 +68,39 @@ class PretrainJob(BaseModel):
     held_out: HeldOut = HeldOut()
     keep: KeepOptions = KeepOptions()
     compute: ComputeOptions = ComputeOptions()
+
+    @model_validator(mode="after")
+    def _asks_for_something(self) -> Self:
+        if self.masks.channel != "bins":
+            raise ValueError("masks.channel must be bins: the heads tell bins")
+        if not self.masks.max_ratio and not self.masks.zero_share:
+            raise ValueError("nothing is masked: raise masks.max_ratio or masks.zero_share")
+        if PRESETS.get(self.shape.preset, {}).get("input_norm") == "batch":
+            raise ValueError(
+                f"shape.preset {self.shape.preset} has batch norm, whose statistics depend on how a "
+                "batch is divided: choose micro, tiny, small or base"
+            )
+        return self
+
+    @classmethod
+    def build(cls, **fields: Any) -> Self:
+        """Build a job from its groups.
+
+        Raises
+        ------
+        UserError
+            Rule `pretraining-options`, when the groups do not go together.
+        """
+        try:
+            return cls(**fields)
+        except ValidationError as error:
+            found = "; ".join(one["msg"].removeprefix("Value error, ") for one in error.errors())
+            raise UserError(
+                "pretraining-options",
+                found=found,
+                expected="options of pretraining that go together",
+                mend="correct them in conf/base/parameters/pretraining.yml, or with --params",
+            ) from error
 
     def identity(self, store_sha256: str) -> str:
         """Hash what decides the weights: a run folder holds one such training only.

@@ -4,8 +4,10 @@ The store keeps all genes; a model's vocabulary is a part of them, in the same o
 drawn for rows of the model's vocabulary.
 """
 
+from typing import Self
+
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from sc_mamba2.errors import UserError, nearest
 from sc_mamba2.genes import Vocabulary
@@ -42,6 +44,12 @@ class SamplingOptions(BaseModel):
     window: int = Field(100, ge=1, description="batches that are sorted by length together")
     column: str | None = Field(None, description="column of obs whose values have shares; or none")
     shares: dict[str, float] = Field({}, description="relative share of the draws by value")
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if (self.column is None) != (not self.shares):
+            raise ValueError("column and shares go together: give both, or neither")
+        return self
 
 
 class KnownGenes:
@@ -162,6 +170,12 @@ def split_cells(store: TokenStore, held_out: HeldOut) -> tuple[np.ndarray, np.nd
             mend="hold out fewer values",
         )
     return everything[~judging], everything[judging]
+
+
+def even_sample(cells: np.ndarray, most: int) -> np.ndarray:
+    """Take at most so many cells, spread evenly over all."""
+    count = min(most, len(cells))
+    return cells[np.arange(count) * len(cells) // max(1, count)]
 
 
 def seen_vocabulary(store: TokenStore, cells: np.ndarray) -> Vocabulary:

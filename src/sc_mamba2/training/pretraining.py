@@ -9,11 +9,11 @@ import contextlib
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 
 from sc_mamba2.errors import UserError
@@ -53,6 +53,12 @@ class PretrainOptions(BaseModel):
     sharded: bool = Field(
         False, description="whether processes hold shards (FSDP2) or copies (DDP) of the model"
     )
+
+    @model_validator(mode="after")
+    def _can_be_averaged(self) -> Self:
+        if self.sharded and self.average_decay:
+            raise ValueError("average_decay needs whole weights: set it to 0, or sharded to false")
+        return self
 
 
 @dataclass(frozen=True)
@@ -129,32 +135,36 @@ class Pretrainer:
         own = list(
             rank_batches(self.source, cells, epoch, self.options.micro_batch_size, self.ranks)
         )
-        masked = self._total(part.mask_BL for part in own)
-        real = self._total(part.lengths_B for part in own)
+        # At least one: a step may ask for nothing, by chance, of cells with few genes.
+        masked = self._total(part.mask_BL for part in own).clamp(min=1)
+        real = self._total(part.lengths_B for part in own if len(part.cells_B))
         torch.manual_seed(_mixed(self.seed, step, self.ranks.rank))
         self.module.train()
         self.optimizer.zero_grad(set_to_none=True)
         sums_O = torch.zeros(len(OBJECTIVES), dtype=torch.float64)
         for number, part in enumerate(own, start=1):
-            with self._quiet(number < len(own)), self._precision():
-                found = self.module(*_tensors(part))
-                # Processes average their gradients; the loss is a share of one whole.
-                loss = self.objective.total(found, masked) * self.ranks.size
-            loss.backward()  # type: ignore[no-untyped-call]
+            with self._quiet(number < len(own)):
+                with self._precision():
+                    found = self.module(*_tensors(part))
+                    # Processes average their gradients; the loss is a share of one whole.
+                    loss = self.objective.total(found, masked) * self.ranks.size
+                loss.backward()  # type: ignore[no-untyped-call]
             sums_O += found.sums_O.detach().double().cpu()
         norm = nn.utils.clip_grad_norm_(self.module.parameters(), self.options.gradient_clip)
         norm = norm.full_tensor() if hasattr(norm, "full_tensor") else norm
         self._check_finite(step, sums_O, norm, cells)
         rate = self._set_rate(step)
         self.optimizer.step()
-        self.average.update(self.objective.model)
+        self.average.update(self.objective.model, step)
         means_O = self.ranks.total(sums_O.to(self.ranks.device)) / masked
         parts = dict(zip(OBJECTIVES, means_O.tolist(), strict=True))
         loss_value = sum(getattr(self.objective.options, name) * parts[name] for name in parts)
         return Step(step, epoch, loss_value, parts, float(norm), rate, len(cells), int(real))
 
     def _total(self, parts: Iterable[Tensor]) -> Tensor:
-        return self.ranks.total(torch.stack([part.sum() for part in parts]).sum())
+        sums = [part.sum() for part in parts]
+        zero = torch.zeros((), dtype=torch.int64, device=self.ranks.device)
+        return self.ranks.total(torch.stack([zero, *sums]).sum())
 
     @contextlib.contextmanager
     def _quiet(self, wanted: bool) -> Iterator[None]:

@@ -46,12 +46,14 @@ def rank_batches(
     ------
     MaskedBatch
         On the process's device. Processes that share a model act together, so each has the same
-        number of pieces; one without cells of its own loads one with nothing masked.
+        number of pieces; one without cells of its own gets a piece that asks for nothing, and
+        whose `cells_B` is empty.
     """
     share = rank_share(cells, ranks.rank, ranks.size)
     largest = -(-len(cells) // ranks.size)
     for part in np.array_split(share, -(-largest // size)):
         batch = source.load(part if len(part) else cells[:1], epoch)
         if not len(part):
-            batch = replace(batch, mask_BL=torch.zeros_like(batch.mask_BL))
+            nothing = torch.zeros_like(batch.mask_BL)
+            batch = replace(batch, mask_BL=nothing, cells_B=batch.cells_B[:0])
         yield batch.to(ranks.device)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 
 from sc_mamba2.errors import UserError
@@ -21,7 +22,13 @@ from sc_mamba2.training.determinism import choose_device, seed_everything
 from sc_mamba2.training.gene_start import start_genes
 from sc_mamba2.training.job import PretrainJob
 from sc_mamba2.training.journal import Journal
-from sc_mamba2.training.masked_cells import MaskedCells, seen_vocabulary, split_cells
+from sc_mamba2.training.masked_cells import (
+    MaskedCells,
+    SamplingOptions,
+    even_sample,
+    seen_vocabulary,
+    split_cells,
+)
 from sc_mamba2.training.masked_error import MaskedError, gene_means, masked_error
 from sc_mamba2.training.pretraining import Pretrainer, Step
 from sc_mamba2.training.ranks import Ranks, joined_ranks
@@ -88,18 +95,23 @@ class _Run:
         self.identity = job.identity(store.manifest.sha256)
         training, judging = split_cells(store, job.held_out)
         tokenizer = Tokenizer(seen_vocabulary(store, training), store.tokenizer.rules)
-        self.source = self._cells_of(store, training, tokenizer)
-        some = judging[:: max(1, len(judging) // job.keep.judge_cells)][: job.keep.judge_cells]
-        self.judging = self._cells_of(store, some, tokenizer) if len(some) else None
+        self.source = self._cells_of(store, training, tokenizer, job.sampling)
+        some = even_sample(judging, job.keep.judge_cells)
+        as_they_are = SamplingOptions()
+        self.judging = None
+        if len(some):
+            self.judging = self._cells_of(store, some, tokenizer, as_they_are)
         self.model = self._new_model(tokenizer)
         objective = MaskedObjective(self.model, job.objective)
         self.trainer = Pretrainer(objective, self.source, job.training, job.compute.seed, ranks)
         self.means_V: Tensor | None = None
 
-    def _cells_of(self, store: TokenStore, cells: Any, tokenizer: Tokenizer) -> MaskedCells:
+    def _cells_of(
+        self, store: TokenStore, cells: np.ndarray, tokenizer: Tokenizer, sampling: SamplingOptions
+    ) -> MaskedCells:
         job = self.job
         size, seed = job.training.batch_size, job.compute.seed
-        return MaskedCells(store, cells, tokenizer, job.sampling, job.masks, size, seed)
+        return MaskedCells(store, cells, tokenizer, sampling, job.masks, size, seed)
 
     def _new_model(self, tokenizer: Tokenizer) -> PretrainedModel:
         job, vocabulary = self.job, tokenizer.vocabulary
@@ -114,8 +126,7 @@ class _Run:
         backbone.scan_path = job.compute.scan_path
         backbone.recompute_layers = job.compute.recompute_layers
         if job.shape.gene_start == "svd":
-            cells = self.source.positions
-            some = cells[:: max(1, len(cells) // job.shape.start_cells)][: job.shape.start_cells]
+            some = even_sample(self.source.positions, job.shape.start_cells)
             values = self.source.source.gather(some)
             start_genes(backbone.gene_embedding, values, job.shape.start_scale, job.compute.seed)
         heads = Heads(expression_zeros=True, cell_expression_zeros=True)
@@ -141,6 +152,7 @@ class _Run:
             self.ranks.wait()
             newest = checkpoints.newest()
             start = self._resume(newest) if newest else 0
+            self._check_one_start(start)
             self.ranks.wait()
             journal = self._journal(start)
             if journal is not None:
@@ -166,6 +178,17 @@ class _Run:
             if saved < steps:
                 return Finished(None, best, job.run / JOURNAL, self.stop.exit_code)
             return Finished(self._final_model(), best, job.run / JOURNAL, 0)
+
+    def _check_one_start(self, start: int) -> None:
+        """Refuse processes that found different checkpoints: they do not see one folder."""
+        starts = self.ranks.gather(start)
+        if len(set(starts)) > 1:
+            raise UserError(
+                "ranks-apart",
+                found=f"processes that would go on from the steps {sorted(set(starts))}",
+                expected="one run folder that all processes see alike",
+                mend="put the run on a file system that all machines share, and start again",
+            )
 
     def _journal(self, start: int) -> Journal | None:
         if not self.ranks.first:

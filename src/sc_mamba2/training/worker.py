@@ -1,6 +1,7 @@
 """One process of a pretraining that `torchrun` started: `python -m sc_mamba2.training.worker JOB`.
 
-It needs torch, numpy, pandas, pyarrow, safetensors and pydantic alone, so it runs on a bare machine.
+It needs torch, numpy, scipy, pandas, pyarrow, safetensors, pydantic and filelock alone, so it runs on a
+bare machine.
 """
 
 import logging
@@ -29,8 +30,7 @@ def main(arguments: list[str]) -> int:
     try:
         return pretrain(job, told).exit_code
     except UserError as error:
-        if first:
-            _log.error("%s", error)
+        _log.error("process %s: %s", os.environ.get("RANK", "0"), error)
         return 2
 
 

@@ -61,7 +61,7 @@ def train(
     SystemExit
         After a signal, with a checkpoint to go on from.
     """
-    job = PretrainJob(
+    job = PretrainJob.build(
         store=Path(corpus.store).resolve(),
         run=Path(launch.run).resolve(),
         shape=shape,
