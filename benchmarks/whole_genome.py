@@ -44,7 +44,7 @@ def base_training() -> dict[str, Any]:
     backbone.recompute_layers = True
     heads = torch.nn.ModuleList([ExpressionDecoder(512), CellExpressionDecoder(512)])
     parameters = [*backbone.parameters(), *heads.parameters()]
-    optimizer = torch.optim.AdamW(parameters, lr=1e-4)
+    optimizer = torch.optim.AdamW(parameters, lr=1e-6)
     token_ids_BL, target_BL, mask_BL = _cell()
     seconds, losses = [], []
     for _ in range(STEPS):

@@ -67,3 +67,16 @@ def test_an_even_sample_reaches_from_end_to_end(count, most):
     assert len(found) == min(count, most) == len(set(found))
     if most < count:
         assert found[0] == 0 and found[-1] >= count - count / most - 1
+
+
+def test_a_cell_that_was_cut_is_asked_for_no_zero_even_where_genes_are_unknown(tmp_path):
+    cut = TokenStore.open(write_store(tmp_path / "store", max_length=12))
+    everything = seen_vocabulary(cut, np.arange(len(cut)))
+    fewer = everything.subset([everything.ids[row] for row in everything.gene_rows[1:]])
+    tokenizer = Tokenizer(fewer, cut.tokenizer.rules)
+    masks = MaskOptions(zero_share=1.0)
+    source = MaskedCells(cut, np.arange(40), tokenizer, SamplingOptions(), masks, 40, 0)
+    full = np.flatnonzero(cut.lengths[:40] == 11)
+    assert len(full)
+    batch = source.load(full, 0)
+    assert (batch.target_BL[batch.mask_BL] > 0).all()

@@ -91,6 +91,7 @@ def mask_tokens(
     seed: int,
     epoch: int,
     zero_genes: np.ndarray | None = None,
+    cut_B: np.ndarray | None = None,
 ) -> MaskedBatch:
     """Hide part of every cell's tokens, and add unexpressed genes whose value is asked for.
 
@@ -112,6 +113,9 @@ def mask_tokens(
     zero_genes
         (G,) rows of the vocabulary that may be added, such as the genes that a study measured; all
         genes of the vocabulary without it.
+    cut_B
+        (B,) bool, the cells whose genes were cut at `max_length` when they were tokenised; without
+        it those that are as long. Needed where genes were left out since.
 
     Returns
     -------
@@ -126,7 +130,7 @@ def mask_tokens(
 
     genes_G = tokenizer.vocabulary.gene_rows if zero_genes is None else np.unique(zero_genes)
     wanted_B = np.rint(options.zero_share * (lengths_B - 1)).astype(np.int64)
-    wanted_B[lengths_B >= tokenizer.rules.max_length] = 0
+    wanted_B[lengths_B >= tokenizer.rules.max_length if cut_B is None else cut_B] = 0
     keys_B1 = hash_of(seed, epoch, _ZERO, cells_B1)
     added_BM, drawn_BM = draw_unexpressed(token_ids_BL, genes_G, wanted_B, keys_B1)
 

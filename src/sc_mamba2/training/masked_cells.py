@@ -133,7 +133,9 @@ class MaskedCells:
     def load(self, cells: np.ndarray, epoch: int) -> MaskedBatch:
         """Give cells as a masked batch, in rows of the model's vocabulary."""
         batch = make_batch(self.source, cells, self.tokenizer.vocabulary)
-        return mask_tokens(batch, self.tokenizer, self.masks, self.seed, epoch)
+        # By the store's lengths: the model may not know all genes of a cell that was cut.
+        cut_B = self.store.lengths[cells] + 1 >= self.tokenizer.rules.max_length
+        return mask_tokens(batch, self.tokenizer, self.masks, self.seed, epoch, cut_B=cut_B)
 
     def names(self, cells: np.ndarray) -> list[str]:
         """Name the first cells."""

@@ -87,3 +87,21 @@ def test_the_same_file_twice_adds_no_cell(files, tmp_path):
     report = write_corpus(params_for(copies, tmp_path / "store"))
     assert report["total"]["dropped"]["duplicate"] == 40
     assert np.array_equal([row["kept"] for row in report["files"]], [40, 0])
+
+
+def test_a_finished_store_is_taken_as_it_is_until_a_file_changes(files, tmp_path, monkeypatch):
+    copies = tmp_path / "files"
+    copies.mkdir()
+    for path in files.iterdir():
+        (copies / path.name).write_bytes(path.read_bytes())
+    params = params_for(copies, tmp_path / "store")
+    first = write_corpus(params)
+
+    def never(*arguments, **named):
+        raise AssertionError("read again")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(corpus, "ingest_corpus", never)
+        assert write_corpus(params) == first
+    (copies / "2.h5ad").unlink()
+    assert write_corpus(params)["store"]["cells"] == 81

@@ -1,6 +1,7 @@
 """From files to one token store: each file's cells are tokenised where they are read, then joined.
 
-A file that was tokenised whole is not read again when an interrupted run goes on.
+What was done whole is not done again when an interrupted run goes on: neither a file's tokens nor the
+store, which is known by its parameters and by size and time of its files.
 """
 
 import hashlib
@@ -15,7 +16,7 @@ import pandas as pd
 
 from sc_mamba2.cells.corpus import CorpusFile, ReadingRules, ingest_corpus, list_sources
 from sc_mamba2.errors import UserError
-from sc_mamba2.files import atomic_folder
+from sc_mamba2.files import atomic_file, atomic_folder
 from sc_mamba2.genes import load_vocabulary
 from sc_mamba2.pipelines.pretraining.params import CorpusParams
 from sc_mamba2.tokens import Tokenizer, TokenizerRules, TokenStore, TokenStoreWriter
@@ -37,6 +38,10 @@ def write_corpus(params: CorpusParams) -> dict[str, Any]:
         The report of `ingest_corpus`, with the number of cells and tokens of the store.
     """
     sources = list_sources(params.sources)
+    done = Path(f"{params.store}.json")
+    wanted = _identity(params, sources)
+    if (report := _finished(done, wanted)) is not None:
+        return report
     rules = ReadingRules(
         filters=params.filters, layer=params.layer, cells_a_block=params.cells_a_block
     )
@@ -55,7 +60,11 @@ def write_corpus(params: CorpusParams) -> dict[str, Any]:
     shutil.rmtree(parts, ignore_errors=True)
     for row in report["files"]:
         row.pop("result")
-    return report | {"store": {"cells": len(joined), "tokens": int(joined.lengths.sum())}}
+    report |= {"store": {"cells": len(joined), "tokens": int(joined.lengths.sum())}}
+    with atomic_file(done) as draft:
+        table = {"identity": wanted, "store_sha256": joined.manifest.sha256, "report": report}
+        draft.write_text(json.dumps(table, indent=1, default=str), encoding="utf-8")
+    return report
 
 
 def tokenize_file(file: CorpusFile, params: CorpusParams, folder: Path) -> str:
@@ -105,6 +114,35 @@ def _kept_columns(obs: pd.DataFrame, columns: tuple[str, ...], source: str) -> p
     return pd.DataFrame({**kept, "source": Path(source).name}, index=obs.index.astype(str))
 
 
+def _finished(done: Path, wanted: str) -> dict[str, Any] | None:
+    """Give the report of a store that was made of the same files in the same way, and is there."""
+    try:
+        table = json.loads(done.read_text(encoding="utf-8"))
+        store = TokenStore.open(done.with_suffix(""))
+    except (OSError, ValueError, UserError):
+        return None
+    if table["identity"] != wanted or table["store_sha256"] != store.manifest.sha256:
+        return None
+    report: dict[str, Any] = table["report"]
+    return report
+
+
+def _identity(params: CorpusParams, sources: list[str]) -> str:
+    """Hash the parameters, and size and time of every file."""
+    files = []
+    for source in map(Path, sources):
+        inside = sorted(source.rglob("*")) if source.is_dir() else [source]
+        files += [(str(path), *_facts(path)) for path in inside if path.is_file()]
+    table = params.model_dump(mode="json", exclude={"workers", "dask_address", "cells_a_block"})
+    content = json.dumps([table, sources, files], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def _facts(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns
+
+
 def _fingerprint(file: CorpusFile, params: CorpusParams) -> str:
     table = params.model_dump(
         mode="json", include={"keep_columns", "vocabulary", "n_bins", "layer"}
@@ -113,7 +151,8 @@ def _fingerprint(file: CorpusFile, params: CorpusParams) -> str:
     digest = hashlib.sha256(json.dumps(table, sort_keys=True).encode())
     digest.update(np.packbits(file.kept).tobytes())
     path = Path(str(file.source))
-    if path.is_file():
-        facts = path.stat()
-        digest.update(f"{facts.st_size} {facts.st_mtime_ns}".encode())
+    inside = sorted(path.rglob("*")) if path.is_dir() else [path]
+    for one in inside:
+        if one.is_file():
+            digest.update(repr(_facts(one)).encode())
     return digest.hexdigest()[:12]

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,9 @@ from sc_mamba2.training.job import KeepOptions, PretrainJob, PretrainOptions, Sh
 from sc_mamba2.training.journal import read_journal
 from sc_mamba2.training.masked_cells import HeldOut, SamplingOptions
 from sc_mamba2.training.run import JOURNAL, MODEL, pretrain
+from sc_mamba2.training.signals import stop_on_signals
+
+_LOOK_EVERY_SECONDS = 0.2
 
 
 def make_corpus(params: CorpusParams) -> dict[str, Any]:
@@ -94,11 +98,22 @@ def _run_processes(job: PretrainJob, processes: int) -> None:
         draft.write_text(job.model_dump_json(indent=1), encoding="utf-8")
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     worker = ["--nproc-per-node", str(processes), "-m", "sc_mamba2.training.worker"]
-    done = subprocess.run([*launcher, *worker, str(job.run / "job.json")], check=False)
-    if done.returncode:
+    command = [*launcher, *worker, str(job.run / "job.json")]
+    with stop_on_signals() as stop:
+        # In a session of its own: a Ctrl-C comes to this process, which asks the others once.
+        launched = subprocess.Popen(command, start_new_session=True)
+        asked = False
+        while launched.poll() is None:
+            if stop.requested and not asked:
+                launched.terminate()
+                asked = True
+            time.sleep(_LOOK_EVERY_SECONDS)
+    if stop.requested:
+        raise SystemExit(stop.exit_code)
+    if launched.returncode:
         raise UserError(
             "processes-failed",
-            found=f"{processes} processes of the training ended with code {done.returncode}",
+            found=f"{processes} processes of the training ended with code {launched.returncode}",
             expected="all of them to come to the last step",
             mend="read what they said above; the same command goes on from the last checkpoint",
         )
