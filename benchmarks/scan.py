@@ -173,17 +173,18 @@ def _plot(rows: list[dict[str, Any]], output: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
+    threads = rows[0]["threads"]
     figure, axes = pyplot.subplots(2, 2, figsize=(10, 7), sharex=True, layout="constrained")
     labels = {"microseconds_a_token": "µs a token and layer", "extra_mib": "extra memory, MiB"}
     for axis, mode in zip(axes[0], ("forward", "training"), strict=True):
-        axis.set_title(f"{mode}, 1 thread")
+        axis.set_title(f"{mode}, threads: {threads}")
     for row_axes, column in zip(axes, labels, strict=True):
         for axis, mode in zip(row_axes, ("forward", "training"), strict=True):
             for name in dict.fromkeys(row["layer"] for row in rows):
                 points = [
                     (row["length"], row[column])
                     for row in rows
-                    if (row["layer"], row["mode"], row["threads"]) == (name, mode, 1)
+                    if (row["layer"], row["mode"], row["threads"]) == (name, mode, threads)
                 ]
                 axis.plot(*zip(*points, strict=True), marker="o", label=name)
             axis.set(xscale="log", yscale="log", ylabel=labels[column])
