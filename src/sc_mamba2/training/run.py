@@ -89,6 +89,8 @@ def pretrain(job: PretrainJob, on_step: OnStep = lambda step, steps, row: None) 
 
 
 class _Run:
+    """One pretraining on one process: what it is made of, and its way to the end."""
+
     def __init__(self, job: PretrainJob, ranks: Ranks, stop: Stop, on_step: OnStep) -> None:
         self.job, self.ranks, self.stop, self.on_step = job, ranks, stop, on_step
         store = TokenStore.open(job.store)
