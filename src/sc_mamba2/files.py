@@ -136,7 +136,7 @@ def sole_writer(lock: Path, *, to: str, mend: str) -> Iterator[None]:
     UserError
         Rule `run-locked`: another process, or another block of this one, holds it.
     """
-    held = FileLock(lock, timeout=0)
+    held = FileLock(lock, timeout=0, thread_local=False)
     try:
         held.acquire()
     except Timeout as error:

@@ -51,3 +51,23 @@ def test_two_ranks_are_one(tmp_path, precision, steps, sharded, bound):
         found, expected = two[name].dropna().to_numpy(), one[name].dropna().to_numpy()
         assert len(found) == len(expected) > 0
         assert np.abs(found / expected - 1).max() < bound, name
+
+
+def test_a_run_of_one_goes_on_with_two(tmp_path):
+    store = write_store(tmp_path / "store")
+    whole = train(job_of(store, tmp_path / "whole", "fp64", 8), 1)
+    job = job_of(store, tmp_path / "broken", "fp64", 8)
+    keep = KeepOptions(log_every=1, judge_every=5, checkpoint_every=3)
+    job = job.model_copy(update={"keep": keep})
+
+    class Killed(BaseException):
+        """Stands for a process that is gone."""
+
+    def kill(taken, steps, row):
+        if taken == 5:
+            raise Killed
+
+    with pytest.raises(Killed):
+        pretrain(job, kill)
+    found, expected = train(job, 2)["loss"].dropna(), whole["loss"].dropna()
+    assert np.abs(found.to_numpy() / expected.to_numpy() - 1).max() < 1e-9

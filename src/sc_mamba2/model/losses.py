@@ -1,6 +1,7 @@
 """Losses that several tasks share; torch's own are used as they are.
 
-B cells, L tokens.
+Sums serve where a batch is divided (micro-batches, processes), means where it is whole; both are
+computed in single precision at least. B cells, L tokens.
 """
 
 import torch
@@ -8,7 +9,12 @@ from torch import Tensor
 
 
 def masked_mse(predicted_BL: Tensor, target_BL: Tensor, mask_BL: Tensor) -> Tensor:
-    """Mean squared error over the tokens of a mask; zero, gradient too, where the mask is empty.
+    """Mean of `masked_squares` over the mask; zero, gradient too, where the mask is empty."""
+    return masked_squares(predicted_BL, target_BL, mask_BL) / mask_BL.sum().clamp(min=1)
+
+
+def masked_squares(predicted_BL: Tensor, target_BL: Tensor, mask_BL: Tensor) -> Tensor:
+    """Sum of squared errors over the tokens of a mask.
 
     Parameters
     ----------
@@ -16,13 +22,26 @@ def masked_mse(predicted_BL: Tensor, target_BL: Tensor, mask_BL: Tensor) -> Tens
         Values, (B, L); outside the mask anything, NaN included.
     mask_BL
         Tokens that count, (B, L), bool.
+
+    Returns
+    -------
+    Tensor
+        Scalar, in values squared.
     """
-    error_BL = (predicted_BL - target_BL).masked_fill(~mask_BL, 0)
-    return error_BL.square().sum() / mask_BL.sum().clamp(min=1)
+    error_BL = (_at_least_single(predicted_BL) - target_BL).masked_fill(~mask_BL, 0)
+    return error_BL.square().sum()
 
 
 def masked_zero_nll(nonzero_probability_BL: Tensor, target_BL: Tensor, mask_BL: Tensor) -> Tensor:
-    """Mean negative log likelihood, over a mask, of whether a value is zero (Bernoulli).
+    """Mean of `masked_zero_nll_sum` over the mask; zero where the mask is empty."""
+    total = masked_zero_nll_sum(nonzero_probability_BL, target_BL, mask_BL)
+    return total / mask_BL.sum().clamp(min=1)
+
+
+def masked_zero_nll_sum(
+    nonzero_probability_BL: Tensor, target_BL: Tensor, mask_BL: Tensor
+) -> Tensor:
+    """Sum, over a mask, of the negative log likelihood of whether a value is zero (Bernoulli).
 
     Parameters
     ----------
@@ -32,9 +51,18 @@ def masked_zero_nll(nonzero_probability_BL: Tensor, target_BL: Tensor, mask_BL: 
         Values, (B, L), not negative.
     mask_BL
         Tokens that count, (B, L), bool.
+
+    Returns
+    -------
+    Tensor
+        Scalar, in nats.
     """
-    probability_BL = nonzero_probability_BL.masked_fill(~mask_BL, 0.5)
+    probability_BL = _at_least_single(nonzero_probability_BL).masked_fill(~mask_BL, 0.5)
     # Clamped so that a saturated sigmoid costs much but not infinitely much.
     tiny = torch.finfo(probability_BL.dtype).eps
     observed_BL = torch.where(target_BL > 0, probability_BL, 1 - probability_BL).clamp(min=tiny)
-    return -observed_BL.log().masked_fill(~mask_BL, 0).sum() / mask_BL.sum().clamp(min=1)
+    return -observed_BL.log().masked_fill(~mask_BL, 0).sum()
+
+
+def _at_least_single(part: Tensor) -> Tensor:
+    return part.to(torch.promote_types(part.dtype, torch.float32))

@@ -2,7 +2,7 @@
 
 Losses are sums over masked tokens beside their number, never means: the share that one rank or one
 micro-batch holds then adds up to the same whole however a batch is divided. B cells, L tokens,
-D width, O objectives, M tokens whose gene is hidden.
+D width, O objectives.
 """
 
 from typing import NamedTuple
@@ -11,12 +11,13 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
+from sc_mamba2.model.losses import masked_squares, masked_zero_nll_sum
 from sc_mamba2.model.pretrained import PretrainedModel
 from sc_mamba2.model.token_chunks import expression_in_chunks
 
 
 class ObjectiveOptions(BaseModel):
-    """How much each part of the objective counts; 0 leaves it out."""
+    """How much each part of the objective counts, from 0."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -93,34 +94,18 @@ class MaskedObjective(nn.Module):
         cell = expression_in_chunks(
             lambda ids_BL: from_cell(cell_BD, backbone.gene_encoder(ids_BL)), token_ids_BL
         )
-        scale = float(backbone.config.n_bins - 1)
+        assert own.nonzero_probability is not None
+        assert cell.nonzero_probability is not None
+        highest = backbone.config.n_bins - 1
         parts = [
-            _squared(own.value, target_BL, mask_BL, scale),
-            _squared(cell.value, target_BL, mask_BL, scale),
-            _log_loss(own.nonzero_probability, target_BL, mask_BL),
-            _log_loss(cell.nonzero_probability, target_BL, mask_BL),
+            masked_squares(own.value, target_BL, mask_BL) / highest**2,
+            masked_squares(cell.value, target_BL, mask_BL) / highest**2,
+            masked_zero_nll_sum(own.nonzero_probability, target_BL, mask_BL),
+            masked_zero_nll_sum(cell.nonzero_probability, target_BL, mask_BL),
         ]
         return Recovered(torch.stack(parts), own.value, cell.value)
 
-    def total(self, found: Recovered, masked: Tensor) -> Tensor:
-        """Weigh the parts of a batch by the options, over the masked tokens of the whole step."""
-        weights_O = found.sums_O.new_tensor([getattr(self.options, name) for name in OBJECTIVES])
-        return (found.sums_O * weights_O).sum() / masked
-
-
-def _squared(value_BL: Tensor, target_BL: Tensor, mask_BL: Tensor, scale: float) -> Tensor:
-    error_BL = ((_at_least_single(value_BL) - target_BL) / scale).masked_fill(~mask_BL, 0)
-    return error_BL.square().sum()
-
-
-def _log_loss(probability_BL: Tensor | None, target_BL: Tensor, mask_BL: Tensor) -> Tensor:
-    assert probability_BL is not None
-    probability_BL = _at_least_single(probability_BL)
-    # Clamped so that a saturated sigmoid costs much but not infinitely much.
-    tiny = torch.finfo(probability_BL.dtype).eps
-    told_BL = torch.where(target_BL > 0, probability_BL, 1 - probability_BL).clamp(min=tiny)
-    return -told_BL.log().masked_fill(~mask_BL, 0).sum()
-
-
-def _at_least_single(part: Tensor) -> Tensor:
-    return part.to(torch.promote_types(part.dtype, torch.float32))
+    def weighed(self, sums_O: Tensor) -> Tensor:
+        """Add the parts up, (O,) to a scalar, each by its weight."""
+        weights_O = sums_O.new_tensor([getattr(self.options, name) for name in OBJECTIVES])
+        return (sums_O * weights_O).sum()

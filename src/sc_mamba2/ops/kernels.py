@@ -14,7 +14,7 @@ from torch import Tensor
 from sc_mamba2.ops.rows import cell_numbers, real_tokens
 from sc_mamba2.ops.weights import MixerWeights
 
-# Best on a GPU, where states are the dearer part; the CPU path has 64.
+# The default of `mamba_ssm`; the CPU path has 64.
 CHUNK = 256
 # The convolution kernel wants rows of tokens to be a multiple of this apart.
 _STRIDE = 8

@@ -1,4 +1,4 @@
-"""Training: the loop, the schedule, determinism, and running a model over cells. It knows no task.
+"""Training: fine-tuning in `loop`, pretraining in `run`, and what they share. It knows no task.
 
 What a long training leaves behind: checkpoints that it resumes from, and a journal.
 """

@@ -24,6 +24,9 @@ class KeepOptions(BaseModel):
     log_every: int = Field(10, ge=1, description="steps between lines of the journal")
     judge_every: int = Field(200, ge=1, description="steps between looks at held-out cells")
     judge_cells: int = Field(512, ge=1, description="held-out cells that are looked at, at most")
+    gene_mean_cells: int = Field(
+        4096, ge=1, description="training cells that give the gene means beside, at most"
+    )
     checkpoint_every: int = Field(200, ge=1, description="steps between checkpoints")
     keep_last: int = Field(3, ge=1, description="checkpoints that stay, beside the best")
     tensorboard: bool = Field(False, description="whether TensorBoard's log is written too")

@@ -115,8 +115,7 @@ def _told(
     objective: MaskedObjective, errors_3G: Tensor, counts_G: Tensor, sums_O: Tensor
 ) -> MaskedError:
     masked = counts_G.sum().clamp(min=1)
-    weights = [getattr(objective.options, name) for name in OBJECTIVES]
-    loss = float((sums_O * torch.tensor(weights, dtype=torch.float64)).sum() / masked)
+    loss = float(objective.weighed(sums_O) / masked)
     model, cell, mean = (float(row_G.sum() / masked) for row_G in errors_3G)
     last = objective.model.backbone.config.n_bins - 1
     ends = [*(first - 1 for first in _FIRST[1:]), last]

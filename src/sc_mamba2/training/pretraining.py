@@ -71,8 +71,7 @@ class Step:
     parts: dict[str, float]
     gradient_norm: float
     learning_rate: float
-    cells: int
-    tokens: int
+    tokens: int  # real ones, `<cls>` and asked zeros with them
 
 
 class Pretrainer:
@@ -147,7 +146,7 @@ class Pretrainer:
                 with self._precision():
                     found = self.module(*_tensors(part))
                     # Processes average their gradients; the loss is a share of one whole.
-                    loss = self.objective.total(found, masked) * self.ranks.size
+                    loss = self.objective.weighed(found.sums_O) / masked * self.ranks.size
                 loss.backward()  # type: ignore[no-untyped-call]
             sums_O += found.sums_O.detach().double().cpu()
         norm = nn.utils.clip_grad_norm_(self.module.parameters(), self.options.gradient_clip)
@@ -158,8 +157,8 @@ class Pretrainer:
         self.average.update(self.objective.model, step)
         means_O = self.ranks.total(sums_O.to(self.ranks.device)) / masked
         parts = dict(zip(OBJECTIVES, means_O.tolist(), strict=True))
-        loss_value = sum(getattr(self.objective.options, name) * parts[name] for name in parts)
-        return Step(step, epoch, loss_value, parts, float(norm), rate, len(cells), int(real))
+        loss_value = float(self.objective.weighed(means_O))
+        return Step(step, epoch, loss_value, parts, float(norm), rate, int(real))
 
     def _total(self, parts: Iterable[Tensor]) -> Tensor:
         sums = [part.sum() for part in parts]

@@ -37,7 +37,6 @@ from sc_mamba2.training.signals import Stop, stop_on_signals
 from sc_mamba2.training.training_state import ModelContent, TrainingState
 
 JOURNAL, MODEL = "journal.jsonl", "model"
-_MEANS_FROM = 4096  # training cells that give the gene means
 
 
 @dataclass(frozen=True)
@@ -233,7 +232,7 @@ class _Run:
             return None
         if self.means_V is None:
             self.means_V = gene_means(
-                self.source, self.model.backbone.config.vocabulary_size, _MEANS_FROM
+                self.source, self.model.backbone.config.vocabulary_size, keep.gene_mean_cells
             )
         with self.trainer.average.in_place_of(self.model):
             found = masked_error(

@@ -87,7 +87,7 @@ def test_an_error_drops_what_waits_and_keeps_what_stands(tmp_path, tokenizer, to
 def test_two_writers(store_folder, tokenizer, tokens):
     with TokenStoreWriter(store_folder, tokenizer) as writer:
         with (
-            pytest.raises(UserError, match="store-locked"),
+            pytest.raises(UserError, match="run-locked"),
             TokenStoreWriter(store_folder, tokenizer),
         ):
             pass
@@ -106,7 +106,7 @@ def test_the_lock_of_a_killed_writer_is_free(store_folder, tokenizer, tokens):
     process = FORK.Process(target=hold_and_die, args=(store_folder, tokenizer, theirs))
     process.start()
     assert mine.recv()
-    with pytest.raises(UserError, match="store-locked"), TokenStoreWriter(store_folder, tokenizer):
+    with pytest.raises(UserError, match="run-locked"), TokenStoreWriter(store_folder, tokenizer):
         pass
     process.kill()
     process.join()

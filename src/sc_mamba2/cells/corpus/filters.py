@@ -35,6 +35,7 @@ class CorpusFilters(BaseModel):
     minimum_matched_share: float = Field(
         0.5, ge=0, le=1, description="share of a file's genes that the gene table must know"
     )
+    minimum_matched_genes: int = Field(50, ge=1, description="mapped genes that a file must have")
 
 
 @dataclass

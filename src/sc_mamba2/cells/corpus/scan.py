@@ -14,8 +14,6 @@ from sc_mamba2.cells.standardise import StandardForm
 from sc_mamba2.errors import UserError
 from sc_mamba2.genes import load_gene_table
 
-FEWEST_GENES = 50  # mapped genes that a file must have
-
 
 @dataclass(frozen=True)
 class ReadingRules:
@@ -95,7 +93,9 @@ def _scan(source: Source, rules: ReadingRules) -> FileScan:
     filters, together = rules.filters, rules.cells_a_block
     with open_cells(source) as stored:
         form = decide_stored_form(stored, load_gene_table(rules.gene_table), together, rules.layer)
-        check_matched(form.report["genes"], filters.minimum_matched_share, FEWEST_GENES)
+        check_matched(
+            form.report["genes"], filters.minimum_matched_share, filters.minimum_matched_genes
+        )
         sieve = sift_table(stored.obs, filters)
         candidates = np.flatnonzero(sieve.kept)
         rich, hashes = [np.zeros(0, bool)], [np.zeros(0, np.uint64)]

@@ -149,7 +149,8 @@ def mix_block_backward(
         du_RTC, mixed.xBC_RTC, before_RKC, dcarried.before_RKC, weights.taps_KC
     )
     dt_RTH = mixed.inputs.dt_ZcH.view(mixed.dt_raw_RTH.shape)
-    # dt / d(raw), over dt: both vanish together where dt does, and nothing is written there.
+    # The slope of softplus over its value: from log dt to what stood before softplus. Where dt is 0,
+    # the gradient of log dt is too.
     slope_RTH = torch.where(dt_RTH > 0, mixed.dt_raw_RTH.sigmoid() / dt_RTH, 0)
     ddt_raw_RTH = ssd.dlogdt_ZcH.view(slope_RTH.shape) * slope_RTH
     dzxbcdt_RTE = torch.cat([norm.dz_RTI, convolution.dx_RTC, ddt_raw_RTH], dim=-1)

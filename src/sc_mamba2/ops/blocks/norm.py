@@ -15,7 +15,6 @@ class Normed(NamedTuple):
 
     g_RTI: Tensor  # before the weight
     gate_RTI: Tensor
-    u_RTI: Tensor
     scale_RT1: Tensor
 
 
@@ -33,14 +32,14 @@ def norm_block(y_RTI: Tensor, z_RTI: Tensor, eps: float) -> Normed:
     u_RTI = y_RTI * gate_RTI
     norm_RT1 = torch.linalg.vector_norm(u_RTI, dim=-1, keepdim=True)
     scale_RT1 = (norm_RT1.square() / u_RTI.shape[-1] + eps).rsqrt_()
-    return Normed(u_RTI * scale_RT1, gate_RTI, u_RTI, scale_RT1)
+    return Normed(u_RTI.mul_(scale_RT1), gate_RTI, scale_RT1)
 
 
 def norm_block_backward(
     dout_RTI: Tensor, weight_I: Tensor, y_RTI: Tensor, z_RTI: Tensor, normed: Normed
 ) -> NormGradients:
     """Give the gradients of a block, from that of ``weight g``."""
-    g_RTI, gate_RTI, _, scale_RT1 = normed
+    g_RTI, gate_RTI, scale_RT1 = normed
     product_RTI = dout_RTI * g_RTI
     dweight_I = product_RTI.sum((0, 1))
     pull_RT1 = (product_RTI @ weight_I).unsqueeze(-1) / weight_I.shape[0]

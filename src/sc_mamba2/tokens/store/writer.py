@@ -1,14 +1,14 @@
 """Writes a token store: blocks of cells come in, shards go out, one writer at a time."""
 
 import shutil
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
 import numpy as np
-from filelock import FileLock, Timeout
 
 from sc_mamba2.errors import UserError
-from sc_mamba2.files import atomic_file, atomic_folder
+from sc_mamba2.files import atomic_file, atomic_folder, sole_writer
 from sc_mamba2.tokens.store.manifest import (
     FILES,
     MANIFEST,
@@ -64,22 +64,15 @@ class TokenStoreWriter:
     def __enter__(self) -> "TokenStoreWriter":
         """Take the lock, and start the store or read how far it is."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._lock = FileLock(self.folder / ".lock", timeout=0, thread_local=False)
-        try:
-            self._lock.acquire()
-        except Timeout as error:
-            raise UserError(
-                "store-locked",
-                found=f"another writer of the token store '{self.folder}'",
-                expected="one writer at a time",
-                mend="wait until it has ended, or write another store",
-            ) from error
-        try:
+        with ExitStack() as stack:
+            again = "wait until it has ended, or write another store"
+            lock = sole_writer(
+                self.folder / ".lock", to=f"the token store '{self.folder}'", mend=again
+            )
+            stack.enter_context(lock)
             self._remove_drafts()
             self._manifest = self._start()
-        except BaseException:
-            self._lock.release()
-            raise
+            self._held = stack.pop_all()
         return self
 
     def __exit__(
@@ -94,7 +87,7 @@ class TokenStoreWriter:
                 self._write_shard()
         finally:
             self._waiting = []
-            self._lock.release()
+            self._held.close()
 
     def __len__(self) -> int:
         """Count the cells: those of the store and those that wait for a shard."""
