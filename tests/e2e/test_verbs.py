@@ -1,6 +1,7 @@
 """The verbs as a person types them, in process."""
 
 import json
+from pathlib import Path
 
 import anndata as ad
 import numpy as np
@@ -95,3 +96,16 @@ def test_validate_tells_what_would_be_read(files):
 def test_doctor_names_the_scan_path():
     text = scm("doctor")
     assert "scan path:" in text and "torch:" in text
+
+
+def test_pretraining_by_its_verb_and_as_a_pipeline(tmp_path, monkeypatch):
+    monkeypatch.chdir(Path(__file__).parents[2])
+    places = (
+        f"pretraining.corpus.store={tmp_path / 'store'},pretraining.launch.run={tmp_path / 'run'}"
+    )
+    text = scm("pretrain", "--env", "test", "--params", places)
+    assert "loss" in text and "metrics.json" in text
+    model = (tmp_path / "run" / "model" / "model.safetensors").read_bytes()
+    text = scm("run", "--pipeline", "pretraining", "--env", "test", "--params", places)
+    assert "loss" in text
+    assert (tmp_path / "run" / "model" / "model.safetensors").read_bytes() == model

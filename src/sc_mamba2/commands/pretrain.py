@@ -1,6 +1,5 @@
 """`scm pretrain`: files become a corpus of tokens, tokens a pretrained model; killed, it goes on."""
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -69,9 +68,5 @@ def pretrain(
         )
         project = find_project(Path.cwd())
         written = run_in_project(selection, project).written
-        metrics = json.loads(written["pretraining.metrics"].read_text(encoding="utf-8"))
-        for owner, scores in {"model": metrics["model"], **metrics["baselines"]}.items():
-            told = ", ".join(f"{name} {value:.4g}" for name, value in scores.items())
-            typer.echo(f"{owner}: {told}")
         places = {name.rsplit(".", 1)[-1]: path for name, path in written.items()}
-        show_results(Path(), {"model": Path(metrics["checkpoint"]), **places})
+        show_results(written["pretraining.metrics"], places)

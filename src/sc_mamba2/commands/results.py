@@ -24,14 +24,19 @@ def show_results(metrics: Path, places: dict[str, Path]) -> None:
 
 
 def _table(metrics: dict) -> Table:
+    """Lay out the model and what stands beside it; a task without accuracy shows all its scores."""
+    columns = SCORES
+    if "accuracy" not in metrics["model"]:
+        columns = {name.replace("_", " "): name for name in metrics["model"]}
     table = Table(title="scored on the same cells")
     table.add_column("method", no_wrap=True)
-    for name in SCORES:
+    for name in columns:
         table.add_column(name, justify="right", no_wrap=True)
     from sc_mamba2.pipelines.annotation.evaluate import scores_by_method
 
     for name, scores in scores_by_method(metrics).items():
         table.add_row(
-            name, *(f"{scores[score]:.3f}" if score in scores else "–" for score in SCORES.values())
+            name,
+            *(f"{scores[score]:.3f}" if score in scores else "–" for score in columns.values()),
         )
     return table

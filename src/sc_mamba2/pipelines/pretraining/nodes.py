@@ -125,6 +125,7 @@ def _metrics(
     metrics: dict[str, Any] = {
         "model": {"loss": float(history["loss"].dropna().iloc[-1])},
         "baselines": {},
+        "ablations": {},
         "data": {"cells": corpus_report["store"]["cells"], "held_out": list(job.held_out.values)},
         "checkpoint": str(job.run / MODEL),
     }
