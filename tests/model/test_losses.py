@@ -5,6 +5,7 @@ import math
 import torch
 
 from sc_mamba2.model import masked_mse, masked_zero_nll
+from sc_mamba2.model.losses import hidden_genes_nll_sum
 
 MASK = torch.tensor([[True, False, True]])
 
@@ -35,3 +36,16 @@ def test_a_saturated_probability_costs_a_finite_amount():
     loss.backward()
     assert 10 < loss.item() < 100
     assert torch.isfinite(probability.grad).all()
+
+
+def test_hidden_genes_are_draws_from_one_distribution_a_cell():
+    torch.manual_seed(0)
+    logits = torch.randn(2, 7, dtype=torch.float64)
+    ids = torch.tensor([[1, 4, 6], [3, 0, 0]])
+    mask = torch.tensor([[True, True, True], [True, False, False]])
+    slow = -sum(
+        torch.log(logits[row].exp()[gene] / logits[row].exp().sum())
+        for row, gene in ((0, 1), (0, 4), (0, 6), (1, 3))
+    )
+    torch.testing.assert_close(hidden_genes_nll_sum(logits, ids, mask), slow)
+    assert hidden_genes_nll_sum(logits, ids, torch.zeros_like(mask)) == 0

@@ -2,14 +2,11 @@
 
 import pytest
 import torch
-from torch.nn import functional
 
 from sc_mamba2.model import (
     CellExpressionDecoder,
     ExpressionDecoder,
-    GeneDecoder,
     expression_in_chunks,
-    gene_loss,
 )
 
 
@@ -48,44 +45,3 @@ def test_the_cell_gets_its_gradient_through_chunks():
         with_gradients(found, inputs), with_gradients(expected, inputs), strict=True
     ):
         torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
-
-
-@pytest.mark.parametrize("tokens", [1, 4, 100])
-def test_telling_genes_apart(tokens):
-    torch.manual_seed(0)
-    decoder = GeneDecoder(8).double()
-    hidden = torch.randn(10, 8, dtype=torch.float64, requires_grad=True)
-    embedding = torch.randn(30, 8, dtype=torch.float64, requires_grad=True)
-    target = torch.randint(30, (10,))
-    query = decoder(hidden)
-    found = gene_loss(query, embedding, target, tokens)
-    expected = functional.cross_entropy(query @ embedding.T, target)
-    inputs = [hidden, embedding, *decoder.parameters()]
-    for one, other in zip(
-        with_gradients(found, inputs), with_gradients(expected, inputs), strict=True
-    ):
-        torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
-
-
-def test_no_token_costs_nothing():
-    query = torch.zeros(0, 4, requires_grad=True)
-    loss = gene_loss(query, torch.randn(5, 4), torch.zeros(0, dtype=torch.long))
-    loss.backward()
-    assert loss == 0
-    assert query.grad is not None
-
-
-def test_the_logits_of_all_tokens_never_exist_at_once():
-    sizes = []
-
-    class Watched(torch.overrides.TorchFunctionMode):
-        def __torch_function__(self, function, types, arguments=(), kwargs=None):
-            found = function(*arguments, **(kwargs or {}))
-            if isinstance(found, torch.Tensor):
-                sizes.append(found.numel())
-            return found
-
-    query = torch.randn(64, 4, requires_grad=True)
-    with Watched():
-        gene_loss(query, torch.randn(500, 4), torch.zeros(64, dtype=torch.long), 8)
-    assert max(sizes) == 8 * 500

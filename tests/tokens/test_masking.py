@@ -31,10 +31,15 @@ PAD, CLS = TOKENIZER.vocabulary.pad_id, TOKENIZER.vocabulary.cls_id
 
 ratios = st.tuples(st.floats(0, 1), st.floats(0, 1)).map(sorted)
 options_of = st.builds(
-    lambda ratio, share, channel: MaskOptions(
-        min_ratio=ratio[0], max_ratio=ratio[1], zero_share=share, channel=channel
+    lambda ratio, left_out, share, channel: MaskOptions(
+        min_ratio=ratio[0],
+        max_ratio=ratio[1],
+        left_out=left_out,
+        zero_share=share,
+        channel=channel,
     ),
     ratios,
+    st.sampled_from([0, 0.5, 1]),
     st.sampled_from([0, 0.1, 0.5, 4]),
     st.sampled_from(["bins", "values"]),
 )
@@ -69,6 +74,10 @@ def row_of(batch: MaskedBatch, row: int) -> list[tuple]:
     return list(zip(*(column[row, real].tolist() for column in columns), strict=True))
 
 
+def left_out_of(batch: MaskedBatch, row: int) -> list[int]:
+    return batch.left_out_BO[row, batch.left_out_mask_BO[row]].tolist()
+
+
 @given(chosen, options_of, numbers, numbers)
 def test_only_genes_are_hidden_and_nothing_is_lost(cells, options, seed, epoch):
     batch = masked(cells, options, seed, epoch)
@@ -86,22 +95,27 @@ def test_only_genes_are_hidden_and_nothing_is_lost(cells, options, seed, epoch):
         own = dict(zip(TOKENS.gene_rows[mine].tolist(), getattr(TOKENS, options.channel)[mine]))
         tokens = row_of(batch, row)[1:]
         ids = [token for token, *_ in tokens]
-        assert ids == sorted(set(ids)) and set(own) <= set(ids) and not {CLS, PAD} & set(ids)
+        left_out = left_out_of(batch, row)
+        assert left_out == sorted(set(left_out)) and set(left_out) <= set(own)
+        assert ids == sorted(set(ids)) and not {CLS, PAD, *left_out} & set(ids)
+        assert set(own) <= {*ids, *left_out}
         asked = round(options.zero_share * len(own)) if len(own) + 1 < 64 else 0
-        assert len(ids) - len(own) == min(asked, GENES - len(own))
+        assert len(ids) + len(left_out) - len(own) == min(asked, GENES - len(own))
         for token, _, hidden, target in tokens:
             assert target == own.get(token, 0) and (hidden or token in own)
 
 
 @given(chosen, st.integers(0, 29), options_of, numbers)
 def test_a_cell_has_the_same_mask_in_any_batch(others, cell, options, seed):
-    alone = row_of(masked([cell], options, seed, 3), 0)
-    assert row_of(masked([*others, cell], options, seed, 3), len(others)) == alone
-    assert row_of(masked([cell, *others[::-1]], options, seed, 3), 0) == alone
+    alone = masked([cell], options, seed, 3)
+    for cells in ([*others, cell], [cell, *others[::-1]]):
+        batch, row = masked(cells, options, seed, 3), cells.index(cell)
+        assert row_of(batch, row) == row_of(alone, 0)
+        assert left_out_of(batch, row) == left_out_of(alone, 0)
 
 
 def test_a_gene_is_hidden_whatever_other_genes_the_cell_has():
-    options = MaskOptions(zero_share=0)
+    options = MaskOptions(left_out=0, zero_share=0)
     batch = make_batch(TOKENS, np.array([3]), TOKENIZER.vocabulary)
     fewer = replace(
         batch,
@@ -112,16 +126,35 @@ def test_a_gene_is_hidden_whatever_other_genes_the_cell_has():
     assert torch.equal(whole.mask_BL[:, ::2], part.mask_BL)
 
 
+def test_the_left_out_share_is_even_from_zero_to_the_option():
+    options = MaskOptions(left_out=0.8, zero_share=0)
+    shares = [len(left_out_of(masked([3], options, 0, epoch), 0)) / GENES for epoch in range(300)]
+    assert abs(np.mean(shares) - 0.4) < 0.05
+    assert min(shares) < 0.1 and max(shares) > 0.65
+    assert abs(np.std(shares) - np.sqrt(0.8**2 / 12 + 0.4 * 0.6 / GENES)) < 0.05
+
+
+def test_a_piece_that_asks_for_nothing():
+    batch = masked([3, 4], MaskOptions()).asks_nothing()
+    assert not batch.mask_BL.any() and not batch.left_out_mask_BO.any()
+    assert not len(batch.cells_B) and len(batch.lengths_B) == 2
+
+
 @pytest.mark.parametrize("changed", [{"seed": 1}, {"epoch": 1}, {"cells": [4] * 20}])
 def test_seed_epoch_and_cell_change_the_mask(changed):
-    given_ = {"cells": [3] * 20, "options": MaskOptions(zero_share=0), "seed": 0, "epoch": 0}
+    given_ = {
+        "cells": [3] * 20,
+        "options": MaskOptions(left_out=0, zero_share=0),
+        "seed": 0,
+        "epoch": 0,
+    }
     left, right = masked(**given_), masked(**(given_ | changed))
     assert row_of(left, 0)[:20] != row_of(right, 0)[:20]
 
 
 @pytest.mark.parametrize("ratio", [(0.15, 0.15), (0.2, 0.6), (0, 1), (1, 1)])
 def test_ratios_spread_over_their_range(ratio):
-    options = MaskOptions(min_ratio=ratio[0], max_ratio=ratio[1], zero_share=0)
+    options = MaskOptions(left_out=0, min_ratio=ratio[0], max_ratio=ratio[1], zero_share=0)
     shares = []
     for epoch in range(300):
         batch = masked([3], options, 0, epoch)
@@ -135,7 +168,7 @@ def test_ratios_spread_over_their_range(ratio):
 
 def test_unexpressed_genes_are_drawn_evenly():
     cell, length = 4, int(TOKENS.lengths[4])
-    options = MaskOptions(min_ratio=0, max_ratio=0, zero_share=5 / length)
+    options = MaskOptions(min_ratio=0, max_ratio=0, left_out=0, zero_share=5 / length)
     counts: Counter = Counter()
     for epoch in range(1500):
         batch = masked([cell], options, 0, epoch)
@@ -148,7 +181,7 @@ def test_unexpressed_genes_are_drawn_evenly():
 
 def test_zero_genes_come_from_those_that_were_measured():
     measured = np.array([0, 1, 2, 3, 50, 50])
-    options = MaskOptions(min_ratio=0, max_ratio=0, zero_share=4)
+    options = MaskOptions(min_ratio=0, max_ratio=0, left_out=0, zero_share=4)
     batch = masked(np.arange(4, 30), options, zero_genes=measured)
     added = set(batch.token_ids_BL[batch.mask_BL].tolist())
     assert added == {0, 1, 2, 3, 50}
@@ -158,7 +191,7 @@ def test_a_cell_that_may_have_been_cut_gets_no_zeros():
     tokenizer = Tokenizer(TOKENIZER.vocabulary, TokenizerRules(max_length=60))
     batch = make_batch(TOKENS, np.array([2]), tokenizer.vocabulary)
     assert batch.lengths_B.tolist() == [60]
-    options = MaskOptions(min_ratio=0, max_ratio=0, zero_share=0.5)
+    options = MaskOptions(min_ratio=0, max_ratio=0, left_out=0, zero_share=0.5)
     assert not mask_tokens(batch, tokenizer, options, 0, 0).mask_BL.any()
     assert mask_tokens(batch, TOKENIZER, options, 0, 0).mask_BL.any()
 
@@ -176,7 +209,8 @@ def test_the_backbone_reads_it():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"min_ratio": 0.6}, {"max_ratio": 1.1}, {"zero_share": -1}, {"ratio": 0.1}]
+    "wrong",
+    [{"min_ratio": 0.6}, {"max_ratio": 1.1}, {"zero_share": -1}, {"left_out": 2}, {"ratio": 0.1}],
 )
 def test_options_out_of_range(wrong):
     with pytest.raises(ValidationError):

@@ -24,7 +24,7 @@ def trainer(tmp_path):
     source = MaskedCells(store, cells, tokenizer, SamplingOptions(), MaskOptions(), 12, 0)
     torch.manual_seed(0)
     backbone = Backbone(preset("micro", tokenizer.vocabulary.size))
-    heads = Heads(expression_zeros=True, cell_expression_zeros=True)
+    heads = Heads(expression_zeros=True, cell_expression_zeros=True, genes=True)
     objective = MaskedObjective(PretrainedModel(backbone, tokenizer, heads), ObjectiveOptions())
     options = PretrainOptions(steps=4, batch_size=12, micro_batch_size=4)
     return Pretrainer(objective, source, options, 0, Ranks(0, 1, torch.device("cpu")))
@@ -34,7 +34,7 @@ def weights_of(trainer):
     return {name: part.clone() for name, part in trainer.objective.state_dict().items()}
 
 
-def test_the_loss_is_the_weighed_mean_over_the_masked_tokens(trainer):
+def test_the_loss_is_the_weighed_mean_over_the_what_each_part_asks_for(trainer):
     row = trainer.take(0)
     weights = ObjectiveOptions().model_dump()
     assert abs(row.loss - sum(weights[name] * value for name, value in row.parts.items())) < 1e-9
@@ -69,7 +69,7 @@ def test_a_step_that_asks_for_nothing_leaves_a_finite_loss(trainer, monkeypatch)
 
     def silent(cells, epoch):
         batch = load(cells, epoch)
-        return replace(batch, mask_BL=torch.zeros_like(batch.mask_BL))
+        return replace(batch.asks_nothing(), cells_B=batch.cells_B)
 
     monkeypatch.setattr(trainer.source, "load", silent)
     assert trainer.take(0).loss == 0

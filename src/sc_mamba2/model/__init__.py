@@ -21,7 +21,7 @@ from sc_mamba2.model.presets import PRESETS, preset
 from sc_mamba2.model.pretrained import Heads, Outputs, PretrainedModel
 from sc_mamba2.model.saving import Checkpoint, load_state, read_checkpoint, write_checkpoint
 from sc_mamba2.model.task_model import TaskModel
-from sc_mamba2.model.token_chunks import expression_in_chunks, gene_loss
+from sc_mamba2.model.token_chunks import expression_in_chunks
 
 __all__ = [
     "PRESETS",
@@ -41,7 +41,6 @@ __all__ = [
     "RealTokenBatchNorm",
     "TaskModel",
     "expression_in_chunks",
-    "gene_loss",
     "load_state",
     "masked_mse",
     "masked_zero_nll",

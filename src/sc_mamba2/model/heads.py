@@ -1,7 +1,8 @@
 """Heads that several tasks share. A task's own head stands in its pipeline.
 
 The released keys map one to one: `fc`, `zero_logit`, `gene2query`, `W`, `W_zero_logit`, `_decoder`
-(here `decoder`), `out_layer`. B cells, L tokens, D width, K classes.
+(here `decoder`), `out_layer`. B cells, L tokens, D width, V vocabulary,
+K classes.
 """
 
 from typing import NamedTuple
@@ -52,25 +53,25 @@ def _expression_network(width: int) -> nn.Sequential:
 
 
 class GeneDecoder(nn.Module):
-    """What is held against every gene's embedding to tell which gene a token is.
-
-    Linear, GELU, layer norm; the logits are products with the gene embedding, in
-    `token_chunks.gene_loss`.
+    """Which genes a cell expresses, from its embedding: ``LayerNorm(GELU(Linear(cell))) · E + b``.
 
     Parameters
     ----------
     d_model
-        Width of a token.
+        Width of a cell and of the gene embedding E.
+    vocabulary_size
+        Rows V of the gene embedding, each with a bias.
     """
 
-    def __init__(self, d_model: int) -> None:
+    def __init__(self, d_model: int, vocabulary_size: int) -> None:
         super().__init__()
         self.query = nn.Sequential(nn.Linear(d_model, d_model), nn.GELU(), nn.LayerNorm(d_model))
+        self.bias_V = nn.Parameter(torch.zeros(vocabulary_size))
 
-    def forward(self, hidden_MD: Tensor) -> Tensor:
-        """Make queries of hidden vectors, (M, D) to (M, D)."""
-        query_MD: Tensor = self.query(hidden_MD)
-        return query_MD
+    def forward(self, cell_BD: Tensor, embedding_VD: Tensor) -> Tensor:
+        """Compute a logit for every gene, (B, D) and (V, D) to (B, V)."""
+        query_BD = self.query(cell_BD)
+        return torch.addmm(self.bias_V.to(query_BD.dtype), query_BD, embedding_VD.T)
 
 
 class CellExpressionDecoder(nn.Module):

@@ -1,11 +1,12 @@
 """Losses that several tasks share; torch's own are used as they are.
 
 Sums serve where a batch is divided (micro-batches, processes), means where it is whole; both are
-computed in single precision at least. B cells, L tokens.
+computed in single precision at least. B cells, L tokens, V vocabulary.
 """
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 
 def masked_mse(predicted_BL: Tensor, target_BL: Tensor, mask_BL: Tensor) -> Tensor:
@@ -62,6 +63,31 @@ def masked_zero_nll_sum(
     tiny = torch.finfo(probability_BL.dtype).eps
     observed_BL = torch.where(target_BL > 0, probability_BL, 1 - probability_BL).clamp(min=tiny)
     return -observed_BL.log().masked_fill(~mask_BL, 0).sum()
+
+
+def hidden_genes_nll_sum(logits_BV: Tensor, token_ids_BL: Tensor, mask_BL: Tensor) -> Tensor:
+    """Sum, over a mask, of the negative log likelihood of its genes as draws among all genes.
+
+    ``- sum log softmax(logits)[gene]``: the genes that a cell hides are held to be drawn from one
+    distribution over the vocabulary, told from the rest of the cell (a multinomial, up to a
+    constant).
+
+    Parameters
+    ----------
+    logits_BV
+        A logit for every gene of the vocabulary, (B, V).
+    token_ids_BL
+        Genes, (B, L), 0 to V - 1.
+    mask_BL
+        Tokens that count, (B, L), bool.
+
+    Returns
+    -------
+    Tensor
+        Scalar, in nats.
+    """
+    told_BV = functional.log_softmax(_at_least_single(logits_BV), dim=1)
+    return -told_BV.gather(1, token_ids_BL).masked_fill(~mask_BL, 0).sum()
 
 
 def _at_least_single(part: Tensor) -> Tensor:

@@ -1,8 +1,7 @@
 """The pretraining objective: recover what was masked, from each token and from the cell alone.
 
-Losses are sums over masked tokens beside their number, never means: the share that one rank or one
-micro-batch holds then adds up to the same whole however a batch is divided. B cells, L tokens,
-D width, O objectives.
+Losses are sums over what was asked for, never means: the share that one rank or one micro-batch
+holds then adds up to the same whole however a batch is divided. B cells, L tokens, O objectives.
 """
 
 from typing import NamedTuple
@@ -11,9 +10,14 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
-from sc_mamba2.model.losses import masked_squares, masked_zero_nll_sum
+from sc_mamba2.model.losses import (
+    hidden_genes_nll_sum,
+    masked_squares,
+    masked_zero_nll_sum,
+)
 from sc_mamba2.model.pretrained import PretrainedModel
 from sc_mamba2.model.token_chunks import expression_in_chunks
+from sc_mamba2.tokens import MaskedBatch
 
 
 class ObjectiveOptions(BaseModel):
@@ -33,10 +37,13 @@ class ObjectiveOptions(BaseModel):
     cell_zeros: float = Field(
         0.1, ge=0, description="log loss of whether it is expressed, from the cell embedding"
     )
+    cell_genes: float = Field(
+        0.1, ge=0, description="log loss of which genes were left out, from the cell embedding"
+    )
 
 
 class Recovered(NamedTuple):
-    """What one forward gives: losses added up over the masked tokens, and what was told of all."""
+    """What one forward gives: losses added up over what was asked for, and what was told of all."""
 
     sums_O: Tensor
     own_BL: Tensor  # bin, from the token
@@ -52,7 +59,8 @@ class MaskedObjective(nn.Module):
     Parameters
     ----------
     model
-        Has heads for expression and expression from the cell, with zero probabilities.
+        Has the heads of expression and of expression from the cell, with zero probabilities, and
+        the gene decoder.
     options
         Weights of the parts.
     """
@@ -61,34 +69,15 @@ class MaskedObjective(nn.Module):
         super().__init__()
         self.model, self.options = model, options
 
-    def forward(
-        self,
-        token_ids_BL: Tensor,
-        inputs_BL: Tensor,
-        target_BL: Tensor,
-        mask_BL: Tensor,
-        lengths_B: Tensor,
-    ) -> Recovered:
-        """Add up the losses of a batch.
-
-        Parameters
-        ----------
-        token_ids_BL
-            Gene ids, `<cls>` first, right-padded.
-        inputs_BL
-            Bins as the model may see them: those of masked tokens are hidden.
-        target_BL
-            Bins as they are, 0 for genes that are not expressed.
-        mask_BL
-            Tokens that are masked, bool.
-        lengths_B
-            Real tokens of each cell.
-        """
+    def forward(self, batch: MaskedBatch) -> Recovered:
+        """Add up the losses of a batch, on the model's device."""
+        token_ids_BL, target_BL, mask_BL = batch.token_ids_BL, batch.target_BL, batch.mask_BL
         model, backbone = self.model, self.model.backbone
         assert model.expression_decoder is not None
         assert model.cell_expression_decoder is not None
+        assert model.gene_decoder is not None
         from_cell = model.cell_expression_decoder
-        hidden_BLD = backbone(token_ids_BL, inputs_BL, lengths_B)
+        hidden_BLD = backbone(token_ids_BL, batch.inputs_BL, batch.lengths_B)
         cell_BD = hidden_BLD[:, 0]
         own = expression_in_chunks(model.expression_decoder, hidden_BLD)
         cell = expression_in_chunks(
@@ -96,14 +85,23 @@ class MaskedObjective(nn.Module):
         )
         assert own.nonzero_probability is not None
         assert cell.nonzero_probability is not None
+        genes_BV = model.gene_decoder(cell_BD, backbone.gene_embedding.weight)
         highest = backbone.config.n_bins - 1
         parts = [
             masked_squares(own.value, target_BL, mask_BL) / highest**2,
             masked_squares(cell.value, target_BL, mask_BL) / highest**2,
             masked_zero_nll_sum(own.nonzero_probability, target_BL, mask_BL),
             masked_zero_nll_sum(cell.nonzero_probability, target_BL, mask_BL),
+            hidden_genes_nll_sum(genes_BV, batch.left_out_BO, batch.left_out_mask_BO),
         ]
         return Recovered(torch.stack(parts), own.value, cell.value)
+
+    @staticmethod
+    def asked(batch: MaskedBatch) -> Tensor:
+        """Count what each part of the objective is asked for, (O,) int64."""
+        masked, left_out = batch.mask_BL.sum(), batch.left_out_mask_BO.sum()
+        counts = {"cell_genes": left_out}
+        return torch.stack([counts.get(name, masked) for name in OBJECTIVES])
 
     def weighed(self, sums_O: Tensor) -> Tensor:
         """Add the parts up, (O,) to a scalar, each by its weight."""

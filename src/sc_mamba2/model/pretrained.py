@@ -19,6 +19,7 @@ from sc_mamba2.model.heads import (
     CellExpressionDecoder,
     Expression,
     ExpressionDecoder,
+    GeneDecoder,
 )
 from sc_mamba2.model.saving import load_state, read_checkpoint, write_checkpoint
 from sc_mamba2.model.token_chunks import expression_in_chunks
@@ -38,6 +39,7 @@ class Heads(BaseModel):
     expression_zeros: bool = Field(False, description="With the probability of a non-zero value.")
     cell_expression: bool = Field(True, description="Expression of a gene from the cell alone.")
     cell_expression_zeros: bool = Field(False, description="The same, for that head.")
+    genes: bool = Field(False, description="Which genes a cell expresses, from the cell alone.")
     classes: int = Field(0, ge=0, description="Classes of the classifier; 0 for no classifier.")
     classifier_layers: int = Field(2, ge=0, description="Hidden layers of the classifier.")
 
@@ -88,6 +90,8 @@ class PretrainedModel(nn.Module):
             if heads.cell_expression
             else None
         )
+        vocabulary_size = backbone.config.vocabulary_size
+        self.gene_decoder = GeneDecoder(width, vocabulary_size) if heads.genes else None
         self.classifier = (
             CellClassifier(width, heads.classes, heads.classifier_layers) if heads.classes else None
         )

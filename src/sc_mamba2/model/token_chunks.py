@@ -1,6 +1,6 @@
 """Heads over long rows, some tokens at a time, so that no head's inner arrays span a whole genome.
 
-B rows, L tokens, D width, V vocabulary, M tokens that are asked for.
+B rows, L tokens, D width.
 """
 
 from collections.abc import Callable
@@ -8,15 +8,14 @@ from typing import TypeVar
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
 from sc_mamba2.model.heads import Expression
 
 Result = TypeVar("Result")
 
-# A head of width 1,536 then holds about 100 MB; a vocabulary of 60,000 about 250 MB.
-_EXPRESSION_TOKENS, _GENE_TOKENS = 8_192, 1_024
+# A head of width 1,536 then holds about 100 MB.
+_EXPRESSION_TOKENS = 8_192
 
 
 def expression_in_chunks(
@@ -40,39 +39,6 @@ def expression_in_chunks(
     value_BL = torch.cat([part.value for part in parts], dim=1)
     nonzero = [part.nonzero_probability for part in parts if part.nonzero_probability is not None]
     return Expression(value_BL, torch.cat(nonzero, dim=1) if nonzero else None)
-
-
-def gene_loss(
-    query_MD: Tensor, embedding_VD: Tensor, target_M: Tensor, tokens: int = _GENE_TOKENS
-) -> Tensor:
-    """Mean cross entropy of telling a token's gene among all genes.
-
-    The logits are ``query · embedding``; only those of `tokens` tokens exist at a time.
-
-    Parameters
-    ----------
-    query_MD
-        What a gene decoder makes of the hidden vectors, (M, D).
-    embedding_VD
-        One vector a row of the vocabulary, (V, D).
-    target_M
-        The rows that are right, (M,), int64.
-    tokens
-        Tokens at a time.
-
-    Returns
-    -------
-    Tensor
-        Scalar; 0, gradient too, where M is 0.
-    """
-
-    def summed(query_mD: Tensor, target_m: Tensor) -> Tensor:
-        logits_mV = query_mD @ embedding_VD.T
-        return functional.cross_entropy(logits_mV, target_m, reduction="sum")
-
-    parts = zip(query_MD.split(tokens), target_M.split(tokens), strict=True)
-    sums = [_again(summed, *part) for part in parts]
-    return torch.stack(sums).sum() / max(1, len(target_M))
 
 
 def _again(function: Callable[..., Result], *arguments: Tensor) -> Result:

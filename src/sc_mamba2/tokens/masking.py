@@ -1,11 +1,12 @@
-"""Masks for pretraining: which tokens of a batch are hidden, and which unexpressed genes are asked for.
+"""Masks for pretraining: which tokens of a batch are hidden or left out, which unexpressed are added.
 
 All chance is a function of (seed, epoch, cell, gene or draw): the same in any batch, on any rank.
 
-Legend: B cells, L tokens of the longest cell with `<cls>`, M draws, N = L + M, G genes to draw from.
+Legend: B cells, L tokens of the longest cell with `<cls>`, M draws, N = L + M, G genes to draw from,
+O genes of a cell that are left out.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -19,7 +20,7 @@ from sc_mamba2.tokens.tokenizer import Tokenizer
 from sc_mamba2.tokens.unexpressed import draw_unexpressed, vocabulary_order
 
 MASK_BIN = -1.0  # between the pads' -2 and the zero's 0
-_RATIO, _TOKEN, _ZERO = range(3)  # keep the three kinds of chance apart
+_RATIO, _TOKEN, _ZERO, _SHARE, _LEFT_OUT = range(5)  # keep the kinds of chance apart
 
 
 class MaskOptions(BaseModel):
@@ -32,6 +33,13 @@ class MaskOptions(BaseModel):
     )
     max_ratio: float = Field(
         0.5, ge=0, le=1, description="largest share; each cell's is drawn evenly between the two"
+    )
+    left_out: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="largest share of a cell's genes that the model does not see at all and is "
+        "asked for by name; each cell's share is drawn evenly from 0 to it",
     )
     zero_share: float = Field(
         0.1,
@@ -68,6 +76,10 @@ class MaskedBatch:
         float32, the channel itself; 0 at added genes, at `<cls>` and at pads.
     lengths_B
         int64, real tokens with `<cls>` and the added genes.
+    left_out_BO
+        int64, the genes that the cell expresses and that are no token, then `<pad>`.
+    left_out_mask_BO
+        bool, which of them are genes.
     cells_B
         int64, positions of the cells in the tokenised set.
     """
@@ -78,6 +90,15 @@ class MaskedBatch:
     target_BL: Tensor
     lengths_B: Tensor
     cells_B: Tensor
+    left_out_BO: Tensor
+    left_out_mask_BO: Tensor
+
+    def asks_nothing(self) -> "MaskedBatch":
+        """Return the batch as one that asks for nothing and stands for no cell."""
+        nothing = [torch.zeros_like(part) for part in (self.mask_BL, self.left_out_mask_BO)]
+        return replace(
+            self, mask_BL=nothing[0], left_out_mask_BO=nothing[1], cells_B=self.cells_B[:0]
+        )
 
     def to(self, device: torch.device | str) -> "MaskedBatch":
         """Return the batch on another device."""
@@ -93,10 +114,11 @@ def mask_tokens(
     zero_genes: np.ndarray | None = None,
     cut_B: np.ndarray | None = None,
 ) -> MaskedBatch:
-    """Hide part of every cell's tokens, and add unexpressed genes whose value is asked for.
+    """Hide part of every cell's tokens, leave part out, add unexpressed genes that are asked for.
 
     A cell's ratio r is drawn evenly from the range, then each of its genes is hidden with
-    probability r. A cell of n genes gets ``round(zero_share n)`` of the genes that it does not
+    probability r: the model sees the gene, not its value. In the same way a share of its genes is
+    left out: the model sees neither. A cell of n genes gets ``round(zero_share n)`` of the genes that it does not
     express, each set of that size equally likely; they are always hidden. None are added to a cell
     that fills `max_length`: what was cut off cannot be told from what is not expressed.
 
@@ -126,7 +148,9 @@ def mask_tokens(
     cells_B1 = batch.cells_B.numpy()[:, None]
     real_BL = np.arange(token_ids_BL.shape[1]) < lengths_B[:, None]
     mask_BL = real_BL & _is_hidden(token_ids_BL, cells_B1, options, seed, epoch)
-    mask_BL[:, 0] = False
+    left_out_BL = real_BL & _is_left_out(token_ids_BL, cells_B1, options, seed, epoch)
+    mask_BL[:, 0] = left_out_BL[:, 0] = False
+    mask_BL &= ~left_out_BL
 
     genes_G = tokenizer.vocabulary.gene_rows if zero_genes is None else np.unique(zero_genes)
     wanted_B = np.rint(options.zero_share * (lengths_B - 1)).astype(np.int64)
@@ -135,14 +159,16 @@ def mask_tokens(
     added_BM, drawn_BM = draw_unexpressed(token_ids_BL, genes_G, wanted_B, keys_B1)
 
     channel_BL = batch.bins_BL if options.channel == "bins" else batch.values_BL
-    return _arranged(
+    left_out_BO, is_there_BO = _in_front(token_ids_BL, left_out_BL, tokenizer.vocabulary.pad_id)
+    arranged = _arranged(
         ids_BN=np.concatenate([token_ids_BL, added_BM], axis=1),
-        present_BN=np.concatenate([real_BL, drawn_BM], axis=1),
+        present_BN=np.concatenate([real_BL & ~left_out_BL, drawn_BM], axis=1),
         mask_BN=np.concatenate([mask_BL, drawn_BM], axis=1),
         target_BN=np.pad(channel_BL.numpy(), ((0, 0), (0, added_BM.shape[1]))),
         pad_id=tokenizer.vocabulary.pad_id,
-        cells_B=cells_B1[:, 0],
     )
+    arrays = (*arranged, cells_B1[:, 0], left_out_BO, is_there_BO)
+    return MaskedBatch(*map(torch.from_numpy, arrays))
 
 
 def _is_hidden(
@@ -154,14 +180,32 @@ def _is_hidden(
     return np.asarray(chance_BL < ratio_B1)
 
 
+def _is_left_out(
+    token_ids_BL: np.ndarray, cells_B1: np.ndarray, options: MaskOptions, seed: int, epoch: int
+) -> np.ndarray:
+    share_B1 = options.left_out * as_uniform(hash_of(seed, epoch, _SHARE, cells_B1))
+    chance_BL = as_uniform(hash_of(seed, epoch, _LEFT_OUT, cells_B1, token_ids_BL))
+    return np.asarray(chance_BL < share_B1)
+
+
+def _in_front(
+    ids_BL: np.ndarray, chosen_BL: np.ndarray, pad_id: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Put every row's chosen ids in front, in their order, and pads behind, (B, O)."""
+    counts_B = chosen_BL.sum(axis=1)
+    is_there_BO = np.arange(counts_B.max(initial=0)) < counts_B[:, None]
+    ids_BO = np.full(is_there_BO.shape, pad_id, dtype=np.int64)
+    ids_BO[is_there_BO] = ids_BL[chosen_BL]
+    return ids_BO, is_there_BO
+
+
 def _arranged(
     ids_BN: np.ndarray,
     present_BN: np.ndarray,
     mask_BN: np.ndarray,
     target_BN: np.ndarray,
     pad_id: int,
-    cells_B: np.ndarray,
-) -> MaskedBatch:
+) -> tuple[np.ndarray, ...]:
     """Put the tokens that are present in order, and -1 and pads where they belong."""
     place_BL, real_BL = vocabulary_order(ids_BN, present_BN)
     token_ids_BL, mask_BL, target_BL = (
@@ -170,5 +214,4 @@ def _arranged(
     )
     inputs_BL = np.where(mask_BL, np.float32(MASK_BIN), target_BL)
     inputs_BL[~real_BL] = PAD_BIN
-    arrays = (token_ids_BL, inputs_BL, mask_BL, target_BL, real_BL.sum(axis=1), cells_B)
-    return MaskedBatch(*map(torch.from_numpy, arrays))
+    return token_ids_BL, inputs_BL, mask_BL, target_BL, real_BL.sum(axis=1)

@@ -24,7 +24,7 @@ class MaskedError:
     Attributes
     ----------
     loss
-        The weighted objective, a masked token.
+        The weighted objective.
     model, cell, gene_mean
         Error of the token's head, of the cell's head, and of the gene's mean over training cells.
     by_bin
@@ -91,14 +91,14 @@ def masked_error(
     errors_3G = torch.zeros(3, len(_FIRST), dtype=torch.float64, device=ranks.device)
     counts_G = torch.zeros(len(_FIRST), dtype=torch.float64, device=ranks.device)
     sums_O = torch.zeros(len(OBJECTIVES), dtype=torch.float64, device=ranks.device)
+    asked_O = torch.zeros_like(sums_O)
     means_V = means_V.to(ranks.device)
     bounds = torch.tensor(_FIRST[1:], dtype=torch.float32, device=ranks.device)
     for cells in source.sampler.batches(0):
         for batch in rank_batches(source, source.positions[cells], 0, batch_size, ranks):
-            found = objective(
-                batch.token_ids_BL, batch.inputs_BL, batch.target_BL, batch.mask_BL, batch.lengths_B
-            )
+            found = objective(batch)
             sums_O += found.sums_O.double()
+            asked_O += objective.asked(batch)
             target_M = batch.target_BL[batch.mask_BL]
             group_M = torch.bucketize(target_M, bounds, right=True)
             told = (found.own_BL, found.cell_BL, means_V[batch.token_ids_BL])
@@ -107,18 +107,17 @@ def masked_error(
                 errors_3G[row].index_add_(0, group_M, error_M)
             counts_G.index_add_(0, group_M, torch.ones_like(target_M, dtype=torch.float64))
     objective.train(was_training)
-    totals = [ranks.total(part).cpu() for part in (errors_3G, counts_G, sums_O)]
-    return _told(objective, *totals)
+    errors_3G, counts_G, sums_O, asked_O = (
+        ranks.total(part).cpu() for part in (errors_3G, counts_G, sums_O, asked_O)
+    )
+    loss = float(objective.weighed(sums_O / asked_O.clamp(min=1)))
+    return _told(loss, objective.model.backbone.config.n_bins, errors_3G, counts_G)
 
 
-def _told(
-    objective: MaskedObjective, errors_3G: Tensor, counts_G: Tensor, sums_O: Tensor
-) -> MaskedError:
+def _told(loss: float, n_bins: int, errors_3G: Tensor, counts_G: Tensor) -> MaskedError:
     masked = counts_G.sum().clamp(min=1)
-    loss = float(objective.weighed(sums_O) / masked)
     model, cell, mean = (float(row_G.sum() / masked) for row_G in errors_3G)
-    last = objective.model.backbone.config.n_bins - 1
-    ends = [*(first - 1 for first in _FIRST[1:]), last]
+    ends = [*(first - 1 for first in _FIRST[1:]), n_bins - 1]
     by_bin = {}
     for at, (first, end) in enumerate(zip(_FIRST, ends, strict=True)):
         if counts_G[at] > 0:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from sc_mamba2.errors import UserError
 from sc_mamba2.model.objective import OBJECTIVES, MaskedObjective
-from sc_mamba2.tokens import MaskedBatch, rank_share
+from sc_mamba2.tokens import rank_share
 from sc_mamba2.training.averaging import MovingAverage
 from sc_mamba2.training.rank_batches import MaskedSource, rank_batches
 from sc_mamba2.training.ranks import Ranks, share_model
@@ -63,7 +63,7 @@ class PretrainOptions(BaseModel):
 
 @dataclass(frozen=True)
 class Step:
-    """What one step came to, over all processes; losses are means a masked token."""
+    """What one step came to, over all processes; losses are means of what each part is asked for."""
 
     step: int
     epoch: int
@@ -135,8 +135,8 @@ class Pretrainer:
             rank_batches(self.source, cells, epoch, self.options.micro_batch_size, self.ranks)
         )
         # At least one: a step may ask for nothing, by chance, of cells with few genes.
-        masked = self._total(part.mask_BL for part in own).clamp(min=1)
-        real = self._total(part.lengths_B for part in own if len(part.cells_B))
+        asked_O = self._total(map(self.objective.asked, own)).clamp(min=1)
+        real = self._total(part.lengths_B.sum() for part in own if len(part.cells_B))
         torch.manual_seed(_mixed(self.seed, step, self.ranks.rank))
         self.module.train()
         self.optimizer.zero_grad(set_to_none=True)
@@ -144,9 +144,9 @@ class Pretrainer:
         for number, part in enumerate(own, start=1):
             with self._quiet(number < len(own)):
                 with self._precision():
-                    found = self.module(*_tensors(part))
+                    found = self.module(part)
                     # Processes average their gradients; the loss is a share of one whole.
-                    loss = self.objective.weighed(found.sums_O) / masked * self.ranks.size
+                    loss = self.objective.weighed(found.sums_O / asked_O) * self.ranks.size
                 loss.backward()  # type: ignore[no-untyped-call]
             sums_O += found.sums_O.detach().double().cpu()
         norm = nn.utils.clip_grad_norm_(self.module.parameters(), self.options.gradient_clip)
@@ -155,15 +155,14 @@ class Pretrainer:
         rate = self._set_rate(step)
         self.optimizer.step()
         self.average.update(self.objective.model, step)
-        means_O = self.ranks.total(sums_O.to(self.ranks.device)) / masked
+        means_O = self.ranks.total(sums_O.to(self.ranks.device)) / asked_O
         parts = dict(zip(OBJECTIVES, means_O.tolist(), strict=True))
         loss_value = float(self.objective.weighed(means_O))
         return Step(step, epoch, loss_value, parts, float(norm), rate, int(real))
 
     def _total(self, parts: Iterable[Tensor]) -> Tensor:
-        sums = [part.sum() for part in parts]
         zero = torch.zeros((), dtype=torch.int64, device=self.ranks.device)
-        return self.ranks.total(torch.stack([zero, *sums]).sum())
+        return self.ranks.total(sum(parts, start=zero))
 
     @contextlib.contextmanager
     def _quiet(self, wanted: bool) -> Iterator[None]:
@@ -206,10 +205,6 @@ class Pretrainer:
             expected="finite numbers; the weights are left as they were",
             mend="lower the learning rate, or look at these cells",
         )
-
-
-def _tensors(batch: MaskedBatch) -> tuple[Tensor, ...]:
-    return batch.token_ids_BL, batch.inputs_BL, batch.target_BL, batch.mask_BL, batch.lengths_B
 
 
 def _mixed(*numbers: int) -> int:

@@ -1,11 +1,9 @@
 """One process's part of a batch, in pieces that it can hold; every process has as many pieces."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
-import torch
 
 from sc_mamba2.tokens import MaskedBatch, rank_share
 from sc_mamba2.training.ranks import Ranks
@@ -54,6 +52,5 @@ def rank_batches(
     for part in np.array_split(share, -(-largest // size)):
         batch = source.load(part if len(part) else cells[:1], epoch)
         if not len(part):
-            nothing = torch.zeros_like(batch.mask_BL)
-            batch = replace(batch, mask_BL=nothing, cells_B=batch.cells_B[:0])
+            batch = batch.asks_nothing()
         yield batch.to(ranks.device)

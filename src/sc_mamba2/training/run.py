@@ -130,7 +130,7 @@ class _Run:
             some = even_sample(self.source.positions, job.shape.start_cells)
             values = self.source.source.gather(some)
             start_genes(backbone.gene_embedding, values, job.shape.start_scale, job.compute.seed)
-        heads = Heads(expression_zeros=True, cell_expression_zeros=True)
+        heads = Heads(expression_zeros=True, cell_expression_zeros=True, genes=True)
         return PretrainedModel(backbone, tokenizer, heads, self._origin())
 
     def _origin(self) -> dict[str, Any]:

@@ -129,6 +129,7 @@ def derive_heads(
         _has(state, prefix) and prefix not in left_out for prefix in inputs
     )
     heads = Heads(
+        genes=False,
         expression=expression,
         expression_zeros=expression and _has(state, "decoder.zero_logit."),
         cell_expression=cell_expression,
