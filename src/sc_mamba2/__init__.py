@@ -13,7 +13,10 @@ __version__ = "0.1.0"
 
 
 def from_pretrained(folder: str | Path) -> "PretrainedModel":
-    """Load a pretrained model from its checkpoint folder; see `PretrainedModel.from_pretrained`."""
+    """Load a pretrained model by name ("scm-tiny") or from its checkpoint folder.
+
+    See `PretrainedModel.from_pretrained`.
+    """
     from sc_mamba2.model import PretrainedModel
 
     return PretrainedModel.from_pretrained(folder)

@@ -192,3 +192,16 @@ def test_importing_the_package_loads_nothing_heavy():
         "heavy = {'torch', 'numpy', 'pandas', 'pydantic'} & set(sys.modules); assert not heavy, heavy"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_half_the_room_and_the_same_arithmetic(tmp_path):
+    model = model_with(Heads(genes=True))
+    model.save_pretrained(tmp_path / "half", card="# Mine\n", half=True)
+    assert (tmp_path / "half" / "MODEL_CARD.md").read_text() == "# Mine\n"
+    back = sc_mamba2.from_pretrained(tmp_path / "half")
+    for name, part in back.state_dict().items():
+        assert part.dtype == torch.float32
+        was = model.state_dict()[name]
+        assert torch.equal(part, was.bfloat16().float() if was.dim() > 1 else was)
+    stored = read_checkpoint(tmp_path / "half").state
+    assert {part.dtype for part in stored.values() if part.dim() > 1} == {torch.bfloat16}

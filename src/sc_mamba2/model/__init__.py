@@ -20,6 +20,7 @@ from sc_mamba2.model.mixer import Mamba2Mixer
 from sc_mamba2.model.presets import PRESETS, preset
 from sc_mamba2.model.pretrained import Heads, Outputs, PretrainedModel
 from sc_mamba2.model.saving import Checkpoint, load_state, read_checkpoint, write_checkpoint
+from sc_mamba2.model.shipped import checkpoint_folder, shipped_checkpoints
 from sc_mamba2.model.task_model import TaskModel
 from sc_mamba2.model.token_chunks import expression_in_chunks
 
@@ -40,11 +41,13 @@ __all__ = [
     "PretrainedModel",
     "RealTokenBatchNorm",
     "TaskModel",
+    "checkpoint_folder",
     "expression_in_chunks",
     "load_state",
     "masked_mse",
     "masked_zero_nll",
     "preset",
     "read_checkpoint",
+    "shipped_checkpoints",
     "write_checkpoint",
 ]

@@ -170,25 +170,50 @@ class PretrainedModel(nn.Module):
             "origin": self.origin,
         }
 
-    def save_pretrained(self, folder: str | Path) -> None:
-        """Write the model as a checkpoint folder, in the place of an older checkpoint."""
+    def save_pretrained(
+        self, folder: str | Path, card: str | None = None, half: bool = False
+    ) -> None:
+        """Write the model as a checkpoint folder, in the place of an older checkpoint.
+
+        Parameters
+        ----------
+        folder
+            Where.
+        card
+            Text of `MODEL_CARD.md`; `model_card` without it.
+        half
+            Whether matrices are stored in bfloat16, which takes half the room; vectors, among
+            them norms and decays, stay as they are. A model computes in single precision however
+            it was stored.
+        """
+        state = self.state_dict()
+        if half:
+            state = {
+                name: part.bfloat16() if part.dim() > 1 else part for name, part in state.items()
+            }
         write_checkpoint(
             folder,
-            state=self.state_dict(),
+            state=state,
             config=self.description(),
             vocabulary=self.tokenizer.vocabulary,
-            model_card=self.model_card(),
+            model_card=self.model_card() if card is None else card,
             overwrite=True,
         )
 
     @classmethod
     def from_pretrained(cls, folder: str | Path) -> Self:
-        """Read a model that `save_pretrained` or `scm import-weights` wrote.
+        """Read a model that `save_pretrained` or `scm import-weights` wrote, or a shipped one.
+
+        Parameters
+        ----------
+        folder
+            Where it stands, or its name where it comes with the package.
 
         Returns
         -------
         PretrainedModel
-            On the CPU, in evaluation mode, bit for bit as it was saved.
+            On the CPU, in evaluation mode, in single precision at least, bit for bit as it was
+            saved.
 
         Raises
         ------

@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from sc_mamba2.errors import UserError
+from sc_mamba2.errors import UserError, nearest
 from sc_mamba2.files import atomic_folder
 from sc_mamba2.genes import Vocabulary
 from sc_mamba2.model.config import ModelConfig
@@ -33,6 +33,7 @@ from sc_mamba2.model.manifest import (
     write_json,
     write_manifest,
 )
+from sc_mamba2.model.shipped import checkpoint_folder, shipped_checkpoints
 
 CONFIG, VOCABULARY, TENSORS = "config.json", "vocabulary.json", "model.safetensors"
 CARD = "MODEL_CARD.md"
@@ -138,7 +139,7 @@ def read_checkpoint(folder: str | Path, verify: bool = True) -> Checkpoint:
     Parameters
     ----------
     folder
-        A folder that `write_checkpoint` wrote.
+        A folder that `write_checkpoint` wrote, or the name of one that comes with the package.
     verify
         Whether the sha256 of every file is compared with the manifest.
 
@@ -150,13 +151,15 @@ def read_checkpoint(folder: str | Path, verify: bool = True) -> Checkpoint:
         `checkpoint-json` (unreadable JSON), `checkpoint-tensors` (unreadable tensors), and those of
         `Vocabulary.from_json`.
     """
-    folder = Path(folder)
+    folder = checkpoint_folder(folder)
     if not folder.is_dir():
+        names = shipped_checkpoints()
         raise UserError(
             "checkpoint-folder",
             found=f"no folder at {folder}",
-            expected="a checkpoint folder",
-            mend="give the path of a folder that holds " + MANIFEST,
+            expected="a checkpoint folder, or a name that comes with the package: "
+            + ", ".join(names),
+            mend="give the path of a folder that holds " + MANIFEST + nearest(str(folder), names),
         )
     for name in (*_LISTED, MANIFEST):
         if not (folder / name).is_file():

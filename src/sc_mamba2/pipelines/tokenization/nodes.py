@@ -5,7 +5,7 @@ from pathlib import Path
 from anndata import AnnData
 
 from sc_mamba2.genes import Vocabulary, load_vocabulary
-from sc_mamba2.model import read_checkpoint
+from sc_mamba2.model import read_checkpoint, shipped_checkpoints
 from sc_mamba2.pipelines.tokenization.genes import choose_genes
 from sc_mamba2.pipelines.tokenization.params import TokenizationParams
 from sc_mamba2.tokens import TokenizedCells, Tokenizer, TokenizerRules
@@ -42,8 +42,5 @@ def tokenize_cells(valid_cells: AnnData, tokenizer: Tokenizer) -> TokenizedCells
 
 
 def _source_vocabulary(name: str) -> Vocabulary:
-    return (
-        read_checkpoint(name).vocabulary
-        if Path(name).is_dir() or "/" in name
-        else load_vocabulary(name)
-    )
+    is_checkpoint = name in shipped_checkpoints() or Path(name).is_dir() or "/" in name
+    return read_checkpoint(name).vocabulary if is_checkpoint else load_vocabulary(name)
