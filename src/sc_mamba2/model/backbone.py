@@ -1,6 +1,6 @@
 """The backbone: tokens and values in, one hidden vector a token out. Heads stand in `heads`.
 
-B rows (one cell each, or packed with S cells), L tokens, D width, V vocabulary.
+B rows (one cell each, or packed with S cells), L tokens, D width, V vocabulary, C cells.
 """
 
 import torch
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from sc_mamba2.model.config import ModelConfig
-from sc_mamba2.model.embeddings import GeneEncoder, input_norm, value_encoder
+from sc_mamba2.model.embeddings import GeneBag, GeneEncoder, input_norm, value_encoder
 from sc_mamba2.model.layer import BidirectionalLayer, trunk_norm
 from sc_mamba2.ops import ScanPath, cell_spans, real_tokens
 
@@ -37,6 +37,7 @@ class Backbone(nn.Module):
         self.recompute_layers = False
         self.gene_encoder = GeneEncoder(config)
         self.value_encoder = value_encoder(config)
+        self.gene_bag = GeneBag(config) if config.cell_start == "genes" else None
         self.input_norm = input_norm(config)
         self.layers = nn.ModuleList(BidirectionalLayer(config) for _ in range(config.n_layers))
         self.final_norm = trunk_norm(config) if config.final_norm else nn.Identity()
@@ -63,21 +64,27 @@ class Backbone(nn.Module):
         Tensor
             (B, L, D), zero at pads.
         """
-        pad_BL = ~real_tokens(lengths, token_ids_BL.shape[1])
-        x_BLD = self.embed(token_ids_BL, values_BL, pad_BL)
+        x_BLD = self.embed(token_ids_BL, values_BL, lengths)
         for layer in self.layers:
             x_BLD = self._run(layer, x_BLD, lengths)
         hidden_BLD: Tensor = self.final_norm(x_BLD)
+        pad_BL = ~real_tokens(lengths, token_ids_BL.shape[1])
         return hidden_BLD.masked_fill(pad_BL.unsqueeze(-1), 0)
 
-    def embed(self, token_ids_BL: Tensor, values_BL: Tensor, pad_BL: Tensor) -> Tensor:
+    def embed(self, token_ids_BL: Tensor, values_BL: Tensor, lengths: Tensor) -> Tensor:
         """Embed genes and values, (B, L), to what enters the trunk, (B, L, D), zero at pads."""
-        genes_BLD: Tensor = self.gene_encoder(token_ids_BL.masked_fill(pad_BL, self.config.pad_id))
+        pad_BL = ~real_tokens(lengths, token_ids_BL.shape[1])
+        token_ids_BL = token_ids_BL.masked_fill(pad_BL, self.config.pad_id)
         values_BL = values_BL.masked_fill(pad_BL, 0)
+        genes_BLD: Tensor = self.gene_encoder(token_ids_BL)
         if self.value_encoder is None:
             x_BLD = genes_BLD * values_BL.to(genes_BLD.dtype).unsqueeze(-1)
         else:
             x_BLD = genes_BLD + self.value_encoder(values_BL)
+        if self.gene_bag is not None:
+            starts = cell_spans(lengths, token_ids_BL.shape[1]).starts
+            bags_CD = self.gene_bag(self.gene_embedding.weight, token_ids_BL, values_BL, starts)
+            x_BLD = x_BLD.flatten(0, 1).index_add(0, starts, bags_CD.to(x_BLD)).view_as(x_BLD)
         if self.input_norm is not None:
             x_BLD = self.input_norm(x_BLD, ~pad_BL)
         return x_BLD.masked_fill(pad_BL.unsqueeze(-1), 0)

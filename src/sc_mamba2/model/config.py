@@ -39,6 +39,11 @@ class ModelConfig(BaseModel):
         description="Values as numbers through a small network, as one embedding a bin, or as a "
         "factor on the gene embedding.",
     )
+    cell_start: Literal["token", "genes"] = Field(
+        "token",
+        description="What enters the trunk at `<cls>`: its own embedding, or that and the sum of "
+        "the cell's genes, each times its value.",
+    )
     n_bins: int = Field(51, ge=2, description="Bins of a value, the zero bin included.")
     tied_directions: bool = Field(
         True, description="Whether both directions share one mixer, or have one each."

@@ -65,6 +65,38 @@ class CategoricalValueEncoder(nn.Module):
         return encoded_BLD
 
 
+class GeneBag(nn.Module):
+    """What a cell is before any order or context: ``Linear(LayerNorm(sum_l v_l / v_max E[g_l]))``.
+
+    E is the gene embedding as it is stored, v the bins, of which hidden ones (below 0) count as 0.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.highest = config.n_bins - 1
+        self.norm = nn.LayerNorm(config.d_model)
+        self.linear = nn.Linear(config.d_model, config.d_model)
+
+    def forward(
+        self, embedding_VD: Tensor, token_ids_BL: Tensor, values_BL: Tensor, starts: Tensor
+    ) -> Tensor:
+        """Sum up the cells that begin at `starts`, places among all B L tokens, to (cells, D).
+
+        A cell reaches to the next one's start; pads between them have the value 0.
+        """
+        weights_BL = values_BL.to(embedding_VD.dtype).clamp(min=0) / self.highest
+        # A bag must begin at the first token, which may be a pad: it gets one that is dropped.
+        bags = functional.embedding_bag(
+            token_ids_BL.flatten().long(),
+            embedding_VD,
+            functional.pad(starts, (1, 0)),
+            mode="sum",
+            per_sample_weights=weights_BL.flatten(),
+        )
+        summed: Tensor = self.linear(self.norm(bags[1:]))
+        return summed
+
+
 def value_encoder(config: ModelConfig) -> nn.Module | None:
     """Build the value encoder; none for "scaling", where the value is a factor."""
     if config.value_encoder == "scaling":

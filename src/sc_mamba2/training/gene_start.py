@@ -1,4 +1,4 @@
-"""A start for gene embeddings: a truncated SVD of cells x genes."""
+"""Starts from the cells: gene embeddings by a truncated SVD, heads at what is told of any cell."""
 
 import numpy as np
 import torch
@@ -6,7 +6,30 @@ from scipy import sparse
 from scipy.sparse.linalg import svds
 from torch import nn
 
+from sc_mamba2.model import PretrainedModel
 from sc_mamba2.tokens import Ragged
+
+
+def start_heads(model: PretrainedModel, cells: Ragged) -> None:
+    """Start the biases of the heads at what can be told without looking at a cell, in place.
+
+    The gene decoder at the logarithm of each gene's share of the entries (with half an entry more
+    than there is), the expression decoder at the mean bin.
+
+    Parameters
+    ----------
+    model
+        With both heads.
+    cells
+        Entries of some cells, in rows of the vocabulary.
+    """
+    assert model.gene_decoder is not None and model.expression_decoder is not None
+    counts_V = np.bincount(cells.gene_rows, minlength=model.backbone.config.vocabulary_size) + 0.5
+    last = model.expression_decoder.fc[-1]
+    assert isinstance(last, nn.Linear)
+    with torch.no_grad():
+        model.gene_decoder.bias_V.copy_(torch.from_numpy(np.log(counts_V / counts_V.sum())))
+        last.bias.fill_(float(cells.bins.mean()) if len(cells.bins) else 0.0)
 
 
 def start_genes(embedding: nn.Embedding, cells: Ragged, scale: float, seed: int) -> None:

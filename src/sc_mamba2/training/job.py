@@ -39,13 +39,18 @@ class Shape(BaseModel):
 
     preset: str = Field("tiny", description="named shape: micro, tiny, small, base, …")
     dropout: float = Field(0.0, ge=0, lt=1, description="share of numbers dropped in training")
+    cell_start: Literal["token", "genes"] = Field(
+        "genes",
+        description="what enters the trunk at <cls>: its own embedding, or that and the sum of the "
+        "cell's genes, each times its value",
+    )
     gene_start: Literal["random", "svd"] = Field(
         "svd", description="gene embeddings at the start: random, or from a truncated SVD of cells"
     )
     start_scale: float = Field(
         0.05, gt=0, description="root mean square of the gene embeddings that SVD gives"
     )
-    start_cells: int = Field(20_000, ge=2, description="cells that the SVD looks at, at most")
+    start_cells: int = Field(20_000, ge=2, description="cells that the starts look at, at most")
 
 
 class PretrainJob(BaseModel):

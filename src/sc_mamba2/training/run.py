@@ -19,7 +19,7 @@ from sc_mamba2.model.objective import MaskedObjective
 from sc_mamba2.tokens import Tokenizer, TokenStore
 from sc_mamba2.training.checkpoints import TrainingCheckpoints
 from sc_mamba2.training.determinism import choose_device, seed_everything
-from sc_mamba2.training.gene_start import start_genes
+from sc_mamba2.training.gene_start import start_genes, start_heads
 from sc_mamba2.training.job import PretrainJob
 from sc_mamba2.training.journal import Journal
 from sc_mamba2.training.masked_cells import (
@@ -122,16 +122,19 @@ class _Run:
             pad_id=vocabulary.pad_id,
             n_bins=tokenizer.rules.n_bins,
             dropout=job.shape.dropout,
+            cell_start=job.shape.cell_start,
         )
         backbone = Backbone(config)
         backbone.scan_path = job.compute.scan_path
         backbone.recompute_layers = job.compute.recompute_layers
+        some = even_sample(self.source.positions, job.shape.start_cells)
+        cells = self.source.source.gather(some)
         if job.shape.gene_start == "svd":
-            some = even_sample(self.source.positions, job.shape.start_cells)
-            values = self.source.source.gather(some)
-            start_genes(backbone.gene_embedding, values, job.shape.start_scale, job.compute.seed)
+            start_genes(backbone.gene_embedding, cells, job.shape.start_scale, job.compute.seed)
         heads = Heads(expression_zeros=True, cell_expression_zeros=True, genes=True)
-        return PretrainedModel(backbone, tokenizer, heads, self._origin())
+        model = PretrainedModel(backbone, tokenizer, heads, self._origin())
+        start_heads(model, cells)
+        return model
 
     def _origin(self) -> dict[str, Any]:
         job = self.job
