@@ -46,6 +46,8 @@ def train(folder: Path, held_out: list[str], gene_start: str, steps: int) -> Non
 
     torch.set_num_threads(1)
     params = recipe(held_out, gene_start, steps)
+    params["pretraining"]["corpus"]["store"] = str(folder.resolve() / "store")
+    params["pretraining"]["launch"] = {"run": str(folder.resolve() / "run")}
     folder.mkdir(parents=True, exist_ok=True)
     run_in_folder(Selection(pipelines=("pretraining",), params=params), folder)
 

@@ -57,8 +57,9 @@ def test_hidden_vectors_are_zero_at_pads_and_the_first_is_the_cell():
     assert torch.equal(backbone.encode(ids, values, torch.tensor([7, 3])), hidden[:, 0])
 
 
-def test_every_parameter_gets_a_gradient():
-    backbone = Backbone(preset("micro", 9, feed_forward=16))
+@pytest.mark.parametrize("cell_start", ["token", "genes"])
+def test_every_parameter_gets_a_gradient(cell_start):
+    backbone = Backbone(preset("micro", 9, feed_forward=16, cell_start=cell_start))
     hidden = backbone(torch.randint(0, 9, (2, 7)), torch.rand(2, 7), torch.tensor([7, 3]))
     (hidden * torch.randn_like(hidden)).sum().backward()
     silent = [n for n, p in backbone.named_parameters() if p.grad is None or not p.grad.any()]
@@ -105,3 +106,26 @@ def test_integer_values_and_int32_ids_are_taken():
     )
     expected = backbone(ids, values.float(), lengths)
     assert torch.equal(backbone(ids.int(), values, lengths.int()), expected)
+
+
+def test_a_cell_that_starts_as_its_genes_depends_on_nothing_else():
+    torch.manual_seed(0)
+    backbone = Backbone(preset("micro", 30, cell_start="genes")).double()
+    lengths = torch.tensor([0, 7, 3])
+    ids, values = torch.randint(1, 30, (3, 9)), torch.randint(-1, 51, (3, 9)).double()
+    together = backbone(ids, values, lengths)
+    assert not together[0].any()
+    for row in (1, 2):
+        mine = slice(0, int(lengths[row]))
+        alone = backbone(
+            ids[row : row + 1, mine], values[row : row + 1, mine], lengths[row : row + 1]
+        )
+        torch.testing.assert_close(together[row, mine], alone[0], rtol=1e-12, atol=1e-12)
+    packed_ids = torch.cat([ids[1, :7], ids[2, :3]])[None]
+    packed_values = torch.cat([values[1, :7], values[2, :3]])[None]
+    packed = backbone(packed_ids, packed_values, torch.tensor([[7, 3]]))[0]
+    torch.testing.assert_close(packed[:7], together[1, :7], rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(packed[7:], together[2, :3], rtol=1e-12, atol=1e-12)
+    changed = values.clone()
+    changed[1, 4] += 5
+    assert not torch.equal(backbone(ids, changed, lengths)[1, 0], together[1, 0])

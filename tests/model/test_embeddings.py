@@ -7,6 +7,7 @@ from sc_mamba2.model import Backbone, RealTokenBatchNorm, preset
 from sc_mamba2.model.embeddings import (
     CategoricalValueEncoder,
     ContinuousValueEncoder,
+    GeneBag,
     GeneEncoder,
     input_norm,
 )
@@ -86,3 +87,16 @@ def test_batch_norm_survives_a_batch_without_statistics(tokens):
 def test_the_input_norm_has_the_eps_of_the_config():
     assert input_norm(preset("upstream-625m", 9, d_model=64)).eps == 6.1e-5
     assert input_norm(preset("micro", 9, input_norm="none")) is None
+
+
+def test_a_bag_is_the_sum_of_genes_times_values():
+    torch.manual_seed(0)
+    bag = GeneBag(preset("micro", 9)).double()
+    table = torch.randn(9, 64, dtype=torch.float64)
+    ids = torch.tensor([[1, 2, 3, 4, 0], [1, 5, 6, 0, 0]])
+    values = torch.tensor([[0.0, 50, 25, -1, 0], [0, 10, 7, 0, 0]])
+    found = bag(table, ids, values, torch.tensor([0, 5]))
+    slow = torch.stack(
+        [table[2] + table[3] * 0.5, table[5] * 0.2 + table[6] * 0.14]
+    )  # the hidden value, -1, counts as none
+    torch.testing.assert_close(found, bag.linear(bag.norm(slow)), rtol=1e-6, atol=1e-6)
