@@ -29,6 +29,15 @@ def test_held_out_studies_are_apart_and_all_else_is_trained_on(store):
     assert len(training) + len(judging) == len(store)
 
 
+def test_only_the_column_that_tells_the_cells_apart_is_read(store, monkeypatch):
+    read, obs = [], TokenStore.obs
+    monkeypatch.setattr(
+        TokenStore, "obs", lambda self, columns=None: read.append(columns) or obs(self, columns)
+    )
+    split_cells(store, HeldOut(values=("b",)))
+    assert read == [["study"]]
+
+
 def test_genes_that_the_model_does_not_know_are_left_out(store):
     few = seen_vocabulary(store, np.array([0, 1]))
     known = KnownGenes(store, few)

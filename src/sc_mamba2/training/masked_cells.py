@@ -7,6 +7,7 @@ drawn for rows of the model's vocabulary.
 from typing import Self
 
 import numpy as np
+import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from sc_mamba2.errors import UserError, nearest
@@ -154,7 +155,7 @@ def split_cells(store: TokenStore, held_out: HeldOut) -> tuple[np.ndarray, np.nd
     if not held_out.values:
         return everything, everything[:0]
     groups = _column(store, held_out.column)
-    there = {str(name) for name in np.unique(groups)}
+    there = set(map(str, pd.unique(groups)))
     for value in held_out.values:
         if value not in there:
             raise UserError(
@@ -190,12 +191,13 @@ def seen_vocabulary(store: TokenStore, cells: np.ndarray) -> Vocabulary:
 
 
 def _column(store: TokenStore, name: str) -> np.ndarray:
-    table = store.obs()
-    if name not in table:
+    known = store.manifest.obs_columns or []
+    if name not in known:
         raise UserError(
             "corpus-column",
             found=f"no column '{name}' in the corpus",
-            expected="one of " + ", ".join(map(str, table.columns[:12])),
-            mend="name a column that was kept at ingestion" + nearest(name, list(table.columns)),
+            expected="one of " + ", ".join(known[:12]),
+            mend="name a column that was kept at ingestion" + nearest(name, known),
         )
-    return table[name].astype(str).to_numpy()
+    # Alone: every process holds it, and a large corpus has many columns of many cells.
+    return store.obs([name])[name].astype(str).to_numpy()

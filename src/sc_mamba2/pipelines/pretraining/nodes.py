@@ -1,5 +1,6 @@
 """Nodes of pretraining: make the corpus, train, draw the curve."""
 
+import os
 import subprocess
 import sys
 import time
@@ -101,7 +102,7 @@ def _run_processes(job: PretrainJob, processes: int) -> None:
     command = [*launcher, *worker, str(job.run / "job.json")]
     with stop_on_signals() as stop:
         # In a session of its own: a Ctrl-C comes to this process, which asks the others once.
-        launched = subprocess.Popen(command, start_new_session=True)
+        launched = subprocess.Popen(command, start_new_session=True, env=_launcher_environment())
         asked = False
         while launched.poll() is None:
             if stop.requested and not asked:
@@ -117,6 +118,11 @@ def _run_processes(job: PretrainJob, processes: int) -> None:
             expected="all of them to come to the last step",
             mend="read what they said above; the same command goes on from the last checkpoint",
         )
+
+
+def _launcher_environment() -> dict[str, str]:
+    """Give the processes an hour to end: after 30 seconds torchrun would kill them amid a step."""
+    return {"TORCH_ELASTIC_SHUTDOWN_TIMEOUT": "3600", **os.environ}
 
 
 def _metrics(

@@ -112,14 +112,9 @@ class TokenStore:
         if len(cells) and not 0 <= cells.min() <= cells.max() < len(self):
             raise IndexError(f"positions from {cells.min()} to {cells.max()} of {len(self)} cells")
         shards = np.searchsorted(self._starts, cells, side="right") - 1
-        firsts = np.flatnonzero(np.diff(shards, prepend=-1))
-        parts = [
-            gather_runs(*self._columns(shard), part - self._starts[shard])
-            for shard, part in zip(
-                shards[firsts].tolist(), np.split(cells, firsts)[1:], strict=True
-            )
-        ]
-        return parts[0] if len(parts) == 1 else self._joined(parts)
+        if len(cells) and (shards == shards[0]).all():
+            return gather_runs(*self._columns(shards[0]), cells - self._starts[shards[0]])
+        return self._gather_across(cells, shards)
 
     def take(self, cells: np.ndarray, columns: Sequence[str] | None = None) -> TokenizedCells:
         """Load some cells with their rows of `obs`.
@@ -217,18 +212,37 @@ class TokenStore:
             raise damaged(path, f"{len(table):,} rows for {shard.cells:,} cells")
         return table
 
-    def _joined(self, parts: list[Ragged]) -> Ragged:
+    def _gather_across(self, cells: np.ndarray, shards: np.ndarray) -> Ragged:
+        """Pick cells out of several shards, a slice a run of neighbours, in the cells' order.
+
+        The order of training mixes the shards of a large store: what is done a shard must not be
+        done for each change from one to another.
+        """
+        begins, ends = np.zeros((2, len(cells)), np.int64)
+        for shard in np.unique(shards).tolist():
+            here, offsets = shards == shard, self._columns(shard).offsets
+            places = cells[here] - self._starts[shard]
+            begins[here], ends[here] = offsets[places], offsets[places + 1]
+        changes = np.diff(shards, prepend=-1) != 0
+        firsts = np.flatnonzero(changes | (np.diff(cells, prepend=-2) != 1))
+        lasts = np.append(firsts, len(cells))[1:] - 1
+        runs = [
+            (self._columns(shard), slice(*run))
+            for shard, *run in zip(
+                shards[firsts].tolist(),
+                begins[firsts].tolist(),
+                ends[lasts].tolist(),
+                strict=True,
+            )
+        ]
         types = column_types(self.tokenizer)
         columns = {
             name: np.concatenate(
-                [np.zeros(0, types[name]), *(getattr(part, name) for part in parts)]
+                [np.zeros(0, types[name]), *(getattr(shard, name)[run] for shard, run in runs)]
             )
             for name in COLUMNS[:-1]
         }
-        lengths = [np.diff(part.offsets) for part in parts]
-        return Ragged(
-            **columns, offsets=offsets_of(np.concatenate([np.zeros(0, np.int64), *lengths]))
-        )
+        return Ragged(**columns, offsets=offsets_of(ends - begins))
 
 
 def read_tokenizer(folder: Path, manifest: Manifest) -> Tokenizer:
