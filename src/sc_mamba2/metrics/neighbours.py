@@ -9,7 +9,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.neighbors import NearestNeighbors
 
-EXACT_UP_TO = 20_000  # cells; above it the quadratic search takes longer than building an index
+EXACT_UP_TO = 50_000  # cells; a minute on one core, as long as the index takes to compile
 
 
 @dataclass(frozen=True)
