@@ -137,8 +137,15 @@ def harmony_embedding(embedding_ND: np.ndarray, batches: np.ndarray, seed: int =
 
     # harmonypy makes a cluster of 30 cells; of fewer than 45 it would make one or none.
     clusters = max(2, min(100, round(len(batches) / 30)))
+    # One thread: its threads wait for each other, which takes minutes where cores are shared.
     corrected = run_harmony(
-        embedding_ND, {"batch": batches}, "batch", nclust=clusters, random_state=seed, verbose=False
+        embedding_ND,
+        {"batch": batches},
+        "batch",
+        nclust=clusters,
+        random_state=seed,
+        verbose=False,
+        ncores=1,
     )
     return np.asarray(corrected.Z_corr, np.float32)
 
