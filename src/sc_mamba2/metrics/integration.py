@@ -1,0 +1,113 @@
+"""All scores of an embedding that integrates batches and keeps types apart, in one table.
+
+Legend: N cells, D width of the embedding, E width of the one before.
+"""
+
+import numpy as np
+
+from sc_mamba2.errors import UserError
+from sc_mamba2.metrics.clustering import RESOLUTIONS, asw_label, best_clustering
+from sc_mamba2.metrics.extras import extra_scores
+from sc_mamba2.metrics.groups import Groups
+from sc_mamba2.metrics.mixing import asw_batch, graph_connectivity
+from sc_mamba2.metrics.neighbours import nearest_neighbours
+from sc_mamba2.metrics.silhouette import MOST_CELLS
+
+NEIGHBOURS = 15  # the cell itself included, as in scib
+
+
+def integration_scores(
+    embedding_ND: np.ndarray,
+    labels: Groups | None,
+    batches: Groups | None,
+    seed: int = 0,
+    *,
+    resolutions: tuple[float, ...] = RESOLUTIONS,
+    most: int = MOST_CELLS,
+    before_NE: np.ndarray | None = None,
+    extras: bool = True,
+) -> dict[str, float | None]:
+    """Score an embedding: are types kept, are batches gone?
+
+    ``avg_bio = mean(nmi, ari, asw_label)`` and ``avg_batch = mean(asw_batch, graph_connectivity)``,
+    as scGPT and its line report them after scib 1.1 (Cui et al. 2024).
+
+    Parameters
+    ----------
+    embedding_ND
+        (N, D) finite numbers.
+    labels, batches
+        (N,) of the cells, or ``None``. ``None``, NaN and blank text mean that a cell has none; it
+        is left out of the scores that need it.
+    seed
+        Seed of Leiden and of an approximate search for neighbours.
+    resolutions
+        Grid of Leiden, see `best_clustering`.
+    most
+        Cells that the two silhouettes use at most, evenly spread over labels and batches.
+    before_NE
+        (N, E) embedding without correction, for PCR.
+    extras
+        Whether to add the scores of scib-metrics where it is installed, see `extra_scores`.
+
+    Returns
+    -------
+    dict
+        ``avg_bio``, ``nmi``, ``ari``, ``asw_label``, ``avg_batch``, ``asw_batch``,
+        ``graph_connectivity``: 0 to 1 (``ari`` may be a little below 0), higher is better, ``None``
+        where the cells do not allow it: no labels or one class, no batches or one batch; a mean is
+        ``None`` where a part of it is. ``resolution`` is the best one, ``silhouette_cells`` how many
+        cells the silhouettes used at most. With scib-metrics also ``ilisi``, ``clisi``, ``kbet``,
+        ``pcr``.
+
+    Raises
+    ------
+    UserError
+        The embedding is empty or not finite, or the lengths differ.
+    """
+    embedding_ND = np.asarray(embedding_ND)
+    _check(embedding_ND, {"labels": labels, "batches": batches, "embedding before": before_NE})
+    neighbours = nearest_neighbours(embedding_ND, NEIGHBOURS, seed)
+    best = None if labels is None else best_clustering(neighbours, labels, seed, resolutions)
+    with_both = labels is not None and batches is not None
+    scores: dict[str, float | None] = {
+        "nmi": best.nmi if best else None,
+        "ari": best.ari if best else None,
+        "asw_label": None if labels is None else asw_label(embedding_ND, labels, most),
+        "asw_batch": asw_batch(embedding_ND, labels, batches, most) if with_both else None,
+        "graph_connectivity": None if labels is None else graph_connectivity(neighbours, labels),
+    }
+    scores = {
+        "avg_bio": _mean(scores["nmi"], scores["ari"], scores["asw_label"]),
+        "avg_batch": _mean(scores["asw_batch"], scores["graph_connectivity"]),
+        **scores,
+        "resolution": best.resolution if best else None,
+        "silhouette_cells": float(min(most, len(embedding_ND))),
+    }
+    if extras:
+        scores |= extra_scores(embedding_ND, labels, batches, before_NE, seed)
+    return scores
+
+
+def _mean(*scores: float | None) -> float | None:
+    known = [score for score in scores if score is not None]
+    return float(np.mean(known)) if len(known) == len(scores) else None
+
+
+def _check(embedding_ND: np.ndarray, beside: dict[str, Groups | np.ndarray | None]) -> None:
+    if embedding_ND.ndim != 2 or not embedding_ND.size or not np.isfinite(embedding_ND).all():
+        shape = " x ".join(map(str, embedding_ND.shape))
+        raise UserError(
+            "scores-embedding",
+            found=f"an embedding of shape {shape} that is empty, not a table or not finite",
+            expected="finite numbers, a row a cell, at least one row and column",
+            mend="leave out the cells without a finite embedding, or train it again",
+        )
+    for name, part in beside.items():
+        if part is not None and len(part) != len(embedding_ND):
+            raise UserError(
+                "scores-lengths",
+                found=f"{len(part):,} {name} for an embedding of {len(embedding_ND):,} cells",
+                expected="one a cell, in the order of the embedding",
+                mend="take both from the same cells",
+            )

@@ -1,0 +1,78 @@
+"""How well an embedding mixes batches: the batch's silhouette within labels, graph connectivity.
+
+Legend: N cells, D width of the embedding.
+"""
+
+import numpy as np
+from scipy.sparse.csgraph import connected_components
+
+from sc_mamba2.metrics.groups import Groups, group_codes
+from sc_mamba2.metrics.neighbours import Neighbours
+from sc_mamba2.metrics.silhouette import MOST_CELLS, silhouette_widths, spread_sample
+
+
+def asw_batch(
+    embedding_ND: np.ndarray, labels: Groups, batches: Groups, most: int = MOST_CELLS
+) -> float | None:
+    """Return how little the batches stand apart within each label.
+
+    For every label, ``mean(1 - |silhouette of the batches among its cells|)``; then the mean over
+    the labels (scib 1.1, `silhouette_batch`). 0 to 1, higher is better. A label that one batch
+    alone has, or whose cells are each of another batch, says nothing and is left out.
+
+    Parameters
+    ----------
+    embedding_ND
+        (N, D) finite numbers.
+    labels, batches
+        (N,) of the cells; cells without one of them are left out.
+    most
+        Cells that are used at most, evenly spread over labels and their batches; the time grows
+        with the square of the largest label.
+
+    Returns
+    -------
+    float or None
+        ``None`` where no label has cells of two batches.
+    """
+    label_codes, batch_codes = group_codes(labels), group_codes(batches)
+    rows = np.flatnonzero((label_codes >= 0) & (batch_codes >= 0))
+    rows = rows[spread_sample([label_codes[rows], batch_codes[rows]], most)]
+    embedding_ND = np.asarray(embedding_ND)
+    means = []
+    for label in np.unique(label_codes[rows]):
+        members = rows[label_codes[rows] == label]
+        widths = silhouette_widths(embedding_ND[members], batch_codes[members])
+        if widths is not None:
+            means.append(np.mean(1 - np.abs(widths)))
+    return float(np.mean(means)) if means else None
+
+
+def graph_connectivity(neighbours: Neighbours, labels: Groups) -> float | None:
+    """Return how far the cells of each label hang together.
+
+    The share of a label's cells that lie in the largest strongly connected component of the
+    neighbours' directed graph among them, mean over the labels (Luecken et al. 2022; the graph as in
+    scib-metrics). Above 0, to 1; higher is better.
+
+    Parameters
+    ----------
+    neighbours
+        Of all N cells; scib takes 15, the cell itself included.
+    labels
+        (N,) labels; cells without one are left out.
+
+    Returns
+    -------
+    float or None
+        ``None`` where no cell has a label. One label is scored, as two are.
+    """
+    codes = group_codes(labels)
+    graph = neighbours.graph()
+    shares = []
+    for label in np.unique(codes[codes >= 0]):
+        members = np.flatnonzero(codes == label)
+        among = graph[members][:, members]
+        _, component = connected_components(among, connection="strong")
+        shares.append(np.bincount(component).max() / len(members))
+    return float(np.mean(shares)) if shares else None
