@@ -33,7 +33,7 @@ def _table(metrics: dict) -> Table:
     table = Table(title="scored on the same cells")
     table.add_column("method", no_wrap=True)
     for name in columns:
-        table.add_column(name, justify="right", no_wrap=True)
+        table.add_column(name, justify="right")
     rows = {"model": metrics["model"]}
     rows |= {f"baseline: {name}": scores for name, scores in metrics["baselines"].items()}
     rows |= {f"ablation: {name}": scores for name, scores in metrics["ablations"].items()}
