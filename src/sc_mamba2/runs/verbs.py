@@ -142,8 +142,9 @@ def run_for(selection: Selection, output: Path, result: str, sign: str, force: b
 def resumable_folder(output: Path) -> Iterator[Path]:
     """Give a hidden folder beside `output` that outlives a killed run, for one run at a time.
 
-    It is removed at a good end, and where the input is refused; it stays where a run was killed,
-    interrupted, or could not write, so that the next run for the same output goes on from it.
+    It is removed at a good end, and where the first run was refused. It stays where a run was killed,
+    interrupted, or could not write, so that the next run for the same output goes on from it; a run
+    that is refused later takes nothing of it.
 
     Raises
     ------
@@ -152,14 +153,18 @@ def resumable_folder(output: Path) -> Iterator[Path]:
     """
     output = output.resolve()
     folder = output.with_name(f".{output.name}.blocks")
+    _check_parent(output)
+    left = folder.exists()
     make_folder(folder)
     wait = "wait for it, or name another --output"
     with sole_writer(folder / ".lock", to=f"'{output.name}'", mend=wait):
         clean_scratch(output)  # what killed runs left, since only one writes there
+        blocks = folder / "blocks"
         try:
-            yield folder / "blocks"
-        except UserError:
-            shutil.rmtree(folder)
+            yield blocks
+        except BaseException as error:
+            if not left and (isinstance(error, UserError) or not blocks.exists()):
+                shutil.rmtree(folder)
             raise
         shutil.rmtree(folder)
 
