@@ -92,7 +92,9 @@ def _embed(folder: Path, name: str, cells: int, kill_at: int | None = None) -> d
             os.kill(process.pid, signal.SIGKILL)
             process.wait()
     assert process.returncode == (0 if kill_at is None else -signal.SIGKILL)
-    return _summary(looks, before, most, cells)
+    found = _summary(looks, before, most, cells)
+    print(json.dumps({name: found}), flush=True)  # the other runs may take long
+    return found
 
 
 def _summary(
