@@ -4,6 +4,7 @@ CELL_TYPE = "scm_cell_type"
 CONFIDENCE = "scm_cell_type_confidence"
 UNASSIGNED = "scm_unassigned"
 PROBABILITY = "scm_cell_type_probability"
+DISTANCE = "scm_distance"
 EMBEDDING = "X_scm"
 FACTS = "scm"
 

@@ -5,6 +5,7 @@ from kedro.pipeline import Pipeline
 from sc_mamba2.pipelines import (
     annotation,
     backbone,
+    embedding,
     ingestion,
     pretraining,
     tokenization,
@@ -13,6 +14,11 @@ from sc_mamba2.pipelines import (
 from sc_mamba2.pipelines.annotation.pipeline import (
     create_prediction_pipeline,
     create_query_pipeline,
+)
+from sc_mamba2.pipelines.embedding.pipeline import (
+    create_gene_pipeline,
+    create_index_pipeline,
+    create_mapping_pipeline,
 )
 
 DEFAULT = "__default__"
@@ -33,6 +39,10 @@ def named_pipelines() -> dict[str, Pipeline]:
         "annotation": reference + annotation.create_pipeline(),
         "annotation_query": reference + query + create_query_pipeline(),
         "annotation_predict": query + create_prediction_pipeline(),
+        "embedding": embedding.create_pipeline(),
+        "embedding_mapping": create_mapping_pipeline(),
+        "embedding_index": create_index_pipeline(),
+        "embedding_genes": create_gene_pipeline(),
         DEFAULT: reference + tokens,
     }
 

@@ -23,6 +23,8 @@ from sc_mamba2.pipelines.annotation.params import (
 )
 from sc_mamba2.pipelines.annotation.predict import annotate, call_types
 from sc_mamba2.pipelines.annotation.split import labelled, stratified_split
+from sc_mamba2.pipelines.parameters import flat_parameters
+from sc_mamba2.reporting import lay_out
 from sc_mamba2.tokens import TokenizedCells, Tokenizer
 from sc_mamba2.training import ComputeOptions, seed_everything
 
@@ -177,7 +179,7 @@ def draw_figures(
 ) -> dict[str, Figure]:
     """Draw the UMAP, and the confusion matrix and training curve where there is something to draw."""
     labels = truth[LABEL]
-    places = figures.lay_out(embedding, compute.seed)
+    places = lay_out(embedding, compute.seed)
     drawn = {"umap": figures.umap_figure(places, calls, labels)}
     if len(labels):
         drawn["confusion"] = figures.confusion_figure(calls, labels)
@@ -194,15 +196,5 @@ def write_report(
 ) -> str:
     """Write the one-file HTML report."""
     groups = ("ingestion", "validation", "tokenization", "annotation", "compute")
-    chosen = {name: parameters[name] for name in groups if name in parameters}
-    flat = pd.json_normalize(_plain(chosen)).iloc[0].to_dict()
+    flat = flat_parameters(parameters, groups)
     return report.annotation_report(metrics, figures, reports, flat)
-
-
-def _plain(value: Any) -> Any:
-    """Turn parameter models, which Kedro puts in the place of their dictionaries, back into these."""
-    if hasattr(value, "model_dump"):
-        return value.model_dump(mode="json")
-    if isinstance(value, dict):
-        return {name: _plain(part) for name, part in value.items()}
-    return value
