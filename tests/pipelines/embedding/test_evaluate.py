@@ -35,11 +35,22 @@ def test_types_that_lie_apart_score_one_and_noise_scores_chance():
     assert lost["knn_accuracy"] == pytest.approx(1 / 3, abs=0.15)
 
 
+TYPES = {
+    "knn_accuracy",
+    "knn_macro_f1",
+    "avg_bio",
+    "nmi",
+    "ari",
+    "asw_label",
+    "graph_connectivity",
+}
+
+
 def test_what_cannot_be_scored_is_left_out():
     vectors, obs = blobs(0.1)
     assert score_embedding(vectors, obs[[]], PARAMS, seed=0) == {}
     one = obs.assign(batch="x")
-    assert set(score_embedding(vectors, one, PARAMS, seed=0)) == {"knn_accuracy", "knn_macro_f1"}
+    assert set(score_embedding(vectors, one, PARAMS, seed=0)) == TYPES
     few = obs.assign(label=np.where(np.arange(120) < 118, None, "a"))
     assert set(score_embedding(vectors, few[["label"]], PARAMS, seed=0)) == set()
 

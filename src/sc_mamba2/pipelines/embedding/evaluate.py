@@ -11,11 +11,12 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from sc_mamba2.cells import keys
 from sc_mamba2.metrics.classification import classification_metrics
+from sc_mamba2.metrics.integration import integration_scores
 from sc_mamba2.pipelines.embedding.encode import BATCH, LABEL
 from sc_mamba2.pipelines.embedding.params import EvaluationParams
-from sc_mamba2.pipelines.embedding.sample import PCA, UNTRAINED
+from sc_mamba2.pipelines.embedding.sample import SIMPLE, UNTRAINED
 
-METHODS = {"model": keys.EMBEDDING, "hvg_pca": PCA, "untrained": UNTRAINED}
+METHODS = {"model": keys.EMBEDDING, **SIMPLE, "untrained": UNTRAINED}
 
 
 def score_methods(
@@ -26,7 +27,7 @@ def score_methods(
     Returns
     -------
     dict
-        Scores by method (``model``, ``hvg_pca``, ``untrained``), of those that the sample has.
+        Scores by method (``model``, ``pca``, ``harmony``, ``untrained``), of those that the sample has.
     """
     return {
         name: score_embedding(sample.obsm[place], sample.obs, params, seed)
@@ -38,7 +39,9 @@ def score_methods(
 def score_embedding(
     vectors: np.ndarray, obs: pd.DataFrame, params: EvaluationParams, seed: int
 ) -> dict[str, float]:
-    """Score one embedding by the votes of nearest neighbours (Euclidean), cross-validated.
+    """Score one embedding: types kept, batches mixed, and the votes of nearest neighbours.
+
+    The votes are cross-validated; the rest is `integration_scores`.
 
     Parameters
     ----------
@@ -55,10 +58,16 @@ def score_embedding(
     -------
     dict
         ``knn_accuracy`` and ``knn_macro_f1`` of the labels, 0 to 1, higher is better;
-        ``knn_batch_accuracy`` of the batches, lower is better mixed. A key that is absent, or has
-        fewer than two classes, is not scored.
+        ``knn_batch_accuracy`` of the batches, lower is better mixed; ``avg_bio``, ``avg_batch`` and
+        their parts. A key that is absent, or has fewer than two classes, is not scored.
     """
-    scores = {}
+    labels, batches = (obs.get(key) for key in (LABEL, BATCH))
+    found = integration_scores(vectors, labels, batches, seed)
+    scores = {
+        name: value
+        for name, value in found.items()
+        if value is not None and name not in ("resolution", "silhouette_cells")
+    }
     if (voted := _vote(vectors, obs, LABEL, params, seed)) is not None:
         scores |= {"knn_accuracy": voted["accuracy"], "knn_macro_f1": voted["macro_f1"]}
     if (voted := _vote(vectors, obs, BATCH, params, seed)) is not None:

@@ -22,6 +22,7 @@ from sc_mamba2.pipelines.embedding.params import (
     KeyParams,
     MappingParams,
 )
+from sc_mamba2.pipelines.embedding.sample import SIMPLE
 from sc_mamba2.pipelines.parameters import flat_parameters
 from sc_mamba2.pipelines.validation.params import ValidationParams
 from sc_mamba2.pipelines.validation.rules import quartiles, remarks
@@ -82,7 +83,7 @@ def score(
         scores["model"] |= evaluate.score_transfer(calls, embedded.obs)
     return {
         "model": scores["model"],
-        "baselines": {name: scores[name] for name in ("hvg_pca",) if name in scores},
+        "baselines": {name: scores[name] for name in SIMPLE if name in scores},
         "ablations": {name: scores[name] for name in ("untrained",) if name in scores},
         "data": _describe_data(sample, embedded, validation),
         "run": run_info | {"checkpoint_sha256": encoder.checkpoint_sha256},

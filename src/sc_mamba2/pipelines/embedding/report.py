@@ -64,7 +64,8 @@ def _verdict(metrics: dict[str, Any]) -> list[str]:
         return ["No column of labels was named, so how well types stay together is not scored."]
     words = []
     for group, name, what in (
-        ("baselines", "hvg_pca", "the principal components of variable genes"),
+        ("baselines", "pca", "the principal components of variable genes"),
+        ("baselines", "harmony", "Harmony on these"),
         ("ablations", "untrained", "the same model with random weights"),
     ):
         other = metrics[group].get(name, {}).get("knn_accuracy")

@@ -4,7 +4,6 @@ from typing import Any
 
 import anndata as ad
 import numpy as np
-import scanpy as sc
 from scipy import sparse
 
 from sc_mamba2.cells import keys
@@ -12,11 +11,14 @@ from sc_mamba2.cells.blocks import standard_blocks
 from sc_mamba2.cells.opening import open_cells
 from sc_mamba2.pipelines.backbone.nodes import encode_cells
 from sc_mamba2.pipelines.embedding.blocks import EmbeddedBlocks
+from sc_mamba2.pipelines.embedding.encode import BATCH
 from sc_mamba2.pipelines.embedding.encoder import Encoder
 from sc_mamba2.pipelines.embedding.params import EmbeddingOptions, EvaluationParams
+from sc_mamba2.pipelines.integration_baselines import baseline_embeddings
 from sc_mamba2.training import ComputeOptions, seed_everything
 
-PCA, UNTRAINED, GENES = "X_pca", "X_untrained", "genes_a_cell"
+UNTRAINED, GENES = "X_untrained", "genes_a_cell"
+SIMPLE = {"pca": "X_pca", "harmony": "X_harmony"}  # method: where its embedding lies
 
 
 def sample_cells(
@@ -32,8 +34,8 @@ def sample_cells(
     -------
     AnnData
         n cells; ``obs`` with the named keys and ``genes_a_cell``; ``obsm["X_scm"]``; with keys also
-        the log-normalised expression as ``X``, ``obsm["X_pca"]`` (variable genes, then PCA), and
-        ``obsm["X_untrained"]`` (the same model with random weights).
+        the log-normalised expression as ``X``, the places of `SIMPLE`, and ``obsm["X_untrained"]``
+        (the same model with random weights).
     """
     size = min(evaluation.cells, embedded.cells)
     positions = np.linspace(0, embedded.cells - 1, size).round().astype(np.int64)
@@ -43,21 +45,22 @@ def sample_cells(
     if embedded.obs.columns.empty or size < 2:
         return sample
     sample = _with_expression(sample, embedded, positions)
-    sample.obsm[PCA] = variable_gene_pca(sample, evaluation, compute.seed)
+    sample.obsm.update(simple_embeddings(sample, evaluation, compute.seed))
     if evaluation.untrained:
         sample.obsm[UNTRAINED] = _untrained(sample, encoder, options, compute)
     return sample
 
 
-def variable_gene_pca(cells: ad.AnnData, params: EvaluationParams, seed: int) -> np.ndarray:
-    """Return the principal components of the most variable genes of log-normalised cells, (n, c)."""
-    own = ad.AnnData(X=cells.X.copy(), var=cells.var[[]].copy())
-    if own.n_vars > params.variable_genes:
-        sc.pp.highly_variable_genes(own, n_top_genes=params.variable_genes)
-        own = own[:, own.var["highly_variable"]].copy()
-    components = min(params.components, min(own.shape) - 1)
-    sc.pp.pca(own, n_comps=components, random_state=seed)
-    return np.asarray(own.obsm["X_pca"], dtype=np.float32)
+def simple_embeddings(
+    cells: ad.AnnData, params: EvaluationParams, seed: int
+) -> dict[str, np.ndarray]:
+    """Embed cells by the simple methods: variable genes and PCA, Harmony where all have a batch."""
+    batches = cells.obs[BATCH] if BATCH in cells.obs and cells.obs[BATCH].notna().all() else None
+    components = min(params.components, len(cells) - 1)
+    found = baseline_embeddings(
+        cells, batches, genes=params.variable_genes, components=components, seed=seed
+    )
+    return {SIMPLE[name]: vectors for name, vectors in found.items() if name in SIMPLE}
 
 
 def _with_expression(
