@@ -173,6 +173,18 @@ def test_the_cells_of_the_broken_batch_are_named(make_model, training, validatio
     assert all(f"cell {cell}" in caught.value.found for cell in seen[:3])
 
 
+def test_thinned_cells_are_trained_on(train, monkeypatch):
+    seen = []
+
+    def note(tokens, least_depth, n_bins, seed, epoch):
+        seen.append((least_depth, n_bins, epoch))
+        return tokens
+
+    monkeypatch.setattr("sc_mamba2.training.loop.thin_cells", note)
+    train(max_epochs=2, least_depth=0.4)
+    assert seen == [(0.4, 51, 1), (0.4, 51, 2)]
+
+
 def test_mean_loss_is_a_mean_a_cell(make_model, validation, vocabulary):
     model = make_model(0)
     losses = [mean_loss(model.train(), validation, vocabulary, size, CPU) for size in (1, 7, 24)]

@@ -16,7 +16,14 @@ from torch import Tensor
 from sc_mamba2.errors import UserError
 from sc_mamba2.genes import Vocabulary
 from sc_mamba2.model import TaskModel, add_adapters, merge_adapters
-from sc_mamba2.tokens import Sampler, TokenizedCells, drop_genes, make_batch, reading_order
+from sc_mamba2.tokens import (
+    Sampler,
+    TokenizedCells,
+    drop_genes,
+    make_batch,
+    reading_order,
+    thin_cells,
+)
 from sc_mamba2.training.options import FitOptions
 from sc_mamba2.training.schedule import rate_factor
 
@@ -170,7 +177,9 @@ class _Trainer:
     def run_epoch(self, epoch: int) -> tuple[float, float]:
         """See every cell once; return the mean loss a cell and the tokens a second."""
         started, total = time.perf_counter(), 0.0
-        tokens = drop_genes(self.tokens, self.options.gene_dropout, self.seed, epoch)
+        n_bins = self.model.tokenizer.rules.n_bins
+        tokens = thin_cells(self.tokens, self.options.least_depth, n_bins, self.seed, epoch)
+        tokens = drop_genes(tokens, self.options.gene_dropout, self.seed, epoch)
         sampler = Sampler(tokens.lengths, self.options.batch_size, self.seed, block=1)
         first = 1 + (epoch - 1) * self.steps_an_epoch
         for step, cells in enumerate(sampler.batches(epoch), start=first):

@@ -43,6 +43,13 @@ class FitOptions(BaseModel):
     gene_dropout: float = Field(
         0.3, ge=0, lt=1, description="share of a cell's genes that an epoch leaves out by chance"
     )
+    least_depth: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="smallest share of its depth at which an epoch sees a cell; each is thinned to a "
+        "share drawn from here to 1; 1: none is",
+    )
     gradient_clip: float = Field(1.0, gt=0, description="largest L2 norm of the gradient")
     mode: Literal["full", "lora", "frozen"] = Field(
         "full",

@@ -139,11 +139,15 @@ class AnnotationModel(TaskModel):
         return {"class_B": torch.from_numpy(classes.astype("int64"))}
 
     def loss(self, batch: Batch, targets: dict[str, Tensor]) -> Tensor:
-        """Return the weighted cross entropy a cell."""
+        """Return the weighted cross entropy a cell; labels are smoothed in training only."""
         logits_BK, _ = self(batch)
         weights_K = logits_BK.new_tensor(self.class_weights)
         losses_B = F.cross_entropy(
-            logits_BK, targets["class_B"], weight=weights_K, reduction="none"
+            logits_BK,
+            targets["class_B"],
+            weight=weights_K,
+            reduction="none",
+            label_smoothing=self.head.label_smoothing if self.training else 0.0,
         )
         return losses_B.mean()
 

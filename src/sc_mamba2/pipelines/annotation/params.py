@@ -37,6 +37,13 @@ class HeadParams(Parameters):
     class_weight_power: float = Field(
         0.5, ge=0, le=1, description="a class weighs (1 / its cells) to this power; 0: all alike"
     )
+    label_smoothing: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="share of a training cell's label that is spread over all classes; the epoch is "
+        "chosen by the loss without it",
+    )
     readout_rate_factor: float = Field(
         1.0, gt=0, description="learning rate of the readout over that of the rest"
     )
