@@ -56,7 +56,7 @@ class FitOptions(BaseModel):
         description="what is trained beside the head: full: all of the backbone; lora: low-rank "
         "adapters on the projections of its mixers; frozen: nothing",
     )
-    lora_rank: int = Field(8, ge=1, le=1024, description="rank of the adapters")
+    lora_rank: int = Field(4, ge=1, le=1024, description="rank of the adapters")
     lora_alpha: float = Field(
-        16.0, gt=0, description="strength of the adapters; their change is scaled by alpha / rank"
+        8.0, gt=0, description="strength of the adapters; their change is scaled by alpha / rank"
     )
