@@ -156,8 +156,13 @@ def _kept(optimizer: torch.optim.Optimizer, weights: list[torch.nn.Parameter]) -
 
 
 def markdown(record: dict[str, Any]) -> str:
-    """Return both tables."""
-    seeds = sorted({run["seed"] for run in record["quality"]})
+    """Return the tables of what has been measured."""
+    parts = [_cost_table(record)] if record["cost"] else []
+    return "\n".join([*parts, _quality_table(record)] if record["quality"] else parts)
+
+
+def _quality_table(record: dict[str, Any]) -> str:
+    seeds = {run["seed"] for run in record["quality"]}
     lines = [
         f"### held-out cells of `scanpy:pbmc68k_reduced`, start: {record['start']}, "
         f"{len(seeds)} seeds, mean ± standard deviation\n",
@@ -172,8 +177,12 @@ def markdown(record: dict[str, Any]) -> str:
             cells = [_spread([run[name] for run in runs]) for name in columns]
             cells += [f"{np.mean([run[name] for run in runs]):.1f}" for name in means]
             lines.append(f"| `{mode}` | {' | '.join(cells)} |")
-    lines += [
-        f"\n### a step of {COST_CELLS} cells\n",
+    return "\n".join(lines) + "\n"
+
+
+def _cost_table(record: dict[str, Any]) -> str:
+    lines = [
+        f"### a step of {COST_CELLS} cells\n",
         "| preset, mode | trained, of all parameters | in the backbone alone | gradient + optimizer, MiB "
         "| of `full` | in the backbone alone, of `full` | extra memory, MiB | CPU seconds |",
         "|---|---|---|---|---|---|---|---|",
