@@ -4,6 +4,7 @@ checkpoint folder; in `upstream` what reads the released weights.
 The scan itself stands in `ops`; training in `training`; a task's own head in its pipeline.
 """
 
+from sc_mamba2.model.adapters import LoRALinear, adapter_parameters, add_adapters, merge_adapters
 from sc_mamba2.model.backbone import Backbone
 from sc_mamba2.model.config import ModelConfig
 from sc_mamba2.model.embeddings import RealTokenBatchNorm
@@ -35,17 +36,21 @@ __all__ = [
     "ExpressionDecoder",
     "GeneDecoder",
     "Heads",
+    "LoRALinear",
     "Mamba2Mixer",
     "ModelConfig",
     "Outputs",
     "PretrainedModel",
     "RealTokenBatchNorm",
     "TaskModel",
+    "adapter_parameters",
+    "add_adapters",
     "checkpoint_folder",
     "expression_in_chunks",
     "load_state",
     "masked_mse",
     "masked_zero_nll",
+    "merge_adapters",
     "preset",
     "read_checkpoint",
     "shipped_checkpoints",

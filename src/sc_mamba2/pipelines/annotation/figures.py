@@ -1,12 +1,13 @@
-"""The pictures of an annotation: UMAP by call, truth and confidence; confusion; training curve."""
+"""The pictures of an annotation: UMAP by call, truth and confidence; confusion; calibration; training."""
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from sklearn.calibration import calibration_curve
 
 from sc_mamba2.cells import keys
-from sc_mamba2.metrics.classification import confusion
+from sc_mamba2.metrics.classification import CALIBRATION_BINS, confusion
 from sc_mamba2.reporting import bare, new_figure, palette, point_size, scatter_classes
 
 
@@ -61,6 +62,23 @@ def confusion_figure(calls: pd.DataFrame, truth: pd.Series) -> Figure:
                 color="white" if share > 0.55 else "black",
             )
     figure.colorbar(image, ax=axis, label="share of the true type", shrink=0.8)
+    return figure
+
+
+def calibration_figure(calls: pd.DataFrame, truth: pd.Series) -> Figure:
+    """Draw accuracy over confidence, in tenths of confidence, and how many cells stand in each."""
+    chosen = calls.loc[truth.index]
+    right = (chosen[keys.CELL_TYPE] == truth).to_numpy()
+    confidence = chosen[keys.CONFIDENCE].to_numpy().clip(0, 1)
+    accuracy, mean = calibration_curve(right, confidence, n_bins=CALIBRATION_BINS)
+    figure, (axis,) = new_figure(width=4.6, height=4)
+    axis.plot([0, 1], [0, 1], color="grey", lw=0.8, ls="--", label="perfect")
+    axis.plot(mean, accuracy, marker="o", ms=4, label="the scored cells")
+    axis.set(xlim=(0, 1), ylim=(0, 1), xlabel="mean confidence", ylabel="accuracy")
+    beside = axis.twinx()
+    beside.hist(confidence, bins=np.linspace(0, 1, CALIBRATION_BINS + 1), alpha=0.2, color="grey")
+    beside.set_ylabel("cells")
+    axis.legend(loc="upper left")
     return figure
 
 

@@ -11,7 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sc_mamba2.model import Backbone, CellClassifier, TaskModel
+from sc_mamba2.pipelines.annotation.calibration import Calibration
 from sc_mamba2.pipelines.annotation.params import HeadParams
+from sc_mamba2.pipelines.annotation.rollup import Rollup
 from sc_mamba2.tokens import Batch, Tokenizer
 
 LABEL = "label"
@@ -38,6 +40,10 @@ class AnnotationModel(TaskModel):
         Paths, dropout, rates.
     label_key
         Column of `obs` that the classes came from.
+    rollup
+        Broad type of every class, where there is one.
+    calibration
+        Temperature of the probabilities; None: not fitted.
     """
 
     task = "annotation"
@@ -50,10 +56,13 @@ class AnnotationModel(TaskModel):
         class_weights: tuple[float, ...],
         head: HeadParams,
         label_key: str,
+        rollup: Rollup | None = None,
+        calibration: Calibration | None = None,
     ) -> None:
         super().__init__(backbone, tokenizer)
         self.labels, self.head = labels, head
         self.class_weights, self.label_key = class_weights, label_key
+        self.rollup, self.calibration = rollup, calibration or Calibration()
         width, classes = backbone.config.d_model, len(labels)
         self.bias_K = nn.Parameter(torch.zeros(classes))
         if "trunk" in head.paths:
@@ -86,6 +95,8 @@ class AnnotationModel(TaskModel):
             "class_weights": list(self.class_weights),
             "head": self.head.model_dump(mode="json"),
             "label_key": self.label_key,
+            "rollup": self.rollup,
+            "calibration": self.calibration.model_dump(mode="json"),
         }
 
     @classmethod
@@ -100,6 +111,8 @@ class AnnotationModel(TaskModel):
             tuple(settings["class_weights"]),
             HeadParams(**settings["head"]),
             settings["label_key"],
+            settings.get("rollup"),
+            Calibration(**settings.get("calibration", {})),
         )
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -139,18 +152,33 @@ class AnnotationModel(TaskModel):
         return {"class_B": torch.from_numpy(classes.astype("int64"))}
 
     def loss(self, batch: Batch, targets: dict[str, Tensor]) -> Tensor:
-        """Return the weighted cross entropy a cell."""
+        """Return the weighted cross entropy a cell; labels are smoothed in training only."""
         logits_BK, _ = self(batch)
         weights_K = logits_BK.new_tensor(self.class_weights)
         losses_B = F.cross_entropy(
-            logits_BK, targets["class_B"], weight=weights_K, reduction="none"
+            logits_BK,
+            targets["class_B"],
+            weight=weights_K,
+            reduction="none",
+            label_smoothing=self.head.label_smoothing if self.training else 0.0,
         )
         return losses_B.mean()
 
     def predict(self, batch: Batch) -> dict[str, Tensor]:
-        """Return ``probability`` (B, K) and ``embedding``, D columns a path (see `forward`)."""
+        """Return what is told of every cell.
+
+        ``probability`` (B, K), at the calibrated temperature T; ``energy`` (B,), ``-T logsumexp(logits
+        / T)``, high where no class speaks for the cell (Liu et al. 2020, "Energy-based
+        Out-of-distribution Detection"); ``embedding``, D columns a path (see `forward`).
+        """
         logits_BK, embedding = self(batch)
-        return {"probability": logits_BK.softmax(dim=-1), "embedding": embedding}
+        temperature = self.calibration.temperature
+        scaled_BK = logits_BK / temperature
+        return {
+            "probability": scaled_BK.softmax(dim=-1),
+            "energy": -temperature * scaled_BK.logsumexp(dim=-1),
+            "embedding": embedding,
+        }
 
     def parameter_groups(self, learning_rate: float, weight_decay: float) -> list[dict[str, Any]]:
         """Give the readout its own rate and decay; the rest as every model has it."""
