@@ -8,13 +8,14 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
+import numpy as np
 import pandas as pd
 from torch import Tensor, nn
 
 from sc_mamba2.errors import UserError
 from sc_mamba2.model.backbone import Backbone
 from sc_mamba2.model.saving import load_state, read_checkpoint, write_checkpoint
-from sc_mamba2.tokens import Batch, Tokenizer, TokenizerRules
+from sc_mamba2.tokens import Batch, TokenizedCells, Tokenizer, TokenizerRules
 
 
 class TaskModel(nn.Module, ABC):
@@ -57,6 +58,25 @@ class TaskModel(nn.Module, ABC):
     @abstractmethod
     def predict(self, batch: Batch) -> dict[str, Tensor]:
         """Compute the outputs of a batch by name, each with cells first."""
+
+    @property
+    def fits_itself(self) -> bool:
+        """Whether `fit_itself` takes the place of training by gradients."""
+        return False
+
+    def fit_itself(
+        self, parts: list[tuple[TokenizedCells, dict[str, np.ndarray]]], seed: int
+    ) -> None:
+        """Fit what is above the backbone at once, in place.
+
+        Parameters
+        ----------
+        parts
+            Cells to learn from, and what `predict` gave of them.
+        seed
+            Of what is left to chance.
+        """
+        raise NotImplementedError
 
     def parameter_groups(self, learning_rate: float, weight_decay: float) -> list[dict[str, Any]]:
         """Group the trainable parameters for an optimizer.

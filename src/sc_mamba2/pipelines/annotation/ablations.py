@@ -78,7 +78,9 @@ def run_ablations(
         One row a query cell, one column a variant, values are class names.
     """
     calls = pd.DataFrame(index=query_tokens.obs.index)
-    for name in params.names:
+    # A head that fits itself leaves the backbone as it is: a frozen one is no other model.
+    names = [name for name in params.names if name != "trunk_frozen" or not model.fits_itself]
+    for name in names:
         untrained, options = variant(name, backbone, model, fine_tuning, compute.seed)
         trained, _ = fine_tune(untrained, training_tokens, validation_tokens, options, compute)
         outputs = predict(trained, query_tokens, prediction, compute)

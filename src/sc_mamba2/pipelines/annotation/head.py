@@ -5,16 +5,19 @@ Legend: B cells, L tokens, D width, V vocabulary, K classes.
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
+from scipy import sparse
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sc_mamba2.model import Backbone, CellClassifier, TaskModel
 from sc_mamba2.pipelines.annotation.calibration import Calibration
+from sc_mamba2.pipelines.annotation.linear_head import Block, fit_linear_head
 from sc_mamba2.pipelines.annotation.params import HeadParams
 from sc_mamba2.pipelines.annotation.rollup import Rollup
-from sc_mamba2.tokens import Batch, Tokenizer
+from sc_mamba2.tokens import Batch, TokenizedCells, Tokenizer
 
 LABEL = "label"
 
@@ -66,7 +69,8 @@ class AnnotationModel(TaskModel):
         width, classes = backbone.config.d_model, len(labels)
         self.bias_K = nn.Parameter(torch.zeros(classes))
         if "trunk" in head.paths:
-            self.trunk_classifier = CellClassifier(width, classes)
+            hidden = {"n_hidden": 0} if head.fit == "linear" else {}
+            self.trunk_classifier = CellClassifier(width, classes, **hidden)
         if "pooled" in head.paths:
             self.pooled_norm = nn.LayerNorm(width)
             self.pooled_classifier = nn.Linear(width, classes, bias=False)
@@ -179,6 +183,51 @@ class AnnotationModel(TaskModel):
             "energy": -temperature * scaled_BK.logsumexp(dim=-1),
             "embedding": embedding,
         }
+
+    @property
+    def fits_itself(self) -> bool:
+        """Whether the head is one logistic regression on a backbone that stays as it is."""
+        return self.head.fit == "linear"
+
+    def fit_itself(
+        self, parts: list[tuple[TokenizedCells, dict[str, np.ndarray]]], seed: int
+    ) -> None:
+        """Fit all paths as blocks of one logistic regression; see `linear_head`."""
+        width, head = self.backbone.config.d_model, self.head
+        states_ND = np.concatenate([outputs["embedding"] for _, outputs in parts])
+        values_NV = sparse.vstack([self._values(tokens) for tokens, _ in parts], format="csr")
+        classes_N = np.concatenate([self.targets(t.obs)["class_B"].numpy() for t, _ in parts])
+        embedded = [path for path in ("trunk", "pooled") if path in head.paths]
+        blocks: dict[str, Block] = {
+            path: states_ND[:, at * width : (at + 1) * width] for at, path in enumerate(embedded)
+        }
+        if "readout" in head.paths:
+            blocks = {"readout": values_NV, **blocks}
+        says = [1.0] + [head.embedding_say] * (len(blocks) - 1)
+        found = fit_linear_head(
+            list(blocks.values()),
+            says,
+            classes_N,
+            len(self.labels),
+            head.regularisation,
+            head.folds,
+            seed,
+        )
+        tables = {name: torch.from_numpy(w) for name, w in zip(blocks, found.weights, strict=True)}
+        with torch.no_grad():
+            self.bias_K.copy_(torch.from_numpy(found.bias_K))
+            if "trunk" in tables:
+                self.trunk_classifier.out_layer.weight.copy_(tables["trunk"].T)
+                self.trunk_classifier.out_layer.bias.zero_()
+            if "pooled" in tables:
+                self.pooled_classifier.weight.copy_(tables["pooled"].T)
+            if "readout" in tables:
+                self.readout_VK.copy_(tables["readout"])
+
+    def _values(self, tokens: TokenizedCells) -> sparse.csr_matrix:
+        shape = (len(tokens), self.tokenizer.vocabulary.size)
+        entries = (tokens.values.astype(np.float64), tokens.gene_rows, tokens.offsets)
+        return sparse.csr_matrix(entries, shape=shape)
 
     def parameter_groups(self, learning_rate: float, weight_decay: float) -> list[dict[str, Any]]:
         """Give the readout its own rate and decay; the rest as every model has it."""

@@ -111,7 +111,8 @@ def calibrate(
     compute: ComputeOptions,
 ) -> AnnotationModel:
     """Fit the temperature of the model's probabilities to the validation cells; see `calibration`."""
-    if params.calibrate:
+    # Where the head fits itself, nothing is kept apart from what it learns from.
+    if params.calibrate and not fitted_model.fits_itself:
         outputs = predict(fitted_model, validation_tokens, prediction, compute)
         classes = fitted_model.targets(validation_tokens.obs)["class_B"].numpy()
         fitted_model.calibration = fit_calibration(outputs["probability"], classes)
@@ -221,7 +222,7 @@ def draw_figures(
     if len(labels):
         drawn["confusion"] = figures.confusion_figure(calls, labels)
         drawn["calibration"] = figures.calibration_figure(calls, labels)
-    if history is not None:
+    if history is not None and len(history):
         drawn["training"] = figures.training_figure(history)
     return drawn
 

@@ -38,6 +38,22 @@ class HeadParams(Parameters):
         description="trunk: the Mamba2 layers; pooled: sum of value times gene embedding; readout: "
         "linear in the log-normalised values",
     )
+    fit: Literal["gradient", "linear"] = Field(
+        "gradient",
+        description="gradient: the head learns with the backbone, epoch by epoch; linear: the "
+        "backbone stays as it is and the head is one logistic regression, for few labels",
+    )
+    embedding_say: float = Field(
+        1.0,
+        gt=0,
+        description="of a linear head: variance of trunk and pooled, each, over that of the genes",
+    )
+    regularisation: tuple[float, ...] = Field(
+        (0.01, 0.1, 1.0, 10.0),
+        min_length=1,
+        description="of a linear head: inverse penalties C, chosen by cross-validation",
+    )
+    folds: int = Field(3, ge=2, description="of a linear head: folds of that cross-validation")
     dropout: float = Field(0.2, ge=0, lt=1, description="dropout before the classifiers")
     class_weight_power: float = Field(
         0.5, ge=0, le=1, description="a class weighs (1 / its cells) to this power; 0: all alike"

@@ -76,9 +76,14 @@ def fine_tune(
     model
         The same object with its best weights, on the CPU, in evaluation mode.
     history
-        One row an epoch: losses, rate, tokens a second.
+        One row an epoch: losses, rate, tokens a second; no row where the model fits itself.
     """
     seed_everything(compute.seed)
+    if task_model.fits_itself:
+        parts = [training_tokens, validation_tokens]
+        told = [(part, predict(task_model, part, PredictParams(), compute)) for part in parts]
+        task_model.fit_itself(told, compute.seed)
+        return task_model.cpu().eval(), pd.DataFrame()
     with training_progress("fine-tuning", params.max_epochs) as on_step:
         history = fit(
             task_model,
