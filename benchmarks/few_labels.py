@@ -108,6 +108,7 @@ METHODS = {
     "model: genes + pooled + trunk": ["genes", "pooled", "trunk"],
     "genes + trunk": ["genes", "trunk"],
     "genes + pooled": ["genes", "pooled"],
+    "genes + what enters the trunk at <cls>": ["genes", "enters"],
     "trunk alone": ["trunk"],
     "what enters the trunk at <cls>, alone": ["enters"],
     "pooled alone": ["pooled"],

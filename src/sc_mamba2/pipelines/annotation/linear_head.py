@@ -123,7 +123,7 @@ def _fit(
     folds: int,
     seed: int,
 ) -> tuple[LogisticRegression, float]:
-    model = LogisticRegression(max_iter=2000, tol=1e-6)
+    model = LogisticRegression(solver="newton-cg", max_iter=2000, tol=1e-6)
     folds = min(folds, int(np.bincount(classes_N).max()))
     if len(regularisation) == 1 or folds < 2:
         strength = regularisation[len(regularisation) // 2]
