@@ -28,3 +28,10 @@ def test_all_expressed_genes_are_kept_without_a_limit(cells):
 def test_files_that_share_no_gene_are_refused(cells):
     with pytest.raises(UserError, match="genes-not-shared"):
         choose_genes(cells[:, :50].copy(), cells[:, 50:].copy(), load_vocabulary(), 50)
+
+
+def test_a_checkpoint_knows_genes_that_no_labelled_cell_expresses(cells):
+    few = cells[:2].copy()
+    all_known = choose_genes(few, cells, load_vocabulary(), None, pretrained=True)
+    expressed = choose_genes(few, cells, load_vocabulary(), None)
+    assert set(expressed) < set(all_known) == set(cells.var_names)

@@ -9,7 +9,11 @@ from sc_mamba2.genes import Vocabulary
 
 
 def choose_genes(
-    reference: AnnData, query: AnnData, vocabulary: Vocabulary, variable_genes: int | None
+    reference: AnnData,
+    query: AnnData,
+    vocabulary: Vocabulary,
+    variable_genes: int | None,
+    pretrained: bool = False,
 ) -> list[str]:
     """Choose the genes of a task.
 
@@ -25,6 +29,9 @@ def choose_genes(
     variable_genes
         How many of the most variable ones to keep (dispersion by mean expression, the method
         "seurat" of scanpy); ``None`` keeps all that are expressed in the reference.
+    pretrained
+        Whether the vocabulary is that of a checkpoint, which knows genes that no cell of the
+        reference expresses: ``None`` keeps these too.
 
     Returns
     -------
@@ -37,6 +44,8 @@ def choose_genes(
         Nothing is left.
     """
     expressed = np.diff(reference.X.tocsc().indptr) > 0
+    if pretrained and variable_genes is None:
+        expressed[:] = True
     usable = (
         expressed
         & (vocabulary.rows_of(reference.var_names) >= 0)

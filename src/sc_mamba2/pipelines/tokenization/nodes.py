@@ -30,8 +30,8 @@ def fit_tokenizer(
     Tokenizer
         Its vocabulary is the chosen part of the source vocabulary, in the same order.
     """
-    source = _source_vocabulary(params.vocabulary)
-    genes = choose_genes(reference_cells, query_cells, source, params.variable_genes)
+    source, pretrained = _source_vocabulary(params.vocabulary)
+    genes = choose_genes(reference_cells, query_cells, source, params.variable_genes, pretrained)
     rules = TokenizerRules(n_bins=params.n_bins, max_length=params.max_length, order=params.order)
     return Tokenizer(source.subset(genes), rules)
 
@@ -41,6 +41,8 @@ def tokenize_cells(valid_cells: AnnData, tokenizer: Tokenizer) -> TokenizedCells
     return tokenizer.tokenize(valid_cells.X, valid_cells.var_names.to_numpy(), valid_cells.obs)
 
 
-def _source_vocabulary(name: str) -> Vocabulary:
+def _source_vocabulary(name: str) -> tuple[Vocabulary, bool]:
+    """Return a vocabulary, and whether it is that of a checkpoint."""
     is_checkpoint = name in shipped_checkpoints() or Path(name).is_dir() or "/" in name
-    return read_checkpoint(name).vocabulary if is_checkpoint else load_vocabulary(name)
+    found = read_checkpoint(name).vocabulary if is_checkpoint else load_vocabulary(name)
+    return found, is_checkpoint
