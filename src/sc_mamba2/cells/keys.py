@@ -5,6 +5,8 @@ CONFIDENCE = "scm_cell_type_confidence"
 UNASSIGNED = "scm_unassigned"
 PROBABILITY = "scm_cell_type_probability"
 EMBEDDING = "X_scm"
+CORRECTED = "X_scm_corrected"
+CORRECTED_LAYER = "scm_corrected"
 FACTS = "scm"
 
 COUNTS_LAYER = "counts"

@@ -18,7 +18,9 @@ def show_results(metrics: Path, places: dict[str, Path]) -> None:
     """Print the metrics table of ``metrics.json`` and the places of the results."""
     console = Console()
     if metrics.is_file():
-        console.print(_table(json.loads(metrics.read_text(encoding="utf-8"))))
+        found = json.loads(metrics.read_text(encoding="utf-8"))
+        if found["model"]:
+            console.print(_table(found))
     for name, path in places.items():
         console.print(f"{name + ':':<11}{path}", soft_wrap=True, highlight=False, markup=False)
 
@@ -31,12 +33,17 @@ def _table(metrics: dict) -> Table:
     table = Table(title="scored on the same cells")
     table.add_column("method", no_wrap=True)
     for name in columns:
-        table.add_column(name, justify="right", no_wrap=True)
-    from sc_mamba2.pipelines.annotation.evaluate import scores_by_method
-
-    for name, scores in scores_by_method(metrics).items():
+        table.add_column(name, justify="right")
+    rows = {"model": metrics["model"]}
+    rows |= {f"baseline: {name}": scores for name, scores in metrics["baselines"].items()}
+    rows |= {f"ablation: {name}": scores for name, scores in metrics["ablations"].items()}
+    for name, scores in rows.items():
         table.add_row(
             name,
-            *(f"{scores[score]:.3f}" if score in scores else "–" for score in columns.values()),
+            *(_shown(scores.get(score)) for score in columns.values()),
         )
     return table
+
+
+def _shown(score: float | None) -> str:
+    return "–" if score is None else f"{score:.3f}"

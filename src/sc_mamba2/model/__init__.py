@@ -4,8 +4,10 @@ checkpoint folder; in `upstream` what reads the released weights.
 The scan itself stands in `ops`; training in `training`; a task's own head in its pipeline.
 """
 
+from sc_mamba2.model.adversary import BatchDiscriminator, GradientReversal, reverse_gradient
 from sc_mamba2.model.backbone import Backbone
 from sc_mamba2.model.config import ModelConfig
+from sc_mamba2.model.domain_norm import DomainNorm
 from sc_mamba2.model.embeddings import RealTokenBatchNorm
 from sc_mamba2.model.heads import (
     CellClassifier,
@@ -15,7 +17,7 @@ from sc_mamba2.model.heads import (
     GeneDecoder,
 )
 from sc_mamba2.model.layer import BidirectionalLayer
-from sc_mamba2.model.losses import masked_mse, masked_zero_nll
+from sc_mamba2.model.losses import elastic_similarity, masked_mse, masked_zero_nll
 from sc_mamba2.model.mixer import Mamba2Mixer
 from sc_mamba2.model.presets import PRESETS, preset
 from sc_mamba2.model.pretrained import Heads, Outputs, PretrainedModel
@@ -27,13 +29,16 @@ from sc_mamba2.model.token_chunks import expression_in_chunks
 __all__ = [
     "PRESETS",
     "Backbone",
+    "BatchDiscriminator",
     "BidirectionalLayer",
     "CellClassifier",
     "CellExpressionDecoder",
     "Checkpoint",
+    "DomainNorm",
     "Expression",
     "ExpressionDecoder",
     "GeneDecoder",
+    "GradientReversal",
     "Heads",
     "Mamba2Mixer",
     "ModelConfig",
@@ -42,12 +47,14 @@ __all__ = [
     "RealTokenBatchNorm",
     "TaskModel",
     "checkpoint_folder",
+    "elastic_similarity",
     "expression_in_chunks",
     "load_state",
     "masked_mse",
     "masked_zero_nll",
     "preset",
     "read_checkpoint",
+    "reverse_gradient",
     "shipped_checkpoints",
     "write_checkpoint",
 ]

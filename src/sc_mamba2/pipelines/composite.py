@@ -5,6 +5,7 @@ from kedro.pipeline import Pipeline
 from sc_mamba2.pipelines import (
     annotation,
     backbone,
+    batch_correction,
     ingestion,
     pretraining,
     tokenization,
@@ -13,6 +14,9 @@ from sc_mamba2.pipelines import (
 from sc_mamba2.pipelines.annotation.pipeline import (
     create_prediction_pipeline,
     create_query_pipeline,
+)
+from sc_mamba2.pipelines.batch_correction.pipeline import (
+    create_prediction_pipeline as create_correction_prediction,
 )
 
 DEFAULT = "__default__"
@@ -33,6 +37,8 @@ def named_pipelines() -> dict[str, Pipeline]:
         "annotation": reference + annotation.create_pipeline(),
         "annotation_query": reference + query + create_query_pipeline(),
         "annotation_predict": query + create_prediction_pipeline(),
+        "batch_correction": reference + batch_correction.create_pipeline(),
+        "batch_correction_predict": reference + create_correction_prediction(),
         DEFAULT: reference + tokens,
     }
 

@@ -1,6 +1,17 @@
 """Reporting: one look for figures, and the one-file HTML report. It knows no task."""
 
 from sc_mamba2.reporting.html import Section, Table, render_report
+from sc_mamba2.reporting.layout import bare, lay_out, point_size, scatter_classes
 from sc_mamba2.reporting.style import new_figure, palette
 
-__all__ = ["Section", "Table", "new_figure", "palette", "render_report"]
+__all__ = [
+    "Section",
+    "Table",
+    "bare",
+    "lay_out",
+    "new_figure",
+    "palette",
+    "point_size",
+    "render_report",
+    "scatter_classes",
+]

@@ -9,7 +9,11 @@ from sc_mamba2.genes import Vocabulary
 
 
 def choose_genes(
-    reference: AnnData, query: AnnData, vocabulary: Vocabulary, variable_genes: int | None
+    reference: AnnData,
+    query: AnnData,
+    vocabulary: Vocabulary,
+    variable_genes: int | None,
+    batch_key: str | None = None,
 ) -> list[str]:
     """Choose the genes of a task.
 
@@ -25,6 +29,9 @@ def choose_genes(
     variable_genes
         How many of the most variable ones to keep (dispersion by mean expression, the method
         "seurat" of scanpy); ``None`` keeps all that are expressed in the reference.
+    batch_key
+        Column of the reference's obs: genes that vary within many of its batches come first, not
+        those that tell batches apart. ``None``: all cells as one.
 
     Returns
     -------
@@ -51,10 +58,10 @@ def choose_genes(
         )
     if variable_genes is None or usable.sum() <= variable_genes:
         return list(reference.var_names[usable])
+    plain = AnnData(X=reference.X[:, usable])
+    if batch_key is not None:
+        plain.obs[batch_key] = reference.obs[batch_key].to_numpy(str)
     table = sc.pp.highly_variable_genes(
-        AnnData(X=reference.X[:, usable]),
-        n_top_genes=variable_genes,
-        flavor="seurat",
-        inplace=False,
+        plain, n_top_genes=variable_genes, flavor="seurat", batch_key=batch_key, inplace=False
     )
     return list(reference.var_names[usable][table["highly_variable"].to_numpy()])

@@ -1,0 +1,64 @@
+"""Cells in two dimensions: their layout by UMAP, and how such a layout is drawn."""
+
+import numpy as np
+import pandas as pd
+import scanpy as sc
+from anndata import AnnData
+from matplotlib.axes import Axes
+
+NEIGHBOURS = 15
+FEWEST_CELLS = 4  # scanpy's spectral start of a UMAP needs as many
+
+
+def lay_out(embedding: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """Lay cells out in two dimensions by UMAP over their nearest neighbours.
+
+    Parameters
+    ----------
+    embedding
+        N cells x D.
+    seed
+        Seed of the layout.
+
+    Returns
+    -------
+    DataFrame
+        N rows, columns ``x`` and ``y``; the first two dimensions, or zeros, where there is too little
+        to lay out.
+    """
+    values = embedding.to_numpy(dtype=np.float32)
+    if len(values) < FEWEST_CELLS or values.shape[1] < 2:
+        flat = np.zeros((len(values), 2), dtype=np.float32)
+        flat[:, : values.shape[1]] = values[:, :2]
+        return pd.DataFrame(flat, index=embedding.index, columns=["x", "y"])
+    cells = AnnData(X=values)
+    # Exact neighbours: the approximate search that scanpy turns to from 8,192 cells on does not work
+    # with every scipy, and would be another method for large files.
+    neighbours = {"n_neighbors": min(NEIGHBOURS, len(values) - 1), "transformer": "sklearn"}
+    sc.pp.neighbors(cells, use_rep="X", random_state=seed, **neighbours)
+    sc.tl.umap(cells, random_state=seed)
+    return pd.DataFrame(cells.obsm["X_umap"], index=embedding.index, columns=["x", "y"])
+
+
+def scatter_classes(
+    axis: Axes, places: pd.DataFrame, classes: pd.Series, colours: dict, title: str
+) -> None:
+    """Draw cells by class, the classes in alphabetical order."""
+    for name in sorted(set(classes)):
+        chosen = places[(classes == name).to_numpy()]
+        axis.scatter(chosen["x"], chosen["y"], s=point_size(len(places)), color=[colours[name]])
+    bare(axis, title)
+
+
+def bare(axis: Axes, title: str) -> None:
+    """Give axes of a layout their title and take the ticks, which mean nothing."""
+    axis.set_title(title)
+    axis.set_xticks([])
+    axis.set_yticks([])
+    axis.set_xlabel("UMAP 1")
+    axis.set_ylabel("UMAP 2")
+
+
+def point_size(cells: int) -> float:
+    """Return the area of a cell's point, 2 to 18 square points."""
+    return float(np.clip(6000 / max(1, cells), 2, 18))
