@@ -36,7 +36,12 @@ from sc_mamba2.pipelines.backbone.nodes import (
     load_or_build_backbone,
     predict,
 )
-from sc_mamba2.pipelines.backbone.params import BackboneParams, FineTuneParams, PredictParams
+from sc_mamba2.pipelines.backbone.params import (
+    BackboneParams,
+    EncodeParams,
+    FineTuneParams,
+    PredictParams,
+)
 from sc_mamba2.pipelines.ingestion.nodes import ingest_cells
 from sc_mamba2.pipelines.ingestion.params import IngestionParams
 from sc_mamba2.pipelines.tokenization.nodes import fit_tokenizer, tokenize_cells
@@ -147,7 +152,7 @@ def call(model: AnnotationModel, data: Prepared, order: str) -> np.ndarray:
 def embed(model: AnnotationModel, data: Prepared, order: str) -> np.ndarray:
     """Return the backbone's state at `<cls>` of the query's cells, read in one order, (N, D)."""
     tokens = reorder(data.query, order)
-    found = encode_cells(model.backbone, tokens, data.tokenizer, PredictParams(), data.compute)
+    found = encode_cells(model.backbone, tokens, data.tokenizer, EncodeParams(), data.compute)
     return found.astype(np.float64)
 
 

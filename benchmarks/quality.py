@@ -61,7 +61,7 @@ def markdown(row: str, runs: list[dict[str, Any]]) -> str:
     for method in runs[0]["methods"]:
         columns = []
         for score in SCORES:
-            values = [run["methods"][method][score] for run in runs]
+            values = [run["methods"].get(method, {}).get(score, np.nan) for run in runs]
             columns.append(f"{np.mean(values):.3f} ± {np.std(values):.3f}")
         lines.append(f"| {method} | {' | '.join(columns)} |")
     return "\n".join(lines) + "\n"
@@ -92,7 +92,11 @@ def main() -> None:
         runs = []
         for seed in chosen.seeds:
             runs.append(run_row(row, seed))
-            scores = {m: round(s["accuracy"], 3) for m, s in runs[-1]["methods"].items()}
+            scores = {
+                m: round(s["accuracy"], 3)
+                for m, s in runs[-1]["methods"].items()
+                if "accuracy" in s
+            }
             print(f"{row}, seed {seed}, {runs[-1]['seconds']} s: {scores}", flush=True)
             keep(row, runs)
         print(markdown(row, runs))

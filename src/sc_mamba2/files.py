@@ -152,6 +152,13 @@ def sole_writer(lock: Path, *, to: str, mend: str) -> Iterator[None]:
         held.release()
 
 
+def file_facts(path: Path) -> list[tuple[str, int, int]]:
+    """Return path, size (bytes) and time of change (ns) of a file, or of every file in a folder."""
+    inside = sorted(path.rglob("*")) if path.is_dir() else [path]
+    found = [(one, one.stat()) for one in inside if one.is_file()]
+    return [(str(one), stat.st_size, stat.st_mtime_ns) for one, stat in found]
+
+
 def refused_write(error: OSError) -> UserError | None:
     """Say what a person can do where the system refused a write, or ``None`` for another error."""
     rule, mend = _REFUSALS.get(error.errno or 0, (None, ""))

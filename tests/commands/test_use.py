@@ -24,7 +24,9 @@ def test_help_imports_nothing_heavy():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-@pytest.mark.parametrize("verb", ["annotate", "validate", "run", "import-weights", "viz", "doctor"])
+@pytest.mark.parametrize(
+    "verb", ["annotate", "embed", "index", "validate", "run", "import-weights", "viz", "doctor"]
+)
 def test_every_verb_has_help(verb):
     result = invoke(verb, "--help")
     assert result.exit_code == 0 and "Usage" in result.output

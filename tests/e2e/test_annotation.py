@@ -30,18 +30,19 @@ def test_the_run_writes_what_the_contract_promises(finished):
 
 def test_metrics_stand_beside_baselines_and_ablations(finished):
     metrics = json.loads(finished.written["annotation.metrics"].read_text())
-    assert set(metrics) == {"model", "baselines", "ablations", "data", "run"}
+    assert set(metrics) == {"model", "views", "baselines", "ablations", "data", "run"}
     assert set(metrics["baselines"]) == {"logistic_regression", "pca_knn"}
     assert set(metrics["ablations"]) == {"trunk_frozen"}
     # Types with marker genes are easy: a baseline that misses them is broken.
     assert metrics["baselines"]["logistic_regression"]["accuracy"] > 0.9
     assert metrics["data"]["reference"]["genes"]["matched"] == 200
+    assert metrics["data"]["calibration"]["cells"] > 0 and "assigned" in metrics["views"]
     assert metrics["run"]["command"].startswith("kedro run --pipelines=annotation")
 
 
 def test_the_report_is_one_file_that_fetches_nothing(finished):
     page = finished.written["annotation.report"].read_text()
-    assert page.count("data:image/png;base64,") == 3
+    assert page.count("data:image/png;base64,") == 4
     assert "http://" not in page.replace("http://www.w3.org", "") and "<script" not in page
     for part in (
         "logistic_regression",

@@ -2,6 +2,7 @@ import pytest
 
 from sc_mamba2.pipelines.backbone import nodes as backbone_nodes
 from sc_mamba2.pipelines.composite import DEFAULT, named_pipelines
+from sc_mamba2.pipelines.embedding import encode
 
 TRAINING = {"annotation", "annotation_query"}
 
@@ -23,6 +24,10 @@ def test_a_task_reuses_the_shared_functions_under_its_own_namespace(pipelines, n
         assert functions[f"annotation.{function}"] is getattr(backbone_nodes, function)
 
 
+def test_every_embedding_goes_through_the_shared_encoder():
+    assert encode.encode_cells is backbone_nodes.encode_cells
+
+
 def test_predicting_with_a_checkpoint_trains_nothing(pipelines):
     assert not pipelines["annotation_predict"].only_nodes_with_tags("training").nodes
 
@@ -32,6 +37,10 @@ def test_only_sources_facts_and_parameters_come_from_outside(pipelines):
         "annotation": {"reference.raw_cells"},
         "annotation_query": {"reference.raw_cells", "query.raw_cells"},
         "annotation_predict": {"query.raw_cells", "annotation.checkpoint"},
+        "embedding": set(),  # its file is a parameter, since it is never loaded
+        "embedding_index": set(),
+        "embedding_mapping": {"embedding.reference"},
+        "embedding_genes": set(),
     }
     for name, expected in outside.items():
         found = {x for x in pipelines[name].inputs() if not x.startswith("param")}

@@ -4,6 +4,7 @@ from kedro.config import OmegaConfigLoader
 from sc_mamba2.errors import UserError
 from sc_mamba2.pipelines.annotation import params as annotation
 from sc_mamba2.pipelines.backbone import params as backbone
+from sc_mamba2.pipelines.embedding import params as embedding
 from sc_mamba2.pipelines.ingestion.params import IngestionParams
 from sc_mamba2.pipelines.pretraining.params import CorpusParams, LaunchParams
 from sc_mamba2.pipelines.tokenization.params import TokenizationParams
@@ -27,6 +28,13 @@ MODELS = {
         "training": job.PretrainOptions,
         "held_out": job.HeldOut,
         "keep": job.KeepOptions,
+    },
+    "embedding": {
+        "source": embedding.SourceParams,
+        "options": embedding.EmbeddingOptions,
+        "keys": embedding.KeyParams,
+        "evaluation": embedding.EvaluationParams,
+        "mapping": embedding.MappingParams,
     },
     "annotation": {
         "labels": annotation.LabelParams,

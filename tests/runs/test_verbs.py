@@ -71,3 +71,64 @@ def test_force_replaces_results_and_nothing_else(tmp_path: Path):
     with pytest.raises(UserError, match="output-exists"):
         keep(tmp_path / "mine.h5ad", force=True)
     assert (foreign / "notes.txt").is_file()
+
+
+def refuse() -> None:
+    raise UserError("refused", found="", expected="", mend="")
+
+
+def left_over(tmp_path: Path) -> list[str]:
+    return [path.name for path in tmp_path.iterdir() if path.name != "data"]
+
+
+def test_a_resumable_folder_outlives_a_kill_and_a_later_refusal(tmp_path: Path):
+    output = tmp_path / "out.h5ad"
+    with pytest.raises(KeyboardInterrupt), verbs.resumable_folder(output) as blocks:
+        blocks.mkdir()
+        (blocks / "one").write_text("1")
+        raise KeyboardInterrupt
+    with pytest.raises(UserError, match="refused"), verbs.resumable_folder(output):
+        refuse()
+    with verbs.resumable_folder(output) as again:
+        assert (again / "one").read_text() == "1"
+    assert not left_over(tmp_path)
+
+
+def test_a_first_run_that_is_refused_leaves_nothing(tmp_path: Path):
+    with pytest.raises(UserError), verbs.resumable_folder(tmp_path / "out.h5ad") as blocks:
+        blocks.mkdir()
+        refuse()
+    with pytest.raises(ValueError, match="ours"), verbs.resumable_folder(tmp_path / "out.h5ad"):
+        raise ValueError("ours")
+    assert not left_over(tmp_path)
+
+
+def test_two_runs_for_one_output_do_not_mix(tmp_path: Path):
+    first, second = (verbs.resumable_folder(tmp_path / "out.h5ad") for _ in range(2))
+    with first, pytest.raises(UserError, match="run-locked"), second:
+        pass
+    assert not left_over(tmp_path)
+
+
+def test_what_a_killed_run_left_is_removed(tmp_path: Path):
+    left = tmp_path / ".out.h5ad-a1b2c3d4"
+    left.mkdir()
+    with verbs.resumable_folder(tmp_path / "out.h5ad"):
+        assert not left.exists()
+
+
+def test_one_result_is_kept_and_only_ours_is_replaced(tmp_path: Path):
+    output = tmp_path / "out.json"
+    selection = Selection()
+    assert verbs.run_for(selection, output, "task.metrics", ".json", False).read_text() == "{}"
+    with pytest.raises(UserError, match="output-exists"):
+        verbs.run_for(selection, output, "task.metrics", ".json", False)
+    verbs.run_for(selection, output, "task.metrics", ".json", True)
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    with pytest.raises(UserError, match="output-exists"):
+        verbs.run_for(selection, mine, "task.metrics", "index.json", True)
+    with pytest.raises(UserError, match="output-is-input"):
+        params = {"embedding": {"options": {"checkpoint": str(output)}}}
+        verbs.run_for(Selection(params=params), output, "task.metrics", ".json", True)
+    assert mine.is_dir() and output.is_file()

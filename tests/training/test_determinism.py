@@ -49,7 +49,7 @@ def test_no_gpu(monkeypatch, name):
         (FitOptions, {"learning_rate": -1e-3}),
         (FitOptions, {"batch_size": 0}),
         (FitOptions, {"gene_dropout": 1}),
-        (FitOptions, {"freeze": "all"}),
+        (FitOptions, {"mode": "nothing"}),
         (FitOptions, {"learnin_rate": 1e-3}),
         (ComputeOptions, {"seed": -1}),
         (ComputeOptions, {"seed": 2**32}),

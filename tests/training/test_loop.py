@@ -75,17 +75,51 @@ def test_the_rate_rises_and_falls(train):
     assert rates[-1] == pytest.approx(OPTIONS.learning_rate * 0.1)
 
 
-@pytest.mark.parametrize("freeze", ["layers", "backbone"])
-def test_frozen_weights_stay_bit_equal(train, make_model, freeze):
+def changed_by(train, make_model, **options) -> set[str]:
     before = make_model(0).state_dict()
-    model, _ = train(freeze=freeze, max_epochs=2)
-    prefix = "backbone.layers." if freeze == "layers" else "backbone."
-    changed = {
-        name for name, tensor in model.state_dict().items() if not torch.equal(tensor, before[name])
-    }
-    assert not any(name.startswith(prefix) for name in changed)
-    assert "classifier.weight" in changed
-    assert ("backbone.gene_encoder.embedding.weight" in changed) == (freeze == "layers")
+    model, _ = train(max_epochs=2, **options)
+    state = model.state_dict()
+    assert state.keys() == before.keys()
+    return {name for name, tensor in state.items() if not torch.equal(tensor, before[name])}
+
+
+def test_a_frozen_backbone_stays_bit_equal(train, make_model):
+    changed = changed_by(train, make_model, mode="frozen")
+    assert changed == {"classifier.weight", "classifier.bias"}
+
+
+def test_adapters_change_the_projections_alone_and_leave_an_ordinary_model(train, make_model):
+    changed = changed_by(train, make_model, mode="lora", lora_rank=2)
+    mixer = "backbone.layers.0.mixer."
+    projections = {f"{mixer}in_proj.weight", f"{mixer}out_proj.weight"}
+    assert changed == {"classifier.weight", "classifier.bias"} | projections
+
+
+def test_adapters_change_a_weight_by_their_rank_at_most(train, make_model):
+    before = make_model(0).backbone.layers[0].mixer.in_proj.weight
+    model, _ = train(mode="lora", lora_rank=2)
+    change_OI = (model.backbone.layers[0].mixer.in_proj.weight - before).detach().double()
+    values = torch.linalg.svdvals(change_OI)
+    assert values[1] > 1e-4 and values[2] < 1e-4 * values[0]
+
+
+def test_what_was_fixed_before_stays_fixed_and_the_rest_can_be_trained_again(train, make_model):
+    def fix(model):
+        model.backbone.layers.requires_grad_(False)
+
+    changed = changed_by(train, make_model, prepare=fix)
+    assert not any(name.startswith("backbone.layers.") for name in changed)
+    assert "backbone.gene_encoder.embedding.weight" in changed
+    for mode in ("full", "lora", "frozen"):
+        model, _ = train(mode=mode, max_epochs=1)
+        assert all(weight.requires_grad for weight in model.parameters())
+
+
+def test_the_best_adapters_are_put_back(train, validation, vocabulary):
+    model, history = train(mode="lora", learning_rate=0.3, final_rate_share=1.0)
+    losses = [row["validation_loss"] for row in history]
+    assert losses[-1] > min(losses)
+    assert mean_loss(model, validation, vocabulary, 8, CPU) == pytest.approx(min(losses), abs=1e-5)
 
 
 def test_without_freezing_every_part_moves(train, make_model):
@@ -137,6 +171,18 @@ def test_the_cells_of_the_broken_batch_are_named(make_model, training, validatio
     with pytest.raises(UserError) as caught:
         fit(model, training, validation, vocabulary, OPTIONS, 0, CPU)
     assert all(f"cell {cell}" in caught.value.found for cell in seen[:3])
+
+
+def test_thinned_cells_are_trained_on(train, monkeypatch):
+    seen = []
+
+    def note(tokens, least_depth, n_bins, seed, epoch):
+        seen.append((least_depth, n_bins, epoch))
+        return tokens
+
+    monkeypatch.setattr("sc_mamba2.training.loop.thin_cells", note)
+    train(max_epochs=2, least_depth=0.4)
+    assert seen == [(0.4, 51, 1), (0.4, 51, 2)]
 
 
 def test_mean_loss_is_a_mean_a_cell(make_model, validation, vocabulary):

@@ -2,6 +2,7 @@
 
 from sc_mamba2.cells.blocks import iter_cells
 from sc_mamba2.cells.contract import CellsContract, RawCellsContract, check_matched
+from sc_mamba2.cells.copying import CopiedCells, write_copy
 from sc_mamba2.cells.expression import Expression, choose_expression, log_normalise
 from sc_mamba2.cells.labels import label_text, read_labels
 from sc_mamba2.cells.readers import EMBEDDED, read_cells
@@ -11,6 +12,7 @@ from sc_mamba2.cells.standardise import standardise
 __all__ = [
     "EMBEDDED",
     "CellsContract",
+    "CopiedCells",
     "Expression",
     "RawCellsContract",
     "check_matched",
@@ -22,4 +24,5 @@ __all__ = [
     "read_labels",
     "simulate_cells",
     "standardise",
+    "write_copy",
 ]

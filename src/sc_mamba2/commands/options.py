@@ -14,6 +14,10 @@ MaxLength = Annotated[
     int | None, typer.Option(help="Tokens a cell at most; the highest values are kept.")
 ]
 BatchSize = Annotated[int | None, typer.Option(help="Cells a batch when predicting.")]
+EncoderCheckpoint = Annotated[
+    str | None,
+    typer.Option("--checkpoint", "-c", help="Name of a shipped checkpoint, or a folder."),
+]
 Device = Annotated[str | None, typer.Option(help="auto, cpu or cuda.")]
 ScanPath = Annotated[
     str | None, typer.Option(help="Implementation of the scan: auto, reference, blocked, kernels.")

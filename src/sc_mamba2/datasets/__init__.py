@@ -4,7 +4,9 @@ from sc_mamba2.datasets.anndata import AnnDataDataset
 from sc_mamba2.datasets.atomic import JSONDataset, ParquetDataset, TextDataset
 from sc_mamba2.datasets.cells import CellsDataset
 from sc_mamba2.datasets.checkpoint import CheckpointDataset
+from sc_mamba2.datasets.copied import CopiedCellsDataset
 from sc_mamba2.datasets.figures import FiguresDataset
+from sc_mamba2.datasets.index import IndexDataset
 from sc_mamba2.datasets.tokenizer import TokenizerDataset
 from sc_mamba2.datasets.tokens import TokensDataset
 
@@ -12,7 +14,9 @@ __all__ = [
     "AnnDataDataset",
     "CellsDataset",
     "CheckpointDataset",
+    "CopiedCellsDataset",
     "FiguresDataset",
+    "IndexDataset",
     "JSONDataset",
     "ParquetDataset",
     "TextDataset",

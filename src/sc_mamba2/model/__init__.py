@@ -4,6 +4,7 @@ checkpoint folder; in `upstream` what reads the released weights.
 The scan itself stands in `ops`; training in `training`; a task's own head in its pipeline.
 """
 
+from sc_mamba2.model.adapters import LoRALinear, adapter_parameters, add_adapters, merge_adapters
 from sc_mamba2.model.adversary import BatchDiscriminator, GradientReversal, reverse_gradient
 from sc_mamba2.model.backbone import Backbone
 from sc_mamba2.model.config import ModelConfig
@@ -40,18 +41,22 @@ __all__ = [
     "GeneDecoder",
     "GradientReversal",
     "Heads",
+    "LoRALinear",
     "Mamba2Mixer",
     "ModelConfig",
     "Outputs",
     "PretrainedModel",
     "RealTokenBatchNorm",
     "TaskModel",
+    "adapter_parameters",
+    "add_adapters",
     "checkpoint_folder",
     "elastic_similarity",
     "expression_in_chunks",
     "load_state",
     "masked_mse",
     "masked_zero_nll",
+    "merge_adapters",
     "preset",
     "read_checkpoint",
     "reverse_gradient",

@@ -9,13 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
+import numpy as np
 import pandas as pd
 from torch import Tensor, nn
 
 from sc_mamba2.errors import UserError
 from sc_mamba2.model.backbone import Backbone
 from sc_mamba2.model.saving import load_state, read_checkpoint, write_checkpoint
-from sc_mamba2.tokens import Batch, Tokenizer, TokenizerRules
+from sc_mamba2.tokens import Batch, TokenizedCells, Tokenizer, TokenizerRules
 
 
 class TaskModel(nn.Module, ABC):
@@ -62,6 +63,25 @@ class TaskModel(nn.Module, ABC):
     def predictor(self, obs: pd.DataFrame) -> Callable[[Batch], dict[str, Tensor]]:
         """Return the `predict` for the cells of a table; a task that reads it there overrides this."""
         return self.predict
+
+    @property
+    def fits_itself(self) -> bool:
+        """Whether `fit_itself` takes the place of training by gradients."""
+        return False
+
+    def fit_itself(
+        self, parts: list[tuple[TokenizedCells, dict[str, np.ndarray]]], seed: int
+    ) -> None:
+        """Fit what is above the backbone at once, in place.
+
+        Parameters
+        ----------
+        parts
+            Cells to learn from, and what `predict` gave of them.
+        seed
+            Of what is left to chance.
+        """
+        raise NotImplementedError
 
     def parameter_groups(self, learning_rate: float, weight_decay: float) -> list[dict[str, Any]]:
         """Group the trainable parameters for an optimizer.

@@ -6,6 +6,7 @@ from sc_mamba2.pipelines import (
     annotation,
     backbone,
     batch_correction,
+    embedding,
     ingestion,
     pretraining,
     tokenization,
@@ -17,6 +18,11 @@ from sc_mamba2.pipelines.annotation.pipeline import (
 )
 from sc_mamba2.pipelines.batch_correction.pipeline import (
     create_prediction_pipeline as create_correction_prediction,
+)
+from sc_mamba2.pipelines.embedding.pipeline import (
+    create_gene_pipeline,
+    create_index_pipeline,
+    create_mapping_pipeline,
 )
 
 DEFAULT = "__default__"
@@ -39,6 +45,10 @@ def named_pipelines() -> dict[str, Pipeline]:
         "annotation_predict": query + create_prediction_pipeline(),
         "batch_correction": reference + batch_correction.create_pipeline(),
         "batch_correction_predict": reference + create_correction_prediction(),
+        "embedding": embedding.create_pipeline(),
+        "embedding_mapping": create_mapping_pipeline(),
+        "embedding_index": create_index_pipeline(),
+        "embedding_genes": create_gene_pipeline(),
         DEFAULT: reference + tokens,
     }
 

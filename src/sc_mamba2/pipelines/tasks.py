@@ -16,6 +16,18 @@ class Task:
 
 TASKS = (
     Task(
+        pipeline="embedding",
+        verb="embed",
+        writes=(
+            f"obs/{keys.CELL_TYPE}",
+            f"obs/{keys.CONFIDENCE}",
+            f"obs/{keys.DISTANCE}",
+            f"obs/{keys.UNASSIGNED}",
+            f"obsm/{keys.EMBEDDING}",
+            f"uns/{keys.FACTS}",
+        ),
+    ),
+    Task(
         pipeline="annotation",
         verb="annotate",
         writes=(

@@ -15,7 +15,7 @@ CONFIG_LOADER: dict[str, Any] = {
     "default_run_env": "local",
     "merge_strategy": {"parameters": "soft"},
 }
-SOURCES = ("input", "query", "checkpoint")  # runtime parameters that the catalog reads
+SOURCES = ("input", "query", "checkpoint", "index")  # runtime parameters that the catalog reads
 
 
 def shipped_conf() -> Path:

@@ -1,12 +1,14 @@
 """Run a task's pipeline for a verb: in a scratch folder beside the output, then move what is kept."""
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from sc_mamba2.errors import UserError
-from sc_mamba2.files import scratch_folder
-from sc_mamba2.runs.selection import Selection
+from sc_mamba2.files import clean_scratch, make_folder, scratch_folder, sole_writer
+from sc_mamba2.runs.selection import Selection, flatten
 from sc_mamba2.runs.session import run_in_folder
 
 
@@ -43,7 +45,7 @@ def run_verb(selection: Selection, output: Path, task: str, result: str, force: 
     output = output.resolve()
     folder = output.with_suffix(".scm")
     check_output(output, folder, force)
-    _keep_inputs(selection, output, folder)
+    _keep_inputs(selection, (output, folder))
     with scratch_folder(output) as scratch:
         written = run_in_folder(selection, scratch).written
         kept = scratch / "kept"
@@ -80,13 +82,7 @@ def check_output(output: Path, folder: Path, force: bool) -> None:
             expected="a name that ends in .h5ad",
             mend=f"write --output {output.stem or 'out'}.h5ad",
         )
-    if not output.parent.is_dir():
-        raise UserError(
-            "output-folder",
-            found=f"no folder '{output.parent}'",
-            expected="an existing folder",
-            mend=f"mkdir -p '{output.parent}'",
-        )
+    _check_parent(output)
     foreign = folder.exists() and not (folder / "metrics.json").is_file()
     if output.is_dir() or foreign:
         raise UserError(
@@ -105,11 +101,113 @@ def check_output(output: Path, folder: Path, force: bool) -> None:
         )
 
 
-def _keep_inputs(selection: Selection, output: Path, folder: Path) -> None:
+def run_for(selection: Selection, output: Path, result: str, sign: str, force: bool) -> Path:
+    """Run a pipeline and keep one of its results, a file or a folder, at `output`.
+
+    Parameters
+    ----------
+    selection
+        What to run.
+    output
+        Where the result goes.
+    result
+        The dataset that is kept.
+    sign
+        Suffix of the file, such as ``.parquet``; of a folder, the file in it by which it is known.
+    force
+        Whether an older result may be replaced.
+
+    Returns
+    -------
+    Path
+        `output`, absolute.
+
+    Raises
+    ------
+    UserError
+        As `run_verb`.
+    """
+    output = output.resolve()
+    _check_result(output, sign, force)
+    _keep_inputs(selection, (output,))
+    with scratch_folder(output) as scratch:
+        written = run_in_folder(selection, scratch).written[result]
+        if output.exists():
+            output.replace(scratch / "replaced")
+        written.replace(output)
+    return output
+
+
+@contextmanager
+def resumable_folder(output: Path) -> Iterator[Path]:
+    """Give a hidden folder beside `output` that outlives a killed run, for one run at a time.
+
+    It is removed at a good end, and where the first run was refused. It stays where a run was killed,
+    interrupted, or could not write, so that the next run for the same output goes on from it; a run
+    that is refused later takes nothing of it.
+
+    Raises
+    ------
+    UserError
+        Rule ``run-locked``: another run writes for the same output.
+    """
+    output = output.resolve()
+    folder = output.with_name(f".{output.name}.blocks")
+    _check_parent(output)
+    left = folder.exists()
+    make_folder(folder)
+    wait = "wait for it, or name another --output"
+    with sole_writer(folder / ".lock", to=f"'{output.name}'", mend=wait):
+        clean_scratch(output)  # what killed runs left, since only one writes there
+        blocks = folder / "blocks"
+        try:
+            yield blocks
+        except BaseException as error:
+            if not left and (isinstance(error, UserError) or not blocks.exists()):
+                shutil.rmtree(folder)
+            raise
+        shutil.rmtree(folder)
+
+
+def _check_result(output: Path, sign: str, force: bool) -> None:
+    is_file = sign.startswith(".")
+    if is_file and output.suffix != sign:
+        raise UserError(
+            "output-suffix",
+            found=f"the output '{output.name}'",
+            expected=f"a name that ends in {sign}",
+            mend=f"write {output.stem or 'out'}{sign}",
+        )
+    _check_parent(output)
+    if not output.exists():
+        return
+    ours = output.is_file() if is_file else (output / sign).is_file()
+    if not (ours and force):
+        raise UserError(
+            "output-exists",
+            found=f"'{output.name}' is there already",
+            expected="a new name",
+            mend="choose another name" + (", or add --force to replace it" if ours else ""),
+        )
+
+
+def _check_parent(output: Path) -> None:
+    if not output.parent.is_dir():
+        raise UserError(
+            "output-folder",
+            found=f"no folder '{output.parent}'",
+            expected="an existing folder",
+            mend=f"mkdir -p '{output.parent}'",
+        )
+
+
+def _keep_inputs(selection: Selection, outputs: tuple[Path, ...]) -> None:
     """Refuse to write over what is read: cells, or a checkpoint inside of the results' folder."""
-    sources = [selection.params.get(role) for role in ("input", "query", "checkpoint")]
+    roles = ("input", "query", "checkpoint", "index")
+    given = flatten(selection.params).items()
+    sources = [source for name, source in given if name.rsplit(".", 1)[-1] in roles]
     for read in [Path(str(source)).resolve() for source in sources if source]:
-        if read in (output, folder) or folder in read.parents:
+        if read in outputs or set(outputs) & set(read.parents):
             raise UserError(
                 "output-is-input",
                 found=f"'{read.name}' would be read and written over",

@@ -7,6 +7,7 @@ from sc_mamba2.tokens.masking import MASK_BIN, MaskedBatch, MaskOptions, mask_to
 from sc_mamba2.tokens.sampler import Sampler, rank_share, reading_order, weights_by_group
 from sc_mamba2.tokens.saving import load_tokens, save_tokens
 from sc_mamba2.tokens.store import TokenStore, TokenStoreWriter
+from sc_mamba2.tokens.thinning import thin_cells
 from sc_mamba2.tokens.tokenized import Ragged, TokenizedCells, TokenSource
 from sc_mamba2.tokens.tokenizer import Tokenizer, TokenizerRules
 
@@ -32,6 +33,7 @@ __all__ = [
     "rank_share",
     "reading_order",
     "save_tokens",
+    "thin_cells",
     "useful_share",
     "weights_by_group",
 ]

@@ -3,7 +3,6 @@
 It knows no task: the model brings its loss and its targets, progress goes out through a callable.
 """
 
-import copy
 import math
 import time
 from collections.abc import Callable
@@ -16,8 +15,15 @@ from torch import Tensor
 
 from sc_mamba2.errors import UserError
 from sc_mamba2.genes import Vocabulary
-from sc_mamba2.model import TaskModel
-from sc_mamba2.tokens import Sampler, TokenizedCells, drop_genes, make_batch, reading_order
+from sc_mamba2.model import TaskModel, add_adapters, merge_adapters
+from sc_mamba2.tokens import (
+    Sampler,
+    TokenizedCells,
+    drop_genes,
+    make_batch,
+    reading_order,
+    thin_cells,
+)
 from sc_mamba2.training.options import FitOptions
 from sc_mamba2.training.schedule import rate_factor
 
@@ -49,6 +55,9 @@ def fit(
 ) -> list[dict[str, Any]]:
     """Train a task model in place and leave it with the weights of its best epoch.
 
+    What was marked as fixed (`requires_grad`) stays so. Adapters are merged at the end: the model
+    is an ordinary one again.
+
     Parameters
     ----------
     model
@@ -77,9 +86,10 @@ def fit(
         The loss is not finite: before the weights are touched, with the cells of the batch.
     """
     model.to(device)
-    _freeze(model, options)
+    fixed = [weight for weight in model.parameters() if not weight.requires_grad]
+    _open_for_training(model, options)
     trainer = _Trainer(model, training, vocabulary, options, seed, device, on_step)
-    best = _Best(copy.deepcopy(model.state_dict()))
+    best = _Best(_changing_state(model))
     history: list[dict[str, Any]] = []
     for epoch in range(1, options.max_epochs + 1):
         training_loss, tokens_per_second = trainer.run_epoch(epoch)
@@ -97,14 +107,28 @@ def fit(
         history.append(asdict(row))
         if best.waited >= options.patience:
             break
-    model.load_state_dict(best.state)
+    model.load_state_dict(best.state, strict=False)
+    merge_adapters(model.backbone)
+    model.requires_grad_(True)
+    for weight in fixed:
+        weight.requires_grad_(False)
     return history
 
 
-def _freeze(model: TaskModel, options: FitOptions) -> None:
-    if options.freeze != "nothing":
-        part = model.backbone.layers if options.freeze == "layers" else model.backbone
-        part.requires_grad_(False)
+def _open_for_training(model: TaskModel, options: FitOptions) -> None:
+    """Fix what the mode leaves as it is, and put the adapters in."""
+    if options.mode == "lora":
+        add_adapters(model.backbone, options.lora_rank, options.lora_alpha)
+    elif options.mode == "frozen":
+        model.backbone.requires_grad_(False)
+
+
+def _changing_state(model: TaskModel) -> dict[str, Tensor]:
+    """Copy what a training can change: trainable weights and buffers; the rest needs no copy."""
+    fixed = {name for name, weight in model.named_parameters() if not weight.requires_grad}
+    return {
+        name: tensor.clone() for name, tensor in model.state_dict().items() if name not in fixed
+    }
 
 
 @dataclass
@@ -118,7 +142,7 @@ class _Best:
     def offer(self, loss: float, model: TaskModel) -> bool:
         """Keep the model's weights if `loss` is lower than ever; say whether it was."""
         if loss < self.loss:
-            self.state, self.loss, self.waited = copy.deepcopy(model.state_dict()), loss, 0
+            self.state, self.loss, self.waited = _changing_state(model), loss, 0
             return True
         self.waited += 1
         return False
@@ -153,7 +177,9 @@ class _Trainer:
     def run_epoch(self, epoch: int) -> tuple[float, float]:
         """See every cell once; return the mean loss a cell and the tokens a second."""
         started, total = time.perf_counter(), 0.0
-        tokens = drop_genes(self.tokens, self.options.gene_dropout, self.seed, epoch)
+        n_bins = self.model.tokenizer.rules.n_bins
+        tokens = thin_cells(self.tokens, self.options.least_depth, n_bins, self.seed, epoch)
+        tokens = drop_genes(tokens, self.options.gene_dropout, self.seed, epoch)
         sampler = Sampler(tokens.lengths, self.options.batch_size, self.seed, block=1)
         first = 1 + (epoch - 1) * self.steps_an_epoch
         for step, cells in enumerate(sampler.batches(epoch), start=first):
@@ -165,6 +191,8 @@ class _Trainer:
     def step(self, tokens: TokenizedCells, cells: np.ndarray) -> float:
         """Take one optimizer step on the given cells; return their mean loss."""
         self.model.train()
+        if self.options.mode == "frozen":
+            self.model.backbone.eval()  # a fixed function: no dropout, no moving statistics
         batch = make_batch(tokens, cells, self.vocabulary).to(self.device)
         loss = self.model.loss(
             batch, {name: all_[batch.cells_B] for name, all_ in self.targets.items()}

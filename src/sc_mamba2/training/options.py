@@ -43,7 +43,20 @@ class FitOptions(BaseModel):
     gene_dropout: float = Field(
         0.3, ge=0, lt=1, description="share of a cell's genes that an epoch leaves out by chance"
     )
+    least_depth: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="smallest share of its depth at which an epoch sees a cell; each is thinned to a "
+        "share drawn from here to 1; 1: none is",
+    )
     gradient_clip: float = Field(1.0, gt=0, description="largest L2 norm of the gradient")
-    freeze: Literal["nothing", "layers", "backbone"] = Field(
-        "nothing", description="what stays as it is: the Mamba2 layers, or all of the backbone"
+    mode: Literal["full", "lora", "frozen"] = Field(
+        "full",
+        description="what is trained beside the head: full: all of the backbone; lora: low-rank "
+        "adapters on the projections of its mixers; frozen: nothing",
+    )
+    lora_rank: int = Field(4, ge=1, le=1024, description="rank of the adapters")
+    lora_alpha: float = Field(
+        8.0, gt=0, description="strength of the adapters; their change is scaled by alpha / rank"
     )

@@ -96,6 +96,18 @@ def test_class_weights_have_mean_one_over_the_training_cells(parts):
     assert weights[counts.idxmin()] == max(weights.values())
 
 
+def test_labels_are_smoothed_in_training_only(parts):
+    tokenizer, tokens = parts
+    batch = make_batch(tokens, np.arange(6), tokenizer.vocabulary)
+    model = model_with(parts, "pooled", label_smoothing=0.3, class_weight_power=0.0, dropout=0.0)
+    targets = {name: all_[:6] for name, all_ in model.targets(tokens.obs).items()}
+    log_BK = model(batch)[0].log_softmax(-1)
+    plain = -log_BK[torch.arange(6), targets["class_B"]].mean()
+    assert model.loss(batch, targets).item() == pytest.approx(plain.item(), rel=1e-5)
+    smooth = 0.7 * plain - 0.3 * log_BK.mean()
+    assert model.train().loss(batch, targets).item() == pytest.approx(smooth.item(), rel=1e-5)
+
+
 def test_saved_and_loaded_it_predicts_bit_for_bit_the_same(parts, tmp_path):
     model = model_with(parts)
     model.save_pretrained(tmp_path / "model")

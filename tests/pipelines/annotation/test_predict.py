@@ -1,5 +1,6 @@
 import numpy as np
 import pandas as pd
+import pytest
 
 from sc_mamba2.cells import simulate_cells
 from sc_mamba2.pipelines.annotation.params import CallParams
@@ -51,3 +52,19 @@ def test_categories_that_no_kept_cell_has_stay():
     embedding = pd.DataFrame(np.ones((5, 4)), index=some)
     annotated = annotate(cells, calls_for(some), embedding, {})
     assert list(annotated.obs["stage"].cat.categories) == ["early", "late"]
+
+
+def test_broad_types_are_called_and_written_where_there_is_a_mapping():
+    cells = simulate_cells(3, 60)
+    outputs = {"probability": np.array([[0.4, 0.3, 0.3], [0.9, 0.1, 0.0], [0.1, 0.5, 0.4]])}
+    outputs["energy"] = np.array([-1.0, -9.0, -2.0])
+    rollup = {"a": "x", "b": "y", "c": "y"}
+    calls = call_types(outputs, ("a", "b", "c"), cells.obs_names, CallParams(), rollup)
+    assert list(calls["scm_cell_type"]) == ["a", "a", "b"]
+    assert list(calls["energy"]) == [-1, -9, -2]
+    calls["scm_cell_type_majority"] = ["a", "a", "a"]
+    embedding = pd.DataFrame(np.ones((3, 4)), index=cells.obs_names)
+    obs = annotate(cells, calls, embedding, {}).obs
+    assert list(obs["scm_cell_type_broad"]) == ["y", "x", "y"]
+    assert obs["scm_cell_type_broad_confidence"].tolist() == pytest.approx([0.6, 0.9, 0.9])
+    assert list(obs["scm_cell_type_majority"]) == ["a"] * 3 and "energy" not in obs

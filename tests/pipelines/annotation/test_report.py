@@ -42,3 +42,26 @@ def test_labels_and_parameters_are_escaped():
         metrics(0.8, 0.7), {}, {}, {"annotation.labels.key": "<script>alert(1)"}
     )
     assert "<script>" not in page and "&lt;script&gt;" in page
+
+
+def test_a_view_of_the_model_is_never_marked_as_the_best():
+    with_view = metrics(0.8, 0.7)
+    with_view["views"] = {"assigned": {"accuracy": 0.99, "unseen_recall": 0.4}}
+    table = score_table(with_view)
+    assert [table.rows[i][0] for i in table.best] == ["model (all paths)"]
+    assert "model: assigned" in [row[0] for row in table.rows]
+
+
+def test_confidence_and_unseen_types_are_told_in_words():
+    told = metrics(0.8, 0.7)
+    told["model"] |= {"unseen_auroc": 0.61, "expected_calibration_error": 0.05}
+    told["views"] = {"assigned": {"unseen_recall": 0.4, "known_unassigned_share": 0.1}}
+    told["data"]["calibration"] = {
+        "temperature": 1.5,
+        "cells": 80,
+        "error_before": 0.2,
+        "error_after": 0.03,
+    }
+    page = annotation_report(told, {}, {}, {})
+    assert "temperature of 1.50" in page and "from 0.200 to 0.030" in page
+    assert "AUROC of 0.610" in page and "40.0% of them are left unassigned" in page

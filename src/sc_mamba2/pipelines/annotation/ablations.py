@@ -30,7 +30,8 @@ def variant(
     ----------
     name
         ``readout_alone``, ``pooled_alone``, ``trunk_alone``, or ``trunk_frozen``: all paths of the
-        model with the Mamba2 layers left as they started.
+        model with the Mamba2 layers left as they started; and with all of the backbone, where the
+        fine-tuning does not train it in full.
     backbone
         The backbone before any training; it is copied.
     model
@@ -47,13 +48,13 @@ def variant(
     """
     seed_everything(seed)
     head = model.head
-    if name == "trunk_frozen":
-        # A backbone that is frozen anyway stays so.
-        freeze = "backbone" if params.freeze == "backbone" else "layers"
-        params = FineTuneParams(**params.model_dump() | {"freeze": freeze})
-    else:
-        head = head.model_copy(update={"paths": _PATHS[name]})
     start = copy.deepcopy(backbone)
+    if name != "trunk_frozen":
+        head = head.model_copy(update={"paths": _PATHS[name]})
+    elif params.mode == "full":
+        start.layers.requires_grad_(False)
+    else:
+        params = FineTuneParams(**params.model_dump() | {"mode": "frozen"})
     parts = (model.labels, model.class_weights, head, model.label_key)
     return AnnotationModel(start, model.tokenizer, *parts), params
 
@@ -77,7 +78,9 @@ def run_ablations(
         One row a query cell, one column a variant, values are class names.
     """
     calls = pd.DataFrame(index=query_tokens.obs.index)
-    for name in params.names:
+    # A head that fits itself leaves the backbone as it is: a frozen one is no other model.
+    names = [name for name in params.names if name != "trunk_frozen" or not model.fits_itself]
+    for name in names:
         untrained, options = variant(name, backbone, model, fine_tuning, compute.seed)
         trained, _ = fine_tune(untrained, training_tokens, validation_tokens, options, compute)
         outputs = predict(trained, query_tokens, prediction, compute)

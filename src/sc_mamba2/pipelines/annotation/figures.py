@@ -1,48 +1,14 @@
-"""The pictures of an annotation: UMAP by call, truth and confidence; confusion; training curve."""
+"""The pictures of an annotation: UMAP by call, truth and confidence; confusion; calibration; training."""
 
 import numpy as np
 import pandas as pd
-import scanpy as sc
-from anndata import AnnData
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from sklearn.calibration import calibration_curve
 
 from sc_mamba2.cells import keys
-from sc_mamba2.metrics.classification import confusion
-from sc_mamba2.reporting import new_figure, palette
-
-NEIGHBOURS = 15
-FEWEST_CELLS = 4  # scanpy's spectral start of a UMAP needs as many
-
-
-def lay_out(embedding: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """Lay cells out in two dimensions by UMAP over their nearest neighbours.
-
-    Parameters
-    ----------
-    embedding
-        N cells x D.
-    seed
-        Seed of the layout.
-
-    Returns
-    -------
-    DataFrame
-        N rows, columns ``x`` and ``y``; the first two dimensions, or zeros, where there is too little
-        to lay out.
-    """
-    values = embedding.to_numpy(dtype=np.float32)
-    if len(values) < FEWEST_CELLS or values.shape[1] < 2:
-        flat = np.zeros((len(values), 2), dtype=np.float32)
-        flat[:, : values.shape[1]] = values[:, :2]
-        return pd.DataFrame(flat, index=embedding.index, columns=["x", "y"])
-    cells = AnnData(X=values)
-    sc.pp.neighbors(
-        cells, n_neighbors=min(NEIGHBOURS, len(values) - 1), use_rep="X", random_state=seed
-    )
-    sc.tl.umap(cells, random_state=seed)
-    return pd.DataFrame(cells.obsm["X_umap"], index=embedding.index, columns=["x", "y"])
+from sc_mamba2.metrics.classification import CALIBRATION_BINS, confusion
+from sc_mamba2.reporting import bare, new_figure, palette, point_size, scatter_classes
 
 
 def umap_figure(places: pd.DataFrame, calls: pd.DataFrame, truth: pd.Series) -> Figure:
@@ -50,14 +16,19 @@ def umap_figure(places: pd.DataFrame, calls: pd.DataFrame, truth: pd.Series) -> 
     called = calls[keys.CELL_TYPE]
     colours = palette(sorted(set(called) | set(truth)))
     figure, axes = new_figure(columns=3 if len(truth) else 2, width=4.2, height=4.6)
-    _scatter_classes(axes[0], places, called, colours, "predicted type")
+    scatter_classes(axes[0], places, called, colours, "predicted type")
     if len(truth):
-        _scatter_classes(axes[1], places.loc[truth.index], truth, colours, "true type")
+        scatter_classes(axes[1], places.loc[truth.index], truth, colours, "true type")
     points = axes[-1].scatter(
-        places["x"], places["y"], c=calls[keys.CONFIDENCE], s=_size(len(places)), vmin=0, vmax=1
+        places["x"],
+        places["y"],
+        c=calls[keys.CONFIDENCE],
+        s=point_size(len(places)),
+        vmin=0,
+        vmax=1,
     )
     figure.colorbar(points, ax=axes[-1], label="probability of the predicted type")
-    _bare(axes[-1], "confidence")
+    bare(axes[-1], "confidence")
     marks = [Line2D([], [], ls="", marker="o", color=colour) for colour in colours.values()]
     figure.legend(
         marks, list(colours), loc="outside lower center", ncols=min(5, len(marks)), frameon=False
@@ -94,6 +65,23 @@ def confusion_figure(calls: pd.DataFrame, truth: pd.Series) -> Figure:
     return figure
 
 
+def calibration_figure(calls: pd.DataFrame, truth: pd.Series) -> Figure:
+    """Draw accuracy over confidence, in tenths of confidence, and how many cells stand in each."""
+    chosen = calls.loc[truth.index]
+    right = (chosen[keys.CELL_TYPE] == truth).to_numpy()
+    confidence = chosen[keys.CONFIDENCE].to_numpy().clip(0, 1)
+    accuracy, mean = calibration_curve(right, confidence, n_bins=CALIBRATION_BINS)
+    figure, (axis,) = new_figure(width=4.6, height=4)
+    axis.plot([0, 1], [0, 1], color="grey", lw=0.8, ls="--", label="perfect")
+    axis.plot(mean, accuracy, marker="o", ms=4, label="the scored cells")
+    axis.set(xlim=(0, 1), ylim=(0, 1), xlabel="mean confidence", ylabel="accuracy")
+    beside = axis.twinx()
+    beside.hist(confidence, bins=np.linspace(0, 1, CALIBRATION_BINS + 1), alpha=0.2, color="grey")
+    beside.set_ylabel("cells")
+    axis.legend(loc="upper left")
+    return figure
+
+
 def training_figure(history: pd.DataFrame) -> Figure:
     """Draw training and validation loss over the epochs, and mark the epoch that was kept."""
     figure, (axis,) = new_figure(width=6, height=3.6)
@@ -107,24 +95,3 @@ def training_figure(history: pd.DataFrame) -> Figure:
     axis.set_ylabel("cross entropy a cell (weighted)")
     axis.legend()
     return figure
-
-
-def _scatter_classes(
-    axis: Axes, places: pd.DataFrame, classes: pd.Series, colours: dict, title: str
-) -> None:
-    for name in sorted(set(classes)):
-        chosen = places[(classes == name).to_numpy()]
-        axis.scatter(chosen["x"], chosen["y"], s=_size(len(places)), color=[colours[name]])
-    _bare(axis, title)
-
-
-def _bare(axis: Axes, title: str) -> None:
-    axis.set_title(title)
-    axis.set_xticks([])
-    axis.set_yticks([])
-    axis.set_xlabel("UMAP 1")
-    axis.set_ylabel("UMAP 2")
-
-
-def _size(cells: int) -> float:
-    return float(np.clip(6000 / max(1, cells), 2, 18))

@@ -5,14 +5,19 @@ Legend: B cells, L tokens, D width, V vocabulary, K classes.
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
+from scipy import sparse
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sc_mamba2.model import Backbone, CellClassifier, TaskModel
+from sc_mamba2.pipelines.annotation.calibration import Calibration
+from sc_mamba2.pipelines.annotation.linear_head import Block, fit_linear_head
 from sc_mamba2.pipelines.annotation.params import HeadParams
-from sc_mamba2.tokens import Batch, Tokenizer
+from sc_mamba2.pipelines.annotation.rollup import Rollup
+from sc_mamba2.tokens import Batch, TokenizedCells, Tokenizer
 
 LABEL = "label"
 
@@ -38,6 +43,10 @@ class AnnotationModel(TaskModel):
         Paths, dropout, rates.
     label_key
         Column of `obs` that the classes came from.
+    rollup
+        Broad type of every class, where there is one.
+    calibration
+        Temperature of the probabilities; None: not fitted.
     """
 
     task = "annotation"
@@ -50,14 +59,18 @@ class AnnotationModel(TaskModel):
         class_weights: tuple[float, ...],
         head: HeadParams,
         label_key: str,
+        rollup: Rollup | None = None,
+        calibration: Calibration | None = None,
     ) -> None:
         super().__init__(backbone, tokenizer)
         self.labels, self.head = labels, head
         self.class_weights, self.label_key = class_weights, label_key
+        self.rollup, self.calibration = rollup, calibration or Calibration()
         width, classes = backbone.config.d_model, len(labels)
         self.bias_K = nn.Parameter(torch.zeros(classes))
         if "trunk" in head.paths:
-            self.trunk_classifier = CellClassifier(width, classes)
+            hidden = {"n_hidden": 0} if head.fit == "linear" else {}
+            self.trunk_classifier = CellClassifier(width, classes, **hidden)
         if "pooled" in head.paths:
             self.pooled_norm = nn.LayerNorm(width)
             self.pooled_classifier = nn.Linear(width, classes, bias=False)
@@ -86,6 +99,8 @@ class AnnotationModel(TaskModel):
             "class_weights": list(self.class_weights),
             "head": self.head.model_dump(mode="json"),
             "label_key": self.label_key,
+            "rollup": self.rollup,
+            "calibration": self.calibration.model_dump(mode="json"),
         }
 
     @classmethod
@@ -100,6 +115,8 @@ class AnnotationModel(TaskModel):
             tuple(settings["class_weights"]),
             HeadParams(**settings["head"]),
             settings["label_key"],
+            settings.get("rollup"),
+            Calibration(**settings.get("calibration", {})),
         )
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -139,18 +156,78 @@ class AnnotationModel(TaskModel):
         return {"class_B": torch.from_numpy(classes.astype("int64"))}
 
     def loss(self, batch: Batch, targets: dict[str, Tensor]) -> Tensor:
-        """Return the weighted cross entropy a cell."""
+        """Return the weighted cross entropy a cell; labels are smoothed in training only."""
         logits_BK, _ = self(batch)
         weights_K = logits_BK.new_tensor(self.class_weights)
         losses_B = F.cross_entropy(
-            logits_BK, targets["class_B"], weight=weights_K, reduction="none"
+            logits_BK,
+            targets["class_B"],
+            weight=weights_K,
+            reduction="none",
+            label_smoothing=self.head.label_smoothing if self.training else 0.0,
         )
         return losses_B.mean()
 
     def predict(self, batch: Batch) -> dict[str, Tensor]:
-        """Return ``probability`` (B, K) and ``embedding``, D columns a path (see `forward`)."""
+        """Return what is told of every cell.
+
+        ``probability`` (B, K), at the calibrated temperature T; ``energy`` (B,), ``-T logsumexp(logits
+        / T)``, high where no class speaks for the cell (Liu et al. 2020, "Energy-based
+        Out-of-distribution Detection"); ``embedding``, D columns a path (see `forward`).
+        """
         logits_BK, embedding = self(batch)
-        return {"probability": logits_BK.softmax(dim=-1), "embedding": embedding}
+        temperature = self.calibration.temperature
+        scaled_BK = logits_BK / temperature
+        return {
+            "probability": scaled_BK.softmax(dim=-1),
+            "energy": -temperature * scaled_BK.logsumexp(dim=-1),
+            "embedding": embedding,
+        }
+
+    @property
+    def fits_itself(self) -> bool:
+        """Whether the head is one logistic regression on a backbone that stays as it is."""
+        return self.head.fit == "linear"
+
+    def fit_itself(
+        self, parts: list[tuple[TokenizedCells, dict[str, np.ndarray]]], seed: int
+    ) -> None:
+        """Fit all paths as blocks of one logistic regression; see `linear_head`."""
+        width, head = self.backbone.config.d_model, self.head
+        states_ND = np.concatenate([outputs["embedding"] for _, outputs in parts])
+        values_NV = sparse.vstack([self._values(tokens) for tokens, _ in parts], format="csr")
+        classes_N = np.concatenate([self.targets(t.obs)["class_B"].numpy() for t, _ in parts])
+        embedded = [path for path in ("trunk", "pooled") if path in head.paths]
+        blocks: dict[str, Block] = {
+            path: states_ND[:, at * width : (at + 1) * width] for at, path in enumerate(embedded)
+        }
+        if "readout" in head.paths:
+            blocks = {"readout": values_NV, **blocks}
+        says = [1.0] + [head.embedding_say] * (len(blocks) - 1)
+        found = fit_linear_head(
+            list(blocks.values()),
+            says,
+            classes_N,
+            len(self.labels),
+            head.regularisation,
+            head.folds,
+            seed,
+        )
+        tables = {name: torch.from_numpy(w) for name, w in zip(blocks, found.weights, strict=True)}
+        with torch.no_grad():
+            self.bias_K.copy_(torch.from_numpy(found.bias_K))
+            if "trunk" in tables:
+                self.trunk_classifier.out_layer.weight.copy_(tables["trunk"].T)
+                self.trunk_classifier.out_layer.bias.zero_()
+            if "pooled" in tables:
+                self.pooled_classifier.weight.copy_(tables["pooled"].T)
+            if "readout" in tables:
+                self.readout_VK.copy_(tables["readout"])
+
+    def _values(self, tokens: TokenizedCells) -> sparse.csr_matrix:
+        shape = (len(tokens), self.tokenizer.vocabulary.size)
+        entries = (tokens.values.astype(np.float64), tokens.gene_rows, tokens.offsets)
+        return sparse.csr_matrix(entries, shape=shape)
 
     def parameter_groups(self, learning_rate: float, weight_decay: float) -> list[dict[str, Any]]:
         """Give the readout its own rate and decay; the rest as every model has it."""

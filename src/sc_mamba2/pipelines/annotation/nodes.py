@@ -10,10 +10,11 @@ import pandas as pd
 from anndata import AnnData
 from matplotlib.figure import Figure
 
-from sc_mamba2.cells import label_text, read_labels
+from sc_mamba2.cells import keys, label_text, read_labels
 from sc_mamba2.model import Backbone
 from sc_mamba2.pipelines.annotation import evaluate, figures, report
 from sc_mamba2.pipelines.annotation.baselines import baseline_calls
+from sc_mamba2.pipelines.annotation.calibration import fit_calibration
 from sc_mamba2.pipelines.annotation.head import LABEL, AnnotationModel
 from sc_mamba2.pipelines.annotation.params import (
     BaselineParams,
@@ -22,7 +23,13 @@ from sc_mamba2.pipelines.annotation.params import (
     LabelParams,
 )
 from sc_mamba2.pipelines.annotation.predict import annotate, call_types
+from sc_mamba2.pipelines.annotation.rollup import Rollup, read_rollup
 from sc_mamba2.pipelines.annotation.split import labelled, stratified_split
+from sc_mamba2.pipelines.annotation.vote import majority_vote, over_cluster
+from sc_mamba2.pipelines.backbone.nodes import predict
+from sc_mamba2.pipelines.backbone.params import PredictParams
+from sc_mamba2.pipelines.parameters import flat_parameters
+from sc_mamba2.reporting import lay_out
 from sc_mamba2.tokens import TokenizedCells, Tokenizer
 from sc_mamba2.training import ComputeOptions, seed_everything
 
@@ -83,12 +90,33 @@ def attach_head(
 ) -> AnnotationModel:
     """Put an untrained classifier for the training cells' types on the backbone."""
     seed_everything(compute.seed)
+    rollup = _rollup(labels, tuple(sorted(training_tokens.obs[LABEL].unique())), None)
     counts = training_tokens.obs[LABEL].value_counts().sort_index()
     weights = (1 / counts) ** params.class_weight_power
     weights /= (weights * counts).sum() / counts.sum()
-    return AnnotationModel(
-        backbone, tokenizer, tuple(counts.index), tuple(map(float, weights)), params, labels.key
-    )
+    classes, class_weights = tuple(counts.index), tuple(map(float, weights))
+    return AnnotationModel(backbone, tokenizer, classes, class_weights, params, labels.key, rollup)
+
+
+def _rollup(params: LabelParams, labels: tuple[str, ...], of_model: Rollup | None) -> Rollup | None:
+    """Return the mapping that a person names, else the one that the model was trained with."""
+    return of_model if params.rollup is None else read_rollup(params.rollup, labels)
+
+
+def calibrate(
+    fitted_model: AnnotationModel,
+    validation_tokens: TokenizedCells,
+    params: CallParams,
+    prediction: PredictParams,
+    compute: ComputeOptions,
+) -> AnnotationModel:
+    """Fit the temperature of the model's probabilities to the validation cells; see `calibration`."""
+    # Where the head fits itself, nothing is kept apart from what it learns from.
+    if params.calibrate and not fitted_model.fits_itself:
+        outputs = predict(fitted_model, validation_tokens, prediction, compute)
+        classes = fitted_model.targets(validation_tokens.obs)["class_B"].numpy()
+        fitted_model.calibration = fit_calibration(outputs["probability"], classes)
+    return fitted_model
 
 
 def call_cells(
@@ -96,12 +124,20 @@ def call_cells(
     model: AnnotationModel,
     query_tokens: TokenizedCells,
     params: CallParams,
+    labels: LabelParams,
+    compute: ComputeOptions,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Turn the model's outputs into a table of calls and a table of the embedding."""
     cells = query_tokens.obs.index
     embedding = pd.DataFrame(outputs["embedding"], index=cells)
     embedding.columns = [f"scm_{column}" for column in embedding]
-    return call_types(outputs, model.labels, cells, params), embedding
+    rollup = _rollup(labels, model.labels, model.rollup)
+    calls = call_types(outputs, model.labels, cells, params, rollup)
+    if params.majority_vote:
+        clusters = over_cluster(embedding, params.majority_resolution, compute.seed)
+        voted = majority_vote(calls[keys.CELL_TYPE], clusters, params.majority_share)
+        calls.insert(1, keys.VOTED_TYPE, voted)
+    return calls, embedding
 
 
 def run_baselines(
@@ -128,16 +164,20 @@ def score(
     model: AnnotationModel,
     reports: dict[str, dict[str, Any]],
     run_info: dict[str, Any],
+    label_params: LabelParams,
     baselines: pd.DataFrame | None = None,
     ablations: pd.DataFrame | None = None,
 ) -> dict[str, Any]:
     """Score the model beside its baselines and ablations; the contents of ``metrics.json``."""
     labels = truth[LABEL]
+    rollup = _rollup(label_params, model.labels, model.rollup)
+    facts = {"calibration": model.calibration.model_dump(mode="json")}
     return {
-        "model": evaluate.score_model(calls, labels),
+        "model": evaluate.score_model(calls, labels, model.labels),
+        "views": evaluate.score_views(calls, labels, model.labels, rollup),
         "baselines": {} if baselines is None else evaluate.score_others(baselines, labels),
         "ablations": {} if ablations is None else evaluate.score_others(ablations, labels),
-        "data": evaluate.describe_data(calls, labels, model.labels, reports),
+        "data": evaluate.describe_data(calls, labels, model.labels, reports) | facts,
         "run": run_info | {"checkpoint_sha256": model.sha256()},
     }
 
@@ -175,13 +215,14 @@ def draw_figures(
     compute: ComputeOptions,
     history: pd.DataFrame | None = None,
 ) -> dict[str, Figure]:
-    """Draw the UMAP, and the confusion matrix and training curve where there is something to draw."""
+    """Draw the UMAP; confusion and calibration with a truth, the training where there was one."""
     labels = truth[LABEL]
-    places = figures.lay_out(embedding, compute.seed)
+    places = lay_out(embedding, compute.seed)
     drawn = {"umap": figures.umap_figure(places, calls, labels)}
     if len(labels):
         drawn["confusion"] = figures.confusion_figure(calls, labels)
-    if history is not None:
+        drawn["calibration"] = figures.calibration_figure(calls, labels)
+    if history is not None and len(history):
         drawn["training"] = figures.training_figure(history)
     return drawn
 
@@ -194,15 +235,5 @@ def write_report(
 ) -> str:
     """Write the one-file HTML report."""
     groups = ("ingestion", "validation", "tokenization", "annotation", "compute")
-    chosen = {name: parameters[name] for name in groups if name in parameters}
-    flat = pd.json_normalize(_plain(chosen)).iloc[0].to_dict()
+    flat = flat_parameters(parameters, groups)
     return report.annotation_report(metrics, figures, reports, flat)
-
-
-def _plain(value: Any) -> Any:
-    """Turn parameter models, which Kedro puts in the place of their dictionaries, back into these."""
-    if hasattr(value, "model_dump"):
-        return value.model_dump(mode="json")
-    if isinstance(value, dict):
-        return {name: _plain(part) for name, part in value.items()}
-    return value

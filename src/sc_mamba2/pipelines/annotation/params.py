@@ -17,6 +17,11 @@ class LabelParams(Parameters):
         None,
         description="column of the query with its own labels, for the score; null: the same key",
     )
+    rollup: str | None = Field(
+        None,
+        description="file that maps each type to a broad one, JSON or a CSV of two columns; "
+        "null: that of the checkpoint, or none",
+    )
     test_share: float = Field(
         0.2, gt=0, lt=1, description="share of the reference held out where there is no query"
     )
@@ -33,9 +38,32 @@ class HeadParams(Parameters):
         description="trunk: the Mamba2 layers; pooled: sum of value times gene embedding; readout: "
         "linear in the log-normalised values",
     )
+    fit: Literal["gradient", "linear"] = Field(
+        "gradient",
+        description="gradient: the head learns with the backbone, epoch by epoch; linear: the "
+        "backbone stays as it is and the head is one logistic regression, for few labels",
+    )
+    embedding_say: float = Field(
+        1.0,
+        gt=0,
+        description="of a linear head: variance of trunk and pooled, each, over that of the genes",
+    )
+    regularisation: tuple[float, ...] = Field(
+        (0.01, 0.1, 1.0, 10.0),
+        min_length=1,
+        description="of a linear head: inverse penalties C, chosen by cross-validation",
+    )
+    folds: int = Field(3, ge=2, description="of a linear head: folds of that cross-validation")
     dropout: float = Field(0.2, ge=0, lt=1, description="dropout before the classifiers")
     class_weight_power: float = Field(
         0.5, ge=0, le=1, description="a class weighs (1 / its cells) to this power; 0: all alike"
+    )
+    label_smoothing: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="share of a training cell's label that is spread over all classes; the epoch is "
+        "chosen by the loss without it",
     )
     readout_rate_factor: float = Field(
         1.0, gt=0, description="learning rate of the readout over that of the rest"
@@ -56,6 +84,28 @@ class CallParams(Parameters):
     unassigned_below: float = Field(
         0.5, ge=0, le=1, description="cells with a lower confidence are marked as unassigned"
     )
+    calibrate: bool = Field(
+        True,
+        description="whether a temperature for the probabilities is fitted to the validation cells",
+    )
+    majority_vote: bool = Field(
+        False, description="whether the cells of a neighbourhood also vote on a common type"
+    )
+    majority_resolution: float | None = Field(
+        None, gt=0, description="of the Leiden clusters that vote; null: 5 to 30 by number of cells"
+    )
+    majority_share: float = Field(
+        0.0, ge=0, le=1, description="share of a cluster below which its cells keep their own type"
+    )
+
+    @field_validator("majority_vote")
+    @classmethod
+    def _can_be_held(cls, majority_vote: bool) -> bool:
+        if majority_vote:
+            from sc_mamba2.pipelines.annotation.vote import check_leiden
+
+            check_leiden()
+        return majority_vote
 
 
 class BaselineParams(Parameters):

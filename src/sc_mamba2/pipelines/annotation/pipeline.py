@@ -114,6 +114,19 @@ def _fit() -> Pipeline:
             name="attach_head",
         ),
         node(
+            nodes.calibrate,
+            [
+                "fitted_model",
+                "validation_tokens",
+                "params:calls",
+                "params:predict",
+                "params:compute",
+            ],
+            "model",
+            name="calibrate",
+            tags="training",
+        ),
+        node(
             nodes.run_baselines,
             ["training_cells", "query_cells", "tokenizer", "params:baselines", "params:compute"],
             "baseline_calls",
@@ -138,7 +151,8 @@ def _fit() -> Pipeline:
             tags="evaluation",
         ),
     ]
-    return Pipeline(own) + training_tokens + training_pipeline()
+    training = Pipeline(training_pipeline(), outputs={"model": "fitted_model"})
+    return Pipeline(own) + training_tokens + training
 
 
 def _predict() -> Pipeline:
@@ -154,7 +168,14 @@ def _predict() -> Pipeline:
     )
     call = node(
         nodes.call_cells,
-        ["outputs", "model", "query_tokens", "params:calls"],
+        [
+            "outputs",
+            "model",
+            "query_tokens",
+            "params:calls",
+            "params:labels",
+            "params:compute",
+        ],
         ["calls", "embedding"],
         name="call_cells",
     )
@@ -170,6 +191,7 @@ def _conclude(fitted: bool) -> Pipeline:
             node(
                 nodes.score,
                 {name: name for name in ("calls", "truth", "model", "reports", "run_info")}
+                | {"label_params": "params:labels"}
                 | beside,
                 "metrics",
                 name="score",

@@ -8,30 +8,39 @@ from anndata import AnnData, settings
 
 from sc_mamba2.cells import keys
 from sc_mamba2.pipelines.annotation.params import CallParams
+from sc_mamba2.pipelines.annotation.rollup import Rollup, roll_up
 
 PROBABILITY_PREFIX = "probability:"
+ENERGY = "energy"
 
 
 def call_types(
-    outputs: dict[str, np.ndarray], labels: tuple[str, ...], cells: pd.Index, params: CallParams
+    outputs: dict[str, np.ndarray],
+    labels: tuple[str, ...],
+    cells: pd.Index,
+    params: CallParams,
+    rollup: Rollup | None = None,
 ) -> pd.DataFrame:
     """Call the best class of every cell.
 
     Parameters
     ----------
     outputs
-        ``probability`` (N, K), rows that sum to one.
+        ``probability`` (N, K), rows that sum to one; ``energy`` (N,), where it is known.
     labels
         K class names.
     cells
         N names.
     params
         Threshold below which a cell is marked unassigned.
+    rollup
+        Broad type of every class.
 
     Returns
     -------
     DataFrame
-        N rows: the best class, its probability as confidence (0 to 1), the mark, and one
+        N rows: the best class, its probability as confidence (0 to 1), the mark, the energy, with a
+        roll-up the best broad type and the sum of its classes' probabilities, and one
         ``probability:<class>`` column a class.
     """
     probability_NK = outputs["probability"]
@@ -44,6 +53,12 @@ def call_types(
         },
         index=cells,
     )
+    if "energy" in outputs:
+        calls[ENERGY] = outputs["energy"]
+    if rollup is not None:
+        calls[keys.BROAD_TYPE], calls[keys.BROAD_CONFIDENCE] = roll_up(
+            probability_NK, labels, rollup
+        )
     columns = [PROBABILITY_PREFIX + label for label in labels]
     return pd.concat([calls, pd.DataFrame(probability_NK, index=cells, columns=columns)], axis=1)
 
@@ -76,6 +91,11 @@ def annotate(
     annotated.obs[keys.CELL_TYPE] = pd.Categorical(calls[keys.CELL_TYPE])
     annotated.obs[keys.CONFIDENCE] = calls[keys.CONFIDENCE].astype("float32")
     annotated.obs[keys.UNASSIGNED] = calls[keys.UNASSIGNED].astype(bool)
+    for key in (keys.BROAD_TYPE, keys.VOTED_TYPE):
+        if key in calls:
+            annotated.obs[key] = pd.Categorical(calls[key])
+    if keys.BROAD_CONFIDENCE in calls:
+        annotated.obs[keys.BROAD_CONFIDENCE] = calls[keys.BROAD_CONFIDENCE].astype("float32")
     # An array, not a table: class names hold slashes, which HDF5 keys must not.
     probability = calls.filter(like=PROBABILITY_PREFIX)
     annotated.obsm[keys.PROBABILITY] = probability.to_numpy(dtype=np.float32)

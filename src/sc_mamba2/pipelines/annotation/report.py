@@ -9,6 +9,7 @@ SCORES = ("accuracy", "balanced_accuracy", "macro_precision", "macro_f1")
 PICTURES = {
     "umap": "Cells by predicted type, true type and confidence (UMAP of the model's embedding)",
     "confusion": "Share of each true type that was given each type",
+    "calibration": "Accuracy of the calls over their confidence: on the line, a confidence means what it says",
     "training": "Loss over the epochs",
 }
 
@@ -60,9 +61,11 @@ def score_table(metrics: dict[str, Any]) -> Table:
         [name, *(f"{scores[score]:.3f}" if score in scores else "–" for score in SCORES)]
         for name, scores in methods.items()
     ]
-    # An ablation is a question to the model, not a rival of it: it is never marked.
+    # An ablation is a question to the model, and a view has cells or classes of its own: never marked.
     rivals = {
-        n: s["accuracy"] for n, s in methods.items() if "accuracy" in s and "ablation" not in n
+        n: s["accuracy"]
+        for n, s in methods.items()
+        if "accuracy" in s and not n.startswith(("ablation", "model: "))
     }
     best = frozenset(
         i
@@ -73,7 +76,8 @@ def score_table(metrics: dict[str, Any]) -> Table:
     return Table(
         header,
         rows,
-        "Same cells, same split; higher is better. The marked row is the best method.",
+        "Same cells, same split; higher is better. The marked row is the best method. The views of the "
+        "model have cells or classes of their own: those it assigned, the broad types, the votes.",
         best,
     )
 
@@ -102,6 +106,27 @@ def _verdict(metrics: dict[str, Any]) -> list[str]:
         words.append(
             f"With its Mamba2 layers left untrained the model reaches {frozen:.3f}: training them "
             f"changes {cells:+,} of {metrics['data']['scored_cells']:,} cells ({model - frozen:+.3f})."
+        )
+    return words + _on_confidence(metrics)
+
+
+def _on_confidence(metrics: dict[str, Any]) -> list[str]:
+    """Say what a confidence is worth here, and whether unknown types are noticed."""
+    words, model = [], metrics["model"]
+    fitted = metrics["data"].get("calibration", {})
+    if fitted.get("cells"):
+        words.append(
+            f"A temperature of {fitted['temperature']:.2f}, fitted to {fitted['cells']:,} validation cells, "
+            f"took their calibration error from {fitted['error_before']:.3f} to "
+            f"{fitted['error_after']:.3f}; on the scored cells it is "
+            f"{model['expected_calibration_error']:.3f}."
+        )
+    assigned = metrics.get("views", {}).get("assigned", {})
+    if "unseen_auroc" in model and "unseen_recall" in assigned:
+        words.append(
+            f"Cells of types that the reference lacks are told from the others with an AUROC of "
+            f"{model['unseen_auroc']:.3f} (0.5 is chance); {assigned['unseen_recall']:.1%} of them are "
+            f"left unassigned, and {assigned.get('known_unassigned_share', 0):.1%} of the others."
         )
     return words
 
@@ -150,6 +175,11 @@ def _written_table() -> Table:
             ['obs["scm_cell_type"]', "the best class, always"],
             ['obs["scm_cell_type_confidence"]', "its probability"],
             ['obs["scm_unassigned"]', "whether that is below the threshold"],
+            ['obs["scm_cell_type_broad"]', "with a roll-up: the best broad type, and _confidence"],
+            [
+                'obs["scm_cell_type_majority"]',
+                "with a majority vote: the type of the neighbourhood",
+            ],
             ['obsm["scm_cell_type_probability"]', "probability of every class"],
             ['obsm["X_scm"]', "embedding of the cell"],
             [

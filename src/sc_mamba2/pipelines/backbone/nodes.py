@@ -9,7 +9,13 @@ import numpy as np
 import pandas as pd
 
 from sc_mamba2.model import Backbone, TaskModel
-from sc_mamba2.pipelines.backbone.params import BackboneParams, FineTuneParams, PredictParams
+from sc_mamba2.pipelines.backbone.params import (
+    BackboneParams,
+    EncodeParams,
+    FineTuneParams,
+    PredictParams,
+)
+from sc_mamba2.pipelines.backbone.pooling import pool_cells
 from sc_mamba2.pipelines.backbone.progress import training_progress
 from sc_mamba2.pipelines.backbone.start import (
     backbone_from_checkpoint,
@@ -70,9 +76,14 @@ def fine_tune(
     model
         The same object with its best weights, on the CPU, in evaluation mode.
     history
-        One row an epoch: losses, rate, tokens a second.
+        One row an epoch: losses, rate, tokens a second; no row where the model fits itself.
     """
     seed_everything(compute.seed)
+    if task_model.fits_itself:
+        parts = [training_tokens, validation_tokens]
+        told = [(part, predict(task_model, part, PredictParams(), compute)) for part in parts]
+        task_model.fit_itself(told, compute.seed)
+        return task_model.cpu().eval(), pd.DataFrame()
     with training_progress("fine-tuning", params.max_epochs) as on_step:
         history = fit(
             task_model,
@@ -91,14 +102,15 @@ def encode_cells(
     backbone: Backbone,
     tokens: TokenizedCells,
     tokenizer: Tokenizer,
-    params: PredictParams,
+    params: EncodeParams,
     compute: ComputeOptions,
 ) -> np.ndarray:
-    """Return the backbone's embedding of every cell, (N, D) float32."""
+    """Return the backbone's embedding of every cell, (N, R x D) float32 for R readouts."""
     device = choose_device(compute.device)
     backbone = backbone.to(device).eval()
+    _use(backbone, compute)
     outputs = run_over_cells(
-        lambda batch: {"cell": backbone(batch.token_ids_BL, batch.bins_BL, batch.lengths_B)[:, 0]},
+        lambda batch: {"cell": pool_cells(backbone, batch, params.pooling)},
         tokens,
         tokenizer.vocabulary,
         params.batch_size,

@@ -2,10 +2,12 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from sc_mamba2.pipelines.parameters import Parameters
 from sc_mamba2.training import FitOptions
+
+Readout = Literal["cls", "mean", "pooled"]
 
 
 class BackboneParams(Parameters):
@@ -34,3 +36,20 @@ class PredictParams(Parameters):
     """Running a model over cells."""
 
     batch_size: int = Field(64, ge=1, le=65536, description="cells a batch; changes speed only")
+
+
+class EncodeParams(PredictParams):
+    """From a backbone to one embedding a cell."""
+
+    pooling: tuple[Readout, ...] = Field(
+        ("cls",),
+        description="cls: the state at <cls>; mean: the mean state of a cell's genes; pooled: sum of "
+        "value times gene embedding; several stand side by side, each scaled within its cell",
+    )
+
+    @field_validator("pooling")
+    @classmethod
+    def _at_least_one(cls, pooling: tuple[Readout, ...]) -> tuple[Readout, ...]:
+        if not pooling or len(set(pooling)) != len(pooling):
+            raise ValueError("name at least one readout, each once")
+        return pooling

@@ -49,7 +49,7 @@ def encoding_pipeline() -> Pipeline:
         [
             node(
                 encode_cells,
-                inputs=["backbone", "tokens", "tokenizer", "params:predict", "params:compute"],
+                inputs=["backbone", "tokens", "tokenizer", "params:encode", "params:compute"],
                 outputs="cell_embedding",
                 name="encode_cells",
                 tags=["backbone", "inference"],

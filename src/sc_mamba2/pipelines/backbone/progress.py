@@ -1,4 +1,4 @@
-"""A progress bar for trainings, on a terminal only."""
+"""A progress bar for trainings and other long work, on a terminal only."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,8 +10,10 @@ from sc_mamba2.training.loop import OnStep
 
 
 @contextmanager
-def training_progress(title: str, epochs: int | None = None) -> Iterator[OnStep]:
-    """Show a bar over the steps of a training; give the callable that moves it.
+def training_progress(
+    title: str, epochs: int | None = None, unit: str = "step"
+) -> Iterator[OnStep]:
+    """Show a bar over the steps of a long work; give the callable that moves it.
 
     Parameters
     ----------
@@ -19,6 +21,8 @@ def training_progress(title: str, epochs: int | None = None) -> Iterator[OnStep]
         What is under way.
     epochs
         Epochs at most, to be shown; None where only steps count.
+    unit
+        What is counted.
     """
     console = Console(stderr=True)
     columns = (
@@ -33,7 +37,7 @@ def training_progress(title: str, epochs: int | None = None) -> Iterator[OnStep]
         task = bar.add_task("fit", total=None, at="")
 
         def on_step(step: int, steps: int) -> None:
-            at = f"step {step:,} of {steps:,}"
+            at = f"{unit} {step:,} of {steps:,}"
             if epochs is not None:
                 at = f"epoch {1 + (step - 1) * epochs // steps} of at most {epochs}"
             bar.update(task, completed=step, total=steps, at=at)

@@ -7,7 +7,14 @@ from sklearn.decomposition import TruncatedSVD
 
 from sc_mamba2.errors import UserError
 from sc_mamba2.genes import Vocabulary
-from sc_mamba2.model import Backbone, ModelConfig, load_state, preset, read_checkpoint
+from sc_mamba2.model import (
+    Backbone,
+    Checkpoint,
+    ModelConfig,
+    load_state,
+    preset,
+    read_checkpoint,
+)
 from sc_mamba2.pipelines.backbone.params import BackboneParams
 from sc_mamba2.tokens import TokenizedCells
 
@@ -52,12 +59,7 @@ def backbone_from_checkpoint(folder: str, vocabulary: Vocabulary, n_bins: int) -
             expected="a tokenizer made from the checkpoint's vocabulary",
             mend=f"set tokenization.vocabulary to '{folder}'",
         )
-    prefix = "backbone."
-    state = {
-        name.removeprefix(prefix): tensor
-        for name, tensor in checkpoint.state.items()
-        if name.startswith(prefix)
-    }
+    state = _state_of_backbone(checkpoint)
     state[EMBEDDING] = state[EMBEDDING][torch.from_numpy(rows)]
     fields = checkpoint.model_config().model_dump()
     if fields["n_bins"] != n_bins:
@@ -71,6 +73,30 @@ def backbone_from_checkpoint(folder: str, vocabulary: Vocabulary, n_bins: int) -
     backbone = Backbone(ModelConfig.build(**fields))
     load_state(backbone, state)
     return backbone
+
+
+def whole_backbone(checkpoint: Checkpoint) -> Backbone:
+    """Return a checkpoint's backbone as it was trained, without the heads, whatever its task.
+
+    Raises
+    ------
+    UserError
+        Rules `checkpoint-config` and `checkpoint-state`.
+    """
+    with torch.device("meta"):
+        backbone = Backbone(checkpoint.model_config())
+    backbone.to_empty(device="cpu")
+    load_state(backbone, _state_of_backbone(checkpoint))
+    return backbone.eval()
+
+
+def _state_of_backbone(checkpoint: Checkpoint) -> dict[str, torch.Tensor]:
+    prefix = "backbone."
+    return {
+        name.removeprefix(prefix): tensor
+        for name, tensor in checkpoint.state.items()
+        if name.startswith(prefix)
+    }
 
 
 def start_from_svd(

@@ -16,7 +16,7 @@ import pandas as pd
 
 from sc_mamba2.cells.corpus import CorpusFile, ReadingRules, ingest_corpus, list_sources
 from sc_mamba2.errors import UserError
-from sc_mamba2.files import atomic_file, atomic_folder
+from sc_mamba2.files import atomic_file, atomic_folder, file_facts
 from sc_mamba2.genes import load_vocabulary
 from sc_mamba2.pipelines.pretraining.params import CorpusParams
 from sc_mamba2.tokens import Tokenizer, TokenizerRules, TokenStore, TokenStoreWriter
@@ -129,18 +129,10 @@ def _finished(done: Path, wanted: str) -> dict[str, Any] | None:
 
 def _identity(params: CorpusParams, sources: list[str]) -> str:
     """Hash the parameters, and size and time of every file."""
-    files = []
-    for source in map(Path, sources):
-        inside = sorted(source.rglob("*")) if source.is_dir() else [source]
-        files += [(str(path), *_facts(path)) for path in inside if path.is_file()]
+    files = [facts for source in sources for facts in file_facts(Path(source))]
     table = params.model_dump(mode="json", exclude={"workers", "dask_address", "cells_a_block"})
     content = json.dumps([table, sources, files], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()
-
-
-def _facts(path: Path) -> tuple[int, int]:
-    found = path.stat()
-    return found.st_size, found.st_mtime_ns
 
 
 def _fingerprint(file: CorpusFile, params: CorpusParams) -> str:
@@ -150,9 +142,6 @@ def _fingerprint(file: CorpusFile, params: CorpusParams) -> str:
     table |= {"max_length": params.max_length, "source": str(file.source)}
     digest = hashlib.sha256(json.dumps(table, sort_keys=True).encode())
     digest.update(np.packbits(file.kept).tobytes())
-    path = Path(str(file.source))
-    inside = sorted(path.rglob("*")) if path.is_dir() else [path]
-    for one in inside:
-        if one.is_file():
-            digest.update(repr(_facts(one)).encode())
+    for _, *facts in file_facts(Path(str(file.source))):
+        digest.update(repr(tuple(facts)).encode())
     return digest.hexdigest()[:12]

@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 from anndata import AnnData
 
+from sc_mamba2.cells import keys
 from sc_mamba2.pipelines.validation.params import ValidationParams
-from sc_mamba2.pipelines.validation.rules import refuse_unmatched, remarks
+from sc_mamba2.pipelines.validation.rules import quartiles, refuse_unmatched, remarks
 
 
 def validate_cells(
@@ -37,9 +38,10 @@ def validate_cells(
     """
     genes = ingestion_report["genes"]
     refuse_unmatched(genes, params)
-    quartiles = np.percentile(np.diff(cells.X.indptr), [25, 50, 75])
+    expressed = np.diff(cells.X.indptr)
+    counted = keys.COUNTS_LAYER in cells.layers
     report = ingestion_report | {
-        "genes_a_cell": dict(zip(("q25", "median", "q75"), map(float, quartiles), strict=True)),
-        "remarks": list(remarks(cells, genes, params)),
+        "genes_a_cell": quartiles(expressed),
+        "remarks": list(remarks(expressed, genes, counted, params)),
     }
     return cells, report

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from anndata import AnnData
 
 from sc_mamba2.cells import check_matched
 from sc_mamba2.pipelines.validation.params import ValidationParams
@@ -23,9 +22,22 @@ def refuse_unmatched(genes: dict[str, Any], params: ValidationParams) -> None:
     check_matched(genes, params.minimum_matched_share, params.minimum_genes)
 
 
-def remarks(cells: AnnData, genes: dict[str, Any], params: ValidationParams) -> Iterator[Remark]:
-    """Give what a person should know but need not mend, each with its rule."""
-    expressed = np.diff(cells.X.indptr)
+def remarks(
+    expressed: np.ndarray, genes: dict[str, Any], counted: bool, params: ValidationParams
+) -> Iterator[Remark]:
+    """Give what a person should know but need not mend, each with its rule.
+
+    Parameters
+    ----------
+    expressed
+        (N,) genes a cell.
+    genes
+        Counts of matched and dropped genes.
+    counted
+        Whether counts were found.
+    params
+        The limits.
+    """
     empty = int((expressed == 0).sum())
     few = int((expressed < params.few_genes_a_cell).sum()) - empty
     dropped = genes["total"] - genes["kept"]
@@ -44,8 +56,14 @@ def remarks(cells: AnnData, genes: dict[str, Any], params: ValidationParams) -> 
             f"{genes['ambiguous']:,} ambiguous, {genes['retired']:,} retired, "
             f"{genes['duplicate']:,} second columns of one gene",
         )
-    if "counts" not in cells.layers:
+    if not counted:
         yield _remark("counts-absent", "no counts were found; normalised values were used instead")
+
+
+def quartiles(expressed: np.ndarray) -> dict[str, float]:
+    """Return quartiles of the genes a cell."""
+    found = np.percentile(expressed, [25, 50, 75])
+    return dict(zip(("q25", "median", "q75"), map(float, found), strict=True))
 
 
 def _remark(rule: str, text: str) -> Remark:

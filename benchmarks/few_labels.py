@@ -1,0 +1,207 @@
+"""Annotation with few labels on a study that the checkpoint has not seen, beside what is simple.
+
+    python benchmarks/few_labels.py CHECKPOINT --corpus-without kang2018_a kang2018_b
+
+Kang's 13 types, 5 and 20 cells of each (half of a type at most), all other cells tested, 3 seeds. Every
+method is the same logistic regression with C chosen by cross-validation on the labelled cells; they
+differ in the blocks of features that it reads. The one number that is not cross-validated, the say of
+an embedding beside the genes, is chosen on another study (Zheng's sorted populations).
+Writes `results/few_labels.json` and `.md`.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import anndata as ad
+import numpy as np
+import scanpy as sc
+import torch
+from machine import describe_machine
+from scipy import sparse
+from sklearn.decomposition import TruncatedSVD
+from sklearn.metrics import accuracy_score, f1_score
+
+from sc_mamba2 import from_pretrained
+from sc_mamba2.model import Backbone, PretrainedModel
+from sc_mamba2.pipelines.annotation.linear_head import fit_linear_head
+from sc_mamba2.tokens import TokenizedCells
+from sc_mamba2.training import run_over_cells, seed_everything
+
+RESULTS = Path(__file__).parent / "results"
+SHARED = Path(__file__).parents[2] / "shared" / "data"
+GRID, FOLDS = (0.01, 0.1, 1.0, 10.0), 3
+SAYS = (0.1, 0.3, 1.0, 3.0, 10.0)
+Features = dict[str, np.ndarray | sparse.csr_matrix]
+
+
+def read(name: str, label: str) -> tuple[sparse.csr_matrix, np.ndarray, np.ndarray]:
+    """Return log-normalised values, Ensembl ids and labels of a file."""
+    cells = ad.read_h5ad(SHARED / f"{name}.h5ad")
+    sc.pp.normalize_total(cells, target_sum=1e4)
+    sc.pp.log1p(cells)
+    matrix = sparse.csr_matrix(cells.X, dtype=np.float32)
+    return (
+        matrix,
+        cells.var["ensembl_id"].astype(str).to_numpy(),
+        cells.obs[label].astype(str).to_numpy(),
+    )
+
+
+def embed(model: PretrainedModel, matrix: sparse.csr_matrix, ids: np.ndarray) -> Features:
+    """Return what a model tells of cells: state at `<cls>`, what entered there, sums of its genes."""
+    import pandas as pd
+
+    obs = pd.DataFrame(index=[str(n) for n in range(matrix.shape[0])])
+    tokens = model.tokenizer.tokenize(matrix, ids, obs)
+    backbone, vocabulary = model.backbone, model.tokenizer.vocabulary
+
+    def states(batch):
+        enters = backbone.embed(batch.token_ids_BL, batch.bins_BL, batch.lengths_B)[:, 0]
+        return {
+            "enters": enters,
+            "trunk": backbone(batch.token_ids_BL, batch.bins_BL, batch.lengths_B)[:, 0],
+        }
+
+    found = run_over_cells(states, tokens, vocabulary, 32, torch.device("cpu"))
+    return {"trunk": found["trunk"], "enters": found["enters"], "pooled": pooled(model, tokens)}
+
+
+def pooled(model: PretrainedModel, tokens: TokenizedCells) -> np.ndarray:
+    """Sum value times gene embedding over a cell's genes."""
+    table = model.backbone.gene_embedding.weight.detach().double().numpy()
+    shape = (len(tokens), len(table))
+    return sparse.csr_matrix((tokens.values, tokens.gene_rows, tokens.offsets), shape=shape) @ table
+
+
+def untrained(model: PretrainedModel, seed: int) -> PretrainedModel:
+    """Return the same model as it is before any training, genes drawn by chance."""
+    seed_everything(seed)
+    return PretrainedModel(Backbone(model.backbone.config), model.tokenizer, model.heads).eval()
+
+
+def few(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
+    """Choose some cells of each type, half of it at most, (N,) bool."""
+    chance, chosen = np.random.default_rng(seed), np.zeros(len(labels), dtype=bool)
+    for label in np.unique(labels):
+        mine = np.flatnonzero(labels == label)
+        chosen[chance.permutation(mine)[: min(count, len(mine) // 2)]] = True
+    return chosen
+
+
+def score(blocks: list, says: list[float], labels: np.ndarray, count: int, seed: int) -> dict:
+    """Fit on a few cells of each type and score the rest."""
+    names, classes = np.unique(labels, return_inverse=True)
+    chosen = few(labels, count, seed)
+    fitted = fit_linear_head(
+        [block[chosen] for block in blocks], says, classes[chosen], len(names), GRID, FOLDS, seed
+    )
+    told = fitted.logits([block[~chosen] for block in blocks]).argmax(axis=1)
+    return {
+        "accuracy": accuracy_score(classes[~chosen], told),
+        "macro_f1": f1_score(classes[~chosen], told, average="macro"),
+    }
+
+
+METHODS = {
+    "logistic regression, all genes": ["genes"],
+    "model: genes + pooled + trunk": ["genes", "pooled", "trunk"],
+    "genes + trunk": ["genes", "trunk"],
+    "genes + pooled": ["genes", "pooled"],
+    "trunk alone": ["trunk"],
+    "what enters the trunk at <cls>, alone": ["enters"],
+    "pooled alone": ["pooled"],
+    "without pretraining: genes + pooled + trunk": [
+        "genes",
+        "pooled, untrained",
+        "trunk, untrained",
+    ],
+    "without pretraining: trunk alone": ["trunk, untrained"],
+    "genes + SVD of the corpus": ["genes", "svd"],
+    "SVD of the corpus alone": ["svd"],
+}
+
+
+def features(model: PretrainedModel, name: str, label: str, corpus: ad.AnnData) -> tuple:
+    """Return every block of features of a study, and its labels."""
+    matrix, ids, labels = read(name, label)
+    found: Features = {"genes": matrix.astype(np.float64)} | embed(model, matrix, ids)
+    other = embed(untrained(model, 0), matrix, ids)
+    found |= {f"{block}, untrained": other[block] for block in ("pooled", "trunk")}
+    place = {gene: at for at, gene in enumerate(corpus.var["ensembl_id"].astype(str))}
+    shared = [at for at, gene in enumerate(ids) if gene in place]
+    svd = TruncatedSVD(128, random_state=0).fit(corpus.X[:, [place[ids[at]] for at in shared]])
+    found["svd"] = svd.transform(found["genes"][:, shared])
+    return found, labels
+
+
+def chosen_say(found: Features, labels: np.ndarray, blocks: list[str]) -> float:
+    """Choose the say of the embeddings beside the genes, by the mean accuracy over both counts."""
+    if len(blocks) == 1:
+        return 1.0
+    parts = [found[block] for block in blocks]
+    means = {
+        say: np.mean(
+            [
+                score(parts, [1.0] + [say] * (len(parts) - 1), labels, count, seed)["accuracy"]
+                for count in (5, 20)
+                for seed in range(3)
+            ]
+        )
+        for say in SAYS
+    }
+    return max(means, key=means.__getitem__)
+
+
+def main() -> None:
+    """Run all methods and write the tables."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("checkpoint")
+    parser.add_argument("--corpus-without", nargs="+", default=["kang2018_a", "kang2018_b"])
+    chosen = parser.parse_args()
+    if not SHARED.is_dir():
+        print(f"skipped: no folder {SHARED.name} beside the project")
+        return
+    torch.set_num_threads(1)
+    model = from_pretrained(chosen.checkpoint)
+    corpus = ad.read_h5ad(SHARED / "pretrain_corpus_human.h5ad")
+    corpus = corpus[~corpus.obs["study"].isin(chosen.corpus_without)].copy()
+    sc.pp.normalize_total(corpus, target_sum=1e4)
+    sc.pp.log1p(corpus)
+    tuning = features(model, "zheng_facs_pbmc", "sorted_population", corpus)
+    found, labels = features(model, "kang_ifnb_pbmc", "cell_type", corpus)
+    rows = []
+    for method, blocks in METHODS.items():
+        say = chosen_say(*tuning, blocks)
+        says = [1.0] + [say] * (len(blocks) - 1)
+        for count in (5, 20):
+            runs = [score([found[b] for b in blocks], says, labels, count, s) for s in range(3)]
+            rows.append({"method": method, "labels": count, "say": say, "runs": runs})
+            print(method, count, say, np.round([r["accuracy"] for r in runs], 3), flush=True)
+    RESULTS.mkdir(exist_ok=True)
+    record = {"machine": describe_machine(), "model": model.origin, "says": SAYS, "rows": rows}
+    (RESULTS / "few_labels.json").write_text(json.dumps(record, indent=1) + "\n")
+    (RESULTS / "few_labels.md").write_text(markdown(rows))
+    print(markdown(rows))
+
+
+def markdown(rows: list[dict]) -> str:
+    """Return a table: a method a line, mean and standard deviation over the seeds."""
+    lines = [
+        "| method | 5: accuracy | 5: macro F1 | 20: accuracy | 20: macro F1 |",
+        "|---|---|---|---|---|",
+    ]
+    for method in METHODS:
+        cells = []
+        for row in (row for row in rows if row["method"] == method):
+            for name in ("accuracy", "macro_f1"):
+                values = [run[name] for run in row["runs"]]
+                cells.append(f"{np.mean(values):.3f} ± {np.std(values):.3f}")
+        lines.append(f"| {method} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,114 @@
+"""A copy of a person's cells with results added, written without loading a matrix.
+
+Which results there are, and their names, others decide (`keys`).
+"""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import anndata as ad
+import h5py
+import numpy as np
+import pandas as pd
+
+from sc_mamba2.cells.opening import open_cells
+from sc_mamba2.cells.readers import NAMED, detect_format
+
+_ROWS_A_CHUNK = 1024
+
+
+class RowBlocks(Protocol):
+    """A matrix that is given a block of rows at a time, in order."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        """Give the blocks, float32."""
+
+
+@dataclass(frozen=True, eq=False)
+class CopiedCells:
+    """Cells that stay where they are, and what a copy of them gets.
+
+    Parameters
+    ----------
+    source
+        What `open_cells` takes, but for a SOMA experiment.
+    obs
+        N rows in the order of the source; its columns are added.
+    obsm
+        Arrays to add, N rows each.
+    uns
+        Tables to add.
+    """
+
+    source: str
+    obs: pd.DataFrame
+    obsm: dict[str, RowBlocks]
+    uns: dict[str, Any] = field(default_factory=dict)
+
+
+def write_copy(path: Path, cells: CopiedCells) -> None:
+    """Write a copy with what is added, at most one block of a matrix in memory.
+
+    An `.h5ad` file is copied as it is, byte for byte, and then added to. Of any other source, and of
+    files that anndata wrote before 0.7, the table of the cells is written, without the expression.
+
+    Parameters
+    ----------
+    path
+        The `.h5ad` file to write; best a draft of `files.atomic_file`.
+    cells
+        What to write. Keys of the same name are replaced, no other is touched.
+    """
+    if _is_h5ad_of_today(cells.source):
+        shutil.copyfile(cells.source, path)
+    else:
+        with open_cells(cells.source) as stored:
+            ad.AnnData(obs=stored.obs).write_h5ad(path)
+    with h5py.File(path, "r+") as file:
+        for name in cells.obs:
+            _add_column(file["obs"], str(name), cells.obs[name])
+        for name, blocks in cells.obsm.items():
+            _add_rows(_table(file, "obsm"), name, blocks)
+        for name, value in cells.uns.items():
+            ad.io.write_elem(_table(file, "uns"), name, value)
+
+
+def _is_h5ad_of_today(source: str) -> bool:
+    if source.startswith(NAMED) or detect_format(Path(source)) != "h5ad":
+        return False
+    with h5py.File(source, "r") as file:
+        return bool(file.attrs.get("encoding-type") == "anndata")
+
+
+def _add_column(obs: h5py.Group, name: str, column: pd.Series) -> None:
+    values = column.array if isinstance(column.dtype, pd.CategoricalDtype) else column.to_numpy()
+    ad.io.write_elem(obs, name, values)
+    order = [str(other) for other in obs.attrs["column-order"] if other != name]
+    obs.attrs["column-order"] = np.asarray([*order, name], dtype=h5py.string_dtype())
+
+
+def _add_rows(obsm: h5py.Group, name: str, blocks: RowBlocks) -> None:
+    if name in obsm:
+        del obsm[name]
+    rows, columns = blocks.shape
+    chunks = (min(rows, _ROWS_A_CHUNK), columns)
+    matrix = obsm.create_dataset(name, (rows, columns), np.float32, chunks=chunks)
+    matrix.attrs.update({"encoding-type": "array", "encoding-version": "0.2.0"})
+    start = 0
+    for block in blocks:
+        matrix[start : start + len(block)] = block
+        start += len(block)
+    assert start == rows, "the blocks are all rows of the matrix"
+
+
+def _table(file: h5py.File, name: str) -> h5py.Group:
+    if name not in file:
+        ad.io.write_elem(file, name, {})
+    return file[name]

@@ -1,0 +1,122 @@
+"""The head fitted as one convex problem, for few labels: no epoch to choose, no rate to tune.
+
+Logistic regression reads blocks of features side by side: the log-normalised values of all genes, and
+the embeddings that the backbone gives. A block's scale is its say: the penalty is shared, so that a
+direction in which a block varies much costs little to use. N cells, F features, K classes.
+"""
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, StratifiedKFold
+
+Block = np.ndarray | sparse.csr_matrix
+
+
+@dataclass(frozen=True)
+class LinearHead:
+    """Weights of a fit, in the features as they were given.
+
+    Attributes
+    ----------
+    weights
+        One (F, K) a block.
+    bias_K
+        (K,).
+    strength
+        The inverse penalty C that cross-validation chose.
+    """
+
+    weights: list[np.ndarray]
+    bias_K: np.ndarray
+    strength: float
+
+    def logits(self, blocks: list[Block]) -> np.ndarray:
+        """Compute the logits of cells, (N, K)."""
+        parts = (block @ weight_FK for block, weight_FK in zip(blocks, self.weights, strict=True))
+        return np.asarray(sum(parts, start=self.bias_K))
+
+
+def fit_linear_head(
+    blocks: list[Block],
+    says: list[float],
+    classes_N: np.ndarray,
+    n_classes: int,
+    regularisation: tuple[float, ...],
+    folds: int,
+    seed: int,
+) -> LinearHead:
+    """Fit multinomial logistic regression on blocks of features.
+
+    Parameters
+    ----------
+    blocks
+        (N, F) each, dense or CSR; the first one sets the scale.
+    says
+        Variance of each block over that of the first one, once scaled; above 0. Variance is that of
+        the cells given, added up over features.
+    classes_N
+        Classes, 0 to K - 1.
+    n_classes
+        K. A class without cells gets the lowest bias that is there, less 20.
+    regularisation
+        Inverse penalties C to choose from, by accuracy.
+    folds
+        Of the cross-validation; fewer where the largest class is smaller.
+    seed
+        Of the folds.
+    """
+    first = _variance(blocks[0])
+    factors = [
+        np.sqrt(say * first / variance) if (variance := _variance(block)) > 0 else 0.0
+        for block, say in zip(blocks, says, strict=True)
+    ]
+    scaled = [
+        sparse.csr_matrix(block) * factor for block, factor in zip(blocks, factors, strict=True)
+    ]
+    fitted, strength = _fit(sparse.hstack(scaled).tocsr(), classes_N, regularisation, folds, seed)
+    coefficients_KF, intercepts_K = fitted.coef_, fitted.intercept_
+    if len(fitted.classes_) == 2:  # scikit-learn tells the second class from the first alone
+        coefficients_KF = np.concatenate([np.zeros_like(coefficients_KF), coefficients_KF])
+        intercepts_K = np.concatenate([[0.0], intercepts_K])
+    bias_K = np.full(n_classes, intercepts_K.min() - 20.0)
+    bias_K[fitted.classes_] = intercepts_K
+    weights, start = [], 0
+    for block, factor in zip(blocks, factors, strict=True):
+        width = block.shape[1]
+        weight_FK = np.zeros((width, n_classes))
+        weight_FK[:, fitted.classes_] = coefficients_KF[:, start : start + width].T * factor
+        weights.append(weight_FK)
+        start += width
+    return LinearHead(weights, bias_K, strength)
+
+
+def _fit(
+    features: sparse.csr_matrix,
+    classes_N: np.ndarray,
+    regularisation: tuple[float, ...],
+    folds: int,
+    seed: int,
+) -> tuple[LogisticRegression, float]:
+    model = LogisticRegression(max_iter=300, tol=1e-3)
+    folds = min(folds, int(np.bincount(classes_N).max()))
+    if len(regularisation) == 1 or folds < 2:
+        strength = regularisation[len(regularisation) // 2]
+        return model.set_params(C=strength).fit(features, classes_N), strength
+    split = StratifiedKFold(folds, shuffle=True, random_state=seed)
+    search = GridSearchCV(model, {"C": list(regularisation)}, cv=split, scoring="accuracy")
+    with warnings.catch_warnings():
+        # Classes rarer than the folds are spread as well as they can be.
+        warnings.filterwarnings("ignore", message="The least populated class")
+        search.fit(features, classes_N)
+    return search.best_estimator_, float(search.best_params_["C"])
+
+
+def _variance(block: Block) -> float:
+    """Variance over the cells, added up over the features."""
+    squares = block.multiply(block) if sparse.issparse(block) else np.square(block)
+    means_F = np.asarray(block.mean(axis=0)).ravel()
+    return float(squares.sum() / block.shape[0] - np.square(means_F).sum())

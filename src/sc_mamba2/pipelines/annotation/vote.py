@@ -1,0 +1,97 @@
+"""Majority vote: the cells of a small neighbourhood take the type that most of them were called.
+
+The idea of CellTypist (Dominguez Conde et al. 2022), over the model's own embedding: clusters much
+finer than types, by Leiden on the graph of nearest neighbours.
+"""
+
+from importlib.util import find_spec
+
+import numpy as np
+import pandas as pd
+import scanpy as sc
+from anndata import AnnData
+
+from sc_mamba2.errors import UserError
+
+NEIGHBOURS = 15
+FEWEST_CELLS = 30  # among fewer each is a neighbourhood of its own
+# Cells below, resolution: more cells have more neighbourhoods.
+_RESOLUTIONS = ((5_000, 5.0), (20_000, 10.0), (40_000, 15.0), (100_000, 20.0), (200_000, 25.0))
+_FINEST = 30.0
+
+
+def check_leiden() -> None:
+    """Refuse, with what to install, where Leiden cannot run (rule `leiden-missing`)."""
+    if find_spec("igraph") is None:
+        raise UserError(
+            "leiden-missing",
+            found="a majority vote was asked for, and igraph is not installed",
+            expected="igraph, which clusters the cells by Leiden",
+            mend="pip install igraph, or set annotation.calls.majority_vote to false",
+        )
+
+
+def over_cluster(embedding: pd.DataFrame, resolution: float | None, seed: int) -> np.ndarray:
+    """Cluster cells finely by Leiden.
+
+    Parameters
+    ----------
+    embedding
+        N cells x D; fewer than 30 cells are a cluster each.
+    resolution
+        Of Leiden's modularity; None: 5 to 30, rising with the number of cells.
+    seed
+        Seed of the clustering.
+
+    Returns
+    -------
+    ndarray
+        (N,) cluster numbers.
+
+    Raises
+    ------
+    UserError
+        Rule `leiden-missing`.
+    """
+    check_leiden()
+    values = embedding.to_numpy(dtype=np.float32)
+    if len(values) < FEWEST_CELLS:
+        return np.arange(len(values))
+    if resolution is None:
+        resolution = next((r for below, r in _RESOLUTIONS if len(values) < below), _FINEST)
+    cells = AnnData(X=values)
+    sc.pp.neighbors(cells, n_neighbors=NEIGHBOURS, use_rep="X", random_state=seed)
+    sc.tl.leiden(
+        cells,
+        resolution=resolution,
+        flavor="igraph",
+        directed=False,
+        n_iterations=2,
+        random_state=seed,
+    )
+    return cells.obs["leiden"].astype(int).to_numpy()
+
+
+def majority_vote(called: pd.Series, clusters: np.ndarray, least_share: float) -> pd.Series:
+    """Give every cell the type that is called most in its cluster.
+
+    Parameters
+    ----------
+    called
+        Types of N cells.
+    clusters
+        (N,) cluster numbers.
+    least_share
+        Share of its cluster, 0 to 1, that a type must reach; below, each cell keeps its own.
+
+    Returns
+    -------
+    Series
+        N types. Of types that are called equally often the first by name wins.
+    """
+    counts = pd.crosstab(clusters, called.to_numpy())
+    winner, share = counts.idxmax(axis=1), counts.max(axis=1) / counts.sum(axis=1)
+    voted = called.copy()
+    sure = (share.loc[clusters] >= least_share).to_numpy()
+    voted[sure] = winner.loc[clusters].to_numpy()[sure]
+    return voted

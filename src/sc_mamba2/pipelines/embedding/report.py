@@ -1,0 +1,93 @@
+"""The report of an embedding: what was read, how well it keeps types together, and beside what."""
+
+from typing import Any
+
+from sc_mamba2.reporting import Section, Table, render_report
+
+PICTURES = {
+    "umap": "Cells by type, batch and genes read (UMAP of the embedding)",
+    "neighbours": "Who the nearest neighbours of each type and of each batch are",
+}
+
+
+def embedding_report(
+    metrics: dict[str, Any], figures: dict[str, bytes], parameters: dict[str, Any]
+) -> str:
+    """Write the report as one HTML page.
+
+    Parameters
+    ----------
+    metrics
+        As in ``metrics.json``.
+    figures
+        PNG bytes by name.
+    parameters
+        Flat parameters by name.
+    """
+    data, run = metrics["data"], metrics["run"]
+    lead = f"{data['cells']:,} cells, {data['width']} numbers a cell, nothing was trained."
+    pictures = {PICTURES[name]: picture for name, picture in figures.items()}
+    sections = [
+        Section("How well it went", _verdict(metrics), _score_tables(metrics)),
+        Section("Pictures", pictures=pictures),
+        Section("What was read and dropped", _remarks(data), [_read_table(data)]),
+        Section("Parameters", tables=[Table(["parameter", "value"], _rows(parameters))]),
+        Section("Run", tables=[Table([], _rows(run))]),
+    ]
+    footer = f"sc-mamba2 {run.get('version', '')} · run {run.get('run_id', '')}"
+    return render_report("Embedding of cells", lead, sections, footer)
+
+
+def _score_tables(metrics: dict[str, Any]) -> list[Table]:
+    methods = {"model": metrics["model"]}
+    methods |= {f"baseline: {name}": scores for name, scores in metrics["baselines"].items()}
+    methods |= {f"ablation: {name}": scores for name, scores in metrics["ablations"].items()}
+    columns = list(metrics["model"])
+    if not columns:
+        return []
+    rows = [
+        [name, *(f"{scores[c]:.3f}" if scores.get(c) is not None else "–" for c in columns)]
+        for name, scores in methods.items()
+    ]
+    caption = (
+        f"{metrics['data']['scored_cells']:,} cells, evenly taken; every method on the same cells. "
+        "Votes of the nearest neighbours, cross-validated: of types higher is better, of batches lower "
+        "is better mixed. transfer: types from the index, over all cells."
+    )
+    return [Table(["method", *(column.replace("_", " ") for column in columns)], rows, caption)]
+
+
+def _verdict(metrics: dict[str, Any]) -> list[str]:
+    """Say in words who won, and what training the model was worth."""
+    own = metrics["model"].get("knn_accuracy")
+    if own is None:
+        return ["No column of labels was named, so how well types stay together is not scored."]
+    words = []
+    for group, name, what in (
+        ("baselines", "pca", "the principal components of variable genes"),
+        ("baselines", "harmony", "Harmony on these"),
+        ("ablations", "untrained", "the same model with random weights"),
+    ):
+        other = metrics[group].get(name, {}).get("knn_accuracy")
+        if other is not None:
+            verb = "is above" if own > other else "equals" if own == other else "is BELOW"
+            words.append(f"The model's {own:.3f} {verb} {what} ({other:.3f}).")
+    return words
+
+
+def _read_table(data: dict[str, Any]) -> Table:
+    genes, expression = data["genes"], data["expression"]
+    rows = [
+        ["expression", f"{expression['origin']} ({expression['kind']})"],
+        *([f"genes {name.replace('_', ' ')}", f"{count:,}"] for name, count in genes.items()),
+        ["genes read of a cell (median)", f"{data['genes_a_cell']['median']:.0f}"],
+    ]
+    return Table([], rows, "Genes by Ensembl id, then symbol.")
+
+
+def _remarks(data: dict[str, Any]) -> list[str]:
+    return [f"{remark['remark']} ({remark['rule']})." for remark in data["remarks"]]
+
+
+def _rows(values: dict[str, Any]) -> list[list[str]]:
+    return [[str(name), str(value)] for name, value in values.items()]

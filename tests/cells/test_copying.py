@@ -1,0 +1,98 @@
+"""A copy with results added: everything of the person's is as it was, and nothing is loaded."""
+
+from pathlib import Path
+
+import anndata as ad
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+
+from sc_mamba2.cells import CopiedCells, simulate_cells, write_copy
+
+
+class Blocks:
+    """A matrix given three rows at a time."""
+
+    def __init__(self, matrix: np.ndarray) -> None:
+        self.matrix, self.shape = matrix, matrix.shape
+
+    def __iter__(self):
+        return (self.matrix[start : start + 3] for start in range(0, len(self.matrix), 3))
+
+
+@pytest.fixture
+def cells() -> ad.AnnData:
+    cells = simulate_cells(20)
+    cells.layers["dense"] = cells.X.toarray()
+    cells.raw = cells.copy()
+    cells.obs["note"] = [f"text {n}" for n in range(20)]
+    cells.obsm["X_mine"] = np.arange(40.0).reshape(20, 2)
+    cells.obsp["near"] = sparse.identity(20, format="csr")
+    cells.uns["mine"] = {"colours": np.array(["red", "blue"], dtype=object)}
+    return cells
+
+
+def additions(source: Path, value: float = 1.0) -> CopiedCells:
+    names = [f"cell_{n}" for n in range(20)]
+    obs = pd.DataFrame(
+        {
+            "scm_type": pd.Categorical(["a", "b"] * 10, categories=["a", "b", "c"]),
+            "scm_share": np.linspace(0, value, 20, dtype=np.float32),
+            "scm_mark": [True, False] * 10,
+        },
+        index=names,
+    )
+    vectors = Blocks(np.full((20, 4), value, dtype=np.float32))
+    return CopiedCells(str(source), obs, {"X_scm": vectors}, {"scm": {"version": "1"}})
+
+
+def test_what_was_there_is_there_and_the_rest_is_added(cells, tmp_path):
+    cells.write_h5ad(tmp_path / "in.h5ad")
+    before = (tmp_path / "in.h5ad").read_bytes()
+    write_copy(tmp_path / "out.h5ad", additions(tmp_path / "in.h5ad"))
+    assert (tmp_path / "in.h5ad").read_bytes() == before
+    found = ad.read_h5ad(tmp_path / "out.h5ad")
+    assert list(found.obs) == [*cells.obs, "scm_type", "scm_share", "scm_mark"]
+    assert list(found.obs["scm_type"].cat.categories) == ["a", "b", "c"]
+    assert found.obs["scm_share"].dtype == np.float32 and found.obs["scm_mark"].dtype == bool
+    assert (found.obsm["X_scm"] == 1).all() and found.uns["scm"] == {"version": "1"}
+    for place in ("obs", "obsm", "uns"):
+        added = set(getattr(found, place)) - set(getattr(cells, place))
+        for key in added:
+            del getattr(found, place)[key]
+    found.write_h5ad(tmp_path / "without.h5ad")
+    assert datasets(tmp_path / "without.h5ad") == datasets(tmp_path / "in.h5ad")
+
+
+def datasets(path: Path) -> dict[str, bytes]:
+    found = {}
+    with h5py.File(path) as file:
+        file.visititems(
+            lambda name, item: (
+                found.__setitem__(name, np.asarray(item[()]).tobytes())
+                if isinstance(item, h5py.Dataset) and item.dtype.kind != "O"
+                else None
+            )
+        )
+    return found
+
+
+def test_our_own_keys_of_an_older_run_are_replaced(cells, tmp_path):
+    cells.write_h5ad(tmp_path / "in.h5ad")
+    write_copy(tmp_path / "once.h5ad", additions(tmp_path / "in.h5ad"))
+    write_copy(tmp_path / "twice.h5ad", additions(tmp_path / "once.h5ad", value=2.0))
+    found = ad.read_h5ad(tmp_path / "twice.h5ad")
+    assert (found.obsm["X_scm"] == 2).all() and found.obs["scm_share"].max() == 2
+    assert list(found.obs).count("scm_share") == 1 and "mine" in found.uns
+
+
+def test_of_other_sources_the_table_of_the_cells_is_written(cells, tmp_path):
+    cells.write_zarr(tmp_path / "in.zarr")
+    write_copy(tmp_path / "out.h5ad", additions(tmp_path / "in.zarr"))
+    found = ad.read_h5ad(tmp_path / "out.h5ad")
+    assert found.shape == (20, 0) and found.X is None
+    assert list(found.obs_names) == list(cells.obs_names)
+    assert list(found.obs["note"]) == list(cells.obs["note"])
+    assert (found.obsm["X_scm"] == 1).all()
