@@ -71,6 +71,6 @@ class DomainNorm(nn.Module):
             variances.append(own_BE.var(dim=0, unbiased=False))
             with torch.no_grad():
                 unbiased_E = variances[-1] * (len(own_BE) / (len(own_BE) - 1))
-                self.running_mean[domain].lerp_(means[-1].float(), self.momentum)
-                self.running_var[domain].lerp_(unbiased_E.float(), self.momentum)
+                self.running_mean[domain].lerp_(means[-1].to(self.running_mean), self.momentum)
+                self.running_var[domain].lerp_(unbiased_E.to(self.running_var), self.momentum)
         return torch.stack(means), torch.stack(variances)

@@ -46,7 +46,8 @@ def test_the_loss_is_the_sum_of_its_parts(parts):
     for row in range(40):
         for place in range(1, int(batch.lengths_B[row])):
             values[row, batch.token_ids_BL[row, place]] = batch.values_BL[row, place]
-    told = model.decoder(cell) + model.batch_decoder(model.batch_encoder(codes))
+    told = model.batch_decoder(torch.cat([cell, model.batch_encoder(codes)], dim=1))
+    told = told + model.decoder(cell)
     expected = ((told - values) ** 2).mean() / model.gene_variance
     losses = F.cross_entropy(model.discriminator(cell), codes, reduction="none")
     weights = torch.tensor([1 / (2 * shares[name]) for name in obs["batch"]], dtype=torch.float32)

@@ -32,8 +32,9 @@ class BatchCorrectionModel(TaskModel):
 
     ``z = Norm_k(T h_cls + P sum_l v_l E[g_l])`` with ``h_cls`` the backbone's state at `<cls>`, v
     log-normalised values, E the gene embedding, k the cell's batch (`DomainNorm`). The decoder gives
-    ``x = W z + U b_k + c``: expression of every gene of the vocabulary, with ``b_k`` an embedding of
-    the batch, which nothing else is given. The loss is
+    ``x = W z + c + MLP(z, b_k)``: expression of every gene of the vocabulary, with ``b_k`` an embedding
+    of the batch, which nothing else is given. What a batch does to one type and not to another is
+    thus told by the decoder, and need not stand in z. The loss is
 
     ``mean((x - v)^2) / s + cross entropy(discriminator(reverse(z)), k) + w ECS(z)``
 
@@ -80,9 +81,16 @@ class BatchCorrectionModel(TaskModel):
             ):  # the trunk adds only what helps; alone it must begin somewhere
                 nn.init.zeros_(self.trunk_projection.weight)
         self.norm = DomainNorm(head.width, len(batches) if head.domain_norm else 1)
+        # The components keep the sizes that they start with: a decoder takes any, so that the training
+        # would bring those that are noise to the size of those that tell types apart.
+        self.norm.requires_grad_(False)
         self.batch_encoder = nn.Embedding(len(batches), head.batch_width)
         self.decoder = nn.Linear(head.width, genes)
-        self.batch_decoder = nn.Linear(head.batch_width, genes, bias=False)
+        self.batch_decoder = nn.Sequential(
+            nn.Linear(head.width + head.batch_width, head.decoder_width),
+            nn.LeakyReLU(),
+            nn.Linear(head.decoder_width, genes, bias=False),
+        )
         self.discriminator = BatchDiscriminator(head.width, len(batches))
         self.gene_variance: Tensor
         self.register_buffer("gene_variance", torch.ones(()))
@@ -136,13 +144,15 @@ class BatchCorrectionModel(TaskModel):
 
     def decode(self, cell_BE: Tensor, batch_BH: Tensor) -> Tensor:
         """Tell the expression of every gene, (B, V), from cells and the embedding of their batch."""
-        decoded_BV: Tensor = self.decoder(cell_BE) + self.batch_decoder(batch_BH)
+        together = torch.cat([cell_BE, batch_BH], dim=1)
+        decoded_BV: Tensor = self.decoder(cell_BE) + self.batch_decoder(together)
         return decoded_BV
 
     @torch.no_grad()
     def corrected_expression(self, cell_BE: Tensor) -> Tensor:
         """Tell the expression of every gene, (B, V), as if every cell were of the mean batch."""
-        return self.decode(cell_BE, self.batch_encoder.weight.mean(dim=0)).clamp(min=0)
+        mean_BH = self.batch_encoder.weight.mean(dim=0).expand(len(cell_BE), -1)
+        return self.decode(cell_BE, mean_BH).clamp(min=0)
 
     def targets(self, obs: pd.DataFrame) -> dict[str, Tensor]:
         """Read the batches of cells from ``obs["batch"]``, (N,) int64; no label is ever read."""

@@ -40,6 +40,12 @@ class HeadParams(Parameters):
     batch_width: int = Field(
         16, ge=1, le=1024, description="numbers of a batch's embedding, which the decoder gets"
     )
+    decoder_width: int = Field(
+        128,
+        ge=1,
+        le=65536,
+        description="hidden width of the part of the decoder that reads the batch",
+    )
 
 
 class LossParams(Parameters):
