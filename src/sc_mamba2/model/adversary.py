@@ -16,13 +16,13 @@ class GradientReversal(torch.autograd.Function):
     """The identity, whose gradient is ``-strength`` times the one that comes back."""
 
     @staticmethod
-    def forward(context: Any, x: Tensor, strength: float) -> Tensor:  # type: ignore[override]
+    def forward(context: Any, x: Tensor, strength: float) -> Tensor:
         """Return `x` unchanged."""
         context.strength = strength
         return x.view_as(x)
 
     @staticmethod
-    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None]:
         """Turn the gradient around."""
         return -context.strength * gradient, None
 
@@ -37,7 +37,7 @@ def reverse_gradient(x: Tensor, strength: float = 1.0) -> Tensor:
     strength
         Factor of the turned gradient, not negative; 0 stops it.
     """
-    turned: Tensor = GradientReversal.apply(x, strength)  # type: ignore[no-untyped-call]
+    turned: Tensor = GradientReversal.apply(x, strength)
     return turned
 
 

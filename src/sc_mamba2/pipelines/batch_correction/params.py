@@ -76,9 +76,9 @@ class CorrectionFitParams(FineTuneParams):
 
     learning_rate: float = Field(3e-3, gt=0, le=1, description="highest rate of AdamW")
     batch_size: int = Field(128, ge=2, le=65536, description="cells a step")
-    max_epochs: int = Field(30, ge=1, description="epochs at most")
+    max_epochs: int = Field(40, ge=1, description="epochs at most")
     patience: int = Field(
-        8, ge=1, description="epochs without a better validation loss before the training stops"
+        10, ge=1, description="epochs without a better validation loss before the training stops"
     )
     gene_dropout: float = Field(
         0.0,
