@@ -47,7 +47,7 @@ def files(tmp_path_factory) -> Path:
 def embedded(files) -> Path:
     words = ("-c", files / "checkpoint", "-k", "cell_type", "--batch-key", "batch")
     text = scm("embed", files / "cells.h5ad", "-o", files / "out.h5ad", *words)
-    assert "hvg_pca" in text and "report.html" in text
+    assert "pca" in text and "report.html" in text
     return files / "out.h5ad"
 
 
@@ -69,7 +69,7 @@ def test_embed_writes_cells_report_and_scores(embedded, files):
     assert {path.name for path in folder.iterdir()} == {"report.html", "metrics.json", "figures"}
     metrics = json.loads((folder / "metrics.json").read_text())
     assert set(metrics) == {"model", "baselines", "ablations", "data", "run"}
-    assert set(metrics["baselines"]) == {"hvg_pca"} and set(metrics["ablations"]) == {"untrained"}
+    assert set(metrics["baselines"]) == {"pca", "harmony"} and set(metrics["ablations"]) == {"untrained"}
     assert metrics["run"]["checkpoint_sha256"] == facts["checkpoint_sha256"]
     page = (folder / "report.html").read_text()
     assert page.count("data:image/png;base64,") == 2 and "random weights" in page

@@ -31,7 +31,7 @@ def test_the_pipeline_runs_in_the_project_under_the_test_environment(
     words = ["run", "--pipeline", "embedding", "--env", "test", "--params", f"{options},{blocks}"]
     result = CliRunner().invoke(app, words)
     assert result.exit_code == 0, result.output
-    assert "hvg_pca" in result.output
+    assert "pca" in result.output
     metrics = json.loads((ROOT / "data/08_reporting/embedding/metrics.json").read_text())
     assert metrics["data"]["label_classes"] == 3 and metrics["data"]["batch_classes"] == 2
 

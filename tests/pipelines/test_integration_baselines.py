@@ -61,7 +61,7 @@ def test_harmony_mixes_the_batches_and_keeps_the_types():
     found = baseline_embeddings(cells, cells.obs["batch"], components=10)
     labels, batches = cells.obs["cell_type"], cells.obs["batch"]
     pca, harmony = (asw_batch(found[name], labels, batches) for name in ("pca", "harmony"))
-    assert harmony > pca + 0.1
+    assert 1 - harmony < (1 - pca) / 2  # of what tells the batches apart, less than half is left
     kept = integration_scores(found["harmony"], labels, batches, extras=False)
     assert kept["nmi"] > 0.9
 
@@ -81,7 +81,9 @@ def test_a_cell_without_batch_is_refused():
 def test_few_cells(count):
     cells = _cells()[:count]
     batches = ["one", "two"] * (count // 2) + ["one"] * (count % 2)
-    for embedding in baseline_embeddings(cells, batches).values():
+    found = baseline_embeddings(cells, batches)
+    assert ("harmony" in found) == (count == 40)
+    for embedding in found.values():
         assert embedding.shape == (count, min(30, count - 1)) and np.isfinite(embedding).all()
 
 

@@ -13,6 +13,8 @@ SCORES = {
     "macro F1": "macro_f1",
 }
 
+_MOST_COLUMNS = 6
+
 
 def show_results(metrics: Path, places: dict[str, Path]) -> None:
     """Print the metrics table of ``metrics.json`` and the places of the results."""
@@ -30,18 +32,23 @@ def _table(metrics: dict) -> Table:
     columns = SCORES
     if "accuracy" not in metrics["model"]:
         columns = {name.replace("_", " "): name for name in metrics["model"]}
-    table = Table(title="scored on the same cells")
-    table.add_column("method", no_wrap=True)
-    for name in columns:
-        table.add_column(name, justify="right")
     rows = {"model": metrics["model"]}
     rows |= {f"baseline: {name}": scores for name, scores in metrics["baselines"].items()}
     rows |= {f"ablation: {name}": scores for name, scores in metrics["ablations"].items()}
-    for name, scores in rows.items():
-        table.add_row(
-            name,
-            *(_shown(scores.get(score)) for score in columns.values()),
-        )
+    cells = [
+        [name, *(_shown(scores.get(score)) for score in columns.values())]
+        for name, scores in rows.items()
+    ]
+    head = ["method", *columns]
+    if len(columns) > _MOST_COLUMNS:  # a line a score: a terminal is longer than it is wide
+        head, *cells = (list(line) for line in zip(head, *cells, strict=True))
+        head[0] = "score"
+    table = Table(title="scored on the same cells")
+    table.add_column(head[0], no_wrap=True)
+    for name in head[1:]:
+        table.add_column(name, justify="right")
+    for line in cells:
+        table.add_row(*line)
     return table
 
 

@@ -15,6 +15,8 @@ from sc_mamba2.cells.keys import COUNTS_LAYER
 from sc_mamba2.errors import UserError
 from sc_mamba2.metrics.groups import Groups, group_codes
 
+_FEWEST_FOR_HARMONY = 8  # of two cells harmonypy's clusters never settle
+
 
 def baseline_embeddings(
     cells: AnnData,
@@ -42,7 +44,7 @@ def baseline_embeddings(
     Returns
     -------
     dict
-        ``pca`` always; ``harmony`` where there are two batches; ``scvi`` where the extra `scvi` is
+        ``pca`` always; ``harmony`` where there are two batches and eight cells; ``scvi`` where the extra `scvi` is
         installed and there are counts. (N, D) float32 each.
 
     Raises
@@ -53,7 +55,7 @@ def baseline_embeddings(
     codes = None if batches is None else _complete(batches)
     chosen = variable_genes(cells, genes, codes if within_batches else None)
     embeddings = {"pca": pca_embedding(chosen, components, seed)}
-    if codes is not None and codes.any():
+    if codes is not None and codes.any() and len(codes) >= _FEWEST_FOR_HARMONY:
         embeddings["harmony"] = harmony_embedding(embeddings["pca"], codes, seed)
     if find_spec("scvi") is not None and COUNTS_LAYER in cells.layers:
         embeddings["scvi"] = scvi_embedding(chosen, codes, components, seed)

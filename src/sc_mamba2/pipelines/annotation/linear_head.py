@@ -7,12 +7,14 @@ direction in which a block varies much costs little to use. N cells, F features,
 
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
 
+_MOST_CELLS = 2000  # whose inner products are taken
 Block = np.ndarray | sparse.csr_matrix
 
 
@@ -77,8 +79,10 @@ def fit_linear_head(
     scaled = [
         sparse.csr_matrix(block) * factor for block, factor in zip(blocks, factors, strict=True)
     ]
-    fitted, strength = _fit(sparse.hstack(scaled).tocsr(), classes_N, regularisation, folds, seed)
-    coefficients_KF, intercepts_K = fitted.coef_, fitted.intercept_
+    features_NF = sparse.hstack(scaled).tocsr()
+    compact_NR, back_FR = _compact(features_NF)
+    fitted, strength = _fit(compact_NR, classes_N, regularisation, folds, seed)
+    coefficients_KF, intercepts_K = fitted.coef_ @ back_FR.T, fitted.intercept_
     if len(fitted.classes_) == 2:  # scikit-learn tells the second class from the first alone
         coefficients_KF = np.concatenate([np.zeros_like(coefficients_KF), coefficients_KF])
         intercepts_K = np.concatenate([[0.0], intercepts_K])
@@ -94,14 +98,32 @@ def fit_linear_head(
     return LinearHead(weights, bias_K, strength)
 
 
+def _compact(features_NF: sparse.csr_matrix) -> tuple[np.ndarray | sparse.csr_matrix, Any]:
+    """Turn fewer cells than features into as many features as cells; nothing else changes.
+
+    A penalty on the squares of the weights sees the features by their inner products alone: with
+    ``F Fᵀ = Q Λ Qᵀ`` the fit on ``Q √Λ`` is the fit on F, whose weights are ``Fᵀ Q / √Λ`` times
+    those found. Returns the features and what leads back, (F, R).
+    """
+    cells, width = features_NF.shape
+    if cells >= width or cells > _MOST_CELLS:
+        return features_NF, sparse.identity(width)
+    values_N, vectors_NN = np.linalg.eigh((features_NF @ features_NF.T).toarray())
+    some = values_N > values_N.max() * 1e-10
+    if not some.any():
+        return features_NF, sparse.identity(width)
+    roots_R, vectors_NR = np.sqrt(values_N[some]), vectors_NN[:, some]
+    return vectors_NR * roots_R, features_NF.T @ (vectors_NR / roots_R)
+
+
 def _fit(
-    features: sparse.csr_matrix,
+    features: np.ndarray | sparse.csr_matrix,
     classes_N: np.ndarray,
     regularisation: tuple[float, ...],
     folds: int,
     seed: int,
 ) -> tuple[LogisticRegression, float]:
-    model = LogisticRegression(max_iter=300, tol=1e-3)
+    model = LogisticRegression(solver="newton-cg", max_iter=2000, tol=1e-6)
     folds = min(folds, int(np.bincount(classes_N).max()))
     if len(regularisation) == 1 or folds < 2:
         strength = regularisation[len(regularisation) // 2]
