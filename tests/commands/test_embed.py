@@ -69,7 +69,9 @@ def test_embed_writes_cells_report_and_scores(embedded, files):
     assert {path.name for path in folder.iterdir()} == {"report.html", "metrics.json", "figures"}
     metrics = json.loads((folder / "metrics.json").read_text())
     assert set(metrics) == {"model", "baselines", "ablations", "data", "run"}
-    assert set(metrics["baselines"]) == {"pca", "harmony"} and set(metrics["ablations"]) == {"untrained"}
+    assert set(metrics["baselines"]) == {"pca", "harmony"} and set(metrics["ablations"]) == {
+        "untrained"
+    }
     assert metrics["run"]["checkpoint_sha256"] == facts["checkpoint_sha256"]
     page = (folder / "report.html").read_text()
     assert page.count("data:image/png;base64,") == 2 and "random weights" in page

@@ -46,7 +46,7 @@ class Parts:
     def model(self, objective: dict[str, Any] | None = None, **head: Any) -> BatchCorrectionModel:
         """Return an untrained model of width 8."""
         compute = ComputeOptions()
-        params = HeadParams(**{"width": 8} | head)
+        params = HeadParams(**{"width": 8, "paths": ("trunk", "pooled")} | head)
         backbone = load_or_build_backbone(self.tokenizer, self.tokens, BackboneParams(), compute)
         objectives = LossParams(**objective or {})
         parts = (backbone, self.tokenizer, self.tokens, params, objectives, KEYS, compute)

@@ -72,7 +72,7 @@ def test_without_types_nothing_is_claimed():
 
 
 def test_variants_leave_out_what_they_are_named_after():
-    head, objective = HeadParams(), LossParams()
+    head, objective = HeadParams(paths=("trunk", "pooled")), LossParams()
     assert variant("no_adversary", head, objective)[1].adversary == 0
     assert variant("no_adversary", head, objective)[0] == head
     assert not variant("no_domain_norm", head, objective)[0].domain_norm

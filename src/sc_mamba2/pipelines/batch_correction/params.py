@@ -29,9 +29,9 @@ class HeadParams(Parameters):
     """From a cell to its embedding, and from that back to expression."""
 
     paths: tuple[Path, ...] = Field(
-        ("trunk", "pooled"),
+        ("pooled",),
         description="trunk: the Mamba2 layers' state at <cls>; pooled: sum of value times gene "
-        "embedding; their projections are added",
+        "embedding; their projections are added. The trunk takes minutes where pooled takes seconds",
     )
     width: int = Field(30, ge=2, le=1024, description="numbers of the cell embedding")
     domain_norm: bool = Field(
@@ -103,8 +103,9 @@ class AblationParams(Parameters):
     """Which parts of the model are left out, each in a training of its own."""
 
     names: tuple[Variant, ...] = Field(
-        ("no_adversary", "no_domain_norm", "pooled_alone"),
-        description="variants trained beside the model; empty: none",
+        ("no_adversary", "no_domain_norm"),
+        description="variants trained beside the model; empty: none. pooled_alone says what the "
+        "trunk is worth, where it is among the paths",
     )
 
     @field_validator("names")
