@@ -25,7 +25,18 @@ def test_help_imports_nothing_heavy():
 
 
 @pytest.mark.parametrize(
-    "verb", ["annotate", "embed", "index", "validate", "run", "import-weights", "viz", "doctor"]
+    "verb",
+    [
+        "annotate",
+        "integrate",
+        "embed",
+        "index",
+        "validate",
+        "run",
+        "import-weights",
+        "viz",
+        "doctor",
+    ],
 )
 def test_every_verb_has_help(verb):
     result = invoke(verb, "--help")

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.metrics import plain
 
-from sc_mamba2.metrics.mixing import asw_batch, graph_connectivity
+from sc_mamba2.metrics.mixing import asw_batch, graph_connectivity, neighbour_mixing
 from sc_mamba2.metrics.neighbours import nearest_neighbours
 
 
@@ -79,3 +79,30 @@ def test_a_sample_keeps_rare_batches_in_their_share():
     batches = np.where(np.arange(2000) % 10 == 0, "x", "y")  # a step of 10 would see x alone
     some = asw_batch(points, labels, batches, most=1000)
     assert some == pytest.approx(asw_batch(points, labels, batches), abs=0.02)
+
+
+@given(plain.scenes(), st.integers(2, 8))
+def test_neighbour_mixing_against_the_sum_written_out(scene, count):
+    points, _, batches = scene
+    neighbours = nearest_neighbours(points, count)
+    got = neighbour_mixing(neighbours, batches)
+    known = [cell for cell in range(len(points)) if batches[cell] is not None]
+    own, chance = [], []
+    for cell in known:
+        near = [other for other in neighbours.indices_NK[cell, 1:] if batches[other] is not None]
+        if near:
+            own.append(np.mean([batches[other] == batches[cell] for other in near]))
+            chance.append(np.mean([batches[o] == batches[cell] for o in known if o != cell]))
+    if len({batches[cell] for cell in known}) < 2 or not own:
+        assert got is None
+    else:
+        assert got == pytest.approx(1 - (np.mean(own) - np.mean(chance)) / (1 - np.mean(chance)))
+
+
+def test_neighbour_mixing_is_one_by_chance_and_zero_apart():
+    points = np.random.default_rng(0).normal(size=(600, 3))
+    batches = np.array(["x", "y", "y"] * 200)
+    assert neighbour_mixing(nearest_neighbours(points), batches) == pytest.approx(1, abs=0.05)
+    apart = points + 100 * (batches == "x")[:, None]
+    assert neighbour_mixing(nearest_neighbours(apart), batches) == 0
+    assert neighbour_mixing(nearest_neighbours(points), ["x"] * 600) is None

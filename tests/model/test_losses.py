@@ -2,9 +2,10 @@
 
 import math
 
+import pytest
 import torch
 
-from sc_mamba2.model import masked_mse, masked_zero_nll
+from sc_mamba2.model import elastic_similarity, masked_mse, masked_zero_nll
 from sc_mamba2.model.losses import hidden_genes_nll_sum
 
 MASK = torch.tensor([[True, False, True]])
@@ -49,3 +50,25 @@ def test_hidden_genes_are_draws_from_one_distribution_a_cell():
     )
     torch.testing.assert_close(hidden_genes_nll_sum(logits, ids, mask), slow)
     assert hidden_genes_nll_sum(logits, ids, torch.zeros_like(mask)) == 0
+
+
+def test_elastic_similarity_is_the_plain_sum_over_pairs():
+    torch.manual_seed(3)
+    cells = torch.randn(5, 4, dtype=torch.float64)
+    total = 0.0
+    for one in range(5):
+        for other in range(5):
+            if one != other:
+                cosine = torch.cosine_similarity(cells[one], cells[other], dim=0)
+                total -= float((cosine - 0.3) ** 2)
+    assert float(elastic_similarity(cells, 0.3)) == pytest.approx(total / 20, rel=1e-12)
+    assert float(elastic_similarity(cells[:1], 0.3)) == 0
+
+
+@pytest.mark.parametrize(("cosine", "draws"), [(0.8, True), (0.1, False)])
+def test_elastic_similarity_draws_what_is_alike_and_parts_the_rest(cosine, draws):
+    other = torch.tensor([cosine, (1 - cosine**2) ** 0.5], requires_grad=True)
+    elastic_similarity(torch.stack([torch.tensor([1.0, 0.0]), other]), 0.5).backward()
+    moved = other.detach() - 0.01 * other.grad
+    after = torch.cosine_similarity(moved, torch.tensor([1.0, 0.0]), dim=0)
+    assert (after > cosine) == draws

@@ -4,7 +4,8 @@ from sc_mamba2.pipelines.backbone import nodes as backbone_nodes
 from sc_mamba2.pipelines.composite import DEFAULT, named_pipelines
 from sc_mamba2.pipelines.embedding import encode
 
-TRAINING = {"annotation", "annotation_query"}
+TRAINING = {"annotation": "annotation", "annotation_query": "annotation"}
+TRAINING |= {"batch_correction": "batch_correction"}
 
 
 @pytest.fixture(scope="module")
@@ -21,15 +22,16 @@ def test_a_task_reuses_the_shared_functions_under_its_own_namespace(pipelines, n
     functions = {node.name: node.func for node in pipelines[name].nodes}
     shared = ("load_or_build_backbone", "fine_tune", "predict")
     for function in shared:
-        assert functions[f"annotation.{function}"] is getattr(backbone_nodes, function)
+        assert functions[f"{TRAINING[name]}.{function}"] is getattr(backbone_nodes, function)
 
 
 def test_every_embedding_goes_through_the_shared_encoder():
     assert encode.encode_cells is backbone_nodes.encode_cells
 
 
-def test_predicting_with_a_checkpoint_trains_nothing(pipelines):
-    assert not pipelines["annotation_predict"].only_nodes_with_tags("training").nodes
+@pytest.mark.parametrize("name", ["annotation_predict", "batch_correction_predict"])
+def test_predicting_with_a_checkpoint_trains_nothing(pipelines, name):
+    assert not pipelines[name].only_nodes_with_tags("training").nodes
 
 
 def test_only_sources_facts_and_parameters_come_from_outside(pipelines):
@@ -37,6 +39,8 @@ def test_only_sources_facts_and_parameters_come_from_outside(pipelines):
         "annotation": {"reference.raw_cells"},
         "annotation_query": {"reference.raw_cells", "query.raw_cells"},
         "annotation_predict": {"query.raw_cells", "annotation.checkpoint"},
+        "batch_correction": {"reference.raw_cells"},
+        "batch_correction_predict": {"reference.raw_cells", "batch_correction.checkpoint"},
         "embedding": set(),  # its file is a parameter, since it is never loaded
         "embedding_index": set(),
         "embedding_mapping": {"embedding.reference"},
@@ -52,5 +56,14 @@ def test_nobody_but_the_score_sees_the_truth(pipelines):
         node.name.removeprefix("annotation.")
         for node in pipelines["annotation"].nodes
         if "annotation.truth" in node.inputs
+    }
+    assert readers == {"score", "draw_figures"}
+
+
+def test_no_training_sees_the_types_of_cells_to_be_corrected(pipelines):
+    readers = {
+        node.name.removeprefix("batch_correction.")
+        for node in pipelines["batch_correction"].nodes
+        if "batch_correction.truth" in node.inputs
     }
     assert readers == {"score", "draw_figures"}

@@ -4,6 +4,7 @@ from kedro.config import OmegaConfigLoader
 from sc_mamba2.errors import UserError
 from sc_mamba2.pipelines.annotation import params as annotation
 from sc_mamba2.pipelines.backbone import params as backbone
+from sc_mamba2.pipelines.batch_correction import params as batch_correction
 from sc_mamba2.pipelines.embedding import params as embedding
 from sc_mamba2.pipelines.ingestion.params import IngestionParams
 from sc_mamba2.pipelines.pretraining.params import CorpusParams, LaunchParams
@@ -45,6 +46,17 @@ MODELS = {
         "calls": annotation.CallParams,
         "baselines": annotation.BaselineParams,
         "ablations": annotation.AblationParams,
+    },
+    "batch_correction": {
+        "keys": batch_correction.KeyParams,
+        "backbone": backbone.BackboneParams,
+        "head": batch_correction.HeadParams,
+        "objective": batch_correction.LossParams,
+        "fine_tune": batch_correction.CorrectionFitParams,
+        "predict": backbone.PredictParams,
+        "baselines": batch_correction.BaselineParams,
+        "ablations": batch_correction.AblationParams,
+        "output": batch_correction.OutputParams,
     },
 }
 

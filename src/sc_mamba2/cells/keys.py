@@ -9,6 +9,8 @@ VOTED_TYPE = "scm_cell_type_majority"
 PROBABILITY = "scm_cell_type_probability"
 DISTANCE = "scm_distance"
 EMBEDDING = "X_scm"
+CORRECTED = "X_scm_corrected"
+CORRECTED_LAYER = "scm_corrected"
 FACTS = "scm"
 
 COUNTS_LAYER = "counts"

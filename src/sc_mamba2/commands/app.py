@@ -10,6 +10,7 @@ from sc_mamba2.commands.doctor import doctor
 from sc_mamba2.commands.embed import embed
 from sc_mamba2.commands.import_weights import import_weights
 from sc_mamba2.commands.index import index
+from sc_mamba2.commands.integrate import integrate
 from sc_mamba2.commands.pretrain import pretrain
 from sc_mamba2.commands.run import run
 from sc_mamba2.commands.validate import validate
@@ -17,7 +18,7 @@ from sc_mamba2.commands.viz import viz
 
 app = typer.Typer(
     name="scm",
-    help="Single-cell models of the whole transcriptome: annotate, embed, pretrain, validate, run pipelines.",
+    help="Single-cell models of the whole transcriptome: annotate, embed, integrate, pretrain, run pipelines.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -39,5 +40,16 @@ def main(
     """Options before the verb."""
 
 
-for verb in (annotate, embed, index, validate, run, pretrain, import_weights, viz, doctor):
+for verb in (
+    annotate,
+    embed,
+    index,
+    integrate,
+    validate,
+    run,
+    pretrain,
+    import_weights,
+    viz,
+    doctor,
+):
     app.command()(verb)

@@ -1,4 +1,4 @@
-"""How well an embedding mixes batches: the batch's silhouette within labels, graph connectivity.
+"""How well an embedding mixes batches: silhouette within labels, graph connectivity, neighbours.
 
 Legend: N cells, D width of the embedding.
 """
@@ -76,3 +76,34 @@ def graph_connectivity(neighbours: Neighbours, labels: Groups) -> float | None:
         _, component = connected_components(among, connection="strong")
         shares.append(np.bincount(component).max() / len(members))
     return float(np.mean(shares)) if shares else None
+
+
+def neighbour_mixing(neighbours: Neighbours, batches: Groups) -> float | None:
+    """Return how far the batches of neighbours are as by chance; no label is needed.
+
+    ``1 - mean(s_i - c_i) / mean(1 - c_i)``, with ``s_i`` the share of cell i's batch among its
+    neighbours and ``c_i`` its share among all other cells. 1 as by chance, 0 where neighbours are
+    of one batch throughout. Where batches hold other types, a good embedding stays below 1.
+
+    Parameters
+    ----------
+    neighbours
+        Of all N cells.
+    batches
+        (N,) batch of each cell; cells without one are left out, as cells and as neighbours.
+
+    Returns
+    -------
+    float or None
+        ``None`` where the cells have fewer than two batches.
+    """
+    codes = group_codes(batches)
+    near_NK = codes[neighbours.indices_NK[:, 1:]]
+    with_batch = (codes >= 0) & (near_NK >= 0).any(axis=1)
+    if len(np.unique(codes[codes >= 0])) < 2 or not with_batch.any():
+        return None
+    counts = np.bincount(codes[codes >= 0])
+    chance = (counts[codes[with_batch]] - 1) / (counts.sum() - 1)
+    near_NK, own = near_NK[with_batch], codes[with_batch, None]
+    same = (near_NK == own).sum(axis=1) / (near_NK >= 0).sum(axis=1)
+    return float(1 - (same - chance).mean() / (1 - chance).mean())

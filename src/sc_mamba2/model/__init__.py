@@ -5,8 +5,10 @@ The scan itself stands in `ops`; training in `training`; a task's own head in it
 """
 
 from sc_mamba2.model.adapters import LoRALinear, adapter_parameters, add_adapters, merge_adapters
+from sc_mamba2.model.adversary import BatchDiscriminator, GradientReversal, reverse_gradient
 from sc_mamba2.model.backbone import Backbone
 from sc_mamba2.model.config import ModelConfig
+from sc_mamba2.model.domain_norm import DomainNorm
 from sc_mamba2.model.embeddings import RealTokenBatchNorm
 from sc_mamba2.model.heads import (
     CellClassifier,
@@ -16,7 +18,7 @@ from sc_mamba2.model.heads import (
     GeneDecoder,
 )
 from sc_mamba2.model.layer import BidirectionalLayer
-from sc_mamba2.model.losses import masked_mse, masked_zero_nll
+from sc_mamba2.model.losses import elastic_similarity, masked_mse, masked_zero_nll
 from sc_mamba2.model.mixer import Mamba2Mixer
 from sc_mamba2.model.presets import PRESETS, preset
 from sc_mamba2.model.pretrained import Heads, Outputs, PretrainedModel
@@ -28,13 +30,16 @@ from sc_mamba2.model.token_chunks import expression_in_chunks
 __all__ = [
     "PRESETS",
     "Backbone",
+    "BatchDiscriminator",
     "BidirectionalLayer",
     "CellClassifier",
     "CellExpressionDecoder",
     "Checkpoint",
+    "DomainNorm",
     "Expression",
     "ExpressionDecoder",
     "GeneDecoder",
+    "GradientReversal",
     "Heads",
     "LoRALinear",
     "Mamba2Mixer",
@@ -46,6 +51,7 @@ __all__ = [
     "adapter_parameters",
     "add_adapters",
     "checkpoint_folder",
+    "elastic_similarity",
     "expression_in_chunks",
     "load_state",
     "masked_mse",
@@ -53,6 +59,7 @@ __all__ = [
     "merge_adapters",
     "preset",
     "read_checkpoint",
+    "reverse_gradient",
     "shipped_checkpoints",
     "write_checkpoint",
 ]

@@ -1,7 +1,8 @@
 """Losses that several tasks share; torch's own are used as they are.
 
 Sums serve where a batch is divided (micro-batches, processes), means where it is whole; both are
-computed in single precision at least. B cells, L tokens, V vocabulary.
+computed in single precision at least. B cells, L tokens, V vocabulary,
+E width of a cell embedding.
 """
 
 import torch
@@ -88,6 +89,30 @@ def hidden_genes_nll_sum(logits_BV: Tensor, token_ids_BL: Tensor, mask_BL: Tenso
     """
     told_BV = functional.log_softmax(_at_least_single(logits_BV), dim=1)
     return -told_BV.gather(1, token_ids_BL).masked_fill(~mask_BL, 0).sum()
+
+
+def elastic_similarity(cell_BE: Tensor, threshold: float) -> Tensor:
+    """Mean, over pairs of different cells, of ``-(cos(a, b) - threshold)^2``.
+
+    Pairs more alike than the threshold are drawn together, the others apart (elastic cell
+    similarity, Cui et al. 2024, scGPT).
+
+    Parameters
+    ----------
+    cell_BE
+        Cell embeddings, (B, E).
+    threshold
+        Cosine from which cells count as alike, 0 to 1.
+
+    Returns
+    -------
+    Tensor
+        Scalar, not above 0; zero, gradient too, where there is one cell.
+    """
+    unit_BE = functional.normalize(_at_least_single(cell_BE), dim=1)
+    squares_BB = (unit_BE @ unit_BE.T - threshold).square().fill_diagonal_(0)
+    cells = len(cell_BE)
+    return -squares_BB.sum() / max(1, cells * (cells - 1))
 
 
 def _at_least_single(part: Tensor) -> Tensor:

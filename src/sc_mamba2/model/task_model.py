@@ -5,6 +5,7 @@ A fine-tuned model is one checkpoint folder: backbone, head, tokenizer and setti
 
 import hashlib
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -58,6 +59,10 @@ class TaskModel(nn.Module, ABC):
     @abstractmethod
     def predict(self, batch: Batch) -> dict[str, Tensor]:
         """Compute the outputs of a batch by name, each with cells first."""
+
+    def predictor(self, obs: pd.DataFrame) -> Callable[[Batch], dict[str, Tensor]]:
+        """Return the `predict` for the cells of a table; a task that reads it there overrides this."""
+        return self.predict
 
     @property
     def fits_itself(self) -> bool:

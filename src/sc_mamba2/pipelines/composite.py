@@ -5,6 +5,7 @@ from kedro.pipeline import Pipeline
 from sc_mamba2.pipelines import (
     annotation,
     backbone,
+    batch_correction,
     embedding,
     ingestion,
     pretraining,
@@ -14,6 +15,9 @@ from sc_mamba2.pipelines import (
 from sc_mamba2.pipelines.annotation.pipeline import (
     create_prediction_pipeline,
     create_query_pipeline,
+)
+from sc_mamba2.pipelines.batch_correction.pipeline import (
+    create_prediction_pipeline as create_correction_prediction,
 )
 from sc_mamba2.pipelines.embedding.pipeline import (
     create_gene_pipeline,
@@ -39,6 +43,8 @@ def named_pipelines() -> dict[str, Pipeline]:
         "annotation": reference + annotation.create_pipeline(),
         "annotation_query": reference + query + create_query_pipeline(),
         "annotation_predict": query + create_prediction_pipeline(),
+        "batch_correction": reference + batch_correction.create_pipeline(),
+        "batch_correction_predict": reference + create_correction_prediction(),
         "embedding": embedding.create_pipeline(),
         "embedding_mapping": create_mapping_pipeline(),
         "embedding_index": create_index_pipeline(),

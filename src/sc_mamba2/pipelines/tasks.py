@@ -39,4 +39,9 @@ TASKS = (
             f"uns/{keys.FACTS}",
         ),
     ),
+    Task(
+        pipeline="batch_correction",
+        verb="integrate",
+        writes=(f"obsm/{keys.CORRECTED}", f"layers/{keys.CORRECTED_LAYER}", f"uns/{keys.FACTS}"),
+    ),
 )

@@ -126,8 +126,9 @@ def predict(
     device = choose_device(compute.device)
     model = model.to(device).eval()
     _use(model.backbone, compute)
+    predict_cells = model.predictor(tokens.obs)
     return run_over_cells(
-        model.predict, tokens, model.tokenizer.vocabulary, params.batch_size, device
+        predict_cells, tokens, model.tokenizer.vocabulary, params.batch_size, device
     )
 
 

@@ -13,6 +13,7 @@ def choose_genes(
     query: AnnData,
     vocabulary: Vocabulary,
     variable_genes: int | None,
+    batch_key: str | None = None,
     pretrained: bool = False,
 ) -> list[str]:
     """Choose the genes of a task.
@@ -29,6 +30,9 @@ def choose_genes(
     variable_genes
         How many of the most variable ones to keep (dispersion by mean expression, the method
         "seurat" of scanpy); ``None`` keeps all that are expressed in the reference.
+    batch_key
+        Column of the reference's obs: genes that vary within many of its batches come first, not
+        those that tell batches apart. ``None``: all cells as one.
     pretrained
         Whether the vocabulary is that of a checkpoint, which knows genes that no cell of the
         reference expresses: ``None`` keeps these too.
@@ -60,10 +64,10 @@ def choose_genes(
         )
     if variable_genes is None or usable.sum() <= variable_genes:
         return list(reference.var_names[usable])
+    plain = AnnData(X=reference.X[:, usable])
+    if batch_key is not None:
+        plain.obs[batch_key] = reference.obs[batch_key].to_numpy(str)
     table = sc.pp.highly_variable_genes(
-        AnnData(X=reference.X[:, usable]),
-        n_top_genes=variable_genes,
-        flavor="seurat",
-        inplace=False,
+        plain, n_top_genes=variable_genes, flavor="seurat", batch_key=batch_key, inplace=False
     )
     return list(reference.var_names[usable][table["highly_variable"].to_numpy()])

@@ -12,7 +12,10 @@ from sc_mamba2.tokens import TokenizedCells, Tokenizer, TokenizerRules
 
 
 def fit_tokenizer(
-    reference_cells: AnnData, query_cells: AnnData, params: TokenizationParams
+    reference_cells: AnnData,
+    query_cells: AnnData,
+    params: TokenizationParams,
+    batch_key: str | None = None,
 ) -> Tokenizer:
     """Choose the genes and make the tokenizer of a task.
 
@@ -24,6 +27,8 @@ def fit_tokenizer(
         Valid cells whose measured genes limit the choice; the reference again where there are none.
     params
         Vocabulary, number of genes, bins, limit of length.
+    batch_key
+        Column of the reference's obs within whose batches the genes vary, see `choose_genes`.
 
     Returns
     -------
@@ -31,7 +36,9 @@ def fit_tokenizer(
         Its vocabulary is the chosen part of the source vocabulary, in the same order.
     """
     source, pretrained = _source_vocabulary(params.vocabulary)
-    genes = choose_genes(reference_cells, query_cells, source, params.variable_genes, pretrained)
+    genes = choose_genes(
+        reference_cells, query_cells, source, params.variable_genes, batch_key, pretrained
+    )
     rules = TokenizerRules(n_bins=params.n_bins, max_length=params.max_length, order=params.order)
     return Tokenizer(source.subset(genes), rules)
 

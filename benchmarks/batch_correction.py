@@ -1,0 +1,112 @@
+"""Batch correction beside its baselines and ablations, over several seeds.
+
+    python benchmarks/batch_correction.py [--studies kang mixology] [--seeds 0 1 2] [--params a=b]
+
+Each study and seed is one run of the project's own pipeline with the parameters of conf/base; the
+script only collects `metrics.json`. Labels are read by the scores alone; what was tried before the
+defaults were fixed stands in `results/batch_correction_tried.md`. Writes
+`results/batch_correction_<study>.json` and a Markdown table.
+"""
+
+import argparse
+import json
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import anndata as ad
+import numpy as np
+from machine import describe_machine
+
+from sc_mamba2.pipelines.batch_correction.evaluate import scores_by_method
+from sc_mamba2.runs.logs import set_logging
+from sc_mamba2.runs.selection import Selection, merge, parse_params
+from sc_mamba2.runs.session import run_in_folder
+
+RESULTS = Path(__file__).parent / "results"
+SHARED = Path(__file__).parents[2] / "shared" / "data"
+SCORES = ("avg_bio", "nmi", "ari", "asw_label", "asw_batch", "graph_connectivity", "batch_mixing")
+STUDIES = {"kang": "kang_ifnb_pbmc.h5ad", "mixology": "sc_mixology_celllines.h5ad"}
+KEYS = {"batch_key": "batch", "label_key": "cell_type"}
+
+
+def write_cells(study: str, folder: Path) -> Path:
+    """Write the cells of a study with the genes that all of its batches measured."""
+    cells = ad.read_h5ad(SHARED / STUDIES[study])
+    if "n_batches_measured" in cells.var:
+        measured = cells.var["n_batches_measured"]
+        cells = cells[:, measured == cells.obs[KEYS["batch_key"]].nunique()].copy()
+    path = folder / f"{study}.h5ad"
+    cells.write_h5ad(path)
+    return path
+
+
+def run_study(study: str, seed: int, params: dict[str, Any]) -> dict[str, Any]:
+    """Run one study with one seed; return its scores by method, and the seconds that it took."""
+    started = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        given = {"input": str(write_cells(study, Path(folder))), "compute": {"seed": seed}}
+        given = merge(given | {"batch_correction": {"keys": KEYS}}, params)
+        selection = Selection(pipelines=("batch_correction",), params=given)
+        finished = run_in_folder(selection, Path(folder) / "run")
+        metrics = json.loads(finished.written["batch_correction.metrics"].read_text())
+    seconds = round(time.perf_counter() - started)
+    return {"seed": seed, "seconds": seconds, "methods": scores_by_method(metrics)}
+
+
+def markdown(study: str, runs: list[dict[str, Any]]) -> str:
+    """Return a table: a method a line, mean and standard deviation over the seeds."""
+    names = [score.replace("_", " ") for score in SCORES]
+    lines = [
+        f"### batch correction, {study}: {len(runs)} seeds, mean ± standard deviation\n",
+        f"| method | {' | '.join(names)} |",
+        "|---" * (len(names) + 1) + "|",
+    ]
+    for method in runs[0]["methods"]:
+        columns = []
+        for score in SCORES:
+            values = [run["methods"][method][score] for run in runs]
+            columns.append(f"{np.mean(values):.3f} ± {np.std(values):.3f}")
+        lines.append(f"| {method} | {' | '.join(columns)} |")
+    return "\n".join(lines) + "\n"
+
+
+def keep(study: str, runs: list[dict[str, Any]], params: dict[str, Any]) -> None:
+    """Write what has run so far; a benchmark that is cut off loses nothing."""
+    RESULTS.mkdir(exist_ok=True)
+    record = {"study": study, "params": params, "machine": describe_machine(), "runs": runs}
+    path = RESULTS / f"batch_correction_{study}"
+    path.with_suffix(".json").write_text(json.dumps(record, indent=1) + "\n")
+    path.with_suffix(".md").write_text(markdown(study, runs))
+
+
+def main() -> None:
+    """Run the studies asked for, or say why they cannot run here."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--studies", nargs="+", choices=list(STUDIES), default=list(STUDIES))
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--params", nargs="+", default=[])
+    chosen = parser.parse_args()
+    set_logging(verbose=False)
+    if not SHARED.is_dir():
+        print(f"skipped: no folder {SHARED.name} beside the project")
+        return
+    params = parse_params(chosen.params)
+    for study in chosen.studies:
+        runs = []
+        for seed in chosen.seeds:
+            runs.append(run_study(study, seed, params))
+            scores = {
+                method: (round(found["avg_bio"], 3), round(found["asw_batch"], 3))
+                for method, found in runs[-1]["methods"].items()
+            }
+            print(f"{study}, seed {seed}, {runs[-1]['seconds']} s: {scores}", flush=True)
+            keep(study, runs, params)
+        print(markdown(study, runs))
+
+
+if __name__ == "__main__":
+    main()

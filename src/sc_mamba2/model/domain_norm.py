@@ -1,0 +1,76 @@
+"""A norm of cell embeddings with statistics of its own for every batch of cells (domain).
+
+The paper, after Chang et al. 2019 ("Domain-specific batch normalization"), has one BatchNorm a batch
+on the embedded tokens. Here the norm stands on the cell embedding: there a batch's shift and scale
+act on the result itself, one cell counts once however long it is, and the backbone stays free of
+batches, so that any checkpoint can be used. B cells, E width, K batches.
+"""
+
+import torch
+from torch import Tensor, nn
+
+
+class DomainNorm(nn.Module):
+    """``(x - mean[k]) / std[k] * weight + bias``, with k the batch of the cell.
+
+    In training the moments are those of the step's cells of that batch, and running ones are kept;
+    in evaluation the running ones serve, so that a cell does not depend on the cells beside it. A
+    batch with one cell in a step takes the running ones too. Weight and bias are shared: they must
+    not bring back what the norm takes away.
+
+    Parameters
+    ----------
+    width
+        E.
+    n_domains
+        K; 1 makes it an ordinary BatchNorm.
+    momentum
+        Share of the new moments in the running ones, 0 to 1.
+    eps
+        Added to the variance, above 0.
+    """
+
+    def __init__(
+        self, width: int, n_domains: int, momentum: float = 0.1, eps: float = 1e-5
+    ) -> None:
+        super().__init__()
+        self.momentum, self.eps = momentum, eps
+        self.weight = nn.Parameter(torch.ones(width))
+        self.bias = nn.Parameter(torch.zeros(width))
+        self.running_mean: Tensor
+        self.running_var: Tensor
+        self.register_buffer("running_mean", torch.zeros(n_domains, width))
+        self.register_buffer("running_var", torch.ones(n_domains, width))
+
+    def forward(self, x_BE: Tensor, domain_B: Tensor) -> Tensor:
+        """Norm cells, (B, E), each by the moments of its domain, (B,) 0 to K - 1."""
+        mean_KE, var_KE = self.running_mean.to(x_BE.dtype), self.running_var.to(x_BE.dtype)
+        if self.training:
+            mean_KE, var_KE = self._moments(x_BE, domain_B)
+        normed_BE = (x_BE - mean_KE[domain_B]) * (var_KE[domain_B] + self.eps).rsqrt()
+        return normed_BE * self.weight + self.bias
+
+    @torch.no_grad()
+    def start(self, x_NE: Tensor, domain_N: Tensor) -> None:
+        """Set the running moments to those of the cells given, of each domain at least two."""
+        for domain in range(len(self.running_mean)):
+            own_BE = x_NE[domain_N == domain]
+            self.running_mean[domain] = own_BE.mean(dim=0)
+            self.running_var[domain] = own_BE.var(dim=0)
+
+    def _moments(self, x_BE: Tensor, domain_B: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the moments of the step's cells, (K, E), and move the running ones."""
+        means, variances = [], []
+        for domain in range(len(self.running_mean)):
+            own_BE = x_BE[domain_B == domain]
+            if len(own_BE) < 2:
+                means.append(self.running_mean[domain].to(x_BE.dtype))
+                variances.append(self.running_var[domain].to(x_BE.dtype))
+                continue
+            means.append(own_BE.mean(dim=0))
+            variances.append(own_BE.var(dim=0, unbiased=False))
+            with torch.no_grad():
+                unbiased_E = variances[-1] * (len(own_BE) / (len(own_BE) - 1))
+                self.running_mean[domain].lerp_(means[-1].to(self.running_mean), self.momentum)
+                self.running_var[domain].lerp_(unbiased_E.to(self.running_var), self.momentum)
+        return torch.stack(means), torch.stack(variances)

@@ -1,0 +1,113 @@
+"""The batch of every cell: is the column there, whole, and of more than one batch; what it runs with.
+
+Codes of a trained model are places in its list of names. N cells, K batches.
+"""
+
+import numpy as np
+import pandas as pd
+
+from sc_mamba2.cells import label_text
+from sc_mamba2.errors import UserError, nearest
+
+BATCH = "batch"
+FEWEST_CELLS = 10  # moments of fewer cells are noise
+MOST_SHOWN = 5
+
+
+def read_batches(obs: pd.DataFrame, key: str) -> pd.Series:
+    """Return the batch of every cell as text.
+
+    Parameters
+    ----------
+    obs
+        Table of N cells.
+    key
+        Its column with the batches.
+
+    Raises
+    ------
+    UserError
+        The column is absent, a cell has no batch, there is one batch, or a batch is too small.
+    """
+    batches = _whole_column(obs, key)
+    sizes = batches.value_counts()
+    if len(sizes) == 1:
+        raise UserError(
+            "batch-one",
+            found=f"obs['{key}'] holds one batch only: '{sizes.index[0]}'",
+            expected="at least two batches: with one there is nothing to correct",
+            mend="choose another column with --batch-key, or embed the cells with another verb",
+        )
+    small = sizes[sizes < FEWEST_CELLS]
+    if len(small):
+        shown = ", ".join(f"'{name}' ({count})" for name, count in small[:MOST_SHOWN].items())
+        raise UserError(
+            "batch-small",
+            found=f"{len(small):,} batches with fewer than {FEWEST_CELLS} cells: {shown}",
+            expected=f"at least {FEWEST_CELLS} cells in every batch",
+            mend="leave those cells out, put small batches together, or choose a coarser column",
+        )
+    return batches
+
+
+def read_known_batches(obs: pd.DataFrame, key: str, known: tuple[str, ...]) -> pd.Series:
+    """Return the batch of every cell as text, each one that a model was trained with.
+
+    Raises
+    ------
+    UserError
+        The column is absent, a cell has no batch, or has one that the model does not know.
+    """
+    batches = _whole_column(obs, key)
+    strange = sorted(set(batches) - set(known))
+    if strange:
+        shown = ", ".join(f"'{name}'" for name in strange[:MOST_SHOWN])
+        raise UserError(
+            "batch-unknown",
+            found=f"{len(strange):,} batches that the checkpoint was not trained with: {shown}",
+            expected=f"cells of its batches: {', '.join(known[:MOST_SHOWN])}"
+            + (", …" if len(known) > MOST_SHOWN else ""),
+            mend="train again with all batches together (leave --checkpoint out)",
+        )
+    return batches
+
+
+def batch_codes(batches: pd.Series, names: tuple[str, ...]) -> np.ndarray:
+    """Return the places of batches in a list of names, (N,) int64."""
+    codes = pd.Categorical(batches, categories=list(names)).codes
+    assert (codes >= 0).all(), "every batch was checked to be a known one"
+    return codes.astype(np.int64)
+
+
+def confounded_labels(batches: pd.Series, labels: pd.Series) -> list[str]:
+    """Return the labels whose cells are all of one batch, in the order of their names.
+
+    Parameters
+    ----------
+    batches
+        Of all cells.
+    labels
+        Of those cells that have one.
+    """
+    counts = pd.crosstab(labels, batches.loc[labels.index])
+    return sorted(counts.index[(counts > 0).sum(axis=1) == 1])
+
+
+def _whole_column(obs: pd.DataFrame, key: str) -> pd.Series:
+    if key not in obs.columns:
+        raise UserError(
+            "batch-missing",
+            found=f"no column '{key}' in obs",
+            expected=f"one of: {', '.join(map(str, obs.columns)) or 'obs has no columns'}",
+            mend="pass --batch-key with a column of obs" + nearest(key, obs.columns),
+        )
+    text = label_text(obs[key])
+    missing = len(obs) - len(text)
+    if missing:
+        raise UserError(
+            "batch-incomplete",
+            found=f"{missing:,} of {len(obs):,} cells without a batch in obs['{key}']",
+            expected="a batch for every cell",
+            mend="fill the column, or leave those cells out",
+        )
+    return text.astype(str)

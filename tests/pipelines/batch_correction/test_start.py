@@ -1,0 +1,50 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import sparse
+
+from sc_mamba2.pipelines.backbone.nodes import predict
+from sc_mamba2.pipelines.backbone.params import PredictParams
+from sc_mamba2.pipelines.batch_correction.batches import batch_codes
+from sc_mamba2.pipelines.batch_correction.start import components
+from sc_mamba2.tokens import make_batch
+from sc_mamba2.training import ComputeOptions
+
+
+@given(st.integers(0, 50), st.integers(1, 3), st.integers(1, 6))
+def test_components_are_those_of_the_dense_values_centred_by_batch(seed, batches, count):
+    generator = np.random.default_rng(seed)
+    codes = np.arange(30) % batches
+    dense = generator.random((30, 9)) * (generator.random((30, 9)) < 0.5) + 3 * codes[:, None]
+    scores, loadings = components(sparse.csr_matrix(dense), codes, count, seed)
+    means = np.stack([dense[codes == batch].mean(axis=0) for batch in range(batches)])
+    centred = dense - means[codes]
+    expected = np.linalg.svd(centred, compute_uv=False)[:count]
+    assert np.linalg.norm(scores, axis=0) == pytest.approx(expected, rel=1e-6)
+    np.testing.assert_allclose(scores, centred @ loadings.T, atol=1e-8)
+
+
+@pytest.mark.parametrize("paths", [("trunk", "pooled"), ("pooled",)])
+def test_an_untrained_model_is_principal_components_without_the_batches_shifts(parts, paths):
+    model = parts.model(paths=paths)
+    told = predict(model, parts.tokens, PredictParams(), ComputeOptions())["embedding"]
+    values = sparse.csr_matrix(
+        (parts.tokens.values.astype(float), parts.tokens.gene_rows, parts.tokens.offsets),
+        shape=(len(parts.tokens), parts.tokenizer.vocabulary.size),
+    )
+    codes = batch_codes(parts.tokens.obs["batch"], model.batches)
+    scores, _ = components(values, codes, 8, 0)
+    # The largest two are told from the gene embedding; a batch's own scale is taken away too.
+    for place in range(2):
+        for batch in (0, 1):
+            own = codes == batch
+            alike = np.corrcoef(told[own, place], scores[own, place])[0, 1]
+            assert alike > 0.9
+            assert abs(told[own, place].mean()) < 0.1
+
+
+def test_the_first_reconstruction_beats_the_genes_means(parts):
+    model = parts.model({"mask_share": 0.0, "mixing": 0.0}, paths=("pooled",)).eval()
+    batch = make_batch(parts.tokens, np.arange(len(parts.tokens)), parts.tokenizer.vocabulary)
+    assert float(model.loss(batch, model.targets(parts.tokens.obs))) < 1
