@@ -69,12 +69,14 @@ def integration_scores(
     _check(embedding_ND, {"labels": labels, "batches": batches, "embedding before": before_NE})
     neighbours = nearest_neighbours(embedding_ND, NEIGHBOURS, seed)
     best = None if labels is None else best_clustering(neighbours, labels, seed, resolutions)
-    with_both = labels is not None and batches is not None
+    mixed = None
+    if labels is not None and batches is not None:
+        mixed = asw_batch(embedding_ND, labels, batches, most)
     scores: dict[str, float | None] = {
         "nmi": best.nmi if best else None,
         "ari": best.ari if best else None,
         "asw_label": None if labels is None else asw_label(embedding_ND, labels, most),
-        "asw_batch": asw_batch(embedding_ND, labels, batches, most) if with_both else None,
+        "asw_batch": mixed,
         "graph_connectivity": None if labels is None else graph_connectivity(neighbours, labels),
     }
     scores = {
