@@ -25,7 +25,7 @@ from sklearn.metrics import accuracy_score, f1_score
 from sc_mamba2 import from_pretrained
 from sc_mamba2.model import Backbone, PretrainedModel
 from sc_mamba2.pipelines.annotation.linear_head import fit_linear_head
-from sc_mamba2.tokens import TokenizedCells
+from sc_mamba2.tokens import TokenizedCells, as_matrix
 from sc_mamba2.training import run_over_cells, seed_everything
 
 RESULTS = Path(__file__).parent / "results"
@@ -70,8 +70,7 @@ def embed(model: PretrainedModel, matrix: sparse.csr_matrix, ids: np.ndarray) ->
 def pooled(model: PretrainedModel, tokens: TokenizedCells) -> np.ndarray:
     """Sum value times gene embedding over a cell's genes."""
     table = model.backbone.gene_embedding.weight.detach().double().numpy()
-    shape = (len(tokens), len(table))
-    return sparse.csr_matrix((tokens.values, tokens.gene_rows, tokens.offsets), shape=shape) @ table
+    return as_matrix(tokens, len(table)) @ table
 
 
 def untrained(model: PretrainedModel, seed: int) -> PretrainedModel:

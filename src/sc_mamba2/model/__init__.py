@@ -20,6 +20,7 @@ from sc_mamba2.model.heads import (
 from sc_mamba2.model.layer import BidirectionalLayer
 from sc_mamba2.model.losses import elastic_similarity, masked_mse, masked_zero_nll
 from sc_mamba2.model.mixer import Mamba2Mixer
+from sc_mamba2.model.pooling import sum_of_genes
 from sc_mamba2.model.presets import PRESETS, preset
 from sc_mamba2.model.pretrained import Heads, Outputs, PretrainedModel
 from sc_mamba2.model.saving import Checkpoint, load_state, read_checkpoint, write_checkpoint
@@ -61,5 +62,6 @@ __all__ = [
     "read_checkpoint",
     "reverse_gradient",
     "shipped_checkpoints",
+    "sum_of_genes",
     "write_checkpoint",
 ]

@@ -8,7 +8,7 @@ from sc_mamba2.tokens.sampler import Sampler, rank_share, reading_order, weights
 from sc_mamba2.tokens.saving import load_tokens, save_tokens
 from sc_mamba2.tokens.store import TokenStore, TokenStoreWriter
 from sc_mamba2.tokens.thinning import thin_cells
-from sc_mamba2.tokens.tokenized import Ragged, TokenizedCells, TokenSource
+from sc_mamba2.tokens.tokenized import Ragged, TokenizedCells, TokenSource, as_matrix
 from sc_mamba2.tokens.tokenizer import Tokenizer, TokenizerRules
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "TokenizedCells",
     "Tokenizer",
     "TokenizerRules",
+    "as_matrix",
     "bin_cells",
     "drop_genes",
     "load_tokens",

@@ -5,6 +5,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 import pandas as pd
+from scipy import sparse
 
 
 class Ragged(NamedTuple):
@@ -81,6 +82,23 @@ class TokenizedCells:
         """Return the chosen cells in the given order; `cells` holds positions or a mask."""
         positions = np.arange(len(self))[cells]
         return TokenizedCells(*self.gather(positions), self.obs.iloc[positions])
+
+
+def as_matrix(cells: Ragged | TokenizedCells, size: int) -> sparse.csr_matrix:
+    """Return the values of some cells as a matrix, cells x rows of the vocabulary, float64.
+
+    In double precision, so that what is computed from it does not turn on another machine's
+    rounding.
+
+    Parameters
+    ----------
+    cells
+        Their entries.
+    size
+        Rows of the vocabulary.
+    """
+    entries = (cells.values.astype(np.float64), cells.gene_rows.astype(np.int64), cells.offsets)
+    return sparse.csr_matrix(entries, shape=(len(cells.offsets) - 1, size))
 
 
 def gather_runs(

@@ -3,11 +3,11 @@
 import numpy as np
 import torch
 from scipy import sparse
-from scipy.sparse.linalg import svds
+from scipy.sparse.linalg import LinearOperator, svds
 from torch import nn
 
 from sc_mamba2.model import PretrainedModel
-from sc_mamba2.tokens import Ragged
+from sc_mamba2.tokens import Ragged, TokenizedCells, as_matrix
 
 
 def start_heads(model: PretrainedModel, cells: Ragged) -> None:
@@ -32,7 +32,9 @@ def start_heads(model: PretrainedModel, cells: Ragged) -> None:
         last.bias.fill_(float(cells.bins.mean()) if len(cells.bins) else 0.0)
 
 
-def start_genes(embedding: nn.Embedding, cells: Ragged, scale: float, seed: int) -> None:
+def start_genes(
+    embedding: nn.Embedding, cells: Ragged | TokenizedCells, scale: float, seed: int
+) -> None:
     """Start gene embeddings from a truncated SVD of log-normalised values, in place.
 
     With ``values = U S V``, gene g starts at ``sqrt(S) V[:, g]``, scaled to a root mean square of
@@ -50,24 +52,44 @@ def start_genes(embedding: nn.Embedding, cells: Ragged, scale: float, seed: int)
         Of the vector that the iteration begins with.
     """
     size, width = embedding.weight.shape
-    # In double precision: near-equal singular values would turn on another machine's rounding.
-    matrix = sparse.csr_matrix(
-        (cells.values.astype(np.float64), cells.gene_rows.astype(np.int64), cells.offsets),
-        shape=(len(cells.offsets) - 1, size),
-    )
+    matrix = as_matrix(cells, size)
     seen = np.flatnonzero(matrix.getnnz(axis=0))
-    matrix = matrix[:, seen]
-    directions = min(width, min(matrix.shape) - 1)
+    directions = min(width, len(cells.offsets) - 2, len(seen) - 1)
     if directions < 1:
         return
-    first = np.random.default_rng(seed).standard_normal(min(matrix.shape))
-    _, values_R, vectors_RV = svds(matrix, k=directions, v0=first)
-    # The sign of a direction is free: let its largest entry be positive.
-    largest = np.abs(vectors_RV).argmax(axis=1)
-    vectors_RV = vectors_RV * np.sign(vectors_RV[np.arange(directions), largest])[:, None]
-    start_VR = (np.sqrt(np.maximum(values_R, 0))[:, None] * vectors_RV)[::-1].T
-    start_VR = start_VR * (scale / max(float(np.sqrt((start_VR**2).mean())), 1e-12))
+    _, values_R, loadings_VR = singular_vectors(matrix[:, seen], directions, seed)
+    start_VR = np.sqrt(values_R) * loadings_VR
+    start_VR *= scale / max(float(np.sqrt((start_VR**2).mean())), 1e-12)
     with torch.no_grad():
         embedding.weight[torch.from_numpy(seen), :directions] = torch.from_numpy(start_VR).to(
             embedding.weight.dtype
         )
+
+
+def singular_vectors(
+    matrix: sparse.csr_matrix | LinearOperator, count: int, seed: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Compute the largest singular values of a matrix and their vectors, the same at every call.
+
+    The sign of a vector is free: the largest entry of a right one is made positive.
+
+    Parameters
+    ----------
+    matrix
+        N x V.
+    count
+        R of them, below both sides.
+    seed
+        Of the vector that the iteration begins with.
+
+    Returns
+    -------
+    left_NR, values_R, right_VR
+        ``matrix = left diag(values) right.T``, largest first.
+    """
+    first = np.random.default_rng(seed).standard_normal(min(matrix.shape))
+    left_NR, values_R, right_RV = svds(matrix, k=count, v0=first)
+    order = np.argsort(values_R)[::-1]
+    signs_R = np.sign(right_RV[np.arange(count), np.abs(right_RV).argmax(axis=1)])
+    left_NR, right_VR = left_NR * signs_R, right_RV.T * signs_R
+    return left_NR[:, order], np.maximum(values_R[order], 0), right_VR[:, order]

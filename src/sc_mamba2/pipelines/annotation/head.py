@@ -12,12 +12,12 @@ from scipy import sparse
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sc_mamba2.model import Backbone, CellClassifier, TaskModel
+from sc_mamba2.model import Backbone, CellClassifier, TaskModel, sum_of_genes
 from sc_mamba2.pipelines.annotation.calibration import Calibration
 from sc_mamba2.pipelines.annotation.linear_head import Block, fit_linear_head
 from sc_mamba2.pipelines.annotation.params import HeadParams
 from sc_mamba2.pipelines.annotation.rollup import Rollup
-from sc_mamba2.tokens import Batch, TokenizedCells, Tokenizer
+from sc_mamba2.tokens import Batch, TokenizedCells, Tokenizer, as_matrix
 
 LABEL = "label"
 
@@ -132,22 +132,12 @@ class AnnotationModel(TaskModel):
             embedding.append(hidden_BLD[:, 0])
             logits_BK = logits_BK + self.trunk_classifier(self.dropout(embedding[-1]))
         if "pooled" in self.head.paths:
-            pooled_BD = self._pool(batch, self.backbone.gene_embedding.weight)
+            pooled_BD = sum_of_genes(batch, self.backbone.gene_embedding.weight)
             embedding.append(self.pooled_norm(pooled_BD))
             logits_BK = logits_BK + self.pooled_classifier(self.dropout(embedding[-1]))
         if "readout" in self.head.paths:
-            logits_BK = logits_BK + self._pool(batch, self.readout_VK)
+            logits_BK = logits_BK + sum_of_genes(batch, self.readout_VK)
         return logits_BK, torch.cat(embedding, dim=1)
-
-    @staticmethod
-    def _pool(batch: Batch, table_VX: Tensor) -> Tensor:
-        """Sum the rows of a table over a cell's tokens, each times its value; pads have value 0."""
-        return F.embedding_bag(
-            batch.token_ids_BL,
-            table_VX,
-            mode="sum",
-            per_sample_weights=batch.values_BL.to(table_VX),
-        )
 
     def targets(self, obs: pd.DataFrame) -> dict[str, Tensor]:
         """Read the classes of cells from ``obs["label"]``, (N,) int64."""
@@ -194,8 +184,9 @@ class AnnotationModel(TaskModel):
     ) -> None:
         """Fit all paths as blocks of one logistic regression; see `linear_head`."""
         width, head = self.backbone.config.d_model, self.head
+        size = self.tokenizer.vocabulary.size
         states_ND = np.concatenate([outputs["embedding"] for _, outputs in parts])
-        values_NV = sparse.vstack([self._values(tokens) for tokens, _ in parts], format="csr")
+        values_NV = sparse.vstack([as_matrix(tokens, size) for tokens, _ in parts], format="csr")
         classes_N = np.concatenate([self.targets(t.obs)["class_B"].numpy() for t, _ in parts])
         embedded = [path for path in ("trunk", "pooled") if path in head.paths]
         blocks: dict[str, Block] = {
@@ -223,11 +214,6 @@ class AnnotationModel(TaskModel):
                 self.pooled_classifier.weight.copy_(tables["pooled"].T)
             if "readout" in tables:
                 self.readout_VK.copy_(tables["readout"])
-
-    def _values(self, tokens: TokenizedCells) -> sparse.csr_matrix:
-        shape = (len(tokens), self.tokenizer.vocabulary.size)
-        entries = (tokens.values.astype(np.float64), tokens.gene_rows, tokens.offsets)
-        return sparse.csr_matrix(entries, shape=shape)
 
     def parameter_groups(self, learning_rate: float, weight_decay: float) -> list[dict[str, Any]]:
         """Give the readout its own rate and decay; the rest as every model has it."""

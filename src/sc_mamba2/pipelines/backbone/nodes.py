@@ -20,10 +20,10 @@ from sc_mamba2.pipelines.backbone.progress import training_progress
 from sc_mamba2.pipelines.backbone.start import (
     backbone_from_checkpoint,
     new_backbone,
-    start_from_svd,
 )
 from sc_mamba2.tokens import TokenizedCells, Tokenizer
 from sc_mamba2.training import ComputeOptions, choose_device, fit, run_over_cells, seed_everything
+from sc_mamba2.training.gene_start import start_genes
 
 
 def load_or_build_backbone(
@@ -57,7 +57,7 @@ def load_or_build_backbone(
     else:
         backbone = new_backbone(vocabulary, tokenizer.rules.n_bins, params)
         if params.gene_start == "svd":
-            start_from_svd(backbone, training_tokens, vocabulary, params.start_scale, compute.seed)
+            start_genes(backbone.gene_embedding, training_tokens, params.start_scale, compute.seed)
     _use(backbone, compute)
     return backbone
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from sc_mamba2.model import Backbone
+from sc_mamba2.model import Backbone, sum_of_genes
 from sc_mamba2.pipelines.backbone.params import Readout
 from sc_mamba2.tokens import Batch
 
@@ -43,11 +43,7 @@ def pool_cells(backbone: Backbone, batch: Batch, readouts: tuple[Readout, ...]) 
 
 def _read(name: Readout, backbone: Backbone, batch: Batch, hidden_BLD: Tensor | None) -> Tensor:
     if name == "pooled":
-        table_VD = backbone.gene_embedding.weight
-        weights_BL = batch.values_BL.to(table_VD)  # 0 at `<cls>` and pads
-        return F.embedding_bag(
-            batch.token_ids_BL, table_VD, mode="sum", per_sample_weights=weights_BL
-        )
+        return sum_of_genes(batch, backbone.gene_embedding.weight)
     assert hidden_BLD is not None
     if name == "cls":
         return hidden_BLD[:, 0]

@@ -1,9 +1,6 @@
 """Where a backbone comes from: a checkpoint folder, or a preset with a start for its genes."""
 
-import numpy as np
 import torch
-from scipy import sparse
-from sklearn.decomposition import TruncatedSVD
 
 from sc_mamba2.errors import UserError
 from sc_mamba2.genes import Vocabulary
@@ -16,7 +13,6 @@ from sc_mamba2.model import (
     read_checkpoint,
 )
 from sc_mamba2.pipelines.backbone.params import BackboneParams
-from sc_mamba2.tokens import TokenizedCells
 
 EMBEDDING = "gene_encoder.embedding.weight"
 
@@ -97,43 +93,3 @@ def _state_of_backbone(checkpoint: Checkpoint) -> dict[str, torch.Tensor]:
         for name, tensor in checkpoint.state.items()
         if name.startswith(prefix)
     }
-
-
-def start_from_svd(
-    backbone: Backbone, tokens: TokenizedCells, vocabulary: Vocabulary, scale: float, seed: int
-) -> None:
-    """Start the gene embedding from a truncated SVD of the training cells, in place.
-
-    The matrix of cells x genes (log-normalised) is written as ``U S V``; gene g starts at
-    ``sqrt(S) V[:, g]``, scaled to a root mean square of `scale`, so that the first pooled sum of
-    value times embedding is a principal-component score. Where the cells give fewer directions
-    than the width, the rest keeps its random start.
-
-    Parameters
-    ----------
-    backbone
-        Backbone of width D for the vocabulary.
-    tokens
-        Training cells.
-    vocabulary
-        The tokens' vocabulary.
-    scale
-        Root mean square of the written entries.
-    seed
-        Seed of the randomised SVD.
-    """
-    # In double precision: near-equal singular values would turn on the rounding of another machine.
-    cells = sparse.csr_matrix(
-        (tokens.values.astype(np.float64), tokens.gene_rows, tokens.offsets),
-        shape=(len(tokens), vocabulary.size),
-    )
-    weight_VD = backbone.gene_embedding.weight
-    directions = min(weight_VD.shape[1], len(tokens) - 1, len(vocabulary.gene_rows) - 1)
-    if directions < 1:
-        return
-    svd = TruncatedSVD(directions, random_state=seed).fit(cells)
-    start_VR = (np.sqrt(svd.singular_values_)[:, None] * svd.components_).T
-    start_VR *= scale / max(float(np.sqrt((start_VR**2).mean())), 1e-12)
-    genes = torch.tensor(vocabulary.gene_rows)
-    with torch.no_grad():
-        weight_VD[genes, :directions] = torch.from_numpy(start_VR).float()[genes]

@@ -19,6 +19,7 @@ from sc_mamba2.model import (
     DomainNorm,
     TaskModel,
     elastic_similarity,
+    sum_of_genes,
 )
 from sc_mamba2.pipelines.batch_correction.batches import BATCH, batch_codes
 from sc_mamba2.pipelines.batch_correction.masking import hide_tokens
@@ -125,16 +126,9 @@ class BatchCorrectionModel(TaskModel):
             hidden_BLD = self.backbone(batch.token_ids_BL, batch.bins_BL, batch.lengths_B)
             paths.append(self.trunk_projection(hidden_BLD[:, 0]))
         if "pooled" in self.head.paths:
-            paths.append(self.pooled_projection(self.pool(batch)))
+            pooled_BD = sum_of_genes(batch, self.backbone.gene_embedding.weight)
+            paths.append(self.pooled_projection(pooled_BD))
         return torch.stack(paths).sum(dim=0)
-
-    def pool(self, batch: Batch) -> Tensor:
-        """Sum a cell's gene embeddings, each times its value, (B, D); pads have value 0."""
-        table_VD = self.backbone.gene_embedding.weight
-        values_BL = batch.values_BL.to(table_VD)
-        return F.embedding_bag(
-            batch.token_ids_BL, table_VD, mode="sum", per_sample_weights=values_BL
-        )
 
     def forward(self, batch: Batch, batch_B: Tensor) -> Tensor:
         """Embed cells of the batches (B,), 0 to K - 1; (B, E)."""

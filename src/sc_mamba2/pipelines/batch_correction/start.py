@@ -6,14 +6,15 @@ Legend: N cells, V vocabulary, D width of the backbone, E width of the cell embe
 import numpy as np
 import torch
 from scipy import sparse
-from scipy.sparse.linalg import LinearOperator, svds
+from scipy.sparse.linalg import LinearOperator
 
 from sc_mamba2.model import Backbone
 from sc_mamba2.pipelines.batch_correction.batches import BATCH, batch_codes
 from sc_mamba2.pipelines.batch_correction.head import BatchCorrectionModel
 from sc_mamba2.pipelines.batch_correction.params import HeadParams, LossParams
-from sc_mamba2.tokens import TokenizedCells, Tokenizer
+from sc_mamba2.tokens import TokenizedCells, Tokenizer, as_matrix
 from sc_mamba2.training import seed_everything
+from sc_mamba2.training.gene_start import singular_vectors
 
 
 def new_model(
@@ -47,10 +48,7 @@ def new_model(
     names = tuple(sorted(set(tokens.obs[BATCH])))
     model = BatchCorrectionModel(backbone, tokenizer, names, head, objective, batch_key)
     codes_N = batch_codes(tokens.obs[BATCH], names)
-    values_NV = sparse.csr_matrix(
-        (tokens.values.astype(np.float64), tokens.gene_rows, tokens.offsets),
-        shape=(len(tokens), tokenizer.vocabulary.size),
-    )
+    values_NV = as_matrix(tokens, tokenizer.vocabulary.size)
     mean_V = np.asarray(values_NV.mean(axis=0)).ravel()
     variance_V = np.asarray(values_NV.power(2).mean(axis=0)).ravel() - mean_V**2
     with torch.no_grad():
@@ -119,11 +117,6 @@ def components(
         dtype=np.float64,
     )
     count = min(count, min(cells, genes) - 1)
-    first = np.random.default_rng(seed).standard_normal(min(cells, genes))
-    u_NR, s_R, v_RV = svds(centred, k=count, v0=first)
-    order = np.argsort(s_R)[::-1]
-    order = order[s_R[order] > 1e-8 * max(s_R.max(), 1e-300)]
-    # The sign of a component is free: let its largest loading be positive.
-    signs_R = np.sign(v_RV[np.arange(count), np.abs(v_RV).argmax(axis=1)])
-    u_NR, v_RV = u_NR * signs_R, v_RV * signs_R[:, None]
-    return u_NR[:, order] * s_R[order], v_RV[order]
+    left_NR, values_R, loadings_VR = singular_vectors(centred, count, seed)
+    some = values_R > 1e-8 * max(values_R.max(), 1e-300)
+    return (left_NR * values_R)[:, some], loadings_VR.T[some]
