@@ -19,7 +19,7 @@ import anndata as ad
 import numpy as np
 from machine import describe_machine
 
-from sc_mamba2.pipelines.batch_correction.evaluate import scores_by_method
+from sc_mamba2.reporting import scores_by_method
 from sc_mamba2.runs.logs import set_logging
 from sc_mamba2.runs.selection import Selection, merge, parse_params
 from sc_mamba2.runs.session import run_in_folder

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from machine import describe_machine
 
-from sc_mamba2.pipelines.annotation.evaluate import scores_by_method
+from sc_mamba2.pipelines.annotation.evaluate import methods_and_views
 from sc_mamba2.runs.logs import set_logging
 from sc_mamba2.runs.selection import Selection, merge
 from sc_mamba2.runs.session import run_in_folder
@@ -45,7 +45,7 @@ def run_row(row: str, seed: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         finished = run_in_folder(Selection(pipelines=(pipeline,), params=params), Path(folder))
         metrics = json.loads(finished.written["annotation.metrics"].read_text())
-    methods = scores_by_method(metrics)
+    methods = methods_and_views(metrics)
     known = metrics["data"]["known_share"]
     seconds = round(time.perf_counter() - started)
     return {"seed": seed, "seconds": seconds, "known_share": known, "methods": methods}

@@ -18,9 +18,10 @@ from sc_mamba2.commands.options import (
     ScanPath,
     Seed,
     Verbose,
+    contradiction,
     forced_path,
+    no_length_with_checkpoint,
 )
-from sc_mamba2.errors import UserError
 
 
 def annotate(
@@ -64,17 +65,13 @@ def annotate(
     with told_once():
         from sc_mamba2.commands.results import show_results
         from sc_mamba2.runs.logs import set_logging
-        from sc_mamba2.runs.selection import Selection, merge, nest, parse_params
+        from sc_mamba2.runs.selection import Selection, given_params
         from sc_mamba2.runs.verbs import run_verb
 
         set_logging(verbose)
         pipeline = _pipeline(query, reference, checkpoint, label_key)
         if checkpoint and max_length:
-            raise _contradiction(
-                "--max-length with --checkpoint",
-                "the length that the checkpoint was trained with",
-                "leave --max-length out",
-            )
+            raise no_length_with_checkpoint()
         key = "annotation.labels.query_key" if checkpoint else "annotation.labels.key"
         chosen: dict[str, Any] = {
             "input": reference,
@@ -89,10 +86,7 @@ def annotate(
             "compute.scan_path": forced_path(scan_path, require_kernels),
             "compute.seed": seed,
         }
-        given = nest({name: value for name, value in chosen.items() if value is not None})
-        selection = Selection(
-            pipelines=(pipeline,), params=merge(given, parse_params(params or []))
-        )
+        selection = Selection(pipelines=(pipeline,), params=given_params(chosen, params))
         kept = run_verb(selection, output, "annotation", "annotation.annotated", force)
         show_results(
             kept.folder / "metrics.json",
@@ -105,31 +99,27 @@ def _pipeline(
 ) -> str:
     """Choose the pipeline, or refuse a combination that means nothing."""
     if checkpoint and reference:
-        raise _contradiction(
+        raise contradiction(
             "--checkpoint and --reference",
             "one of the two: a checkpoint needs no reference",
             "leave one out",
         )
     if checkpoint:
         if query is None:
-            raise _contradiction(
+            raise contradiction(
                 "--checkpoint without a query", "cells to annotate", "name the QUERY file"
             )
         return "annotation_predict"
     if reference is None:
-        raise _contradiction(
+        raise contradiction(
             "neither --reference nor --checkpoint",
             "labelled cells to learn from, or a trained folder",
             "add --reference REF --label-key KEY, or --checkpoint FOLDER",
         )
     if label_key is None:
-        raise _contradiction(
+        raise contradiction(
             "--reference without --label-key",
             "the column of obs that holds the cell types",
             "add --label-key KEY; `scm validate REF` lists the columns",
         )
     return "annotation_query" if query else "annotation"
-
-
-def _contradiction(found: str, expected: str, mend: str) -> UserError:
-    return UserError("options", found=found, expected=expected, mend=mend)

@@ -18,9 +18,9 @@ from sc_mamba2.commands.options import (
     ScanPath,
     Seed,
     Verbose,
+    contradiction,
     forced_path,
 )
-from sc_mamba2.errors import UserError
 
 
 def embed(
@@ -68,7 +68,7 @@ def embed(
     with told_once():
         from sc_mamba2.commands.results import show_results
         from sc_mamba2.runs.logs import set_logging
-        from sc_mamba2.runs.selection import Selection, merge, nest, parse_params
+        from sc_mamba2.runs.selection import Selection, given_params
         from sc_mamba2.runs.verbs import resumable_folder, run_for, run_verb
 
         set_logging(verbose)
@@ -89,21 +89,18 @@ def embed(
             "ingestion.layer": layer,
         }
 
-        def select(pipeline: str, *groups: dict[str, Any]) -> Selection:
-            given = {n: v for group in groups for n, v in group.items() if v is not None}
-            known = merge(nest(given), parse_params(params or []))
-            return Selection(pipelines=(pipeline,), params=known)
-
         places = {}
         if genes is not None:
-            selection = select("embedding_genes", chosen)
+            selection = Selection(
+                pipelines=("embedding_genes",), params=given_params(chosen, params)
+            )
             places["genes"] = run_for(selection, genes, "embedding.genes", ".parquet", force)
         metrics = Path()
         if output is not None:
             name = "embedding" if index is None else "embedding_mapping"
             with resumable_folder(output) as blocks:
-                kept_blocks = {"embedding.source.blocks": str(blocks)}
-                selection = select(name, chosen, of_cells, kept_blocks)
+                given = chosen | of_cells | {"embedding.source.blocks": str(blocks)}
+                selection = Selection(pipelines=(name,), params=given_params(given, params))
                 kept = run_verb(selection, output, "embedding", "embedding.embedded", force)
             metrics = kept.folder / "metrics.json"
             places |= {"cells": kept.output, "report": kept.folder / "report.html"}
@@ -123,4 +120,4 @@ def _refuse_contradictions(
         found = "an --index without cells"
     if found is not None:
         expected = "a file of cells and where to write it, or --genes GENES.parquet"
-        raise UserError("options", found=found, expected=expected, mend=mend)
+        raise contradiction(found, expected, mend)

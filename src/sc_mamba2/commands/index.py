@@ -50,7 +50,7 @@ def index(
         from sc_mamba2.commands.results import show_results
         from sc_mamba2.datasets.index import FACTS
         from sc_mamba2.runs.logs import set_logging
-        from sc_mamba2.runs.selection import Selection, merge, nest, parse_params
+        from sc_mamba2.runs.selection import Selection, given_params
         from sc_mamba2.runs.verbs import resumable_folder, run_for
 
         set_logging(verbose)
@@ -67,9 +67,8 @@ def index(
                 "compute.scan_path": forced_path(scan_path, require_kernels),
                 "compute.seed": seed,
             }
-            given = nest({name: value for name, value in chosen.items() if value is not None})
             selection = Selection(
-                pipelines=("embedding_index",), params=merge(given, parse_params(params or []))
+                pipelines=("embedding_index",), params=given_params(chosen, params)
             )
             kept = run_for(selection, output, "embedding.index", FACTS, force)
         show_results(Path(), {"index": kept})

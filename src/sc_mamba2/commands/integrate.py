@@ -18,9 +18,10 @@ from sc_mamba2.commands.options import (
     ScanPath,
     Seed,
     Verbose,
+    contradiction,
     forced_path,
+    no_length_with_checkpoint,
 )
-from sc_mamba2.errors import UserError
 
 
 def integrate(
@@ -69,7 +70,7 @@ def integrate(
     with told_once():
         from sc_mamba2.commands.results import show_results
         from sc_mamba2.runs.logs import set_logging
-        from sc_mamba2.runs.selection import Selection, merge, nest, parse_params
+        from sc_mamba2.runs.selection import Selection, given_params, merge, nest
         from sc_mamba2.runs.verbs import run_verb
 
         set_logging(verbose)
@@ -89,11 +90,11 @@ def integrate(
             "compute.scan_path": forced_path(scan_path, require_kernels),
             "compute.seed": seed,
         }
-        given = {name: value for name, value in chosen.items() if value is not None}
-        given["batch_correction.keys.label_key"] = label_key  # none means none, not the default's
+        # No labels named means none, not those of the project's own cells.
+        labels = nest({"batch_correction.keys.label_key": label_key})
         selection = Selection(
             pipelines=("batch_correction_predict" if checkpoint else "batch_correction",),
-            params=merge(nest(given), parse_params(params or [])),
+            params=merge(labels, given_params(chosen, params)),
         )
         kept = run_verb(selection, output, "batch_correction", "batch_correction.integrated", force)
         show_results(
@@ -106,7 +107,7 @@ def _refuse_contradictions(
     batch_key: str | None, checkpoint: Path | None, start: str | None, max_length: int | None
 ) -> None:
     if checkpoint is None and batch_key is None:
-        raise _contradiction(
+        raise contradiction(
             "neither --batch-key nor --checkpoint",
             "the column of obs that holds the batches, or a trained folder",
             "add --batch-key KEY; `scm validate CELLS` lists the columns",
@@ -115,18 +116,10 @@ def _refuse_contradictions(
         return
     for option, value in (("--batch-key", batch_key), ("--start", start)):
         if value is not None:
-            raise _contradiction(
+            raise contradiction(
                 f"--checkpoint and {option}",
                 "a trained folder alone: it knows its column and its backbone",
                 f"leave {option} out",
             )
     if max_length:
-        raise _contradiction(
-            "--max-length with --checkpoint",
-            "the length that the checkpoint was trained with",
-            "leave --max-length out",
-        )
-
-
-def _contradiction(found: str, expected: str, mend: str) -> UserError:
-    return UserError("options", found=found, expected=expected, mend=mend)
+        raise no_length_with_checkpoint()

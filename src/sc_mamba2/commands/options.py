@@ -47,14 +47,25 @@ def forced_path(scan_path: str | None, require_kernels: bool) -> str | None:
     if not require_kernels:
         return scan_path
     if scan_path not in (None, "auto", "kernels"):
-        raise UserError(
-            "options",
-            found=f"--require-kernels with --scan-path {scan_path}",
-            expected="one of the two",
-            mend="leave one out",
+        raise contradiction(
+            f"--require-kernels with --scan-path {scan_path}", "one of the two", "leave one out"
         )
     import torch
 
     from sc_mamba2.ops import choose_path
 
     return choose_path("kernels", "cuda" if torch.cuda.is_available() else "cpu")
+
+
+def contradiction(found: str, expected: str, mend: str) -> UserError:
+    """Return the refusal of options that mean nothing together (rule `options`)."""
+    return UserError("options", found=found, expected=expected, mend=mend)
+
+
+def no_length_with_checkpoint() -> UserError:
+    """Return the refusal of a length beside a fine-tuned checkpoint, which has its own."""
+    return contradiction(
+        "--max-length with --checkpoint",
+        "the length that the checkpoint was trained with",
+        "leave --max-length out",
+    )

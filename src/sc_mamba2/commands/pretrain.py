@@ -48,7 +48,7 @@ def pretrain(
     with told_once():
         from sc_mamba2.commands.results import show_results
         from sc_mamba2.runs.logs import set_logging
-        from sc_mamba2.runs.selection import Selection, merge, nest, parse_params
+        from sc_mamba2.runs.selection import Selection, given_params
         from sc_mamba2.runs.session import find_project, run_in_project
 
         set_logging(verbose)
@@ -62,9 +62,8 @@ def pretrain(
             "compute.scan_path": forced_path(scan_path, require_kernels),
             "compute.seed": seed,
         }
-        given = nest({name: value for name, value in chosen.items() if value is not None})
         selection = Selection(
-            pipelines=("pretraining",), env=env, params=merge(given, parse_params(params or []))
+            pipelines=("pretraining",), env=env, params=given_params(chosen, params)
         )
         project = find_project(Path.cwd())
         written = run_in_project(selection, project).written

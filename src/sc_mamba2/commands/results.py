@@ -6,6 +6,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from sc_mamba2.reporting import scores_by_method
+
 SCORES = {
     "accuracy": "accuracy",
     "balanced": "balanced_accuracy",
@@ -32,12 +34,9 @@ def _table(metrics: dict) -> Table:
     columns = SCORES
     if "accuracy" not in metrics["model"]:
         columns = {name.replace("_", " "): name for name in metrics["model"]}
-    rows = {"model": metrics["model"]}
-    rows |= {f"baseline: {name}": scores for name, scores in metrics["baselines"].items()}
-    rows |= {f"ablation: {name}": scores for name, scores in metrics["ablations"].items()}
     cells = [
         [name, *(_shown(scores.get(score)) for score in columns.values())]
-        for name, scores in rows.items()
+        for name, scores in scores_by_method(metrics).items()
     ]
     head = ["method", *columns]
     if len(columns) > _MOST_COLUMNS:  # a line a score: a terminal is longer than it is wide

@@ -2,16 +2,30 @@
 
 from sc_mamba2.reporting.html import Section, Table, render_report
 from sc_mamba2.reporting.layout import bare, lay_out, point_size, scatter_classes
+from sc_mamba2.reporting.scores import (
+    Scores,
+    closing_sections,
+    comparison,
+    footer,
+    score_table,
+    scores_by_method,
+)
 from sc_mamba2.reporting.style import new_figure, palette
 
 __all__ = [
+    "Scores",
     "Section",
     "Table",
     "bare",
+    "closing_sections",
+    "comparison",
+    "footer",
     "lay_out",
     "new_figure",
     "palette",
     "point_size",
     "render_report",
     "scatter_classes",
+    "score_table",
+    "scores_by_method",
 ]

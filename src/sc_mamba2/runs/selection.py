@@ -174,3 +174,17 @@ def _text(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     return str(value)
+
+
+def given_params(chosen: dict[str, Any], written: list[str] | None) -> dict[str, Any]:
+    """Nest the options of a verb that were given, and what ``--params`` says over them.
+
+    Parameters
+    ----------
+    chosen
+        Values by dotted name; ``None`` where an option was not given.
+    written
+        As `parse_params` takes them.
+    """
+    given = nest({name: value for name, value in chosen.items() if value is not None})
+    return merge(given, parse_params(written or []))

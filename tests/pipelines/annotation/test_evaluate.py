@@ -4,10 +4,10 @@ import pytest
 
 from sc_mamba2.pipelines.annotation.evaluate import (
     describe_data,
+    methods_and_views,
     score_model,
     score_others,
     score_views,
-    scores_by_method,
 )
 
 NAMES = pd.Index(["1", "2", "3", "4"])
@@ -80,6 +80,6 @@ def test_broad_types_and_votes_are_scored_where_there_are_any():
     assert views["rolled_up"]["scored_share"] == 0.75
     assert views["majority_vote"]["accuracy"] == 0.25
     assert set(score_views(CALLS, truth, ("a", "b"), None)) == {"assigned"}
-    rows = scores_by_method({"model": {}, "views": views, "baselines": {"m": {}}, "ablations": {}})
+    rows = methods_and_views({"model": {}, "views": views, "baselines": {"m": {}}, "ablations": {}})
     names = [f"model: {view}" for view in ("assigned", "rolled up", "majority vote")]
     assert list(rows) == ["model (all paths)", *names, "baseline: m"]

@@ -91,7 +91,7 @@ def tokens():
 def fitted(tokens, *paths):
     tokenizer, first, second, _ = tokens
     backbone = load_or_build_backbone(tokenizer, first, BackboneParams(), COMPUTE)
-    head = HeadParams(paths=paths, fit="linear", regularisation=(1.0,), embedding_say=2.0)
+    head = HeadParams(paths=paths, fit="linear", regularisation=(1.0,), embedding_variance=2.0)
     model = attach_head(backbone, tokenizer, first, head, LABELS, COMPUTE)
     before = {name: part.clone() for name, part in model.backbone.state_dict().items()}
     model, history = fine_tune(model, first, second, FineTuneParams(), COMPUTE)

@@ -1,4 +1,10 @@
-from sc_mamba2.pipelines.annotation.report import annotation_report, score_table
+from sc_mamba2.pipelines.annotation.evaluate import methods_and_views
+from sc_mamba2.pipelines.annotation.report import CAPTION, SCORES, annotation_report
+from sc_mamba2.reporting import score_table
+
+
+def table_of(metrics: dict):
+    return score_table(methods_and_views(metrics), list(SCORES), CAPTION, "accuracy")
 
 
 def metrics(model: float, baseline: float, frozen: float = 0.5) -> dict:
@@ -16,7 +22,7 @@ def metrics(model: float, baseline: float, frozen: float = 0.5) -> dict:
 
 
 def test_a_baseline_that_wins_is_marked_and_said():
-    table = score_table(metrics(0.8, 0.9, frozen=0.95))
+    table = table_of(metrics(0.8, 0.9, frozen=0.95))
     assert [table.rows[i][0] for i in table.best] == ["baseline: logistic_regression"]
     page = annotation_report(metrics(0.8, 0.9), {}, {}, {})
     assert "is BELOW the better baseline, logistic_regression (0.900)" in page
@@ -34,7 +40,7 @@ def test_without_a_truth_nothing_is_claimed():
         "ablations": {},
     }
     page = annotation_report(unscored, {}, {}, {})
-    assert "nothing can be scored" in page and score_table(unscored).best == frozenset()
+    assert "nothing can be scored" in page and table_of(unscored).best == frozenset()
 
 
 def test_labels_and_parameters_are_escaped():
@@ -47,7 +53,7 @@ def test_labels_and_parameters_are_escaped():
 def test_a_view_of_the_model_is_never_marked_as_the_best():
     with_view = metrics(0.8, 0.7)
     with_view["views"] = {"assigned": {"accuracy": 0.99, "unseen_recall": 0.4}}
-    table = score_table(with_view)
+    table = table_of(with_view)
     assert [table.rows[i][0] for i in table.best] == ["model (all paths)"]
     assert "model: assigned" in [row[0] for row in table.rows]
 

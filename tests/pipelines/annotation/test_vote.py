@@ -1,11 +1,6 @@
 import numpy as np
 import pandas as pd
-import pytest
-from pydantic import ValidationError
 
-from sc_mamba2.errors import UserError
-from sc_mamba2.pipelines.annotation import vote
-from sc_mamba2.pipelines.annotation.params import CallParams
 from sc_mamba2.pipelines.annotation.vote import majority_vote, over_cluster
 
 CALLED = pd.Series(["a", "a", "b", "b", "c", "d", "d"], index=list("tuvwxyz"))
@@ -22,14 +17,7 @@ def test_a_cluster_without_a_clear_winner_keeps_its_cells_as_they_are():
     assert list(majority_vote(CALLED, CLUSTERS, 0.9)) == [*"aabbc", "d", "d"]
 
 
-def test_without_igraph_it_is_said_what_to_install(monkeypatch):
-    monkeypatch.setattr(vote, "find_spec", lambda name: None)
-    with pytest.raises(UserError, match="pip install igraph"):
-        over_cluster(pd.DataFrame(np.ones((40, 2))), None, 0)
-
-
 def test_clusters_are_finer_than_types_and_never_across_them():
-    pytest.importorskip("igraph", reason="igraph is not installed")
     generator = np.random.default_rng(0)
     kinds = np.repeat([0, 10, 20], 60)
     embedding = pd.DataFrame(generator.normal(size=(180, 4)) + kinds[:, None])
@@ -40,13 +28,5 @@ def test_clusters_are_finer_than_types_and_never_across_them():
     assert len(np.unique(over_cluster(embedding, 0.05, seed=0))) == 3
 
 
-def test_few_cells_do_not_outvote_each_other(monkeypatch):
-    monkeypatch.setattr(vote, "find_spec", lambda name: object())
+def test_few_cells_do_not_outvote_each_other():
     assert len(set(over_cluster(pd.DataFrame(np.ones((5, 2))), None, 0))) == 5
-
-
-def test_a_vote_that_cannot_be_held_is_refused_before_anything_runs(monkeypatch):
-    monkeypatch.setattr(vote, "find_spec", lambda name: None)
-    with pytest.raises(ValidationError, match="pip install igraph"):
-        CallParams(majority_vote=True)
-    assert not CallParams().majority_vote

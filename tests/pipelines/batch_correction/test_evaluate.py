@@ -8,7 +8,8 @@ from sc_mamba2.pipelines.batch_correction.ablations import variant
 from sc_mamba2.pipelines.batch_correction.evaluate import describe_data, score_all
 from sc_mamba2.pipelines.batch_correction.mixing import batch_excess
 from sc_mamba2.pipelines.batch_correction.params import HeadParams, KeyParams, LossParams
-from sc_mamba2.pipelines.batch_correction.report import correction_report, score_table
+from sc_mamba2.pipelines.batch_correction.report import correction_report
+from sc_mamba2.reporting import score_table, scores_by_method
 from sc_mamba2.training import ComputeOptions
 
 NAMES = pd.Index([f"c{n}" for n in range(60)])
@@ -58,7 +59,7 @@ def test_types_of_one_batch_are_told_as_a_doubt():
 
 
 def test_a_baseline_that_wins_is_marked_and_said():
-    table = score_table(metrics(0.6, 0.7))
+    table = score_table(scores_by_method(metrics(0.6, 0.7)), ["avg_bio"], "", "avg_bio")
     assert [table.rows[place][0] for place in table.best] == ["baseline: harmony"]
     page = correction_report(metrics(0.6, 0.7), {}, {"a": "<script>"})
     assert "is BELOW the best baseline, harmony (0.700)" in page

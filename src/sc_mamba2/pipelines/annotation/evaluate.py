@@ -10,8 +10,7 @@ from sc_mamba2.cells import keys
 from sc_mamba2.metrics.classification import classification_metrics, expected_calibration_error
 from sc_mamba2.pipelines.annotation.predict import ENERGY
 from sc_mamba2.pipelines.annotation.rollup import Rollup, broad_truth
-
-Scores = dict[str, float]
+from sc_mamba2.reporting import Scores, scores_by_method
 
 
 def score_model(calls: pd.DataFrame, truth: pd.Series, labels: tuple[str, ...]) -> Scores:
@@ -149,10 +148,9 @@ def describe_data(
     }
 
 
-def scores_by_method(metrics: dict[str, Any]) -> dict[str, Scores]:
-    """Return the scores of ``metrics.json`` by method, in the order in which tables show them."""
-    rows = {"model (all paths)": metrics["model"]}
-    for group, title in (("views", "model"), ("baselines", "baseline"), ("ablations", "ablation")):
-        for name, scores in metrics.get(group, {}).items():
-            rows[f"{title}: {name.replace('_', ' ') if group == 'views' else name}"] = scores
-    return rows
+def methods_and_views(metrics: dict[str, Any]) -> dict[str, Scores]:
+    """Return the scores of ``metrics.json`` by method, the views of the model after the model."""
+    model, *others = scores_by_method(metrics).items()
+    views = metrics.get("views", {})
+    named = {f"model: {name.replace('_', ' ')}": scores for name, scores in views.items()}
+    return {"model (all paths)": model[1]} | named | dict(others)

@@ -194,10 +194,10 @@ class AnnotationModel(TaskModel):
         }
         if "readout" in head.paths:
             blocks = {"readout": values_NV, **blocks}
-        says = [1.0] + [head.embedding_say] * (len(blocks) - 1)
+        variances = [1.0] + [head.embedding_variance] * (len(blocks) - 1)
         found = fit_linear_head(
             list(blocks.values()),
-            says,
+            variances,
             classes_N,
             len(self.labels),
             head.regularisation,

@@ -1,8 +1,8 @@
 """The head fitted as one convex problem, for few labels: no epoch to choose, no rate to tune.
 
 Logistic regression reads blocks of features side by side: the log-normalised values of all genes, and
-the embeddings that the backbone gives. A block's scale is its say: the penalty is shared, so that a
-direction in which a block varies much costs little to use. N cells, F features, K classes.
+the embeddings that the backbone gives. The penalty is shared, so that a direction in which a block
+varies much costs little to use: a block's variance is its weight. N cells, F features, K classes.
 """
 
 import warnings
@@ -44,7 +44,7 @@ class LinearHead:
 
 def fit_linear_head(
     blocks: list[Block],
-    says: list[float],
+    variances: list[float],
     classes_N: np.ndarray,
     n_classes: int,
     regularisation: tuple[float, ...],
@@ -57,7 +57,7 @@ def fit_linear_head(
     ----------
     blocks
         (N, F) each, dense or CSR; the first one sets the scale.
-    says
+    variances
         Variance of each block over that of the first one, once scaled; above 0. Variance is that of
         the cells given, added up over features.
     classes_N
@@ -73,8 +73,8 @@ def fit_linear_head(
     """
     first = _variance(blocks[0])
     factors = [
-        np.sqrt(say * first / variance) if (variance := _variance(block)) > 0 else 0.0
-        for block, say in zip(blocks, says, strict=True)
+        np.sqrt(wanted * first / own) if (own := _variance(block)) > 0 else 0.0
+        for block, wanted in zip(blocks, variances, strict=True)
     ]
     scaled = [
         sparse.csr_matrix(block) * factor for block, factor in zip(blocks, factors, strict=True)

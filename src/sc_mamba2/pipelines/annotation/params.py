@@ -43,7 +43,7 @@ class HeadParams(Parameters):
         description="gradient: the head learns with the backbone, epoch by epoch; linear: the "
         "backbone stays as it is and the head is one logistic regression, for few labels",
     )
-    embedding_say: float = Field(
+    embedding_variance: float = Field(
         1.0,
         gt=0,
         description="of a linear head: variance of trunk and pooled, each, over that of the genes",
@@ -97,15 +97,6 @@ class CallParams(Parameters):
     majority_share: float = Field(
         0.0, ge=0, le=1, description="share of a cluster below which its cells keep their own type"
     )
-
-    @field_validator("majority_vote")
-    @classmethod
-    def _can_be_held(cls, majority_vote: bool) -> bool:
-        if majority_vote:
-            from sc_mamba2.pipelines.annotation.vote import check_leiden
-
-            check_leiden()
-        return majority_vote
 
 
 class BaselineParams(Parameters):

@@ -2,8 +2,16 @@
 
 from typing import Any
 
-from sc_mamba2.pipelines.annotation.evaluate import scores_by_method
-from sc_mamba2.reporting import Section, Table, render_report
+from sc_mamba2.pipelines.annotation.evaluate import methods_and_views
+from sc_mamba2.reporting import (
+    Section,
+    Table,
+    closing_sections,
+    comparison,
+    footer,
+    render_report,
+    score_table,
+)
 
 SCORES = ("accuracy", "balanced_accuracy", "macro_precision", "macro_f1")
 PICTURES = {
@@ -12,6 +20,10 @@ PICTURES = {
     "calibration": "Accuracy of the calls over their confidence: on the line, a confidence means what it says",
     "training": "Loss over the epochs",
 }
+CAPTION = (
+    "Same cells, same split; higher is better. The marked row is the best method. The views of the "
+    "model have cells or classes of their own: those it assigned, the broad types, the votes."
+)
 
 
 def annotation_report(
@@ -38,8 +50,9 @@ def annotation_report(
         f"{data['query_cells']:,} cells, {data['classes']} types known from the reference, "
         f"{metrics['model']['unassigned_share']:.1%} left unassigned."
     )
+    table = score_table(methods_and_views(metrics), list(SCORES), CAPTION, "accuracy")
     sections = [
-        Section("How well it went", _verdict(metrics), [score_table(metrics)]),
+        Section("How well it went", _verdict(metrics), [table]),
         Section(
             "Pictures", pictures={PICTURES[name]: picture for name, picture in figures.items()}
         ),
@@ -47,39 +60,9 @@ def annotation_report(
             "What was read and dropped", tables=[_read_table(reports)], paragraphs=_remarks(reports)
         ),
         Section("What was written", tables=[_written_table()]),
-        Section("Parameters", tables=[Table(["parameter", "value"], _rows(parameters))]),
-        Section("Run", tables=[Table([], _rows(run))]),
+        *closing_sections(parameters, run),
     ]
-    footer = f"sc-mamba2 {run.get('version', '')} · run {run.get('run_id', '')}"
-    return render_report("Cell-type annotation", lead, sections, footer)
-
-
-def score_table(metrics: dict[str, Any]) -> Table:
-    """Return the table of model, baselines and ablations; the best accuracy among the methods is marked."""
-    methods = scores_by_method(metrics)
-    rows = [
-        [name, *(f"{scores[score]:.3f}" if score in scores else "–" for score in SCORES)]
-        for name, scores in methods.items()
-    ]
-    # An ablation is a question to the model, and a view has cells or classes of its own: never marked.
-    rivals = {
-        n: s["accuracy"]
-        for n, s in methods.items()
-        if "accuracy" in s and not n.startswith(("ablation", "model: "))
-    }
-    best = frozenset(
-        i
-        for i, name in enumerate(methods)
-        if name in rivals and rivals[name] == max(rivals.values())
-    )
-    header = ["method", *(score.replace("_", " ") for score in SCORES)]
-    return Table(
-        header,
-        rows,
-        "Same cells, same split; higher is better. The marked row is the best method. The views of the "
-        "model have cells or classes of their own: those it assigned, the broad types, the votes.",
-        best,
-    )
+    return render_report("Cell-type annotation", lead, sections, footer(run))
 
 
 def _verdict(metrics: dict[str, Any]) -> list[str]:
@@ -96,9 +79,9 @@ def _verdict(metrics: dict[str, Any]) -> list[str]:
             ((name, scores["accuracy"]) for name, scores in metrics["baselines"].items()),
             key=lambda pair: pair[1],
         )
-        verb = "is above" if model > best else "equals" if model == best else "is BELOW"
         words.append(
-            f"The model's accuracy of {model:.3f} {verb} the better baseline, {name} ({best:.3f})."
+            f"The model's accuracy of {model:.3f} {comparison(model, best)} the better baseline, "
+            f"{name} ({best:.3f})."
         )
     frozen = metrics["ablations"].get("trunk_frozen", {}).get("accuracy")
     if frozen is not None:
@@ -188,7 +171,3 @@ def _written_table() -> Table:
             ],
         ],
     )
-
-
-def _rows(values: dict[str, Any]) -> list[list[str]]:
-    return [[str(name), str(value)] for name, value in values.items()]

@@ -4,31 +4,17 @@ The idea of CellTypist (Dominguez Conde et al. 2022), over the model's own embed
 finer than types, by Leiden on the graph of nearest neighbours.
 """
 
-from importlib.util import find_spec
-
 import numpy as np
 import pandas as pd
-import scanpy as sc
-from anndata import AnnData
 
-from sc_mamba2.errors import UserError
+from sc_mamba2.metrics.clustering import connectivities, leiden
+from sc_mamba2.metrics.neighbours import nearest_neighbours
 
 NEIGHBOURS = 15
 FEWEST_CELLS = 30  # among fewer each is a neighbourhood of its own
 # Cells below, resolution: more cells have more neighbourhoods.
 _RESOLUTIONS = ((5_000, 5.0), (20_000, 10.0), (40_000, 15.0), (100_000, 20.0), (200_000, 25.0))
 _FINEST = 30.0
-
-
-def check_leiden() -> None:
-    """Refuse, with what to install, where Leiden cannot run (rule `leiden-missing`)."""
-    if find_spec("igraph") is None:
-        raise UserError(
-            "leiden-missing",
-            found="a majority vote was asked for, and igraph is not installed",
-            expected="igraph, which clusters the cells by Leiden",
-            mend="pip install igraph, or set annotation.calls.majority_vote to false",
-        )
 
 
 def over_cluster(embedding: pd.DataFrame, resolution: float | None, seed: int) -> np.ndarray:
@@ -47,29 +33,14 @@ def over_cluster(embedding: pd.DataFrame, resolution: float | None, seed: int) -
     -------
     ndarray
         (N,) cluster numbers.
-
-    Raises
-    ------
-    UserError
-        Rule `leiden-missing`.
     """
-    check_leiden()
     values = embedding.to_numpy(dtype=np.float32)
     if len(values) < FEWEST_CELLS:
         return np.arange(len(values))
     if resolution is None:
         resolution = next((r for below, r in _RESOLUTIONS if len(values) < below), _FINEST)
-    cells = AnnData(X=values)
-    sc.pp.neighbors(cells, n_neighbors=NEIGHBOURS, use_rep="X", random_state=seed)
-    sc.tl.leiden(
-        cells,
-        resolution=resolution,
-        flavor="igraph",
-        directed=False,
-        n_iterations=2,
-        random_state=seed,
-    )
-    return cells.obs["leiden"].astype(int).to_numpy()
+    weights = connectivities(nearest_neighbours(values, NEIGHBOURS, seed))
+    return leiden(weights, resolution, seed)
 
 
 def majority_vote(called: pd.Series, clusters: np.ndarray, least_share: float) -> pd.Series:

@@ -9,8 +9,8 @@ from sc_mamba2.metrics.integration import NEIGHBOURS, integration_scores
 from sc_mamba2.metrics.mixing import neighbour_mixing
 from sc_mamba2.metrics.neighbours import nearest_neighbours
 from sc_mamba2.pipelines.batch_correction.batches import confounded_labels
+from sc_mamba2.reporting import Scores
 
-Scores = dict[str, float]
 _ASIDE = ("resolution", "silhouette_cells")  # how a score was taken, not a score
 
 
@@ -101,10 +101,3 @@ def _doubts(batches: pd.Series, truth: pd.DataFrame) -> list[dict[str, str]]:
 
 def _remark(rule: str, text: str) -> dict[str, str]:
     return {"rule": rule, "remark": text}
-
-
-def scores_by_method(metrics: dict[str, Any]) -> dict[str, Scores]:
-    """Return the scores of ``metrics.json`` by method, in the order in which tables show them."""
-    rows = {"model": metrics["model"]}
-    rows |= {f"baseline: {name}": scores for name, scores in metrics["baselines"].items()}
-    return rows | {f"ablation: {name}": scores for name, scores in metrics["ablations"].items()}

@@ -2,14 +2,27 @@
 
 from typing import Any
 
-from sc_mamba2.pipelines.batch_correction.evaluate import scores_by_method
-from sc_mamba2.reporting import Section, Table, render_report
+from sc_mamba2.reporting import (
+    Section,
+    Table,
+    closing_sections,
+    comparison,
+    footer,
+    render_report,
+    score_table,
+    scores_by_method,
+)
 
 PICTURES = {
     "by_batch": "Cells by batch, before and after the correction (UMAP)",
     "by_type": "Cells by type, before and after the correction (UMAP)",
     "training": "Losses over the epochs",
 }
+CAPTION = (
+    "Same cells; higher is better. avg bio = mean of nmi, ari, asw label (types kept); avg batch = "
+    "mean of asw batch, graph connectivity (batches mixed within types). batch mixing needs no "
+    "types: neighbours' batches, 1 as by chance. The marked row has the best avg bio."
+)
 
 
 def correction_report(
@@ -29,43 +42,15 @@ def correction_report(
     data, run = metrics["data"], metrics["run"]
     lead = f"{data['cells']:,} cells of {len(data['batches']):,} batches. No label was trained on."
     pictures = {PICTURES[name]: picture for name, picture in figures.items()}
+    table = score_table(scores_by_method(metrics), list(metrics["model"]), CAPTION, "avg_bio")
     sections = [
-        Section("How well it went", _verdict(metrics), [score_table(metrics)]),
+        Section("How well it went", _verdict(metrics), [table]),
         Section("Pictures", pictures=pictures),
         Section("What was read and dropped", _remarks(data), [_read_table(data)]),
         Section("What was written", tables=[_written_table()]),
-        Section("Parameters", tables=[Table(["parameter", "value"], _rows(parameters))]),
-        Section("Run", tables=[Table([], _rows(run))]),
+        *closing_sections(parameters, run),
     ]
-    footer = f"sc-mamba2 {run.get('version', '')} · run {run.get('run_id', '')}"
-    return render_report("Batch correction", lead, sections, footer)
-
-
-def score_table(metrics: dict[str, Any]) -> Table:
-    """Return the table of all methods; the best AvgBIO among model and baselines is marked."""
-    methods = scores_by_method(metrics)
-    columns = list(metrics["model"])
-    rows = [
-        [name, *(f"{scores[c]:.3f}" if c in scores else "–" for c in columns)]
-        for name, scores in methods.items()
-    ]
-    # An ablation is a question to the model, not a rival of it: it is never marked.
-    rivals = {
-        name: scores["avg_bio"]
-        for name, scores in methods.items()
-        if "avg_bio" in scores and not name.startswith("ablation")
-    }
-    best = frozenset(
-        place
-        for place, name in enumerate(methods)
-        if name in rivals and rivals[name] == max(rivals.values())
-    )
-    caption = (
-        "Same cells; higher is better. avg bio = mean of nmi, ari, asw label (types kept); avg batch = "
-        "mean of asw batch, graph connectivity (batches mixed within types). batch mixing needs no "
-        "types: neighbours' batches, 1 as by chance. The marked row has the best avg bio."
-    )
-    return Table(["method", *(column.replace("_", " ") for column in columns)], rows, caption, best)
+    return render_report("Batch correction", lead, sections, footer(run))
 
 
 def _verdict(metrics: dict[str, Any]) -> list[str]:
@@ -84,9 +69,8 @@ def _verdict(metrics: dict[str, Any]) -> list[str]:
         if others:
             name = max(others, key=lambda method: others[method])
             best = others[name]
-            verb = "is above" if own > best else "equals" if own == best else "is BELOW"
             words.append(
-                f"{what}: the model's {own:.3f} {verb} the best baseline, {name} ({best:.3f})."
+                f"{what}: the model's {own:.3f} {comparison(own, best)} the best baseline, {name} ({best:.3f})."
             )
         for name, scores in metrics["ablations"].items():
             if score in scores:
@@ -123,7 +107,3 @@ def _written_table() -> Table:
             ['uns["scm"]', "version, checkpoint, batches, source of the expression, command"],
         ],
     )
-
-
-def _rows(values: dict[str, Any]) -> list[list[str]]:
-    return [[str(name), str(value)] for name, value in values.items()]

@@ -2,7 +2,16 @@
 
 from typing import Any
 
-from sc_mamba2.reporting import Section, Table, render_report
+from sc_mamba2.reporting import (
+    Section,
+    Table,
+    closing_sections,
+    comparison,
+    footer,
+    render_report,
+    score_table,
+    scores_by_method,
+)
 
 PICTURES = {
     "umap": "Cells by type, batch and genes read (UMAP of the embedding)",
@@ -31,30 +40,21 @@ def embedding_report(
         Section("How well it went", _verdict(metrics), _score_tables(metrics)),
         Section("Pictures", pictures=pictures),
         Section("What was read and dropped", _remarks(data), [_read_table(data)]),
-        Section("Parameters", tables=[Table(["parameter", "value"], _rows(parameters))]),
-        Section("Run", tables=[Table([], _rows(run))]),
+        *closing_sections(parameters, run),
     ]
-    footer = f"sc-mamba2 {run.get('version', '')} · run {run.get('run_id', '')}"
-    return render_report("Embedding of cells", lead, sections, footer)
+    return render_report("Embedding of cells", lead, sections, footer(run))
 
 
 def _score_tables(metrics: dict[str, Any]) -> list[Table]:
-    methods = {"model": metrics["model"]}
-    methods |= {f"baseline: {name}": scores for name, scores in metrics["baselines"].items()}
-    methods |= {f"ablation: {name}": scores for name, scores in metrics["ablations"].items()}
-    columns = list(metrics["model"])
-    if not columns:
+    if not metrics["model"]:
         return []
-    rows = [
-        [name, *(f"{scores[c]:.3f}" if scores.get(c) is not None else "–" for c in columns)]
-        for name, scores in methods.items()
-    ]
     caption = (
         f"{metrics['data']['scored_cells']:,} cells, evenly taken; every method on the same cells. "
-        "Votes of the nearest neighbours, cross-validated: of types higher is better, of batches lower "
-        "is better mixed. transfer: types from the index, over all cells."
+        "avg bio and avg batch: types kept, batches mixed; higher is better. knn: votes of the nearest "
+        "neighbours, cross-validated; of types higher is better, of batches lower is better mixed. "
+        "transfer: types from the index, over all cells."
     )
-    return [Table(["method", *(column.replace("_", " ") for column in columns)], rows, caption)]
+    return [score_table(scores_by_method(metrics), list(metrics["model"]), caption)]
 
 
 def _verdict(metrics: dict[str, Any]) -> list[str]:
@@ -70,8 +70,7 @@ def _verdict(metrics: dict[str, Any]) -> list[str]:
     ):
         other = metrics[group].get(name, {}).get("knn_accuracy")
         if other is not None:
-            verb = "is above" if own > other else "equals" if own == other else "is BELOW"
-            words.append(f"The model's {own:.3f} {verb} {what} ({other:.3f}).")
+            words.append(f"The model's {own:.3f} {comparison(own, other)} {what} ({other:.3f}).")
     return words
 
 
@@ -87,7 +86,3 @@ def _read_table(data: dict[str, Any]) -> Table:
 
 def _remarks(data: dict[str, Any]) -> list[str]:
     return [f"{remark['remark']} ({remark['rule']})." for remark in data["remarks"]]
-
-
-def _rows(values: dict[str, Any]) -> list[list[str]]:
-    return [[str(name), str(value)] for name, value in values.items()]

@@ -1,0 +1,75 @@
+"""What every task's report shows alike: the table of scores, and the facts of the run."""
+
+from typing import Any
+
+from sc_mamba2.reporting.html import Section, Table
+
+Scores = dict[str, float]
+_ABLATION = "ablation: "
+
+
+def scores_by_method(metrics: dict[str, Any]) -> dict[str, Scores]:
+    """Return the scores of ``metrics.json`` by method: model, baselines, ablations."""
+    rows = {"model": metrics["model"]}
+    rows |= {f"baseline: {name}": scores for name, scores in metrics["baselines"].items()}
+    return rows | {f"{_ABLATION}{name}": scores for name, scores in metrics["ablations"].items()}
+
+
+def score_table(
+    methods: dict[str, Scores], columns: list[str], caption: str, best_by: str | None = None
+) -> Table:
+    """Lay out scores, a method a row.
+
+    Parameters
+    ----------
+    methods
+        Scores by method; one that lacks a column shows a dash.
+    columns
+        Scores to show, in their order.
+    caption
+        Says what is compared and which way is better.
+    best_by
+        Score whose best row is marked, among the model and its baselines; ``None``: none. An
+        ablation or a view of the model ("model: …") is a question to the model, not a rival of it.
+    """
+    rows = [
+        [name, *(_shown(scores.get(column)) for column in columns)]
+        for name, scores in methods.items()
+    ]
+    rivals = {
+        name: scores[best_by]
+        for name, scores in methods.items()
+        if best_by in scores and not name.startswith((_ABLATION, "model: "))
+    }
+    best = frozenset(
+        place
+        for place, name in enumerate(methods)
+        if name in rivals and rivals[name] == max(rivals.values())
+    )
+    return Table(["method", *(name.replace("_", " ") for name in columns)], rows, caption, best)
+
+
+def comparison(own: float, other: float) -> str:
+    """Say in words how the model's score stands to another."""
+    return "is above" if own > other else "equals" if own == other else "is BELOW"
+
+
+def closing_sections(parameters: dict[str, Any], run: dict[str, Any]) -> list[Section]:
+    """Return the sections that end a report: parameters by dotted name, facts of the run."""
+    return [
+        Section("Parameters", tables=[Table(["parameter", "value"], _rows(parameters))]),
+        Section("Run", tables=[Table([], _rows(run))]),
+    ]
+
+
+def footer(run: dict[str, Any]) -> str:
+    """Return the last line of a report."""
+    return f"sc-mamba2 {run.get('version', '')} · run {run.get('run_id', '')}"
+
+
+def _shown(score: float | None) -> str:
+    return "–" if score is None else f"{score:.3f}"
+
+
+def _rows(values: dict[str, Any]) -> list[list[str]]:
+    return [[str(name), str(value)] for name, value in values.items()]
