@@ -57,6 +57,13 @@ def forced_path(scan_path: str | None, require_kernels: bool) -> str | None:
     return choose_path("kernels", "cuda" if torch.cuda.is_available() else "cpu")
 
 
+def from_here(source: str | None) -> str | None:
+    """Return a file, folder or glob as it is called from any folder; a named source as it is."""
+    if source is None or ":" in source.split("/")[0]:
+        return source
+    return str(Path.cwd() / source)
+
+
 def contradiction(found: str, expected: str, mend: str) -> UserError:
     """Return the refusal of options that mean nothing together (rule `options`)."""
     return UserError("options", found=found, expected=expected, mend=mend)

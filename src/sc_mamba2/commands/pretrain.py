@@ -14,6 +14,7 @@ from sc_mamba2.commands.options import (
     Seed,
     Verbose,
     forced_path,
+    from_here,
 )
 
 
@@ -53,8 +54,8 @@ def pretrain(
 
         set_logging(verbose)
         chosen: dict[str, Any] = {
-            "pretraining.corpus.sources": sources or None,
-            "pretraining.launch.run": None if run is None else str(run),
+            "pretraining.corpus.sources": [from_here(one) for one in sources or []] or None,
+            "pretraining.launch.run": None if run is None else from_here(str(run)),
             "pretraining.launch.processes": nproc,
             "pretraining.training.steps": steps,
             "pretraining.shape.preset": preset,

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from sc_mamba2.commands.errors import told_once
-from sc_mamba2.commands.options import RequireKernels, ScanPath, forced_path
+from sc_mamba2.commands.options import RequireKernels, ScanPath, forced_path, from_here
 from sc_mamba2.errors import UserError
 
 
@@ -59,16 +59,15 @@ def run(
     with told_once():
         from sc_mamba2.commands.results import show_results
         from sc_mamba2.runs.logs import set_logging
-        from sc_mamba2.runs.selection import Selection, merge, nest, parse_params
+        from sc_mamba2.runs.selection import Selection, given_params
         from sc_mamba2.runs.session import find_project, run_in_project
 
         path = forced_path(scan_path, require_kernels)
-        chosen = {"input": input_, "compute.scan_path": path}
-        given = nest({name: value for name, value in chosen.items() if value is not None})
+        chosen = {"input": from_here(input_), "compute.scan_path": path}
         selection = Selection(
             pipelines=_split(pipeline),
             env=env,
-            params=merge(given, parse_params(params or [])),
+            params=given_params(chosen, params),
             node_names=_split(nodes),
             tags=_split(tags),
             namespaces=_split(namespaces),

@@ -1,5 +1,6 @@
 """Start a Kedro session from code: in a project (`scm run`), or in a folder of its own (a verb)."""
 
+import contextlib
 import copy
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,11 +55,12 @@ def run_in_project(selection: Selection, project: Path) -> Finished:
         Unknown names or parameters, bad input, or another run at work.
     """
     bootstrap_project(project)
-    conf = Path(selection.conf_source) if selection.conf_source else project / "conf"
+    conf = Path(selection.conf_source).absolute() if selection.conf_source else project / "conf"
     lock = project / "data" / ".scm.lock"
     lock.parent.mkdir(exist_ok=True)
     again = "wait for it, or clone the project once more"
-    with sole_writer(lock, to="this project", mend=again):
+    # Paths in parameters are the project's, from whichever of its folders it was called.
+    with sole_writer(lock, to="this project", mend=again), contextlib.chdir(project):
         return _run(selection, project, conf)
 
 
