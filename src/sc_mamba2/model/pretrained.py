@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from sc_mamba2.errors import UserError
 from sc_mamba2.model.backbone import Backbone
+from sc_mamba2.model.card import card_text, spaced
 from sc_mamba2.model.heads import (
     CellClassifier,
     CellExpressionDecoder,
@@ -252,18 +253,12 @@ class PretrainedModel(nn.Module):
 
     def model_card(self) -> str:
         """Write the text of `MODEL_CARD.md`."""
-        config, vocabulary = self.backbone.config, self.tokenizer.vocabulary
         named = [name for name, _ in self.named_children() if name != "backbone"]
-        lines = [
-            "# Pretrained model of sc-mamba2",
-            "",
-            f"- backbone: {config.n_layers} layers x {config.d_model}, bidirectional Mamba2",
-            f"- parameters: {sum(parameter.numel() for parameter in self.parameters()):,}",
-            f"- heads: {', '.join(map(_spaced, named)) or 'none'}",
-            f"- vocabulary: {vocabulary.name}, {vocabulary.size:,} rows",
-            *(f"- {_spaced(key)}: {_told(value)}" for key, value in sorted(self.origin.items())),
-        ]
-        return "\n".join(lines) + "\n"
+        parameters = sum(parameter.numel() for parameter in self.parameters())
+        facts = {"parameters": parameters, "heads": ", ".join(map(spaced, named)) or "none"}
+        return card_text(
+            "Pretrained model", self.backbone.config, self.tokenizer.vocabulary, facts, self.origin
+        )
 
 
 def _at_tokens(found: Expression, pad_BL: Tensor) -> tuple[Tensor | None, Tensor | None]:
@@ -271,18 +266,6 @@ def _at_tokens(found: Expression, pad_BL: Tensor) -> tuple[Tensor | None, Tensor
     if nonzero_BL is not None:
         nonzero_BL = nonzero_BL.masked_fill(pad_BL, 0)
     return value_BL.masked_fill(pad_BL, 0), nonzero_BL
-
-
-def _spaced(key: str) -> str:
-    return key.replace("_", " ")
-
-
-def _told(value: Any) -> str:
-    if isinstance(value, dict):
-        return "; ".join(f"{_spaced(key)} {_told(part)}" for key, part in sorted(value.items()))
-    if isinstance(value, list):
-        return ", ".join(f"`{part}`" for part in value) or "none"
-    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def _check_task(task: Any, folder: str | Path) -> None:

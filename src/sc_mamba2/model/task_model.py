@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from sc_mamba2.errors import UserError
 from sc_mamba2.model.backbone import Backbone
+from sc_mamba2.model.card import card_text
 from sc_mamba2.model.saving import load_state, read_checkpoint, write_checkpoint
 from sc_mamba2.tokens import Batch, TokenizedCells, Tokenizer, TokenizerRules
 
@@ -167,13 +168,11 @@ class TaskModel(nn.Module, ABC):
         return model.eval()
 
     def _model_card(self) -> str:
-        config = self.backbone.config
-        parameters = sum(parameter.numel() for parameter in self.parameters())
-        return (
-            f"# {self.task} model of sc-mamba2\n\n"
-            f"- backbone: {config.n_layers} layers x {config.d_model}, bidirectional Mamba2\n"
-            f"- parameters: {parameters:,}\n"
-            f"- vocabulary: {self.tokenizer.vocabulary.name}, {self.tokenizer.vocabulary.size:,} rows\n"
-            f"- task settings: see `settings` in config.json\n"
-            f"- limits: fine-tuned on one reference; judge it on your own labelled cells first\n"
+        facts = {
+            "parameters": sum(parameter.numel() for parameter in self.parameters()),
+            "task settings": "see `settings` in config.json",
+            "limits": "fine-tuned on one data set; judge it on your own labelled cells first",
+        }
+        return card_text(
+            f"{self.task} model", self.backbone.config, self.tokenizer.vocabulary, facts
         )
