@@ -4,7 +4,7 @@
 
 Kang's 13 types, 5 and 20 cells of each (half of a type at most), all other cells tested, 3 seeds. Every
 method is the same logistic regression with C chosen by cross-validation on the labelled cells; they
-differ in the blocks of features that it reads. The one number that is not cross-validated, the say of
+differ in the blocks of features that it reads. The one number that is not cross-validated, the variance of
 an embedding beside the genes, is chosen on another study (Zheng's sorted populations).
 Writes `results/few_labels.json` and `.md`.
 """
@@ -31,7 +31,7 @@ from sc_mamba2.training import run_over_cells, seed_everything
 RESULTS = Path(__file__).parent / "results"
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 GRID, FOLDS = (0.01, 0.1, 1.0, 10.0), 3
-SAYS = (0.1, 0.3, 1.0, 3.0, 10.0)
+VARIANCES = (0.1, 0.3, 1.0, 3.0, 10.0)
 Features = dict[str, np.ndarray | sparse.csr_matrix]
 
 
@@ -88,12 +88,12 @@ def few(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
     return chosen
 
 
-def score(blocks: list, says: list[float], labels: np.ndarray, count: int, seed: int) -> dict:
+def score(blocks: list, variances: list[float], labels: np.ndarray, count: int, seed: int) -> dict:
     """Fit on a few cells of each type and score the rest."""
     names, classes = np.unique(labels, return_inverse=True)
     chosen = few(labels, count, seed)
     fitted = fit_linear_head(
-        [block[chosen] for block in blocks], says, classes[chosen], len(names), GRID, FOLDS, seed
+        [block[chosen] for block in blocks], variances, classes[chosen], len(names), GRID, FOLDS, seed
     )
     told = fitted.logits([block[~chosen] for block in blocks]).argmax(axis=1)
     return {
@@ -132,13 +132,13 @@ def features(model: PretrainedModel, name: str, label: str, corpus: ad.AnnData) 
 
 
 def tune(found: Features, labels: np.ndarray, blocks: list[str]) -> dict[float, float]:
-    """Return the mean accuracy over both counts by say of the embeddings beside the genes."""
+    """Return the mean accuracy over both counts by variance of the embeddings beside the genes."""
     parts = [found[block] for block in blocks]
     means = {}
-    for say in SAYS if len(blocks) > 1 else (1.0,):
-        says = [1.0] + [say] * (len(parts) - 1)
-        runs = [score(parts, says, labels, count, seed) for count in (5, 20) for seed in range(3)]
-        means[say] = float(np.mean([run["accuracy"] for run in runs]))
+    for variance in VARIANCES if len(blocks) > 1 else (1.0,):
+        variances = [1.0] + [variance] * (len(parts) - 1)
+        runs = [score(parts, variances, labels, count, seed) for count in (5, 20) for seed in range(3)]
+        means[variance] = float(np.mean([run["accuracy"] for run in runs]))
     return means
 
 
@@ -164,17 +164,17 @@ def main() -> None:
     rows = []
     for method, blocks in METHODS.items():
         tuned = tune(*tuning, blocks)
-        say = max(tuned, key=tuned.__getitem__)
+        variance = max(tuned, key=tuned.__getitem__)
         print(method, "on the other study", {key: round(got, 3) for key, got in tuned.items()})
-        says = [1.0] + [say] * (len(blocks) - 1)
+        variances = [1.0] + [variance] * (len(blocks) - 1)
         for count in (5, 20):
-            runs = [score([found[b] for b in blocks], says, labels, count, s) for s in range(3)]
+            runs = [score([found[b] for b in blocks], variances, labels, count, s) for s in range(3)]
             rows.append(
-                {"method": method, "labels": count, "say": say, "tuned": tuned, "runs": runs}
+                {"method": method, "labels": count, "variance": variance, "tuned": tuned, "runs": runs}
             )
-            print(method, count, say, np.round([r["accuracy"] for r in runs], 3), flush=True)
+            print(method, count, variance, np.round([r["accuracy"] for r in runs], 3), flush=True)
     RESULTS.mkdir(exist_ok=True)
-    record = {"machine": describe_machine(), "model": model.origin, "says": SAYS, "rows": rows}
+    record = {"machine": describe_machine(), "model": model.origin, "variances": VARIANCES, "rows": rows}
     (RESULTS / "few_labels.json").write_text(json.dumps(record, indent=1) + "\n")
     (RESULTS / "few_labels.md").write_text(markdown(rows))
     print(markdown(rows))
