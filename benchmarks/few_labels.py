@@ -93,7 +93,13 @@ def score(blocks: list, variances: list[float], labels: np.ndarray, count: int, 
     names, classes = np.unique(labels, return_inverse=True)
     chosen = few(labels, count, seed)
     fitted = fit_linear_head(
-        [block[chosen] for block in blocks], variances, classes[chosen], len(names), GRID, FOLDS, seed
+        [block[chosen] for block in blocks],
+        variances,
+        classes[chosen],
+        len(names),
+        GRID,
+        FOLDS,
+        seed,
     )
     told = fitted.logits([block[~chosen] for block in blocks]).argmax(axis=1)
     return {
@@ -137,7 +143,9 @@ def tune(found: Features, labels: np.ndarray, blocks: list[str]) -> dict[float, 
     means = {}
     for variance in VARIANCES if len(blocks) > 1 else (1.0,):
         variances = [1.0] + [variance] * (len(parts) - 1)
-        runs = [score(parts, variances, labels, count, seed) for count in (5, 20) for seed in range(3)]
+        runs = [
+            score(parts, variances, labels, count, seed) for count in (5, 20) for seed in range(3)
+        ]
         means[variance] = float(np.mean([run["accuracy"] for run in runs]))
     return means
 
@@ -168,13 +176,26 @@ def main() -> None:
         print(method, "on the other study", {key: round(got, 3) for key, got in tuned.items()})
         variances = [1.0] + [variance] * (len(blocks) - 1)
         for count in (5, 20):
-            runs = [score([found[b] for b in blocks], variances, labels, count, s) for s in range(3)]
+            runs = [
+                score([found[b] for b in blocks], variances, labels, count, s) for s in range(3)
+            ]
             rows.append(
-                {"method": method, "labels": count, "variance": variance, "tuned": tuned, "runs": runs}
+                {
+                    "method": method,
+                    "labels": count,
+                    "variance": variance,
+                    "tuned": tuned,
+                    "runs": runs,
+                }
             )
             print(method, count, variance, np.round([r["accuracy"] for r in runs], 3), flush=True)
     RESULTS.mkdir(exist_ok=True)
-    record = {"machine": describe_machine(), "model": model.origin, "variances": VARIANCES, "rows": rows}
+    record = {
+        "machine": describe_machine(),
+        "model": model.origin,
+        "variances": VARIANCES,
+        "rows": rows,
+    }
     (RESULTS / "few_labels.json").write_text(json.dumps(record, indent=1) + "\n")
     (RESULTS / "few_labels.md").write_text(markdown(rows))
     print(markdown(rows))

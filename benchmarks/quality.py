@@ -26,6 +26,13 @@ SHARED = Path(__file__).parents[2] / "shared" / "data"
 SCORES = ("accuracy", "macro_f1")
 ROWS: dict[str, tuple[str, dict[str, Any]]] = {
     "held-out": ("annotation", {}),
+    "held-out, scm-tiny": (
+        "annotation",
+        {
+            "tokenization": {"vocabulary": "scm-tiny", "variable_genes": None},
+            "annotation": {"backbone": {"checkpoint": "scm-tiny"}, "head": {"fit": "linear"}},
+        },
+    ),
     "across": (
         "annotation_query",
         {
@@ -70,7 +77,7 @@ def markdown(row: str, runs: list[dict[str, Any]]) -> str:
 def keep(row: str, runs: list[dict[str, Any]]) -> None:
     """Write what has run so far; a benchmark that is cut off loses nothing."""
     RESULTS.mkdir(exist_ok=True)
-    name = f"annotation_{row.replace('-', '_')}"
+    name = "annotation_" + row.replace(", ", "_").replace("-", "_")
     record = {"row": row, "machine": describe_machine(), "runs": runs}
     (RESULTS / f"{name}.json").write_text(json.dumps(record, indent=1) + "\n")
     (RESULTS / f"{name}.md").write_text(markdown(row, runs))
