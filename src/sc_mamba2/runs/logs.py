@@ -9,7 +9,8 @@ _TOLD_TWICE = (
     "No nodes ran",
     "Parameter '",
 )
-_levels = {"kedro": logging.INFO, "sc_mamba2": logging.INFO}
+# kedro-viz says of every run outside a project that it is outside a project.
+_levels = {"kedro": logging.INFO, "sc_mamba2": logging.INFO, "kedro_viz": logging.ERROR}
 
 
 def set_logging(verbose: bool) -> None:
