@@ -91,13 +91,17 @@ def main() -> None:
     parser.add_argument("--params", nargs="+", default=[])
     chosen = parser.parse_args()
     set_logging(verbose=False)
+    run_studies(chosen.studies, chosen.seeds, parse_params(chosen.params))
+
+
+def run_studies(studies: list[str], seeds: list[int], params: dict[str, Any]) -> None:
+    """Run studies over seeds and write their tables; say why, where there are none."""
     if not SHARED.is_dir():
         print(f"skipped: no folder {SHARED.name} beside the project")
         return
-    params = parse_params(chosen.params)
-    for study in chosen.studies:
+    for study in studies:
         runs = []
-        for seed in chosen.seeds:
+        for seed in seeds:
             runs.append(run_study(study, seed, params))
             scores = {
                 method: (round(found["avg_bio"], 3), round(found["asw_batch"], 3))

@@ -31,6 +31,7 @@ from sc_mamba2.training import run_over_cells, seed_everything
 RESULTS = Path(__file__).parent / "results"
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 GRID, FOLDS = (0.01, 0.1, 1.0, 10.0), 3
+KANG = ["kang2018_a", "kang2018_b"]
 VARIANCES = (0.1, 0.3, 1.0, 3.0, 10.0)
 Features = dict[str, np.ndarray | sparse.csr_matrix]
 
@@ -156,15 +157,21 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("checkpoint")
-    parser.add_argument("--corpus-without", nargs="+", default=["kang2018_a", "kang2018_b"])
+    parser.add_argument("--corpus-without", nargs="+", default=KANG)
     chosen = parser.parse_args()
+    run(chosen.checkpoint, chosen.corpus_without)
+
+
+def run(checkpoint: str, corpus_without: list[str] | None = None) -> None:
+    """Run all methods with a checkpoint and write the tables; say why, where there is no study."""
+    corpus_without = KANG if corpus_without is None else corpus_without
     if not SHARED.is_dir():
         print(f"skipped: no folder {SHARED.name} beside the project")
         return
     torch.set_num_threads(1)
-    model = from_pretrained(chosen.checkpoint)
+    model = from_pretrained(checkpoint)
     corpus = ad.read_h5ad(SHARED / "pretrain_corpus_human.h5ad")
-    corpus = corpus[~corpus.obs["study"].isin(chosen.corpus_without)].copy()
+    corpus = corpus[~corpus.obs["study"].isin(corpus_without)].copy()
     sc.pp.normalize_total(corpus, target_sum=1e4)
     sc.pp.log1p(corpus)
     tuning = features(model, "zheng_facs_pbmc", "sorted_population", corpus)

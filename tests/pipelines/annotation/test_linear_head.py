@@ -88,10 +88,10 @@ def tokens():
     return tokenizer, first, second, tokenize_cells(query, tokenizer)
 
 
-def fitted(tokens, *paths):
+def fitted(tokens, *paths, fit="linear"):
     tokenizer, first, second, _ = tokens
     backbone = load_or_build_backbone(tokenizer, first, BackboneParams(), COMPUTE)
-    head = HeadParams(paths=paths, fit="linear", regularisation=(1.0,), embedding_variance=2.0)
+    head = HeadParams(paths=paths, fit=fit, regularisation=(1.0,), embedding_variance=2.0)
     model = attach_head(backbone, tokenizer, first, head, LABELS, COMPUTE)
     before = {name: part.clone() for name, part in model.backbone.state_dict().items()}
     model, history = fine_tune(model, first, second, FineTuneParams(), COMPUTE)
@@ -114,8 +114,9 @@ def test_a_linear_head_on_genes_alone_is_logistic_regression_on_all_labelled_cel
     np.testing.assert_allclose(told, plain.predict_proba(dense[2]), atol=1e-3)
 
 
-def test_every_path_has_its_block_and_a_saved_model_tells_the_same(tokens, tmp_path):
-    model = fitted(tokens, "trunk", "pooled", "readout")
+@pytest.mark.parametrize("fit", ["linear", "prototypes"])
+def test_every_path_has_its_block_and_a_saved_model_tells_the_same(tokens, fit, tmp_path):
+    model = fitted(tokens, "trunk", "pooled", "readout", fit=fit)
     tables = (model.trunk_classifier.out_layer.weight, model.pooled_classifier.weight)
     assert all(table.any() for table in (*tables, model.readout_VK))
     told = predict(model, tokens[3], PredictParams(), COMPUTE)
@@ -130,3 +131,15 @@ def test_the_cells_that_it_learnt_from_do_not_calibrate_it(tokens):
     model = fitted(tokens, "pooled")
     assert calibrate(model, tokens[2], CallParams(), PredictParams(), COMPUTE) is model
     assert model.calibration.cells == 0 and model.calibration.temperature == 1
+
+
+def test_prototypes_and_readout_speak_by_the_mean_of_their_logits(tokens):
+    parts = [fitted(tokens, path, fit="prototypes") for path in ("readout", "pooled")]
+    both = fitted(tokens, "pooled", "readout", fit="prototypes")
+    alone = [
+        np.log(predict(model, tokens[3], PredictParams(), COMPUTE)["probability"])
+        for model in parts
+    ]
+    told = np.exp(np.mean(alone, axis=0))
+    found = predict(both, tokens[3], PredictParams(), COMPUTE)["probability"]
+    np.testing.assert_allclose(found, told / told.sum(axis=1, keepdims=True), atol=1e-5)

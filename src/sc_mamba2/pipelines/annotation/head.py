@@ -14,7 +14,8 @@ from torch.nn import functional as F
 
 from sc_mamba2.model import Backbone, CellClassifier, TaskModel, sum_of_genes
 from sc_mamba2.pipelines.annotation.calibration import Calibration
-from sc_mamba2.pipelines.annotation.linear_head import Block, fit_linear_head
+from sc_mamba2.pipelines.annotation.fit_at_once import fit_paths
+from sc_mamba2.pipelines.annotation.linear_head import Block
 from sc_mamba2.pipelines.annotation.params import HeadParams
 from sc_mamba2.pipelines.annotation.rollup import Rollup
 from sc_mamba2.tokens import Batch, TokenizedCells, Tokenizer, as_matrix
@@ -69,7 +70,7 @@ class AnnotationModel(TaskModel):
         width, classes = backbone.config.d_model, len(labels)
         self.bias_K = nn.Parameter(torch.zeros(classes))
         if "trunk" in head.paths:
-            hidden = {"n_hidden": 0} if head.fit == "linear" else {}
+            hidden = {} if head.fit == "gradient" else {"n_hidden": 0}
             self.trunk_classifier = CellClassifier(width, classes, **hidden)
         if "pooled" in head.paths:
             self.pooled_norm = nn.LayerNorm(width)
@@ -176,37 +177,27 @@ class AnnotationModel(TaskModel):
 
     @property
     def fits_itself(self) -> bool:
-        """Whether the head is one logistic regression on a backbone that stays as it is."""
-        return self.head.fit == "linear"
+        """Whether the head is fitted at once on a backbone that stays as it is."""
+        return self.head.fit != "gradient"
 
     def fit_itself(
         self, parts: list[tuple[TokenizedCells, dict[str, np.ndarray]]], seed: int
     ) -> None:
-        """Fit all paths as blocks of one logistic regression; see `linear_head`."""
-        width, head = self.backbone.config.d_model, self.head
-        size = self.tokenizer.vocabulary.size
+        """Fit all paths at once; see `fit_paths`."""
+        size, width = self.tokenizer.vocabulary.size, self.backbone.config.d_model
         states_ND = np.concatenate([outputs["embedding"] for _, outputs in parts])
-        values_NV = sparse.vstack([as_matrix(tokens, size) for tokens, _ in parts], format="csr")
         classes_N = np.concatenate([self.targets(t.obs)["class_B"].numpy() for t, _ in parts])
-        embedded = [path for path in ("trunk", "pooled") if path in head.paths]
+        embedded = [path for path in ("trunk", "pooled") if path in self.head.paths]
         blocks: dict[str, Block] = {
             path: states_ND[:, at * width : (at + 1) * width] for at, path in enumerate(embedded)
         }
-        if "readout" in head.paths:
-            blocks = {"readout": values_NV, **blocks}
-        variances = [1.0] + [head.embedding_variance] * (len(blocks) - 1)
-        found = fit_linear_head(
-            list(blocks.values()),
-            variances,
-            classes_N,
-            len(self.labels),
-            head.regularisation,
-            head.folds,
-            seed,
-        )
-        tables = {name: torch.from_numpy(w) for name, w in zip(blocks, found.weights, strict=True)}
+        if "readout" in self.head.paths:
+            values = [as_matrix(tokens, size) for tokens, _ in parts]
+            blocks = {"readout": sparse.vstack(values, format="csr"), **blocks}
+        found, bias_K = fit_paths(blocks, classes_N, len(self.labels), self.head, seed)
+        tables = {name: torch.from_numpy(weight_FK) for name, weight_FK in found.items()}
         with torch.no_grad():
-            self.bias_K.copy_(torch.from_numpy(found.bias_K))
+            self.bias_K.copy_(torch.from_numpy(bias_K))
             if "trunk" in tables:
                 self.trunk_classifier.out_layer.weight.copy_(tables["trunk"].T)
                 self.trunk_classifier.out_layer.bias.zero_()

@@ -71,9 +71,9 @@ def fit_linear_head(
     seed
         Of the folds.
     """
-    first = _variance(blocks[0])
+    first = summed_variance(blocks[0])
     factors = [
-        np.sqrt(wanted * first / own) if (own := _variance(block)) > 0 else 0.0
+        np.sqrt(wanted * first / own) if (own := summed_variance(block)) > 0 else 0.0
         for block, wanted in zip(blocks, variances, strict=True)
     ]
     scaled = [
@@ -137,8 +137,8 @@ def _fit(
     return search.best_estimator_, float(search.best_params_["C"])
 
 
-def _variance(block: Block) -> float:
-    """Variance over the cells, added up over the features."""
+def summed_variance(block: Block) -> float:
+    """Return the variance over the cells, added up over the features, of (N, F)."""
     squares = block.multiply(block) if sparse.issparse(block) else np.square(block)
     means_F = np.asarray(block.mean(axis=0)).ravel()
     return float(squares.sum() / block.shape[0] - np.square(means_F).sum())

@@ -38,10 +38,12 @@ class HeadParams(Parameters):
         description="trunk: the Mamba2 layers; pooled: sum of value times gene embedding; readout: "
         "linear in the log-normalised values",
     )
-    fit: Literal["gradient", "linear"] = Field(
+    fit: Literal["gradient", "linear", "prototypes"] = Field(
         "gradient",
-        description="gradient: the head learns with the backbone, epoch by epoch; linear: the "
-        "backbone stays as it is and the head is one logistic regression, for few labels",
+        description="gradient: the head learns with the backbone, epoch by epoch. The others leave "
+        "the backbone as it is; linear: the head is one logistic regression, for few labels; "
+        "prototypes: trunk and pooled tell by the nearest mean of a type's cells, the readout is a "
+        "logistic regression, for a query of another study",
     )
     embedding_variance: float = Field(
         1.0,
@@ -51,9 +53,11 @@ class HeadParams(Parameters):
     regularisation: tuple[float, ...] = Field(
         (0.01, 0.1, 1.0, 10.0),
         min_length=1,
-        description="of a linear head: inverse penalties C, chosen by cross-validation",
+        description="of a head fitted at once: inverse penalties C, chosen by cross-validation",
     )
-    folds: int = Field(3, ge=2, description="of a linear head: folds of that cross-validation")
+    folds: int = Field(
+        3, ge=2, description="of a head fitted at once: folds of that cross-validation"
+    )
     dropout: float = Field(0.2, ge=0, lt=1, description="dropout before the classifiers")
     class_weight_power: float = Field(
         0.5, ge=0, le=1, description="a class weighs (1 / its cells) to this power; 0: all alike"
