@@ -3,7 +3,7 @@
     python benchmarks/quality.py [--run held-out across few-labels batch-correction] [--checkpoint FOLDER]
 
 Runs the scripts of the tasks over 3 seeds (none with an empty `--run`), then gathers all of `results/` into
-`results/quality.md`, which `docs/quality.md` shows. `--checkpoint` is one that has not seen Kang's
+`results/quality.md`, and puts it into `docs/quality.md`. `--checkpoint` is one that has not seen Kang's
 cells; `few-labels` and the rows across studies need it.
 """
 
@@ -19,6 +19,7 @@ import few_labels
 import numpy as np
 
 RESULTS = Path(__file__).parent / "results"
+PAGE = Path(__file__).parents[1] / "docs" / "quality.md"
 RUNS = ("held-out", "across", "few-labels", "batch-correction")
 ACROSS = ["across, prototypes", "across, prototypes and trunk"]
 KANG_TO_OTHERS = ["across, Kang to mudan", "across, Kang to zheng"]
@@ -155,7 +156,11 @@ def main() -> None:
         few_labels.run(chosen.checkpoint)
     if "batch-correction" in chosen.run:
         batch_correction.run_studies(list(batch_correction.STUDIES), chosen.seeds, {})
-    (RESULTS / "quality.md").write_text(summary())
+    table = summary()
+    (RESULTS / "quality.md").write_text(table)
+    before, rest = PAGE.read_text("utf-8").split("quality.md -->\n")
+    page = f"{before}quality.md -->\n{table}<!-- end -->{rest.split('<!-- end -->')[1]}"
+    PAGE.write_text(page, "utf-8")
 
 
 if __name__ == "__main__":

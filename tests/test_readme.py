@@ -119,3 +119,9 @@ def test_every_rule_is_explained():
     contract = (ROOT / "docs" / "data-contract.md").read_text("utf-8")
     missing = sorted(rule for rule in rules if f"`{rule}`" not in contract)
     assert not missing
+
+
+def test_the_page_on_quality_shows_what_was_measured():
+    measured = (ROOT / "benchmarks" / "results" / "quality.md").read_text("utf-8")
+    shown = (ROOT / "docs" / "quality.md").read_text("utf-8")
+    assert f"quality.md -->\n{measured}<!-- end -->" in shown

@@ -42,6 +42,22 @@ def annotated(files):
     return out, text
 
 
+def test_a_pretrained_model_and_prototypes_annotate_without_training(files):
+    out, again = files / "prototypes.h5ad", files / "prototypes_again.h5ad"
+    words = ("--reference", files / "reference.h5ad", "--label-key", "cell_type", "-o", out)
+    scm("annotate", *words, "--pretrained", "scm-tiny", "--fit", "prototypes", "--no-ablations")
+    checkpoint = out.with_suffix(".scm") / "checkpoint"
+    record = json.loads((checkpoint / "config.json").read_text())
+    assert record["settings"]["head"]["fit"] == "prototypes"
+    scores = json.loads((out.with_suffix(".scm") / "metrics.json").read_text())
+    assert scores["model"]["accuracy"] > 0.6  # a third is chance
+    scm("annotate", files / "reference.h5ad", "-c", checkpoint, "-o", again)
+    held_out, every = ad.read_h5ad(out), ad.read_h5ad(again)
+    assert every.obsm["X_scm"].shape == (120, 2 * record["model"]["d_model"])
+    same = every.obs.loc[held_out.obs_names, "scm_cell_type"].astype(str)
+    assert (same == held_out.obs["scm_cell_type"].astype(str)).all()
+
+
 def test_annotate_writes_cells_report_and_checkpoint_in_any_folder(annotated):
     out, text = annotated
     folder = out.with_suffix(".scm")

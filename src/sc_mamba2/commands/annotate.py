@@ -39,6 +39,16 @@ def annotate(
     checkpoint: Annotated[
         Path | None, typer.Option("--checkpoint", "-c", help="Trained folder; nothing is trained.")
     ] = None,
+    pretrained: Annotated[
+        str | None,
+        typer.Option(
+            help="Start from a pretrained model, all its genes: a shipped name or a folder."
+        ),
+    ] = None,
+    fit: Annotated[
+        str | None,
+        typer.Option(help="How the head learns: gradient, linear (few labels) or prototypes."),
+    ] = None,
     no_ablations: Annotated[
         bool, typer.Option("--no-ablations", help="Do not train the variants of the model.")
     ] = False,
@@ -57,6 +67,8 @@ def annotate(
 
     scm annotate QUERY --reference REF --label-key KEY --output OUT.h5ad
 
+    scm annotate QUERY --reference REF --label-key KEY --pretrained scm-tiny --fit prototypes -o OUT.h5ad
+
     scm annotate QUERY --checkpoint OUT.scm/checkpoint --output AGAIN.h5ad
 
     Writes OUT.h5ad (the query with scm_cell_type, scm_cell_type_confidence, X_scm, …) and the
@@ -72,12 +84,22 @@ def annotate(
         pipeline = _pipeline(query, reference, checkpoint, label_key)
         if checkpoint and max_length:
             raise no_length_with_checkpoint()
+        if checkpoint and (pretrained or fit):
+            raise contradiction(
+                f"--checkpoint with {'--pretrained' if pretrained else '--fit'}",
+                "a trained folder, from which nothing is trained",
+                "leave one out",
+            )
+        every_gene = ["tokenization.variable_genes=null"] if pretrained else []
         key = "annotation.labels.query_key" if checkpoint else "annotation.labels.key"
         chosen: dict[str, Any] = {
             "input": reference,
             "query": query,
             "checkpoint": str(checkpoint.resolve()) if checkpoint else None,
             key: label_key,
+            "tokenization.vocabulary": pretrained,
+            "annotation.backbone.checkpoint": pretrained,
+            "annotation.head.fit": fit,
             "annotation.ablations.names": [] if no_ablations else None,
             "annotation.predict.batch_size": batch_size,
             "ingestion.layer": layer,
@@ -86,7 +108,9 @@ def annotate(
             "compute.scan_path": forced_path(scan_path, require_kernels),
             "compute.seed": seed,
         }
-        selection = Selection(pipelines=(pipeline,), params=given_params(chosen, params))
+        selection = Selection(
+            pipelines=(pipeline,), params=given_params(chosen, every_gene + (params or []))
+        )
         kept = run_verb(selection, output, "annotation", "annotation.annotated", force)
         show_results(
             kept.folder / "metrics.json",
