@@ -102,7 +102,7 @@ def markdown(row: str, runs: list[dict[str, Any]]) -> str:
 def keep(row: str, runs: list[dict[str, Any]]) -> None:
     """Write what has run so far; a benchmark that is cut off loses nothing."""
     RESULTS.mkdir(exist_ok=True)
-    name = "annotation_" + row.replace(", ", "_").replace("-", "_")
+    name = "annotation_" + row.replace(", ", "_").replace("-", "_").replace(" ", "_")
     record = {"row": row, "machine": describe_machine(), "runs": runs}
     (RESULTS / f"{name}.json").write_text(json.dumps(record, indent=1) + "\n")
     (RESULTS / f"{name}.md").write_text(markdown(row, runs))
