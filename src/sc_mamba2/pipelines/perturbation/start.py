@@ -1,0 +1,260 @@
+"""The simple estimate of a perturbation's effect: measured effects, weighed by likeness and by error.
+
+It is what the model begins with, and contains the mean of the training perturbations and the mean of
+the other contexts. Legend: G genes, Q measured effects, F numbers of a feature, C contexts.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.special import softmax
+
+from sc_mamba2.cells import parts_of
+from sc_mamba2.errors import UserError, nearest
+from sc_mamba2.pipelines.perturbation.effects import CELLS, Effects, reliability
+from sc_mamba2.pipelines.perturbation.features import joined_feature, single_features
+from sc_mamba2.pipelines.perturbation.params import KeyParams, SplitKind, StartParams
+from sc_mamba2.pipelines.perturbation.split import CONTEXT, PERTURBATION
+
+PROFILE_GENES = 2000
+_SMALL = 1e-12
+
+
+@dataclass(frozen=True, eq=False)
+class Start:
+    """Estimates the effect of a perturbation in a context.
+
+    What was measured of a perturbation p in several contexts is one effect for the context c,
+
+    ``delta_p(c) = sum_q w_q delta_q / sum_q w_q``, ``w_q = exp(cos(c, c_q) / T_c) / e_q``,
+
+    over its measurements q, with e_q the sum of their squared errors and c control means. That is the
+    estimate (``prior``) for a context in which p was not measured. A perturbation that was measured
+    nowhere is estimated from all others, with f their features and r the reliability of delta_p(c):
+
+    ``prior = sum_p softmax_p(cos(f, f_p) / T_p) r_p delta_p(c)``
+
+    so that what is noise draws towards no change. Without a feature all others weigh alike. A
+    combination that no context has is the sum of its parts. Where the very effect was measured, the
+    answer is ``r delta + (1 - r) prior``.
+
+    Attributes
+    ----------
+    effects
+        What was measured.
+    singles
+        Unit vectors of single perturbations by name; those that are not described are absent.
+    perturbation_temperature, context_temperature
+        T_p and T_c, above 0.
+    """
+
+    effects: Effects
+    singles: dict[str, np.ndarray]
+    perturbation_temperature: float = 0.2
+    context_temperature: float = 0.4
+
+    def estimate(
+        self, name: str, context: str, control_G: np.ndarray, hidden_Q: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Estimate an effect.
+
+        Parameters
+        ----------
+        name, context
+            Perturbation by its canonical name; context, which may be a new one.
+        control_G
+            Mean of the context's control cells.
+        hidden_Q
+            Measured effects that must not be used, bool; ``None``: all may be.
+
+        Returns
+        -------
+        ndarray
+            (G,) change in log-normalised expression.
+        """
+        seen_Q = np.ones(len(self.effects.rows), bool) if hidden_Q is None else ~hidden_Q
+        names = self.effects.rows[PERTURBATION].to_numpy()
+        if len(parts_of(name)) > 1 and not (seen_Q & (names == name)).any():
+            parts = [self.estimate(part, context, control_G, hidden_Q) for part in parts_of(name)]
+            return np.sum(parts, axis=0)
+        own_Q = seen_Q & (names == name) & (self.effects.rows[CONTEXT].to_numpy() == context)
+        prior_G = self._prior(name, control_G, seen_Q & ~own_Q)
+        if not own_Q.any():
+            return prior_G
+        place = int(np.flatnonzero(own_Q)[0])
+        trust = self.reliability_Q[place]
+        return trust * self.effects.delta_QG[place] + (1 - trust) * prior_G
+
+    def trust(self, name: str, context: str) -> float:
+        """Return the weight of the measurement itself in an estimate, 0 where there is none."""
+        rows = self.effects.rows
+        own = (rows[PERTURBATION] == name) & (rows[CONTEXT] == context)
+        return float(self.reliability_Q[own.to_numpy()].sum())
+
+    @property
+    def reliability_Q(self) -> np.ndarray:
+        """Reliability of every measured effect."""
+        return self.effects.reliability_Q
+
+    def likeness(self, name: str) -> dict[str, float]:
+        """Return the cosine of a perturbation's feature with that of every measured one."""
+        own = joined_feature(name, self.singles)
+        likeness = {}
+        for other in sorted(set(self.effects.rows[PERTURBATION])):
+            feature = joined_feature(other, self.singles)
+            if own is not None and feature is not None:
+                likeness[other] = float(own @ feature)
+        return likeness
+
+    def _prior(self, name: str, control_G: np.ndarray, usable_Q: np.ndarray) -> np.ndarray:
+        """Estimate an effect from measurements that are not of it."""
+        if not usable_Q.any():
+            return np.zeros(self.effects.delta_QG.shape[1])
+        cosines_Q = self._context_cosines(control_G)
+        names = self.effects.rows[PERTURBATION].to_numpy()
+        elsewhere_Q = usable_Q & (names == name)
+        if elsewhere_Q.any():
+            return self._over_contexts(elsewhere_Q, cosines_Q)[0]
+        others = sorted(set(names[usable_Q]))
+        found = [self._over_contexts(usable_Q & (names == other), cosines_Q) for other in others]
+        logit_P = np.zeros(len(others))
+        if alike := self.likeness(name):
+            # What has no feature of its own is as unlike as can be.
+            logit_P = np.array([alike.get(other, -1.0) for other in others])
+        weight_P = softmax(logit_P / self.perturbation_temperature)
+        shrunk_PG = np.stack([reliability * delta_G for delta_G, reliability in found])
+        return np.asarray(weight_P @ shrunk_PG)
+
+    def _over_contexts(
+        self, chosen_Q: np.ndarray, cosines_Q: np.ndarray
+    ) -> tuple[np.ndarray, float]:
+        """Return one perturbation's effect over its contexts, and how reliable it is."""
+        effects, places = self.effects, np.flatnonzero(chosen_Q)
+        error_QG = effects.error_QG[places]
+        precision_Q = 1 / np.maximum(error_QG.sum(axis=1), _SMALL)
+        weight_Q = softmax(cosines_Q[places] / self.context_temperature) * precision_Q
+        weight_Q /= weight_Q.sum()
+        delta_G = weight_Q @ effects.delta_QG[places]
+        return delta_G, float(reliability(delta_G[None], (weight_Q**2 @ error_QG)[None])[0])
+
+    def _context_cosines(self, control_G: np.ndarray) -> np.ndarray:
+        """Return the cosine of a context with that of every effect, from centred control means."""
+        effects = self.effects
+        centre_G = effects.control_CG.mean(axis=0)
+        kept = np.argsort(-effects.control_CG.var(axis=0), kind="stable")[:PROFILE_GENES]
+        profiles = {
+            name: _direction((effects.control_of(name) - centre_G)[kept])
+            for name in set(effects.rows[CONTEXT])
+        }
+        own = _direction((control_G - centre_G)[kept])
+        return np.array([own @ profiles[name] for name in effects.rows[CONTEXT]])
+
+
+def fit_start(effects: Effects, singles: dict[str, np.ndarray], params: StartParams) -> Start:
+    """Choose the temperatures by leaving out, from training effects alone.
+
+    Each effect is estimated without itself for T_c, without all of its perturbation for T_p; the
+    value with the smallest ``sum_q r_q |estimate_q - delta_q|^2 / |delta_q|^2`` is kept, for T_p over
+    perturbations with their contexts together.
+
+    Parameters
+    ----------
+    effects
+        Training effects.
+    singles
+        Features of single perturbations.
+    params
+        Candidates.
+    """
+    start = Start(effects, singles)
+    several = len(set(effects.rows[CONTEXT])) > 2
+    if several:
+        start = _best(start, "context_temperature", params.context_temperatures, "unseen_context")
+    else:  # of two contexts each has one other: nothing to choose, and all weigh alike
+        start = replace(start, context_temperature=max(params.context_temperatures))
+    if effects.rows[PERTURBATION].nunique() > 2 and singles:
+        candidates = params.perturbation_temperatures
+        start = _best(start, "perturbation_temperature", candidates, "unseen_perturbation")
+    return start
+
+
+def known_start(start: Start, keys: KeyParams, name: str) -> Start:
+    """Return the start with what is known of one more perturbation, or refuse it.
+
+    Raises
+    ------
+    UserError
+        Rule ``perturbation-unknown``: a part of it was never seen, and nothing describes it.
+    """
+    parts = parts_of(name)
+    seen = sorted(set(start.effects.rows[PERTURBATION]))
+    missing = [part for part in parts if part not in start.singles]
+    if missing and keys.feature_file is None:
+        start = replace(start, singles={**start.singles, **single_features(missing, keys)})
+    strange = [part for part in parts if part not in seen and part not in start.singles]
+    if name in seen or not strange:
+        return start
+    lacks = "is no gene that the checkpoint of gene embeddings knows"
+    if keys.feature_file is not None or keys.kind == "chemical":
+        lacks = "has no row of features"
+    raise UserError(
+        "perturbation-unknown",
+        found=f"'{strange[0]}', which no training cell had, and which {lacks}",
+        expected=f"one that was seen ({', '.join(seen[:5])}"
+        + (", …" if len(seen) > 5 else "")
+        + "), "
+        "or one that is described by its gene or by a table",
+        mend="give --perturbation-features FILE with a row for it" + nearest(strange[0], seen),
+    )
+
+
+def left_out_estimates(start: Start, kind: SplitKind) -> np.ndarray:
+    """Estimate every measured effect as if the split had held it out, (Q, G).
+
+    Parameters
+    ----------
+    start
+        With its effects.
+    kind
+        ``unseen_context``: without what was measured in its context; ``unseen_perturbation`` and
+        ``unseen_combination``: without its perturbation; ``random_cells``: without itself.
+    """
+    rows = start.effects.rows
+    estimates = []
+    for place, (name, context) in enumerate(zip(rows[PERTURBATION], rows[CONTEXT], strict=True)):
+        hidden = {
+            "unseen_context": (rows[CONTEXT] == context).to_numpy(),
+            "random_cells": np.arange(len(rows)) == place,
+        }.get(kind, (rows[PERTURBATION] == name).to_numpy())
+        control_G = start.effects.control_of(context)
+        estimates.append(start.estimate(name, context, control_G, hidden))
+    return np.stack(estimates)
+
+
+def _best(start: Start, field: str, candidates: Iterable[float], kind: SplitKind) -> Start:
+    tried = [replace(start, **{field: value}) for value in candidates]
+    losses = [_left_out_loss(candidate, kind) for candidate in tried]
+    return tried[int(np.argmin(losses))]
+
+
+def _left_out_loss(start: Start, kind: SplitKind) -> float:
+    effects = start.effects
+    estimate_QG = left_out_estimates(start, kind)
+    groups = [[place] for place in range(len(effects.rows))]
+    if kind == "unseen_perturbation":  # contexts together: less noise to choose by
+        groups = list(effects.rows.groupby(PERTURBATION).indices.values())
+    loss = 0.0
+    for places in groups:
+        weight_Q = effects.rows[CELLS].to_numpy(dtype=float)[places]
+        weight_Q = weight_Q / weight_Q.sum()
+        delta_G = weight_Q @ effects.delta_QG[places]
+        trust = reliability(delta_G[None], (weight_Q**2 @ effects.error_QG[places])[None])[0]
+        error_G = weight_Q @ estimate_QG[places] - delta_G
+        loss += float(trust * (error_G @ error_G) / max(delta_G @ delta_G, _SMALL))
+    return loss
+
+
+def _direction(vector: np.ndarray) -> np.ndarray:
+    length = np.linalg.norm(vector)
+    return vector / length if length > 0 else vector
