@@ -1,7 +1,6 @@
 """What each part of the model is worth: variants trained in the same way, scored on the same cells."""
 
 import copy
-from dataclasses import replace
 
 import numpy as np
 from anndata import AnnData
@@ -69,7 +68,7 @@ def variant(
     name
         ``start_alone``: without the Mamba2 layers; ``trunk_alone``: they begin at no change;
         ``trunk_frozen``: as the model, its backbone is left as it is; ``no_perturbation_embedding``:
-        nothing is known of a perturbation.
+        nothing is known of a perturbation; ``no_own_gene``: its own gene is a gene like others.
     backbone
         Untrained; it is copied.
     model, start_params, seed
@@ -77,7 +76,9 @@ def variant(
     """
     start, head = model.start, model.head
     if name == "no_perturbation_embedding":
-        start = fit_start(replace(start.effects), {}, start_params)
+        start = fit_start(start.effects, {}, start_params, start.own)
+    elif name == "no_own_gene":
+        start = fit_start(start.effects, start.singles, start_params)
     paths = {"start_alone": ("start",), "trunk_alone": ("trunk",)}.get(name, head.paths)
     return new_model(
         copy.deepcopy(backbone),

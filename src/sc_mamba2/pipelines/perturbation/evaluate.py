@@ -33,6 +33,8 @@ class Truth:
         Effects of the units, and Welch's t of every gene.
     genes_G
         Genes that are scored, bool.
+    told_apart_G
+        Those of them by which units are told apart: without the perturbed genes themselves, bool.
     """
 
     units: pd.DataFrame
@@ -40,12 +42,14 @@ class Truth:
     delta_UG: np.ndarray
     statistic_UG: np.ndarray
     genes_G: np.ndarray
+    told_apart_G: np.ndarray
 
 
 def read_truth(
     effects: Effects,
     perturbed: AnnData,
     controls: AnnData,
+    own: list[int],
     kind: SplitKind,
     params: ScoreParams,
     seed: int,
@@ -58,6 +62,8 @@ def read_truth(
         Of the held-out cells, against the control cells that no prediction starts from.
     perturbed, controls
         These cells.
+    own
+        Columns of the perturbed genes.
     kind
         A unit is a context with its perturbation where contexts are held out, else a perturbation
         over its contexts.
@@ -89,7 +95,8 @@ def read_truth(
     ]
     cells = [int(cells_T[names == name].sum()) for name in listed]
     units = pd.DataFrame({CELLS: cells, CEILING: ceilings}, index=pd.Index(listed, name=UNIT))
-    return Truth(units, weight_UT, delta_UG, statistic_UG, genes_G)
+    told_apart_G = genes_G & ~np.isin(np.arange(len(genes_G)), own)
+    return Truth(units, weight_UT, delta_UG, statistic_UG, genes_G, told_apart_G)
 
 
 def unit_names(rows: pd.DataFrame, kind: SplitKind) -> np.ndarray:
@@ -109,7 +116,8 @@ def score_units(predicted_TG: np.ndarray, truth: Truth, params: ScoreParams) -> 
     DataFrame
         U rows. ``pearson_delta``, ``mse``, ``mae`` over scored genes; the same and
         ``direction_match`` over the `de_genes` with the largest t among the real cells, as
-        ``…_top``; ``discrimination`` (L1) and ``discrimination_cosine`` where there are two units.
+        ``…_top``; ``discrimination`` (L1) and ``discrimination_cosine``, without the perturbed genes
+        themselves (as cell-eval does), where there are two units.
     """
     predicted_UG = (truth.weight_UT @ predicted_TG)[:, truth.genes_G]
     real_UG = truth.delta_UG[:, truth.genes_G]
@@ -128,10 +136,14 @@ def score_units(predicted_TG: np.ndarray, truth: Truth, params: ScoreParams) -> 
             }
         )
     table = pd.DataFrame(rows, index=truth.units.index)
-    if len(table) > 1:
+    if len(table) > 1 and truth.told_apart_G.any():
+        apart_UG = [
+            effects_UG[:, truth.told_apart_G]
+            for effects_UG in (truth.weight_UT @ predicted_TG, truth.delta_UG)
+        ]
         columns = {"discrimination": "cityblock", "discrimination_cosine": "cosine"}
         for place, (column, metric) in enumerate(columns.items(), start=2):
-            scores_U = metrics.discrimination_scores(predicted_UG, real_UG, metric)
+            scores_U = metrics.discrimination_scores(*apart_UG, metric)
             table.insert(place, column, scores_U)
     return table
 
@@ -154,20 +166,45 @@ def diversity(predicted_TG: np.ndarray, truth: Truth) -> dict[str, float]:
     """Return how alike the units' predicted effects are, and their real ones; see the metric."""
     if len(truth.units) < 2:
         return {}
-    predicted_UG = (truth.weight_UT @ predicted_TG)[:, truth.genes_G]
+    effects = {"predicted": truth.weight_UT @ predicted_TG, "real": truth.delta_UG}
     return {
-        "predicted": metrics.mean_pairwise_correlation(predicted_UG),
-        "real": metrics.mean_pairwise_correlation(truth.delta_UG[:, truth.genes_G]),
+        name: metrics.mean_pairwise_correlation(effects_UG[:, truth.told_apart_G])
+        for name, effects_UG in effects.items()
     }
 
 
+def held_out_effects(
+    truth: Truth, told: dict[str, np.ndarray], genes: tuple[str, ...]
+) -> pd.DataFrame:
+    """Lay out the real effects of the units and those of every method, a row each.
+
+    Returns
+    -------
+    DataFrame
+        ``method`` (``real`` among them), ``unit``, then a column a scored gene.
+    """
+    kept = np.asarray(genes, dtype=object)[truth.genes_G]
+    effects = {"real": truth.delta_UG}
+    effects |= {name: truth.weight_UT @ told_TG for name, told_TG in told.items()}
+    tables = []
+    for method, effects_UG in effects.items():
+        table = pd.DataFrame(effects_UG[:, truth.genes_G], columns=kept)
+        table.insert(0, UNIT, truth.units.index.to_numpy())
+        table.insert(0, "method", method)
+        tables.append(table)
+    return pd.concat(tables, ignore_index=True)
+
+
 def describe_units(truth: Truth, tables: dict[str, pd.DataFrame]) -> list[dict[str, Any]]:
-    """Return a record a unit: cells, noise ceiling, and the Pearson delta of every method."""
+    """Return a record a unit: cells, noise ceiling, and the scores of every method."""
     described = []
     for name, row in truth.units.iterrows():
-        scores = {method: float(t.loc[name, "pearson_delta"]) for method, t in tables.items()}
+        scores = {
+            method: {score: float(value) for score, value in table.loc[name].items()}
+            for method, table in tables.items()
+        }
         facts = {UNIT: str(name), CELLS: int(row[CELLS]), CEILING: float(row[CEILING])}
-        described.append(facts | {"pearson_delta": scores})
+        described.append(facts | {"scores": scores})
     return described
 
 

@@ -23,6 +23,25 @@ def gene_ids(names: Iterable[str]) -> dict[str, str]:
     return {name: str(ident) for name, ident in zip(listed, found, strict=True)}
 
 
+def own_columns(names: Iterable[str], genes: tuple[str, ...], keys: KeyParams) -> dict[str, int]:
+    """Return the columns of single perturbations' own genes, where they are genes and measured.
+
+    Parameters
+    ----------
+    names
+        Of perturbations, combined ones too.
+    genes
+        Ensembl ids of the columns.
+    keys
+        Their kind: compounds have no gene.
+    """
+    if keys.kind == "chemical":
+        return {}
+    place = {ident: column for column, ident in enumerate(genes)}
+    ids = gene_ids(sorted({part for name in names for part in parts_of(name)}))
+    return {name: place[ident] for name, ident in ids.items() if ident in place}
+
+
 def single_features(names: Iterable[str], keys: KeyParams) -> dict[str, np.ndarray]:
     """Describe single perturbations by unit vectors.
 

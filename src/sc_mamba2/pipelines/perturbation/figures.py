@@ -55,10 +55,9 @@ def volcano_figure(table: pd.DataFrame, name: str) -> Figure:
     return figure
 
 
-def unit_figure(units: list[dict[str, Any]]) -> Figure:
+def unit_figure(units: list[dict[str, Any]], methods: list[str]) -> Figure:
     """Draw the Pearson delta of every held-out perturbation: methods as points, the ceiling a bar."""
     ordered = sorted(units, key=lambda unit: unit[CEILING])
-    methods = list(ordered[0]["pearson_delta"])
     figure, (axis,) = new_figure(width=7, height=max(2.8, 1.4 + 0.34 * len(ordered)))
     rows = np.arange(len(ordered))
     axis.barh(
@@ -66,7 +65,7 @@ def unit_figure(units: list[dict[str, Any]]) -> Figure:
     )
     marks = dict(zip(methods, "osD^vP*X", strict=False))
     for method in methods:
-        scores = [unit["pearson_delta"][method] for unit in ordered]
+        scores = [unit["scores"][method]["pearson_delta"] for unit in ordered]
         own = method == "model"
         style = {"color": "firebrick", "zorder": 3, "s": 42} if own else {"s": 20, "alpha": 0.75}
         axis.scatter(scores, rows, marker=marks.get(method, "."), label=method, **style)

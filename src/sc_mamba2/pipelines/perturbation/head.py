@@ -130,6 +130,7 @@ class PerturbationModel(TaskModel):
             "contexts": list(effects.contexts),
             "genes": list(effects.genes),
             "features": sorted(self.start.singles),
+            "own": self.start.own,
             "feature_width": int(self.feature_PF.shape[1]),
         }
 
@@ -154,7 +155,7 @@ class PerturbationModel(TaskModel):
         return cls(
             backbone,
             tokenizer,
-            Start(effects, blank, *temperatures),
+            Start(effects, blank, settings["own"], *temperatures),
             KeyParams(**settings["keys"]),
             HeadParams(**settings["head"]),
             settings["kind"],

@@ -18,7 +18,7 @@ from sc_mamba2.pipelines.parameters import flat_parameters
 from sc_mamba2.pipelines.perturbation import evaluate, figures, report
 from sc_mamba2.pipelines.perturbation.baselines import BASELINES
 from sc_mamba2.pipelines.perturbation.effects import measure_effects
-from sc_mamba2.pipelines.perturbation.features import gene_ids, single_features
+from sc_mamba2.pipelines.perturbation.features import gene_ids, own_columns, single_features
 from sc_mamba2.pipelines.perturbation.head import ROW, PerturbationModel
 from sc_mamba2.pipelines.perturbation.params import (
     HeadParams,
@@ -82,7 +82,9 @@ def estimate(
     names = {part for name in set(split[PERTURBATION]) for part in canonical_name(name).split("+")}
     perturbed, controls = _sides(training_cells, keys.control)
     singles = single_features(sorted(names - {keys.control}), keys)
-    start = fit_start(measure_effects(perturbed, controls), singles, params)
+    effects = measure_effects(perturbed, controls)
+    own = own_columns(names - {keys.control}, effects.genes, keys)
+    start = fit_start(effects, singles, params, own)
     held_out = split.loc[(split[PART] == TEST) & (split[PERTURBATION] != keys.control)]
     asked = population.perturbation
     if asked is None:
@@ -193,24 +195,22 @@ def score(
     split: SplitParams,
     params: ScoreParams,
     compute: ComputeOptions,
-) -> tuple[dict[str, Any], evaluate.Truth]:
-    """Score the model beside its baselines and ablations: most of ``metrics.json``."""
+) -> tuple[dict[str, Any], evaluate.Truth, pd.DataFrame]:
+    """Score the model beside its baselines and ablations: most of ``metrics.json``; the effects."""
     perturbed, controls = _sides(test_cells, keys.control)
     effects = measure_effects(perturbed, controls)
-    truth = evaluate.read_truth(effects, perturbed, controls, split.kind, params, compute.seed)
+    own = list(own_columns(set(effects.rows[PERTURBATION]), effects.genes, keys).values())
+    truth = evaluate.read_truth(effects, perturbed, controls, own, split.kind, params, compute.seed)
     units = evaluate.scored_units(truth, params)
-    methods = {"model": predicted, **baselines}
-    tables = {name: evaluate.score_units(told, truth, params) for name, told in methods.items()}
-    others = {
-        name: evaluate.mean_scores(evaluate.score_units(told, truth, params), units)
-        for name, told in ablations.items()
-    }
-    everything = list(truth.units.index)
-    return {
-        "model": evaluate.mean_scores(tables["model"], units),
-        "views": {"model: all held out": evaluate.mean_scores(tables["model"], everything)},
-        "baselines": {name: evaluate.mean_scores(tables[name], units) for name in baselines},
-        "ablations": others,
+    told = {"model": predicted, **baselines, **ablations}
+    tables = {name: evaluate.score_units(told_TG, truth, params) for name, told_TG in told.items()}
+    means = {name: evaluate.mean_scores(table, units) for name, table in tables.items()}
+    everything = evaluate.mean_scores(tables["model"], list(truth.units.index))
+    found = {
+        "model": means["model"],
+        "views": {"model: all held out": everything},
+        "baselines": {name: means[name] for name in baselines},
+        "ablations": {name: means[name] for name in ablations},
         "data": {
             "split": split.kind,
             "scored": units,
@@ -225,7 +225,8 @@ def score(
             "reference": validation_report,
         },
         "run": run_info,
-    }, truth
+    }
+    return found, truth, evaluate.held_out_effects(truth, told, effects.genes)
 
 
 def complete_model(
@@ -318,7 +319,9 @@ def draw_figures(
     """Draw the volcano; with held-out cells the scores by perturbation and predicted against real."""
     drawn = {"volcano": figures.volcano_figure(population.table, population.trust["perturbation"])}
     if truth is not None and predicted is not None and scores is not None:
-        drawn["held_out"] = figures.unit_figure(scores["data"]["units"])
+        drawn["held_out"] = figures.unit_figure(
+            scores["data"]["units"], ["model", *scores["baselines"]]
+        )
         drawn["effects"] = figures.effects_figure(truth, predicted, scores["data"]["scored"])
     if history is not None and len(history):
         drawn["training"] = figures.training_figure(history)

@@ -10,7 +10,9 @@ from sc_mamba2.pipelines.parameters import Parameters
 Kind = Literal["knockout", "crispri", "crispra", "chemical"]
 SplitKind = Literal["unseen_perturbation", "unseen_combination", "unseen_context", "random_cells"]
 Path = Literal["start", "trunk"]
-Variant = Literal["start_alone", "trunk_alone", "trunk_frozen", "no_perturbation_embedding"]
+Variant = Literal[
+    "start_alone", "trunk_alone", "trunk_frozen", "no_perturbation_embedding", "no_own_gene"
+]
 
 
 class KeyParams(Parameters):
@@ -76,13 +78,13 @@ class StartParams(Parameters):
     """The simple estimate that the model begins with; its temperatures are chosen by leave-one-out."""
 
     perturbation_temperatures: tuple[float, ...] = Field(
-        (0.05, 0.1, 0.2, 0.4, 1000.0),
-        description="candidates: how fast weight falls with the cosine of two perturbations; 1000: "
-        "all weigh alike",
+        (0.05, 0.1, 0.2, 0.4),
+        description="candidates: how fast weight falls with the cosine of two perturbations",
     )
     context_temperatures: tuple[float, ...] = Field(
         (0.1, 0.2, 0.4, 0.8, 1000.0),
-        description="candidates: the same for the cosine of two contexts' control means",
+        description="candidates: the same for the cosine of two contexts' control means; 1000: all weigh "
+        "alike",
     )
 
 
@@ -159,6 +161,6 @@ class AblationParams(Parameters):
     """Which parts of the model are left out, each in a training of its own."""
 
     names: tuple[Variant, ...] = Field(
-        ("start_alone", "trunk_alone", "trunk_frozen", "no_perturbation_embedding"),
+        ("start_alone", "trunk_alone", "trunk_frozen", "no_perturbation_embedding", "no_own_gene"),
         description="variants beside the model; empty: none",
     )

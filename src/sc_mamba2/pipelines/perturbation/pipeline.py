@@ -171,7 +171,7 @@ def _evaluate() -> Pipeline:
                 "params": "params:evaluation",
                 "compute": _COMPUTE,
             },
-            ["scores", "truth"],
+            ["scores", "truth", "held_out_effects"],
             name="score",
             tags="evaluation",
         ),

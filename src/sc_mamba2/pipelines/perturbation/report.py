@@ -51,7 +51,7 @@ def perturbation_report(
         methods = scores_by_method(metrics) | metrics["views"]
         table = score_table(methods, list(metrics["model"]), CAPTION, "pearson_delta")
         sections.append(Section("How well held-out cells are told", _verdict(metrics), [table]))
-        sections.append(Section("Held out", tables=[_unit_table(data)]))
+        sections.append(Section("Held out", tables=[_unit_table(metrics)]))
     sections += [
         Section("Pictures", pictures=pictures),
         Section("What was read and dropped", _remarks(data), [_read_table(data)]),
@@ -144,11 +144,11 @@ def _trust_table(trust: dict[str, Any]) -> Table:
     return Table([], rows, "Spread over change: 0 is sure, 1 is as unsure as the change is large.")
 
 
-def _unit_table(data: dict[str, Any]) -> Table:
-    methods = list(data["units"][0]["pearson_delta"])
+def _unit_table(metrics: dict[str, Any]) -> Table:
+    data, methods = metrics["data"], ["model", *metrics["baselines"]]
     rows, best = [], set()
     for place, unit in enumerate(sorted(data["units"], key=lambda unit: -unit[CEILING])):
-        scores = [f"{unit['pearson_delta'][method]:.3f}" for method in methods]
+        scores = [f"{unit['scores'][method]['pearson_delta']:.3f}" for method in methods]
         rows.append([unit[UNIT], f"{unit['cells']:,}", f"{unit[CEILING]:.2f}", *scores])
         if unit[UNIT] in data["scored"]:
             best.add(place)

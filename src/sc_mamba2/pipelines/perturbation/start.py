@@ -5,7 +5,7 @@ the other contexts. Legend: G genes, Q measured effects, F numbers of a feature,
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy.special import softmax
@@ -13,7 +13,7 @@ from scipy.special import softmax
 from sc_mamba2.cells import parts_of
 from sc_mamba2.errors import UserError, nearest
 from sc_mamba2.pipelines.perturbation.effects import CELLS, Effects, reliability
-from sc_mamba2.pipelines.perturbation.features import joined_feature, single_features
+from sc_mamba2.pipelines.perturbation.features import joined_feature, own_columns, single_features
 from sc_mamba2.pipelines.perturbation.params import KeyParams, SplitKind, StartParams
 from sc_mamba2.pipelines.perturbation.split import CONTEXT, PERTURBATION
 
@@ -35,9 +35,11 @@ class Start:
 
     ``prior = sum_p softmax_p(cos(f, f_p) / T_p) r_p delta_p(c)``
 
-    so that what is noise draws towards no change. Without a feature all others weigh alike. A
-    combination that no context has is the sum of its parts. Where the very effect was measured, the
-    answer is ``r delta + (1 - r) prior``.
+    so that what is noise draws towards no change; without a feature all others weigh alike. What a
+    perturbation does to its own gene is left out of that sum, and told apart: it is ``rho`` times the
+    gene's control mean, with rho fitted to the measured perturbations' own genes. A combination that
+    no context has is the sum of its parts. Where the very effect was measured, the answer is
+    ``r delta + (1 - r) prior``.
 
     Attributes
     ----------
@@ -45,12 +47,15 @@ class Start:
         What was measured.
     singles
         Unit vectors of single perturbations by name; those that are not described are absent.
+    own
+        Columns of single perturbations' own genes; see `own_columns`.
     perturbation_temperature, context_temperature
         T_p and T_c, above 0.
     """
 
     effects: Effects
     singles: dict[str, np.ndarray]
+    own: dict[str, int] = field(default_factory=dict)
     perturbation_temperature: float = 0.2
     context_temperature: float = 0.4
 
@@ -117,26 +122,59 @@ class Start:
         if elsewhere_Q.any():
             return self._over_contexts(elsewhere_Q, cosines_Q)[0]
         others = sorted(set(names[usable_Q]))
-        found = [self._over_contexts(usable_Q & (names == other), cosines_Q) for other in others]
+        shrunk_PG = np.stack(
+            [self._without_own(other, usable_Q & (names == other), cosines_Q) for other in others]
+        )
         logit_P = np.zeros(len(others))
         if alike := self.likeness(name):
             # What has no feature of its own is as unlike as can be.
             logit_P = np.array([alike.get(other, -1.0) for other in others])
         weight_P = softmax(logit_P / self.perturbation_temperature)
-        shrunk_PG = np.stack([reliability * delta_G for delta_G, reliability in found])
-        return np.asarray(weight_P @ shrunk_PG)
+        others_PG = np.ones(shrunk_PG.shape)
+        for place, other in enumerate(others):
+            others_PG[place, self._own_of(other)] = 0
+        share_G = weight_P @ others_PG
+        summed_G = weight_P @ (others_PG * shrunk_PG)
+        prior_G = np.divide(summed_G, share_G, out=np.zeros_like(summed_G), where=share_G > 0)
+        own = self._own_of(name)
+        prior_G[own] = self.own_ratio(usable_Q) * control_G[own]
+        return prior_G
+
+    def own_ratio(self, usable_Q: np.ndarray) -> float:
+        """Return rho: change of a perturbed gene itself over its control mean, by weighted least squares.
+
+        0 where no perturbation has its own gene measured.
+        """
+        above, below = 0.0, 0.0
+        effects = self.effects
+        for place in np.flatnonzero(usable_Q):
+            own = self._own_of(effects.rows[PERTURBATION][place])
+            level = effects.control_of(effects.rows[CONTEXT][place])[own]
+            weight = 1 / np.maximum(effects.error_QG[place, own], _SMALL)
+            above += float((weight * level * effects.delta_QG[place, own]).sum())
+            below += float((weight * level**2).sum())
+        return above / below if below > 0 else 0.0
+
+    def _own_of(self, name: str) -> list[int]:
+        return [self.own[part] for part in parts_of(name) if part in self.own]
+
+    def _without_own(self, name: str, chosen_Q: np.ndarray, cosines_Q: np.ndarray) -> np.ndarray:
+        """Return what a perturbation does to other genes than its own, shrunk by its reliability."""
+        own = self._own_of(name)
+        delta_G, error_G = self._over_contexts(chosen_Q, cosines_Q)
+        delta_G[own], error_G[own] = 0, 0
+        return delta_G * reliability(delta_G[None], error_G[None])[0]
 
     def _over_contexts(
         self, chosen_Q: np.ndarray, cosines_Q: np.ndarray
-    ) -> tuple[np.ndarray, float]:
-        """Return one perturbation's effect over its contexts, and how reliable it is."""
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return one perturbation's effect over its contexts, and its squared standard errors."""
         effects, places = self.effects, np.flatnonzero(chosen_Q)
         error_QG = effects.error_QG[places]
         precision_Q = 1 / np.maximum(error_QG.sum(axis=1), _SMALL)
         weight_Q = softmax(cosines_Q[places] / self.context_temperature) * precision_Q
         weight_Q /= weight_Q.sum()
-        delta_G = weight_Q @ effects.delta_QG[places]
-        return delta_G, float(reliability(delta_G[None], (weight_Q**2 @ error_QG)[None])[0])
+        return weight_Q @ effects.delta_QG[places], weight_Q**2 @ error_QG
 
     def _context_cosines(self, control_G: np.ndarray) -> np.ndarray:
         """Return the cosine of a context with that of every effect, from centred control means."""
@@ -151,7 +189,12 @@ class Start:
         return np.array([own @ profiles[name] for name in effects.rows[CONTEXT]])
 
 
-def fit_start(effects: Effects, singles: dict[str, np.ndarray], params: StartParams) -> Start:
+def fit_start(
+    effects: Effects,
+    singles: dict[str, np.ndarray],
+    params: StartParams,
+    own: dict[str, int] | None = None,
+) -> Start:
     """Choose the temperatures by leaving out, from training effects alone.
 
     Each effect is estimated without itself for T_c, without all of its perturbation for T_p; the
@@ -166,8 +209,10 @@ def fit_start(effects: Effects, singles: dict[str, np.ndarray], params: StartPar
         Features of single perturbations.
     params
         Candidates.
+    own
+        Columns of single perturbations' own genes; ``None``: they are not told apart.
     """
-    start = Start(effects, singles)
+    start = Start(effects, singles, own or {})
     several = len(set(effects.rows[CONTEXT])) > 2
     if several:
         start = _best(start, "context_temperature", params.context_temperatures, "unseen_context")
@@ -192,6 +237,9 @@ def known_start(start: Start, keys: KeyParams, name: str) -> Start:
     missing = [part for part in parts if part not in start.singles]
     if missing and keys.feature_file is None:
         start = replace(start, singles={**start.singles, **single_features(missing, keys)})
+    if start.own:  # an ablation may have taken the own genes away
+        own = own_columns([name], start.effects.genes, keys)
+        start = replace(start, own={**start.own, **own})
     strange = [part for part in parts if part not in seen and part not in start.singles]
     if name in seen or not strange:
         return start
