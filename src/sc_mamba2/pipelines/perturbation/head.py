@@ -172,7 +172,7 @@ class PerturbationModel(TaskModel):
 
     def know(self, name: str) -> None:
         """Look up what describes a perturbation, or refuse it; see `start.known_start`."""
-        self.start = known_start(self.start, self.keys, name)
+        self.set_start(known_start(self.start, self.keys, name))
         self._remember_genes(list(parts_of(name)))
 
     def forward(self, batch: Batch, condition_BF: Tensor, genes_BJ: Tensor) -> Tensor:

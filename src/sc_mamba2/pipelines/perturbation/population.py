@@ -46,7 +46,7 @@ def affine(
     rising = change > 0
     raised = 1 + np.minimum(rising_share * ratio, MOST_SCALE - 1)
     scale = np.where(rising, raised, np.maximum(0, 1 + ratio))
-    shift = np.where(rising, change - (scale - 1) * control_G, 0)
+    shift = np.where(rising, np.maximum(change - (scale - 1) * control_G, 0), 0)
     return scale, shift
 
 
