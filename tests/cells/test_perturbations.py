@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sc_mamba2.cells import canonical_name, parts_of, read_perturbations
+from sc_mamba2.cells import base_and_dose, canonical_name, parts_of, read_perturbations
 from sc_mamba2.errors import UserError
 
 GENES = st.lists(st.sampled_from(["KLF1", "BAK1", "CEBPE", "SET"]), min_size=1, max_size=4)
@@ -66,3 +66,18 @@ def test_a_table_that_cannot_be_learnt_from_is_refused(obs, control, rule, says)
     with pytest.raises(UserError, match=rule) as refused:
         read(obs, control)
     assert says in str(refused.value)
+
+
+def test_doses_stand_behind_the_names():
+    obs = table(control=4, A=6)
+    obs["dose"] = ["none"] * 4 + [1, 1, 1, 10.5, 10.5, 10.5]
+    names, _ = read_perturbations(obs, "perturbation", "control", 3, "dose")
+    assert names.value_counts().to_dict() == {"control": 4, "A@1": 3, "A@10.5": 3}
+    assert base_and_dose("A@10.5") == ("A", 10.5)
+    assert base_and_dose("TRA@") == ("TRA@", None) and base_and_dose("A") == ("A", None)
+    for wrong in (0, -1, "much", None, float("inf")):
+        obs.loc["9", "dose"] = wrong
+        with pytest.raises(UserError, match="perturbation-dose"):
+            read_perturbations(obs, "perturbation", "control", 3, "dose")
+    with pytest.raises(UserError, match="perturbation-missing"):
+        read_perturbations(obs, "perturbation", "control", 3, "doze")

@@ -1,7 +1,7 @@
 """Perturbed cells: the names of perturbations, and what a table of them must keep.
 
-A name is one perturbation, or several joined by "+", whose order does not matter. What is done with
-them stands in `pipelines/perturbation`.
+A name is one perturbation, or several joined by "+", whose order does not matter; a dose stands behind
+a "@". What is done with them stands in `pipelines/perturbation`.
 """
 
 from typing import Any
@@ -12,6 +12,7 @@ from sc_mamba2.cells.labels import label_text
 from sc_mamba2.errors import UserError, nearest
 
 JOINT = "+"
+DOSE = "@"
 MOST_SHOWN = 5
 
 
@@ -39,8 +40,53 @@ def canonical_name(name: str) -> str:
     return JOINT.join(parts_of(name))
 
 
+def base_and_dose(part: str) -> tuple[str, float | None]:
+    """Return a single perturbation without its dose, and the dose; ``None`` where it has none."""
+    base, sign, dose = part.rpartition(DOSE)
+    try:
+        value = float(dose) if sign and base else None
+    except ValueError:
+        value = None
+    return (part, None) if value is None else (base, value)
+
+
+def with_doses(names: pd.Series, doses: pd.Series, control: str) -> pd.Series:
+    """Put doses behind the names of single perturbations; control cells have none.
+
+    Parameters
+    ----------
+    names
+        Names as a person wrote them.
+    doses
+        Of the same cells, in one unit; that of a control cell is not read.
+    control
+        Name of unperturbed cells.
+
+    Raises
+    ------
+    UserError
+        Rule ``perturbation-dose``: a perturbed cell's dose is no number above 0.
+    """
+    perturbed = (names != control).to_numpy()
+    values = pd.to_numeric(doses.astype(object), errors="coerce").to_numpy(dtype=float)
+    wrong = perturbed & ~((values > 0) & (values < float("inf")))
+    if wrong.any():
+        raise UserError(
+            "perturbation-dose",
+            found=f"{int(wrong.sum()):,} perturbed cells with a dose that is no number above 0 "
+            f"(e.g. '{doses[wrong].iloc[0]}')",
+            expected="a dose above 0 for every perturbed cell, all in one unit",
+            mend=f"correct the column, or call cells without a dose '{control}'",
+        )
+    dosed = [
+        f"{name}{DOSE}{value:g}" if own else name
+        for name, value, own in zip(names, values, perturbed, strict=True)
+    ]
+    return pd.Series(dosed, index=names.index)
+
+
 def read_perturbations(
-    obs: pd.DataFrame, key: str, control: str, fewest_cells: int
+    obs: pd.DataFrame, key: str, control: str, fewest_cells: int, dose_key: str | None = None
 ) -> tuple[pd.Series, list[dict[str, Any]]]:
     """Read the perturbation of every cell.
 
@@ -55,6 +101,8 @@ def read_perturbations(
         it is left out.
     fewest_cells
         Perturbations with fewer cells are left out, with a remark.
+    dose_key
+        Column with doses, which are put behind the names; ``None``: there are none.
 
     Returns
     -------
@@ -66,19 +114,24 @@ def read_perturbations(
     Raises
     ------
     UserError
-        ``perturbation-missing``: no such column. ``control-missing``: no control cell.
+        ``perturbation-missing``: no such column. ``perturbation-dose``: see `with_doses`.
+        ``control-missing``: no control cell.
         ``perturbation-none``: nothing but controls. ``perturbation-cells``: no perturbation, or the
         control, has `fewest_cells`.
     """
-    if key not in obs.columns:
-        raise UserError(
-            "perturbation-missing",
-            found=f"no column '{key}' in obs",
-            expected=f"one of: {', '.join(map(str, obs.columns)) or 'obs has no columns'}",
-            mend="pass --perturbation-key with a column of obs" + nearest(key, obs.columns),
-        )
+    for column in (key, dose_key):
+        if column is not None and column not in obs.columns:
+            option = "--perturbation-key" if column == key else "perturbation.keys.dose_key"
+            raise UserError(
+                "perturbation-missing",
+                found=f"no column '{column}' in obs",
+                expected=f"one of: {', '.join(map(str, obs.columns)) or 'obs has no columns'}",
+                mend=f"name a column of obs by {option}" + nearest(column, obs.columns),
+            )
     text = label_text(obs[key]).astype(str)
     remarks = _unlabelled(len(obs) - len(text), key)
+    if dose_key is not None:
+        text = with_doses(text, obs.loc[text.index, dose_key], control)
     known = {name: _without_control(name, control) for name in text.unique()}
     names = text.map(known)
     _check_control(names, key, control)

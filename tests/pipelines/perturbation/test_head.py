@@ -6,13 +6,13 @@ import torch
 
 from sc_mamba2.pipelines.backbone.nodes import predict
 from sc_mamba2.pipelines.backbone.params import PredictParams
+from sc_mamba2.pipelines.perturbation.fit_start import left_out_estimates
 from sc_mamba2.pipelines.perturbation.head import PerturbationModel
 from sc_mamba2.pipelines.perturbation.predict import (
     cell_changes,
     pair_with_controls,
     predicted_effects,
 )
-from sc_mamba2.pipelines.perturbation.start import left_out_estimates
 from sc_mamba2.pipelines.perturbation.training import complete, keep_what_helps, training_pairs
 from sc_mamba2.tokens import make_batch
 from sc_mamba2.training import ComputeOptions

@@ -45,8 +45,8 @@ def test_controls_stand_over_the_models_genes(parts):
 
 
 def test_genes_are_described_by_the_checkpoint_and_compounds_by_a_table(tmp_path):
-    found = single_features(["STAT1", "nonsense", "MARCH8"], KeyParams())
-    assert set(found) == {"STAT1", "MARCH8"}  # the second is found by its newer name
+    found = single_features(["STAT1", "nonsense"], KeyParams())
+    assert set(found) == {"STAT1"}
     assert all(np.linalg.norm(vector) == pytest.approx(1) for vector in found.values())
     assert single_features(["STAT1"], KeyParams(kind="chemical")) == {}
     (tmp_path / "table.csv").write_text("name,a,b\naspirin,3,4\nother,0,1\n")
@@ -71,3 +71,12 @@ def test_own_genes_are_found_by_name_where_they_are_measured():
     genes = ("ENSG00000115415", "ENSG00000096968")  # STAT1, JAK2
     assert own_columns(["STAT1+JAK2", "IRF1"], genes, KeyParams()) == {"STAT1": 0, "JAK2": 1}
     assert own_columns(["STAT1"], genes, KeyParams(kind="chemical")) == {}
+
+
+def test_time_is_part_of_the_context(parts):
+    valid = parts.valid.copy()
+    valid.obs["time"] = np.where(np.arange(valid.n_obs) % 2, "6h", "24h")
+    cells, _ = read_cells(valid, KeyParams(context_key="batch", time_key="time"))
+    assert set(cells.obs["context"]) == {
+        f"{b} at {t}" for b in ("first", "second") for t in ("6h", "24h")
+    }

@@ -8,10 +8,10 @@ from anndata import AnnData
 from sc_mamba2.model import Backbone
 from sc_mamba2.pipelines.backbone.nodes import fine_tune, predict
 from sc_mamba2.pipelines.backbone.params import FineTuneParams, PredictParams
+from sc_mamba2.pipelines.perturbation.fit_start import fit_start
 from sc_mamba2.pipelines.perturbation.head import PerturbationModel
 from sc_mamba2.pipelines.perturbation.params import AblationParams, StartParams, Variant
 from sc_mamba2.pipelines.perturbation.predict import predicted_effects
-from sc_mamba2.pipelines.perturbation.start import fit_start
 from sc_mamba2.pipelines.perturbation.training import keep_what_helps, new_model
 from sc_mamba2.tokens import TokenizedCells
 from sc_mamba2.training import ComputeOptions

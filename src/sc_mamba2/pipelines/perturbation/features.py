@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from sc_mamba2.cells import parts_of
+from sc_mamba2.cells import base_and_dose, canonical_name, parts_of
 from sc_mamba2.errors import UserError, nearest
 from sc_mamba2.genes import load_gene_table, map_genes
 from sc_mamba2.model import read_checkpoint
@@ -15,11 +15,12 @@ from sc_mamba2.pipelines.perturbation.params import KeyParams
 
 
 def gene_ids(names: Iterable[str]) -> dict[str, str]:
-    """Map names of single perturbations to Ensembl ids, "" where a name is no gene."""
+    """Map names of single perturbations to Ensembl ids, "" where a name (without dose) is no gene."""
     listed = list(names)
     if not listed:
         return {}
-    found = map_genes(listed, load_gene_table()).ensembl_ids
+    bases = [base_and_dose(name)[0] for name in listed]
+    found = map_genes(bases, load_gene_table()).ensembl_ids
     return {name: str(ident) for name, ident in zip(listed, found, strict=True)}
 
 
@@ -48,7 +49,7 @@ def single_features(names: Iterable[str], keys: KeyParams) -> dict[str, np.ndarr
     Parameters
     ----------
     names
-        Names of single perturbations.
+        Names of single perturbations; those of one gene or compound at two doses have one feature.
     keys
         Where features come from: a table of a person, or the gene embedding of a checkpoint.
 
@@ -64,7 +65,9 @@ def single_features(names: Iterable[str], keys: KeyParams) -> dict[str, np.ndarr
         Rule ``feature-file``, and those of a checkpoint.
     """
     if keys.feature_file is not None:
-        return _unit(_read_table(keys.feature_file))
+        table = _unit(_read_table(keys.feature_file))
+        dosed = {name: table.get(base_and_dose(name)[0]) for name in names}
+        return table | {name: vector for name, vector in dosed.items() if vector is not None}
     if keys.features is None or keys.kind == "chemical":
         return {}
     checkpoint = read_checkpoint(keys.features)
@@ -72,6 +75,27 @@ def single_features(names: Iterable[str], keys: KeyParams) -> dict[str, np.ndarr
     ids = gene_ids(sorted(set(names)))
     rows = checkpoint.vocabulary.rows_of(ids.values())
     return _unit({name: embedding_VD[row] for name, row in zip(ids, rows, strict=True) if row >= 0})
+
+
+def base_name(name: str) -> str:
+    """Return a perturbation's name without its doses."""
+    return canonical_name("+".join(base_and_dose(part)[0] for part in parts_of(name)))
+
+
+def dose_distance(name: str, other: str) -> float:
+    """Return how many factors of ten lie between the doses of two perturbations of one base name."""
+    pairs = zip(_doses(name), _doses(other), strict=False)
+    return float(sum(abs(np.log10(one / two)) for one, two in pairs))
+
+
+def log_dose(name: str) -> float:
+    """Return the sum of the log10 of a perturbation's doses, 0 where it has none."""
+    return float(np.log10(_doses(name)).sum())
+
+
+def _doses(name: str) -> list[float]:
+    dosed = sorted(base_and_dose(part) for part in parts_of(name))
+    return [1.0 if dose is None else dose for _, dose in dosed]
 
 
 def joined_feature(name: str, singles: dict[str, np.ndarray]) -> np.ndarray | None:

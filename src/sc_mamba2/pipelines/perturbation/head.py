@@ -17,10 +17,11 @@ from sc_mamba2.cells import parts_of
 from sc_mamba2.genes import Vocabulary
 from sc_mamba2.model import Backbone, TaskModel
 from sc_mamba2.pipelines.perturbation.effects import CELLS, Effects
-from sc_mamba2.pipelines.perturbation.features import gene_ids
+from sc_mamba2.pipelines.perturbation.features import gene_ids, log_dose
+from sc_mamba2.pipelines.perturbation.fit_start import known_start, left_out_estimates
 from sc_mamba2.pipelines.perturbation.params import HeadParams, KeyParams, Kind, SplitKind
 from sc_mamba2.pipelines.perturbation.split import CONTEXT, PERTURBATION
-from sc_mamba2.pipelines.perturbation.start import Start, known_start, left_out_estimates
+from sc_mamba2.pipelines.perturbation.start import Start
 from sc_mamba2.pipelines.perturbation.tokens import NO_GENE, with_perturbed_genes
 from sc_mamba2.tokens import Batch, TokenizedCells, Tokenizer
 
@@ -87,7 +88,8 @@ class PerturbationModel(TaskModel):
             nn.init.zeros_(encoder.weight)
         self.set_start(start)
         features = len(next(iter(start.singles.values()))) if start.singles else 1
-        self.perturbation_encoder = nn.Linear(features, width, bias=False)
+        # One number more than the feature: the logarithm of the dose.
+        self.perturbation_encoder = nn.Linear(features + 1, width, bias=False)
         self.norm = nn.LayerNorm(width)
         self.projection = nn.Sequential(nn.Linear(width, head.width), nn.Tanh())
         self.decoder = nn.Linear(head.width, len(start.effects.genes), bias=False)
@@ -190,14 +192,23 @@ class PerturbationModel(TaskModel):
         return code_BK
 
     def conditions(self, names: pd.Series) -> tuple[Tensor, Tensor]:
-        """Return features (N, F), zero where unknown, and rows of genes (N, J) of perturbations."""
-        width = self.perturbation_encoder.in_features
+        """Return what is known of perturbations, and the rows of their genes.
+
+        Returns
+        -------
+        feature_NF
+            Features of the parts summed, 0 where there are none, and the log10 of their doses.
+        genes_NJ
+            Rows of the vocabulary, `NO_GENE` where there are fewer genes.
+        """
+        width = self.perturbation_encoder.in_features - 1
         most = max((len(parts_of(name)) for name in set(names)), default=1)
         features, genes = {}, {}
         for name in set(names):
             parts = parts_of(name)
             known = [self.start.singles[p] for p in parts if p in self.start.singles]
-            features[name] = np.sum(known, axis=0) if known else np.zeros(width)
+            feature = np.sum(known, axis=0) if known else np.zeros(width)
+            features[name] = np.append(feature, log_dose(name))
             rows = [row for part in parts for row in self._genes.get(part, ())]
             genes[name] = (rows + [NO_GENE] * most)[:most]
         feature_NF = np.stack([features[name] for name in names]).astype(np.float32)

@@ -25,6 +25,13 @@ class KeyParams(Parameters):
         description="column of obs with cell types, lines or batches, within which perturbed cells "
         "are compared with control cells; null: all cells are of one context",
     )
+    dose_key: str | None = Field(
+        None, description="column of obs with the dose of each perturbed cell, in one unit"
+    )
+    time_key: str | None = Field(
+        None,
+        description="column of obs with times; cells are compared with control cells of their time",
+    )
     kind: Kind = Field(
         "knockout", description="what was done to the genes; chemical: names are compounds"
     )

@@ -8,7 +8,7 @@ the namespace `perturbation`.
 from kedro.pipeline import Pipeline, node
 
 from sc_mamba2.pipelines.backbone.pipeline import prediction_pipeline, training_pipeline
-from sc_mamba2.pipelines.perturbation import nodes
+from sc_mamba2.pipelines.perturbation import nodes, nodes_prediction
 from sc_mamba2.pipelines.perturbation.ablations import run_ablations
 from sc_mamba2.pipelines.tokenization.pipeline import tokenize_pipeline
 
@@ -39,13 +39,16 @@ def create_prediction_pipeline() -> Pipeline:
     """Return the pipeline that predicts with a trained model."""
     first = [
         node(
-            nodes.read_asked,
+            nodes_prediction.read_asked,
             ["model", "params:population"],
             ["asked", "tokenizer"],
             name="read_asked",
         ),
         node(
-            nodes.no_scores, ["model", "validation_report", "run_info"], "scores", name="no_scores"
+            nodes_prediction.no_scores,
+            ["model", "validation_report", "run_info"],
+            "scores",
+            name="no_scores",
         ),
     ]
     whole = Pipeline(first) + _predict() + _conclude(fitted=False)
@@ -182,10 +185,12 @@ def _evaluate() -> Pipeline:
 def _predict() -> Pipeline:
     """From the control cells of the file and a model to the predicted cells."""
     own = [
-        node(nodes.all_controls, ["valid_cells", "model"], "controls", name="all_controls"),
-        node(nodes.ask, ["asked_tokens", "asked"], "tokens", name="ask"),
         node(
-            nodes.populate,
+            nodes_prediction.all_controls, ["valid_cells", "model"], "controls", name="all_controls"
+        ),
+        node(nodes_prediction.ask, ["asked_tokens", "asked"], "tokens", name="ask"),
+        node(
+            nodes_prediction.populate,
             ["model", "asked", "controls", "outputs", "params:population", _COMPUTE],
             "population",
             name="populate",
@@ -200,14 +205,14 @@ def _conclude(fitted: bool) -> Pipeline:
     return Pipeline(
         [
             node(
-                nodes.add_population,
+                nodes_prediction.add_population,
                 ["scores", "population", "model"],
                 "metrics",
                 name="add_population",
                 tags="evaluation",
             ),
             node(
-                nodes.write_predicted,
+                nodes_prediction.write_predicted,
                 _same("raw_cells", "controls", "population", "model")
                 | _same("validation_report", "run_info")
                 | {"ingestion": "params:ingestion"},
@@ -215,14 +220,14 @@ def _conclude(fitted: bool) -> Pipeline:
                 name="write_predicted",
             ),
             node(
-                nodes.draw_figures,
+                nodes_prediction.draw_figures,
                 _same("population") | beside,
                 "figures",
                 name="draw_figures",
                 tags="reporting",
             ),
             node(
-                nodes.write_report,
+                nodes_prediction.write_report,
                 ["metrics", "figures", "parameters"],
                 "report",
                 name="write_report",

@@ -34,8 +34,10 @@ def read_cells(valid_cells: AnnData, keys: KeyParams) -> tuple[AnnData, list[dic
         Rules of `read_perturbations`; ``context-missing``, ``context-incomplete``.
     """
     obs = valid_cells.obs
-    names, remarks = read_perturbations(obs, keys.perturbation_key, keys.control, keys.fewest_cells)
-    contexts = read_contexts(obs.loc[names.index], keys.context_key)
+    names, remarks = read_perturbations(
+        obs, keys.perturbation_key, keys.control, keys.fewest_cells, keys.dose_key
+    )
+    contexts = read_contexts(obs.loc[names.index], keys)
     cells = valid_cells[names.index].copy()
     cells.obs = pd.DataFrame({PERTURBATION: names, CONTEXT: contexts}, index=names.index)
     lone = sorted(set(contexts) - set(contexts[names == keys.control]))
@@ -88,22 +90,28 @@ def read_controls(valid_cells: AnnData, keys: KeyParams, genes: tuple[str, ...])
     spread[known] = np.diff(columns.indptr)
     indptr = np.concatenate([[0], np.cumsum(spread)])
     matrix = sparse.csc_matrix((columns.data, columns.indices, indptr), (cells.n_obs, len(genes)))
-    contexts = read_contexts(cells.obs, keys.context_key)
+    contexts = read_contexts(cells.obs, keys)
     obs = pd.DataFrame({PERTURBATION: keys.control, CONTEXT: contexts}, index=cells.obs_names)
     symbols = cells.var["symbol"].reindex(genes).fillna("").astype(str)
     return AnnData(matrix.tocsr(), obs=obs, var=pd.DataFrame({"symbol": symbols}))
 
 
-def read_contexts(obs: pd.DataFrame, key: str | None) -> pd.Series:
-    """Return the context of every cell as text; one for all where no column is named.
+def read_contexts(obs: pd.DataFrame, keys: KeyParams) -> pd.Series:
+    """Return the context of every cell as text, with its time; one for all where none is named.
 
     Raises
     ------
     UserError
         ``context-missing``, ``context-incomplete``.
     """
-    if key is None:
+    columns = [key for key in (keys.context_key, keys.time_key) if key is not None]
+    if not columns:
         return pd.Series(ONE_CONTEXT, index=obs.index)
+    found = [_whole_column(obs, key) for key in columns]
+    return found[0] if len(found) == 1 else found[0] + " at " + found[1]
+
+
+def _whole_column(obs: pd.DataFrame, key: str) -> pd.Series:
     if key not in obs.columns:
         raise UserError(
             "context-missing",

@@ -4,20 +4,22 @@ It is what the model begins with, and contains the mean of the training perturba
 the other contexts. Legend: G genes, Q measured effects, F numbers of a feature, C contexts.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.special import softmax
 
-from sc_mamba2.cells import parts_of
-from sc_mamba2.errors import UserError, nearest
-from sc_mamba2.pipelines.perturbation.effects import CELLS, Effects, reliability
-from sc_mamba2.pipelines.perturbation.features import joined_feature, own_columns, single_features
-from sc_mamba2.pipelines.perturbation.params import KeyParams, SplitKind, StartParams
+from sc_mamba2.cells import base_and_dose, parts_of
+from sc_mamba2.pipelines.perturbation.effects import Effects, reliability
+from sc_mamba2.pipelines.perturbation.features import (
+    base_name,
+    dose_distance,
+    joined_feature,
+)
 from sc_mamba2.pipelines.perturbation.split import CONTEXT, PERTURBATION
 
 PROFILE_GENES = 2000
+DOSE_TEMPERATURE = 0.5  # factors of ten
 _SMALL = 1e-12
 
 
@@ -29,8 +31,9 @@ class Start:
 
     ``delta_p(c) = sum_q w_q delta_q / sum_q w_q``, ``w_q = exp(cos(c, c_q) / T_c) / e_q``,
 
-    over its measurements q, with e_q the sum of their squared errors and c control means. That is the
-    estimate (``prior``) for a context in which p was not measured. A perturbation that was measured
+    over its measurements q, with e_q the sum of their squared errors and c control means; those at other
+    doses weigh less by ``exp(-|log10 dose - log10 dose_q| / 0.5)``. That is the estimate (``prior``)
+    for a context or a dose in which p was not measured. A perturbation that was measured
     nowhere is estimated from all others, with f their features and r the reliability of delta_p(c):
 
     ``prior = sum_p softmax_p(cos(f, f_p) / T_p) r_p delta_p(c)``
@@ -116,17 +119,20 @@ class Start:
         """Estimate an effect from measurements that are not of it."""
         if not usable_Q.any():
             return np.zeros(self.effects.delta_QG.shape[1])
-        cosines_Q = self._context_cosines(control_G)
+        logit_Q = self._context_cosines(control_G) / self.context_temperature
         names = self.effects.rows[PERTURBATION].to_numpy()
-        elsewhere_Q = usable_Q & (names == name)
+        bases = np.array([base_name(other) for other in names])
+        distance_Q = np.array([dose_distance(name, other) for other in names])
+        logit_Q = logit_Q - distance_Q / DOSE_TEMPERATURE
+        elsewhere_Q = usable_Q & (bases == base_name(name))
         if elsewhere_Q.any():
-            return self._over_contexts(elsewhere_Q, cosines_Q)[0]
-        others = sorted(set(names[usable_Q]))
+            return self._over_contexts(elsewhere_Q, logit_Q)[0]
+        others = sorted(set(bases[usable_Q]))
         shrunk_PG = np.stack(
-            [self._without_own(other, usable_Q & (names == other), cosines_Q) for other in others]
+            [self._without_own(other, usable_Q & (bases == other), logit_Q) for other in others]
         )
         logit_P = np.zeros(len(others))
-        if alike := self.likeness(name):
+        if alike := {base_name(other): cosine for other, cosine in self.likeness(name).items()}:
             # What has no feature of its own is as unlike as can be.
             logit_P = np.array([alike.get(other, -1.0) for other in others])
         weight_P = softmax(logit_P / self.perturbation_temperature)
@@ -156,23 +162,26 @@ class Start:
         return above / below if below > 0 else 0.0
 
     def _own_of(self, name: str) -> list[int]:
-        return [self.own[part] for part in parts_of(name) if part in self.own]
+        bases = {base_and_dose(part)[0] for part in parts_of(name)}
+        return sorted(
+            {column for part, column in self.own.items() if base_and_dose(part)[0] in bases}
+        )
 
-    def _without_own(self, name: str, chosen_Q: np.ndarray, cosines_Q: np.ndarray) -> np.ndarray:
+    def _without_own(self, name: str, chosen_Q: np.ndarray, logit_Q: np.ndarray) -> np.ndarray:
         """Return what a perturbation does to other genes than its own, shrunk by its reliability."""
         own = self._own_of(name)
-        delta_G, error_G = self._over_contexts(chosen_Q, cosines_Q)
+        delta_G, error_G = self._over_contexts(chosen_Q, logit_Q)
         delta_G[own], error_G[own] = 0, 0
         return delta_G * reliability(delta_G[None], error_G[None])[0]
 
     def _over_contexts(
-        self, chosen_Q: np.ndarray, cosines_Q: np.ndarray
+        self, chosen_Q: np.ndarray, logit_Q: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return one perturbation's effect over its contexts, and its squared standard errors."""
         effects, places = self.effects, np.flatnonzero(chosen_Q)
         error_QG = effects.error_QG[places]
         precision_Q = 1 / np.maximum(error_QG.sum(axis=1), _SMALL)
-        weight_Q = softmax(cosines_Q[places] / self.context_temperature) * precision_Q
+        weight_Q = softmax(logit_Q[places]) * precision_Q
         weight_Q /= weight_Q.sum()
         return weight_Q @ effects.delta_QG[places], weight_Q**2 @ error_QG
 
@@ -187,120 +196,6 @@ class Start:
         }
         own = _direction((control_G - centre_G)[kept])
         return np.array([own @ profiles[name] for name in effects.rows[CONTEXT]])
-
-
-def fit_start(
-    effects: Effects,
-    singles: dict[str, np.ndarray],
-    params: StartParams,
-    own: dict[str, int] | None = None,
-) -> Start:
-    """Choose the temperatures by leaving out, from training effects alone.
-
-    Each effect is estimated without itself for T_c, without all of its perturbation for T_p; the
-    value with the smallest ``sum_q r_q |estimate_q - delta_q|^2 / |delta_q|^2`` is kept, for T_p over
-    perturbations with their contexts together.
-
-    Parameters
-    ----------
-    effects
-        Training effects.
-    singles
-        Features of single perturbations.
-    params
-        Candidates.
-    own
-        Columns of single perturbations' own genes; ``None``: they are not told apart.
-    """
-    start = Start(effects, singles, own or {})
-    several = len(set(effects.rows[CONTEXT])) > 2
-    if several:
-        start = _best(start, "context_temperature", params.context_temperatures, "unseen_context")
-    else:  # of two contexts each has one other: nothing to choose, and all weigh alike
-        start = replace(start, context_temperature=max(params.context_temperatures))
-    if effects.rows[PERTURBATION].nunique() > 2 and singles:
-        candidates = params.perturbation_temperatures
-        start = _best(start, "perturbation_temperature", candidates, "unseen_perturbation")
-    return start
-
-
-def known_start(start: Start, keys: KeyParams, name: str) -> Start:
-    """Return the start with what is known of one more perturbation, or refuse it.
-
-    Raises
-    ------
-    UserError
-        Rule ``perturbation-unknown``: a part of it was never seen, and nothing describes it.
-    """
-    parts = parts_of(name)
-    seen = sorted(set(start.effects.rows[PERTURBATION]))
-    missing = [part for part in parts if part not in start.singles]
-    if missing and keys.feature_file is None:
-        start = replace(start, singles={**start.singles, **single_features(missing, keys)})
-    if start.own:  # an ablation may have taken the own genes away
-        own = own_columns([name], start.effects.genes, keys)
-        start = replace(start, own={**start.own, **own})
-    strange = [part for part in parts if part not in seen and part not in start.singles]
-    if name in seen or not strange:
-        return start
-    lacks = "is no gene that the checkpoint of gene embeddings knows"
-    if keys.feature_file is not None or keys.kind == "chemical":
-        lacks = "has no row of features"
-    raise UserError(
-        "perturbation-unknown",
-        found=f"'{strange[0]}', which no training cell had, and which {lacks}",
-        expected=f"one that was seen ({', '.join(seen[:5])}"
-        + (", …" if len(seen) > 5 else "")
-        + "), "
-        "or one that is described by its gene or by a table",
-        mend="give --perturbation-features FILE with a row for it" + nearest(strange[0], seen),
-    )
-
-
-def left_out_estimates(start: Start, kind: SplitKind) -> np.ndarray:
-    """Estimate every measured effect as if the split had held it out, (Q, G).
-
-    Parameters
-    ----------
-    start
-        With its effects.
-    kind
-        ``unseen_context``: without what was measured in its context; ``unseen_perturbation`` and
-        ``unseen_combination``: without its perturbation; ``random_cells``: without itself.
-    """
-    rows = start.effects.rows
-    estimates = []
-    for place, (name, context) in enumerate(zip(rows[PERTURBATION], rows[CONTEXT], strict=True)):
-        hidden = {
-            "unseen_context": (rows[CONTEXT] == context).to_numpy(),
-            "random_cells": np.arange(len(rows)) == place,
-        }.get(kind, (rows[PERTURBATION] == name).to_numpy())
-        control_G = start.effects.control_of(context)
-        estimates.append(start.estimate(name, context, control_G, hidden))
-    return np.stack(estimates)
-
-
-def _best(start: Start, field: str, candidates: Iterable[float], kind: SplitKind) -> Start:
-    tried = [replace(start, **{field: value}) for value in candidates]
-    losses = [_left_out_loss(candidate, kind) for candidate in tried]
-    return tried[int(np.argmin(losses))]
-
-
-def _left_out_loss(start: Start, kind: SplitKind) -> float:
-    effects = start.effects
-    estimate_QG = left_out_estimates(start, kind)
-    groups = [[place] for place in range(len(effects.rows))]
-    if kind == "unseen_perturbation":  # contexts together: less noise to choose by
-        groups = list(effects.rows.groupby(PERTURBATION).indices.values())
-    loss = 0.0
-    for places in groups:
-        weight_Q = effects.rows[CELLS].to_numpy(dtype=float)[places]
-        weight_Q = weight_Q / weight_Q.sum()
-        delta_G = weight_Q @ effects.delta_QG[places]
-        trust = reliability(delta_G[None], (weight_Q**2 @ effects.error_QG[places])[None])[0]
-        error_G = weight_Q @ estimate_QG[places] - delta_G
-        loss += float(trust * (error_G @ error_G) / max(delta_G @ delta_G, _SMALL))
-    return loss
 
 
 def _direction(vector: np.ndarray) -> np.ndarray:
