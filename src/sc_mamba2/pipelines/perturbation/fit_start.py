@@ -62,8 +62,8 @@ def known_start(start: Start, keys: KeyParams, name: str) -> Start:
     parts = parts_of(name)
     seen = sorted(set(start.effects.rows[PERTURBATION]))
     missing = [part for part in parts if part not in start.singles]
-    if missing and keys.feature_file is None:
-        start = replace(start, singles={**start.singles, **single_features(missing, keys)})
+    if missing and keys.feature_file is None and (found := single_features(missing, keys)):
+        start = replace(start, singles={**start.singles, **found})
     if start.own:  # an ablation may have taken the own genes away
         own = own_columns([name], start.effects.genes, keys)
         start = replace(start, own={**start.own, **own})

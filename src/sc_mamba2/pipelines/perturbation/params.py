@@ -104,7 +104,7 @@ class HeadParams(Parameters):
     )
     width: int = Field(32, ge=1, le=4096, description="numbers between the layers and the genes")
     pairs: int = Field(
-        48, ge=1, description="control cells that a training perturbation and context is shown with"
+        16, ge=1, description="control cells that a training perturbation and context is shown with"
     )
 
     @field_validator("paths")
