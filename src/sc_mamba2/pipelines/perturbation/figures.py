@@ -34,8 +34,13 @@ def volcano_figure(table: pd.DataFrame, name: str) -> Figure:
         chosen = (shown == direction).to_numpy()
         label = f"{direction} (q < 0.05): {chosen.sum():,}" if direction != "none" else "others"
         axis.scatter(table["change"][chosen], height[chosen], s=9, color=colour, label=label)
+    named: list[tuple[float, float]] = []
+    across, up = np.ptp(table["change"]) or 1.0, np.ptp(height) or 1.0
     for ident in table.index[sure][:NAMED_GENES]:
         place = (table.loc[ident, "change"], height.loc[ident])
+        if any(abs(place[0] - x) < across / 6 and abs(place[1] - y) < up / 40 for x, y in named):
+            continue  # it would be written over another
+        named.append(place)
         offset = (4 if place[0] >= 0 else -4, 2)
         side = "left" if place[0] >= 0 else "right"
         axis.annotate(

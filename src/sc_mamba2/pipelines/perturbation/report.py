@@ -115,7 +115,7 @@ def _layer_words(verdict: dict[str, Any]) -> list[str]:
         return []
     told = (
         f"on training effects kept apart the loss is {verdict['loss_with']:.4f} with the Mamba2 "
-        f"layers and {verdict['loss_without']:.4f} without"
+        f"layers and {verdict['loss_without']:.4f} without (p = {verdict['p']:.2f})"
     )
     if verdict["kept"]:
         return [f"The Mamba2 layers are part of the predictions: {told}."]

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from anndata import AnnData
+from scipy import stats
 
 from sc_mamba2.model import Backbone
 from sc_mamba2.pipelines.perturbation.effects import measure_effects
@@ -12,13 +13,14 @@ from sc_mamba2.pipelines.perturbation.head import ROW, PerturbationModel
 from sc_mamba2.pipelines.perturbation.params import HeadParams, KeyParams, SplitKind
 from sc_mamba2.pipelines.perturbation.population import fit_rising_share
 from sc_mamba2.pipelines.perturbation.predict import pair_with_controls
-from sc_mamba2.pipelines.perturbation.split import PERTURBATION, draw_validation
+from sc_mamba2.pipelines.perturbation.split import CONTEXT, PERTURBATION, draw_validation
 from sc_mamba2.pipelines.perturbation.start import Start
 from sc_mamba2.tokens import TokenizedCells, Tokenizer
 from sc_mamba2.training import ComputeOptions, choose_device, seed_everything
 from sc_mamba2.training.loop import mean_loss
 
 JUDGED_AT_ONCE = 256
+LEVEL = 0.05
 
 
 def new_model(
@@ -65,25 +67,47 @@ def keep_what_helps(
 ) -> dict[str, Any]:
     """Close the model's gate unless the layers tell effects better that they were not trained on.
 
+    They are kept if the loss of the validation perturbations (or contexts) falls by more than chance:
+    a one-sided paired t test over them, at `LEVEL`. With two or three it takes a large and even gain:
+    so few say little, and what does not help does harm on new ones.
+
     Returns
     -------
     dict
-        ``loss_with``, ``loss_without`` the layers on the validation effects, and ``kept``.
+        ``loss_with``, ``loss_without`` the layers, the mean over validation perturbations; ``p`` of the
+        test; ``kept``.
     """
     if set(model.head.paths) != {"start", "trunk"}:
         return {"kept": "trunk" in model.head.paths}
+    column = CONTEXT if model.kind == "unseen_context" else PERTURBATION
+    group = model.start.effects.rows[column].to_numpy()[validation.obs[ROW].to_numpy()]
     device = choose_device(compute.device)
     model.to(device)
     losses = []
     for gate in (1.0, 0.0):
         model.gate.fill_(gate)
-        vocabulary = model.tokenizer.vocabulary
-        losses.append(mean_loss(model, validation, vocabulary, JUDGED_AT_ONCE, device))
+        losses.append(
+            [
+                mean_loss(
+                    model,
+                    validation.take(group == name),
+                    model.tokenizer.vocabulary,
+                    JUDGED_AT_ONCE,
+                    device,
+                )
+                for name in sorted(set(group))
+            ]
+        )
+    gain_U = np.subtract(losses[1], losses[0])
+    chance = 1.0
+    if len(gain_U) > 1 and gain_U.std() > 0:
+        chance = float(stats.ttest_1samp(gain_U, 0, alternative="greater").pvalue)
     judged = not np.isin(validation.obs[ROW], training.obs[ROW]).any()
-    kept = judged and losses[0] < losses[1]
+    kept = bool(judged and chance < LEVEL)
     model.gate.fill_(float(kept))
     model.cpu().eval()
-    return {"loss_with": losses[0], "loss_without": losses[1], "kept": kept}
+    means = {"loss_with": float(np.mean(losses[0])), "loss_without": float(np.mean(losses[1]))}
+    return means | {"p": chance, "kept": kept}
 
 
 def complete(model: PerturbationModel, cells: AnnData) -> None:
