@@ -1,7 +1,9 @@
 """Scores of perturbations against plain loops, libraries, and cell-eval where it is installed."""
 
 import numpy as np
+import pandas as pd
 import pytest
+from anndata import AnnData
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
@@ -107,3 +109,36 @@ def test_the_mean_correlation_is_that_of_all_pairs():
     predicted, _ = effects(4)
     pairs = np.corrcoef(predicted)[np.triu_indices(4, 1)]
     assert metrics.mean_pairwise_correlation(predicted) == pytest.approx(pairs.mean())
+
+
+def test_scores_are_those_of_cell_eval():
+    pytest.importorskip("cell_eval", reason="needs the extra `perturbation`")
+    from cell_eval import PerturbationAnndataPair
+    from cell_eval.metrics import _anndata as theirs
+
+    generator = np.random.default_rng(7)
+    names = np.repeat(["control", "A", "B", "C", "D"], 6)
+    genes = [*"ABCD", "E", "F"]
+    sides = [generator.gamma(1.0, size=(30, 6)).astype(np.float32) for _ in range(2)]
+    sides[1][:6] = sides[0][:6]
+    real, predicted = (
+        AnnData(side, pd.DataFrame({"p": names}).rename(index=str), pd.DataFrame(index=genes))
+        for side in sides
+    )
+    pair = PerturbationAnndataPair(real=real, pred=predicted, pert_col="p", control_pert="control")
+    means = [
+        np.stack([side[names == name].mean(axis=0) - side[:6].mean(axis=0) for name in "ABCD"])
+        for side in sides
+    ]
+    for place, name in enumerate("ABCD"):
+        told, true = means[1][place], means[0][place]
+        assert theirs.pearson_delta(pair)[name] == pytest.approx(
+            metrics.pearson_delta(told, true), abs=1e-5
+        )
+        errors = metrics.effect_errors(told, true)
+        assert theirs.mse_delta(pair)[name] == pytest.approx(errors["mse"], abs=1e-5)
+        assert theirs.mae_delta(pair)[name] == pytest.approx(errors["mae"], abs=1e-5)
+    found = theirs.discrimination_score(pair, exclude_target_gene=False)
+    ours = metrics.discrimination_scores(means[1], means[0])
+    for own, name in zip(ours, "ABCD", strict=True):
+        assert 4 * (1 - found[name]) == pytest.approx(3 * (1 - own), abs=1e-6), "ranks from 0"
