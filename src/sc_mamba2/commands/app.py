@@ -13,6 +13,7 @@ from sc_mamba2.commands.index import index
 from sc_mamba2.commands.integrate import integrate
 from sc_mamba2.commands.perturb import perturb
 from sc_mamba2.commands.pretrain import pretrain
+from sc_mamba2.commands.reverse import reverse
 from sc_mamba2.commands.run import run
 from sc_mamba2.commands.validate import validate
 from sc_mamba2.commands.viz import viz
@@ -47,6 +48,7 @@ for verb in (
     index,
     integrate,
     perturb,
+    reverse,
     validate,
     run,
     pretrain,

@@ -10,6 +10,7 @@ from sc_mamba2.pipelines import (
     ingestion,
     perturbation,
     pretraining,
+    reverse_perturbation,
     tokenization,
     validation,
 )
@@ -51,6 +52,7 @@ def named_pipelines() -> dict[str, Pipeline]:
         "batch_correction_predict": reference + create_correction_prediction(),
         "perturbation": reference + perturbation.create_pipeline(),
         "perturbation_predict": reference + create_perturbation_prediction(),
+        "reverse_perturbation": reference + reverse_perturbation.create_pipeline(),
         "embedding": embedding.create_pipeline(),
         "embedding_mapping": create_mapping_pipeline(),
         "embedding_index": create_index_pipeline(),

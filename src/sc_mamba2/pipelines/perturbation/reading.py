@@ -76,13 +76,27 @@ def read_controls(valid_cells: AnnData, keys: KeyParams, genes: tuple[str, ...])
                 mend="call them as in the training, or leave the column out",
             )
         cells = cells[chosen]
+    aligned = over_genes(cells, genes)
+    contexts = read_contexts(cells.obs, keys)
+    aligned.obs = pd.DataFrame({PERTURBATION: keys.control, CONTEXT: contexts}, cells.obs_names)
+    return aligned
+
+
+def over_genes(cells: AnnData, genes: tuple[str, ...]) -> AnnData:
+    """Return cells over the genes of a model, in its order; what is not measured is 0 everywhere.
+
+    Raises
+    ------
+    UserError
+        Rule ``genes-not-shared``.
+    """
     place = {ident: at for at, ident in enumerate(cells.var_names)}
     known = [at for at, gene in enumerate(genes) if gene in place]
     if not known:
         raise UserError(
             "genes-not-shared",
             found="no gene of the checkpoint among the genes of the file",
-            expected="control cells with genes that the checkpoint was trained on",
+            expected="cells with genes that the checkpoint was trained on",
             mend="check that both are human",
         )
     columns = sparse.csc_matrix(cells.X[:, [place[genes[at]] for at in known]])
@@ -90,9 +104,8 @@ def read_controls(valid_cells: AnnData, keys: KeyParams, genes: tuple[str, ...])
     spread[known] = np.diff(columns.indptr)
     indptr = np.concatenate([[0], np.cumsum(spread)])
     matrix = sparse.csc_matrix((columns.data, columns.indices, indptr), (cells.n_obs, len(genes)))
-    contexts = read_contexts(cells.obs, keys)
-    obs = pd.DataFrame({PERTURBATION: keys.control, CONTEXT: contexts}, index=cells.obs_names)
     symbols = cells.var["symbol"].reindex(genes).fillna("").astype(str)
+    obs = cells.obs[[]].copy()
     return AnnData(matrix.tocsr(), obs=obs, var=pd.DataFrame({"symbol": symbols}))
 
 
