@@ -30,7 +30,13 @@ def test_every_embedding_goes_through_the_shared_encoder():
 
 
 @pytest.mark.parametrize(
-    "name", ["annotation_predict", "batch_correction_predict", "perturbation_predict"]
+    "name",
+    [
+        "annotation_predict",
+        "batch_correction_predict",
+        "perturbation_predict",
+        "reverse_perturbation",
+    ],
 )
 def test_predicting_with_a_checkpoint_trains_nothing(pipelines, name):
     assert not pipelines[name].only_nodes_with_tags("training").nodes
@@ -45,6 +51,7 @@ def test_only_sources_facts_and_parameters_come_from_outside(pipelines):
         "batch_correction_predict": {"reference.raw_cells", "batch_correction.checkpoint"},
         "perturbation": {"reference.raw_cells"},
         "perturbation_predict": {"reference.raw_cells", "perturbation.checkpoint"},
+        "reverse_perturbation": {"reference.raw_cells", "perturbation.checkpoint"},
         "embedding": set(),  # its file is a parameter, since it is never loaded
         "embedding_index": set(),
         "embedding_mapping": {"embedding.reference"},

@@ -9,6 +9,7 @@ from sc_mamba2.pipelines.embedding import params as embedding
 from sc_mamba2.pipelines.ingestion.params import IngestionParams
 from sc_mamba2.pipelines.perturbation import params as perturbation
 from sc_mamba2.pipelines.pretraining.params import CorpusParams, LaunchParams
+from sc_mamba2.pipelines.reverse_perturbation import params as reverse_perturbation
 from sc_mamba2.pipelines.tokenization.params import TokenizationParams
 from sc_mamba2.pipelines.validation.params import ValidationParams
 from sc_mamba2.runs.configuration import CONFIG_LOADER, check_params, shipped_conf
@@ -70,6 +71,11 @@ MODELS = {
         "population": perturbation.PopulationParams,
         "evaluation": perturbation.ScoreParams,
         "ablations": perturbation.AblationParams,
+    },
+    "reverse_perturbation": {
+        "states": reverse_perturbation.StateParams,
+        "candidates": reverse_perturbation.CandidateParams,
+        "rank": reverse_perturbation.RankParams,
     },
 }
 

@@ -43,9 +43,16 @@ def fit_ranker(
     told_CG = told_changes(model.start, candidates, ONE_CONTEXT, control_G)
     genes = model.start.effects.genes
     own = [list(own_columns([name], genes, model.keys).values()) for name in candidates]
-    source = query.source.X
     return make_ranker(
-        model.start, candidates, told_CG, own, source, model.rising_share, params, compute.seed
+        model.start,
+        candidates,
+        told_CG,
+        own,
+        query.source.X,
+        model.rising_share,
+        query.error_G,
+        params,
+        compute.seed,
     )
 
 

@@ -43,6 +43,9 @@ class RankParams(Parameters):
     noise: float = Field(
         2.0,
         gt=0,
-        description="size of their resampling, in standard errors of the training effects",
+        description="size of their resampling, in standard errors of query and training together",
+    )
+    weakest: float = Field(
+        0.3, ge=0, le=1, description="least strength of a resampled effect; the most is 1"
     )
     genes: int = Field(5, ge=1, description="genes that are named as what drives a candidate")

@@ -19,7 +19,8 @@ from sc_mamba2.pipelines.reverse_perturbation.params import Method, RankParams
 from sc_mamba2.pipelines.reverse_perturbation.retrieve import PredictedCells
 from sc_mamba2.pipelines.reverse_perturbation.states import Query
 
-METHODS: tuple[Method, ...] = ("cosine", "distance", "retrieval", "head")
+# Of equals the first is taken: the head contains the next two.
+METHODS: tuple[Method, ...] = ("head", "distance", "cosine", "retrieval")
 JUDGED_BY_CELLS = 40  # queries that retrieval is judged by: each is a search over all cells
 TARGET_CELLS = 30
 
@@ -97,13 +98,16 @@ def make_ranker(
     own: list[list[int]],
     source: sparse.csr_matrix,
     rising_share: float,
+    error_G: np.ndarray,
     params: RankParams,
     seed: int,
 ) -> Ranker:
     """Predict the candidates' cells, fit the head, and choose the method.
 
-    Queries to learn from are the candidates' own changes, moved by `noise` standard errors of the
-    training effects. Half of them fit the head, half judge the methods and fit the temperatures.
+    Queries to learn from are the candidates' own changes, moved by `noise` standard errors: those of
+    the query and of the training effects together, at a strength drawn from `weakest` to 1: guides and
+    doses of another experiment may do less. Half of them fit the head, half judge the methods and
+    fit the temperatures.
 
     Parameters
     ----------
@@ -115,6 +119,8 @@ def make_ranker(
         Source cells, (N, G).
     rising_share
         See `population.affine`.
+    error_G
+        Squared standard error of what will be asked.
     params, seed
         Numbers, and the seed of all draws.
     """
@@ -134,7 +140,8 @@ def make_ranker(
         {},
         {},
     )
-    queries = _resampled(start, ranker, params, generator)
+    error_G = error_G + start.effects.error_QG.mean(axis=0)
+    queries = _resampled(ranker, error_G, params, generator)
     half = len(queries) // 2
     features_NCX = np.stack([_features(ranker, change_G, e_G) for _, change_G, e_G in queries])
     truth_N = np.array([place for place, _, _ in queries])
@@ -163,20 +170,19 @@ def _scores(ranker: Ranker, change_G: np.ndarray, error_G: np.ndarray) -> dict[s
 
 
 def _resampled(
-    start: Start, ranker: Ranker, params: RankParams, generator: np.random.Generator
+    ranker: Ranker, error_G: np.ndarray, params: RankParams, generator: np.random.Generator
 ) -> list[tuple[int, np.ndarray, np.ndarray]]:
     """Draw queries: place of the right candidate, change, squared error."""
-    effects = start.effects
-    error_G = effects.error_QG.mean(axis=0)
     moved_G = params.noise * np.sqrt(error_G)
     places = generator.integers(len(ranker.names), size=2 * params.queries)
+    strengths = generator.uniform(params.weakest, 1, size=len(places))
     return [
         (
             int(place),
-            ranker.told_CG[place] + moved_G * generator.standard_normal(len(error_G)),
+            strength * ranker.told_CG[place] + moved_G * generator.standard_normal(len(error_G)),
             params.noise**2 * error_G,
         )
-        for place in places
+        for place, strength in zip(places, strengths, strict=True)
     ]
 
 
