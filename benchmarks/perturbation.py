@@ -254,6 +254,25 @@ def _mean(units: list[dict[str, Any]], field: str) -> float:
     return float(np.mean([unit[field] for unit in units]))
 
 
+def run_studies(
+    studies: list[str], seeds: list[int], permuted: bool, params: dict[str, Any]
+) -> None:
+    """Run studies over seeds; what has run so far is kept after each seed."""
+    RESULTS.mkdir(exist_ok=True)
+    for study in studies:
+        runs = []
+        path = RESULTS / f"perturbation_{study}{'_permuted' if permuted else ''}"
+        for seed in seeds:
+            runs.append(run_seed(study, seed, permuted, params))
+            record = {"study": study, "params": params, "machine": describe_machine()}
+            path.with_suffix(".json").write_text(
+                json.dumps(record | {"runs": runs}, indent=1) + "\n"
+            )
+            path.with_suffix(".md").write_text(markdown(study, runs))
+            print(f"{study}, seed {seed}, {runs[-1]['seconds']} s", flush=True)
+        print(markdown(study, runs))
+
+
 def main() -> None:
     """Run the studies asked for, or say why they cannot run here."""
     parser = argparse.ArgumentParser(
@@ -268,20 +287,7 @@ def main() -> None:
     if not SHARED.is_dir():
         print(f"skipped: no folder {SHARED.name} beside the project")
         return
-    params = parse_params(chosen.params)
-    RESULTS.mkdir(exist_ok=True)
-    for study in chosen.studies:
-        runs = []
-        path = RESULTS / f"perturbation_{study}{'_permuted' if chosen.permuted else ''}"
-        for seed in chosen.seeds:
-            runs.append(run_seed(study, seed, chosen.permuted, params))
-            record = {"study": study, "params": params, "machine": describe_machine()}
-            path.with_suffix(".json").write_text(
-                json.dumps(record | {"runs": runs}, indent=1) + "\n"
-            )
-            path.with_suffix(".md").write_text(markdown(study, runs))
-            print(f"{study}, seed {seed}, {runs[-1]['seconds']} s", flush=True)
-        print(markdown(study, runs))
+    run_studies(chosen.studies, chosen.seeds, chosen.permuted, parse_params(chosen.params))
 
 
 if __name__ == "__main__":

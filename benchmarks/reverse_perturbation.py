@@ -46,6 +46,7 @@ RESULTS = Path(__file__).parent / "results"
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 SCORED = ("IFNGR1", "JAK2", "IRF1", "STAT2", "BRD4", "CUL3", "TNFRSF14")
 KEYS = KeyParams()
+STUDIES = ("papalexi", "unseen", "pairs")
 Rankings = dict[str, list[tuple[str, list[str]]]]
 
 
@@ -183,39 +184,42 @@ def markdown(study: str, tables: list[dict[str, dict]]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def run_studies(studies: list[str], seeds: list[int]) -> None:
+    """Run studies over seeds; what has run so far is kept after each study."""
+    RESULTS.mkdir(exist_ok=True)
+    record: dict[str, Any] = {"machine": describe_machine(), "studies": {}}
+    pages = []
+    for study in studies:
+        if study != "pairs" and not SHARED.is_dir():
+            print(f"skipped: no folder {SHARED.name} beside the project")
+            continue
+        started, found = time.perf_counter(), []
+        for seed in seeds:
+            found.append(pairs(seed) if study == "pairs" else papalexi(seed, study == "unseen"))
+        groups = {study: None} if study == "pairs" else {study: None, f"{study}, seven": SCORED}
+        for title, names in groups.items():
+            kept = set(names) if names else None
+            fold = 4 if study == "unseen" else None
+            tables = [summarise(ranked, count, kept, fold) for ranked, _, count in found]
+            pages.append(markdown(title, tables))
+            record["studies"][title] = tables
+        record["studies"][f"{study}, facts"] = [facts for _, facts, _ in found]
+        record["studies"][f"{study}, seconds"] = round(time.perf_counter() - started)
+        path = RESULTS / "reverse_perturbation"
+        path.with_suffix(".json").write_text(json.dumps(record, indent=1) + "\n")
+        path.with_suffix(".md").write_text("\n".join(pages))
+        print("\n".join(pages[-len(groups) :]), flush=True)
+
+
 def main() -> None:
     """Run the studies asked for, or say why they cannot run here."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    every = ["papalexi", "unseen", "pairs"]
-    parser.add_argument("--studies", nargs="+", choices=every, default=every)
+    parser.add_argument("--studies", nargs="+", choices=STUDIES, default=list(STUDIES))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     chosen = parser.parse_args()
-    RESULTS.mkdir(exist_ok=True)
-    record: dict[str, Any] = {"machine": describe_machine(), "studies": {}}
-    pages = []
-    for study in chosen.studies:
-        if study != "pairs" and not SHARED.is_dir():
-            print(f"skipped: no folder {SHARED.name} beside the project")
-            continue
-        started, seeds = time.perf_counter(), []
-        for seed in chosen.seeds:
-            seeds.append(pairs(seed) if study == "pairs" else papalexi(seed, study == "unseen"))
-        groups = {study: None} if study == "pairs" else {study: None, f"{study}, seven": SCORED}
-        for title, names in groups.items():
-            tables = [
-                summarise(r, c, set(names) if names else None, 4 if study == "unseen" else None)
-                for r, _, c in seeds
-            ]
-            pages.append(markdown(title, tables))
-            record["studies"][title] = tables
-        record["studies"][f"{study}, facts"] = [facts for _, facts, _ in seeds]
-        record["studies"][f"{study}, seconds"] = round(time.perf_counter() - started)
-        path = RESULTS / "reverse_perturbation"
-        path.with_suffix(".json").write_text(json.dumps(record, indent=1) + "\n")
-        path.with_suffix(".md").write_text("\n".join(pages))
-        print("\n".join(pages[-len(groups) :]), json.dumps(seeds[0][1])[:300], flush=True)
+    run_studies(chosen.studies, chosen.seeds)
 
 
 if __name__ == "__main__":
