@@ -239,8 +239,11 @@ def _unit_lines(runs: list[dict[str, Any]]) -> list[str]:
 def _alike_lines(runs: list[dict[str, Any]]) -> list[str]:
     folds = [fold for run in runs for fold in run["folds"]]
     alike = [fold["correlation_between"] for fold in folds if fold["correlation_between"]]
-    kept = sum(bool(fold["layers"]["kept"]) for fold in folds)
-    lines = [f"The Mamba2 layers were kept in {kept} of {len(folds)} trainings."]
+    trained = [fold["layers"] for fold in folds if "loss_with" in fold["layers"]]
+    kept = sum(bool(verdict["kept"]) for verdict in trained)
+    lines = [f"The Mamba2 layers were kept in {kept} of {len(trained)} trainings."]
+    if not trained:
+        lines = ["The model is the estimate alone: the Mamba2 layers took no part."]
     if alike:
         means = {which: np.mean([pair[which] for pair in alike]) for which in alike[0]}
         lines.append(
