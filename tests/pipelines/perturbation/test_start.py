@@ -184,3 +184,6 @@ def test_another_dose_is_told_from_the_doses_near_it():
     assert known_start(start, keys, "A@50") is start  # the compound was seen
     with pytest.raises(UserError, match="perturbation-unknown"):
         known_start(start, keys, "C@1")
+    table = KeyParams(kind="chemical", feature_file="read before")
+    described = known_start(Start(effects, SINGLES), table, "D@5")
+    np.testing.assert_array_equal(described.singles["D@5"], SINGLES["D"])

@@ -62,7 +62,12 @@ def known_start(start: Start, keys: KeyParams, name: str) -> Start:
     parts = parts_of(name)
     seen = sorted(set(start.effects.rows[PERTURBATION]))
     missing = [part for part in parts if part not in start.singles]
-    if missing and keys.feature_file is None and (found := single_features(missing, keys)):
+    # A row of a person's table, and any gene, describes every dose.
+    found = {p: start.singles[base_name(p)] for p in missing if base_name(p) in start.singles}
+    missing = [part for part in missing if part not in found]
+    if missing and keys.feature_file is None:
+        found |= single_features(missing, keys)
+    if found:
         start = replace(start, singles={**start.singles, **found})
     if start.own:  # an ablation may have taken the own genes away
         own = own_columns([name], start.effects.genes, keys)

@@ -10,6 +10,7 @@ from scipy import sparse
 
 from sc_mamba2.cells import parts_of
 from sc_mamba2.pipelines.perturbation.effects import Effects
+from sc_mamba2.pipelines.perturbation.features import base_name
 from sc_mamba2.pipelines.perturbation.split import CONTEXT, PERTURBATION
 from sc_mamba2.pipelines.perturbation.start import Start
 
@@ -112,7 +113,7 @@ def ensemble_estimates(
     """Estimate an effect from resampled measurements, (count, G).
 
     In each resample every measured effect is moved by its own standard error, and perturbations are
-    drawn anew with replacement; the one that is asked for, and its parts, stay.
+    drawn anew with replacement; the one that is asked for, and its parts, stay, at any dose.
 
     Parameters
     ----------
@@ -128,7 +129,8 @@ def ensemble_estimates(
     generator = np.random.default_rng(seed)
     effects = start.effects
     names = effects.rows[PERTURBATION].to_numpy()
-    kept = {name, *parts_of(name)}
+    bases = {base_name(name), *(base_name(part) for part in parts_of(name))}
+    kept = {other for other in set(names) if base_name(other) in bases}
     others = sorted(set(names) - kept)
     found = []
     for _ in range(count):

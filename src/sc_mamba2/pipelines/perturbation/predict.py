@@ -12,6 +12,7 @@ from anndata import AnnData
 from scipy import stats
 
 from sc_mamba2.pipelines.perturbation.effects import moments
+from sc_mamba2.pipelines.perturbation.features import base_name
 from sc_mamba2.pipelines.perturbation.head import ROW, PerturbationModel
 from sc_mamba2.pipelines.perturbation.population import (
     ensemble_estimates,
@@ -188,9 +189,12 @@ def _trust(
     near = {other: round(cosine, 3) for other, cosine in likeness if other != name}
     size = float(np.linalg.norm(table["change"]))
     seen = "in these contexts" if contexts <= set(own[CONTEXT]) else "in other contexts"
+    if own.empty:
+        same = {base_name(other) == base_name(name) for other in rows[PERTURBATION]}
+        seen = "at other doses" if True in same else "never"
     return {
         "perturbation": name,
-        "seen": seen if len(own) else "never",
+        "seen": seen,
         "measured_weight": round(
             float(np.mean([model.start.trust(name, context) for context in contexts])), 3
         ),
