@@ -212,3 +212,25 @@ def test_a_held_out_gene_among_the_training_cells_is_refused(tmp_path, names):
 def test_contradictions_are_refused(cells, tmp_path, words):
     text = refused(tmp_path, cells, "-o", tmp_path / "out.h5ad", *words)
     assert "Error (options)" in text
+
+
+def test_doses_and_a_table_of_features_describe_a_compound_that_no_cell_had(tmp_path):
+    obs = simulate_perturbed(cells=20, genes=80, targets=6, pairs=1).obs
+    single = sorted({name for name in obs["perturbation"] if "+" not in name} - {"control"})
+    drugs = {name: f"drug{place}" for place, name in enumerate(single)}
+    names = obs["perturbation"].astype(str).replace(drugs)
+    names[names.str.contains("+", regex=False)] = "control"
+    dose = np.where(np.arange(len(obs)) % 2, 1.0, 10.0)
+    path = write(tmp_path, perturbation=names, dose=dose)
+    rows = "".join(f"drug{place},{place},{place % 2}\n" for place in range(1, 8))
+    (tmp_path / "table.csv").write_text("name,a,b\n" + rows)
+    words = ("--kind", "chemical", "--perturbation-features", tmp_path / "table.csv")
+    params = f"{QUICK[1]},perturbation.keys.dose_key=dose,perturbation.head.paths=[start]"
+    output = tmp_path / "out.h5ad"
+    scm("perturb", path, "-p", "drug7@3", "-o", output, *words, "--params", params)
+    trust = json.loads((tmp_path / "out.scm" / "metrics.json").read_text())["data"]["predicted"]
+    assert trust["seen"] == "never" and all("@" in name for name in trust["nearest_seen"])
+    more = ("-c", tmp_path / "out.scm" / "checkpoint", "-o", tmp_path / "more.h5ad")
+    scm("perturb", path, "-p", "drug1@30", *more)
+    trust = json.loads((tmp_path / "more.scm" / "metrics.json").read_text())["data"]["predicted"]
+    assert trust["seen"] == "at other doses"
