@@ -32,7 +32,8 @@ def test_the_annotation_is_a_stage():
 
 @pytest.mark.parametrize("name", STAGES)
 def test_a_stage_runs_the_pipeline_that_it_is_named_after(name: str):
-    command = re.fullmatch(r"scm run --pipeline (\w+) --quiet", STAGES[name]["cmd"])
+    pattern = r"scm run --pipeline (\w+)(?: --input [\w:]+)? --quiet"
+    command = re.fullmatch(pattern, STAGES[name]["cmd"])
     assert command and command[1] == name
     assert name in named_pipelines()
 

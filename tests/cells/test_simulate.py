@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sc_mamba2.cells import simulate_cells
+from sc_mamba2.cells import simulate_cells, simulate_perturbed
 
 
 def test_equal_seeds_give_equal_cells():
@@ -30,3 +30,20 @@ def test_types_differ_by_their_genes():
     ]
     for left, right in ((0, 1), (0, 2), (1, 2)):
         assert (means[left] > 3 * means[right] + 0.5).sum() >= 3
+
+
+def test_perturbed_cells_do_what_the_truth_says():
+    cells = simulate_perturbed(cells=400, genes=60, targets=2, pairs=1)
+    factors = cells.uns["log_factors"]
+    names = cells.obs["perturbation"].astype(str).to_numpy()
+    one, other = factors.index
+    pair = "+".join(sorted([one, other]))
+    assert set(names) == {"control", one, other, pair}
+    assert factors.loc[one, cells.var_names[cells.var["symbol"] == one]].item() == np.log(0.2)
+
+    def log_mean(name: str) -> np.ndarray:
+        return np.log(np.asarray(cells.X[names == name].mean(axis=0)).ravel() + 1e-3)
+
+    change = log_mean(pair) - log_mean("control")
+    expected = factors.loc[[one, other]].sum().to_numpy()
+    assert np.corrcoef(change, expected)[0, 1] > 0.9

@@ -29,6 +29,8 @@ def test_help_imports_nothing_heavy():
     [
         "annotate",
         "integrate",
+        "perturb",
+        "reverse",
         "embed",
         "index",
         "validate",

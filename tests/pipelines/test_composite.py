@@ -5,7 +5,7 @@ from sc_mamba2.pipelines.composite import DEFAULT, named_pipelines
 from sc_mamba2.pipelines.embedding import encode
 
 TRAINING = {"annotation": "annotation", "annotation_query": "annotation"}
-TRAINING |= {"batch_correction": "batch_correction"}
+TRAINING |= {"batch_correction": "batch_correction", "perturbation": "perturbation"}
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,15 @@ def test_every_embedding_goes_through_the_shared_encoder():
     assert encode.encode_cells is backbone_nodes.encode_cells
 
 
-@pytest.mark.parametrize("name", ["annotation_predict", "batch_correction_predict"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "annotation_predict",
+        "batch_correction_predict",
+        "perturbation_predict",
+        "reverse_perturbation",
+    ],
+)
 def test_predicting_with_a_checkpoint_trains_nothing(pipelines, name):
     assert not pipelines[name].only_nodes_with_tags("training").nodes
 
@@ -41,6 +49,9 @@ def test_only_sources_facts_and_parameters_come_from_outside(pipelines):
         "annotation_predict": {"query.raw_cells", "annotation.checkpoint"},
         "batch_correction": {"reference.raw_cells"},
         "batch_correction_predict": {"reference.raw_cells", "batch_correction.checkpoint"},
+        "perturbation": {"reference.raw_cells"},
+        "perturbation_predict": {"reference.raw_cells", "perturbation.checkpoint"},
+        "reverse_perturbation": {"reference.raw_cells", "perturbation.checkpoint"},
         "embedding": set(),  # its file is a parameter, since it is never loaded
         "embedding_index": set(),
         "embedding_mapping": {"embedding.reference"},
@@ -67,3 +78,17 @@ def test_no_training_sees_the_types_of_cells_to_be_corrected(pipelines):
         if "batch_correction.truth" in node.inputs
     }
     assert readers == {"score", "draw_figures"}
+
+
+def test_nothing_but_scores_pictures_and_the_last_measurement_sees_held_out_cells(pipelines):
+    readers = {
+        node.name.removeprefix("perturbation.")
+        for node in pipelines["perturbation"].nodes
+        if "perturbation.test_cells" in node.inputs
+    }
+    # `pair_test` reads the names of the held-out effects; `complete_model` follows the training.
+    assert readers == {"pair_test", "score", "complete_model"}
+    truth = {
+        node.name for node in pipelines["perturbation"].nodes if "perturbation.truth" in node.inputs
+    }
+    assert truth == {"perturbation.draw_figures"}

@@ -7,7 +7,9 @@ from sc_mamba2.pipelines.backbone import params as backbone
 from sc_mamba2.pipelines.batch_correction import params as batch_correction
 from sc_mamba2.pipelines.embedding import params as embedding
 from sc_mamba2.pipelines.ingestion.params import IngestionParams
+from sc_mamba2.pipelines.perturbation import params as perturbation
 from sc_mamba2.pipelines.pretraining.params import CorpusParams, LaunchParams
+from sc_mamba2.pipelines.reverse_perturbation import params as reverse_perturbation
 from sc_mamba2.pipelines.tokenization.params import TokenizationParams
 from sc_mamba2.pipelines.validation.params import ValidationParams
 from sc_mamba2.runs.configuration import CONFIG_LOADER, check_params, shipped_conf
@@ -57,6 +59,23 @@ MODELS = {
         "baselines": batch_correction.BaselineParams,
         "ablations": batch_correction.AblationParams,
         "output": batch_correction.OutputParams,
+    },
+    "perturbation": {
+        "keys": perturbation.KeyParams,
+        "split": perturbation.SplitParams,
+        "backbone": backbone.BackboneParams,
+        "start": perturbation.StartParams,
+        "head": perturbation.HeadParams,
+        "fine_tune": perturbation.PerturbationFitParams,
+        "predict": backbone.PredictParams,
+        "population": perturbation.PopulationParams,
+        "evaluation": perturbation.ScoreParams,
+        "ablations": perturbation.AblationParams,
+    },
+    "reverse_perturbation": {
+        "states": reverse_perturbation.StateParams,
+        "candidates": reverse_perturbation.CandidateParams,
+        "rank": reverse_perturbation.RankParams,
     },
 }
 

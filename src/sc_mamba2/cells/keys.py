@@ -11,6 +11,7 @@ DISTANCE = "scm_distance"
 EMBEDDING = "X_scm"
 CORRECTED = "X_scm_corrected"
 CORRECTED_LAYER = "scm_corrected"
+PREDICTED = "scm_predicted"
 FACTS = "scm"
 
 COUNTS_LAYER = "counts"

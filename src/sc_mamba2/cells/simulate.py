@@ -1,4 +1,7 @@
-"""Simulated cells for tests and dry runs: counts of named types, each with its own marker genes."""
+"""Simulated cells for tests and dry runs: counts of named types with marker genes; perturbed cells.
+
+Of perturbed cells the truth is known: which genes each perturbation changes, and by how much.
+"""
 
 import anndata as ad
 import numpy as np
@@ -8,6 +11,7 @@ from scipy import sparse
 from sc_mamba2.genes import load_gene_table
 
 TYPES = ("alpha", "beta", "gamma")
+CONTROL = "control"
 
 
 def simulate_cells(cells: int = 150, genes: int = 200, seed: int = 0) -> ad.AnnData:
@@ -31,8 +35,6 @@ def simulate_cells(cells: int = 150, genes: int = 200, seed: int = 0) -> ad.AnnD
         ``obs["batch"]``.
     """
     generator = np.random.default_rng(seed)
-    table = load_gene_table()
-    coding = np.flatnonzero(np.asarray(table.biotypes) == "protein_coding")[:genes]
     kinds = generator.integers(len(TYPES), size=cells)
     means = generator.gamma(0.5, 1.2, size=genes)
     raised = np.stack([generator.random(genes) < 0.1 for _ in TYPES])
@@ -47,8 +49,84 @@ def simulate_cells(cells: int = 150, genes: int = 200, seed: int = 0) -> ad.AnnD
             },
             index=[f"cell_{number}" for number in range(cells)],
         ),
-        var=pd.DataFrame(
-            {"symbol": np.asarray(table.symbols, dtype=object)[coding]},
-            index=np.asarray(table.ids, dtype=object)[coding].astype(str),
+        var=_coding_genes(genes),
+    )
+
+
+def simulate_perturbed(
+    cells: int = 40,
+    genes: int = 120,
+    targets: int = 8,
+    pairs: int = 0,
+    strength: float = 1.0,
+    seed: int = 0,
+) -> ad.AnnData:
+    """Simulate counts of perturbed and control cells in two batches.
+
+    Means and depth are those of `simulate_cells`. Targets are measured genes and belong to programs of
+    two: both change the same fifth of the genes, each with a tenth more of its own, by factors of
+    ``exp(strength N(0, 1))``; a target itself falls to a fifth. Of a pair the factors multiply.
+
+    Parameters
+    ----------
+    cells
+        Cells of every perturbation; of the control four times as many.
+    genes, targets, pairs
+        How many genes, perturbed genes, and perturbed pairs of them.
+    strength
+        Standard deviation of the logarithm of a factor, not negative.
+    seed
+        Seed of everything.
+
+    Returns
+    -------
+    AnnData
+        Counts (float32 CSR), ``obs["perturbation"]`` (symbols, pairs as "A+B", "control"),
+        ``obs["batch"]``, and the truth: ``uns["log_factors"]``, targets x genes.
+    """
+    generator = np.random.default_rng(seed)
+    var = _coding_genes(genes)
+    chosen = generator.permutation(genes)[:targets]
+    names = [str(name) for name in var["symbol"].iloc[chosen]]
+    changes_TG = np.zeros((targets, genes))
+    for place in range(0, targets, 2):
+        common = (generator.random(genes) < 0.2) * generator.normal(0, strength, genes)
+        for target in range(place, min(place + 2, targets)):
+            own = (generator.random(genes) < 0.1) * generator.normal(0, strength, genes)
+            changes_TG[target] = common + own
+    changes_TG[np.arange(targets), chosen] = np.log(0.2)
+    every_pair = [(i, j) for i in range(targets) for j in range(i + 1, targets)]
+    members = [(), *((target,) for target in range(targets))]
+    members += [every_pair[at] for at in generator.permutation(len(every_pair))[:pairs]]
+    kinds = np.repeat(np.arange(len(members)), [4 * cells] + [cells] * (len(members) - 1))
+    sums_KG = np.stack([changes_TG[list(which)].sum(axis=0) for which in members])
+    means = generator.gamma(0.5, 1.2, size=genes) + 0.1
+    depth = generator.lognormal(0, 0.3, size=(len(kinds), 1))
+    second = generator.random(len(kinds)) < 0.5
+    shift_G = np.exp(generator.normal(0, 0.2, genes))
+    counts = generator.poisson(
+        depth * means * np.exp(sums_KG[kinds]) * np.where(second[:, None], shift_G, 1)
+    )
+    labels = ["+".join(sorted(names[t] for t in which)) or CONTROL for which in members]
+    return ad.AnnData(
+        X=sparse.csr_matrix(counts.astype(np.float32)),
+        obs=pd.DataFrame(
+            {
+                "perturbation": pd.Categorical(np.asarray(labels, dtype=object)[kinds]),
+                "batch": pd.Categorical(np.where(second, "second", "first")),
+            },
+            index=[f"cell_{number}" for number in range(len(kinds))],
         ),
+        var=var,
+        uns={"log_factors": pd.DataFrame(changes_TG, names, var.index)},
+    )
+
+
+def _coding_genes(genes: int) -> pd.DataFrame:
+    """Return the table of the first protein-coding genes, by Ensembl id, with their symbols."""
+    table = load_gene_table()
+    coding = np.flatnonzero(np.asarray(table.biotypes) == "protein_coding")[:genes]
+    return pd.DataFrame(
+        {"symbol": np.asarray(table.symbols, dtype=object)[coding]},
+        index=np.asarray(table.ids, dtype=object)[coding].astype(str),
     )

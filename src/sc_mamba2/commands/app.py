@@ -11,14 +11,16 @@ from sc_mamba2.commands.embed import embed
 from sc_mamba2.commands.import_weights import import_weights
 from sc_mamba2.commands.index import index
 from sc_mamba2.commands.integrate import integrate
+from sc_mamba2.commands.perturb import perturb
 from sc_mamba2.commands.pretrain import pretrain
+from sc_mamba2.commands.reverse import reverse
 from sc_mamba2.commands.run import run
 from sc_mamba2.commands.validate import validate
 from sc_mamba2.commands.viz import viz
 
 app = typer.Typer(
     name="scm",
-    help="Single-cell models of the whole transcriptome: annotate, embed, integrate, pretrain, run pipelines.",
+    help="Single-cell models of the whole transcriptome: annotate, embed, integrate, perturb, pretrain.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -45,6 +47,8 @@ for verb in (
     embed,
     index,
     integrate,
+    perturb,
+    reverse,
     validate,
     run,
     pretrain,

@@ -30,13 +30,19 @@ def show_results(metrics: Path, places: dict[str, Path]) -> None:
 
 
 def _table(metrics: dict) -> Table:
-    """Lay out the model and what stands beside it; a task without accuracy shows all its scores."""
+    """Lay out the model and what stands beside it; a task without accuracy shows all its scores.
+
+    Of many scores of many methods the first are shown.
+    """
     columns = SCORES
+    methods = scores_by_method(metrics)
     if "accuracy" not in metrics["model"]:
         columns = {name.replace("_", " "): name for name in metrics["model"]}
+    if len(methods) > _MOST_COLUMNS < len(columns):
+        columns = dict(list(columns.items())[:_MOST_COLUMNS])
     cells = [
         [name, *(_shown(scores.get(score)) for score in columns.values())]
-        for name, scores in scores_by_method(metrics).items()
+        for name, scores in methods.items()
     ]
     head = ["method", *columns]
     if len(columns) > _MOST_COLUMNS:  # a line a score: a terminal is longer than it is wide

@@ -47,7 +47,13 @@ class Backbone(nn.Module):
         """The embedding of gene ids, weight (V, D)."""
         return self.gene_encoder.embedding
 
-    def forward(self, token_ids_BL: Tensor, values_BL: Tensor, lengths: Tensor) -> Tensor:
+    def forward(
+        self,
+        token_ids_BL: Tensor,
+        values_BL: Tensor,
+        lengths: Tensor,
+        added_BLD: Tensor | None = None,
+    ) -> Tensor:
         """Compute the hidden vectors of cells, one a right-padded row or several packed in a row.
 
         Parameters
@@ -58,6 +64,8 @@ class Backbone(nn.Module):
             Bins or log-normalised values, (B, L); at pads anything, NaN included.
         lengths
             Real tokens of each cell, (B,), 0 to L; of packed rows (B, S), see `ops.rows`.
+        added_BLD
+            What a task adds to the embedded tokens, (B, L, D), zero at pads; ``None``: nothing.
 
         Returns
         -------
@@ -65,6 +73,8 @@ class Backbone(nn.Module):
             (B, L, D), zero at pads.
         """
         x_BLD = self.embed(token_ids_BL, values_BL, lengths)
+        if added_BLD is not None:
+            x_BLD = x_BLD + added_BLD
         for layer in self.layers:
             x_BLD = self._run(layer, x_BLD, lengths)
         hidden_BLD: Tensor = self.final_norm(x_BLD)

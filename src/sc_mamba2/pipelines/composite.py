@@ -8,7 +8,9 @@ from sc_mamba2.pipelines import (
     batch_correction,
     embedding,
     ingestion,
+    perturbation,
     pretraining,
+    reverse_perturbation,
     tokenization,
     validation,
 )
@@ -23,6 +25,9 @@ from sc_mamba2.pipelines.embedding.pipeline import (
     create_gene_pipeline,
     create_index_pipeline,
     create_mapping_pipeline,
+)
+from sc_mamba2.pipelines.perturbation.pipeline import (
+    create_prediction_pipeline as create_perturbation_prediction,
 )
 
 DEFAULT = "__default__"
@@ -45,6 +50,9 @@ def named_pipelines() -> dict[str, Pipeline]:
         "annotation_predict": query + create_prediction_pipeline(),
         "batch_correction": reference + batch_correction.create_pipeline(),
         "batch_correction_predict": reference + create_correction_prediction(),
+        "perturbation": reference + perturbation.create_pipeline(),
+        "perturbation_predict": reference + create_perturbation_prediction(),
+        "reverse_perturbation": reference + reverse_perturbation.create_pipeline(),
         "embedding": embedding.create_pipeline(),
         "embedding_mapping": create_mapping_pipeline(),
         "embedding_index": create_index_pipeline(),

@@ -44,4 +44,9 @@ TASKS = (
         verb="integrate",
         writes=(f"obsm/{keys.CORRECTED}", f"layers/{keys.CORRECTED_LAYER}", f"uns/{keys.FACTS}"),
     ),
+    Task(
+        pipeline="perturbation",
+        verb="perturb",
+        writes=(f"layers/{keys.PREDICTED}", f"var/{keys.PREDICTED}", f"uns/{keys.FACTS}"),
+    ),
 )

@@ -16,7 +16,7 @@ from sc_mamba2.cells.readers.loom import read_loom
 from sc_mamba2.cells.readers.tenx_h5 import read_tenx_h5
 from sc_mamba2.cells.readers.tenx_mtx import read_tenx_mtx
 from sc_mamba2.cells.readers.zarr_folder import open_zarr
-from sc_mamba2.cells.simulate import simulate_cells
+from sc_mamba2.cells.simulate import simulate_cells, simulate_perturbed
 from sc_mamba2.errors import UserError, nearest
 
 __all__ = [
@@ -39,6 +39,7 @@ def _pbmc68k_reduced() -> ad.AnnData:
 EMBEDDED: dict[str, Callable[[], ad.AnnData]] = {
     "scanpy:pbmc68k_reduced": _pbmc68k_reduced,
     "simulated:three-types": simulate_cells,
+    "simulated:perturbations": simulate_perturbed,
 }
 NAMED = tuple({f"{name.split(':')[0]}:" for name in EMBEDDED})  # how such names begin
 _FORMATS: dict[str, Callable[[Path], ad.AnnData]] = {

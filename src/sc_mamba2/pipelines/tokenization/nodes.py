@@ -1,5 +1,6 @@
 """Nodes of tokenization: fit a tokenizer to a reference, turn cells into tokens."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from anndata import AnnData
@@ -16,6 +17,7 @@ def fit_tokenizer(
     query_cells: AnnData,
     params: TokenizationParams,
     batch_key: str | None = None,
+    always: Iterable[str] = (),
 ) -> Tokenizer:
     """Choose the genes and make the tokenizer of a task.
 
@@ -29,6 +31,8 @@ def fit_tokenizer(
         Vocabulary, number of genes, bins, limit of length.
     batch_key
         Column of the reference's obs within whose batches the genes vary, see `choose_genes`.
+    always
+        Ensembl ids that are kept whatever is measured of them, where the vocabulary knows them.
 
     Returns
     -------
@@ -39,6 +43,9 @@ def fit_tokenizer(
     genes = choose_genes(
         reference_cells, query_cells, source, params.variable_genes, batch_key, pretrained
     )
+    wanted = list(always)
+    known = source.rows_of(wanted) >= 0
+    genes += [ident for ident, there in zip(wanted, known, strict=True) if there]
     rules = TokenizerRules(n_bins=params.n_bins, max_length=params.max_length, order=params.order)
     return Tokenizer(source.subset(genes), rules)
 

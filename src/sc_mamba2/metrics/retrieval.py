@@ -1,0 +1,45 @@
+"""How high the right answer stands in a ranking: hits, reciprocal rank; of pairs also half answers."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+
+def rank_of(ranking: Sequence[str], truth: str) -> int | None:
+    """Return the place of the right name, from 1; ``None`` where it is not listed."""
+    for place, name in enumerate(ranking, start=1):
+        if name == truth:
+            return place
+    return None
+
+
+def hits(ranks: Sequence[int | None], first: int) -> float:
+    """Return the share of queries whose right name is among the first, 0 to 1."""
+    return float(np.mean([rank is not None and rank <= first for rank in ranks]))
+
+
+def mean_reciprocal_rank(ranks: Sequence[int | None]) -> float:
+    """Return the mean of 1 / rank, 0 where the right name is not listed."""
+    return float(np.mean([0.0 if rank is None else 1 / rank for rank in ranks]))
+
+
+def any_gene_hits(rankings: Sequence[Sequence[str]], truths: Sequence[str], first: int) -> float:
+    """Return the share of queries of which at least one gene is in one of the first names.
+
+    "1/2" of scGPT (Cui 2024): a name is genes joined by "+".
+    """
+    found = []
+    for ranking, truth in zip(rankings, truths, strict=True):
+        genes = set(truth.split("+"))
+        found.append(any(genes & set(name.split("+")) for name in ranking[:first]))
+    return float(np.mean(found))
+
+
+def random_hits(candidates: int, first: int) -> float:
+    """Return the expected `hits` of a ranking by chance with one right name."""
+    return min(first, candidates) / candidates
+
+
+def random_reciprocal_rank(candidates: int) -> float:
+    """Return the expected `mean_reciprocal_rank` of a ranking by chance with one right name."""
+    return float(np.mean(1 / np.arange(1, candidates + 1)))

@@ -1,0 +1,83 @@
+"""Names of perturbations, and every way in which a table of them can be wrong."""
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sc_mamba2.cells import base_and_dose, canonical_name, parts_of, read_perturbations
+from sc_mamba2.errors import UserError
+
+GENES = st.lists(st.sampled_from(["KLF1", "BAK1", "CEBPE", "SET"]), min_size=1, max_size=4)
+
+
+def table(**counts: int) -> pd.DataFrame:
+    names = [name.replace("_", "+") for name, count in counts.items() for _ in range(count)]
+    return pd.DataFrame({"perturbation": pd.Categorical(names)}).rename(index=str)
+
+
+def read(obs: pd.DataFrame, control: str = "control", fewest: int = 3):
+    return read_perturbations(obs, "perturbation", control, fewest)
+
+
+@given(GENES, st.randoms())
+def test_the_order_of_a_combination_does_not_matter(genes, random):
+    shuffled = random.sample(genes, len(genes))
+    assert canonical_name("+".join(genes)) == canonical_name(" + ".join(shuffled))
+    assert parts_of("+".join(genes)) == tuple(sorted(set(genes)))
+
+
+@pytest.mark.parametrize("name", ["", "A+", "+A", "A++B", " "])
+def test_a_name_with_nothing_beside_a_sign_is_refused(name):
+    with pytest.raises(UserError, match="perturbation-name"):
+        parts_of(name)
+
+
+def test_both_orders_of_a_pair_are_one_perturbation_and_control_is_no_part():
+    names, remarks = read(table(control=5, A_B=2, B_A=2, C_control=4))
+    assert names.value_counts().to_dict() == {"control": 5, "A+B": 4, "C": 4}
+    assert remarks == []
+
+
+def test_what_is_too_small_or_unlabelled_is_left_out_with_a_remark():
+    obs = table(control=5, A=4, B=1)
+    obs["perturbation"] = obs["perturbation"].astype(object)
+    obs.loc["0", "perturbation"] = None
+    names, remarks = read(obs)
+    assert set(names) == {"control", "A"} and len(names) == 8
+    rules = [remark["rule"] for remark in remarks]
+    assert rules == ["perturbation-unlabelled", "perturbation-small"]
+    assert "'B' (1)" in remarks[1]["remark"]
+
+
+@pytest.mark.parametrize(
+    ("obs", "control", "rule", "says"),
+    [
+        (table(control=5).rename(columns={"perturbation": "pert"}), "control", "missing", "pert"),
+        (table(A=5, B=5), "control", "control-missing", "no cell of the control 'control'"),
+        (table(Control=5, A=5), "control", "control-missing", "did you mean 'Control'"),
+        (table(control=5, A=5), "contrl", "control-missing", "did you mean 'control'"),
+        (table(control=5), "control", "perturbation-none", "holds 'control' only"),
+        (table(control=5, A=1, B=1), "control", "perturbation-cells", "1 cells of the commonest"),
+        (table(control=1, A=5), "control", "perturbation-cells", "1 control cells"),
+    ],
+)
+def test_a_table_that_cannot_be_learnt_from_is_refused(obs, control, rule, says):
+    with pytest.raises(UserError, match=rule) as refused:
+        read(obs, control)
+    assert says in str(refused.value)
+
+
+def test_doses_stand_behind_the_names():
+    obs = table(control=4, A=6)
+    obs["dose"] = ["none"] * 4 + [1, 1, 1, 10.5, 10.5, 10.5]
+    names, _ = read_perturbations(obs, "perturbation", "control", 3, "dose")
+    assert names.value_counts().to_dict() == {"control": 4, "A@1": 3, "A@10.5": 3}
+    assert base_and_dose("A@10.5") == ("A", 10.5)
+    assert base_and_dose("TRA@") == ("TRA@", None) and base_and_dose("A") == ("A", None)
+    for wrong in (0, -1, "much", None, float("inf")):
+        obs.loc["9", "dose"] = wrong
+        with pytest.raises(UserError, match="perturbation-dose"):
+            read_perturbations(obs, "perturbation", "control", 3, "dose")
+    with pytest.raises(UserError, match="perturbation-missing"):
+        read_perturbations(obs, "perturbation", "control", 3, "doze")

@@ -1,0 +1,95 @@
+"""`scm reverse` in process: the right perturbation is found, and what is refused."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from sc_mamba2.cells import simulate_perturbed
+from sc_mamba2.commands import app
+
+QUICK = (
+    "perturbation.head.paths=[start],perturbation.ablations.names=[],"
+    "perturbation.population.ensemble=2,perturbation.evaluation.ceiling_repeats=1"
+)
+
+
+def invoke(*words: object):
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> tuple[Path, Path, list[str]]:
+    """Cells, a checkpoint that learnt from half of them, and the single perturbations."""
+    folder = tmp_path_factory.mktemp("reverse")
+    cells = simulate_perturbed(cells=60, genes=100, targets=6, pairs=2)
+    half = np.random.default_rng(0).random(cells.n_obs) < 0.5
+    cells[half].write_h5ad(folder / "first.h5ad")
+    cells[~half].write_h5ad(folder / "second.h5ad")
+    names = sorted(cells.uns["log_factors"].index)
+    words = ("-p", names[0], "-o", folder / "out.h5ad", "--params", QUICK)
+    result = invoke("perturb", folder / "first.h5ad", *words)
+    assert result.exit_code == 0, result.output + repr(result.exception)
+    return folder / "second.h5ad", folder / "out.scm" / "checkpoint", names
+
+
+def ranked(trained, output: Path, target: str, *words: object) -> pd.DataFrame:
+    cells, checkpoint, _ = trained
+    result = invoke("reverse", cells, "--target", target, "-c", checkpoint, "-o", output, *words)
+    assert result.exit_code == 0, result.output + repr(result.exception)
+    return pd.read_csv(output)
+
+
+def test_the_perturbation_of_other_cells_is_found(trained, tmp_path):
+    names = trained[2]
+    places = []
+    for target in names:
+        table = ranked(trained, tmp_path / f"{target}.csv", target)
+        assert list(table["rank"]) == list(range(1, 9))
+        assert table["probability"].sum() == pytest.approx(1) and table["seen"].all()
+        places.append(int(table.loc[table["perturbation"] == target, "rank"].iloc[0]))
+    assert np.mean(places) < 2
+    assert isinstance(table["genes"][0], str) and table["genes"][0][-1] in "+-"
+
+
+def test_pairs_and_listed_candidates_are_ranked(trained, tmp_path):
+    names = trained[2]
+    (tmp_path / "list.txt").write_text("\n".join([*names[:3], "STAT1", ""]))
+    table = ranked(
+        trained, tmp_path / "o.csv", names[0], "--candidates", tmp_path / "list.txt", "--pairs"
+    )
+    assert len(table) == 4 + 6
+    unseen = table.loc[~table["seen"], "perturbation"]
+    assert "STAT1" in set(unseen)
+
+
+@pytest.mark.parametrize(
+    ("words", "rule"),
+    [
+        (("--target", "nothing"), "state-unknown"),
+        (("--target", "control"), "state-same"),
+        (("--target", "x", "-k", "state"), "state-missing"),
+        (("--target", "FIRST", "--candidates", "nowhere.txt"), "candidates-file"),
+        (
+            ("--target", "FIRST", "--params", "reverse_perturbation.candidates.most=2"),
+            "candidates-many",
+        ),
+    ],
+)
+def test_what_cannot_be_ranked_is_refused(trained, tmp_path, words, rule):
+    cells, checkpoint, names = trained
+    words = [names[0] if word == "FIRST" else word for word in words]
+    result = invoke("reverse", cells, "-c", checkpoint, "-o", tmp_path / "out.csv", *words)
+    assert result.exit_code == 2, result.output + repr(result.exception)
+    assert f"Error ({rule})" in result.output and "Traceback" not in result.output
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_candidate_that_nothing_is_known_of_is_refused(trained, tmp_path):
+    cells, checkpoint, names = trained
+    (tmp_path / "list.txt").write_text("nonsense\nSTAT1\n")
+    words = ("--target", names[0], "--candidates", tmp_path / "list.txt", "-o", tmp_path / "o.csv")
+    result = invoke("reverse", cells, "-c", checkpoint, *words)
+    assert result.exit_code == 2 and "Error (perturbation-unknown)" in result.output
