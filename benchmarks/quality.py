@@ -131,7 +131,7 @@ def _batch_lines(study: str) -> list[Line]:
 
 
 def _perturbation_lines(study: str, task: str) -> list[Line]:
-    """Compare with the better of the two means, as the aim says."""
+    """Compare with the strongest method; what must be is the better of the two means."""
     record = _read(f"perturbation_{study}")
     if record is None:
         return []
@@ -144,11 +144,11 @@ def _perturbation_lines(study: str, task: str) -> list[Line]:
     for score, title in (("pearson_delta", "Pearson delta"), ("discrimination", "discrimination")):
         found = {
             name: [table[name][score] for table in tables]
-            for name in ("model", "training_mean", "matching_mean")
+            for name in ("model", "training_mean", "matching_mean", "additive", "ridge")
         }
         model = found.pop("model")
         name = max(found, key=lambda method: np.mean(found[method]))
-        least = float(np.mean(found[name]))
+        least = max(float(np.mean(found[mean])) for mean in ("training_mean", "matching_mean"))
         lines.append(Line(task, title, model, found[name], name.replace("_", " "), least))
     return lines
 
