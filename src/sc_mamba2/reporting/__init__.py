@@ -1,5 +1,6 @@
 """Reporting: one look for figures, and the one-file HTML report. It knows no task."""
 
+from sc_mamba2.reporting.classes import class_figure
 from sc_mamba2.reporting.html import Section, Table, render_report
 from sc_mamba2.reporting.layout import bare, lay_out, point_size, scatter_classes
 from sc_mamba2.reporting.scores import (
@@ -17,6 +18,7 @@ __all__ = [
     "Section",
     "Table",
     "bare",
+    "class_figure",
     "closing_sections",
     "comparison",
     "footer",

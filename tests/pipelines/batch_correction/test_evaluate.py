@@ -3,10 +3,10 @@ import pandas as pd
 import pytest
 import torch
 
+from sc_mamba2.model.batch_mixing import batch_excess
 from sc_mamba2.pipelines.batch_correction import nodes
 from sc_mamba2.pipelines.batch_correction.ablations import variant
 from sc_mamba2.pipelines.batch_correction.evaluate import describe_data, score_all
-from sc_mamba2.pipelines.batch_correction.mixing import batch_excess
 from sc_mamba2.pipelines.batch_correction.params import HeadParams, KeyParams, LossParams
 from sc_mamba2.pipelines.batch_correction.report import correction_report
 from sc_mamba2.reporting import score_table, scores_by_method

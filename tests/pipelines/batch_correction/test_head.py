@@ -7,8 +7,8 @@ from torch.nn import functional as F
 from sc_mamba2.model import elastic_similarity
 from sc_mamba2.pipelines.backbone.nodes import predict
 from sc_mamba2.pipelines.backbone.params import PredictParams
-from sc_mamba2.pipelines.batch_correction.masking import hide_tokens
 from sc_mamba2.tokens import make_batch
+from sc_mamba2.tokens.hiding import hide_tokens
 from sc_mamba2.training import ComputeOptions
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 from sc_mamba2.metrics.integration import NEIGHBOURS, integration_scores
 from sc_mamba2.metrics.mixing import neighbour_mixing
 from sc_mamba2.metrics.neighbours import nearest_neighbours
-from sc_mamba2.pipelines.batch_correction.batches import confounded_labels
+from sc_mamba2.pipelines.batches import confounded_labels
 from sc_mamba2.reporting import Scores
 
 _ASIDE = ("resolution", "silhouette_cells")  # how a score was taken, not a score

@@ -14,11 +14,6 @@ from matplotlib.figure import Figure
 from sc_mamba2.cells import read_labels
 from sc_mamba2.model import Backbone
 from sc_mamba2.pipelines.batch_correction import evaluate, figures, report
-from sc_mamba2.pipelines.batch_correction.batches import (
-    BATCH,
-    read_batches,
-    read_known_batches,
-)
 from sc_mamba2.pipelines.batch_correction.head import BatchCorrectionModel
 from sc_mamba2.pipelines.batch_correction.params import (
     BaselineParams,
@@ -29,11 +24,17 @@ from sc_mamba2.pipelines.batch_correction.params import (
 )
 from sc_mamba2.pipelines.batch_correction.predict import add_expression, integrate
 from sc_mamba2.pipelines.batch_correction.start import new_model
+from sc_mamba2.pipelines.batches import (
+    BATCH,
+    read_batches,
+    read_known_batches,
+)
 from sc_mamba2.pipelines.ingestion.params import IngestionParams
 from sc_mamba2.pipelines.integration_baselines import baseline_embeddings
 from sc_mamba2.pipelines.parameters import flat_parameters
 from sc_mamba2.pipelines.tokenization.nodes import fit_tokenizer
 from sc_mamba2.pipelines.tokenization.params import TokenizationParams
+from sc_mamba2.reporting import class_figure
 from sc_mamba2.tokens import TokenizedCells, Tokenizer
 from sc_mamba2.training import ComputeOptions
 
@@ -184,9 +185,9 @@ def draw_figures(
     after = outputs["embedding"]
     before = baselines.get("pca", after)
     places = figures.before_and_after(before, after, cells.obs_names, compute.seed)
-    drawn = {"by_batch": figures.class_figure(places, cells.obs[BATCH])}
+    drawn = {"by_batch": class_figure(places, cells.obs[BATCH])}
     if len(truth):
-        drawn["by_type"] = figures.class_figure(places, truth[LABEL])
+        drawn["by_type"] = class_figure(places, truth[LABEL])
     if history is not None:
         drawn["training"] = figures.training_figure(history)
     return drawn

@@ -1,11 +1,15 @@
-"""Which of a cell's tokens are hidden from the model while it learns to tell its expression."""
+"""Which of a cell's tokens are hidden from a task's model while it learns to tell them.
+
+Pretraining hides by `masking`, which also makes the targets.
+"""
 
 from dataclasses import replace
 
 import torch
 
-from sc_mamba2.tokens import MASK_BIN, Batch
+from sc_mamba2.tokens.batches import Batch
 from sc_mamba2.tokens.hashing import as_uniform, hash_of
+from sc_mamba2.tokens.masking import MASK_BIN
 
 _STREAM = 71  # keeps this chance apart from others over the same cells
 

@@ -1,6 +1,7 @@
 """The batch of every cell: is the column there, whole, and of more than one batch; what it runs with.
 
-Codes of a trained model are places in its list of names. N cells, K batches.
+The tasks that take batches out share it. Codes of a trained model are places in its list of names.
+N cells, K batches.
 """
 
 import numpy as np

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from sc_mamba2.errors import UserError
-from sc_mamba2.pipelines.batch_correction.batches import (
+from sc_mamba2.pipelines.batches import (
     batch_codes,
     confounded_labels,
     read_batches,
