@@ -11,6 +11,7 @@ from sc_mamba2.commands.embed import embed
 from sc_mamba2.commands.import_weights import import_weights
 from sc_mamba2.commands.index import index
 from sc_mamba2.commands.integrate import integrate
+from sc_mamba2.commands.multiome import multiome
 from sc_mamba2.commands.perturb import perturb
 from sc_mamba2.commands.pretrain import pretrain
 from sc_mamba2.commands.reverse import reverse
@@ -49,6 +50,7 @@ for verb in (
     integrate,
     perturb,
     reverse,
+    multiome,
     validate,
     run,
     pretrain,

@@ -7,6 +7,7 @@ from sc_mamba2.datasets.checkpoint import CheckpointDataset
 from sc_mamba2.datasets.copied import CopiedCellsDataset
 from sc_mamba2.datasets.figures import FiguresDataset
 from sc_mamba2.datasets.index import IndexDataset
+from sc_mamba2.datasets.mudata import MuDataDataset
 from sc_mamba2.datasets.tokenizer import TokenizerDataset
 from sc_mamba2.datasets.tokens import TokensDataset
 
@@ -18,6 +19,7 @@ __all__ = [
     "FiguresDataset",
     "IndexDataset",
     "JSONDataset",
+    "MuDataDataset",
     "ParquetDataset",
     "TextDataset",
     "TokenizerDataset",

@@ -10,6 +10,7 @@ from sc_mamba2.model.backbone import Backbone
 from sc_mamba2.model.config import ModelConfig
 from sc_mamba2.model.domain_norm import DomainNorm
 from sc_mamba2.model.embeddings import RealTokenBatchNorm
+from sc_mamba2.model.growing import grow_backbone
 from sc_mamba2.model.heads import (
     CellClassifier,
     CellExpressionDecoder,
@@ -54,6 +55,7 @@ __all__ = [
     "checkpoint_folder",
     "elastic_similarity",
     "expression_in_chunks",
+    "grow_backbone",
     "load_state",
     "masked_mse",
     "masked_zero_nll",

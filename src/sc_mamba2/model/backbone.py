@@ -8,7 +8,13 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from sc_mamba2.model.config import ModelConfig
-from sc_mamba2.model.embeddings import GeneBag, GeneEncoder, input_norm, value_encoder
+from sc_mamba2.model.embeddings import (
+    GeneBag,
+    GeneEncoder,
+    TokenKinds,
+    input_norm,
+    value_encoder,
+)
 from sc_mamba2.model.layer import BidirectionalLayer, trunk_norm
 from sc_mamba2.ops import ScanPath, cell_spans, real_tokens
 
@@ -38,6 +44,7 @@ class Backbone(nn.Module):
         self.gene_encoder = GeneEncoder(config)
         self.value_encoder = value_encoder(config)
         self.gene_bag = GeneBag(config) if config.cell_start == "genes" else None
+        self.token_kinds = TokenKinds(config) if config.token_kinds else None
         self.input_norm = input_norm(config)
         self.layers = nn.ModuleList(BidirectionalLayer(config) for _ in range(config.n_layers))
         self.final_norm = trunk_norm(config) if config.final_norm else nn.Identity()
@@ -91,6 +98,8 @@ class Backbone(nn.Module):
             x_BLD = genes_BLD * values_BL.to(genes_BLD.dtype).unsqueeze(-1)
         else:
             x_BLD = genes_BLD + self.value_encoder(values_BL)
+        if self.token_kinds is not None:
+            x_BLD = x_BLD + self.token_kinds(token_ids_BL)
         if self.gene_bag is not None:
             starts = cell_spans(lengths, token_ids_BL.shape[1]).starts
             bags_CD = self.gene_bag(self.gene_embedding.weight, token_ids_BL, values_BL, starts)

@@ -44,6 +44,11 @@ class ModelConfig(BaseModel):
         description="What enters the trunk at `<cls>`: its own embedding, or that and the sum of "
         "the cell's genes, each times its value.",
     )
+    token_kinds: int = Field(
+        0,
+        ge=0,
+        description="Kinds of tokens, such as modalities, that have an embedding each; 0: none.",
+    )
     n_bins: int = Field(51, ge=2, description="Bins of a value, the zero bin included.")
     tied_directions: bool = Field(
         True, description="Whether both directions share one mixer, or have one each."

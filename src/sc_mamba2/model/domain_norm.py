@@ -28,13 +28,21 @@ class DomainNorm(nn.Module):
         Share of the new moments in the running ones, 0 to 1.
     eps
         Added to the variance, above 0.
+    shared_scale
+        Whether each domain has a mean of its own and the variance within the domains is one for all:
+        for domains whose cells lack what others have, whose small variance is no fault of theirs.
     """
 
     def __init__(
-        self, width: int, n_domains: int, momentum: float = 0.1, eps: float = 1e-5
+        self,
+        width: int,
+        n_domains: int,
+        momentum: float = 0.1,
+        eps: float = 1e-5,
+        shared_scale: bool = False,
     ) -> None:
         super().__init__()
-        self.momentum, self.eps = momentum, eps
+        self.momentum, self.eps, self.shared_scale = momentum, eps, shared_scale
         self.weight = nn.Parameter(torch.ones(width))
         self.bias = nn.Parameter(torch.zeros(width))
         self.running_mean: Tensor
@@ -57,6 +65,9 @@ class DomainNorm(nn.Module):
             own_BE = x_NE[domain_N == domain]
             self.running_mean[domain] = own_BE.mean(dim=0)
             self.running_var[domain] = own_BE.var(dim=0)
+        if self.shared_scale:
+            count_K = torch.bincount(domain_N, minlength=len(self.running_mean)).to(x_NE)
+            self.running_var.copy_(_pooled(self.running_var, count_K))
 
     def _moments(self, x_BE: Tensor, domain_B: Tensor) -> tuple[Tensor, Tensor]:
         """Return the moments of the step's cells, (K, E), and move the running ones."""
@@ -73,4 +84,13 @@ class DomainNorm(nn.Module):
                 unbiased_E = variances[-1] * (len(own_BE) / (len(own_BE) - 1))
                 self.running_mean[domain].lerp_(means[-1].to(self.running_mean), self.momentum)
                 self.running_var[domain].lerp_(unbiased_E.to(self.running_var), self.momentum)
+        if self.shared_scale:
+            count_K = torch.bincount(domain_B, minlength=len(means)).to(x_BE)
+            return torch.stack(means), _pooled(torch.stack(variances), count_K)
         return torch.stack(means), torch.stack(variances)
+
+
+def _pooled(var_KE: Tensor, count_K: Tensor) -> Tensor:
+    """Return the variance within the domains, the same in every row, (K, E)."""
+    share_K = count_K / count_K.sum()
+    return (share_K[:, None] * var_KE).sum(dim=0).expand_as(var_KE)

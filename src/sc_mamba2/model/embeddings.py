@@ -65,6 +65,23 @@ class CategoricalValueEncoder(nn.Module):
         return encoded_BLD
 
 
+class TokenKinds(nn.Module):
+    """One embedding for every kind of token, such as a modality; starts at zero, changing nothing."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(config.token_kinds, config.d_model)
+        nn.init.zeros_(self.embedding.weight)
+        self.kind_of_token_V: torch.Tensor
+        kinds = torch.zeros(config.vocabulary_size, dtype=torch.int64)
+        self.register_buffer("kind_of_token_V", kinds)
+
+    def forward(self, token_ids_BL: Tensor) -> Tensor:
+        """Embed the kinds of tokens, (B, L) ids to (B, L, D)."""
+        embedded_BLD: Tensor = self.embedding(self.kind_of_token_V[token_ids_BL])
+        return embedded_BLD
+
+
 class GeneBag(nn.Module):
     """What a cell is before any order or context: ``Linear(LayerNorm(sum_l v_l / v_max E[g_l]))``.
 

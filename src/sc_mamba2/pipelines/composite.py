@@ -8,6 +8,7 @@ from sc_mamba2.pipelines import (
     batch_correction,
     embedding,
     ingestion,
+    multiomics,
     perturbation,
     pretraining,
     reverse_perturbation,
@@ -25,6 +26,9 @@ from sc_mamba2.pipelines.embedding.pipeline import (
     create_gene_pipeline,
     create_index_pipeline,
     create_mapping_pipeline,
+)
+from sc_mamba2.pipelines.multiomics.pipeline import (
+    create_prediction_pipeline as create_joint_prediction,
 )
 from sc_mamba2.pipelines.perturbation.pipeline import (
     create_prediction_pipeline as create_perturbation_prediction,
@@ -53,6 +57,8 @@ def named_pipelines() -> dict[str, Pipeline]:
         "perturbation": reference + perturbation.create_pipeline(),
         "perturbation_predict": reference + create_perturbation_prediction(),
         "reverse_perturbation": reference + reverse_perturbation.create_pipeline(),
+        "multiomics": multiomics.create_pipeline(),
+        "multiomics_predict": create_joint_prediction(),
         "embedding": embedding.create_pipeline(),
         "embedding_mapping": create_mapping_pipeline(),
         "embedding_index": create_index_pipeline(),

@@ -49,4 +49,16 @@ TASKS = (
         verb="perturb",
         writes=(f"layers/{keys.PREDICTED}", f"var/{keys.PREDICTED}", f"uns/{keys.FACTS}"),
     ),
+    Task(
+        pipeline="multiomics",
+        verb="multiome",
+        writes=(
+            f"obs/{keys.HELD_OUT}",
+            f"obsm/{keys.JOINT}",
+            f"obsm/{keys.EMBEDDING}_rna",
+            f"obsm/{keys.IMPUTED}_protein",
+            f"var/{keys.IMPUTED_ERROR}",
+            f"uns/{keys.FACTS}",
+        ),
+    ),
 )

@@ -20,7 +20,14 @@ class Kept:
     folder: Path
 
 
-def run_verb(selection: Selection, output: Path, task: str, result: str, force: bool) -> Kept:
+def run_verb(
+    selection: Selection,
+    output: Path,
+    task: str,
+    result: str,
+    force: bool,
+    suffix: str = ".h5ad",
+) -> Kept:
     """Run a pipeline and keep its results at `output` and in `<output>.scm/`.
 
     Parameters
@@ -36,6 +43,8 @@ def run_verb(selection: Selection, output: Path, task: str, result: str, force: 
         Dataset that becomes `output`.
     force
         Whether existing results may be replaced.
+    suffix
+        What the name of `output` must end in.
 
     Raises
     ------
@@ -44,7 +53,7 @@ def run_verb(selection: Selection, output: Path, task: str, result: str, force: 
     """
     output = output.resolve()
     folder = output.with_suffix(".scm")
-    check_output(output, folder, force)
+    check_output(output, folder, force, suffix)
     _keep_inputs(selection, (output, folder))
     with scratch_folder(output) as scratch:
         written = run_in_folder(selection, scratch).written
@@ -73,14 +82,14 @@ def _put_in_place(kept: Path, folder: Path, result: Path, output: Path, aside: P
         raise
 
 
-def check_output(output: Path, folder: Path, force: bool) -> None:
-    """Refuse an output that is no `.h5ad`, exists already, or has no folder to lie in."""
-    if output.suffix != ".h5ad":
+def check_output(output: Path, folder: Path, force: bool, suffix: str = ".h5ad") -> None:
+    """Refuse an output that has another suffix, exists already, or has no folder to lie in."""
+    if output.suffix != suffix:
         raise UserError(
             "output-suffix",
             found=f"the output '{output.name}'",
-            expected="a name that ends in .h5ad",
-            mend=f"write --output {output.stem or 'out'}.h5ad",
+            expected=f"a name that ends in {suffix}",
+            mend=f"write --output {output.stem or 'out'}{suffix}",
         )
     _check_parent(output)
     foreign = folder.exists() and not (folder / "metrics.json").is_file()
@@ -203,10 +212,13 @@ def _check_parent(output: Path) -> None:
 
 def _keep_inputs(selection: Selection, outputs: tuple[Path, ...]) -> None:
     """Refuse to write over what is read: cells, or a checkpoint inside of the results' folder."""
-    roles = ("input", "query", "checkpoint", "index")
+    roles = ("input", "inputs", "query", "checkpoint", "index")
     given = flatten(selection.params).items()
     sources = [source for name, source in given if name.rsplit(".", 1)[-1] in roles]
-    for read in [Path(str(source)).resolve() for source in sources if source]:
+    several = [one for source in sources for one in (source if isinstance(source, list) else [source])]
+    # One of several modalities may be written as rna=FILE.
+    paths = [str(source).rpartition("=")[2] for source in several if source]
+    for read in [Path(path).resolve() for path in paths]:
         if read in outputs or set(outputs) & set(read.parents):
             raise UserError(
                 "output-is-input",

@@ -3,7 +3,16 @@
 from sc_mamba2.tokens.batches import Batch, make_batch, useful_share
 from sc_mamba2.tokens.binning import bin_cells, rank_cells
 from sc_mamba2.tokens.dropout import drop_genes
+from sc_mamba2.tokens.hiding import hide_tokens
+from sc_mamba2.tokens.joint import (
+    KINDS,
+    grown_vocabulary,
+    join_tokens,
+    kinds_of,
+    visible_part,
+)
 from sc_mamba2.tokens.masking import MASK_BIN, MaskedBatch, MaskOptions, mask_tokens
+from sc_mamba2.tokens.modality_values import clr, inverse_document_frequency, tf_idf
 from sc_mamba2.tokens.sampler import Sampler, rank_share, reading_order, weights_by_group
 from sc_mamba2.tokens.saving import load_tokens, save_tokens
 from sc_mamba2.tokens.store import TokenStore, TokenStoreWriter
@@ -12,6 +21,7 @@ from sc_mamba2.tokens.tokenized import Ragged, TokenizedCells, TokenSource, as_m
 from sc_mamba2.tokens.tokenizer import Tokenizer, TokenizerRules
 
 __all__ = [
+    "KINDS",
     "MASK_BIN",
     "Batch",
     "MaskOptions",
@@ -26,7 +36,13 @@ __all__ = [
     "TokenizerRules",
     "as_matrix",
     "bin_cells",
+    "clr",
     "drop_genes",
+    "grown_vocabulary",
+    "hide_tokens",
+    "inverse_document_frequency",
+    "join_tokens",
+    "kinds_of",
     "load_tokens",
     "make_batch",
     "mask_tokens",
@@ -34,7 +50,9 @@ __all__ = [
     "rank_share",
     "reading_order",
     "save_tokens",
+    "tf_idf",
     "thin_cells",
     "useful_share",
+    "visible_part",
     "weights_by_group",
 ]

@@ -39,7 +39,7 @@ def fit_tokenizer(
     Tokenizer
         Its vocabulary is the chosen part of the source vocabulary, in the same order.
     """
-    source, pretrained = _source_vocabulary(params.vocabulary)
+    source, pretrained = source_vocabulary(params.vocabulary)
     genes = choose_genes(
         reference_cells, query_cells, source, params.variable_genes, batch_key, pretrained
     )
@@ -55,7 +55,7 @@ def tokenize_cells(valid_cells: AnnData, tokenizer: Tokenizer) -> TokenizedCells
     return tokenizer.tokenize(valid_cells.X, valid_cells.var_names.to_numpy(), valid_cells.obs)
 
 
-def _source_vocabulary(name: str) -> tuple[Vocabulary, bool]:
+def source_vocabulary(name: str) -> tuple[Vocabulary, bool]:
     """Return a vocabulary, and whether it is that of a checkpoint."""
     is_checkpoint = name in shipped_checkpoints() or Path(name).is_dir() or "/" in name
     found = read_checkpoint(name).vocabulary if is_checkpoint else load_vocabulary(name)

@@ -1,0 +1,152 @@
+"""Opens a MuData file, or one file a modality; what is what is told by name, by features, or given."""
+
+from pathlib import Path
+
+import anndata as ad
+import mudata
+
+from sc_mamba2.cells.modalities.kinds import (
+    MODALITIES,
+    RNA,
+    modalities_of_features,
+    modality_of_name,
+    modality_of_names,
+)
+from sc_mamba2.cells.readers import NAMED, damaged, detect_format, read_cells
+from sc_mamba2.cells.simulate_pairs import SIMULATED_PAIRS
+from sc_mamba2.errors import UserError, nearest
+
+Modalities = dict[str, ad.AnnData]
+
+
+def read_modalities(sources: list[str]) -> Modalities:
+    """Read the modalities of some cells.
+
+    Parameters
+    ----------
+    sources
+        One `.h5mu` file, or one file of cells a modality; each may be written ``protein=FILE``, else
+        its modality is told by ``var["feature_types"]``, by the name of the file, or by the names of its
+        features. A file that holds several by its ``feature_types`` is taken apart. Or a name of
+        `SIMULATED_PAIRS`.
+
+    Returns
+    -------
+    dict
+        Cells as stored, by modality: ``rna`` first, then ``protein``, ``atac``.
+
+    Raises
+    ------
+    UserError
+        Rules ``modality-unknown``, ``modality-duplicate``, ``modality-missing``, ``modality-one``, and
+        those of `read_cells`.
+    """
+    found: Modalities = {}
+    for source in sources:
+        for kind, cells in _read(source).items():
+            if kind in found:
+                raise UserError(
+                    "modality-duplicate",
+                    found=f"two tables of the modality '{kind}'",
+                    expected="one of each",
+                    mend="leave one out, or say what each is: rna=FILE protein=FILE",
+                )
+            found[kind] = cells
+    _check_enough(found)
+    return {kind: found[kind] for kind in MODALITIES if kind in found}
+
+
+def read_mudata(path: Path) -> mudata.MuData:
+    """Read a MuData file whole.
+
+    Raises
+    ------
+    UserError
+        Rules of `detect_format`, and ``file-damaged``.
+    """
+    if detect_format(path) != "h5mu":
+        raise UserError(
+            "file-format",
+            found=f"'{path.name}' is no MuData file",
+            expected="a .h5mu file",
+            mend="write it with mdata.write_h5mu()",
+        )
+    try:
+        with mudata.set_options(pull_on_update=False):
+            return mudata.read_h5mu(path)
+    except Exception as error:
+        raise damaged(path, error) from error
+
+
+def _read(source: str) -> Modalities:
+    said, equals, place = source.partition("=")
+    if equals:
+        if said not in MODALITIES:
+            raise _unknown(f"the modality '{said}'", nearest(said, MODALITIES))
+        return {said: read_cells(place)}
+    if source in SIMULATED_PAIRS:
+        return SIMULATED_PAIRS[source]()
+    if source.startswith(NAMED):
+        read_cells(source)  # one modality alone, or a name that nobody knows
+    path = Path(source)
+    if not source.startswith(NAMED) and detect_format(path) == "h5mu":
+        return _of_mudata(path)
+    return _of_cells(read_cells(source), path.stem)
+
+
+def _of_mudata(path: Path) -> Modalities:
+    together = read_mudata(path)
+    found: Modalities = {}
+    for name, cells in together.mod.items():
+        kind = modality_of_name(name) or _kind_of(cells)
+        if kind is None or kind in found:
+            continue
+        copies = tuple(f"{other}:" for other in together.mod)
+        for column in together.obs.columns.difference(cells.obs.columns, sort=False):
+            if not str(column).startswith(copies):
+                cells.obs[column] = together.obs[column].reindex(cells.obs_names)
+        found[kind] = cells
+    if not found:
+        raise _unknown(f"modalities named {', '.join(together.mod) or 'nothing'} in {path.name}")
+    return found
+
+
+def _of_cells(cells: ad.AnnData, name: str) -> Modalities:
+    parts = modalities_of_features(cells.var)
+    if len(parts) > 1:
+        return {kind: cells[:, columns].copy() for kind, columns in parts.items()}
+    kind = _kind_of(cells) or modality_of_name(name)
+    if kind is None:
+        raise _unknown(f"'{name}', whose features are called {', '.join(cells.var_names[:3])}, …")
+    return {kind: cells}
+
+
+def _kind_of(cells: ad.AnnData) -> str | None:
+    parts = modalities_of_features(cells.var)
+    return next(iter(parts)) if len(parts) == 1 else modality_of_names(cells.var_names)
+
+
+def _check_enough(found: Modalities) -> None:
+    if RNA not in found:
+        raise UserError(
+            "modality-missing",
+            found=f"the modalities {', '.join(found)}",
+            expected="rna, beside protein or atac",
+            mend="give the RNA of the cells too: rna=FILE",
+        )
+    if len(found) == 1:
+        raise UserError(
+            "modality-one",
+            found="rna alone",
+            expected="two modalities at least",
+            mend="add protein=FILE or atac=FILE; for RNA alone there are scm embed and scm integrate",
+        )
+
+
+def _unknown(found: str, hint: str = "") -> UserError:
+    return UserError(
+        "modality-unknown",
+        found=found,
+        expected=f"one of {', '.join(MODALITIES)}",
+        mend="say what it is: rna=FILE, protein=FILE or atac=FILE" + hint,
+    )

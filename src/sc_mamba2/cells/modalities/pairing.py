@@ -1,0 +1,118 @@
+"""Which cells have which modality: joined by name, whatever their order; what cannot be is refused."""
+
+from dataclasses import dataclass
+
+import anndata as ad
+import pandas as pd
+
+from sc_mamba2.cells.contract import check_tables
+from sc_mamba2.cells.modalities.kinds import RNA
+from sc_mamba2.errors import UserError
+
+FEWEST_PAIRED = 10
+Remark = dict[str, str]
+
+
+@dataclass(frozen=True, eq=False)
+class Pairing:
+    """N cells of M modalities.
+
+    Parameters
+    ----------
+    present
+        N x M, bool, a column a modality: whether the cell has it. Cells of the RNA first, in their
+        order, then those of the others that the RNA lacks.
+    obs
+        Table of the N cells: the columns of the RNA, and those that only another modality has.
+    remarks
+        What a person should know.
+    """
+
+    present: pd.DataFrame
+    obs: pd.DataFrame
+    remarks: list[Remark]
+
+
+def pair_cells(modalities: dict[str, ad.AnnData]) -> Pairing:
+    """Pair the cells of the modalities by name.
+
+    Raises
+    ------
+    UserError
+        ``cells-none``, ``genes-none``, ``cells-names`` of any; ``features-duplicate``;
+        ``cells-disjoint``: a modality that shares next to no cell with the RNA.
+    """
+    for kind, cells in modalities.items():
+        check_tables(cells)
+        if kind != RNA:
+            _check_features(kind, cells)
+    names = _union([cells.obs_names for cells in modalities.values()])
+    present = pd.DataFrame({kind: names.isin(c.obs_names) for kind, c in modalities.items()}, names)
+    for kind in modalities:
+        if kind != RNA and (present[kind] & present[RNA]).sum() < FEWEST_PAIRED:
+            raise _disjoint(kind, modalities[RNA], modalities[kind])
+    return Pairing(present, _together(modalities, names), list(_remarks(modalities, present)))
+
+
+def _union(parts: list[pd.Index]) -> pd.Index:
+    names = parts[0]
+    for other in parts[1:]:
+        names = names.append(other[~other.isin(names)])
+    return names
+
+
+def _together(modalities: dict[str, ad.AnnData], names: pd.Index) -> pd.DataFrame:
+    obs = pd.DataFrame(index=names)
+    for cells in modalities.values():
+        for column in cells.obs:
+            own = cells.obs[column].astype(object).reindex(names)
+            obs[column] = obs[column].where(obs[column].notna(), own) if column in obs else own
+    return obs
+
+
+def _check_features(kind: str, cells: ad.AnnData) -> None:
+    twice = cells.var_names[cells.var_names.duplicated()].unique()
+    if len(twice):
+        raise UserError(
+            "features-duplicate",
+            found=f"{len(twice):,} names of {kind} that stand twice ({', '.join(twice[:3])})",
+            expected="a name of its own for each",
+            mend=f"rename or drop them, or call {kind}.var_names_make_unique() where they differ",
+        )
+
+
+def _disjoint(kind: str, rna: ad.AnnData, other: ad.AnnData) -> UserError:
+    mend = "take both from the same cells, and give them the same names (barcodes)"
+    if len(_bare(rna.obs_names).intersection(_bare(other.obs_names))) >= FEWEST_PAIRED:
+        mend = "the barcodes alone agree: give both the same prefix and suffix"
+    shared = len(rna.obs_names.intersection(other.obs_names))
+    return UserError(
+        "cells-disjoint",
+        found=f"{shared:,} cells that rna and {kind} share, of {rna.n_obs:,} and {other.n_obs:,} "
+        f"(e.g. {rna.obs_names[0]} and {other.obs_names[0]})",
+        expected=f"at least {FEWEST_PAIRED} cells with both",
+        mend=mend,
+    )
+
+
+def _bare(names: pd.Index) -> pd.Index:
+    """Return the barcodes without what stands before and behind them."""
+    return pd.Index(names.astype(str).str.extract(r"([ACGT]{8,})", expand=False).dropna().unique())
+
+
+def _remarks(modalities: dict[str, ad.AnnData], present: pd.DataFrame) -> list[Remark]:
+    remarks = []
+    for kind, cells in modalities.items():
+        lacking = int((~present[kind]).sum())
+        if lacking:
+            remarks.append(_remark("cells-unpaired", f"{lacking:,} cells without {kind}"))
+        ordered = present.index[present[kind]].equals(cells.obs_names)
+        if kind != RNA and not ordered:
+            remarks.append(
+                _remark("cells-order", f"{kind} names its cells in another order; joined by name")
+            )
+    return remarks
+
+
+def _remark(rule: str, text: str) -> Remark:
+    return {"rule": rule, "remark": text}

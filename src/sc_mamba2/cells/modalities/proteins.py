@@ -1,0 +1,117 @@
+"""Proteins: their names, the genes that code for them, and the check of their counts."""
+
+import re
+from functools import cache
+from importlib import resources
+from typing import Any
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from sc_mamba2.cells.expression import clean_matrix, look_at_values
+from sc_mamba2.cells.keys import COUNTS_LAYER
+from sc_mamba2.errors import UserError
+from sc_mamba2.genes import GeneTable
+
+PREFIX = "protein:"
+_TAGS = re.compile(
+    r"([_-]?(TotalSeq[A-D]?|ADT|prot(ein)?|PROT|AB)\b.*$)|^(anti-?human|Hu|ADT)[ ._-]+", re.I
+)
+
+
+def standardise_proteins(
+    cells: ad.AnnData, table: GeneTable, zero_negative: bool
+) -> tuple[ad.AnnData, dict[str, Any]]:
+    """Give proteins their identity, and check their values.
+
+    Parameters
+    ----------
+    cells
+        N cells x P proteins, counts of antibodies.
+    table
+        Gene table in which the coding genes are looked up.
+    zero_negative
+        Whether values below 0 are background and become 0; else they are refused.
+
+    Returns
+    -------
+    cells
+        ``X`` float32 CSR, not negative; ``var`` named ``protein:NAME`` with ``name`` and ``gene`` (Ensembl
+        id, "" where none is known).
+    report
+        JSON-able: proteins, those with a known gene, whether they are counts, remarks.
+
+    Raises
+    ------
+    UserError
+        ``protein-negative``, ``protein-values``.
+    """
+    counted = COUNTS_LAYER in cells.layers
+    matrix = cells.layers[COUNTS_LAYER] if counted else cells.X
+    facts = look_at_values(matrix)
+    if facts.values and facts.smallest < 0 and not facts.bad:
+        if not zero_negative:
+            raise UserError(
+                "protein-negative",
+                found=f"protein values from {facts.smallest:.3g}: normalised already",
+                expected="counts of antibodies, not negative",
+                mend='give the counts, in X or layers["counts"], or set '
+                "multiomics.protein.zero_negative=true: what is below 0 is then background",
+            )
+        matrix = _without_negative(matrix)
+    elif facts.fault:
+        raise UserError(
+            "protein-values",
+            found=f"a protein matrix that {facts.fault}",
+            expected="finite counts, not all zero",
+            mend='correct the matrix, or keep the counts in layers["counts"]',
+        )
+    names = [str(name) for name in cells.var_names]
+    genes = coding_genes(names, table)
+    var = pd.DataFrame({"name": names, "gene": genes}, index=[PREFIX + name for name in names])
+    known = int((var["gene"] != "").sum())
+    remarks = []
+    if not facts.whole:
+        text = "protein values that are no whole numbers; they are taken as they are"
+        remarks.append({"rule": "protein-normalised", "remark": text})
+    report = {"total": len(names), "with_gene": known, "counts": facts.whole, "remarks": remarks}
+    return ad.AnnData(X=clean_matrix(matrix), obs=cells.obs[[]].copy(), var=var), report
+
+
+def coding_genes(names: list[str], table: GeneTable) -> list[str]:
+    """Return the Ensembl id of the gene that codes for each protein, "" where it is not known.
+
+    The name, without what makers of antibodies add to it, is looked up in the alias table, then as a
+    symbol. Of a protein of several chains it is the chain that tells most, such as ``CD3E`` for CD3.
+    """
+    aliases = protein_aliases()
+    found = []
+    for name in names:
+        bare = bare_name(name)
+        known = aliases.get(bare.upper().replace(" ", ""))
+        symbols = (bare, bare.upper()) if known is None else (known,)
+        tables = (table.row_of_symbol, table.row_of_alias_symbol)
+        rows = [rows[symbol] for symbol in symbols for rows in tables if symbol in rows]
+        found.append(str(table.ids[rows[0]]) if rows else "")
+    return found
+
+
+def bare_name(name: str) -> str:
+    """Return a protein's name without tags such as ``_TotalSeqB`` or ``anti-human``."""
+    return _TAGS.sub("", name).strip(" _-.") or name
+
+
+@cache
+def protein_aliases() -> dict[str, str]:
+    """Return the symbol of the coding gene by the protein's name in capitals."""
+    place = resources.files("sc_mamba2.genes").joinpath("data", "protein-genes.csv")
+    lines = place.read_text(encoding="utf-8").split()[1:]
+    return dict(line.split(",") for line in lines)
+
+
+def _without_negative(matrix: Any) -> Any:
+    if sparse.issparse(matrix):
+        return matrix.maximum(0)
+    return np.maximum(matrix, 0)

@@ -1,0 +1,56 @@
+"""Tells a modality from the others: ridge on their values, and a kernel on what the model makes of them.
+
+Fitted at once to training cells (see `imputation`). Legend: B cells, A anchors (training cells), F
+numbers of the model (embedding and trunk state), P features to be told, V joint vocabulary.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from sc_mamba2.model import sum_of_genes
+from sc_mamba2.tokens import Batch
+
+
+class Imputer(nn.Module):
+    """``y = b + sum_l v_l R[g_l] + sum_a w_a exp(-c |f - f_a|^2)``.
+
+    v are the values of the modalities that are seen, R a readout, f the cell's embedding and trunk state
+    from them, each scaled, f_a those of the anchors. Without the second sum it is ridge regression.
+
+    Parameters
+    ----------
+    vocabulary_size
+        V; 0: no readout.
+    numbers
+        F.
+    features
+        P.
+    anchors
+        A.
+    """
+
+    def __init__(self, vocabulary_size: int, numbers: int, features: int, anchors: int) -> None:
+        super().__init__()
+        self.anchors = anchors
+        shapes = {
+            "readout_VP": (vocabulary_size, features),
+            "anchor_AF": (anchors, numbers),
+            "weight_AP": (anchors, features),
+            "bias_P": (features,),
+            "scale_F": (numbers,),
+            "curvature": (),
+        }
+        for name, shape in shapes.items():
+            self.register_buffer(name, torch.zeros(shape))
+
+    def forward(self, batch: Batch, numbers_BF: Tensor) -> Tensor:
+        """Tell the features, (B, P), of cells of which only the other modalities are seen."""
+        told_BP: Tensor = self.kernel(numbers_BF) @ self.weight_AP + self.bias_P
+        if len(self.readout_VP):
+            told_BP = told_BP + sum_of_genes(batch, self.readout_VP)
+        return told_BP
+
+    def kernel(self, numbers_BF: Tensor) -> Tensor:
+        """Compute how alike cells and anchors are, (B, A), 0 to 1."""
+        scaled_BF, anchor_AF = numbers_BF * self.scale_F, self.anchor_AF * self.scale_F
+        return torch.exp(-self.curvature * torch.cdist(scaled_BF, anchor_AF).square())

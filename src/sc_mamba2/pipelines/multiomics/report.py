@@ -1,0 +1,158 @@
+"""The report of multi-omics: what the modalities together are worth, and who tells one best."""
+
+from typing import Any
+
+from sc_mamba2.reporting import (
+    Section,
+    Table,
+    closing_sections,
+    comparison,
+    footer,
+    render_report,
+    score_table,
+    scores_by_method,
+)
+
+PICTURES = {
+    "by_type": "Cells by type (UMAP): RNA alone, principal components of all, the joint embedding",
+    "by_batch": "Cells by batch (UMAP)",
+    "by_part": "Cells by the part that they play (UMAP)",
+    "training": "Losses over the epochs",
+}
+CAPTION = (
+    "Scored on the same cells. avg bio = mean of nmi, ari, asw label (types kept), higher is better; pearson: "
+    "mean correlation of a modality's features as told from the others alone, higher is better; rmse: its "
+    "error, lower is better; foscttm: share of cells nearer than the cell itself, lower is better, 0.5 by "
+    "chance. The marked row has the best avg bio, or else the best correlation."
+)
+
+
+def joint_report(
+    metrics: dict[str, Any], figures: dict[str, bytes], parameters: dict[str, Any]
+) -> str:
+    """Write the report as one HTML page.
+
+    Parameters
+    ----------
+    metrics
+        As in ``metrics.json``.
+    figures
+        PNG bytes by name.
+    parameters
+        Flat parameters by name.
+    """
+    data, run = metrics["data"], metrics["run"]
+    have = ", ".join(f"{count:,} with {kind}" for kind, count in data["modalities"].items())
+    lead = f"{data['cells']:,} cells, {have}. No label was trained on."
+    pictures = {PICTURES.get(name, _title(name)): picture for name, picture in figures.items()}
+    columns = list(
+        dict.fromkeys(n for scores in scores_by_method(metrics).values() for n in scores)
+    )
+    best_by = "avg_bio" if "avg_bio" in metrics["model"] else _first_pearson(metrics)
+    table = score_table(scores_by_method(metrics), columns, CAPTION, best_by)
+    sections = [
+        Section("How well it went", verdict(metrics), [table]),
+        Section("Pictures", pictures=pictures),
+        Section("What was read and dropped", _remarks(data), [_read_table(data)]),
+        Section("What was written", tables=[_written_table()]),
+        *closing_sections(parameters, run),
+    ]
+    return render_report("Multi-omics", lead, sections, footer(run))
+
+
+def verdict(metrics: dict[str, Any]) -> list[str]:
+    """Say in words who won, and what the parts of the model are worth."""
+    words = [f"Scores are of {metrics['data']['scored_cells']:,} cells that nothing was fitted to."]
+    if metrics["data"]["parts"].get("held_out", 0) < metrics["data"]["scored_cells"]:
+        words = ["Too few cells were held out: scores are also of cells that chose the epoch."]
+    model = metrics["model"]
+    for score, what in _said(model):
+        own = model[score]
+        others = {name: s[score] for name, s in metrics["baselines"].items() if score in s}
+        if others:
+            name = max(others, key=lambda method: others[method])
+            best = others[name]
+            words.append(
+                f"{what}: the model's {own:.3f} {comparison(own, best)} the best baseline, {name} "
+                f"({best:.3f})."
+            )
+        for name, scores in metrics["ablations"].items():
+            if score in scores:
+                change = own - scores[score]
+                words.append(
+                    f"{what}: {name} reaches {scores[score]:.3f} ({change:+.3f} for the model)."
+                )
+    return words
+
+
+def _said(model: dict[str, float]) -> list[tuple[str, str]]:
+    named = [("avg_bio", "types kept (AvgBIO)")] if "avg_bio" in model else []
+    for name in model:
+        if name.startswith("pearson_"):
+            kind = name.removeprefix("pearson_")
+            named.append((name, f"{kind} told from the others (correlation)"))
+    return named
+
+
+def _first_pearson(metrics: dict[str, Any]) -> str | None:
+    return next((name for name in metrics["model"] if name.startswith("pearson_")), None)
+
+
+def _title(name: str) -> str:
+    head, _, kind = name.partition("_")
+    return {
+        "told": f"{kind}: told from the other modalities against measured",
+        "ridge": f"{kind}: correlation of each feature, the model against ridge",
+    }.get(head, name)
+
+
+def _read_table(data: dict[str, Any]) -> Table:
+    read = data["reference"]
+    genes, expression = read["genes"], read["expression"]
+    rows = [
+        ["expression", f"{expression['origin']} ({expression['kind']})"],
+        *([f"cells with {kind}", f"{count:,}"] for kind, count in data["modalities"].items()),
+        *([f"batch {name}", f"{count:,} cells"] for name, count in data["batches"].items()),
+        *([f"cells: {name}", f"{count:,}"] for name, count in data["parts"].items()),
+        *([f"genes {name}", f"{genes[name]:,}"] for name in ("total", "matched", "kept")),
+        *(
+            [f"features used: {kind}", f"{count:,}"]
+            for kind, count in data["features_used"].items()
+        ),
+    ]
+    if "protein" in read:
+        rows.append(["proteins with a known gene", f"{read['protein']['with_gene']:,}"])
+    if "atac" in read:
+        rows.append(
+            ["peaks read, features", f"{read['atac']['total']:,}, {read['atac']['kept']:,}"]
+        )
+    return Table(
+        [], rows, "Genes by Ensembl id, then symbol; proteins by name; peaks by coordinates."
+    )
+
+
+def _remarks(data: dict[str, Any]) -> list[str]:
+    return [f"{remark['remark']} ({remark['rule']})." for remark in data["reference"]["remarks"]]
+
+
+def _written_table() -> Table:
+    return Table(
+        ["key of joint.h5mu", "meaning"],
+        [
+            ['obsm["X_scm_joint"]', "the embedding of the cell from all that it has"],
+            [
+                'obsm["X_scm_rna"], …',
+                "the same from one modality alone; NaN where the cell lacks it",
+            ],
+            [
+                'obsm["scm_imputed_protein"], …',
+                "features told from the other modalities alone: CLR of proteins, TF-IDF of peaks",
+            ],
+            [
+                'mod[…].var["scm_imputed_error"]',
+                "root mean square error of that, on validation cells",
+            ],
+            ['obs["scm_held_out"]', "cells that nothing was learnt from"],
+            ['uns["scm"]', "version, checkpoint, source of the expression, command"],
+        ],
+    )

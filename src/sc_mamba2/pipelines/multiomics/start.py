@@ -1,0 +1,197 @@
+"""A model that has learnt nothing starts at the principal components of every modality, side by side.
+
+Legend: N cells, V joint vocabulary, S features of a modality, C components of it.
+"""
+
+import numpy as np
+import torch
+from scipy import sparse
+from sklearn.linear_model import RidgeCV
+
+from sc_mamba2.model import Backbone, grow_backbone
+from sc_mamba2.pipelines.batches import BATCH, batch_codes
+from sc_mamba2.pipelines.multiomics.design import has
+from sc_mamba2.pipelines.multiomics.head import MultiomicsModel
+from sc_mamba2.pipelines.multiomics.params import FeatureParams, HeadParams, LossParams
+from sc_mamba2.pipelines.multiomics.shrinkage import shrinkage
+from sc_mamba2.tokens import (
+    KINDS,
+    TokenizedCells,
+    Tokenizer,
+    as_matrix,
+    kinds_of,
+    make_batch,
+    reading_order,
+)
+from sc_mamba2.training import seed_everything
+from sc_mamba2.training.components import components
+
+_PENALTIES = np.logspace(-3, 4, 15)
+
+
+def new_model(
+    backbone: Backbone,
+    tokenizer: Tokenizer,
+    weight_V: np.ndarray,
+    twins: np.ndarray,
+    tokens: TokenizedCells,
+    head: HeadParams,
+    objective: LossParams,
+    features: FeatureParams,
+    batch_key: str | None,
+    seed: int,
+) -> MultiomicsModel:
+    """Grow a backbone to all modalities and put an untrained head on it.
+
+    Each modality's block starts at its principal components, centred by batch, each at the size that it has
+    without noise, all of them scaled to a variance of 1 in all, so that no modality drowns another. What
+    a modality tells of another that a cell lacks starts at ridge regression from block to block; the
+    decoder at the components' loadings. No label has a part in any of it.
+
+    Parameters
+    ----------
+    backbone
+        For the first rows of the joint vocabulary.
+    tokenizer
+        Of the joint vocabulary.
+    weight_V
+        Weights that peaks' values were made with, kept with the model.
+    twins
+        Rows of proteins and of their genes: a protein's token starts as its gene's.
+    tokens
+        Training cells, with ``batch`` and ``has_…``.
+    head, objective, features, batch_key
+        See `MultiomicsModel`.
+    seed
+        Of what starts by chance.
+    """
+    seed_everything(seed)
+    kind_V = kinds_of(tokenizer.vocabulary)
+    grown = grow_backbone(backbone, torch.from_numpy(kind_V), len(KINDS))
+    present = [kind for kind in KINDS[1:] if has(kind) in tokens.obs]
+    names = tuple(sorted(set(tokens.obs[BATCH])))
+    codes_N = batch_codes(tokens.obs[BATCH], names)
+    values_NV = as_matrix(tokens, tokenizer.vocabulary.size)
+    starts = {}
+    for kind in present:
+        have_N = tokens.obs[has(kind)].to_numpy(bool)
+        columns = np.flatnonzero(kind_V == KINDS.index(kind))
+        starts[kind] = _Start(values_NV[:, columns], have_N, codes_N, columns, head, seed)
+    widths = {kind: start.width for kind, start in starts.items()}
+    model = MultiomicsModel(grown, tokenizer, widths, names, head, objective, features, batch_key)
+    with torch.no_grad():
+        model.weight_V.copy_(torch.from_numpy(weight_V))
+        rows = model.backbone.gene_embedding.weight
+        rows[torch.from_numpy(twins[:, 0])] = rows[torch.from_numpy(twins[:, 1])]
+        for kind, start in starts.items():
+            model.variance_M[KINDS.index(kind)] = start.variance
+            model.decoder.bias[torch.from_numpy(start.columns)] = _float(start.mean_S)
+        if "pooled" in head.paths:
+            _start_pooled(model, starts)
+            settle_norm(model, tokens)
+            scale_E = np.concatenate([start.sizes_C for start in starts.values()])
+            model.norm.weight.copy_(_float(scale_E))
+    return model
+
+
+class _Start:
+    """The principal components of one modality, and what belongs to them."""
+
+    def __init__(
+        self,
+        values_NS: sparse.csr_matrix,
+        have_N: np.ndarray,
+        codes_N: np.ndarray,
+        columns: np.ndarray,
+        head: HeadParams,
+        seed: int,
+    ) -> None:
+        own = values_NS[have_N]
+        self.columns = columns
+        self.mean_S = np.asarray(own.mean(axis=0)).ravel()
+        variance_S = np.asarray(own.power(2).mean(axis=0)).ravel() - self.mean_S**2
+        self.variance = max(float(variance_S.mean()), 1e-8)
+        _, codes = np.unique(codes_N[have_N], return_inverse=True)
+        scores_NC, loadings_CS = components(own, codes, head.components, seed)
+        factors_C = np.ones(len(loadings_CS))
+        if head.shrink:
+            left = float(variance_S.sum()) * own.shape[0] - float((scores_NC**2).sum())
+            factors_C = shrinkage(np.linalg.norm(scores_NC, axis=0), own.shape, left)
+        kept = factors_C > 0
+        kept[:2] = True
+        loadings_CS, factors_C = loadings_CS[kept], np.maximum(factors_C[kept], 0.05)
+        scores_NC = scores_NC[:, kept] * factors_C
+        self.scale = 1 / max(float(np.sqrt((scores_NC**2).sum(axis=1).mean())), 1e-12)
+        self.table_SC = loadings_CS.T * factors_C * self.scale
+        self.decoder_SC = loadings_CS.T / self.scale
+        self.offset_C = -self.mean_S @ self.table_SC
+        self.scores_NC = np.asarray(values_NS @ self.table_SC) + self.offset_C
+        self.sizes_C = (scores_NC * self.scale).std(axis=0)
+        self.have_N = have_N
+
+    @property
+    def width(self) -> int:
+        """Components that are kept."""
+        return self.table_SC.shape[1]
+
+
+def _start_pooled(model: MultiomicsModel, starts: dict[str, _Start]) -> None:
+    model.feature_table_VC.zero_()
+    model.decoder.weight.zero_()
+    first = 0
+    for kind, start in starts.items():
+        rows = torch.from_numpy(start.columns)
+        model.feature_table_VC[rows, : start.width] = _float(start.table_SC)
+        model.decoder.weight[rows, first : first + start.width] = _float(start.decoder_SC)
+        model.offsets[kind].copy_(_float(start.offset_C))
+        first += start.width
+        for other, target in starts.items():
+            both = start.have_N & target.have_N
+            if other == kind:
+                continue
+            across = model.across[f"{kind}_{other}"].weight
+            across.zero_()
+            if both.sum() > 2:
+                ridge = RidgeCV(_PENALTIES, alpha_per_target=True, fit_intercept=False)
+                ridge.fit(start.scores_NC[both], target.scores_NC[both])
+                across.copy_(_float(np.atleast_2d(ridge.coef_)))
+
+
+@torch.no_grad()
+def settle_norm(model: MultiomicsModel, tokens: TokenizedCells) -> None:
+    """Set the norm's moments to those of some cells with all that they have, by batch.
+
+    The means are those of each batch. The variance is that of the cells that have every modality: where a
+    part is told from another it varies less, and that is not to be stretched.
+    """
+    model.eval()
+    vocabulary = model.tokenizer.vocabulary
+    targets = model.targets(tokens.obs)
+    weight, bias = model.norm.weight.clone(), model.norm.bias.clone()
+    norm = model.norm
+    norm.running_mean.zero_()
+    norm.running_var.fill_(1 - norm.eps)
+    norm.weight.fill_(1)
+    norm.bias.zero_()
+    parts = []
+    order = []
+    for cells in reading_order(tokens.lengths, 64):
+        batch = make_batch(tokens, cells, vocabulary)
+        parts.append(model(batch, targets["batch_B"][batch.cells_B]))
+        order.append(batch.cells_B)
+    embedded_NE = torch.cat(parts)[torch.argsort(torch.cat(order))]
+    domain_N = (
+        targets["batch_B"] if model.head.domain_norm else torch.zeros_like(targets["batch_B"])
+    )
+    whole_N = targets["present_BM"].sum(dim=1) == len(model.widths)
+    for domain in range(len(norm.running_mean)):
+        own = embedded_NE[domain_N == domain]
+        norm.running_mean[domain] = own.mean(dim=0)
+    centred = (embedded_NE - norm.running_mean[domain_N])[whole_N]
+    norm.running_var.copy_(centred.var(dim=0).expand_as(norm.running_var))
+    norm.weight.copy_(weight)
+    norm.bias.copy_(bias)
+
+
+def _float(array: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(np.ascontiguousarray(array)).float()
