@@ -215,7 +215,9 @@ def _keep_inputs(selection: Selection, outputs: tuple[Path, ...]) -> None:
     roles = ("input", "inputs", "query", "checkpoint", "index")
     given = flatten(selection.params).items()
     sources = [source for name, source in given if name.rsplit(".", 1)[-1] in roles]
-    several = [one for source in sources for one in (source if isinstance(source, list) else [source])]
+    several = [
+        one for source in sources for one in (source if isinstance(source, list) else [source])
+    ]
     # One of several modalities may be written as rna=FILE.
     paths = [str(source).rpartition("=")[2] for source in several if source]
     for read in [Path(path).resolve() for path in paths]:

@@ -91,6 +91,10 @@ def fit(
     trainer = _Trainer(model, training, vocabulary, options, seed, device, on_step)
     best = _Best(_changing_state(model))
     history: list[dict[str, Any]] = []
+    if options.keep_start:
+        loss = mean_loss(model, validation, vocabulary, options.batch_size, device)
+        best.offer(loss, model)
+        history.append(asdict(Epoch(0, float("nan"), loss, 0.0, 0.0, best=True)))
     for epoch in range(1, options.max_epochs + 1):
         training_loss, tokens_per_second = trainer.run_epoch(epoch)
         validation_loss = mean_loss(model, validation, vocabulary, options.batch_size, device)

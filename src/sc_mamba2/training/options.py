@@ -36,6 +36,10 @@ class FitOptions(BaseModel):
     patience: int = Field(
         4, ge=1, description="epochs without a better validation loss before the training stops"
     )
+    keep_start: bool = Field(
+        False,
+        description="whether the model as it starts counts as epoch 0 when the best epoch is chosen",
+    )
     warmup_share: float = Field(
         0.05, ge=0, lt=1, description="share of the steps with a rising rate"
     )

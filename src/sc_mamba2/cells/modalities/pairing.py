@@ -48,9 +48,9 @@ def pair_cells(modalities: dict[str, ad.AnnData]) -> Pairing:
             _check_features(kind, cells)
     names = _union([cells.obs_names for cells in modalities.values()])
     present = pd.DataFrame({kind: names.isin(c.obs_names) for kind, c in modalities.items()}, names)
-    for kind in modalities:
+    for kind, cells in modalities.items():
         if kind != RNA and (present[kind] & present[RNA]).sum() < FEWEST_PAIRED:
-            raise _disjoint(kind, modalities[RNA], modalities[kind])
+            raise _disjoint(kind, modalities[RNA], cells)
     return Pairing(present, _together(modalities, names), list(_remarks(modalities, present)))
 
 

@@ -56,7 +56,7 @@ def standardise_peaks(
     UserError
         ``peaks-values``, ``peaks-names``, ``peaks-build``, ``peaks-genes``.
     """
-    matrix = cells.layers[COUNTS_LAYER] if COUNTS_LAYER in cells.layers else cells.X
+    matrix = cells.layers.get(COUNTS_LAYER, cells.X)
     facts = look_at_values(matrix)
     if facts.fault:
         raise UserError(

@@ -21,6 +21,7 @@ from sc_mamba2.tokens import TokenizedCells
 from sc_mamba2.training import ComputeOptions
 
 Outputs = dict[str, np.ndarray]
+_PATHS = {"pooled_alone": ("pooled",), "trunk_alone": ("trunk",)}
 
 
 def variant(
@@ -29,12 +30,14 @@ def variant(
     """Return head, objective and training of a variant; no training: it stays as it starts."""
     if name == "start_alone":
         return head, objective, None
-    if name == "trunk_frozen":
-        return head, objective, fitting.model_copy(update={"mode": "frozen"})
     if name == "no_adversary":
         return head, objective.model_copy(update={"adversary": 0.0}), fitting
-    paths = {"pooled_alone": ("pooled",), "trunk_alone": ("trunk",)}[name]
-    return head.model_copy(update={"paths": paths}), objective, fitting
+    changed = head.model_copy(update={"paths": _PATHS.get(name, ("trunk", "pooled"))})
+    if name == "trunk_states":
+        return changed, objective, None
+    if name == "trunk_frozen":
+        return changed, objective, fitting.model_copy(update={"mode": "frozen"})
+    return changed, objective, fitting
 
 
 def run_ablations(
@@ -50,11 +53,7 @@ def run_ablations(
     params: AblationParams,
     compute: ComputeOptions,
 ) -> dict[str, Outputs]:
-    """Train every variant and tell all cells with it; outputs by name of the variant.
-
-    ``shuffled_…`` stand beside them: the model itself, given each other modality's values of another
-    cell. What does not fall then has not looked at them.
-    """
+    """Train every variant and tell all cells with it; outputs by name of the variant."""
     found: dict[str, Outputs] = {}
     for name in params.names:
         head, objective, fitting = variant(name, model.head, model.objective, fine_tuning)

@@ -109,6 +109,12 @@ class MultiomicsModel(TaskModel):
         for kind, count in (anchors or {}).items():
             self.add_imputer(kind, count)
 
+    def train(self, mode: bool = True) -> "MultiomicsModel":
+        """Set the mode; the norm keeps its moments, since a step's views are not what cells are."""
+        super().train(mode)
+        self.norm.eval()
+        return self
+
     @property
     def kind_V(self) -> Tensor:
         """Kind of every token, (V,)."""
@@ -135,7 +141,9 @@ class MultiomicsModel(TaskModel):
     def settings(self) -> dict[str, Any]:
         """Return what `from_settings` needs to build the same model."""
         return {
-            "widths": self.widths,
+            "widths": [
+                list(pair) for pair in self.widths.items()
+            ],  # their order is that of the blocks
             "batches": list(self.batches),
             "head": self.head.model_dump(mode="json"),
             "objective": self.objective.model_dump(mode="json"),
@@ -152,7 +160,7 @@ class MultiomicsModel(TaskModel):
         return cls(
             backbone,
             tokenizer,
-            {str(m): int(w) for m, w in settings["widths"].items()},
+            {str(m): int(w) for m, w in settings["widths"]},
             tuple(settings["batches"]),
             HeadParams(**settings["head"]),
             LossParams(**settings["objective"]),
@@ -218,6 +226,17 @@ class MultiomicsModel(TaskModel):
         visible_M[[KINDS.index(kind) for kind in kinds]] = True
         visible_BM = visible_M.expand(len(batch.cells_B), -1)
         return visible_part(batch, self.kind_V, visible_BM, self.backbone.config.pad_id)
+
+    def parameter_groups(self, learning_rate: float, weight_decay: float) -> list[dict[str, Any]]:
+        """Give the table of features a rate of its own: a cell sums hundreds of its rows."""
+        groups = super().parameter_groups(learning_rate, weight_decay)
+        if "pooled" not in self.head.paths:
+            return groups
+        for group in groups:
+            group["params"] = [p for p in group["params"] if p is not self.feature_table_VC]
+        rate = learning_rate * self.head.table_rate_factor
+        table = {"params": [self.feature_table_VC], "lr": rate, "weight_decay": 0.0}
+        return [group for group in groups if group["params"]] + [table]
 
     def targets(self, obs: pd.DataFrame) -> dict[str, Tensor]:
         """Read batches and modalities of cells; no label is ever read."""

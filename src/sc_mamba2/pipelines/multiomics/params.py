@@ -8,7 +8,15 @@ from sc_mamba2.pipelines.backbone.params import BackboneParams, FineTuneParams
 from sc_mamba2.pipelines.parameters import Parameters
 
 Path = Literal["trunk", "pooled"]
-Variant = Literal["start_alone", "pooled_alone", "trunk_alone", "trunk_frozen", "no_adversary"]
+Variant = Literal[
+    "start_alone",
+    "pooled_alone",
+    "trunk_alone",
+    "trunk_frozen",
+    "trunk_states",
+    "with_trunk",
+    "no_adversary",
+]
 
 
 class SourceParams(Parameters):
@@ -82,9 +90,10 @@ class HeadParams(Parameters):
     """From a cell to its embedding, and from that back to every modality."""
 
     paths: tuple[Path, ...] = Field(
-        ("trunk", "pooled"),
+        ("pooled",),
         description="trunk: the Mamba2 layers' state at <cls>; pooled: sum of value times feature "
-        "embedding, a block of numbers a modality; they are added",
+        "embedding, a block of numbers a modality; they are added. The trunk takes minutes where pooled "
+        "takes seconds",
     )
     components: int = Field(
         30, ge=2, le=1024, description="numbers of the cell embedding for each modality, at most"
@@ -93,6 +102,9 @@ class HeadParams(Parameters):
         True,
         description="whether each component starts at the size that it has without noise (Gavish and "
         "Donoho 2017), not at the size in the data",
+    )
+    table_rate_factor: float = Field(
+        0.03, ge=0, description="rate of the pooled path's table over that of all else"
     )
     domain_norm: bool = Field(
         True, description="whether each batch has a mean of its own in the norm of the embedding"
@@ -146,6 +158,10 @@ class JointFitParams(FineTuneParams):
     max_epochs: int = Field(10, ge=1, description="epochs at most")
     patience: int = Field(
         3, ge=1, description="epochs without a better validation loss before the training stops"
+    )
+    keep_start: bool = Field(
+        True,
+        description="whether the model as it starts counts as epoch 0 when the best epoch is chosen",
     )
     gene_dropout: float = Field(
         0.0,
@@ -203,9 +219,10 @@ class AblationParams(Parameters):
     """Which parts of the model are left out, each in a training of its own."""
 
     names: tuple[Variant, ...] = Field(
-        ("start_alone", "pooled_alone", "trunk_frozen"),
+        ("start_alone",),
         description="start_alone: nothing is trained; pooled_alone: without the Mamba2 layers; "
-        "trunk_alone: without the pooled path; trunk_frozen: they stay as they were; empty: none",
+        "trunk_alone: without the pooled path; with_trunk: with both; trunk_frozen: with both, the layers "
+        "stay as they were; trunk_states: with both, nothing is trained; empty: none",
     )
 
     @field_validator("names")
