@@ -1,6 +1,6 @@
 """Multi-omics beside its baselines and ablations, over several seeds; hidden proteins told back.
 
-    python benchmarks/multiomics.py [--studies bmmc pbmc mosaic] [--seeds 0 1 2] [--params a=b]
+    python benchmarks/multiomics.py [--studies bmmc pbmc mosaic] [--seeds 0 1 2] [--params a=b] [--suffix _x]
 
 Each study and seed is one run of the project's own pipeline with the parameters of conf/base; the script
 only collects `metrics.json`, and for `mosaic` compares what was told of a batch whose proteins it had
@@ -120,11 +120,11 @@ def markdown(study: str, runs: list[dict[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def keep(study: str, runs: list[dict[str, Any]], params: dict[str, Any]) -> None:
+def keep(study: str, runs: list[dict[str, Any]], params: dict[str, Any], suffix: str) -> None:
     """Write what has run so far; a benchmark that is cut off loses nothing."""
     RESULTS.mkdir(exist_ok=True)
     record = {"study": study, "params": params, "machine": describe_machine(), "runs": runs}
-    path = RESULTS / f"multiomics_{study}"
+    path = RESULTS / f"multiomics_{study}{suffix}"
     path.with_suffix(".json").write_text(json.dumps(record, indent=1) + "\n")
     path.with_suffix(".md").write_text(markdown(study, runs))
 
@@ -137,6 +137,7 @@ def main() -> None:
     parser.add_argument("--studies", nargs="+", choices=list(FILES), default=list(FILES))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--params", nargs="+", default=[])
+    parser.add_argument("--suffix", default="", help="of the files' names")
     chosen = parser.parse_args()
     set_logging(verbose=False)
     if not SHARED.is_dir():
@@ -153,7 +154,7 @@ def main() -> None:
                 for method, found in runs[-1]["methods"].items()
             }
             print(f"{study}, seed {seed}, {runs[-1]['seconds']} s: {scores}", flush=True)
-            keep(study, runs, params)
+            keep(study, runs, params, chosen.suffix)
         print(markdown(study, runs))
 
 

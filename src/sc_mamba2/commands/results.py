@@ -15,6 +15,10 @@ SCORES = {
     "macro F1": "macro_f1",
 }
 
+# What is shown where there are more scores and more methods than a terminal has room for.
+_KINDS = ("rna", "protein", "atac")
+TELLING = ("avg_bio", "batch_mixing", *(f"pearson_{kind}" for kind in _KINDS), "foscttm")
+
 _MOST_COLUMNS = 6
 
 
@@ -32,14 +36,15 @@ def show_results(metrics: Path, places: dict[str, Path]) -> None:
 def _table(metrics: dict) -> Table:
     """Lay out the model and what stands beside it; a task without accuracy shows all its scores.
 
-    Of many scores of many methods the first are shown.
+    Of many scores of many methods those that tell most are shown, else the first.
     """
     columns = SCORES
     methods = scores_by_method(metrics)
     if "accuracy" not in metrics["model"]:
         columns = {name.replace("_", " "): name for name in metrics["model"]}
     if len(methods) > _MOST_COLUMNS < len(columns):
-        columns = dict(list(columns.items())[:_MOST_COLUMNS])
+        telling = {shown: name for shown, name in columns.items() if name.startswith(TELLING)}
+        columns = dict(list((telling or columns).items())[:_MOST_COLUMNS])
     cells = [
         [name, *(_shown(scores.get(score)) for score in columns.values())]
         for name, scores in methods.items()

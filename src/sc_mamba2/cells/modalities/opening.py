@@ -105,7 +105,7 @@ def _of_mudata(path: Path) -> Modalities:
         for column in together.obs.columns.difference(cells.obs.columns, sort=False):
             if not str(column).startswith(copies):
                 cells.obs[column] = together.obs[column].reindex(cells.obs_names)
-        found[kind] = cells
+        found[kind] = cells.copy()
     if not found:
         raise _unknown(f"modalities named {', '.join(together.mod) or 'nothing'} in {path.name}")
     return found

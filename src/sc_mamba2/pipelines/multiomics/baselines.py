@@ -1,6 +1,6 @@
 """Simple methods beside the model: principal components of each modality and of all, ridge a feature.
 
-All are fitted to the training and validation cells, as the model is. N cells, P features.
+All are fitted to every cell that is not scored. N cells, P features.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from sklearn.linear_model import RidgeCV
 
 from sc_mamba2.pipelines.batches import BATCH
 from sc_mamba2.pipelines.integration_baselines import harmony_embedding
-from sc_mamba2.pipelines.multiomics.design import HELD_OUT, PART, has
+from sc_mamba2.pipelines.multiomics.design import has, scored_cells
 from sc_mamba2.pipelines.multiomics.params import BaselineParams
 from sc_mamba2.tokens import KINDS, TokenizedCells, Tokenizer, as_matrix, kinds_of
 
@@ -33,7 +33,7 @@ def modality_values(tokens: TokenizedCells, tokenizer: Tokenizer) -> dict[str, s
 def baseline_embeddings(
     values: dict[str, sparse.csr_matrix], design: pd.DataFrame, params: BaselineParams, seed: int
 ) -> dict[str, np.ndarray]:
-    """Embed the cells by principal components, fitted without the cells held out.
+    """Embed the cells by principal components, fitted without the cells that are scored.
 
     Returns
     -------
@@ -45,7 +45,7 @@ def baseline_embeddings(
     found = {}
     for kind, own in values.items():
         have = design[has(kind)].to_numpy(bool)
-        fitted = have & (design[PART] != HELD_OUT).to_numpy()
+        fitted = have & ~scored_cells(design)
         if fitted.sum() < 3:
             return {}
         scores = _components(own, fitted, params.components, seed)
@@ -92,7 +92,7 @@ def _ridge(
     seed: int,
 ) -> np.ndarray:
     source = sparse.hstack([v for other, v in values.items() if other != kind]).tocsr()
-    fitted = design[has(kind)].to_numpy(bool) & (design[PART] != HELD_OUT).to_numpy()
+    fitted = design[has(kind)].to_numpy(bool) & ~scored_cells(design)
     rows = np.flatnonzero(fitted)
     if len(rows) > MOST_CELLS:
         rows = np.sort(np.random.default_rng(seed).choice(rows, MOST_CELLS, replace=False))

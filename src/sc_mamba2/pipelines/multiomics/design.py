@@ -12,6 +12,7 @@ PART, LABEL = "part", "label"
 TRAINING, VALIDATION, HELD_OUT = "training", "validation", "held_out"
 ONE_BATCH = "all"
 FEWEST_TRAINING = 20
+FEWEST_SCORED = 20
 
 
 def has(kind: str) -> str:
@@ -65,6 +66,14 @@ def known_design(
     design = _table(own, present)
     design[PART] = HELD_OUT
     return design
+
+
+def scored_cells(design: pd.DataFrame) -> np.ndarray:
+    """Return which cells are scored: those held out; where there are too few, those of validation too."""
+    held_out = (design[PART] == HELD_OUT).to_numpy()
+    if held_out.sum() >= FEWEST_SCORED:
+        return held_out
+    return held_out | (design[PART] == VALIDATION).to_numpy()
 
 
 def read_truth(obs: pd.DataFrame, label_key: str | None) -> pd.DataFrame:

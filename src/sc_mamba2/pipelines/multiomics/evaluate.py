@@ -12,19 +12,10 @@ from sc_mamba2.metrics.mixing import neighbour_mixing
 from sc_mamba2.metrics.neighbours import nearest_neighbours
 from sc_mamba2.metrics.prediction import feature_scores
 from sc_mamba2.pipelines.batches import BATCH
-from sc_mamba2.pipelines.multiomics.design import HELD_OUT, LABEL, PART, VALIDATION, has
+from sc_mamba2.pipelines.multiomics.design import LABEL, PART, has, scored_cells
 from sc_mamba2.reporting import Scores
 
 _ASIDE = ("resolution", "silhouette_cells")  # how a score was taken, not a score
-FEWEST_SCORED = 20
-
-
-def scored_cells(design: pd.DataFrame) -> np.ndarray:
-    """Return which cells are scored: those held out; where there are too few, those of validation too."""
-    held_out = (design[PART] == HELD_OUT).to_numpy()
-    if held_out.sum() >= FEWEST_SCORED:
-        return held_out
-    return held_out | (design[PART] == VALIDATION).to_numpy()
 
 
 def embedding_scores(

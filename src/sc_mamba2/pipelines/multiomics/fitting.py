@@ -13,7 +13,7 @@ from sc_mamba2.pipelines.multiomics.head import MultiomicsModel
 from sc_mamba2.pipelines.multiomics.imputation import fit_imputer
 from sc_mamba2.pipelines.multiomics.params import ImputationParams
 from sc_mamba2.pipelines.multiomics.start import settle_norm
-from sc_mamba2.pipelines.multiomics.views import MOST_DECODED, imputation_inputs
+from sc_mamba2.pipelines.multiomics.views import imputation_inputs
 from sc_mamba2.tokens import KINDS, TokenizedCells, as_matrix
 from sc_mamba2.training import ComputeOptions, choose_device, run_over_cells
 
@@ -33,7 +33,7 @@ def complete(
     The error of a feature is the root mean square of what is told of the validation cells, which no
     imputer was fitted to.
     """
-    settle_norm(model, training)
+    settle_norm(model, _some(training, np.arange(len(training)), params, compute))
     for kind in model.widths:
         if len(model.rows_of(kind)) <= params.most_features:
             _fit_one(model, kind, training, params, prediction, compute)
@@ -67,11 +67,7 @@ def _fit_one(
     others = [other for other in model.widths if other != kind]
     usable = tokens.obs[has(kind)].to_numpy(bool)
     usable &= tokens.obs[[has(other) for other in others]].any(axis=1).to_numpy()
-    cells = np.flatnonzero(usable)
-    if len(cells) > params.most_cells:
-        generator = np.random.default_rng(compute.seed)
-        cells = np.sort(generator.choice(cells, params.most_cells, replace=False))
-    some = tokens.take(cells)
+    some = _some(tokens, np.flatnonzero(usable), params, compute)
     vocabulary = model.tokenizer.vocabulary
     device = choose_device(compute.device)
     numbers = run_over_cells(
@@ -86,7 +82,7 @@ def _fit_one(
     rows = model.rows_of(kind).numpy()
     kind_V = model.kind_V.numpy()
     source = np.flatnonzero(np.isin(kind_V, [KINDS.index(other) for other in others]))
-    imputer = model.add_imputer(kind, len(cells))
+    imputer = model.add_imputer(kind, len(some))
     reads = "pooled" in model.head.paths and vocabulary.size * len(rows) <= MOST_READOUT
     columns = source if reads else source[:0]
     parts = [part.astype(np.float64) for part in numbers.values()]
@@ -112,8 +108,15 @@ def _fit_one(
         imputer.anchor_AF.copy_(_float(np.concatenate(list(numbers.values()), axis=1)))
 
 
+def _some(
+    tokens: TokenizedCells, cells: np.ndarray, params: ImputationParams, compute: ComputeOptions
+) -> TokenizedCells:
+    """Take these cells, by chance some of them where they are many."""
+    if len(cells) > params.most_cells:
+        generator = np.random.default_rng(compute.seed)
+        cells = np.sort(generator.choice(cells, params.most_cells, replace=False))
+    return tokens.take(cells)
+
+
 def _float(array: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(np.ascontiguousarray(array)).float()
-
-
-__all__ = ["MOST_DECODED", "complete"]

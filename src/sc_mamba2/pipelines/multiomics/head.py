@@ -197,16 +197,21 @@ class MultiomicsModel(TaskModel):
         hidden_BLD: Tensor = self.backbone(batch.token_ids_BL, batch.bins_BL, batch.lengths_B)
         return hidden_BLD[:, 0]
 
-    def embed(self, batch: Batch, batch_B: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Embed cells of the batches (B,) with all that they have: (B, E), and the trunk's states."""
+    def paths(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
+        """Sum the paths, (B, E): the embedding before its norm; and the trunk's states."""
         states_BD = self.states(batch)
         paths = []
         if states_BD is not None:
             paths.append(self.trunk_projection(states_BD))
         if "pooled" in self.head.paths:
             paths.append(self.pool(batch))
+        return torch.stack(paths).sum(dim=0), states_BD
+
+    def embed(self, batch: Batch, batch_B: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Embed cells of the batches (B,) with all that they have: (B, E), and the trunk's states."""
+        summed_BE, states_BD = self.paths(batch)
         domain_B = batch_B if self.head.domain_norm else torch.zeros_like(batch_B)
-        return self.norm(torch.stack(paths).sum(dim=0), domain_B), states_BD
+        return self.norm(summed_BE, domain_B), states_BD
 
     def forward(self, batch: Batch, batch_B: Tensor) -> Tensor:
         """Embed cells of the batches (B,), 0 to K - 1; (B, E)."""

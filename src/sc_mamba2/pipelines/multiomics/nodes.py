@@ -31,6 +31,7 @@ from sc_mamba2.pipelines.multiomics.design import (
     known_design,
     make_design,
     read_truth,
+    scored_cells,
 )
 from sc_mamba2.pipelines.multiomics.fitting import complete
 from sc_mamba2.pipelines.multiomics.head import MultiomicsModel
@@ -334,7 +335,7 @@ def draw_figures(
         drawn["by_batch"] = class_figure(places, design[BATCH])
     if not drawn:
         drawn["by_part"] = class_figure(places, design[PART])
-    scored = evaluate.scored_cells(design)
+    scored = scored_cells(design)
     symbols = np.asarray(model.tokenizer.vocabulary.symbols, dtype=object)
     for kind in model.widths:
         told = outputs.get(f"imputed_{kind}")

@@ -27,6 +27,7 @@ from sc_mamba2.training import seed_everything
 from sc_mamba2.training.components import components
 
 _PENALTIES = np.logspace(-3, 4, 15)
+CELLS_AT_ONCE = 64
 
 
 def new_model(
@@ -88,7 +89,7 @@ def new_model(
             model.decoder.bias[torch.from_numpy(start.columns)] = _float(start.mean_S)
         if "pooled" in head.paths:
             _start_pooled(model, starts)
-            settle_norm(model, tokens)
+            settle_norm(model, tokens, untrained=True)
             scale_E = np.concatenate([start.sizes_C for start in starts.values()])
             model.norm.weight.copy_(_float(scale_E))
     return model
@@ -158,39 +159,37 @@ def _start_pooled(model: MultiomicsModel, starts: dict[str, _Start]) -> None:
 
 
 @torch.no_grad()
-def settle_norm(model: MultiomicsModel, tokens: TokenizedCells) -> None:
+def settle_norm(model: MultiomicsModel, tokens: TokenizedCells, untrained: bool = False) -> None:
     """Set the norm's moments to those of some cells with all that they have, by batch.
 
     The means are those of each batch. The variance is that of the cells that have every modality: where a
     part is told from another it varies less, and that is not to be stretched.
+
+    Parameters
+    ----------
+    model
+        In place.
+    tokens
+        The cells.
+    untrained
+        Whether the trunk's projection is still zero beside the pooled path, so that it can be left out.
     """
     model.eval()
-    vocabulary = model.tokenizer.vocabulary
-    targets = model.targets(tokens.obs)
-    weight, bias = model.norm.weight.clone(), model.norm.bias.clone()
-    norm = model.norm
-    norm.running_mean.zero_()
-    norm.running_var.fill_(1 - norm.eps)
-    norm.weight.fill_(1)
-    norm.bias.zero_()
-    parts = []
-    order = []
-    for cells in reading_order(tokens.lengths, 64):
-        batch = make_batch(tokens, cells, vocabulary)
-        parts.append(model(batch, targets["batch_B"][batch.cells_B]))
+    norm, targets = model.norm, model.targets(tokens.obs)
+    parts, order = [], []
+    for cells in reading_order(tokens.lengths, CELLS_AT_ONCE):
+        batch = make_batch(tokens, cells, model.tokenizer.vocabulary)
+        parts.append(model.pool(batch) if untrained else model.paths(batch)[0])
         order.append(batch.cells_B)
     embedded_NE = torch.cat(parts)[torch.argsort(torch.cat(order))]
-    domain_N = (
-        targets["batch_B"] if model.head.domain_norm else torch.zeros_like(targets["batch_B"])
-    )
+    one_domain = len(norm.running_mean) == 1
+    batch_N = targets["batch_B"]
+    domain_N = torch.zeros_like(batch_N) if one_domain else batch_N
     whole_N = targets["present_BM"].sum(dim=1) == len(model.widths)
-    for domain in range(len(norm.running_mean)):
-        own = embedded_NE[domain_N == domain]
-        norm.running_mean[domain] = own.mean(dim=0)
-    centred = (embedded_NE - norm.running_mean[domain_N])[whole_N]
-    norm.running_var.copy_(centred.var(dim=0).expand_as(norm.running_var))
-    norm.weight.copy_(weight)
-    norm.bias.copy_(bias)
+    for domain in torch.unique(domain_N):
+        norm.running_mean[domain] = embedded_NE[domain_N == domain].mean(dim=0)
+    centred_NE = (embedded_NE - norm.running_mean[domain_N])[whole_N]
+    norm.running_var.copy_(centred_NE.var(dim=0).expand_as(norm.running_var))
 
 
 def _float(array: np.ndarray) -> torch.Tensor:
