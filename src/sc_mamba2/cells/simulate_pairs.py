@@ -128,9 +128,9 @@ def _genes(genes: int) -> pd.DataFrame:
 
 
 def _peaks(peaks: int) -> list[str]:
-    a_chromosome = _CHROMOSOME // PEAK_STEP
-    assert peaks <= 22 * a_chromosome * 2, "more peaks than the simulated genome has room for"
-    step = PEAK_STEP if peaks <= 22 * a_chromosome else PEAK_STEP // 2
-    a_chromosome = _CHROMOSOME // step
-    starts = [(1 + n // a_chromosome, 10_000 + step * (n % a_chromosome)) for n in range(peaks)]
-    return [f"chr{chromosome}:{start}-{start + PEAK_WIDTH}" for chromosome, start in starts]
+    """Lay peaks out evenly over 22 chromosomes, at most `PEAK_STEP` bases from one to the next."""
+    step = min(PEAK_STEP, 22 * _CHROMOSOME // peaks)
+    assert step > PEAK_WIDTH, "more peaks than the simulated genome has room for"
+    a_chromosome = _CHROMOSOME // step + 1
+    places = [divmod(number, a_chromosome) for number in range(peaks)]
+    return [f"chr{1 + c}:{10_000 + step * n}-{10_000 + step * n + PEAK_WIDTH}" for c, n in places]

@@ -109,7 +109,7 @@ def _check_build(places: pd.DataFrame, build: str) -> None:
         return
     first = places[outside].iloc[0]
     others = [name for name in BUILDS if name != build and not _outside(places, name).any()]
-    mend = f"set multiomics.atac.genome={others[0]}" if others else "correct or drop them"
+    mend = f"set multiomics.features.genome={others[0]}" if others else "correct or drop them"
     raise UserError(
         "peaks-build",
         found=f"{int(outside.sum()):,} of {len(places):,} peaks outside of {build} (e.g. "
@@ -214,5 +214,5 @@ def _no_gene_place(found: str) -> UserError:
         "peaks-genes",
         found=found,
         expected='genes with a place: var["interval"] of the RNA, as Cell Ranger ARC writes it',
-        mend="add it, or set multiomics.atac.features to peaks or bins",
+        mend="add it, or set multiomics.features.peaks_as to peaks or bins",
     )

@@ -58,7 +58,7 @@ def standardise_proteins(
                 found=f"protein values from {facts.smallest:.3g}: normalised already",
                 expected="counts of antibodies, not negative",
                 mend='give the counts, in X or layers["counts"], or set '
-                "multiomics.protein.zero_negative=true: what is below 0 is then background",
+                "multiomics.features.zero_negative_proteins=true: what is below 0 is then background",
             )
         matrix = _without_negative(matrix)
     elif facts.fault:

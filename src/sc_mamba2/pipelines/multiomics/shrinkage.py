@@ -1,10 +1,10 @@
-"""How large a principal component is without noise: optimal shrinkage of singular values."""
+"""How large a principal component should be where there is noise: optimal shrinkage of singular values."""
 
 import numpy as np
 
 
 def shrinkage(singular_R: np.ndarray, shape: tuple[int, int], left: float) -> np.ndarray:
-    """Return the factor on each singular value that brings it to its size without noise.
+    """Return the factor on each singular value that brings the matrix nearest to what it is without noise.
 
     For a low-rank matrix in noise of standard deviation σ, N x S with ``β = min / max`` of its sides and
     ``y = s / (σ √max)``, the best factor in squared error is

@@ -1,0 +1,84 @@
+import numpy as np
+import pandas as pd
+import pytest
+from anndata import AnnData
+from scipy import sparse
+
+from sc_mamba2.cells.modalities.peaks import nearest_gene, parse_coordinates, standardise_peaks
+from sc_mamba2.cells.simulate_pairs import simulate_rna_atac
+from sc_mamba2.errors import UserError
+
+NO_GENES = pd.DataFrame(index=["a"])
+
+
+def standard(cells, features="peaks", build="hg38", genes=NO_GENES, bin_size=1000, distance=100):
+    return standardise_peaks(cells, build, features, bin_size, distance, genes)
+
+
+def cells_with(names: list[str], values=None) -> AnnData:
+    matrix = np.ones((3, len(names))) if values is None else values
+    return AnnData(X=sparse.csr_matrix(matrix), var=pd.DataFrame(index=names))
+
+
+def refused(rule: str, *args, **kwargs) -> str:
+    with pytest.raises(UserError) as caught:
+        standard(*args, **kwargs)
+    assert caught.value.rule == rule
+    return str(caught.value)
+
+
+def test_coordinates_in_any_of_the_usual_writings():
+    found = parse_coordinates(pd.Index(["chr1:5-10", "2_7_9", "X-1-4"]))
+    assert found["chrom"].tolist() == ["chr1", "chr2", "chrX"]
+    assert found["start"].tolist() == [5, 7, 1] and found["end"].tolist() == [10, 9, 4]
+
+
+def test_counts_become_open_or_not_with_a_remark():
+    cells = simulate_rna_atac(20, 30, 40, 15, 15)["atac"]
+    found, report = standard(cells)
+    assert set(found.X.data) == {1.0} and (found.X.nnz == cells.X.nnz)
+    assert [remark["rule"] for remark in report["remarks"]] == ["peaks-counts"]
+    binary, report = standard(cells_with(["chr1:5-10"]))
+    assert report["remarks"] == [] and binary.var_names[0] == "peak:chr1:5-10"
+
+
+def test_peaks_outside_of_the_build_are_refused_and_the_other_build_is_named():
+    inside_hg19 = cells_with(["chr1:249000000-249200000"])
+    assert "multiomics.features.genome=hg19" in refused("peaks-build", inside_hg19)
+    assert standard(inside_hg19, build="hg19")[0].n_vars == 1
+    refused("peaks-build", cells_with(["chr1:9-3"]))
+    refused("peaks-names", cells_with(["chr1:5-10", "peak_7"]))
+    refused("peaks-values", cells_with(["chr1:5-10"], np.full((3, 1), -1.0)))
+
+
+def test_a_bin_is_open_where_any_of_its_peaks_is():
+    names = ["chr1:100-300", "chr1:700-900", "chr1:1500-1700", "chr2:100-300"]
+    values = np.array([[1, 0, 0, 0], [0, 1, 1, 0], [0, 0, 0, 1]])
+    found, _ = standard(cells_with(names, values), "bins")
+    assert list(found.var_names) == ["peak:chr1:0-1000", "peak:chr1:1000-2000", "peak:chr2:0-1000"]
+    assert found.X.toarray().tolist() == [[1, 0, 0], [1, 1, 0], [0, 0, 1]]
+
+
+def test_peaks_go_to_the_nearest_gene_and_far_ones_are_dropped():
+    genes = pd.DataFrame({"interval": ["chr1:1000-2000", "chr1:2100-2500"]}, index=["A", "B"])
+    names = ["chr1:1500-1600", "chr1:2040-2060", "chr1:9000-9100", "chr3:1-9"]
+    values = np.array([[1, 0, 1, 1], [0, 1, 0, 0], [0, 0, 0, 1]])
+    found, report = standard(cells_with(names, values), "genes", genes=genes)
+    assert list(found.var_names) == ["peak:A"] and report["kept"] == 1
+    assert found.X.toarray().tolist() == [[1], [1], [0]]
+    refused("peaks-genes", cells_with(names), "genes")
+    refused("peaks-genes", cells_with(["chr9:1-9"]), "genes", genes=genes)
+
+
+def test_the_nearest_gene_is_that_of_a_plain_search():
+    generator = np.random.default_rng(0)
+    starts = generator.integers(0, 5000, 30)
+    genes = pd.DataFrame({"chrom": "chr1", "start": starts, "end": starts + 200})
+    middle = pd.Series(generator.integers(0, 6000, 200))
+    found = nearest_gene(pd.Series(["chr1"] * 200), middle, genes, 300)
+    for at, place in zip(middle, found, strict=True):
+        away = [
+            max(0, start - at, at - end) for start, end in zip(starts, starts + 200, strict=True)
+        ]
+        assert (place == -1) == (min(away) > 300)
+        assert place == -1 or away[place] == min(away)
