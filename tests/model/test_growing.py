@@ -17,10 +17,8 @@ def grown_from(backbone: Backbone, more: int = 7) -> Backbone:
 
 @pytest.mark.parametrize("source", ["micro", "scm-tiny"])
 def test_every_tensor_of_the_old_one_is_in_the_grown_one(source):
-    if source == "micro":
-        backbone = Backbone(preset("micro", 20))
-    else:
-        backbone = whole_backbone(read_checkpoint(source))
+    fresh = source == "micro"
+    backbone = Backbone(preset("micro", 20)) if fresh else whole_backbone(read_checkpoint(source))
     grown = grown_from(backbone)
     before, after = backbone.state_dict(), grown.state_dict()
     assert after.keys() - before.keys() == NEW and before.keys() <= after.keys()

@@ -6,6 +6,7 @@ from sc_mamba2.pipelines.embedding import encode
 
 TRAINING = {"annotation": "annotation", "annotation_query": "annotation"}
 TRAINING |= {"batch_correction": "batch_correction", "perturbation": "perturbation"}
+TRAINING |= {"multiomics": "multiomics"}
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +35,7 @@ def test_every_embedding_goes_through_the_shared_encoder():
     [
         "annotation_predict",
         "batch_correction_predict",
+        "multiomics_predict",
         "perturbation_predict",
         "reverse_perturbation",
     ],
@@ -52,6 +54,8 @@ def test_only_sources_facts_and_parameters_come_from_outside(pipelines):
         "perturbation": {"reference.raw_cells"},
         "perturbation_predict": {"reference.raw_cells", "perturbation.checkpoint"},
         "reverse_perturbation": {"reference.raw_cells", "perturbation.checkpoint"},
+        "multiomics": set(),  # its files are parameters, since there may be several
+        "multiomics_predict": {"multiomics.checkpoint"},
         "embedding": set(),  # its file is a parameter, since it is never loaded
         "embedding_index": set(),
         "embedding_mapping": {"embedding.reference"},
@@ -71,11 +75,12 @@ def test_nobody_but_the_score_sees_the_truth(pipelines):
     assert readers == {"score", "draw_figures"}
 
 
-def test_no_training_sees_the_types_of_cells_to_be_corrected(pipelines):
+@pytest.mark.parametrize("task", ["batch_correction", "multiomics"])
+def test_no_training_sees_the_types_of_cells_to_be_embedded(pipelines, task):
     readers = {
-        node.name.removeprefix("batch_correction.")
-        for node in pipelines["batch_correction"].nodes
-        if "batch_correction.truth" in node.inputs
+        node.name.removeprefix(f"{task}.")
+        for node in pipelines[task].nodes
+        if f"{task}.truth" in node.inputs
     }
     assert readers == {"score", "draw_figures"}
 

@@ -7,6 +7,7 @@ from sc_mamba2.pipelines.backbone import params as backbone
 from sc_mamba2.pipelines.batch_correction import params as batch_correction
 from sc_mamba2.pipelines.embedding import params as embedding
 from sc_mamba2.pipelines.ingestion.params import IngestionParams
+from sc_mamba2.pipelines.multiomics import params as multiomics
 from sc_mamba2.pipelines.perturbation import params as perturbation
 from sc_mamba2.pipelines.pretraining.params import CorpusParams, LaunchParams
 from sc_mamba2.pipelines.reverse_perturbation import params as reverse_perturbation
@@ -76,6 +77,21 @@ MODELS = {
         "states": reverse_perturbation.StateParams,
         "candidates": reverse_perturbation.CandidateParams,
         "rank": reverse_perturbation.RankParams,
+    },
+    "multiomics": {
+        "source": multiomics.SourceParams,
+        "keys": multiomics.KeyParams,
+        "features": multiomics.FeatureParams,
+        "backbone": multiomics.JointBackboneParams,
+        "head": multiomics.HeadParams,
+        "objective": multiomics.LossParams,
+        "fine_tune": multiomics.JointFitParams,
+        "imputation": multiomics.ImputationParams,
+        "predict": backbone.PredictParams,
+        "baselines": multiomics.BaselineParams,
+        "ablations": multiomics.AblationParams,
+        "evaluation": multiomics.EvaluationParams,
+        "output": multiomics.OutputParams,
     },
 }
 

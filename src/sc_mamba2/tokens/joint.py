@@ -53,12 +53,14 @@ def join_tokens(parts: list[TokenizedCells], obs: pd.DataFrame) -> TokenizedCell
     """
     cells = np.concatenate([np.repeat(np.arange(len(part)), part.lengths) for part in parts])
     order = np.argsort(cells, kind="stable")
-    columns = [
-        np.concatenate([getattr(part, name) for part in parts])[order]
-        for name in ("gene_rows", "bins", "values")
-    ]
-    lengths = sum(part.lengths for part in parts)
-    return TokenizedCells(*columns, offsets_of(np.asarray(lengths)), obs)
+    lengths = np.sum([part.lengths for part in parts], axis=0)
+    return TokenizedCells(
+        gene_rows=np.concatenate([part.gene_rows for part in parts])[order],
+        bins=np.concatenate([part.bins for part in parts])[order],
+        values=np.concatenate([part.values for part in parts])[order],
+        offsets=offsets_of(lengths),
+        obs=obs,
+    )
 
 
 def visible_part(batch: Batch, kind_V: Tensor, visible_BM: Tensor, pad_id: int) -> Batch:

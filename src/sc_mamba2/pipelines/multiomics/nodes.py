@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from scipy import sparse
 
 from sc_mamba2.cells.modalities import read_modalities
+from sc_mamba2.errors import UserError
 from sc_mamba2.metrics.prediction import pearson_of_features
 from sc_mamba2.model import Backbone
 from sc_mamba2.pipelines.backbone.nodes import predict
@@ -78,7 +79,21 @@ def standardise(
 def standardise_known(
     raw: Raw, model: MultiomicsModel, ingestion: IngestionParams, validation: ValidationParams
 ) -> tuple[JointCells, dict[str, Any]]:
-    """Do as `standardise`, with features as a trained model has them."""
+    """Do as `standardise`, with features as a trained model has them.
+
+    Raises
+    ------
+    UserError
+        Rule ``modality-unlearnt``, beside those of `standardise`.
+    """
+    strange = [kind for kind in raw if kind not in model.widths]
+    if strange:
+        raise UserError(
+            "modality-unlearnt",
+            found=f"{', '.join(strange)}, which the checkpoint was not trained with",
+            expected=f"its modalities: {', '.join(model.widths)}",
+            mend="leave it out, or train with all modalities (without --checkpoint)",
+        )
     return standardise_modalities(raw, model.features, ingestion, validation)
 
 
