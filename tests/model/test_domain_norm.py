@@ -65,3 +65,17 @@ def test_the_start_is_the_moments_of_the_cells():
     norm.start(x_BE, domain_B)
     assert torch.allclose(norm.running_mean[1], x_BE[domain_B == 1].mean(0), rtol=1e-6)
     assert torch.allclose(norm.running_var[1], x_BE[domain_B == 1].var(0), rtol=1e-6)
+
+
+def test_a_shared_scale_is_the_variance_within_the_domains():
+    x_BE, domain_B = cells_and_domains()
+    norm = DomainNorm(4, 3, shared_scale=True).double()
+    norm.start(x_BE, domain_B)
+    own = [x_BE[domain_B == domain] for domain in range(3)]
+    expected = sum(part.var(dim=0) * len(part) for part in own) / 60
+    for domain in range(3):
+        assert torch.allclose(norm.running_var[domain], expected)
+        assert torch.allclose(norm.running_mean[domain], own[domain].mean(dim=0))
+    normed_BE = DomainNorm(4, 3, shared_scale=True).double()(x_BE, domain_B)
+    spread = [normed_BE[domain_B == domain].var(0, unbiased=False) for domain in range(3)]
+    assert (spread[0] < spread[1]).all() and (spread[1] < spread[2]).all()

@@ -198,3 +198,13 @@ def test_training_leaves_the_cells_as_they_were(train, training):
     for name in ("gene_rows", "bins", "values", "offsets"):
         assert np.array_equal(getattr(training, name), getattr(before, name))
     assert training.obs.equals(before.obs)
+
+
+def test_the_start_counts_where_it_is_kept(train, make_model, validation, vocabulary):
+    """A rate this high makes everything worse from the first epoch on."""
+    model, history = train(learning_rate=1.0, gradient_clip=1e3, keep_start=True, max_epochs=3)
+    start = mean_loss(make_model(0), validation, vocabulary, 8, CPU)
+    assert [row["epoch"] for row in history] == [0, 1, 2, 3]
+    assert history[0]["validation_loss"] == pytest.approx(start, abs=1e-7) and history[0]["best"]
+    assert start < min(row["validation_loss"] for row in history[1:])
+    assert model.sha256() == make_model(0).sha256()

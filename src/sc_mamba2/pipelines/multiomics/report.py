@@ -63,7 +63,11 @@ def joint_report(
 def verdict(metrics: dict[str, Any]) -> list[str]:
     """Say in words who won, and what the parts of the model are worth."""
     words = [f"Scores are of {metrics['data']['scored_cells']:,} cells that nothing was fitted to."]
-    if metrics["data"]["parts"].get("held_out", 0) < metrics["data"]["scored_cells"]:
+    if not metrics["baselines"]:
+        words = [
+            "Nothing was trained here; if the checkpoint has learnt from these cells, scores flatter."
+        ]
+    elif metrics["data"]["parts"].get("held_out", 0) < metrics["data"]["scored_cells"]:
         words = ["Too few cells were held out: scores are also of cells that chose the epoch."]
     model = metrics["model"]
     for score, what in _said(model):
