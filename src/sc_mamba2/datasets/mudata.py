@@ -6,7 +6,7 @@ from typing import Any
 import mudata
 from kedro.io import AbstractDataset
 
-from sc_mamba2.cells.modalities.opening import read_mudata
+from sc_mamba2.cells.modalities.opening import quiet_mudata, read_mudata
 from sc_mamba2.files import atomic_file
 
 
@@ -39,7 +39,7 @@ class MuDataDataset(AbstractDataset[mudata.MuData, mudata.MuData]):
 
     def save(self, data: mudata.MuData) -> None:
         """Write the file, gzip-compressed; it appears whole or not at all."""
-        with atomic_file(self._filepath) as draft, mudata.set_options(pull_on_update=False):
+        with atomic_file(self._filepath) as draft, quiet_mudata():
             data.write_h5mu(draft, compression="gzip", compression_opts=1)
 
     def _exists(self) -> bool:

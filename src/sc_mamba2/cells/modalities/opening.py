@@ -1,5 +1,8 @@
 """Opens a MuData file, or one file a modality; what is what is told by name, by features, or given."""
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import anndata as ad
@@ -56,6 +59,18 @@ def read_modalities(sources: list[str]) -> Modalities:
     return {kind: found[kind] for kind in MODALITIES if kind in found}
 
 
+@contextmanager
+def quiet_mudata() -> Iterator[None]:
+    """Keep MuData from copying columns between its tables, and from remarks that nobody can act on.
+
+    A protein may bear the name of a gene: names need to be unique within a modality alone.
+    """
+    with mudata.set_options(pull_on_update=False), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*var_names.*", category=UserWarning)
+        warnings.filterwarnings("ignore", category=FutureWarning, module="mudata")
+        yield
+
+
 def read_mudata(path: Path) -> mudata.MuData:
     """Read a MuData file whole.
 
@@ -72,7 +87,7 @@ def read_mudata(path: Path) -> mudata.MuData:
             mend="write it with mdata.write_h5mu()",
         )
     try:
-        with mudata.set_options(pull_on_update=False):
+        with quiet_mudata():
             return mudata.read_h5mu(path)
     except Exception as error:
         raise damaged(path, error) from error

@@ -10,7 +10,7 @@ import pandas as pd
 
 from sc_mamba2.cells import keys
 from sc_mamba2.cells.modalities.kinds import modality_of_name
-from sc_mamba2.cells.modalities.opening import read_mudata
+from sc_mamba2.cells.modalities.opening import quiet_mudata, read_mudata
 from sc_mamba2.pipelines.multiomics.design import HELD_OUT, PART
 
 
@@ -18,7 +18,7 @@ def as_mudata(raw: dict[str, ad.AnnData], inputs: tuple[str, ...]) -> mudata.MuD
     """Return the user's modalities as one object: the MuData file itself where there was one."""
     if len(inputs) == 1 and Path(inputs[0]).suffix == ".h5mu":
         return read_mudata(Path(inputs[0]))
-    with mudata.set_options(pull_on_update=False):
+    with quiet_mudata():
         return mudata.MuData({kind: cells.copy() for kind, cells in raw.items()})
 
 
