@@ -7,6 +7,7 @@ import pandas as pd
 from anndata import AnnData
 from scipy import sparse
 
+from sc_mamba2.cells.keys import COUNTS_LAYER
 from sc_mamba2.cells.modalities import (
     ATAC,
     PROTEIN,
@@ -101,6 +102,15 @@ def _as_rows_of(pairing: Pairing, cells: AnnData) -> AnnData:
     place = sparse.csr_matrix(
         (have[have].astype("float32"), (have.nonzero()[0], rows[have])), (len(names), cells.n_obs)
     )
-    values = sparse.csr_matrix(place @ cells.X)
-    values.sort_indices()
-    return AnnData(X=values, obs=pd.DataFrame(index=names), var=cells.var.copy())
+    spread = AnnData(
+        X=_sorted(place @ cells.X), obs=pd.DataFrame(index=names), var=cells.var.copy()
+    )
+    if COUNTS_LAYER in cells.layers:
+        spread.layers[COUNTS_LAYER] = _sorted(place @ cells.layers[COUNTS_LAYER])
+    return spread
+
+
+def _sorted(matrix: sparse.spmatrix) -> sparse.csr_matrix:
+    rows = sparse.csr_matrix(matrix)
+    rows.sort_indices()
+    return rows

@@ -49,6 +49,7 @@ from sc_mamba2.pipelines.multiomics.params import (
     SourceParams,
 )
 from sc_mamba2.pipelines.multiomics.predict import as_mudata, write_results
+from sc_mamba2.pipelines.multiomics.scvi_baseline import totalvi_embedding
 from sc_mamba2.pipelines.multiomics.shuffling import shuffle_modality
 from sc_mamba2.pipelines.multiomics.start import new_model
 from sc_mamba2.pipelines.multiomics.tokens import fit_joint_tokenizer, tokenize_modalities
@@ -212,11 +213,20 @@ def fit_imputers(
 
 
 def run_baselines(
-    tokens: TokenizedCells, tokenizer: Tokenizer, params: BaselineParams, compute: ComputeOptions
+    cells: JointCells,
+    tokens: TokenizedCells,
+    tokenizer: Tokenizer,
+    params: BaselineParams,
+    compute: ComputeOptions,
 ) -> tuple[Outputs, Outputs, Values]:
     """Embed the cells and tell the modalities by simple methods; the values that all are scored by."""
     values = simple.modality_values(tokens, tokenizer)
     embeddings = simple.baseline_embeddings(values, tokens.obs, params, compute.seed)
+    ids = np.asarray(tokenizer.vocabulary.ids, dtype=object)
+    genes = list(ids[kinds_of(tokenizer.vocabulary) == KINDS.index("rna")])
+    totalvi = totalvi_embedding(cells, genes, tokens.obs, compute.seed)
+    if totalvi is not None:
+        embeddings["totalvi"] = totalvi
     return embeddings, simple.told_by_ridge(values, tokens.obs, params, compute.seed), values
 
 

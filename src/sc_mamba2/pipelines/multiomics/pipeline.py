@@ -60,7 +60,7 @@ def create_pipeline() -> Pipeline:
         ),
         _node(
             nodes.run_baselines,
-            "tokens tokenizer params:baselines params:compute",
+            "joint_cells tokens tokenizer params:baselines params:compute",
             "baselines ridge values",
             tags="evaluation",
         ),
