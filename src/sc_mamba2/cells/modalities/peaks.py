@@ -56,8 +56,7 @@ def standardise_peaks(
     UserError
         ``peaks-values``, ``peaks-names``, ``peaks-build``, ``peaks-genes``.
     """
-    matrix = cells.layers.get(COUNTS_LAYER, cells.X)
-    facts = look_at_values(matrix)
+    facts = look_at_values(matrix := cells.layers.get(COUNTS_LAYER, cells.X))
     if facts.fault:
         raise UserError(
             "peaks-values",

@@ -7,6 +7,7 @@ checkpoint and trains nothing. Names without a dot live in the namespace `multio
 from kedro.pipeline import Pipeline, node
 
 from sc_mamba2.pipelines.backbone.pipeline import prediction_pipeline, training_pipeline
+from sc_mamba2.pipelines.multiomics import evaluation_nodes as evaluation
 from sc_mamba2.pipelines.multiomics import nodes
 from sc_mamba2.pipelines.multiomics.ablations import run_ablations
 
@@ -58,34 +59,8 @@ def create_pipeline() -> Pipeline:
             "params:compute",
             "model",
         ),
-        _node(
-            nodes.run_baselines,
-            "joint_cells tokens tokenizer params:baselines params:compute",
-            "baselines ridge values",
-            tags="evaluation",
-        ),
-        _node(
-            nodes.shuffle,
-            "model tokens params:predict params:compute",
-            "shuffled",
-            tags="evaluation",
-        ),
-        node(
-            run_ablations,
-            _same("backbone", "model", "twins", "training_tokens", "validation_tokens", "tokens")
-            | {
-                "fine_tuning": "params:fine_tune",
-                "imputation": "params:imputation",
-                "prediction": "params:predict",
-                "params": "params:ablations",
-                "compute": "params:compute",
-            },
-            "ablations",
-            name="run_ablations",
-            tags="evaluation",
-        ),
     ]
-    return _namespaced(_read() + Pipeline(own) + _train() + _conclude(fitted=True))
+    return _namespaced(_read() + Pipeline(own) + _train() + _beside() + _conclude(fitted=True))
 
 
 def create_prediction_pipeline() -> Pipeline:
@@ -99,7 +74,7 @@ def create_prediction_pipeline() -> Pipeline:
         _node(nodes.lay_out_known, "joint_cells model params:keys", "design truth"),
         _node(nodes.read_tokenizer, "model", "tokenizer weights"),
         _node(nodes.tokenize_known, "joint_cells design tokenizer weights model", "tokens"),
-        _node(nodes.take_values, "tokens tokenizer", "baselines ridge values"),
+        _node(evaluation.take_values, "tokens tokenizer", "baselines ridge values"),
     ]
     whole = _read() + Pipeline(own) + _conclude(fitted=False)
     return _namespaced(whole, model="multiomics.checkpoint")
@@ -120,6 +95,42 @@ def _train() -> Pipeline:
     return load + fit
 
 
+def _beside() -> Pipeline:
+    """What the model is compared with: simple methods, its own parts, shuffled cells."""
+    return Pipeline(
+        [
+            _node(
+                evaluation.run_baselines,
+                "joint_cells tokens tokenizer params:baselines params:compute",
+                "baselines ridge values",
+                tags="evaluation",
+            ),
+            _node(
+                evaluation.shuffle,
+                "model tokens params:predict params:compute",
+                "shuffled",
+                tags="evaluation",
+            ),
+            node(
+                run_ablations,
+                _same(
+                    "backbone", "model", "twins", "training_tokens", "validation_tokens", "tokens"
+                )
+                | {
+                    "fine_tuning": "params:fine_tune",
+                    "imputation": "params:imputation",
+                    "prediction": "params:predict",
+                    "params": "params:ablations",
+                    "compute": "params:compute",
+                },
+                "ablations",
+                name="run_ablations",
+                tags="evaluation",
+            ),
+        ]
+    )
+
+
 def _conclude(fitted: bool) -> Pipeline:
     """From a model and tokens to what a person reads; a run that trained shows more."""
     known = _same("outputs", "tokens", "truth", "baselines", "ridge", "values", "model")
@@ -130,14 +141,14 @@ def _conclude(fitted: bool) -> Pipeline:
     return prediction_pipeline() + Pipeline(
         [
             node(
-                nodes.score,
+                evaluation.score,
                 known | told | compute | beside | {"params": "params:evaluation"},
                 "metrics",
                 name="score",
                 tags="evaluation",
             ),
             node(
-                nodes.write_joint,
+                evaluation.write_joint,
                 _same("raw", "tokens", "outputs", "model")
                 | told
                 | {"source": "params:source", "params": "params:output"},
@@ -145,14 +156,14 @@ def _conclude(fitted: bool) -> Pipeline:
                 name="write_joint",
             ),
             node(
-                nodes.draw_figures,
+                evaluation.draw_figures,
                 known | compute | curve,
                 "figures",
                 name="draw_figures",
                 tags="reporting",
             ),
             node(
-                nodes.write_report,
+                evaluation.write_report,
                 ["metrics", "figures", "parameters"],
                 "report",
                 name="write_report",

@@ -43,10 +43,8 @@ def write_results(
     ----------
     together
         The user's modalities.
-    cells
-        Names of the N cells of the outputs.
-    outputs
-        What the model tells, N rows each.
+    cells, outputs
+        Names of N cells; what the model tells of them, N rows each.
     features, errors
         Names of a modality's features, as given, and their errors.
     design

@@ -53,10 +53,8 @@ def new_model(
     ----------
     backbone
         For the first rows of the joint vocabulary.
-    tokenizer
-        Of the joint vocabulary.
-    weight_V
-        Weights that peaks' values were made with, kept with the model.
+    tokenizer, weight_V
+        Of the joint vocabulary; the weights that peaks' values were made with.
     twins
         Rows of proteins and of their genes: a protein's token starts as its gene's.
     tokens
