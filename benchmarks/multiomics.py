@@ -129,8 +129,29 @@ def keep(study: str, runs: list[dict[str, Any]], params: dict[str, Any], suffix:
     path.with_suffix(".md").write_text(markdown(study, runs))
 
 
+def run_studies(
+    studies: list[str], seeds: list[int], params: dict[str, Any], suffix: str = ""
+) -> None:
+    """Run studies over seeds and write their tables; say why, where there are none."""
+    if not SHARED.is_dir():
+        print(f"skipped: no folder {SHARED.name} beside the project")
+        return
+    for study in studies:
+        runs: list[dict[str, Any]] = []
+        for seed in seeds:
+            runs.append(run_study(study, seed, params))
+            wanted = ("avg_bio", "pearson_protein")
+            scores = {
+                method: tuple(round(found[name], 3) for name in wanted if name in found)
+                for method, found in runs[-1]["methods"].items()
+            }
+            print(f"{study}, seed {seed}, {runs[-1]['seconds']} s: {scores}", flush=True)
+            keep(study, runs, params, suffix)
+        print(markdown(study, runs))
+
+
 def main() -> None:
-    """Run the studies asked for, or say why they cannot run here."""
+    """Run the studies asked for."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
@@ -140,22 +161,7 @@ def main() -> None:
     parser.add_argument("--suffix", default="", help="of the files' names")
     chosen = parser.parse_args()
     set_logging(verbose=False)
-    if not SHARED.is_dir():
-        print(f"skipped: no folder {SHARED.name} beside the project")
-        return
-    params = parse_params(chosen.params)
-    for study in chosen.studies:
-        runs: list[dict[str, Any]] = []
-        for seed in chosen.seeds:
-            runs.append(run_study(study, seed, params))
-            wanted = ("avg_bio", "pearson_protein")
-            scores = {
-                method: tuple(round(found[name], 3) for name in wanted if name in found)
-                for method, found in runs[-1]["methods"].items()
-            }
-            print(f"{study}, seed {seed}, {runs[-1]['seconds']} s: {scores}", flush=True)
-            keep(study, runs, params, chosen.suffix)
-        print(markdown(study, runs))
+    run_studies(chosen.studies, chosen.seeds, parse_params(chosen.params), chosen.suffix)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Every row of quality: what must be reached, what is, and the strongest simple method beside it.
 
     python benchmarks/quality.py [--run held-out across few-labels batch-correction
-                                    perturbation] [--checkpoint FOLDER]
+                                    perturbation multi-omics] [--checkpoint FOLDER]
 
 Runs the scripts of the tasks over 3 seeds (none with an empty `--run`), then gathers all of `results/` into
 `results/quality.md`, and puts it into `docs/quality.md`. `--checkpoint` is one that has not seen Kang's
@@ -17,6 +17,7 @@ from typing import Any
 import annotation
 import batch_correction
 import few_labels
+import multiomics
 import numpy as np
 import perturbation
 import reverse_perturbation
@@ -24,7 +25,7 @@ import reverse_perturbation
 RESULTS = Path(__file__).parent / "results"
 PAGE = Path(__file__).parents[1] / "docs" / "quality.md"
 NAMES = {"logistic_regression": "logistic regression", "pca_knn": "PCA + kNN"}
-RUNS = ("held-out", "across", "few-labels", "batch-correction", "perturbation")
+RUNS = ("held-out", "across", "few-labels", "batch-correction", "perturbation", "multi-omics")
 ACROSS = ["across, prototypes", "across, prototypes and trunk"]
 KANG_TO_OTHERS = ["across, Kang to mudan", "across, Kang to zheng"]
 
@@ -166,6 +167,46 @@ def _reverse_lines() -> list[Line]:
     return lines
 
 
+def _joint_lines(study: str) -> list[Line]:
+    record = _read(f"multiomics_{study}")
+    if record is None:
+        return []
+    lines = []
+    for score, title in (("avg_bio", "AvgBIO"), ("pearson_protein", "protein correlation")):
+        methods = {
+            name: [run["methods"][name][score] for run in record["runs"]]
+            for name, found in record["runs"][0]["methods"].items()
+            if score in found
+        }
+        simple = max(
+            (name for name in methods if name.startswith("baseline")),
+            key=lambda name: np.mean(methods[name]),
+        )
+        name = simple.removeprefix("baseline: ").replace("_", " ")
+        least = float(np.mean(methods[simple]))
+        task = f"RNA + protein, {study}"
+        lines.append(Line(task, title, methods["model"], methods[simple], name, least))
+    return lines
+
+
+def _mosaic_lines() -> list[Line]:
+    record = _read("multiomics_mosaic")
+    if record is None:
+        return []
+    lines, score = [], "pearson_protein"
+    for method in record["runs"][0]["methods"]:
+        batch, _, name = method.partition(": ")
+        if name == "model":
+            other = f"{batch}: ridge on the other batch"
+            model, simple = (
+                [run["methods"][n][score] for run in record["runs"]] for n in (method, other)
+            )
+            task = f"RNA + protein, proteins of `{batch}` hidden"
+            least = float(np.mean(simple))
+            lines.append(Line(task, "protein correlation", model, simple, "ridge", least))
+    return lines
+
+
 def summary() -> str:
     """Return the table of all rows that have been run."""
     held_out = "annotation, held-out cells, `pbmc68k_reduced`"
@@ -197,6 +238,7 @@ def summary() -> str:
     lines += _perturbation_lines("papalexi", "perturbation, papalexi, unseen targets")
     lines += _perturbation_lines("kang", "perturbation, kang, unseen cell types")
     lines += _reverse_lines()
+    lines += [*_joint_lines("bmmc"), *_joint_lines("pbmc"), *_mosaic_lines()]
     head = "| task | score | model | strongest simple method | must | reached |\n|---|---|---|---|---|---|"
     return "\n".join([head, *(line.text() for line in lines)]) + "\n"
 
@@ -222,6 +264,8 @@ def main() -> None:
     if "perturbation" in chosen.run:
         perturbation.run_studies(list(perturbation.FILES), chosen.seeds, False, {})
         reverse_perturbation.run_studies(list(reverse_perturbation.STUDIES), chosen.seeds)
+    if "multi-omics" in chosen.run:
+        multiomics.run_studies(list(multiomics.FILES), chosen.seeds, {})
     table = summary()
     (RESULTS / "quality.md").write_text(table)
     before, rest = PAGE.read_text("utf-8").split("quality.md -->\n")
