@@ -88,7 +88,10 @@ def told_back(
     names = tokens.obs.index[lacking]
     measured = clr(proteins[names].X).toarray()
     told = mudata.read_h5mu(written["multiomics.joint"]).obsm[f"{keys.IMPUTED}_protein"]
-    ridge = told_by_ridge(modality_values(tokens, tokenizer), tokens.obs, BaselineParams(), seed)
+    # Ridge gets every cell of the other batch, also those that chose the model's epoch.
+    parts = np.where(tokens.obs["has_protein"], "training", "held_out")
+    design = tokens.obs.assign(part=parts)
+    ridge = told_by_ridge(modality_values(tokens, tokenizer), design, BaselineParams(), seed)
     own = {
         "model": told.loc[names, list(proteins.var_names)].to_numpy(),
         "ridge on the other batch": ridge["protein"][lacking],

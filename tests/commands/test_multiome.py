@@ -103,6 +103,20 @@ def test_the_checkpoint_tells_the_same_of_the_mudata_file_without_training(folde
     assert metrics["baselines"] == {} and "start_alone" not in metrics["ablations"]
 
 
+def test_a_trained_model_tells_the_proteins_of_cells_of_rna_alone(folder, joint):
+    checkpoint = joint.with_suffix(".scm") / "checkpoint"
+    output = folder / "told.h5mu"
+    scm("multiome", folder / "rna.h5ad", "-c", checkpoint, "-o", output)
+    whole, told = mudata.read_h5mu(joint), mudata.read_h5mu(output)
+    assert list(told.mod) == ["rna"] and "scm_imputed_protein" in told.obsm
+    one, two = (part.obsm["scm_imputed_protein"].to_numpy() for part in (whole, told))
+    np.testing.assert_allclose(one, two, atol=1e-4)
+    assert np.isnan(told.obsm["X_scm_protein"]).all()
+    lacking = ~whole.obs_names.isin(whole.mod["protein"].obs_names)
+    alike = [np.asarray(part.obsm["X_scm_joint"])[lacking] for part in (whole, told)]
+    np.testing.assert_allclose(*alike, atol=1e-4)
+
+
 def test_rna_and_atac_of_one_file(tmp_path):
     pair = simulate_rna_atac(80, 80, 120, 40, 40)
     mudata.MuData(pair).write_h5mu(tmp_path / "cells.h5mu")

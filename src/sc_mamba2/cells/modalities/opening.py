@@ -22,7 +22,7 @@ from sc_mamba2.errors import UserError, nearest
 Modalities = dict[str, ad.AnnData]
 
 
-def read_modalities(sources: list[str]) -> Modalities:
+def read_modalities(sources: list[str], rna_alone: bool = False) -> Modalities:
     """Read the modalities of some cells.
 
     Parameters
@@ -32,6 +32,8 @@ def read_modalities(sources: list[str]) -> Modalities:
         its modality is told by ``var["feature_types"]``, by the name of the file, or by the names of its
         features. A file that holds several by its ``feature_types`` is taken apart. Or a name of
         `SIMULATED_PAIRS`.
+    rna_alone
+        Whether RNA alone is enough: for a trained model, which tells the rest.
 
     Returns
     -------
@@ -55,7 +57,7 @@ def read_modalities(sources: list[str]) -> Modalities:
                     mend="leave one out, or say what each is: rna=FILE protein=FILE",
                 )
             found[kind] = cells
-    _check_enough(found)
+    _check_enough(found, rna_alone)
     return {kind: found[kind] for kind in MODALITIES if kind in found}
 
 
@@ -141,7 +143,7 @@ def _kind_of(cells: ad.AnnData) -> str | None:
     return next(iter(parts)) if len(parts) == 1 else modality_of_names(cells.var_names)
 
 
-def _check_enough(found: Modalities) -> None:
+def _check_enough(found: Modalities, rna_alone: bool) -> None:
     if RNA not in found:
         raise UserError(
             "modality-missing",
@@ -149,7 +151,7 @@ def _check_enough(found: Modalities) -> None:
             expected="rna, beside protein or atac",
             mend="give the RNA of the cells too: rna=FILE",
         )
-    if len(found) == 1:
+    if len(found) == 1 and not rna_alone:
         raise UserError(
             "modality-one",
             found="rna alone",

@@ -51,6 +51,11 @@ def read_sources(source: SourceParams) -> Raw:
     return read_modalities(list(source.inputs))
 
 
+def read_known_sources(source: SourceParams) -> Raw:
+    """Do as `read_sources` for a trained model, which can do with RNA alone."""
+    return read_modalities(list(source.inputs), rna_alone=True)
+
+
 def standardise(
     raw: Raw, features: FeatureParams, ingestion: IngestionParams, validation: ValidationParams
 ) -> tuple[JointCells, dict[str, Any]]:

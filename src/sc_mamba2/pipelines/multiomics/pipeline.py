@@ -24,6 +24,7 @@ _SHARED_PARAMETERS = {
 def create_pipeline() -> Pipeline:
     """Return the pipeline that learns from the modalities of some cells, and embeds the cells."""
     own = [
+        _node(nodes.read_sources, "params:source", "raw"),
         _node(
             nodes.standardise,
             "raw params:features params:ingestion params:validation",
@@ -60,12 +61,13 @@ def create_pipeline() -> Pipeline:
             "model",
         ),
     ]
-    return _namespaced(_read() + Pipeline(own) + _train() + _beside() + _conclude(fitted=True))
+    return _namespaced(Pipeline(own) + _train() + _beside() + _conclude(fitted=True))
 
 
 def create_prediction_pipeline() -> Pipeline:
     """Return the pipeline that embeds cells with a trained model."""
     own = [
+        _node(nodes.read_known_sources, "params:source", "raw"),
         _node(
             nodes.standardise_known,
             "raw model params:ingestion params:validation",
@@ -76,12 +78,8 @@ def create_prediction_pipeline() -> Pipeline:
         _node(nodes.tokenize_known, "joint_cells design tokenizer weights model", "tokens"),
         _node(evaluation.take_values, "tokens tokenizer", "baselines ridge values"),
     ]
-    whole = _read() + Pipeline(own) + _conclude(fitted=False)
+    whole = Pipeline(own) + _conclude(fitted=False)
     return _namespaced(whole, model="multiomics.checkpoint")
-
-
-def _read() -> Pipeline:
-    return Pipeline([_node(nodes.read_sources, "params:source", "raw")])
 
 
 def _train() -> Pipeline:
