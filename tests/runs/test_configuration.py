@@ -6,6 +6,7 @@ from sc_mamba2.pipelines.annotation import params as annotation
 from sc_mamba2.pipelines.backbone import params as backbone
 from sc_mamba2.pipelines.batch_correction import params as batch_correction
 from sc_mamba2.pipelines.embedding import params as embedding
+from sc_mamba2.pipelines.gene_network import params as gene_network
 from sc_mamba2.pipelines.ingestion.params import IngestionParams
 from sc_mamba2.pipelines.perturbation import params as perturbation
 from sc_mamba2.pipelines.pretraining.params import CorpusParams, LaunchParams
@@ -76,6 +77,13 @@ MODELS = {
         "states": reverse_perturbation.StateParams,
         "candidates": reverse_perturbation.CandidateParams,
         "rank": reverse_perturbation.RankParams,
+    },
+    "gene_network": {
+        "reference": gene_network.ReferenceParams,
+        "genes": gene_network.GeneParams,
+        "scoring": gene_network.ScoreParams,
+        "baselines": gene_network.BaselineParams,
+        "network": gene_network.NetworkParams,
     },
 }
 

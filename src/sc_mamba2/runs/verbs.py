@@ -20,7 +20,9 @@ class Kept:
     folder: Path
 
 
-def run_verb(selection: Selection, output: Path, task: str, result: str, force: bool) -> Kept:
+def run_verb(
+    selection: Selection, output: Path, task: str, result: str, force: bool, sign: str = ".h5ad"
+) -> Kept:
     """Run a pipeline and keep its results at `output` and in `<output>.scm/`.
 
     Parameters
@@ -36,6 +38,8 @@ def run_verb(selection: Selection, output: Path, task: str, result: str, force: 
         Dataset that becomes `output`.
     force
         Whether existing results may be replaced.
+    sign
+        Suffix of `output`.
 
     Raises
     ------
@@ -44,7 +48,7 @@ def run_verb(selection: Selection, output: Path, task: str, result: str, force: 
     """
     output = output.resolve()
     folder = output.with_suffix(".scm")
-    check_output(output, folder, force)
+    check_output(output, folder, force, sign)
     _keep_inputs(selection, (output, folder))
     with scratch_folder(output) as scratch:
         written = run_in_folder(selection, scratch).written
@@ -73,14 +77,14 @@ def _put_in_place(kept: Path, folder: Path, result: Path, output: Path, aside: P
         raise
 
 
-def check_output(output: Path, folder: Path, force: bool) -> None:
-    """Refuse an output that is no `.h5ad`, exists already, or has no folder to lie in."""
-    if output.suffix != ".h5ad":
+def check_output(output: Path, folder: Path, force: bool, sign: str = ".h5ad") -> None:
+    """Refuse an output of another suffix, that exists already, or has no folder to lie in."""
+    if output.suffix != sign:
         raise UserError(
             "output-suffix",
             found=f"the output '{output.name}'",
-            expected="a name that ends in .h5ad",
-            mend=f"write --output {output.stem or 'out'}.h5ad",
+            expected=f"a name that ends in {sign}",
+            mend=f"write --output {output.stem or 'out'}{sign}",
         )
     _check_parent(output)
     foreign = folder.exists() and not (folder / "metrics.json").is_file()
@@ -203,7 +207,7 @@ def _check_parent(output: Path) -> None:
 
 def _keep_inputs(selection: Selection, outputs: tuple[Path, ...]) -> None:
     """Refuse to write over what is read: cells, or a checkpoint inside of the results' folder."""
-    roles = ("input", "query", "checkpoint", "index")
+    roles = ("input", "query", "checkpoint", "index", "regulators", "reference_network")
     given = flatten(selection.params).items()
     sources = [source for name, source in given if name.rsplit(".", 1)[-1] in roles]
     for read in [Path(str(source)).resolve() for source in sources if source]:
