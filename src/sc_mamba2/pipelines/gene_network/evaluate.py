@@ -21,7 +21,7 @@ def judged_pairs(
     """
     choice = scores.choice
     if reference is None:
-        nothing = np.zeros(scores.effect_RT.shape, dtype=bool)
+        nothing = np.zeros(choice.pairs().shape, dtype=bool)
         return nothing, nothing
     truth_RT = reference.truth(choice.regulators, choice.targets)
     return choice.pairs() & truth_RT.any(axis=1, keepdims=True), truth_RT

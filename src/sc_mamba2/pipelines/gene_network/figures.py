@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
+from scipy.cluster.hierarchy import leaves_list, linkage
 
 from sc_mamba2.pipelines.gene_network.modules import make_graph
 from sc_mamba2.pipelines.gene_network.params import Method
@@ -25,32 +26,29 @@ def draw_network(
 
 
 def _heat_map(scores: PairScores, method: Method) -> Figure:
-    """Draw the effects of the regulators and targets with the best scores, each over its row's size."""
+    """Draw the effects of the regulators and targets with the best scores."""
     chosen_RT = np.where(scores.choice.pairs(), scores.by_method[method], 0)
     rows = np.argsort(-chosen_RT.max(axis=1), kind="stable")[:MOST_ROWS]
     columns = np.argsort(-chosen_RT[rows].max(axis=0), kind="stable")[:MOST_COLUMNS]
-    effect = scores.effect_RT[np.ix_(rows, columns)]
-    size = np.abs(effect).max(axis=1, keepdims=True)
-    shown = np.divide(effect, size, out=np.zeros_like(effect), where=size > 0)
-    columns, shown = _alike_together(shown.T, columns)
+    effect = scores.knock_outs.specific_RT[np.ix_(rows, columns)]
+    columns, shown = _alike_together(effect.T, columns)
     rows, shown = _alike_together(shown.T, rows)
+    most = float(np.abs(shown).max()) or 1.0
     width, height = 2 + 0.17 * len(columns), 1.5 + 0.17 * len(rows)
     figure, (axis,) = new_figure(1, max(5.0, width), max(3.5, height))
-    picture = axis.imshow(shown, cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto")
+    picture = axis.imshow(shown, cmap="RdBu_r", vmin=-most, vmax=most, aspect="auto")
     axis.set_xticks(range(len(columns)), scores.choice.target_symbols[columns], rotation=90)
     axis.set_yticks(range(len(rows)), scores.choice.regulator_symbols[rows])
     axis.tick_params(labelsize=6)
     axis.set_xlabel("target")
     axis.set_ylabel("regulator")
-    axis.set_title("What the regulator does to the target, by knock-out")
-    figure.colorbar(picture, ax=axis, label="effect over the row's largest", shrink=0.7)
+    axis.set_title("What the regulator does to the target beyond what all do, by knock-out")
+    figure.colorbar(picture, ax=axis, label="specific effect (1: spread of the row)", shrink=0.7)
     return figure
 
 
 def _alike_together(values: np.ndarray, names: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Order rows so that alike ones are neighbours."""
-    from scipy.cluster.hierarchy import leaves_list, linkage
-
     if len(values) < 3:
         return names, values
     order = leaves_list(linkage(values, "average"))

@@ -24,15 +24,18 @@ class KnockOuts:
     effect_RT
         Mean over cells of expected expression with the regulator minus without it, in bins: above 0
         where the regulator raises the target.
-    score_RT
-        ``|effect| / (s + median_t s)``, s the standard deviation of the change over cells; 0 where no
+    strength_RT
+        ``effect / (s + median_t s)``, s the standard deviation of the change over cells; 0 where no
         cell of the sample has the regulator.
+    specific_RT
+        What of the strength is this regulator's own; see `specific`. Its size is the score.
     cells_R
         Cells that the regulator was taken from.
     """
 
     effect_RT: np.ndarray
-    score_RT: np.ndarray
+    strength_RT: np.ndarray
+    specific_RT: np.ndarray
     cells_R: np.ndarray
 
 
@@ -80,7 +83,7 @@ def knock_out(
 
     with_NT = expected(tokens)
     shape = len(regulator_rows), len(target_rows)
-    effect_RT, score_RT, cells_R = np.zeros(shape), np.zeros(shape), np.zeros(shape[0], int)
+    effect_RT, strength_RT, cells_R = np.zeros(shape), np.zeros(shape), np.zeros(shape[0], int)
     owner = np.repeat(np.arange(len(tokens)), tokens.lengths)
     with training_progress("knock-outs", unit="gene") as on_step:
         for at, row in enumerate(regulator_rows):
@@ -89,18 +92,34 @@ def knock_out(
             if len(having):
                 without_NT = expected(without_gene(tokens.take(having), int(row)))
                 change_NT = with_NT[having] - without_NT
-                effect_RT[at], score_RT[at] = summarise(change_NT)
+                effect_RT[at], strength_RT[at] = summarise(change_NT)
             on_step(at + 1, shape[0])
-    return KnockOuts(effect_RT, score_RT, cells_R)
+    return KnockOuts(effect_RT, strength_RT, specific(strength_RT), cells_R)
 
 
 def summarise(change_NT: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the mean change and its size over its spread, (T,) each; see `KnockOuts`."""
+    """Return the mean change, and that over its spread, (T,) each; see `KnockOuts`."""
     effect_T, spread_T = change_NT.mean(axis=0), change_NT.std(axis=0)
     # The median keeps a target that hardly moves from winning by a spread of nearly nothing.
     scale_T = spread_T + np.median(spread_T)
-    score_T = np.divide(np.abs(effect_T), scale_T, out=np.zeros_like(effect_T), where=scale_T > 0)
-    return effect_T, score_T
+    strength_T = np.divide(effect_T, scale_T, out=np.zeros_like(effect_T), where=scale_T > 0)
+    return effect_T, strength_T
+
+
+def specific(strength_RT: np.ndarray) -> np.ndarray:
+    """Take away what every regulator does alike.
+
+    Whichever token is taken away, a cell embedding moves along much the same direction, so that the
+    raw effects of regulators are nearly multiples of each other. Each row is brought to mean 0 and
+    spread 1, then the mean row is subtracted (of three regulators or more).
+    """
+    centred_RT = strength_RT - strength_RT.mean(axis=1, keepdims=True)
+    spread_R1 = centred_RT.std(axis=1, keepdims=True)
+    rows_RT = np.divide(centred_RT, spread_R1, out=np.zeros_like(centred_RT), where=spread_R1 > 0)
+    known_R = spread_R1[:, 0] > 0
+    if known_R.sum() < 3:
+        return rows_RT
+    return np.where(known_R[:, None], rows_RT - rows_RT[known_R].mean(axis=0), 0.0)
 
 
 def without_gene(tokens: TokenizedCells, row: int) -> TokenizedCells:

@@ -57,7 +57,15 @@ def make_graph(edges: pd.DataFrame, modules: pd.DataFrame) -> igraph.Graph:
     graph.add_edges(
         list(zip(edges["source_id"].map(place), edges["target_id"].map(place), strict=True))
     )
-    for name in ("score", "sign", "knock_out_effect", "cosine", "correlation", "rank"):
+    for name in (
+        "score",
+        "sign",
+        "knock_out_effect",
+        "specific_effect",
+        "cosine",
+        "correlation",
+        "rank",
+    ):
         graph.es[name] = edges[name].tolist()
     return graph
 

@@ -73,7 +73,7 @@ def score_pairs(
         one.backbone.scan_path = compute.scan_path
         size = params.cells_a_regulator, params.batch_size
         found = knock_out(one, tokens, *rows, *size, compute.device)
-        parts = {"knock_out": found.score_RT, "cosine": cosines(one, *rows)}
+        parts = {"knock_out": np.abs(found.specific_RT), "cosine": cosines(one, *rows)}
         return found, {"mean_rank": mean_rank(list(parts.values()), pairs_RT)} | parts
 
     found, by_method = by_model(model)
@@ -93,12 +93,11 @@ def score_pairs(
         without["untrained knock_out"] = untrained["knock_out"]
     return PairScores(
         choice,
-        found.effect_RT,
+        found,
         correlation_RT,
         by_method,
         others,
         without,
-        found.cells_R,
         sample.n_obs,
     )
 
@@ -131,7 +130,7 @@ def score(
         "cells": scores.cells,
         "regulators": len(scores.choice.regulators),
         "regulators_from": scores.choice.origin,
-        "regulators_without_a_cell": int((scores.cells_R == 0).sum()),
+        "regulators_without_a_cell": int((scores.knock_outs.cells_R == 0).sum()),
         "targets": len(scores.choice.targets),
         **facts,
         "reference": validation_report,

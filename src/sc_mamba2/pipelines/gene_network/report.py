@@ -94,7 +94,7 @@ def _score_tables(metrics: dict[str, Any]) -> list[Table]:
 
 
 def _edge_table(edges: pd.DataFrame) -> Table:
-    names = ["source", "target", "score", "knock_out_effect", "cosine", "correlation"]
+    names = ["source", "target", "score", "specific_effect", "cosine", "correlation"]
     rows = [
         [f"{value:.3f}" if isinstance(value, float) else str(value) for value in line]
         for line in edges[names].head(_SHOWN_EDGES).itertuples(index=False)

@@ -10,6 +10,7 @@ import pandas as pd
 from scipy.stats import rankdata
 
 from sc_mamba2.pipelines.gene_network.genes import Choice
+from sc_mamba2.pipelines.gene_network.knockouts import KnockOuts
 from sc_mamba2.pipelines.gene_network.params import Method
 
 METHODS: tuple[Method, ...] = ("mean_rank", "knock_out", "cosine")
@@ -23,27 +24,24 @@ class PairScores:
     ----------
     choice
         The genes.
-    effect_RT
-        Signed effect of the regulator, in bins; see `knockouts.KnockOuts`.
+    knock_outs
+        What taking the regulators away does.
     correlation_RT
         Spearman's, signed.
     by_method
         The model's scores, (R, T) each, higher is likelier an edge: `METHODS`.
     baselines, ablations
         The same of what stands beside the model.
-    cells_R
-        Cells that each regulator was taken from.
     cells
         Cells that were looked at.
     """
 
     choice: Choice
-    effect_RT: np.ndarray
+    knock_outs: KnockOuts
     correlation_RT: np.ndarray
     by_method: dict[str, np.ndarray]
     baselines: dict[str, np.ndarray]
     ablations: dict[str, np.ndarray]
-    cells_R: np.ndarray
     cells: int
 
 
@@ -66,14 +64,14 @@ def edge_table(scores: PairScores, method: Method, most: int) -> pd.DataFrame:
     -------
     DataFrame
         ``source``, ``target`` (symbols), ``source_id``, ``target_id``, ``score``, ``sign`` (1 where the
-        regulator raises the target, -1 where it lowers it), ``knock_out_effect``, ``cosine``,
-        ``correlation``, ``rank`` from 1.
+        regulator raises the target more than others do, -1 less), ``knock_out_effect`` (bins),
+        ``specific_effect``, ``cosine``, ``correlation``, ``rank`` from 1.
     """
     choice, chosen_RT = scores.choice, scores.by_method[method]
     row, column = np.nonzero(choice.pairs())
     order = np.argsort(-chosen_RT[row, column], kind="stable")[:most]
     row, column = row[order], column[order]
-    effect = scores.effect_RT[row, column]
+    found = scores.knock_outs
     return pd.DataFrame(
         {
             "source": choice.regulator_symbols[row],
@@ -81,8 +79,9 @@ def edge_table(scores: PairScores, method: Method, most: int) -> pd.DataFrame:
             "source_id": choice.regulators[row],
             "target_id": choice.targets[column],
             "score": chosen_RT[row, column],
-            "sign": np.sign(effect).astype(int),
-            "knock_out_effect": effect,
+            "sign": np.sign(found.specific_RT[row, column]).astype(int),
+            "knock_out_effect": found.effect_RT[row, column],
+            "specific_effect": found.specific_RT[row, column],
             "cosine": scores.by_method["cosine"][row, column],
             "correlation": scores.correlation_RT[row, column],
             "rank": np.arange(1, len(order) + 1),
