@@ -49,4 +49,5 @@ TASKS = (
         verb="perturb",
         writes=(f"layers/{keys.PREDICTED}", f"var/{keys.PREDICTED}", f"uns/{keys.FACTS}"),
     ),
+    Task(pipeline="gene_network", verb="network", writes=()),
 )
