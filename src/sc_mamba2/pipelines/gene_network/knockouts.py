@@ -1,11 +1,13 @@
 """Knock-outs in silico: what the model expects of the targets without a regulator's token.
 
-Legend: N cells, R regulators, T targets, B cells of a batch, D width.
+Legend: N cells, M cells of several regulators, R regulators, T targets, B cells of a batch, D width.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 
@@ -13,6 +15,8 @@ from sc_mamba2.model import PretrainedModel
 from sc_mamba2.pipelines.backbone.progress import training_progress
 from sc_mamba2.tokens import Batch, TokenizedCells
 from sc_mamba2.training import choose_device, run_over_cells
+
+_TOGETHER = 16  # regulators whose cells fill batches together
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,35 +69,28 @@ def knock_out(
     device
         auto, cpu or cuda.
     """
-    place = choose_device(device)
-    model = model.to(place).eval()
-    vocabulary = model.tokenizer.vocabulary
-    rows_T = torch.from_numpy(np.asarray(target_rows, dtype=np.int64)).to(place)
-
-    def expected(cells: TokenizedCells) -> np.ndarray:
-        """Decode the targets of cells, (N, T)."""
-        outputs = run_over_cells(
-            lambda batch: {"targets": _decode(model, batch, rows_T)},
-            cells,
-            vocabulary,
-            batch_size,
-            place,
-        )
-        return outputs["targets"].astype(np.float64)
-
+    expected = _teller(model, target_rows, batch_size, choose_device(device))
     with_NT = expected(tokens)
     shape = len(regulator_rows), len(target_rows)
     effect_RT, strength_RT, cells_R = np.zeros(shape), np.zeros(shape), np.zeros(shape[0], int)
     owner = np.repeat(np.arange(len(tokens)), tokens.lengths)
+    having = [
+        np.unique(owner[tokens.gene_rows == row])[:cells_a_regulator] for row in regulator_rows
+    ]
+    cells_R[:] = [len(cells) for cells in having]
     with training_progress("knock-outs", unit="gene") as on_step:
-        for at, row in enumerate(regulator_rows):
-            having = np.unique(owner[tokens.gene_rows == row])[:cells_a_regulator]
-            cells_R[at] = len(having)
-            if len(having):
-                without_NT = expected(without_gene(tokens.take(having), int(row)))
-                change_NT = with_NT[having] - without_NT
-                effect_RT[at], strength_RT[at] = summarise(change_NT)
-            on_step(at + 1, shape[0])
+        for start in range(0, shape[0], _TOGETHER):
+            group = [at for at in range(start, min(start + _TOGETHER, shape[0])) if len(having[at])]
+            if group:
+                parts = [
+                    without_gene(tokens.take(having[at]), int(regulator_rows[at])) for at in group
+                ]
+                without_MT = expected(joined(parts))
+                change_MT = with_NT[np.concatenate([having[at] for at in group])] - without_MT
+                changes = np.split(change_MT, np.cumsum(cells_R[group])[:-1])
+                for at, change_NT in zip(group, changes, strict=True):
+                    effect_RT[at], strength_RT[at] = summarise(change_NT)
+            on_step(min(start + _TOGETHER, shape[0]), shape[0])
     return KnockOuts(effect_RT, strength_RT, specific(strength_RT), cells_R)
 
 
@@ -132,6 +129,38 @@ def without_gene(tokens: TokenizedCells, row: int) -> TokenizedCells:
         tokens.values[kept],
         offsets.astype(np.int64),
         tokens.obs,
+    )
+
+
+def _teller(
+    model: PretrainedModel, target_rows: np.ndarray, batch_size: int, place: torch.device
+) -> Callable[[TokenizedCells], np.ndarray]:
+    """Return the function that tells the expected bins of the targets of cells, (N, T) float64."""
+    model = model.to(place).eval()
+    rows_T = torch.from_numpy(np.asarray(target_rows, dtype=np.int64)).to(place)
+
+    def expected(cells: TokenizedCells) -> np.ndarray:
+        outputs = run_over_cells(
+            lambda batch: {"targets": _decode(model, batch, rows_T)},
+            cells,
+            model.tokenizer.vocabulary,
+            batch_size,
+            place,
+        )
+        return outputs["targets"].astype(np.float64)
+
+    return expected
+
+
+def joined(parts: list[TokenizedCells]) -> TokenizedCells:
+    """Return the cells of several sets one after another; at least one set."""
+    lengths = np.concatenate([part.lengths for part in parts])
+    return TokenizedCells(
+        np.concatenate([part.gene_rows for part in parts]),
+        np.concatenate([part.bins for part in parts]),
+        np.concatenate([part.values for part in parts]),
+        np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        pd.concat([part.obs for part in parts]),
     )
 
 
