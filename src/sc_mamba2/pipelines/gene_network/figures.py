@@ -43,7 +43,7 @@ def _heat_map(scores: PairScores, method: Method) -> Figure:
     axis.set_xlabel("target")
     axis.set_ylabel("regulator")
     axis.set_title("What the regulator does to the target beyond what all do, by knock-out")
-    figure.colorbar(picture, ax=axis, label="specific effect (1: spread of the row)", shrink=0.7)
+    figure.colorbar(picture, ax=axis, label="specific effect")
     return figure
 
 
