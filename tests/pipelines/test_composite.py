@@ -38,6 +38,7 @@ def test_every_embedding_goes_through_the_shared_encoder():
         "multiomics_predict",
         "perturbation_predict",
         "reverse_perturbation",
+        "gene_network",
     ],
 )
 def test_predicting_with_a_checkpoint_trains_nothing(pipelines, name):
@@ -56,6 +57,7 @@ def test_only_sources_facts_and_parameters_come_from_outside(pipelines):
         "reverse_perturbation": {"reference.raw_cells", "perturbation.checkpoint"},
         "multiomics": set(),  # its files are parameters, since there may be several
         "multiomics_predict": {"multiomics.checkpoint"},
+        "gene_network": {"reference.raw_cells"},
         "embedding": set(),  # its file is a parameter, since it is never loaded
         "embedding_index": set(),
         "embedding_mapping": {"embedding.reference"},

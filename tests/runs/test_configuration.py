@@ -6,6 +6,7 @@ from sc_mamba2.pipelines.annotation import params as annotation
 from sc_mamba2.pipelines.backbone import params as backbone
 from sc_mamba2.pipelines.batch_correction import params as batch_correction
 from sc_mamba2.pipelines.embedding import params as embedding
+from sc_mamba2.pipelines.gene_network import params as gene_network
 from sc_mamba2.pipelines.ingestion.params import IngestionParams
 from sc_mamba2.pipelines.multiomics import params as multiomics
 from sc_mamba2.pipelines.perturbation import params as perturbation
@@ -92,6 +93,13 @@ MODELS = {
         "ablations": multiomics.AblationParams,
         "evaluation": multiomics.EvaluationParams,
         "output": multiomics.OutputParams,
+    },
+    "gene_network": {
+        "reference": gene_network.ReferenceParams,
+        "genes": gene_network.GeneParams,
+        "scoring": gene_network.ScoreParams,
+        "baselines": gene_network.BaselineParams,
+        "network": gene_network.NetworkParams,
     },
 }
 

@@ -12,6 +12,7 @@ from sc_mamba2.commands.import_weights import import_weights
 from sc_mamba2.commands.index import index
 from sc_mamba2.commands.integrate import integrate
 from sc_mamba2.commands.multiome import multiome
+from sc_mamba2.commands.network import network
 from sc_mamba2.commands.perturb import perturb
 from sc_mamba2.commands.pretrain import pretrain
 from sc_mamba2.commands.reverse import reverse
@@ -21,7 +22,7 @@ from sc_mamba2.commands.viz import viz
 
 app = typer.Typer(
     name="scm",
-    help="Single-cell models of the whole transcriptome: annotate, embed, integrate, perturb, pretrain.",
+    help="Single-cell models of the whole transcriptome: annotate, embed, integrate, perturb, network, pretrain.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -51,6 +52,7 @@ for verb in (
     perturb,
     reverse,
     multiome,
+    network,
     validate,
     run,
     pretrain,

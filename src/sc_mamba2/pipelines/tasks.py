@@ -61,4 +61,5 @@ TASKS = (
             f"uns/{keys.FACTS}",
         ),
     ),
+    Task(pipeline="gene_network", verb="network", writes=()),
 )

@@ -212,7 +212,15 @@ def _check_parent(output: Path) -> None:
 
 def _keep_inputs(selection: Selection, outputs: tuple[Path, ...]) -> None:
     """Refuse to write over what is read: cells, or a checkpoint inside of the results' folder."""
-    roles = ("input", "inputs", "query", "checkpoint", "index")
+    roles = (
+        "input",
+        "inputs",
+        "query",
+        "checkpoint",
+        "index",
+        "regulators",
+        "reference_network",
+    )
     given = flatten(selection.params).items()
     sources = [source for name, source in given if name.rsplit(".", 1)[-1] in roles]
     several = [

@@ -1,0 +1,111 @@
+"""The report of a network: who finds the known edges best, the pictures, the best edges, the modules."""
+
+from typing import Any
+
+import pandas as pd
+
+from sc_mamba2.reporting import (
+    Section,
+    Table,
+    closing_sections,
+    comparison,
+    footer,
+    render_report,
+    score_table,
+    scores_by_method,
+)
+
+PICTURES = {
+    "heat_map": "What taking a regulator away does to the targets that the model expects",
+    "network": "The best edges as a graph",
+}
+_SHOWN_EDGES, _SHOWN_GENES = 25, 12
+
+
+def network_report(
+    metrics: dict[str, Any],
+    edges: pd.DataFrame,
+    modules: pd.DataFrame,
+    figures: dict[str, bytes],
+    parameters: dict[str, Any],
+) -> str:
+    """Write the report as one HTML page.
+
+    Parameters
+    ----------
+    metrics
+        As in ``metrics.json``.
+    edges, modules
+        Tables of `scores.edge_table` and `modules.find_modules`.
+    figures
+        PNG bytes by name.
+    parameters
+        Flat parameters by name.
+    """
+    data, run = metrics["data"], metrics["run"]
+    lead = (
+        f"{data['regulators']:,} regulators ({data['regulators_from']}) by {data['targets']:,} targets, "
+        f"scored in {data['cells']:,} cells; nothing was trained."
+    )
+    pictures = {PICTURES[name]: picture for name, picture in figures.items()}
+    sections = [
+        Section("How well it went", verdict(metrics), _score_tables(metrics)),
+        Section("Pictures", pictures=pictures),
+        Section("Best edges", tables=[_edge_table(edges)]),
+        Section("Modules", tables=[_module_table(modules)]),
+        *closing_sections(parameters, run),
+    ]
+    return render_report("Gene network", lead, sections, footer(run))
+
+
+def verdict(metrics: dict[str, Any]) -> list[str]:
+    """Say in words who found the known edges best, and what the training was worth."""
+    if not metrics["model"]:
+        return [
+            "No reference network was named, or it has no edge between these genes: how true the "
+            "edges are is not known."
+        ]
+    own = metrics["model"]["auprc_ratio"]
+    words = []
+    for group in ("baselines", "ablations"):
+        for name, scores in metrics[group].items():
+            other = scores["auprc_ratio"]
+            words.append(
+                f"The model's AUPRC ratio of {own:.3f} {comparison(own, other)} {name} ({other:.3f})."
+            )
+    ranked = sorted(
+        ({"the model": metrics["model"]} | metrics["baselines"]).items(),
+        key=lambda item: -item[1]["auprc_ratio"],
+    )
+    return [f"Best by AUPRC ratio: {ranked[0][0]}; 1 is chance.", *words]
+
+
+def _score_tables(metrics: dict[str, Any]) -> list[Table]:
+    if not metrics["model"]:
+        return []
+    data = metrics["data"]
+    caption = (
+        f"{data['judged_pairs']:,} pairs of {data['judged_regulators']:,} regulators, of which "
+        f"{data['known_edges']:,} are known edges. Ratios are over a random order; early precision: of as "
+        "many pairs as there are known edges."
+    )
+    columns = list(metrics["model"])
+    return [score_table(scores_by_method(metrics), columns, caption, best_by="auprc_ratio")]
+
+
+def _edge_table(edges: pd.DataFrame) -> Table:
+    names = ["source", "target", "score", "specific_effect", "cosine", "correlation"]
+    rows = [
+        [f"{value:.3f}" if isinstance(value, float) else str(value) for value in line]
+        for line in edges[names].head(_SHOWN_EDGES).itertuples(index=False)
+    ]
+    return Table([name.replace("_", " ") for name in names], rows, "All are in the CSV file.")
+
+
+def _module_table(modules: pd.DataFrame) -> Table:
+    rows = []
+    for module, genes in modules.groupby("module"):
+        named = ", ".join(genes["gene"].head(_SHOWN_GENES))
+        more = ", …" if len(genes) > _SHOWN_GENES else ""
+        rows.append([str(module), str(len(genes)), named + more])
+    return Table(["module", "genes", "those with most edges"], rows, "Leiden, direction aside.")
