@@ -67,7 +67,9 @@ def _graph(edges: pd.DataFrame, modules: pd.DataFrame, seed: int) -> Figure:
     drawn = [colours[str(module)] for module in modules["module"]]
     for chosen, marker, size in ((~sources, "o", 18), (sources, "D", 45)):
         own = [colour for colour, here in zip(drawn, chosen, strict=True) if here]
-        axis.scatter(*places[chosen].T, s=size, color=own or None, marker=marker, zorder=2)
+        axis.scatter(
+            places[chosen, 0], places[chosen, 1], s=size, color=own or None, marker=marker, zorder=2
+        )
     named = np.lexsort((-modules["degree"], ~sources))[:MOST_NAMES]
     for at in named:
         axis.annotate(
