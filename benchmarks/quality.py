@@ -58,7 +58,8 @@ class Line:
 
 
 def _spread(values: list[float]) -> str:
-    return f"{np.mean(values):.3f} ± {np.std(values):.3f}"
+    """Show the mean over seeds, and the standard deviation where there is more than one."""
+    return f"{np.mean(values):.3f}" + (f" ± {np.std(values):.3f}" if len(values) > 1 else "")
 
 
 def _read(name: str) -> dict[str, Any] | None:
@@ -81,7 +82,7 @@ def _annotation_line(
         (n for n in methods if n.startswith("baseline")), key=lambda n: np.mean(methods[n])
     )
     least = floor if floor is not None else float(np.mean(methods[simple])) + better_by
-    model = methods["model (all paths)"] if "model (all paths)" in methods else methods["model"]
+    model = methods["model (all paths)"]
     name = NAMES[simple.removeprefix("baseline: ")]
     return [Line(task, score.replace("_", " "), model, methods[simple], name, least)]
 

@@ -210,7 +210,7 @@ def test_contradictions_and_outputs(good, tmp_path):
     for words in (["-o", out], [good, "-r", good, "-o", out], ["-c", tmp_path, "-o", out]):
         assert "(options)" in refused(tmp_path, "annotate", *words)
     assert "(options)" in refused(tmp_path, "annotate", good, "-c", "x", "-r", good, "-o", out)
-    for more in (["--pretrained", "scm-tiny"], ["--fit", "linear"]):
+    for more in (["--start", "scm-tiny"], ["--fit", "linear"]):
         words = [good, "-c", "x", "-o", out, *more]
         assert "(options)" in refused(tmp_path, "annotate", *words)
     named = ["-r", good, "-k", "cell_type"]

@@ -45,7 +45,7 @@ def annotated(files):
 def test_a_pretrained_model_and_prototypes_annotate_without_training(files):
     out, again = files / "prototypes.h5ad", files / "prototypes_again.h5ad"
     words = ("--reference", files / "reference.h5ad", "--label-key", "cell_type", "-o", out)
-    scm("annotate", *words, "--pretrained", "scm-tiny", "--fit", "prototypes", "--no-ablations")
+    scm("annotate", *words, "--start", "scm-tiny", "--fit", "prototypes", "--no-ablations")
     checkpoint = out.with_suffix(".scm") / "checkpoint"
     record = json.loads((checkpoint / "config.json").read_text())
     assert record["settings"]["head"]["fit"] == "prototypes"

@@ -1,6 +1,6 @@
 """The table of scores: who is marked, and what a method lacks."""
 
-from sc_mamba2.reporting import comparison, footer, score_table, scores_by_method
+from sc_mamba2.reporting import Section, comparison, score_table, scores_by_method, task_report
 
 METRICS = {
     "model": {"a": 0.5, "b": 1.0},
@@ -33,4 +33,11 @@ def test_words():
         "equals",
         "is BELOW",
     ]
-    assert footer({"version": "1", "run_id": "x"}) == "sc-mamba2 1 · run x"
+
+
+def test_a_report_ends_with_parameters_and_the_run():
+    run = {"version": "1", "run_id": "x"}
+    page = task_report("Task", "lead", [Section("Own", ["words"])], {"a.b": 3}, run)
+    places = [page.index(word) for word in (">Own<", ">Parameters<", "a.b", ">Run<", "run_id")]
+    assert places == sorted(places)
+    assert "sc-mamba2 1 · run x" in page[places[-1] :]

@@ -39,11 +39,9 @@ def annotate(
     checkpoint: Annotated[
         Path | None, typer.Option("--checkpoint", "-c", help="Trained folder; nothing is trained.")
     ] = None,
-    pretrained: Annotated[
+    start: Annotated[
         str | None,
-        typer.Option(
-            help="Start from a pretrained model, all its genes: a shipped name or a folder."
-        ),
+        typer.Option(help="Checkpoint that the training begins with, all of its genes read."),
     ] = None,
     fit: Annotated[
         str | None,
@@ -67,7 +65,7 @@ def annotate(
 
     scm annotate QUERY --reference REF --label-key KEY --output OUT.h5ad
 
-    scm annotate QUERY --reference REF --label-key KEY --pretrained scm-tiny --fit prototypes -o OUT.h5ad
+    scm annotate QUERY --reference REF --label-key KEY --start scm-tiny --fit prototypes -o OUT.h5ad
 
     scm annotate QUERY --checkpoint OUT.scm/checkpoint --output AGAIN.h5ad
 
@@ -84,21 +82,21 @@ def annotate(
         pipeline = _pipeline(query, reference, checkpoint, label_key)
         if checkpoint and max_length:
             raise no_length_with_checkpoint()
-        if checkpoint and (pretrained or fit):
+        if checkpoint and (start or fit):
             raise contradiction(
-                f"--checkpoint with {'--pretrained' if pretrained else '--fit'}",
+                f"--checkpoint with {'--start' if start else '--fit'}",
                 "a trained folder, from which nothing is trained",
                 "leave one out",
             )
-        every_gene = ["tokenization.variable_genes=null"] if pretrained else []
+        every_gene = ["tokenization.variable_genes=null"] if start else []
         key = "annotation.labels.query_key" if checkpoint else "annotation.labels.key"
         chosen: dict[str, Any] = {
             "input": reference,
             "query": query,
             "checkpoint": str(checkpoint.resolve()) if checkpoint else None,
             key: label_key,
-            "tokenization.vocabulary": pretrained,
-            "annotation.backbone.checkpoint": pretrained,
+            "tokenization.vocabulary": start,
+            "annotation.backbone.checkpoint": start,
             "annotation.head.fit": fit,
             "annotation.ablations.names": [] if no_ablations else None,
             "annotation.predict.batch_size": batch_size,

@@ -5,11 +5,10 @@ from sc_mamba2.reporting.html import Section, Table, render_report
 from sc_mamba2.reporting.layout import bare, lay_out, point_size, scatter_classes
 from sc_mamba2.reporting.scores import (
     Scores,
-    closing_sections,
     comparison,
-    footer,
     score_table,
     scores_by_method,
+    task_report,
 )
 from sc_mamba2.reporting.style import new_figure, palette
 
@@ -19,9 +18,7 @@ __all__ = [
     "Table",
     "bare",
     "class_figure",
-    "closing_sections",
     "comparison",
-    "footer",
     "lay_out",
     "new_figure",
     "palette",
@@ -30,4 +27,5 @@ __all__ = [
     "scatter_classes",
     "score_table",
     "scores_by_method",
+    "task_report",
 ]

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sc_mamba2.reporting.html import Section, Table
+from sc_mamba2.reporting.html import Section, Table, render_report
 
 Scores = dict[str, float]
 _ABLATION = "ablation: "
@@ -54,17 +54,32 @@ def comparison(own: float, other: float) -> str:
     return "is above" if own > other else "equals" if own == other else "is BELOW"
 
 
-def closing_sections(parameters: dict[str, Any], run: dict[str, Any]) -> list[Section]:
-    """Return the sections that end a report: parameters by dotted name, facts of the run."""
-    return [
+def task_report(
+    title: str,
+    lead: str,
+    sections: list[Section],
+    parameters: dict[str, Any],
+    run: dict[str, Any],
+) -> str:
+    """Write a task's report as one HTML page, which ends with the parameters and the facts of the run.
+
+    Parameters
+    ----------
+    title, lead
+        The task, and one line on this run.
+    sections
+        What is particular to the task.
+    parameters
+        Flat parameters by dotted name.
+    run
+        Facts of the run, as in ``metrics.json``.
+    """
+    closing = [
         Section("Parameters", tables=[Table(["parameter", "value"], _rows(parameters))]),
         Section("Run", tables=[Table([], _rows(run))]),
     ]
-
-
-def footer(run: dict[str, Any]) -> str:
-    """Return the last line of a report."""
-    return f"sc-mamba2 {run.get('version', '')} · run {run.get('run_id', '')}"
+    footer = f"sc-mamba2 {run.get('version', '')} · run {run.get('run_id', '')}"
+    return render_report(title, lead, [*sections, *closing], footer)
 
 
 def _shown(score: float | None) -> str:

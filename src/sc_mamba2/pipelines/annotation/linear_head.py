@@ -14,6 +14,7 @@ from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
 
+ABSENT = 20.0  # below the lowest bias: the bias of a class that has no cells
 _MOST_CELLS = 2000  # whose inner products are taken
 Block = np.ndarray | sparse.csr_matrix
 
@@ -86,7 +87,7 @@ def fit_linear_head(
     if len(fitted.classes_) == 2:  # scikit-learn tells the second class from the first alone
         coefficients_KF = np.concatenate([np.zeros_like(coefficients_KF), coefficients_KF])
         intercepts_K = np.concatenate([[0.0], intercepts_K])
-    bias_K = np.full(n_classes, intercepts_K.min() - 20.0)
+    bias_K = np.full(n_classes, intercepts_K.min() - ABSENT)
     bias_K[fitted.classes_] = intercepts_K
     weights, start = [], 0
     for block, factor in zip(blocks, factors, strict=True):

@@ -10,11 +10,11 @@ from kedro.pipeline import Pipeline, node
 from sc_mamba2.pipelines.annotation import nodes
 from sc_mamba2.pipelines.annotation.ablations import run_ablations
 from sc_mamba2.pipelines.backbone.pipeline import prediction_pipeline, training_pipeline
+from sc_mamba2.pipelines.namespaces import namespaced
 from sc_mamba2.pipelines.tokenization.nodes import fit_tokenizer
 from sc_mamba2.pipelines.tokenization.pipeline import tokenize_pipeline
 
 NAMESPACE = "annotation"
-_SHARED_PARAMETERS = {"params:tokenization", "params:compute", "parameters"}
 
 
 def create_pipeline() -> Pipeline:
@@ -228,9 +228,4 @@ def _conclude(fitted: bool) -> Pipeline:
 
 
 def _namespaced(pipeline: Pipeline, **inputs: str) -> Pipeline:
-    return Pipeline(
-        pipeline,
-        namespace=NAMESPACE,
-        inputs=inputs | {"run_info": "run_info"},
-        parameters=_SHARED_PARAMETERS & pipeline.inputs(),
-    )
+    return namespaced(pipeline, NAMESPACE, inputs)

@@ -8,10 +8,9 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
-from sc_mamba2.pipelines.annotation.linear_head import LinearHead, summed_variance
+from sc_mamba2.pipelines.annotation.linear_head import ABSENT, LinearHead, summed_variance
 
 _LOG_STRENGTHS = (-5.0, 8.0)  # from calls that are chance to calls that are certain
-_ABSENT = 20.0  # below the lowest bias: the bias of a class that has no cells
 
 
 def fit_prototypes(blocks: list[np.ndarray], classes_N: np.ndarray, n_classes: int) -> LinearHead:
@@ -43,7 +42,7 @@ def fit_prototypes(blocks: list[np.ndarray], classes_N: np.ndarray, n_classes: i
     means_JF = np.stack([features_NF[classes_N == known].mean(axis=0) for known in there])
     biases_J = -np.square(means_JF).sum(axis=1) / 2
     strength = _likeliest(features_NF @ means_JF.T + biases_J, np.searchsorted(there, classes_N))
-    bias_K = np.full(n_classes, strength * biases_J.min() - _ABSENT)
+    bias_K = np.full(n_classes, strength * biases_J.min() - ABSENT)
     bias_K[there] = strength * biases_J
     widths = [block.shape[1] for block in blocks]
     weights = []

@@ -6,11 +6,9 @@ from sc_mamba2.pipelines.annotation.evaluate import methods_and_views
 from sc_mamba2.reporting import (
     Section,
     Table,
-    closing_sections,
     comparison,
-    footer,
-    render_report,
     score_table,
+    task_report,
 )
 
 SCORES = ("accuracy", "balanced_accuracy", "macro_precision", "macro_f1")
@@ -60,9 +58,8 @@ def annotation_report(
             "What was read and dropped", tables=[_read_table(reports)], paragraphs=_remarks(reports)
         ),
         Section("What was written", tables=[_written_table()]),
-        *closing_sections(parameters, run),
     ]
-    return render_report("Cell-type annotation", lead, sections, footer(run))
+    return task_report("Cell-type annotation", lead, sections, parameters, run)
 
 
 def _verdict(metrics: dict[str, Any]) -> list[str]:

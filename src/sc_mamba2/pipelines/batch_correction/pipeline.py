@@ -10,21 +10,10 @@ from kedro.pipeline import Pipeline, node
 from sc_mamba2.pipelines.backbone.pipeline import prediction_pipeline, training_pipeline
 from sc_mamba2.pipelines.batch_correction import nodes
 from sc_mamba2.pipelines.batch_correction.ablations import run_ablations
+from sc_mamba2.pipelines.namespaces import REFERENCE, namespaced, same
 from sc_mamba2.pipelines.tokenization.pipeline import tokenize_pipeline
 
 NAMESPACE = "batch_correction"
-_SHARED_PARAMETERS = {
-    "params:tokenization",
-    "params:ingestion",
-    "params:compute",
-    "parameters",
-}
-_OUTSIDE = {
-    "valid_cells": "reference.valid_cells",
-    "raw_cells": "reference.raw_cells",
-    "validation_report": "reference.validation_report",
-    "run_info": "run_info",
-}
 
 
 def create_pipeline() -> Pipeline:
@@ -121,8 +110,8 @@ def _conclude(fitted: bool) -> Pipeline:
             ),
             node(
                 nodes.score,
-                _same("outputs", "cells", "baselines", "truth", "model")
-                | _same("validation_report", "run_info")
+                same("outputs", "cells", "baselines", "truth", "model")
+                | same("validation_report", "run_info")
                 | compute
                 | beside,
                 "metrics",
@@ -131,14 +120,14 @@ def _conclude(fitted: bool) -> Pipeline:
             ),
             node(
                 nodes.write_integrated,
-                _same("raw_cells", "cells", "outputs", "model", "validation_report", "run_info")
+                same("raw_cells", "cells", "outputs", "model", "validation_report", "run_info")
                 | {"params": "params:output", "ingestion": "params:ingestion"},
                 "integrated",
                 name="write_integrated",
             ),
             node(
                 nodes.draw_figures,
-                _same("outputs", "cells", "baselines", "truth") | compute | curve,
+                same("outputs", "cells", "baselines", "truth") | compute | curve,
                 "figures",
                 name="draw_figures",
                 tags="reporting",
@@ -154,14 +143,5 @@ def _conclude(fitted: bool) -> Pipeline:
     )
 
 
-def _same(*names: str) -> dict[str, str]:
-    return {name: name for name in names}
-
-
 def _namespaced(pipeline: Pipeline, **inputs: str) -> Pipeline:
-    return Pipeline(
-        pipeline,
-        namespace=NAMESPACE,
-        inputs=_OUTSIDE | inputs,
-        parameters=_SHARED_PARAMETERS & pipeline.inputs(),
-    )
+    return namespaced(pipeline, NAMESPACE, REFERENCE | inputs)

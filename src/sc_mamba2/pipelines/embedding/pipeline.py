@@ -12,9 +12,9 @@ from sc_mamba2.pipelines.embedding.encode import encode_file
 from sc_mamba2.pipelines.embedding.encoder import gene_table
 from sc_mamba2.pipelines.embedding.mapping import map_cells
 from sc_mamba2.pipelines.embedding.sample import sample_cells
+from sc_mamba2.pipelines.namespaces import namespaced
 
 NAMESPACE = "embedding"
-_SHARED_PARAMETERS = {"params:ingestion", "params:validation", "params:compute", "parameters"}
 _SCORING = ("evaluation", "validation", "compute")
 _DATA = {"embedded": "embedded_blocks", "encoder": "encoder", "sample": "sample"}
 
@@ -138,10 +138,4 @@ def _inputs(*names: str) -> dict[str, str]:
 
 
 def _namespaced(pipeline: Pipeline) -> Pipeline:
-    run_info = {"run_info"} & pipeline.inputs()
-    return Pipeline(
-        pipeline,
-        namespace=NAMESPACE,
-        inputs=run_info,
-        parameters=_SHARED_PARAMETERS & pipeline.inputs(),
-    )
+    return namespaced(pipeline, NAMESPACE, {})

@@ -5,12 +5,10 @@ from typing import Any
 from sc_mamba2.reporting import (
     Section,
     Table,
-    closing_sections,
     comparison,
-    footer,
-    render_report,
     score_table,
     scores_by_method,
+    task_report,
 )
 
 PICTURES = {
@@ -40,9 +38,8 @@ def embedding_report(
         Section("How well it went", _verdict(metrics), _score_tables(metrics)),
         Section("Pictures", pictures=pictures),
         Section("What was read and dropped", _remarks(data), [_read_table(data)]),
-        *closing_sections(parameters, run),
     ]
-    return render_report("Embedding of cells", lead, sections, footer(run))
+    return task_report("Embedding of cells", lead, sections, parameters, run)
 
 
 def _score_tables(metrics: dict[str, Any]) -> list[Table]:

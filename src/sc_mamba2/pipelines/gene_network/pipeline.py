@@ -6,22 +6,14 @@ Names without a dot live in the namespace `gene_network`.
 from kedro.pipeline import Pipeline, node
 
 from sc_mamba2.pipelines.gene_network import nodes
+from sc_mamba2.pipelines.namespaces import REFERENCE, namespaced
 
 NAMESPACE = "gene_network"
 
 
 def create_pipeline() -> Pipeline:
     """Return the pipeline that scores pairs of genes and makes a network of the best."""
-    return Pipeline(
-        [*_scoring(), *_concluding()],
-        namespace=NAMESPACE,
-        inputs={
-            "valid_cells": "reference.valid_cells",
-            "validation_report": "reference.validation_report",
-            "run_info": "run_info",
-        },
-        parameters={"params:compute", "parameters"},
-    )
+    return namespaced(Pipeline([*_scoring(), *_concluding()]), NAMESPACE, REFERENCE)
 
 
 def _scoring() -> list:

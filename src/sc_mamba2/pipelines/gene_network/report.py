@@ -7,12 +7,10 @@ import pandas as pd
 from sc_mamba2.reporting import (
     Section,
     Table,
-    closing_sections,
     comparison,
-    footer,
-    render_report,
     score_table,
     scores_by_method,
+    task_report,
 )
 
 PICTURES = {
@@ -53,9 +51,8 @@ def network_report(
         Section("Pictures", pictures=pictures),
         Section("Best edges", tables=[_edge_table(edges)]),
         Section("Modules", tables=[_module_table(modules)]),
-        *closing_sections(parameters, run),
     ]
-    return render_report("Gene network", lead, sections, footer(run))
+    return task_report("Gene network", lead, sections, parameters, run)
 
 
 def verdict(metrics: dict[str, Any]) -> list[str]:

@@ -5,12 +5,10 @@ from typing import Any
 from sc_mamba2.reporting import (
     Section,
     Table,
-    closing_sections,
     comparison,
-    footer,
-    render_report,
     score_table,
     scores_by_method,
+    task_report,
 )
 
 PICTURES = {
@@ -55,9 +53,8 @@ def joint_report(
         Section("Pictures", pictures=pictures),
         Section("What was read and dropped", _remarks(data), [_read_table(data)]),
         Section("What was written", tables=[_written_table()]),
-        *closing_sections(parameters, run),
     ]
-    return render_report("Multi-omics", lead, sections, footer(run))
+    return task_report("Multi-omics", lead, sections, parameters, run)
 
 
 def verdict(metrics: dict[str, Any]) -> list[str]:

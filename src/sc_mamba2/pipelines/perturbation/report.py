@@ -6,12 +6,10 @@ from sc_mamba2.pipelines.perturbation.evaluate import CEILING, UNIT
 from sc_mamba2.reporting import (
     Section,
     Table,
-    closing_sections,
     comparison,
-    footer,
-    render_report,
     score_table,
     scores_by_method,
+    task_report,
 )
 
 PICTURES = {
@@ -56,9 +54,8 @@ def perturbation_report(
         Section("Pictures", pictures=pictures),
         Section("What was read and dropped", _remarks(data), [_read_table(data)]),
         Section("What was written", tables=[_written_table()]),
-        *closing_sections(parameters, run),
     ]
-    return render_report("Perturbation", lead, sections, footer(run))
+    return task_report("Perturbation", lead, sections, parameters, run)
 
 
 def _trust_words(metrics: dict[str, Any]) -> list[str]:
