@@ -10,15 +10,9 @@ from sc_mamba2.pipelines.backbone.pipeline import prediction_pipeline, training_
 from sc_mamba2.pipelines.multiomics import evaluation_nodes as evaluation
 from sc_mamba2.pipelines.multiomics import nodes
 from sc_mamba2.pipelines.multiomics.ablations import run_ablations
+from sc_mamba2.pipelines.namespaces import namespaced, same
 
 NAMESPACE = "multiomics"
-_SHARED_PARAMETERS = {
-    "params:tokenization",
-    "params:ingestion",
-    "params:validation",
-    "params:compute",
-    "parameters",
-}
 
 
 def create_pipeline() -> Pipeline:
@@ -111,9 +105,7 @@ def _beside() -> Pipeline:
             ),
             node(
                 run_ablations,
-                _same(
-                    "backbone", "model", "twins", "training_tokens", "validation_tokens", "tokens"
-                )
+                same("backbone", "model", "twins", "training_tokens", "validation_tokens", "tokens")
                 | {
                     "fine_tuning": "params:fine_tune",
                     "imputation": "params:imputation",
@@ -131,9 +123,9 @@ def _beside() -> Pipeline:
 
 def _conclude(fitted: bool) -> Pipeline:
     """From a model and tokens to what a person reads; a run that trained shows more."""
-    known = _same("outputs", "tokens", "truth", "baselines", "ridge", "values", "model")
-    beside = _same("ablations", "shuffled") if fitted else {}
-    curve = _same("history") if fitted else {}
+    known = same("outputs", "tokens", "truth", "baselines", "ridge", "values", "model")
+    beside = same("ablations", "shuffled") if fitted else {}
+    curve = same("history") if fitted else {}
     compute = {"compute": "params:compute"}
     told = {"report": "reading_report", "run_info": "run_info"}
     return prediction_pipeline() + Pipeline(
@@ -147,7 +139,7 @@ def _conclude(fitted: bool) -> Pipeline:
             ),
             node(
                 evaluation.write_joint,
-                _same("raw", "tokens", "outputs", "model")
+                same("raw", "tokens", "outputs", "model")
                 | told
                 | {"source": "params:source", "params": "params:output"},
                 "joint",
@@ -183,14 +175,5 @@ def _node(function, inputs: str, outputs: str, tags: str | None = None):
     )
 
 
-def _same(*names: str) -> dict[str, str]:
-    return {name: name for name in names}
-
-
 def _namespaced(pipeline: Pipeline, **inputs: str) -> Pipeline:
-    return Pipeline(
-        pipeline,
-        namespace=NAMESPACE,
-        inputs={"run_info": "run_info"} | inputs,
-        parameters=_SHARED_PARAMETERS & pipeline.inputs(),
-    )
+    return namespaced(pipeline, NAMESPACE, inputs)

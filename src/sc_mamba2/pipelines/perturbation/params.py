@@ -103,6 +103,12 @@ class HeadParams(Parameters):
         description="start: the simple estimate; trunk: what the Mamba2 layers add to it",
     )
     width: int = Field(32, ge=1, le=4096, description="numbers between the layers and the genes")
+    gate_level: float = Field(
+        0.05,
+        gt=0,
+        lt=1,
+        description="p below which the layers' gain on perturbations kept apart is more than chance",
+    )
     pairs: int = Field(
         16, ge=1, description="control cells that a training perturbation and context is shown with"
     )

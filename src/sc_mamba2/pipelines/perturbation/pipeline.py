@@ -8,23 +8,12 @@ the namespace `perturbation`.
 from kedro.pipeline import Pipeline, node
 
 from sc_mamba2.pipelines.backbone.pipeline import prediction_pipeline, training_pipeline
+from sc_mamba2.pipelines.namespaces import REFERENCE, namespaced, same
 from sc_mamba2.pipelines.perturbation import nodes, nodes_prediction
 from sc_mamba2.pipelines.perturbation.ablations import run_ablations
 from sc_mamba2.pipelines.tokenization.pipeline import tokenize_pipeline
 
 NAMESPACE = "perturbation"
-_SHARED_PARAMETERS = {
-    "params:tokenization",
-    "params:ingestion",
-    "params:compute",
-    "parameters",
-}
-_OUTSIDE = {
-    "valid_cells": "reference.valid_cells",
-    "raw_cells": "reference.raw_cells",
-    "validation_report": "reference.validation_report",
-    "run_info": "run_info",
-}
 _COMPUTE = "params:compute"
 
 
@@ -91,7 +80,7 @@ def _fit() -> Pipeline:
         ),
         node(
             nodes.attach_head,
-            _same("backbone", "tokenizer", "start")
+            same("backbone", "tokenizer", "start")
             | {
                 "keys": "params:keys",
                 "head": "params:head",
@@ -159,15 +148,15 @@ def _evaluate() -> Pipeline:
                 "params": "params:ablations",
                 "compute": _COMPUTE,
             }
-            | _same("training_tokens", "validation_tokens", "test_tokens", "test_rows"),
+            | same("training_tokens", "validation_tokens", "test_tokens", "test_rows"),
             "ablations",
             name="run_ablations",
             tags="evaluation",
         ),
         node(
             nodes.score,
-            _same("predicted", "baselines", "ablations", "test_cells", "start", "verdict")
-            | _same("remarks", "validation_report", "run_info")
+            same("predicted", "baselines", "ablations", "test_cells", "start", "verdict")
+            | same("remarks", "validation_report", "run_info")
             | {
                 "keys": "params:keys",
                 "split": "params:split",
@@ -201,7 +190,7 @@ def _predict() -> Pipeline:
 
 def _conclude(fitted: bool) -> Pipeline:
     """From predicted cells to what a person reads; a run that trained shows more."""
-    beside = _same("predicted", "truth", "scores", "history") if fitted else {}
+    beside = same("predicted", "truth", "scores", "history") if fitted else {}
     return Pipeline(
         [
             node(
@@ -213,15 +202,15 @@ def _conclude(fitted: bool) -> Pipeline:
             ),
             node(
                 nodes_prediction.write_predicted,
-                _same("raw_cells", "controls", "population", "model")
-                | _same("validation_report", "run_info")
+                same("raw_cells", "controls", "population", "model")
+                | same("validation_report", "run_info")
                 | {"ingestion": "params:ingestion"},
                 ["predicted_cells", "genes"],
                 name="write_predicted",
             ),
             node(
                 nodes_prediction.draw_figures,
-                _same("population") | beside,
+                same("population") | beside,
                 "figures",
                 name="draw_figures",
                 tags="reporting",
@@ -246,14 +235,5 @@ def _tokens(cells: str, tokens: str, namespace: str) -> Pipeline:
     )
 
 
-def _same(*names: str) -> dict[str, str]:
-    return {name: name for name in names}
-
-
 def _namespaced(pipeline: Pipeline, **inputs: str) -> Pipeline:
-    return Pipeline(
-        pipeline,
-        namespace=NAMESPACE,
-        inputs=_OUTSIDE | inputs,
-        parameters=_SHARED_PARAMETERS & pipeline.inputs(),
-    )
+    return namespaced(pipeline, NAMESPACE, REFERENCE | inputs)

@@ -20,7 +20,6 @@ from sc_mamba2.training import ComputeOptions, choose_device, seed_everything
 from sc_mamba2.training.loop import mean_loss
 
 JUDGED_AT_ONCE = 256
-LEVEL = 0.05
 
 
 def new_model(
@@ -68,8 +67,8 @@ def keep_what_helps(
     """Close the model's gate unless the layers tell effects better that they were not trained on.
 
     They are kept if the loss of the validation perturbations (or contexts) falls by more than chance:
-    a one-sided paired t test over them, at `LEVEL`. With two or three it takes a large and even gain:
-    so few say little, and what does not help does harm on new ones.
+    a one-sided paired t test over them, at the head's `gate_level`. With two or three it takes a large
+    and even gain: so few say little, and what does not help does harm on new ones.
 
     Returns
     -------
@@ -103,7 +102,7 @@ def keep_what_helps(
     if len(gain_U) > 1 and gain_U.std() > 0:
         chance = float(stats.ttest_1samp(gain_U, 0, alternative="greater").pvalue)
     judged = not np.isin(validation.obs[ROW], training.obs[ROW]).any()
-    kept = bool(judged and chance < LEVEL)
+    kept = bool(judged and chance < model.head.gate_level)
     model.gate.fill_(float(kept))
     model.cpu().eval()
     means = {"loss_with": float(np.mean(losses[0])), "loss_without": float(np.mean(losses[1]))}
