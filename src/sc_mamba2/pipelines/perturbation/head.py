@@ -19,7 +19,13 @@ from sc_mamba2.model import Backbone, TaskModel
 from sc_mamba2.pipelines.perturbation.effects import CELLS, Effects
 from sc_mamba2.pipelines.perturbation.features import gene_ids, log_dose
 from sc_mamba2.pipelines.perturbation.fit_start import known_start, left_out_estimates
-from sc_mamba2.pipelines.perturbation.params import HeadParams, KeyParams, Kind, SplitKind
+from sc_mamba2.pipelines.perturbation.params import (
+    HeadParams,
+    KeyParams,
+    Kind,
+    SplitKind,
+    StartParams,
+)
 from sc_mamba2.pipelines.perturbation.split import CONTEXT, PERTURBATION
 from sc_mamba2.pipelines.perturbation.start import Start
 from sc_mamba2.pipelines.perturbation.tokens import NO_GENE, with_perturbed_genes
@@ -128,6 +134,7 @@ class PerturbationModel(TaskModel):
             "rising_share": self.rising_share,
             "perturbation_temperature": self.start.perturbation_temperature,
             "context_temperature": self.start.context_temperature,
+            "start": self.start.params.model_dump(mode="json"),
             "effects": effects.rows.astype({CELLS: int}).to_dict("list"),
             "contexts": list(effects.contexts),
             "genes": list(effects.genes),
@@ -157,7 +164,13 @@ class PerturbationModel(TaskModel):
         return cls(
             backbone,
             tokenizer,
-            Start(effects, blank, settings["own"], *temperatures),
+            Start(
+                effects,
+                blank,
+                settings["own"],
+                *temperatures,
+                StartParams(**settings["start"]),
+            ),
             KeyParams(**settings["keys"]),
             HeadParams(**settings["head"]),
             settings["kind"],
@@ -251,6 +264,11 @@ class PerturbationModel(TaskModel):
         self, parts: list[tuple[TokenizedCells, dict[str, np.ndarray]]], seed: int
     ) -> None:
         """Do nothing: see `fits_itself`."""
+
+    @property
+    def decoding(self) -> tuple[float, float]:
+        """How a rise is shared between scaling and shifting; see `population.affine`."""
+        return self.rising_share, self.head.most_scale
 
     @property
     def unit(self) -> float:
