@@ -41,9 +41,8 @@ def test_the_mean_of_every_context_moves_by_its_own_change(parts):
 def test_a_context_that_the_model_does_not_know_is_told_by_its_own_cells(parts):
     model = parts.model(paths=("start",))
     controls = controls_of(model, {"new": 1.0})
-    controls.X = sparse.csr_matrix(
-        np.maximum(model.start.effects.control_CG[1], 0.01).astype(np.float32)[None].repeat(60, 0)
-    )[: controls.n_obs]
+    like_second = np.maximum(model.start.effects.control_CG[1], 0.01).astype(np.float32)
+    controls.X = sparse.csr_matrix(np.tile(like_second, (controls.n_obs, 1)))
     level, change = moved(model, parts.asked, controls, "new")
     told, other = (
         model.start.estimate(parts.asked, "new", control)
