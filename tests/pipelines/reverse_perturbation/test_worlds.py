@@ -8,7 +8,7 @@ from tests.pipelines.perturbation.test_start import GENES, effects_of
 from sc_mamba2.pipelines.perturbation.start import Start
 from sc_mamba2.pipelines.reverse_perturbation.candidates import Offer
 from sc_mamba2.pipelines.reverse_perturbation.params import RankParams
-from sc_mamba2.pipelines.reverse_perturbation.rank import make_ranker
+from sc_mamba2.pipelines.reverse_perturbation.rank import _best, _judge, make_ranker
 from sc_mamba2.pipelines.reverse_perturbation.worlds import Worlds
 
 NAMES = ["A", "B", "C", "D", "E", "F"]
@@ -32,10 +32,10 @@ def test_what_is_told_and_what_is_true_are_measured_apart():
     errors = offer.start.effects.error_QG[:, 0]
     trust = offer.start.reliability_Q
     worlds = worlds_of(offer, RankParams())
-    away = np.array([np.subtract(*worlds._world()) for _ in range(300)])
+    away = np.array([np.subtract(*worlds._world()) for _ in range(150)])
     # The error of a new measurement alone: had both the same noise, they would be nearer.
     np.testing.assert_allclose(away.var(axis=(0, 2)), errors, rtol=0.15)
-    true = np.array([worlds._world()[1] for _ in range(300)])
+    true = np.array([worlds._world()[1] for _ in range(150)])
     np.testing.assert_allclose(true.var(axis=0).mean(axis=1), trust * errors, rtol=0.25, atol=0.01)
 
 
@@ -48,7 +48,7 @@ def test_an_unmeasured_pair_does_what_its_parts_do_and_a_stranger_something_of_i
 
 
 def test_queries_that_noise_drowns_are_found_by_chance():
-    params = RankParams(queries=240, worlds=4, searched=5)
+    params = RankParams(queries=160, worlds=4, searched=5)
     drowned, clear = offer_of(noise=40.0), offer_of(noise=0.001)
     source = sparse.csr_matrix(np.random.default_rng(2).uniform(0.5, 2, (30, GENES)))
     error = np.full(GENES, 0.01)
@@ -61,7 +61,18 @@ def test_queries_that_noise_drowns_are_found_by_chance():
     assert found["drowned"].judged["cosine"] < chance + 0.15
     assert found["clear"].judged["cosine"] > 0.95
     assert found["clear"].checked["right"].mean() > 0.9
-    assert len(found["clear"].checked) == 240
+    assert found["clear"].method != "retrieval"
+
+
+def test_retrieval_wins_only_on_the_queries_that_it_answered():
+    truth = np.array([0, 0, 1, 1])
+    right = np.array([[1.0, 0], [1, 0], [0, 1], [0, 1]])
+    late = np.array([[1.0, 0], [1, 0], [1, 0], [1, 0]])  # right where retrieval answered
+    scored = {"head": late, "distance": late, "cosine": late, "retrieval": right[:2]}
+    judged = {name: _judge(own, truth) for name, own in scored.items()}
+    assert judged["retrieval"] > judged["head"] and _best(scored, judged, truth) == "head"
+    scored["retrieval"] = right
+    assert _best(scored, {**judged, "retrieval": 1.0}, truth) == "retrieval"
 
 
 def test_a_ranker_repeats_with_its_seed_and_obeys_the_method_asked_for():

@@ -23,7 +23,7 @@ from sc_mamba2.pipelines.reverse_perturbation.retrieve import PredictedCells
 from sc_mamba2.pipelines.reverse_perturbation.states import Query
 from sc_mamba2.pipelines.reverse_perturbation.worlds import Trials, Worlds, predict_cells
 
-# Of equals the first is taken: the head contains the next two.
+# Of equals the first is taken: the head contains the next two. Retrieval, the last, is slow.
 METHODS: tuple[Method, ...] = ("head", "distance", "cosine", "retrieval")
 
 
@@ -146,7 +146,7 @@ def make_ranker(
     temperatures = {
         name: fit_temperature(own, judging.truth_N[: len(own)]) for name, own in scored.items()
     }
-    best: Method = params.method or max(METHODS, key=lambda name: judged[name])
+    best = params.method or _best(scored, judged, judging.truth_N)
     checking = worlds.trials(params.searched if best == "retrieval" else 0)
     checked = _check(_by_method(head, checking)[best], checking.truth_N, temperatures[best])
     ranker = Ranker(offer, told_CG, head, cells, params, best)
@@ -177,6 +177,13 @@ def _by_method(head: RankingHead, trials: Trials) -> dict[str, np.ndarray]:
     """Score queries in every way, (N, C); by retrieval the first of them."""
     scored = _by_features(head, trials.features_NCX)
     return scored | {"retrieval": trials.shares_MC} if len(trials.shares_MC) else scored
+
+
+def _best(scored: dict[str, np.ndarray], judged: dict[str, float], truth_N: np.ndarray) -> Method:
+    """Choose the method; retrieval where it beats the best of the others on the queries it answered."""
+    *others, last = METHODS
+    best = max(others, key=lambda name: judged[name])
+    return last if judged[last] > _judge(scored[best][: len(scored[last])], truth_N) else best
 
 
 def _judge(scores_NC: np.ndarray, truth_N: np.ndarray) -> float:
