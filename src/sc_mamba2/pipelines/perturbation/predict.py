@@ -3,7 +3,7 @@
 Legend: N cells, T effects to tell, G genes, K width of the code.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -58,7 +58,7 @@ def pair_with_controls(
     taken = controls.take(place_N)
     table = pd.DataFrame({ROW: owner_N, "cell": place_N}, index=taken.obs.index)
     table[PERTURBATION] = rows[PERTURBATION].to_numpy()[owner_N]
-    return TokenizedCells(taken.gene_rows, taken.bins, taken.values, taken.offsets, table)
+    return replace(taken, obs=table)
 
 
 def predicted_effects(
