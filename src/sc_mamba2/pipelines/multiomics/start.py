@@ -26,7 +26,6 @@ from sc_mamba2.tokens import (
 from sc_mamba2.training import seed_everything
 from sc_mamba2.training.components import components
 
-_PENALTIES = np.logspace(-3, 4, 15)
 CELLS_AT_ONCE = 64
 
 
@@ -137,6 +136,7 @@ class _Start:
 def _start_pooled(model: MultiomicsModel, starts: dict[str, _Start]) -> None:
     model.feature_table_VC.zero_()
     model.decoder.weight.zero_()
+    penalties = np.power(10.0, model.head.across_penalties)
     first = 0
     for kind, start in starts.items():
         rows = torch.from_numpy(start.columns)
@@ -151,7 +151,7 @@ def _start_pooled(model: MultiomicsModel, starts: dict[str, _Start]) -> None:
             across = model.across[f"{kind}_{other}"].weight
             across.zero_()
             if both.sum() > 2:
-                ridge = RidgeCV(_PENALTIES, alpha_per_target=True, fit_intercept=False)
+                ridge = RidgeCV(penalties, alpha_per_target=True, fit_intercept=False)
                 ridge.fit(start.scores_NC[both], target.scores_NC[both])
                 across.copy_(_float(np.atleast_2d(ridge.coef_)))
 
