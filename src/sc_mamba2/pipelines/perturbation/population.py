@@ -117,8 +117,9 @@ def ensemble_estimates(
 ) -> np.ndarray:
     """Estimate an effect from resampled measurements, (count, G).
 
-    In each resample every measured effect is moved by its own standard error, and perturbations are
-    drawn anew with replacement; the one that is asked for, and its parts, stay, at any dose.
+    In each resample every measured effect is moved by its own standard error, and of the perturbations
+    those are left that a draw with replacement takes, about two thirds, each once; the one that is asked
+    for, and its parts, stay, at any dose.
 
     Parameters
     ----------

@@ -4,7 +4,7 @@ It is what the model begins with, and contains the mean of the training perturba
 the other contexts. Legend: G genes, Q measured effects, F numbers of a feature, C contexts.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy.special import softmax
@@ -95,6 +95,13 @@ class Start:
         place = int(np.flatnonzero(own_Q)[0])
         trust = self.reliability_Q[place]
         return trust * self.effects.delta_QG[place] + (1 - trust) * prior_G
+
+    def with_tables(self, tables: dict[str, np.ndarray]) -> "Start":
+        """Return it with the numbers of stored tables: those of the effects, and ``feature_PF``."""
+        doubled = {name: table.astype(np.float64) for name, table in tables.items()}
+        features_PF = doubled.pop("feature_PF")
+        singles = dict(zip(sorted(self.singles), features_PF, strict=True))
+        return replace(self, effects=replace(self.effects, **doubled), singles=singles)
 
     def trust(self, name: str, context: str) -> float:
         """Return the weight of the measurement itself in an estimate, 0 where there is none."""

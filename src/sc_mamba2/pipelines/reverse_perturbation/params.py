@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from sc_mamba2.pipelines.parameters import Parameters
 
@@ -66,6 +66,12 @@ class RankParams(Parameters):
         5.0, gt=0, description="standard errors of the own gene's change that count at most"
     )
     genes: int = Field(5, ge=1, description="genes that are named as what drives a candidate")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "RankParams":
+        if self.strongest < self.weakest:
+            raise ValueError("strongest is below weakest")
+        return self
 
 
 class KnownParams(Parameters):
