@@ -117,3 +117,12 @@ def test_a_candidate_that_nothing_is_known_of_is_refused(trained, tmp_path):
     words = ("--target", names[0], "--candidates", tmp_path / "list.txt", "-o", tmp_path / "o.csv")
     result = invoke("reverse", cells, "-c", checkpoint, *words)
     assert result.exit_code == 2 and "Error (perturbation-unknown)" in result.output
+
+
+def test_the_list_of_candidates_is_not_written_over(trained, tmp_path):
+    cells, checkpoint, names = trained
+    (tmp_path / "list.csv").write_text("STAT1\nIRF1\n")
+    words = ("--candidates", tmp_path / "list.csv", "-o", tmp_path / "list.csv", "--force")
+    result = invoke("reverse", cells, "--target", names[0], "-c", checkpoint, *words)
+    assert result.exit_code == 2 and "Error (output-is-input)" in result.output
+    assert (tmp_path / "list.csv").read_text() == "STAT1\nIRF1\n"
