@@ -100,6 +100,10 @@ def test_pairs_and_listed_candidates_are_ranked(trained, tmp_path):
             ("--target", "FIRST", "--params", "reverse_perturbation.candidates.most=2"),
             "candidates-many",
         ),
+        (
+            ("--target", "FIRST", "--params", "reverse_perturbation.rank.strongest=0.1"),
+            "parameter-invalid",
+        ),
     ],
 )
 def test_what_cannot_be_ranked_is_refused(trained, tmp_path, words, rule):
