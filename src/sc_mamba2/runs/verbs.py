@@ -220,6 +220,8 @@ def _keep_inputs(selection: Selection, outputs: tuple[Path, ...]) -> None:
         "index",
         "regulators",
         "reference_network",
+        "candidates",
+        "feature_file",
     )
     given = flatten(selection.params).items()
     sources = [source for name, source in given if name.rsplit(".", 1)[-1] in roles]
