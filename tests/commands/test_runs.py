@@ -7,8 +7,10 @@ from tests.runs.made import FIRST, kept, made
 from typer.testing import CliRunner
 
 from sc_mamba2.commands import app
+from sc_mamba2.runs import rerun
 from sc_mamba2.runs.new_project import new_project
 from sc_mamba2.runs.records import RECORD
+from sc_mamba2.runs.session import Finished
 
 SECOND, BROKEN = "2026-11-29T10.00.00.000Z", "2026-11-30T10.00.00.000Z"
 COLUMNS = 80
@@ -102,6 +104,16 @@ def test_what_cannot_be_done_is_refused_in_one_message(project, words, rule):
     result = scm(*words, code=2)
     assert f"Error ({rule})" in result.output and "Traceback" not in result.output
     assert sorted(project.rglob("*")) == before
+
+
+@pytest.mark.parametrize(("accuracy", "code"), [(0.5, 0), (0.75, 1)])
+def test_rerun_says_equal_or_what_differs(project, monkeypatch, accuracy, code):
+    scores = {"annotation": {"model.accuracy": accuracy, "model.macro_f1": 0.25}}
+    again = kept(project, made("2026-12-01", scores=scores))
+    monkeypatch.setattr(rerun, "run_in_project", lambda *_: Finished({}, again))
+    text = scm("rerun", FIRST, "--force", code=code).output
+    assert ("equal: 2 scores" in text) != ("NOT equal" in text and "+0.2500" in text)
+    assert "Traceback" not in text
 
 
 def test_no_color_is_respected(project, monkeypatch):

@@ -8,7 +8,10 @@ import pytest
 from nbclient import NotebookClient
 from typer.testing import CliRunner
 
+from sc_mamba2.cells import simulate_cells
+from sc_mamba2.cells.readers import EMBEDDED
 from sc_mamba2.commands import app
+from sc_mamba2.runs.records import RECORD, list_runs, record_folder
 
 pytestmark = pytest.mark.slow
 QUICK = "annotation.fine_tune.max_epochs=1,annotation.ablations.names=[]"
@@ -65,6 +68,21 @@ def test_a_run_that_failed_is_kept_with_its_reason(project: Path):
     assert CliRunner().invoke(app, list(words)).exit_code == 2
     (run,) = json.loads(scm("runs", "-p", "validation", "--json"))
     assert run["state"] == "failed" and "file-missing" in run["record"]["error"]
+
+
+def test_a_run_at_work_is_listed_as_running(project: Path, monkeypatch: pytest.MonkeyPatch):
+    seen = []
+
+    def look():
+        seen.append(list_runs(project)[0].state)
+        return simulate_cells()
+
+    monkeypatch.setitem(EMBEDDED, "simulated:three-types", look)
+    scm("run", "--pipeline", "validation", "--env", "test", "--quiet")
+    newest = list_runs(project)[0]
+    assert seen == ["running"] and newest.state == "finished"
+    folder = record_folder(project, newest.task, newest.run_id)
+    assert [path.name for path in folder.iterdir()] == [RECORD]
 
 
 def test_its_notebook_shows_the_last_run(project: Path):
