@@ -116,6 +116,14 @@ def test_rerun_says_equal_or_what_differs(project, monkeypatch, accuracy, code):
     assert "Traceback" not in text
 
 
+def test_a_rerun_without_scores_is_not_called_equal(project, monkeypatch):
+    kept(project, made("2026-12-01", scores={}, data={}))
+    again = kept(project, made("2026-12-02", scores={}, data={}))
+    monkeypatch.setattr(rerun, "run_in_project", lambda *_: Finished({}, again))
+    text = scm("rerun", "2026-12-01").output
+    assert "nothing to compare" in text and "equal" not in text
+
+
 def test_no_color_is_respected(project, monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "1")
     assert "\x1b[32m" in scm("runs").output

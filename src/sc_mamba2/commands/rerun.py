@@ -9,6 +9,7 @@ from sc_mamba2.commands.errors import told_once
 from sc_mamba2.commands.options import Verbose
 
 DIFFERS = 1
+_UNSCORED = "ended well; it scores nothing, so there is nothing to compare"
 
 
 def rerun(
@@ -38,7 +39,8 @@ def rerun(
         done = repeating.rerun(record, project, force)
         if done.equal:
             typer.echo(f"run:   {done.run.run_id}, repeats {record.run_id}")
-            typer.echo(f"equal: {done.comparison.equal_scores} scores, to the last digit")
+            count = done.comparison.equal_scores
+            typer.echo(f"equal: {count} scores, to the last digit" if count else _UNSCORED)
             for kind in ("data", "code"):
                 if getattr(done.comparison, kind):
                     typer.echo(f"but:   not the same {kind}; scm compare {record.run_id} latest")

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from sc_mamba2.errors import UserError, nearest
@@ -168,7 +168,7 @@ def find_run(project: Path, name: str) -> RunRecord:
     UserError
         Rules ``run-name``, ``run-unknown``, ``run-ambiguous`` and ``run-damaged``.
     """
-    if not _ID.fullmatch(name) or ".." in name:
+    if not _ID.fullmatch(name):
         raise UserError(
             "run-name",
             found=f"'{name}', which is no id of a run",
@@ -229,7 +229,7 @@ def _at_work(lock: Path) -> bool:
     held = FileLock(lock, timeout=0)
     try:
         held.acquire()
-    except Timeout:
+    except OSError:  # also where it is another person's, who may be at work
         return True
     held.release()
     return False
