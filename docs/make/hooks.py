@@ -21,13 +21,14 @@ CODE = re.compile(r"(```.*?```|`[^`\n]+`)", re.DOTALL)
 
 def on_files(files: Files, config: Any) -> Files:
     """Add every file of the repository that a page leads to, over any number of links."""
-    waiting = [ROOT / "docs" / file.src_uri for file in files.documentation_pages()]
+    docs = Path(config.docs_dir)
+    waiting = [docs / file.src_uri for file in files.documentation_pages()]
     seen: set[Path] = set()
     while waiting:
         page = waiting.pop()
-        for target in LINK.findall(_prose(page.read_text("utf-8"))):
+        for target in LINK.findall(CODE.sub("", page.read_text("utf-8"))):
             path = _linked(page, target)
-            if path in seen or not path.is_file() or path.is_relative_to(ROOT / "docs"):
+            if path in seen or not path.is_file() or not _is_outside(path, docs):
                 continue
             seen.add(path)
             uri = str(OUTSIDE / path.relative_to(ROOT).as_posix())
@@ -39,37 +40,33 @@ def on_files(files: Files, config: Any) -> Files:
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:
     """Turn links of the repository into links of the site."""
-    source = _origin(page.file.src_uri)
-    if source == ROOT / "docs" / "cli.md":
-        markdown = markdown.replace("<!-- made from the code -->", cli_reference())
+    docs = Path(config.docs_dir)
+    uri = PurePosixPath(page.file.src_uri)
+    source = ROOT / uri.relative_to(OUTSIDE) if uri.is_relative_to(OUTSIDE) else docs / uri
+    markdown = markdown.replace("<!-- made from the code -->", cli_reference())
 
     def rewrite(match: re.Match[str]) -> str:
         path, anchor = urldefrag(match[1])
-        uri = _uri(_linked(source, path))
-        if not path or files.get_file_from_path(uri) is None:
+        target = _linked(source, path)
+        if target.is_relative_to(docs):
+            found = target.relative_to(docs).as_posix()
+        elif _is_outside(target, docs):
+            found = str(OUTSIDE / target.relative_to(ROOT).as_posix())
+        else:
+            found = ""
+        if not path or files.get_file_from_path(found) is None:
             return match[1]  # MkDocs tells what it leads to, if anything
-        here = str(PurePosixPath(page.file.src_uri).parent)
-        return os.path.relpath(uri, here) + (f"#{anchor}" if anchor else "")
+        return os.path.relpath(found, str(uri.parent)) + (f"#{anchor}" if anchor else "")
 
     parts = CODE.split(markdown)
     parts[::2] = [LINK.sub(rewrite, part) for part in parts[::2]]
     return "".join(parts)
 
 
-def _prose(markdown: str) -> str:
-    return CODE.sub("", markdown)
-
-
 def _linked(page: Path, target: str) -> Path:
     return Path(os.path.normpath(page.parent / urldefrag(target)[0]))
 
 
-def _origin(uri: str) -> Path:
-    outside = PurePosixPath(uri).is_relative_to(OUTSIDE)
-    return ROOT / PurePosixPath(uri).relative_to(OUTSIDE) if outside else ROOT / "docs" / uri
-
-
-def _uri(path: Path) -> str:
-    if path.is_relative_to(ROOT / "docs"):
-        return path.relative_to(ROOT / "docs").as_posix()
-    return str(OUTSIDE / path.relative_to(ROOT).as_posix()) if path.is_relative_to(ROOT) else ""
+def _is_outside(path: Path, docs: Path) -> bool:
+    """Tell whether a path is of the repository but not a page."""
+    return path.is_relative_to(ROOT) and not path.is_relative_to(docs)
