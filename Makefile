@@ -27,10 +27,10 @@ test-faults: $(VENV)/.dev
 viz: $(VENV)/.dev
 	$(BIN)/scm viz
 
-# The site, in site/: every link and anchor is followed, a warning is an error. The variable silences an advertisement.
+# The site, in site/: every link and anchor is followed, a warning is an error (never with --quiet, which hides
+# them from the count). The variable silences an advertisement.
 docs: $(VENV)/.docs
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
-	@echo "site/index.html"
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13) and "Python 3.11, 3.12 or 3.13 is needed: make PYTHON=python3.12 run")'

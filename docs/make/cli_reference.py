@@ -44,5 +44,5 @@ def _tables(command: Any, context: Any) -> list[str]:
             kind = "Arguments" if parameter.param_type_name == "argument" else "Options"
             name, text = (part.replace("|", "\\|") for part in record)
             panels[parameter.rich_help_panel or kind].append(f"| `{name}` | {text} |")
-    heads = {panel: f"| {panel} | |\n|---|---|\n" for panel in panels}
-    return [heads[panel] + "\n".join(rows) for panel, rows in panels.items()]
+    order = sorted(panels, key=lambda panel: panel != "Arguments")
+    return [f"| {panel} | |\n|---|---|\n" + "\n".join(panels[panel]) for panel in order]

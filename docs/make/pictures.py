@@ -1,7 +1,7 @@
 """Makes the pictures of the task pages again, by the commands that the pages show.
 
-`python docs/make/pictures.py [NAME ...]`, minutes on a core. Cells of `../shared/data` lie beside the project and
-are not part of it; a picture whose cells are absent is left as it is.
+`python docs/make/pictures.py [PIPELINE ...]`, minutes on a core. Cells of `../shared/data` lie beside the project
+and are not part of it; where they are absent, the picture is left as it is.
 """
 
 import shlex
@@ -11,51 +11,52 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-DOCS = Path(__file__).parents[1]
-DATA = DOCS.parents[1] / "shared" / "data"
-# Picture: cells, the verb with its options, the figure in the folder beside the output, its output.
-PICTURES = {
+IMAGES = Path(__file__).parents[1] / "images"
+DATA = Path(__file__).parents[3] / "shared" / "data"
+# Of each pipeline: cells, the verb with its options, its output; the name of a picture for a figure's.
+PICTURES: dict[str, tuple[str, str, str, dict[str, str]]] = {
     "embedding": (
         "scanpy:pbmc68k_reduced",
-        "embed {cells} --label-key bulk_labels --batch-key phase --output {out}",
-        "umap.png",
+        "embed CELLS --label-key bulk_labels --batch-key phase",
         "out.h5ad",
+        {"embedding": "umap"},
     ),
     "batch_correction": (
         "kang_ifnb_pbmc.h5ad",
-        "integrate {cells} --batch-key condition --label-key cell_type --no-ablations --output {out}",
-        "umap.png",
+        "integrate CELLS --batch-key condition --label-key cell_type --no-ablations",
         "out.h5ad",
+        {"batch_correction_batches": "by_batch", "batch_correction_types": "by_type"},
     ),
     "perturbation": (
         "papalexi_partA.h5ad",
-        "perturb {cells} --perturbation STAT1 --no-ablations --output {out}",
-        "volcano.png",
+        "perturb CELLS --perturbation STAT1 --no-ablations",
         "out.h5ad",
+        {"perturbation": "volcano"},
     ),
     "gene_network": (
         "kang_ifnb_pbmc.h5ad",
-        "network {cells} --output {out}",
-        "network.png",
+        "network CELLS",
         "out.csv",
+        {"gene_network": "network"},
     ),
 }
 
 
 def main(names: list[str]) -> None:
-    """Run the command of each picture and keep its figure."""
+    """Run the command of each pipeline and keep its figures."""
     for name in names or PICTURES:
-        source, command, figure, output = PICTURES[name]
+        source, command, output, figures = PICTURES[name]
         cells = source if ":" in source else str(DATA / source)
         if ":" not in source and not Path(cells).is_file():
             continue
         with TemporaryDirectory() as folder:
             out = Path(folder) / output
-            words = shlex.split(command.format(cells=shlex.quote(cells), out=shlex.quote(str(out))))
-            subprocess.run([sys.executable, "-m", "sc_mamba2", *words], check=True)
-            shutil.copy(
-                out.with_suffix(".scm") / "figures" / figure, DOCS / "images" / f"{name}.png"
-            )
+            words = [cells if word == "CELLS" else word for word in shlex.split(command)]
+            words = [sys.executable, "-m", "sc_mamba2", *words, "--output", str(out)]
+            subprocess.run(words, check=True)
+            for picture, figure in figures.items():
+                (made,) = (out.with_suffix(".scm") / "figures").glob(f"*_{figure}.png")
+                shutil.copy(made, IMAGES / f"{picture}.png")
 
 
 if __name__ == "__main__":
