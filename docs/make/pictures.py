@@ -1,15 +1,20 @@
 """Makes the pictures of the task pages again, by the commands that the pages show.
 
 `python docs/make/pictures.py [PIPELINE ...]`, minutes on a core. Cells of `../shared/data` lie beside the project
-and are not part of it; where they are absent, the picture is left as it is.
+and are not part of it; where they are absent, the picture is left as it is. The curve of pretraining is that of
+the model card of the checkpoint that comes along.
 """
 
+import re
 import shlex
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+from sc_mamba2.model import checkpoint_folder
+from sc_mamba2.reporting.style import new_figure
 
 IMAGES = Path(__file__).parents[1] / "images"
 DATA = Path(__file__).parents[3] / "shared" / "data"
@@ -42,9 +47,30 @@ PICTURES: dict[str, tuple[str, str, str, dict[str, str]]] = {
 }
 
 
+def draw_curve() -> None:
+    """Draw the held-out errors that the card of `scm-tiny` tells."""
+    card = (checkpoint_folder("scm-tiny") / "MODEL_CARD.md").read_text("utf-8")
+    rows = re.findall(
+        r"^\| (\d+) \| [\d.]+ \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \|$", card, re.MULTILINE
+    )
+    steps, token, cell, mean = (list(map(float, column)) for column in zip(*rows, strict=True))
+    figure, (axis,) = new_figure(width=6.0, height=3.2)
+    axis.plot(steps, token, marker="o", label="told from the token")
+    axis.plot(steps, cell, marker="o", label="told from the cell embedding alone")
+    axis.plot(
+        steps, mean, color="grey", linestyle="--", label="a gene's mean over the training cells"
+    )
+    axis.set(xlabel="step", ylabel="error of masked bins,\nbins squared", ylim=(0, 25))
+    axis.legend()
+    figure.savefig(IMAGES / "pretraining.png", dpi=130, metadata={"Software": None})
+
+
 def main(names: list[str]) -> None:
     """Run the command of each pipeline and keep its figures."""
-    for name in names or PICTURES:
+    for name in names or [*PICTURES, "pretraining"]:
+        if name == "pretraining":
+            draw_curve()
+            continue
         source, command, output, figures = PICTURES[name]
         cells = source if ":" in source else str(DATA / source)
         if ":" not in source and not Path(cells).is_file():
