@@ -34,9 +34,9 @@ PICTURES: dict[str, tuple[str, str, str, dict[str, str]]] = {
     ),
     "perturbation": (
         "papalexi_partA.h5ad",
-        "perturb CELLS --perturbation STAT1 --no-ablations",
+        "perturb CELLS --perturbation IFNGR1 --no-ablations",
         "out.h5ad",
-        {"perturbation": "volcano"},
+        {"perturbation": "volcano", "perturbation_held_out": "held_out"},
     ),
     "gene_network": (
         "kang_ifnb_pbmc.h5ad",
