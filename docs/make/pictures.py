@@ -2,7 +2,7 @@
 
 `python docs/make/pictures.py [PIPELINE ...]`, minutes on a core. Cells of `../shared/data` lie beside the project
 and are not part of it; where they are absent, the picture is left as it is. The curve of pretraining is that of
-the model card of the checkpoint that comes along.
+the model card of the checkpoint that comes along, the bars of gene networks are those of the benchmark.
 """
 
 import re
@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 from sc_mamba2.model import checkpoint_folder
 from sc_mamba2.reporting.style import new_figure
 
+RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
 IMAGES = Path(__file__).parents[1] / "images"
 DATA = Path(__file__).parents[3] / "shared" / "data"
 # Of each pipeline: cells, the verb with its options, its output; the name of a picture for a figure's.
@@ -38,12 +39,6 @@ PICTURES: dict[str, tuple[str, str, str, dict[str, str]]] = {
         "out.h5ad",
         {"perturbation": "volcano", "perturbation_held_out": "held_out"},
     ),
-    "gene_network": (
-        "kang_ifnb_pbmc.h5ad",
-        "network CELLS",
-        "out.csv",
-        {"gene_network": "network"},
-    ),
 }
 
 
@@ -65,11 +60,29 @@ def draw_curve() -> None:
     figure.savefig(IMAGES / "pretraining.png", dpi=130, metadata={"Software": None})
 
 
+def draw_networks() -> None:
+    """Draw what the benchmark of gene networks has measured, over the order of chance."""
+    table = (RESULTS / "gene_network_kang_ifnb_pbmc.md").read_text("utf-8")
+    rows = re.findall(r"^\| ([^|]+) \| ([\d.]+) ± ([\d.]+) \|", table, re.MULTILINE)
+    rows = sorted(rows, key=lambda row: float(row[1]))
+    figure, (axis,) = new_figure(width=7.0, height=3.6)
+    kinds = {"untrained": "tab:grey", "model": "tab:orange", "view": "tab:orange"}
+    colours = [next((kinds[kind] for kind in kinds if kind in row[0]), "tab:blue") for row in rows]
+    means, spreads = ([float(row[column]) for row in rows] for column in (1, 2))
+    axis.barh([name for name, *_ in rows], means, xerr=spreads, color=colours)
+    axis.axvline(1.0, color="grey", linestyle="--")
+    axis.set(xlabel="area under precision and recall, over that of chance (dashed)")
+    figure.savefig(IMAGES / "gene_network.png", dpi=130, metadata={"Software": None})
+
+
+DRAWN = {"pretraining": draw_curve, "gene_network": draw_networks}
+
+
 def main(names: list[str]) -> None:
     """Run the command of each pipeline and keep its figures."""
-    for name in names or [*PICTURES, "pretraining"]:
-        if name == "pretraining":
-            draw_curve()
+    for name in names or [*PICTURES, *DRAWN]:
+        if name in DRAWN:
+            DRAWN[name]()
             continue
         source, command, output, figures = PICTURES[name]
         cells = source if ":" in source else str(DATA / source)
