@@ -11,6 +11,7 @@ from sc_mamba2.commands.embed import embed
 from sc_mamba2.commands.import_weights import import_weights
 from sc_mamba2.commands.index import index
 from sc_mamba2.commands.integrate import integrate
+from sc_mamba2.commands.modes import Verbs, with_modes
 from sc_mamba2.commands.multiome import multiome
 from sc_mamba2.commands.network import network
 from sc_mamba2.commands.perturb import perturb
@@ -22,6 +23,7 @@ from sc_mamba2.commands.viz import viz
 
 app = typer.Typer(
     name="scm",
+    cls=Verbs,
     help="Single-cell models of the whole transcriptome: annotate, embed, integrate, perturb, network, pretrain.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -57,7 +59,7 @@ for verb in (
     run,
     pretrain,
     import_weights,
-    viz,
     doctor,
 ):
-    app.command()(verb)
+    app.command()(with_modes(verb))
+app.command()(viz)  # hands over to Kedro-Viz, which answers in its own way
