@@ -2,40 +2,59 @@
 
 import json
 import logging
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
-from sc_mamba2.cells.simulate import simulate_cells
 from sc_mamba2.commands import app
+from sc_mamba2.runs import verbs
+from sc_mamba2.runs.selection import Selection
+from sc_mamba2.runs.session import Finished
 
-QUICK = ("--params", "embedding.evaluation.untrained=false,embedding.evaluation.cells=20")
+METRICS = {"model": {"score": 0.5}, "baselines": {}, "ablations": {}, "run": {"run_id": "now"}}
 
 
 def invoke(*words: object):
     return CliRunner().invoke(app, [str(word) for word in words])
 
 
-def embed(folder, *words: str):
-    simulate_cells(30, 200).write_h5ad(folder / "cells.h5ad")
-    output = folder / "out.h5ad"
-    cells = folder / "cells.h5ad"
-    result = invoke("embed", cells, "-o", output, "--max-length", 40, *QUICK, *words)
-    assert result.exit_code == 0, result.output + repr(result.exception)
-    return output, result
+@pytest.fixture
+def quick_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the place of a run: its two files."""
+
+    def run(selection: Selection, folder: Path) -> Finished:
+        written = {"embedding.embedded": folder / "cells.h5ad"}
+        written["embedding.metrics"] = folder / "08_reporting" / "metrics.json"
+        for path in written.values():
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(json.dumps(METRICS))
+        return Finished(written)
+
+    monkeypatch.setattr(verbs, "run_in_folder", run)
 
 
-def test_json_is_one_object_with_outputs_metrics_and_the_run(tmp_path):
-    output, result = embed(tmp_path, "--json", "--verbose")
-    answer = json.loads(result.stdout)
-    assert answer["outputs"]["cells"] == str(output) and output.is_file()
-    written = json.loads((tmp_path / "out.scm" / "metrics.json").read_text())
-    assert answer["run"] == written["run"]["run_id"]
-    assert answer["metrics"] == {key: written[key] for key in ("model", "baselines", "ablations")}
+def test_json_is_one_object_and_the_log_is_elsewhere(tmp_path):
+    output = tmp_path / "genes.parquet"
+    result = invoke("embed", "--genes", output, "--json", "--verbose")
+    assert result.exit_code == 0 and output.is_file(), result.output
+    assert json.loads(result.stdout)["outputs"] == {"genes": str(output)}
+    assert "export_genes" in result.stderr
 
 
-def test_quiet_is_the_places_of_the_results(tmp_path):
-    output, result = embed(tmp_path, "--quiet")
+def test_json_holds_outputs_metrics_and_the_run(tmp_path, quick_run):
+    output = tmp_path / "out.h5ad"
+    answer = json.loads(invoke("embed", "cells.h5ad", "-o", output, "--json").stdout)
+    assert answer.pop("outputs")["cells"] == str(output) and output.is_file()
+    assert answer == {
+        "run": METRICS["run"]["run_id"],
+        "metrics": {key: METRICS[key] for key in METRICS if key != "run"},
+    }
+
+
+def test_quiet_is_the_places_of_the_results(tmp_path, quick_run):
+    output = tmp_path / "out.h5ad"
+    result = invoke("embed", "cells.h5ad", "-o", output, "--quiet")
     assert result.output.split() == [str(output), str(tmp_path / "out.scm" / "report.html")]
     assert logging.root.manager.disable == logging.NOTSET
 
@@ -47,7 +66,7 @@ def test_quiet_is_the_places_of_the_results(tmp_path):
         (("validate", "nowhere.h5ad"), "file-missing"),
         (("run", "--pipeline", "nothing"), "project-missing"),
         (("annotate", "--nothing"), "usage"),
-        (("validate", "cells.h5ad", "--quiet", "--verbose"), "usage"),
+        (("embed", "cells.h5ad", "-o", "o.h5ad", "--quiet", "--verbose"), "usage"),
         (("annotat",), "usage"),
     ],
 )
