@@ -46,20 +46,8 @@ def main(
     """Options before the verb."""
 
 
-for verb in (
-    annotate,
-    embed,
-    index,
-    integrate,
-    perturb,
-    reverse,
-    multiome,
-    network,
-    validate,
-    run,
-    pretrain,
-    import_weights,
-    doctor,
-):
+for verb in (annotate, embed, index, integrate, perturb, reverse, multiome, network, run, pretrain):
+    app.command()(with_modes(verb, can_be_dry=True))
+for verb in (validate, import_weights, doctor):
     app.command()(with_modes(verb))
 app.command()(viz)  # hands over to Kedro-Viz, which answers in its own way

@@ -30,6 +30,16 @@ _OPTIONS = {
         typer.Option("--json", help="Answer with one JSON object.", rich_help_panel=_PANEL),
     ],
 }
+_DRY = {
+    "dry_run": Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Check the input, take three steps, tell cost and time; write nothing.",
+            rich_help_panel=_PANEL,
+        ),
+    ]
+}
 
 
 @dataclass(frozen=True)
@@ -38,6 +48,7 @@ class Mode:
 
     quiet: bool = False
     json: bool = False
+    dry_run: bool = False
 
 
 _IN_WORDS = Mode()
@@ -49,20 +60,27 @@ def mode() -> Mode:
     return _mode.get()
 
 
-def with_modes(verb: Callable[..., None]) -> Callable[..., None]:
+def with_modes(verb: Callable[..., None], can_be_dry: bool = False) -> Callable[..., None]:
     """Return a verb that also takes the options of this file, behind its own."""
 
     @functools.wraps(verb)
-    def command(*, quiet: bool, as_json: bool, **own: Any) -> None:
+    def command(*, quiet: bool, as_json: bool, dry_run: bool = False, **own: Any) -> None:
         if quiet and own.get("verbose"):
             raise typer.BadParameter("--quiet and --verbose contradict each other")
-        with _answering(Mode(quiet, as_json)):
-            verb(**own)
+        with _answering(Mode(quiet, as_json, dry_run)):
+            if not dry_run:
+                return verb(**own)
+            from sc_mamba2.commands.estimate import show_dry_run
+            from sc_mamba2.runs import dry_run as dry
+
+            with dry.dry_run() as found:
+                verb(**own)
+            show_dry_run(found)
 
     signature = inspect.signature(verb)
     more = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=kind)
-        for name, kind in _OPTIONS.items()
+        for name, kind in (_OPTIONS | (_DRY if can_be_dry else {})).items()
     ]
     parameters = [*signature.parameters.values(), *more]
     command.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]

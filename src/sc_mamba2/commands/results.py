@@ -30,6 +30,8 @@ def show_results(metrics: Path, places: dict[str, Path]) -> None:
 
     As JSON: ``outputs`` by name, ``metrics`` (null where none were taken) and the id of the ``run``.
     """
+    if mode().dry_run:  # what was found out is shown in its place
+        return
     found = json.loads(metrics.read_text(encoding="utf-8")) if metrics.is_file() else None
     if mode().json:
         outputs = {name: str(path) for name, path in places.items()}

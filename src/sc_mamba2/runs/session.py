@@ -14,6 +14,7 @@ from kedro.utils import find_kedro_project, load_obj
 from sc_mamba2.errors import UserError, nearest
 from sc_mamba2.files import sole_writer
 from sc_mamba2.runs.configuration import check_params, choose_environment, shipped_conf
+from sc_mamba2.runs.dry_run import DryRunner, dry
 from sc_mamba2.runs.logs import apply_logging
 from sc_mamba2.runs.selection import Selection
 
@@ -22,7 +23,7 @@ PACKAGE = "sc_mamba2"
 
 @dataclass(frozen=True)
 class Finished:
-    """A run that ended well: the files that it wrote, by dataset name."""
+    """A run that ended well: the files that it wrote, by dataset name; or would write, if it was dry."""
 
     written: dict[str, Path]
 
@@ -56,6 +57,11 @@ def run_in_project(selection: Selection, project: Path) -> Finished:
     """
     bootstrap_project(project)
     conf = Path(selection.conf_source).absolute() if selection.conf_source else project / "conf"
+    if (found := dry()) is not None:
+        with contextlib.chdir(project):
+            told = _run(selection, project, conf)
+        found.writes.extend(told.written.values())
+        return told
     lock = project / "data" / ".scm.lock"
     lock.parent.mkdir(exist_ok=True)
     again = "wait for it, or clone the project once more"
@@ -79,7 +85,8 @@ def _run(selection: Selection, project: Path, conf: Path) -> Finished:
     _check_names(selection)
     env = choose_environment(conf, selection.env)
     check_params(selection.params, conf, env)
-    runner = _runner(selection.runner)
+    found = dry()
+    runner = _runner(selection.runner) if found is None else DryRunner(found)
     with KedroSession.create(
         project_path=project,
         env=env,
@@ -90,9 +97,10 @@ def _run(selection: Selection, project: Path, conf: Path) -> Finished:
         catalog = session.load_context().catalog
         outputs = _chosen_nodes(selection).all_outputs()
         paths = {name: getattr(catalog.get(name), "_filepath", None) for name in sorted(outputs)}
-    return Finished(
-        {name: Path(path) for name, path in paths.items() if path and Path(path).exists()}
-    )
+    written = {name: Path(path) for name, path in paths.items() if path}
+    if found is not None:
+        return Finished(written)
+    return Finished({name: path for name, path in written.items() if path.exists()})
 
 
 def _chosen_nodes(selection: Selection) -> Pipeline:
