@@ -21,7 +21,8 @@ def show_dry_run(found: "DryRun") -> None:
         for path in found.writes:
             typer.echo(path)
     else:
-        show_lines(_lines(found), 13)
+        lines = _lines(found)
+        show_lines(lines, 2 + max(map(len, lines)))
 
 
 def _lines(found: "DryRun") -> dict[str, Any]:
@@ -86,7 +87,7 @@ def _time(found: "DryRun", work: "Work") -> str:
     if work.epochs is not None:
         text += "; less where it stops early"
     if found.ablations:
-        text += f"; beside it {len(found.ablations)} ablations, each about as long at most"
+        text += f"; beside it ablations ({', '.join(found.ablations)}), each as long at most"
     return text
 
 

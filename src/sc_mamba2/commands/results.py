@@ -59,10 +59,10 @@ def show_facts(facts: dict[str, Any], lines: dict[str, Any], width: int) -> None
 
 
 def show_lines(lines: dict[str, Any], width: int) -> None:
-    """Print a line a name; a list has as many lines as entries."""
+    """Print a line a name; a list has as many lines as entries, the first with the name."""
     for name, text in lines.items():
-        for line in text if isinstance(text, list) else [text]:
-            typer.echo(f"{name + ':':<{width}}{line}")
+        for at, line in enumerate(text if isinstance(text, list) else [text]):
+            typer.echo(f"{'' if at else name + ':':<{width}}{line}")
 
 
 def _table(metrics: dict) -> Table:

@@ -95,7 +95,7 @@ class DryRunner(SequentialRunner):
         super().__init__()
         self.found = found
 
-    def run(self, pipeline: Pipeline, catalog: CatalogProtocol, *session: Any, **more: Any) -> Any:
+    def run(self, pipeline: Pipeline, catalog: CatalogProtocol, *_: Any, **__: Any) -> Any:
         """Run a part of `pipeline` in memory; the results go to `found`."""
         long = [one for one in pipeline.nodes if one.func in LONG]
         before = _before(pipeline, long)
@@ -106,8 +106,7 @@ class DryRunner(SequentialRunner):
         for name in part.all_outputs():
             if not isinstance(catalog.get(name), MemoryDataset):
                 catalog[name] = MemoryDataset(copy_mode="assign")
-        more.pop("only_missing_outputs", None)
-        outputs = super().run(part, catalog, *session, **more)
+        outputs = super().run(part, catalog)
         self.found.untimed = [
             one.name.rpartition(".")[2]
             for one in pipeline.nodes
@@ -125,7 +124,7 @@ class DryRunner(SequentialRunner):
         self.found.work, self.found.reports = work, reports | work.reports
         limit = next((count.limit for count in work.tokens.values()), 0)
         self.found.later = {
-            name.rpartition(".")[2].removesuffix("_tokens"): count_tokens(it.lengths, limit)
+            _whose(name): count_tokens(it.lengths, limit)
             for name, it in seen.items()
             if isinstance(it, TokenizedCells) and name not in read
         }
@@ -167,6 +166,11 @@ def _looking(before: Pipeline, long: list[Node]) -> Node:
 
 def _inputs(one: Node) -> set[str]:
     return set(one.inputs)
+
+
+def _whose(tokens: str) -> str:
+    """Return whose tokens a dataset holds: ``annotation.query_tokens`` are those of `query`."""
+    return tokens.rpartition(".")[2].removesuffix("tokens").rstrip("_") or "prediction"
 
 
 def _role(report: str) -> str:

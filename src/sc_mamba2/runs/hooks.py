@@ -14,7 +14,6 @@ from kedro.pipeline import Pipeline
 
 import sc_mamba2
 from sc_mamba2.files import atomic_file
-from sc_mamba2.runs.dry_run import dry
 
 RUN_INFO = "run_info"
 LIBRARIES = ("torch", "kedro", "anndata", "scanpy", "scikit-learn")
@@ -38,7 +37,7 @@ class RunInfoHook:
     ) -> None:
         """Keep a copy of every task's metrics and report under ``runs/<run id>/`` beside them."""
         for name in pipeline.all_outputs():
-            if name.endswith(ARCHIVED) and dry() is None:
+            if name.endswith(ARCHIVED):
                 _archive(Path(catalog[name]._filepath), run_params["run_id"])
 
 

@@ -86,14 +86,17 @@ def _run(selection: Selection, project: Path, conf: Path) -> Finished:
     env = choose_environment(conf, selection.env)
     check_params(selection.params, conf, env)
     found = dry()
-    runner = _runner(selection.runner) if found is None else DryRunner(found)
+    runner = _runner(selection.runner)
     with KedroSession.create(
         project_path=project,
         env=env,
         conf_source=str(conf),
         runtime_params=copy.deepcopy(selection.params),  # Kedro changes them in place
     ) as session:
-        session.run(runner=runner, **selection.session_arguments())
+        if found is None:
+            session.run(runner=runner, **selection.session_arguments())
+        else:  # past the session, whose plugins write down what ran
+            DryRunner(found).run(_chosen_nodes(selection), session.load_context().catalog)
         catalog = session.load_context().catalog
         outputs = _chosen_nodes(selection).all_outputs()
         paths = {name: getattr(catalog.get(name), "_filepath", None) for name in sorted(outputs)}
