@@ -81,8 +81,8 @@ def _time(found: "DryRun", work: "Work") -> str:
     if found.seconds is None or work.seconds_a_step is None:
         return "not told: there is no step to time"
     text = (
-        f"about {_duration(found.seconds)}, an estimate from {work.probed} steps "
-        f"of {work.seconds_a_step:.2g} s"
+        f"about {_duration(found.seconds)}, an estimate from "
+        f"{work.probed} step{'s' if work.probed > 1 else ''} of {work.seconds_a_step:.2g} s"
     )
     if work.epochs is not None:
         text += "; less where it stops early"
