@@ -1,5 +1,6 @@
 """`scm reverse` in process: the right perturbation is found, and what is refused."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +53,15 @@ def test_the_perturbation_of_other_cells_is_found(trained, tmp_path):
         places.append(int(table.loc[table["perturbation"] == target, "rank"].iloc[0]))
     assert np.mean(places) < 2
     assert isinstance(table["genes"][0], str) and table["genes"][0][-1] in "+-"
+
+
+def test_a_dry_run_counts_what_would_be_ranked(trained, tmp_path):
+    cells, checkpoint, names = trained
+    words = ("reverse", cells, "--target", names[0], "-c", checkpoint, "-o", tmp_path / "o.csv")
+    told = json.loads(invoke(*words, "--dry-run", "--json").stdout)
+    assert told["work"]["steps"] == 8 and told["seconds"] is None
+    assert told["writes"] == [str(tmp_path / "o.csv")] and not list(tmp_path.iterdir())
+    assert "there is no step to time" in invoke(*words, "--dry-run").stdout
 
 
 def test_pairs_and_listed_candidates_are_ranked(trained, tmp_path):
