@@ -11,6 +11,9 @@ from sc_mamba2.cells import simulate_perturbed
 from sc_mamba2.cells.simulate import simulate_cells
 from sc_mamba2.cells.simulate_pairs import simulate_rna_protein
 from sc_mamba2.commands import app
+from sc_mamba2.pipelines.composite import named_pipelines
+from sc_mamba2.pipelines.probes import PROBES
+from sc_mamba2.pipelines.tasks import TASKS
 from sc_mamba2.runs.selection import Selection
 from sc_mamba2.runs.session import run_in_folder
 from sc_mamba2.tokens import load_tokens
@@ -65,7 +68,7 @@ def test_every_verb_can_be_dry_and_leaves_all_as_it_was(folder, monkeypatch, wor
     found = dry(*words.split(), "--params", "compute.seed=1")
     assert everything(folder) == before
     assert found["work"]["name"] == work and str(folder / writes) in found["writes"]
-    assert found["seconds"] > 0 and found["work"]["probed"] > 0
+    assert found["seconds"] > 0 and 0 < found["work"]["probed"] <= 3
     assert (found["work"]["trained"] > 0) == (work == "fine-tuning")
     assert found["reports"]
     for report in found["reports"].values():
@@ -124,6 +127,11 @@ def test_what_a_run_refuses_is_refused(folder, monkeypatch, words, rule):
     real = invoke(*verb)
     assert dried.exit_code == real.exit_code == 2
     assert f"({rule})" in dried.output and dried.output == real.output
+
+
+@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.verb)
+def test_every_task_has_a_probe(task):
+    assert any(one.func in PROBES for one in named_pipelines()[task.pipeline].nodes)
 
 
 def test_in_words_and_quietly(folder):
