@@ -149,3 +149,19 @@ def test_in_words_and_quietly(folder):
     assert "600 of 60 cells, median 10 a cell, longest 10; 60 cells at the limit of 10" in text
     quiet = invoke(*words, "--quiet").output.split()
     assert quiet[0] == str(folder / "o.h5ad") and len(quiet) == 4
+
+
+def test_a_pipeline_without_long_work_is_checked_all_the_same(folder, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    words = ("run", "--pipeline", "tokenization", "--input")
+    found = dry(*words, folder / "cells.h5ad")
+    assert found["work"] is None and found["reports"]["reference"]["cells"] == 60
+    (folder / "bad").mkdir()
+    refused = invoke(*words, folder / "bad", "--dry-run")
+    assert refused.exit_code == 2 and "Error (" in refused.stderr
+
+
+def test_of_two_tasks_the_second_is_named_as_not_timed(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    found = dry("run", "--env", "test", "--pipeline", "annotation,batch_correction")
+    assert found["untimed"].count("fine_tune") == 1 and set(found["later"]) == {"query"}

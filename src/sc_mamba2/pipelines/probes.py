@@ -22,3 +22,4 @@ PROBES: dict[Callable, Callable] = {
     train: probe_pretraining,
 }
 LONG = (make_corpus, *PROBES)  # the probe of `train` reads what the corpus is made from
+FORWARD = (predict,)  # told from the speed of another probe, where their cells are known before

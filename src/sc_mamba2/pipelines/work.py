@@ -138,7 +138,7 @@ class Work:
     trained: int = 0
     state_bytes: int = 0
     epochs: int | None = None
-    tokens_a_second: float = float("inf")
+    tokens_a_second: float | None = None
     facts: dict[str, Any] = field(default_factory=dict)
     reports: dict[str, Any] = field(default_factory=dict)
     writes: tuple[Path, ...] = ()

@@ -15,12 +15,13 @@ from kedro.pipeline import Pipeline, node
 from kedro.pipeline.node import Node
 from kedro.runner import SequentialRunner
 
-from sc_mamba2.pipelines.probes import LONG, PROBES
+from sc_mamba2.pipelines.probes import FORWARD, LONG, PROBES
 from sc_mamba2.pipelines.work import TokenCount, Work, count_tokens
 from sc_mamba2.tokens import TokenizedCells
 
 WORK, SEEN = "dry_run.work", "dry_run.seen"
 _REPORTS = ("validation_report", "reading_report")
+_ENDS = {"evaluation", "reporting"}
 
 
 @dataclass
@@ -55,6 +56,8 @@ class DryRun:
         """Return the time of the long work and of the predictions after it."""
         if self.work is None or self.work.seconds is None:
             return None
+        if self.work.tokens_a_second is None:
+            return self.work.seconds
         tokens = sum(count.tokens for count in self.later.values())
         return self.work.seconds + tokens / self.work.tokens_a_second
 
@@ -98,81 +101,87 @@ class DryRunner(SequentialRunner):
     def run(self, pipeline: Pipeline, catalog: CatalogProtocol, *_: Any, **__: Any) -> Any:
         """Run a part of `pipeline` in memory; the results go to `found`."""
         long = [one for one in pipeline.nodes if one.func in LONG]
-        before = _before(pipeline, long)
         first = next((one for one in long if one.func in PROBES), None)
+        before = _before(pipeline, long)
+        predictions: list[Node] = []
         part = before
         if first is not None:
-            part += Pipeline([_probing(first, before), _looking(before, long)])
+            after = pipeline.from_nodes(first.name).nodes
+            predictions = [one for one in after if one.func in FORWARD and one != first]
+            part += Pipeline([_probing(first, pipeline.from_nodes(*_names(long)))])
+        part += Pipeline([_looking(before, predictions)])
         for name in part.all_outputs():
             if not isinstance(catalog.get(name), MemoryDataset):
                 catalog[name] = MemoryDataset(copy_mode="assign")
-        outputs = super().run(part, catalog)
-        self.found.untimed = [
-            one.name.rpartition(".")[2]
-            for one in pipeline.nodes
-            if one not in {*before.nodes, *long}
-        ]
+        seen = super().run(part, catalog)
+        found, reports, tokens = self.found, *seen[SEEN].load()
+        found.reports = {_first(name): report for name, report in reports.items()}
         if first is not None:
-            self._note(outputs[WORK].load(), outputs[SEEN].load(), _inputs(first))
-            for name in pipeline.inputs():
-                if name.endswith(".ablations"):
-                    self.found.ablations = list(catalog.load(name).names)
+            self._note(seen[WORK].load(), tokens)
+        for name in pipeline.inputs():
+            if name.endswith(".ablations"):
+                found.ablations = list(catalog.load(name).names)
+        timed = {first, *before.nodes, *(one for one in predictions if tokens.keys() & one.inputs)}
+        found.untimed = [_last(one.name) for one in pipeline.nodes if one not in timed]
         return {}
 
-    def _note(self, work: Work, seen: dict[str, Any], read: set[str]) -> None:
-        reports = {_role(name): it for name, it in seen.items() if isinstance(it, dict)}
-        self.found.work, self.found.reports = work, reports | work.reports
+    def _note(self, work: Work, tokens: dict[str, TokenizedCells]) -> None:
+        self.found.work = work
+        self.found.reports |= work.reports
+        self.found.writes.extend(work.writes)
         limit = next((count.limit for count in work.tokens.values()), 0)
         self.found.later = {
-            _whose(name): count_tokens(it.lengths, limit)
-            for name, it in seen.items()
-            if isinstance(it, TokenizedCells) and name not in read
+            _whose(name): count_tokens(it.lengths, limit) for name, it in tokens.items()
         }
-        self.found.writes.extend(work.writes)
 
 
 def _before(pipeline: Pipeline, long: list[Node]) -> Pipeline:
-    """Return what the long nodes need and does not itself need one of them; without any, nothing."""
-    if not long:
-        return Pipeline([])
-    names = [one.name for one in long]
-    return pipeline.to_nodes(*names) - pipeline.from_nodes(*names)
+    """Return what the long nodes need and does not itself need one of them.
+
+    Where there is none, all but what is scored and shown at the end.
+    """
+    if long:
+        return pipeline.to_nodes(*_names(long)) - pipeline.from_nodes(*_names(long))
+    ends = [one for one in pipeline.nodes if one.tags & _ENDS]
+    return pipeline - pipeline.from_nodes(*_names(ends)) if ends else pipeline
 
 
-def _probing(long: Node, before: Pipeline) -> Node:
-    """Return a node that probes a long one by the same inputs, less what another long one makes."""
+def _probing(long: Node, after: Pipeline) -> Node:
+    """Return a node that probes a long one by its inputs, less what another long one makes."""
     inputs = long._inputs
     if isinstance(inputs, dict):
-        made = before.datasets()
-        inputs = {
-            name: source
-            for name, source in inputs.items()
-            if source in made or source.startswith("params:")
-        }
+        made = after.all_outputs()
+        inputs = {name: source for name, source in inputs.items() if source not in made}
     return node(PROBES[long.func], inputs, WORK, name="dry_run.probe")
 
 
-def _looking(before: Pipeline, long: list[Node]) -> Node:
-    """Return a node that gathers the reports, and what the long nodes read."""
+def _looking(before: Pipeline, predictions: list[Node]) -> Node:
+    """Return a node that gathers the reports, and the tokens of cells that will be predicted."""
     made = before.all_outputs()
-    names = sorted(name for name in made if name.endswith(_REPORTS))
-    names += sorted({name for one in long for name in _inputs(one)} & made)
+    predicted = {name for one in predictions for name in one.inputs}
+    names = sorted(name for name in made if name.endswith(_REPORTS) or name in predicted)
 
-    def gather(*seen: Any) -> dict[str, Any]:
-        return dict(zip(names, seen, strict=True))
+    def gather(*seen: Any) -> tuple[dict[str, Any], dict[str, TokenizedCells]]:
+        by_name = dict(zip(names, seen, strict=True))
+        tokens = {name: it for name, it in by_name.items() if isinstance(it, TokenizedCells)}
+        return {name: by_name[name] for name in names if name.endswith(_REPORTS)}, tokens
 
     return node(gather, names, SEEN, name="dry_run.look")
 
 
-def _inputs(one: Node) -> set[str]:
-    return set(one.inputs)
+def _names(nodes: list[Node]) -> list[str]:
+    return [one.name for one in nodes]
+
+
+def _first(name: str) -> str:
+    """Return whose report a dataset is: ``reference.validation_report`` is that of `reference`."""
+    return name.partition(".")[0]
+
+
+def _last(name: str) -> str:
+    return name.rpartition(".")[2]
 
 
 def _whose(tokens: str) -> str:
     """Return whose tokens a dataset holds: ``annotation.query_tokens`` are those of `query`."""
-    return tokens.rpartition(".")[2].removesuffix("tokens").rstrip("_") or "prediction"
-
-
-def _role(report: str) -> str:
-    """Return whose report a dataset is: ``reference.validation_report`` is that of `reference`."""
-    return report.split(".", maxsplit=1)[0]
+    return _last(tokens).removesuffix("tokens").rstrip("_") or "prediction"
