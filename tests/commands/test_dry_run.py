@@ -59,7 +59,11 @@ def folder(tmp_path_factory) -> Path:
         ("integrate cells.h5ad -b batch -o out.h5ad", "fine-tuning", "out.scm/checkpoint"),
         ("perturb perturbed.h5ad -p SKI -o out.h5ad", "fine-tuning", "out.scm/genes.csv"),
         ("multiome rna.h5ad protein.h5ad -o out.h5mu", "fine-tuning", "out.h5mu"),
-        ("network cells.h5ad --batch-size 4 -o out.csv", "knock-outs", "out.scm/network.graphml"),
+        (
+            "network cells.h5ad --batch-size 4 -o out.csv --params gene_network.genes.targets=20",
+            "knock-outs",
+            "out.scm/network.graphml",
+        ),
     ],
 )
 def test_every_verb_can_be_dry_and_leaves_all_as_it_was(folder, monkeypatch, words, work, writes):
