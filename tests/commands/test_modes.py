@@ -12,7 +12,12 @@ from sc_mamba2.runs import verbs
 from sc_mamba2.runs.selection import Selection
 from sc_mamba2.runs.session import Finished
 
-METRICS = {"model": {"score": 0.5}, "baselines": {}, "ablations": {}, "run": {"run_id": "now"}}
+METRICS = {
+    "model": {"score": 0.5, "none": None},
+    "baselines": {},
+    "ablations": {},
+    "run": {"run_id": "now"},
+}
 
 
 def invoke(*words: object):
@@ -28,7 +33,7 @@ def quick_run(monkeypatch: pytest.MonkeyPatch) -> None:
         written["embedding.metrics"] = folder / "08_reporting" / "metrics.json"
         for path in written.values():
             path.parent.mkdir(exist_ok=True)
-            path.write_text(json.dumps(METRICS))
+            path.write_text(json.dumps(METRICS).replace("null", "NaN"))
         return Finished(written)
 
     monkeypatch.setattr(verbs, "run_in_folder", run)

@@ -32,7 +32,9 @@ def show_results(metrics: Path, places: dict[str, Path]) -> None:
     """
     if mode().dry_run:  # what was found out is shown in its place
         return
-    found = json.loads(metrics.read_text(encoding="utf-8")) if metrics.is_file() else None
+    found = None
+    if metrics.is_file():  # NaN is no JSON: null
+        found = json.loads(metrics.read_text(encoding="utf-8"), parse_constant=lambda _: None)
     if mode().json:
         outputs = {name: str(path) for name, path in places.items()}
         run = (found or {}).get("run", {}).get("run_id")

@@ -77,10 +77,9 @@ _now: ContextVar[DryRun | None] = ContextVar("dry_run", default=None)
 @contextmanager
 def dry_run() -> Iterator[DryRun]:
     """Make every run dry for as long as the block lasts; give what is found out."""
-    token = _now.set(DryRun())
+    found = DryRun()
+    token = _now.set(found)
     try:
-        found = _now.get()
-        assert found is not None
         yield found
     finally:
         _now.reset(token)
