@@ -11,7 +11,7 @@ export KEDRO_DISABLE_TELEMETRY := 1
 .PHONY: run test test-faults lint lock viz docs clean
 
 run: $(VENV)/.core
-	$(BIN)/scm run --pipeline annotation --quiet
+	$(BIN)/scm run --pipeline annotation
 
 test: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -103,6 +103,14 @@ def test_the_checkpoint_gives_the_same_embedding_without_training(cells, integra
     assert 0 < metrics["model"]["batch_mixing"] < 1.2
 
 
+def test_a_dry_run_of_a_checkpoint_tells_the_prediction(cells, integrated, tmp_path):
+    checkpoint = integrated.with_suffix(".scm") / "checkpoint"
+    words = (cells, "-c", checkpoint, "-o", tmp_path / "out.h5ad", "--dry-run", "--json")
+    work = json.loads(scm("integrate", *words))["work"]
+    assert work["name"] == "prediction" and work["tokens"]["cells"]["cells"] == 120
+    assert not list(tmp_path.iterdir())
+
+
 def test_one_cell_of_a_known_batch_gets_what_it_got_among_all(cells, integrated, tmp_path):
     one = ad.read_h5ad(cells)[[17]].copy()
     one.write_h5ad(tmp_path / "one.h5ad")

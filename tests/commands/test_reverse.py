@@ -78,6 +78,15 @@ def test_scores_on_the_cells_that_were_learnt_from_are_said_to_flatter(trained, 
     assert "FLATTER" in (tmp_path / "out.scm" / "report.html").read_text()
 
 
+def test_a_dry_run_counts_what_would_be_ranked(trained, tmp_path):
+    cells, checkpoint, names = trained
+    words = ("reverse", cells, "--target", names[0], "-c", checkpoint, "-o", tmp_path / "o.csv")
+    told = json.loads(invoke(*words, "--dry-run", "--json").stdout)
+    assert told["work"]["steps"] == 8 and told["seconds"] is None
+    assert told["writes"] == [str(tmp_path / "o.csv")] and not list(tmp_path.iterdir())
+    assert "there is no step to time" in invoke(*words, "--dry-run").stdout
+
+
 def test_pairs_and_listed_candidates_are_ranked(trained, tmp_path):
     names = trained[2]
     (tmp_path / "list.txt").write_text("\n".join([*names[:3], "STAT1", ""]))

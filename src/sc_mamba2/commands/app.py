@@ -13,6 +13,7 @@ from sc_mamba2.commands.import_weights import import_weights
 from sc_mamba2.commands.index import index
 from sc_mamba2.commands.init import init
 from sc_mamba2.commands.integrate import integrate
+from sc_mamba2.commands.modes import Verbs, with_modes
 from sc_mamba2.commands.multiome import multiome
 from sc_mamba2.commands.network import network
 from sc_mamba2.commands.perturb import perturb
@@ -26,6 +27,7 @@ from sc_mamba2.commands.viz import viz
 
 app = typer.Typer(
     name="scm",
+    cls=Verbs,
     help="Models of single cells that read the whole transcriptome.",
     epilog="Defaults stand in conf/base/parameters, the pages in docs/README.md.",
     no_args_is_help=True,
@@ -55,6 +57,9 @@ PANELS = {
     **dict.fromkeys((annotate, embed, integrate, multiome, perturb, reverse, network), TASKS),
     **dict.fromkeys((validate, index, import_weights), CELLS),
 }
+CAN_BE_DRY = (annotate, embed, index, integrate, perturb, reverse, multiome, network, run, pretrain)
+# They hand over to others, or have an answer of their own.
+OWN_MODES = (init, runs, compare, rerun, viz)
 
 for verb in (
     annotate,
@@ -76,4 +81,5 @@ for verb in (
     viz,
     doctor,
 ):
-    app.command(rich_help_panel=PANELS.get(verb, PROJECT))(verb)
+    command = verb if verb in OWN_MODES else with_modes(verb, can_be_dry=verb in CAN_BE_DRY)
+    app.command(rich_help_panel=PANELS.get(verb, PROJECT))(command)

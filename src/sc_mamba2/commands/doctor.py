@@ -20,35 +20,35 @@ _OPTIONAL = {
 
 def doctor() -> None:
     """Tell what this machine has and what is missing."""
+    from sc_mamba2.commands.results import show_facts
+
     missing = [name for name in _PACKAGES if _version(name) is None]
-    _line("python", f"{platform.python_version()} ({sys.executable})")
-    for name in _PACKAGES:
-        _line(name, _version(name) or f"MISSING: pip install {name}")
+    lines = {"python": f"{platform.python_version()} ({sys.executable})"}
+    lines |= {name: _version(name) or f"MISSING: pip install {name}" for name in _PACKAGES}
     if "torch" not in missing:
-        _torch()
-    _line("memory", _memory())
-    usage = shutil.disk_usage(Path.cwd())
-    _line("disk", f"{usage.free / 2**30:.1f} GiB free here")
+        lines |= _torch()
+    lines["memory"] = _memory()
+    lines["disk"] = f"{shutil.disk_usage(Path.cwd()).free / 2**30:.1f} GiB free here"
     for name, mend in _OPTIONAL.items():
-        _line(name, _version(name) or f"not installed (optional): {mend}")
+        lines[name] = _version(name) or f"not installed (optional): {mend}"
+    show_facts(lines, lines, 16)
     raise typer.Exit(1 if missing else 0)
 
 
-def _torch() -> None:
+def _torch() -> dict[str, str]:
     import torch
 
     from sc_mamba2.ops import choose_path, kernels_missing
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    _line(
-        "device",
-        torch.cuda.get_device_name()
+    missing = kernels_missing(device)
+    return {
+        "device": torch.cuda.get_device_name()
         if device == "cuda"
         else f"cpu, {torch.get_num_threads()} threads",
-    )
-    _line("scan path", choose_path("auto", device))
-    missing = kernels_missing(device)
-    _line("kernels", "ready" if missing is None else f"not used: {missing}")
+        "scan path": choose_path("auto", device),
+        "kernels": "ready" if missing is None else f"not used: {missing}",
+    }
 
 
 def _version(name: str) -> str | None:
@@ -64,7 +64,3 @@ def _memory() -> str:
         os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 0
     )
     return f"{total / 2**30:.1f} GiB" if total else "unknown"
-
-
-def _line(name: str, text: str) -> None:
-    typer.echo(f"{name + ':':<16}{text}")

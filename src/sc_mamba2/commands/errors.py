@@ -1,13 +1,17 @@
 """How a verb ends when something is wrong: one message, exit code 2, no traceback."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import typer
+from rich.console import Console
 
+from sc_mamba2.commands.modes import mode
 from sc_mamba2.errors import UserError
 
 WRONG_USE = 2
+_PARTS = ("found", "expected", "mend")
 
 
 @contextmanager
@@ -27,7 +31,11 @@ def told_once() -> Iterator[None]:
 
 
 def _tell(error: UserError) -> None:
-    typer.secho(f"Error ({error.rule})", fg="red", bold=True, err=True)
-    for word, text in (("found", error.found), ("expected", error.expected), ("mend", error.mend)):
-        typer.echo(f"  {word + ':':<10}{text}", err=True)
+    parts = {name: getattr(error, name) for name in _PARTS}
+    if mode().json:
+        typer.echo(json.dumps({"error": {"rule": error.rule} | parts}))
+    else:
+        Console(stderr=True, highlight=False).print(f"Error ({error.rule})", style="bold red")
+        for name, text in parts.items():
+            typer.echo(f"  {name + ':':<10}{text}", err=True)
     raise typer.Exit(WRONG_USE)

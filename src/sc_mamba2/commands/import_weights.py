@@ -28,6 +28,7 @@ def import_weights(
     The weights keep their own, non-commercial licence (CC BY-NC 4.0).
     """
     with told_once():
+        from sc_mamba2.commands.results import show_facts
         from sc_mamba2.model.upstream import LICENCE, import_release
 
         report = import_release(folder, output, overwrite=force, domain=dsbn)
@@ -48,6 +49,5 @@ def import_weights(
             "licence": LICENCE,
             "checkpoint": str(report.folder),
         }
-        for name, text in lines.items():
-            if text:
-                typer.echo(f"{name + ':':<14}{text}")
+        said = {name: text for name, text in lines.items() if text}
+        show_facts(said, said, 14)

@@ -1,11 +1,14 @@
-"""What a run shows at its end: a table of metrics and where the files are."""
+"""What a verb shows at its end: metrics and where the files are, or facts; in words or as JSON."""
 
 import json
 from pathlib import Path
+from typing import Any
 
+import typer
 from rich.console import Console
 from rich.table import Table
 
+from sc_mamba2.commands.modes import mode
 from sc_mamba2.reporting import scores_by_method
 
 SCORES = {
@@ -23,14 +26,45 @@ _MOST_COLUMNS = 6
 
 
 def show_results(metrics: Path, places: dict[str, Path]) -> None:
-    """Print the metrics table of ``metrics.json`` and the places of the results."""
+    """Show the metrics of ``metrics.json`` and the places of the results.
+
+    As JSON: ``outputs`` by name, ``metrics`` (null where none were taken) and the id of the ``run``.
+    """
+    if mode().dry_run:  # what was found out is shown in its place
+        return
+    found = None
+    if metrics.is_file():  # NaN is no JSON: null
+        found = json.loads(metrics.read_text(encoding="utf-8"), parse_constant=lambda _: None)
+    if mode().json:
+        outputs = {name: str(path) for name, path in places.items()}
+        run = (found or {}).get("run", {}).get("run_id")
+        scores = found and {name: found[name] for name in ("model", "baselines", "ablations")}
+        answer = {"outputs": outputs, "metrics": scores, "run": run}
+        typer.echo(json.dumps(answer, indent=1))
+        return
+    if mode().quiet:
+        for path in places.values():
+            typer.echo(path)
+        return
     console = Console()
-    if metrics.is_file():
-        found = json.loads(metrics.read_text(encoding="utf-8"))
-        if found["model"]:
-            console.print(_table(found))
-    for name, path in places.items():
-        console.print(f"{name + ':':<11}{path}", soft_wrap=True, highlight=False, markup=False)
+    if found is not None and found["model"]:
+        console.print(_table(found))
+    show_lines(places, 11)
+
+
+def show_facts(facts: dict[str, Any], lines: dict[str, Any], width: int) -> None:
+    """Show what was found out, where nothing is written: `facts` as JSON, else `lines`."""
+    if mode().json:
+        typer.echo(json.dumps(facts, indent=1))
+    elif not mode().quiet:
+        show_lines(lines, width)
+
+
+def show_lines(lines: dict[str, Any], width: int) -> None:
+    """Print a line a name; a list has as many lines as entries, the first with the name."""
+    for name, text in lines.items():
+        for at, line in enumerate(text if isinstance(text, list) else [text]):
+            typer.echo(f"{'' if at else name + ':':<{width}}{line}")
 
 
 def _table(metrics: dict) -> Table:

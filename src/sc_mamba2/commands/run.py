@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from sc_mamba2.commands.errors import told_once
-from sc_mamba2.commands.options import RequireKernels, ScanPath, forced_path, from_here
+from sc_mamba2.commands.modes import mode
+from sc_mamba2.commands.options import RequireKernels, ScanPath, Verbose, forced_path, from_here
 from sc_mamba2.errors import UserError
 
 PART, KEDRO = "A part of the graph", "Kedro"
@@ -87,7 +88,7 @@ def run(
     ] = None,
     scan_path: ScanPath = None,
     require_kernels: RequireKernels = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Do not show the nodes.")] = False,
+    verbose: Verbose = False,
 ) -> None:
     """Run pipelines of this project, as `kedro run` does.
 
@@ -123,8 +124,9 @@ def run(
             conf_source=conf_source,
         )
         project = find_project(Path.cwd())
-        set_logging(verbose=not quiet)
-        typer.echo(selection.kedro_line(), err=True)
+        set_logging(verbose)
+        if not mode().quiet:
+            typer.echo(selection.kedro_line(), err=True)
         written = run_in_project(selection, project).written
         metrics = next((path for name, path in written.items() if name.endswith(".metrics")), None)
         people = {

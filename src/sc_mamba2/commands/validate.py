@@ -1,13 +1,11 @@
 """`scm validate`: is a file of cells good, and what would be read from it."""
 
-import json
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from sc_mamba2.commands.errors import WRONG_USE, told_once
+from sc_mamba2.commands.errors import told_once
 from sc_mamba2.commands.options import Layer
-from sc_mamba2.errors import UserError
 
 
 def validate(
@@ -18,7 +16,6 @@ def validate(
         str | None, typer.Option("--label-key", "-k", help="Check this column of labels too.")
     ] = None,
     layer: Layer = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Check a file of cells: what would be read and dropped?
 
@@ -28,25 +25,17 @@ def validate(
     was expected and how to mend it.
     """
     with told_once():
+        from sc_mamba2.commands.results import show_facts
         from sc_mamba2.pipelines.validation.check import check_source
 
-        try:
-            report = check_source(source, layer, label_key)
-        except UserError as error:
-            if not as_json:
-                raise
-            fault = {name: getattr(error, name) for name in ("rule", "found", "expected", "mend")}
-            typer.echo(json.dumps({"source": source, "valid": False, "error": fault}, indent=1))
-            raise typer.Exit(WRONG_USE) from error
-        if as_json:
-            typer.echo(json.dumps({"source": source, "valid": True, **report}, indent=1))
-            return
-        _show(source, report)
+        report = check_source(source, layer, label_key)
+        facts = {"source": source, "valid": True, **report}
+        show_facts(facts, _lines(source, report), 12)
 
 
-def _show(source: str, report: dict) -> None:
+def _lines(source: str, report: dict[str, Any]) -> dict[str, Any]:
     genes = report["genes"]
-    lines = {
+    lines: dict[str, Any] = {
         "file": source,
         "cells": f"{report['cells']:,}, median of {report['genes_a_cell']['median']:.0f} genes a cell",
         "expression": f"{report['expression']['origin']} ({report['expression']['kind']})",
@@ -58,8 +47,5 @@ def _show(source: str, report: dict) -> None:
         lines["labels"] = ", ".join(
             f"{name} ({count:,})" for name, count in report["labels"].items()
         )
-    for name, text in lines.items():
-        typer.echo(f"{name + ':':<12}{text}")
-    for remark in report["remarks"]:
-        typer.echo(f"{'remark:':<12}{remark['remark']} [{remark['rule']}]")
-    typer.secho("valid", fg="green", bold=True)
+    remarks = [f"{remark['remark']} [{remark['rule']}]" for remark in report["remarks"]]
+    return lines | {"remark": remarks, "valid": "yes"}

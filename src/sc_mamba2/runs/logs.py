@@ -3,6 +3,9 @@
 import logging
 import warnings
 
+from rich.console import Console
+from rich.logging import RichHandler
+
 _TOLD_TWICE = (
     "failed with error",
     "You can resume the pipeline run",
@@ -27,6 +30,8 @@ def apply_logging() -> None:
     for name, level in _levels.items():
         logging.getLogger(name).setLevel(level)
     for handler in logging.getLogger().handlers:
+        if isinstance(handler, RichHandler):
+            handler.console = Console(stderr=True)  # stdout is for results
         if not any(isinstance(old, _OnceOnly) for old in handler.filters):
             handler.addFilter(_OnceOnly())
 

@@ -14,6 +14,7 @@ from kedro.utils import find_kedro_project, load_obj
 from sc_mamba2.errors import UserError, nearest
 from sc_mamba2.files import sole_writer
 from sc_mamba2.runs.configuration import check_params, choose_environment, shipped_conf
+from sc_mamba2.runs.dry_run import DryRunner, dry
 from sc_mamba2.runs.logs import apply_logging
 from sc_mamba2.runs.records import kept_folder
 from sc_mamba2.runs.selection import Selection
@@ -23,7 +24,7 @@ PACKAGE = "sc_mamba2"
 
 @dataclass(frozen=True)
 class Finished:
-    """A run that ended well: the files that it wrote, by dataset name, and the folder of its record."""
+    """A run that ended well, and the folder of its record; of a dry one the files that it would write."""
 
     written: dict[str, Path]
     record: Path | None = None
@@ -59,6 +60,11 @@ def run_in_project(selection: Selection, project: Path) -> Finished:
     """
     bootstrap_project(project)
     conf = Path(selection.conf_source).absolute() if selection.conf_source else project / "conf"
+    if (found := dry()) is not None:
+        with contextlib.chdir(project):
+            told = _run(selection, project, conf)
+        found.writes.extend(told.written.values())
+        return told
     lock = project / "data" / ".scm.lock"
     lock.parent.mkdir(exist_ok=True)
     again = "wait for it, or clone the project once more"
@@ -82,6 +88,7 @@ def _run(selection: Selection, project: Path, conf: Path) -> Finished:
     _check_names(selection)
     env = choose_environment(conf, selection.env)
     check_params(selection.params, conf, env)
+    found = dry()
     runner = _runner(selection.runner)
     with KedroSession.create(
         project_path=project,
@@ -89,14 +96,18 @@ def _run(selection: Selection, project: Path, conf: Path) -> Finished:
         conf_source=str(conf),
         runtime_params=copy.deepcopy(selection.params),  # Kedro changes them in place
     ) as session:
-        session.run(runner=runner, **selection.session_arguments())
+        if found is None:
+            session.run(runner=runner, **selection.session_arguments())
+        else:  # past the session, whose plugins write down what ran
+            DryRunner(found).run(_chosen_nodes(selection), session.load_context().catalog)
         catalog = session.load_context().catalog
         outputs = _chosen_nodes(selection).all_outputs()
         paths = {name: getattr(catalog.get(name), "_filepath", None) for name in sorted(outputs)}
         kept = kept_folder(project, session.session_id)
-    return Finished(
-        {name: Path(path) for name, path in paths.items() if path and Path(path).exists()}, kept
-    )
+    written = {name: Path(path) for name, path in paths.items() if path}
+    if found is not None:
+        return Finished(written)
+    return Finished({name: path for name, path in written.items() if path.exists()}, kept)
 
 
 def _chosen_nodes(selection: Selection) -> Pipeline:

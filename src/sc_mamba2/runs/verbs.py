@@ -9,6 +9,7 @@ from pathlib import Path
 from sc_mamba2.errors import UserError
 from sc_mamba2.files import clean_scratch, make_folder, scratch_folder, sole_writer
 from sc_mamba2.runs.configuration import READ
+from sc_mamba2.runs.dry_run import dry
 from sc_mamba2.runs.records import FOLDER_SUFFIX, RECORD
 from sc_mamba2.runs.selection import Selection, flatten
 from sc_mamba2.runs.session import run_in_folder
@@ -57,20 +58,42 @@ def run_verb(
     folder = output.with_suffix(FOLDER_SUFFIX)
     check_output(output, folder, force, suffix)
     _keep_inputs(selection, (output, folder))
-    with scratch_folder(output) as scratch:
+    with _scratch_for(output) as scratch:
         finished = run_in_folder(selection, scratch)
         written = finished.written
+        places = _kept_places(written, scratch, task, result)
+        if (found := dry()) is not None:
+            found.writes += [output, *(folder / place for place in places.values())]
+            return Kept(output, folder)
         kept = scratch / "kept"
         kept.mkdir()
         if finished.record is not None:
             shutil.move(finished.record / RECORD, kept / RECORD)
-        for name, path in written.items():
-            # A checkpoint that was read lies elsewhere: what is not of this run stays where it is.
-            ours = path.is_relative_to(scratch) and name.startswith(f"{task}.") and name != result
-            if ours and _is_for_people(path.relative_to(scratch)):
-                shutil.move(path, kept / (path.name if path.suffix else _folder_name(name)))
+        for name, place in places.items():
+            shutil.move(written[name], kept / place)
         _put_in_place(kept, folder, written[result], output, scratch / "replaced")
     return Kept(output, folder)
+
+
+@contextmanager
+def _scratch_for(output: Path) -> Iterator[Path]:
+    """Give a scratch folder beside `output`; in a dry run, a path at which nothing is made."""
+    if dry() is not None:
+        yield output.with_name(f".{output.name}-dry")
+        return
+    with scratch_folder(output) as scratch:
+        yield scratch
+
+
+def _kept_places(written: dict[str, Path], scratch: Path, task: str, result: str) -> dict[str, str]:
+    """Return the names in the results' folder of the datasets that are kept there."""
+    places = {}
+    for name, path in written.items():
+        # A checkpoint that was read lies elsewhere: what is not of this run stays where it is.
+        ours = path.is_relative_to(scratch) and name.startswith(f"{task}.") and name != result
+        if ours and _is_for_people(path.relative_to(scratch)):
+            places[name] = path.name if path.suffix else _folder_name(name)
+    return places
 
 
 def _put_in_place(kept: Path, folder: Path, result: Path, output: Path, aside: Path) -> None:
@@ -144,8 +167,11 @@ def run_for(selection: Selection, output: Path, result: str, sign: str, force: b
     output = output.resolve()
     _check_result(output, sign, force)
     _keep_inputs(selection, (output,))
-    with scratch_folder(output) as scratch:
+    with _scratch_for(output) as scratch:
         written = run_in_folder(selection, scratch).written[result]
+        if (found := dry()) is not None:
+            found.writes.append(output)
+            return output
         if output.exists():
             output.replace(scratch / "replaced")
         written.replace(output)
@@ -168,6 +194,9 @@ def resumable_folder(output: Path) -> Iterator[Path]:
     output = output.resolve()
     folder = output.with_name(f".{output.name}.blocks")
     _check_parent(output)
+    if dry() is not None:
+        yield folder / "blocks"
+        return
     left = folder.exists()
     make_folder(folder)
     wait = "wait for it, or name another --output"

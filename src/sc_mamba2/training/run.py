@@ -2,8 +2,6 @@
 
 import contextlib
 import math
-import resource
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from sc_mamba2.errors import UserError
@@ -30,6 +29,7 @@ from sc_mamba2.training.masked_cells import (
     split_cells,
 )
 from sc_mamba2.training.masked_error import MaskedError, gene_means, masked_error
+from sc_mamba2.training.memory import peak_bytes
 from sc_mamba2.training.pretraining import Pretrainer, Step
 from sc_mamba2.training.ranks import Ranks, joined_ranks
 from sc_mamba2.training.shared_state import load_shared, shared_state
@@ -85,6 +85,16 @@ def pretrain(job: PretrainJob, on_step: OnStep = lambda step, steps, row: None) 
     seed_everything(job.compute.seed)
     with joined_ranks(choose_device(job.compute.device)) as ranks, stop_on_signals() as stop:
         return _Run(job, ranks, stop, on_step).to_the_end()
+
+
+def try_steps(job: PretrainJob, count: int, on_step: OnStep) -> PretrainedModel:
+    """Take the first steps of a pretraining on one process and keep nothing; return its model."""
+    seed_everything(job.compute.seed)
+    with joined_ranks(choose_device(job.compute.device)) as ranks, stop_on_signals() as stop:
+        run = _Run(job, ranks, stop, on_step)
+        for step in range(min(count, job.training.steps)):
+            on_step(step + 1, job.training.steps, run.trainer.take(step))
+        return run.model
 
 
 class _Run:
@@ -268,7 +278,6 @@ _JUDGED = ("loss", "model", "cell", "gene_mean")
 def _measured(row: Step, pace: float, steps: int, since: float, here: int) -> dict[str, float]:
     """What goes into the journal; names under `clock/` differ from run to run."""
     spent = time.perf_counter() - since
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     left = spent / here * (steps - row.step - 1)
     parts = {f"loss/{name}": value for name, value in row.parts.items()}
     return parts | {
@@ -278,6 +287,6 @@ def _measured(row: Step, pace: float, steps: int, since: float, here: int) -> di
         "epoch": row.epoch,
         "tokens": row.tokens,
         "clock/tokens_a_second": pace,
-        "clock/peak_gib": peak * (1 if sys.platform == "darwin" else 1024) / 2**30,
+        "clock/peak_gib": peak_bytes(torch.device("cpu")) / 2**30,
         "clock/seconds_left": left if math.isfinite(left) else 0.0,
     }

@@ -1,5 +1,6 @@
 """A progress bar for trainings and other long work, on a terminal only."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -7,6 +8,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from sc_mamba2.training.loop import OnStep
+
+_log = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -31,9 +34,9 @@ def training_progress(
         TextColumn("{task.fields[at]}"),
         TimeRemainingColumn(),
     )
-    with Progress(
-        *columns, console=console, disable=not console.is_terminal, transient=True
-    ) as bar:
+    # Where not even warnings are to be heard, progress is not to be seen.
+    shown = console.is_terminal and _log.isEnabledFor(logging.WARNING)
+    with Progress(*columns, console=console, disable=not shown, transient=True) as bar:
         task = bar.add_task("fit", total=None, at="")
 
         def on_step(step: int, steps: int) -> None:

@@ -12,6 +12,8 @@ from sc_mamba2.cells import check_matched, label_text, read_labels
 from sc_mamba2.cells.blocks import decide_stored_form, standard_blocks
 from sc_mamba2.cells.opening import open_cells
 from sc_mamba2.cells.readers import NAMED
+from sc_mamba2.cells.standardise import StandardForm
+from sc_mamba2.cells.stored import StoredCells
 from sc_mamba2.errors import UserError
 from sc_mamba2.files import file_facts
 from sc_mamba2.genes import load_gene_table
@@ -60,10 +62,7 @@ def encode_file(
     """
     path = named_source(source)
     with open_cells(path) as stored:
-        table = load_gene_table(ingestion.gene_table)
-        form = decide_stored_form(stored, table, options.cells_a_block, ingestion.layer)
-        share, genes = validation.minimum_matched_share, validation.minimum_genes
-        check_matched(form.report["genes"], share, genes)
+        form = decide_valid_form(stored, ingestion, validation, options)
         obs = read_keys(stored.obs, keys)
         folder, cells = Path(source.blocks), len(stored.obs)
         open_blocks(folder, _identity(path, encoder, ingestion, options, compute))
@@ -85,6 +84,20 @@ def encode_file(
                 on_cells(start + len(tokens), cells)
     width = read_block(folder, starts[0])[0].shape[1]
     return EmbeddedBlocks(folder, path, width, options.cells_a_block, obs, form)
+
+
+def decide_valid_form(
+    stored: StoredCells,
+    ingestion: IngestionParams,
+    validation: ValidationParams,
+    options: EmbeddingOptions,
+) -> StandardForm:
+    """Decide the standard form of a file's cells, or refuse the file."""
+    table = load_gene_table(ingestion.gene_table)
+    form = decide_stored_form(stored, table, options.cells_a_block, ingestion.layer)
+    share, genes = validation.minimum_matched_share, validation.minimum_genes
+    check_matched(form.report["genes"], share, genes)
+    return form
 
 
 def named_source(source: SourceParams) -> str:

@@ -72,10 +72,7 @@ def knock_out(
     with_NT = expected(tokens)
     shape = len(regulator_rows), len(target_rows)
     effect_RT, strength_RT, cells_R = np.zeros(shape), np.zeros(shape), np.zeros(shape[0], int)
-    owner = np.repeat(np.arange(len(tokens)), tokens.lengths)
-    having = [
-        np.unique(owner[tokens.gene_rows == row])[:cells_a_regulator] for row in regulator_rows
-    ]
+    having = cells_with(tokens, regulator_rows, cells_a_regulator)
     cells_R[:] = [len(cells) for cells in having]
     with training_progress("knock-outs", unit="gene") as on_step:
         for start in range(0, shape[0], _TOGETHER):
@@ -93,6 +90,12 @@ def knock_out(
                     effect_RT[at], strength_RT[at] = summarise(change_NT)
             on_step(min(start + _TOGETHER, shape[0]), shape[0])
     return KnockOuts(effect_RT, strength_RT, specific(strength_RT), cells_R)
+
+
+def cells_with(tokens: TokenizedCells, rows: np.ndarray, most: int) -> list[np.ndarray]:
+    """Return, for each gene, the first cells that express it, `most` at most."""
+    owner = np.repeat(np.arange(len(tokens)), tokens.lengths)
+    return [np.unique(owner[tokens.gene_rows == row])[:most] for row in rows]
 
 
 def summarise(change_NT: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -58,8 +58,7 @@ def score_pairs(
     compute: ComputeOptions,
 ) -> PairScores:
     """Score all pairs in a sample of the cells, by the model and by what stands beside it."""
-    drawn = np.random.default_rng(compute.seed).permutation(valid_cells.n_obs)[: params.cells]
-    sample = valid_cells[np.sort(drawn)]
+    sample = draw_sample(valid_cells, params, compute)
     tokens = model.tokenizer.tokenize(sample.X, sample.var_names.to_numpy(), sample.obs[[]])
     vocabulary = model.tokenizer.vocabulary
     rows = vocabulary.rows_of(choice.regulators), vocabulary.rows_of(choice.targets)
@@ -100,6 +99,12 @@ def score_pairs(
         without,
         sample.n_obs,
     )
+
+
+def draw_sample(cells: AnnData, params: ScoreParams, compute: ComputeOptions) -> AnnData:
+    """Draw the cells that are looked at."""
+    drawn = np.random.default_rng(compute.seed).permutation(cells.n_obs)[: params.cells]
+    return cells[np.sort(drawn)]
 
 
 def list_edges(scores: PairScores, scoring: ScoreParams, params: NetworkParams) -> str:

@@ -7,6 +7,7 @@ store, which is known by its parameters and by size and time of its files.
 import hashlib
 import json
 import shutil
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sc_mamba2.cells.corpus import CorpusFile, ReadingRules, ingest_corpus, list_sources
+from sc_mamba2.cells.corpus import (
+    Consume,
+    CorpusFile,
+    ReadingRules,
+    ingest_corpus,
+    list_sources,
+)
 from sc_mamba2.errors import UserError
 from sc_mamba2.files import atomic_file, atomic_folder, file_facts
 from sc_mamba2.genes import load_vocabulary
 from sc_mamba2.pipelines.pretraining.params import CorpusParams
 from sc_mamba2.tokens import Tokenizer, TokenizerRules, TokenStore, TokenStoreWriter
+from sc_mamba2.training.masked_cells import even_sample
 
 _CELLS_JOINED_AT_ONCE = 16_384
 
@@ -42,21 +50,10 @@ def write_corpus(params: CorpusParams) -> dict[str, Any]:
     wanted = _identity(params, sources)
     if (report := _finished(done, wanted)) is not None:
         return report
-    rules = ReadingRules(
-        filters=params.filters, layer=params.layer, cells_a_block=params.cells_a_block
-    )
     store = Path(params.store)
     parts = store.with_name(f"{store.name}-parts")
-    report = ingest_corpus(
-        sources,
-        rules,
-        partial(tokenize_file, params=params, folder=parts),
-        on_bad_file=params.on_bad_file,
-        workers=params.workers,
-        dask_address=params.dask_address,
-    )
-    written = [Path(row["result"]) for row in report["files"] if row["result"]]
-    joined = _join(written, store, make_tokenizer(params))
+    report = _ingest(sources, params, partial(tokenize_file, params=params, folder=parts))
+    joined = _join(_parts(report), store, make_tokenizer(params))
     shutil.rmtree(parts, ignore_errors=True)
     for row in report["files"]:
         row.pop("result")
@@ -65,6 +62,59 @@ def write_corpus(params: CorpusParams) -> dict[str, Any]:
         table = {"identity": wanted, "store_sha256": joined.manifest.sha256, "report": report}
         draft.write_text(json.dumps(table, indent=1, default=str), encoding="utf-8")
     return report
+
+
+def sample_corpus(params: CorpusParams, folder: Path, most: int) -> tuple[dict[str, Any], Path]:
+    """Check the sources as `write_corpus` does, and write the tokens of some cells of each file.
+
+    Parameters
+    ----------
+    params
+        As of `write_corpus`.
+    folder
+        Where to.
+    most
+        Cells in all, about.
+
+    Returns
+    -------
+    report
+        Of all cells; the ``result`` of a file is the folder of its own sample, or of the store.
+    store
+        The sample of all files; the whole corpus, where its store stands there already.
+    """
+    sources = list_sources(params.sources)
+    if (report := _finished(Path(f"{params.store}.json"), _identity(params, sources))) is not None:
+        return report, Path(params.store)
+    share = max(1, most // max(1, len(sources)))
+    sample = partial(_tokenize_some, params=params, folder=folder / "parts", most=share)
+    report = _ingest(sources, params, sample)
+    return report, _join(_parts(report), folder / "store", make_tokenizer(params)).folder
+
+
+def _tokenize_some(file: CorpusFile, params: CorpusParams, folder: Path, most: int) -> str:
+    """Write the tokens of an even sample of a file's cells."""
+    kept = np.zeros_like(file.kept)
+    kept[even_sample(np.flatnonzero(file.kept), most)] = True
+    return tokenize_file(replace(file, kept=kept), params, folder)
+
+
+def _ingest(sources: list[str], params: CorpusParams, consume: Consume) -> dict[str, Any]:
+    rules = ReadingRules(
+        filters=params.filters, layer=params.layer, cells_a_block=params.cells_a_block
+    )
+    return ingest_corpus(
+        sources,
+        rules,
+        consume,
+        on_bad_file=params.on_bad_file,
+        workers=params.workers,
+        dask_address=params.dask_address,
+    )
+
+
+def _parts(report: dict[str, Any]) -> list[Path]:
+    return [Path(row["result"]) for row in report["files"] if row["result"]]
 
 
 def tokenize_file(file: CorpusFile, params: CorpusParams, folder: Path) -> str:
