@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass, field
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +108,7 @@ class DryRunner(SequentialRunner):
         if first is not None:
             after = pipeline.from_nodes(first.name).nodes
             predictions = [one for one in after if one.func in FORWARD and one != first]
-            part += Pipeline([_probing(first, pipeline.from_nodes(*_names(long)))])
+            part += Pipeline([_probing(first)])
         part += Pipeline([_looking(before, predictions)])
         for name in part.all_outputs():
             if not isinstance(catalog.get(name), MemoryDataset):
@@ -145,13 +146,13 @@ def _before(pipeline: Pipeline, long: list[Node]) -> Pipeline:
     return pipeline - pipeline.from_nodes(*_names(ends)) if ends else pipeline
 
 
-def _probing(long: Node, after: Pipeline) -> Node:
-    """Return a node that probes a long one by its inputs, less what another long one makes."""
-    inputs = long._inputs
+def _probing(long: Node) -> Node:
+    """Return a node that probes a long one by those of its inputs that the probe asks for by name."""
+    inputs, probe = long._inputs, PROBES[long.func]
     if isinstance(inputs, dict):
-        made = after.all_outputs()
-        inputs = {name: source for name, source in inputs.items() if source not in made}
-    return node(PROBES[long.func], inputs, WORK, name="dry_run.probe")
+        asked = signature(probe).parameters
+        inputs = {name: source for name, source in inputs.items() if name in asked}
+    return node(probe, inputs, WORK, name="dry_run.probe")
 
 
 def _looking(before: Pipeline, predictions: list[Node]) -> Node:
