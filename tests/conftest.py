@@ -1,11 +1,15 @@
-"""Hypothesis without chance or clock, the data of ../shared where they lie, GPU tests on a GPU.
+"""Hypothesis without chance or clock, the data of ../shared where they lie, GPU tests on a GPU,
+pages in Chromium.
 
 `--faults full` tries the faults of tests/faults in full.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from docs.screenshots import chromium, chromium_program
 from hypothesis import settings
 
 settings.register_profile(
@@ -40,3 +44,15 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     missing = kernels_missing("cuda" if torch.cuda.is_available() else "cpu")
     if missing is not None:
         pytest.skip(f"needs the GPU kernels: {missing}")
+
+
+@pytest.fixture(
+    scope="module"
+)  # of a module: a loop of events that stays open troubles the notebooks
+def browser() -> Iterator[Any]:
+    """Give a headless Chromium, or skip."""
+    pytest.importorskip("playwright", reason="needs playwright")
+    if not chromium_program():
+        pytest.skip("needs Chromium on the path")
+    with chromium() as opened:
+        yield opened

@@ -2,7 +2,7 @@
 
 from sc_mamba2.reporting.classes import class_figure
 from sc_mamba2.reporting.html import Section, Table, render_report
-from sc_mamba2.reporting.layout import bare, lay_out, point_size, scatter_classes
+from sc_mamba2.reporting.layout import bare, class_legend, lay_out, point_size, scatter_classes
 from sc_mamba2.reporting.scores import (
     Scores,
     comparison,
@@ -10,22 +10,41 @@ from sc_mamba2.reporting.scores import (
     scores_by_method,
     task_report,
 )
-from sc_mamba2.reporting.style import new_figure, palette
+from sc_mamba2.reporting.sections import (
+    beside_baselines,
+    pictures_section,
+    read_section,
+    remark_words,
+    worth_of_parts,
+    written_section,
+)
+from sc_mamba2.reporting.style import in_style, new_figure, palette
+from sc_mamba2.reporting.training import losses_apart, losses_together
 
 __all__ = [
     "Scores",
     "Section",
     "Table",
     "bare",
+    "beside_baselines",
     "class_figure",
+    "class_legend",
     "comparison",
+    "in_style",
     "lay_out",
+    "losses_apart",
+    "losses_together",
     "new_figure",
     "palette",
+    "pictures_section",
     "point_size",
+    "read_section",
+    "remark_words",
     "render_report",
     "scatter_classes",
     "score_table",
     "scores_by_method",
     "task_report",
+    "worth_of_parts",
+    "written_section",
 ]

@@ -5,8 +5,11 @@ import pandas as pd
 import scanpy as sc
 from anndata import AnnData
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 NEIGHBOURS = 15
+_MARK_INCHES, _LETTER_INCHES = 0.5, 0.075  # of a legend, at its size of letters
 FEWEST_CELLS = 4  # scanpy's spectral start of a UMAP needs as many
 
 
@@ -48,6 +51,14 @@ def scatter_classes(
         chosen = places[(classes == name).to_numpy()]
         axis.scatter(chosen["x"], chosen["y"], s=point_size(len(places)), color=[colours[name]])
     bare(axis, title)
+
+
+def class_legend(figure: Figure, colours: dict) -> None:
+    """Name the classes below the axes, in as many columns as the figure is wide enough for."""
+    marks = [Line2D([], [], ls="", marker="o", color=colour) for colour in colours.values()]
+    longest = max(map(len, colours), default=0)
+    columns = int(figure.get_figwidth() / (_MARK_INCHES + longest * _LETTER_INCHES))
+    figure.legend(marks, list(colours), loc="outside lower center", ncols=max(1, columns))
 
 
 def bare(axis: Axes, title: str) -> None:

@@ -14,7 +14,12 @@ _STYLE = {
     "figure.facecolor": "white",
 }
 
+# A decorator of functions that draw: legends and colour bars come after the axes, and take the look of
+# the moment.
+in_style = mpl.rc_context(_STYLE)
 
+
+@in_style
 def new_figure(
     columns: int = 1, width: float = 5.0, height: float = 4.0
 ) -> tuple[Figure, list[Axes]]:
@@ -27,10 +32,8 @@ def new_figure(
     width, height
         Inches of one of them.
     """
-    with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(columns * width, height), layout="constrained")
-        axes = figure.subplots(1, columns, squeeze=False)[0]
-    return figure, list(axes)
+    figure = Figure(figsize=(columns * width, height), layout="constrained")
+    return figure, list(figure.subplots(1, columns, squeeze=False)[0])
 
 
 def palette(names: list[str]) -> dict[str, tuple[float, float, float, float]]:

@@ -3,14 +3,23 @@
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from sklearn.calibration import calibration_curve
 
 from sc_mamba2.cells import keys
 from sc_mamba2.metrics.classification import CALIBRATION_BINS, confusion
-from sc_mamba2.reporting import bare, new_figure, palette, point_size, scatter_classes
+from sc_mamba2.reporting import (
+    bare,
+    class_legend,
+    in_style,
+    losses_together,
+    new_figure,
+    palette,
+    point_size,
+    scatter_classes,
+)
 
 
+@in_style
 def umap_figure(places: pd.DataFrame, calls: pd.DataFrame, truth: pd.Series) -> Figure:
     """Draw the cells by call, by truth where there is one, and by confidence; one legend below."""
     called = calls[keys.CELL_TYPE]
@@ -29,13 +38,11 @@ def umap_figure(places: pd.DataFrame, calls: pd.DataFrame, truth: pd.Series) -> 
     )
     figure.colorbar(points, ax=axes[-1], label="probability of the predicted type")
     bare(axes[-1], "confidence")
-    marks = [Line2D([], [], ls="", marker="o", color=colour) for colour in colours.values()]
-    figure.legend(
-        marks, list(colours), loc="outside lower center", ncols=min(5, len(marks)), frameon=False
-    )
+    class_legend(figure, colours)
     return figure
 
 
+@in_style
 def confusion_figure(calls: pd.DataFrame, truth: pd.Series) -> Figure:
     """Draw the shares of each true type (rows) that were called each type (columns)."""
     names, counts = confusion(truth.to_numpy(), calls.loc[truth.index, keys.CELL_TYPE].to_numpy())
@@ -65,6 +72,7 @@ def confusion_figure(calls: pd.DataFrame, truth: pd.Series) -> Figure:
     return figure
 
 
+@in_style
 def calibration_figure(calls: pd.DataFrame, truth: pd.Series) -> Figure:
     """Draw accuracy over confidence, in tenths of confidence, and how many cells stand in each."""
     chosen = calls.loc[truth.index]
@@ -83,15 +91,6 @@ def calibration_figure(calls: pd.DataFrame, truth: pd.Series) -> Figure:
 
 
 def training_figure(history: pd.DataFrame) -> Figure:
-    """Draw training and validation loss over the epochs, and mark the epoch that was kept."""
-    figure, (axis,) = new_figure(width=6, height=3.6)
-    axis.plot(history["epoch"], history["training_loss"], marker="o", ms=3, label="training cells")
-    axis.plot(
-        history["epoch"], history["validation_loss"], marker="o", ms=3, label="validation cells"
-    )
-    kept = history.loc[history["validation_loss"].idxmin(), "epoch"]
-    axis.axvline(kept, color="grey", lw=0.8, ls="--", label=f"kept: epoch {kept}")
-    axis.set_xlabel("epoch")
-    axis.set_ylabel("cross entropy a cell (weighted)")
-    axis.legend()
-    return figure
+    """Draw training and validation loss over the epochs."""
+    labels = ("training cells", "validation cells")
+    return losses_together(history, labels, "cross entropy a cell (weighted)")

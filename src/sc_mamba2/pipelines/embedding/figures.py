@@ -5,20 +5,29 @@ import pandas as pd
 from anndata import AnnData
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from sklearn.neighbors import NearestNeighbors
 
 from sc_mamba2.cells import keys
 from sc_mamba2.pipelines.embedding.encode import BATCH, LABEL
 from sc_mamba2.pipelines.embedding.encoder import vector_columns
 from sc_mamba2.pipelines.embedding.sample import GENES
-from sc_mamba2.reporting import bare, lay_out, new_figure, palette, point_size, scatter_classes
+from sc_mamba2.reporting import (
+    bare,
+    class_legend,
+    in_style,
+    lay_out,
+    new_figure,
+    palette,
+    point_size,
+    scatter_classes,
+)
 
 MOST_CLASSES = 40  # more colours cannot be told apart, and rows of a matrix not be read
 OTHER = "(other)"
 UNKNOWN = "(none)"
 
 
+@in_style
 def draw_embedding(
     sample: AnnData, calls: pd.DataFrame | None, neighbours: int, seed: int
 ) -> dict[str, Figure]:
@@ -63,9 +72,7 @@ def _umap(
         figure.colorbar(points, ax=axis, label=title)
         bare(axis, title)
     if names:
-        marks = [Line2D([], [], ls="", marker="o", color=colour) for colour in colours.values()]
-        columns = min(5, len(marks))
-        figure.legend(marks, names, loc="outside lower center", ncols=columns, frameon=False)
+        class_legend(figure, colours)
     return figure
 
 

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from sc_mamba2.metrics.perturbation import pearson_delta
 from sc_mamba2.pipelines.perturbation.evaluate import CEILING, UNIT, Truth
-from sc_mamba2.reporting import new_figure
+from sc_mamba2.reporting import in_style, losses_together, new_figure
 
 NAMED_GENES = 12
 MOST_EFFECTS = 4
@@ -16,6 +16,7 @@ LEAST_P = 1e-30
 COLOURS = {"up": "firebrick", "down": "royalblue", "none": "lightgrey"}
 
 
+@in_style
 def volcano_figure(table: pd.DataFrame, name: str) -> Figure:
     """Draw the change of every gene over how sure it is; the surest are named.
 
@@ -48,7 +49,7 @@ def volcano_figure(table: pd.DataFrame, name: str) -> Figure:
             place,
             xytext=offset,
             textcoords="offset points",
-            fontsize=7,
+            fontsize=8,
             ha=side,
         )
     axis.axvline(0, color="grey", lw=0.6)
@@ -60,6 +61,7 @@ def volcano_figure(table: pd.DataFrame, name: str) -> Figure:
     return figure
 
 
+@in_style
 def unit_figure(units: list[dict[str, Any]], methods: list[str]) -> Figure:
     """Draw the Pearson delta of every held-out perturbation: methods as points, the ceiling a bar."""
     ordered = sorted(units, key=lambda unit: unit[CEILING])
@@ -81,6 +83,7 @@ def unit_figure(units: list[dict[str, Any]], methods: list[str]) -> Figure:
     return figure
 
 
+@in_style
 def effects_figure(truth: Truth, predicted_TG: np.ndarray, scored: list[str]) -> Figure:
     """Draw predicted over real change of every gene, for the scored units of the highest ceiling."""
     best = truth.units.loc[scored].sort_values(CEILING, ascending=False).index[:MOST_EFFECTS]
@@ -100,14 +103,6 @@ def effects_figure(truth: Truth, predicted_TG: np.ndarray, scored: list[str]) ->
 
 
 def training_figure(history: pd.DataFrame) -> Figure:
-    """Draw both losses over the epochs, and mark the epoch that was kept."""
-    figure, (axis,) = new_figure(width=6, height=3.6)
-    names = {"training_loss": "training effects", "validation_loss": "validation effects"}
-    for column, label in names.items():
-        axis.plot(history["epoch"], history[column], marker="o", ms=3, label=label)
-    kept = history.loc[history["validation_loss"].idxmin(), "epoch"]
-    axis.axvline(kept, color="grey", lw=0.8, ls="--", label=f"kept: epoch {kept}")
-    axis.set_xlabel("epoch")
-    axis.set_ylabel("squared error, in units of an effect")
-    axis.legend()
-    return figure
+    """Draw both losses over the epochs."""
+    labels = ("training effects", "validation effects")
+    return losses_together(history, labels, "squared error, in units of an effect")
