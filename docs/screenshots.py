@@ -28,9 +28,9 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-WINDOW = {"width": 1280, "height": 1000}
+WINDOW = {"width": 1280, "height": 1270}
 # Kedro-Viz greets who comes first with a tour of six boxes that hide the graph.
-NO_TOUR = """() => {
+NO_TOUR = """{
     const state = JSON.parse(localStorage.getItem("KedroViz"));
     localStorage.setItem("KedroViz", JSON.stringify({...state, showFeatureHints: false}));
 }"""
@@ -71,7 +71,7 @@ def open_graph(page: Any, address: str, pipeline: str) -> None:
     node = page.locator(".pipeline-node").first
     page.goto(address)
     node.wait_for()
-    page.evaluate(NO_TOUR)
+    page.add_init_script(NO_TOUR)
     page.goto(f"{address}?pid={pipeline}")
     node.wait_for()
 

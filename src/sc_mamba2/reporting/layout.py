@@ -8,8 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from sc_mamba2.reporting.style import label
+
 NEIGHBOURS = 15
-_MARK_INCHES, _LETTER_INCHES = 0.5, 0.075  # of a legend, at its size of letters
+_MARK_INCHES, _LETTER_INCHES, _LINE_INCHES = 0.5, 0.075, 0.18  # of a legend
 FEWEST_CELLS = 4  # scanpy's spectral start of a UMAP needs as many
 
 
@@ -54,11 +56,13 @@ def scatter_classes(
 
 
 def class_legend(figure: Figure, colours: dict) -> None:
-    """Name the classes below the axes, in as many columns as the figure is wide enough for."""
+    """Name the classes below the axes: as many side by side as there is room for, under it the rest."""
+    names = [label(name) for name in colours]
+    width = _MARK_INCHES + max(map(len, names), default=0) * _LETTER_INCHES
+    columns = max(1, int(figure.get_figwidth() / width))
+    figure.set_figheight(figure.get_figheight() + _LINE_INCHES * -(-len(names) // columns))
     marks = [Line2D([], [], ls="", marker="o", color=colour) for colour in colours.values()]
-    longest = max(map(len, colours), default=0)
-    columns = int(figure.get_figwidth() / (_MARK_INCHES + longest * _LETTER_INCHES))
-    figure.legend(marks, list(colours), loc="outside lower center", ncols=max(1, columns))
+    figure.legend(marks, names, loc="outside lower center", ncols=columns)
 
 
 def bare(axis: Axes, title: str) -> None:

@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from sc_mamba2.metrics.prediction import pearson_of_features
-from sc_mamba2.reporting import in_style, lay_out, losses_apart, new_figure
+from sc_mamba2.reporting import in_style, label, lay_out, losses_apart, new_figure
 
 SHOWN = 6
 
@@ -39,7 +39,7 @@ def told_figure(told_NP: np.ndarray, actual_NP: np.ndarray, names: list[str], ki
         axis.scatter(actual_NP[:, place], told_NP[:, place], s=5, alpha=0.6, color="tab:blue")
         low, high = actual_NP[:, place].min(), actual_NP[:, place].max()
         axis.plot([low, high], [low, high], color="grey", lw=0.8, ls="--")
-        axis.set_title(f"{names[place]}\nr = {correlation:.2f}")
+        axis.set_title(f"{label(names[place], 22)}\nr = {correlation:.2f}")
         axis.set_xlabel("measured")
     axes[0].set_ylabel(f"{kind} told from the others")
     return figure
