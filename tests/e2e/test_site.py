@@ -1,14 +1,12 @@
 """The graph of the project in Chromium, and the pictures of it and of the report, made again."""
 
 import json
-import re
+import os
 import shutil
-import signal
 import struct
 import subprocess
 import sys
 from pathlib import Path
-from urllib.request import urlopen
 
 import pytest
 from docs.screenshots import IMAGES, chromium_program, open_graph, served
@@ -66,8 +64,6 @@ def graph(site, browser):
 
 
 def surroundings(project: Path) -> dict[str, str]:
-    import os
-
     return dict(os.environ) | {"PYTHONPATH": str(project / "src"), "KEDRO_DISABLE_TELEMETRY": "1"}
 
 
@@ -148,25 +144,3 @@ def test_figures_and_metrics_are_shown_beside_the_graph(graph, site):
 def test_the_site_tells_nobody_where_it_was_made(site, project):
     for path in (site / "api").rglob("*"):
         assert path.is_dir() or str(project) not in path.read_text("utf-8"), path.name
-
-
-def test_the_graph_is_served_until_it_is_ended(project):
-    words = [
-        sys.executable,
-        "-m",
-        "sc_mamba2",
-        "viz",
-        "-p",
-        "ingestion",
-        "--port",
-        "0",
-        "--no-browser",
-    ]
-    with subprocess.Popen(
-        words, cwd=project, env=surroundings(project), stdout=subprocess.PIPE, text=True
-    ) as server:
-        address = re.search(r"http://\S+/", server.stdout.readline())[0]
-        shown = json.loads(urlopen(f"{address}api/main").read())
-        server.send_signal(signal.SIGINT)
-        assert [pipeline["id"] for pipeline in shown["pipelines"]] == ["ingestion"]
-        assert server.wait(20) == 0
