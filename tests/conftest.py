@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from docs.screenshots import chromium, chromium_program
 from hypothesis import settings
 
 settings.register_profile(
@@ -52,6 +51,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def browser() -> Iterator[Any]:
     """Give a headless Chromium, or skip."""
     pytest.importorskip("playwright", reason="needs playwright")
+    from docs.screenshots import chromium, chromium_program
+
     if not chromium_program():
         pytest.skip("needs Chromium on the path")
     with chromium() as opened:

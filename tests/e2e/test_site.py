@@ -13,6 +13,7 @@ from docs.screenshots import IMAGES, chromium_program, open_graph, served
 from tests.browser import Watch
 
 from sc_mamba2.pipelines.composite import named_pipelines
+from sc_mamba2.pipelines.tasks import TASKS
 
 ROOT = Path(__file__).parents[2]
 PARTS = ("pyproject.toml", ".telemetry", "conf", "src", "docs")
@@ -106,6 +107,16 @@ def test_layers_are_drawn(graph):
     open_graph(page, address, "annotation")
     drawn = page.locator(".pipeline-layer-name").all_inner_texts()
     assert drawn == ["raw", "primary", "model_output", "reporting"]
+
+
+def test_every_node_has_a_tag_and_every_task_a_namespace(site):
+    for path in sorted((site / "api" / "pipelines").iterdir()):
+        shown = json.loads(path.read_text("utf-8"))
+        for node in shown["nodes"]:
+            assert node["type"] != "task" or node["tags"], node["name"]
+    for task in TASKS:
+        shown = answer(site, f"pipelines/{task.pipeline}")
+        assert task.pipeline in shown["modular_pipelines"]
 
 
 def test_no_pipelines_layers_run_in_a_circle_and_every_file_has_one(site):

@@ -48,6 +48,7 @@ def create_pipeline() -> Pipeline:
     return Pipeline(
         table,
         namespace=NAMESPACE,
+        tags=NAMESPACE,
         inputs={
             "valid_cells": "reference.valid_cells",
             "validation_report": "reference.validation_report",
