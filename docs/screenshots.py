@@ -46,11 +46,8 @@ def chromium() -> Iterator[Any]:
     """Give a headless Chromium that is on the path."""
     from playwright.sync_api import sync_playwright
 
-    program = chromium_program()
-    if program is None:
-        sys.exit("Chromium is not on the path: install it (Debian: apt-get install chromium)")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=chromium_program(), args=FLAGS)
         yield browser
         browser.close()
 
@@ -81,6 +78,8 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--output", type=Path, default=PROJECT / "docs" / "images")
     output = arguments.parse_args().output
+    if chromium_program() is None:
+        sys.exit("Chromium is not on the path: install it (Debian: apt-get install chromium)")
     output.mkdir(parents=True, exist_ok=True)
     report = PROJECT / "data" / "08_reporting" / "annotation" / "report.html"
     if not report.exists():
