@@ -16,6 +16,7 @@ from sc_mamba2.pipelines.gene_network.modules import find_modules
 from sc_mamba2.pipelines.gene_network.scores import edge_table
 from sc_mamba2.pipelines.multiomics import figures as multiomics
 from sc_mamba2.pipelines.perturbation import figures as perturbation
+from sc_mamba2.pipelines.reverse_perturbation import figures as reverse_perturbation
 from sc_mamba2.reporting import class_figure
 
 CELLS, CLASSES, GENES, UNITS, METHODS = 3000, 60, 5000, 30, 9
@@ -110,6 +111,20 @@ def draw_perturbation() -> dict[str, Figure]:
     }
 
 
+def draw_reverse_perturbation() -> dict[str, Figure]:
+    wanted, told = RANDOM.normal(size=200), RANDOM.normal(size=(UNITS, 200))
+    ranking = pd.DataFrame({"perturbation": TYPES[:UNITS], "seen": np.arange(UNITS) % 2 == 0})
+    ranking["probability"], ranking["cosine"] = RANDOM.random((2, UNITS))
+    checked = pd.DataFrame({"probability": RANDOM.random(500), "right": RANDOM.random(500) > 0.5})
+    ranker = SimpleNamespace(
+        told_CG=told, offer=SimpleNamespace(names=TYPES[:UNITS]), checked=checked
+    )
+    query = SimpleNamespace(change_G=wanted, symbols=[f"LONGGENE{at}" for at in range(200)])
+    methods = (reverse_perturbation.MODEL, *reverse_perturbation.BASELINES)
+    found = [SimpleNamespace(ranks=dict.fromkeys(methods, at + 1.0)) for at in range(UNITS)]
+    return reverse_perturbation.draw_ranking(ranking, ranker, query, found)
+
+
 DRAWERS = {
     "annotation": draw_annotation,
     "batch_correction": draw_batch_correction,
@@ -117,4 +132,5 @@ DRAWERS = {
     "gene_network": draw_gene_network,
     "multiomics": draw_multiomics,
     "perturbation": draw_perturbation,
+    "reverse_perturbation": draw_reverse_perturbation,
 }

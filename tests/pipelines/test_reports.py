@@ -20,13 +20,19 @@ from sc_mamba2.pipelines.embedding.report import embedding_report
 from sc_mamba2.pipelines.gene_network.report import network_report
 from sc_mamba2.pipelines.multiomics.report import joint_report
 from sc_mamba2.pipelines.perturbation.report import perturbation_report
+from sc_mamba2.pipelines.reverse_perturbation.report import ranking_report
 
 HERE = Path(__file__).parent
 PACKAGE = HERE.parents[1] / "src" / "sc_mamba2"
 TASKS = sorted(path.parent.name for path in (PACKAGE / "pipelines").glob("*/report.py"))
 EVIL = "<script>alert(1)</script>&<b>T</b>"
 # Names that a person's file can hold, and that the report shows.
-NAMED = {"batch_correction": "first", "gene_network": "C1orf174", "perturbation": "MEGF6"}
+NAMED = {
+    "batch_correction": "first",
+    "gene_network": "C1orf174",
+    "perturbation": "MEGF6",
+    "reverse_perturbation": "ATAD3A",
+}
 MANY = {f"task.parameter.number.{at}": "a value that is not short" for at in range(300)}
 RULES = (HERE / "report_rules.js").read_text("utf-8")
 
@@ -39,6 +45,8 @@ def write_report(task: str, found: dict[str, Any], pictures: dict[str, bytes]) -
     if task == "gene_network":
         tables = (pd.DataFrame(found[name]) for name in ("edges", "modules"))
         return network_report(metrics, *tables, pictures, parameters)
+    if task == "reverse_perturbation":
+        return ranking_report(metrics, pd.DataFrame(found["ranking"]), pictures, parameters)
     simple = {
         "batch_correction": correction_report,
         "embedding": embedding_report,

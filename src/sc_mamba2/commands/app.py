@@ -6,17 +6,21 @@ import typer
 
 import sc_mamba2
 from sc_mamba2.commands.annotate import annotate
+from sc_mamba2.commands.compare import compare
 from sc_mamba2.commands.doctor import doctor
 from sc_mamba2.commands.embed import embed
 from sc_mamba2.commands.import_weights import import_weights
 from sc_mamba2.commands.index import index
+from sc_mamba2.commands.init import init
 from sc_mamba2.commands.integrate import integrate
 from sc_mamba2.commands.multiome import multiome
 from sc_mamba2.commands.network import network
 from sc_mamba2.commands.perturb import perturb
 from sc_mamba2.commands.pretrain import pretrain
+from sc_mamba2.commands.rerun import rerun
 from sc_mamba2.commands.reverse import reverse
 from sc_mamba2.commands.run import run
+from sc_mamba2.commands.runs import runs
 from sc_mamba2.commands.validate import validate
 from sc_mamba2.commands.viz import viz
 
@@ -54,7 +58,11 @@ for verb in (
     multiome,
     network,
     validate,
+    init,
     run,
+    runs,
+    compare,
+    rerun,
     pretrain,
     import_weights,
     viz,

@@ -32,6 +32,7 @@ Params = Annotated[
     list[str] | None,
     typer.Option("--params", help="Parameters as name=value, with dots; several by commas."),
 ]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show every node that runs.")]
 
 

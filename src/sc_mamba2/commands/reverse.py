@@ -38,13 +38,14 @@ def reverse(
 
     scm reverse CELLS --source control --target STATE --checkpoint OUT.scm/checkpoint --output RANKING.csv
 
-    Writes a line a candidate: rank, score, probability, and the genes that drive it.
+    Writes RANKING.csv (a line a candidate: rank, score, probability, the genes that drive it) and the
+    folder RANKING.scm with report.html, metrics.json and figures.
     """
     with told_once():
         from sc_mamba2.commands.results import show_results
         from sc_mamba2.runs.logs import set_logging
         from sc_mamba2.runs.selection import Selection, given_params
-        from sc_mamba2.runs.verbs import run_for
+        from sc_mamba2.runs.verbs import run_verb
 
         set_logging(verbose)
         chosen: dict[str, Any] = {
@@ -63,5 +64,7 @@ def reverse(
         selection = Selection(
             pipelines=("reverse_perturbation",), params=given_params(chosen, params)
         )
-        kept = run_for(selection, output, "reverse_perturbation.ranking", ".csv", force)
-        show_results(Path(), {"ranking": kept})
+        result = "reverse_perturbation.ranking"
+        kept = run_verb(selection, output, "reverse_perturbation", result, force, ".csv")
+        places = {"ranking": kept.output, "report": kept.folder / "report.html"}
+        show_results(kept.folder / "metrics.json", places)
