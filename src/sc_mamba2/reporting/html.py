@@ -26,7 +26,7 @@ class Table:
     def numeric(self) -> frozenset[int]:
         """Columns that hold numbers alone, which are set to the right."""
         columns = enumerate(zip(*self.rows, strict=True))
-        return frozenset(at for at, cells in columns if at and all(map(_NUMBER.fullmatch, cells)))
+        return frozenset(at for at, cells in columns if all(map(_NUMBER.fullmatch, cells)))
 
 
 @dataclass(frozen=True)

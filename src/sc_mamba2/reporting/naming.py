@@ -23,7 +23,7 @@ def name_points(
     to_the_left_N
         Which names end at their point instead of beginning there.
     """
-    size = np.asarray(axis.figure.get_size_inches())
+    size = axis.get_position().size * axis.figure.get_size_inches()
     low, high = np.transpose([axis.get_xlim(), axis.get_ylim()])
     taken: list[np.ndarray] = []
     for place, name, left in zip(places_N2, map(label, names), to_the_left_N, strict=True):
