@@ -26,7 +26,8 @@ from sc_mamba2.commands.viz import viz
 
 app = typer.Typer(
     name="scm",
-    help="Single-cell models of the whole transcriptome: annotate, embed, integrate, perturb, network, pretrain.",
+    help="Models of single cells that read the whole transcriptome.",
+    epilog="Defaults stand in conf/base/parameters, the pages in docs/README.md.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -48,6 +49,13 @@ def main(
     """Options before the verb."""
 
 
+# Where a verb stands in the help; one that is not named here is of the project.
+TASKS, CELLS, PROJECT = "Tasks", "Cells and checkpoints", "The project"
+PANELS = {
+    **dict.fromkeys((annotate, embed, integrate, multiome, perturb, reverse, network), TASKS),
+    **dict.fromkeys((validate, index, import_weights), CELLS),
+}
+
 for verb in (
     annotate,
     embed,
@@ -68,4 +76,4 @@ for verb in (
     viz,
     doctor,
 ):
-    app.command()(verb)
+    app.command(rich_help_panel=PANELS.get(verb, PROJECT))(verb)

@@ -13,7 +13,8 @@ def init(
 ) -> None:
     """Start a project of your own: configuration, layers of data, a notebook.
 
-    In it `scm run`, `scm runs`, `scm compare`, `scm rerun` and `scm viz` work as in a clone.
+    In it `scm run`, `scm runs`, `scm compare`, `scm rerun` and `scm viz`
+    work as in a clone.
     """
     with told_once():
         from sc_mamba2.runs.new_project import new_project

@@ -10,7 +10,7 @@ from sc_mamba2.commands.options import Force, Layer, Params, Seed, Verbose, from
 
 
 def reverse(
-    cells: Annotated[str, typer.Argument(help="Cells of both states.")],
+    cells: Annotated[str, typer.Argument(metavar="CELLS", help="Cells of both states.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The .csv file to write.")],
     checkpoint: Annotated[
         Path, typer.Option("--checkpoint", "-c", help="Folder that `scm perturb` trained.")
@@ -23,7 +23,8 @@ def reverse(
         str | None, typer.Option("--state-key", "-k", help="Column of obs with the states.")
     ] = None,
     candidates: Annotated[
-        str | None, typer.Option("--candidates", help="all, or a file with a name a line.")
+        str | None,
+        typer.Option("--candidates", help="What to rank: all, or a file with a name a line."),
     ] = None,
     pairs: Annotated[
         bool, typer.Option("--pairs", help="Rank every pair of the candidates too.")
@@ -36,10 +37,11 @@ def reverse(
 ) -> None:
     """Rank perturbations by how near they bring cells to a state.
 
-    scm reverse CELLS --source control --target STATE --checkpoint OUT.scm/checkpoint --output RANKING.csv
+    scm reverse CELLS --target STATE -c OUT.scm/checkpoint -o RANKING.csv
 
-    Writes RANKING.csv (a line a candidate: rank, score, probability, the genes that drive it) and the
-    folder RANKING.scm with report.html, metrics.json and figures.
+    Writes RANKING.csv (a line a candidate: rank, score, probability, the genes
+    that drive it) and the folder RANKING.scm with report.html, metrics.json and
+    figures. The checkpoint is one that `scm perturb` trained.
     """
     with told_once():
         from sc_mamba2.commands.results import show_results

@@ -19,7 +19,8 @@ def runs(
 ) -> None:
     """List the runs of this project, the newest first.
 
-    Each with its state, first scores, parameters that differ from the defaults, data and code.
+    Each with its state, first scores, parameters that differ from the
+    defaults, data and code.
     """
     with told_once():
         from sc_mamba2.commands.run_tables import show_runs
