@@ -1,9 +1,12 @@
-"""Hypothesis without chance or clock, the data of ../shared where they lie, GPU tests on a GPU.
+"""Hypothesis without chance or clock, the data of ../shared where they lie, GPU tests on a GPU,
+pages in Chromium.
 
 `--faults full` tries the faults of tests/faults in full.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -40,3 +43,17 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     missing = kernels_missing("cuda" if torch.cuda.is_available() else "cpu")
     if missing is not None:
         pytest.skip(f"needs the GPU kernels: {missing}")
+
+
+@pytest.fixture(
+    scope="module"
+)  # of a module: a loop of events that stays open troubles the notebooks
+def browser() -> Iterator[Any]:
+    """Give a headless Chromium, or skip."""
+    pytest.importorskip("playwright", reason="needs playwright")
+    from docs.screenshots import chromium, chromium_program
+
+    if not chromium_program():
+        pytest.skip("needs Chromium on the path")
+    with chromium() as opened:
+        yield opened

@@ -1,7 +1,5 @@
 """`scm viz`: the graph of the project's pipelines in a browser, or as a static site."""
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +11,7 @@ from sc_mamba2.errors import UserError
 
 def viz(
     build: Annotated[
-        bool, typer.Option("--build", help="Write a static site to build/ instead.")
+        bool, typer.Option("--build", help="Write a static site to build/viz/ instead.")
     ] = False,
     pipeline: Annotated[
         str | None, typer.Option("--pipeline", "-p", help="Show this pipeline only.")
@@ -23,11 +21,12 @@ def viz(
         bool, typer.Option("--no-browser", help="Do not open a browser.")
     ] = False,
 ) -> None:
-    """Show the pipelines with Kedro-Viz."""
+    """Show the pipelines with Kedro-Viz; nothing is asked of the network."""
     with told_once():
         from importlib.util import find_spec
 
         from sc_mamba2.runs.session import find_project
+        from sc_mamba2.runs.site import build_site
 
         if find_spec("kedro_viz") is None:
             raise UserError(
@@ -36,18 +35,31 @@ def viz(
                 expected="the extra `viz`",
                 mend="pip install -c constraints-py311.txt -e '.[viz]'",
             )
-        if build and pipeline:
-            raise UserError(
-                "options",
-                found="--build and --pipeline",
-                expected="one of the two: the static site holds every pipeline",
-                mend="leave --pipeline out and choose in the site",
-            )
         project = find_project(Path.cwd())
-        words = [sys.executable, "-m", "kedro", "viz"]
         if build:
-            words += ["build", "--include-hooks"]
+            site = project / "build" / "viz"
+            build_site(project, site, pipeline)
+            typer.echo(f"site: {site}")
         else:
-            words += ["run", f"--port={port}", *(["--no-browser"] if no_browser else [])]
-            words += [f"--pipeline={pipeline}"] if pipeline else []
-        raise typer.Exit(subprocess.run(words, cwd=project, check=False).returncode)
+            _serve(project, pipeline, port, no_browser)
+
+
+def _serve(project: Path, pipeline: str | None, port: int, no_browser: bool) -> None:
+    """Serve a site of the project as it is now, until the person ends it."""
+    import tempfile
+    import webbrowser
+
+    from sc_mamba2.runs.site import build_site, site_server
+
+    with tempfile.TemporaryDirectory() as folder:
+        site = Path(folder) / "viz"
+        with site_server(site, port) as server:  # first: a taken port is told at once
+            build_site(project, site, pipeline)
+            address = f"http://127.0.0.1:{server.server_port}/"
+            typer.echo(f"graph: {address} (Ctrl-C ends it)")
+            if not no_browser:
+                webbrowser.open(address)
+            try:
+                server.serve_forever()
+            except KeyboardInterrupt:
+                typer.echo("ended")

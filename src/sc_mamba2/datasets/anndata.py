@@ -4,11 +4,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import anndata as ad
-import numpy as np
 from kedro.io import AbstractVersionedDataset, DatasetError, Version
 from kedro_datasets._typing import TablePreview
 
 from sc_mamba2.cells import read_cells
+from sc_mamba2.datasets.previews import first_cells
 from sc_mamba2.files import atomic_file
 
 
@@ -52,16 +52,8 @@ class AnnDataDataset(AbstractVersionedDataset[ad.AnnData, ad.AnnData]):
             data.write_h5ad(draft, compression="gzip", compression_opts=1)
 
     def preview(self, nrows: int = 5) -> TablePreview:
-        """Show the first rows of `obs`."""
-        head = self.load().obs.head(nrows).reset_index()
-        values = head.astype(object).where(head.notna(), None).to_numpy()
-        rows = [
-            [item.item() if isinstance(item, np.generic) else item for item in row]
-            for row in values
-        ]
-        return TablePreview(
-            {"index": list(range(len(rows))), "columns": list(head.columns), "data": rows}
-        )
+        """Show the first cells."""
+        return first_cells(Path(str(self._get_load_path())), nrows)
 
     def _exists(self) -> bool:
         try:

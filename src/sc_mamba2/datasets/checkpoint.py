@@ -5,7 +5,9 @@ from typing import Any
 
 from kedro.io import AbstractDataset
 from kedro.utils import load_obj
+from kedro_datasets._typing import JSONPreview
 
+from sc_mamba2.datasets.previews import json_file
 from sc_mamba2.errors import UserError
 from sc_mamba2.model import TaskModel
 
@@ -54,6 +56,11 @@ class CheckpointDataset(AbstractDataset[TaskModel, TaskModel]):
         """Write the folder; it appears whole or not at all, in the place of an older one."""
         assert self._filepath is not None, "a model is written to a named folder"
         data.save_pretrained(self._filepath)
+
+    def preview(self) -> JSONPreview:
+        """Show the model's configuration."""
+        assert self._filepath is not None
+        return json_file(self._filepath / "config.json")
 
     def _exists(self) -> bool:
         return self._filepath is not None and (self._filepath / "config.json").exists()

@@ -5,13 +5,15 @@ from typing import Any
 
 import anndata as ad
 from kedro.io import AbstractDataset
+from kedro_datasets._typing import TablePreview
 
 from sc_mamba2.cells import CopiedCells, write_copy
+from sc_mamba2.datasets.previews import first_cells
 from sc_mamba2.files import atomic_file
 
 
 class CopiedCellsDataset(AbstractDataset[CopiedCells, ad.AnnData]):
-    """Writes a copy of cells that need not fit into memory; loads it whole.
+    """Writes a copy of cells that need not fit into memory; loads it whole; Kedro-Viz shows the first cells.
 
     Example
     -------
@@ -41,6 +43,10 @@ class CopiedCellsDataset(AbstractDataset[CopiedCells, ad.AnnData]):
         """Write the file; it appears whole or not at all."""
         with atomic_file(self._filepath) as draft:
             write_copy(draft, data)
+
+    def preview(self, nrows: int = 5) -> TablePreview:
+        """Show the first cells."""
+        return first_cells(self._filepath, nrows)
 
     def _exists(self) -> bool:
         return self._filepath.is_file()

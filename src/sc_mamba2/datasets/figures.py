@@ -5,15 +5,17 @@ from pathlib import Path
 from typing import Any
 
 from kedro.io import AbstractDataset
+from kedro_datasets._typing import HTMLPreview
 from matplotlib.figure import Figure
 
+from sc_mamba2.datasets.previews import pictures
 from sc_mamba2.files import atomic_folder
 
 DOTS_PER_INCH = 130
 
 
 class FiguresDataset(AbstractDataset[dict[str, Figure], dict[str, bytes]]):
-    """Saves matplotlib figures by name; loads them as PNG bytes, ready for a report.
+    """Saves matplotlib figures by name; loads them as PNG bytes, ready for a report and for Kedro-Viz.
 
     Example
     -------
@@ -37,8 +39,8 @@ class FiguresDataset(AbstractDataset[dict[str, Figure], dict[str, bytes]]):
 
     def load(self) -> dict[str, bytes]:
         """Read the pictures in the order in which they were drawn."""
-        pictures = sorted(self._filepath.glob("*.png"))
-        return {path.stem.split("_", 1)[1]: path.read_bytes() for path in pictures}
+        paths = sorted(self._filepath.glob("*.png"))
+        return {path.stem.split("_", 1)[1]: path.read_bytes() for path in paths}
 
     def save(self, data: dict[str, Figure]) -> None:
         """Write the pictures; the folder appears whole or not at all."""
@@ -50,6 +52,10 @@ class FiguresDataset(AbstractDataset[dict[str, Figure], dict[str, bytes]]):
                     picture, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None}
                 )
                 (draft / f"{place:02d}_{name}.png").write_bytes(picture.getvalue())
+
+    def preview(self) -> HTMLPreview:
+        """Show the pictures under each other."""
+        return pictures(self.load())
 
     def _exists(self) -> bool:
         return any(self._filepath.glob("*.png"))

@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from kedro.io import AbstractDataset
+from kedro_datasets._typing import JSONPreview
 
+from sc_mamba2.datasets.previews import json_file
 from sc_mamba2.errors import UserError
 from sc_mamba2.files import atomic_folder
 from sc_mamba2.model.manifest import (
@@ -125,6 +127,11 @@ class IndexDataset(AbstractDataset[ReferenceIndex, ReferenceIndex]):
         """Write the folder."""
         assert self._filepath is not None, "an index is written to a named folder"
         data.save(self._filepath)
+
+    def preview(self) -> JSONPreview:
+        """Show the facts of the index."""
+        assert self._filepath is not None
+        return json_file(self._filepath / FACTS)
 
     def _exists(self) -> bool:
         return self._filepath is not None and (self._filepath / FACTS).is_file()

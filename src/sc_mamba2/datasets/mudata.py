@@ -5,13 +5,15 @@ from typing import Any
 
 import mudata
 from kedro.io import AbstractDataset
+from kedro_datasets._typing import TablePreview
 
 from sc_mamba2.cells.modalities.opening import quiet_mudata, read_mudata
+from sc_mamba2.datasets.previews import first_cells
 from sc_mamba2.files import atomic_file
 
 
 class MuDataDataset(AbstractDataset[mudata.MuData, mudata.MuData]):
-    """Loads and saves a MuData.
+    """Loads and saves a MuData; Kedro-Viz shows the first cells.
 
     Example
     -------
@@ -41,6 +43,10 @@ class MuDataDataset(AbstractDataset[mudata.MuData, mudata.MuData]):
         """Write the file, gzip-compressed; it appears whole or not at all."""
         with atomic_file(self._filepath) as draft, quiet_mudata():
             data.write_h5mu(draft, compression="gzip", compression_opts=1)
+
+    def preview(self, nrows: int = 5) -> TablePreview:
+        """Show the first cells."""
+        return first_cells(self._filepath, nrows)
 
     def _exists(self) -> bool:
         return self._filepath.is_file()

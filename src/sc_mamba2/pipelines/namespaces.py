@@ -19,7 +19,7 @@ REFERENCE = {
 
 
 def namespaced(pipeline: Pipeline, namespace: str, inputs: dict[str, str]) -> Pipeline:
-    """Put a pipeline into a namespace; shared parameters and the run's facts stay outside.
+    """Put a pipeline into a namespace and tag its nodes; shared parameters and the run's facts stay outside.
 
     Parameters
     ----------
@@ -37,6 +37,7 @@ def namespaced(pipeline: Pipeline, namespace: str, inputs: dict[str, str]) -> Pi
         namespace=namespace,
         inputs={short: name for short, name in outside.items() if short in pipeline.inputs()},
         parameters=set(SHARED_PARAMETERS & pipeline.inputs()),
+        tags=namespace,
     )
 
 

@@ -1,15 +1,41 @@
-"""Several layouts of the same cells side by side, cells by class."""
+"""Classes in figures: several layouts of the same cells side by side; matrices of shares."""
 
+import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
+from matplotlib.image import AxesImage
 
-from sc_mamba2.reporting.layout import scatter_classes
-from sc_mamba2.reporting.style import new_figure, palette
+from sc_mamba2.reporting.layout import class_legend, scatter_classes
+from sc_mamba2.reporting.style import OTHER, in_style, new_figure, palette
 
-MOST_NAMES = 20
+MOST_CLASSES = 40  # more colours cannot be told apart, and rows of a matrix not be read
+MOST_SIDE_BY_SIDE = 20
+MOST_NUMBERED = 15
 
 
+def fewer_classes(*columns: pd.Series, most: int = MOST_CLASSES) -> list[pd.Series]:
+    """Return classes with the rarest together where there are too many, the same ones in all columns."""
+    counts = pd.concat([column.astype(object) for column in columns]).value_counts()
+    kept = counts.index if len(counts) <= most + 1 else counts.index[:most]
+    return [column.astype(object).where(column.isin(kept), OTHER) for column in columns]
+
+
+def draw_shares(axis: Axes, shares: np.ndarray, rows: list[str], columns: list[str]) -> AxesImage:
+    """Draw a matrix of shares, 0 to 1, with its labels; with numbers where there are few."""
+    image = axis.imshow(shares, vmin=0, vmax=1, cmap="Blues")
+    axis.set_xticks(range(len(columns)), columns, rotation=90)
+    axis.set_yticks(range(len(rows)), rows)
+    if max(shares.shape) <= MOST_NUMBERED:
+        for row, column in np.argwhere(shares >= 0.005):
+            share = shares[row, column]
+            colour = "white" if share > 0.55 else "black"
+            place = {"ha": "center", "va": "center", "fontsize": 7}
+            axis.text(column, row, f"{share:.2f}", color=colour, **place)
+    return image
+
+
+@in_style
 def class_figure(places: dict[str, pd.DataFrame], classes: pd.Series) -> Figure:
     """Draw layouts side by side, cells by class; the rarest of many classes are one.
 
@@ -20,14 +46,10 @@ def class_figure(places: dict[str, pd.DataFrame], classes: pd.Series) -> Figure:
     classes
         Class of the cells that have one.
     """
-    common = classes.value_counts().index[:MOST_NAMES]
-    shown = classes.astype(object).where(classes.isin(common), "other")
+    (shown,) = fewer_classes(classes, most=MOST_SIDE_BY_SIDE)
     colours = palette(sorted(set(shown)))
-    figure, axes = new_figure(columns=len(places), width=5.0, height=5.0)
+    figure, axes = new_figure(columns=len(places), width=5.0, height=4.4)
     for axis, (title, layout) in zip(axes, places.items(), strict=True):
         scatter_classes(axis, layout.loc[shown.index], shown, colours, title)
-    marks = [Line2D([], [], ls="", marker="o", color=colour) for colour in colours.values()]
-    figure.legend(
-        marks, list(colours), loc="outside lower center", ncols=min(5, len(marks)), frameon=False
-    )
+    class_legend(figure, colours)
     return figure

@@ -5,8 +5,13 @@ import pandas as pd
 import scanpy as sc
 from anndata import AnnData
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from sc_mamba2.reporting.style import label
 
 NEIGHBOURS = 15
+_MARK_INCHES, _LETTER_INCHES, _LINE_INCHES = 0.5, 0.075, 0.18  # of a legend
 FEWEST_CELLS = 4  # scanpy's spectral start of a UMAP needs as many
 
 
@@ -48,6 +53,16 @@ def scatter_classes(
         chosen = places[(classes == name).to_numpy()]
         axis.scatter(chosen["x"], chosen["y"], s=point_size(len(places)), color=[colours[name]])
     bare(axis, title)
+
+
+def class_legend(figure: Figure, colours: dict) -> None:
+    """Name the classes below the axes: as many side by side as there is room for, under it the rest."""
+    names = [label(name) for name in colours]
+    width = _MARK_INCHES + max(map(len, names), default=0) * _LETTER_INCHES
+    columns = max(1, int(figure.get_figwidth() / width))
+    figure.set_figheight(figure.get_figheight() + _LINE_INCHES * -(-len(names) // columns))
+    marks = [Line2D([], [], ls="", marker="o", color=colour) for colour in colours.values()]
+    figure.legend(marks, names, loc="outside lower center", ncols=columns)
 
 
 def bare(axis: Axes, title: str) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 from sc_mamba2.reporting.html import Section, Table, render_report
 
 Scores = dict[str, float]
+SET = "What this run was told, by name; what was not told is the default."
 _ABLATION = "ablation: "
 
 
@@ -75,8 +76,8 @@ def task_report(
         Facts of the run, as in ``metrics.json``.
     """
     closing = [
-        Section("Parameters", tables=[Table(["parameter", "value"], _rows(parameters))]),
-        Section("Run", tables=[Table([], _rows(run))]),
+        Section("Parameters", tables=[Table(["parameter", "value"], _rows(parameters), SET)]),
+        Section("Run", tables=[Table([], _rows(run), "Who ran what, when, with which versions.")]),
     ]
     footer = f"sc-mamba2 {run.get('version', '')} · run {run.get('run_id', '')}"
     return render_report(title, lead, [*sections, *closing], footer)

@@ -85,7 +85,7 @@ def run_in_folder(selection: Selection, folder: Path) -> Finished:
 
 def _run(selection: Selection, project: Path, conf: Path) -> Finished:
     apply_logging()
-    _check_names(selection)
+    check_names(selection)
     env = choose_environment(conf, selection.env)
     check_params(selection.params, conf, env)
     found = dry()
@@ -126,7 +126,8 @@ def _chosen_nodes(selection: Selection) -> Pipeline:
     )
 
 
-def _check_names(selection: Selection) -> None:
+def check_names(selection: Selection) -> None:
+    """Refuse pipelines that there are not; rule ``pipeline-unknown``."""
     for name in selection.pipelines:
         if name not in pipelines:
             known = sorted(other for other in pipelines if not other.startswith("__"))

@@ -3,19 +3,31 @@
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from sklearn.calibration import calibration_curve
 
 from sc_mamba2.cells import keys
 from sc_mamba2.metrics.classification import CALIBRATION_BINS, confusion
-from sc_mamba2.reporting import bare, new_figure, palette, point_size, scatter_classes
+from sc_mamba2.reporting import (
+    bare,
+    class_legend,
+    draw_shares,
+    fewer_classes,
+    in_style,
+    label,
+    losses_together,
+    new_figure,
+    palette,
+    point_size,
+    scatter_classes,
+)
 
 
+@in_style
 def umap_figure(places: pd.DataFrame, calls: pd.DataFrame, truth: pd.Series) -> Figure:
     """Draw the cells by call, by truth where there is one, and by confidence; one legend below."""
-    called = calls[keys.CELL_TYPE]
+    called, truth = fewer_classes(calls[keys.CELL_TYPE], truth)
     colours = palette(sorted(set(called) | set(truth)))
-    figure, axes = new_figure(columns=3 if len(truth) else 2, width=4.2, height=4.6)
+    figure, axes = new_figure(columns=3 if len(truth) else 2, width=4.2, height=4.2)
     scatter_classes(axes[0], places, called, colours, "predicted type")
     if len(truth):
         scatter_classes(axes[1], places.loc[truth.index], truth, colours, "true type")
@@ -29,42 +41,27 @@ def umap_figure(places: pd.DataFrame, calls: pd.DataFrame, truth: pd.Series) -> 
     )
     figure.colorbar(points, ax=axes[-1], label="probability of the predicted type")
     bare(axes[-1], "confidence")
-    marks = [Line2D([], [], ls="", marker="o", color=colour) for colour in colours.values()]
-    figure.legend(
-        marks, list(colours), loc="outside lower center", ncols=min(5, len(marks)), frameon=False
-    )
+    class_legend(figure, colours)
     return figure
 
 
+@in_style
 def confusion_figure(calls: pd.DataFrame, truth: pd.Series) -> Figure:
     """Draw the shares of each true type (rows) that were called each type (columns)."""
-    names, counts = confusion(truth.to_numpy(), calls.loc[truth.index, keys.CELL_TYPE].to_numpy())
-    shares = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
+    called, truth = fewer_classes(calls.loc[truth.index, keys.CELL_TYPE], truth)
+    names, counts = confusion(truth.to_numpy(), called.to_numpy())
+    cells = counts.sum(axis=1)
     side = 2.8 + 0.34 * len(names)
     figure, (axis,) = new_figure(width=side + 0.8, height=side)
-    image = axis.imshow(shares, vmin=0, vmax=1, cmap="Blues")
-    axis.set_xticks(range(len(names)), names, rotation=90)
-    axis.set_yticks(
-        range(len(names)), [f"{n} ({c})" for n, c in zip(names, counts.sum(axis=1), strict=True)]
-    )
+    rows = [f"{label(name)} ({count:,})" for name, count in zip(names, cells, strict=True)]
+    image = draw_shares(axis, counts / np.maximum(1, cells[:, None]), rows, list(map(label, names)))
     axis.set_xlabel("predicted type")
     axis.set_ylabel("true type (cells)")
-    if len(names) <= 15:
-        for row, column in np.argwhere(shares >= 0.005):
-            share = shares[row, column]
-            axis.text(
-                column,
-                row,
-                f"{share:.2f}",
-                ha="center",
-                va="center",
-                fontsize=7,
-                color="white" if share > 0.55 else "black",
-            )
     figure.colorbar(image, ax=axis, label="share of the true type", shrink=0.8)
     return figure
 
 
+@in_style
 def calibration_figure(calls: pd.DataFrame, truth: pd.Series) -> Figure:
     """Draw accuracy over confidence, in tenths of confidence, and how many cells stand in each."""
     chosen = calls.loc[truth.index]
@@ -83,15 +80,6 @@ def calibration_figure(calls: pd.DataFrame, truth: pd.Series) -> Figure:
 
 
 def training_figure(history: pd.DataFrame) -> Figure:
-    """Draw training and validation loss over the epochs, and mark the epoch that was kept."""
-    figure, (axis,) = new_figure(width=6, height=3.6)
-    axis.plot(history["epoch"], history["training_loss"], marker="o", ms=3, label="training cells")
-    axis.plot(
-        history["epoch"], history["validation_loss"], marker="o", ms=3, label="validation cells"
-    )
-    kept = history.loc[history["validation_loss"].idxmin(), "epoch"]
-    axis.axvline(kept, color="grey", lw=0.8, ls="--", label=f"kept: epoch {kept}")
-    axis.set_xlabel("epoch")
-    axis.set_ylabel("cross entropy a cell (weighted)")
-    axis.legend()
-    return figure
+    """Draw training and validation loss over the epochs."""
+    labels = ("training cells", "validation cells")
+    return losses_together(history, labels, "cross entropy a cell (weighted)")

@@ -7,8 +7,11 @@ from sc_mamba2.reporting import (
     Section,
     Table,
     comparison,
+    pictures_section,
+    remark_words,
     score_table,
     task_report,
+    written_section,
 )
 
 SCORES = ("accuracy", "balanced_accuracy", "macro_precision", "macro_f1")
@@ -22,6 +25,16 @@ CAPTION = (
     "Same cells, same split; higher is better. The marked row is the best method. The views of the "
     "model have cells or classes of their own: those it assigned, the broad types, the votes."
 )
+WRITTEN = {
+    'obs["scm_cell_type"]': "the best class, always",
+    'obs["scm_cell_type_confidence"]': "its probability",
+    'obs["scm_unassigned"]': "whether that is below the threshold",
+    'obs["scm_cell_type_broad"]': "with a roll-up: the best broad type, and _confidence",
+    'obs["scm_cell_type_majority"]': "with a majority vote: the type of the neighbourhood",
+    'obsm["scm_cell_type_probability"]': "probability of every class",
+    'obsm["X_scm"]': "embedding of the cell",
+    'uns["scm"]': "version, checkpoint, vocabulary, source of the expression, seed, command",
+}
 
 
 def annotation_report(
@@ -51,13 +64,9 @@ def annotation_report(
     table = score_table(methods_and_views(metrics), list(SCORES), CAPTION, "accuracy")
     sections = [
         Section("How well it went", _verdict(metrics), [table]),
-        Section(
-            "Pictures", pictures={PICTURES[name]: picture for name, picture in figures.items()}
-        ),
-        Section(
-            "What was read and dropped", tables=[_read_table(reports)], paragraphs=_remarks(reports)
-        ),
-        Section("What was written", tables=[_written_table()]),
+        pictures_section(figures, PICTURES),
+        Section("What was read and dropped", _remarks(reports), [_read_table(reports)]),
+        written_section("key of annotated.h5ad", WRITTEN),
     ]
     return task_report("Cell-type annotation", lead, sections, parameters, run)
 
@@ -142,29 +151,7 @@ def _read_table(reports: dict[str, dict[str, Any]]) -> Table:
 
 def _remarks(reports: dict[str, dict[str, Any]]) -> list[str]:
     return [
-        f"{role}: {remark['remark']} ({remark['rule']})."
+        words
         for role, report in reports.items()
-        for remark in report["remarks"]
+        for words in remark_words(report["remarks"], of=f"{role}: ")
     ]
-
-
-def _written_table() -> Table:
-    return Table(
-        ["key of annotated.h5ad", "meaning"],
-        [
-            ['obs["scm_cell_type"]', "the best class, always"],
-            ['obs["scm_cell_type_confidence"]', "its probability"],
-            ['obs["scm_unassigned"]', "whether that is below the threshold"],
-            ['obs["scm_cell_type_broad"]', "with a roll-up: the best broad type, and _confidence"],
-            [
-                'obs["scm_cell_type_majority"]',
-                "with a majority vote: the type of the neighbourhood",
-            ],
-            ['obsm["scm_cell_type_probability"]', "probability of every class"],
-            ['obsm["X_scm"]', "embedding of the cell"],
-            [
-                'uns["scm"]',
-                "version, checkpoint, vocabulary, source of the expression, seed, command",
-            ],
-        ],
-    )

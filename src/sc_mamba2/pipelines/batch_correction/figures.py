@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from sc_mamba2.reporting import lay_out, new_figure
+from sc_mamba2.reporting import lay_out, losses_apart
 
 
 def before_and_after(
@@ -22,17 +22,9 @@ def _table(embedding: np.ndarray, cells: pd.Index) -> pd.DataFrame:
 
 
 def training_figure(history: pd.DataFrame) -> Figure:
-    """Draw both losses over the epochs, each in its own axes: they measure different things."""
-    figure, axes = new_figure(columns=2, width=4.6, height=3.4)
-    kept = history.loc[history["validation_loss"].idxmin(), "epoch"]
-    labels = {
-        "training_loss": "training: reconstruction + adversary",
-        "validation_loss": "validation: reconstruction + batch in neighbours",
-    }
-    for axis, (column, label) in zip(axes, labels.items(), strict=True):
-        axis.plot(history["epoch"], history[column], marker="o", ms=3)
-        axis.axvline(kept, color="grey", lw=0.8, ls="--", label=f"kept: epoch {kept}")
-        axis.set_xlabel("epoch")
-        axis.set_title(label)
-        axis.legend()
-    return figure
+    """Draw both losses over the epochs."""
+    titles = (
+        "training: reconstruction + adversary",
+        "validation: reconstruction + batch in neighbours",
+    )
+    return losses_apart(history, titles)

@@ -5,20 +5,30 @@ import pandas as pd
 from anndata import AnnData
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from sklearn.neighbors import NearestNeighbors
 
 from sc_mamba2.cells import keys
 from sc_mamba2.pipelines.embedding.encode import BATCH, LABEL
 from sc_mamba2.pipelines.embedding.encoder import vector_columns
 from sc_mamba2.pipelines.embedding.sample import GENES
-from sc_mamba2.reporting import bare, lay_out, new_figure, palette, point_size, scatter_classes
+from sc_mamba2.reporting import (
+    bare,
+    class_legend,
+    draw_shares,
+    fewer_classes,
+    in_style,
+    label,
+    lay_out,
+    new_figure,
+    palette,
+    point_size,
+    scatter_classes,
+)
 
-MOST_CLASSES = 40  # more colours cannot be told apart, and rows of a matrix not be read
-OTHER = "(other)"
 UNKNOWN = "(none)"
 
 
+@in_style
 def draw_embedding(
     sample: AnnData, calls: pd.DataFrame | None, neighbours: int, seed: int
 ) -> dict[str, Figure]:
@@ -55,7 +65,7 @@ def _umap(
 ) -> Figure:
     names = sorted({name for column in classes.values() for name in column})
     colours = palette(names)
-    figure, axes = new_figure(columns=len(classes) + len(shades), width=4.2, height=4.6)
+    figure, axes = new_figure(columns=len(classes) + len(shades), width=4.2, height=4.2)
     for axis, (title, column) in zip(axes, classes.items(), strict=False):
         scatter_classes(axis, places, column, colours, title)
     for axis, (title, values) in zip(axes[len(classes) :], shades.items(), strict=True):
@@ -63,9 +73,7 @@ def _umap(
         figure.colorbar(points, ax=axis, label=title)
         bare(axis, title)
     if names:
-        marks = [Line2D([], [], ls="", marker="o", color=colour) for colour in colours.values()]
-        columns = min(5, len(marks))
-        figure.legend(marks, names, loc="outside lower center", ncols=columns, frameon=False)
+        class_legend(figure, colours)
     return figure
 
 
@@ -85,23 +93,14 @@ def _shares(axis: Axes, column: pd.Series, near: np.ndarray, title: str) -> None
     counts = np.zeros((len(names), len(names)))
     np.add.at(counts, (codes[:, None], codes[near]), 1)
     shares = counts / counts.sum(axis=1, keepdims=True)
-    axis.imshow(shares, vmin=0, vmax=1, cmap="Blues")
-    axis.set_xticks(range(len(names)), names, rotation=90)
-    axis.set_yticks(range(len(names)), names)
+    labels = [label(name) for name in names]
+    draw_shares(axis, shares, labels, labels)
     axis.set_xlabel(f"{title} of the neighbours")
     axis.set_ylabel(f"{title} of the cell")
     axis.set_title(f"share of the {near.shape[1]} nearest neighbours")
-    if len(names) <= 15:
-        for row, one in enumerate(shares):
-            for place, share in enumerate(one):
-                colour = "white" if share > 0.55 else "black"
-                axis.text(
-                    place, row, f"{share:.2f}", ha="center", va="center", fontsize=7, color=colour
-                )
 
 
 def _text(column: pd.Series) -> pd.Series:
     """Return classes as text, the rarest together where there are too many."""
     text = column.astype(object).where(column.notna(), UNKNOWN).astype(str)
-    kept = text.value_counts().index[:MOST_CLASSES]
-    return text.where(text.isin(kept), OTHER)
+    return fewer_classes(text)[0]

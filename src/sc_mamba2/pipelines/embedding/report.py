@@ -6,6 +6,8 @@ from sc_mamba2.reporting import (
     Section,
     Table,
     comparison,
+    pictures_section,
+    read_section,
     score_table,
     scores_by_method,
     task_report,
@@ -33,11 +35,12 @@ def embedding_report(
     """
     data, run = metrics["data"], metrics["run"]
     lead = f"{data['cells']:,} cells, {data['width']} numbers a cell, nothing was trained."
-    pictures = {PICTURES[name]: picture for name, picture in figures.items()}
     sections = [
         Section("How well it went", _verdict(metrics), _score_tables(metrics)),
-        Section("Pictures", pictures=pictures),
-        Section("What was read and dropped", _remarks(data), [_read_table(data)]),
+        pictures_section(figures, PICTURES),
+        read_section(
+            data, [("genes read of a cell (median)", f"{data['genes_a_cell']['median']:.0f}")]
+        ),
     ]
     return task_report("Embedding of cells", lead, sections, parameters, run)
 
@@ -69,17 +72,3 @@ def _verdict(metrics: dict[str, Any]) -> list[str]:
         if other is not None:
             words.append(f"The model's {own:.3f} {comparison(own, other)} {what} ({other:.3f}).")
     return words
-
-
-def _read_table(data: dict[str, Any]) -> Table:
-    genes, expression = data["genes"], data["expression"]
-    rows = [
-        ["expression", f"{expression['origin']} ({expression['kind']})"],
-        *([f"genes {name.replace('_', ' ')}", f"{count:,}"] for name, count in genes.items()),
-        ["genes read of a cell (median)", f"{data['genes_a_cell']['median']:.0f}"],
-    ]
-    return Table([], rows, "Genes by Ensembl id, then symbol.")
-
-
-def _remarks(data: dict[str, Any]) -> list[str]:
-    return [f"{remark['remark']} ({remark['rule']})." for remark in data["remarks"]]

@@ -13,11 +13,12 @@ from scipy.cluster.hierarchy import leaves_list, linkage
 from sc_mamba2.pipelines.gene_network.modules import make_graph
 from sc_mamba2.pipelines.gene_network.params import Method
 from sc_mamba2.pipelines.gene_network.scores import PairScores
-from sc_mamba2.reporting import new_figure, palette
+from sc_mamba2.reporting import in_style, label, name_points, new_figure, palette
 
 MOST_ROWS, MOST_COLUMNS, MOST_NAMES = 30, 50, 60
 
 
+@in_style
 def draw_network(
     scores: PairScores, edges: pd.DataFrame, modules: pd.DataFrame, method: Method, seed: int
 ) -> dict[str, Figure]:
@@ -37,9 +38,15 @@ def _heat_map(scores: PairScores, method: Method) -> Figure:
     width, height = 2 + 0.17 * len(columns), 1.5 + 0.17 * len(rows)
     figure, (axis,) = new_figure(1, max(5.0, width), max(3.5, height))
     picture = axis.imshow(shown, cmap="RdBu_r", vmin=-most, vmax=most, aspect="auto")
-    axis.set_xticks(range(len(columns)), scores.choice.target_symbols[columns], rotation=90)
-    axis.set_yticks(range(len(rows)), scores.choice.regulator_symbols[rows])
-    axis.tick_params(labelsize=6)
+    axis.set_xticks(
+        range(len(columns)),
+        [label(name) for name in scores.choice.target_symbols[columns]],
+        rotation=90,
+    )
+    axis.set_yticks(
+        range(len(rows)), [label(name) for name in scores.choice.regulator_symbols[rows]]
+    )
+    axis.tick_params(labelsize=8)
     axis.set_xlabel("target")
     axis.set_ylabel("regulator")
     axis.set_title("What the regulator does to the target beyond what all do, by knock-out")
@@ -71,10 +78,8 @@ def _graph(edges: pd.DataFrame, modules: pd.DataFrame, seed: int) -> Figure:
             places[chosen, 0], places[chosen, 1], s=size, color=own or None, marker=marker, zorder=2
         )
     named = np.lexsort((-modules["degree"], ~sources))[:MOST_NAMES]
-    for at in named:
-        axis.annotate(
-            modules["gene"][at], places[at], fontsize=6, xytext=(3, 3), textcoords="offset points"
-        )
+    names = modules["gene"].iloc[named].tolist()
+    name_points(axis, places[named], names, np.zeros(len(named), dtype=bool))
     axis.set_title(
         f"The {len(edges)} best edges (diamonds: regulators; red raises, blue lowers; "
         "colours: modules)"

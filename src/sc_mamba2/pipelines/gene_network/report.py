@@ -8,6 +8,7 @@ from sc_mamba2.reporting import (
     Section,
     Table,
     comparison,
+    pictures_section,
     score_table,
     scores_by_method,
     task_report,
@@ -45,10 +46,9 @@ def network_report(
         f"{data['regulators']:,} regulators ({data['regulators_from']}) by {data['targets']:,} targets, "
         f"scored in {data['cells']:,} cells; nothing was trained."
     )
-    pictures = {PICTURES[name]: picture for name, picture in figures.items()}
     sections = [
         Section("How well it went", verdict(metrics), _score_tables(metrics)),
-        Section("Pictures", pictures=pictures),
+        pictures_section(figures, PICTURES),
         Section("Best edges", tables=[_edge_table(edges)]),
         Section("Modules", tables=[_module_table(modules)]),
     ]

@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from sc_mamba2.metrics.prediction import pearson_of_features
-from sc_mamba2.reporting import lay_out, new_figure
+from sc_mamba2.reporting import in_style, label, lay_out, losses_apart, new_figure
 
 SHOWN = 6
 
@@ -19,6 +19,7 @@ def layouts(
     }
 
 
+@in_style
 def told_figure(told_NP: np.ndarray, actual_NP: np.ndarray, names: list[str], kind: str) -> Figure:
     """Draw features as told against as measured: the first six by how much they vary.
 
@@ -38,12 +39,13 @@ def told_figure(told_NP: np.ndarray, actual_NP: np.ndarray, names: list[str], ki
         axis.scatter(actual_NP[:, place], told_NP[:, place], s=5, alpha=0.6, color="tab:blue")
         low, high = actual_NP[:, place].min(), actual_NP[:, place].max()
         axis.plot([low, high], [low, high], color="grey", lw=0.8, ls="--")
-        axis.set_title(f"{names[place]}\nr = {correlation:.2f}")
+        axis.set_title(f"{label(names[place], 22)}\nr = {correlation:.2f}")
         axis.set_xlabel("measured")
     axes[0].set_ylabel(f"{kind} told from the others")
     return figure
 
 
+@in_style
 def against_ridge_figure(own_P: np.ndarray, ridge_P: np.ndarray, kind: str) -> Figure:
     """Draw each feature's correlation by the model against that by ridge."""
     figure, (axis,) = new_figure(width=4.2, height=4.0)
@@ -58,17 +60,9 @@ def against_ridge_figure(own_P: np.ndarray, ridge_P: np.ndarray, kind: str) -> F
 
 
 def training_figure(history: pd.DataFrame) -> Figure:
-    """Draw both losses over the epochs, each in its own axes: they measure different things."""
-    figure, axes = new_figure(columns=2, width=4.6, height=3.4)
-    kept = history.loc[history["validation_loss"].idxmin(), "epoch"]
-    labels = {
-        "training_loss": "training: reconstruction + adversary",
-        "validation_loss": "validation: told from all, and from each alone",
-    }
-    for axis, (column, label) in zip(axes, labels.items(), strict=True):
-        axis.plot(history["epoch"], history[column], marker="o", ms=3)
-        axis.axvline(kept, color="grey", lw=0.8, ls="--", label=f"kept: epoch {kept}")
-        axis.set_xlabel("epoch")
-        axis.set_title(label)
-        axis.legend()
-    return figure
+    """Draw both losses over the epochs."""
+    titles = (
+        "training: reconstruction + adversary",
+        "validation: told from all, and from each alone",
+    )
+    return losses_apart(history, titles)

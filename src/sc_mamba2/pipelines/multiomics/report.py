@@ -4,11 +4,14 @@ from typing import Any
 
 from sc_mamba2.reporting import (
     Section,
-    Table,
-    comparison,
+    beside_baselines,
+    pictures_section,
+    read_section,
     score_table,
     scores_by_method,
     task_report,
+    worth_of_parts,
+    written_section,
 )
 
 PICTURES = {
@@ -23,6 +26,16 @@ CAPTION = (
     "error, lower is better; foscttm: share of cells nearer than the cell itself, lower is better, 0.5 by "
     "chance. The marked row has the best avg bio, or else the best correlation."
 )
+READ = "Genes by Ensembl id, then symbol; proteins by name; peaks by coordinates."
+WRITTEN = {
+    'obsm["X_scm_joint"]': "the embedding of the cell from all that it has",
+    'obsm["X_scm_rna"], …': "the same from one modality alone; NaN where the cell lacks it",
+    'obsm["scm_imputed_protein"], …': "features told from the other modalities alone: CLR of proteins, "
+    "TF-IDF of peaks",
+    'mod[…].var["scm_imputed_error"]': "root mean square error of that, on validation cells",
+    'obs["scm_held_out"]': "cells that nothing was learnt from",
+    'uns["scm"]': "version, checkpoint, source of the expression, command",
+}
 
 
 def joint_report(
@@ -42,7 +55,6 @@ def joint_report(
     data, run = metrics["data"], metrics["run"]
     have = ", ".join(f"{count:,} with {kind}" for kind, count in data["modalities"].items())
     lead = f"{data['cells']:,} cells, {have}. No label was trained on."
-    pictures = {PICTURES.get(name, _title(name)): picture for name, picture in figures.items()}
     columns = list(
         dict.fromkeys(n for scores in scores_by_method(metrics).values() for n in scores)
     )
@@ -50,9 +62,11 @@ def joint_report(
     table = score_table(scores_by_method(metrics), columns, CAPTION, best_by)
     sections = [
         Section("How well it went", verdict(metrics), [table]),
-        Section("Pictures", pictures=pictures),
-        Section("What was read and dropped", _remarks(data), [_read_table(data)]),
-        Section("What was written", tables=[_written_table()]),
+        pictures_section(
+            figures, PICTURES | {name: _title(name) for name in figures.keys() - PICTURES}
+        ),
+        read_section(data["reference"], _read_rows(data), caption=READ),
+        written_section("key of joint.h5mu", WRITTEN),
     ]
     return task_report("Multi-omics", lead, sections, parameters, run)
 
@@ -66,23 +80,8 @@ def verdict(metrics: dict[str, Any]) -> list[str]:
         ]
     elif metrics["data"]["parts"].get("held_out", 0) < metrics["data"]["scored_cells"]:
         words = ["Too few cells were held out: scores are also of cells that chose the epoch."]
-    model = metrics["model"]
-    for score, what in _said(model):
-        own = model[score]
-        others = {name: s[score] for name, s in metrics["baselines"].items() if score in s}
-        if others:
-            name = max(others, key=lambda method: others[method])
-            best = others[name]
-            words.append(
-                f"{what}: the model's {own:.3f} {comparison(own, best)} the best baseline, {name} "
-                f"({best:.3f})."
-            )
-        for name, scores in metrics["ablations"].items():
-            if score in scores:
-                change = own - scores[score]
-                words.append(
-                    f"{what}: {name} reaches {scores[score]:.3f} ({change:+.3f} for the model)."
-                )
+    for score, what in _said(metrics["model"]):
+        words += beside_baselines(score, what, metrics) + worth_of_parts(score, what, metrics)
     return words
 
 
@@ -107,53 +106,18 @@ def _title(name: str) -> str:
     }.get(head, name)
 
 
-def _read_table(data: dict[str, Any]) -> Table:
+def _read_rows(data: dict[str, Any]) -> list[tuple[str, Any]]:
     read = data["reference"]
-    genes, expression = read["genes"], read["expression"]
-    rows = [
-        ["expression", f"{expression['origin']} ({expression['kind']})"],
-        *([f"cells with {kind}", f"{count:,}"] for kind, count in data["modalities"].items()),
-        *([f"batch {name}", f"{count:,} cells"] for name, count in data["batches"].items()),
-        *([f"cells: {name}", f"{count:,}"] for name, count in data["parts"].items()),
-        *([f"genes {name}", f"{genes[name]:,}"] for name in ("total", "matched", "kept")),
-        *(
-            [f"features used: {kind}", f"{count:,}"]
-            for kind, count in data["features_used"].items()
-        ),
+    rows: list[tuple[str, Any]] = [
+        *((f"cells with {kind}", count) for kind, count in data["modalities"].items()),
+        *((f"batch {name}", f"{count:,} cells") for name, count in data["batches"].items()),
+        *((f"cells: {name}", count) for name, count in data["parts"].items()),
+        *((f"features used: {kind}", count) for kind, count in data["features_used"].items()),
     ]
     if "protein" in read:
-        rows.append(["proteins with a known gene", f"{read['protein']['with_gene']:,}"])
+        rows.append(("proteins with a known gene", read["protein"]["with_gene"]))
     if "atac" in read:
         rows.append(
-            ["peaks read, features", f"{read['atac']['total']:,}, {read['atac']['kept']:,}"]
+            ("peaks read, features", f"{read['atac']['total']:,}, {read['atac']['kept']:,}")
         )
-    return Table(
-        [], rows, "Genes by Ensembl id, then symbol; proteins by name; peaks by coordinates."
-    )
-
-
-def _remarks(data: dict[str, Any]) -> list[str]:
-    return [f"{remark['remark']} ({remark['rule']})." for remark in data["reference"]["remarks"]]
-
-
-def _written_table() -> Table:
-    return Table(
-        ["key of joint.h5mu", "meaning"],
-        [
-            ['obsm["X_scm_joint"]', "the embedding of the cell from all that it has"],
-            [
-                'obsm["X_scm_rna"], …',
-                "the same from one modality alone; NaN where the cell lacks it",
-            ],
-            [
-                'obsm["scm_imputed_protein"], …',
-                "features told from the other modalities alone: CLR of proteins, TF-IDF of peaks",
-            ],
-            [
-                'mod[…].var["scm_imputed_error"]',
-                "root mean square error of that, on validation cells",
-            ],
-            ['obs["scm_held_out"]', "cells that nothing was learnt from"],
-            ['uns["scm"]', "version, checkpoint, source of the expression, command"],
-        ],
-    )
+    return rows

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from sc_mamba2.metrics.perturbation import pearson_delta
 from sc_mamba2.pipelines.perturbation.evaluate import CEILING, UNIT, Truth
-from sc_mamba2.reporting import new_figure
+from sc_mamba2.reporting import in_style, label, losses_together, name_points, new_figure
 
 NAMED_GENES = 12
 MOST_EFFECTS = 4
@@ -16,6 +16,7 @@ LEAST_P = 1e-30
 COLOURS = {"up": "firebrick", "down": "royalblue", "none": "lightgrey"}
 
 
+@in_style
 def volcano_figure(table: pd.DataFrame, name: str) -> Figure:
     """Draw the change of every gene over how sure it is; the surest are named.
 
@@ -32,34 +33,21 @@ def volcano_figure(table: pd.DataFrame, name: str) -> Figure:
     shown = table["direction"].where(sure, "none")
     for direction, colour in COLOURS.items():
         chosen = (shown == direction).to_numpy()
-        label = f"{direction} (q < 0.05): {chosen.sum():,}" if direction != "none" else "others"
-        axis.scatter(table["change"][chosen], height[chosen], s=9, color=colour, label=label)
-    named: list[tuple[float, float]] = []
-    across, up = np.ptp(table["change"]) or 1.0, np.ptp(height) or 1.0
-    for ident in table.index[sure][:NAMED_GENES]:
-        place = (table.loc[ident, "change"], height.loc[ident])
-        if any(abs(place[0] - x) < across / 6 and abs(place[1] - y) < up / 40 for x, y in named):
-            continue  # it would be written over another
-        named.append(place)
-        offset = (4 if place[0] >= 0 else -4, 2)
-        side = "left" if place[0] >= 0 else "right"
-        axis.annotate(
-            table.loc[ident, "gene"],
-            place,
-            xytext=offset,
-            textcoords="offset points",
-            fontsize=7,
-            ha=side,
-        )
+        words = f"{direction} (q < 0.05): {chosen.sum():,}" if direction != "none" else "others"
+        axis.scatter(table["change"][chosen], height[chosen], s=9, color=colour, label=words)
     axis.axvline(0, color="grey", lw=0.6)
     axis.margins(x=0.15)
+    named = table.index[sure][:NAMED_GENES]
+    places = np.column_stack([table["change"], height])[table.index.get_indexer(named)]
+    name_points(axis, places, table.loc[named, "gene"].tolist(), places[:, 0] < 0)
     axis.set_xlabel("predicted change of the mean (log1p CP10K)")
     axis.set_ylabel("-log10 p, from the spread of resampled estimates")
-    axis.set_title(f"{name}: predicted change of every gene")
+    axis.set_title(f"{label(name)}: predicted change of every gene")
     axis.legend(loc="best")
     return figure
 
 
+@in_style
 def unit_figure(units: list[dict[str, Any]], methods: list[str]) -> Figure:
     """Draw the Pearson delta of every held-out perturbation: methods as points, the ceiling a bar."""
     ordered = sorted(units, key=lambda unit: unit[CEILING])
@@ -74,13 +62,15 @@ def unit_figure(units: list[dict[str, Any]], methods: list[str]) -> Figure:
         own = method == "model"
         style = {"color": "firebrick", "zorder": 3, "s": 42} if own else {"s": 20, "alpha": 0.75}
         axis.scatter(scores, rows, marker=marks.get(method, "."), label=method, **style)
-    axis.set_yticks(rows, [f"{unit[UNIT]} ({unit['cells']:,})" for unit in ordered])
+    axis.margins(y=0.02)
+    axis.set_yticks(rows, [f"{label(unit[UNIT])} ({unit['cells']:,})" for unit in ordered])
     axis.axvline(0, color="grey", lw=0.6)
     axis.set_xlabel("Pearson delta on held-out cells")
     figure.legend(loc="outside lower center", ncols=4)
     return figure
 
 
+@in_style
 def effects_figure(truth: Truth, predicted_TG: np.ndarray, scored: list[str]) -> Figure:
     """Draw predicted over real change of every gene, for the scored units of the highest ceiling."""
     best = truth.units.loc[scored].sort_values(CEILING, ascending=False).index[:MOST_EFFECTS]
@@ -94,20 +84,12 @@ def effects_figure(truth: Truth, predicted_TG: np.ndarray, scored: list[str]) ->
         axis.plot([-limit, limit], [-limit, limit], color="grey", lw=0.6, ls="--")
         axis.scatter(real_G, told_G, s=6, color="firebrick", alpha=0.6)
         axis.set(xlim=(-limit, limit), ylim=(-limit, limit), xlabel="real change")
-        axis.set_title(f"{name}: r = {pearson_delta(told_G, real_G):.2f}")
+        axis.set_title(f"{label(name, 26)}: r = {pearson_delta(told_G, real_G):.2f}")
     axes[0].set_ylabel("predicted change (held out)")
     return figure
 
 
 def training_figure(history: pd.DataFrame) -> Figure:
-    """Draw both losses over the epochs, and mark the epoch that was kept."""
-    figure, (axis,) = new_figure(width=6, height=3.6)
-    names = {"training_loss": "training effects", "validation_loss": "validation effects"}
-    for column, label in names.items():
-        axis.plot(history["epoch"], history[column], marker="o", ms=3, label=label)
-    kept = history.loc[history["validation_loss"].idxmin(), "epoch"]
-    axis.axvline(kept, color="grey", lw=0.8, ls="--", label=f"kept: epoch {kept}")
-    axis.set_xlabel("epoch")
-    axis.set_ylabel("squared error, in units of an effect")
-    axis.legend()
-    return figure
+    """Draw both losses over the epochs."""
+    labels = ("training effects", "validation effects")
+    return losses_together(history, labels, "squared error, in units of an effect")

@@ -6,12 +6,17 @@ from sc_mamba2.pipelines.perturbation.evaluate import CEILING, UNIT
 from sc_mamba2.reporting import (
     Section,
     Table,
-    comparison,
+    beside_baselines,
+    pictures_section,
+    read_section,
     score_table,
     scores_by_method,
     task_report,
+    worth_of_parts,
+    written_section,
 )
 
+DELTA = "pearson_delta"
 PICTURES = {
     "volcano": "Predicted change of every gene; p from the spread of resampled estimates",
     "held_out": "Held-out perturbations: Pearson delta of every method, and the noise ceiling",
@@ -24,6 +29,13 @@ CAPTION = (
     "right sign; discrimination: whether the right perturbation's cells are the nearest (0.5 by "
     "chance; L1, and cosine). The marked row has the best pearson delta."
 )
+WRITTEN = {
+    'layers["scm_predicted"]': "each control cell as if it were perturbed, log1p(CP10K)",
+    'var["scm_predicted"]': "genes that are predicted",
+    'uns["scm"]': "version, checkpoint, perturbation, source of the expression, command",
+    "genes.csv": "mean, spread and change of every gene, p, q and direction",
+    "split.parquet": "which cells were trained on and which were held out",
+}
 
 
 def perturbation_report(
@@ -43,17 +55,16 @@ def perturbation_report(
     data, run = metrics["data"], metrics["run"]
     trust = data["predicted"]
     lead = f"{trust['perturbation']}, predicted from control cells."
-    pictures = {PICTURES[name]: picture for name, picture in figures.items()}
     sections = [Section("How far to trust it", _trust_words(metrics), [_trust_table(trust)])]
     if metrics["model"]:
         methods = scores_by_method(metrics) | metrics["views"]
-        table = score_table(methods, list(metrics["model"]), CAPTION, "pearson_delta")
+        table = score_table(methods, list(metrics["model"]), CAPTION, DELTA)
         sections.append(Section("How well held-out cells are told", _verdict(metrics), [table]))
         sections.append(Section("Held out", tables=[_unit_table(metrics)]))
     sections += [
-        Section("Pictures", pictures=pictures),
-        Section("What was read and dropped", _remarks(data), [_read_table(data)]),
-        Section("What was written", tables=[_written_table()]),
+        pictures_section(figures, PICTURES),
+        read_section(data["reference"], _read_rows(data), data["remarks"]),
+        written_section("file or key", WRITTEN),
     ]
     return task_report("Perturbation", lead, sections, parameters, run)
 
@@ -72,7 +83,7 @@ def _trust_words(metrics: dict[str, Any]) -> list[str]:
             "no prediction."
         )
     if metrics["model"]:
-        score = metrics["model"]["pearson_delta"]
+        score = metrics["model"][DELTA]
         words.append(
             f"Held-out perturbations of this file are told with a Pearson delta of {score:.2f} on "
             "average."
@@ -86,24 +97,12 @@ def _verdict(metrics: dict[str, Any]) -> list[str]:
     """Say in words who won, what the parts are worth, and whether predictions differ."""
     words = []
     for score, what in (
-        ("pearson_delta", "Pearson delta"),
+        (DELTA, "Pearson delta"),
         ("pearson_delta_top", "Pearson delta on the genes that change most"),
         ("discrimination", "Discrimination"),
     ):
-        if score not in metrics["model"]:
-            continue
-        own = metrics["model"][score]
-        others = {name: s[score] for name, s in metrics["baselines"].items() if score in s}
-        name = max(others, key=lambda method: others[method])
-        words.append(
-            f"{what}: the model's {own:.3f} {comparison(own, others[name])} the best baseline, "
-            f"{name} ({others[name]:.3f})."
-        )
-    for name, scores in metrics["ablations"].items():
-        change = metrics["model"]["pearson_delta"] - scores["pearson_delta"]
-        words.append(
-            f"{name}: Pearson delta {scores['pearson_delta']:.3f} ({change:+.3f} for all parts)."
-        )
+        words += beside_baselines(score, what, metrics)
+    words += worth_of_parts(DELTA, "Pearson delta", metrics)
     return words + _layer_words(metrics["data"]["layers"]) + _alike_words(metrics["data"])
 
 
@@ -156,34 +155,6 @@ def _unit_table(metrics: dict[str, Any]) -> Table:
     return Table(["held out", "cells", "ceiling", *methods], rows, caption, frozenset(best))
 
 
-def _read_table(data: dict[str, Any]) -> Table:
-    genes, expression = data["reference"]["genes"], data["reference"]["expression"]
-    rows = [
-        ["expression", f"{expression['origin']} ({expression['kind']})"],
-        *([f"genes {name}", f"{genes[name]:,}"] for name in ("total", "matched", "kept")),
-    ]
-    if "split" in data:
-        rows += [
-            ["split", data["split"]],
-            ["training perturbations", f"{data['training_perturbations']:,}"],
-            ["contexts", f"{data['contexts']:,}"],
-        ]
-    return Table([], rows, "Genes by Ensembl id, then symbol.")
-
-
-def _remarks(data: dict[str, Any]) -> list[str]:
-    remarks = [*data["remarks"], *data["reference"]["remarks"]]
-    return [f"{remark['remark']} ({remark['rule']})." for remark in remarks]
-
-
-def _written_table() -> Table:
-    return Table(
-        ["file or key", "meaning"],
-        [
-            ['layers["scm_predicted"]', "each control cell as if it were perturbed, log1p(CP10K)"],
-            ['var["scm_predicted"]', "genes that are predicted"],
-            ['uns["scm"]', "version, checkpoint, perturbation, source of the expression, command"],
-            ["genes.csv", "mean, spread and change of every gene, p, q and direction"],
-            ["split.parquet", "which cells were trained on and which were held out"],
-        ],
-    )
+def _read_rows(data: dict[str, Any]) -> list[tuple[str, Any]]:
+    named = ("split", "training_perturbations", "contexts") if "split" in data else ()
+    return [(name.replace("_", " "), data[name]) for name in named]

@@ -3,9 +3,10 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
-from sc_mamba2.reporting import new_figure
+from sc_mamba2.reporting import in_style, new_figure
 
 
+@in_style
 def loss_figure(history: pd.DataFrame) -> Figure:
     """Draw the loss over the steps, and the masked error of held-out cells beside the gene mean.
 
@@ -25,8 +26,8 @@ def loss_figure(history: pd.DataFrame) -> Figure:
         for name, label in _ERRORS.items():
             axes[1].plot(rows["step"], rows[f"held_out/{name}"], marker="o", label=label)
         axes[1].set(xlabel="step", ylabel="squared error of masked bins")
-        axes[1].legend(frameon=False)
-    axes[0].legend(frameon=False)
+        axes[1].legend()
+    axes[0].legend()
     return figure
 
 

@@ -9,11 +9,12 @@ from sc_mamba2.pipelines.reverse_perturbation.baselines import BASELINES
 from sc_mamba2.pipelines.reverse_perturbation.evaluate import MODEL, Found
 from sc_mamba2.pipelines.reverse_perturbation.rank import Ranker
 from sc_mamba2.pipelines.reverse_perturbation.states import Query
-from sc_mamba2.reporting import new_figure
+from sc_mamba2.reporting import in_style, label, name_points, new_figure
 
 MOST_CANDIDATES, MOST_DRIVEN, NAMED_GENES, MOST_FIRST, BINS = 15, 3, 8, 10, 5
 
 
+@in_style
 def draw_ranking(
     ranking: pd.DataFrame, ranker: Ranker, query: Query, found: list[Found]
 ) -> dict[str, Figure]:
@@ -32,16 +33,16 @@ def candidate_figure(ranking: pd.DataFrame) -> Figure:
     first = ranking.head(MOST_CANDIDATES)[::-1]
     rows = np.arange(len(first))
     figure, axes = new_figure(2, 4.0, max(2.4, 1.2 + 0.24 * len(first)))
-    for axis, column, label in zip(
+    for axis, column, words in zip(
         axes, ("probability", "cosine"), ("probability", "cosine of the changes"), strict=True
     ):
         for seen, style in ((True, {}), (False, {"fill": False})):
             here = (first["seen"] == seen).to_numpy()
             axis.barh(rows[here], first[column][here], color="tab:blue", ec="tab:blue", **style)
-        axis.set_xlabel(label)
+        axis.set_xlabel(words)
         axis.set_yticks(rows, [])
         axis.axvline(0, color="grey", lw=0.6)
-    axes[0].set_yticks(rows, first["perturbation"])
+    axes[0].set_yticks(rows, [label(name) for name in first["perturbation"]])
     axes[0].set_title("First candidates (open: never measured)")
     return figure
 
@@ -57,18 +58,12 @@ def driver_figure(ranking: pd.DataFrame, ranker: Ranker, query: Query) -> Figure
         axis.axvline(0, color="grey", lw=0.6)
         axis.scatter(wanted_G, told_G, s=6, color="tab:blue", alpha=0.6)
         shared_G = wanted_G * told_G
-        taken: list[tuple[float, float]] = []
-        apart = np.ptp(wanted_G) / 5, np.ptp(told_G) / 18
-        for at in np.argsort(-shared_G, kind="stable")[:NAMED_GENES]:
-            x, y = float(wanted_G[at]), float(told_G[at])
-            near = any(abs(x - i) < apart[0] and abs(y - j) < apart[1] for i, j in taken)
-            if shared_G[at] <= 0 or near:  # it would be written over another
-                continue
-            taken.append((x, y))
-            side = {"ha": "right", "xytext": (-4, 2)} if x > 0 else {"ha": "left", "xytext": (4, 2)}
-            axis.annotate(genes[at], (x, y), textcoords="offset points", fontsize=7, **side)
         axis.margins(0.12)
-        axis.set_title(name)
+        best = np.argsort(-shared_G, kind="stable")[:NAMED_GENES]
+        named = best[shared_G[best] > 0]
+        places = np.column_stack([wanted_G, told_G])[named]
+        name_points(axis, places, [genes[at] for at in named], places[:, 0] > 0)
+        axis.set_title(label(name))
         axis.set_xlabel("change from source to target")
     axes[0].set_ylabel("change told of the candidate")
     return figure

@@ -7,7 +7,9 @@ import pandas as pd
 from sc_mamba2.reporting import (
     Section,
     Table,
-    comparison,
+    beside_baselines,
+    pictures_section,
+    read_section,
     score_table,
     scores_by_method,
     task_report,
@@ -51,13 +53,12 @@ def ranking_report(
         f"From '{data['source']}' ({data['source_cells']:,} cells) to '{data['target']}' "
         f"({data['target_cells']:,} cells): {data['candidates']:,} candidates; nothing was trained."
     )
-    pictures = {PICTURES[name]: picture for name, picture in figures.items()}
     sections = [
         Section("Which perturbation leads there", _answer(ranking), [_ranking_table(ranking)]),
         Section("How far to trust it", _trust(data, ranking), [_method_table(data)]),
         Section("How states are found whose answer is known", verdict(metrics), _known(metrics)),
-        Section("Pictures", pictures=pictures),
-        Section("What was read and dropped", _remarks(data), [_read_table(data)]),
+        pictures_section(figures, PICTURES),
+        read_section(data["reference"]),
     ]
     return task_report("Reverse perturbation", lead, sections, parameters, run)
 
@@ -77,25 +78,14 @@ def verdict(metrics: dict[str, Any]) -> list[str]:
             f"{learnt:,} of the {len(known):,} states were measured by the checkpoint on these very cells: "
             "the scores FLATTER, most of all the pseudobulk neighbour's. Ask with other cells."
         )
-    for score, what in (("mrr", "Mean reciprocal rank"), (_first_hits(model), "Found at once")):
-        if score is None:
-            continue
-        others = {name: scores[score] for name, scores in metrics["baselines"].items()}
-        best = max(others, key=lambda name: others[name])
-        words.append(
-            f"{what}: the model's {model[score]:.3f} {comparison(model[score], others[best])} the best "
-            f"baseline, {best.replace('_', ' ')} ({others[best]:.3f})."
-        )
+    for score, what in (("mrr", "Mean reciprocal rank"), ("hits@1", "Found at once")):
+        words += beside_baselines(score, what, metrics)
     for name, scores in metrics["ablations"].items():
         change = model["mrr"] - scores["mrr"]
         words.append(
             f"{name}: mrr {scores['mrr']:.3f} ({change:+.3f} for the method that was chosen)."
         )
     return words
-
-
-def _first_hits(model: dict[str, float]) -> str | None:
-    return "hits@1" if "hits@1" in model else None
 
 
 def _answer(ranking: pd.DataFrame) -> list[str]:
@@ -187,16 +177,3 @@ def _known(metrics: dict[str, Any]) -> list[Table]:
         "metrics.json."
     )
     return [scores, Table([*header, "learnt from these cells"], rows, caption)]
-
-
-def _read_table(data: dict[str, Any]) -> Table:
-    genes, expression = data["reference"]["genes"], data["reference"]["expression"]
-    rows = [
-        ["expression", f"{expression['origin']} ({expression['kind']})"],
-        *([f"genes {name}", f"{genes[name]:,}"] for name in ("total", "matched", "kept")),
-    ]
-    return Table([], rows, "Genes by Ensembl id, then symbol.")
-
-
-def _remarks(data: dict[str, Any]) -> list[str]:
-    return [f"{remark['remark']} ({remark['rule']})." for remark in data["reference"]["remarks"]]

@@ -1,0 +1,109 @@
+"""Make the pictures of the report and of Kedro-Viz that the pages show: docs/images/screen_*.png.
+
+    python docs/screenshots.py
+
+It shows what the last annotation of this project wrote, and runs one first where there is none. It needs
+the extras `dev` and `viz`, and Chromium.
+"""
+
+import argparse
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+PROJECT = Path(__file__).parents[1]
+IMAGES = ("screen_report_light.png", "screen_report_dark.png", "screen_kedro_viz.png")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+WINDOW = {"width": 1280, "height": 1270}
+# Kedro-Viz greets who comes first with a tour of six boxes that hide the graph.
+NO_TOUR = """{
+    const state = JSON.parse(localStorage.getItem("KedroViz"));
+    localStorage.setItem("KedroViz", JSON.stringify({...state, showFeatureHints: false}));
+}"""
+
+
+def chromium_program() -> str | None:
+    """Return the path of Chromium, or `None`."""
+    return shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+@contextmanager
+def chromium() -> Iterator[Any]:
+    """Give a headless Chromium that is on the path."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium_program(), args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def served(site: Path) -> Iterator[str]:
+    """Serve a site while the block runs; give its address."""
+    from sc_mamba2.runs.site import site_server
+
+    with site_server(site, port=0) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+def open_graph(page: Any, address: str, pipeline: str) -> None:
+    """Open a pipeline's graph and wait until it is drawn."""
+    node = page.locator(".pipeline-node").first
+    page.goto(address)
+    node.wait_for()
+    page.add_init_script(NO_TOUR)
+    page.goto(f"{address}?pid={pipeline}")
+    node.wait_for()
+
+
+def main() -> None:
+    """Write the pictures."""
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--output", type=Path, default=PROJECT / "docs" / "images")
+    output = arguments.parse_args().output
+    if chromium_program() is None:
+        sys.exit("Chromium is not on the path: install it (Debian: apt-get install chromium)")
+    output.mkdir(parents=True, exist_ok=True)
+    report = PROJECT / "data" / "08_reporting" / "annotation" / "report.html"
+    if not report.exists():
+        _scm("run", "--pipeline", "annotation", "--quiet")
+    _scm("viz", "--build")
+    with tempfile.TemporaryDirectory() as folder, chromium() as browser:
+        for scheme, name in zip(("light", "dark"), IMAGES, strict=False):
+            page = browser.new_page(viewport=WINDOW, color_scheme=scheme)
+            page.goto(report.as_uri())
+            page.screenshot(path=Path(folder) / name)
+        with served(PROJECT / "build" / "viz") as address:
+            page = browser.new_page(viewport={"width": 1600, "height": 900})
+            open_graph(page, address, "annotation")
+            page.locator(".pipeline-node", has_text="annotation.annotated").click()
+            page.locator(".pipeline-metadata table").wait_for()
+            page.wait_for_timeout(1500)  # it glides into its place
+            page.screenshot(path=Path(folder) / IMAGES[2])
+        for name in IMAGES:
+            shutil.move(Path(folder) / name, output / name)
+
+
+def _scm(*words: str) -> None:
+    subprocess.run([sys.executable, "-m", "sc_mamba2", *words], cwd=PROJECT, check=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,132 @@
+"""The project's graph by Kedro-Viz as a static site that asks nobody for anything, and its server.
+
+Kedro-Viz's own server and page ask for fonts, for the newest version, and may carry a counter; its
+static build lacks one answer and ends with code 0 when it fails. So the site is put together here,
+from the parts of the package that only read the project.
+"""
+
+import errno
+import functools
+import http.server
+import re
+import shutil
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sc_mamba2.errors import UserError
+from sc_mamba2.files import atomic_folder
+from sc_mamba2.runs.logs import apply_logging
+from sc_mamba2.runs.selection import Selection
+from sc_mamba2.runs.session import PACKAGE, check_names
+
+_OUTSIDE = re.compile(r"<link\b[^>]*https?://[^>]*>")
+_POLICY = (
+    '<meta http-equiv="Content-Security-Policy" content="default-src \'self\'; '
+    "script-src 'self' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data: blob:; font-src 'self' data:; worker-src 'self' blob:\">"
+)
+
+
+def build_site(project: Path, folder: Path, pipeline: str | None = None) -> None:
+    """Write the graph of a project as a static site; it appears whole or not at all.
+
+    Parameters
+    ----------
+    project
+        Folder of the project, as `find_project` gives it.
+    folder
+        The site; an older one is replaced.
+    pipeline
+        The one to show; ``None``: all.
+
+    Raises
+    ------
+    UserError
+        Rule ``pipeline-unknown``.
+    """
+    apply_logging()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Kedro's and the web framework's, about themselves
+        check_names(Selection(pipelines=(pipeline,) if pipeline else ()))
+        with atomic_folder(folder) as draft:
+            _write_answers(project, draft, pipeline)
+            _write_pages(draft)
+
+
+def _write_answers(project: Path, draft: Path, pipeline: str | None) -> None:
+    """Write what the page asks its server for, one file an answer."""
+    import fsspec
+    from kedro_viz.api.rest.responses.metadata import (
+        MetadataAPIResponse,
+        get_package_compatibilities,
+    )
+    from kedro_viz.api.rest.responses.save_responses import (
+        save_api_responses_to_fs,
+        write_api_response_to_fs,
+    )
+    from kedro_viz.server import load_and_populate_data
+
+    load_and_populate_data(
+        project, include_hooks=True, package_name=PACKAGE, pipeline_name=pipeline
+    )
+    disk = fsspec.filesystem("file")
+    save_api_responses_to_fs(str(draft), disk, is_all_previews_enabled=True)
+    # Kedro-Viz's own static build lacks this one, and its page reports an error on the console.
+    facts = MetadataAPIResponse(package_compatibilities=get_package_compatibilities())
+    write_api_response_to_fs(str(draft / "api" / "metadata"), facts, disk)
+    for answer in (
+        draft / "api" / "nodes"
+    ).iterdir():  # a site travels; where it was made is nobody's
+        text = answer.read_text(encoding="utf-8")
+        answer.write_text(text.replace(f"{project}/", ""), encoding="utf-8")
+
+
+def _write_pages(draft: Path) -> None:
+    """Copy the page with its scripts, without what lies elsewhere."""
+    import kedro_viz
+
+    source = Path(kedro_viz.__file__).parent / "html"
+    shutil.copytree(source / "assets", draft / "assets")
+    shutil.copy(source / "favicon.ico", draft)
+    page = _OUTSIDE.sub("", (source / "index.html").read_text(encoding="utf-8"))
+    page = page.replace("<head>", f"<head>{_POLICY}", 1)
+    (draft / "index.html").write_text(page, encoding="utf-8")
+
+
+@contextmanager
+def site_server(folder: Path, port: int) -> Iterator[http.server.ThreadingHTTPServer]:
+    """Give a server of a static site on this machine alone, not yet running.
+
+    Parameters
+    ----------
+    folder
+        The site.
+    port
+        0 takes a free one.
+
+    Raises
+    ------
+    UserError
+        Rule ``port-taken``.
+    """
+    handler = functools.partial(_QuietHandler, directory=str(folder))
+    try:
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", port), handler)
+    except OSError as error:
+        if error.errno not in {errno.EADDRINUSE, errno.EACCES}:
+            raise
+        raise UserError(
+            "port-taken",
+            found=f"port {port} is in use, or not yours to use",
+            expected="a free port",
+            mend="name another: --port 4242",
+        ) from error
+    with server:
+        yield server
+
+
+class _QuietHandler(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing of every request."""
