@@ -6,11 +6,13 @@ import typer
 
 import sc_mamba2
 from sc_mamba2.commands.annotate import annotate
+from sc_mamba2.commands.data import data
 from sc_mamba2.commands.doctor import doctor
 from sc_mamba2.commands.embed import embed
 from sc_mamba2.commands.import_weights import import_weights
 from sc_mamba2.commands.index import index
 from sc_mamba2.commands.integrate import integrate
+from sc_mamba2.commands.model import model
 from sc_mamba2.commands.multiome import multiome
 from sc_mamba2.commands.network import network
 from sc_mamba2.commands.perturb import perturb
@@ -61,3 +63,6 @@ for verb in (
     doctor,
 ):
     app.command()(verb)
+
+for group in (data, model):
+    app.add_typer(group)

@@ -1,6 +1,7 @@
 """`scm validate`: is a file of cells good, and what would be read from it."""
 
 import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -24,9 +25,10 @@ def validate(
     """
     with told_once():
         from sc_mamba2.pipelines.validation.check import check_source
+        from sc_mamba2.versions.names import with_paths
 
         try:
-            report = check_source(source, layer, label_key)
+            report = check_source(with_paths(source, Path.cwd()), layer, label_key)
         except UserError as error:
             if not as_json:
                 raise
