@@ -55,7 +55,7 @@ def pull(
 ) -> None:
     """Bring a data set here: download it, or take in what you put there by hand.
 
-    The one command of scm that uses the network by itself.
+    Nothing else of `scm data` uses the network.
     """
     with told_once():
         from sc_mamba2.versions import arrival
