@@ -128,7 +128,8 @@ def _progress(name: str) -> Iterator[Callable[[int, int | None], None]]:
 
     console = Console(stderr=True)
     columns = ("{task.description}", BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+    shown = console.is_terminal
+    with Progress(*columns, console=console, transient=True, disable=not shown) as bar:
         task = bar.add_task(name, total=None, start=True, visible=False)
         yield lambda got, size: bar.update(task, completed=got, total=size, visible=True)
 
