@@ -8,7 +8,7 @@ PINS = $$($(BIN)/python -c 'import sys; print("-c $(CONSTRAINTS)" if sys.version
 TORCH := torch==2.13.0
 export KEDRO_DISABLE_TELEMETRY := 1
 
-.PHONY: run test test-faults lint lock viz clean
+.PHONY: run test test-faults lint lock viz docs clean
 
 run: $(VENV)/.core
 	$(BIN)/scm run --pipeline annotation --quiet
@@ -27,6 +27,11 @@ test-faults: $(VENV)/.dev
 viz: $(VENV)/.dev
 	$(BIN)/scm viz
 
+# The site, in site/: every link and anchor is followed, a warning is an error (never with --quiet, which hides
+# them from the count). The variable silences an advertisement.
+docs: $(VENV)/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13) and "Python 3.11, 3.12 or 3.13 is needed: make PYTHON=python3.12 run")'
 	$(PYTHON) -m venv $(VENV)
@@ -39,6 +44,10 @@ $(VENV)/.core: $(VENV)/bin/python pyproject.toml $(CONSTRAINTS)
 
 $(VENV)/.dev: $(VENV)/.core
 	$(BIN)/pip install --quiet $(PINS) -e '.[dev]'
+	touch $@
+
+$(VENV)/.docs: $(VENV)/.core
+	$(BIN)/pip install --quiet $(PINS) -e '.[docs]'
 	touch $@
 
 # Resolve everything anew and write the constraints: names and versions only.

@@ -31,13 +31,13 @@ from sc_mamba2.metrics.retrieval import (
     random_reciprocal_rank,
     rank_of,
 )
-from sc_mamba2.pipelines.perturbation.effects import measure_effects, moments
+from sc_mamba2.pipelines.perturbation.effects import measure_effects
 from sc_mamba2.pipelines.perturbation.features import own_columns, single_features
 from sc_mamba2.pipelines.perturbation.fit_start import fit_start
-from sc_mamba2.pipelines.perturbation.params import KeyParams, StartParams
+from sc_mamba2.pipelines.perturbation.params import HeadParams, KeyParams, StartParams
 from sc_mamba2.pipelines.perturbation.population import fit_rising_share
-from sc_mamba2.pipelines.reverse_perturbation.baselines import expression_scores, pseudobulk_scores
-from sc_mamba2.pipelines.reverse_perturbation.candidates import told_changes
+from sc_mamba2.pipelines.reverse_perturbation.baselines import baseline_scores
+from sc_mamba2.pipelines.reverse_perturbation.candidates import Offer
 from sc_mamba2.pipelines.reverse_perturbation.params import RankParams
 from sc_mamba2.pipelines.reverse_perturbation.rank import make_ranker
 from sc_mamba2.pipelines.reverse_perturbation.states import make_query
@@ -60,31 +60,28 @@ def rank_queries(
     own = own_columns(names, effects.genes, KEYS)
     start = fit_start(effects, singles, StartParams(), own)
     source = queries[(queries.obs["perturbation"] == "control").to_numpy()]
-    control_G, _ = moments(source.X)
-    told_CG = told_changes(start, names, "new", control_G)
     columns = [list(own_columns([name], effects.genes, KEYS).values()) for name in names]
-    share = fit_rising_share(effects)
-    params = RankParams()
+    head = HeadParams()
+    decoding = fit_rising_share(effects, head), head.most_scale
+    offer = Offer(names, columns, start, "new", decoding)
     asked = {
         truth: make_query(source, queries[(queries.obs["perturbation"] == truth).to_numpy()])
         for truth in truths
     }
     error_G = np.mean([query.error_G for query in asked.values()], axis=0)
-    ranker = make_ranker(start, names, told_CG, columns, source.X, share, error_G, params, seed)
+    ranker = make_ranker(offer, source.X, error_G, RankParams(), seed)
     rankings: Rankings = {}
     calibration = []
     for truth in truths:
         query = asked[truth]
-        table = ranker.rank(query, np.asarray(effects.genes), params.genes)
+        table = ranker.rank(query, np.asarray(effects.genes))
         scores = {"model": -table.set_index("perturbation")["rank"].loc[names].to_numpy()}
         scores |= {
             f"model: {name}": table.set_index("perturbation")[name].loc[names].to_numpy()
             for name in ("cosine", "distance", "retrieval", "head")
         }
-        scores["pseudobulk neighbour"] = pseudobulk_scores(query.change_G, effects, names)
-        scores["differential expression"] = expression_scores(
-            query.change_G, query.error_G, columns
-        )
+        simple = baseline_scores(query, offer)
+        scores |= {name.replace("_", " "): own for name, own in simple.items()}
         calibration.append((float(table["probability"][0]), table["perturbation"][0] == truth))
         for method, values in scores.items():
             order = np.argsort(-values, kind="stable")

@@ -47,7 +47,7 @@ def test_the_annotation_is_a_stage():
 
 @pytest.mark.parametrize("name", STAGES)
 def test_a_stage_runs_the_pipeline_that_it_is_named_after(name: str):
-    pattern = r"scm run --pipeline (\w+)(?: --input [\w:]+)? --quiet"
+    pattern = r"scm run --pipeline (\w+)(?: --input [\w:]+)?(?: --params [\w.=,/]+)? --quiet"
     command = re.fullmatch(pattern, STAGES[name]["cmd"])
     assert command and command[1] == name
     assert name in named_pipelines()
@@ -71,7 +71,14 @@ def test_git_is_told_of_every_folder_that_dvc_keeps(name: str):
 
 @pytest.mark.parametrize("name", STAGES)
 def test_what_a_stage_depends_on_is_there(name: str):
-    assert all((ROOT / path).exists() for path in STAGES[name]["deps"])
+    made = {path for stage in STAGES.values() for path in _paths(stage["outs"])}
+    assert all((ROOT / path).exists() or path in made for path in STAGES[name]["deps"])
+
+
+def test_a_stage_that_reads_a_checkpoint_comes_after_the_one_that_writes_it():
+    for stage in STAGES.values():
+        read = re.search(r"checkpoint=([\w/]+)", stage["cmd"])
+        assert read is None or read[1] in stage["deps"]
 
 
 @pytest.mark.parametrize("name", STAGES)

@@ -1,8 +1,8 @@
 """Kedro looks here for hooks and the way configuration is loaded."""
 
 from sc_mamba2.runs.configuration import CONFIG_LOADER
-from sc_mamba2.runs.hooks import RunInfoHook
+from sc_mamba2.runs.hooks import RunHook
 
-HOOKS = (RunInfoHook(),)
+HOOKS = (RunHook(),)
 CONFIG_LOADER_ARGS = CONFIG_LOADER
 DISABLE_HOOKS_FOR_PLUGINS = ("kedro-telemetry",)  # nothing is sent anywhere

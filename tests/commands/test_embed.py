@@ -66,7 +66,8 @@ def test_embed_writes_cells_report_and_scores(embedded, files):
     assert facts["expression"] == "X" and facts["genes_matched"] == 200
     assert list(facts["pooling"]) == ["cls"]
     folder = embedded.with_suffix(".scm")
-    assert {path.name for path in folder.iterdir()} == {"report.html", "metrics.json", "figures"}
+    kept = {"report.html", "metrics.json", "run.json", "figures"}
+    assert {path.name for path in folder.iterdir()} == kept
     metrics = json.loads((folder / "metrics.json").read_text())
     assert set(metrics) == {"model", "baselines", "ablations", "data", "run"}
     assert set(metrics["baselines"]) == {"pca", "harmony"} and set(metrics["ablations"]) == {

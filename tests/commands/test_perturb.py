@@ -151,6 +151,8 @@ def test_the_checkpoint_gives_the_same_cells_without_training(cells, perturbed, 
         (("--kind", "knockin"), "parameter-invalid"),
         (("--perturbation-features", "nowhere.csv"), "feature-file"),
         (("--params", "perturbation.split.held_out=[nothing]"), "split-name"),
+        (("--params", "perturbation.split.key=prt"), "split-column"),
+        (("--params", "perturbation.evaluation.names=[nothing]"), "scored-names"),
     ],
 )
 def test_words_that_do_not_fit_the_file_are_refused(cells, names, tmp_path, words, rule):

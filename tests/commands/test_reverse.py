@@ -1,5 +1,6 @@
 """`scm reverse` in process: the right perturbation is found, and what is refused."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -42,16 +43,39 @@ def ranked(trained, output: Path, target: str, *words: object) -> pd.DataFrame:
     return pd.read_csv(output)
 
 
-def test_the_perturbation_of_other_cells_is_found(trained, tmp_path):
+def test_the_perturbations_of_other_cells_are_found_and_shown(trained, tmp_path):
     names = trained[2]
-    places = []
-    for target in names:
-        table = ranked(trained, tmp_path / f"{target}.csv", target)
-        assert list(table["rank"]) == list(range(1, 9))
-        assert table["probability"].sum() == pytest.approx(1) and table["seen"].all()
-        places.append(int(table.loc[table["perturbation"] == target, "rank"].iloc[0]))
-    assert np.mean(places) < 2
+    table = ranked(trained, tmp_path / "out.csv", names[0])
+    assert list(table["rank"]) == list(range(1, 9))
+    assert table["probability"].sum() == pytest.approx(1) and table["seen"].all()
     assert isinstance(table["genes"][0], str) and table["genes"][0][-1] in "+-"
+    folder = tmp_path / "out.scm"
+    assert sorted(path.name for path in (folder / "figures").iterdir()) == [
+        "01_candidates.png",
+        "02_drivers.png",
+        "03_calibration.png",
+        "04_known.png",
+    ]
+    metrics = json.loads((folder / "metrics.json").read_text())
+    known = {one["state"]: one for one in metrics["data"]["known"]}
+    assert set(names) < set(known) and not any(one["learnt"] for one in known.values())
+    places = table.set_index("perturbation")["rank"]
+    assert known[names[0]]["ranks"]["model"] == places[names[0]]
+    assert metrics["model"]["mrr"] > 0.7 > 2 * metrics["baselines"]["random"]["mrr"]
+    assert 0 <= metrics["data"]["calibration"]["right"] <= 1
+    page = (folder / "report.html").read_text()
+    assert "the best baseline" in page and "FLATTER" not in page
+
+
+def test_scores_on_the_cells_that_were_learnt_from_are_said_to_flatter(trained, tmp_path):
+    _, checkpoint, names = trained
+    first = checkpoint.parents[1] / "first.h5ad"
+    words = ("--target", names[0], "-c", checkpoint, "-o", tmp_path / "out.csv")
+    result = invoke("reverse", first, *words)
+    assert result.exit_code == 0, result.output + repr(result.exception)
+    metrics = json.loads((tmp_path / "out.scm" / "metrics.json").read_text())
+    assert all(one["learnt"] for one in metrics["data"]["known"])
+    assert "FLATTER" in (tmp_path / "out.scm" / "report.html").read_text()
 
 
 def test_pairs_and_listed_candidates_are_ranked(trained, tmp_path):
@@ -76,6 +100,10 @@ def test_pairs_and_listed_candidates_are_ranked(trained, tmp_path):
             ("--target", "FIRST", "--params", "reverse_perturbation.candidates.most=2"),
             "candidates-many",
         ),
+        (
+            ("--target", "FIRST", "--params", "reverse_perturbation.rank.strongest=0.1"),
+            "parameter-invalid",
+        ),
     ],
 )
 def test_what_cannot_be_ranked_is_refused(trained, tmp_path, words, rule):
@@ -93,3 +121,12 @@ def test_a_candidate_that_nothing_is_known_of_is_refused(trained, tmp_path):
     words = ("--target", names[0], "--candidates", tmp_path / "list.txt", "-o", tmp_path / "o.csv")
     result = invoke("reverse", cells, "-c", checkpoint, *words)
     assert result.exit_code == 2 and "Error (perturbation-unknown)" in result.output
+
+
+def test_the_list_of_candidates_is_not_written_over(trained, tmp_path):
+    cells, checkpoint, names = trained
+    (tmp_path / "list.csv").write_text("STAT1\nIRF1\n")
+    words = ("--candidates", tmp_path / "list.csv", "-o", tmp_path / "list.csv", "--force")
+    result = invoke("reverse", cells, "--target", names[0], "-c", checkpoint, *words)
+    assert result.exit_code == 2 and "Error (output-is-input)" in result.output
+    assert (tmp_path / "list.csv").read_text() == "STAT1\nIRF1\n"

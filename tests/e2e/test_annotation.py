@@ -89,7 +89,7 @@ def test_two_runs_give_equal_weights(finished, tmp_path):
 def test_every_run_keeps_its_own_metrics_and_report(finished):
     folder = finished.written["annotation.metrics"].parent / "runs"
     (kept,) = folder.iterdir()
-    assert {path.name for path in kept.iterdir()} == {"metrics.json", "report.html"}
+    assert {path.name for path in kept.iterdir()} == {"metrics.json", "report.html", "run.json"}
     assert json.loads((kept / "metrics.json").read_text())["run"]["run_id"] == kept.name
 
 

@@ -10,6 +10,8 @@ from typer.testing import CliRunner
 
 from sc_mamba2.cells import simulate_cells
 from sc_mamba2.commands import app
+from sc_mamba2.model.manifest import sha256_of
+from sc_mamba2.runs.records import read_record
 
 QUICK = [
     "--params",
@@ -72,6 +74,18 @@ def test_annotate_writes_cells_report_and_checkpoint_in_any_folder(annotated):
     assert not [p for p in out.parent.iterdir() if p.name.startswith(".")]
     roles = json.loads((folder / "metrics.json").read_text())["data"]
     assert {"reference", "query"} <= set(roles)
+
+
+def test_everything_that_a_run_leaves_names_it(annotated):
+    out, _ = annotated
+    folder = out.with_suffix(".scm")
+    run = read_record(folder)
+    assert run.state == "finished" and run.scores["annotation"]["model.accuracy"] >= 0
+    assert run.data["query.raw_cells"].sha256 == sha256_of(out.with_name("query.h5ad"))
+    assert json.loads((folder / "metrics.json").read_text())["run"]["run_id"] == run.run_id
+    assert ad.read_h5ad(out).uns["scm"]["run_id"] == run.run_id
+    assert f"run {run.run_id}" in (folder / "report.html").read_text()
+    assert f"run: {run.run_id}" in (folder / "checkpoint" / "MODEL_CARD.md").read_text()
 
 
 def test_predicting_again_with_the_checkpoint_gives_equal_results(annotated, files, monkeypatch):

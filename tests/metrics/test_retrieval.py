@@ -29,3 +29,8 @@ def test_chance_is_what_shuffling_comes_to():
     expected = metrics.mean_reciprocal_rank(ranks)
     assert metrics.random_reciprocal_rank(12) == pytest.approx(expected, abs=0.01)
     assert metrics.random_hits(2, 5) == 1
+
+
+def test_equals_share_the_mean_of_their_places():
+    scores = np.array([3.0, 1, 1, 5, 1, -np.inf])
+    assert [metrics.tied_rank(scores, at) for at in range(6)] == [2, 4, 4, 1, 4, 6]

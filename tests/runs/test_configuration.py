@@ -78,6 +78,7 @@ MODELS = {
         "states": reverse_perturbation.StateParams,
         "candidates": reverse_perturbation.CandidateParams,
         "rank": reverse_perturbation.RankParams,
+        "known": reverse_perturbation.KnownParams,
     },
     "multiomics": {
         "source": multiomics.SourceParams,

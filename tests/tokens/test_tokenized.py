@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sc_mamba2.tokens import TokenizedCells
+from sc_mamba2.tokens import TokenizedCells, stack_cells
 
 
 def ragged(lengths) -> TokenizedCells:
@@ -66,3 +66,22 @@ def test_parts_must_belong_together(cut):
     parts = {name: getattr(tokens, name) for name in tokens.__dataclass_fields__}
     with pytest.raises(AssertionError):
         TokenizedCells(**{**parts, cut: parts[cut][:-1]})
+
+
+@given(lengths_lists, st.data())
+def test_keep_some_entries(lengths, data):
+    tokens = ragged(lengths)
+    total = sum(lengths)
+    kept = np.array(data.draw(st.lists(st.booleans(), min_size=total, max_size=total)), dtype=bool)
+    entries = [[entry for entry in cell if kept[entry[0]]] for cell in as_lists(tokens)]
+    left = tokens.keep(kept)
+    assert as_lists(left) == entries and left.obs is tokens.obs
+    assert left.offsets.dtype == np.int64
+
+
+@given(lengths_lists, lengths_lists)
+def test_stacked_cells_are_those_of_one_set_then_the_other(one, other):
+    parts = [ragged(one), ragged(other)]
+    stacked = stack_cells(parts)
+    assert as_lists(stacked) == as_lists(parts[0]) + as_lists(parts[1])
+    assert stacked.obs["number"].tolist() == [*range(len(one)), *range(len(other))]

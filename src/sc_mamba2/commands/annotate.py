@@ -28,7 +28,9 @@ def annotate(
     output: Output,
     query: Annotated[
         str | None,
-        typer.Argument(help="Cells to annotate; without it, a held-out part of the reference."),
+        typer.Argument(
+            metavar="QUERY", help="Cells to annotate; else a held-out part of the reference."
+        ),
     ] = None,
     reference: Annotated[
         str | None, typer.Option("--reference", "-r", help="Labelled cells to learn from.")
@@ -41,11 +43,11 @@ def annotate(
     ] = None,
     start: Annotated[
         str | None,
-        typer.Option(help="Checkpoint that the training begins with, all of its genes read."),
+        typer.Option(help="Pretrained checkpoint to begin with; all its genes are read."),
     ] = None,
     fit: Annotated[
         str | None,
-        typer.Option(help="How the head learns: gradient, linear (few labels) or prototypes."),
+        typer.Option(help="How the head learns: gradient, linear or prototypes."),
     ] = None,
     no_ablations: Annotated[
         bool, typer.Option("--no-ablations", help="Do not train the variants of the model.")
@@ -65,12 +67,13 @@ def annotate(
 
     scm annotate QUERY --reference REF --label-key KEY --output OUT.h5ad
 
-    scm annotate QUERY --reference REF --label-key KEY --start scm-tiny --fit prototypes -o OUT.h5ad
+    scm annotate QUERY -r REF -k KEY --start scm-tiny --fit prototypes -o OUT.h5ad
 
     scm annotate QUERY --checkpoint OUT.scm/checkpoint --output AGAIN.h5ad
 
-    Writes OUT.h5ad (the query with scm_cell_type, scm_cell_type_confidence, X_scm, …) and the
-    folder OUT.scm with report.html, metrics.json, figures and the reusable checkpoint.
+    Writes OUT.h5ad (the query with scm_cell_type, its confidence, X_scm, …) and
+    the folder OUT.scm with report.html, metrics.json, figures and the reusable
+    checkpoint.
     """
     with told_once():
         from sc_mamba2.commands.results import show_results

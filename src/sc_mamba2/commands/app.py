@@ -6,25 +6,30 @@ import typer
 
 import sc_mamba2
 from sc_mamba2.commands.annotate import annotate
+from sc_mamba2.commands.compare import compare
 from sc_mamba2.commands.data import data
 from sc_mamba2.commands.doctor import doctor
 from sc_mamba2.commands.embed import embed
 from sc_mamba2.commands.import_weights import import_weights
 from sc_mamba2.commands.index import index
+from sc_mamba2.commands.init import init
 from sc_mamba2.commands.integrate import integrate
 from sc_mamba2.commands.model import model
 from sc_mamba2.commands.multiome import multiome
 from sc_mamba2.commands.network import network
 from sc_mamba2.commands.perturb import perturb
 from sc_mamba2.commands.pretrain import pretrain
+from sc_mamba2.commands.rerun import rerun
 from sc_mamba2.commands.reverse import reverse
 from sc_mamba2.commands.run import run
+from sc_mamba2.commands.runs import runs
 from sc_mamba2.commands.validate import validate
 from sc_mamba2.commands.viz import viz
 
 app = typer.Typer(
     name="scm",
-    help="Single-cell models of the whole transcriptome: annotate, embed, integrate, perturb, network, pretrain.",
+    help="Models of single cells that read the whole transcriptome.",
+    epilog="Defaults stand in conf/base/parameters, the pages in docs/README.md.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -46,6 +51,13 @@ def main(
     """Options before the verb."""
 
 
+# Where a verb stands in the help; one that is not named here is of the project.
+TASKS, CELLS, PROJECT = "Tasks", "Cells and checkpoints", "The project"
+PANELS = {
+    **dict.fromkeys((annotate, embed, integrate, multiome, perturb, reverse, network), TASKS),
+    **dict.fromkeys((validate, index, import_weights), CELLS),
+}
+
 for verb in (
     annotate,
     embed,
@@ -56,13 +68,17 @@ for verb in (
     multiome,
     network,
     validate,
+    init,
     run,
+    runs,
+    compare,
+    rerun,
     pretrain,
     import_weights,
     viz,
     doctor,
 ):
-    app.command()(verb)
+    app.command(rich_help_panel=PANELS.get(verb, PROJECT))(verb)
 
 for group in (data, model):
-    app.add_typer(group)
+    app.add_typer(group, rich_help_panel=CELLS)

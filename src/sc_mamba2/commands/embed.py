@@ -62,8 +62,9 @@ def embed(
 
     scm embed --genes GENES.parquet
 
-    Writes OUT.h5ad (the cells with X_scm; with an index also types) and the folder OUT.scm with
-    report.html, metrics.json and figures. A run that was killed goes on with the same command.
+    Writes OUT.h5ad (the cells with X_scm; with an index also types) and the
+    folder OUT.scm with report.html, metrics.json and figures. A run that was
+    killed goes on with the same command.
     """
     with told_once():
         from sc_mamba2.commands.results import show_results

@@ -11,7 +11,8 @@ from sc_mamba2.commands.options import Force
 
 def import_weights(
     folder: Annotated[
-        Path, typer.Argument(help="Released folder: best_model.pt, args.json, vocab.json.")
+        Path,
+        typer.Argument(metavar="FOLDER", help="As released: best_model.pt, args.json, vocab.json."),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The checkpoint folder to write.")],
     dsbn: Annotated[
@@ -20,11 +21,11 @@ def import_weights(
     ] = None,
     force: Force = False,
 ) -> None:
-    """Convert released SC-MAMBA2 weights; nothing in the folder is executed.
+    """Convert released SC-MAMBA2 weights; nothing in them is run.
 
     scm import-weights FOLDER --output CHECKPOINT
 
-    The weights keep their own licence, which is non-commercial (CC BY-NC 4.0).
+    The weights keep their own, non-commercial licence (CC BY-NC 4.0).
     """
     with told_once():
         from sc_mamba2.model.upstream import LICENCE, import_release

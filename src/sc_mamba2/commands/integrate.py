@@ -25,7 +25,7 @@ from sc_mamba2.commands.options import (
 
 
 def integrate(
-    cells: Annotated[str, typer.Argument(help="Cells of two batches or more.")],
+    cells: Annotated[str, typer.Argument(metavar="CELLS", help="Cells of two batches or more.")],
     output: Output,
     batch_key: Annotated[
         str | None, typer.Option("--batch-key", "-b", help="Column of obs with the batches.")
@@ -64,8 +64,8 @@ def integrate(
 
     scm integrate MORE --checkpoint OUT.scm/checkpoint --output MORE_OUT.h5ad
 
-    Writes OUT.h5ad (the cells with X_scm_corrected) and the folder OUT.scm with report.html,
-    metrics.json, figures and the reusable checkpoint.
+    Writes OUT.h5ad (the cells with X_scm_corrected) and the folder OUT.scm with
+    report.html, metrics.json, figures and the reusable checkpoint.
     """
     with told_once():
         from sc_mamba2.commands.results import show_results

@@ -26,7 +26,9 @@ from sc_mamba2.commands.options import (
 def multiome(
     files: Annotated[
         list[str],
-        typer.Argument(help="One .h5mu, or a file a modality; say what it is by protein=FILE."),
+        typer.Argument(
+            metavar="FILE", help="One .h5mu, or a file a modality, if need be as protein=FILE."
+        ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The .h5mu file to write.")],
     batch_key: Annotated[
@@ -46,7 +48,7 @@ def multiome(
     ] = None,
     start: Annotated[
         str | None,
-        typer.Option("--start", help="Checkpoint that the training begins with; none: a new one."),
+        typer.Option("--start", help="Checkpoint to begin with; none: a new one."),
     ] = None,
     no_ablations: Annotated[
         bool, typer.Option("--no-ablations", help="Do not train the variants of the model.")
@@ -62,15 +64,15 @@ def multiome(
     force: Force = False,
     verbose: Verbose = False,
 ) -> None:
-    """Embed cells of which RNA and protein, or RNA and ATAC, were measured.
+    """Embed RNA and protein, or RNA and ATAC, of the same cells.
 
     scm multiome RNA.h5ad PROTEIN.h5ad --output OUT.h5mu
 
     scm multiome MORE.h5mu --checkpoint OUT.scm/checkpoint --output MORE_OUT.h5mu
 
-    Cells that lack a modality take part with the others; it is told from them. Writes OUT.h5mu (the
-    modalities with X_scm_joint) and the folder OUT.scm with report.html, metrics.json, figures and the
-    reusable checkpoint.
+    Cells that lack a modality take part with the others; it is told from them.
+    Writes OUT.h5mu (the modalities with X_scm_joint) and the folder OUT.scm with
+    report.html, metrics.json, figures and the reusable checkpoint.
     """
     with told_once():
         from sc_mamba2.commands.results import show_results

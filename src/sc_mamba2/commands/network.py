@@ -35,7 +35,7 @@ def network(
     ] = None,
     checkpoint: EncoderCheckpoint = None,
     boosting: Annotated[
-        bool, typer.Option("--boosting", help="Put boosted trees beside; slow.")
+        bool, typer.Option("--boosting", help="Score boosted trees beside the model; slow.")
     ] = False,
     layer: Layer = None,
     batch_size: BatchSize = None,
@@ -51,10 +51,10 @@ def network(
 
     scm network FILE --output OUT.csv
 
-    scm network FILE --genes STAT1,IRF7 --reference-network EDGES.csv --output OUT.csv
+    scm network FILE --genes STAT1,IRF7 --reference-network KNOWN.csv -o OUT.csv
 
-    Writes OUT.csv (a line an edge) and the folder OUT.scm with network.graphml, modules.csv,
-    report.html, metrics.json and figures.
+    Writes OUT.csv (a line an edge) and the folder OUT.scm with network.graphml,
+    modules.csv, report.html, metrics.json and figures.
     """
     with told_once():
         from sc_mamba2.commands.results import show_results

@@ -7,32 +7,67 @@ import typer
 
 from sc_mamba2.errors import UserError
 
+# The panels of the help: a verb's own options come first, these after them.
+READING, COMPUTING, RUNNING = "Reading the cells", "Computing", "The run"
+
 Layer = Annotated[
-    str | None, typer.Option(help="Layer with the expression; else the first usable matrix.")
+    str | None,
+    typer.Option(
+        help="Layer with the expression; else the first usable matrix.", rich_help_panel=READING
+    ),
 ]
 MaxLength = Annotated[
-    int | None, typer.Option(help="Tokens a cell at most; the highest values are kept.")
+    int | None,
+    typer.Option(
+        help="Tokens a cell at most; the highest values are kept.", rich_help_panel=READING
+    ),
 ]
-BatchSize = Annotated[int | None, typer.Option(help="Cells a batch when predicting.")]
+BatchSize = Annotated[
+    int | None, typer.Option(help="Cells a batch when predicting.", rich_help_panel=COMPUTING)
+]
 EncoderCheckpoint = Annotated[
     str | None,
     typer.Option("--checkpoint", "-c", help="Name of a shipped checkpoint, or a folder."),
 ]
-Device = Annotated[str | None, typer.Option(help="auto, cpu or cuda.")]
+Device = Annotated[
+    str | None,
+    typer.Option(help="Where to compute: auto, cpu or cuda.", rich_help_panel=COMPUTING),
+]
 ScanPath = Annotated[
-    str | None, typer.Option(help="Implementation of the scan: auto, reference, blocked, kernels.")
+    str | None,
+    typer.Option(
+        help="How to scan: auto, reference, blocked or kernels.", rich_help_panel=COMPUTING
+    ),
 ]
 RequireKernels = Annotated[
-    bool, typer.Option("--require-kernels", help="Stop unless the GPU kernels run.")
+    bool,
+    typer.Option(
+        "--require-kernels", help="Stop unless the GPU kernels run.", rich_help_panel=COMPUTING
+    ),
 ]
-Seed = Annotated[int | None, typer.Option(help="Seed of every source of chance.")]
+Seed = Annotated[
+    int | None, typer.Option(help="Seed of every source of chance.", rich_help_panel=COMPUTING)
+]
 Output = Annotated[Path, typer.Option("--output", "-o", help="The .h5ad file to write.")]
-Force = Annotated[bool, typer.Option("--force", help="Replace results that are there already.")]
+Force = Annotated[
+    bool,
+    typer.Option(
+        "--force", help="Replace results that are there already.", rich_help_panel=RUNNING
+    ),
+]
 Params = Annotated[
     list[str] | None,
-    typer.Option("--params", help="Parameters as name=value, with dots; several by commas."),
+    typer.Option(
+        "--params",
+        help="Any parameter, as name.of.it=value; several by commas.",
+        rich_help_panel=RUNNING,
+    ),
 ]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show every node that runs.")]
+Verbose = Annotated[
+    bool,
+    typer.Option("--verbose", "-v", help="Show every node that runs.", rich_help_panel=RUNNING),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
 
 
 def forced_path(scan_path: str | None, require_kernels: bool) -> str | None:

@@ -26,23 +26,27 @@ from sc_mamba2.commands.options import (
 
 
 def perturb(
-    cells: Annotated[str, typer.Argument(help="Perturbed and control cells; or controls alone.")],
+    cells: Annotated[
+        str, typer.Argument(metavar="CELLS", help="Perturbed and control cells; or controls alone.")
+    ],
     output: Output,
     perturbation: Annotated[
         str | None, typer.Option("--perturbation", "-p", help="What to predict: GENE, or A+B.")
     ] = None,
     perturbation_key: Annotated[
-        str | None, typer.Option("--perturbation-key", "-k", help="Column of obs that names them.")
+        str | None,
+        typer.Option("--perturbation-key", "-k", help="Column of obs with the perturbations."),
     ] = None,
     control: Annotated[
-        str | None, typer.Option("--control", help="How unperturbed cells are called there.")
+        str | None, typer.Option("--control", help="Name of unperturbed cells in that column.")
     ] = None,
     context_key: Annotated[
         str | None,
         typer.Option("--context-key", help="Column of obs with cell types, lines or batches."),
     ] = None,
     kind: Annotated[
-        str | None, typer.Option("--kind", help="knockout, crispri, crispra or chemical.")
+        str | None,
+        typer.Option("--kind", help="Of what kind: knockout, crispri, crispra or chemical."),
     ] = None,
     perturbation_features: Annotated[
         str | None,
@@ -52,7 +56,8 @@ def perturb(
         str | None,
         typer.Option(
             "--hold-out",
-            help="unseen_perturbation, unseen_combination, unseen_context or random_cells.",
+            help="What is scored: unseen_perturbation, unseen_combination, "
+            "unseen_context or random_cells.",
         ),
     ] = None,
     checkpoint: Annotated[
@@ -80,10 +85,11 @@ def perturb(
 
     scm perturb CELLS --perturbation GENE --output OUT.h5ad
 
-    scm perturb CONTROLS --perturbation A+B --checkpoint OUT.scm/checkpoint --output MORE.h5ad
+    scm perturb CONTROLS -p GENE+GENE -c OUT.scm/checkpoint -o MORE.h5ad
 
-    Writes OUT.h5ad (the control cells with the layer scm_predicted) and the folder OUT.scm with
-    report.html, metrics.json, genes.csv, figures and the reusable checkpoint.
+    Writes OUT.h5ad (the control cells with the layer scm_predicted) and the
+    folder OUT.scm with report.html, metrics.json, genes.csv, figures and the
+    reusable checkpoint.
     """
     with told_once():
         from sc_mamba2.commands.results import show_results

@@ -21,17 +21,23 @@ from sc_mamba2.commands.options import (
 def pretrain(
     sources: Annotated[
         list[str] | None,
-        typer.Argument(help="Files, folders, globs or lists of files; else the project's input."),
+        typer.Argument(
+            metavar="SOURCE", help="Files, folders, globs, lists; else the project's input."
+        ),
     ] = None,
     env: Annotated[
-        str | None, typer.Option("--env", "-e", help="Environment: test, gpu, local.")
+        str | None, typer.Option("--env", "-e", help="Environment of conf/: test, gpu or local.")
     ] = None,
-    run: Annotated[Path | None, typer.Option(help="Folder of the run.")] = None,
+    run: Annotated[
+        Path | None, typer.Option(help="Folder of the run; else the one of conf/.")
+    ] = None,
     nproc: Annotated[
         int | None, typer.Option("--nproc", help="Processes of this machine that train together.")
     ] = None,
     steps: Annotated[int | None, typer.Option(help="Optimizer steps.")] = None,
-    preset: Annotated[str | None, typer.Option(help="Shape: micro, tiny, small, base.")] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="Shape of the model: micro, tiny, small or base.")
+    ] = None,
     device: Device = None,
     scan_path: ScanPath = None,
     require_kernels: RequireKernels = False,
@@ -43,8 +49,9 @@ def pretrain(
 
     scm pretrain 'cells/*.h5ad' --preset tiny --steps 2000
 
-    The same command goes on where an interrupted run stopped. It is the pipeline `pretraining`:
-    corpus, run folder and all options stand in conf/base/parameters/pretraining.yml.
+    The same command goes on where an interrupted run stopped. It is the pipeline
+    `pretraining`: corpus, run folder and all options stand in
+    conf/base/parameters/pretraining.yml.
     """
     with told_once():
         from sc_mamba2.commands.results import show_results

@@ -10,7 +10,7 @@ from sc_mamba2.commands.options import Force, Layer, Params, Seed, Verbose, from
 
 
 def reverse(
-    cells: Annotated[str, typer.Argument(help="Cells of both states.")],
+    cells: Annotated[str, typer.Argument(metavar="CELLS", help="Cells of both states.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The .csv file to write.")],
     checkpoint: Annotated[
         Path, typer.Option("--checkpoint", "-c", help="Folder that `scm perturb` trained.")
@@ -23,7 +23,8 @@ def reverse(
         str | None, typer.Option("--state-key", "-k", help="Column of obs with the states.")
     ] = None,
     candidates: Annotated[
-        str | None, typer.Option("--candidates", help="all, or a file with a name a line.")
+        str | None,
+        typer.Option("--candidates", help="What to rank: all, or a file with a name a line."),
     ] = None,
     pairs: Annotated[
         bool, typer.Option("--pairs", help="Rank every pair of the candidates too.")
@@ -36,15 +37,17 @@ def reverse(
 ) -> None:
     """Rank perturbations by how near they bring cells to a state.
 
-    scm reverse CELLS --source control --target STATE --checkpoint OUT.scm/checkpoint --output RANKING.csv
+    scm reverse CELLS --target STATE -c OUT.scm/checkpoint -o RANKING.csv
 
-    Writes a line a candidate: rank, score, probability, and the genes that drive it.
+    Writes RANKING.csv (a line a candidate: rank, score, probability, the genes
+    that drive it) and the folder RANKING.scm with report.html, metrics.json and
+    figures. The checkpoint is one that `scm perturb` trained.
     """
     with told_once():
         from sc_mamba2.commands.results import show_results
         from sc_mamba2.runs.logs import set_logging
         from sc_mamba2.runs.selection import Selection, given_params
-        from sc_mamba2.runs.verbs import run_for
+        from sc_mamba2.runs.verbs import run_verb
 
         set_logging(verbose)
         chosen: dict[str, Any] = {
@@ -63,5 +66,7 @@ def reverse(
         selection = Selection(
             pipelines=("reverse_perturbation",), params=given_params(chosen, params)
         )
-        kept = run_for(selection, output, "reverse_perturbation.ranking", ".csv", force)
-        show_results(Path(), {"ranking": kept})
+        result = "reverse_perturbation.ranking"
+        kept = run_verb(selection, output, "reverse_perturbation", result, force, ".csv")
+        places = {"ranking": kept.output, "report": kept.folder / "report.html"}
+        show_results(kept.folder / "metrics.json", places)

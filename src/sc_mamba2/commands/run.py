@@ -9,6 +9,8 @@ from sc_mamba2.commands.errors import told_once
 from sc_mamba2.commands.options import RequireKernels, ScanPath, forced_path, from_here
 from sc_mamba2.errors import UserError
 
+PART, KEDRO = "A part of the graph", "Kedro"
+
 
 def run(
     pipeline: Annotated[
@@ -16,46 +18,86 @@ def run(
         typer.Option("--pipeline", "-p", help="Pipeline to run; several by commas."),
     ] = None,
     env: Annotated[
-        str | None, typer.Option("--env", "-e", help="Environment: test, gpu, local.")
+        str | None, typer.Option("--env", "-e", help="Environment of conf/: test, gpu or local.")
     ] = None,
     input_: Annotated[
         str | None,
-        typer.Option("--input", "-i", help="Cells of the reference: a file or a source."),
+        typer.Option("--input", "-i", help="Cells to learn from: a file or a named source."),
     ] = None,
     params: Annotated[
-        list[str] | None, typer.Option("--params", help="name=value, with dots; several by commas.")
+        list[str] | None,
+        typer.Option("--params", help="Any parameter, as name.of.it=value; several by commas."),
     ] = None,
     nodes: Annotated[
-        list[str] | None, typer.Option("--nodes", "-n", help="Run only these nodes.")
+        list[str] | None,
+        typer.Option("--nodes", "-n", help="Run only these nodes.", rich_help_panel=PART),
     ] = None,
     tags: Annotated[
-        list[str] | None, typer.Option("--tags", "-t", help="Nodes with one of these tags.")
+        list[str] | None,
+        typer.Option(
+            "--tags", "-t", help="Run only nodes with one of these tags.", rich_help_panel=PART
+        ),
     ] = None,
     namespaces: Annotated[
-        list[str] | None, typer.Option("--namespaces", "-ns", help="Nodes of these namespaces.")
+        list[str] | None,
+        typer.Option(
+            "--namespaces", "-ns", help="Run only nodes of these namespaces.", rich_help_panel=PART
+        ),
     ] = None,
-    from_nodes: Annotated[list[str] | None, typer.Option(help="Start at these nodes.")] = None,
-    to_nodes: Annotated[list[str] | None, typer.Option(help="End at these nodes.")] = None,
-    from_inputs: Annotated[list[str] | None, typer.Option(help="Start at these datasets.")] = None,
-    to_outputs: Annotated[list[str] | None, typer.Option(help="End at these datasets.")] = None,
+    from_nodes: Annotated[
+        list[str] | None, typer.Option(help="Start at these nodes.", rich_help_panel=PART)
+    ] = None,
+    to_nodes: Annotated[
+        list[str] | None, typer.Option(help="End at these nodes.", rich_help_panel=PART)
+    ] = None,
+    from_inputs: Annotated[
+        list[str] | None, typer.Option(help="Start at these datasets.", rich_help_panel=PART)
+    ] = None,
+    to_outputs: Annotated[
+        list[str] | None, typer.Option(help="End at these datasets.", rich_help_panel=PART)
+    ] = None,
     runner: Annotated[
-        str | None, typer.Option("--runner", "-r", help="SequentialRunner, ThreadRunner, …")
+        str | None,
+        typer.Option(
+            "--runner",
+            "-r",
+            help="How nodes run: SequentialRunner, ThreadRunner or another.",
+            rich_help_panel=KEDRO,
+        ),
     ] = None,
     load_versions: Annotated[
         list[str] | None,
-        typer.Option("--load-versions", help="dataset:version, several by commas."),
+        typer.Option(
+            "--load-versions",
+            help="Versions to load, as dataset:version; several by commas.",
+            rich_help_panel=KEDRO,
+        ),
     ] = None,
     only_missing_outputs: Annotated[
-        bool, typer.Option("--only-missing-outputs", help="Skip nodes whose outputs are there.")
+        bool,
+        typer.Option(
+            "--only-missing-outputs",
+            help="Skip nodes whose outputs are there.",
+            rich_help_panel=PART,
+        ),
     ] = False,
     conf_source: Annotated[
-        str | None, typer.Option(help="Another folder of configuration.")
+        str | None,
+        typer.Option(help="Folder of configuration, in the place of conf/.", rich_help_panel=KEDRO),
     ] = None,
     scan_path: ScanPath = None,
     require_kernels: RequireKernels = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Do not show the nodes.")] = False,
 ) -> None:
-    """Run pipelines of this project; prints the kedro line that does the same."""
+    """Run pipelines of this project, as `kedro run` does.
+
+    scm run --pipeline annotation --env test
+
+    scm run -p annotation -i REF.h5ad --params annotation.labels.key=KEY
+
+    Prints the kedro line that does the same. Without a pipeline it stops before
+    any training.
+    """
     with told_once():
         from sc_mamba2.commands.results import show_results
         from sc_mamba2.runs.logs import set_logging

@@ -12,16 +12,21 @@ from sc_mamba2.errors import UserError
 
 
 def validate(
-    source: Annotated[str, typer.Argument(metavar="FILE", help="A file of cells, or a source.")],
+    source: Annotated[
+        str, typer.Argument(metavar="FILE", help="A file of cells, or a named source of cells.")
+    ],
     label_key: Annotated[
         str | None, typer.Option("--label-key", "-k", help="Check this column of labels too.")
     ] = None,
     layer: Layer = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
-    """Check a file of cells, and tell what would be read and dropped.
+    """Check a file of cells: what would be read and dropped?
 
-    Exit code 0: good. Exit code 2: refused, with the rule, what was found, and how to mend it.
+    scm validate FILE --label-key KEY
+
+    Exit code 0: good. Exit code 2: refused, with the rule, what was found, what
+    was expected and how to mend it.
     """
     with told_once():
         from sc_mamba2.pipelines.validation.check import check_source

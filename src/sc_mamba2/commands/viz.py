@@ -16,7 +16,7 @@ def viz(
         bool, typer.Option("--build", help="Write a static site to build/ instead.")
     ] = False,
     pipeline: Annotated[
-        str | None, typer.Option("--pipeline", "-p", help="Show this one only.")
+        str | None, typer.Option("--pipeline", "-p", help="Show this pipeline only.")
     ] = None,
     port: Annotated[int, typer.Option(help="Port of the local server.")] = 4141,
     no_browser: Annotated[

@@ -13,12 +13,18 @@ def rank_of(ranking: Sequence[str], truth: str) -> int | None:
     return None
 
 
-def hits(ranks: Sequence[int | None], first: int) -> float:
+def tied_rank(scores_C: np.ndarray, at: int) -> float:
+    """Return the place of a candidate by its score, from 1; among equals the mean of their places."""
+    own = scores_C[at]
+    return float(1 + (scores_C > own).sum() + ((scores_C == own).sum() - 1) / 2)
+
+
+def hits(ranks: Sequence[float | None], first: int) -> float:
     """Return the share of queries whose right name is among the first, 0 to 1."""
     return float(np.mean([rank is not None and rank <= first for rank in ranks]))
 
 
-def mean_reciprocal_rank(ranks: Sequence[int | None]) -> float:
+def mean_reciprocal_rank(ranks: Sequence[float | None]) -> float:
     """Return the mean of 1 / rank, 0 where the right name is not listed."""
     return float(np.mean([0.0 if rank is None else 1 / rank for rank in ranks]))
 

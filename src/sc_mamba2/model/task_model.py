@@ -32,6 +32,7 @@ class TaskModel(nn.Module, ABC):
     """
 
     task: ClassVar[str]
+    run_id: str | None = None  # of the run that trained it, for its card
 
     def __init__(self, backbone: Backbone, tokenizer: Tokenizer) -> None:
         super().__init__()
@@ -173,6 +174,8 @@ class TaskModel(nn.Module, ABC):
             "task settings": "see `settings` in config.json",
             "limits": "fine-tuned on one data set; judge it on your own labelled cells first",
         }
+        if self.run_id is not None:
+            facts["run"] = self.run_id
         return card_text(
             f"{self.task} model", self.backbone.config, self.tokenizer.vocabulary, facts
         )

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from sc_mamba2.ops.rows import cell_numbers, real_tokens
 from sc_mamba2.ops.weights import MixerWeights
@@ -18,6 +19,8 @@ from sc_mamba2.ops.weights import MixerWeights
 CHUNK = 256
 # The convolution kernel wants rows of tokens to be a multiple of this apart.
 _STRIDE = 8
+# Triton compiles anew for a length that is no multiple of this: rows are padded to the next one.
+_LENGTH = 16
 
 
 def kernels_missing(device_type: str) -> str | None:
@@ -54,10 +57,12 @@ def scan_with_kernels(
     length = zxbcdt_BLE.shape[1]
     if not zxbcdt_BLE.numel():
         return zxbcdt_BLE[..., : weights.inner]
-    pad_BL1 = ~real_tokens(lengths, length).unsqueeze(-1)
+    zxbcdt_BLE = functional.pad(zxbcdt_BLE, (0, 0, 0, -length % _LENGTH))
+    padded = zxbcdt_BLE.shape[1]
+    pad_BL1 = ~real_tokens(lengths, padded).unsqueeze(-1)
     # Pads have a number of their own, but a product with what they hold must stay finite.
     zxbcdt_BLE = zxbcdt_BLE.masked_fill(pad_BL1, 0)
-    cell_BL = cell_numbers(lengths, length)
+    cell_BL = cell_numbers(lengths, padded)
     if reverse:
         zxbcdt_BLE = zxbcdt_BLE.flip(1)
         cell_BL = (cell_BL.amax() - cell_BL).flip(1)
@@ -95,7 +100,7 @@ def scan_with_kernels(
         norm_before_gate=False,
     )
     g_BLI = g_BLI.flip(1) if reverse else g_BLI
-    return g_BLI.masked_fill(pad_BL1, 0)
+    return g_BLI.masked_fill(pad_BL1, 0)[:, :length]
 
 
 @cache

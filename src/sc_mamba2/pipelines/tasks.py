@@ -61,5 +61,6 @@ TASKS = (
             f"uns/{keys.FACTS}",
         ),
     ),
+    Task(pipeline="reverse_perturbation", verb="reverse", writes=()),
     Task(pipeline="gene_network", verb="network", writes=()),
 )

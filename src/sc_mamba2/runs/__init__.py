@@ -1,4 +1,4 @@
-"""Runs: start a Kedro session from code, its lock and facts, the configuration that ships with us."""
+"""Runs: start a Kedro session from code, keep its record, repeat and compare; the shipped configuration."""
 
 import logging
 import os
@@ -7,7 +7,8 @@ import os
 os.environ["KEDRO_DISABLE_TELEMETRY"] = "1"
 
 # Kedro says on import where its logging is configured: not what a user of `scm` asked.
-logging.disable(logging.INFO)
+_before = logging.root.manager.disable
+logging.disable(max(_before, logging.INFO))
 import kedro.framework.project  # noqa: E402, F401
 
-logging.disable(logging.NOTSET)
+logging.disable(_before)

@@ -16,6 +16,11 @@ CONFIG_LOADER: dict[str, Any] = {
     "merge_strategy": {"parameters": "soft"},
 }
 SOURCES = ("input", "query", "checkpoint", "index")  # runtime parameters that the catalog reads
+# Last words of parameters that may name something that is read.
+READ = (
+    *SOURCES, "inputs", "sources", "regulators", "reference_network", "candidates",
+    "feature_file", "features", "vocabulary",
+)  # fmt: skip
 
 
 def shipped_conf() -> Path:

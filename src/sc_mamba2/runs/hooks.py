@@ -1,85 +1,134 @@
-"""The Kedro hook that gives every run its facts, as the dataset `run_info`."""
+"""The Kedro hook that keeps a run: its facts as the dataset `run_info`, its record, metrics and report.
 
-import platform
+What a record holds stands in `records`; how it is made, in `recording`.
+"""
+
 import shutil
-import sys
-from datetime import UTC, datetime
-from importlib.metadata import version
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 
-import sc_mamba2
-from sc_mamba2.files import atomic_file
+from sc_mamba2.files import atomic_file, make_folder, sole_writer
+from sc_mamba2.runs.recording import METRICS, begun, ended, task_of
+from sc_mamba2.runs.records import LOCK, RunRecord, record_folder, write_record
+from sc_mamba2.runs.translate import as_user_error
 
 RUN_INFO = "run_info"
-LIBRARIES = ("torch", "kedro", "anndata", "scanpy", "scikit-learn")
-ARCHIVED = (".metrics", ".report")
+MODEL = ".model"
+ARCHIVED = (METRICS, ".report")
 
 
-class RunInfoHook:
-    """Saves `run_info` before a pipeline that asks for it runs."""
+class RunHook:
+    """Writes a record as a run begins and as it ends; what the run makes carries its id."""
+
+    def __init__(self) -> None:
+        self._context: KedroContext | None = None
+        self._record: RunRecord | None = None
+        self._held = ExitStack()
+
+    @hook_impl
+    def after_context_created(self, context: KedroContext) -> None:
+        """Keep the context: it knows the configuration."""
+        self._context = context
 
     @hook_impl
     def before_pipeline_run(
         self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol
     ) -> None:
-        """Write down who ran what, when, with which versions."""
+        """Write down who runs what, when, with which versions."""
+        assert self._context is not None, "Kedro makes a context before it runs"
+        self._record = begun(run_params, pipeline, catalog, self._context.config_loader)
         if RUN_INFO in pipeline.inputs():
-            catalog.save(RUN_INFO, run_facts(run_params, catalog))
+            catalog.save(RUN_INFO, run_facts(self._record, catalog))
+        folder = _folder(run_params, pipeline)
+        make_folder(folder)
+        # Interrupted runs leave "running" behind; the lock tells them from those at work.
+        self._held.close()
+        self._held.enter_context(sole_writer(folder / LOCK, to="this run", mend="wait for it"))
+        write_record(folder, self._record)
+
+    @hook_impl
+    def before_dataset_saved(self, dataset_name: str, data: Any) -> None:
+        """Let a model's card name the run that trained it."""
+        if dataset_name.endswith(MODEL) and self._record is not None:
+            from sc_mamba2.model import TaskModel
+
+            if isinstance(data, TaskModel):
+                data.run_id = self._record.run_id
 
     @hook_impl
     def after_pipeline_run(
         self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol
     ) -> None:
         """Keep a copy of every task's metrics and report under ``runs/<run id>/`` beside them."""
-        for name in pipeline.all_outputs():
+        metrics = {}
+        for name in sorted(pipeline.all_outputs()):
             if name.endswith(ARCHIVED):
-                _archive(Path(catalog[name]._filepath), run_params["run_id"])
+                task, path = name.split(".")[0], Path(catalog[name]._filepath)
+                folder = record_folder(Path(run_params["project_path"]), task, run_params["run_id"])
+                _copy(path, folder / path.name)
+                metrics |= {task: path} if name.endswith(METRICS) else {}
+        self._end(run_params, pipeline, metrics)
+
+    @hook_impl
+    def on_pipeline_error(
+        self, error: Exception, run_params: dict[str, Any], pipeline: Pipeline
+    ) -> None:
+        """Write down that the run failed, and why."""
+        known = as_user_error(error)
+        said = f"{known.rule}: {known.found}" if known else repr(error)
+        self._end(run_params, pipeline, {}, said[:300])
+
+    def _end(
+        self,
+        run_params: dict[str, Any],
+        pipeline: Pipeline,
+        metrics: dict[str, Path],
+        error: str | None = None,
+    ) -> None:
+        assert self._record is not None, "a run begins before it ends"
+        folder = _folder(run_params, pipeline)
+        write_record(folder, ended(self._record, metrics, error))
+        self._record = None
+        self._held.close()
+        (folder / LOCK).unlink(missing_ok=True)
 
 
-def _archive(path: Path, run_id: str) -> None:
-    with atomic_file(path.parent / "runs" / run_id / path.name) as draft:
+def _folder(run_params: dict[str, Any], pipeline: Pipeline) -> Path:
+    task = task_of(run_params, pipeline)
+    return record_folder(Path(run_params["project_path"]), task, run_params["run_id"])
+
+
+def _copy(path: Path, target: Path) -> None:
+    with atomic_file(target) as draft:
         shutil.copyfile(path, draft)
 
 
-def run_facts(run_params: dict[str, Any], catalog: CatalogProtocol) -> dict[str, Any]:
-    """Return the facts of a run, ready for JSON.
+def run_facts(record: RunRecord, catalog: CatalogProtocol) -> dict[str, Any]:
+    """Return the facts of a run that its outputs carry, ready for JSON.
 
     Parameters
     ----------
-    run_params
-        As Kedro gives them to its hooks.
+    record
+        Of the run.
     catalog
         The run's catalog, for the seed.
     """
-    import torch
-
     compute = catalog.load("params:compute")
-    seed = compute["seed"] if isinstance(compute, dict) else compute.seed
-    names = run_params["pipeline_names"] or ["__default__"]
+    code = record.code
     return {
-        "run_id": run_params["run_id"],
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": equivalent_command(run_params, list(names)),
-        "version": sc_mamba2.__version__,
-        "seed": seed,
-        "python": platform.python_version(),
-        "libraries": ", ".join(f"{name} {version(name)}" for name in LIBRARIES),
-        "threads": torch.get_num_threads(),
-        "machine": f"{platform.machine()} {sys.platform}",
+        "run_id": record.run_id,
+        "started": record.started.isoformat(timespec="seconds"),
+        "command": record.selection.kedro_line(),
+        "version": code.version,
+        "seed": compute["seed"] if isinstance(compute, dict) else compute.seed,
+        "python": code.python,
+        "libraries": code.libraries,
+        "threads": code.threads,
+        "machine": code.machine,
     }
-
-
-def equivalent_command(run_params: dict[str, Any], names: list[str]) -> str:
-    """Return the `kedro run` line that repeats a run's selection and parameters."""
-    from sc_mamba2.runs.selection import Selection
-
-    # Kedro passes the runner on as an object without its name.
-    known = (Selection.model_fields.keys() & run_params.keys()) - {"runner"}
-    chosen = {field: run_params[field] for field in known if run_params[field]}
-    params = run_params["runtime_params"]
-    return Selection(**chosen | {"pipelines": tuple(names), "params": params}).kedro_line()

@@ -15,6 +15,7 @@ from sc_mamba2.errors import UserError, nearest
 from sc_mamba2.files import sole_writer
 from sc_mamba2.runs.configuration import check_params, choose_environment, shipped_conf
 from sc_mamba2.runs.logs import apply_logging
+from sc_mamba2.runs.records import kept_folder
 from sc_mamba2.runs.selection import Selection
 
 PACKAGE = "sc_mamba2"
@@ -22,9 +23,10 @@ PACKAGE = "sc_mamba2"
 
 @dataclass(frozen=True)
 class Finished:
-    """A run that ended well: the files that it wrote, by dataset name."""
+    """A run that ended well: the files that it wrote, by dataset name, and the folder of its record."""
 
     written: dict[str, Path]
+    record: Path | None = None
 
 
 def find_project(start: Path) -> Path:
@@ -40,8 +42,9 @@ def find_project(start: Path) -> Path:
         raise UserError(
             "project-missing",
             found=f"no sc-mamba2 project at or above '{start}'",
-            expected="a clone of the project (pyproject.toml, conf/, data/)",
-            mend="change into the project's folder; `scm annotate` works in any folder",
+            expected="a clone of the project, or what `scm init` made (pyproject.toml, conf/, data/)",
+            mend="change into the project's folder, or make one: scm init FOLDER; "
+            "`scm annotate` works in any folder",
         )
     return Path(project)
 
@@ -90,8 +93,9 @@ def _run(selection: Selection, project: Path, conf: Path) -> Finished:
         catalog = session.load_context().catalog
         outputs = _chosen_nodes(selection).all_outputs()
         paths = {name: getattr(catalog.get(name), "_filepath", None) for name in sorted(outputs)}
+        kept = kept_folder(project, session.session_id)
     return Finished(
-        {name: Path(path) for name, path in paths.items() if path and Path(path).exists()}
+        {name: Path(path) for name, path in paths.items() if path and Path(path).exists()}, kept
     )
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from sc_mamba2.errors import UserError
 from sc_mamba2.files import clean_scratch, make_folder, scratch_folder, sole_writer
+from sc_mamba2.runs.configuration import READ
+from sc_mamba2.runs.records import FOLDER_SUFFIX, RECORD
 from sc_mamba2.runs.selection import Selection, flatten
 from sc_mamba2.runs.session import run_in_folder
 
@@ -52,13 +54,16 @@ def run_verb(
         The output exists or cannot be written, or the run refused its input. Nothing is left then.
     """
     output = output.resolve()
-    folder = output.with_suffix(".scm")
+    folder = output.with_suffix(FOLDER_SUFFIX)
     check_output(output, folder, force, suffix)
     _keep_inputs(selection, (output, folder))
     with scratch_folder(output) as scratch:
-        written = run_in_folder(selection, scratch).written
+        finished = run_in_folder(selection, scratch)
+        written = finished.written
         kept = scratch / "kept"
         kept.mkdir()
+        if finished.record is not None:
+            shutil.move(finished.record / RECORD, kept / RECORD)
         for name, path in written.items():
             # A checkpoint that was read lies elsewhere: what is not of this run stays where it is.
             ours = path.is_relative_to(scratch) and name.startswith(f"{task}.") and name != result
@@ -212,17 +217,8 @@ def _check_parent(output: Path) -> None:
 
 def _keep_inputs(selection: Selection, outputs: tuple[Path, ...]) -> None:
     """Refuse to write over what is read: cells, or a checkpoint inside of the results' folder."""
-    roles = (
-        "input",
-        "inputs",
-        "query",
-        "checkpoint",
-        "index",
-        "regulators",
-        "reference_network",
-    )
     given = flatten(selection.params).items()
-    sources = [source for name, source in given if name.rsplit(".", 1)[-1] in roles]
+    sources = [source for name, source in given if name.rsplit(".", 1)[-1] in READ]
     several = [
         one for source in sources for one in (source if isinstance(source, list) else [source])
     ]

@@ -17,7 +17,7 @@ from sc_mamba2.tokens.sampler import Sampler, rank_share, reading_order, weights
 from sc_mamba2.tokens.saving import load_tokens, save_tokens
 from sc_mamba2.tokens.store import TokenStore, TokenStoreWriter
 from sc_mamba2.tokens.thinning import thin_cells
-from sc_mamba2.tokens.tokenized import Ragged, TokenizedCells, TokenSource, as_matrix
+from sc_mamba2.tokens.tokenized import Ragged, TokenizedCells, TokenSource, as_matrix, stack_cells
 from sc_mamba2.tokens.tokenizer import Tokenizer, TokenizerRules
 
 __all__ = [
@@ -50,6 +50,7 @@ __all__ = [
     "rank_share",
     "reading_order",
     "save_tokens",
+    "stack_cells",
     "tf_idf",
     "thin_cells",
     "useful_share",

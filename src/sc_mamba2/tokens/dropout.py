@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from sc_mamba2.tokens.tokenized import TokenizedCells, offsets_of
+from sc_mamba2.tokens.tokenized import TokenizedCells
 
 _STREAM = 1  # keeps this chance apart from that of the order of cells
 
@@ -33,11 +33,5 @@ def drop_genes(tokens: TokenizedCells, share: float, seed: int, epoch: int) -> T
         return tokens
     generator = np.random.default_rng([seed, epoch, _STREAM])
     kept = generator.random(len(tokens.gene_rows)) >= share
-    before = offsets_of(kept)
-    return replace(
-        tokens,
-        gene_rows=tokens.gene_rows[kept],
-        bins=tokens.bins[kept],
-        values=tokens.values[kept] / np.float32(1 - share),
-        offsets=before[tokens.offsets],
-    )
+    left = tokens.keep(kept)
+    return replace(left, values=left.values / np.float32(1 - share))

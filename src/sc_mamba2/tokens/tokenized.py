@@ -83,6 +83,27 @@ class TokenizedCells:
         positions = np.arange(len(self))[cells]
         return TokenizedCells(*self.gather(positions), self.obs.iloc[positions])
 
+    def keep(self, kept_T: np.ndarray) -> "TokenizedCells":
+        """Return the cells with some of their entries, (T,) bool; all else stays as it is."""
+        return TokenizedCells(
+            self.gene_rows[kept_T],
+            self.bins[kept_T],
+            self.values[kept_T],
+            offsets_of(kept_T)[self.offsets],
+            self.obs,
+        )
+
+
+def stack_cells(parts: list[TokenizedCells]) -> TokenizedCells:
+    """Return the cells of several sets one after another; at least one set."""
+    return TokenizedCells(
+        np.concatenate([part.gene_rows for part in parts]),
+        np.concatenate([part.bins for part in parts]),
+        np.concatenate([part.values for part in parts]),
+        offsets_of(np.concatenate([part.lengths for part in parts])),
+        pd.concat([part.obs for part in parts]),
+    )
+
 
 def as_matrix(cells: Ragged | TokenizedCells, size: int) -> sparse.csr_matrix:
     """Return the values of some cells as a matrix, cells x rows of the vocabulary, float64.

@@ -10,7 +10,7 @@ from sc_mamba2.genes import Vocabulary
 from sc_mamba2.model import Backbone, Heads, PretrainedModel, preset
 from sc_mamba2.pipelines.gene_network.baselines import boosted_importances, pearson, spearman
 from sc_mamba2.pipelines.gene_network.embeddings import cosines, untrained_like
-from sc_mamba2.pipelines.gene_network.knockouts import knock_out, specific, without_gene
+from sc_mamba2.pipelines.gene_network.knockouts import knock_out, specific
 from sc_mamba2.pipelines.gene_network.scores import mean_rank
 from sc_mamba2.tokens import Tokenizer, TokenizerRules
 
@@ -67,16 +67,6 @@ def test_knock_outs_are_those_of_single_cells(model, tokens):
         strength = changes.mean(axis=0) / (spread + np.median(spread))
         np.testing.assert_allclose(found.strength_RT[at], strength, rtol=1e-3, atol=1e-5)
     assert not found.cells_R[1] and not found.effect_RT[1].any() and not found.specific_RT[1].any()
-
-
-def test_a_gene_is_taken_away_and_nothing_else(tokens):
-    left = without_gene(tokens, 3)
-    assert 3 in tokens.gene_rows and 3 not in left.gene_rows
-    for at in range(len(tokens)):
-        one, other = tokens.take(np.array([at])), left.take(np.array([at]))
-        kept = one.gene_rows != 3
-        np.testing.assert_array_equal(one.gene_rows[kept], other.gene_rows)
-        np.testing.assert_array_equal(one.bins[kept], other.bins)
 
 
 def test_what_all_regulators_do_alike_is_not_specific():

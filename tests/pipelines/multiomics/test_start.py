@@ -1,13 +1,15 @@
 import numpy as np
 import pytest
 import torch
+from scipy import sparse
 from tests.pipelines.multiomics.conftest import make_parts
 
 from sc_mamba2.model import read_checkpoint
 from sc_mamba2.pipelines.backbone.nodes import predict
 from sc_mamba2.pipelines.backbone.params import PredictParams
-from sc_mamba2.pipelines.multiomics.params import JointBackboneParams
+from sc_mamba2.pipelines.multiomics.params import HeadParams, JointBackboneParams
 from sc_mamba2.pipelines.multiomics.shrinkage import shrinkage
+from sc_mamba2.pipelines.multiomics.start import _Start
 from sc_mamba2.tokens import KINDS, as_matrix, kinds_of
 from sc_mamba2.training import ComputeOptions
 
@@ -99,3 +101,18 @@ def test_shrinkage_is_the_best_factor_on_each_component():
     assert factors[:2] * sizes[:2] == pytest.approx(best, rel=0.03)
     assert (factors[2:] < 0.15).all() and (np.diff(factors) <= 0).all()
     assert shrinkage(np.array([3.0, 1.0]), (9, 4), 0.0).tolist() == [1, 1]
+
+
+def test_what_lies_between_batches_does_not_count_as_noise():
+    generator = np.random.default_rng(0)
+    cells, features = 80, 40
+    truth = 5 * np.outer(generator.normal(size=cells), generator.normal(size=features))
+    values = truth + generator.normal(size=(cells, features))
+    codes = np.arange(cells) % 2
+    have, columns = np.ones(cells, bool), np.arange(features)
+
+    def table(shift: float) -> np.ndarray:
+        moved = sparse.csr_matrix(values + shift * codes[:, None] * generator.normal(size=features))
+        return _Start(moved, have, codes, columns, HeadParams(components=4), 0).table_SC
+
+    np.testing.assert_allclose(np.abs(table(30.0)), np.abs(table(0.0)), rtol=1e-4, atol=1e-9)

@@ -17,6 +17,7 @@ from sc_mamba2.pipelines.perturbation.params import (
     HeadParams,
     KeyParams,
     PopulationParams,
+    ScoreParams,
     SplitParams,
     StartParams,
 )
@@ -58,7 +59,7 @@ class Parts:
 def make_parts(raw: AnnData, keys: KeyParams, split: SplitParams) -> Parts:
     """Run the first nodes."""
     valid, _ = standardise(raw, load_gene_table())
-    training, test, table, _ = nodes.hold_out(valid, keys, split, COMPUTE)
+    training, test, table, _ = nodes.hold_out(valid, keys, split, ScoreParams(), COMPUTE)
     start, asked = nodes.estimate(training, table, keys, StartParams(), PopulationParams())
     tokenizer = nodes.fit_perturbation_tokenizer(training, start, keys, TokenizationParams())
     controls = nodes.take_controls(training, keys)

@@ -19,23 +19,23 @@ def test_the_mean_moves_by_the_change_and_no_value_is_negative(share, seed):
     values[:, 0] = 0
     control = values.mean(axis=0)
     change = generator.normal(0, 1, 9)
-    scale, shift = affine(change, control, share)
+    scale, shift = affine(change, control, share, 2.0)
     cells = scale * values + shift
     assert (cells >= 0).all()
     np.testing.assert_allclose(
         cells.mean(axis=0) - control, np.maximum(change, -control), atol=1e-9
     )
     matrix = sparse.csr_matrix(values)
-    one = mean_change(matrix, change[None], share)
+    one = mean_change(matrix, change[None], share, 2.0)
     np.testing.assert_allclose(one, np.maximum(change, -control), atol=1e-9)
-    each = mean_change(matrix, np.repeat(change[None], 40, axis=0), share)
+    each = mean_change(matrix, np.repeat(change[None], 40, axis=0), share, 2.0)
     np.testing.assert_allclose(each, one, atol=1e-9)
-    stored = predicted_cells(matrix, change[None], control, share).toarray()
+    stored = predicted_cells(matrix, change[None], control, share, 2.0).toarray()
     np.testing.assert_allclose(stored, cells, atol=1e-5)
 
 
 def test_a_gene_that_falls_stays_absent_where_it_was():
-    scale, shift = affine(np.array([-0.5]), np.array([1.0]), 0.5)
+    scale, shift = affine(np.array([-0.5]), np.array([1.0]), 0.5, 2.0)
     assert scale == pytest.approx(0.5) and shift == 0
 
 

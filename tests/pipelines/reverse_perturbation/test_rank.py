@@ -17,7 +17,7 @@ def test_comparisons_are_their_formulas():
     generator = np.random.default_rng(0)
     change, told = generator.normal(size=6), generator.normal(size=(3, 6))
     error = generator.uniform(0.1, 1, 6)
-    found = compare(change, error, told, [[1], [0, 2], []], -1.0)
+    found = compare(change, error, told, [[1], [0, 2], []], -1.0, 5.0)
     scale = 1 / np.sqrt(error + np.median(error))
     for row, (offered, own) in enumerate(zip(told, ([1], [0, 2], []), strict=True)):
         wanted = change * scale
@@ -31,19 +31,30 @@ def test_comparisons_are_their_formulas():
 
 def test_the_head_is_at_the_optimum_and_prefers_what_tells():
     generator = np.random.default_rng(1)
-    features = generator.normal(size=(80, 5, 2))
+    features = generator.normal(size=(80, 5, 2)) * [1, 3]
     truth = features[:, :, 0].argmax(axis=1)
-    head = fit_head(features, truth)
-    assert head.weight_X[0] > 1 and abs(head.weight_X[1]) < head.weight_X[0] / 5
+    head = fit_head(features, truth, 0.01)
+    spread = np.sqrt(features.var(axis=1).mean(axis=0))
+    weight = head.weight_X * spread
+    assert weight[0] > 1 and abs(weight[1]) < weight[0] / 5
 
     def loss(weight: np.ndarray) -> float:
-        told = log_softmax(features @ weight, axis=1)[np.arange(80), truth]
+        told = log_softmax(features / spread @ weight, axis=1)[np.arange(80), truth]
         return -told.mean() + 0.005 * weight @ weight
 
     step = 1e-5
     for axis in np.eye(2):
-        slope = (loss(head.weight_X + step * axis) - loss(head.weight_X - step * axis)) / step / 2
+        slope = (loss(weight + step * axis) - loss(weight - step * axis)) / step / 2
         assert abs(slope) < 1e-3
+
+
+def test_a_feature_counts_by_what_it_tells_and_not_by_its_unit():
+    generator = np.random.default_rng(4)
+    features = generator.normal(size=(60, 5, 2))
+    truth = features[:, :, 0].argmax(axis=1)
+    small = features * [0.01, 1]
+    one, other = (fit_head(f, truth, 0.01).scores(f[0]) for f in (features, small))
+    np.testing.assert_allclose(one, other, atol=1e-2)
 
 
 def test_a_temperature_makes_scores_into_probabilities():
@@ -57,7 +68,7 @@ def test_retrieval_counts_the_nearest_predicted_cells():
     generator = np.random.default_rng(3)
     cells, owner = generator.normal(size=(30, 8)), np.repeat(np.arange(3), 10)
     target = generator.normal(size=(4, 8))
-    found = PredictedCells(cells, owner, 3, components=8, seed=0).shares(target, 5)
+    found = PredictedCells(cells, owner, 3, components=8, exact=100, seed=0).shares(target, 5)
     centred = cells - cells.mean(axis=0)
     axes = np.linalg.svd(centred, full_matrices=False)[2][:8]
     votes = np.zeros(3)

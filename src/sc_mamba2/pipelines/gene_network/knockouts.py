@@ -7,13 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor
 
 from sc_mamba2.model import PretrainedModel
 from sc_mamba2.pipelines.backbone.progress import training_progress
-from sc_mamba2.tokens import Batch, TokenizedCells
+from sc_mamba2.tokens import Batch, TokenizedCells, stack_cells
 from sc_mamba2.training import choose_device, run_over_cells
 
 _TOGETHER = 16  # regulators whose cells fill batches together
@@ -82,10 +81,12 @@ def knock_out(
         for start in range(0, shape[0], _TOGETHER):
             group = [at for at in range(start, min(start + _TOGETHER, shape[0])) if len(having[at])]
             if group:
+                own = [tokens.take(having[at]) for at in group]
                 parts = [
-                    without_gene(tokens.take(having[at]), int(regulator_rows[at])) for at in group
+                    cells.keep(cells.gene_rows != regulator_rows[at])
+                    for cells, at in zip(own, group, strict=True)
                 ]
-                without_MT = expected(joined(parts))
+                without_MT = expected(stack_cells(parts))
                 change_MT = with_NT[np.concatenate([having[at] for at in group])] - without_MT
                 changes = np.split(change_MT, np.cumsum(cells_R[group])[:-1])
                 for at, change_NT in zip(group, changes, strict=True):
@@ -119,19 +120,6 @@ def specific(strength_RT: np.ndarray) -> np.ndarray:
     return np.where(known_R[:, None], rows_RT - rows_RT[known_R].mean(axis=0), 0.0)
 
 
-def without_gene(tokens: TokenizedCells, row: int) -> TokenizedCells:
-    """Return the cells without the token of one gene; all else stays as it is."""
-    kept = tokens.gene_rows != row
-    offsets = np.concatenate([[0], np.cumsum(kept)])[tokens.offsets]
-    return TokenizedCells(
-        tokens.gene_rows[kept],
-        tokens.bins[kept],
-        tokens.values[kept],
-        offsets.astype(np.int64),
-        tokens.obs,
-    )
-
-
 def _teller(
     model: PretrainedModel, target_rows: np.ndarray, batch_size: int, place: torch.device
 ) -> Callable[[TokenizedCells], np.ndarray]:
@@ -150,18 +138,6 @@ def _teller(
         return outputs["targets"].astype(np.float64)
 
     return expected
-
-
-def joined(parts: list[TokenizedCells]) -> TokenizedCells:
-    """Return the cells of several sets one after another; at least one set."""
-    lengths = np.concatenate([part.lengths for part in parts])
-    return TokenizedCells(
-        np.concatenate([part.gene_rows for part in parts]),
-        np.concatenate([part.bins for part in parts]),
-        np.concatenate([part.values for part in parts]),
-        np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
-        pd.concat([part.obs for part in parts]),
-    )
 
 
 def _decode(model: PretrainedModel, batch: Batch, rows_T: Tensor) -> Tensor:

@@ -17,8 +17,6 @@ from sc_mamba2.pipelines.multiomics.design import has, scored_cells
 from sc_mamba2.pipelines.multiomics.params import BaselineParams
 from sc_mamba2.tokens import KINDS, TokenizedCells, Tokenizer, as_matrix, kinds_of
 
-MOST_FEATURES = 1000  # of a modality that ridge tells
-MOST_CELLS = 5000  # that ridge is fitted to
 _CONCATENATED = "concatenated_pca"
 
 
@@ -74,13 +72,13 @@ def told_by_ridge(
 ) -> dict[str, np.ndarray]:
     """Tell every feature of a modality from the values of the others, by ridge, a penalty a feature.
 
-    Modalities of more than 1,000 features are left out. A cell that lacks one of the others counts as
+    Modalities of more than `most_features` are left out. A cell that lacks one of the others counts as
     one with zeros there.
     """
     return {
         kind: _ridge(values, kind, design, params, seed)
         for kind, own in values.items()
-        if own.shape[1] <= MOST_FEATURES
+        if own.shape[1] <= params.most_features
     }
 
 
@@ -94,8 +92,8 @@ def _ridge(
     source = sparse.hstack([v for other, v in values.items() if other != kind]).tocsr()
     fitted = design[has(kind)].to_numpy(bool) & ~scored_cells(design)
     rows = np.flatnonzero(fitted)
-    if len(rows) > MOST_CELLS:
-        rows = np.sort(np.random.default_rng(seed).choice(rows, MOST_CELLS, replace=False))
+    if len(rows) > params.most_cells:
+        rows = np.sort(np.random.default_rng(seed).choice(rows, params.most_cells, replace=False))
     ridge = RidgeCV(np.asarray(params.regularisation), alpha_per_target=True)
     back: Callable[[sparse.csr_matrix], np.ndarray] = lambda part: part.toarray()  # noqa: E731
     if source.shape[1] > len(rows):  # as many numbers as cells tell the same: see `_compact`

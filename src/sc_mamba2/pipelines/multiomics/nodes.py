@@ -147,15 +147,7 @@ def split_tokens(
     """Split the tokens by part; the third are the training cells' genes that the backbone starts from."""
     part = tokens.obs[PART]
     training = tokens.take((part == TRAINING).to_numpy())
-    known = training.gene_rows < trunk_tokenizer.vocabulary.size
-    before = np.concatenate([[0], np.cumsum(known)])
-    genes = TokenizedCells(
-        training.gene_rows[known],
-        training.bins[known],
-        training.values[known],
-        before[training.offsets],
-        training.obs,
-    )
+    genes = training.keep(training.gene_rows < trunk_tokenizer.vocabulary.size)
     return training, tokens.take((part == VALIDATION).to_numpy()), genes
 
 

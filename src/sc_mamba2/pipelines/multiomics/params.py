@@ -103,6 +103,12 @@ class HeadParams(Parameters):
         description="whether each component starts at the size that it has without noise (Gavish and "
         "Donoho 2017), not at the size in the data",
     )
+    across_penalties: tuple[float, ...] = Field(
+        (-3.0, -2.5, -2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0),
+        min_length=1,
+        description="powers of ten: penalties of ridge to choose from, leaving one cell out, by which a "
+        "block starts to tell another that a cell lacks",
+    )
     table_rate_factor: float = Field(
         0.03, ge=0, description="rate of the pooled path's table over that of all else"
     )
@@ -213,6 +219,12 @@ class BaselineParams(Parameters):
         (0.1, 1.0, 10.0, 100.0, 1000.0, 10000.0),
         description="penalties of ridge to choose from, for each feature, leaving one cell out",
     )
+    most_features: int = Field(
+        1000, ge=0, description="a modality of more features is not told by ridge"
+    )
+    most_cells: int = Field(
+        5000, ge=10, description="cells that ridge is fitted to at most, by chance"
+    )
 
 
 class AblationParams(Parameters):
@@ -247,5 +259,6 @@ class OutputParams(Parameters):
     most_features: int = Field(
         5000,
         ge=0,
-        description="a modality of more features is not written as imputed: the table is dense",
+        description="a modality of more features is not written as imputed: the table is dense. One that "
+        "has no imputer is never told beyond 5,000",
     )

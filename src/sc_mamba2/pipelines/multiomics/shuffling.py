@@ -4,7 +4,6 @@ import numpy as np
 
 from sc_mamba2.pipelines.multiomics.design import has
 from sc_mamba2.tokens import KINDS, TokenizedCells, join_tokens
-from sc_mamba2.tokens.tokenized import offsets_of
 
 
 def shuffle_modality(
@@ -15,15 +14,5 @@ def shuffle_modality(
     order = np.arange(len(tokens))
     have = np.flatnonzero(tokens.obs[has(kind)].to_numpy(bool))
     order[have] = np.random.default_rng(seed).permutation(have)
-    moved = _part(tokens, own).take(order)
-    return join_tokens([_part(tokens, ~own), moved], tokens.obs)
-
-
-def _part(tokens: TokenizedCells, kept: np.ndarray) -> TokenizedCells:
-    return TokenizedCells(
-        tokens.gene_rows[kept],
-        tokens.bins[kept],
-        tokens.values[kept],
-        offsets_of(kept)[tokens.offsets],
-        tokens.obs,
-    )
+    moved = tokens.keep(own).take(order)
+    return join_tokens([tokens.keep(~own), moved], tokens.obs)

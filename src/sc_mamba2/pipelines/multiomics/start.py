@@ -26,7 +26,6 @@ from sc_mamba2.tokens import (
 from sc_mamba2.training import seed_everything
 from sc_mamba2.training.components import components
 
-_PENALTIES = np.logspace(-3, 4, 15)
 CELLS_AT_ONCE = 64
 
 
@@ -114,7 +113,7 @@ class _Start:
         scores_NC, loadings_CS = components(own, codes, head.components, seed)
         factors_C = np.ones(len(loadings_CS))
         if head.shrink:
-            left = float(variance_S.sum()) * own.shape[0] - float((scores_NC**2).sum())
+            left = _squares_within(own, codes) - float((scores_NC**2).sum())
             factors_C = shrinkage(np.linalg.norm(scores_NC, axis=0), own.shape, left)
         kept = factors_C > 0
         kept[:2] = True
@@ -137,6 +136,7 @@ class _Start:
 def _start_pooled(model: MultiomicsModel, starts: dict[str, _Start]) -> None:
     model.feature_table_VC.zero_()
     model.decoder.weight.zero_()
+    penalties = np.power(10.0, model.head.across_penalties)
     first = 0
     for kind, start in starts.items():
         rows = torch.from_numpy(start.columns)
@@ -151,9 +151,18 @@ def _start_pooled(model: MultiomicsModel, starts: dict[str, _Start]) -> None:
             across = model.across[f"{kind}_{other}"].weight
             across.zero_()
             if both.sum() > 2:
-                ridge = RidgeCV(_PENALTIES, alpha_per_target=True, fit_intercept=False)
+                ridge = RidgeCV(penalties, alpha_per_target=True, fit_intercept=False)
                 ridge.fit(start.scores_NC[both], target.scores_NC[both])
                 across.copy_(_float(np.atleast_2d(ridge.coef_)))
+
+
+def _squares_within(values_NS: sparse.csr_matrix, codes_N: np.ndarray) -> float:
+    """Return the sum of squares about the batches' means: what lies between batches is no noise."""
+    total = float(values_NS.power(2).sum())
+    for code in np.unique(codes_N):
+        mean_S = np.asarray(values_NS[codes_N == code].mean(axis=0)).ravel()
+        total -= int((codes_N == code).sum()) * float(mean_S @ mean_S)
+    return total
 
 
 @torch.no_grad()

@@ -72,8 +72,8 @@ def fit_joint_tokenizer(
         seen = np.flatnonzero(own.getnnz(axis=0))
         names = cells.modalities[ATAC].var_names[seen]
         new |= {name: name.partition(":")[2] for name in names}
-        weights = np.ones(trunk.size + len(new))
-        weights[-len(seen) :] = inverse_document_frequency(own[:, seen])
+        before = np.ones(trunk.size + len(new) - len(seen))
+        weights = np.concatenate([before, inverse_document_frequency(own[:, seen])])
     rules = TokenizerRules(n_bins=params.n_bins, max_length=params.max_length, order=params.order)
     joint = Tokenizer(grown_vocabulary(trunk, list(new), list(new.values())), rules)
     weight_V = np.ones(joint.vocabulary.size, dtype=np.float32)

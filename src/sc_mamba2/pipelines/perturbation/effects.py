@@ -63,11 +63,13 @@ class Effects:
             spread_QG=self.spread_QG[places],
         )
 
-    def control_of(self, context: str) -> np.ndarray:
-        """Return the control mean of a context, (G,); of all contexts where it has none."""
+    def control_of(self, context: str, own_G: np.ndarray | None = None) -> np.ndarray:
+        """Return the control mean of a context, (G,); where it has none `own_G`, else that of all."""
         if context in self.contexts:
             mean_G: np.ndarray = self.control_CG[self.contexts.index(context)]
             return mean_G
+        if own_G is not None:
+            return own_G
         return np.asarray(self.control_CG.mean(axis=0))
 
     def control_spread_of(self, context: str) -> np.ndarray:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
+from sc_mamba2.errors import UserError, nearest
 from sc_mamba2.metrics import perturbation as metrics
 from sc_mamba2.pipelines.perturbation.effects import CELLS, Effects
 from sc_mamba2.pipelines.perturbation.params import ScoreParams, SplitKind
@@ -106,6 +107,32 @@ def unit_names(rows: pd.DataFrame, kind: SplitKind) -> np.ndarray:
     if rows[PERTURBATION].nunique() == 1:
         return rows[CONTEXT].to_numpy(dtype=str)
     return (rows[PERTURBATION] + " in " + rows[CONTEXT]).to_numpy(dtype=str)
+
+
+def check_names(held_out: pd.DataFrame, kind: SplitKind, params: ScoreParams) -> None:
+    """Refuse to score by names of which none is held out, before anything is trained.
+
+    Parameters
+    ----------
+    held_out
+        ``perturbation`` and ``context`` of the cells that are scored on.
+    kind, params
+        Of the split; the names.
+
+    Raises
+    ------
+    UserError
+        Rule ``scored-names``.
+    """
+    units = sorted(set(unit_names(held_out, kind)))
+    if params.names and not set(params.names) & set(units):
+        raise UserError(
+            "scored-names",
+            found=f"'{params.names[0]}' is to be scored, and is not held out",
+            expected=f"one of: {', '.join(units[:10])}" + (", …" if len(units) > 10 else ""),
+            mend="correct perturbation.evaluation.names, or hold them out "
+            "(perturbation.split.held_out)" + nearest(params.names[0], units),
+        )
 
 
 def score_units(predicted_TG: np.ndarray, truth: Truth, params: ScoreParams) -> pd.DataFrame:

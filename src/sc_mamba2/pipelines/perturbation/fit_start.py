@@ -35,11 +35,11 @@ def fit_start(
     singles
         Features of single perturbations.
     params
-        Candidates.
+        Candidates, and what else the estimate needs.
     own
         Columns of single perturbations' own genes; ``None``: they are not told apart.
     """
-    start = Start(effects, singles, own or {})
+    start = Start(effects, singles, own or {}, params=params)
     several = len(set(effects.rows[CONTEXT])) > 2
     if several:
         start = _best(start, "context_temperature", params.context_temperatures, "unseen_context")

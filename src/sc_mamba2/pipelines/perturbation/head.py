@@ -5,7 +5,6 @@ genes, Q measured effects, C contexts, J genes of a perturbation.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, get_args
 
 import numpy as np
@@ -19,7 +18,13 @@ from sc_mamba2.model import Backbone, TaskModel
 from sc_mamba2.pipelines.perturbation.effects import CELLS, Effects
 from sc_mamba2.pipelines.perturbation.features import gene_ids, log_dose
 from sc_mamba2.pipelines.perturbation.fit_start import known_start, left_out_estimates
-from sc_mamba2.pipelines.perturbation.params import HeadParams, KeyParams, Kind, SplitKind
+from sc_mamba2.pipelines.perturbation.params import (
+    HeadParams,
+    KeyParams,
+    Kind,
+    SplitKind,
+    StartParams,
+)
 from sc_mamba2.pipelines.perturbation.split import CONTEXT, PERTURBATION
 from sc_mamba2.pipelines.perturbation.start import Start
 from sc_mamba2.pipelines.perturbation.tokens import NO_GENE, with_perturbed_genes
@@ -105,7 +110,7 @@ class PerturbationModel(TaskModel):
         )
         for name, table in tables.items():
             self.register_buffer(name, torch.from_numpy(table))
-        self.start = _rebuilt(start, tables)
+        self.start = start.with_tables(tables)
         rows = start.effects.rows
         self._left_out: Tensor | None = None
         self._genes: dict[str, tuple[int, ...]] = {}
@@ -128,6 +133,7 @@ class PerturbationModel(TaskModel):
             "rising_share": self.rising_share,
             "perturbation_temperature": self.start.perturbation_temperature,
             "context_temperature": self.start.context_temperature,
+            "start": self.start.params.model_dump(mode="json"),
             "effects": effects.rows.astype({CELLS: int}).to_dict("list"),
             "contexts": list(effects.contexts),
             "genes": list(effects.genes),
@@ -154,10 +160,11 @@ class PerturbationModel(TaskModel):
         )
         blank = {name: np.zeros(settings["feature_width"]) for name in settings["features"]}
         temperatures = (settings["perturbation_temperature"], settings["context_temperature"])
+        params = StartParams(**settings["start"])
         return cls(
             backbone,
             tokenizer,
-            Start(effects, blank, settings["own"], *temperatures),
+            Start(effects, blank, settings["own"], *temperatures, params),
             KeyParams(**settings["keys"]),
             HeadParams(**settings["head"]),
             settings["kind"],
@@ -169,7 +176,7 @@ class PerturbationModel(TaskModel):
         """Read a model as every task model is, then take the measurements from its tensors."""
         model = super().from_pretrained(folder)
         tables = {name: model.get_buffer(name).numpy() for name in (*_TABLES, "feature_PF")}
-        model.start = _rebuilt(model.start, tables)
+        model.start = model.start.with_tables(tables)
         return model
 
     def know(self, name: str) -> None:
@@ -253,6 +260,11 @@ class PerturbationModel(TaskModel):
         """Do nothing: see `fits_itself`."""
 
     @property
+    def decoding(self) -> tuple[float, float]:
+        """How a rise is shared between scaling and shifting; see `population.affine`."""
+        return self.rising_share, self.head.most_scale
+
+    @property
     def unit(self) -> float:
         """Root mean square of the measured effects: the unit in which the layers tell a change."""
         return max(float(np.sqrt((self.start.effects.delta_QG**2).mean())), 1e-9)
@@ -278,14 +290,6 @@ class PerturbationModel(TaskModel):
         """Return what the layers add to the estimate, (N, G) in log-normalised units."""
         weight_GK = self.decoder.weight.detach().cpu().double().numpy()
         return float(self.gate) * self.unit * (code_NK @ weight_GK.T)
-
-
-def _rebuilt(start: Start, tables: dict[str, np.ndarray]) -> Start:
-    """Return a start with the numbers of stored tables, so that a model that is read is the same."""
-    doubled = {name: table.astype(np.float64) for name, table in tables.items()}
-    features_PF = doubled.pop("feature_PF")
-    singles = dict(zip(sorted(start.singles), features_PF, strict=True))
-    return replace(start, effects=replace(start.effects, **doubled), singles=singles)
 
 
 def _rows_of(vocabulary: Vocabulary, ids: list[str]) -> list[int]:

@@ -37,6 +37,7 @@ from sc_mamba2.pipelines.perturbation.split import (
     PERTURBATION,
     TEST,
     TRAIN,
+    given_parts,
     split_cells,
 )
 from sc_mamba2.pipelines.perturbation.start import Start
@@ -53,15 +54,21 @@ from sc_mamba2.training import ComputeOptions
 
 
 def hold_out(
-    valid_cells: AnnData, keys: KeyParams, params: SplitParams, compute: ComputeOptions
+    valid_cells: AnnData,
+    keys: KeyParams,
+    params: SplitParams,
+    scoring: ScoreParams,
+    compute: ComputeOptions,
 ) -> tuple[AnnData, AnnData, pd.DataFrame, list[dict[str, Any]]]:
     """Split the cells: those to learn from, those to score on; and the table that says which."""
     cells, remarks = read_cells(valid_cells, keys)
     given = None
     if params.key is not None:
-        given = valid_cells.obs.loc[cells.obs_names, params.key]
+        given = given_parts(valid_cells.obs, params.key).loc[cells.obs_names]
     parts = split_cells(cells.obs, keys.control, given, params, compute.seed)
     table = cells.obs.assign(**{PART: parts})
+    held_out = table[(parts == TEST) & (table[PERTURBATION] != keys.control)]
+    evaluate.check_names(held_out, params.kind, scoring)
     training, test = (cells[(parts == part).to_numpy()].copy() for part in (TRAIN, TEST))
     return training, test, table, remarks
 

@@ -3,6 +3,7 @@
 What comes before, from cells to a model and its scores, stands in `nodes`.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -40,8 +41,7 @@ def all_controls(valid_cells: AnnData, model: PerturbationModel) -> AnnData:
 def ask(control_tokens: TokenizedCells, asked: str) -> TokenizedCells:
     """Put what is asked for beside every control cell."""
     table = control_tokens.obs.assign(**{PERTURBATION: asked, ROW: 0})
-    tokens = control_tokens
-    return TokenizedCells(tokens.gene_rows, tokens.bins, tokens.values, tokens.offsets, table)
+    return replace(control_tokens, obs=table)
 
 
 def populate(

@@ -93,6 +93,14 @@ class StartParams(Parameters):
         description="candidates: the same for the cosine of two contexts' control means; 1000: all weigh "
         "alike",
     )
+    dose_temperature: float = Field(
+        0.5, gt=0, description="factors of ten in dose by which a measurement's weight falls to 1/e"
+    )
+    profile_genes: int = Field(
+        2000,
+        ge=1,
+        description="genes, those that vary most between contexts, by which these are alike",
+    )
 
 
 class HeadParams(Parameters):
@@ -109,6 +117,17 @@ class HeadParams(Parameters):
         lt=1,
         description="p below which the layers' gain on perturbations kept apart is more than chance",
     )
+    most_scale: float = Field(
+        2.0,
+        ge=1,
+        description="factor by which the values of a gene that rises are scaled at most; the rest of the "
+        "rise is added",
+    )
+    rising_shares: tuple[float, ...] = Field(
+        (0.0, 0.25, 0.5, 0.75, 1.0),
+        description="candidates: share of a rise that is scaling, 0 to 1; the spread of the training "
+        "cells chooses",
+    )
     pairs: int = Field(
         16, ge=1, description="control cells that a training perturbation and context is shown with"
     )
@@ -119,6 +138,13 @@ class HeadParams(Parameters):
         if not paths or len(set(paths)) != len(paths):
             raise ValueError("name at least one path, each once")
         return paths
+
+    @field_validator("rising_shares")
+    @classmethod
+    def _shares(cls, shares: tuple[float, ...]) -> tuple[float, ...]:
+        if not shares or min(shares) < 0 or max(shares) > 1:
+            raise ValueError("name at least one share, each 0 to 1")
+        return shares
 
 
 class PerturbationFitParams(FineTuneParams):

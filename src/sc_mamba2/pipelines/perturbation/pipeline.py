@@ -49,7 +49,7 @@ def _fit() -> Pipeline:
     own = [
         node(
             nodes.hold_out,
-            ["valid_cells", "params:keys", "params:split", _COMPUTE],
+            ["valid_cells", "params:keys", "params:split", "params:evaluation", _COMPUTE],
             ["training_cells", "test_cells", "split", "remarks"],
             name="hold_out",
         ),

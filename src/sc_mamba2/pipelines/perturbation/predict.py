@@ -3,13 +3,13 @@
 Legend: N cells, T effects to tell, G genes, K width of the code.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from anndata import AnnData
-from scipy import stats
+from scipy import sparse, stats
 
 from sc_mamba2.pipelines.perturbation.effects import moments
 from sc_mamba2.pipelines.perturbation.features import base_name
@@ -58,7 +58,7 @@ def pair_with_controls(
     taken = controls.take(place_N)
     table = pd.DataFrame({ROW: owner_N, "cell": place_N}, index=taken.obs.index)
     table[PERTURBATION] = rows[PERTURBATION].to_numpy()[owner_N]
-    return TokenizedCells(taken.gene_rows, taken.bins, taken.values, taken.offsets, table)
+    return replace(taken, obs=table)
 
 
 def predicted_effects(
@@ -88,15 +88,23 @@ def predicted_effects(
         mine = (pairs[ROW] == row).to_numpy()
         values = controls.X[pairs["cell"].to_numpy()[mine]]
         change_NG = cell_changes(model, name, context, code_NK[mine])
-        found.append(mean_change(values, change_NG, model.rising_share))
+        found.append(mean_change(values, change_NG, *model.decoding))
     return np.stack(found)
 
 
 def cell_changes(
-    model: PerturbationModel, name: str, context: str, code_NK: np.ndarray
+    model: PerturbationModel,
+    name: str,
+    context: str,
+    code_NK: np.ndarray,
+    own_G: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Return the change of every gene in every cell, (N, G); (1, G) where it is one for all."""
-    control_G = model.start.effects.control_of(context)
+    """Return the change of every gene in every cell, (N, G); (1, G) where it is one for all.
+
+    `own_G` is the mean of the cells themselves, by which a context that the model does not know is
+    compared with those that it knows.
+    """
+    control_G = model.start.effects.control_of(context, own_G)
     estimate_G = np.zeros(len(control_G))
     if "start" in model.head.paths:
         estimate_G = model.start.estimate(name, context, control_G)
@@ -141,17 +149,21 @@ def predict_population(
         Of the resamples.
     """
     contexts = controls.obs[CONTEXT].astype(str).to_numpy()
-    changes_NG = np.zeros(controls.shape)
-    spread_G, estimates_G = np.zeros(controls.n_vars), np.zeros(controls.n_vars)
+    spread_G = np.zeros(controls.n_vars)
+    blocks, places = [], []
     for context in sorted(set(contexts)):
-        mine = contexts == context
-        changes_NG[mine] = cell_changes(model, name, context, code_NK[mine])
-        control_G = model.start.effects.control_of(context)
+        mine = np.flatnonzero(contexts == context)
+        values = controls.X[mine]
+        own_G, _ = moments(values)
+        change_NG = cell_changes(model, name, context, code_NK[mine], own_G)
+        # By the mean of its own cells: of all contexts' a gene would fall too far here, too little there.
+        blocks.append(predicted_cells(values, change_NG, own_G, *model.decoding))
+        places.append(mine)
+        control_G = model.start.effects.control_of(context, own_G)
         drawn = ensemble_estimates(model.start, name, context, control_G, ensemble, seed)
-        spread_G += mine.mean() * drawn.std(axis=0, ddof=1)
-        estimates_G += mine.mean() * drawn.mean(axis=0)
+        spread_G += len(mine) / len(contexts) * drawn.std(axis=0, ddof=1)
+    cells = sparse.vstack(blocks, format="csr")[np.argsort(np.concatenate(places))]
     control_G, variance_G = moments(controls.X)
-    cells = predicted_cells(controls.X, changes_NG, control_G, model.rising_share)
     mean_G, predicted_variance_G = moments(cells)
     table = pd.DataFrame(
         {

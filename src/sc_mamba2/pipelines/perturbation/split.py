@@ -63,6 +63,24 @@ def split_cells(
     return parts
 
 
+def given_parts(obs: pd.DataFrame, key: str) -> pd.Series:
+    """Return the column of parts that a person gave, or refuse a name that is no column.
+
+    Raises
+    ------
+    UserError
+        Rule ``split-column``.
+    """
+    if key not in obs.columns:
+        raise UserError(
+            "split-column",
+            found=f"no column '{key}' in obs",
+            expected=f"one of: {', '.join(map(str, obs.columns))}",
+            mend="correct perturbation.split.key" + nearest(key, obs.columns),
+        )
+    return obs[key]
+
+
 def check_leak(table: pd.DataFrame, parts: pd.Series, control: str, kind: SplitKind) -> None:
     """Refuse a split in which training cells have what only held-out cells should have.
 

@@ -4,7 +4,7 @@ It is what the model begins with, and contains the mean of the training perturba
 the other contexts. Legend: G genes, Q measured effects, F numbers of a feature, C contexts.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy.special import softmax
@@ -16,10 +16,9 @@ from sc_mamba2.pipelines.perturbation.features import (
     dose_distance,
     joined_feature,
 )
+from sc_mamba2.pipelines.perturbation.params import StartParams
 from sc_mamba2.pipelines.perturbation.split import CONTEXT, PERTURBATION
 
-PROFILE_GENES = 2000
-DOSE_TEMPERATURE = 0.5  # factors of ten
 _SMALL = 1e-12
 
 
@@ -32,7 +31,7 @@ class Start:
     ``delta_p(c) = sum_q w_q delta_q / sum_q w_q``, ``w_q = exp(cos(c, c_q) / T_c) / e_q``,
 
     over its measurements q, with e_q the sum of their squared errors and c control means; those at other
-    doses weigh less by ``exp(-|log10 dose - log10 dose_q| / 0.5)``. That is the estimate (``prior``)
+    doses weigh less by ``exp(-|log10 dose - log10 dose_q| / T_d)``. That is the estimate (``prior``)
     for a context or a dose in which p was not measured. A perturbation that was measured
     nowhere is estimated from all others, with f their features and r the reliability of delta_p(c):
 
@@ -54,6 +53,8 @@ class Start:
         Columns of single perturbations' own genes; see `own_columns`.
     perturbation_temperature, context_temperature
         T_p and T_c, above 0.
+    params
+        T_d, and the number of genes behind the likeness of contexts.
     """
 
     effects: Effects
@@ -61,6 +62,7 @@ class Start:
     own: dict[str, int] = field(default_factory=dict)
     perturbation_temperature: float = 0.2
     context_temperature: float = 0.4
+    params: StartParams = field(default_factory=StartParams)
 
     def estimate(
         self, name: str, context: str, control_G: np.ndarray, hidden_Q: np.ndarray | None = None
@@ -94,6 +96,13 @@ class Start:
         trust = self.reliability_Q[place]
         return trust * self.effects.delta_QG[place] + (1 - trust) * prior_G
 
+    def with_tables(self, tables: dict[str, np.ndarray]) -> "Start":
+        """Return it with the numbers of stored tables: those of the effects, and ``feature_PF``."""
+        doubled = {name: table.astype(np.float64) for name, table in tables.items()}
+        features_PF = doubled.pop("feature_PF")
+        singles = dict(zip(sorted(self.singles), features_PF, strict=True))
+        return replace(self, effects=replace(self.effects, **doubled), singles=singles)
+
     def trust(self, name: str, context: str) -> float:
         """Return the weight of the measurement itself in an estimate, 0 where there is none."""
         rows = self.effects.rows
@@ -123,7 +132,7 @@ class Start:
         names = self.effects.rows[PERTURBATION].to_numpy()
         bases = np.array([base_name(other) for other in names])
         distance_Q = np.array([dose_distance(name, other) for other in names])
-        logit_Q = logit_Q - distance_Q / DOSE_TEMPERATURE
+        logit_Q = logit_Q - distance_Q / self.params.dose_temperature
         elsewhere_Q = usable_Q & (bases == base_name(name))
         if elsewhere_Q.any():
             return self._over_contexts(elsewhere_Q, logit_Q)[0]
@@ -189,7 +198,8 @@ class Start:
         """Return the cosine of a context with that of every effect, from centred control means."""
         effects = self.effects
         centre_G = effects.control_CG.mean(axis=0)
-        kept = np.argsort(-effects.control_CG.var(axis=0), kind="stable")[:PROFILE_GENES]
+        most = self.params.profile_genes
+        kept = np.argsort(-effects.control_CG.var(axis=0), kind="stable")[:most]
         profiles = {
             name: _direction((effects.control_of(name) - centre_G)[kept])
             for name in set(effects.rows[CONTEXT])

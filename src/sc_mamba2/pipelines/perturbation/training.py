@@ -33,7 +33,7 @@ def new_model(
 ) -> PerturbationModel:
     """Put an untrained head on a backbone; it predicts what the start estimates."""
     seed_everything(seed)
-    share = fit_rising_share(start.effects)
+    share = fit_rising_share(start.effects, head)
     return PerturbationModel(backbone, tokenizer, start, keys, head, kind, share)
 
 
@@ -122,4 +122,4 @@ def complete(model: PerturbationModel, cells: AnnData) -> None:
     control = (cells.obs[PERTURBATION] == model.keys.control).to_numpy()
     effects = measure_effects(cells[~control], cells[control])
     model.set_start(replace(model.start, effects=effects))
-    model.rising_share = fit_rising_share(effects)
+    model.rising_share = fit_rising_share(effects, model.head)

@@ -51,6 +51,7 @@ def train(
     held_out: HeldOut,
     keep: KeepOptions,
     compute: ComputeOptions,
+    run_info: dict[str, Any],
 ) -> tuple[dict[str, Any], pd.DataFrame]:
     """Pretrain, or go on with a run that was interrupted.
 
@@ -86,7 +87,7 @@ def train(
         if finished.model is None:
             raise SystemExit(finished.exit_code)
     history = read_journal(job.run / JOURNAL)
-    return _metrics(history, corpus_report, job), history
+    return _metrics(history, corpus_report, job) | {"run": run_info}, history
 
 
 def draw_loss(history: pd.DataFrame) -> dict[str, Figure]:

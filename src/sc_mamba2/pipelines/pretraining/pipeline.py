@@ -24,6 +24,7 @@ def create_pipeline() -> Pipeline:
                 inputs={
                     "corpus_report": "pretraining.corpus_report",
                     "compute": "params:compute",
+                    "run_info": "run_info",
                     **own,
                 },
                 outputs=["pretraining.metrics", "pretraining.history"],

@@ -8,6 +8,19 @@ import numpy as np
 from sc_mamba2.metrics.perturbation import de_statistic
 from sc_mamba2.pipelines.perturbation.effects import Effects
 from sc_mamba2.pipelines.perturbation.split import PERTURBATION
+from sc_mamba2.pipelines.reverse_perturbation.candidates import Offer
+from sc_mamba2.pipelines.reverse_perturbation.states import Query
+
+BASELINES = ("pseudobulk_neighbour", "differential_expression")
+
+
+def baseline_scores(query: Query, offer: Offer) -> dict[str, np.ndarray]:
+    """Score all candidates by the simple ways, (C,) each; higher is nearer."""
+    found = (
+        pseudobulk_scores(query.change_G, offer.start.effects, offer.names),
+        expression_scores(query.change_G, query.error_G, offer.own),
+    )
+    return dict(zip(BASELINES, found, strict=True))
 
 
 def pseudobulk_scores(change_G: np.ndarray, effects: Effects, names: list[str]) -> np.ndarray:

@@ -3,6 +3,8 @@
 Legend: C candidates, G genes.
 """
 
+from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations
 from pathlib import Path
 
@@ -15,6 +17,41 @@ from sc_mamba2.pipelines.perturbation.head import PerturbationModel
 from sc_mamba2.pipelines.perturbation.split import PERTURBATION
 from sc_mamba2.pipelines.perturbation.start import Start
 from sc_mamba2.pipelines.reverse_perturbation.params import CandidateParams
+
+
+@dataclass(frozen=True, eq=False)
+class Offer:
+    """The candidates, and all that it takes to tell what they do.
+
+    Attributes
+    ----------
+    names
+        C canonical names.
+    own
+        Columns of each candidate's own genes.
+    start
+        Knows every candidate.
+    context
+        Of the source cells; one that the model does not know is told by its control mean.
+    decoding
+        See `PerturbationModel.decoding`.
+    """
+
+    names: list[str]
+    own: list[list[int]]
+    start: Start
+    context: str
+    decoding: tuple[float, float]
+
+    @cached_property
+    def own_sign(self) -> float:
+        """Which way a perturbation moves its own gene: -1, 0 or 1."""
+        every_Q = np.ones(len(self.start.effects.rows), bool)
+        return float(np.sign(self.start.own_ratio(every_Q)))
+
+    def told_by(self, start: Start, control_G: np.ndarray) -> np.ndarray:
+        """Estimate the change of every candidate by an estimate like `start`, (C, G)."""
+        return told_changes(start, self.names, self.context, control_G)
 
 
 def read_candidates(model: PerturbationModel, params: CandidateParams) -> list[str]:

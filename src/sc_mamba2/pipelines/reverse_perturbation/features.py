@@ -6,7 +6,6 @@ Legend: C candidates, G genes, X features.
 import numpy as np
 
 COLUMNS = ("cosine", "distance", "own_gene")
-_MOST = 5.0
 
 
 def compare(
@@ -15,6 +14,7 @@ def compare(
     told_CG: np.ndarray,
     own: list[list[int]],
     own_sign: float,
+    most: float,
 ) -> np.ndarray:
     """Compare a change with those of the candidates.
 
@@ -30,12 +30,14 @@ def compare(
         Columns of each candidate's own genes.
     own_sign
         Which way a perturbation moves its own gene: -1, 0 or 1.
+    most
+        Its z counts up to this.
 
     Returns
     -------
     ndarray
         (C, X): cosine; minus the distance over the size of the change; mean z of the own genes
-        times the sign, at most 5 either way.
+        times the sign, at most `most` either way.
     """
     scale_G = 1 / np.sqrt(error_G + max(float(np.median(error_G)), 1e-12))
     wanted_G, offered_CG = change_G * scale_G, told_CG * scale_G
@@ -44,4 +46,4 @@ def compare(
     cosine_C = offered_CG @ wanted_G / (size * sizes_C)
     distance_C = np.linalg.norm(offered_CG - wanted_G, axis=1) / size
     own_C = [own_sign * wanted_G[columns].mean() if columns else 0.0 for columns in own]
-    return np.stack([cosine_C, -distance_C, np.clip(own_C, -_MOST, _MOST)], axis=1)
+    return np.stack([cosine_C, -distance_C, np.clip(own_C, -most, most)], axis=1)

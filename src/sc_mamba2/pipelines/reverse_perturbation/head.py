@@ -9,8 +9,6 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 
-_DECAY = 1e-2
-
 
 @dataclass(frozen=True)
 class RankingHead:
@@ -23,8 +21,11 @@ class RankingHead:
         return np.asarray(features_CX @ self.weight_X)
 
 
-def fit_head(features_NCX: np.ndarray, truth_N: np.ndarray) -> RankingHead:
-    """Fit the weights by maximum likelihood with a small decay.
+def fit_head(features_NCX: np.ndarray, truth_N: np.ndarray, decay: float) -> RankingHead:
+    """Fit the weights by maximum likelihood with a decay, in units of each feature's spread.
+
+    Spread is the standard deviation among the candidates of a query: without it a decay would keep
+    the cosine, which is small by nature, from counting.
 
     Parameters
     ----------
@@ -32,18 +33,23 @@ def fit_head(features_NCX: np.ndarray, truth_N: np.ndarray) -> RankingHead:
         Comparisons of N queries with C candidates.
     truth_N
         Place of the right candidate.
+    decay
+        Of the squared weights.
     """
+    centred_NCX = features_NCX - features_NCX.mean(axis=1, keepdims=True)
+    spread_X = np.maximum(np.sqrt((centred_NCX**2).mean(axis=(0, 1))), 1e-12)
+    scaled_NCX = centred_NCX / spread_X
 
     def loss(weight_X: np.ndarray) -> tuple[float, np.ndarray]:
-        logit_NC = features_NCX @ weight_X
+        logit_NC = scaled_NCX @ weight_X
         told_N = log_softmax(logit_NC, axis=1)[np.arange(len(truth_N)), truth_N]
-        expected_NX = np.einsum("nc,ncx->nx", softmax(logit_NC, axis=1), features_NCX)
-        right_NX = features_NCX[np.arange(len(truth_N)), truth_N]
-        gradient_X = (expected_NX - right_NX).mean(axis=0) + _DECAY * weight_X
-        return float(-told_N.mean() + _DECAY / 2 * weight_X @ weight_X), gradient_X
+        expected_NX = np.einsum("nc,ncx->nx", softmax(logit_NC, axis=1), scaled_NCX)
+        right_NX = scaled_NCX[np.arange(len(truth_N)), truth_N]
+        gradient_X = (expected_NX - right_NX).mean(axis=0) + decay * weight_X
+        return float(-told_N.mean() + decay / 2 * weight_X @ weight_X), gradient_X
 
-    found = minimize(loss, np.zeros(features_NCX.shape[2]), jac=True, method="L-BFGS-B")
-    return RankingHead(np.asarray(found.x))
+    found = minimize(loss, np.zeros(scaled_NCX.shape[2]), jac=True, method="L-BFGS-B")
+    return RankingHead(np.asarray(found.x) / spread_X)
 
 
 def fit_temperature(scores_NC: np.ndarray, truth_N: np.ndarray) -> float:

@@ -8,8 +8,6 @@ from pynndescent import NNDescent
 from sklearn.decomposition import TruncatedSVD
 from sklearn.neighbors import NearestNeighbors
 
-EXACT_CELLS = 100_000
-
 
 class PredictedCells:
     """Predicted cells of all candidates, ready to be searched.
@@ -24,8 +22,10 @@ class PredictedCells:
         C.
     components
         R; cells are near in the first components of the predicted cells.
+    exact
+        Cells up to which every one is compared.
     seed
-        Seed of the components, and of an approximate index beyond `EXACT_CELLS` cells.
+        Seed of the components, and of an approximate index beyond `exact` cells.
     """
 
     def __init__(
@@ -34,9 +34,11 @@ class PredictedCells:
         candidate_M: np.ndarray,
         candidates: int,
         components: int,
+        exact: int,
         seed: int,
     ) -> None:
-        self.candidate_M, self.candidates, self.seed = candidate_M, candidates, seed
+        self.candidate_M, self.candidates = candidate_M, candidates
+        self.exact, self.seed = exact, seed
         self.mean_G = cells_MG.mean(axis=0)
         count = max(1, min(components, min(cells_MG.shape) - 1))
         self.axes = TruncatedSVD(count, random_state=seed).fit(cells_MG - self.mean_G)
@@ -46,7 +48,7 @@ class PredictedCells:
         """Return the share of the target cells' nearest predicted cells by candidate, (C,)."""
         places_NR = self.axes.transform(target_NG - self.mean_G).astype(np.float32)
         count = min(neighbours, len(self.places_MR))
-        if len(self.places_MR) <= EXACT_CELLS:
+        if len(self.places_MR) <= self.exact:
             index = NearestNeighbors(n_neighbors=count, algorithm="brute").fit(self.places_MR)
             near_NK = index.kneighbors(places_NR, return_distance=False)
         else:

@@ -23,6 +23,11 @@ class Query:
     source: AnnData
     target: AnnData
 
+    @property
+    def symbols(self) -> np.ndarray:
+        """Symbols of the genes, (G,), "" of those that the file lacks."""
+        return self.target.var["symbol"].to_numpy(str)
+
 
 def read_query(valid_cells: AnnData, params: StateParams, genes: tuple[str, ...]) -> Query:
     """Read source and target cells over the genes of a model.

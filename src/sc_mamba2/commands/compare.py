@@ -1,0 +1,46 @@
+"""`scm compare`: what differs between two runs."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sc_mamba2.commands.errors import told_once
+from sc_mamba2.commands.options import AsJson
+
+if TYPE_CHECKING:
+    from sc_mamba2.runs.records import RunRecord
+
+
+def compare(
+    first: Annotated[
+        str, typer.Argument(metavar="RUN", help="An id, the beginning of one, latest; or OUT.scm.")
+    ],
+    second: Annotated[str, typer.Argument(metavar="RUN", help="The other.")],
+    as_json: AsJson = False,
+) -> None:
+    """Show what differs between two runs: parameters, data, code, scores.
+
+    scm compare RUN latest
+
+    scm compare OUT1.scm OUT2.scm
+    """
+    with told_once():
+        from sc_mamba2.commands.run_tables import show_comparison
+        from sc_mamba2.runs.compare import compare_runs
+
+        found = compare_runs(_record(first), _record(second))
+        if as_json:
+            typer.echo(found.model_dump_json(indent=1))
+        else:
+            show_comparison(found)
+
+
+def _record(name: str) -> "RunRecord":
+    """Read a run of this project, or what a verb left anywhere."""
+    from sc_mamba2.runs.records import FOLDER_SUFFIX, find_run, read_record
+    from sc_mamba2.runs.session import find_project
+
+    if Path(name).suffix == FOLDER_SUFFIX:
+        return read_record(Path(name))
+    return find_run(find_project(Path.cwd()), name)

@@ -1,0 +1,24 @@
+"""`scm init`: a project of one's own."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sc_mamba2.commands.errors import told_once
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(help="An empty folder, or one that is not there yet.")],
+) -> None:
+    """Start a project of your own: configuration, layers of data, a notebook.
+
+    In it `scm run`, `scm runs`, `scm compare`, `scm rerun` and `scm viz` work as in a clone.
+    """
+    with told_once():
+        from sc_mamba2.runs.new_project import new_project
+
+        made = new_project(folder)
+        typer.echo(f"project: {made}")
+        typer.echo(f"next:    cd '{folder}' && scm run --pipeline annotation --env test")
+        typer.echo("         README.md there says how to bring your own cells")

@@ -1,0 +1,50 @@
+"""`scm rerun`: a run of this project once more, and whether it comes to the same."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sc_mamba2.commands.errors import told_once
+from sc_mamba2.commands.options import Verbose
+
+DIFFERS = 1
+_UNSCORED = "ended well; it scores nothing, so there is nothing to compare"
+
+
+def rerun(
+    run: Annotated[
+        str,
+        typer.Argument(metavar="RUN", help="An id of `scm runs`, the beginning of one, latest."),
+    ],
+    force: Annotated[
+        bool, typer.Option("--force", help="Go on though the code or the data are others now.")
+    ] = False,
+    verbose: Verbose = False,
+) -> None:
+    """Repeat a run: same parameters, same data, same code.
+
+    Says "equal", or what differs from the first time, with exit code 1.
+    """
+    with told_once():
+        from sc_mamba2.commands.run_tables import show_comparison
+        from sc_mamba2.runs import rerun as repeating
+        from sc_mamba2.runs.logs import set_logging
+        from sc_mamba2.runs.records import find_run
+        from sc_mamba2.runs.session import find_project
+
+        set_logging(verbose)
+        project = find_project(Path.cwd())
+        record = find_run(project, run)
+        done = repeating.rerun(record, project, force)
+        if done.equal:
+            typer.echo(f"run:   {done.run.run_id}, repeats {record.run_id}")
+            count = done.comparison.equal_scores
+            typer.echo(f"equal: {count} scores, to the last digit" if count else _UNSCORED)
+            for kind in ("data", "code"):
+                if getattr(done.comparison, kind):
+                    typer.echo(f"but:   not the same {kind}; scm compare {record.run_id} latest")
+            return
+        show_comparison(done.comparison)
+        typer.echo("NOT equal")
+        raise typer.Exit(DIFFERS)

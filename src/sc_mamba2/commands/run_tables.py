@@ -1,0 +1,131 @@
+"""How runs, and what differs between two of them, look on a terminal of 80 columns."""
+
+from datetime import UTC
+from typing import TYPE_CHECKING, Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from sc_mamba2.runs.compare import Change, Comparison, ScoreChange
+    from sc_mamba2.runs.records import Listed, RunRecord
+
+_COLOURS = {"finished": "green", "running": "cyan", "failed": "red", "damaged": "red"}
+_HEADLINES = 3
+_MINUTE, _HOUR = 60, 3600
+
+
+def console() -> Console:
+    """Return the console to print to; rich itself respects NO_COLOR and pipes."""
+    return Console(highlight=False)
+
+
+def show_runs(runs: "list[Listed]") -> None:
+    """Print runs, each a row: what it is, and what it was made of."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, leading=1)
+    table.add_column("run", no_wrap=True)
+    table.add_column("what", overflow="fold")
+    for run in runs:
+        left = Text(f"{run.run_id}\n{run.task}\n")
+        left.append(run.state, style=_COLOURS.get(run.state, "yellow"))
+        if run.record is None:
+            table.add_row(left, Text(str(run.reason)))
+            continue
+        left.append(_time(run.record))
+        table.add_row(left, Text("\n").join(_lines(run.record)))
+    console().print(table)
+
+
+def _lines(record: "RunRecord") -> list[Text]:
+    said = {
+        "error": record.error or "",
+        "scores": ", ".join(f"{name} {value:.3f}" for name, value in headlines(record).items()),
+        "parameters": ", ".join(f"{k}={_short(v)}" for k, v in record.changed().items()),
+        "data": ", ".join(_data(fact.model_dump()) for fact in record.data.values()),
+        "code": record.code.name(),
+        "repeats": record.repeats or "",
+    }
+    return [Text.assemble((f"{name} ", "bold"), text) for name, text in said.items() if text]
+
+
+def headlines(record: "RunRecord") -> dict[str, float]:
+    """Return the first scores of each task's model: ``metrics.json`` names what tells most first."""
+    found: dict[str, float] = {}
+    for task, scores in record.scores.items():
+        own = [name for name in scores if name.startswith("model.") and scores[name] is not None]
+        for name in own[:_HEADLINES]:
+            word = name.removeprefix("model.").replace("_", " ")
+            found[word if len(record.scores) == 1 else f"{task} {word}"] = float(scores[name] or 0)
+    return found
+
+
+def show_comparison(found: "Comparison") -> None:
+    """Print what differs between two runs, a section a kind; of what is equal one line."""
+    out = console()
+    out.print(f"A  {found.first}\nB  {found.second}")
+    sections: dict[str, list[Change]] = {
+        "parameters": found.parameters,
+        "data": found.data,
+        "code": found.code,
+    }
+    for title, changes in sections.items():
+        if changes:
+            rows = [[c.name, _cell(c.first), _cell(c.second)] for c in changes]
+            out.print(_table([title, "A", "B"], rows))
+    if found.scores:
+        rows = [_score_row(change) for change in found.scores]
+        out.print(_table(["scores", "A", "B", "B - A"], rows))
+    equal = [name for name, changes in sections.items() if not changes]
+    if equal:
+        out.print(f"equal: {', '.join(equal)}")
+    out.print(f"equal scores: {found.equal_scores}")
+
+
+def _table(head: list[str], rows: list[list[str]]) -> Table:
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    numbers = head[-1] == "B - A"
+    for at, name in enumerate(head):
+        right = numbers and at > 0
+        table.add_column(name, overflow="fold", justify="right" if right else "left", no_wrap=right)
+    for row in rows:
+        table.add_row(*map(Text, row))
+    return table
+
+
+def _score_row(change: "ScoreChange") -> list[str]:
+    numbers = [change.first, change.second]
+    shown = ["–" if number is None else f"{number:.4f}" for number in numbers]
+    gap = "–" if change.difference is None else f"{change.difference:+.4f}"
+    if change.difference and abs(change.difference) < 0.00005:
+        gap = f"{change.difference:+.0e}"
+    return [change.name, *shown, gap]
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, dict) and "sources" in value:
+        return _data(value)
+    return "–" if value is None else _short(value)
+
+
+def _data(fact: dict[str, Any]) -> str:
+    at, sha256 = ", ".join(fact["sources"]), fact["sha256"]
+    return f"{at} ({sha256[:8]})" if sha256 else at
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, list):
+        return "[" + ",".join(map(_short, value)) + "]"
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return str(value)
+
+
+def _time(record: "RunRecord") -> str:
+    if record.seconds is None:
+        return f", since {record.started.astimezone(UTC):%H:%M} UTC"
+    seconds = record.seconds
+    if seconds < _MINUTE:
+        return f", {seconds:.0f} s"
+    return f", {seconds / _MINUTE:.0f} min" if seconds < _HOUR else f", {seconds / _HOUR:.1f} h"

@@ -1,0 +1,202 @@
+"""The report of a ranking: the first candidates, how far to trust it, how known states are found."""
+
+from typing import Any
+
+import pandas as pd
+
+from sc_mamba2.reporting import (
+    Section,
+    Table,
+    comparison,
+    score_table,
+    scores_by_method,
+    task_report,
+)
+
+PICTURES = {
+    "candidates": "The first candidates: probability, and how alike their change is to the one asked for",
+    "drivers": "Genes that drive the first candidates: told change over the one that is looked for",
+    "calibration": "Is the first right as often as its probability says? Simulated queries, a fifth a point",
+    "known": "States of the file whose answer is known: how many are found",
+}
+_SHOWN_CANDIDATES, _SHOWN_STATES = 20, 30
+_HARDLY = 0.2  # cosine below which the first is hardly more than chance
+_CAPTION = (
+    "The same states and candidates. hits@k: share of the states whose right candidate is among the "
+    "first k; mrr: mean of 1 over its place. Equals share a place."
+)
+
+
+def ranking_report(
+    metrics: dict[str, Any],
+    ranking: pd.DataFrame,
+    figures: dict[str, bytes],
+    parameters: dict[str, Any],
+) -> str:
+    """Write the report as one HTML page.
+
+    Parameters
+    ----------
+    metrics
+        As in ``metrics.json``.
+    ranking
+        The table of candidates.
+    figures
+        PNG bytes by name.
+    parameters
+        Flat parameters by name.
+    """
+    data, run = metrics["data"], metrics["run"]
+    lead = (
+        f"From '{data['source']}' ({data['source_cells']:,} cells) to '{data['target']}' "
+        f"({data['target_cells']:,} cells): {data['candidates']:,} candidates; nothing was trained."
+    )
+    pictures = {PICTURES[name]: picture for name, picture in figures.items()}
+    sections = [
+        Section("Which perturbation leads there", _answer(ranking), [_ranking_table(ranking)]),
+        Section("How far to trust it", _trust(data, ranking), [_method_table(data)]),
+        Section("How states are found whose answer is known", verdict(metrics), _known(metrics)),
+        Section("Pictures", pictures=pictures),
+        Section("What was read and dropped", _remarks(data), [_read_table(data)]),
+    ]
+    return task_report("Reverse perturbation", lead, sections, parameters, run)
+
+
+def verdict(metrics: dict[str, Any]) -> list[str]:
+    """Say in words who finds the known states best, and whether that can be believed."""
+    if not metrics["model"]:
+        return [
+            "No state of the file is a candidate's name: how well this ranking finds is not known "
+            "from these cells."
+        ]
+    known, model = metrics["data"]["known"], metrics["model"]
+    words = []
+    learnt = sum(one["learnt"] for one in known)
+    if learnt:
+        words.append(
+            f"{learnt:,} of the {len(known):,} states were measured by the checkpoint on these very cells: "
+            "the scores FLATTER, most of all the pseudobulk neighbour's. Ask with other cells."
+        )
+    for score, what in (("mrr", "Mean reciprocal rank"), (_first_hits(model), "Found at once")):
+        if score is None:
+            continue
+        others = {name: scores[score] for name, scores in metrics["baselines"].items()}
+        best = max(others, key=lambda name: others[name])
+        words.append(
+            f"{what}: the model's {model[score]:.3f} {comparison(model[score], others[best])} the best "
+            f"baseline, {best.replace('_', ' ')} ({others[best]:.3f})."
+        )
+    for name, scores in metrics["ablations"].items():
+        change = model["mrr"] - scores["mrr"]
+        words.append(
+            f"{name}: mrr {scores['mrr']:.3f} ({change:+.3f} for the method that was chosen)."
+        )
+    return words
+
+
+def _first_hits(model: dict[str, float]) -> str | None:
+    return "hits@1" if "hits@1" in model else None
+
+
+def _answer(ranking: pd.DataFrame) -> list[str]:
+    first = ranking.iloc[0]
+    seen = "measured by the checkpoint" if first["seen"] else "never measured: told by likeness"
+    words = [
+        f"First of {len(ranking):,}: {first['perturbation']} ({seen}), probability "
+        f"{first['probability']:.2f}, cosine {first['cosine']:.2f}."
+    ]
+    for name in ("pseudobulk_neighbour", "differential_expression"):
+        own = ranking.loc[ranking[f"rank_{name}"].idxmin(), "perturbation"]
+        agrees = "the same" if own == first["perturbation"] else own
+        words.append(f"The baseline {name.replace('_', ' ')} has {agrees} first.")
+    return words
+
+
+def _ranking_table(ranking: pd.DataFrame) -> Table:
+    numbers = ["score", "probability", "cosine"]
+    rows = []
+    for _, line in ranking.head(_SHOWN_CANDIDATES).iterrows():
+        genes = "" if pd.isna(line["genes"]) else str(line["genes"])
+        ranks = [
+            line["rank"],
+            line["rank_pseudobulk_neighbour"],
+            line["rank_differential_expression"],
+        ]
+        own = [str(line["perturbation"]), "yes" if line["seen"] else "no"]
+        rows.append(
+            [str(ranks[0]), *own, *(f"{line[n]:.3f}" for n in numbers), *map(str, ranks[1:]), genes]
+        )
+    header = ["rank", "perturbation", "measured", *numbers, "rank by pseudobulk neighbour"]
+    caption = (
+        "Genes: those that candidate and target change alike, strongest first, up (+) or down (-). All "
+        "are in the CSV file."
+    )
+    return Table([*header, "rank by differential expression", "genes that drive it"], rows, caption)
+
+
+def _trust(data: dict[str, Any], ranking: pd.DataFrame) -> list[str]:
+    own, judged = data["calibration"], data["simulated_reciprocal_rank"]
+    words = [
+        f"The candidates are ordered by '{data['method']}', "
+        + (
+            "which ranks simulated queries best."
+            if judged[data["method"]] == max(judged.values())
+            else "as reverse_perturbation.rank.method asks, though another ranks simulated queries better."
+        ),
+        f"In {own['queries']:,} simulated queries that chose nothing the first has a probability of "
+        f"{own['probability']:.2f} on average and is right in {own['right']:.2f}. Real cells differ in more "
+        "ways: read a probability as too sure.",
+    ]
+    if ranking["cosine"][0] < _HARDLY:
+        words.append(
+            f"The first candidate's change has a cosine of {ranking['cosine'][0]:.2f} with the one asked "
+            "for: NO candidate explains this target, and the first is hardly more than chance."
+        )
+    return words
+
+
+def _method_table(data: dict[str, Any]) -> Table:
+    judged = data["simulated_reciprocal_rank"]
+    rows = [[name, f"{score:.3f}"] for name, score in judged.items()]
+    best = frozenset([list(judged).index(data["method"])])
+    caption = (
+        "Simulated queries: the training measured anew, true effects drawn from what is believed of "
+        "them. The marked method orders the candidates."
+    )
+    return Table(["method", "mean reciprocal rank"], rows, caption, best)
+
+
+def _known(metrics: dict[str, Any]) -> list[Table]:
+    if not metrics["model"]:
+        return []
+    scores = score_table(scores_by_method(metrics), list(metrics["model"]), _CAPTION, "mrr")
+    methods = ["model", *(name for name in metrics["baselines"] if name != "random")]
+    states = sorted(metrics["data"]["known"], key=lambda one: one["ranks"]["model"])
+    rows = [
+        [
+            one["state"],
+            f"{one['cells']:,}",
+            *(f"{one['ranks'][name]:g}" for name in methods),
+            "yes" if one["learnt"] else "no",
+        ]
+        for one in states[:_SHOWN_STATES]
+    ]
+    header = ["state", "cells", *(name.replace("_", " ") for name in methods)]
+    caption = (
+        f"Place of the right candidate among {metrics['data']['candidates']:,}. All states are in "
+        "metrics.json."
+    )
+    return [scores, Table([*header, "learnt from these cells"], rows, caption)]
+
+
+def _read_table(data: dict[str, Any]) -> Table:
+    genes, expression = data["reference"]["genes"], data["reference"]["expression"]
+    rows = [
+        ["expression", f"{expression['origin']} ({expression['kind']})"],
+        *([f"genes {name}", f"{genes[name]:,}"] for name in ("total", "matched", "kept")),
+    ]
+    return Table([], rows, "Genes by Ensembl id, then symbol.")
+
+
+def _remarks(data: dict[str, Any]) -> list[str]:
+    return [f"{remark['remark']} ({remark['rule']})." for remark in data["reference"]["remarks"]]

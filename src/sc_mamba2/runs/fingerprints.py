@@ -1,0 +1,119 @@
+"""What a run depends on, as hashes: the content of what it reads, and the code."""
+
+import glob
+import hashlib
+import platform
+import subprocess
+import sys
+from collections.abc import Iterable
+from functools import cache
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+
+import sc_mamba2
+from sc_mamba2.model.manifest import MANIFEST, sha256_of
+from sc_mamba2.model.saving import CARD
+from sc_mamba2.model.shipped import checkpoint_folder
+from sc_mamba2.runs.records import CodeFacts
+
+LIBRARIES = ("torch", "kedro", "anndata", "scanpy", "scikit-learn")
+_PACKAGE = Path(sc_mamba2.__file__).parent
+# What is said about a model is not the model: the card names the run, and the manifest hashes the card.
+_WORDS = {CARD, MANIFEST}
+_EMBEDDED = {"scanpy:pbmc68k_reduced": ("scanpy", "datasets/10x_pbmc68k_reduced.h5ad")}
+
+
+def fingerprint(sources: Iterable[str]) -> str | None:
+    """Hash the content of what is read, or ``None`` where nothing of it lies on a disk.
+
+    Parameters
+    ----------
+    sources
+        Files, folders, patterns, names of shipped checkpoints, or named sources. ``rna=FILE`` is
+        FILE.
+
+    Returns
+    -------
+    str
+        sha256 in hexadecimal digits: of a single file its own, else of the names and hashes of
+        all files in their order. The words about a checkpoint do not count.
+    """
+    found = [path for source in sources for path in located(source)]
+    if len(found) == 1 and found[0].is_file():
+        return sha256_of(found[0])
+    parts = [part for path in found for part in _files(path)]
+    if not parts:
+        return None
+    digest = hashlib.sha256()
+    for name, path in parts:
+        digest.update(f"{name}\0{sha256_of(path)}\n".encode())
+    return digest.hexdigest()
+
+
+def located(source: str) -> list[Path]:
+    """Return where a source lies: nowhere for a simulation, at several places for a pattern."""
+    if source in _EMBEDDED:
+        package, inside = _EMBEDDED[source]
+        spec = find_spec(package)
+        path = Path(spec.origin).parent / inside if spec and spec.origin else Path(inside)
+        return [path] if path.is_file() else []
+    for text in (source, source.partition("=")[2]):
+        if text and (path := checkpoint_folder(text)).exists():
+            return [path]
+    # As `cells.corpus` reads patterns: Path.glob knows none from the root.
+    return sorted(Path(path) for path in glob.glob(source, recursive=True))  # noqa: PTH207
+
+
+def _files(path: Path) -> list[tuple[str, Path]]:
+    if path.is_file():
+        return [(path.name, path)]
+    inside = (one for one in sorted(path.rglob("*")) if one.is_file() and one.name not in _WORDS)
+    return [(one.relative_to(path).as_posix(), one) for one in inside]
+
+
+def code_facts() -> CodeFacts:
+    """Say which code runs, with which libraries, on what kind of machine."""
+    commit, changed = _commit()
+    import torch
+
+    return CodeFacts(
+        version=sc_mamba2.__version__,
+        sha256=code_sha256(),
+        commit=commit,
+        changed=changed,
+        python=platform.python_version(),
+        libraries=", ".join(f"{name} {version(name)}" for name in LIBRARIES),
+        threads=torch.get_num_threads(),
+        machine=f"{platform.machine()} {sys.platform}",
+    )
+
+
+@cache
+def code_sha256() -> str:
+    """Hash every Python file of the package: equal in a clone and in a wheel of the same code."""
+    digest = hashlib.sha256()
+    for path in sorted(_PACKAGE.rglob("*.py")):
+        digest.update(f"{path.relative_to(_PACKAGE).as_posix()}\0{sha256_of(path)}\n".encode())
+    return digest.hexdigest()
+
+
+def _commit() -> tuple[str | None, bool]:
+    """Return the commit of the clone that the package lies in, and whether its code was changed."""
+    clone = _PACKAGE.parents[1]
+    if not (clone / ".git").exists():  # an installed package, maybe inside of another repository
+        return None, False
+    said = [
+        _git(clone, *words) for words in (("rev-parse", "HEAD"), ("status", "--porcelain", "src"))
+    ]
+    return said[0] or None, bool(said[1])
+
+
+def _git(clone: Path, *words: str) -> str:
+    try:
+        result = subprocess.run(
+            ["git", *words], cwd=clone, capture_output=True, text=True, check=False
+        )
+    except OSError:
+        return ""
+    return result.stdout.strip() if result.returncode == 0 else ""

@@ -1,0 +1,81 @@
+"""A person's own project: the shipped configuration, empty layers of data, and the files in `project_template`."""
+
+import json
+import shutil
+from pathlib import Path
+
+import kedro
+
+from sc_mamba2.errors import UserError
+from sc_mamba2.files import make_folder, scratch_folder
+from sc_mamba2.runs.configuration import shipped_conf
+
+ENVIRONMENTS = ("base", "test", "gpu")
+LAYERS = (
+    "01_raw", "02_intermediate", "03_primary", "04_feature",
+    "05_model_input", "06_models", "07_model_output", "08_reporting",
+)  # fmt: skip
+_TEMPLATE = Path(__file__).parent / "project_template"
+# Under other names, for git and the linters would take these files for their own.
+_FILES = {
+    "project.toml": "pyproject.toml",
+    "README.md": "README.md",
+    "dvc.yaml": "dvc.yaml",
+    "gitignore": ".gitignore",
+    "results.ipynb": "notebooks/results.ipynb",
+}
+
+
+def new_project(folder: Path) -> Path:
+    """Make a project in a folder that is empty or not there.
+
+    Parameters
+    ----------
+    folder
+        Where; its name becomes the project's.
+
+    Returns
+    -------
+    Path
+        The folder, absolute.
+
+    Raises
+    ------
+    UserError
+        Rule ``init-folder``: something is there. Nothing is written then.
+    """
+    folder = folder.resolve()
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        raise UserError(
+            "init-folder",
+            found=f"something in '{folder}'" if folder.is_dir() else f"a file at '{folder}'",
+            expected="an empty folder, or none",
+            mend="name another folder",
+        )
+    make_folder(folder.parent)
+    with scratch_folder(folder) as scratch:
+        draft = scratch / "project"
+        _write(draft, folder.name)
+        if not folder.exists():
+            draft.replace(folder)
+            return folder
+        # An empty folder may be where the person stands: it is filled, not replaced.
+        for part in sorted(draft.iterdir()):
+            part.replace(folder / part.name)
+    return folder
+
+
+def _write(draft: Path, name: str) -> None:
+    for environment in ENVIRONMENTS:
+        shutil.copytree(shipped_conf() / environment, draft / "conf" / environment)
+    empty = ("conf/local", "src", *(f"data/{layer}" for layer in LAYERS))
+    for place in empty:
+        (draft / place).mkdir(parents=True)
+        (draft / place / ".gitkeep").touch()
+    words = {"@NAME@": json.dumps(name), "@TITLE@": name, "@KEDRO@": kedro.__version__}
+    for source, target in _FILES.items():
+        text = (_TEMPLATE / source).read_text(encoding="utf-8")
+        for word, value in words.items():
+            text = text.replace(word, value)
+        (draft / target).parent.mkdir(exist_ok=True)
+        (draft / target).write_text(text, encoding="utf-8")

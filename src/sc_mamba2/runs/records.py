@@ -1,0 +1,244 @@
+"""The record of a run: one small JSON that says what ran, on what, by which code, with what result.
+
+`recording` writes it while Kedro runs; here it is read, and runs are found by their id.
+"""
+
+import re
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from filelock import FileLock
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from sc_mamba2.errors import UserError, nearest
+from sc_mamba2.files import atomic_file
+from sc_mamba2.runs.selection import Selection
+
+RECORD, LOCK, FORMAT = "run.json", ".lock", 1
+LATEST = "latest"
+FOLDER_SUFFIX = ".scm"  # of what a verb leaves beside its output
+_REPORTING = Path("data", "08_reporting")
+_RUNS = "runs"
+_MOST_BYTES = 10_000_000
+_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]*")
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DataFact(_Part):
+    """Something that a run read: where it came from, and the hash of its content."""
+
+    sources: list[str]
+    sha256: str | None  # None: a simulation, or nothing was there
+
+
+class CodeFacts(_Part):
+    """The code and the machine that ran."""
+
+    version: str
+    sha256: str
+    commit: str | None
+    changed: bool  # whether the commit had changes that were not committed
+    python: str
+    libraries: str
+    threads: int
+    machine: str
+
+    def name(self) -> str:
+        """Return what a person calls this code."""
+        commit = f", commit {self.commit[:9]}" if self.commit else ""
+        return (
+            f"{self.version}{commit}{' with changes' if self.changed else ''} ({self.sha256[:8]})"
+        )
+
+
+class RunRecord(_Part):
+    """What is kept of a run.
+
+    Parameters
+    ----------
+    parameters
+        Every parameter that the pipeline read, by dotted name.
+    defaults
+        Of those that differ from their default, the default.
+    scores
+        Numbers of each task's ``metrics.json``, by dotted name.
+    repeats
+        The run that this one repeats.
+    """
+
+    format: Literal[1] = 1
+    run_id: str
+    state: Literal["running", "finished", "failed"]
+    started: datetime
+    seconds: float | None = None
+    error: str | None = None
+    selection: Selection
+    parameters: dict[str, Any]
+    defaults: dict[str, Any]
+    data: dict[str, DataFact]
+    code: CodeFacts
+    scores: dict[str, dict[str, float | None]] = {}
+    repeats: str | None = None
+
+    def changed(self) -> dict[str, Any]:
+        """Return the parameters that differ from their defaults."""
+        return {name: self.parameters.get(name) for name in self.defaults}
+
+
+class Listed(_Part):
+    """A run as it lies in a project: its record, or why it cannot be read."""
+
+    run_id: str
+    task: str
+    state: Literal["running", "finished", "failed", "interrupted", "damaged"]
+    record: RunRecord | None = None
+    reason: str | None = None
+
+
+def record_folder(project: Path, task: str, run_id: str) -> Path:
+    """Return the folder that keeps a run's record, metrics and report."""
+    return project / _REPORTING / task / _RUNS / run_id
+
+
+def kept_folder(project: Path, run_id: str) -> Path | None:
+    """Return the folder of a run by its whole id, whichever task keeps it."""
+    return next(
+        (path.parent for path in (project / _REPORTING).glob(f"*/{_RUNS}/{run_id}/{RECORD}")), None
+    )
+
+
+def write_record(folder: Path, record: RunRecord) -> None:
+    """Write a record, whole or not at all."""
+    with atomic_file(folder / RECORD) as draft:
+        draft.write_text(record.model_dump_json(indent=1) + "\n", encoding="utf-8")
+
+
+def read_record(folder: Path) -> RunRecord:
+    """Read the record of a folder.
+
+    Raises
+    ------
+    UserError
+        Rules ``run-unknown`` (there is none) and ``run-damaged``.
+    """
+    path = folder / RECORD
+    if not path.is_file():
+        raise UserError(
+            "run-unknown",
+            found=f"no {RECORD} in '{folder}'",
+            expected=f"the folder OUT{FOLDER_SUFFIX} that a verb of this version wrote",
+            mend="name such a folder, or a run of `scm runs`",
+        )
+    try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise _damaged(folder.name, "it is too large for a record")
+        return RunRecord.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) or RECORD
+        raise _damaged(folder.name, f"{place}: {first['msg']}") from error
+    except OSError as error:
+        raise _damaged(folder.name, str(error.strerror)) from error
+
+
+def list_runs(project: Path) -> list[Listed]:
+    """List the runs of a project, the newest first; a damaged one is listed as damaged."""
+    places = (project / _REPORTING).glob(f"*/{_RUNS}/*")
+    folders = [place for place in places if place.is_dir() and not place.name.startswith(".")]
+    listed = [_look(folder) for folder in folders if (folder / RECORD).exists()]
+    return sorted(listed, key=lambda run: run.run_id, reverse=True)
+
+
+def find_run(project: Path, name: str) -> RunRecord:
+    """Find a run of a project.
+
+    Parameters
+    ----------
+    project
+        Its folder.
+    name
+        A run's id, the beginning of only one, or ``latest``: the newest that finished.
+
+    Raises
+    ------
+    UserError
+        Rules ``run-name``, ``run-unknown``, ``run-ambiguous`` and ``run-damaged``.
+    """
+    if not _ID.fullmatch(name):
+        raise UserError(
+            "run-name",
+            found=f"'{name}', which is no id of a run",
+            expected=f"an id of `scm runs`, the beginning of one, or {LATEST}",
+            mend="copy an id from `scm runs`",
+        )
+    runs = list_runs(project)
+    if name == LATEST:
+        found = [run for run in runs if run.state == "finished"][:1]
+    else:
+        exact = [run for run in runs if run.run_id == name]
+        found = exact or [run for run in runs if run.run_id.startswith(name)]
+    if not found:
+        raise UserError(
+            "run-unknown",
+            found=f"no run '{name}' among {len(runs)}",
+            expected="a run of this project",
+            mend="`scm runs` lists them" + _nearest(name, runs),
+        )
+    if len(found) > 1:
+        raise UserError(
+            "run-ambiguous",
+            found=f"{len(found)} runs begin with '{name}'",
+            expected="the beginning of only one",
+            mend=f"write more of it: {', '.join(run.run_id for run in found[:3])}, …",
+        )
+    (run,) = found
+    if run.record is None:
+        raise _damaged(run.run_id, str(run.reason))
+    return run.record
+
+
+def _nearest(name: str, runs: list[Listed]) -> str:
+    """Suggest the id that begins most like a name, or the word for the newest."""
+    begun = {run.run_id[: len(name)]: run.run_id for run in reversed(runs)}
+    told = nearest(name, [LATEST, *begun])
+    return next((nearest(run, [run]) for start, run in begun.items() if f"'{start}'" in told), told)
+
+
+def _look(folder: Path) -> Listed:
+    task = folder.parents[1].name
+    try:
+        record = read_record(folder)
+        if record.run_id != folder.name:
+            raise _damaged(folder.name, f"it is the record of '{record.run_id}'")
+    except UserError as error:
+        return Listed(run_id=folder.name, task=task, state="damaged", reason=error.found)
+    state = record.state
+    if state == "running" and not _at_work(folder / LOCK):
+        return Listed(run_id=folder.name, task=task, state="interrupted", record=record)
+    return Listed(run_id=folder.name, task=task, state=state, record=record)
+
+
+def _at_work(lock: Path) -> bool:
+    """Say whether a process holds the lock; that of a dead one is free."""
+    if not lock.exists():
+        return False
+    held = FileLock(lock, timeout=0)
+    try:
+        held.acquire()
+    except OSError:  # also where it is another person's, who may be at work
+        return True
+    held.release()
+    return False
+
+
+def _damaged(name: str, reason: str) -> UserError:
+    return UserError(
+        "run-damaged",
+        found=f"the record of '{name}' cannot be read: {reason}",
+        expected=f"a {RECORD} of format {FORMAT}, as it was written",
+        mend="restore it, or remove the run's folder",
+    )

@@ -1,0 +1,134 @@
+"""Repeat a run: the same parameters on the same data by the same code, then compare the scores."""
+
+import contextlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from kedro.config import OmegaConfigLoader
+
+from sc_mamba2.errors import UserError
+from sc_mamba2.files import make_folder, scratch_folder
+from sc_mamba2.runs.compare import Comparison, compare_runs
+from sc_mamba2.runs.configuration import CONFIG_LOADER, SOURCES
+from sc_mamba2.runs.fingerprints import code_facts, fingerprint
+from sc_mamba2.runs.records import RunRecord, read_record, write_record
+from sc_mamba2.runs.selection import flatten, merge, nest
+from sc_mamba2.runs.session import run_in_project
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """A run that was repeated."""
+
+    run: RunRecord
+    comparison: Comparison
+
+    @property
+    def equal(self) -> bool:
+        """Whether nothing that was set and nothing that came out differs."""
+        return not (self.comparison.parameters or self.comparison.scores)
+
+
+def rerun(record: RunRecord, project: Path, force: bool) -> Repeated:
+    """Repeat a run of a project.
+
+    Parameters
+    ----------
+    record
+        Of the run.
+    project
+        Where it ran.
+    force
+        Whether to go on though code or data are not what they were.
+
+    Raises
+    ------
+    UserError
+        Rules ``rerun-state``, ``rerun-code`` and ``rerun-data``; and what any run may raise.
+    """
+    check_repeatable(record, project, force)
+    with _fresh_places(record, project) as places:
+        chosen = merge(nest(_params(record, project)), nest(places))
+        again = record.selection.model_copy(
+            update={"params": chosen, "only_missing_outputs": False}
+        )
+        folder = run_in_project(again, project).record
+    assert folder is not None, "a run that ended well has a record"
+    new = read_record(folder).model_copy(update={"repeats": record.run_id})
+    write_record(folder, new)
+    return Repeated(new, compare_runs(record, new))
+
+
+def check_repeatable(record: RunRecord, project: Path, force: bool) -> None:
+    """Refuse to repeat a run that did not finish, or what is no longer the same.
+
+    Raises
+    ------
+    UserError
+        As `rerun`.
+    """
+    if record.state != "finished":
+        raise UserError(
+            "rerun-state",
+            found=f"the run '{record.run_id}' did not finish",
+            expected="a run with results to compare with",
+            mend="run it anew: " + record.selection.kedro_line(),
+        )
+    if force:
+        return
+    now = code_facts()
+    if now.sha256 != record.code.sha256:
+        commit = record.code.commit
+        back = f"git checkout {commit[:9]}, or " if commit and not record.code.changed else ""
+        raise UserError(
+            "rerun-code",
+            found=f"the code is {now.name()}",
+            expected=f"that of the run: {record.code.name()}",
+            mend=f"{back}add --force to repeat it by today's code",
+        )
+    with contextlib.chdir(project):
+        for name, fact in record.data.items():
+            if (found := fingerprint(fact.sources)) != fact.sha256:
+                raise UserError(
+                    "rerun-data",
+                    found=f"{name} ({', '.join(fact.sources)}) is {_hash(found)}",
+                    expected=f"what the run read: {_hash(fact.sha256)}",
+                    mend="bring the data back, or add --force to repeat it on today's",
+                )
+
+
+def _hash(sha256: str | None) -> str:
+    return f"sha256 {sha256[:12]}…" if sha256 else "nothing that can be read"
+
+
+def _params(record: RunRecord, project: Path) -> dict[str, object]:
+    """Return the parameters of the run that the project's configuration would not give by itself."""
+    selection = record.selection
+    conf = Path(selection.conf_source) if selection.conf_source else project / "conf"
+    env = selection.env or "base"
+    loader = OmegaConfigLoader(str(conf), env=env, runtime_params={}, **CONFIG_LOADER)
+    known = flatten(loader["parameters"]) | {name: loader["globals"].get(name) for name in SOURCES}
+    return {
+        name: value
+        for name, value in record.parameters.items()
+        if name not in known or known[name] != value
+    }
+
+
+@contextmanager
+def _fresh_places(record: RunRecord, project: Path) -> Iterator[dict[str, object]]:
+    """Give new folders to what would go on from an older run's, and then compute nothing."""
+    places: dict[str, object] = {}
+    with contextlib.ExitStack() as stack:
+        if "embedding.source.input" in record.parameters:
+            parent = project / "data" / "07_model_output" / "embedding"
+            make_folder(parent)
+            scratch = stack.enter_context(scratch_folder(parent / "blocks"))
+            places["embedding.source.blocks"] = str(scratch / "blocks")
+        if "pretraining.corpus.sources" in record.parameters:
+            now = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
+            places["pretraining.launch.run"] = f"data/06_models/pretraining-{now}"
+        yield places

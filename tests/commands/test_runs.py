@@ -1,0 +1,137 @@
+"""What `scm runs`, `compare` and `rerun` print, of records that stand in for runs."""
+
+import json
+
+import pytest
+from tests.runs.made import FIRST, kept, made
+from typer.testing import CliRunner
+
+from sc_mamba2.commands import app
+from sc_mamba2.runs import rerun
+from sc_mamba2.runs.new_project import new_project
+from sc_mamba2.runs.records import RECORD
+from sc_mamba2.runs.session import Finished
+
+SECOND, BROKEN = "2026-11-29T10.00.00.000Z", "2026-11-30T10.00.00.000Z"
+COLUMNS = 80
+
+
+def scm(*words: str, code: int = 0):
+    result = CliRunner().invoke(app, list(words))
+    assert result.exit_code == code, result.output
+    return result
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    folder = new_project(tmp_path / "project")
+    long = {f"annotation.{'very' * 9}.long_{at}": [at, None, True] for at in range(3)}
+    kept(folder, made())
+    scores = {"annotation": {"model.accuracy": 0.75, "model.macro_f1": 0.25}}
+    other = made(SECOND, parameters=long, defaults=dict.fromkeys(long, 1), scores=scores)
+    kept(folder, other.model_copy(update={"repeats": FIRST}))
+    (kept(folder, made(BROKEN)) / RECORD).write_text("{")
+    monkeypatch.chdir(folder / "notebooks")
+    monkeypatch.setenv("COLUMNS", str(COLUMNS))
+    # Kedro adds the project to both: not for the tests that follow.
+    monkeypatch.setenv("PYTHONPATH", "")
+    monkeypatch.syspath_prepend(str(folder / "src"))
+    return folder
+
+
+def test_runs_are_readable_at_80_columns(project):
+    text = scm("runs").output
+    assert max(map(len, text.splitlines())) <= COLUMNS
+    assert text.index(BROKEN) < text.index(SECOND) < text.index(FIRST)
+    for word in ("damaged", "finished, 14 s", "accuracy 0.750", "x.h5ad (abababab)", "repeats"):
+        assert word in text
+    assert "annotation.fine_tune.max_epochs=2" in text and "Traceback" not in text
+
+
+def test_runs_as_json_hold_the_whole_record(project):
+    broken, _, first = json.loads(scm("runs", "--json").stdout)
+    assert broken["state"] == "damaged" and broken["record"] is None and broken["reason"]
+    assert first["record"] == made().model_dump(mode="json") and first["run_id"] == FIRST
+
+
+def test_some_of_the_runs(project):
+    assert len(json.loads(scm("runs", "--json", "--last", "1").stdout)) == 1
+    assert "2 older" in scm("runs", "--last", "1").output
+    assert json.loads(scm("runs", "--json", "-p", "embedding").stdout) == []
+    assert "no runs yet" in scm("runs", "-p", "embedding").output
+
+
+def test_a_comparison_is_readable_at_80_columns(project):
+    text = scm("compare", FIRST[:10], SECOND).output
+    assert max(map(len, text.splitlines())) <= COLUMNS
+    for word in ("B - A", "+0.2500", "equal: data, code", "equal scores: 1", FIRST, SECOND):
+        assert word in text
+    assert "compute.seed" in text
+
+
+def test_a_comparison_as_json(project):
+    found = json.loads(scm("compare", FIRST, "latest", "--json").stdout)
+    assert found["scores"] == [
+        {"name": "model.accuracy", "first": 0.5, "second": 0.75, "difference": 0.25}
+    ]
+    assert found["second"] == SECOND and found["data"] == found["code"] == []
+
+
+def test_what_verbs_left_is_compared_in_any_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name, seed in (("one", 0), ("two", 1)):
+        record = made(f"run-{name}", parameters={"compute.seed": seed})
+        folder = kept(tmp_path, record)
+        folder.rename(tmp_path / f"{name}.scm")
+    found = json.loads(scm("compare", "one.scm", "two.scm", "--json").stdout)
+    assert [change["name"] for change in found["parameters"]] == ["compute.seed"]
+    assert "run-unknown" in scm("compare", "one.scm", "three.scm", code=2).output
+
+
+@pytest.mark.parametrize(
+    ("words", "rule"),
+    [
+        (["compare", "latest", "../../secret"], "run-name"),
+        (["compare", BROKEN, FIRST], "run-damaged"),
+        (["rerun", "../x"], "run-name"),
+        (["rerun", "2025"], "run-unknown"),
+        (["rerun", "2026"], "run-ambiguous"),
+        (["rerun", FIRST], "rerun-data"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_in_one_message(project, words, rule):
+    before = sorted(project.rglob("*"))
+    result = scm(*words, code=2)
+    assert f"Error ({rule})" in result.output and "Traceback" not in result.output
+    assert sorted(project.rglob("*")) == before
+
+
+@pytest.mark.parametrize(("accuracy", "code"), [(0.5, 0), (0.75, 1)])
+def test_rerun_says_equal_or_what_differs(project, monkeypatch, accuracy, code):
+    scores = {"annotation": {"model.accuracy": accuracy, "model.macro_f1": 0.25}}
+    again = kept(project, made("2026-12-01", scores=scores))
+    monkeypatch.setattr(rerun, "run_in_project", lambda *_: Finished({}, again))
+    text = scm("rerun", FIRST, "--force", code=code).output
+    assert ("equal: 2 scores" in text) != ("NOT equal" in text and "+0.2500" in text)
+    assert "Traceback" not in text
+
+
+def test_a_rerun_without_scores_is_not_called_equal(project, monkeypatch):
+    kept(project, made("2026-12-01", scores={}, data={}))
+    again = kept(project, made("2026-12-02", scores={}, data={}))
+    monkeypatch.setattr(rerun, "run_in_project", lambda *_: Finished({}, again))
+    text = scm("rerun", "2026-12-01").output
+    assert "nothing to compare" in text and "equal" not in text
+
+
+def test_no_color_is_respected(project, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert "\x1b[32m" in scm("runs").output
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b[32m" not in scm("runs").output
+
+
+def test_init_says_what_is_next_and_refuses_what_is_there(tmp_path):
+    text = scm("init", str(tmp_path / "mine")).output
+    assert "scm run --pipeline annotation --env test" in text
+    assert "init-folder" in scm("init", str(tmp_path / "mine"), code=2).output
