@@ -13,17 +13,32 @@ from sc_mamba2.pipelines.composite import named_pipelines
 from sc_mamba2.runs.configuration import CONFIG_LOADER
 
 ROOT = Path(__file__).parents[1]
-STAGES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "dvc.yaml").read_text("utf-8"))["stages"]
+PARAMETERS = ROOT / "conf" / "base" / "parameters"
+FILE: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text("utf-8"))
+STAGES: dict[str, dict[str, Any]] = FILE["stages"]
 
 
 @pytest.fixture(scope="module")
-def catalog_paths() -> set[str]:
-    catalog = OmegaConfigLoader(str(ROOT / "conf"), **CONFIG_LOADER)["catalog"]
+def catalog() -> dict[str, dict[str, Any]]:
+    return OmegaConfigLoader(str(ROOT / "conf"), **CONFIG_LOADER)["catalog"]
+
+
+@pytest.fixture(scope="module")
+def catalog_paths(catalog: dict[str, dict[str, Any]]) -> set[str]:
     return {entry["filepath"] for entry in catalog.values() if entry.get("filepath")}
 
 
 def _paths(entries: list[str | dict[str, Any]]) -> list[str]:
     return [entry if isinstance(entry, str) else next(iter(entry)) for entry in entries]
+
+
+def _file_of(group: str) -> str:
+    """Give the file of conf/base that holds a group of parameters."""
+    holding = [
+        path for path in PARAMETERS.glob("*.yml") if group in yaml.safe_load(path.read_text())
+    ]
+    assert len(holding) == 1
+    return holding[0].relative_to(ROOT).as_posix()
 
 
 def test_the_annotation_is_a_stage():
@@ -40,9 +55,18 @@ def test_a_stage_runs_the_pipeline_that_it_is_named_after(name: str):
 
 @pytest.mark.parametrize("name", STAGES)
 def test_what_a_stage_writes_is_in_the_catalog(name: str, catalog_paths: set[str]):
-    written = _paths(STAGES[name]["outs"]) + _paths(STAGES[name]["metrics"])
+    stage = STAGES[name]
+    written = _paths(stage["outs"]) + _paths(stage["metrics"]) + _paths(stage.get("plots", []))
     assert written
     assert set(written) <= catalog_paths
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_git_is_told_of_every_folder_that_dvc_keeps(name: str):
+    """Else DVC writes it into a .gitignore at the first run, and a clean clone is no longer clean."""
+    written = [ROOT / path for path in STAGES[name]["outs"] + STAGES[name].get("plots", [])]
+    for folder in [path for path in written if not path.suffix]:
+        assert f"/{folder.name}" in (folder.parent / ".gitignore").read_text().splitlines()
 
 
 @pytest.mark.parametrize("name", STAGES)
@@ -57,9 +81,39 @@ def test_a_stage_that_reads_a_checkpoint_comes_after_the_one_that_writes_it():
         assert read is None or read[1] in stage["deps"]
 
 
-def test_metrics_are_not_cached():
+@pytest.mark.parametrize("name", STAGES)
+def test_the_parameters_of_a_stage_are_those_that_its_pipeline_reads(name: str):
+    inputs = [one for one in named_pipelines()[name].inputs() if one.startswith("params:")]
+    groups = {one.removeprefix("params:").split(".")[0] for one in inputs}
+    assert _paths(STAGES[name]["params"]) == sorted({_file_of(group) for group in groups})
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_a_stage_declares_the_figures_and_the_history_that_its_pipeline_draws(
+    name: str, catalog: dict[str, dict[str, Any]]
+):
+    drawn = [f"{name}.{kind}" for kind in ("figures", "history")]
+    outputs = named_pipelines()[name].all_outputs()
+    expected = [catalog[one]["filepath"] for one in drawn if one in outputs]
+    assert _paths(STAGES[name].get("plots", [])) == expected
+
+
+def test_every_history_is_plotted():
+    histories = {
+        path
+        for stage in STAGES.values()
+        for path in stage.get("plots", [])
+        if path.endswith(".csv")
+    }
+    plotted = {path for plot in FILE["plots"] for facts in plot.values() for path in facts["y"]}
+    assert plotted == histories and len(histories) > 2
+
+
+def test_metrics_are_kept_so_that_experiments_can_be_compared():
+    """git ignores data/: what DVC does not keep, `dvc exp show` and `dvc metrics diff` cannot see."""
     for stage in STAGES.values():
-        assert all(entry[path] == {"cache": False} for entry in stage["metrics"] for path in entry)
+        for entry in [*stage["metrics"], *stage.get("plots", [])]:
+            assert isinstance(entry, str), entry  # with no option, such as `cache: false`
 
 
 def test_dvc_sends_and_stages_nothing():
@@ -70,4 +124,4 @@ def test_dvc_sends_and_stages_nothing():
 
 def test_dvc_knows_the_file_as_valid():
     schema = pytest.importorskip("dvc.schema", reason="dvc comes with the development install")
-    schema.COMPILED_MULTI_STAGE_SCHEMA({"stages": STAGES})
+    schema.COMPILED_MULTI_STAGE_SCHEMA(FILE)

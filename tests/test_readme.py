@@ -32,11 +32,13 @@ def floors() -> dict[str, int]:
 def verbs() -> dict[str, set[str]]:
     """Every verb of `scm` with its options."""
     group = typer.main.get_command(app)
-    return {
-        name: {option for parameter in command.params for option in parameter.opts}
-        | {"-h", "--help"}
-        for name, command in group.commands.items()
-    }
+    return {name: _options(command) | {"-h", "--help"} for name, command in group.commands.items()}
+
+
+def _options(command) -> set[str]:
+    """Give a verb's options; of a group, such as `scm data`, those of its commands too."""
+    own = {option for parameter in command.params for option in parameter.opts}
+    return own.union(*map(_options, getattr(command, "commands", {}).values()))
 
 
 def _called(page: Path) -> list[tuple[str, list[str]]]:

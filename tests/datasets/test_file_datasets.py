@@ -4,13 +4,20 @@ import pandas as pd
 import pytest
 from kedro.io import DatasetError
 
-from sc_mamba2.datasets import FiguresDataset, JSONDataset, ParquetDataset, TextDataset
+from sc_mamba2.datasets import (
+    CSVDataset,
+    FiguresDataset,
+    JSONDataset,
+    ParquetDataset,
+    TextDataset,
+)
 from sc_mamba2.reporting import new_figure
 
 TABLE = pd.DataFrame({"metric": ["accuracy"], "value": [0.5]})
 CASES = [
     (JSONDataset, "metrics.json", {"model": {"accuracy": 0.5}}, {"broken": object()}),
     (TextDataset, "report.html", "<p>größer</p>", 7),
+    (CSVDataset, "history.csv", TABLE, 7),
     (ParquetDataset, "table.parquet", TABLE, pd.DataFrame({"mixed": [1, "a", object()]})),
 ]
 

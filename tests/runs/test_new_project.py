@@ -52,8 +52,9 @@ def test_its_stages_are_pipelines_and_write_what_the_catalog_names(project):
     paths = {entry["filepath"] for entry in catalog.values() if entry.get("filepath")}
     for name, stage in stages.items():
         assert name in named_pipelines() and f"--pipeline {name} " in stage["cmd"]
-        assert {*stage["outs"], *(path for one in stage["metrics"] for path in one)} <= paths
-        assert all((project / path).exists() for path in stage["deps"])
+        assert {*stage["outs"], *stage["metrics"], *stage["plots"]} <= paths
+        params = [path for one in stage["params"] for path in one]
+        assert params and all((project / path).exists() for path in stage["deps"] + params)
 
 
 def test_an_empty_folder_is_filled_where_it_stands(tmp_path, monkeypatch):

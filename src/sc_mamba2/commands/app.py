@@ -7,12 +7,14 @@ import typer
 import sc_mamba2
 from sc_mamba2.commands.annotate import annotate
 from sc_mamba2.commands.compare import compare
+from sc_mamba2.commands.data import data
 from sc_mamba2.commands.doctor import doctor
 from sc_mamba2.commands.embed import embed
 from sc_mamba2.commands.import_weights import import_weights
 from sc_mamba2.commands.index import index
 from sc_mamba2.commands.init import init
 from sc_mamba2.commands.integrate import integrate
+from sc_mamba2.commands.model import model
 from sc_mamba2.commands.modes import Verbs, with_modes
 from sc_mamba2.commands.multiome import multiome
 from sc_mamba2.commands.network import network
@@ -83,3 +85,6 @@ for verb in (
 ):
     command = verb if verb in OWN_MODES else with_modes(verb, can_be_dry=verb in CAN_BE_DRY)
     app.command(rich_help_panel=PANELS.get(verb, PROJECT))(command)
+
+for group in (data, model):
+    app.add_typer(group, rich_help_panel=CELLS)

@@ -1,5 +1,6 @@
 """`scm validate`: is a file of cells good, and what would be read from it."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -27,8 +28,9 @@ def validate(
     with told_once():
         from sc_mamba2.commands.results import show_facts
         from sc_mamba2.pipelines.validation.check import check_source
+        from sc_mamba2.versions.names import with_paths
 
-        report = check_source(source, layer, label_key)
+        report = check_source(with_paths(source, Path.cwd()), layer, label_key)
         facts = {"source": source, "valid": True, **report}
         show_facts(facts, _lines(source, report), 12)
 

@@ -1,7 +1,7 @@
 """Kedro dataset classes: what a catalog entry of this project can be. One class a file."""
 
 from sc_mamba2.datasets.anndata import AnnDataDataset
-from sc_mamba2.datasets.atomic import JSONDataset, ParquetDataset, TextDataset
+from sc_mamba2.datasets.atomic import CSVDataset, JSONDataset, ParquetDataset, TextDataset
 from sc_mamba2.datasets.cells import CellsDataset
 from sc_mamba2.datasets.checkpoint import CheckpointDataset
 from sc_mamba2.datasets.copied import CopiedCellsDataset
@@ -13,6 +13,7 @@ from sc_mamba2.datasets.tokens import TokensDataset
 
 __all__ = [
     "AnnDataDataset",
+    "CSVDataset",
     "CellsDataset",
     "CheckpointDataset",
     "CopiedCellsDataset",

@@ -24,6 +24,10 @@ class _Atomic:
                 self._filepath = final
 
 
+class CSVDataset(_Atomic, pandas.CSVDataset):
+    """A pandas table that DVC can plot: ``type: sc_mamba2.datasets.CSVDataset``."""
+
+
 class JSONDataset(_Atomic, json.JSONDataset):
     """A JSON file: ``type: sc_mamba2.datasets.JSONDataset``."""
 

@@ -2,11 +2,13 @@
 
 import re
 import shlex
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
 from sc_mamba2.errors import UserError
+from sc_mamba2.versions.names import with_paths
 
 
 class Selection(BaseModel):
@@ -179,6 +181,8 @@ def _text(value: Any) -> str:
 def given_params(chosen: dict[str, Any], written: list[str] | None) -> dict[str, Any]:
     """Nest the options of a verb that were given, and what ``--params`` says over them.
 
+    Where a value is ``data:NAME``, the path of that data set stands in its place.
+
     Parameters
     ----------
     chosen
@@ -187,4 +191,4 @@ def given_params(chosen: dict[str, Any], written: list[str] | None) -> dict[str,
         As `parse_params` takes them.
     """
     given = nest({name: value for name, value in chosen.items() if value is not None})
-    return merge(given, parse_params(written or []))
+    return with_paths(merge(given, parse_params(written or [])), Path.cwd())

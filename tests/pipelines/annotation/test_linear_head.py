@@ -95,7 +95,7 @@ def fitted(tokens, *paths, fit="linear"):
     model = attach_head(backbone, tokenizer, first, head, LABELS, COMPUTE)
     before = {name: part.clone() for name, part in model.backbone.state_dict().items()}
     model, history = fine_tune(model, first, second, FineTuneParams(), COMPUTE)
-    assert not len(history)
+    assert not len(history) and "epoch" in history  # a CSV without a column cannot be read
     assert all((part == before[name]).all() for name, part in model.backbone.state_dict().items())
     return model
 

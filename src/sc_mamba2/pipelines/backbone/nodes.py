@@ -3,6 +3,7 @@
 Every task pipeline reuses these very functions through its namespace.
 """
 
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from sc_mamba2.pipelines.backbone.start import (
 from sc_mamba2.tokens import TokenizedCells, Tokenizer
 from sc_mamba2.training import ComputeOptions, choose_device, fit, run_over_cells, seed_everything
 from sc_mamba2.training.gene_start import start_genes
+from sc_mamba2.training.loop import Epoch
 
 
 def load_or_build_backbone(
@@ -83,7 +85,7 @@ def fine_tune(
         parts = [training_tokens, validation_tokens]
         told = [(part, predict(task_model, part, PredictParams(), compute)) for part in parts]
         task_model.fit_itself(told, compute.seed)
-        return task_model.cpu().eval(), pd.DataFrame()
+        return task_model.cpu().eval(), _table([])
     with training_progress("fine-tuning", params.max_epochs) as on_step:
         history = fit(
             task_model,
@@ -95,7 +97,12 @@ def fine_tune(
             choose_device(compute.device),
             on_step,
         )
-    return task_model.cpu().eval(), pd.DataFrame(history)
+    return task_model.cpu().eval(), _table(history)
+
+
+def _table(history: list[dict[str, Any]]) -> pd.DataFrame:
+    """Give the epochs a row each; without one the columns are there all the same, also in a CSV."""
+    return pd.DataFrame(history, columns=[field.name for field in fields(Epoch)])
 
 
 def encode_cells(

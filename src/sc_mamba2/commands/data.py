@@ -1,0 +1,176 @@
+"""`scm data`: public data sets by name and one's own, under versions, with their hashes."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sc_mamba2.commands.errors import told_once
+from sc_mamba2.errors import UserError
+
+if TYPE_CHECKING:
+    from sc_mamba2.versions.data import Arrived
+
+data = typer.Typer(
+    name="data",
+    help="Data sets by name: list, pull, add your own, verify. As an input: data:NAME.",
+    no_args_is_help=True,
+)
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@data.command("list")
+def list_(
+    name: Annotated[str | None, typer.Argument(help="Tell all that is known of this one.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the data sets that have a name, and which are here."""
+    with told_once():
+        from sc_mamba2.versions.data import known, list_data
+
+        root = project_here(needed=False)
+        if name is not None:
+            known(root, name)
+        found = [row for row in list_data(root) if name in (None, row["name"])]
+        if as_json:
+            typer.echo(json.dumps(found, indent=1, ensure_ascii=False))
+        elif name is not None:
+            _show_one(found[0])
+        else:
+            _show_all(found)
+
+
+@data.command()
+def pull(
+    name: Annotated[str, typer.Argument(help="A name of `scm data list`.")],
+    pointer_only: Annotated[
+        bool, typer.Option("--pointer-only", help="Write DVC's import pointer, fetch nothing.")
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Fetch it anew; it must be the same bytes.")
+    ] = False,
+) -> None:
+    """Bring a data set here: download it, or take in what you put there by hand.
+
+    Nothing else of `scm data` uses the network.
+    """
+    with told_once():
+        from sc_mamba2.versions import arrival
+
+        root = project_here()
+        if pointer_only:
+            typer.echo(f"{'pointer:':<10}{arrival.point(root, name).relative_to(root)}")
+            return
+        with _progress(name) as told:
+            arrived = arrival.pull(root, name, told, again=force)
+        _show_arrived(root, name, arrived)
+
+
+@data.command()
+def add(
+    file: Annotated[Path, typer.Argument(help="A file or folder of cells of your own.")],
+    name: Annotated[str, typer.Option("--name", "-n", help="What it is called from now on.")],
+) -> None:
+    """Copy your own data into the project, under DVC and with its sha256."""
+    with told_once():
+        from sc_mamba2.versions.data import add as add_data
+
+        root = project_here()
+        _show_arrived(root, name, add_data(root, file.resolve(), name))
+
+
+@data.command()
+def verify(
+    name: Annotated[str | None, typer.Argument(help="This one only; else all.")] = None,
+) -> None:
+    """Hash the data sets anew; exit code 2 where a file is changed, missing or new."""
+    with told_once():
+        from sc_mamba2.versions.data import verify as verify_data
+        from sc_mamba2.versions.manifest import read_manifest
+
+        root = project_here()
+        names = [name] if name else list(read_manifest(root).data)
+        wrong = {}
+        for one in names:
+            found = verify_data(root, one)
+            typer.echo(f"{one}: {'; '.join(found) or 'as recorded'}")
+            if found:
+                wrong[one] = found
+        if wrong:
+            raise UserError(
+                "data-changed",
+                found=f"{', '.join(wrong)} differ from data/manifest.json",
+                expected="files as they arrived",
+                mend="scm data pull NAME --force, or dvc checkout, brings them back",
+            )
+
+
+def project_here(needed: bool = True) -> Path:
+    """Return the project's folder; where it is not needed and there is none, this folder."""
+    from sc_mamba2.runs.session import find_project
+
+    try:
+        return find_project(Path.cwd())
+    except UserError:
+        if needed:
+            raise
+        return Path.cwd()
+
+
+@contextmanager
+def _progress(name: str) -> Iterator[Callable[[int, int | None], None]]:
+    """Give a callback that draws a bar on a terminal, and nothing elsewhere."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn
+
+    console = Console(stderr=True)
+    columns = ("{task.description}", BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    shown = console.is_terminal
+    with Progress(*columns, console=console, transient=True, disable=not shown) as bar:
+        task = bar.add_task(name, total=None, start=True, visible=False)
+        yield lambda got, size: bar.update(task, completed=got, total=size, visible=True)
+
+
+def _show_arrived(root: Path, name: str, arrived: "Arrived") -> None:
+    lines = {
+        "folder": str(arrived.folder.relative_to(root)),
+        "shape": ", ".join(f"{number:,} {what}" for what, number in arrived.shape.items()),
+        "remark": "; ".join(arrived.remarks),
+        "pointer": " ".join(str(pointer.relative_to(root)) for pointer in arrived.pointers),
+        "input": f"data:{name}",
+    }
+    if arrived.pointers:
+        lines["git"] = f"git add data/manifest.json {lines['folder']}"
+    for what, text in lines.items():
+        if text:
+            typer.echo(f"{what + ':':<10}{text}")
+
+
+def _show_all(rows: list[dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for column in ("name", "state", "comes", "tasks", "shape"):
+        table.add_column(column, overflow="fold", no_wrap=column in ("name", "state", "comes"))
+    for row in rows:
+        shape = (row["recorded"] or {}).get("shape", {})
+        counted = ", ".join(f"{number:,} {what}" for what, number in shape.items())
+        stated = row["expected"]["stated"] if "expected" in row else counted
+        table.add_row(
+            row["name"], row["state"], row["comes"], ", ".join(row.get("tasks", ())), stated
+        )
+    Console().print(table)
+
+
+def _show_one(row: dict[str, Any]) -> None:
+    told = {**row, "expected": row.get("expected", {}).get("stated")}
+    for key, value in told.items():
+        text = ", ".join(value) if isinstance(value, list) else value
+        if text and not isinstance(text, dict):
+            typer.echo(f"{key.replace('_', ' ') + ':':<12}{text}")
+    for file, facts in ((row["recorded"] or {}).get("files") or {}).items():
+        typer.echo(f"{'file:':<12}{file}, {facts['size']:,} bytes, sha256 {facts['sha256']}")
