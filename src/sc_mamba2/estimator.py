@@ -25,6 +25,8 @@ _CLASSES: dict[str, type[TaskModel]] = {
     "annotation": AnnotationModel,
     "batch_correction": BatchCorrectionModel,
 }
+# Labels of a batch correction are for scores; none are computed here.
+_UNSCORED: dict[str, Any] = {"batch_correction.keys.label_key": None}
 _EMBEDDINGS = {"annotation": keys.EMBEDDING, "batch_correction": keys.CORRECTED}
 
 
@@ -98,8 +100,7 @@ class Model:
             f"{self.task}.backbone.checkpoint": start,
             "tokenization.vocabulary": start,
         }
-        # Labels of a batch correction are for scores; none are computed here.
-        self._params = {"batch_correction.keys.label_key": None} | dict(params or {})
+        self._params = _UNSCORED | dict(params or {})
 
     def train(
         self,
@@ -227,7 +228,7 @@ class Model:
         model = cls.__new__(cls)
         model.task, model.module = task, _CLASSES[task].from_pretrained(folder)
         model.history, model._adata = pd.DataFrame(), adata
-        model._machine, model._own, model._params = (None, None, None), {}, {}
+        model._machine, model._own, model._params = (None, None, None), {}, _UNSCORED
         return model
 
     def _tell(self, adata: AnnData | None) -> AnnData:

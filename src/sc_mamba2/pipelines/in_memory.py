@@ -5,8 +5,10 @@ a library must not. Its nodes run by themselves.
 """
 
 import copy
+import logging
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -69,10 +71,21 @@ def run_in_memory(
         if f"params:{group}" not in given
     }
     values |= {"run_info": _facts(caller, parameters.compute.seed), **given}
-    with chance_as_found():
+    with chance_as_found(), _quiet_nodes():
         for node in part.nodes:
             values |= node.run({key: _own(values[key]) for key in node.inputs})
     return {key: values[key] for key in wanted}
+
+
+@contextmanager
+def _quiet_nodes() -> Iterator[None]:
+    """Keep Kedro from logging every node, and from telling an error that is raised all the same."""
+    logger = logging.getLogger("kedro.pipeline.node")
+    before, logger.disabled = logger.disabled, True
+    try:
+        yield
+    finally:
+        logger.disabled = before
 
 
 @cache

@@ -58,8 +58,9 @@ def network(
     >>> import sc_mamba2 as scm
     >>> from sc_mamba2.cells import simulate_cells
     >>> cells = simulate_cells(cells=20)
-    >>> few = {"gene_network.genes.targets": 10, "gene_network.scoring.cells_a_regulator": 5}
-    >>> scm.tl.network(cells, list(cells.var["symbol"][:2]), params=few)
+    >>> few = {"gene_network.genes.most_regulators": 2, "gene_network.genes.targets": 10}
+    >>> few["gene_network.scoring.cells_a_regulator"] = 3
+    >>> scm.tl.network(cells, params=few)
     >>> list(cells.uns["scm_edges"].columns[:2])
     ['source', 'target']
     """
