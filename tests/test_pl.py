@@ -34,6 +34,7 @@ def test_cells_are_drawn_by_class_over_each_embedding(annotated):
     figure = scm.pl.embedding(annotated, "cell_type", basis=["X_one", "X_other"])
     assert [axis.get_title() for axis in figure.axes] == ["X_one", "X_other"]
     assert points(figure) == [30, 30]  # those with a vector in both
+    assert figure._repr_png_().startswith(b"\x89PNG")  # what a notebook shows
     alone = scm.pl.embedding(annotated, "batch", basis="X_one")
     assert points(alone) == [40]
     assert {text.get_text() for text in alone.legends[0].get_texts()} == {"first", "second"}
@@ -89,6 +90,12 @@ def test_what_is_not_there_is_named(annotated):
 
 
 def test_the_training_is_drawn_with_the_epoch_that_was_kept():
+    model = scm.Model(simulate_cells(20), label_key="cell_type")
+    with pytest.raises(UserError, match="result-missing"):
+        scm.pl.training(model)
     losses = {"epoch": [1, 2], "training_loss": [2.0, 1.0], "validation_loss": [1.0, 2.0]}
-    figure = scm.pl.training(pd.DataFrame(losses))
+    model.history = pd.DataFrame(losses)
+    figure = scm.pl.training(model)
     assert "kept: epoch 1" in [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    model.task = "batch_correction"
+    assert len(scm.pl.training(model).axes) == 2  # its losses measure different things

@@ -4,7 +4,7 @@ They are matplotlib figures without a window; a notebook shows the one that a ce
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import pandas as pd
 from anndata import AnnData
@@ -14,6 +14,7 @@ from sc_mamba2.cells import keys, label_text, read_labels
 from sc_mamba2.cells.adding import WORD, Cells, named
 from sc_mamba2.errors import UserError, nearest
 from sc_mamba2.pipelines.annotation import figures as of_types
+from sc_mamba2.pipelines.batch_correction import figures as of_batches
 from sc_mamba2.pipelines.gene_network.figures import graph_figure
 from sc_mamba2.pipelines.perturbation.figures import volcano_figure
 from sc_mamba2.reporting import class_figure, lay_out
@@ -113,15 +114,37 @@ def calibration(adata: AnnData, truth: str, *, key_added: str = WORD) -> Figure:
     return of_types.calibration_figure(_calls(adata, key_added), _truth(adata, truth))
 
 
-def training(history: pd.DataFrame) -> Figure:
+class Trained(Protocol):
+    """What a `Model` knows of its training."""
+
+    task: str
+    history: pd.DataFrame
+
+
+def training(model: Trained) -> Figure:
     """Draw training and validation loss over the epochs, and mark the epoch that was kept.
 
     Parameters
     ----------
-    history
-        As `Model.history`.
+    model
+        A `Model` that was trained by epochs.
+
+    Raises
+    ------
+    UserError
+        Rule ``result-missing``: it has no history, since it was loaded, or its head fits itself.
     """
-    return of_types.training_figure(history)
+    if model.history.empty:
+        raise UserError(
+            "result-missing",
+            found="a model without a history",
+            expected="a model that was trained here, epoch by epoch",
+            mend="call train(); a loaded model has no history",
+        )
+    draw = {"batch_correction": of_batches.training_figure}.get(
+        model.task, of_types.training_figure
+    )
+    return draw(model.history)
 
 
 def volcano(adata: AnnData, *, key_added: str = WORD) -> Figure:

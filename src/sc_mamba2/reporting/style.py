@@ -1,5 +1,7 @@
 """The look of every figure: size, fonts, colours that can be told apart."""
 
+import io
+
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -15,6 +17,15 @@ _STYLE = {
 }
 
 
+class ShownFigure(Figure):
+    """A figure that a notebook shows at the end of a cell, whether or not pyplot is there."""
+
+    def _repr_png_(self) -> bytes:
+        picture = io.BytesIO()
+        self.savefig(picture, format="png")
+        return picture.getvalue()
+
+
 def new_figure(
     columns: int = 1, width: float = 5.0, height: float = 4.0
 ) -> tuple[Figure, list[Axes]]:
@@ -28,7 +39,7 @@ def new_figure(
         Inches of one of them.
     """
     with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(columns * width, height), layout="constrained")
+        figure = ShownFigure(figsize=(columns * width, height), layout="constrained")
         axes = figure.subplots(1, columns, squeeze=False)[0]
     return figure, list(axes)
 
