@@ -7,6 +7,7 @@ import mudata
 import pytest
 
 MODULES = (
+    "",
     "estimator",
     "pl",
     "pp",
@@ -19,11 +20,11 @@ MODULES = (
 )
 
 
-@pytest.mark.parametrize("name", MODULES)
+@pytest.mark.parametrize("name", MODULES, ids=lambda name: name or "sc_mamba2")
 def test_the_examples_hold(name: str):
     before = dict(mudata._core.config.OPTIONS)
     try:
-        done = doctest.testmod(importlib.import_module(f"sc_mamba2.{name}"))
+        done = doctest.testmod(importlib.import_module(f"sc_mamba2.{name}".rstrip(".")))
     finally:
         mudata.set_options(**before)
     assert done.attempted >= 3 and not done.failed

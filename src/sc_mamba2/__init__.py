@@ -20,6 +20,13 @@ def from_pretrained(folder: str | Path) -> "PretrainedModel":
     """Load a pretrained model by name ("scm-tiny") or from its checkpoint folder.
 
     See `PretrainedModel.from_pretrained`.
+
+    Examples
+    --------
+    >>> import sc_mamba2 as scm
+    >>> model = scm.from_pretrained("scm-tiny")
+    >>> model.backbone.config.d_model
+    128
     """
     from sc_mamba2.model import PretrainedModel
 
