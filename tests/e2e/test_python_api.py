@@ -247,3 +247,21 @@ def assert_untouched(before: Any, after: Any) -> None:
         return
     assert (after.X != before.X).nnz == 0
     pd.testing.assert_frame_equal(after.var[before.var.columns], before.var)
+
+
+def test_the_reverse_ranks_by_a_model_of_the_tool_as_its_verb_does(f: Path, project, monkeypatch):
+    cells = ad.read_h5ad(f / "perturbed.h5ad")
+    target, model = target_of(cells), f / "of_tool"
+    short = {"perturbation.head.paths": ["start"], "perturbation.population.ensemble": 2}
+    scm.tl.perturb(cells, target, params=short, save=model)
+    scm.tl.reverse(cells, target, checkpoint=model, pairs=True)
+    words = ("--target", target, "-c", model, "--pairs", "-o", f / "ranking.csv")
+    enter("reverse", f / "perturbed.h5ad", *words)
+    monkeypatch.chdir(project)
+    own = {"states.target": target, "candidates.pairs": "true"}
+    told = [f"reverse_perturbation.{name}={value}" for name, value in own.items()]
+    told += [f"input={f / 'perturbed.h5ad'}", f"checkpoint={model}"]
+    enter("run", "--pipeline", "reverse_perturbation", "--params", ",".join(told))
+    of_run = project / "data" / "07_model_output" / "reverse_perturbation" / "ranking.csv"
+    for path in (f / "ranking.csv", of_run):
+        pd.testing.assert_frame_equal(pd.read_csv(path), cells.uns["scm_ranking"], check_exact=True)
