@@ -8,7 +8,7 @@ PINS = $$($(BIN)/python -c 'import sys; print("-c $(CONSTRAINTS)" if sys.version
 TORCH := torch==2.13.0
 export KEDRO_DISABLE_TELEMETRY := 1
 
-.PHONY: run test test-faults lint lock viz docs clean
+.PHONY: run test test-faults test-notebooks lint lock viz docs clean
 
 run: $(VENV)/.core
 	$(BIN)/scm run --pipeline annotation
@@ -23,6 +23,10 @@ test: $(VENV)/.dev
 # Every fault as often as is promised; `make test` tries each a few times.
 test-faults: $(VENV)/.dev
 	OMP_NUM_THREADS=1 $(BIN)/pytest tests/faults --faults full
+
+# Every notebook; `make test` runs the quick ones.
+test-notebooks: $(VENV)/.dev
+	OMP_NUM_THREADS=1 $(BIN)/pytest tests/notebooks --notebooks full --durations=0
 
 viz: $(VENV)/.dev
 	$(BIN)/scm viz

@@ -1,7 +1,7 @@
 """Hypothesis without chance or clock, the data of ../shared where they lie, GPU tests on a GPU,
 pages in Chromium.
 
-`--faults full` tries the faults of tests/faults in full.
+`--faults full` tries the faults of tests/faults in full, `--notebooks full` runs every notebook.
 """
 
 from collections.abc import Iterator
@@ -20,8 +20,9 @@ SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Take the number of tries of tests/faults."""
+    """Take the number of tries of tests/faults, and of notebooks that run."""
     parser.addoption("--faults", choices=("few", "full"), default="few")
+    parser.addoption("--notebooks", choices=("few", "full"), default="few")
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,7 @@
-"""Every notebook runs from top to bottom, without a network, and is stored without its outputs."""
+"""Every notebook runs from top to bottom, without a network, and is stored without its outputs.
+
+`make test` runs those of `QUICK`; `--notebooks full` runs all.
+"""
 
 from pathlib import Path
 
@@ -6,12 +9,16 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from sc_mamba2.pipelines.tasks import TASKS
+
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 SECONDS_A_CELL = 300
+QUICK = ("quickstart", "reverse_perturbation")
 
 
-def test_there_are_notebooks():
-    assert NOTEBOOKS
+def test_there_is_one_a_task_and_a_first_one():
+    tasks = {task.pipeline for task in TASKS} | {"reverse_perturbation"}
+    assert {path.stem for path in NOTEBOOKS} == tasks | {"quickstart"}
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -24,9 +31,11 @@ def test_it_is_stored_without_outputs(path: Path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_it_runs_and_writes_nothing_where_it_lies(
-    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_it_runs_draws_and_writes_nothing_where_it_lies(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ):
+    if request.config.getoption("--notebooks") == "few" and path.stem not in QUICK:
+        pytest.skip("run by make test-notebooks")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     notebook = nbformat.read(path, as_version=4)
     client = NotebookClient(
@@ -38,4 +47,6 @@ def test_it_runs_and_writes_nothing_where_it_lies(
     client.execute()
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert all(cell.execution_count for cell in code)
+    shown = [output for cell in code for output in cell.outputs if "data" in output]
+    assert any("image/png" in output["data"] for output in shown)
     assert not list(tmp_path.iterdir())

@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from sc_mamba2.cells.opening import open_cells
+from sc_mamba2.cells.opening import Source, open_cells
 from sc_mamba2.cells.readers import NAMED, detect_format
 
 _ROWS_A_CHUNK = 1024
@@ -47,7 +47,7 @@ class CopiedCells:
         Tables to add.
     """
 
-    source: str
+    source: Source
     obs: pd.DataFrame
     obsm: dict[str, RowBlocks]
     uns: dict[str, Any] = field(default_factory=dict)
@@ -80,8 +80,12 @@ def write_copy(path: Path, cells: CopiedCells) -> None:
             ad.io.write_elem(_table(file, "uns"), name, value)
 
 
-def _is_h5ad_of_today(source: str) -> bool:
-    if source.startswith(NAMED) or detect_format(Path(source)) != "h5ad":
+def _is_h5ad_of_today(source: Source) -> bool:
+    if (
+        not isinstance(source, str)
+        or source.startswith(NAMED)
+        or detect_format(Path(source)) != "h5ad"
+    ):
         return False
     with h5py.File(source, "r") as file:
         return bool(file.attrs.get("encoding-type") == "anndata")

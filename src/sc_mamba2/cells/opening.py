@@ -1,4 +1,7 @@
-"""Opens cells without loading them: `.h5ad` and zarr in place, SOMA by queries, all else whole."""
+"""Opens cells without loading them: `.h5ad` and zarr in place, SOMA by queries, all else whole.
+
+Cells that are in memory already are opened as they are.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +16,7 @@ from sc_mamba2.cells.readers import NAMED, damaged, detect_format, open_zarr, re
 from sc_mamba2.cells.soma import SomaSource, open_soma
 from sc_mamba2.cells.stored import Rows, StoredCells, StoredMatrix
 
-Source = str | Path | SomaSource
+Source = str | Path | SomaSource | ad.AnnData
 SPARSE = ("csr_matrix", "csc_matrix")
 
 
@@ -28,7 +31,7 @@ def open_cells(source: Source) -> Iterator[StoredCells]:
     Parameters
     ----------
     source
-        What `read_cells` takes, or a SOMA experiment.
+        What `read_cells` takes, a SOMA experiment, or cells in memory.
 
     Raises
     ------
@@ -38,6 +41,9 @@ def open_cells(source: Source) -> Iterator[StoredCells]:
     if isinstance(source, SomaSource):
         with open_soma(source) as stored:
             yield stored
+        return
+    if isinstance(source, ad.AnnData):
+        yield _held(source, "memory")
         return
     path = Path(source)
     kind = "named" if str(source).startswith(NAMED) else detect_format(path)
@@ -51,16 +57,18 @@ def open_cells(source: Source) -> Iterator[StoredCells]:
 
 
 def _loaded(source: str | Path) -> StoredCells:
-    cells = read_cells(source)
+    return _held(read_cells(source), str(source))
 
+
+def _held(cells: ad.AnnData, source: str) -> StoredCells:
     def held(matrix: Any) -> StoredMatrix:
         return StoredMatrix.whole(matrix.shape, lambda: matrix)
 
     raw = None
     if cells.raw is not None:
-        raw = StoredCells(str(source), cells.obs, cells.raw.var, held(cells.raw.X))
+        raw = StoredCells(source, cells.obs, cells.raw.var, held(cells.raw.X))
     return StoredCells(
-        str(source),
+        source,
         cells.obs,
         cells.var,
         None if cells.X is None else held(cells.X),

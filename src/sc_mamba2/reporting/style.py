@@ -1,5 +1,7 @@
 """The look of every figure: size, fonts, colours that can be told apart."""
 
+import io
+
 import matplotlib as mpl
 from matplotlib import colors
 from matplotlib.axes import Axes
@@ -20,6 +22,16 @@ OTHER = "(other)"
 _LONGEST = 40
 _GREY = (0.78, 0.78, 0.78, 1.0)
 _SHADES = ((1.0, 0.85), (0.5, 0.9), (0.9, 0.5))  # saturation and value
+
+
+class ShownFigure(Figure):
+    """A figure that a notebook shows at the end of a cell, whether or not pyplot is there."""
+
+    def _repr_png_(self) -> bytes:
+        picture = io.BytesIO()
+        self.savefig(picture, format="png")
+        return picture.getvalue()
+
 
 # A decorator of functions that draw: legends and colour bars come after the axes, and take the look of
 # the moment.
@@ -50,7 +62,7 @@ def new_figure(
     width, height
         Inches of one of them.
     """
-    figure = Figure(figsize=(columns * width, height), layout="constrained")
+    figure = ShownFigure(figsize=(columns * width, height), layout="constrained")
     return figure, list(figure.subplots(1, columns, squeeze=False)[0])
 
 

@@ -5,9 +5,11 @@ from typing import Any
 
 from kedro.config import OmegaConfigLoader
 
-import sc_mamba2
 from sc_mamba2.errors import UserError, nearest
+from sc_mamba2.pipelines.defaults import shipped_conf
 from sc_mamba2.runs.selection import flatten
+
+__all__ = ["CONFIG_LOADER", "SOURCES", "check_params", "choose_environment", "shipped_conf"]
 
 # An environment changes single parameters of a group; it does not replace the group.
 CONFIG_LOADER: dict[str, Any] = {
@@ -21,13 +23,6 @@ READ = (
     *SOURCES, "inputs", "sources", "regulators", "reference_network", "candidates",
     "feature_file", "features", "vocabulary",
 )  # fmt: skip
-
-
-def shipped_conf() -> Path:
-    """Return the configuration that ships with the package, or the project's own in a checkout."""
-    package = Path(sc_mamba2.__file__).parent
-    inside = package / "_conf"
-    return inside if inside.is_dir() else package.parents[1] / "conf"
 
 
 def choose_environment(conf_source: Path, env: str | None) -> str | None:

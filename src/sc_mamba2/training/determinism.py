@@ -1,6 +1,8 @@
-"""One seed for every source of chance, and deterministic kernels."""
+"""One seed for every source of chance, and deterministic kernels; and all of it as it was before."""
 
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -24,6 +26,23 @@ def seed_everything(seed: int) -> None:
     torch.manual_seed(seed)
     torch.set_num_threads(_THREADS)
     torch.use_deterministic_algorithms(True, warn_only=True)
+
+
+@contextmanager
+def chance_as_found() -> Iterator[None]:
+    """Leave the generators of Python, numpy and torch, torch's threads and its mode as they were."""
+    python, legacy = random.getstate(), np.random.get_state()
+    threads, strict = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    warned = torch.is_deterministic_algorithms_warn_only_enabled()
+    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
+    with torch.random.fork_rng(devices):
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(legacy)
+            torch.set_num_threads(threads)
+            torch.use_deterministic_algorithms(strict, warn_only=warned)
 
 
 def choose_device(requested: str) -> torch.device:

@@ -67,10 +67,15 @@ def quiet_mudata() -> Iterator[None]:
 
     A protein may bear the name of a gene: names need to be unique within a modality alone.
     """
-    with mudata.set_options(pull_on_update=False), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*var_names.*", category=UserWarning)
-        warnings.filterwarnings("ignore", category=FutureWarning, module="mudata")
-        yield
+    # As a context it would log by the root logger, which sets that up for the whole process.
+    before = mudata.set_options(pull_on_update=False).opts
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*var_names.*", category=UserWarning)
+            warnings.filterwarnings("ignore", category=FutureWarning, module="mudata")
+            yield
+    finally:
+        mudata.set_options(**before)
 
 
 def read_mudata(path: Path) -> mudata.MuData:
@@ -107,24 +112,44 @@ def _read(source: str) -> Modalities:
         read_cells(source)  # one modality alone, or a name that nobody knows
     path = Path(source)
     if not source.startswith(NAMED) and detect_format(path) == "h5mu":
-        return _of_mudata(path)
+        return _of_mudata(read_mudata(path), path.name)
     return _of_cells(read_cells(source), path.stem)
 
 
-def _of_mudata(path: Path) -> Modalities:
-    together = read_mudata(path)
-    found: Modalities = {}
+def take_modalities(together: mudata.MuData, rna_alone: bool = False) -> Modalities:
+    """Do as `read_modalities` for a MuData in memory, of which copies are taken.
+
+    Raises
+    ------
+    UserError
+        Rules ``modality-unknown``, ``modality-missing``, ``modality-one``.
+    """
+    found = _of_mudata(together, "the MuData")
+    _check_enough(found, rna_alone)
+    return {kind: found[kind] for kind in MODALITIES if kind in found}
+
+
+def kinds_of_tables(together: mudata.MuData) -> dict[str, str]:
+    """Tell which table of a MuData is which modality: name of the table by modality, the first of each."""
+    found: dict[str, str] = {}
     for name, cells in together.mod.items():
         kind = modality_of_name(name) or _kind_of(cells)
-        if kind is None or kind in found:
-            continue
+        if kind is not None:
+            found.setdefault(kind, name)
+    return found
+
+
+def _of_mudata(together: mudata.MuData, name: str) -> Modalities:
+    found: Modalities = {}
+    for kind, own_name in kinds_of_tables(together).items():
+        own = together.mod[own_name].copy()
         copies = tuple(f"{other}:" for other in together.mod)
-        for column in together.obs.columns.difference(cells.obs.columns, sort=False):
+        for column in together.obs.columns.difference(own.obs.columns, sort=False):
             if not str(column).startswith(copies):
-                cells.obs[column] = together.obs[column].reindex(cells.obs_names)
-        found[kind] = cells.copy()
+                own.obs[column] = together.obs[column].reindex(own.obs_names)
+        found[kind] = own
     if not found:
-        raise _unknown(f"modalities named {', '.join(together.mod) or 'nothing'} in {path.name}")
+        raise _unknown(f"modalities named {', '.join(together.mod) or 'nothing'} in {name}")
     return found
 
 

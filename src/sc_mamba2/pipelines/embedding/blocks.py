@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sc_mamba2.cells.opening import Source
 from sc_mamba2.cells.standardise import StandardForm
 from sc_mamba2.errors import UserError
 from sc_mamba2.files import atomic_file, clean_scratch, make_folder, remove_folder
@@ -35,7 +36,7 @@ class EmbeddedBlocks:
     """
 
     folder: Path
-    source: str
+    source: Source
     width: int
     cells_a_block: int
     obs: pd.DataFrame

@@ -10,7 +10,7 @@ import pandas as pd
 import sc_mamba2
 from sc_mamba2.cells import check_matched, label_text, read_labels
 from sc_mamba2.cells.blocks import decide_stored_form, standard_blocks
-from sc_mamba2.cells.opening import open_cells
+from sc_mamba2.cells.opening import Source, open_cells
 from sc_mamba2.cells.readers import NAMED
 from sc_mamba2.cells.standardise import StandardForm
 from sc_mamba2.cells.stored import StoredCells
@@ -100,7 +100,7 @@ def decide_valid_form(
     return form
 
 
-def named_source(source: SourceParams) -> str:
+def named_source(source: SourceParams) -> Source:
     """Return the source, or refuse that there is none."""
     if source.input is None:
         raise UserError(
@@ -132,17 +132,22 @@ def read_keys(obs: pd.DataFrame, keys: KeyParams) -> pd.DataFrame:
 
 
 def _identity(
-    path: str,
+    path: Source,
     encoder: Encoder,
     ingestion: IngestionParams,
     options: EmbeddingOptions,
     compute: ComputeOptions,
 ) -> dict[str, Any]:
     """Say everything on which the blocks depend."""
-    facts = [] if path.startswith(NAMED) else file_facts(Path(path).resolve())
+    if not isinstance(path, str):
+        origin: list[Any] = ["memory", []]
+    elif path.startswith(NAMED):
+        origin = [path, []]
+    else:
+        origin = ["", file_facts(Path(path).resolve())]
     return encoder.identity(options) | {
         "version": sc_mamba2.__version__,
-        "source": [path if not facts else "", facts],
+        "source": origin,
         "ingestion": ingestion.model_dump(mode="json"),
         "cells_a_block": options.cells_a_block,
         "scan_path": compute.scan_path,

@@ -23,7 +23,7 @@ def draw_network(
     scores: PairScores, edges: pd.DataFrame, modules: pd.DataFrame, method: Method, seed: int
 ) -> dict[str, Figure]:
     """Draw the heat map and the graph."""
-    return {"heat_map": _heat_map(scores, method), "network": _graph(edges, modules, seed)}
+    return {"heat_map": _heat_map(scores, method), "network": graph_figure(edges, modules, seed)}
 
 
 def _heat_map(scores: PairScores, method: Method) -> Figure:
@@ -62,7 +62,18 @@ def _alike_together(values: np.ndarray, names: np.ndarray) -> tuple[np.ndarray, 
     return names[order], values[order]
 
 
-def _graph(edges: pd.DataFrame, modules: pd.DataFrame, seed: int) -> Figure:
+def graph_figure(edges: pd.DataFrame, modules: pd.DataFrame, seed: int) -> Figure:
+    """Draw the graph of the best edges.
+
+    Parameters
+    ----------
+    edges
+        See `edge_table`; those that are drawn.
+    modules
+        See `find_modules`, of the same edges.
+    seed
+        Seed of the layout.
+    """
     graph = make_graph(edges, modules)
     places = _places(graph, seed)
     colours = palette([str(module) for module in sorted(set(modules["module"]))])

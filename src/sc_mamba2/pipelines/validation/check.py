@@ -1,6 +1,8 @@
-"""Check one file outside of any run: the same functions that the pipeline's nodes are."""
+"""Check one file, or cells in memory, outside of any run: the same functions that the pipeline's nodes are."""
 
 from typing import Any
+
+from anndata import AnnData
 
 from sc_mamba2.cells import RawCellsContract, read_cells, read_labels
 from sc_mamba2.pipelines.ingestion.nodes import ingest_cells
@@ -31,8 +33,13 @@ def check_source(source: str, layer: str | None, label_key: str | None) -> dict[
     UserError
         The first broken rule.
     """
-    raw = RawCellsContract(layer).validate(read_cells(source))
+    return check_cells(read_cells(source), layer, label_key)
+
+
+def check_cells(cells: AnnData, layer: str | None, label_key: str | None) -> dict[str, Any]:
+    """Do as `check_source` for cells in memory, which stay as they are."""
+    raw = RawCellsContract(layer).validate(cells)
     labels = read_labels(raw.obs, label_key).value_counts().to_dict() if label_key else {}
-    cells, ingestion_report = ingest_cells(raw, IngestionParams(layer=layer))
-    _, report = validate_cells(cells, ingestion_report, ValidationParams())
+    standard, ingestion_report = ingest_cells(raw, IngestionParams(layer=layer))
+    _, report = validate_cells(standard, ingestion_report, ValidationParams())
     return report | {"columns": list(map(str, raw.obs.columns)), "labels": labels}

@@ -1,0 +1,148 @@
+"""Results go from the cells that a pipeline gave back into the user's own object, in place.
+
+A result's name holds the word `scm` (see `keys`); another word can be put in its place.
+"""
+
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+import anndata as ad
+import mudata
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from sc_mamba2.cells import keys
+from sc_mamba2.cells.modalities.opening import kinds_of_tables
+from sc_mamba2.errors import UserError
+
+Cells: TypeAlias = ad.AnnData | mudata.MuData
+WORD = keys.FACTS
+
+
+def readable_cells(cells: ad.AnnData) -> ad.AnnData:
+    """Return what a pipeline reads of cells: matrices and tables, without results of before.
+
+    The matrices are shared, not copied.
+
+    Raises
+    ------
+    UserError
+        Rules ``cells-kind`` and ``cells-backed``.
+    """
+    check_kind(cells, ad.AnnData)
+    if cells.isbacked:
+        raise UserError(
+            "cells-backed",
+            found="cells whose matrix is on disk",
+            expected="cells in memory",
+            mend="adata = adata.to_memory(), or use the verb, which reads large files by blocks",
+        )
+    return ad.AnnData(
+        X=cells.X,
+        obs=cells.obs[[name for name in cells.obs if not _ours(name)]],
+        var=cells.var[[name for name in cells.var if not _ours(name)]],
+        layers={name: matrix for name, matrix in cells.layers.items() if not _ours(name)},
+        raw=cells.raw,
+    )
+
+
+def check_kind(cells: object, kind: type) -> None:
+    """Refuse what is no AnnData, or no MuData (rule ``cells-kind``)."""
+    if not isinstance(cells, kind):
+        raise UserError(
+            "cells-kind",
+            found=f"an object of the type {type(cells).__name__}",
+            expected=f"an object of the type {kind.__name__}",
+            mend="read a file first: sc_mamba2.cells.read_cells(FILE), or mudata.read_h5mu(FILE)",
+        )
+
+
+def add_results(cells: Cells, found: Cells, key_added: str = WORD) -> None:
+    """Add the results that `found` has, in place; everything else of `cells` stays as it is.
+
+    Parameters
+    ----------
+    cells
+        The user's object.
+    found
+        Cells of it, by name, with results. A cell that is not there gets an empty row of a sparse
+        matrix, NaN of others.
+    key_added
+        Stands for `scm` in the names of the results.
+
+    Raises
+    ------
+    UserError
+        Rules ``key-added``, ``key-taken``; nothing is added then.
+    """
+    rows = found.obs_names.get_indexer(cells.obs_names)
+    several = isinstance(found, mudata.MuData)
+    added = [
+        (table, str(name), value)
+        for table in (
+            ("obs", "obsm", "uns") if several else ("obs", "obsm", "uns", "var", "layers")
+        )
+        for name, value in getattr(found, table).items()
+        if _ours(name)
+    ]
+    _check_free(cells, [(table, named(name, key_added)) for table, name, _ in added], key_added)
+    for table, name, value in added:
+        whole = value if table in ("uns", "var") else _aligned(value, rows)
+        own = whole.array if isinstance(whole, pd.Series) else whole  # by place, not by name
+        getattr(cells, table)[named(name, key_added)] = own
+    if several:
+        tables = kinds_of_tables(cells)
+        for kind, part in found.mod.items():
+            add_results(cells.mod[tables[kind]], part, key_added)
+
+
+def _ours(name: object) -> bool:
+    return str(name).startswith((WORD, f"X_{WORD}"))
+
+
+def named(name: str, key_added: str) -> str:
+    """Return the name of a result with another word in the place of `scm`."""
+    return name.replace(WORD, key_added, 1)
+
+
+def _check_free(cells: Cells, places: list[tuple[str, str]], key_added: str) -> None:
+    """Refuse a word under which the user keeps something that is no result."""
+    if not key_added or "/" in key_added:
+        raise UserError(
+            "key-added",
+            found=f"key_added={key_added!r}",
+            expected="a word without a slash, to stand for 'scm' in the names of the results",
+            mend="choose another word",
+        )
+    facts = cells.uns.get(key_added)
+    if key_added == WORD or (isinstance(facts, Mapping) and "checkpoint_sha256" in facts):
+        return  # results of before, which may be replaced
+    taken = [f'{table}["{name}"]' for table, name in places if name in getattr(cells, table)]
+    if taken:
+        raise UserError(
+            "key-taken",
+            found=f"{', '.join(taken)}, which no result of ours is",
+            expected="names that are free",
+            mend="choose another key_added",
+        )
+
+
+def _aligned(value: Any, rows: np.ndarray) -> Any:
+    """Put the rows of a result in the order of the user's cells; -1 where a cell has none."""
+    if len(rows) == value.shape[0] and np.array_equal(rows, np.arange(len(rows))):
+        return value
+    there = rows >= 0
+    if sparse.issparse(value):
+        ones = np.ones(int(there.sum()), dtype=value.dtype)
+        move = sparse.csr_matrix(
+            (ones, (np.flatnonzero(there), rows[there])), shape=(len(rows), value.shape[0])
+        )
+        return sparse.csr_matrix(move @ value)
+    if isinstance(value, pd.Series) and value.dtype == bool:
+        return value.iloc[rows] & there
+    if isinstance(value, pd.DataFrame | pd.Series):
+        return value.iloc[rows].where(there) if not there.all() else value.iloc[rows]
+    whole = np.full((len(rows), *value.shape[1:]), np.nan, dtype=value.dtype)
+    whole[there] = value[rows[there]]
+    return whole

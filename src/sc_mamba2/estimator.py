@@ -1,0 +1,266 @@
+"""`Model`: one object to train, save, load and ask, for those who come from scvi-tools.
+
+It runs the nodes that `tl` runs; a saved model is the checkpoint folder that `--checkpoint` takes.
+"""
+
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+
+from sc_mamba2.cells import keys
+from sc_mamba2.cells.adding import readable_cells
+from sc_mamba2.errors import UserError
+from sc_mamba2.model import TaskModel, read_checkpoint
+from sc_mamba2.pipelines.annotation.head import AnnotationModel
+from sc_mamba2.pipelines.batch_correction.head import BatchCorrectionModel
+from sc_mamba2.pipelines.in_memory import run_in_memory
+from sc_mamba2.tl.shared import Changes, changes
+
+__all__ = ["Model"]
+
+_CLASSES: dict[str, type[TaskModel]] = {
+    "annotation": AnnotationModel,
+    "batch_correction": BatchCorrectionModel,
+}
+# Labels of a batch correction are for scores; none are computed here.
+_UNSCORED: dict[str, Any] = {"batch_correction.keys.label_key": None}
+_EMBEDDINGS = {"annotation": keys.EMBEDDING, "batch_correction": keys.CORRECTED}
+
+
+class Model:
+    """A model of cells: it tells their types, as SCANVI, or takes out their batches, as SCVI.
+
+    Parameters
+    ----------
+    adata
+        Cells to learn from; they stay as they are.
+    label_key
+        Column of `obs` with cell types, for a model that tells them.
+    batch_key
+        Column of `obs` with batches, for a model that takes them out.
+    layer
+        Layer with the expression; else the first usable matrix.
+    start
+        Checkpoint that the training begins with.
+    device
+        ``auto``, ``cpu`` or ``cuda``.
+    seed
+        Seed of every source of chance.
+    params
+        More parameters of `conf/base/parameters`, by dotted name.
+
+    Raises
+    ------
+    UserError
+        Rule ``options``: not exactly one of the two columns is named.
+
+    Examples
+    --------
+    >>> import sc_mamba2 as scm
+    >>> from sc_mamba2.cells import simulate_cells
+    >>> cells = simulate_cells(cells=60)
+    >>> model = scm.Model(cells, label_key="cell_type")
+    >>> model.train(max_epochs=2)
+    >>> list(model.history["epoch"])
+    [1, 2]
+    >>> model.predict(simulate_cells(cells=5, seed=1)).shape
+    (5,)
+    """
+
+    def __init__(
+        self,
+        adata: AnnData,
+        *,
+        label_key: str | None = None,
+        batch_key: str | None = None,
+        layer: str | None = None,
+        start: str | None = None,
+        device: str | None = None,
+        seed: int | None = None,
+        params: Changes | None = None,
+    ) -> None:
+        if (label_key is None) == (batch_key is None):
+            raise UserError(
+                "options",
+                found="both label_key and batch_key" if label_key else "no column of obs",
+                expected="label_key, to tell cell types, or batch_key, to take batches out",
+                mend="name one of them",
+            )
+        self.task = "annotation" if batch_key is None else "batch_correction"
+        self.module: TaskModel | None = None
+        self.history = pd.DataFrame()
+        self._adata: AnnData | None = adata
+        self._machine = (layer, device, seed)
+        self._own: Changes = {
+            "annotation.labels.key": label_key,
+            "batch_correction.keys.batch_key": batch_key,
+            f"{self.task}.backbone.checkpoint": start,
+            "tokenization.vocabulary": start,
+        }
+        self._params = _UNSCORED | dict(params or {})
+
+    def train(
+        self,
+        max_epochs: int | None = None,
+        *,
+        batch_size: int | None = None,
+        learning_rate: float | None = None,
+        max_length: int | None = None,
+        params: Changes | None = None,
+    ) -> None:
+        """Train from the start; `history` has a row an epoch afterwards.
+
+        Parameters
+        ----------
+        max_epochs
+            Epochs at most; validation cells choose the one that is kept.
+        batch_size
+            Cells a step.
+        learning_rate
+            Highest rate of AdamW.
+        max_length
+            Tokens a cell at most.
+        params
+            More parameters, by dotted name.
+
+        Raises
+        ------
+        UserError
+            Everything that the verb refuses; or a model that was loaded has no cells to learn from.
+        """
+        own = {
+            **self._own,
+            f"{self.task}.fine_tune.max_epochs": max_epochs,
+            f"{self.task}.fine_tune.batch_size": batch_size,
+            f"{self.task}.fine_tune.learning_rate": learning_rate,
+            "tokenization.max_length": max_length,
+        }
+        cells = readable_cells(self._cells(None))
+        given: dict[str, Any] = {"reference.raw_cells": cells}
+        name = self.task
+        if self.task == "annotation":  # learn from all labelled cells, hold out none
+            name, given = "annotation_query", given | {"query.raw_cells": cells}
+        wanted = (f"{self.task}.model", f"{self.task}.history")
+        asked = changes(own, *self._machine, self._params | dict(params or {}))
+        told = run_in_memory(name, wanted, given, asked, "Model.train")
+        self.module, self.history = (told[key] for key in wanted)
+
+    def get_latent_representation(self, adata: AnnData | None = None) -> np.ndarray:
+        """Return the embedding of every cell, (N, D) float32.
+
+        Parameters
+        ----------
+        adata
+            N cells; else those that were learnt from.
+        """
+        return np.asarray(self._tell(adata).obsm[_EMBEDDINGS[self.task]])
+
+    def predict(self, adata: AnnData | None = None, *, soft: bool = False) -> Any:
+        """Return the type of every cell.
+
+        Parameters
+        ----------
+        adata
+            N cells; else those that were learnt from.
+        soft
+            Whether probabilities are returned, a table with a column a type.
+
+        Returns
+        -------
+        ndarray or DataFrame
+            (N,) types, or (N, K) probabilities.
+
+        Raises
+        ------
+        UserError
+            Rule ``options``: the model takes batches out and knows no types.
+        """
+        if self.task != "annotation":
+            raise UserError(
+                "options",
+                found="predict of a model that takes batches out",
+                expected="a model that tells cell types",
+                mend="make it with label_key=…",
+            )
+        told = self._tell(adata)
+        if soft:
+            classes = told.uns[keys.FACTS]["classes"]
+            return pd.DataFrame(told.obsm[keys.PROBABILITY], told.obs_names, classes)
+        return told.obs[keys.CELL_TYPE].to_numpy(str)
+
+    def save(self, folder: str | Path) -> None:
+        """Write the model as a checkpoint folder, as the verbs write and read it.
+
+        Raises
+        ------
+        UserError
+            Rule ``model-untrained``.
+        """
+        self._trained().save_pretrained(folder)
+
+    @classmethod
+    def load(cls, folder: str | Path, adata: AnnData | None = None) -> Self:
+        """Read a model that `save`, `tl` or a verb wrote.
+
+        Parameters
+        ----------
+        folder
+            A checkpoint folder of `scm annotate` or `scm integrate`.
+        adata
+            Cells that are meant where none are given.
+
+        Raises
+        ------
+        UserError
+            The folder is broken, or of another task (`checkpoint-task`).
+        """
+        task = read_checkpoint(folder).config.get("task")
+        if task not in _CLASSES:
+            raise UserError(
+                "checkpoint-task",
+                found=f"a checkpoint of the task '{task}' in '{folder}'",
+                expected=f"one of the tasks {', '.join(_CLASSES)}",
+                mend="give it to the tool of its task: sc_mamba2.tl",
+            )
+        model = cls.__new__(cls)
+        model.task, model.module = task, _CLASSES[task].from_pretrained(folder)
+        model.history, model._adata = pd.DataFrame(), adata
+        model._machine, model._own, model._params = (None, None, None), {}, _UNSCORED
+        return model
+
+    def _tell(self, adata: AnnData | None) -> AnnData:
+        role, wanted = "query", "annotation.annotated"
+        if self.task == "batch_correction":
+            role, wanted = "reference", "batch_correction.integrated"
+        given = {
+            f"{self.task}.checkpoint": self._trained(),
+            f"{role}.raw_cells": readable_cells(self._cells(adata)),
+        }
+        asked = changes({}, *self._machine, self._params)
+        told = run_in_memory(f"{self.task}_predict", (wanted,), given, asked, "Model")
+        found: AnnData = told[wanted]
+        return found
+
+    def _cells(self, adata: AnnData | None) -> AnnData:
+        cells = self._adata if adata is None else adata
+        if cells is None:
+            raise UserError(
+                "options",
+                found="a loaded model, and no cells",
+                expected="cells to read",
+                mend="give them to the call, or to Model.load(folder, adata)",
+            )
+        return cells
+
+    def _trained(self) -> TaskModel:
+        if self.module is None:
+            raise UserError(
+                "model-untrained",
+                found="a model that has learnt nothing yet",
+                expected="a trained one",
+                mend="call train(), or Model.load(folder)",
+            )
+        return self.module

@@ -1,0 +1,229 @@
+"""Plots in scanpy's manner: the pictures of the reports, from results that lie in the cells.
+
+They are matplotlib figures without a window; a notebook shows the one that a cell ends with.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import pandas as pd
+from anndata import AnnData
+from matplotlib.figure import Figure
+
+from sc_mamba2.cells import keys, label_text, read_labels
+from sc_mamba2.cells.adding import WORD, Cells, named
+from sc_mamba2.errors import UserError, nearest
+from sc_mamba2.pipelines.annotation import figures as of_types
+from sc_mamba2.pipelines.batch_correction import figures as of_batches
+from sc_mamba2.pipelines.gene_network.figures import graph_figure
+from sc_mamba2.pipelines.perturbation.figures import volcano_figure
+from sc_mamba2.reporting import class_figure, lay_out
+from sc_mamba2.training.determinism import chance_as_found
+
+__all__ = ["annotation", "calibration", "confusion", "embedding", "network", "training", "volcano"]
+
+
+def embedding(
+    cells: Cells,
+    color: str,
+    *,
+    basis: str | Sequence[str] = keys.EMBEDDING,
+    seed: int = 0,
+) -> Figure:
+    """Draw cells by a class, laid out by UMAP over an embedding, or over several side by side.
+
+    Parameters
+    ----------
+    cells
+        With the embeddings in `obsm`; cells without a vector or a class are left out.
+    color
+        Column of `obs` with the classes.
+    basis
+        Names of embeddings: ``X_scm``, ``X_scm_corrected``, ``X_scm_joint``, ``X_pca``, ….
+    seed
+        Seed of the layout.
+
+    Raises
+    ------
+    UserError
+        Rules ``label-missing`` and ``result-missing``.
+
+    Examples
+    --------
+    >>> import sc_mamba2 as scm
+    >>> from sc_mamba2.cells import simulate_cells
+    >>> cells = simulate_cells(cells=12)
+    >>> scm.tl.embed(cells)
+    >>> len(scm.pl.embedding(cells, "cell_type").axes)
+    1
+    """
+    classes = _classes(cells, color)
+    places = {}
+    for name in [basis] if isinstance(basis, str) else basis:
+        vectors = pd.DataFrame(_found(cells, "obsm", name), index=cells.obs_names).dropna()
+        places[name] = _laid_out(vectors, seed)
+        classes = classes[classes.index.isin(vectors.index)]
+    return class_figure(places, classes)
+
+
+def annotation(
+    adata: AnnData, truth: str | None = None, *, key_added: str = WORD, seed: int = 0
+) -> Figure:
+    """Draw annotated cells by type, by true type where there is one, and by confidence.
+
+    Parameters
+    ----------
+    adata
+        Cells that `tl.annotate` gave types.
+    truth
+        Column of `obs` with the true types.
+    key_added
+        As it was given to `tl.annotate`.
+    seed
+        Seed of the layout.
+
+    Raises
+    ------
+    UserError
+        Rules ``label-missing`` and ``result-missing``.
+    """
+    vectors = _found(adata, "obsm", named(keys.EMBEDDING, key_added))
+    places = _laid_out(pd.DataFrame(vectors, index=adata.obs_names), seed)
+    return of_types.umap_figure(places, _calls(adata, key_added), _truth(adata, truth))
+
+
+def confusion(adata: AnnData, truth: str, *, key_added: str = WORD) -> Figure:
+    """Draw the shares of each true type (rows) that were called each type (columns).
+
+    Parameters
+    ----------
+    adata, truth, key_added
+        As `pl.annotation`.
+    """
+    return of_types.confusion_figure(_calls(adata, key_added), _truth(adata, truth))
+
+
+def calibration(adata: AnnData, truth: str, *, key_added: str = WORD) -> Figure:
+    """Draw accuracy over confidence.
+
+    Parameters
+    ----------
+    adata, truth, key_added
+        As `pl.annotation`.
+    """
+    return of_types.calibration_figure(_calls(adata, key_added), _truth(adata, truth))
+
+
+class Trained(Protocol):
+    """What a `Model` knows of its training."""
+
+    task: str
+    history: pd.DataFrame
+
+
+def training(model: Trained) -> Figure:
+    """Draw training and validation loss over the epochs, and mark the epoch that was kept.
+
+    Parameters
+    ----------
+    model
+        A `Model` that was trained by epochs.
+
+    Raises
+    ------
+    UserError
+        Rule ``result-missing``: it has no history, since it was loaded, or its head fits itself.
+    """
+    if model.history.empty:
+        raise UserError(
+            "result-missing",
+            found="a model without a history",
+            expected="a model that was trained here, epoch by epoch",
+            mend="call train(); a loaded model has no history",
+        )
+    draw = {"batch_correction": of_batches.training_figure}.get(
+        model.task, of_types.training_figure
+    )
+    return draw(model.history)
+
+
+def volcano(adata: AnnData, *, key_added: str = WORD) -> Figure:
+    """Draw the change of every gene that `tl.perturb` predicted, over how sure it is.
+
+    Parameters
+    ----------
+    adata
+        Cells after `tl.perturb`.
+    key_added
+        As it was given there.
+
+    Raises
+    ------
+    UserError
+        Rule ``result-missing``.
+    """
+    table = _found(adata, "uns", named(keys.PREDICTED_GENES, key_added))
+    return volcano_figure(table, _found(adata, "uns", key_added)["perturbation"])
+
+
+def network(adata: AnnData, *, key_added: str = WORD, seed: int = 0) -> Figure:
+    """Draw the graph of the best edges that `tl.network` found, coloured by module.
+
+    Parameters
+    ----------
+    adata
+        Cells after `tl.network`.
+    key_added
+        As it was given there.
+    seed
+        Seed of the layout.
+
+    Raises
+    ------
+    UserError
+        Rule ``result-missing``.
+    """
+    modules = _found(adata, "uns", named(keys.MODULES, key_added))
+    edges = _found(adata, "uns", named(keys.EDGES, key_added))
+    drawn = int(modules["degree"].sum()) // 2  # those that the modules were made of
+    with chance_as_found():
+        return graph_figure(edges.head(drawn), modules, seed)
+
+
+def _found(cells: Cells, table: str, name: str) -> Any:
+    """Return a result, or refuse that it is not there."""
+    place = getattr(cells, table)
+    if name not in place:
+        raise UserError(
+            "result-missing",
+            found=f'no {table}["{name}"]',
+            expected=f"one of {', '.join(map(str, place)) or 'the results of a tool'}",
+            mend="call the tool first, or name the key" + nearest(name, place),
+        )
+    return place[name]
+
+
+def _laid_out(vectors: pd.DataFrame, seed: int) -> pd.DataFrame:
+    with chance_as_found():
+        return lay_out(vectors, seed)
+
+
+def _calls(adata: AnnData, key_added: str) -> pd.DataFrame:
+    """Return the calls under the names that the figures know."""
+    columns = (keys.CELL_TYPE, keys.CONFIDENCE)
+    calls = pd.DataFrame({key: _found(adata, "obs", named(key, key_added)) for key in columns})
+    return calls.astype({keys.CELL_TYPE: str})
+
+
+def _classes(cells: Cells, column: str) -> pd.Series:
+    """Return the classes of the cells that have one, as text."""
+    if column not in cells.obs:
+        read_labels(cells.obs, column)  # refuses, with the nearest column
+    return label_text(cells.obs[column])
+
+
+def _truth(adata: AnnData, column: str | None) -> pd.Series:
+    """Return the true types of the cells that have one; none without a column."""
+    if column is None:
+        return pd.Series(dtype=str)
+    return _classes(adata, column)
