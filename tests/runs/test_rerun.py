@@ -4,7 +4,7 @@ import pytest
 from tests.runs.made import kept, made
 
 from sc_mamba2.errors import UserError
-from sc_mamba2.model.manifest import sha256_of
+from sc_mamba2.files import sha256_of
 from sc_mamba2.runs import rerun as repeating
 from sc_mamba2.runs.new_project import new_project
 from sc_mamba2.runs.records import DataFact, read_record

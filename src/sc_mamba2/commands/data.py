@@ -10,7 +10,7 @@ import typer
 
 from sc_mamba2.commands.errors import told_once
 from sc_mamba2.commands.modes import mode, with_modes
-from sc_mamba2.commands.results import show_facts, told_briefly
+from sc_mamba2.commands.results import show_facts, show_table, told_briefly
 from sc_mamba2.errors import UserError
 
 if TYPE_CHECKING:
@@ -158,20 +158,16 @@ def _show_arrived(root: Path, name: str, arrived: "Arrived") -> None:
 
 
 def _show_all(rows: list[dict[str, Any]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False)
-    for column in ("name", "state", "comes", "tasks", "shape"):
-        table.add_column(column, overflow="fold", no_wrap=column in ("name", "state", "comes"))
+    lines = []
     for row in rows:
         shape = (row["recorded"] or {}).get("shape", {})
         counted = ", ".join(f"{number:,} {what}" for what, number in shape.items())
         stated = row["expected"]["stated"] if "expected" in row else counted
-        table.add_row(
-            row["name"], row["state"], row["comes"], ", ".join(row.get("tasks", ())), stated
+        lines.append(
+            (row["name"], row["state"], row["comes"], ", ".join(row.get("tasks", ())), stated)
         )
-    Console().print(table)
+    whole = ("name", "state", "comes")
+    show_table((*whole, "tasks", "shape"), lines, whole)
 
 
 def _show_one(row: dict[str, Any]) -> None:

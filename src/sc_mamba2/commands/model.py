@@ -76,17 +76,16 @@ def pull(
 
 
 def _show(rows: list[dict[str, Any]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
+    from sc_mamba2.commands.results import show_table
 
-    table = Table(box=None, pad_edge=False)
-    for column in ("name", "state", "task", "parameters", "what"):
-        table.add_column(column, overflow="fold", no_wrap=column in ("state", "parameters"))
+    lines = []
     for row in rows:
         what = row.get("backbone") or " ".join(
             part for part in (row.get("title"), row.get("address")) if part
         )
-        table.add_row(
-            row["name"], row["state"], row.get("task", ""), row.get("parameters", ""), what
+        lines.append(
+            (row["name"], row["state"], row.get("task", ""), row.get("parameters", ""), what)
         )
-    Console().print(table)
+    show_table(
+        ("name", "state", "task", "parameters", "what"), lines, whole=("state", "parameters")
+    )

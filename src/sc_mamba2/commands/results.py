@@ -1,13 +1,14 @@
 """What a verb shows at its end: metrics and where the files are, or facts; in words or as JSON."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from sc_mamba2.commands.modes import mode
 
@@ -71,6 +72,25 @@ def show_lines(lines: dict[str, Any], width: int) -> None:
     for name, text in lines.items():
         for at, line in enumerate(text if isinstance(text, list) else [text]):
             typer.echo(f"{'' if at else name + ':':<{width}}{line}")
+
+
+def show_table(head: Sequence[str], rows: Iterable[Sequence[str]], whole: Sequence[str]) -> None:
+    """Print a list, a line a row; the columns in `whole` do not break."""
+    table = Table(box=None, pad_edge=False)
+    for name in head:
+        table.add_column(name, overflow="fold", no_wrap=name in whole)
+    for row in rows:
+        table.add_row(*map(Text, row))  # a name in brackets is a name, not a colour
+    Console(highlight=False).print(table)
+
+
+def duration(seconds: float) -> str:
+    """Return a time in the unit that suits it."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    if seconds < 7200:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
 
 
 def _table(metrics: dict) -> Table:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 import sc_mamba2
 from sc_mamba2.errors import UserError, nearest
+from sc_mamba2.pipelines.parameters import flatten
 
 
 def shipped_conf() -> Path:
@@ -44,7 +45,7 @@ def read_parameters(changes: Mapping[str, Any]) -> DictConfig:
                 "parameter-unknown",
                 found=f"the parameter '{name}'",
                 expected="a single parameter of conf/base/parameters",
-                mend="correct its name" + nearest(name, _names(_shipped_parameters())),
+                mend="correct its name" + nearest(name, flatten(_shipped_parameters())),
             ) from error
     return parameters
 
@@ -76,11 +77,3 @@ def _shipped_parameters() -> dict[str, Any]:
         str(shipped_conf()), env="base", base_env="base", default_run_env="base", runtime_params={}
     )
     return dict(loader["parameters"])
-
-
-def _names(nested: dict[str, Any], prefix: str = "") -> list[str]:
-    found: list[str] = []
-    for key, value in nested.items():
-        name = f"{prefix}{key}"
-        found += _names(value, f"{name}.") if isinstance(value, dict) else [name]
-    return found

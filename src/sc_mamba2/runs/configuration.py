@@ -7,7 +7,7 @@ from kedro.config import OmegaConfigLoader
 
 from sc_mamba2.errors import UserError, nearest
 from sc_mamba2.pipelines.defaults import shipped_conf
-from sc_mamba2.runs.selection import flatten
+from sc_mamba2.pipelines.parameters import flatten
 
 __all__ = ["CONFIG_LOADER", "SOURCES", "check_params", "choose_environment", "shipped_conf"]
 
