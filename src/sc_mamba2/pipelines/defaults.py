@@ -1,6 +1,6 @@
 """The shipped configuration: where it lies, and its parameters as the models that the nodes take."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -41,13 +41,18 @@ def read_parameters(changes: Mapping[str, Any]) -> DictConfig:
         try:
             OmegaConf.update(parameters, name, value, merge=False)
         except OmegaConfBaseException as error:
-            raise UserError(
-                "parameter-unknown",
-                found=f"the parameter '{name}'",
-                expected="a single parameter of conf/base/parameters",
-                mend="correct its name" + nearest(name, flatten(_shipped_parameters())),
-            ) from error
+            raise unknown_parameter(name, flatten(_shipped_parameters())) from error
     return parameters
+
+
+def unknown_parameter(name: str, known: Iterable[str]) -> UserError:
+    """Return the refusal of a parameter that there is not (rule ``parameter-unknown``)."""
+    return UserError(
+        "parameter-unknown",
+        found=f"the parameter '{name}'",
+        expected="a single parameter of conf/base/parameters",
+        mend="correct its name" + nearest(name, known),
+    )
 
 
 def typed(parameters: DictConfig, group: str, model: type[BaseModel]) -> BaseModel:
