@@ -1,9 +1,11 @@
 """Writes that are whole or not there: a file or a folder appears under its name only when it is done.
 
-Also: one writer at a time, and a write that the system refused as an error for a person.
+Also: the hash of a file, one writer at a time, and a write that the system refused as an error for
+a person.
 """
 
 import errno
+import hashlib
 import os
 import shutil
 import tempfile
@@ -150,6 +152,12 @@ def sole_writer(lock: Path, *, to: str, mend: str) -> Iterator[None]:
         yield
     finally:
         held.release()
+
+
+def sha256_of(path: Path) -> str:
+    """Return the hash of a file's content, in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def file_facts(path: Path) -> list[tuple[str, int, int]]:

@@ -60,6 +60,11 @@ def test_what_was_put_there_is_taken_in_used_by_name_and_verified(project):
     valid = invoke("validate", "data:myeloid", "--label-key", "cell_type")
     assert valid.exit_code == 0 and "150," in valid.output
     assert "myeloid: as recorded" in invoke("data", "verify").output
+    assert json.loads(invoke("data", "verify", "--json").output) == {"verified": ["myeloid"]}
+    again = invoke("data", "pull", "myeloid", "--json")
+    told = json.loads(again.stdout)
+    assert told["input"] == "data:myeloid" and told["shape"]["cells"] == 150
+    assert invoke("data", "pull", "myeloid", "--quiet").output.split() == [str(folder)]
     with (folder / "train.h5ad").open("ab") as file:
         file.write(b"more")
     result = invoke("data", "verify", "myeloid")
@@ -71,6 +76,7 @@ def test_outside_a_project_only_the_lists_work(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert invoke("data", "list").exit_code == 0
     assert "scm-tiny" in invoke("model", "list").output
+    assert "norman" in invoke("data", "list", "--quiet").output.split()
     for words in (("data", "verify"), ("data", "pull", "pbmc3k"), ("model", "pull", "x")):
         result = invoke(*words)
         assert result.exit_code == 2 and "project-missing" in result.output

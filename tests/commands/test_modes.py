@@ -5,6 +5,7 @@ import logging
 from pathlib import Path
 
 import pytest
+from tests.commands.test_help import COMMANDS
 from typer.testing import CliRunner
 
 from sc_mamba2.commands import app
@@ -73,6 +74,13 @@ def test_quiet_is_the_places_of_the_results(tmp_path, quick_run):
         (("annotate", "--nothing"), "usage"),
         (("embed", "cells.h5ad", "-o", "o.h5ad", "--quiet", "--verbose"), "usage"),
         (("annotat",), "usage"),
+        (("runs",), "project-missing"),
+        (("compare", "one", "two"), "project-missing"),
+        (("rerun", "one"), "project-missing"),
+        (("data", "list", "nothing"), "data-unknown"),
+        (("data", "add", "x.h5ad", "--name", "x"), "project-missing"),
+        (("model", "pull", "nothing"), "project-missing"),
+        (("viz", "--port", "65536"), "usage"),
     ],
 )
 def test_errors_are_json_where_json_is_asked_for(words, rule, tmp_path, monkeypatch):
@@ -93,3 +101,10 @@ def test_no_color_is_heeded(variable, coloured, monkeypatch):
     for words in (("validate", "nowhere.h5ad"), ("run", "--json")):
         result = CliRunner().invoke(app, words, color=True)
         assert ("\x1b[" in result.output) == (coloured and "--json" not in words)
+
+
+def test_every_verb_that_has_no_page_of_its_own_takes_both():
+    shown = {" ".join(words): {one.name for one in command.params} for words, command in COMMANDS}
+    groups = {"", "data", "model"}
+    lacking = {name for name, has in shown.items() if not has >= {"quiet", "as_json"}}
+    assert lacking == groups | {"viz"}

@@ -58,7 +58,8 @@ def test_some_of_the_runs(project):
     assert len(json.loads(scm("runs", "--json", "--last", "1").stdout)) == 1
     assert "2 older" in scm("runs", "--last", "1").output
     assert json.loads(scm("runs", "--json", "-p", "embedding").stdout) == []
-    assert "no runs yet" in scm("runs", "-p", "embedding").output
+    assert "there are runs of annotation" in scm("runs", "-p", "embedding").output
+    assert scm("runs", "--quiet", "--last", "2").output.split() == [BROKEN, SECOND]
 
 
 def test_a_comparison_is_readable_at_80_columns(project):
@@ -75,6 +76,8 @@ def test_a_comparison_as_json(project):
         {"name": "model.accuracy", "first": 0.5, "second": 0.75, "difference": 0.25}
     ]
     assert found["second"] == SECOND and found["data"] == found["code"] == []
+    assert "model.accuracy" in scm("compare", FIRST, "latest", "--quiet").output.split()
+    assert scm("compare", FIRST, FIRST, "--quiet").output == ""
 
 
 def test_what_verbs_left_is_compared_in_any_folder(tmp_path, monkeypatch):
@@ -113,6 +116,8 @@ def test_rerun_says_equal_or_what_differs(project, monkeypatch, accuracy, code):
     monkeypatch.setattr(rerun, "run_in_project", lambda *_: Finished({}, again))
     text = scm("rerun", FIRST, "--force", code=code).output
     assert ("equal: 2 scores" in text) != ("NOT equal" in text and "+0.2500" in text)
+    told = json.loads(scm("rerun", FIRST, "--force", "--json", code=code).stdout)
+    assert told["equal"] == (code == 0) and told["repeats"] == FIRST and told["run"] == "2026-12-01"
     assert "Traceback" not in text
 
 
@@ -131,7 +136,16 @@ def test_no_color_is_respected(project, monkeypatch):
     assert "\x1b[32m" not in scm("runs").output
 
 
+def test_without_a_finished_run_the_latest_is_none(tmp_path, monkeypatch):
+    monkeypatch.chdir(new_project(tmp_path / "empty"))
+    text = scm("compare", "latest", "latest", code=2).output
+    assert "no finished run among 0" in text and "did you mean" not in text
+    assert "no runs yet" in scm("runs").output
+
+
 def test_init_says_what_is_next_and_refuses_what_is_there(tmp_path):
     text = scm("init", str(tmp_path / "mine")).output
     assert "scm run --pipeline annotation --env test" in text
     assert "init-folder" in scm("init", str(tmp_path / "mine"), code=2).output
+    told = json.loads(scm("init", str(tmp_path / "other"), "--json").stdout)
+    assert told == {"project": str(tmp_path / "other")}

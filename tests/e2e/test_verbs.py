@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from sc_mamba2.cells import simulate_cells
 from sc_mamba2.commands import app
-from sc_mamba2.model.manifest import sha256_of
+from sc_mamba2.files import sha256_of
 from sc_mamba2.runs.records import read_record
 
 QUICK = [

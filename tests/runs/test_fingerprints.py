@@ -2,7 +2,7 @@ import hashlib
 
 import pytest
 
-from sc_mamba2.model.manifest import sha256_of
+from sc_mamba2.files import sha256_of
 from sc_mamba2.runs.fingerprints import code_facts, fingerprint
 
 

@@ -4,11 +4,12 @@ import pytest
 from tests.runs.made import kept, made
 
 from sc_mamba2.errors import UserError
-from sc_mamba2.model.manifest import sha256_of
+from sc_mamba2.files import sha256_of
 from sc_mamba2.runs import rerun as repeating
 from sc_mamba2.runs.new_project import new_project
 from sc_mamba2.runs.records import DataFact, read_record
 from sc_mamba2.runs.rerun import check_repeatable
+from sc_mamba2.runs.selection import Selection
 from sc_mamba2.runs.session import Finished
 
 
@@ -81,3 +82,14 @@ def test_embedding_and_pretraining_do_not_go_on_from_what_is_there(tmp_path):
     with repeating._fresh_places(record, tmp_path) as places:
         assert places.keys() == {"embedding.source.blocks", "pretraining.launch.run"}
         assert not any((tmp_path / str(place)).exists() for place in places.values())
+
+
+def test_what_stands_in_local_by_now_does_not_change_a_run_that_is_repeated(tmp_path):
+    project = new_project(tmp_path / "mine")
+    at_first = made(
+        parameters={"compute.seed": 0}, selection=Selection(pipelines=("annotation",)), data={}
+    )
+    assert repeating._params(at_first, project) == {}
+    (project / "conf/local").mkdir(exist_ok=True)
+    (project / "conf/local/parameters.yml").write_text("compute:\n  seed: 7\n")
+    assert repeating._params(at_first, project) == {"compute.seed": 0}

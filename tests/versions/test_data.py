@@ -24,6 +24,13 @@ def test_a_name_is_taken_once(project, cells_file):
             add(project, cells_file, name)
 
 
+def test_a_folder_is_not_copied_into_itself(project):
+    before = sorted(project.rglob("*"))
+    with pytest.raises(UserError, match="output-is-input"):
+        add(project, project, "self")
+    assert sorted(project.rglob("*")) == before
+
+
 def test_without_dvc_nothing_is_copied(tmp_path, cells_file, monkeypatch):
     with pytest.raises(UserError, match="dvc-project"):
         add(tmp_path, cells_file, "mine")

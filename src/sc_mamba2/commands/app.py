@@ -60,9 +60,6 @@ PANELS = {
     **dict.fromkeys((validate, index, import_weights), CELLS),
 }
 CAN_BE_DRY = (annotate, embed, index, integrate, perturb, reverse, multiome, network, run, pretrain)
-# They hand over to others, or have an answer of their own.
-OWN_MODES = (init, runs, compare, rerun, viz)
-
 for verb in (
     annotate,
     embed,
@@ -83,7 +80,8 @@ for verb in (
     viz,
     doctor,
 ):
-    command = verb if verb in OWN_MODES else with_modes(verb, can_be_dry=verb in CAN_BE_DRY)
+    # What `viz` has to say is a page in a browser.
+    command = verb if verb is viz else with_modes(verb, can_be_dry=verb in CAN_BE_DRY)
     app.command(rich_help_panel=PANELS.get(verb, PROJECT))(command)
 
 for group in (data, model):

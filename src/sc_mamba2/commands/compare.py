@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sc_mamba2.commands.errors import told_once
-from sc_mamba2.commands.options import AsJson
 
 if TYPE_CHECKING:
     from sc_mamba2.runs.records import RunRecord
@@ -17,7 +16,6 @@ def compare(
         str, typer.Argument(metavar="RUN", help="An id, the beginning of one, latest; or OUT.scm.")
     ],
     second: Annotated[str, typer.Argument(metavar="RUN", help="The other.")],
-    as_json: AsJson = False,
 ) -> None:
     """Show what differs between two runs: parameters, data, code, scores.
 
@@ -26,13 +24,12 @@ def compare(
     scm compare OUT1.scm OUT2.scm
     """
     with told_once():
+        from sc_mamba2.commands.results import told_briefly
         from sc_mamba2.commands.run_tables import show_comparison
         from sc_mamba2.runs.compare import compare_runs
 
         found = compare_runs(_record(first), _record(second))
-        if as_json:
-            typer.echo(found.model_dump_json(indent=1))
-        else:
+        if not told_briefly(found.model_dump(mode="json"), found.differing()):
             show_comparison(found)
 
 

@@ -1,14 +1,16 @@
 """`scm data`: public data sets by name and one's own, under versions, with their hashes."""
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from sc_mamba2.commands.errors import told_once
+from sc_mamba2.commands.modes import mode, with_modes
+from sc_mamba2.commands.results import show_facts, show_table, told_briefly
 from sc_mamba2.errors import UserError
 
 if TYPE_CHECKING:
@@ -19,13 +21,12 @@ data = typer.Typer(
     help="Data sets by name: list, pull, add your own, verify. As an input: data:NAME.",
     no_args_is_help=True,
 )
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @data.command("list")
+@with_modes
 def list_(
     name: Annotated[str | None, typer.Argument(help="Tell all that is known of this one.")] = None,
-    as_json: AsJson = False,
 ) -> None:
     """List the data sets that have a name, and which are here."""
     with told_once():
@@ -35,15 +36,16 @@ def list_(
         if name is not None:
             known(root, name)
         found = [row for row in list_data(root) if name in (None, row["name"])]
-        if as_json:
-            typer.echo(json.dumps(found, indent=1, ensure_ascii=False))
-        elif name is not None:
+        if told_briefly(found, [row["name"] for row in found]):
+            return
+        if name is not None:
             _show_one(found[0])
         else:
             _show_all(found)
 
 
 @data.command()
+@with_modes
 def pull(
     name: Annotated[str, typer.Argument(help="A name of `scm data list`.")],
     pointer_only: Annotated[
@@ -62,7 +64,9 @@ def pull(
 
         root = project_here()
         if pointer_only:
-            typer.echo(f"{'pointer:':<10}{arrival.point(root, name).relative_to(root)}")
+            pointer = arrival.point(root, name)
+            lines = {"pointer": str(pointer.relative_to(root))}
+            show_facts({"name": name, **lines}, lines, 10, places=[pointer])
             return
         with _progress(name) as told:
             arrived = arrival.pull(root, name, told, again=force)
@@ -70,6 +74,7 @@ def pull(
 
 
 @data.command()
+@with_modes
 def add(
     file: Annotated[Path, typer.Argument(help="A file or folder of cells of your own.")],
     name: Annotated[str, typer.Option("--name", "-n", help="What it is called from now on.")],
@@ -83,6 +88,7 @@ def add(
 
 
 @data.command()
+@with_modes
 def verify(
     name: Annotated[str | None, typer.Argument(help="This one only; else all.")] = None,
 ) -> None:
@@ -93,19 +99,20 @@ def verify(
 
         root = project_here()
         names = [name] if name else list(read_manifest(root).data)
-        wrong = {}
-        for one in names:
-            found = verify_data(root, one)
-            typer.echo(f"{one}: {'; '.join(found) or 'as recorded'}")
-            if found:
-                wrong[one] = found
+        found = {one: verify_data(root, one) for one in names}
+        wrong = {one: "; ".join(said) for one, said in found.items() if said}
         if wrong:
             raise UserError(
                 "data-changed",
-                found=f"{', '.join(wrong)} differ from data/manifest.json",
-                expected="files as they arrived",
+                found=", ".join(f"{one} ({said})" for one, said in wrong.items()),
+                expected="files as they arrived, by data/manifest.json",
                 mend="scm data pull NAME --force, or dvc checkout, brings them back",
             )
+        if not told_briefly({"verified": names}, names):
+            for one in names:
+                typer.echo(f"{one}: as recorded")
+            if not names:
+                typer.echo("no named data here yet: scm data pull NAME, or scm data add FILE")
 
 
 def project_here(needed: bool = True) -> Path:
@@ -128,7 +135,7 @@ def _progress(name: str) -> Iterator[Callable[[int, int | None], None]]:
 
     console = Console(stderr=True)
     columns = ("{task.description}", BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    shown = console.is_terminal
+    shown = console.is_terminal and not mode().quiet
     with Progress(*columns, console=console, transient=True, disable=not shown) as bar:
         task = bar.add_task(name, total=None, start=True, visible=False)
         yield lambda got, size: bar.update(task, completed=got, total=size, visible=True)
@@ -144,26 +151,23 @@ def _show_arrived(root: Path, name: str, arrived: "Arrived") -> None:
     }
     if arrived.pointers:
         lines["git"] = f"git add data/manifest.json {lines['folder']}"
-    for what, text in lines.items():
-        if text:
-            typer.echo(f"{what + ':':<10}{text}")
+    facts = asdict(arrived) | {"name": name, "input": lines["input"], "folder": lines["folder"]}
+    facts["pointers"] = [str(pointer.relative_to(root)) for pointer in arrived.pointers]
+    shown = {what: text for what, text in lines.items() if text}
+    show_facts(facts, shown, 10, places=[arrived.folder])
 
 
 def _show_all(rows: list[dict[str, Any]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False)
-    for column in ("name", "state", "comes", "tasks", "shape"):
-        table.add_column(column, overflow="fold", no_wrap=column in ("name", "state", "comes"))
+    lines = []
     for row in rows:
         shape = (row["recorded"] or {}).get("shape", {})
         counted = ", ".join(f"{number:,} {what}" for what, number in shape.items())
         stated = row["expected"]["stated"] if "expected" in row else counted
-        table.add_row(
-            row["name"], row["state"], row["comes"], ", ".join(row.get("tasks", ())), stated
+        lines.append(
+            (row["name"], row["state"], row["comes"], ", ".join(row.get("tasks", ())), stated)
         )
-    Console().print(table)
+    whole = ("name", "state", "comes")
+    show_table((*whole, "tasks", "shape"), lines, whole)
 
 
 def _show_one(row: dict[str, Any]) -> None:

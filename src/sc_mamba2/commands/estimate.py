@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from sc_mamba2.commands.modes import mode
-from sc_mamba2.commands.results import show_lines
+from sc_mamba2.commands.results import duration, show_lines
 
 if TYPE_CHECKING:
     from sc_mamba2.pipelines.work import TokenCount, Work
@@ -81,7 +81,7 @@ def _time(found: "DryRun", work: "Work") -> str:
     if found.seconds is None or work.seconds_a_step is None:
         return "not told: there is no step to time"
     text = (
-        f"about {_duration(found.seconds)}, an estimate from "
+        f"about {duration(found.seconds)}, an estimate from "
         f"{work.probed} step{'s' if work.probed > 1 else ''} of {work.seconds_a_step:.2g} s"
     )
     if work.epochs is not None:
@@ -89,11 +89,3 @@ def _time(found: "DryRun", work: "Work") -> str:
     if found.ablations:
         text += f"; beside it ablations ({', '.join(found.ablations)}), each as long at most"
     return text
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    if seconds < 7200:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"

@@ -17,9 +17,13 @@ def init(
     work as in a clone.
     """
     with told_once():
+        from sc_mamba2.commands.results import show_facts
         from sc_mamba2.runs.new_project import new_project
 
         made = new_project(folder)
-        typer.echo(f"project: {made}")
-        typer.echo(f"next:    cd '{folder}' && scm run --pipeline annotation --env test")
-        typer.echo("         README.md there says how to bring your own cells")
+        first = f"cd '{folder}' && scm run --pipeline annotation --env test"
+        lines = {
+            "project": made,
+            "next": [first, "README.md there says how to bring your own cells"],
+        }
+        show_facts({"project": str(made)}, lines, 9, places=[made])

@@ -1,13 +1,13 @@
 """`scm model`: checkpoints by name, sent to a remote and brought from there as versions."""
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from sc_mamba2.commands.data import AsJson, project_here
+from sc_mamba2.commands.data import project_here
 from sc_mamba2.commands.errors import told_once
+from sc_mamba2.commands.modes import with_modes
 
 model = typer.Typer(
     name="model",
@@ -20,19 +20,20 @@ Remote = Annotated[
 
 
 @model.command("list")
-def list_(as_json: AsJson = False) -> None:
+@with_modes
+def list_() -> None:
     """List the checkpoints that come along, those of this project, and public ones."""
     with told_once():
+        from sc_mamba2.commands.results import told_briefly
         from sc_mamba2.versions.checkpoints import list_checkpoints
 
         found = list_checkpoints(project_here(needed=False))
-        if as_json:
-            typer.echo(json.dumps(found, indent=1, ensure_ascii=False))
-        else:
+        if not told_briefly(found, [row["name"] for row in found]):
             _show(found)
 
 
 @model.command()
+@with_modes
 def push(
     folder: Annotated[
         Path, typer.Argument(help="A checkpoint folder, or its name in data/06_models.")
@@ -44,44 +45,47 @@ def push(
 ) -> None:
     """Put a checkpoint under DVC and send it to the remote."""
     with told_once():
+        from sc_mamba2.commands.results import show_facts
         from sc_mamba2.versions.checkpoints import MODELS
         from sc_mamba2.versions.checkpoints import push as push_checkpoint
 
         root = project_here()
         here = folder if folder.exists() else root / MODELS / folder
         pointer, copied = push_checkpoint(root, here.resolve(), name=name, remote=remote)
-        if copied:
-            typer.echo(f"{'copy:':<10}{pointer.with_suffix('').relative_to(root)}")
-        typer.echo(f"{'pointer:':<10}{pointer.relative_to(root)}")
-        typer.echo(f"{'git:':<10}git add {pointer.relative_to(root)} {MODELS}/.gitignore")
+        lines = {"copy": str(pointer.with_suffix("").relative_to(root))} if copied else {}
+        lines["pointer"] = str(pointer.relative_to(root))
+        lines["git"] = f"git add {lines['pointer']} {MODELS}/.gitignore"
+        show_facts(lines, lines, 10, places=[pointer])
 
 
 @model.command()
+@with_modes
 def pull(
     name: Annotated[str, typer.Argument(help="A checkpoint whose pointer is in data/06_models.")],
     remote: Remote = None,
 ) -> None:
     """Bring a checkpoint from the remote and check its hashes."""
     with told_once():
+        from sc_mamba2.commands.results import show_facts
         from sc_mamba2.versions.checkpoints import pull as pull_checkpoint
 
         root = project_here()
         folder = pull_checkpoint(root, name, remote=remote)
-        typer.echo(f"{'checkpoint:':<12}{folder.relative_to(root)}")
+        lines = {"checkpoint": str(folder.relative_to(root))}
+        show_facts(lines, lines, 12, places=[folder])
 
 
 def _show(rows: list[dict[str, Any]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
+    from sc_mamba2.commands.results import show_table
 
-    table = Table(box=None, pad_edge=False)
-    for column in ("name", "state", "task", "parameters", "what"):
-        table.add_column(column, overflow="fold", no_wrap=column in ("state", "parameters"))
+    lines = []
     for row in rows:
         what = row.get("backbone") or " ".join(
             part for part in (row.get("title"), row.get("address")) if part
         )
-        table.add_row(
-            row["name"], row["state"], row.get("task", ""), row.get("parameters", ""), what
+        lines.append(
+            (row["name"], row["state"], row.get("task", ""), row.get("parameters", ""), what)
         )
-    Console().print(table)
+    show_table(
+        ("name", "state", "task", "parameters", "what"), lines, whole=("state", "parameters")
+    )

@@ -27,7 +27,7 @@ _OPTIONS = {
     ],
     "as_json": Annotated[
         bool,
-        typer.Option("--json", help="Answer with one JSON object.", rich_help_panel=_PANEL),
+        typer.Option("--json", help="Answer in JSON, for programs.", rich_help_panel=_PANEL),
     ],
 }
 _DRY = {

@@ -67,7 +67,6 @@ Verbose = Annotated[
     bool,
     typer.Option("--verbose", "-v", help="Show every node that runs.", rich_help_panel=RUNNING),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
 
 
 def forced_path(scan_path: str | None, require_kernels: bool) -> str | None:

@@ -27,6 +27,7 @@ def rerun(
     Says "equal", or what differs from the first time, with exit code 1.
     """
     with told_once():
+        from sc_mamba2.commands.results import told_briefly
         from sc_mamba2.commands.run_tables import show_comparison
         from sc_mamba2.runs import rerun as repeating
         from sc_mamba2.runs.logs import set_logging
@@ -37,6 +38,10 @@ def rerun(
         project = find_project(Path.cwd())
         record = find_run(project, run)
         done = repeating.rerun(record, project, force)
+        facts = {"run": done.run.run_id, "repeats": record.run_id, "equal": done.equal}
+        facts["comparison"] = done.comparison.model_dump(mode="json")
+        if told_briefly(facts, [done.run.run_id]):
+            raise typer.Exit(0 if done.equal else DIFFERS)
         if done.equal:
             typer.echo(f"run:   {done.run.run_id}, repeats {record.run_id}")
             count = done.comparison.equal_scores

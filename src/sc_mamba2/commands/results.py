@@ -1,15 +1,16 @@
 """What a verb shows at its end: metrics and where the files are, or facts; in words or as JSON."""
 
 import json
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from sc_mamba2.commands.modes import mode
-from sc_mamba2.reporting import scores_by_method
 
 SCORES = {
     "accuracy": "accuracy",
@@ -35,16 +36,10 @@ def show_results(metrics: Path, places: dict[str, Path]) -> None:
     found = None
     if metrics.is_file():  # NaN is no JSON: null
         found = json.loads(metrics.read_text(encoding="utf-8"), parse_constant=lambda _: None)
-    if mode().json:
-        outputs = {name: str(path) for name, path in places.items()}
-        run = (found or {}).get("run", {}).get("run_id")
-        scores = found and {name: found[name] for name in ("model", "baselines", "ablations")}
-        answer = {"outputs": outputs, "metrics": scores, "run": run}
-        typer.echo(json.dumps(answer, indent=1))
-        return
-    if mode().quiet:
-        for path in places.values():
-            typer.echo(path)
+    outputs = {name: str(path) for name, path in places.items()}
+    run = (found or {}).get("run", {}).get("run_id")
+    scores = found and {name: found[name] for name in ("model", "baselines", "ablations")}
+    if told_briefly({"outputs": outputs, "metrics": scores, "run": run}, places.values()):
         return
     console = Console()
     if found is not None and found["model"]:
@@ -52,12 +47,24 @@ def show_results(metrics: Path, places: dict[str, Path]) -> None:
     show_lines(places, 11)
 
 
-def show_facts(facts: dict[str, Any], lines: dict[str, Any], width: int) -> None:
-    """Show what was found out, where nothing is written: `facts` as JSON, else `lines`."""
-    if mode().json:
-        typer.echo(json.dumps(facts, indent=1))
-    elif not mode().quiet:
+def show_facts(
+    facts: Any, lines: dict[str, Any], width: int, places: Iterable[object] = ()
+) -> None:
+    """Show what was found out, or where something is now: `facts` as JSON, quietly `places`, else `lines`."""
+    if not told_briefly(facts, places):
         show_lines(lines, width)
+
+
+def told_briefly(facts: Any, places: Iterable[object]) -> bool:
+    """Answer with `facts` as JSON or with `places` a line each; say no where words are wanted."""
+    if mode().json:
+        typer.echo(json.dumps(facts, indent=1, ensure_ascii=False))
+    elif mode().quiet:
+        for place in places:
+            typer.echo(place)
+    else:
+        return False
+    return True
 
 
 def show_lines(lines: dict[str, Any], width: int) -> None:
@@ -67,11 +74,32 @@ def show_lines(lines: dict[str, Any], width: int) -> None:
             typer.echo(f"{'' if at else name + ':':<{width}}{line}")
 
 
+def show_table(head: Sequence[str], rows: Iterable[Sequence[str]], whole: Sequence[str]) -> None:
+    """Print a list, a line a row; the columns in `whole` do not break."""
+    table = Table(box=None, pad_edge=False)
+    for name in head:
+        table.add_column(name, overflow="fold", no_wrap=name in whole)
+    for row in rows:
+        table.add_row(*map(Text, row))  # a name in brackets is a name, not a colour
+    Console(highlight=False).print(table)
+
+
+def duration(seconds: float) -> str:
+    """Return a time in the unit that suits it."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    if seconds < 7200:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
 def _table(metrics: dict) -> Table:
     """Lay out the model and what stands beside it; a task without accuracy shows all its scores.
 
     Of many scores of many methods those that tell most are shown, else the first.
     """
+    from sc_mamba2.reporting import scores_by_method
+
     columns = SCORES
     methods = scores_by_method(metrics)
     if "accuracy" not in metrics["model"]:

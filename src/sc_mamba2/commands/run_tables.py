@@ -8,13 +8,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from sc_mamba2.commands.results import duration
+from sc_mamba2.runs.selection import as_text
+
 if TYPE_CHECKING:
     from sc_mamba2.runs.compare import Change, Comparison, ScoreChange
     from sc_mamba2.runs.records import Listed, RunRecord
 
 _COLOURS = {"finished": "green", "running": "cyan", "failed": "red", "damaged": "red"}
 _HEADLINES = 3
-_MINUTE, _HOUR = 60, 3600
 
 
 def console() -> Console:
@@ -42,7 +44,7 @@ def _lines(record: "RunRecord") -> list[Text]:
     said = {
         "error": record.error or "",
         "scores": ", ".join(f"{name} {value:.3f}" for name, value in headlines(record).items()),
-        "parameters": ", ".join(f"{k}={_short(v)}" for k, v in record.changed().items()),
+        "parameters": ", ".join(f"{k}={as_text(v)}" for k, v in record.changed().items()),
         "data": ", ".join(_data(fact.model_dump()) for fact in record.data.values()),
         "code": record.code.name(),
         "repeats": record.repeats or "",
@@ -106,7 +108,7 @@ def _score_row(change: "ScoreChange") -> list[str]:
 def _cell(value: Any) -> str:
     if isinstance(value, dict) and "sources" in value:
         return _data(value)
-    return "–" if value is None else _short(value)
+    return "–" if value is None else as_text(value)
 
 
 def _data(fact: dict[str, Any]) -> str:
@@ -114,18 +116,7 @@ def _data(fact: dict[str, Any]) -> str:
     return f"{at} ({sha256[:8]})" if sha256 else at
 
 
-def _short(value: Any) -> str:
-    if isinstance(value, list):
-        return "[" + ",".join(map(_short, value)) + "]"
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    return str(value)
-
-
 def _time(record: "RunRecord") -> str:
     if record.seconds is None:
         return f", since {record.started.astimezone(UTC):%H:%M} UTC"
-    seconds = record.seconds
-    if seconds < _MINUTE:
-        return f", {seconds:.0f} s"
-    return f", {seconds / _MINUTE:.0f} min" if seconds < _HOUR else f", {seconds / _HOUR:.1f} h"
+    return f", {duration(record.seconds)}"

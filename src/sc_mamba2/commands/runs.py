@@ -1,13 +1,11 @@
 """`scm runs`: the runs of this project, what each was made of and what it came to."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from sc_mamba2.commands.errors import told_once
-from sc_mamba2.commands.options import AsJson
 
 
 def runs(
@@ -15,7 +13,6 @@ def runs(
         str | None, typer.Option("--pipeline", "-p", help="Only the runs of this task.")
     ] = None,
     last: Annotated[int, typer.Option(help="How many, from the newest on; 0: all.", min=0)] = 10,
-    as_json: AsJson = False,
 ) -> None:
     """List the runs of this project, the newest first.
 
@@ -23,19 +20,24 @@ def runs(
     defaults, data and code.
     """
     with told_once():
+        from sc_mamba2.commands.results import told_briefly
         from sc_mamba2.commands.run_tables import show_runs
         from sc_mamba2.runs.records import list_runs
         from sc_mamba2.runs.session import find_project
 
-        found = [run for run in list_runs(find_project(Path.cwd())) if pipeline in (None, run.task)]
+        every = list_runs(find_project(Path.cwd()))
+        found = [run for run in every if pipeline in (None, run.task)]
         shown = found[: last or None]
-        if as_json:
-            typer.echo(json.dumps([run.model_dump(mode="json") for run in shown], indent=1))
+        whole = [run.model_dump(mode="json") for run in shown]
+        if told_briefly(whole, [run.run_id for run in shown]):
             return
         if shown:
             show_runs(shown)
         hidden = len(found) - len(shown)
         if hidden:
             typer.echo(f"{hidden} older: add --last 0")
-        if not found:
+        if every and not found:
+            tasks = ", ".join(sorted({run.task for run in every}))
+            typer.echo(f"no runs of '{pipeline}'; there are runs of {tasks}")
+        elif not found:
             typer.echo("no runs yet: scm run --pipeline annotation --env test")

@@ -16,7 +16,9 @@ def viz(
     pipeline: Annotated[
         str | None, typer.Option("--pipeline", "-p", help="Show this pipeline only.")
     ] = None,
-    port: Annotated[int, typer.Option(help="Port of the local server.")] = 4141,
+    port: Annotated[
+        int, typer.Option(help="Port of the local server; 0: any free one.", min=0, max=65535)
+    ] = 4141,
     no_browser: Annotated[
         bool, typer.Option("--no-browser", help="Do not open a browser.")
     ] = False,

@@ -3,13 +3,13 @@
 The folder as a whole stands in `saving`.
 """
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from sc_mamba2.errors import UserError
+from sc_mamba2.files import sha256_of
 
 MANIFEST = "manifest.json"
 _FORMAT = 1
@@ -95,12 +95,6 @@ def read_text(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise broken_checkpoint("checkpoint-json", f"{path}: {error}", "text in UTF-8") from error
-
-
-def sha256_of(path: Path) -> str:
-    """Return the hash of a file's content, in hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def some(names: Iterable[str]) -> str:

@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from sc_mamba2.errors import UserError, nearest
-from sc_mamba2.files import atomic_folder
+from sc_mamba2.files import atomic_folder, sha256_of
 from sc_mamba2.genes import Vocabulary
 from sc_mamba2.model.config import ModelConfig
 from sc_mamba2.model.manifest import (
@@ -28,7 +28,6 @@ from sc_mamba2.model.manifest import (
     read_json,
     read_manifest,
     read_text,
-    sha256_of,
     some,
     write_json,
     write_manifest,

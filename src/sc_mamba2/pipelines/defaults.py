@@ -1,6 +1,6 @@
 """The shipped configuration: where it lies, and its parameters as the models that the nodes take."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 import sc_mamba2
 from sc_mamba2.errors import UserError, nearest
+from sc_mamba2.pipelines.parameters import flatten
 
 
 def shipped_conf() -> Path:
@@ -40,13 +41,18 @@ def read_parameters(changes: Mapping[str, Any]) -> DictConfig:
         try:
             OmegaConf.update(parameters, name, value, merge=False)
         except OmegaConfBaseException as error:
-            raise UserError(
-                "parameter-unknown",
-                found=f"the parameter '{name}'",
-                expected="a single parameter of conf/base/parameters",
-                mend="correct its name" + nearest(name, _names(_shipped_parameters())),
-            ) from error
+            raise unknown_parameter(name, flatten(_shipped_parameters())) from error
     return parameters
+
+
+def unknown_parameter(name: str, known: Iterable[str]) -> UserError:
+    """Return the refusal of a parameter that there is not (rule ``parameter-unknown``)."""
+    return UserError(
+        "parameter-unknown",
+        found=f"the parameter '{name}'",
+        expected="a single parameter of conf/base/parameters",
+        mend="correct its name" + nearest(name, known),
+    )
 
 
 def typed(parameters: DictConfig, group: str, model: type[BaseModel]) -> BaseModel:
@@ -76,11 +82,3 @@ def _shipped_parameters() -> dict[str, Any]:
         str(shipped_conf()), env="base", base_env="base", default_run_env="base", runtime_params={}
     )
     return dict(loader["parameters"])
-
-
-def _names(nested: dict[str, Any], prefix: str = "") -> list[str]:
-    found: list[str] = []
-    for key, value in nested.items():
-        name = f"{prefix}{key}"
-        found += _names(value, f"{name}.") if isinstance(value, dict) else [name]
-    return found

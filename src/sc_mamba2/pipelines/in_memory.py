@@ -9,10 +9,10 @@ import logging
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
+from kedro.io.core import generate_timestamp
 from kedro.pipeline import Pipeline
 from kedro.validation.type_extractor import TypeExtractor
 from torch import nn
@@ -101,10 +101,9 @@ def _own(value: Any) -> Any:
 
 
 def _facts(caller: str, seed: int) -> dict[str, Any]:
-    started = datetime.now(UTC)
     return {
         "version": sc_mamba2.__version__,
         "command": caller,
         "seed": seed,
-        "run_id": started.strftime("%Y-%m-%dT%H.%M.%S.%f")[:-3] + "Z",
+        "run_id": generate_timestamp(),
     }

@@ -1,4 +1,7 @@
-"""The base of every pipeline's parameter models: frozen, no unknown key, unit and range in words."""
+"""The base of every pipeline's parameter models: frozen, no unknown key, unit and range in words.
+
+Also: parameters by dotted name.
+"""
 
 from typing import Any
 
@@ -13,13 +16,23 @@ class Parameters(BaseModel):
 
 def flat_parameters(parameters: dict[str, Any], groups: tuple[str, ...]) -> dict[str, Any]:
     """Return the parameters of some groups by dotted name, for a report."""
-    return _flat({name: parameters[name] for name in groups if name in parameters})
+    return flatten({name: _plain(parameters[name]) for name in groups if name in parameters})
 
 
-def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
-    if hasattr(value, "model_dump"):  # Kedro puts models in the place of their dictionaries
-        value = value.model_dump(mode="json")
-    if not isinstance(value, dict):
-        return {prefix: value}
-    dot = f"{prefix}." if prefix else ""
-    return {name: leaf for key in value for name, leaf in _flat(value[key], dot + key).items()}
+def flatten(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return a nested dictionary with dotted keys."""
+    flat: dict[str, Any] = {}
+    for key, value in nested.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, dict) and value:
+            flat |= flatten(value, name + ".")
+        else:
+            flat[name] = value
+    return flat
+
+
+def _plain(value: Any) -> Any:
+    """Return a model, which Kedro puts in the place of its dictionary, as that dictionary."""
+    if isinstance(value, dict):
+        return {name: _plain(part) for name, part in value.items()}
+    return value.model_dump(mode="json") if isinstance(value, BaseModel) else value

@@ -48,6 +48,11 @@ class Comparison(BaseModel):
     scores: list[ScoreChange]
     equal_scores: int
 
+    def differing(self) -> list[str]:
+        """Return the names of all that differs."""
+        changes = [*self.parameters, *self.data, *self.code, *self.scores]
+        return [change.name for change in changes]
+
 
 def compare_runs(first: RunRecord, second: RunRecord) -> Comparison:
     """Compare two runs; equal numbers are equal to the last bit."""

@@ -6,8 +6,8 @@ from typing import Any
 from kedro.config import OmegaConfigLoader
 
 from sc_mamba2.errors import UserError, nearest
-from sc_mamba2.pipelines.defaults import shipped_conf
-from sc_mamba2.runs.selection import flatten
+from sc_mamba2.pipelines.defaults import shipped_conf, unknown_parameter
+from sc_mamba2.pipelines.parameters import flatten
 
 __all__ = ["CONFIG_LOADER", "SOURCES", "check_params", "choose_environment", "shipped_conf"]
 
@@ -79,9 +79,4 @@ def check_params(params: dict[str, Any], conf_source: Path, env: str | None) -> 
     names = {*SOURCES, *known}
     for name, value in flatten(params).items():
         if name not in names and value != {}:
-            raise UserError(
-                "parameter-unknown",
-                found=f"the parameter '{name}'",
-                expected="a single parameter of conf/base/parameters",
-                mend="correct its name" + nearest(name, names),
-            )
+            raise unknown_parameter(name, names)

@@ -182,11 +182,12 @@ def find_run(project: Path, name: str) -> RunRecord:
         exact = [run for run in runs if run.run_id == name]
         found = exact or [run for run in runs if run.run_id.startswith(name)]
     if not found:
+        what = "finished run" if name == LATEST else f"run '{name}'"
         raise UserError(
             "run-unknown",
-            found=f"no run '{name}' among {len(runs)}",
+            found=f"no {what} among {len(runs)}",
             expected="a run of this project",
-            mend="`scm runs` lists them" + _nearest(name, runs),
+            mend="`scm runs` lists them" + ("" if name == LATEST else _nearest(name, runs)),
         )
     if len(found) > 1:
         raise UserError(

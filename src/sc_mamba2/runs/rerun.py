@@ -11,11 +11,12 @@ from kedro.config import OmegaConfigLoader
 
 from sc_mamba2.errors import UserError
 from sc_mamba2.files import make_folder, scratch_folder
+from sc_mamba2.pipelines.parameters import flatten
 from sc_mamba2.runs.compare import Comparison, compare_runs
-from sc_mamba2.runs.configuration import CONFIG_LOADER, SOURCES
+from sc_mamba2.runs.configuration import CONFIG_LOADER, SOURCES, choose_environment
 from sc_mamba2.runs.fingerprints import code_facts, fingerprint
 from sc_mamba2.runs.records import RunRecord, read_record, write_record
-from sc_mamba2.runs.selection import flatten, merge, nest
+from sc_mamba2.runs.selection import merge, nest
 from sc_mamba2.runs.session import run_in_project
 
 
@@ -108,7 +109,7 @@ def _params(record: RunRecord, project: Path) -> dict[str, object]:
     """Return the parameters of the run that the project's configuration would not give by itself."""
     selection = record.selection
     conf = Path(selection.conf_source) if selection.conf_source else project / "conf"
-    env = selection.env or "base"
+    env = choose_environment(conf, selection.env)  # as the run will: what is in `local` counts
     loader = OmegaConfigLoader(str(conf), env=env, runtime_params={}, **CONFIG_LOADER)
     known = flatten(loader["parameters"]) | {name: loader["globals"].get(name) for name in SOURCES}
     return {

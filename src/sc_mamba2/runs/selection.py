@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from sc_mamba2.errors import UserError
+from sc_mamba2.pipelines.parameters import flatten
 from sc_mamba2.versions.names import with_paths
 
 
@@ -44,7 +45,7 @@ class Selection(BaseModel):
         if self.only_missing_outputs:
             words.append("--only-missing-outputs")
         unsaid = ", ".join(
-            f"{k}: {_text(v)}" for k, v in flatten(self.params).items() if _has_comma(v)
+            f"{k}: {as_text(v)}" for k, v in flatten(self.params).items() if _has_comma(v)
         )
         return " ".join(words) + (f"  # and in conf/: {unsaid}" if unsaid else "")
 
@@ -65,7 +66,7 @@ class Selection(BaseModel):
             "--pipelines": ",".join(self.pipelines),
             "--env": self.env or "",
             "--params": ",".join(
-                f"{key}={_text(value)}"
+                f"{key}={as_text(value)}"
                 for key, value in flatten(self.params).items()
                 if not _has_comma(value)
             ),
@@ -118,18 +119,6 @@ def parse_params(items: list[str]) -> dict[str, Any]:
     return nest(parsed)
 
 
-def flatten(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return a nested dictionary with dotted keys."""
-    flat: dict[str, Any] = {}
-    for key, value in nested.items():
-        name = f"{prefix}{key}"
-        if isinstance(value, dict) and value:
-            flat |= flatten(value, name + ".")
-        else:
-            flat[name] = value
-    return flat
-
-
 def nest(flat: dict[str, Any]) -> dict[str, Any]:
     """Return a dictionary with dotted keys as a nested one; the inverse of `flatten`.
 
@@ -167,12 +156,13 @@ def merge(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
 
 
 def _has_comma(value: Any) -> bool:
-    return "," in _text(value)
+    return "," in as_text(value)
 
 
-def _text(value: Any) -> str:
+def as_text(value: Any) -> str:
+    """Return a parameter's value as it is written behind ``--params``."""
     if isinstance(value, list | tuple):
-        return "[" + ",".join(map(_text, value)) + "]"
+        return "[" + ",".join(map(as_text, value)) + "]"
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     return str(value)

@@ -68,13 +68,7 @@ def add(root: Path, source: Path, name: str) -> Arrived:
     if (reason := dvc.why_not(root)) is not None:
         raise reason
     folder = root / RAW / name
-    if name in registry().data or name in read_manifest(root).data or data_items(folder):
-        raise UserError(
-            "data-exists",
-            found=f"the name '{name}' is taken",
-            expected="a new name",
-            mend="choose another --name; versions of your own can be pbmc_v1, pbmc_v2",
-        )
+    _check_free(root, name)
     if not source.exists():
         raise UserError(
             "file-missing",
@@ -82,7 +76,15 @@ def add(root: Path, source: Path, name: str) -> Arrived:
             expected="a file or folder of cells",
             mend="check the path",
         )
+    if source in folder.parents:
+        raise UserError(
+            "output-is-input",
+            found=f"'{source}' holds '{RAW / name}', where it would be copied",
+            expected="a file or folder of cells alone",
+            mend="name the files themselves",
+        )
     with sole_keeper(root):
+        _check_free(root, name)  # another may have taken it since
         target = folder / source.name
         try:
             _copy(source, target)
@@ -94,6 +96,16 @@ def add(root: Path, source: Path, name: str) -> Arrived:
             raise
         note_hashed(root, name, folder)
     return Arrived(folder, shape, pointers, remarks)
+
+
+def _check_free(root: Path, name: str) -> None:
+    if name in registry().data or name in read_manifest(root).data or data_items(root / RAW / name):
+        raise UserError(
+            "data-exists",
+            found=f"the name '{name}' is taken",
+            expected="a new name",
+            mend="choose another --name; versions of your own can be pbmc_v1, pbmc_v2",
+        )
 
 
 def verify(root: Path, name: str) -> list[str]:

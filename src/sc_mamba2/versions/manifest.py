@@ -4,7 +4,6 @@ DVC's own hashes are md5. Beside it, out of git, stands what was hashed on this 
 was last changed, so that `scm data list` need not hash again.
 """
 
-import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from sc_mamba2.errors import UserError
-from sc_mamba2.files import atomic_file, file_facts, make_folder, sole_writer
+from sc_mamba2.files import atomic_file, file_facts, make_folder, sha256_of, sole_writer
 
 MANIFEST = Path("data/manifest.json")
 _SEEN = Path("data/.scm.hashed.json")
@@ -81,14 +80,12 @@ def record(root: Path, name: str, entry: Entry | None) -> None:
 
 def hash_files(folder: Path) -> dict[str, HashedFile]:
     """Hash every file of a data set's folder; pointers of DVC and hidden files are none of it."""
-    hashed = {}
-    for path in data_files(folder):
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        hashed[path.relative_to(folder).as_posix()] = HashedFile(
-            sha256=digest, size=path.stat().st_size
+    return {
+        path.relative_to(folder).as_posix(): HashedFile(
+            sha256=sha256_of(path), size=path.stat().st_size
         )
-    return hashed
+        for path in data_files(folder)
+    }
 
 
 def data_files(folder: Path) -> list[Path]:

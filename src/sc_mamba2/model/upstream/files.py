@@ -1,6 +1,5 @@
 """The three files of a released folder, read without running anything that stands in them."""
 
-import hashlib
 import json
 import pickle
 import zipfile
@@ -12,6 +11,7 @@ import torch
 from torch import Tensor
 
 from sc_mamba2.errors import UserError
+from sc_mamba2.files import sha256_of
 from sc_mamba2.model.pretrained import RELEASED_TENSORS as TENSORS
 
 ARGS, NAMES = "args.json", "vocab.json"
@@ -67,8 +67,7 @@ def read_release(folder: str | Path) -> Release:
     try:
         args = _read_json(folder / ARGS, "upstream-args")
         names = _read_json(folder / NAMES, "upstream-vocabulary")
-        with (folder / TENSORS).open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        sha256 = sha256_of(folder / TENSORS)
     except OSError as error:
         raise UserError(
             "upstream-folder",

@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sc_mamba2.errors import UserError
-from sc_mamba2.files import atomic_file
+from sc_mamba2.files import atomic_file, sha256_of
 from sc_mamba2.tokens.tokenizer import Tokenizer
 
 MANIFEST = "manifest.json"
@@ -34,9 +34,7 @@ class FileEntry(_Part):
     @classmethod
     def of(cls, path: Path) -> "FileEntry":
         """Describe the file at `path`."""
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        return cls(size=path.stat().st_size, sha256=digest)
+        return cls(size=path.stat().st_size, sha256=sha256_of(path))
 
 
 class ShardEntry(_Part):
