@@ -1,6 +1,7 @@
 """`scm viz`: what it serves and until when, what it refuses, and what leaves the machine (nothing)."""
 
 import _thread
+import signal
 import socket
 import threading
 import webbrowser
@@ -36,7 +37,15 @@ def built(monkeypatch) -> list:
     return asked
 
 
-def test_it_is_served_to_this_machine_until_it_is_ended(built, monkeypatch):
+@pytest.fixture
+def heard_interrupts():
+    """A process that was started in the background ignores them, and would serve for ever."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_it_is_served_to_this_machine_until_it_is_ended(built, heard_interrupts, monkeypatch):
     seen = []
 
     def read_and_end(address: str) -> None:
