@@ -2,6 +2,8 @@
 
 import configparser
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -125,3 +127,11 @@ def test_dvc_sends_and_stages_nothing():
 def test_dvc_knows_the_file_as_valid():
     schema = pytest.importorskip("dvc.schema", reason="dvc comes with the development install")
     schema.COMPILED_MULTI_STAGE_SCHEMA(FILE)
+
+
+def test_dvc_knows_these_stages_and_no_others() -> None:
+    """A folder below may hold a dvc.yaml of its own, as that of a new project does: it is left out."""
+    pytest.importorskip("dvc")
+    words = [sys.executable, "-m", "dvc", "stage", "list", "--all", "--name-only"]
+    told = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert told.stdout.split() == list(STAGES)
