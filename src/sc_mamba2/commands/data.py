@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sc_mamba2.commands.answer import mode
 from sc_mamba2.commands.errors import told_once
-from sc_mamba2.commands.modes import mode, with_modes
+from sc_mamba2.commands.modes import with_modes
 from sc_mamba2.commands.results import show_facts, show_table, told_briefly
 from sc_mamba2.errors import UserError
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import typer
 from rich.console import Console
 
-from sc_mamba2.commands.modes import mode
+from sc_mamba2.commands.answer import mode
 from sc_mamba2.errors import UserError
 
 WRONG_USE = 2

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from sc_mamba2.commands.modes import mode
+from sc_mamba2.commands.answer import mode
 from sc_mamba2.commands.results import duration, show_lines
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""How a verb answers: in words, quietly, or as JSON. The options stand here once, for every verb.
+"""The options that say how a verb answers, once for every verb; `answer` holds what was chosen.
 
 Also: wrong use of the command line, told as JSON where JSON was asked for.
 """
@@ -6,16 +6,13 @@ Also: wrong use of the command line, told as JSON where JSON was asked for.
 import functools
 import inspect
 import json
-import logging
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
+
+from sc_mamba2.commands.answer import Mode, answering
 
 _PANEL = "How it answers"
 _OPTIONS = {
@@ -42,24 +39,6 @@ _DRY = {
 }
 
 
-@dataclass(frozen=True)
-class Mode:
-    """How the verb that runs now is to answer."""
-
-    quiet: bool = False
-    json: bool = False
-    dry_run: bool = False
-
-
-_IN_WORDS = Mode()
-_mode: ContextVar[Mode] = ContextVar("mode", default=_IN_WORDS)
-
-
-def mode() -> Mode:
-    """Return how the verb that runs now is to answer."""
-    return _mode.get()
-
-
 def with_modes(verb: Callable[..., None], can_be_dry: bool = False) -> Callable[..., None]:
     """Return a verb that also takes the options of this file, behind its own."""
 
@@ -67,7 +46,7 @@ def with_modes(verb: Callable[..., None], can_be_dry: bool = False) -> Callable[
     def command(*, quiet: bool, as_json: bool, dry_run: bool = False, **own: Any) -> None:
         if quiet and own.get("verbose"):
             raise typer.BadParameter("--quiet and --verbose contradict each other")
-        with _answering(Mode(quiet, as_json, dry_run)):
+        with answering(Mode(quiet, as_json, dry_run)):
             if not dry_run:
                 return verb(**own)
             from sc_mamba2.commands.estimate import show_dry_run
@@ -85,21 +64,6 @@ def with_modes(verb: Callable[..., None], can_be_dry: bool = False) -> Callable[
     parameters = [*signature.parameters.values(), *more]
     command.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     return command
-
-
-@contextmanager
-def _answering(chosen: Mode) -> Iterator[None]:
-    """Hold the mode for as long as a verb runs; a quiet one lets nothing but errors be heard."""
-    token, before = _mode.set(chosen), logging.root.manager.disable
-    try:
-        with warnings.catch_warnings():
-            if chosen.quiet:
-                logging.disable(logging.WARNING)
-                warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)
-        _mode.reset(token)
 
 
 class Verbs(TyperGroup):

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
+from sc_mamba2.commands.answer import mode
 from sc_mamba2.commands.errors import told_once
-from sc_mamba2.commands.modes import mode
 from sc_mamba2.commands.options import RequireKernels, ScanPath, Verbose, forced_path, from_here
 from sc_mamba2.errors import UserError
 
