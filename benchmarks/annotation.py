@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 from machine import describe_machine
 
-from sc_mamba2.pipelines.annotation.evaluate import methods_and_views
 from sc_mamba2.runs.logs import set_logging
 from sc_mamba2.runs.selection import Selection, merge
 from sc_mamba2.runs.session import run_in_folder
+from sc_mamba2.tasks.annotation.evaluate import methods_and_views
 
 RESULTS = Path(__file__).parent / "results"
 SHARED = Path(__file__).parents[2] / "shared" / "data"

@@ -23,8 +23,8 @@ from sklearn.decomposition import TruncatedSVD
 from sklearn.metrics import accuracy_score, f1_score
 
 from sc_mamba2 import from_pretrained
+from sc_mamba2.methods.logistic_regression import fit_linear_head
 from sc_mamba2.model import Backbone, PretrainedModel
-from sc_mamba2.pipelines.annotation.linear_head import fit_linear_head
 from sc_mamba2.tokens import TokenizedCells, as_matrix
 from sc_mamba2.training import run_over_cells, seed_everything
 

@@ -20,10 +20,10 @@ from machine import describe_machine
 from sc_mamba2.cells import standardise
 from sc_mamba2.genes import load_gene_table
 from sc_mamba2.metrics.networks import edge_scores
-from sc_mamba2.pipelines.gene_network import nodes
-from sc_mamba2.pipelines.gene_network.baselines import spearman
-from sc_mamba2.pipelines.gene_network.evaluate import judged_pairs, score_all
-from sc_mamba2.pipelines.gene_network.params import (
+from sc_mamba2.tasks.gene_network import nodes
+from sc_mamba2.tasks.gene_network.baselines import spearman
+from sc_mamba2.tasks.gene_network.evaluate import judged_pairs, score_all
+from sc_mamba2.tasks.gene_network.params import (
     BaselineParams,
     GeneParams,
     ReferenceParams,

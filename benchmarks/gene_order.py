@@ -25,27 +25,27 @@ from scipy.spatial.distance import pdist
 from sc_mamba2.cells import read_cells, read_labels
 from sc_mamba2.metrics.classification import classification_metrics
 from sc_mamba2.model import Backbone
-from sc_mamba2.pipelines.annotation.ablations import variant
-from sc_mamba2.pipelines.annotation.head import LABEL, AnnotationModel
-from sc_mamba2.pipelines.annotation.nodes import attach_head, hold_out, split_validation
-from sc_mamba2.pipelines.annotation.params import HeadParams, LabelParams
-from sc_mamba2.pipelines.annotation.split import stratified_split
-from sc_mamba2.pipelines.backbone.nodes import (
+from sc_mamba2.tasks.annotation.ablations import variant
+from sc_mamba2.tasks.annotation.model import LABEL, AnnotationModel
+from sc_mamba2.tasks.annotation.nodes import attach_head, hold_out, split_validation
+from sc_mamba2.tasks.annotation.params import HeadParams, LabelParams
+from sc_mamba2.tasks.annotation.split import stratified_split
+from sc_mamba2.tasks.shared.backbone import (
     encode_cells,
     fine_tune,
     load_or_build_backbone,
     predict,
 )
-from sc_mamba2.pipelines.backbone.params import (
+from sc_mamba2.tasks.shared.ingestion import ingest_cells
+from sc_mamba2.tasks.shared.params import (
     BackboneParams,
     EncodeParams,
     FineTuneParams,
+    IngestionParams,
     PredictParams,
+    TokenizationParams,
 )
-from sc_mamba2.pipelines.ingestion.nodes import ingest_cells
-from sc_mamba2.pipelines.ingestion.params import IngestionParams
-from sc_mamba2.pipelines.tokenization.nodes import fit_tokenizer, tokenize_cells
-from sc_mamba2.pipelines.tokenization.params import TokenizationParams
+from sc_mamba2.tasks.shared.tokenization import fit_tokenizer, tokenize_cells
 from sc_mamba2.tokens import TokenizedCells, Tokenizer
 from sc_mamba2.training import ComputeOptions
 

@@ -93,8 +93,8 @@ def write_files(folder: Path, cells: int, files: int) -> dict[str, Any]:
 
 def ingest(folder: Path, workers: int, max_length: int) -> dict[str, Any]:
     """Make the store of the files, as pretraining does."""
-    from sc_mamba2.pipelines.pretraining.corpus import write_corpus
-    from sc_mamba2.pipelines.pretraining.params import CorpusParams
+    from sc_mamba2.tasks.pretraining.corpus import write_corpus
+    from sc_mamba2.tasks.pretraining.params import CorpusParams
 
     params = CorpusParams(
         sources=(str(folder / "*.h5ad"),),

@@ -22,12 +22,12 @@ from machine import describe_machine
 
 from sc_mamba2.cells import keys
 from sc_mamba2.metrics.prediction import feature_scores
-from sc_mamba2.pipelines.multiomics.baselines import modality_values, told_by_ridge
-from sc_mamba2.pipelines.multiomics.params import BaselineParams
 from sc_mamba2.reporting import scores_by_method
 from sc_mamba2.runs.logs import set_logging
 from sc_mamba2.runs.selection import Selection, merge, parse_params
 from sc_mamba2.runs.session import run_in_folder
+from sc_mamba2.tasks.multiomics.baselines import modality_values, told_by_ridge
+from sc_mamba2.tasks.multiomics.params import BaselineParams
 from sc_mamba2.tokens import Tokenizer, clr, load_tokens
 
 RESULTS = Path(__file__).parent / "results"

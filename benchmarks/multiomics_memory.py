@@ -17,11 +17,9 @@ import numpy as np
 from machine import describe_machine
 
 from sc_mamba2.cells.simulate_pairs import simulate_rna_atac
-from sc_mamba2.pipelines.backbone import nodes as backbone
-from sc_mamba2.pipelines.ingestion.params import IngestionParams
-from sc_mamba2.pipelines.multiomics import nodes, params
-from sc_mamba2.pipelines.tokenization.params import TokenizationParams
-from sc_mamba2.pipelines.validation.params import ValidationParams
+from sc_mamba2.tasks.multiomics import nodes, params
+from sc_mamba2.tasks.shared import backbone
+from sc_mamba2.tasks.shared.params import IngestionParams, TokenizationParams, ValidationParams
 from sc_mamba2.training import ComputeOptions
 
 RESULT = Path(__file__).parent / "results" / "multiomics_memory.json"

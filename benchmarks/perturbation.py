@@ -24,10 +24,10 @@ import pandas as pd
 from machine import describe_machine
 
 from sc_mamba2.metrics.perturbation import discrimination_scores
-from sc_mamba2.pipelines.perturbation.features import gene_ids
 from sc_mamba2.runs.logs import set_logging
 from sc_mamba2.runs.selection import Selection, merge, parse_params
 from sc_mamba2.runs.session import run_in_folder
+from sc_mamba2.tasks.perturbation.features import gene_ids
 
 RESULTS = Path(__file__).parent / "results"
 SHARED = Path(__file__).parents[2] / "shared" / "data"

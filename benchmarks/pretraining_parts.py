@@ -21,8 +21,8 @@ from machine import describe_machine
 from scm_tiny import CORPUS
 
 from sc_mamba2 import from_pretrained
-from sc_mamba2.pipelines.pretraining.corpus import write_corpus
-from sc_mamba2.pipelines.pretraining.params import CorpusParams
+from sc_mamba2.tasks.pretraining.corpus import write_corpus
+from sc_mamba2.tasks.pretraining.params import CorpusParams
 from sc_mamba2.training.job import KeepOptions, PretrainJob, PretrainOptions
 from sc_mamba2.training.journal import read_journal
 from sc_mamba2.training.run import JOURNAL, pretrain

@@ -31,16 +31,16 @@ from sc_mamba2.metrics.retrieval import (
     random_reciprocal_rank,
     rank_of,
 )
-from sc_mamba2.pipelines.perturbation.effects import measure_effects
-from sc_mamba2.pipelines.perturbation.features import own_columns, single_features
-from sc_mamba2.pipelines.perturbation.fit_start import fit_start
-from sc_mamba2.pipelines.perturbation.params import HeadParams, KeyParams, StartParams
-from sc_mamba2.pipelines.perturbation.population import fit_rising_share
-from sc_mamba2.pipelines.reverse_perturbation.baselines import baseline_scores
-from sc_mamba2.pipelines.reverse_perturbation.candidates import Offer
-from sc_mamba2.pipelines.reverse_perturbation.params import RankParams
-from sc_mamba2.pipelines.reverse_perturbation.rank import make_ranker
-from sc_mamba2.pipelines.reverse_perturbation.states import make_query
+from sc_mamba2.tasks.perturbation.effects import measure_effects
+from sc_mamba2.tasks.perturbation.features import own_columns, single_features
+from sc_mamba2.tasks.perturbation.fit_effect_prior import fit_start
+from sc_mamba2.tasks.perturbation.params import HeadParams, KeyParams, StartParams
+from sc_mamba2.tasks.perturbation.population import fit_rising_share
+from sc_mamba2.tasks.perturbation.reverse.baselines import baseline_scores
+from sc_mamba2.tasks.perturbation.reverse.candidates import Offer
+from sc_mamba2.tasks.perturbation.reverse.params import RankParams
+from sc_mamba2.tasks.perturbation.reverse.rank import make_ranker
+from sc_mamba2.tasks.perturbation.reverse.states import make_query
 
 RESULTS = Path(__file__).parent / "results"
 SHARED = Path(__file__).parents[2] / "shared" / "data"

@@ -18,10 +18,10 @@ from anndata import AnnData
 from machine import describe_machine
 
 from sc_mamba2.cells import read_cells
-from sc_mamba2.pipelines.annotation.split import stratified_split
 from sc_mamba2.runs.logs import set_logging
 from sc_mamba2.runs.selection import Selection
 from sc_mamba2.runs.session import run_in_folder
+from sc_mamba2.tasks.annotation.split import stratified_split
 
 RESULTS = Path(__file__).parent / "results"
 KEY = "bulk_labels"

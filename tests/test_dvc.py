@@ -11,7 +11,7 @@ import pytest
 import yaml
 from kedro.config import OmegaConfigLoader
 
-from sc_mamba2.pipelines.composite import named_pipelines
+from sc_mamba2.pipelines.registry import named_pipelines
 from sc_mamba2.runs.configuration import CONFIG_LOADER
 
 ROOT = Path(__file__).parents[1]

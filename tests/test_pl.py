@@ -71,7 +71,7 @@ def test_a_network_is_drawn_with_the_edges_that_made_its_modules():
     )
     for name in ("score", "sign", "knock_out_effect", "specific_effect", "cosine", "correlation"):
         edges[name] = 1.0
-    from sc_mamba2.pipelines.gene_network.modules import find_modules
+    from sc_mamba2.methods.gene_modules import find_modules
 
     cells = simulate_cells(5)
     cells.uns["scm_modules"], cells.uns["scm_edges"] = find_modules(edges[:2], 1.0, 0), edges

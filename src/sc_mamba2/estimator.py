@@ -14,9 +14,9 @@ from sc_mamba2.cells import keys
 from sc_mamba2.cells.adding import readable_cells
 from sc_mamba2.errors import UserError
 from sc_mamba2.model import TaskModel, read_checkpoint
-from sc_mamba2.pipelines.annotation.head import AnnotationModel
-from sc_mamba2.pipelines.batch_correction.head import BatchCorrectionModel
 from sc_mamba2.pipelines.in_memory import run_in_memory
+from sc_mamba2.tasks.annotation.model import AnnotationModel
+from sc_mamba2.tasks.batch_correction.model import BatchCorrectionModel
 from sc_mamba2.tl.shared import Changes, changes
 
 __all__ = ["Model"]

@@ -2,7 +2,7 @@
 
 from kedro.pipeline import Pipeline
 
-from sc_mamba2.pipelines.composite import named_pipelines
+from sc_mamba2.pipelines.registry import named_pipelines
 
 
 def register_pipelines() -> dict[str, Pipeline]:

@@ -13,11 +13,11 @@ from matplotlib.figure import Figure
 from sc_mamba2.cells import keys, label_text, read_labels
 from sc_mamba2.cells.adding import WORD, Cells, named
 from sc_mamba2.errors import UserError, nearest
-from sc_mamba2.pipelines.annotation import figures as of_types
-from sc_mamba2.pipelines.batch_correction import figures as of_batches
-from sc_mamba2.pipelines.gene_network.figures import graph_figure
-from sc_mamba2.pipelines.perturbation.figures import volcano_figure
 from sc_mamba2.reporting import class_figure, lay_out
+from sc_mamba2.tasks.annotation import figures as of_types
+from sc_mamba2.tasks.batch_correction import figures as of_batches
+from sc_mamba2.tasks.gene_network.figures import graph_figure
+from sc_mamba2.tasks.perturbation.figures import volcano_figure
 from sc_mamba2.training.determinism import chance_as_found
 
 __all__ = ["annotation", "calibration", "confusion", "embedding", "network", "training", "volcano"]

@@ -5,7 +5,7 @@ from typing import Any
 from anndata import AnnData
 
 from sc_mamba2.cells.adding import readable_cells
-from sc_mamba2.pipelines.validation.check import check_cells
+from sc_mamba2.tasks.shared.check import check_cells
 
 __all__ = ["validate"]
 

@@ -11,11 +11,11 @@ from sc_mamba2.cells import simulate_perturbed
 from sc_mamba2.cells.simulate import simulate_cells
 from sc_mamba2.cells.simulate_pairs import simulate_rna_protein
 from sc_mamba2.commands import app
-from sc_mamba2.pipelines.composite import named_pipelines
-from sc_mamba2.pipelines.probes import PROBES
-from sc_mamba2.pipelines.tasks import TASKS
+from sc_mamba2.pipelines.registry import named_pipelines
+from sc_mamba2.runs.probes import PROBES
 from sc_mamba2.runs.selection import Selection
 from sc_mamba2.runs.session import run_in_folder
+from sc_mamba2.tasks.table import TASKS
 from sc_mamba2.tokens import load_tokens
 from sc_mamba2.training.loop import _Trainer
 

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from sc_mamba2.cells import simulate_cells
 from sc_mamba2.commands import app
-from sc_mamba2.pipelines.embedding import encode
+from sc_mamba2.tasks.embedding import encode
 
 
 def invoke(*words: object):

@@ -6,7 +6,7 @@ from pathlib import Path
 import anndata as ad
 import numpy as np
 import pytest
-from tests.pipelines.batch_correction.conftest import cells_with_a_shift
+from tests.tasks.batch_correction.conftest import cells_with_a_shift
 from typer.testing import CliRunner
 
 from sc_mamba2.commands import app

@@ -11,12 +11,12 @@ from sc_mamba2.datasets import CheckpointDataset, TokenizerDataset, TokensDatase
 from sc_mamba2.errors import UserError
 from sc_mamba2.genes import Vocabulary
 from sc_mamba2.model import Backbone, preset
-from sc_mamba2.pipelines.annotation.head import AnnotationModel
-from sc_mamba2.pipelines.annotation.params import HeadParams
+from sc_mamba2.tasks.annotation.model import AnnotationModel
+from sc_mamba2.tasks.annotation.params import HeadParams
 from sc_mamba2.tokens import Tokenizer, TokenizerRules, make_batch
 
 NAMES = ("<pad>", "<cls>", *(f"ENSG{number:011d}" for number in range(8)))
-ANNOTATION = "sc_mamba2.pipelines.annotation.head.AnnotationModel"
+ANNOTATION = "sc_mamba2.tasks.annotation.model.AnnotationModel"
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from kedro.config import OmegaConfigLoader
 
-from sc_mamba2.pipelines.tasks import TASKS
 from sc_mamba2.runs.configuration import CONFIG_LOADER
+from sc_mamba2.tasks.table import TASKS
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

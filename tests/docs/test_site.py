@@ -10,7 +10,7 @@ import pytest
 import typer
 
 from sc_mamba2.commands import app
-from sc_mamba2.pipelines.tasks import TASKS
+from sc_mamba2.tasks.table import TASKS
 
 pytest.importorskip("material", reason="the extra `docs` is not installed")
 from mkdocs.commands.build import build

@@ -9,7 +9,7 @@ from scipy import sparse
 from tests.e2e.conftest import run
 
 from sc_mamba2.cells import simulate_cells
-from sc_mamba2.pipelines.annotation.head import AnnotationModel
+from sc_mamba2.tasks.annotation.model import AnnotationModel
 
 
 def test_the_run_writes_what_the_contract_promises(finished):

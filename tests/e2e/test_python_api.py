@@ -19,8 +19,8 @@ from sc_mamba2.cells import simulate_cells, simulate_perturbed
 from sc_mamba2.cells.modalities.opening import quiet_mudata
 from sc_mamba2.cells.simulate_pairs import simulate_rna_protein
 from sc_mamba2.commands import app
-from sc_mamba2.pipelines.parameters import flatten
 from sc_mamba2.runs.selection import parse_params
+from sc_mamba2.tasks.shared.parameters import flatten
 
 ROOT = Path(__file__).parents[2]
 OF_THE_RUN = {"command", "run_id"}  # facts that differ between runs

@@ -12,8 +12,8 @@ import pytest
 from docs.screenshots import IMAGES, chromium_program, open_graph, served
 from tests.browser import Watch
 
-from sc_mamba2.pipelines.composite import named_pipelines
-from sc_mamba2.pipelines.tasks import TASKS
+from sc_mamba2.pipelines.registry import named_pipelines
+from sc_mamba2.tasks.table import TASKS
 
 ROOT = Path(__file__).parents[2]
 PARTS = ("pyproject.toml", ".telemetry", "conf", "src", "docs")

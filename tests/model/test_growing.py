@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from sc_mamba2.model import Backbone, grow_backbone, load_state, preset, read_checkpoint
-from sc_mamba2.pipelines.backbone.start import whole_backbone
+from sc_mamba2.tasks.shared.checkpoint_backbone import whole_backbone
 
 EMBEDDING = "gene_encoder.embedding.weight"
 NEW = {"token_kinds.kind_of_token_V", "token_kinds.embedding.weight"}

@@ -2,19 +2,17 @@ import pytest
 from kedro.config import OmegaConfigLoader
 
 from sc_mamba2.errors import UserError
-from sc_mamba2.pipelines.annotation import params as annotation
-from sc_mamba2.pipelines.backbone import params as backbone
-from sc_mamba2.pipelines.batch_correction import params as batch_correction
-from sc_mamba2.pipelines.embedding import params as embedding
-from sc_mamba2.pipelines.gene_network import params as gene_network
-from sc_mamba2.pipelines.ingestion.params import IngestionParams
-from sc_mamba2.pipelines.multiomics import params as multiomics
-from sc_mamba2.pipelines.perturbation import params as perturbation
-from sc_mamba2.pipelines.pretraining.params import CorpusParams, LaunchParams
-from sc_mamba2.pipelines.reverse_perturbation import params as reverse_perturbation
-from sc_mamba2.pipelines.tokenization.params import TokenizationParams
-from sc_mamba2.pipelines.validation.params import ValidationParams
 from sc_mamba2.runs.configuration import CONFIG_LOADER, check_params, shipped_conf
+from sc_mamba2.tasks.annotation import params as annotation
+from sc_mamba2.tasks.batch_correction import params as batch_correction
+from sc_mamba2.tasks.embedding import params as embedding
+from sc_mamba2.tasks.gene_network import params as gene_network
+from sc_mamba2.tasks.multiomics import params as multiomics
+from sc_mamba2.tasks.perturbation import params as perturbation
+from sc_mamba2.tasks.perturbation.reverse import params as reverse_perturbation
+from sc_mamba2.tasks.pretraining.params import CorpusParams, LaunchParams
+from sc_mamba2.tasks.shared import params as backbone
+from sc_mamba2.tasks.shared.params import IngestionParams, TokenizationParams, ValidationParams
 from sc_mamba2.tokens import MaskOptions
 from sc_mamba2.training import ComputeOptions, job
 

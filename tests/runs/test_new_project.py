@@ -6,7 +6,7 @@ import yaml
 from kedro.config import OmegaConfigLoader
 
 from sc_mamba2.errors import UserError
-from sc_mamba2.pipelines.composite import named_pipelines
+from sc_mamba2.pipelines.registry import named_pipelines
 from sc_mamba2.runs.configuration import CONFIG_LOADER, shipped_conf
 from sc_mamba2.runs.new_project import ENVIRONMENTS, LAYERS, new_project
 

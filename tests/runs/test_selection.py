@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from kedro.framework.cli.utils import _split_params
 
 from sc_mamba2.errors import UserError
-from sc_mamba2.pipelines.parameters import flatten
 from sc_mamba2.runs.selection import Selection, merge, nest, parse_params
+from sc_mamba2.tasks.shared.parameters import flatten
 
 names = st.lists(st.sampled_from("abc"), min_size=1, max_size=3).map(".".join)
 leaves = st.one_of(st.integers(), st.booleans(), st.none(), st.text(alphabet="xyz", min_size=1))

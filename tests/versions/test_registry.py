@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from sc_mamba2.pipelines.composite import named_pipelines
+from sc_mamba2.pipelines.registry import named_pipelines
 from sc_mamba2.versions.registry import PublicData, registry
 
 PAPER = {

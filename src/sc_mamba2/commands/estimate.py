@@ -9,8 +9,8 @@ from sc_mamba2.commands.answer import mode
 from sc_mamba2.commands.results import duration, show_lines
 
 if TYPE_CHECKING:
-    from sc_mamba2.pipelines.work import TokenCount, Work
     from sc_mamba2.runs.dry_run import DryRun
+    from sc_mamba2.tasks.shared.work import TokenCount, Work
 
 
 def show_dry_run(found: "DryRun") -> None:

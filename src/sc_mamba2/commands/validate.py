@@ -27,7 +27,7 @@ def validate(
     """
     with told_once():
         from sc_mamba2.commands.results import show_facts
-        from sc_mamba2.pipelines.validation.check import check_source
+        from sc_mamba2.tasks.shared.check import check_source
         from sc_mamba2.versions.names import with_paths
 
         report = check_source(with_paths(source, Path.cwd()), layer, label_key)

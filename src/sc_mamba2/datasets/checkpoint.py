@@ -22,7 +22,7 @@ class CheckpointDataset(AbstractDataset[TaskModel, TaskModel]):
         annotation.model:
           type: sc_mamba2.datasets.CheckpointDataset
           filepath: data/06_models/annotation
-          model_class: sc_mamba2.pipelines.annotation.head.AnnotationModel
+          model_class: sc_mamba2.tasks.annotation.model.AnnotationModel
 
     Parameters
     ----------

@@ -16,8 +16,8 @@ from kedro.pipeline import Pipeline, node
 from kedro.pipeline.node import Node
 from kedro.runner import SequentialRunner
 
-from sc_mamba2.pipelines.probes import FORWARD, LONG, PROBES
-from sc_mamba2.pipelines.work import TokenCount, Work, count_tokens
+from sc_mamba2.runs.probes import FORWARD, LONG, PROBES
+from sc_mamba2.tasks.shared.work import TokenCount, Work, count_tokens
 from sc_mamba2.tokens import TokenizedCells
 
 WORK, SEEN = "dry_run.work", "dry_run.seen"

@@ -10,11 +10,11 @@ from kedro.config import AbstractConfigLoader, OmegaConfigLoader
 from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 
-from sc_mamba2.pipelines.parameters import flat_parameters, flatten
 from sc_mamba2.runs.configuration import CONFIG_LOADER, READ, SOURCES, shipped_conf
 from sc_mamba2.runs.fingerprints import code_facts, fingerprint, located
 from sc_mamba2.runs.records import DataFact, RunRecord
 from sc_mamba2.runs.selection import Selection
+from sc_mamba2.tasks.shared.parameters import flat_parameters, flatten
 
 METRICS = ".metrics"
 _PARAMS = "params:"

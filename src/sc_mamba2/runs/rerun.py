@@ -11,13 +11,13 @@ from kedro.config import OmegaConfigLoader
 
 from sc_mamba2.errors import UserError
 from sc_mamba2.files import make_folder, scratch_folder
-from sc_mamba2.pipelines.parameters import flatten
 from sc_mamba2.runs.compare import Comparison, compare_runs
 from sc_mamba2.runs.configuration import CONFIG_LOADER, SOURCES, choose_environment
 from sc_mamba2.runs.fingerprints import code_facts, fingerprint
 from sc_mamba2.runs.records import RunRecord, read_record, write_record
 from sc_mamba2.runs.selection import merge, nest
 from sc_mamba2.runs.session import run_in_project
+from sc_mamba2.tasks.shared.parameters import flatten
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from sc_mamba2.errors import UserError
-from sc_mamba2.pipelines.parameters import flatten
+from sc_mamba2.tasks.shared.parameters import flatten
 from sc_mamba2.versions.names import with_paths
 
 

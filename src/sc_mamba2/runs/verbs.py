@@ -8,12 +8,12 @@ from pathlib import Path
 
 from sc_mamba2.errors import UserError
 from sc_mamba2.files import clean_scratch, make_folder, scratch_folder, sole_writer
-from sc_mamba2.pipelines.parameters import flatten
 from sc_mamba2.runs.configuration import READ
 from sc_mamba2.runs.dry_run import dry
 from sc_mamba2.runs.records import FOLDER_SUFFIX, RECORD
 from sc_mamba2.runs.selection import Selection
 from sc_mamba2.runs.session import run_in_folder
+from sc_mamba2.tasks.shared.parameters import flatten
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from typing import Any
 from anndata import AnnData
 
 from sc_mamba2.cells.adding import WORD, readable_cells
-from sc_mamba2.pipelines.batch_correction.head import BatchCorrectionModel
 from sc_mamba2.pipelines.in_memory import run_in_memory
+from sc_mamba2.tasks.batch_correction.model import BatchCorrectionModel
 from sc_mamba2.tl.shared import (
     Changes,
     Checkpoint,

@@ -9,8 +9,8 @@ from anndata import AnnData
 
 from sc_mamba2.cells.adding import WORD, readable_cells
 from sc_mamba2.datasets.index import ReferenceIndex
-from sc_mamba2.pipelines.embedding.params import SourceParams
 from sc_mamba2.pipelines.in_memory import run_in_memory
+from sc_mamba2.tasks.embedding.params import SourceParams
 from sc_mamba2.tl.shared import Changes, changes, returned
 
 

@@ -8,7 +8,7 @@ import mudata
 from sc_mamba2.cells.adding import WORD, check_kind
 from sc_mamba2.cells.modalities.opening import quiet_mudata, take_modalities
 from sc_mamba2.pipelines.in_memory import run_in_memory
-from sc_mamba2.pipelines.multiomics.head import MultiomicsModel
+from sc_mamba2.tasks.multiomics.model import MultiomicsModel
 from sc_mamba2.tl.shared import (
     Changes,
     Checkpoint,

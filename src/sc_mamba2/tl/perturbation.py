@@ -11,7 +11,7 @@ from anndata import AnnData
 from sc_mamba2.cells import keys
 from sc_mamba2.cells.adding import WORD, readable_cells
 from sc_mamba2.pipelines.in_memory import run_in_memory
-from sc_mamba2.pipelines.perturbation.head import PerturbationModel
+from sc_mamba2.tasks.perturbation.model import PerturbationModel
 from sc_mamba2.tl.shared import (
     Changes,
     Checkpoint,

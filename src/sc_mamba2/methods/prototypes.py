@@ -1,0 +1,65 @@
+"""The head that compares a cell with the mean cell of every type.
+
+Between studies the boundary of a classifier moves with depth and composition; the mean of a type's cells
+moves less. N cells, F features, K classes.
+"""
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax
+
+from sc_mamba2.methods.logistic_regression import ABSENT, LinearHead, summed_variance
+
+_LOG_STRENGTHS = (-5.0, 8.0)  # from calls that are chance to calls that are certain
+
+
+def fit_prototypes(blocks: list[np.ndarray], classes_N: np.ndarray, n_classes: int) -> LinearHead:
+    """Fit the nearest class mean, as weights that are linear in the features.
+
+    ``logit_k = s (z . m_k - |m_k|^2 / 2)`` with z the blocks, each scaled to a variance of 1 (added up
+    over its features) and m_k the mean of z over the cells of class k: the largest logit is that of
+    the nearest mean. How many cells a class has plays no part. The strength s is the one under which
+    the classes of the cells given are likeliest (softmax). Rocchio 1971; Snell et al. 2017,
+    "Prototypical Networks for Few-shot Learning".
+
+    Parameters
+    ----------
+    blocks
+        (N, F) each.
+    classes_N
+        Classes, 0 to K - 1.
+    n_classes
+        K. A class without cells gets the lowest bias that is there, less 20.
+    """
+    factors = [
+        1 / np.sqrt(variance) if (variance := summed_variance(block)) > 0 else 0.0
+        for block in blocks
+    ]
+    features_NF = np.concatenate(
+        [block * factor for block, factor in zip(blocks, factors, strict=True)], axis=1
+    )
+    there = np.unique(classes_N)
+    means_JF = np.stack([features_NF[classes_N == known].mean(axis=0) for known in there])
+    biases_J = -np.square(means_JF).sum(axis=1) / 2
+    strength = _likeliest(features_NF @ means_JF.T + biases_J, np.searchsorted(there, classes_N))
+    bias_K = np.full(n_classes, strength * biases_J.min() - ABSENT)
+    bias_K[there] = strength * biases_J
+    widths = [block.shape[1] for block in blocks]
+    weights = []
+    for factor, part_JF in zip(
+        factors, np.split(means_JF, np.cumsum(widths)[:-1], axis=1), strict=True
+    ):
+        weight_FK = np.zeros((part_JF.shape[1], n_classes))
+        weight_FK[:, there] = strength * factor * part_JF.T
+        weights.append(weight_FK)
+    return LinearHead(weights, bias_K, strength)
+
+
+def _likeliest(scores_NJ: np.ndarray, classes_N: np.ndarray) -> float:
+    """Return the factor of scores under which the classes are likeliest."""
+
+    def surprise(log_strength: float) -> float:
+        told_NJ = log_softmax(np.exp(log_strength) * scores_NJ, axis=1)
+        return float(-told_NJ[np.arange(len(classes_N)), classes_N].mean())
+
+    return float(np.exp(minimize_scalar(surprise, bounds=_LOG_STRENGTHS, method="bounded").x))

@@ -1,0 +1,84 @@
+"""The shipped configuration: where it lies, and its parameters as the models that the nodes take."""
+
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from kedro.config import OmegaConfigLoader
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import BaseModel, ValidationError
+
+import sc_mamba2
+from sc_mamba2.errors import UserError, nearest
+from sc_mamba2.tasks.shared.parameters import flatten
+
+
+def shipped_conf() -> Path:
+    """Return the configuration that ships with the package, or the project's own in a checkout."""
+    package = Path(sc_mamba2.__file__).parent
+    inside = package / "_conf"
+    return inside if inside.is_dir() else package.parents[1] / "conf"
+
+
+def read_parameters(changes: Mapping[str, Any]) -> DictConfig:
+    """Return the parameters of `conf/base` with some of them changed.
+
+    Parameters
+    ----------
+    changes
+        Values by dotted name, such as ``annotation.fine_tune.max_epochs``.
+
+    Raises
+    ------
+    UserError
+        Rule ``parameter-unknown``, with the nearest known name.
+    """
+    parameters = OmegaConf.create(_shipped_parameters())
+    OmegaConf.set_struct(parameters, True)
+    for name, value in changes.items():
+        try:
+            OmegaConf.update(parameters, name, value, merge=False)
+        except OmegaConfBaseException as error:
+            raise unknown_parameter(name, flatten(_shipped_parameters())) from error
+    return parameters
+
+
+def unknown_parameter(name: str, known: Iterable[str]) -> UserError:
+    """Return the refusal of a parameter that there is not (rule ``parameter-unknown``)."""
+    return UserError(
+        "parameter-unknown",
+        found=f"the parameter '{name}'",
+        expected="a single parameter of conf/base/parameters",
+        mend="correct its name" + nearest(name, known),
+    )
+
+
+def typed(parameters: DictConfig, group: str, model: type[BaseModel]) -> BaseModel:
+    """Return a group of parameters as the model that the nodes take.
+
+    Raises
+    ------
+    UserError
+        Rule ``parameter-invalid``.
+    """
+    try:
+        return model.model_validate(OmegaConf.to_container(OmegaConf.select(parameters, group)))
+    except ValidationError as error:
+        fault = error.errors()[0]
+        name = ".".join(map(str, (group, *fault["loc"])))
+        raise UserError(
+            "parameter-invalid",
+            found=f"{name} = {fault['input']!r}",
+            expected=fault["msg"][0].lower() + fault["msg"][1:],
+            mend=f"correct {name}",
+        ) from error
+
+
+@cache
+def _shipped_parameters() -> dict[str, Any]:
+    loader = OmegaConfigLoader(
+        str(shipped_conf()), env="base", base_env="base", default_run_env="base", runtime_params={}
+    )
+    return dict(loader["parameters"])

@@ -1,0 +1,25 @@
+"""The nodes that take long, each with the probe that stands in for it in a dry run."""
+
+from collections.abc import Callable
+
+from sc_mamba2.tasks.embedding.encode import encode_file
+from sc_mamba2.tasks.embedding.probe import probe_encoding
+from sc_mamba2.tasks.gene_network.nodes import score_pairs
+from sc_mamba2.tasks.gene_network.probe import probe_scoring
+from sc_mamba2.tasks.perturbation.reverse.nodes import fit_ranker
+from sc_mamba2.tasks.perturbation.reverse.probe import probe_ranking
+from sc_mamba2.tasks.pretraining.nodes import make_corpus, train
+from sc_mamba2.tasks.pretraining.probe import probe_pretraining
+from sc_mamba2.tasks.shared.backbone import fine_tune, predict
+from sc_mamba2.tasks.shared.probe import probe_fine_tuning, probe_prediction
+
+PROBES: dict[Callable, Callable] = {
+    fine_tune: probe_fine_tuning,
+    predict: probe_prediction,
+    encode_file: probe_encoding,
+    score_pairs: probe_scoring,
+    fit_ranker: probe_ranking,
+    train: probe_pretraining,
+}
+LONG = (make_corpus, *PROBES)  # the probe of `train` reads what the corpus is made from
+FORWARD = (predict,)  # told from the speed of another probe, where their cells are known before

@@ -1,0 +1,156 @@
+"""The score of the model, its baselines and its ablations, on the same cells, in one table."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import roc_auc_score
+
+from sc_mamba2.cells import keys
+from sc_mamba2.metrics.classification import classification_metrics, expected_calibration_error
+from sc_mamba2.reporting import Scores, scores_by_method
+from sc_mamba2.tasks.annotation.predict import ENERGY
+from sc_mamba2.tasks.annotation.rollup import Rollup, broad_truth
+
+
+def score_model(calls: pd.DataFrame, truth: pd.Series, labels: tuple[str, ...]) -> Scores:
+    """Score the model's calls.
+
+    Parameters
+    ----------
+    calls
+        From `call_types`.
+    truth
+        Class names of cells of `calls`; empty where the query has no labels.
+    labels
+        The model's classes.
+
+    Returns
+    -------
+    dict
+        The classification metrics, the expected calibration error, the share of cells left
+        unassigned, and where the query has types that the model does not know, how well they are told
+        from the others (`unseen_scores`); without a truth the share alone.
+    """
+    scores = {"unassigned_share": float(calls[keys.UNASSIGNED].mean())}
+    if truth.empty:
+        return scores
+    chosen = calls.loc[truth.index]
+    names, confidence = chosen[keys.CELL_TYPE].to_numpy(), chosen[keys.CONFIDENCE].to_numpy()
+    calibration = expected_calibration_error(names == truth.to_numpy(), confidence)
+    return (
+        classification_metrics(truth.to_numpy(), names)
+        | {"expected_calibration_error": calibration}
+        | scores
+        | unseen_scores(chosen, ~np.isin(truth.to_numpy(), labels))
+    )
+
+
+def unseen_scores(calls: pd.DataFrame, unseen_N: np.ndarray) -> Scores:
+    """Say how well cells of types that the model does not know are told from the others.
+
+    Parameters
+    ----------
+    calls
+        N rows from `call_types`.
+    unseen_N
+        (N,) bool, whether a cell's type is none of the model's.
+
+    Returns
+    -------
+    dict
+        ``unseen_auroc`` by one minus the confidence, ``unseen_auroc_energy`` by the energy: the
+        probability that a cell of an unseen type scores higher than one of a known, 0.5 by chance.
+        Nothing where all cells are of one kind.
+    """
+    if unseen_N.all() or not unseen_N.any():
+        return {}
+    doubt = {"unseen_auroc": 1 - calls[keys.CONFIDENCE].to_numpy()}
+    if ENERGY in calls:
+        doubt["unseen_auroc_energy"] = calls[ENERGY].to_numpy()
+    return {name: float(roc_auc_score(unseen_N, values)) for name, values in doubt.items()}
+
+
+def score_views(
+    calls: pd.DataFrame, truth: pd.Series, labels: tuple[str, ...], rollup: Rollup | None
+) -> dict[str, Scores]:
+    """Score the same calls looked at in other ways.
+
+    Returns
+    -------
+    dict
+        ``assigned``: the cells that are not marked unassigned alone, and what became of the rest (see
+        `_score_assigned`); ``rolled_up``: broad types, over the cells whose type has one;
+        ``majority_vote``. Each where there is something to score.
+    """
+    if truth.empty:
+        return {}
+    chosen = calls.loc[truth.index]
+    views = {"assigned": _score_assigned(chosen, truth.to_numpy(), labels)}
+    if rollup is not None and keys.BROAD_TYPE in chosen:
+        broad = broad_truth(truth, rollup)
+        if len(broad):
+            called = chosen.loc[broad.index, keys.BROAD_TYPE].to_numpy()
+            scored = {"scored_share": len(broad) / len(truth)}
+            views["rolled_up"] = classification_metrics(broad.to_numpy(), called) | scored
+    if keys.VOTED_TYPE in chosen:
+        voted = chosen[keys.VOTED_TYPE].to_numpy()
+        views["majority_vote"] = classification_metrics(truth.to_numpy(), voted)
+    return views
+
+
+def _score_assigned(calls: pd.DataFrame, truth_N: np.ndarray, labels: tuple[str, ...]) -> Scores:
+    """Score what the threshold does.
+
+    The classification metrics over the assigned cells; ``assigned_share``; ``open_set_accuracy``, the
+    share of all cells that are assigned their type, or have an unknown one and are left unassigned;
+    of cells of known types the share left unassigned, and of cells of unseen types likewise (the
+    recall of unseen types).
+    """
+    assigned_N = ~calls[keys.UNASSIGNED].to_numpy(dtype=bool)
+    known_N = np.isin(truth_N, labels)
+    called_N = calls[keys.CELL_TYPE].to_numpy()
+    right_N = np.where(known_N, assigned_N & (called_N == truth_N), ~assigned_N)
+    scores = {
+        "assigned_share": float(assigned_N.mean()),
+        "open_set_accuracy": float(right_N.mean()),
+    }
+    if known_N.any():
+        scores["known_unassigned_share"] = float(1 - assigned_N[known_N].mean())
+    if not known_N.all():
+        scores["unseen_recall"] = float(1 - assigned_N[~known_N].mean())
+    if assigned_N.any():
+        scores |= classification_metrics(truth_N[assigned_N], called_N[assigned_N])
+    return scores
+
+
+def score_others(calls: pd.DataFrame, truth: pd.Series) -> dict[str, Scores]:
+    """Score every column of a table of calls; nothing without a truth."""
+    if truth.empty:
+        return {}
+    return {
+        name: classification_metrics(truth.to_numpy(), calls.loc[truth.index, name].to_numpy())
+        for name in calls.columns
+    }
+
+
+def describe_data(
+    calls: pd.DataFrame, truth: pd.Series, labels: tuple[str, ...], reports: dict[str, Any]
+) -> dict[str, Any]:
+    """Say what the scores stand on: cells, classes, and the share of cells of a known class."""
+    known = float(np.isin(truth.to_numpy(), labels).mean()) if len(truth) else None
+    return {
+        "query_cells": len(calls),
+        "scored_cells": len(truth),
+        "classes": len(labels),
+        "known_share": known,
+        **reports,
+    }
+
+
+def methods_and_views(metrics: dict[str, Any]) -> dict[str, Scores]:
+    """Return the scores of ``metrics.json`` by method, the views of the model after the model."""
+    model, *others = scores_by_method(metrics).items()
+    views = metrics.get("views", {})
+    named = {f"model: {name.replace('_', ' ')}": scores for name, scores in views.items()}
+    return {"model (all paths)": model[1]} | named | dict(others)

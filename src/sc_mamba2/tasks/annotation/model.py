@@ -1,0 +1,221 @@
+"""The annotation model: a backbone and a head whose paths lead from a cell to its classes.
+
+Legend: B cells, L tokens, D width, V vocabulary, K classes.
+"""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from scipy import sparse
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sc_mamba2.methods.logistic_regression import Block
+from sc_mamba2.methods.temperature import Calibration
+from sc_mamba2.model import Backbone, CellClassifier, TaskModel, sum_of_genes
+from sc_mamba2.tasks.annotation.fit_at_once import fit_paths
+from sc_mamba2.tasks.annotation.params import HeadParams
+from sc_mamba2.tasks.annotation.rollup import Rollup
+from sc_mamba2.tokens import Batch, TokenizedCells, Tokenizer, as_matrix
+
+LABEL = "label"
+
+
+class AnnotationModel(TaskModel):
+    """Classifies cells; the logits of its paths are added.
+
+    ``logits = trunk(h_cls) + pooled(LayerNorm(sum_l v_l E[g_l])) + sum_l v_l W[g_l] + b``, with
+    ``h_cls`` the backbone's state at `<cls>`, ``v`` log-normalised values, ``E`` the gene
+    embedding, ``W`` the readout. Paths that the parameters leave out have no weights.
+
+    Parameters
+    ----------
+    backbone
+        The trunk and the gene embedding.
+    tokenizer
+        Makes the tokens that the model reads.
+    labels
+        K class names, in the order of the logits.
+    class_weights
+        K positive weights of the cross entropy, mean 1 over the training cells.
+    head
+        Paths, dropout, rates.
+    label_key
+        Column of `obs` that the classes came from.
+    rollup
+        Broad type of every class, where there is one.
+    calibration
+        Temperature of the probabilities; None: not fitted.
+    """
+
+    task = "annotation"
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        tokenizer: Tokenizer,
+        labels: tuple[str, ...],
+        class_weights: tuple[float, ...],
+        head: HeadParams,
+        label_key: str,
+        rollup: Rollup | None = None,
+        calibration: Calibration | None = None,
+    ) -> None:
+        super().__init__(backbone, tokenizer)
+        self.labels, self.head = labels, head
+        self.class_weights, self.label_key = class_weights, label_key
+        self.rollup, self.calibration = rollup, calibration or Calibration()
+        width, classes = backbone.config.d_model, len(labels)
+        self.bias_K = nn.Parameter(torch.zeros(classes))
+        if "trunk" in head.paths:
+            hidden = {} if head.fit == "gradient" else {"n_hidden": 0}
+            self.trunk_classifier = CellClassifier(width, classes, **hidden)
+        if "pooled" in head.paths:
+            self.pooled_norm = nn.LayerNorm(width)
+            self.pooled_classifier = nn.Linear(width, classes, bias=False)
+        if "readout" in head.paths:
+            self.readout_VK = nn.Parameter(torch.zeros(tokenizer.vocabulary.size, classes))
+        self.dropout = nn.Dropout(head.dropout)
+        if "readout" in head.paths:
+            self._start_as_linear_model()
+
+    def _start_as_linear_model(self) -> None:
+        """Let the other paths start at zero beside a readout, so that they add only what helps.
+
+        Without a readout they keep their ordinary start: a zero classifier gives a lone trunk no
+        gradient to begin with.
+        """
+        if "trunk" in self.head.paths:
+            nn.init.zeros_(self.trunk_classifier.out_layer.weight)
+            nn.init.zeros_(self.trunk_classifier.out_layer.bias)
+        if "pooled" in self.head.paths:
+            nn.init.zeros_(self.pooled_classifier.weight)
+
+    def settings(self) -> dict[str, Any]:
+        """Return what `from_settings` needs to build the same model."""
+        return {
+            "labels": list(self.labels),
+            "class_weights": list(self.class_weights),
+            "head": self.head.model_dump(mode="json"),
+            "label_key": self.label_key,
+            "rollup": self.rollup,
+            "calibration": self.calibration.model_dump(mode="json"),
+        }
+
+    @classmethod
+    def from_settings(
+        cls, backbone: Backbone, tokenizer: Tokenizer, settings: dict[str, Any]
+    ) -> "AnnotationModel":
+        """Build an untrained model from stored settings."""
+        return cls(
+            backbone,
+            tokenizer,
+            tuple(settings["labels"]),
+            tuple(settings["class_weights"]),
+            HeadParams(**settings["head"]),
+            settings["label_key"],
+            settings.get("rollup"),
+            Calibration(**settings.get("calibration", {})),
+        )
+
+    def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return logits (B, K) and the embedding (B, D a path): trunk, then pooled, as they are used.
+
+        The readout has no embedding; a model of the readout alone gives (B, 0).
+        """
+        cells = len(batch.lengths_B)
+        logits_BK = self.bias_K.expand(cells, -1)
+        embedding = [self.bias_K.new_zeros(cells, 0)]
+        if "trunk" in self.head.paths:
+            hidden_BLD = self.backbone(batch.token_ids_BL, batch.bins_BL, batch.lengths_B)
+            embedding.append(hidden_BLD[:, 0])
+            logits_BK = logits_BK + self.trunk_classifier(self.dropout(embedding[-1]))
+        if "pooled" in self.head.paths:
+            pooled_BD = sum_of_genes(batch, self.backbone.gene_embedding.weight)
+            embedding.append(self.pooled_norm(pooled_BD))
+            logits_BK = logits_BK + self.pooled_classifier(self.dropout(embedding[-1]))
+        if "readout" in self.head.paths:
+            logits_BK = logits_BK + sum_of_genes(batch, self.readout_VK)
+        return logits_BK, torch.cat(embedding, dim=1)
+
+    def targets(self, obs: pd.DataFrame) -> dict[str, Tensor]:
+        """Read the classes of cells from ``obs["label"]``, (N,) int64."""
+        classes = pd.Categorical(obs[LABEL], categories=list(self.labels)).codes
+        assert (classes >= 0).all(), "every training label is a class of the model"
+        return {"class_B": torch.from_numpy(classes.astype("int64"))}
+
+    def loss(self, batch: Batch, targets: dict[str, Tensor]) -> Tensor:
+        """Return the weighted cross entropy a cell; labels are smoothed in training only."""
+        logits_BK, _ = self(batch)
+        weights_K = logits_BK.new_tensor(self.class_weights)
+        losses_B = F.cross_entropy(
+            logits_BK,
+            targets["class_B"],
+            weight=weights_K,
+            reduction="none",
+            label_smoothing=self.head.label_smoothing if self.training else 0.0,
+        )
+        return losses_B.mean()
+
+    def predict(self, batch: Batch) -> dict[str, Tensor]:
+        """Return what is told of every cell.
+
+        ``probability`` (B, K), at the calibrated temperature T; ``energy`` (B,), ``-T logsumexp(logits
+        / T)``, high where no class speaks for the cell (Liu et al. 2020, "Energy-based
+        Out-of-distribution Detection"); ``embedding``, D columns a path (see `forward`).
+        """
+        logits_BK, embedding = self(batch)
+        temperature = self.calibration.temperature
+        scaled_BK = logits_BK / temperature
+        return {
+            "probability": scaled_BK.softmax(dim=-1),
+            "energy": -temperature * scaled_BK.logsumexp(dim=-1),
+            "embedding": embedding,
+        }
+
+    @property
+    def fits_itself(self) -> bool:
+        """Whether the head is fitted at once on a backbone that stays as it is."""
+        return self.head.fit != "gradient"
+
+    def fit_itself(
+        self, parts: list[tuple[TokenizedCells, dict[str, np.ndarray]]], seed: int
+    ) -> None:
+        """Fit all paths at once; see `fit_paths`."""
+        size, width = self.tokenizer.vocabulary.size, self.backbone.config.d_model
+        states_ND = np.concatenate([outputs["embedding"] for _, outputs in parts])
+        classes_N = np.concatenate([self.targets(t.obs)["class_B"].numpy() for t, _ in parts])
+        embedded = [path for path in ("trunk", "pooled") if path in self.head.paths]
+        blocks: dict[str, Block] = {
+            path: states_ND[:, at * width : (at + 1) * width] for at, path in enumerate(embedded)
+        }
+        if "readout" in self.head.paths:
+            values = [as_matrix(tokens, size) for tokens, _ in parts]
+            blocks = {"readout": sparse.vstack(values, format="csr"), **blocks}
+        found, bias_K = fit_paths(blocks, classes_N, len(self.labels), self.head, seed)
+        tables = {name: torch.from_numpy(weight_FK) for name, weight_FK in found.items()}
+        with torch.no_grad():
+            self.bias_K.copy_(torch.from_numpy(bias_K))
+            if "trunk" in tables:
+                self.trunk_classifier.out_layer.weight.copy_(tables["trunk"].T)
+                self.trunk_classifier.out_layer.bias.zero_()
+            if "pooled" in tables:
+                self.pooled_classifier.weight.copy_(tables["pooled"].T)
+            if "readout" in tables:
+                self.readout_VK.copy_(tables["readout"])
+
+    def parameter_groups(self, learning_rate: float, weight_decay: float) -> list[dict[str, Any]]:
+        """Give the readout its own rate and decay; the rest as every model has it."""
+        groups = super().parameter_groups(learning_rate, weight_decay)
+        if "readout" not in self.head.paths:
+            return groups
+        for group in groups:
+            group["params"] = [p for p in group["params"] if p is not self.readout_VK]
+        readout = {
+            "params": [self.readout_VK],
+            "lr": learning_rate * self.head.readout_rate_factor,
+            "weight_decay": self.head.readout_weight_decay,
+        }
+        return [group for group in groups if group["params"]] + [readout]

@@ -1,0 +1,126 @@
+"""Parameters that are particular to annotation."""
+
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from sc_mamba2.tasks.shared.parameters import Parameters
+
+Path = Literal["trunk", "pooled", "readout"]
+
+
+class LabelParams(Parameters):
+    """Labels and the split of the reference."""
+
+    key: str = Field("bulk_labels", description="column of obs with the cell types")
+    query_key: str | None = Field(
+        None,
+        description="column of the query with its own labels, for the score; null: the same key",
+    )
+    rollup: str | None = Field(
+        None,
+        description="file that maps each type to a broad one, JSON or a CSV of two columns; "
+        "null: that of the checkpoint, or none",
+    )
+    test_share: float = Field(
+        0.2, gt=0, lt=1, description="share of the reference held out where there is no query"
+    )
+    validation_share: float = Field(
+        0.15, gt=0, le=0.5, description="share of the training cells that chooses the epoch"
+    )
+
+
+class HeadParams(Parameters):
+    """The classifier: which paths lead from a cell to its classes; their logits are added."""
+
+    paths: tuple[Path, ...] = Field(
+        ("trunk", "pooled", "readout"),
+        description="trunk: the Mamba2 layers; pooled: sum of value times gene embedding; readout: "
+        "linear in the log-normalised values",
+    )
+    fit: Literal["gradient", "linear", "prototypes"] = Field(
+        "gradient",
+        description="gradient: the head learns with the backbone, epoch by epoch. The others leave "
+        "the backbone as it is; linear: the head is one logistic regression, for few labels; "
+        "prototypes: trunk and pooled tell by the nearest mean of a type's cells, the readout is a "
+        "logistic regression, for a query of another study",
+    )
+    embedding_variance: float = Field(
+        1.0,
+        gt=0,
+        description="of a linear head: variance of trunk and pooled, each, over that of the genes",
+    )
+    regularisation: tuple[float, ...] = Field(
+        (0.01, 0.1, 1.0, 10.0),
+        min_length=1,
+        description="of a head fitted at once: inverse penalties C, chosen by cross-validation",
+    )
+    folds: int = Field(
+        3, ge=2, description="of a head fitted at once: folds of that cross-validation"
+    )
+    dropout: float = Field(0.2, ge=0, lt=1, description="dropout before the classifiers")
+    class_weight_power: float = Field(
+        0.5, ge=0, le=1, description="a class weighs (1 / its cells) to this power; 0: all alike"
+    )
+    label_smoothing: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="share of a training cell's label that is spread over all classes; the epoch is "
+        "chosen by the loss without it",
+    )
+    readout_rate_factor: float = Field(
+        1.0, gt=0, description="learning rate of the readout over that of the rest"
+    )
+    readout_weight_decay: float = Field(1.0, ge=0, description="weight decay of the readout")
+
+    @field_validator("paths")
+    @classmethod
+    def _at_least_one(cls, paths: tuple[Path, ...]) -> tuple[Path, ...]:
+        if not paths or len(set(paths)) != len(paths):
+            raise ValueError("name at least one path, each once")
+        return paths
+
+
+class CallParams(Parameters):
+    """From probabilities to calls."""
+
+    unassigned_below: float = Field(
+        0.5, ge=0, le=1, description="cells with a lower confidence are marked as unassigned"
+    )
+    calibrate: bool = Field(
+        True,
+        description="whether a temperature for the probabilities is fitted to the validation cells",
+    )
+    majority_vote: bool = Field(
+        False, description="whether the cells of a neighbourhood also vote on a common type"
+    )
+    majority_resolution: float | None = Field(
+        None, gt=0, description="of the Leiden clusters that vote; null: 5 to 30 by number of cells"
+    )
+    majority_share: float = Field(
+        0.0, ge=0, le=1, description="share of a cluster below which its cells keep their own type"
+    )
+
+
+class BaselineParams(Parameters):
+    """The simple methods beside the model."""
+
+    regularisation: tuple[float, ...] = Field(
+        (0.01, 0.1, 1.0, 10.0),
+        description="inverse strengths C of logistic regression, chosen by cross-validation",
+    )
+    folds: int = Field(3, ge=2, description="folds of that cross-validation")
+    components: int = Field(50, ge=1, description="principal components before the neighbours")
+    neighbours: int = Field(15, ge=1, description="neighbours that vote")
+
+
+class AblationParams(Parameters):
+    """Which parts of the model are trained again without the others."""
+
+    names: tuple[Literal["readout_alone", "pooled_alone", "trunk_alone", "trunk_frozen"], ...] = (
+        Field(
+            ("readout_alone", "pooled_alone", "trunk_alone", "trunk_frozen"),
+            description="variants trained beside the model; empty: none",
+        )
+    )

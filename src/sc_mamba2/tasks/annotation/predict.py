@@ -1,0 +1,105 @@
+"""From a model's outputs to calls, and from calls to an annotated AnnData."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData, settings
+
+from sc_mamba2.cells import keys
+from sc_mamba2.tasks.annotation.params import CallParams
+from sc_mamba2.tasks.annotation.rollup import Rollup, roll_up
+
+PROBABILITY_PREFIX = "probability:"
+ENERGY = "energy"
+
+
+def call_types(
+    outputs: dict[str, np.ndarray],
+    labels: tuple[str, ...],
+    cells: pd.Index,
+    params: CallParams,
+    rollup: Rollup | None = None,
+) -> pd.DataFrame:
+    """Call the best class of every cell.
+
+    Parameters
+    ----------
+    outputs
+        ``probability`` (N, K), rows that sum to one; ``energy`` (N,), where it is known.
+    labels
+        K class names.
+    cells
+        N names.
+    params
+        Threshold below which a cell is marked unassigned.
+    rollup
+        Broad type of every class.
+
+    Returns
+    -------
+    DataFrame
+        N rows: the best class, its probability as confidence (0 to 1), the mark, the energy, with a
+        roll-up the best broad type and the sum of its classes' probabilities, and one
+        ``probability:<class>`` column a class.
+    """
+    probability_NK = outputs["probability"]
+    confidence_N = probability_NK.max(axis=1)
+    calls = pd.DataFrame(
+        {
+            keys.CELL_TYPE: np.asarray(labels, dtype=object)[probability_NK.argmax(axis=1)],
+            keys.CONFIDENCE: confidence_N,
+            keys.UNASSIGNED: confidence_N < params.unassigned_below,
+        },
+        index=cells,
+    )
+    if "energy" in outputs:
+        calls[ENERGY] = outputs["energy"]
+    if rollup is not None:
+        calls[keys.BROAD_TYPE], calls[keys.BROAD_CONFIDENCE] = roll_up(
+            probability_NK, labels, rollup
+        )
+    columns = [PROBABILITY_PREFIX + label for label in labels]
+    return pd.concat([calls, pd.DataFrame(probability_NK, index=cells, columns=columns)], axis=1)
+
+
+def annotate(
+    raw_cells: AnnData, calls: pd.DataFrame, embedding: pd.DataFrame, facts: dict[str, Any]
+) -> AnnData:
+    """Write calls, probabilities and the embedding into a copy of the user's cells.
+
+    Parameters
+    ----------
+    raw_cells
+        Cells as read. `X`, the order and every key of the user's stay as they are.
+    calls
+        From `call_types`, one row for each cell to keep.
+    embedding
+        Same rows, D columns.
+    facts
+        Goes to ``uns["scm"]``, with the class names of the probability's columns.
+
+    Returns
+    -------
+    AnnData
+        The cells of `calls`.
+    """
+    # The user's categories and their colours stay, also those that no kept cell has.
+    with settings.override(remove_unused_categories=False):
+        annotated = raw_cells[raw_cells.obs_names.isin(calls.index)].copy()
+    calls, embedding = calls.loc[annotated.obs_names], embedding.loc[annotated.obs_names]
+    annotated.obs[keys.CELL_TYPE] = pd.Categorical(calls[keys.CELL_TYPE])
+    annotated.obs[keys.CONFIDENCE] = calls[keys.CONFIDENCE].astype("float32")
+    annotated.obs[keys.UNASSIGNED] = calls[keys.UNASSIGNED].astype(bool)
+    for key in (keys.BROAD_TYPE, keys.VOTED_TYPE):
+        if key in calls:
+            annotated.obs[key] = pd.Categorical(calls[key])
+    if keys.BROAD_CONFIDENCE in calls:
+        annotated.obs[keys.BROAD_CONFIDENCE] = calls[keys.BROAD_CONFIDENCE].astype("float32")
+    # An array, not a table: class names hold slashes, which HDF5 keys must not.
+    probability = calls.filter(like=PROBABILITY_PREFIX)
+    annotated.obsm[keys.PROBABILITY] = probability.to_numpy(dtype=np.float32)
+    annotated.obsm[keys.EMBEDDING] = embedding.to_numpy(dtype=np.float32)
+    classes = [column.removeprefix(PROBABILITY_PREFIX) for column in probability]
+    annotated.uns[keys.FACTS] = facts | {"classes": np.asarray(classes, dtype=object)}
+    return annotated

@@ -1,0 +1,157 @@
+"""The report of an annotation: what was asked, how well it went beside the baselines, what was read."""
+
+from typing import Any
+
+from sc_mamba2.reporting import (
+    Section,
+    Table,
+    comparison,
+    pictures_section,
+    remark_words,
+    score_table,
+    task_report,
+    written_section,
+)
+from sc_mamba2.tasks.annotation.evaluate import methods_and_views
+
+SCORES = ("accuracy", "balanced_accuracy", "macro_precision", "macro_f1")
+PICTURES = {
+    "umap": "Cells by predicted type, true type and confidence (UMAP of the model's embedding)",
+    "confusion": "Share of each true type that was given each type",
+    "calibration": "Accuracy of the calls over their confidence: on the line, a confidence means what it says",
+    "training": "Loss over the epochs",
+}
+CAPTION = (
+    "Same cells, same split; higher is better. The marked row is the best method. The views of the "
+    "model have cells or classes of their own: those it assigned, the broad types, the votes."
+)
+WRITTEN = {
+    'obs["scm_cell_type"]': "the best class, always",
+    'obs["scm_cell_type_confidence"]': "its probability",
+    'obs["scm_unassigned"]': "whether that is below the threshold",
+    'obs["scm_cell_type_broad"]': "with a roll-up: the best broad type, and _confidence",
+    'obs["scm_cell_type_majority"]': "with a majority vote: the type of the neighbourhood",
+    'obsm["scm_cell_type_probability"]': "probability of every class",
+    'obsm["X_scm"]': "embedding of the cell",
+    'uns["scm"]': "version, checkpoint, vocabulary, source of the expression, seed, command",
+}
+
+
+def annotation_report(
+    metrics: dict[str, Any],
+    figures: dict[str, bytes],
+    reports: dict[str, dict[str, Any]],
+    parameters: dict[str, Any],
+) -> str:
+    """Write the report as one HTML page.
+
+    Parameters
+    ----------
+    metrics
+        As in ``metrics.json``.
+    figures
+        PNG bytes by name.
+    reports
+        Validation reports by role (reference, query).
+    parameters
+        Flat parameters by name.
+    """
+    data, run = metrics["data"], metrics["run"]
+    lead = (
+        f"{data['query_cells']:,} cells, {data['classes']} types known from the reference, "
+        f"{metrics['model']['unassigned_share']:.1%} left unassigned."
+    )
+    table = score_table(methods_and_views(metrics), list(SCORES), CAPTION, "accuracy")
+    sections = [
+        Section("How well it went", _verdict(metrics), [table]),
+        pictures_section(figures, PICTURES),
+        Section("What was read and dropped", _remarks(reports), [_read_table(reports)]),
+        written_section("key of annotated.h5ad", WRITTEN),
+    ]
+    return task_report("Cell-type annotation", lead, sections, parameters, run)
+
+
+def _verdict(metrics: dict[str, Any]) -> list[str]:
+    """Say in words who won, and what the trunk is worth."""
+    model = metrics["model"].get("accuracy")
+    if model is None:
+        return ["The query has no labels under this key, so nothing can be scored."]
+    known = metrics["data"]["known_share"]
+    words = [
+        f"{known:.1%} of the scored cells have a type that the reference knows; no method can exceed it."
+    ]
+    if metrics["baselines"]:
+        name, best = max(
+            ((name, scores["accuracy"]) for name, scores in metrics["baselines"].items()),
+            key=lambda pair: pair[1],
+        )
+        words.append(
+            f"The model's accuracy of {model:.3f} {comparison(model, best)} the better baseline, "
+            f"{name} ({best:.3f})."
+        )
+    frozen = metrics["ablations"].get("trunk_frozen", {}).get("accuracy")
+    if frozen is not None:
+        cells = round((model - frozen) * metrics["data"]["scored_cells"])
+        words.append(
+            f"With its Mamba2 layers left untrained the model reaches {frozen:.3f}: training them "
+            f"changes {cells:+,} of {metrics['data']['scored_cells']:,} cells ({model - frozen:+.3f})."
+        )
+    return words + _on_confidence(metrics)
+
+
+def _on_confidence(metrics: dict[str, Any]) -> list[str]:
+    """Say what a confidence is worth here, and whether unknown types are noticed."""
+    words, model = [], metrics["model"]
+    fitted = metrics["data"].get("calibration", {})
+    if fitted.get("cells"):
+        words.append(
+            f"A temperature of {fitted['temperature']:.2f}, fitted to {fitted['cells']:,} validation cells, "
+            f"took their calibration error from {fitted['error_before']:.3f} to "
+            f"{fitted['error_after']:.3f}; on the scored cells it is "
+            f"{model['expected_calibration_error']:.3f}."
+        )
+    assigned = metrics.get("views", {}).get("assigned", {})
+    if "unseen_auroc" in model and "unseen_recall" in assigned:
+        words.append(
+            f"Cells of types that the reference lacks are told from the others with an AUROC of "
+            f"{model['unseen_auroc']:.3f} (0.5 is chance); {assigned['unseen_recall']:.1%} of them are "
+            f"left unassigned, and {assigned.get('known_unassigned_share', 0):.1%} of the others."
+        )
+    return words
+
+
+def _read_table(reports: dict[str, dict[str, Any]]) -> Table:
+    rows = [
+        [
+            role,
+            f"{report['cells']:,}",
+            f"{report['expression']['origin']} ({report['expression']['kind']})",
+            *(
+                f"{report['genes'][count]:,}"
+                for count in ("total", "matched", "ambiguous", "retired", "unknown", "kept")
+            ),
+            f"{report['genes_a_cell']['median']:.0f}",
+        ]
+        for role, report in reports.items()
+    ]
+    header = [
+        "file",
+        "cells",
+        "expression",
+        "genes",
+        "matched",
+        "ambiguous",
+        "retired",
+        "unknown",
+        "kept",
+        "genes a cell",
+    ]
+    return Table(header, rows, "Genes by Ensembl id, then symbol; `genes a cell` is a median.")
+
+
+def _remarks(reports: dict[str, dict[str, Any]]) -> list[str]:
+    return [
+        words
+        for role, report in reports.items()
+        for words in remark_words(report["remarks"], of=f"{role}: ")
+    ]

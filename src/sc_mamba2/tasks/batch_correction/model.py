@@ -1,0 +1,203 @@
+"""The batch correction model: paths into a cell embedding, a decoder that alone is told the batch.
+
+Legend: B cells, L tokens, D width of the backbone, E width of the cell embedding, V vocabulary,
+K batches, H width of a batch's embedding.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sc_mamba2.model import (
+    Backbone,
+    BatchDiscriminator,
+    DomainNorm,
+    TaskModel,
+    elastic_similarity,
+    sum_of_genes,
+)
+from sc_mamba2.model.batch_mixing import batch_excess
+from sc_mamba2.tasks.batch_correction.params import HeadParams, LossParams
+from sc_mamba2.tasks.shared.batches import BATCH, batch_codes
+from sc_mamba2.tokens import Batch, Tokenizer
+from sc_mamba2.tokens.hiding import hide_tokens
+
+
+class BatchCorrectionModel(TaskModel):
+    """Embeds cells without their batch.
+
+    ``z = Norm_k(T h_cls + P sum_l v_l E[g_l])`` with ``h_cls`` the backbone's state at `<cls>`, v
+    log-normalised values, E the gene embedding, k the cell's batch (`DomainNorm`). The decoder gives
+    ``x = W z + c + MLP(z, b_k)``: expression of every gene of the vocabulary, with ``b_k`` an embedding
+    of the batch, which nothing else is given. What a batch does to one type and not to another is
+    thus told by the decoder, and need not stand in z. The loss is
+
+    ``mean((x - v)^2) / s + cross entropy(discriminator(reverse(z)), k) + w ECS(z)``
+
+    where a share of the tokens is hidden from the model, and s is the genes' mean variance. Hidden
+    genes, seen ones and zeros count alike: a cell's genes are told from all of its others.
+
+    Parameters
+    ----------
+    backbone
+        The trunk and the gene embedding.
+    tokenizer
+        Makes the tokens that the model reads.
+    batches
+        K names, in the order of the codes.
+    head
+        Paths, widths, the norm.
+    objective
+        Weights of the loss.
+    batch_key
+        Column of `obs` that the batches came from.
+    """
+
+    task = "batch_correction"
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        tokenizer: Tokenizer,
+        batches: tuple[str, ...],
+        head: HeadParams,
+        objective: LossParams,
+        batch_key: str,
+    ) -> None:
+        super().__init__(backbone, tokenizer)
+        self.batches, self.head, self.objective = batches, head, objective
+        self.batch_key = batch_key
+        width, genes = backbone.config.d_model, tokenizer.vocabulary.size
+        if "trunk" in head.paths:
+            self.trunk_projection = nn.Linear(width, head.width, bias=False)
+        if "pooled" in head.paths:
+            self.pooled_projection = nn.Linear(width, head.width, bias=False)
+            if (
+                "trunk" in head.paths
+            ):  # the trunk adds only what helps; alone it must begin somewhere
+                nn.init.zeros_(self.trunk_projection.weight)
+        self.norm = DomainNorm(head.width, len(batches) if head.domain_norm else 1)
+        # The components keep the sizes that they start with: a decoder takes any, so that the training
+        # would bring those that are noise to the size of those that tell types apart.
+        self.norm.requires_grad_(False)
+        self.batch_encoder = nn.Embedding(len(batches), head.batch_width)
+        self.decoder = nn.Linear(head.width, genes)
+        self.batch_decoder = nn.Sequential(
+            nn.Linear(head.width + head.batch_width, head.decoder_width),
+            nn.LeakyReLU(),
+            nn.Linear(head.decoder_width, genes, bias=False),
+        )
+        self.discriminator = BatchDiscriminator(head.width, len(batches))
+        self.gene_variance: Tensor
+        self.register_buffer("gene_variance", torch.ones(()))
+
+    def settings(self) -> dict[str, Any]:
+        """Return what `from_settings` needs to build the same model."""
+        return {
+            "batches": list(self.batches),
+            "head": self.head.model_dump(mode="json"),
+            "objective": self.objective.model_dump(mode="json"),
+            "batch_key": self.batch_key,
+        }
+
+    @classmethod
+    def from_settings(
+        cls, backbone: Backbone, tokenizer: Tokenizer, settings: dict[str, Any]
+    ) -> "BatchCorrectionModel":
+        """Build an untrained model from stored settings."""
+        return cls(
+            backbone,
+            tokenizer,
+            tuple(settings["batches"]),
+            HeadParams(**settings["head"]),
+            LossParams(**settings["objective"]),
+            settings["batch_key"],
+        )
+
+    def project(self, batch: Batch) -> Tensor:
+        """Sum the projected paths, (B, E): the embedding before its norm."""
+        paths = []
+        if "trunk" in self.head.paths:
+            hidden_BLD = self.backbone(batch.token_ids_BL, batch.bins_BL, batch.lengths_B)
+            paths.append(self.trunk_projection(hidden_BLD[:, 0]))
+        if "pooled" in self.head.paths:
+            pooled_BD = sum_of_genes(batch, self.backbone.gene_embedding.weight)
+            paths.append(self.pooled_projection(pooled_BD))
+        return torch.stack(paths).sum(dim=0)
+
+    def forward(self, batch: Batch, batch_B: Tensor) -> Tensor:
+        """Embed cells of the batches (B,), 0 to K - 1; (B, E)."""
+        domain_B = batch_B if self.head.domain_norm else torch.zeros_like(batch_B)
+        embedded_BE: Tensor = self.norm(self.project(batch), domain_B)
+        return embedded_BE
+
+    def decode(self, cell_BE: Tensor, batch_BH: Tensor) -> Tensor:
+        """Tell the expression of every gene, (B, V), from cells and the embedding of their batch."""
+        together = torch.cat([cell_BE, batch_BH], dim=1)
+        decoded_BV: Tensor = self.decoder(cell_BE) + self.batch_decoder(together)
+        return decoded_BV
+
+    @torch.no_grad()
+    def corrected_expression(self, cell_BE: Tensor) -> Tensor:
+        """Tell the expression of every gene, (B, V), as if every cell were of the mean batch."""
+        mean_BH = self.batch_encoder.weight.mean(dim=0).expand(len(cell_BE), -1)
+        return self.decode(cell_BE, mean_BH).clamp(min=0)
+
+    def targets(self, obs: pd.DataFrame) -> dict[str, Tensor]:
+        """Read the batches of cells from ``obs["batch"]``, (N,) int64; no label is ever read."""
+        codes = batch_codes(obs[BATCH], self.batches)
+        shares_K = np.bincount(codes, minlength=len(self.batches)) / max(1, len(codes))
+        weights_K = 1 / np.maximum(shares_K * len(self.batches), 1e-9)
+        return {
+            "batch_B": torch.from_numpy(codes),
+            "weight_B": torch.from_numpy(weights_K[codes]).float(),
+        }
+
+    def loss(self, batch: Batch, targets: dict[str, Tensor]) -> Tensor:
+        """Return the training loss a cell; in evaluation mode what chooses the epoch.
+
+        In evaluation that is the reconstruction and how far a cell's neighbours in the step are of
+        its own batch beyond chance: the adversary's own loss would reward one that has learnt
+        nothing.
+        """
+        batch_B, objective = targets["batch_B"], self.objective
+        seen = hide_tokens(batch, objective.mask_share, by_chance=self.training)
+        cell_BE = self(seen, batch_B)
+        reconstruction = self._reconstruction(cell_BE, batch, batch_B)
+        if not self.training:
+            return reconstruction + objective.mixing * batch_excess(cell_BE, batch_B)
+        total = reconstruction
+        if objective.adversary:
+            logits_BK = self.discriminator(cell_BE, objective.adversary)
+            losses_B = F.cross_entropy(logits_BK, batch_B, reduction="none")
+            total = total + (losses_B * targets["weight_B"]).mean()
+        if objective.similarity:
+            similarity = elastic_similarity(cell_BE, objective.similarity_threshold)
+            total = total + objective.similarity * similarity
+        return total
+
+    def _reconstruction(self, cell_BE: Tensor, batch: Batch, batch_B: Tensor) -> Tensor:
+        decoded_BV = self.decode(cell_BE, self.batch_encoder(batch_B))
+        target_BV = torch.zeros_like(decoded_BV).scatter_add_(
+            1, batch.token_ids_BL, batch.values_BL.to(decoded_BV)
+        )
+        return (decoded_BV - target_BV).square().mean() / self.gene_variance
+
+    def predict(self, batch: Batch) -> dict[str, Tensor]:
+        """Refuse: a cell cannot be corrected without its batch; see `predictor`."""
+        raise NotImplementedError("the batches of the cells are needed: call predictor(obs)")
+
+    def predictor(self, obs: pd.DataFrame) -> Callable[[Batch], dict[str, Tensor]]:
+        """Return what gives ``embedding`` (B, E) for cells of a table with the column ``batch``."""
+        batch_N = torch.from_numpy(batch_codes(obs[BATCH], self.batches))
+
+        def embed(batch: Batch) -> dict[str, Tensor]:
+            own_B = batch_N.to(batch.cells_B.device)[batch.cells_B]
+            return {"embedding": self(batch, own_B)}
+
+        return embed

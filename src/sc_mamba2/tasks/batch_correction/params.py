@@ -1,0 +1,124 @@
+"""Parameters that are particular to batch correction."""
+
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from sc_mamba2.tasks.shared.parameters import Parameters
+from sc_mamba2.tasks.shared.params import FineTuneParams
+
+Path = Literal["trunk", "pooled"]
+Variant = Literal["no_adversary", "no_domain_norm", "pooled_alone"]
+
+
+class KeyParams(Parameters):
+    """Columns of obs, and the split of the cells."""
+
+    batch_key: str = Field("phase", description="column of obs with the batches")
+    label_key: str | None = Field(
+        "bulk_labels",
+        description="column of obs with the cell types, for scores and figures; null: none. "
+        "Training and stopping never see it",
+    )
+    validation_share: float = Field(
+        0.1, gt=0, le=0.5, description="share of the cells of each batch that chooses the epoch"
+    )
+
+
+class HeadParams(Parameters):
+    """From a cell to its embedding, and from that back to expression."""
+
+    paths: tuple[Path, ...] = Field(
+        ("pooled",),
+        description="trunk: the Mamba2 layers' state at <cls>; pooled: sum of value times gene "
+        "embedding; their projections are added. The trunk takes minutes where pooled takes seconds",
+    )
+    width: int = Field(30, ge=2, le=1024, description="numbers of the cell embedding")
+    domain_norm: bool = Field(
+        True, description="whether each batch has moments of its own in the norm of the embedding"
+    )
+    batch_width: int = Field(
+        16, ge=1, le=1024, description="numbers of a batch's embedding, which the decoder gets"
+    )
+    decoder_width: int = Field(
+        128,
+        ge=1,
+        le=65536,
+        description="hidden width of the part of the decoder that reads the batch",
+    )
+
+
+class LossParams(Parameters):
+    """What is trained: reconstruction, adversary, similarity; weights of the last two."""
+
+    mask_share: float = Field(
+        0.4, ge=0, lt=1, description="share of a cell's genes that is hidden from the model"
+    )
+    adversary: float = Field(
+        1.0,
+        ge=0,
+        description="strength of the reversed gradient of the batch discriminator; 0: none",
+    )
+    similarity: float = Field(0.0, ge=0, description="weight of the elastic cell similarity")
+    similarity_threshold: float = Field(
+        0.3, ge=0, le=1, description="cosine from which cells are drawn together"
+    )
+    mixing: float = Field(
+        1.0,
+        ge=0,
+        description="weight, beside the reconstruction, of how well neighbours tell the batch when "
+        "the epoch is chosen",
+    )
+
+
+class CorrectionFitParams(FineTuneParams):
+    """The training; as every task has it, with defaults of its own."""
+
+    learning_rate: float = Field(3e-3, gt=0, le=1, description="highest rate of AdamW")
+    batch_size: int = Field(128, ge=2, le=65536, description="cells a step")
+    max_epochs: int = Field(40, ge=1, description="epochs at most")
+    patience: int = Field(
+        10, ge=1, description="epochs without a better validation loss before the training stops"
+    )
+    gene_dropout: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="share of a cell's genes that an epoch leaves out, of the target too; the mask "
+        "of the loss hides them from the model alone",
+    )
+
+
+class BaselineParams(Parameters):
+    """The simple methods beside the model, see `integration_baselines`."""
+
+    genes: int = Field(2000, ge=2, description="most variable genes")
+    components: int = Field(30, ge=1, description="principal components")
+    within_batches: bool = Field(
+        False, description="whether their genes are chosen within the batches, as the model's are"
+    )
+
+
+class AblationParams(Parameters):
+    """Which parts of the model are left out, each in a training of its own."""
+
+    names: tuple[Variant, ...] = Field(
+        ("no_adversary", "no_domain_norm"),
+        description="variants trained beside the model; empty: none. pooled_alone says what the "
+        "trunk is worth, where it is among the paths",
+    )
+
+    @field_validator("names")
+    @classmethod
+    def _each_once(cls, names: tuple[Variant, ...]) -> tuple[Variant, ...]:
+        if len(set(names)) != len(names):
+            raise ValueError("name each variant once")
+        return names
+
+
+class OutputParams(Parameters):
+    """What is written beside the embedding."""
+
+    expression: bool = Field(
+        False, description="whether the corrected expression is written, as a layer"
+    )

@@ -1,0 +1,106 @@
+"""The pictures of an embedding: UMAP by every key, and who the neighbours of each type are."""
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from sklearn.neighbors import NearestNeighbors
+
+from sc_mamba2.cells import keys
+from sc_mamba2.reporting import (
+    bare,
+    class_legend,
+    draw_shares,
+    fewer_classes,
+    in_style,
+    label,
+    lay_out,
+    new_figure,
+    palette,
+    point_size,
+    scatter_classes,
+)
+from sc_mamba2.tasks.embedding.encode import BATCH, LABEL
+from sc_mamba2.tasks.embedding.encoder import vector_columns
+from sc_mamba2.tasks.embedding.sample import GENES
+
+UNKNOWN = "(none)"
+
+
+@in_style
+def draw_embedding(
+    sample: AnnData, calls: pd.DataFrame | None, neighbours: int, seed: int
+) -> dict[str, Figure]:
+    """Draw the UMAP of a sample, and the neighbourhoods of its labels and batches.
+
+    Parameters
+    ----------
+    sample
+        See `sample.sample_cells`.
+    calls
+        Types from an index, for at least these cells, or ``None``.
+    neighbours
+        Nearest neighbours of the second picture.
+    seed
+        Seed of the layout.
+    """
+    vectors = sample.obsm[keys.EMBEDDING]
+    places = lay_out(vector_columns(vectors, sample.obs_names), seed)
+    classes = {key: _text(sample.obs[key]) for key in (LABEL, BATCH) if key in sample.obs}
+    shades = {"genes read of the cell": sample.obs[GENES]}
+    if calls is not None:
+        mapped = calls.loc[sample.obs_names]
+        classes["type from the index"] = _text(mapped[keys.CELL_TYPE])
+        shades["distance to the reference"] = mapped[keys.DISTANCE]
+    drawn = {"umap": _umap(places, classes, shades)}
+    known = {key: classes[key] for key in (LABEL, BATCH) if key in classes}
+    if known and len(sample) > 1:
+        drawn["neighbours"] = _neighbourhoods(vectors, known, neighbours)
+    return drawn
+
+
+def _umap(
+    places: pd.DataFrame, classes: dict[str, pd.Series], shades: dict[str, pd.Series]
+) -> Figure:
+    names = sorted({name for column in classes.values() for name in column})
+    colours = palette(names)
+    figure, axes = new_figure(columns=len(classes) + len(shades), width=4.2, height=4.2)
+    for axis, (title, column) in zip(axes, classes.items(), strict=False):
+        scatter_classes(axis, places, column, colours, title)
+    for axis, (title, values) in zip(axes[len(classes) :], shades.items(), strict=True):
+        points = axis.scatter(places["x"], places["y"], c=values, s=point_size(len(places)))
+        figure.colorbar(points, ax=axis, label=title)
+        bare(axis, title)
+    if names:
+        class_legend(figure, colours)
+    return figure
+
+
+def _neighbourhoods(vectors: np.ndarray, classes: dict[str, pd.Series], neighbours: int) -> Figure:
+    search = NearestNeighbors(n_neighbors=min(neighbours, len(vectors) - 1)).fit(vectors)
+    near = search.kneighbors(return_distance=False)  # without the cell itself
+    rows = max(column.nunique() for column in classes.values())
+    side = 2.8 + 0.3 * rows
+    figure, axes = new_figure(columns=len(classes), width=side + 0.8, height=side)
+    for axis, (title, column) in zip(axes, classes.items(), strict=True):
+        _shares(axis, column, near, title)
+    return figure
+
+
+def _shares(axis: Axes, column: pd.Series, near: np.ndarray, title: str) -> None:
+    names, codes = np.unique(column.to_numpy(dtype=str), return_inverse=True)
+    counts = np.zeros((len(names), len(names)))
+    np.add.at(counts, (codes[:, None], codes[near]), 1)
+    shares = counts / counts.sum(axis=1, keepdims=True)
+    labels = [label(name) for name in names]
+    draw_shares(axis, shares, labels, labels)
+    axis.set_xlabel(f"{title} of the neighbours")
+    axis.set_ylabel(f"{title} of the cell")
+    axis.set_title(f"share of the {near.shape[1]} nearest neighbours")
+
+
+def _text(column: pd.Series) -> pd.Series:
+    """Return classes as text, the rarest together where there are too many."""
+    text = column.astype(object).where(column.notna(), UNKNOWN).astype(str)
+    return fewer_classes(text)[0]

@@ -1,0 +1,71 @@
+"""Parameters that are particular to the embedding."""
+
+from pydantic import Field
+
+from sc_mamba2.tasks.shared.parameters import Parameters
+from sc_mamba2.tasks.shared.params import EncodeParams
+
+
+class SourceParams(Parameters):
+    """Which cells are embedded, and where blocks that are done are kept."""
+
+    input: str | None = Field(
+        "scanpy:pbmc68k_reduced", description="file of cells of any size, or a named source"
+    )
+    blocks: str = Field(
+        "data/07_model_output/embedding/blocks",
+        description="folder of the embedded blocks, from which a killed run goes on",
+    )
+
+
+class EmbeddingOptions(EncodeParams):
+    """By which model, and how, cells become vectors."""
+
+    checkpoint: str = Field(
+        "scm-tiny", description="name of a shipped checkpoint, or a folder, of any task"
+    )
+    max_length: int | None = Field(
+        None, ge=2, description="tokens a cell at most; null: as the checkpoint was trained with"
+    )
+    cells_a_block: int = Field(
+        4096, ge=1, description="cells that are read and kept together; bounds the memory"
+    )
+
+
+class KeyParams(Parameters):
+    """Columns of obs that are not needed for the embedding, but for its scores."""
+
+    label_key: str | None = Field(None, description="column with the cell types; null: no scores")
+    batch_key: str | None = Field(None, description="column with the batches; null: not looked at")
+
+
+class EvaluationParams(Parameters):
+    """How the embedding is scored and drawn, on a sample taken evenly from all cells."""
+
+    cells: int = Field(10_000, ge=2, description="cells of the sample at most")
+    neighbours: int = Field(15, ge=1, description="nearest neighbours that vote on a cell's type")
+    folds: int = Field(5, ge=2, description="folds of the cross-validated vote")
+    variable_genes: int = Field(2000, ge=2, description="genes of the PCA beside the model")
+    components: int = Field(50, ge=1, description="components of the PCA beside the model")
+    untrained: bool = Field(
+        True, description="whether the same model with random weights is scored too"
+    )
+
+
+class MappingParams(Parameters):
+    """How types are carried from a labelled index to cells near to it."""
+
+    neighbours: int = Field(15, ge=1, description="nearest reference cells that vote on the type")
+    unassigned_below: float = Field(
+        0.5, ge=0, le=1, description="cells with a lower confidence are marked as unassigned"
+    )
+    unassigned_beyond: float = Field(
+        0.99,
+        ge=0,
+        le=1,
+        description="cells further away than this share of the reference's own cells are marked "
+        "as unassigned: nothing there is like them",
+    )
+    own_cells: int = Field(
+        20_000, ge=2, description="reference cells, at most, whose own distances are measured"
+    )

@@ -1,0 +1,51 @@
+"""Probe of `encode_file`: an even sample of the file's cells is tokenised, a few batches encoded."""
+
+import numpy as np
+
+from sc_mamba2.cells.blocks import standard_blocks
+from sc_mamba2.cells.opening import open_cells
+from sc_mamba2.tasks.embedding.encode import decide_valid_form, named_source, read_keys
+from sc_mamba2.tasks.embedding.encoder import Encoder
+from sc_mamba2.tasks.embedding.params import EmbeddingOptions, KeyParams, SourceParams
+from sc_mamba2.tasks.shared.backbone import encode_cells
+from sc_mamba2.tasks.shared.params import IngestionParams, ValidationParams
+from sc_mamba2.tasks.shared.probe import count_parameters
+from sc_mamba2.tasks.shared.work import Work, count_tokens, forward_rate, forward_work
+from sc_mamba2.training import ComputeOptions, choose_device
+from sc_mamba2.training.masked_cells import even_sample
+from sc_mamba2.training.memory import peak_bytes
+
+
+def probe_encoding(
+    encoder: Encoder,
+    source: SourceParams,
+    ingestion: IngestionParams,
+    validation: ValidationParams,
+    keys: KeyParams,
+    options: EmbeddingOptions,
+    compute: ComputeOptions,
+) -> Work:
+    """Check the file as `encode_file` does, and encode a few batches of its cells."""
+    with open_cells(named_source(source)) as stored:
+        form = decide_valid_form(stored, ingestion, validation, options)
+        read_keys(stored.obs, keys)
+        cells = len(stored.obs)
+        kept = np.zeros(cells, dtype=bool)
+        kept[even_sample(np.arange(cells), options.cells_a_block)] = True
+        block = next(standard_blocks(stored, form, options.cells_a_block, kept))
+    tokenizer = encoder.tokenizer
+    tokens = tokenizer.tokenize(block.X, block.var_names.to_numpy(), block.obs[[]])
+    rate = forward_rate(
+        lambda some: encode_cells(encoder.backbone, some, tokenizer, options, compute),
+        tokens,
+        options.batch_size,
+    )
+    return forward_work(
+        "embedding",
+        {"cells": count_tokens(tokens.lengths, tokenizer.rules.max_length, cells)},
+        rate,
+        options.batch_size,
+        parameters=count_parameters(encoder.backbone),
+        peak_bytes=peak_bytes(choose_device(compute.device)),
+        reports={"cells": {"cells": cells} | form.report},
+    )

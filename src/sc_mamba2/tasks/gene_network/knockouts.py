@@ -1,0 +1,152 @@
+"""Knock-outs in silico: what the model expects of the targets without a regulator's token.
+
+Legend: N cells, M cells of several regulators, R regulators, T targets, B cells of a batch, D width.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sc_mamba2.model import PretrainedModel
+from sc_mamba2.tasks.shared.progress import training_progress
+from sc_mamba2.tokens import Batch, TokenizedCells, stack_cells
+from sc_mamba2.training import choose_device, run_over_cells
+
+_TOGETHER = 16  # regulators whose cells fill batches together
+
+
+@dataclass(frozen=True, eq=False)
+class KnockOuts:
+    """What taking each regulator away does.
+
+    Attributes
+    ----------
+    effect_RT
+        Mean over cells of expected expression with the regulator minus without it, in bins: above 0
+        where the regulator raises the target.
+    strength_RT
+        ``effect / (s + median_t s)``, s the standard deviation of the change over cells; 0 where no
+        cell of the sample has the regulator.
+    specific_RT
+        What of the strength is this regulator's own; see `specific`. Its size is the score.
+    cells_R
+        Cells that the regulator was taken from.
+    """
+
+    effect_RT: np.ndarray
+    strength_RT: np.ndarray
+    specific_RT: np.ndarray
+    cells_R: np.ndarray
+
+
+def knock_out(
+    model: PretrainedModel,
+    tokens: TokenizedCells,
+    regulator_rows: np.ndarray,
+    target_rows: np.ndarray,
+    cells_a_regulator: int,
+    batch_size: int,
+    device: str = "cpu",
+) -> KnockOuts:
+    """Take every regulator from the cells that express it, and compare the decoded targets.
+
+    Parameters
+    ----------
+    model
+        With the head that tells expression from the cell embedding.
+    tokens
+        N cells; those that express a regulator are taken from the front.
+    regulator_rows, target_rows
+        (R,) and (T,) rows of the vocabulary.
+    cells_a_regulator
+        Cells at most, above 0.
+    batch_size
+        Cells a batch; changes the speed only.
+    device
+        auto, cpu or cuda.
+    """
+    expected = _teller(model, target_rows, batch_size, choose_device(device))
+    with_NT = expected(tokens)
+    shape = len(regulator_rows), len(target_rows)
+    effect_RT, strength_RT, cells_R = np.zeros(shape), np.zeros(shape), np.zeros(shape[0], int)
+    having = cells_with(tokens, regulator_rows, cells_a_regulator)
+    cells_R[:] = [len(cells) for cells in having]
+    with training_progress("knock-outs", unit="gene") as on_step:
+        for start in range(0, shape[0], _TOGETHER):
+            group = [at for at in range(start, min(start + _TOGETHER, shape[0])) if len(having[at])]
+            if group:
+                own = [tokens.take(having[at]) for at in group]
+                parts = [
+                    cells.keep(cells.gene_rows != regulator_rows[at])
+                    for cells, at in zip(own, group, strict=True)
+                ]
+                without_MT = expected(stack_cells(parts))
+                change_MT = with_NT[np.concatenate([having[at] for at in group])] - without_MT
+                changes = np.split(change_MT, np.cumsum(cells_R[group])[:-1])
+                for at, change_NT in zip(group, changes, strict=True):
+                    effect_RT[at], strength_RT[at] = summarise(change_NT)
+            on_step(min(start + _TOGETHER, shape[0]), shape[0])
+    return KnockOuts(effect_RT, strength_RT, specific(strength_RT), cells_R)
+
+
+def cells_with(tokens: TokenizedCells, rows: np.ndarray, most: int) -> list[np.ndarray]:
+    """Return, for each gene, the first cells that express it, `most` at most."""
+    owner = np.repeat(np.arange(len(tokens)), tokens.lengths)
+    return [np.unique(owner[tokens.gene_rows == row])[:most] for row in rows]
+
+
+def summarise(change_NT: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean change, and that over its spread, (T,) each; see `KnockOuts`."""
+    effect_T, spread_T = change_NT.mean(axis=0), change_NT.std(axis=0)
+    # The median keeps a target that hardly moves from winning by a spread of nearly nothing.
+    scale_T = spread_T + np.median(spread_T)
+    strength_T = np.divide(effect_T, scale_T, out=np.zeros_like(effect_T), where=scale_T > 0)
+    return effect_T, strength_T
+
+
+def specific(strength_RT: np.ndarray) -> np.ndarray:
+    """Take away what every regulator does alike.
+
+    Whichever token is taken away, a cell embedding moves along much the same direction, so that the
+    raw effects of regulators are nearly multiples of each other. Each row is brought to mean 0 and
+    spread 1, then the mean row is subtracted (of three regulators or more).
+    """
+    centred_RT = strength_RT - strength_RT.mean(axis=1, keepdims=True)
+    spread_R1 = centred_RT.std(axis=1, keepdims=True)
+    rows_RT = np.divide(centred_RT, spread_R1, out=np.zeros_like(centred_RT), where=spread_R1 > 0)
+    known_R = spread_R1[:, 0] > 0
+    if known_R.sum() < 3:
+        return rows_RT
+    return np.where(known_R[:, None], rows_RT - rows_RT[known_R].mean(axis=0), 0.0)
+
+
+def _teller(
+    model: PretrainedModel, target_rows: np.ndarray, batch_size: int, place: torch.device
+) -> Callable[[TokenizedCells], np.ndarray]:
+    """Return the function that tells the expected bins of the targets of cells, (N, T) float64."""
+    model = model.to(place).eval()
+    rows_T = torch.from_numpy(np.asarray(target_rows, dtype=np.int64)).to(place)
+
+    def expected(cells: TokenizedCells) -> np.ndarray:
+        outputs = run_over_cells(
+            lambda batch: {"targets": _decode(model, batch, rows_T)},
+            cells,
+            model.tokenizer.vocabulary,
+            batch_size,
+            place,
+        )
+        return outputs["targets"].astype(np.float64)
+
+    return expected
+
+
+def _decode(model: PretrainedModel, batch: Batch, rows_T: Tensor) -> Tensor:
+    """Tell the expected bins of the targets from the cell embedding, (B, T)."""
+    assert model.cell_expression_decoder is not None
+    cell_BD = model.backbone.encode(batch.token_ids_BL, batch.bins_BL, batch.lengths_B)
+    genes_1TD = model.backbone.gene_encoder(rows_T[None])
+    value_BT: Tensor = model.cell_expression_decoder(cell_BD, genes_1TD).value
+    return value_BT

@@ -1,0 +1,75 @@
+"""Parameters that are particular to gene networks."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from sc_mamba2.tasks.shared.parameters import Parameters
+from sc_mamba2.tasks.shared.params import PredictParams
+
+Method = Literal["mean_rank", "knock_out", "cosine"]
+
+
+class ReferenceParams(Parameters):
+    """Known edges that the scores are judged by."""
+
+    reference_network: str | None = Field(
+        None,
+        description="CSV, TSV or Parquet file with the columns source (or tf), target and, if there "
+        "is one, confidence; null: no evaluation",
+    )
+    levels: tuple[str, ...] = Field(
+        ("A", "B", "C"), description="values of confidence that count as known edges"
+    )
+
+
+class GeneParams(Parameters):
+    """Between which genes there may be an edge."""
+
+    regulators: str | None = Field(
+        None,
+        description="names by commas, or a file with a name a line; null: the expressed sources of "
+        "the reference network, else the most variable genes",
+    )
+    most_regulators: int = Field(
+        50, ge=1, description="regulators that are chosen at most, those in most cells first"
+    )
+    targets: int = Field(1000, ge=2, description="targets at most: the most variable genes")
+    expressed_share: float = Field(
+        0.03, ge=0, le=1, description="least share of the cells that express a gene, 0 to 1"
+    )
+
+
+class ScoreParams(PredictParams):
+    """By which model, from which cells, and how the pairs are scored."""
+
+    checkpoint: str = Field(
+        "scm-tiny", description="name of a shipped checkpoint, or a folder, of a pretrained model"
+    )
+    cells: int = Field(500, ge=10, description="cells that are looked at, drawn by chance")
+    cells_a_regulator: int = Field(
+        40, ge=3, description="cells, at most, that a regulator is taken from"
+    )
+    method: Method = Field(
+        "mean_rank", description="which score orders the edges; mean_rank: of the other two"
+    )
+
+
+class BaselineParams(Parameters):
+    """What stands beside the model."""
+
+    untrained: bool = Field(
+        True, description="whether the same model with random weights is scored too"
+    )
+    boosting: bool = Field(
+        False, description="whether the targets are regressed on the regulators by boosted trees"
+    )
+    trees: int = Field(50, ge=1, description="trees a target of that boosting")
+
+
+class NetworkParams(Parameters):
+    """What is made of the scores."""
+
+    edges: int = Field(5000, ge=1, description="edges that are written at most, best first")
+    drawn: int = Field(150, ge=1, description="edges of the graph, its modules and its picture")
+    resolution: float = Field(1.0, gt=0, description="of Leiden; the higher, the more modules")

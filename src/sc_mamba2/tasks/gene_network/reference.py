@@ -1,0 +1,87 @@
+"""A network of known edges, such as DoRothEA, as a table by Ensembl id."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from sc_mamba2.errors import UserError
+from sc_mamba2.genes import load_gene_table, map_genes
+from sc_mamba2.tasks.gene_network.params import ReferenceParams
+
+_SOURCE, _TARGET, _CONFIDENCE = ("source", "tf"), ("target",), ("confidence",)
+
+
+@dataclass(frozen=True, eq=False)
+class ReferenceNetwork:
+    """Known edges: columns ``source`` and ``target``, Ensembl ids, each edge once."""
+
+    edges: pd.DataFrame
+
+    def truth(self, regulators: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """Tell which pairs are known edges, (R, T) bool."""
+        row = {ident: at for at, ident in enumerate(regulators)}
+        column = {ident: at for at, ident in enumerate(targets)}
+        kept = self.edges[self.edges["source"].isin(row) & self.edges["target"].isin(column)]
+        truth_RT = np.zeros((len(regulators), len(targets)), dtype=bool)
+        truth_RT[
+            kept["source"].map(row).to_numpy(int), kept["target"].map(column).to_numpy(int)
+        ] = 1
+        return truth_RT
+
+
+def read_reference(params: ReferenceParams) -> ReferenceNetwork | None:
+    """Read the reference network, or nothing where none is named.
+
+    Genes that the gene table does not know are left out, and so are edges from a gene to itself.
+
+    Raises
+    ------
+    UserError
+        ``reference-network``: no such file, no usable columns, or no edge of the levels asked for.
+    """
+    if params.reference_network is None:
+        return None
+    table = _read(Path(params.reference_network))
+    source, target, confidence = (
+        next((name for name in names if name in table), None)
+        for names in (_SOURCE, _TARGET, _CONFIDENCE)
+    )
+    if source is None or target is None:
+        raise _unusable(f"the columns {', '.join(map(str, table.columns[:8]))}")
+    if confidence is not None:
+        table = table[table[confidence].astype(str).isin(params.levels)]
+    edges = pd.DataFrame({"source": _ids(table[source]), "target": _ids(table[target])})
+    edges = edges[(edges != "").all(axis=1) & (edges["source"] != edges["target"])]
+    if edges.empty:
+        raise _unusable(f"no edge between known genes of the levels {', '.join(params.levels)}")
+    return ReferenceNetwork(edges.drop_duplicates(ignore_index=True))
+
+
+def _read(path: Path) -> pd.DataFrame:
+    if not path.is_file():
+        raise _unusable(f"no file '{path}'")
+    try:
+        if path.suffix == ".parquet":
+            return pd.read_parquet(path)
+        tabs = ".tsv" in path.suffixes or ".txt" in path.suffixes
+        return pd.read_csv(path, sep="\t" if tabs else ",")
+    except (ValueError, OSError) as error:  # pandas and pyarrow say it in many ways
+        raise _unusable(f"'{path.name}', which cannot be read ({error})") from error
+
+
+def _ids(names: pd.Series) -> np.ndarray:
+    codes, unique = pd.factorize(names.astype(str))
+    ids = map_genes([str(name) for name in unique], load_gene_table()).ensembl_ids
+    return np.asarray(ids, dtype=object)[codes]
+
+
+def _unusable(found: str) -> UserError:
+    return UserError(
+        "reference-network",
+        found=found,
+        expected="a CSV, TSV or Parquet file with the columns source (or tf), target and perhaps "
+        "confidence",
+        mend="correct --reference-network, or gene_network.reference.levels",
+    )

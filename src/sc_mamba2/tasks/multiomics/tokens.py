@@ -1,0 +1,159 @@
+"""One vocabulary for all modalities, and one sequence of tokens a cell.
+
+N cells, V rows of the joint vocabulary.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+from scipy import sparse
+
+from sc_mamba2.cells.modalities import ATAC, PROTEIN, RNA
+from sc_mamba2.genes import Vocabulary
+from sc_mamba2.model import read_checkpoint
+from sc_mamba2.tasks.multiomics.cells import JointCells
+from sc_mamba2.tasks.multiomics.design import PART, TRAINING
+from sc_mamba2.tasks.multiomics.params import FeatureParams
+from sc_mamba2.tasks.shared.batches import BATCH
+from sc_mamba2.tasks.shared.params import BackboneParams, TokenizationParams
+from sc_mamba2.tasks.shared.tokenization import choose_genes, source_vocabulary
+from sc_mamba2.tokens import (
+    TokenizedCells,
+    Tokenizer,
+    TokenizerRules,
+    clr,
+    grown_vocabulary,
+    inverse_document_frequency,
+    join_tokens,
+    tf_idf,
+)
+
+
+class JointTokenizer(NamedTuple):
+    """What makes the tokens: the joint tokenizer, and the weight of every row (peaks; else 1).
+
+    `trunk` is the part of the tokenizer that a backbone is loaded or built for: the genes that the
+    checkpoint knows, or all genes where there is none. Its rows are the first ones of the joint one.
+    `twins` has the row of a protein and that of the gene that codes for it, for those that have one.
+    """
+
+    joint: Tokenizer
+    weight_V: np.ndarray
+    trunk: Tokenizer
+    twins: np.ndarray
+
+
+def fit_joint_tokenizer(
+    cells: JointCells,
+    design: pd.DataFrame,
+    params: TokenizationParams,
+    backbone: BackboneParams,
+    features: FeatureParams,
+) -> JointTokenizer:
+    """Choose the genes by the training cells, and give every feature a row.
+
+    Genes that the checkpoint knows stand first, in its order; then the other genes, the proteins, the
+    peaks that are open in any training cell.
+    """
+    training = (design[PART] == TRAINING).to_numpy()
+    trunk = _trunk_vocabulary(cells, design, training, params, backbone)
+    genes = choose_genes_of(cells, design, training, params)
+    new = {gene: _symbol(cells.modalities[RNA], gene) for gene in genes if gene not in trunk.ids}
+    weights = np.ones(trunk.size + len(new))
+    if PROTEIN in cells.modalities:
+        var = cells.modalities[PROTEIN].var
+        new |= dict(zip(var.index, var["name"], strict=True))
+    if ATAC in cells.modalities:
+        own = cells.values(ATAC)[training & cells.present[ATAC].to_numpy()]
+        seen = np.flatnonzero(own.getnnz(axis=0))
+        names = cells.modalities[ATAC].var_names[seen]
+        new |= {name: name.partition(":")[2] for name in names}
+        before = np.ones(trunk.size + len(new) - len(seen))
+        weights = np.concatenate([before, inverse_document_frequency(own[:, seen])])
+    rules = TokenizerRules(n_bins=params.n_bins, max_length=params.max_length, order=params.order)
+    joint = Tokenizer(grown_vocabulary(trunk, list(new), list(new.values())), rules)
+    weight_V = np.ones(joint.vocabulary.size, dtype=np.float32)
+    weight_V[: len(weights)] = weights
+    return JointTokenizer(joint, weight_V, Tokenizer(trunk, rules), _twins(cells, joint.vocabulary))
+
+
+def _twins(cells: JointCells, vocabulary: Vocabulary) -> np.ndarray:
+    """Return the rows of proteins and of their genes, (T, 2)."""
+    if PROTEIN not in cells.modalities:
+        return np.zeros((0, 2), dtype=np.int64)
+    var = cells.modalities[PROTEIN].var
+    rows = np.column_stack([vocabulary.rows_of(var.index), vocabulary.rows_of(var["gene"])])
+    return rows[(rows >= 0).all(axis=1)]
+
+
+def choose_genes_of(
+    cells: JointCells, design: pd.DataFrame, training: np.ndarray, params: TokenizationParams
+) -> list[str]:
+    """Choose the genes that vary within the batches of the training cells."""
+    rows = training & cells.present[RNA].to_numpy()
+    reference = cells.modalities[RNA][rows].copy()
+    reference.obs[BATCH] = design[BATCH].to_numpy()[rows]
+    batch_key = BATCH if design[BATCH].nunique() > 1 else None
+    source, pretrained = source_vocabulary(params.vocabulary)
+    return choose_genes(reference, reference, source, params.variable_genes, batch_key, pretrained)
+
+
+def _trunk_vocabulary(
+    cells: JointCells,
+    design: pd.DataFrame,
+    training: np.ndarray,
+    params: TokenizationParams,
+    backbone: BackboneParams,
+) -> Vocabulary:
+    genes = choose_genes_of(cells, design, training, params)
+    if backbone.checkpoint is None:
+        return source_vocabulary(params.vocabulary)[0].subset(genes)
+    known = read_checkpoint(backbone.checkpoint).vocabulary
+    return known.subset(
+        [gene for gene, row in zip(genes, known.rows_of(genes), strict=True) if row >= 0]
+    )
+
+
+def _symbol(rna: AnnData, gene: str) -> str:
+    return str(rna.var["symbol"].get(gene, gene))
+
+
+def tokenize_modalities(
+    cells: JointCells,
+    design: pd.DataFrame,
+    tokenizer: Tokenizer,
+    weight_V: np.ndarray,
+    features: FeatureParams,
+) -> TokenizedCells:
+    """Turn cells into one sequence of tokens each: genes, then proteins, then peaks.
+
+    Values are log-normalised RNA, CLR of proteins, TF-IDF (or 1) of peaks; each modality is binned by
+    itself.
+    """
+    parts = []
+    for kind, part in cells.modalities.items():
+        own = tokenizer
+        if kind == ATAC:
+            longer = tokenizer.rules.model_copy(update={"max_length": features.max_peaks + 1})
+            own = Tokenizer(tokenizer.vocabulary, longer)
+        values = _values(kind, part, tokenizer.vocabulary, weight_V, features)
+        parts.append(own.tokenize(values, part.var_names.to_numpy(), design))
+    return join_tokens(parts, design)
+
+
+def _values(
+    kind: str,
+    part: AnnData,
+    vocabulary: Vocabulary,
+    weight_V: np.ndarray,
+    features: FeatureParams,
+) -> sparse.csr_matrix:
+    if kind == PROTEIN:
+        counted = bool((part.X.data == np.rint(part.X.data)).all())
+        return clr(part.X) if counted else part.X
+    if kind == ATAC and features.peak_values == "tf_idf":
+        rows = vocabulary.rows_of(part.var_names)
+        return tf_idf(part.X, np.where(rows >= 0, weight_V[rows], 0).astype(np.float32))
+    return part.X

@@ -1,0 +1,139 @@
+"""What is known of a perturbation before any cell: the embedding of its gene, or a person's table."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from sc_mamba2.cells import base_and_dose, canonical_name, parts_of
+from sc_mamba2.errors import UserError, nearest
+from sc_mamba2.genes import load_gene_table, map_genes
+from sc_mamba2.model import read_checkpoint
+from sc_mamba2.tasks.perturbation.params import KeyParams
+from sc_mamba2.tasks.shared.checkpoint_backbone import EMBEDDING
+
+
+def gene_ids(names: Iterable[str]) -> dict[str, str]:
+    """Map names of single perturbations to Ensembl ids, "" where a name (without dose) is no gene."""
+    listed = list(names)
+    if not listed:
+        return {}
+    bases = [base_and_dose(name)[0] for name in listed]
+    found = map_genes(bases, load_gene_table()).ensembl_ids
+    return {name: str(ident) for name, ident in zip(listed, found, strict=True)}
+
+
+def own_columns(names: Iterable[str], genes: tuple[str, ...], keys: KeyParams) -> dict[str, int]:
+    """Return the columns of single perturbations' own genes, where they are genes and measured.
+
+    Parameters
+    ----------
+    names
+        Of perturbations, combined ones too.
+    genes
+        Ensembl ids of the columns.
+    keys
+        Their kind: compounds have no gene.
+    """
+    if keys.kind == "chemical":
+        return {}
+    place = {ident: column for column, ident in enumerate(genes)}
+    ids = gene_ids(sorted({part for name in names for part in parts_of(name)}))
+    return {name: place[ident] for name, ident in ids.items() if ident in place}
+
+
+def single_features(names: Iterable[str], keys: KeyParams) -> dict[str, np.ndarray]:
+    """Describe single perturbations by unit vectors.
+
+    Parameters
+    ----------
+    names
+        Names of single perturbations; those of one gene or compound at two doses have one feature.
+    keys
+        Where features come from: a table of a person, or the gene embedding of a checkpoint.
+
+    Returns
+    -------
+    dict
+        Vectors of length 1 by name; names that are described nowhere are absent. Of a person's
+        table all rows are given, whatever `names` holds.
+
+    Raises
+    ------
+    UserError
+        Rule ``feature-file``, and those of a checkpoint.
+    """
+    if keys.feature_file is not None:
+        table = _unit(_read_table(keys.feature_file))
+        dosed = {name: table.get(base_and_dose(name)[0]) for name in names}
+        return table | {name: vector for name, vector in dosed.items() if vector is not None}
+    if keys.features is None or keys.kind == "chemical":
+        return {}
+    checkpoint = read_checkpoint(keys.features)
+    embedding_VD = checkpoint.state[f"backbone.{EMBEDDING}"].float().numpy()
+    ids = gene_ids(sorted(set(names)))
+    rows = checkpoint.vocabulary.rows_of(ids.values())
+    return _unit({name: embedding_VD[row] for name, row in zip(ids, rows, strict=True) if row >= 0})
+
+
+def base_name(name: str) -> str:
+    """Return a perturbation's name without its doses."""
+    return canonical_name("+".join(base_and_dose(part)[0] for part in parts_of(name)))
+
+
+def dose_distance(name: str, other: str) -> float:
+    """Return how many factors of ten lie between the doses of two perturbations of one base name."""
+    pairs = zip(_doses(name), _doses(other), strict=False)
+    return float(sum(abs(np.log10(one / two)) for one, two in pairs))
+
+
+def log_dose(name: str) -> float:
+    """Return the sum of the log10 of a perturbation's doses, 0 where it has none."""
+    return float(np.log10(_doses(name)).sum())
+
+
+def _doses(name: str) -> list[float]:
+    dosed = sorted(base_and_dose(part) for part in parts_of(name))
+    return [1.0 if dose is None else dose for _, dose in dosed]
+
+
+def joined_feature(name: str, singles: dict[str, np.ndarray]) -> np.ndarray | None:
+    """Describe a perturbation, combined or not: the mean of its parts, to length 1; or ``None``."""
+    known = [singles[part] for part in parts_of(name) if part in singles]
+    if len(known) < len(parts_of(name)):
+        return None
+    return _unit({name: np.mean(known, axis=0)}).get(name)
+
+
+def _unit(vectors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    lengths = {name: float(np.linalg.norm(vector)) for name, vector in vectors.items()}
+    return {
+        name: np.asarray(vector, dtype=np.float64) / lengths[name]
+        for name, vector in vectors.items()
+        if lengths[name] > 0
+    }
+
+
+def _read_table(path: str) -> dict[str, np.ndarray]:
+    if not Path(path).is_file():
+        known = [other.name for other in Path(path).absolute().parent.glob("*")]
+        raise _refused(path, "no such file", nearest(Path(path).name, known))
+    try:
+        table = pd.read_csv(path, index_col=0)
+        values = table.to_numpy(dtype=np.float64)
+    except (ValueError, UnicodeDecodeError, pd.errors.ParserError) as error:
+        raise _refused(path, f"it cannot be read ({error})") from error
+    names = table.index.astype(str).str.strip()
+    if not values.size or not np.isfinite(values).all() or not names.is_unique:
+        raise _refused(path, "no numbers, missing ones, or a name twice")
+    return dict(zip(names, values, strict=True))
+
+
+def _refused(path: str, why: str, hint: str = "") -> UserError:
+    return UserError(
+        "feature-file",
+        found=f"the table of features '{path}': {why}",
+        expected="a CSV: names of perturbations in the first column, then columns of numbers",
+        mend="correct --perturbation-features" + hint,
+    )

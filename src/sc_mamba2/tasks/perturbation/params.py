@@ -1,0 +1,205 @@
+"""Parameters that are particular to perturbations."""
+
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from sc_mamba2.tasks.shared.parameters import Parameters
+from sc_mamba2.tasks.shared.params import FineTuneParams
+
+Kind = Literal["knockout", "crispri", "crispra", "chemical"]
+SplitKind = Literal["unseen_perturbation", "unseen_combination", "unseen_context", "random_cells"]
+Path = Literal["start", "trunk"]
+Variant = Literal[
+    "start_alone", "trunk_alone", "trunk_frozen", "no_perturbation_embedding", "no_own_gene"
+]
+
+
+class KeyParams(Parameters):
+    """Columns of obs, and what a name in them stands for."""
+
+    perturbation_key: str = Field("perturbation", description="column of obs with perturbations")
+    control: str = Field("control", description="how unperturbed cells are called there")
+    context_key: str | None = Field(
+        None,
+        description="column of obs with cell types, lines or batches, within which perturbed cells "
+        "are compared with control cells; null: all cells are of one context",
+    )
+    dose_key: str | None = Field(
+        None, description="column of obs with the dose of each perturbed cell, in one unit"
+    )
+    time_key: str | None = Field(
+        None,
+        description="column of obs with times; cells are compared with control cells of their time",
+    )
+    kind: Kind = Field(
+        "knockout", description="what was done to the genes; chemical: names are compounds"
+    )
+    fewest_cells: int = Field(
+        5, ge=2, description="perturbations with fewer cells are left out, with a remark"
+    )
+    features: str | None = Field(
+        "scm-tiny",
+        description="checkpoint whose gene embedding describes perturbed genes; null: none",
+    )
+    feature_file: str | None = Field(
+        None, description="CSV with a row of numbers a perturbation, in the place of `features`"
+    )
+
+
+class SplitParams(Parameters):
+    """Which cells are held out, to be scored on."""
+
+    kind: SplitKind = Field(
+        "unseen_perturbation", description="what the held-out cells have that no training cell has"
+    )
+    held_out: tuple[str, ...] = Field(
+        (), description="perturbations or contexts to hold out by name; empty: drawn by the seed"
+    )
+    key: str | None = Field(
+        None, description="column of obs with 'train' and 'test', in the place of a draw"
+    )
+    test_share: float = Field(
+        0.2, gt=0, lt=1, description="share of perturbations, contexts or cells to draw"
+    )
+    control_share: float = Field(
+        0.5,
+        gt=0,
+        lt=1,
+        description="share of the control cells of a context that predictions are scored against; "
+        "they start from the others",
+    )
+    most_cells: int | None = Field(
+        None, ge=2, description="training cells of a perturbation at most; null: all"
+    )
+    validation_share: float = Field(
+        0.2,
+        gt=0,
+        lt=1,
+        description="share of the training perturbations, or contexts, that judge what the Mamba2 "
+        "layers add",
+    )
+
+
+class StartParams(Parameters):
+    """The simple estimate that the model begins with; its temperatures are chosen by leave-one-out."""
+
+    perturbation_temperatures: tuple[float, ...] = Field(
+        (0.05, 0.1, 0.2, 0.4),
+        description="candidates: how fast weight falls with the cosine of two perturbations",
+    )
+    context_temperatures: tuple[float, ...] = Field(
+        (0.1, 0.2, 0.4, 0.8, 1000.0),
+        description="candidates: the same for the cosine of two contexts' control means; 1000: all weigh "
+        "alike",
+    )
+    dose_temperature: float = Field(
+        0.5, gt=0, description="factors of ten in dose by which a measurement's weight falls to 1/e"
+    )
+    profile_genes: int = Field(
+        2000,
+        ge=1,
+        description="genes, those that vary most between contexts, by which these are alike",
+    )
+
+
+class HeadParams(Parameters):
+    """From a control cell and a perturbation to the change of every gene."""
+
+    paths: tuple[Path, ...] = Field(
+        ("start", "trunk"),
+        description="start: the simple estimate; trunk: what the Mamba2 layers add to it",
+    )
+    width: int = Field(32, ge=1, le=4096, description="numbers between the layers and the genes")
+    gate_level: float = Field(
+        0.05,
+        gt=0,
+        lt=1,
+        description="p below which the layers' gain on perturbations kept apart is more than chance",
+    )
+    most_scale: float = Field(
+        2.0,
+        ge=1,
+        description="factor by which the values of a gene that rises are scaled at most; the rest of the "
+        "rise is added",
+    )
+    rising_shares: tuple[float, ...] = Field(
+        (0.0, 0.25, 0.5, 0.75, 1.0),
+        description="candidates: share of a rise that is scaling, 0 to 1; the spread of the training "
+        "cells chooses",
+    )
+    pairs: int = Field(
+        16, ge=1, description="control cells that a training perturbation and context is shown with"
+    )
+
+    @field_validator("paths")
+    @classmethod
+    def _at_least_one(cls, paths: tuple[Path, ...]) -> tuple[Path, ...]:
+        if not paths or len(set(paths)) != len(paths):
+            raise ValueError("name at least one path, each once")
+        return paths
+
+    @field_validator("rising_shares")
+    @classmethod
+    def _shares(cls, shares: tuple[float, ...]) -> tuple[float, ...]:
+        if not shares or min(shares) < 0 or max(shares) > 1:
+            raise ValueError("name at least one share, each 0 to 1")
+        return shares
+
+
+class PerturbationFitParams(FineTuneParams):
+    """The training; as every task has it, with defaults of its own."""
+
+    learning_rate: float = Field(1e-3, gt=0, le=1, description="highest rate of AdamW")
+    batch_size: int = Field(64, ge=2, le=65536, description="cells a step")
+    max_epochs: int = Field(8, ge=1, description="epochs at most")
+    patience: int = Field(
+        2, ge=1, description="epochs without a better validation loss before the training stops"
+    )
+    gene_dropout: float = Field(
+        0.0, ge=0, lt=1, description="share of a cell's genes that an epoch leaves out by chance"
+    )
+
+
+class PopulationParams(Parameters):
+    """The predicted cells."""
+
+    perturbation: str | None = Field(
+        None,
+        description="perturbation to predict, a combination as A+B; null: the first held out one",
+    )
+    cells: int = Field(
+        200, ge=1, description="control cells a held-out perturbation and context is predicted from"
+    )
+    ensemble: int = Field(
+        20, ge=2, description="resamples of the training effects that give the spread"
+    )
+
+
+class ScoreParams(Parameters):
+    """How predictions are scored."""
+
+    names: tuple[str, ...] = Field(
+        (),
+        description="held-out perturbations (or contexts) that the mean score is of; empty: those "
+        "whose noise ceiling is at least `least_ceiling`, or all where none is",
+    )
+    least_ceiling: float = Field(
+        0.3, ge=-1, le=1, description="noise ceiling under which there is no effect to predict"
+    )
+    de_genes: int = Field(20, ge=1, description="genes that differ most, by Welch's t")
+    fewest_cells: int = Field(3, ge=1, description="genes of fewer cells are not scored")
+    ceiling_repeats: int = Field(10, ge=1, description="random halves behind the noise ceiling")
+    components: int = Field(
+        10, ge=1, description="principal components of the genes, of the ridge baseline"
+    )
+    ridge: float = Field(0.1, gt=0, description="strength of the ridge baseline")
+
+
+class AblationParams(Parameters):
+    """Which parts of the model are left out, each in a training of its own."""
+
+    names: tuple[Variant, ...] = Field(
+        ("start_alone", "trunk_alone", "trunk_frozen", "no_perturbation_embedding", "no_own_gene"),
+        description="variants beside the model; empty: none",
+    )

@@ -1,0 +1,143 @@
+"""From a person's cells to perturbed and control cells with their contexts.
+
+Names and checks of perturbations stand in `cells.perturbations`.
+"""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+from scipy import sparse
+
+from sc_mamba2.cells import label_text, read_perturbations
+from sc_mamba2.errors import UserError, nearest
+from sc_mamba2.tasks.perturbation.params import KeyParams
+from sc_mamba2.tasks.perturbation.split import CONTEXT, PERTURBATION
+
+ONE_CONTEXT = "all"
+
+
+def read_cells(valid_cells: AnnData, keys: KeyParams) -> tuple[AnnData, list[dict[str, Any]]]:
+    """Keep of the cells' table the perturbation and the context, and the cells that have both.
+
+    Returns
+    -------
+    cells
+        With ``obs["perturbation"]`` (canonical) and ``obs["context"]``.
+    remarks
+        Of `read_perturbations`, and ``context-without-control``.
+
+    Raises
+    ------
+    UserError
+        Rules of `read_perturbations`; ``context-missing``, ``context-incomplete``.
+    """
+    obs = valid_cells.obs
+    names, remarks = read_perturbations(
+        obs, keys.perturbation_key, keys.control, keys.fewest_cells, keys.dose_key
+    )
+    contexts = read_contexts(obs.loc[names.index], keys)
+    cells = valid_cells[names.index].copy()
+    cells.obs = pd.DataFrame({PERTURBATION: names, CONTEXT: contexts}, index=names.index)
+    lone = sorted(set(contexts) - set(contexts[names == keys.control]))
+    if lone:
+        shown = ", ".join(f"'{name}'" for name in lone[:5])
+        remark = (
+            f"{len(lone):,} contexts have no control cell ({shown}); their cells are compared with "
+            "the control cells of all contexts"
+        )
+        remarks.append({"rule": "context-without-control", "remark": remark})
+    return cells, remarks
+
+
+def read_controls(valid_cells: AnnData, keys: KeyParams, genes: tuple[str, ...]) -> AnnData:
+    """Take the control cells of a file for a trained model, over the model's genes.
+
+    Cells without the column of perturbations are all unperturbed; a gene that is not measured
+    is 0 everywhere.
+
+    Raises
+    ------
+    UserError
+        ``control-missing``, ``context-missing``, ``context-incomplete``, ``genes-not-shared``.
+    """
+    cells = valid_cells
+    if keys.perturbation_key in cells.obs:
+        names = label_text(cells.obs[keys.perturbation_key])
+        chosen = names.index[names == keys.control]
+        if not len(chosen):
+            found = ", ".join(f"'{name}'" for name in sorted(set(names))[:5])
+            raise UserError(
+                "control-missing",
+                found=f"no cell of the control '{keys.control}' in "
+                f"obs['{keys.perturbation_key}'] (there are {found})",
+                expected="unperturbed cells, from which predictions start",
+                mend="call them as in the training, or leave the column out",
+            )
+        cells = cells[chosen]
+    aligned = over_genes(cells, genes)
+    contexts = read_contexts(cells.obs, keys)
+    aligned.obs = pd.DataFrame({PERTURBATION: keys.control, CONTEXT: contexts}, cells.obs_names)
+    return aligned
+
+
+def over_genes(cells: AnnData, genes: tuple[str, ...]) -> AnnData:
+    """Return cells over the genes of a model, in its order; what is not measured is 0 everywhere.
+
+    Raises
+    ------
+    UserError
+        Rule ``genes-not-shared``.
+    """
+    place = {ident: at for at, ident in enumerate(cells.var_names)}
+    known = [at for at, gene in enumerate(genes) if gene in place]
+    if not known:
+        raise UserError(
+            "genes-not-shared",
+            found="no gene of the checkpoint among the genes of the file",
+            expected="cells with genes that the checkpoint was trained on",
+            mend="check that both are human",
+        )
+    columns = sparse.csc_matrix(cells.X[:, [place[genes[at]] for at in known]])
+    spread = np.zeros(len(genes), dtype=np.int64)
+    spread[known] = np.diff(columns.indptr)
+    indptr = np.concatenate([[0], np.cumsum(spread)])
+    matrix = sparse.csc_matrix((columns.data, columns.indices, indptr), (cells.n_obs, len(genes)))
+    symbols = cells.var["symbol"].reindex(genes).fillna("").astype(str)
+    obs = cells.obs[[]].copy()
+    return AnnData(matrix.tocsr(), obs=obs, var=pd.DataFrame({"symbol": symbols}))
+
+
+def read_contexts(obs: pd.DataFrame, keys: KeyParams) -> pd.Series:
+    """Return the context of every cell as text, with its time; one for all where none is named.
+
+    Raises
+    ------
+    UserError
+        ``context-missing``, ``context-incomplete``.
+    """
+    columns = [key for key in (keys.context_key, keys.time_key) if key is not None]
+    if not columns:
+        return pd.Series(ONE_CONTEXT, index=obs.index)
+    found = [_whole_column(obs, key) for key in columns]
+    return found[0] if len(found) == 1 else found[0] + " at " + found[1]
+
+
+def _whole_column(obs: pd.DataFrame, key: str) -> pd.Series:
+    if key not in obs.columns:
+        raise UserError(
+            "context-missing",
+            found=f"no column '{key}' in obs",
+            expected=f"one of: {', '.join(map(str, obs.columns)) or 'obs has no columns'}",
+            mend="pass --context-key with a column of obs" + nearest(key, obs.columns),
+        )
+    text = label_text(obs[key])
+    if len(text) < len(obs):
+        raise UserError(
+            "context-incomplete",
+            found=f"{len(obs) - len(text):,} of {len(obs):,} cells without a context in obs['{key}']",
+            expected="a context for every cell",
+            mend="fill the column, or leave those cells out",
+        )
+    return text.astype(str)

@@ -1,0 +1,85 @@
+"""The cells to begin with and the cells to reach, and the change from one to the other."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from anndata import AnnData
+
+from sc_mamba2.cells import label_text
+from sc_mamba2.errors import UserError, nearest
+from sc_mamba2.tasks.perturbation.effects import moments
+from sc_mamba2.tasks.perturbation.reading import over_genes
+from sc_mamba2.tasks.perturbation.reverse.params import StateParams
+
+FEWEST_CELLS = 5
+
+
+@dataclass(frozen=True, eq=False)
+class Query:
+    """A change that is looked for: (G,) mean difference, its squared error, and the cells."""
+
+    change_G: np.ndarray
+    error_G: np.ndarray
+    source: AnnData
+    target: AnnData
+
+    @property
+    def symbols(self) -> np.ndarray:
+        """Symbols of the genes, (G,), "" of those that the file lacks."""
+        return self.target.var["symbol"].to_numpy(str)
+
+
+def read_query(valid_cells: AnnData, params: StateParams, genes: tuple[str, ...]) -> Query:
+    """Read source and target cells over the genes of a model.
+
+    Raises
+    ------
+    UserError
+        ``state-missing``, ``state-unknown``, ``state-same``, ``state-cells``, ``genes-not-shared``.
+    """
+    obs, key = valid_cells.obs, params.state_key
+    if key not in obs.columns:
+        raise UserError(
+            "state-missing",
+            found=f"no column '{key}' in obs",
+            expected=f"one of: {', '.join(map(str, obs.columns)) or 'obs has no columns'}",
+            mend="pass --state-key with a column of obs" + nearest(key, obs.columns),
+        )
+    if params.target is None or params.target == params.source:
+        raise UserError(
+            "state-same",
+            found=f"the states '{params.source}' and '{params.target}'",
+            expected="two different states",
+            mend="pass --source and --target",
+        )
+    states = label_text(obs[key])
+    source, target = (
+        _cells_of(valid_cells, states, name, key) for name in (params.source, params.target)
+    )
+    return make_query(over_genes(source, genes), over_genes(target, genes))
+
+
+def make_query(source: AnnData, target: AnnData) -> Query:
+    """Measure the change between two sets of cells over the same genes."""
+    (mean_G, variance_G), (goal_G, goal_variance_G) = moments(source.X), moments(target.X)
+    error_G = variance_G / source.n_obs + goal_variance_G / target.n_obs
+    return Query(goal_G - mean_G, error_G, source, target)
+
+
+def _cells_of(cells: AnnData, states, name: str, key: str) -> AnnData:
+    chosen = states.index[states == name]
+    if not len(chosen):
+        raise UserError(
+            "state-unknown",
+            found=f"no cell of the state '{name}' in obs['{key}']",
+            expected=f"one of: {', '.join(sorted(set(states))[:10])}",
+            mend="correct the name" + nearest(name, set(states)),
+        )
+    if len(chosen) < FEWEST_CELLS:
+        raise UserError(
+            "state-cells",
+            found=f"{len(chosen)} cells of the state '{name}'",
+            expected=f"at least {FEWEST_CELLS}",
+            mend="add cells: so few tell noise",
+        )
+    return cells[chosen]

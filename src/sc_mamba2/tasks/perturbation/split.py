@@ -1,0 +1,193 @@
+"""Which cells are held out: by name, stored with the run, and checked for leaks.
+
+Parts are ``train`` and ``test``. Perturbed cells of ``test`` are scored on; control cells of ``test``
+are what they are compared with, those of ``train`` what predictions start from.
+"""
+
+import numpy as np
+import pandas as pd
+
+from sc_mamba2.cells import parts_of
+from sc_mamba2.errors import UserError, nearest
+from sc_mamba2.tasks.perturbation.params import SplitKind, SplitParams
+
+PERTURBATION, CONTEXT, PART = "perturbation", "context", "part"
+TRAIN, TEST, UNUSED = "train", "test", "unused"
+
+
+def split_cells(
+    table: pd.DataFrame, control: str, given: pd.Series | None, params: SplitParams, seed: int
+) -> pd.Series:
+    """Give every cell its part.
+
+    Parameters
+    ----------
+    table
+        Columns ``perturbation`` and ``context`` of N cells.
+    control
+        Name of unperturbed cells.
+    given
+        Parts that a person gave, ``train`` or ``test``; ``None``: they are drawn.
+    params
+        Kind, names, shares.
+    seed
+        Seed of the draws.
+
+    Returns
+    -------
+    Series
+        ``train``, ``test`` or ``unused`` (above `most_cells`), in the order of `table`.
+
+    Raises
+    ------
+    UserError
+        ``split-name``, ``split-impossible``, ``split-column``, ``split-leak``.
+    """
+    generator = np.random.default_rng(seed)
+    perturbed = (table[PERTURBATION] != control).to_numpy()
+    if given is not None:
+        held_out = _given_parts(given, params.key) & perturbed
+    else:
+        held_out = perturbed & _draw(table, perturbed, params, generator)
+    if not held_out.any() or not (perturbed & ~held_out).any():
+        raise _impossible(params, "no perturbed cell is left on one side")
+    part = np.where(held_out, TEST, TRAIN).astype(object)
+    part[_reference_controls(table, perturbed, params.control_share, generator)] = TEST
+    if params.most_cells is not None:
+        training = table[perturbed & ~held_out]
+        for rows in training.groupby(PERTURBATION, observed=True).indices.values():
+            extra = generator.permutation(rows)[params.most_cells :]
+            part[np.flatnonzero(perturbed & ~held_out)[extra]] = UNUSED
+    parts = pd.Series(part, index=table.index, name=PART)
+    check_leak(table, parts, control, params.kind)
+    return parts
+
+
+def given_parts(obs: pd.DataFrame, key: str) -> pd.Series:
+    """Return the column of parts that a person gave, or refuse a name that is no column.
+
+    Raises
+    ------
+    UserError
+        Rule ``split-column``.
+    """
+    if key not in obs.columns:
+        raise UserError(
+            "split-column",
+            found=f"no column '{key}' in obs",
+            expected=f"one of: {', '.join(map(str, obs.columns))}",
+            mend="correct perturbation.split.key" + nearest(key, obs.columns),
+        )
+    return obs[key]
+
+
+def check_leak(table: pd.DataFrame, parts: pd.Series, control: str, kind: SplitKind) -> None:
+    """Refuse a split in which training cells have what only held-out cells should have.
+
+    Raises
+    ------
+    UserError
+        Rule ``split-leak``.
+    """
+    column = {"unseen_context": CONTEXT}.get(kind, PERTURBATION)
+    perturbed = table[table[PERTURBATION] != control]
+    both = parts.loc[perturbed.index]
+    seen, held = (set(perturbed[column][both == part]) for part in (TRAIN, TEST))
+    if kind != "random_cells" and seen & held:
+        shown = ", ".join(f"'{name}'" for name in sorted(seen & held)[:5])
+        raise UserError(
+            "split-leak",
+            found=f"held-out cells and training cells of the same {column}: {shown}",
+            expected=f"a {column} on one side only, for the split '{kind}'",
+            mend="correct the column of the split, or choose perturbation.split.kind=random_cells",
+        )
+
+
+def draw_validation(rows: pd.DataFrame, kind: SplitKind, share: float, seed: int) -> np.ndarray:
+    """Choose effects that judge a training, as the split holds out cells: (Q,) bool.
+
+    Parameters
+    ----------
+    rows
+        Training effects: ``perturbation`` and ``context``.
+    kind
+        Of the split; whole perturbations are drawn unless contexts are held out.
+    share
+        Of the names to draw; one at least stays on each side, where there are two.
+    seed
+        Of the draw.
+    """
+    column = rows[CONTEXT] if kind == "unseen_context" else rows[PERTURBATION]
+    names = sorted(set(column))
+    if len(names) < 2:
+        return np.zeros(len(rows), dtype=bool)
+    count = min(len(names) - 1, max(1, round(share * len(names))))
+    drawn = np.random.default_rng(seed).permutation(names)[:count]
+    return column.isin(drawn).to_numpy()
+
+
+def _draw(
+    table: pd.DataFrame, perturbed: np.ndarray, params: SplitParams, generator: np.random.Generator
+) -> np.ndarray:
+    if params.kind == "random_cells":
+        return generator.random(len(table)) < params.test_share
+    column = table[CONTEXT if params.kind == "unseen_context" else PERTURBATION]
+    names = sorted(set(column[perturbed]))
+    if params.kind == "unseen_combination":
+        names = [name for name in names if len(parts_of(name)) > 1]
+    if params.held_out:
+        _check_names(params.held_out, names)
+        return column.isin(params.held_out).to_numpy()
+    if not names:
+        raise _impossible(params, "no combination of perturbations, written A+B, is in the file")
+    whole = len(set(column[perturbed]))
+    if whole < 2:
+        raise _impossible(params, f"there is one {column.name} only, '{names[0]}'")
+    count = min(whole - 1, max(1, round(params.test_share * len(names))))
+    return column.isin(generator.permutation(names)[:count]).to_numpy()
+
+
+def _reference_controls(
+    table: pd.DataFrame, perturbed: np.ndarray, share: float, generator: np.random.Generator
+) -> np.ndarray:
+    """Draw the control cells that are compared with, from every context that has two."""
+    control = table[~perturbed]
+    places = np.flatnonzero(~perturbed)
+    drawn = []
+    for rows in control.groupby(CONTEXT, observed=True).indices.values():
+        count = min(len(rows) - 1, max(1, round(share * len(rows))))
+        drawn.append(places[generator.permutation(rows)[:count]])
+    return np.concatenate(drawn)
+
+
+def _given_parts(given: pd.Series, key: str | None) -> np.ndarray:
+    strange = sorted(set(given.astype(str)) - {TRAIN, TEST})
+    if strange:
+        raise UserError(
+            "split-column",
+            found=f"obs['{key}'] holds '{strange[0]}'",
+            expected=f"'{TRAIN}' or '{TEST}' for every cell",
+            mend="correct the column, or leave perturbation.split.key out",
+        )
+    return (given.astype(str) == TEST).to_numpy()
+
+
+def _check_names(held_out: tuple[str, ...], names: list[str]) -> None:
+    for name in held_out:
+        if name not in names:
+            raise UserError(
+                "split-name",
+                found=f"'{name}' is to be held out, and no perturbed cell has it",
+                expected=f"one of: {', '.join(names[:10])}" + (", …" if len(names) > 10 else ""),
+                mend="correct perturbation.split.held_out" + nearest(name, names),
+            )
+
+
+def _impossible(params: SplitParams, why: str) -> UserError:
+    return UserError(
+        "split-impossible",
+        found=f"nothing can be held out as '{params.kind}': {why}",
+        expected="perturbed cells to learn from, and others to score on",
+        mend="choose another perturbation.split.kind (random_cells holds out cells), or name the "
+        "contexts with --context-key",
+    )

@@ -1,0 +1,46 @@
+"""Parameters of pretraining; those of the training itself stand in `sc_mamba2.training.job`."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from sc_mamba2.cells.corpus import CorpusFilters
+from sc_mamba2.tasks.shared.parameters import Parameters
+
+
+class CorpusParams(Parameters):
+    """Which files become the corpus, and how."""
+
+    sources: tuple[str, ...] = Field(
+        ("scanpy:pbmc68k_reduced",), description="files, folders, globs or lists of files"
+    )
+    store: str = Field(
+        "data/05_model_input/pretraining/store", description="folder of the corpus's tokens"
+    )
+    keep_columns: tuple[str, ...] = Field(
+        ("study", "cell_type", "tissue", "assay"), description="columns of obs that are kept"
+    )
+    filters: CorpusFilters = Field(CorpusFilters(), description="which cells are kept")
+    layer: str | None = Field(None, description="layer with the expression; null: by fixed order")
+    vocabulary: str = Field("gencode-v44", description="genes that can become tokens")
+    n_bins: int = Field(51, ge=3, le=32767, description="value bins, with bin 0 for zero")
+    max_length: int = Field(
+        1200, ge=2, description="tokens a cell at most, with <cls>; the highest values are kept"
+    )
+    cells_a_block: int = Field(4096, ge=1, description="cells in memory at a time")
+    on_bad_file: Literal["stop", "skip"] = Field(
+        "stop", description="what a file that cannot be read does to the corpus"
+    )
+    workers: int = Field(1, ge=1, description="processes of this machine that read files")
+    dask_address: str | None = Field(
+        None, description="a Dask scheduler whose workers read files instead; null: none"
+    )
+
+
+class LaunchParams(Parameters):
+    """Where the training runs and what it is called."""
+
+    run: str = Field("data/06_models/pretraining", description="folder of the run")
+    processes: int = Field(
+        1, ge=1, description="processes of this machine, started by torchrun when more than one"
+    )

@@ -1,0 +1,144 @@
+"""The shared Mamba2 nodes: load or build a backbone, fine-tune, encode cells, predict.
+
+Every task pipeline reuses these very functions through its namespace.
+"""
+
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sc_mamba2.model import Backbone, TaskModel
+from sc_mamba2.tasks.shared.checkpoint_backbone import (
+    backbone_from_checkpoint,
+    new_backbone,
+)
+from sc_mamba2.tasks.shared.params import (
+    BackboneParams,
+    EncodeParams,
+    FineTuneParams,
+    PredictParams,
+)
+from sc_mamba2.tasks.shared.pooling import pool_cells
+from sc_mamba2.tasks.shared.progress import training_progress
+from sc_mamba2.tokens import TokenizedCells, Tokenizer
+from sc_mamba2.training import ComputeOptions, choose_device, fit, run_over_cells, seed_everything
+from sc_mamba2.training.gene_start import start_genes
+from sc_mamba2.training.loop import Epoch
+
+
+def load_or_build_backbone(
+    tokenizer: Tokenizer,
+    training_tokens: TokenizedCells,
+    params: BackboneParams,
+    compute: ComputeOptions,
+) -> Backbone:
+    """Load a backbone from a checkpoint folder, or build a new one of a preset.
+
+    Parameters
+    ----------
+    tokenizer
+        Its vocabulary gives the rows of the gene embedding.
+    training_tokens
+        Cells from which a new gene embedding starts.
+    params
+        Checkpoint or preset, and the start.
+    compute
+        Seed and scan path.
+
+    Returns
+    -------
+    Backbone
+        On the CPU.
+    """
+    seed_everything(compute.seed)
+    vocabulary = tokenizer.vocabulary
+    if params.checkpoint is not None:
+        backbone = backbone_from_checkpoint(params.checkpoint, vocabulary, tokenizer.rules.n_bins)
+    else:
+        backbone = new_backbone(vocabulary, tokenizer.rules.n_bins, params)
+        if params.gene_start == "svd":
+            start_genes(backbone.gene_embedding, training_tokens, params.start_scale, compute.seed)
+    _use(backbone, compute)
+    return backbone
+
+
+def fine_tune(
+    task_model: TaskModel,
+    training_tokens: TokenizedCells,
+    validation_tokens: TokenizedCells,
+    params: FineTuneParams,
+    compute: ComputeOptions,
+) -> tuple[TaskModel, pd.DataFrame]:
+    """Train a task model; the validation cells choose the epoch.
+
+    Returns
+    -------
+    model
+        The same object with its best weights, on the CPU, in evaluation mode.
+    history
+        One row an epoch: losses, rate, tokens a second; no row where the model fits itself.
+    """
+    seed_everything(compute.seed)
+    if task_model.fits_itself:
+        parts = [training_tokens, validation_tokens]
+        told = [(part, predict(task_model, part, PredictParams(), compute)) for part in parts]
+        task_model.fit_itself(told, compute.seed)
+        return task_model.cpu().eval(), _table([])
+    with training_progress("fine-tuning", params.max_epochs) as on_step:
+        history = fit(
+            task_model,
+            training_tokens,
+            validation_tokens,
+            task_model.tokenizer.vocabulary,
+            params,
+            compute.seed,
+            choose_device(compute.device),
+            on_step,
+        )
+    return task_model.cpu().eval(), _table(history)
+
+
+def _table(history: list[dict[str, Any]]) -> pd.DataFrame:
+    """Give the epochs a row each; without one the columns are there all the same, also in a CSV."""
+    return pd.DataFrame(history, columns=[field.name for field in fields(Epoch)])
+
+
+def encode_cells(
+    backbone: Backbone,
+    tokens: TokenizedCells,
+    tokenizer: Tokenizer,
+    params: EncodeParams,
+    compute: ComputeOptions,
+) -> np.ndarray:
+    """Return the backbone's embedding of every cell, (N, R x D) float32 for R readouts."""
+    device = choose_device(compute.device)
+    backbone = backbone.to(device).eval()
+    _use(backbone, compute)
+    outputs = run_over_cells(
+        lambda batch: {"cell": pool_cells(backbone, batch, params.pooling)},
+        tokens,
+        tokenizer.vocabulary,
+        params.batch_size,
+        device,
+    )
+    return outputs["cell"]
+
+
+def predict(
+    model: TaskModel, tokens: TokenizedCells, params: PredictParams, compute: ComputeOptions
+) -> dict[str, Any]:
+    """Return a task model's outputs for every cell, each an array with first dimension N."""
+    device = choose_device(compute.device)
+    model = model.to(device).eval()
+    _use(model.backbone, compute)
+    predict_cells = model.predictor(tokens.obs)
+    return run_over_cells(
+        predict_cells, tokens, model.tokenizer.vocabulary, params.batch_size, device
+    )
+
+
+def _use(backbone: Backbone, compute: ComputeOptions) -> None:
+    backbone.scan_path = compute.scan_path
+    backbone.recompute_layers = compute.recompute_layers

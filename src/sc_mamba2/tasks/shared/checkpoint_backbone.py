@@ -1,0 +1,95 @@
+"""Where a backbone comes from: a checkpoint folder, or a preset with a start for its genes."""
+
+import torch
+
+from sc_mamba2.errors import UserError
+from sc_mamba2.genes import Vocabulary
+from sc_mamba2.model import (
+    Backbone,
+    Checkpoint,
+    ModelConfig,
+    load_state,
+    preset,
+    read_checkpoint,
+)
+from sc_mamba2.tasks.shared.params import BackboneParams
+
+EMBEDDING = "gene_encoder.embedding.weight"
+
+
+def new_backbone(vocabulary: Vocabulary, n_bins: int, params: BackboneParams) -> Backbone:
+    """Build a backbone of the preset for a vocabulary, its weights drawn from torch's generator."""
+    config = preset(
+        params.preset,
+        vocabulary.size,
+        pad_id=vocabulary.pad_id,
+        n_bins=n_bins,
+        dropout=params.dropout,
+    )
+    return Backbone(config)
+
+
+def backbone_from_checkpoint(folder: str, vocabulary: Vocabulary, n_bins: int) -> Backbone:
+    """Load a checkpoint's backbone for a part of its vocabulary.
+
+    Parameters
+    ----------
+    folder
+        Checkpoint folder.
+    vocabulary
+        Genes that the task uses; its rows are picked from the checkpoint's embedding by id.
+    n_bins
+        Value bins of the task's tokens.
+
+    Raises
+    ------
+    UserError
+        A gene that the checkpoint does not know, other bins, or a broken checkpoint.
+    """
+    checkpoint = read_checkpoint(folder)
+    rows = checkpoint.vocabulary.rows_of(vocabulary.ids)
+    if (rows < 0).any():
+        raise UserError(
+            "checkpoint-genes",
+            found=f"{int((rows < 0).sum()):,} genes that the checkpoint '{folder}' does not know",
+            expected="a tokenizer made from the checkpoint's vocabulary",
+            mend=f"set tokenization.vocabulary to '{folder}'",
+        )
+    state = _state_of_backbone(checkpoint)
+    state[EMBEDDING] = state[EMBEDDING][torch.from_numpy(rows)]
+    fields = checkpoint.model_config().model_dump()
+    if fields["n_bins"] != n_bins:
+        raise UserError(
+            "checkpoint-bins",
+            found=f"tokens of {n_bins} bins",
+            expected=f"{fields['n_bins']} bins, as the checkpoint '{folder}' was trained with",
+            mend=f"set tokenization.n_bins to {fields['n_bins']}",
+        )
+    fields |= {"vocabulary_size": vocabulary.size, "pad_id": vocabulary.pad_id}
+    backbone = Backbone(ModelConfig.build(**fields))
+    load_state(backbone, state)
+    return backbone
+
+
+def whole_backbone(checkpoint: Checkpoint) -> Backbone:
+    """Return a checkpoint's backbone as it was trained, without the heads, whatever its task.
+
+    Raises
+    ------
+    UserError
+        Rules `checkpoint-config` and `checkpoint-state`.
+    """
+    with torch.device("meta"):
+        backbone = Backbone(checkpoint.model_config())
+    backbone.to_empty(device="cpu")
+    load_state(backbone, _state_of_backbone(checkpoint))
+    return backbone.eval()
+
+
+def _state_of_backbone(checkpoint: Checkpoint) -> dict[str, torch.Tensor]:
+    prefix = "backbone."
+    return {
+        name.removeprefix(prefix): tensor
+        for name, tensor in checkpoint.state.items()
+        if name.startswith(prefix)
+    }

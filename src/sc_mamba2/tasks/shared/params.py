@@ -1,0 +1,95 @@
+"""Parameters that several tasks share: reading and checking cells, tokens, the backbone, running it."""
+
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from sc_mamba2.tasks.shared.parameters import Parameters
+from sc_mamba2.training import FitOptions
+
+Readout = Literal["cls", "mean", "pooled"]
+
+
+class IngestionParams(Parameters):
+    """How cells are read."""
+
+    layer: str | None = Field(
+        None, description="layer with the expression; null: the first usable matrix by fixed order"
+    )
+    gene_table: str = Field("gencode-v44", description="offline table of ids, symbols and aliases")
+
+
+class ValidationParams(Parameters):
+    """Below what cells are refused, and below what they are only remarked on."""
+
+    minimum_matched_share: float = Field(
+        0.5, ge=0, le=1, description="share of the file's genes that the gene table must know"
+    )
+    minimum_genes: int = Field(50, ge=1, description="mapped genes that a file must have")
+    few_genes_a_cell: int = Field(
+        20, ge=0, description="cells with fewer expressed genes are counted in the report"
+    )
+
+
+class TokenizationParams(Parameters):
+    """Which genes become tokens, and how."""
+
+    vocabulary: str = Field(
+        "gencode-v44", description="name of a shipped vocabulary, or a checkpoint folder"
+    )
+    variable_genes: int | None = Field(
+        2000, ge=1, description="most variable genes of the reference that are used; null: all"
+    )
+    n_bins: int = Field(51, ge=3, le=32767, description="value bins, with bin 0 for zero")
+    max_length: int = Field(
+        4096, ge=2, description="tokens a cell at most, with <cls>; the highest values are kept"
+    )
+    order: Literal["vocabulary", "expression"] = Field(
+        "vocabulary",
+        description="order of a cell's genes: the vocabulary's, or highest value first",
+    )
+
+
+class BackboneParams(Parameters):
+    """Which backbone a task starts from."""
+
+    checkpoint: str | None = Field(
+        None, description="checkpoint folder to start from; null: a new backbone of the preset"
+    )
+    preset: str = Field("micro", description="size of a new backbone: micro, tiny, small, base, …")
+    dropout: float = Field(0.1, ge=0, lt=1, description="dropout of a new backbone")
+    gene_start: Literal["svd", "random"] = Field(
+        "svd",
+        description="start of a new backbone's gene embedding: singular vectors of the training "
+        "cells, or chance",
+    )
+    start_scale: float = Field(
+        0.1, gt=0, description="root mean square of the gene embedding's first values"
+    )
+
+
+class FineTuneParams(FitOptions):
+    """One training of a task model; see `FitOptions`."""
+
+
+class PredictParams(Parameters):
+    """Running a model over cells."""
+
+    batch_size: int = Field(64, ge=1, le=65536, description="cells a batch; changes speed only")
+
+
+class EncodeParams(PredictParams):
+    """From a backbone to one embedding a cell."""
+
+    pooling: tuple[Readout, ...] = Field(
+        ("cls",),
+        description="cls: the state at <cls>; mean: the mean state of a cell's genes; pooled: sum of "
+        "value times gene embedding; several stand side by side, each scaled within its cell",
+    )
+
+    @field_validator("pooling")
+    @classmethod
+    def _at_least_one(cls, pooling: tuple[Readout, ...]) -> tuple[Readout, ...]:
+        if not pooling or len(set(pooling)) != len(pooling):
+            raise ValueError("name at least one readout, each once")
+        return pooling

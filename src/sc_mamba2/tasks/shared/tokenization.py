@@ -1,0 +1,129 @@
+"""Which genes become tokens, the tokenizer of a task, and cells as tokens."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import scanpy as sc
+from anndata import AnnData
+
+from sc_mamba2.errors import UserError
+from sc_mamba2.genes import Vocabulary, load_vocabulary
+from sc_mamba2.model import read_checkpoint, shipped_checkpoints
+from sc_mamba2.tasks.shared.params import TokenizationParams
+from sc_mamba2.tokens import TokenizedCells, Tokenizer, TokenizerRules
+
+
+def fit_tokenizer(
+    reference_cells: AnnData,
+    query_cells: AnnData,
+    params: TokenizationParams,
+    batch_key: str | None = None,
+    always: Iterable[str] = (),
+) -> Tokenizer:
+    """Choose the genes and make the tokenizer of a task.
+
+    Parameters
+    ----------
+    reference_cells
+        Valid cells whose variability chooses the genes.
+    query_cells
+        Valid cells whose measured genes limit the choice; the reference again where there are none.
+    params
+        Vocabulary, number of genes, bins, limit of length.
+    batch_key
+        Column of the reference's obs within whose batches the genes vary, see `choose_genes`.
+    always
+        Ensembl ids that are kept whatever is measured of them, where the vocabulary knows them.
+
+    Returns
+    -------
+    Tokenizer
+        Its vocabulary is the chosen part of the source vocabulary, in the same order.
+    """
+    source, pretrained = source_vocabulary(params.vocabulary)
+    genes = choose_genes(
+        reference_cells, query_cells, source, params.variable_genes, batch_key, pretrained
+    )
+    wanted = list(always)
+    known = source.rows_of(wanted) >= 0
+    genes += [ident for ident, there in zip(wanted, known, strict=True) if there]
+    rules = TokenizerRules(n_bins=params.n_bins, max_length=params.max_length, order=params.order)
+    return Tokenizer(source.subset(genes), rules)
+
+
+def tokenize_cells(valid_cells: AnnData, tokenizer: Tokenizer) -> TokenizedCells:
+    """Turn valid cells into tokens, with their table beside them."""
+    return tokenizer.tokenize(valid_cells.X, valid_cells.var_names.to_numpy(), valid_cells.obs)
+
+
+def source_vocabulary(name: str) -> tuple[Vocabulary, bool]:
+    """Return a vocabulary, and whether it is that of a checkpoint."""
+    is_checkpoint = name in shipped_checkpoints() or Path(name).is_dir() or "/" in name
+    found = read_checkpoint(name).vocabulary if is_checkpoint else load_vocabulary(name)
+    return found, is_checkpoint
+
+
+def choose_genes(
+    reference: AnnData,
+    query: AnnData,
+    vocabulary: Vocabulary,
+    variable_genes: int | None,
+    batch_key: str | None = None,
+    pretrained: bool = False,
+) -> list[str]:
+    """Choose the genes of a task.
+
+    A gene must be in the vocabulary and among the measured genes of both files; only the names of
+    the query's genes are looked at, never its values. Variability is taken from the reference alone.
+
+    Parameters
+    ----------
+    reference, query
+        Cells in the standard form; the same object where there is no query.
+    vocabulary
+        Genes that the model can know.
+    variable_genes
+        How many of the most variable ones to keep (dispersion by mean expression, the method
+        "seurat" of scanpy); ``None`` keeps all that are expressed in the reference.
+    batch_key
+        Column of the reference's obs: genes that vary within many of its batches come first, not
+        those that tell batches apart. ``None``: all cells as one.
+    pretrained
+        Whether the vocabulary is that of a checkpoint, which knows genes that no cell of the
+        reference expresses: ``None`` keeps these too.
+
+    Returns
+    -------
+    list of str
+        Ensembl ids.
+
+    Raises
+    ------
+    UserError
+        Nothing is left.
+    """
+    expressed = np.diff(reference.X.tocsc().indptr) > 0
+    if pretrained and variable_genes is None:
+        expressed[:] = True
+    usable = (
+        expressed
+        & (vocabulary.rows_of(reference.var_names) >= 0)
+        & reference.var_names.isin(query.var_names)
+    )
+    if not usable.any():
+        raise UserError(
+            "genes-not-shared",
+            found="no gene that is expressed in the reference, measured in the query and known",
+            expected="files that share genes",
+            mend="check that both files hold human genes, and use a checkpoint that knows them",
+        )
+    if variable_genes is None or usable.sum() <= variable_genes:
+        return list(reference.var_names[usable])
+    plain = AnnData(X=reference.X[:, usable])
+    if batch_key is not None:
+        plain.obs[batch_key] = reference.obs[batch_key].to_numpy(str)
+    table = sc.pp.highly_variable_genes(
+        plain, n_top_genes=variable_genes, flavor="seurat", batch_key=batch_key, inplace=False
+    )
+    return list(reference.var_names[usable][table["highly_variable"].to_numpy()])

@@ -1,0 +1,85 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from sc_mamba2.tasks.annotation.evaluate import (
+    describe_data,
+    methods_and_views,
+    score_model,
+    score_others,
+    score_views,
+)
+
+NAMES = pd.Index(["1", "2", "3", "4"])
+CALLS = pd.DataFrame(
+    {
+        "scm_cell_type": ["a", "b", "b", "a"],
+        "scm_cell_type_confidence": [0.9, 0.8, 0.7, 0.4],
+        "scm_unassigned": [False, False, False, True],
+        "energy": [-5.0, -4.0, -1.0, -3.0],
+    },
+    index=NAMES,
+)
+
+
+def test_a_type_that_the_reference_does_not_know_counts_as_wrong():
+    truth = pd.Series(["a", "b", "unknown", "a"], index=NAMES)
+    scores = score_model(CALLS, truth, ("a", "b"))
+    assert scores["accuracy"] == 0.75
+    assert scores["balanced_accuracy"] == pytest.approx(2 / 3)
+    assert scores["unassigned_share"] == 0.25
+    assert describe_data(CALLS, truth, ("a", "b"), {})["known_share"] == 0.75
+
+
+def test_without_a_truth_nothing_is_scored():
+    truth = pd.Series([], dtype=str)
+    assert score_model(CALLS, truth, ("a", "b")) == {"unassigned_share": 0.25}
+    assert score_others(CALLS, truth) == {}
+
+
+def test_every_method_is_scored_on_the_cells_that_have_a_truth():
+    truth = pd.Series(["a", "b"], index=["1", "2"])
+    others = pd.DataFrame(
+        {"right": ["a", "b", "x", "x"], "wrong": ["b", "a", "x", "x"]}, index=NAMES
+    )
+    scores = score_others(others, truth)
+    assert scores["right"]["accuracy"] == 1 and scores["wrong"]["accuracy"] == 0
+    assert np.isfinite(list(scores["wrong"].values())).all()
+
+
+def test_unseen_types_are_scored_by_confidence_and_by_energy():
+    truth = pd.Series(["a", "b", "unknown", "a"], index=NAMES)
+    scores = score_model(CALLS, truth, ("a", "b"))
+    # Confidence 0.7 of the unseen cell is below 0.9 and 0.8 and above 0.4; its energy is the highest.
+    assert scores["unseen_auroc"] == pytest.approx(2 / 3) and scores["unseen_auroc_energy"] == 1
+    assert "unseen_auroc" not in score_model(CALLS, truth, ("a", "b", "unknown"))
+    assert "unseen_auroc" not in score_model(CALLS, truth, ("x",))
+
+
+def test_the_assigned_cells_have_a_row_of_their_own():
+    truth = pd.Series(["a", "a", "unknown", "new"], index=NAMES)
+    assigned = score_views(CALLS, truth, ("a", "b"), None)["assigned"]
+    assert assigned["accuracy"] == pytest.approx(1 / 3) and assigned["assigned_share"] == 0.75
+    assert assigned["unseen_recall"] == 0.5 and assigned["known_unassigned_share"] == 0
+    assert assigned["open_set_accuracy"] == 0.5  # the first cell, and the one left unassigned
+
+
+def test_where_nothing_is_assigned_there_is_no_accuracy():
+    calls = CALLS.assign(scm_unassigned=True)
+    truth = pd.Series(["a", "a"], index=["1", "2"])
+    assigned = score_views(calls, truth, ("a", "b"), None)["assigned"]
+    assert "accuracy" not in assigned and assigned["known_unassigned_share"] == 1
+
+
+def test_broad_types_and_votes_are_scored_where_there_are_any():
+    calls = CALLS.assign(scm_cell_type_broad=["x", "y", "y", "x"])
+    calls["scm_cell_type_majority"] = ["a", "a", "b", "a"]
+    truth = pd.Series(["a", "b", "z", "nowhere"], index=NAMES)
+    views = score_views(calls, truth, ("a", "b"), {"a": "x", "b": "y", "z": "x"})
+    assert views["rolled_up"]["accuracy"] == pytest.approx(2 / 3)
+    assert views["rolled_up"]["scored_share"] == 0.75
+    assert views["majority_vote"]["accuracy"] == 0.25
+    assert set(score_views(CALLS, truth, ("a", "b"), None)) == {"assigned"}
+    rows = methods_and_views({"model": {}, "views": views, "baselines": {"m": {}}, "ablations": {}})
+    names = [f"model: {view}" for view in ("assigned", "rolled up", "majority vote")]
+    assert list(rows) == ["model (all paths)", *names, "baseline: m"]

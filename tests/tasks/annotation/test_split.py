@@ -1,0 +1,38 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sc_mamba2.cells import simulate_cells
+from sc_mamba2.errors import UserError
+from sc_mamba2.tasks.annotation.split import labelled, stratified_split
+
+class_sizes = st.lists(st.integers(2, 30), min_size=2, max_size=5)
+
+
+@given(class_sizes, st.floats(0.05, 0.5), st.integers(0, 99))
+def test_parts_are_disjoint_whole_and_hold_every_class(sizes, share, seed):
+    labels = np.repeat([f"type {n}" for n in range(len(sizes))], sizes)
+    first, second = stratified_split(labels, share, seed)
+    assert sorted([*first, *second]) == list(range(len(labels)))
+    assert set(labels[first]) == set(labels)
+    again = stratified_split(labels, share, seed)
+    assert (first == again[0]).all() and (second == again[1]).all()
+
+
+def test_a_class_of_one_cell_goes_to_the_first_part():
+    labels = np.array(["a"] * 10 + ["b"] * 10 + ["lone"])
+    first, second = stratified_split(labels, 0.2, 0)
+    assert 20 in first and 20 not in second
+
+
+def test_too_few_cells_are_refused():
+    with pytest.raises(UserError, match="split-impossible"):
+        stratified_split(np.array(["a", "b", "c"]), 0.2, 0)
+
+
+def test_unlabelled_cells_are_left_out():
+    cells = simulate_cells(30)
+    cells.obs["half"] = cells.obs["cell_type"].astype(object).where(np.arange(30) < 20)
+    kept = labelled(cells, "half")
+    assert list(kept.obs.columns) == ["label"] and kept.n_obs == 20

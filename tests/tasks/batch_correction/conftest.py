@@ -1,0 +1,61 @@
+"""Simulated cells whose second batch counts forty genes four times too often, and a model for them."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from anndata import AnnData
+from scipy import sparse
+
+from sc_mamba2.cells import simulate_cells, standardise
+from sc_mamba2.genes import load_gene_table
+from sc_mamba2.tasks.batch_correction import nodes
+from sc_mamba2.tasks.batch_correction.model import BatchCorrectionModel
+from sc_mamba2.tasks.batch_correction.params import HeadParams, KeyParams, LossParams
+from sc_mamba2.tasks.shared.backbone import load_or_build_backbone
+from sc_mamba2.tasks.shared.params import BackboneParams, TokenizationParams
+from sc_mamba2.tasks.shared.tokenization import tokenize_cells
+from sc_mamba2.tokens import TokenizedCells, Tokenizer
+from sc_mamba2.training import ComputeOptions
+
+KEYS = KeyParams(batch_key="batch", label_key="cell_type")
+
+
+def cells_with_a_shift(cells: int = 120, genes: int = 100) -> AnnData:
+    """Simulate cells as a person would give them."""
+    simulated = simulate_cells(cells, genes)
+    counts = simulated.X.toarray()
+    counts[np.ix_(simulated.obs["batch"] == "second", np.arange(40))] *= 4
+    simulated.X = sparse.csr_matrix(counts)
+    return simulated
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the nodes before the head make of the cells."""
+
+    raw: AnnData
+    cells: AnnData
+    truth: pd.DataFrame
+    tokenizer: Tokenizer
+    tokens: TokenizedCells
+
+    def model(self, objective: dict[str, Any] | None = None, **head: Any) -> BatchCorrectionModel:
+        """Return an untrained model of width 8."""
+        compute = ComputeOptions()
+        params = HeadParams(**{"width": 8, "paths": ("trunk", "pooled")} | head)
+        backbone = load_or_build_backbone(self.tokenizer, self.tokens, BackboneParams(), compute)
+        objectives = LossParams(**objective or {})
+        parts = (backbone, self.tokenizer, self.tokens, params, objectives, KEYS, compute)
+        return nodes.attach_head(*parts)
+
+
+@pytest.fixture(scope="session")
+def parts() -> Parts:
+    raw = cells_with_a_shift()
+    standard, _ = standardise(raw, load_gene_table())
+    cells, truth = nodes.take_batches(standard, KEYS)
+    tokenizer = nodes.fit_tokenizer_within_batches(cells, TokenizationParams())
+    return Parts(raw, cells, truth, tokenizer, tokenize_cells(cells, tokenizer))

@@ -1,0 +1,69 @@
+import numpy as np
+import pytest
+
+from sc_mamba2.metrics.perturbation import pearson_delta
+from sc_mamba2.tasks.perturbation import evaluate
+from sc_mamba2.tasks.perturbation.effects import measure_effects
+from sc_mamba2.tasks.perturbation.params import ScoreParams
+
+PARAMS = ScoreParams(de_genes=10, ceiling_repeats=2)
+
+
+@pytest.fixture(scope="module")
+def held(parts):
+    control = (parts.test.obs["perturbation"] == "control").to_numpy()
+    perturbed, controls = parts.test[~control], parts.test[control]
+    effects = measure_effects(perturbed, controls)
+    truth = evaluate.read_truth(effects, perturbed, controls, [3], parts.split.kind, PARAMS, 0)
+    return effects, truth
+
+
+def test_the_real_effects_score_perfectly_and_no_change_by_chance(held):
+    effects, truth = held
+    perfect = evaluate.score_units(effects.delta_QG, truth, PARAMS)
+    assert (perfect["pearson_delta"] > 1 - 1e-9).all() and (perfect["mse"] == 0).all()
+    assert (perfect["discrimination"] == 1).all() and (perfect["direction_match"] == 1).all()
+    none = evaluate.score_units(np.zeros_like(effects.delta_QG), truth, PARAMS)
+    assert (none["pearson_delta"] == 0).all()
+    assert (none["discrimination_cosine"] == 0.5).all()
+
+
+def test_a_unit_is_the_mean_of_its_contexts_by_cells(held):
+    effects, truth = held
+    rows = effects.rows
+    for place, name in enumerate(truth.units.index):
+        mine = (rows["perturbation"] == name).to_numpy()
+        expected = np.average(effects.delta_QG[mine], axis=0, weights=rows["cells"][mine])
+        np.testing.assert_allclose(truth.delta_UG[place], expected)
+    contexts = evaluate.unit_names(rows, "unseen_context")
+    assert len(set(contexts)) == len(rows) and " in first" in contexts[0]
+
+
+def test_perturbed_genes_do_not_tell_units_apart(held):
+    effects, truth = held
+    assert truth.genes_G[3] and not truth.told_apart_G[3]
+    told = effects.delta_QG.copy()
+    told[:, 3] += 1000
+    scores = evaluate.score_units(told, truth, PARAMS)
+    assert (scores["discrimination"] == 1).all() and (scores["pearson_delta"] < 0.5).all()
+
+
+def test_the_mean_is_of_units_with_an_effect_or_of_those_named(held):
+    _, truth = held
+    listed = list(truth.units.index)
+    high = truth.units["ceiling"].max()
+    best = [name for name in listed if truth.units.loc[name, "ceiling"] == high]
+    assert evaluate.scored_units(truth, ScoreParams(least_ceiling=high)) == best
+    assert evaluate.scored_units(truth, ScoreParams(names=(listed[0],))) == listed[:1]
+    assert evaluate.scored_units(truth, ScoreParams(least_ceiling=1.0)) == listed
+
+
+def test_the_table_of_effects_holds_what_the_scores_are_of(held):
+    effects, truth = held
+    table = evaluate.held_out_effects(truth, {"model": effects.delta_QG * 2}, effects.genes)
+    real, told = (
+        table[table["method"] == name].iloc[:, 2:].to_numpy() for name in ("real", "model")
+    )
+    np.testing.assert_allclose(told, 2 * real)
+    assert pearson_delta(real[0], told[0]) == pytest.approx(1)
+    assert real.shape == (len(truth.units), truth.genes_G.sum())

@@ -1,0 +1,107 @@
+"""Files become one store: whatever the workers, resumed after a kill, bad files told."""
+
+import numpy as np
+import pytest
+
+from sc_mamba2.cells import simulate_cells
+from sc_mamba2.errors import UserError
+from sc_mamba2.tasks.pretraining import corpus
+from sc_mamba2.tasks.pretraining.corpus import write_corpus
+from sc_mamba2.tasks.pretraining.params import CorpusParams
+from sc_mamba2.tokens import TokenStore
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("files")
+    for number in range(3):
+        cells = simulate_cells(seed=number)[: 40 + number].copy()
+        cells.obs_names = [f"{number}-{name}" for name in cells.obs_names]
+        cells.obs["study"] = f"study{number}"
+        cells.write_h5ad(folder / f"{number}.h5ad")
+    return folder
+
+
+def params_for(files, store, **changes):
+    fields = {"sources": (str(files),), "store": str(store), "max_length": 50, "cells_a_block": 16}
+    return CorpusParams(**(fields | changes))
+
+
+def test_the_store_holds_every_cell_once_in_the_order_of_the_files(files, tmp_path):
+    report = write_corpus(params_for(files, tmp_path / "store"))
+    store = TokenStore.open(tmp_path / "store")
+    assert len(store) == 40 + 41 + 42 == report["store"]["cells"]
+    obs = store.obs()
+    assert obs["study"].unique().tolist() == ["study0", "study1", "study2"]
+    assert obs["source"].unique().tolist() == ["0.h5ad", "1.h5ad", "2.h5ad"]
+    assert (obs["tissue"] == "").all()
+    assert store.lengths.max() == 49
+    assert [row["kept"] for row in report["files"]] == [40, 41, 42]
+    assert not list(tmp_path.glob("*-parts"))
+
+
+def test_two_workers_write_the_same_store(files, tmp_path):
+    one = write_corpus(params_for(files, tmp_path / "one"))
+    two = write_corpus(params_for(files, tmp_path / "two", workers=2))
+    assert one == two
+    stores = [TokenStore.open(tmp_path / name) for name in ("one", "two")]
+    assert stores[0].manifest.sha256 == stores[1].manifest.sha256
+
+
+def test_what_was_tokenised_before_a_kill_is_not_read_again(files, tmp_path, monkeypatch):
+    whole = write_corpus(params_for(files, tmp_path / "whole"))
+    tokenised = []
+    make = corpus.make_tokenizer
+
+    def counted(params):
+        tokenised.append(len(tokenised))
+        if len(tokenised) == 3:
+            raise KeyboardInterrupt
+        return make(params)
+
+    monkeypatch.setattr(corpus, "make_tokenizer", counted)
+    with pytest.raises(KeyboardInterrupt):
+        write_corpus(params_for(files, tmp_path / "store"))
+    tokenised[:] = [0, 0, 0]
+    assert write_corpus(params_for(files, tmp_path / "store")) == whole
+    assert len(tokenised) == 3 + 2  # the last file, and the joined store
+
+
+def test_a_bad_file_stops_the_corpus_or_is_told(files, tmp_path):
+    for path in files.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "1.h5ad").write_bytes(b"no cells")
+    with pytest.raises(UserError, match="file-format"):
+        write_corpus(params_for(tmp_path, tmp_path / "out" / "store"))
+    assert not (tmp_path / "out" / "store").exists()
+    report = write_corpus(params_for(tmp_path, tmp_path / "out" / "store", on_bad_file="skip"))
+    assert [row["kept"] for row in report["files"]] == [40, 0, 42]
+    assert "file-format" in str(report["files"][1]["error"])
+
+
+def test_the_same_file_twice_adds_no_cell(files, tmp_path):
+    copies = tmp_path / "files"
+    copies.mkdir()
+    for name in ("a.h5ad", "b.h5ad"):
+        (copies / name).write_bytes((files / "0.h5ad").read_bytes())
+    report = write_corpus(params_for(copies, tmp_path / "store"))
+    assert report["total"]["dropped"]["duplicate"] == 40
+    assert np.array_equal([row["kept"] for row in report["files"]], [40, 0])
+
+
+def test_a_finished_store_is_taken_as_it_is_until_a_file_changes(files, tmp_path, monkeypatch):
+    copies = tmp_path / "files"
+    copies.mkdir()
+    for path in files.iterdir():
+        (copies / path.name).write_bytes(path.read_bytes())
+    params = params_for(copies, tmp_path / "store")
+    first = write_corpus(params)
+
+    def never(*arguments, **named):
+        raise AssertionError("read again")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(corpus, "ingest_corpus", never)
+        assert write_corpus(params) == first
+    (copies / "2.h5ad").unlink()
+    assert write_corpus(params)["store"]["cells"] == 81

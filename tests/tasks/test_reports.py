@@ -1,0 +1,127 @@
+"""The report of every task in Chromium: quiet, alone, and to be read in the light, the dark, and print.
+
+The scores are those of small simulated runs (report_inputs/); the figures are the largest of each task.
+"""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from tests.browser import Watch
+from tests.tasks.largest_figures import DRAWERS
+
+from sc_mamba2.datasets import FiguresDataset
+from sc_mamba2.tasks.annotation.report import annotation_report
+from sc_mamba2.tasks.batch_correction.report import correction_report
+from sc_mamba2.tasks.embedding.report import embedding_report
+from sc_mamba2.tasks.gene_network.report import network_report
+from sc_mamba2.tasks.multiomics.report import joint_report
+from sc_mamba2.tasks.perturbation.report import perturbation_report
+from sc_mamba2.tasks.perturbation.reverse.report import ranking_report
+
+HERE = Path(__file__).parent
+PACKAGE = HERE.parents[1] / "src" / "sc_mamba2"
+TASKS = sorted(path.parent.name for path in (PACKAGE / "pipelines").glob("*/report.py"))
+EVIL = "<script>alert(1)</script>&<b>T</b>"
+# Names that a person's file can hold, and that the report shows.
+NAMED = {
+    "batch_correction": "first",
+    "gene_network": "C1orf174",
+    "perturbation": "MEGF6",
+    "reverse_perturbation": "ATAD3A",
+}
+MANY = {f"task.parameter.number.{at}": "a value that is not short" for at in range(300)}
+RULES = (HERE / "report_rules.js").read_text("utf-8")
+
+
+def write_report(task: str, found: dict[str, Any], pictures: dict[str, bytes]) -> str:
+    """Write the report of a task as its node does."""
+    metrics, parameters = found["metrics"], MANY | {"label": EVIL}
+    if task == "annotation":
+        return annotation_report(metrics, pictures, found["reports"], parameters)
+    if task == "gene_network":
+        tables = (pd.DataFrame(found[name]) for name in ("edges", "modules"))
+        return network_report(metrics, *tables, pictures, parameters)
+    if task == "reverse_perturbation":
+        return ranking_report(metrics, pd.DataFrame(found["ranking"]), pictures, parameters)
+    simple = {
+        "batch_correction": correction_report,
+        "embedding": embedding_report,
+        "multiomics": joint_report,
+        "perturbation": perturbation_report,
+    }
+    return simple[task](metrics, pictures, parameters)
+
+
+@pytest.fixture(scope="module", params=TASKS)
+def report(request, tmp_path_factory) -> Path:
+    """The report of a task with its largest figures and with names that are HTML."""
+    task, folder = request.param, tmp_path_factory.mktemp(request.param)
+    text = (HERE / "report_inputs" / f"{task}.json").read_text("utf-8")
+    text = text.replace(f'"{NAMED.get(task, EVIL)}"', json.dumps(EVIL))
+    figures = FiguresDataset(str(folder / "figures"))
+    figures.save(DRAWERS[task]())
+    page = folder / f"{task}.html"
+    page.write_text(write_report(task, json.loads(text), figures.load()), encoding="utf-8")
+    return page
+
+
+@pytest.fixture
+def opened(report, browser):
+    """Give a function that opens the report for a colour scheme and a width."""
+    pages = []
+
+    def open_page(scheme: str = "light", width: int = 1280) -> Watch:
+        page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        pages.append(page)
+        watch = Watch(page)
+        page.on("dialog", lambda dialog: watch.complaints.append(dialog.message))
+        page.goto(report.as_uri())
+        return watch
+
+    yield open_page
+    for page in pages:
+        page.close()
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 1280), ("light", 360)])
+def test_it_is_quiet_alone_and_keeps_the_rules(opened, report, scheme, width):
+    watch = opened(scheme, width)
+    assert watch.complaints == []
+    assert watch.asked_elsewhere(report.as_uri()) == []
+    assert watch.page.evaluate(RULES) == []
+
+
+def test_names_are_text(opened, report):
+    watch = opened()
+    assert watch.page.locator("script, b").count() == 0
+    shown = watch.page.locator("body").inner_text().count(EVIL)
+    assert shown >= 1 + (report.stem in NAMED)
+    assert watch.complaints == []
+
+
+def test_long_tables_and_wide_pictures_scroll_inside(opened):
+    page = opened(width=360).page
+    tables = page.locator(".wide").evaluate_all(
+        "all => all.map(e => [e.clientHeight, e.scrollHeight])"
+    )
+    assert max(inner for _, inner in tables) > 5000
+    assert max(outer for outer, _ in tables) < 600
+    widths = page.locator(".picture").evaluate_all(
+        "all => all.map(e => [e.clientWidth, e.scrollWidth])"
+    )
+    assert all(outer < 360 for outer, _ in widths)
+    assert max(inner for _, inner in widths) > 600
+
+
+def test_print_shows_all_of_it_in_ink_on_paper(opened):
+    page = opened("dark").page
+    page.emulate_media(media="print")
+    hidden = "all => all.filter(e => e.scrollHeight > e.clientHeight + 1).length"
+    assert page.locator(".wide").evaluate_all(hidden) == 0
+    assert page.evaluate("getComputedStyle(document.body).color") == "rgb(29, 39, 51)"
+    sheets = len(re.findall(rb"/Type\s*/Page\b", page.pdf(format="A4")))
+    assert sheets > 8  # the long table goes on from sheet to sheet
