@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from sc_mamba2.tasks.shared.parameters import Parameters
+from sc_mamba2.tasks.shared.params import BackboneParams, FineTuneParams, PredictParams
 
 Path = Literal["trunk", "pooled", "readout"]
 
@@ -124,3 +125,16 @@ class AblationParams(Parameters):
             description="variants trained beside the model; empty: none",
         )
     )
+
+
+class AnnotationParams(Parameters):
+    """All parameters of annotation."""
+
+    labels: LabelParams = LabelParams()
+    backbone: BackboneParams = BackboneParams()
+    head: HeadParams = HeadParams()
+    fine_tune: FineTuneParams = FineTuneParams()
+    predict: PredictParams = PredictParams()
+    calls: CallParams = CallParams()
+    baselines: BaselineParams = BaselineParams()
+    ablations: AblationParams = AblationParams()
