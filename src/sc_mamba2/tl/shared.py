@@ -15,9 +15,6 @@ from sc_mamba2.errors import UserError
 from sc_mamba2.model import TaskModel
 from sc_mamba2.tasks.shared.ingestion import ingest_cells
 from sc_mamba2.tasks.shared.validation import validate_cells
-from sc_mamba2.training.determinism import chance_as_found as in_memory
-
-__all__ = ["Changes", "Checkpoint", "in_memory"]
 
 Checkpoint = str | Path | TaskModel
 Changes = Mapping[str, Any]
