@@ -1,4 +1,4 @@
-"""From a model's outputs to calls, and from calls to an annotated AnnData."""
+"""From a query and a trained model to calls, and from calls to an annotated AnnData."""
 
 from typing import Any
 
@@ -7,11 +7,49 @@ import pandas as pd
 from anndata import AnnData, settings
 
 from sc_mamba2.cells import keys
-from sc_mamba2.tasks.annotation.params import CallParams
-from sc_mamba2.tasks.annotation.rollup import Rollup, roll_up
+from sc_mamba2.methods.majority_vote import majority_vote, over_cluster
+from sc_mamba2.tasks.annotation.model import AnnotationModel
+from sc_mamba2.tasks.annotation.params import CallParams, LabelParams
+from sc_mamba2.tasks.annotation.rollup import Rollup, known_rollup, roll_up
+from sc_mamba2.tasks.annotation.split import query_truth
+from sc_mamba2.tasks.shared.facts import output_facts
+from sc_mamba2.tasks.shared.tokenization import tokenize_cells
+from sc_mamba2.tokens import TokenizedCells
+from sc_mamba2.training import ComputeOptions
 
 PROBABILITY_PREFIX = "probability:"
 ENERGY = "energy"
+
+
+def prepare_query(
+    valid_query: AnnData, checkpoint: AnnotationModel, labels: LabelParams
+) -> tuple[TokenizedCells, pd.DataFrame]:
+    """Return a query's tokens and its own labels, for a trained model."""
+    truth = query_truth(valid_query, checkpoint.label_key, labels.query_key)
+    query = valid_query.copy()
+    query.obs = query.obs[[]]
+    return tokenize_cells(query, checkpoint.tokenizer), truth
+
+
+def call_cells(
+    outputs: dict[str, np.ndarray],
+    model: AnnotationModel,
+    query_tokens: TokenizedCells,
+    calling: CallParams,
+    labels: LabelParams,
+    compute: ComputeOptions,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Turn the model's outputs into a table of calls (see `call_types`) and a table of the embedding."""
+    cells = query_tokens.obs.index
+    embedding = pd.DataFrame(outputs["embedding"], index=cells)
+    embedding.columns = [f"scm_{column}" for column in embedding]
+    rollup = known_rollup(labels.rollup, model.labels, model.rollup)
+    calls = call_types(outputs, model.labels, cells, calling, rollup)
+    if calling.majority_vote:
+        clusters = over_cluster(embedding, calling.majority_resolution, compute.seed)
+        voted = majority_vote(calls[keys.CELL_TYPE], clusters, calling.majority_share)
+        calls.insert(1, keys.VOTED_TYPE, voted)
+    return calls, embedding
 
 
 def call_types(
@@ -63,21 +101,28 @@ def call_types(
     return pd.concat([calls, pd.DataFrame(probability_NK, index=cells, columns=columns)], axis=1)
 
 
-def annotate(
-    raw_cells: AnnData, calls: pd.DataFrame, embedding: pd.DataFrame, facts: dict[str, Any]
+def write_annotated(
+    raw_query: AnnData,
+    calls: pd.DataFrame,
+    embedding: pd.DataFrame,
+    model: AnnotationModel,
+    query_report: dict[str, Any],
+    run_info: dict[str, Any],
 ) -> AnnData:
     """Write calls, probabilities and the embedding into a copy of the user's cells.
 
     Parameters
     ----------
-    raw_cells
+    raw_query
         Cells as read. `X`, the order and every key of the user's stay as they are.
     calls
         From `call_types`, one row for each cell to keep.
     embedding
         Same rows, D columns.
-    facts
-        Goes to ``uns["scm"]``, with the class names of the probability's columns.
+    model
+        That made the calls.
+    query_report, run_info
+        What was read, and who ran: facts for ``uns["scm"]``, with the names of the classes.
 
     Returns
     -------
@@ -86,7 +131,7 @@ def annotate(
     """
     # The user's categories and their colours stay, also those that no kept cell has.
     with settings.override(remove_unused_categories=False):
-        annotated = raw_cells[raw_cells.obs_names.isin(calls.index)].copy()
+        annotated = raw_query[raw_query.obs_names.isin(calls.index)].copy()
     calls, embedding = calls.loc[annotated.obs_names], embedding.loc[annotated.obs_names]
     annotated.obs[keys.CELL_TYPE] = pd.Categorical(calls[keys.CELL_TYPE])
     annotated.obs[keys.CONFIDENCE] = calls[keys.CONFIDENCE].astype("float32")
@@ -100,6 +145,7 @@ def annotate(
     probability = calls.filter(like=PROBABILITY_PREFIX)
     annotated.obsm[keys.PROBABILITY] = probability.to_numpy(dtype=np.float32)
     annotated.obsm[keys.EMBEDDING] = embedding.to_numpy(dtype=np.float32)
+    facts = output_facts(run_info, query_report, model.sha256(), model.tokenizer.vocabulary.sha256)
     classes = [column.removeprefix(PROBABILITY_PREFIX) for column in probability]
     annotated.uns[keys.FACTS] = facts | {"classes": np.asarray(classes, dtype=object)}
     return annotated
