@@ -85,11 +85,12 @@ def calibrate(
 
     Where the head fits itself, nothing is kept apart from what it learns from, and none is fitted.
     """
+    if fitted_model.fits_itself or not calls.calibrate:
+        return fitted_model
+    outputs = predict(fitted_model, validation_tokens, prediction, compute)
+    classes_N = fitted_model.targets(validation_tokens.obs)["class_B"].numpy()
     model = copy.copy(fitted_model)  # shares its weights
-    if calls.calibrate and not model.fits_itself:
-        outputs = predict(model, validation_tokens, prediction, compute)
-        classes_N = model.targets(validation_tokens.obs)["class_B"].numpy()
-        model.calibration = fit_calibration(outputs["probability"], classes_N)
+    model.calibration = fit_calibration(outputs["probability"], classes_N)
     return model
 
 

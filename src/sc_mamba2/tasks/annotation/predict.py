@@ -109,20 +109,26 @@ def write_annotated(
     query_report: dict[str, Any],
     run_info: dict[str, Any],
 ) -> AnnData:
+    """Write calls, probabilities, embedding and facts into a copy of the user's cells."""
+    identity = model.sha256(), model.tokenizer.vocabulary.sha256
+    return annotate(raw_query, calls, embedding, output_facts(run_info, query_report, *identity))
+
+
+def annotate(
+    raw_cells: AnnData, calls: pd.DataFrame, embedding: pd.DataFrame, facts: dict[str, Any]
+) -> AnnData:
     """Write calls, probabilities and the embedding into a copy of the user's cells.
 
     Parameters
     ----------
-    raw_query
+    raw_cells
         Cells as read. `X`, the order and every key of the user's stay as they are.
     calls
         From `call_types`, one row for each cell to keep.
     embedding
         Same rows, D columns.
-    model
-        That made the calls.
-    query_report, run_info
-        What was read, and who ran: facts for ``uns["scm"]``, with the names of the classes.
+    facts
+        Goes to ``uns["scm"]``, with the class names of the probability's columns.
 
     Returns
     -------
@@ -131,7 +137,7 @@ def write_annotated(
     """
     # The user's categories and their colours stay, also those that no kept cell has.
     with settings.override(remove_unused_categories=False):
-        annotated = raw_query[raw_query.obs_names.isin(calls.index)].copy()
+        annotated = raw_cells[raw_cells.obs_names.isin(calls.index)].copy()
     calls, embedding = calls.loc[annotated.obs_names], embedding.loc[annotated.obs_names]
     annotated.obs[keys.CELL_TYPE] = pd.Categorical(calls[keys.CELL_TYPE])
     annotated.obs[keys.CONFIDENCE] = calls[keys.CONFIDENCE].astype("float32")
@@ -145,7 +151,6 @@ def write_annotated(
     probability = calls.filter(like=PROBABILITY_PREFIX)
     annotated.obsm[keys.PROBABILITY] = probability.to_numpy(dtype=np.float32)
     annotated.obsm[keys.EMBEDDING] = embedding.to_numpy(dtype=np.float32)
-    facts = output_facts(run_info, query_report, model.sha256(), model.tokenizer.vocabulary.sha256)
     classes = [column.removeprefix(PROBABILITY_PREFIX) for column in probability]
     annotated.uns[keys.FACTS] = facts | {"classes": np.asarray(classes, dtype=object)}
     return annotated
