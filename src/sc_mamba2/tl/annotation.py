@@ -1,6 +1,7 @@
 """`tl.annotate`: cell types, learnt from a labelled reference or by a trained checkpoint."""
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from anndata import AnnData
@@ -29,7 +30,7 @@ from sc_mamba2.tl.shared import (
 )
 from sc_mamba2.training.determinism import chance_as_found
 
-GROUPS = {"annotation": AnnotationParams, **SHARED_GROUPS}
+GROUPS: dict[str, Any] = {"annotation": AnnotationParams, **SHARED_GROUPS}
 
 
 def annotate(
