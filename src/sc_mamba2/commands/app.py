@@ -24,8 +24,10 @@ from sc_mamba2.commands.rerun import rerun
 from sc_mamba2.commands.reverse import reverse
 from sc_mamba2.commands.run import run
 from sc_mamba2.commands.runs import runs
+from sc_mamba2.commands.task_verb import task_verb
 from sc_mamba2.commands.validate import validate
 from sc_mamba2.commands.viz import viz
+from sc_mamba2.tasks.table import INDEX, PRETRAIN, TASKS
 
 app = typer.Typer(
     name="scm",
@@ -53,36 +55,27 @@ def main(
     """Options before the verb."""
 
 
-# Where a verb stands in the help; one that is not named here is of the project.
-TASKS, CELLS, PROJECT = "Tasks", "Cells and checkpoints", "The project"
-PANELS = {
-    **dict.fromkeys((annotate, embed, integrate, multiome, perturb, reverse, network), TASKS),
-    **dict.fromkeys((validate, index, import_weights), CELLS),
+# Where a verb stands in the help.
+TASK, CELLS, PROJECT = "Tasks", "Cells and checkpoints", "The project"
+OF_TASKS = {
+    annotate: TASKS["annotate"],
+    embed: TASKS["embed"],
+    index: INDEX,
+    integrate: TASKS["integrate"],
+    perturb: TASKS["perturb"],
+    reverse: TASKS["reverse"],
+    multiome: TASKS["multiome"],
+    network: TASKS["network"],
+    pretrain: PRETRAIN,
 }
-CAN_BE_DRY = (annotate, embed, index, integrate, perturb, reverse, multiome, network, run, pretrain)
-for verb in (
-    annotate,
-    embed,
-    index,
-    integrate,
-    perturb,
-    reverse,
-    multiome,
-    network,
-    validate,
-    init,
-    run,
-    runs,
-    compare,
-    rerun,
-    pretrain,
-    import_weights,
-    viz,
-    doctor,
-):
-    # What `viz` has to say is a page in a browser.
-    command = verb if verb is viz else with_modes(verb, can_be_dry=verb in CAN_BE_DRY)
-    app.command(rich_help_panel=PANELS.get(verb, PROJECT))(command)
+PANELS = {index: CELLS, validate: CELLS, import_weights: CELLS, pretrain: PROJECT}
+for verb, task in OF_TASKS.items():
+    app.command(rich_help_panel=PANELS.get(verb, TASK))(
+        with_modes(task_verb(task, verb), can_be_dry=True)
+    )
+for verb in (validate, init, run, runs, compare, rerun, import_weights, doctor):
+    app.command(rich_help_panel=PANELS.get(verb, PROJECT))(with_modes(verb, can_be_dry=verb is run))
+app.command(rich_help_panel=PROJECT)(viz)  # what it has to say is a page in a browser
 
 for group in (data, model):
     app.add_typer(group, rich_help_panel=CELLS)
