@@ -1,22 +1,40 @@
 """`tl.integrate`: an embedding of cells without their batch."""
 
+from copy import deepcopy
 from pathlib import Path
-from typing import Any
 
 from anndata import AnnData
 
-from sc_mamba2.cells.adding import WORD, readable_cells
-from sc_mamba2.pipelines.in_memory import run_in_memory
+from sc_mamba2.cells.adding import WORD
+from sc_mamba2.tasks.batch_correction.fit import prepare
 from sc_mamba2.tasks.batch_correction.model import BatchCorrectionModel
+from sc_mamba2.tasks.batch_correction.params import BatchCorrectionParams
+from sc_mamba2.tasks.batch_correction.predict import prepare_known, write_integrated
+from sc_mamba2.tasks.shared.backbone import fine_tune, predict
+from sc_mamba2.tasks.shared.parameters import build_parameters
+from sc_mamba2.tasks.shared.params import IngestionParams, TokenizationParams, ValidationParams
 from sc_mamba2.tl.shared import (
     Changes,
     Checkpoint,
+    Groups,
     alone,
     changes,
     needed,
     returned,
+    run_facts,
     trained_model,
+    valid_cells,
 )
+from sc_mamba2.training import ComputeOptions
+from sc_mamba2.training.determinism import chance_as_found
+
+GROUPS = {
+    "batch_correction": BatchCorrectionParams,
+    "ingestion": IngestionParams,
+    "validation": ValidationParams,
+    "tokenization": TokenizationParams,
+    "compute": ComputeOptions,
+}
 
 
 def integrate(
@@ -77,10 +95,7 @@ def integrate(
     (60, 8)
     """
     alone(checkpoint, batch_key=batch_key, start=start, save=save, max_length=max_length)
-    given: dict[str, Any] = {"reference.raw_cells": readable_cells(adata)}
-    if checkpoint is not None:
-        given["batch_correction.checkpoint"] = trained_model(checkpoint, BatchCorrectionModel)
-    elif batch_key is None:
+    if checkpoint is None and batch_key is None:
         raise needed("batch_key", "the column of obs with the batches, or a trained checkpoint")
     own = {
         "batch_correction.keys.batch_key": batch_key,
@@ -92,11 +107,20 @@ def integrate(
     }
     # Labels are for scores; none are computed here.
     unscored = {"batch_correction.keys.label_key": None} | dict(params or {})
-    asked = changes(own, layer, device, seed, unscored)
-    wanted: tuple[str, ...] = ("batch_correction.integrated",)
-    wanted += () if save is None else ("batch_correction.model",)
-    name = "batch_correction" if checkpoint is None else "batch_correction_predict"
-    told = run_in_memory(name, wanted, given, asked, "tl.integrate")
+    groups: Groups = build_parameters(GROUPS, changes(own, layer, device, seed, unscored))
+    task, compute = groups["batch_correction"], groups["compute"]
+    with chance_as_found():
+        raw, valid, report = valid_cells(adata, groups)
+        if checkpoint is None:
+            before = (task.keys, groups["tokenization"], task.backbone, task.head, task.objective)
+            untrained, tokens, *parts, _ = prepare(valid, *before, compute)
+            model, _ = fine_tune(untrained, *parts, task.fine_tune, compute)
+        else:
+            model = deepcopy(trained_model(checkpoint, BatchCorrectionModel))
+            tokens, _ = prepare_known(valid, model, task.keys)
+        outputs = predict(model, tokens, task.predict, compute)
+        facts = (model, report, run_facts("tl.integrate", groups))
+        results = write_integrated(raw, outputs, *facts, task.output, groups["ingestion"])
     if save is not None:
-        told["batch_correction.model"].save_pretrained(save)
-    return returned(adata, told["batch_correction.integrated"], key_added, copy)
+        model.save_pretrained(save)
+    return returned(adata, results, key_added, copy)
