@@ -2,8 +2,10 @@
 
 from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
 from anndata import AnnData
+from pydantic import BaseModel
 
 from sc_mamba2.cells.adding import WORD
 from sc_mamba2.tasks.batch_correction.fit import prepare
@@ -28,7 +30,7 @@ from sc_mamba2.tl.shared import (
 from sc_mamba2.training import ComputeOptions
 from sc_mamba2.training.determinism import chance_as_found
 
-GROUPS = {
+GROUPS: dict[str, type[BaseModel]] = {
     "batch_correction": BatchCorrectionParams,
     "ingestion": IngestionParams,
     "validation": ValidationParams,
@@ -109,14 +111,15 @@ def integrate(
     unscored = {"batch_correction.keys.label_key": None} | dict(params or {})
     groups: Groups = build_parameters(GROUPS, changes(own, layer, device, seed, unscored))
     task, compute = groups["batch_correction"], groups["compute"]
+    model: Any = None if checkpoint is None else trained_model(checkpoint, BatchCorrectionModel)
     with chance_as_found():
         raw, valid, report = valid_cells(adata, groups)
-        if checkpoint is None:
+        if model is None:
             before = (task.keys, groups["tokenization"], task.backbone, task.head, task.objective)
-            untrained, tokens, *parts, _ = prepare(valid, *before, compute)
-            model, _ = fine_tune(untrained, *parts, task.fine_tune, compute)
+            untrained, tokens, training, validation, _ = prepare(valid, *before, compute)
+            model, _ = fine_tune(untrained, training, validation, task.fine_tune, compute)
         else:
-            model = deepcopy(trained_model(checkpoint, BatchCorrectionModel))
+            model = deepcopy(model)  # it would be moved to a device
             tokens, _ = prepare_known(valid, model, task.keys)
         outputs = predict(model, tokens, task.predict, compute)
         facts = (model, report, run_facts("tl.integrate", groups))
