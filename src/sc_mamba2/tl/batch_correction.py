@@ -111,15 +111,15 @@ def integrate(
     unscored = {"batch_correction.keys.label_key": None} | dict(params or {})
     groups: Groups = build_parameters(GROUPS, changes(own, layer, device, seed, unscored))
     task, compute = groups["batch_correction"], groups["compute"]
-    model: Any = None if checkpoint is None else trained_model(checkpoint, BatchCorrectionModel)
     with chance_as_found():
         raw, valid, report = valid_cells(adata, groups)
-        if model is None:
+        model: Any
+        if checkpoint is None:
             before = (task.keys, groups["tokenization"], task.backbone, task.head, task.objective)
             untrained, tokens, training, validation, _ = prepare(valid, *before, compute)
             model, _ = fine_tune(untrained, training, validation, task.fine_tune, compute)
         else:
-            model = deepcopy(model)  # it would be moved to a device
+            model = deepcopy(trained_model(checkpoint, BatchCorrectionModel))  # as it was given
             tokens, _ = prepare_known(valid, model, task.keys)
         outputs = predict(model, tokens, task.predict, compute)
         facts = (model, report, run_facts("tl.integrate", groups))
