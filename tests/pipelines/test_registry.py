@@ -84,7 +84,7 @@ def test_no_training_sees_the_types_of_cells_to_be_embedded(pipelines, task):
         for node in pipelines[task].nodes
         if f"{task}.truth" in node.inputs
     }
-    assert readers <= {"score", "draw_figures", "write_report"}
+    assert readers <= {"score", "draw_figures", "report"}
 
 
 def test_nothing_but_scores_pictures_and_the_last_measurement_sees_held_out_cells(pipelines):

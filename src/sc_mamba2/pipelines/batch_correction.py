@@ -13,7 +13,7 @@ from sc_mamba2.tasks.batch_correction.baselines import compare, run_ablations
 from sc_mamba2.tasks.batch_correction.evaluate import score
 from sc_mamba2.tasks.batch_correction.fit import prepare
 from sc_mamba2.tasks.batch_correction.predict import prepare_known, write_integrated
-from sc_mamba2.tasks.batch_correction.report import write_report
+from sc_mamba2.tasks.batch_correction.report import report
 from sc_mamba2.tasks.shared.backbone import fine_tune, predict
 
 NAMESPACE = "batch_correction"
@@ -77,7 +77,7 @@ def _correct(scored: dict[str, str], shown: dict[str, str]) -> list[Node]:
             "integrated",
         ),
         step(
-            write_report,
+            report,
             compared | same("metrics", "parameters") | compute | shown,
             "figures report",
             "reporting",

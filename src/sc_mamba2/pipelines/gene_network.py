@@ -8,7 +8,7 @@ from kedro.pipeline import Pipeline
 from sc_mamba2.pipelines.shared import REFERENCE, namespaced, step
 from sc_mamba2.tasks.gene_network.evaluate import score
 from sc_mamba2.tasks.gene_network.genes import prepare
-from sc_mamba2.tasks.gene_network.report import write_report
+from sc_mamba2.tasks.gene_network.report import report
 from sc_mamba2.tasks.gene_network.scores import make_network, score_pairs
 
 
@@ -38,7 +38,7 @@ def create_pipeline() -> Pipeline:
             "evaluation",
         ),
         step(
-            write_report,
+            report,
             "scores edges modules metrics parameters params:scoring params:network params:compute",
             "figures report",
             "reporting",

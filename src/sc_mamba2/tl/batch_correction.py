@@ -2,10 +2,9 @@
 
 from copy import deepcopy
 from pathlib import Path
-from typing import Any
 
+import pandas as pd
 from anndata import AnnData
-from pydantic import BaseModel
 
 from sc_mamba2.cells.adding import WORD
 from sc_mamba2.tasks.batch_correction.fit import prepare
@@ -14,11 +13,12 @@ from sc_mamba2.tasks.batch_correction.params import BatchCorrectionParams
 from sc_mamba2.tasks.batch_correction.predict import prepare_known, write_integrated
 from sc_mamba2.tasks.shared.backbone import fine_tune, predict
 from sc_mamba2.tasks.shared.parameters import build_parameters
-from sc_mamba2.tasks.shared.params import IngestionParams, TokenizationParams, ValidationParams
+from sc_mamba2.tasks.shared.params import SHARED_GROUPS
 from sc_mamba2.tl.shared import (
     Changes,
     Checkpoint,
     Groups,
+    ValidCells,
     alone,
     changes,
     needed,
@@ -27,16 +27,9 @@ from sc_mamba2.tl.shared import (
     trained_model,
     valid_cells,
 )
-from sc_mamba2.training import ComputeOptions
 from sc_mamba2.training.determinism import chance_as_found
 
-GROUPS: dict[str, type[BaseModel]] = {
-    "batch_correction": BatchCorrectionParams,
-    "ingestion": IngestionParams,
-    "validation": ValidationParams,
-    "tokenization": TokenizationParams,
-    "compute": ComputeOptions,
-}
+GROUPS = SHARED_GROUPS | {"batch_correction": BatchCorrectionParams}
 
 
 def integrate(
@@ -109,21 +102,40 @@ def integrate(
     }
     # Labels are for scores; none are computed here.
     unscored = {"batch_correction.keys.label_key": None} | dict(params or {})
-    groups: Groups = build_parameters(GROUPS, changes(own, layer, device, seed, unscored))
-    task, compute = groups["batch_correction"], groups["compute"]
+    groups = build_parameters(GROUPS, changes(own, layer, device, seed, unscored))
     with chance_as_found():
-        raw, valid, report = valid_cells(adata, groups)
-        model: Any
-        if checkpoint is None:
-            before = (task.keys, groups["tokenization"], task.backbone, task.head, task.objective)
-            untrained, tokens, training, validation, _ = prepare(valid, *before, compute)
-            model, _ = fine_tune(untrained, training, validation, task.fine_tune, compute)
+        cells = valid_cells(adata, groups)
+        if checkpoint is not None:
+            model = trained_model(checkpoint, BatchCorrectionModel)
         else:
-            model = deepcopy(trained_model(checkpoint, BatchCorrectionModel))  # as it was given
-            tokens, _ = prepare_known(valid, model, task.keys)
-        outputs = predict(model, tokens, task.predict, compute)
-        facts = (model, report, run_facts("tl.integrate", groups))
-        results = write_integrated(raw, outputs, *facts, task.output, groups["ingestion"])
-    if save is not None:
-        model.save_pretrained(save)
-    return returned(adata, results, key_added, copy)
+            model, _ = train(cells.valid, groups)
+            if save is not None:
+                model.save_pretrained(save)
+        integrated = apply(model, cells, groups, "tl.integrate")
+    return returned(adata, integrated, key_added, copy)
+
+
+def train(valid: AnnData, groups: Groups) -> tuple[BatchCorrectionModel, pd.DataFrame]:
+    """Train on valid cells of several batches; also the history."""
+    params, compute = groups["batch_correction"], groups["compute"]
+    untrained, _, training, validation, _ = prepare(
+        valid,
+        params.keys,
+        groups["tokenization"],
+        params.backbone,
+        params.head,
+        params.objective,
+        compute,
+    )
+    return fine_tune(untrained, training, validation, params.fine_tune, compute)
+
+
+def apply(model: BatchCorrectionModel, cells: ValidCells, groups: Groups, caller: str) -> AnnData:
+    """Correct a copy of the cells by a trained model, which stays where it is."""
+    params, compute = groups["batch_correction"], groups["compute"]
+    model = deepcopy(model)
+    tokens, _ = prepare_known(cells.valid, model, params.keys)
+    outputs = predict(model, tokens, params.predict, compute)
+    facts = run_facts(caller, groups)
+    written = model, cells.report, facts, params.output, groups["ingestion"]
+    return write_integrated(cells.raw, outputs, *written)

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from anndata import AnnData
-from pydantic import BaseModel
 
 from sc_mamba2.cells import keys
 from sc_mamba2.cells.adding import WORD
@@ -12,17 +11,11 @@ from sc_mamba2.tasks.gene_network.genes import prepare
 from sc_mamba2.tasks.gene_network.params import GeneNetworkParams
 from sc_mamba2.tasks.gene_network.scores import make_network, score_pairs
 from sc_mamba2.tasks.shared.parameters import build_parameters
-from sc_mamba2.tasks.shared.params import IngestionParams, ValidationParams
+from sc_mamba2.tasks.shared.params import SHARED_GROUPS
 from sc_mamba2.tl.shared import Changes, Groups, changes, returned, valid_cells
-from sc_mamba2.training import ComputeOptions
 from sc_mamba2.training.determinism import chance_as_found
 
-GROUPS: dict[str, type[BaseModel]] = {
-    "gene_network": GeneNetworkParams,
-    "ingestion": IngestionParams,
-    "validation": ValidationParams,
-    "compute": ComputeOptions,
-}
+GROUPS = SHARED_GROUPS | {"gene_network": GeneNetworkParams}
 
 
 def network(
@@ -88,7 +81,7 @@ def network(
     groups: Groups = build_parameters(GROUPS, changes(own, layer, device, seed, unscored))
     task, compute = groups["gene_network"], groups["compute"]
     with chance_as_found():
-        _, valid, _ = valid_cells(adata, groups)
+        valid = valid_cells(adata, groups).valid
         model, _, choice = prepare(valid, task.scoring, task.reference, task.genes, compute)
         scores = score_pairs(valid, model, choice, task.scoring, task.baselines, compute)
         edges, modules, _ = make_network(scores, task.scoring, task.network, compute)

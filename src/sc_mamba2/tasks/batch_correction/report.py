@@ -37,7 +37,7 @@ WRITTEN = {
 }
 
 
-def write_report(
+def report(
     outputs: dict[str, np.ndarray],
     baselines: dict[str, np.ndarray],
     truth: pd.DataFrame,

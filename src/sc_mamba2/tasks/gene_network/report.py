@@ -24,7 +24,7 @@ GROUPS = ("ingestion", "validation", "gene_network", "compute")
 _SHOWN_EDGES, _SHOWN_GENES = 25, 12
 
 
-def write_report(
+def report(
     scores: PairScores,
     edges: pd.DataFrame,
     modules: pd.DataFrame,
