@@ -165,7 +165,7 @@ def project(tmp_path_factory) -> Path:
 
 def read(path: Path) -> Any:
     if path.suffix == ".csv":
-        return pd.read_csv(path)
+        return pd.read_csv(path, float_precision="round_trip")
     with quiet_mudata():
         return mudata.read_h5mu(path) if path.suffix == ".h5mu" else ad.read_h5ad(path)
 

@@ -71,7 +71,10 @@ def draw_gene_network() -> dict[str, Figure]:
         correlation_RT=values,
     )
     edges = edge_table(scores, "knock_out", 300)
-    return gene_network.draw_network(scores, edges, find_modules(edges, 1.0, 0), "knock_out", 0)
+    return {
+        "heat_map": gene_network.heat_map_figure(scores, "knock_out"),
+        "network": gene_network.graph_figure(edges, find_modules(edges, 1.0, 0), 0),
+    }
 
 
 def draw_multiomics() -> dict[str, Figure]:

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 from sc_mamba2.tasks.embedding.encode import encode_file
 from sc_mamba2.tasks.embedding.probe import probe_encoding
-from sc_mamba2.tasks.gene_network.nodes import score_pairs
 from sc_mamba2.tasks.gene_network.probe import probe_scoring
+from sc_mamba2.tasks.gene_network.scores import score_pairs
 from sc_mamba2.tasks.perturbation.reverse.nodes import fit_ranker
 from sc_mamba2.tasks.perturbation.reverse.probe import probe_ranking
 from sc_mamba2.tasks.pretraining.nodes import make_corpus, train

@@ -1,16 +1,21 @@
 """`tl.network`: which genes regulate which, by knock-outs in silico and by embeddings."""
 
 from collections.abc import Sequence
-from io import StringIO
 from pathlib import Path
 
-import pandas as pd
 from anndata import AnnData
 
 from sc_mamba2.cells import keys
-from sc_mamba2.cells.adding import WORD, readable_cells
-from sc_mamba2.pipelines.in_memory import run_in_memory
-from sc_mamba2.tl.shared import Changes, changes, returned
+from sc_mamba2.cells.adding import WORD
+from sc_mamba2.tasks.gene_network.genes import prepare
+from sc_mamba2.tasks.gene_network.params import GeneNetworkParams
+from sc_mamba2.tasks.gene_network.scores import make_network, score_pairs
+from sc_mamba2.tasks.shared.parameters import build_parameters
+from sc_mamba2.tasks.shared.params import SHARED_GROUPS
+from sc_mamba2.tl.shared import Changes, Groups, changes, returned, valid_cells
+from sc_mamba2.training.determinism import chance_as_found
+
+GROUPS = SHARED_GROUPS | {"gene_network": GeneNetworkParams}
 
 
 def network(
@@ -73,10 +78,12 @@ def network(
         "gene_network.scoring.batch_size": batch_size,
     }
     unscored = {"gene_network.baselines.untrained": False} | dict(params or {})
-    asked = changes(own, layer, device, seed, unscored)
-    given = {"reference.raw_cells": readable_cells(adata)}
-    wanted = ("gene_network.edges", "gene_network.modules")
-    told = run_in_memory("gene_network", wanted, given, asked, "tl.network")
-    edges, modules = (pd.read_csv(StringIO(told[name])) for name in wanted)
+    groups: Groups = build_parameters(GROUPS, changes(own, layer, device, seed, unscored))
+    task, compute = groups["gene_network"], groups["compute"]
+    with chance_as_found():
+        valid = valid_cells(adata, groups).valid
+        model, _, choice = prepare(valid, task.scoring, task.reference, task.genes, compute)
+        scores = score_pairs(valid, model, choice, task.scoring, task.baselines, compute)
+        edges, modules, _ = make_network(scores, task.scoring, task.network, compute)
     results = AnnData(obs=adata.obs[[]], uns={keys.EDGES: edges, keys.MODULES: modules})
     return returned(adata, results, key_added, copy)

@@ -1,4 +1,4 @@
-"""The model that scores, and how alike the embeddings of two genes are.
+"""The pretrained model that scores, its untrained twin, and how alike two genes' embeddings are.
 
 Legend: R regulators, T targets, V vocabulary, D width.
 """
@@ -8,27 +8,27 @@ from sklearn.preprocessing import normalize
 
 from sc_mamba2.errors import UserError
 from sc_mamba2.model import Backbone, PretrainedModel
-from sc_mamba2.tasks.gene_network.params import ScoreParams
-from sc_mamba2.training import seed_everything
+from sc_mamba2.training import ComputeOptions, seed_everything
 
 
-def read_model(params: ScoreParams) -> PretrainedModel:
+def read_model(checkpoint: str, compute: ComputeOptions) -> PretrainedModel:
     """Read the pretrained model.
 
     Raises
     ------
     UserError
-        Rules of `PretrainedModel.from_pretrained`; ``checkpoint-heads``: it cannot tell expression from
-        the cell.
+        Rules of `PretrainedModel.from_pretrained`; ``checkpoint-heads``: it has no head for expression
+        from the cell.
     """
-    model = PretrainedModel.from_pretrained(params.checkpoint)
+    model = PretrainedModel.from_pretrained(checkpoint)
     if model.cell_expression_decoder is None:
         raise UserError(
             "checkpoint-heads",
-            found=f"'{params.checkpoint}' without the head of expression from the cell",
+            found=f"'{checkpoint}' without the head of expression from the cell",
             expected="a pretrained model with that head",
             mend="use scm-tiny, or pretrain with the objective's cell_expression",
         )
+    model.backbone.scan_path = compute.scan_path
     return model
 
 
@@ -36,6 +36,7 @@ def untrained_like(model: PretrainedModel, seed: int) -> PretrainedModel:
     """Return the same model with random weights."""
     seed_everything(seed)
     fresh = PretrainedModel(Backbone(model.backbone.config), model.tokenizer, model.heads)
+    fresh.backbone.scan_path = model.backbone.scan_path
     return fresh.eval()
 
 
