@@ -12,7 +12,6 @@ from anndata import AnnData
 from matplotlib.figure import Figure
 
 from sc_mamba2.cells import read_labels
-from sc_mamba2.methods.integration import baseline_embeddings
 from sc_mamba2.model import Backbone
 from sc_mamba2.reporting import class_figure
 from sc_mamba2.tasks.batch_correction import evaluate, figures, report
@@ -31,6 +30,7 @@ from sc_mamba2.tasks.shared.batches import (
     read_batches,
     read_known_batches,
 )
+from sc_mamba2.tasks.shared.integration_baselines import baseline_embeddings
 from sc_mamba2.tasks.shared.parameters import flat_parameters
 from sc_mamba2.tasks.shared.params import IngestionParams, TokenizationParams
 from sc_mamba2.tasks.shared.tokenization import fit_tokenizer
