@@ -94,20 +94,23 @@ def embed(
         "embedding.options.batch_size": batch_size,
     }
     groups = build_parameters(GROUPS, changes(own, layer, device, seed, params))
-    chosen: EmbeddingParams = groups["embedding"]
-    read, options, compute = (
-        (groups["ingestion"], groups["validation"]),
-        chosen.options,
-        groups["compute"],
-    )
+    chosen, compute = groups["embedding"], groups["compute"]
     reference = None if index is None else ReferenceIndex.load(Path(index))
     with chance_as_found(), TemporaryDirectory() as blocks:
-        # Not validated: cells in memory take the place of a file's name.
-        source = SourceParams.model_construct(input=readable_cells(adata), blocks=blocks)
-        encoder = load_encoder(options, reference)
-        embedded = encode_file(encoder, source, *read, chosen.keys, options, compute)
-        calls = reference and map_cells(embedded, reference, chosen.mapping)
-        written = write_embedded(embedded, encoder, options, run_facts("tl.embed", groups), calls)
+        encoder = load_encoder(chosen.options, reference)
+        embedded = encode_file(
+            encoder,
+            # Not validated: cells in memory take the place of a file's name.
+            SourceParams.model_construct(input=readable_cells(adata), blocks=blocks),
+            groups["ingestion"],
+            groups["validation"],
+            chosen.keys,
+            chosen.options,
+            compute,
+        )
+        calls = None if reference is None else map_cells(embedded, reference, chosen.mapping)
+        facts = run_facts("tl.embed", groups)
+        written = write_embedded(embedded, encoder, chosen.options, facts, calls)
         vectors = {name: np.concatenate(list(rows)) for name, rows in written.obsm.items()}
     results = AnnData(obs=written.obs, obsm=vectors, uns=written.uns)
     return returned(adata, results, key_added, copy)
