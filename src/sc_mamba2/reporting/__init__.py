@@ -4,6 +4,7 @@ from sc_mamba2.reporting.classes import class_figure, draw_shares, fewer_classes
 from sc_mamba2.reporting.html import Section, Table, render_report
 from sc_mamba2.reporting.layout import bare, class_legend, lay_out, point_size, scatter_classes
 from sc_mamba2.reporting.naming import name_points
+from sc_mamba2.reporting.pictures import Picture, captions, draw_pictures
 from sc_mamba2.reporting.scores import (
     Scores,
     comparison,
@@ -23,14 +24,17 @@ from sc_mamba2.reporting.style import in_style, label, new_figure, palette
 from sc_mamba2.reporting.training import losses_apart, losses_together
 
 __all__ = [
+    "Picture",
     "Scores",
     "Section",
     "Table",
     "bare",
     "beside_baselines",
+    "captions",
     "class_figure",
     "class_legend",
     "comparison",
+    "draw_pictures",
     "draw_shares",
     "fewer_classes",
     "in_style",
