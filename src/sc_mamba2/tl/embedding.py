@@ -13,17 +13,11 @@ from sc_mamba2.tasks.embedding.model import load_encoder
 from sc_mamba2.tasks.embedding.params import EmbeddingParams, SourceParams
 from sc_mamba2.tasks.embedding.predict import encode_file, write_embedded
 from sc_mamba2.tasks.shared.parameters import build_parameters
-from sc_mamba2.tasks.shared.params import IngestionParams, ValidationParams
+from sc_mamba2.tasks.shared.params import SHARED_GROUPS
 from sc_mamba2.tl.shared import Changes, changes, returned, run_facts
-from sc_mamba2.training import ComputeOptions
 from sc_mamba2.training.determinism import chance_as_found
 
-GROUPS = {
-    "embedding": EmbeddingParams,
-    "ingestion": IngestionParams,
-    "validation": ValidationParams,
-    "compute": ComputeOptions,
-}
+GROUPS = SHARED_GROUPS | {"embedding": EmbeddingParams}
 
 
 def embed(

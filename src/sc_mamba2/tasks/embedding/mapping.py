@@ -76,7 +76,7 @@ def map_cells(
     nearer = np.searchsorted(own, distance.astype(own.dtype)) / len(own)
     calls = pd.DataFrame(
         {
-            keys.CELL_TYPE: pd.Categorical.from_codes(best, categories=names),
+            keys.CELL_TYPE: pd.Categorical.from_codes(best, categories=pd.Index(names)),
             keys.CONFIDENCE: share.astype(np.float32),
             keys.DISTANCE: nearer.astype(np.float32),
         },
