@@ -54,8 +54,8 @@ def draw_embedding() -> dict[str, Figure]:
     classes = dict.fromkeys(("label", "batch"), embedding._text(LABELS))
     shades = {"genes read of the cell": pd.Series(RANDOM.random(CELLS), NAMES)}
     return {
-        "umap": embedding._umap(PLACES, classes, shades),
-        "neighbours": embedding._neighbourhoods(PLACES.to_numpy(), classes, 15),
+        "umap": embedding.umap_figure(PLACES, classes, shades),
+        "neighbours": embedding.neighbours_figure(PLACES.to_numpy(), classes, 15),
     }
 
 

@@ -2,16 +2,22 @@
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 from anndata import AnnData
 
 from sc_mamba2.cells.adding import WORD, readable_cells
-from sc_mamba2.datasets.index import ReferenceIndex
-from sc_mamba2.pipelines.in_memory import run_in_memory
-from sc_mamba2.tasks.embedding.params import SourceParams
-from sc_mamba2.tl.shared import Changes, changes, returned
+from sc_mamba2.tasks.embedding.index import ReferenceIndex
+from sc_mamba2.tasks.embedding.mapping import map_cells
+from sc_mamba2.tasks.embedding.model import load_encoder
+from sc_mamba2.tasks.embedding.params import EmbeddingParams, SourceParams
+from sc_mamba2.tasks.embedding.predict import encode_file, write_embedded
+from sc_mamba2.tasks.shared.parameters import build_parameters
+from sc_mamba2.tasks.shared.params import SHARED_GROUPS
+from sc_mamba2.tl.shared import Changes, changes, returned, run_facts
+from sc_mamba2.training.determinism import chance_as_found
+
+GROUPS = SHARED_GROUPS | {"embedding": EmbeddingParams}
 
 
 def embed(
@@ -81,17 +87,24 @@ def embed(
         "embedding.options.max_length": max_length,
         "embedding.options.batch_size": batch_size,
     }
-    asked = changes(own, layer, device, seed, params)
-    cells = readable_cells(adata)
-    with TemporaryDirectory() as blocks:
-        # Not validated: cells in memory take the place of a file's name.
-        source = SourceParams.model_construct(input=cells, blocks=blocks)
-        given: dict[str, Any] = {"params:embedding.source": source}
-        if index is not None:
-            given["embedding.reference"] = ReferenceIndex.load(Path(index))
-        name = "embedding" if index is None else "embedding_mapping"
-        told = run_in_memory(name, ("embedding.embedded",), given, asked, "tl.embed")
-        found = told["embedding.embedded"]
-        vectors = {key: np.concatenate(list(blocks)) for key, blocks in found.obsm.items()}
-    results = AnnData(obs=found.obs, obsm=vectors, uns=found.uns)
+    groups = build_parameters(GROUPS, changes(own, layer, device, seed, params))
+    chosen, compute = groups["embedding"], groups["compute"]
+    reference = None if index is None else ReferenceIndex.load(Path(index))
+    with chance_as_found(), TemporaryDirectory() as blocks:
+        encoder = load_encoder(chosen.options, reference)
+        embedded = encode_file(
+            encoder,
+            # Not validated: cells in memory take the place of a file's name.
+            SourceParams.model_construct(input=readable_cells(adata), blocks=blocks),
+            groups["ingestion"],
+            groups["validation"],
+            chosen.keys,
+            chosen.options,
+            compute,
+        )
+        calls = None if reference is None else map_cells(embedded, reference, chosen.mapping)
+        facts = run_facts("tl.embed", groups)
+        written = write_embedded(embedded, encoder, chosen.options, facts, calls)
+        vectors = {name: np.concatenate(list(rows)) for name, rows in written.obsm.items()}
+    results = AnnData(obs=written.obs, obsm=vectors, uns=written.uns)
     return returned(adata, results, key_added, copy)

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from sc_mamba2.errors import UserError
 from sc_mamba2.model import Backbone, read_checkpoint
 from sc_mamba2.model.manifest import broken_checkpoint
-from sc_mamba2.tasks.embedding.params import EmbeddingOptions
+from sc_mamba2.tasks.embedding.index import ReferenceIndex
+from sc_mamba2.tasks.embedding.params import EmbeddingOptions, KeyParams
 from sc_mamba2.tasks.shared.checkpoint_backbone import whole_backbone
 from sc_mamba2.tokens import Tokenizer, TokenizerRules
 
@@ -37,13 +39,20 @@ class Encoder:
         }
 
 
-def read_encoder(options: EmbeddingOptions) -> Encoder:
+def load_encoder(options: EmbeddingOptions, index: ReferenceIndex | None = None) -> Encoder:
     """Read the backbone and the tokenizer of a checkpoint.
+
+    Parameters
+    ----------
+    options
+        Which checkpoint, and how it embeds.
+    index
+        One whose space it must share.
 
     Raises
     ------
     UserError
-        Rules of `read_checkpoint`, `checkpoint-config`, `checkpoint-state`.
+        Rules of `read_checkpoint`, `checkpoint-config`, `checkpoint-state`, `index-checkpoint`.
     """
     checkpoint = read_checkpoint(options.checkpoint)
     try:
@@ -56,8 +65,23 @@ def read_encoder(options: EmbeddingOptions) -> Encoder:
         ) from error
     if options.max_length is not None:
         rules = rules.model_copy(update={"max_length": options.max_length})
-    backbone = whole_backbone(checkpoint)
-    return Encoder(backbone, Tokenizer(checkpoint.vocabulary, rules), checkpoint.sha256)
+    tokenizer = Tokenizer(checkpoint.vocabulary, rules)
+    encoder = Encoder(whole_backbone(checkpoint), tokenizer, checkpoint.sha256)
+    if index is not None:
+        index.check_space(encoder.identity(options))
+    return encoder
+
+
+def load_encoder_for_index(options: EmbeddingOptions, obs_keys: KeyParams) -> Encoder:
+    """Read the checkpoint of an index; one without labels is refused before anything is computed."""
+    if obs_keys.label_key is None:
+        raise UserError(
+            "options",
+            found="an index without labels",
+            expected="the column of obs that holds the cell types",
+            mend="add --label-key KEY",
+        )
+    return load_encoder(options)
 
 
 def gene_table(encoder: Encoder) -> pd.DataFrame:

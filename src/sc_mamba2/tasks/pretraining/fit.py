@@ -1,4 +1,4 @@
-"""Nodes of pretraining: make the corpus, train, draw the curve."""
+"""Pretraining itself: in this process, or in several that torchrun starts."""
 
 import os
 import subprocess
@@ -8,13 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from matplotlib.figure import Figure
 
 from sc_mamba2.errors import UserError
 from sc_mamba2.files import atomic_file
 from sc_mamba2.model.objective import ObjectiveOptions
-from sc_mamba2.tasks.pretraining.corpus import write_corpus
-from sc_mamba2.tasks.pretraining.figures import loss_figure
 from sc_mamba2.tasks.pretraining.params import CorpusParams, LaunchParams
 from sc_mamba2.tasks.shared.progress import training_progress
 from sc_mamba2.tokens import MaskOptions
@@ -22,24 +19,13 @@ from sc_mamba2.training import ComputeOptions
 from sc_mamba2.training.job import KeepOptions, PretrainJob, PretrainOptions, Shape
 from sc_mamba2.training.journal import read_journal
 from sc_mamba2.training.masked_cells import HeldOut, SamplingOptions
-from sc_mamba2.training.run import JOURNAL, MODEL, pretrain
+from sc_mamba2.training.run import JOURNAL, MODEL, pretrain as run_job
 from sc_mamba2.training.signals import stop_on_signals
 
 _LOOK_EVERY_SECONDS = 0.2
 
 
-def make_corpus(params: CorpusParams) -> dict[str, Any]:
-    """Ingest files and write their tokens; see `corpus.write_corpus`.
-
-    Returns
-    -------
-    corpus_report
-        What was read, kept and dropped, file by file.
-    """
-    return write_corpus(params)
-
-
-def train(
+def pretrain(
     corpus_report: dict[str, Any],
     corpus: CorpusParams,
     launch: LaunchParams,
@@ -83,16 +69,11 @@ def train(
         _run_processes(job, launch.processes)
     else:
         with training_progress("pretraining") as bar:
-            finished = pretrain(job, lambda taken, steps, row: bar(taken, steps))
+            finished = run_job(job, lambda taken, steps, row: bar(taken, steps))
         if finished.model is None:
             raise SystemExit(finished.exit_code)
     history = read_journal(job.run / JOURNAL)
     return _metrics(history, corpus_report, job) | {"run": run_info}, history
-
-
-def draw_loss(history: pd.DataFrame) -> dict[str, Figure]:
-    """Draw the loss over the steps, and the error of held-out cells beside the gene mean."""
-    return {"loss": loss_figure(history)}
 
 
 def _run_processes(job: PretrainJob, processes: int) -> None:
@@ -104,11 +85,11 @@ def _run_processes(job: PretrainJob, processes: int) -> None:
     with stop_on_signals() as stop:
         # In a session of its own: a Ctrl-C comes to this process, which asks the others once.
         launched = subprocess.Popen(command, start_new_session=True, env=_launcher_environment())
-        asked = False
+        forwarded = False
         while launched.poll() is None:
-            if stop.requested and not asked:
+            if stop.requested and not forwarded:
                 launched.terminate()
-                asked = True
+                forwarded = True
             time.sleep(_LOOK_EVERY_SECONDS)
     if stop.requested:
         raise SystemExit(stop.exit_code)

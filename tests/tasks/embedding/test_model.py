@@ -13,13 +13,13 @@ from sc_mamba2.model import PretrainedModel
 from sc_mamba2.model.manifest import write_manifest
 from sc_mamba2.tasks.annotation.model import AnnotationModel
 from sc_mamba2.tasks.annotation.params import HeadParams
-from sc_mamba2.tasks.embedding.encoder import gene_table, read_encoder
+from sc_mamba2.tasks.embedding.model import gene_table, load_encoder
 from sc_mamba2.tasks.embedding.params import EmbeddingOptions
 from sc_mamba2.tokens import Tokenizer, TokenizerRules
 
 
 def read(folder, **options):
-    return read_encoder(EmbeddingOptions(checkpoint=str(folder), **options))
+    return load_encoder(EmbeddingOptions(checkpoint=str(folder), **options))
 
 
 def same_weights(one, other) -> bool:

@@ -1,4 +1,4 @@
-"""From a file of any size to embedded blocks: read, standardise, tokenise and encode a block at a time."""
+"""From a file of any size to embedded blocks, and from these to a copy of the file with the embedding."""
 
 import logging
 from pathlib import Path
@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 import sc_mamba2
-from sc_mamba2.cells import check_matched, label_text, read_labels
+from sc_mamba2.cells import CopiedCells, keys, label_text, read_labels
 from sc_mamba2.cells.blocks import decide_stored_form, standard_blocks
 from sc_mamba2.cells.opening import Source, open_cells
 from sc_mamba2.cells.readers import NAMED
@@ -18,20 +18,23 @@ from sc_mamba2.errors import UserError
 from sc_mamba2.files import file_facts
 from sc_mamba2.genes import load_gene_table
 from sc_mamba2.tasks.embedding.blocks import (
+    BATCH,
+    LABEL,
     EmbeddedBlocks,
     has_block,
     open_blocks,
     read_block,
     write_block,
 )
-from sc_mamba2.tasks.embedding.encoder import Encoder
+from sc_mamba2.tasks.embedding.model import Encoder
 from sc_mamba2.tasks.embedding.params import EmbeddingOptions, KeyParams, SourceParams
 from sc_mamba2.tasks.shared.backbone import encode_cells
+from sc_mamba2.tasks.shared.facts import output_facts
 from sc_mamba2.tasks.shared.params import IngestionParams, ValidationParams
 from sc_mamba2.tasks.shared.progress import training_progress
+from sc_mamba2.tasks.shared.validation import refuse_unmatched
 from sc_mamba2.training import ComputeOptions
 
-LABEL, BATCH = "label", "batch"
 _log = logging.getLogger(__name__)
 
 
@@ -40,7 +43,7 @@ def encode_file(
     source: SourceParams,
     ingestion: IngestionParams,
     validation: ValidationParams,
-    keys: KeyParams,
+    obs_keys: KeyParams,
     options: EmbeddingOptions,
     compute: ComputeOptions,
 ) -> EmbeddedBlocks:
@@ -62,7 +65,7 @@ def encode_file(
     path = named_source(source)
     with open_cells(path) as stored:
         form = decide_valid_form(stored, ingestion, validation, options)
-        obs = read_keys(stored.obs, keys)
+        obs = read_keys(stored.obs, obs_keys)
         folder, cells = Path(source.blocks), len(stored.obs)
         open_blocks(folder, _identity(path, encoder, ingestion, options, compute))
         starts = list(range(0, cells, options.cells_a_block))
@@ -94,8 +97,7 @@ def decide_valid_form(
     """Decide the standard form of a file's cells, or refuse the file."""
     table = load_gene_table(ingestion.gene_table)
     form = decide_stored_form(stored, table, options.cells_a_block, ingestion.layer)
-    share, genes = validation.minimum_matched_share, validation.minimum_genes
-    check_matched(form.report["genes"], share, genes)
+    refuse_unmatched(form.report["genes"], validation)
     return form
 
 
@@ -111,7 +113,7 @@ def named_source(source: SourceParams) -> Source:
     return source.input
 
 
-def read_keys(obs: pd.DataFrame, keys: KeyParams) -> pd.DataFrame:
+def read_keys(obs: pd.DataFrame, obs_keys: KeyParams) -> pd.DataFrame:
     """Return the columns ``label`` and ``batch`` of those keys that are named, missing as ``None``.
 
     Raises
@@ -120,14 +122,32 @@ def read_keys(obs: pd.DataFrame, keys: KeyParams) -> pd.DataFrame:
         A column that is named is absent, or the labels are none.
     """
     table = pd.DataFrame(index=obs.index)
-    if keys.label_key is not None:
-        table[LABEL] = read_labels(obs, keys.label_key)
-    if keys.batch_key is not None:
-        if keys.batch_key not in obs:
-            read_labels(obs, keys.batch_key)  # refuses, with the nearest column
-        text = label_text(obs[keys.batch_key]).reindex(obs.index).astype(object)
+    if obs_keys.label_key is not None:
+        table[LABEL] = read_labels(obs, obs_keys.label_key)
+    if obs_keys.batch_key is not None:
+        if obs_keys.batch_key not in obs:
+            read_labels(obs, obs_keys.batch_key)  # refuses, with the nearest column
+        text = label_text(obs[obs_keys.batch_key]).reindex(obs.index).astype(object)
         table[BATCH] = text.where(text.notna(), None)
     return table
+
+
+def write_embedded(
+    embedded: EmbeddedBlocks,
+    encoder: Encoder,
+    options: EmbeddingOptions,
+    run_info: dict[str, Any],
+    calls: pd.DataFrame | None = None,
+) -> CopiedCells:
+    """Return what a copy of the user's cells gets: the embedding, the facts, and types from an index."""
+    facts = output_facts(
+        run_info,
+        embedded.form.report,
+        encoder.checkpoint_sha256,
+        encoder.tokenizer.vocabulary.sha256,
+    ) | {"pooling": np.asarray(options.pooling, dtype=object)}
+    added = pd.DataFrame(index=embedded.obs.index) if calls is None else calls
+    return CopiedCells(embedded.source, added, {keys.EMBEDDING: embedded}, {keys.FACTS: facts})
 
 
 def _identity(
