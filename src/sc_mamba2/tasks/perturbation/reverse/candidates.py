@@ -12,8 +12,7 @@ import numpy as np
 
 from sc_mamba2.cells import canonical_name, parts_of
 from sc_mamba2.errors import UserError, nearest
-from sc_mamba2.tasks.perturbation.effect_prior import Start
-from sc_mamba2.tasks.perturbation.fit_effect_prior import known_start
+from sc_mamba2.tasks.perturbation.effect_prior import EffectPrior, known_prior
 from sc_mamba2.tasks.perturbation.model import PerturbationModel
 from sc_mamba2.tasks.perturbation.reverse.params import CandidateParams
 from sc_mamba2.tasks.perturbation.split import PERTURBATION
@@ -39,7 +38,7 @@ class Offer:
 
     names: list[str]
     own: list[list[int]]
-    start: Start
+    start: EffectPrior
     context: str
     decoding: tuple[float, float]
 
@@ -49,7 +48,7 @@ class Offer:
         every_Q = np.ones(len(self.start.effects.rows), bool)
         return float(np.sign(self.start.own_ratio(every_Q)))
 
-    def told_by(self, start: Start, control_G: np.ndarray) -> np.ndarray:
+    def told_by(self, start: EffectPrior, control_G: np.ndarray) -> np.ndarray:
         """Estimate the change of every candidate by an estimate like `start`, (C, G)."""
         return told_changes(start, self.names, self.context, control_G)
 
@@ -64,11 +63,11 @@ def read_candidates(model: PerturbationModel, params: CandidateParams) -> list[s
         ``perturbation-unknown``: one that nothing is known of.
     """
     if params.candidates == "all":
-        names = sorted(set(model.start.effects.rows[PERTURBATION]))
+        names = sorted(set(model.prior.effects.rows[PERTURBATION]))
     else:
         names = _listed(params.candidates)
     for name in names:
-        known_start(model.start, model.keys, name)
+        known_prior(model.prior, model.keys, name)
     if params.pairs:
         single = [name for name in names if len(parts_of(name)) == 1]
         names = sorted({*names, *(canonical_name("+".join(p)) for p in combinations(single, 2))})
@@ -96,7 +95,9 @@ def _listed(path: str) -> list[str]:
     return names
 
 
-def told_changes(start: Start, names: list[str], context: str, control_G: np.ndarray) -> np.ndarray:
+def told_changes(
+    start: EffectPrior, names: list[str], context: str, control_G: np.ndarray
+) -> np.ndarray:
     """Estimate the change of every candidate, (C, G); singles are estimated once.
 
     Parameters

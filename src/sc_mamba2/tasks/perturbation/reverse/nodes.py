@@ -32,7 +32,7 @@ _GROUPS = ("ingestion", "validation", "reverse_perturbation", "compute")
 
 def ask_for_states(valid_cells: AnnData, model: PerturbationModel, params: StateParams) -> Query:
     """Read source and target cells over the model's genes."""
-    return read_query(valid_cells, params, model.start.effects.genes)
+    return read_query(valid_cells, params, model.prior.effects.genes)
 
 
 def list_candidates(model: PerturbationModel, params: CandidateParams) -> list[str]:
@@ -48,11 +48,10 @@ def fit_ranker(
     compute: ComputeOptions,
 ) -> Ranker:
     """Predict every candidate from the source cells, and learn to rank them; see `rank`."""
-    for name in candidates:
-        model.know(name)
-    genes = model.start.effects.genes
+    model = model.knowing(*candidates)
+    genes = model.prior.effects.genes
     own = [list(own_columns([name], genes, model.keys).values()) for name in candidates]
-    offer = Offer(candidates, own, model.start, ONE_CONTEXT, model.decoding)
+    offer = Offer(candidates, own, model.prior, ONE_CONTEXT, model.decoding)
     return make_ranker(offer, query.source.X, query.error_G, params, compute.seed)
 
 

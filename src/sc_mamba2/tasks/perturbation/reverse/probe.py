@@ -17,8 +17,7 @@ def probe_ranking(
     compute: ComputeOptions,
 ) -> Work:
     """Count what `fit_ranker` ranks, and refuse what it refuses."""
-    for name in candidates:
-        model.know(name)
+    model = model.knowing(*candidates)
     return Work(
         name="ranking",
         steps=len(candidates),

@@ -11,8 +11,8 @@ from scipy import sparse
 from scipy.special import softmax
 from scipy.stats import rankdata
 
+from sc_mamba2.methods.mean_changes import moments
 from sc_mamba2.metrics.retrieval import mean_reciprocal_rank, tied_rank
-from sc_mamba2.tasks.perturbation.effects import moments
 from sc_mamba2.tasks.perturbation.reverse.baselines import baseline_scores
 from sc_mamba2.tasks.perturbation.reverse.candidates import Offer
 from sc_mamba2.tasks.perturbation.reverse.features import compare

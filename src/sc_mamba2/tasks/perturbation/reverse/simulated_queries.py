@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from sc_mamba2.cells import parts_of
+from sc_mamba2.methods.mean_changes import affine
+from sc_mamba2.tasks.perturbation.effect_prior import left_out_estimates
 from sc_mamba2.tasks.perturbation.effects import CELLS
-from sc_mamba2.tasks.perturbation.fit_effect_prior import left_out_estimates
-from sc_mamba2.tasks.perturbation.population import affine
 from sc_mamba2.tasks.perturbation.reverse.candidates import Offer
 from sc_mamba2.tasks.perturbation.reverse.features import compare
 from sc_mamba2.tasks.perturbation.reverse.params import RankParams

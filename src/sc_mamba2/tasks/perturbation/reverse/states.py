@@ -7,7 +7,7 @@ from anndata import AnnData
 
 from sc_mamba2.cells import label_text
 from sc_mamba2.errors import UserError, nearest
-from sc_mamba2.tasks.perturbation.effects import moments
+from sc_mamba2.methods.mean_changes import moments
 from sc_mamba2.tasks.perturbation.reading import over_genes
 from sc_mamba2.tasks.perturbation.reverse.params import StateParams
 
