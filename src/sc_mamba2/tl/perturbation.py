@@ -1,20 +1,18 @@
 """`tl.perturb`: cells as if they were perturbed; `tl.reverse`: which perturbation leads to a state."""
 
 from copy import deepcopy
-from io import StringIO
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-import pandas as pd
 from anndata import AnnData
 
 from sc_mamba2.cells import keys
-from sc_mamba2.cells.adding import WORD, readable_cells
-from sc_mamba2.pipelines.in_memory import run_in_memory
+from sc_mamba2.cells.adding import WORD
 from sc_mamba2.tasks.perturbation.fit import complete_model, gate_layers, hold_out, prepare
 from sc_mamba2.tasks.perturbation.model import PerturbationModel
 from sc_mamba2.tasks.perturbation.params import PerturbationParams
 from sc_mamba2.tasks.perturbation.predict import prepare_prediction, write_predicted
+from sc_mamba2.tasks.perturbation.reverse import rank as reverse_tasks
+from sc_mamba2.tasks.perturbation.reverse.params import ReversePerturbationParams
 from sc_mamba2.tasks.shared.backbone import fine_tune, predict
 from sc_mamba2.tasks.shared.parameters import build_parameters
 from sc_mamba2.tasks.shared.params import IngestionParams, TokenizationParams, ValidationParams
@@ -226,18 +224,16 @@ def reverse(
         "reverse_perturbation.states.target": target,
         "reverse_perturbation.candidates.pairs": pairs or None,
     }
-    given = {
-        "reference.raw_cells": readable_cells(adata),
-        "perturbation.checkpoint": trained_model(checkpoint, PerturbationModel),
-    }
-    with TemporaryDirectory() as folder:
-        if candidates is not None:
-            file = Path(folder) / "candidates.txt"
-            file.write_text("\n".join(candidates), "utf-8")
-            own["reverse_perturbation.candidates.candidates"] = str(file)
-        asked = changes(own, layer, None, seed, params)
-        wanted = ("reverse_perturbation.ranking",)
-        told = run_in_memory("reverse_perturbation", wanted, given, asked, "tl.reverse")
-    ranking = pd.read_csv(StringIO(told["reverse_perturbation.ranking"]))
+    groups = build_parameters(
+        {"reverse_perturbation": ReversePerturbationParams, **_SHARED},
+        changes(own, layer, None, seed, params),
+    )
+    p = groups["reverse_perturbation"]
+    model = trained_model(checkpoint, PerturbationModel)
+    with chance_as_found():
+        _, valid, _ = valid_cells(adata, groups)
+        query, names = reverse_tasks.prepare(valid, model, p.states, p.candidates, candidates)
+        ranker = reverse_tasks.fit_ranker(model, names, query, p.rank, groups["compute"])
+        ranking = reverse_tasks.rank_candidates(ranker, query)
     results = AnnData(obs=adata.obs[[]], uns={keys.RANKING: ranking})
     return returned(adata, results, key_added, copy)

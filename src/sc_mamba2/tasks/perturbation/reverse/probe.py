@@ -16,8 +16,7 @@ def probe_ranking(
     params: RankParams,
     compute: ComputeOptions,
 ) -> Work:
-    """Count what `fit_ranker` ranks, and refuse what it refuses."""
-    model = model.knowing(*candidates)
+    """Count what `fit_ranker` ranks."""
     return Work(
         name="ranking",
         steps=len(candidates),
