@@ -6,8 +6,8 @@ from sc_mamba2.tasks.embedding.predict import encode_file
 from sc_mamba2.tasks.embedding.probe import probe_encoding
 from sc_mamba2.tasks.gene_network.probe import probe_scoring
 from sc_mamba2.tasks.gene_network.scores import score_pairs
-from sc_mamba2.tasks.perturbation.reverse.nodes import fit_ranker
 from sc_mamba2.tasks.perturbation.reverse.probe import probe_ranking
+from sc_mamba2.tasks.perturbation.reverse.rank import fit_ranker
 from sc_mamba2.tasks.pretraining.corpus import make_corpus
 from sc_mamba2.tasks.pretraining.fit import pretrain
 from sc_mamba2.tasks.pretraining.probe import probe_pretraining

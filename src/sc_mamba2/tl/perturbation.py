@@ -1,25 +1,40 @@
 """`tl.perturb`: cells as if they were perturbed; `tl.reverse`: which perturbation leads to a state."""
 
-from io import StringIO
+from copy import deepcopy
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
 
-import pandas as pd
 from anndata import AnnData
 
 from sc_mamba2.cells import keys
-from sc_mamba2.cells.adding import WORD, readable_cells
-from sc_mamba2.pipelines.in_memory import run_in_memory
+from sc_mamba2.cells.adding import WORD
+from sc_mamba2.tasks.perturbation.fit import complete_model, gate_layers, hold_out, prepare
 from sc_mamba2.tasks.perturbation.model import PerturbationModel
+from sc_mamba2.tasks.perturbation.params import PerturbationParams
+from sc_mamba2.tasks.perturbation.predict import prepare_prediction, write_predicted
+from sc_mamba2.tasks.perturbation.reverse import rank as reverse_tasks
+from sc_mamba2.tasks.perturbation.reverse.params import ReversePerturbationParams
+from sc_mamba2.tasks.shared.backbone import fine_tune, predict
+from sc_mamba2.tasks.shared.parameters import build_parameters
+from sc_mamba2.tasks.shared.params import IngestionParams, TokenizationParams, ValidationParams
 from sc_mamba2.tl.shared import (
     Changes,
     Checkpoint,
     alone,
     changes,
     returned,
+    run_facts,
     trained_model,
+    valid_cells,
 )
+from sc_mamba2.training import ComputeOptions
+from sc_mamba2.training.determinism import chance_as_found
+
+_SHARED = {
+    "ingestion": IngestionParams,
+    "validation": ValidationParams,
+    "tokenization": TokenizationParams,
+    "compute": ComputeOptions,
+}
 
 
 def perturb(
@@ -97,9 +112,6 @@ def perturb(
     trained = {"perturbation_key": perturbation_key, "control": control, "kind": kind}
     trained |= {"context_key": context_key, "start": start}
     alone(checkpoint, features=features, save=save, max_length=max_length, **trained)
-    given: dict[str, Any] = {"reference.raw_cells": readable_cells(adata)}
-    if checkpoint is not None:
-        given["perturbation.checkpoint"] = trained_model(checkpoint, PerturbationModel)
     own = {
         "perturbation.population.perturbation": perturbation,
         "perturbation.keys.perturbation_key": perturbation_key,
@@ -112,18 +124,51 @@ def perturb(
         "perturbation.predict.batch_size": batch_size,
         "tokenization.max_length": max_length,
     }
-    asked = changes(own, layer, device, seed, params)
-    wanted: tuple[str, ...] = ("perturbation.predicted_cells", "perturbation.genes")
-    wanted += () if save is None else ("perturbation.model",)
-    name = "perturbation" if checkpoint is None else "perturbation_predict"
-    told = run_in_memory(name, wanted, given, asked, "tl.perturb")
+    groups = build_parameters(
+        {"perturbation": PerturbationParams, **_SHARED}, changes(own, layer, device, seed, params)
+    )
+    p, compute = groups["perturbation"], groups["compute"]
+    facts = run_facts("tl.perturb", groups)
+    with chance_as_found():
+        raw, valid, report = valid_cells(adata, groups)
+        if checkpoint is None:
+            training, test, split, _ = hold_out(valid, p.keys, p.split, p.evaluation, compute)
+            model, _, requested, learning, validating, _ = prepare(
+                training,
+                split,
+                p.keys,
+                p.split,
+                p.start,
+                p.head,
+                p.population,
+                groups["tokenization"],
+                p.backbone,
+                compute,
+            )
+            model, _ = fine_tune(model, learning, validating, p.fine_tune, compute)
+            model, _ = gate_layers(model, learning, validating, compute)
+            model, controls, tokens = complete_model(model, training, test, valid, requested)
+        else:
+            model = deepcopy(trained_model(checkpoint, PerturbationModel))
+            requested, controls, tokens = prepare_prediction(model, valid, p.population)
+        outputs = predict(model, tokens, p.predict, compute)
+        cells, genes, _ = write_predicted(
+            raw,
+            controls,
+            outputs,
+            model,
+            requested,
+            report,
+            facts,
+            p.population,
+            groups["ingestion"],
+            compute,
+        )
     if save is not None:
-        told["perturbation.model"].save_pretrained(save)
-    found = told["perturbation.predicted_cells"]
-    found.obs[keys.PREDICTED] = True
-    genes = pd.read_csv(StringIO(told["perturbation.genes"]), index_col=0)
-    found.uns[keys.PREDICTED_GENES] = genes
-    return returned(adata, found, key_added, copy)
+        model.save_pretrained(save)
+    cells.obs[keys.PREDICTED] = True
+    cells.uns[keys.PREDICTED_GENES] = genes.set_index("ensembl_id")
+    return returned(adata, cells, key_added, copy)
 
 
 def reverse(
@@ -179,18 +224,16 @@ def reverse(
         "reverse_perturbation.states.target": target,
         "reverse_perturbation.candidates.pairs": pairs or None,
     }
-    given = {
-        "reference.raw_cells": readable_cells(adata),
-        "perturbation.checkpoint": trained_model(checkpoint, PerturbationModel),
-    }
-    with TemporaryDirectory() as folder:
-        if candidates is not None:
-            file = Path(folder) / "candidates.txt"
-            file.write_text("\n".join(candidates), "utf-8")
-            own["reverse_perturbation.candidates.candidates"] = str(file)
-        asked = changes(own, layer, None, seed, params)
-        wanted = ("reverse_perturbation.ranking",)
-        told = run_in_memory("reverse_perturbation", wanted, given, asked, "tl.reverse")
-    ranking = pd.read_csv(StringIO(told["reverse_perturbation.ranking"]))
+    groups = build_parameters(
+        {"reverse_perturbation": ReversePerturbationParams, **_SHARED},
+        changes(own, layer, None, seed, params),
+    )
+    p = groups["reverse_perturbation"]
+    model = trained_model(checkpoint, PerturbationModel)
+    with chance_as_found():
+        _, valid, _ = valid_cells(adata, groups)
+        query, names = reverse_tasks.prepare(valid, model, p.states, p.candidates, candidates)
+        ranker = reverse_tasks.fit_ranker(model, names, query, p.rank, groups["compute"])
+        ranking = reverse_tasks.rank_candidates(ranker, query)
     results = AnnData(obs=adata.obs[[]], uns={keys.RANKING: ranking})
     return returned(adata, results, key_added, copy)

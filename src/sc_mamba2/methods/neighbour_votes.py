@@ -1,6 +1,6 @@
-"""Retrieval over predicted cells: which candidate's cells lie around the target cells.
+"""Retrieval by neighbours: of which candidate are the cells that lie around some target cells.
 
-Legend: N target cells, M predicted cells, C candidates, G genes, R components.
+Legend: N target cells, M labelled cells, C candidates, G genes, R components.
 """
 
 import numpy as np
@@ -9,19 +9,19 @@ from sklearn.decomposition import TruncatedSVD
 from sklearn.neighbors import NearestNeighbors
 
 
-class PredictedCells:
-    """Predicted cells of all candidates, ready to be searched.
+class NeighbourVotes:
+    """Cells of all candidates, ready to be searched.
 
     Parameters
     ----------
     cells_MG
-        Predicted cells.
+        The cells.
     candidate_M
         Which candidate each is of.
     candidates
         C.
     components
-        R; cells are near in the first components of the predicted cells.
+        R; cells are near in the first principal components of `cells_MG`.
     exact
         Cells up to which every one is compared.
     seed
@@ -45,7 +45,7 @@ class PredictedCells:
         self.places_MR = self.axes.transform(cells_MG - self.mean_G).astype(np.float32)
 
     def shares(self, target_NG: np.ndarray, neighbours: int) -> np.ndarray:
-        """Return the share of the target cells' nearest predicted cells by candidate, (C,)."""
+        """Return the share of the target cells' nearest cells by candidate, (C,)."""
         places_NR = self.axes.transform(target_NG - self.mean_G).astype(np.float32)
         count = min(neighbours, len(self.places_MR))
         if len(self.places_MR) <= self.exact:
