@@ -1,4 +1,4 @@
-"""`tl.perturb`: cells as if they were perturbed; `tl.reverse`: which perturbation leads to a state."""
+"""`tl.perturb`: cells as if they were perturbed."""
 
 from pathlib import Path
 
@@ -10,8 +10,6 @@ from sc_mamba2.tasks.perturbation.fit import complete_model, gate_layers, hold_o
 from sc_mamba2.tasks.perturbation.model import PerturbationModel
 from sc_mamba2.tasks.perturbation.params import PerturbationParams
 from sc_mamba2.tasks.perturbation.predict import prepare_prediction, write_predicted
-from sc_mamba2.tasks.perturbation.reverse import rank as reverse_tasks
-from sc_mamba2.tasks.perturbation.reverse.params import ReversePerturbationParams
 from sc_mamba2.tasks.shared.backbone import fine_tune, predict
 from sc_mamba2.tasks.shared.parameters import build_parameters
 from sc_mamba2.tasks.shared.params import SHARED_GROUPS
@@ -27,7 +25,6 @@ from sc_mamba2.tl.tool import alone, tool
 from sc_mamba2.training.determinism import chance_as_found
 
 GROUPS = SHARED_GROUPS | {"perturbation": PerturbationParams}
-REVERSE_GROUPS = SHARED_GROUPS | {"reverse_perturbation": ReversePerturbationParams}
 
 
 @tool("perturb")
@@ -123,51 +120,3 @@ def perturb(
     cells.obs[keys.PREDICTED] = True
     cells.uns[keys.PREDICTED_GENES] = genes.set_index("ensembl_id")
     return returned(adata, cells, key_added, copy)
-
-
-@tool("reverse")
-def reverse(
-    adata: AnnData,
-    target: str,
-    *,
-    checkpoint: Checkpoint,
-    candidates: list[str] | None = None,
-    key_added: str = WORD,
-    copy: bool = False,
-    options: Changes,
-) -> AnnData | None:
-    """Rank perturbations by how near they bring cells to a state; as `scm reverse`.
-
-    Parameters
-    ----------
-    adata
-        Cells of both states.
-    target
-        State of the cells to reach.
-    checkpoint
-        Folder, or model, that `tl.perturb` or `scm perturb` trained.
-    candidates
-        Perturbations to rank; else all that the checkpoint was trained with.    {options}
-
-    Returns
-    -------
-    AnnData or None
-        The copy, if one was asked for. Added: ``uns["scm_ranking"]``, a line a candidate: rank, score,
-        probability, and the genes that drive it.
-
-    Raises
-    ------
-    UserError
-        Everything that the verb refuses; nothing is added then.
-    """
-    goal = {"reverse_perturbation.states.target": target}
-    groups = build_parameters(REVERSE_GROUPS, {**goal, **options})
-    p = groups["reverse_perturbation"]
-    model = trained_model(checkpoint, PerturbationModel)
-    with chance_as_found():
-        _, valid, _ = valid_cells(adata, groups)
-        query, names = reverse_tasks.prepare(valid, model, p.states, p.candidates, candidates)
-        ranker = reverse_tasks.fit_ranker(model, names, query, p.rank, groups["compute"])
-        ranking = reverse_tasks.rank_candidates(ranker, query)
-    results = AnnData(obs=adata.obs[[]], uns={keys.RANKING: ranking})
-    return returned(adata, results, key_added, copy)
