@@ -5,32 +5,21 @@ checkpoint and trains nothing. Names without a dot live in the namespace `multio
 """
 
 from kedro.pipeline import Pipeline
+from kedro.pipeline.node import Node
 
-from sc_mamba2.pipelines.shared import (
-    namespaced,
-    prediction_pipeline,
-    same,
-    step,
-    training_pipeline,
-)
+from sc_mamba2.pipelines.shared import namespaced, same, step
 from sc_mamba2.tasks.multiomics.baselines import compare
 from sc_mamba2.tasks.multiomics.cells import read_sources
 from sc_mamba2.tasks.multiomics.evaluate import score
 from sc_mamba2.tasks.multiomics.fit import fit_imputers, prepare
 from sc_mamba2.tasks.multiomics.predict import prepare_known, read_known_sources, write_joint
 from sc_mamba2.tasks.multiomics.report import report
-
-NAMESPACE = "multiomics"
+from sc_mamba2.tasks.shared.backbone import fine_tune, predict
 
 
 def create_pipeline() -> Pipeline:
     """Return the pipeline that learns from the modalities of some cells, and embeds the cells."""
-    fine_tune = Pipeline(
-        training_pipeline().only_nodes("fine_tune"),
-        inputs={"task_model": "untrained_model"},
-        outputs={"model": "fitted_model"},
-    )
-    own = [
+    nodes = [
         step(
             read_sources,
             "params:source params:features params:ingestion params:validation",
@@ -44,10 +33,17 @@ def create_pipeline() -> Pipeline:
             tags="tokenization",
         ),
         step(
+            fine_tune,
+            "untrained_model training_tokens validation_tokens params:fine_tune params:compute",
+            "fitted_model history",
+            tags="backbone training",
+        ),
+        step(
             fit_imputers,
             "fitted_model training_tokens validation_tokens params:imputation params:predict "
             "params:compute",
             "model",
+            tags="training",
         ),
         step(
             compare,
@@ -58,12 +54,12 @@ def create_pipeline() -> Pipeline:
             tags="evaluation",
         ),
     ]
-    return namespaced(fine_tune + Pipeline(own) + _conclude(trained=True), NAMESPACE, {})
+    return namespaced(Pipeline([*nodes, *_conclude(trained=True)]), "multiomics", {})
 
 
 def create_prediction_pipeline() -> Pipeline:
     """Return the pipeline that embeds cells with a trained model."""
-    own = [
+    nodes = [
         step(
             read_known_sources,
             "params:source model params:ingestion params:validation",
@@ -71,34 +67,38 @@ def create_prediction_pipeline() -> Pipeline:
         ),
         step(prepare_known, "joint_cells model params:keys", "tokens truth", tags="tokenization"),
     ]
-    whole = Pipeline(own) + _conclude(trained=False)
-    return namespaced(whole, NAMESPACE, {"model": "multiomics.checkpoint"})
+    whole = Pipeline([*nodes, *_conclude(trained=False)])
+    return namespaced(whole, "multiomics", {"model": "multiomics.checkpoint"})
 
 
-def _conclude(trained: bool) -> Pipeline:
+def _conclude(trained: bool) -> list[Node]:
     """From a model and tokens to what a person reads; a run that trained shows more."""
     cells = same("outputs", "tokens", "truth", "model") | {"compute": "params:compute"}
     facts = {"report": "reading_report", "run_info": "run_info"}
     beside = same("comparison") if trained else {}
     history = same("history") if trained else {}
-    return prediction_pipeline() + Pipeline(
-        [
-            step(
-                score,
-                cells | facts | beside | {"params": "params:evaluation"},
-                "metrics",
-                tags="evaluation",
-            ),
-            step(
-                write_joint,
-                same("mdata", "tokens", "outputs", "model") | facts | {"params": "params:output"},
-                "joint",
-            ),
-            step(
-                report,
-                cells | beside | history | same("metrics", "parameters"),
-                "figures report",
-                tags="reporting",
-            ),
-        ]
-    )
+    return [
+        step(
+            predict,
+            "model tokens params:predict params:compute",
+            "outputs",
+            tags="backbone inference",
+        ),
+        step(
+            score,
+            cells | facts | beside | {"params": "params:evaluation"},
+            "metrics",
+            tags="evaluation",
+        ),
+        step(
+            write_joint,
+            same("mdata", "tokens", "outputs", "model") | facts | {"params": "params:output"},
+            "joint",
+        ),
+        step(
+            report,
+            cells | beside | history | same("metrics", "parameters"),
+            "figures report",
+            tags="reporting",
+        ),
+    ]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import mudata
 from anndata import AnnData
@@ -33,13 +33,16 @@ def changes(
     return {name: value for name, value in given.items() if value is not None} | dict(params or {})
 
 
-def valid_cells(adata: AnnData, groups: Groups) -> tuple[AnnData, AnnData, dict[str, Any]]:
-    """Bring cells into the standard form and check them; they stay as they are.
+class ValidCells(NamedTuple):
+    """Cells as they were given, in the standard form, and the validation report."""
 
-    Returns
-    -------
-    raw, valid, report
-        The cells as read, in the standard form, and the validation report.
+    raw: AnnData
+    valid: AnnData
+    report: dict[str, Any]
+
+
+def valid_cells(adata: AnnData, groups: Groups) -> ValidCells:
+    """Bring cells into the standard form and check them; they stay as they are.
 
     Raises
     ------
@@ -50,7 +53,7 @@ def valid_cells(adata: AnnData, groups: Groups) -> tuple[AnnData, AnnData, dict[
     RawCellsContract().validate(raw)
     cells, ingestion_report = ingest_cells(raw, groups["ingestion"])
     valid, report = validate_cells(cells, ingestion_report, groups["validation"])
-    return raw, valid, report
+    return ValidCells(raw, valid, report)
 
 
 def run_facts(caller: str, groups: Groups) -> dict[str, Any]:

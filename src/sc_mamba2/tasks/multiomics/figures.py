@@ -151,7 +151,9 @@ PICTURES = (
         lambda places, types: class_figure(places, classes=types),
     ),
     Picture(
-        "by_batch", "Cells by batch (UMAP)", lambda places, batches: class_figure(places, classes=batches)
+        "by_batch",
+        "Cells by batch (UMAP)",
+        lambda places, batches: class_figure(places, classes=batches),
     ),
     Picture(
         "by_part",

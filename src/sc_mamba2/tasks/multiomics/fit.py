@@ -130,9 +130,9 @@ def _fit_imputer(
     compute: ComputeOptions,
 ) -> None:
     others, vocabulary = model.others(kind), model.tokenizer.vocabulary
-    usable = tokens.obs[has(kind)].to_numpy(bool)
-    usable &= tokens.obs[[has(other) for other in others]].any(axis=1).to_numpy()
-    some = _sample(tokens, np.flatnonzero(usable), params, compute)
+    any_other = tokens.obs[[has(other) for other in others]].any(axis=1)
+    usable = np.flatnonzero(tokens.obs[has(kind)] & any_other)
+    some = _sample(tokens, usable, params, compute)
     device = choose_device(compute.device)
     codes = model.to(device).eval().targets(some.obs)["batch_B"]
 

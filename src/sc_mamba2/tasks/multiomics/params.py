@@ -234,7 +234,8 @@ class AblationParams(Parameters):
         (),
         description="start_alone: nothing is trained; pooled_alone: without the Mamba2 layers; "
         "trunk_alone: without the pooled path; with_trunk: with both; trunk_frozen: with both, the layers "
-        "stay as they were; trunk_states: with both, nothing is trained; no_adversary: the batches stay; empty: none",
+        "stay as they were; trunk_states: with both, nothing is trained; no_adversary: without that; "
+        "empty: none",
     )
 
     @field_validator("names")

@@ -5,7 +5,7 @@ Every task pipeline reuses these very functions through its namespace.
 
 import copy
 from dataclasses import fields
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -27,6 +27,8 @@ from sc_mamba2.tokens import TokenizedCells, Tokenizer
 from sc_mamba2.training import ComputeOptions, choose_device, fit, run_over_cells, seed_everything
 from sc_mamba2.training.gene_start import start_genes
 from sc_mamba2.training.loop import Epoch
+
+Model = TypeVar("Model", bound=TaskModel)
 
 
 def load_or_build_backbone(
@@ -66,12 +68,12 @@ def load_or_build_backbone(
 
 
 def fine_tune(
-    task_model: TaskModel,
+    task_model: Model,
     training_tokens: TokenizedCells,
     validation_tokens: TokenizedCells,
     params: FineTuneParams,
     compute: ComputeOptions,
-) -> tuple[TaskModel, pd.DataFrame]:
+) -> tuple[Model, pd.DataFrame]:
     """Train a task model; the validation cells choose the epoch.
 
     Returns
