@@ -1,6 +1,5 @@
 """`tl.multiome`: one embedding of cells of which several modalities were measured."""
 
-import copy as copying
 from pathlib import Path
 from typing import Any
 
@@ -20,34 +19,28 @@ from sc_mamba2.tl.shared import (
     Changes,
     Checkpoint,
     Groups,
-    alone,
-    changes,
     returned,
     run_facts,
     trained_model,
 )
+from sc_mamba2.tl.tool import alone, tool
 from sc_mamba2.tokens import TokenizedCells
 from sc_mamba2.training.determinism import chance_as_found
 
 GROUPS: dict[str, Any] = {"multiomics": MultiomicsParams, **SHARED_GROUPS}
 
 
+@tool("multiome")
 def multiome(
     mdata: mudata.MuData,
     *,
-    batch_key: str | None = None,
     held_out: tuple[str, str] | None = None,
     checkpoint: Checkpoint | None = None,
     start: str | None = None,
     save: str | Path | None = None,
-    layer: str | None = None,
-    max_length: int | None = None,
-    batch_size: int | None = None,
-    device: str | None = None,
-    seed: int | None = None,
-    params: Changes | None = None,
     key_added: str = WORD,
     copy: bool = False,
+    options: Changes,
 ) -> mudata.MuData | None:
     """Embed cells of which RNA and protein, or RNA and ATAC, were measured; as `scm multiome`.
 
@@ -55,8 +48,6 @@ def multiome(
     ----------
     mdata
         N cells; they need not have every modality.
-    batch_key
-        Column of `obs` with batches to be taken out.
     held_out
         Column of `obs` and the value there of cells that nothing is learnt from.
     checkpoint
@@ -65,8 +56,7 @@ def multiome(
         Checkpoint that the training begins with; ``none``: a new model.
     save
         Folder for the trained model, to be used as `checkpoint` here and by the verb.
-    layer, max_length, batch_size, device, seed, params, key_added, copy
-        As `tl.embed`.
+    {options}
 
     Returns
     -------
@@ -93,26 +83,18 @@ def multiome(
     60
     """
     check_kind(mdata, mudata.MuData)
-    column, value = held_out or (None, None)
-    alone(checkpoint, batch_key=batch_key, held_out=held_out, start=start, save=save)
-    alone(checkpoint, max_length=max_length)
-    own = {
-        "multiomics.keys.batch_key": batch_key,
-        "multiomics.keys.held_out_key": column,
-        "multiomics.keys.held_out_value": value,
-        "multiomics.backbone.checkpoint": None if start == "none" else start,
-        "multiomics.predict.batch_size": batch_size,
-        "tokenization.max_length": max_length,
-    }
-    new = {"multiomics.backbone.checkpoint": None} if start == "none" else {}
-    groups: Groups = build_parameters(
-        GROUPS, changes(own, layer, device, seed, new | dict(params or {}))
-    )
+    alone(checkpoint, {"held_out": held_out, "start": start, "save": save})
+    own: dict[str, Any] = {}
+    if held_out is not None:
+        own["multiomics.keys.held_out_key"], own["multiomics.keys.held_out_value"] = held_out
+    if start is not None:
+        own["multiomics.backbone.checkpoint"] = None if start == "none" else start
+    groups: Groups = build_parameters(GROUPS, {**own, **options})
     task, reading = groups["multiomics"], (groups["ingestion"], groups["validation"])
     with chance_as_found(), quiet_mudata():
         raw = take_modalities(mdata, rna_alone=checkpoint is not None)
         if checkpoint is not None:
-            model = copying.deepcopy(trained_model(checkpoint, MultiomicsModel))
+            model = trained_model(checkpoint, MultiomicsModel)
             cells, report = standardise_known(raw, model, *reading)
             tokens, _ = prepare_known(cells, model, task.keys)
         else:
