@@ -26,6 +26,10 @@ def test_the_stages_are_made_from_the_table_of_tasks():
     assert (ROOT / "dvc.yaml").read_text("utf-8") == made.stages_file()
 
 
+def _paths(entries: list[str | dict[str, Any]]) -> list[str]:
+    return [entry if isinstance(entry, str) else next(iter(entry)) for entry in entries]
+
+
 @pytest.mark.parametrize("name", STAGES)
 def test_git_is_told_of_every_folder_that_dvc_keeps(name: str):
     """Else DVC writes it into a .gitignore at the first run, and a clean clone is no longer clean."""

@@ -76,8 +76,8 @@ def perturb(
     True
     """
     alone(checkpoint, {"save": save})
-    requested = {"perturbation.population.perturbation": perturbation}
-    groups = build_parameters(GROUPS, {**requested, **options})
+    own = {"perturbation.population.perturbation": perturbation}
+    groups = build_parameters(GROUPS, {**own, **options})
     p, compute = groups["perturbation"], groups["compute"]
     facts = run_facts("tl.perturb", groups)
     with chance_as_found():
