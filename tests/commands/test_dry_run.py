@@ -133,7 +133,7 @@ def test_what_a_run_refuses_is_refused(folder, monkeypatch, words, rule):
     assert f"({rule})" in dried.output and dried.output == real.output
 
 
-@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.verb)
+@pytest.mark.parametrize("task", TASKS.values(), ids=lambda task: task.verb)
 def test_every_task_has_a_probe(task):
     assert any(one.func in PROBES for one in named_pipelines()[task.pipeline].nodes)
 

@@ -5,7 +5,6 @@ import copy
 import numpy as np
 from anndata import AnnData
 
-from sc_mamba2.methods.integration import baseline_embeddings
 from sc_mamba2.tasks.batch_correction.fit import new_model
 from sc_mamba2.tasks.batch_correction.model import BatchCorrectionModel
 from sc_mamba2.tasks.batch_correction.params import (
@@ -17,6 +16,7 @@ from sc_mamba2.tasks.batch_correction.params import (
 )
 from sc_mamba2.tasks.shared.backbone import fine_tune, predict
 from sc_mamba2.tasks.shared.batches import BATCH
+from sc_mamba2.tasks.shared.integration_baselines import baseline_embeddings
 from sc_mamba2.tasks.shared.params import FineTuneParams, PredictParams
 from sc_mamba2.tokens import TokenizedCells
 from sc_mamba2.training import ComputeOptions
