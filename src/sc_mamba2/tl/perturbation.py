@@ -2,8 +2,10 @@
 
 from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
 from anndata import AnnData
+from pydantic import BaseModel
 
 from sc_mamba2.cells import keys
 from sc_mamba2.cells.adding import WORD
@@ -19,6 +21,7 @@ from sc_mamba2.tasks.shared.params import IngestionParams, TokenizationParams, V
 from sc_mamba2.tl.shared import (
     Changes,
     Checkpoint,
+    Groups,
     alone,
     changes,
     returned,
@@ -29,7 +32,7 @@ from sc_mamba2.tl.shared import (
 from sc_mamba2.training import ComputeOptions
 from sc_mamba2.training.determinism import chance_as_found
 
-_SHARED = {
+_SHARED: dict[str, type[BaseModel]] = {
     "ingestion": IngestionParams,
     "validation": ValidationParams,
     "tokenization": TokenizationParams,
@@ -124,7 +127,7 @@ def perturb(
         "perturbation.predict.batch_size": batch_size,
         "tokenization.max_length": max_length,
     }
-    groups = build_parameters(
+    groups: Groups = build_parameters(
         {"perturbation": PerturbationParams, **_SHARED}, changes(own, layer, device, seed, params)
     )
     p, compute = groups["perturbation"], groups["compute"]
@@ -133,7 +136,7 @@ def perturb(
         raw, valid, report = valid_cells(adata, groups)
         if checkpoint is None:
             training, test, split, _ = hold_out(valid, p.keys, p.split, p.evaluation, compute)
-            model, _, requested, learning, validating, _ = prepare(
+            untrained, _, requested, learning, validating, _ = prepare(
                 training,
                 split,
                 p.keys,
@@ -145,9 +148,10 @@ def perturb(
                 p.backbone,
                 compute,
             )
-            model, _ = fine_tune(model, learning, validating, p.fine_tune, compute)
-            model, _ = gate_layers(model, learning, validating, compute)
-            model, controls, tokens = complete_model(model, training, test, valid, requested)
+            fitted: Any
+            fitted, _ = fine_tune(untrained, learning, validating, p.fine_tune, compute)
+            scored, _ = gate_layers(fitted, learning, validating, compute)
+            model, controls, tokens = complete_model(scored, training, test, valid, requested)
         else:
             model = deepcopy(trained_model(checkpoint, PerturbationModel))
             requested, controls, tokens = prepare_prediction(model, valid, p.population)
@@ -224,7 +228,7 @@ def reverse(
         "reverse_perturbation.states.target": target,
         "reverse_perturbation.candidates.pairs": pairs or None,
     }
-    groups = build_parameters(
+    groups: Groups = build_parameters(
         {"reverse_perturbation": ReversePerturbationParams, **_SHARED},
         changes(own, layer, None, seed, params),
     )

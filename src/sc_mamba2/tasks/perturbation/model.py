@@ -93,6 +93,7 @@ class PerturbationModel(TaskModel):
         self.rising_share = rising_share
         width = backbone.config.d_model
         self.gate: Tensor
+        self.feature_PF: Tensor
         self.register_buffer("gate", torch.ones(()) if "trunk" in head.paths else torch.zeros(()))
         self.flag_encoder = nn.Embedding(2, width)
         self.kind_encoder = nn.Embedding(len(KINDS), width)
@@ -139,7 +140,7 @@ class PerturbationModel(TaskModel):
             "genes": list(effects.genes),
             "features": sorted(self.prior.singles),
             "own": self.prior.own,
-            "feature_width": int(self.feature_PF.shape[1]),
+            "feature_width": self.feature_PF.shape[1],
         }
 
     @classmethod
@@ -149,15 +150,8 @@ class PerturbationModel(TaskModel):
         """Build a model of the right shapes; `from_pretrained` gives it the numbers."""
         rows = pd.DataFrame(settings["effects"], columns=[PERTURBATION, CONTEXT, CELLS])
         genes, contexts = tuple(settings["genes"]), tuple(settings["contexts"])
-        shape, controls = (len(rows), len(genes)), (len(contexts), len(genes))
-        effects = Effects(
-            rows,
-            *(np.zeros(shape) for _ in range(3)),
-            contexts,
-            np.zeros(controls),
-            np.zeros(controls),
-            genes,
-        )
+        measured, control = (np.zeros((len(part), len(genes))) for part in (rows, contexts))
+        effects = Effects(rows, measured, measured, measured, contexts, control, control, genes)
         blank = {name: np.zeros(settings["feature_width"]) for name in settings["features"]}
         temperatures = (settings["perturbation_temperature"], settings["context_temperature"])
         params = StartParams(**settings["start"])

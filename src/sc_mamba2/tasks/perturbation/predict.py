@@ -145,7 +145,7 @@ def tokens_of_request(
     """Take the control cells over the model's genes, and their tokens under a perturbation."""
     controls = read_controls(valid_cells, model.keys, model.prior.effects.genes)
     tokens = tokenize_cells(controls, model.tokenizer)
-    table = tokens.obs.assign(**{PERTURBATION: requested, ROW: 0})
+    table = tokens.obs.assign(**{PERTURBATION: requested}, **{ROW: 0})
     return controls, replace(tokens, obs=table)
 
 
