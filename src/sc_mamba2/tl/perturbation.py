@@ -9,15 +9,15 @@ from pydantic import BaseModel
 
 from sc_mamba2.cells import keys
 from sc_mamba2.cells.adding import WORD
-from sc_mamba2.tasks.perturbation.fit import complete_model, gate_layers, hold_out, prepare
-from sc_mamba2.tasks.perturbation.model import PerturbationModel
-from sc_mamba2.tasks.perturbation.params import PerturbationParams
-from sc_mamba2.tasks.perturbation.predict import prepare_prediction, write_predicted
-from sc_mamba2.tasks.perturbation.reverse import rank as reverse_tasks
-from sc_mamba2.tasks.perturbation.reverse.params import ReversePerturbationParams
-from sc_mamba2.tasks.shared.backbone import fine_tune, predict
-from sc_mamba2.tasks.shared.parameters import build_parameters
-from sc_mamba2.tasks.shared.params import IngestionParams, TokenizationParams, ValidationParams
+from sc_mamba2.tchosen.perturbation.fit import complete_model, gate_layers, hold_out, prepare
+from sc_mamba2.tchosen.perturbation.model import PerturbationModel
+from sc_mamba2.tchosen.perturbation.params import PerturbationParams
+from sc_mamba2.tchosen.perturbation.predict import prepare_prediction, write_predicted
+from sc_mamba2.tchosen.perturbation.reverse import rank as reverse_tchosen
+from sc_mamba2.tchosen.perturbation.reverse.params import ReversePerturbationParams
+from sc_mamba2.tchosen.shared.backbone import fine_tune, predict
+from sc_mamba2.tchosen.shared.parameters import build_parameters
+from sc_mamba2.tchosen.shared.params import IngestionParams, TokenizationParams, ValidationParams
 from sc_mamba2.tl.shared import (
     Changes,
     Checkpoint,
@@ -136,18 +136,9 @@ def perturb(
         raw, valid, report = valid_cells(adata, groups)
         if checkpoint is None:
             training, test, split, _ = hold_out(valid, p.keys, p.split, p.evaluation, compute)
-            untrained, _, requested, learning, validating, _ = prepare(
-                training,
-                split,
-                p.keys,
-                p.split,
-                p.start,
-                p.head,
-                p.population,
-                groups["tokenization"],
-                p.backbone,
-                compute,
-            )
+            chosen = (p.keys, p.split, p.start, p.head, p.population, groups["tokenization"])
+            prepared = prepare(training, split, *chosen, p.backbone, compute)
+            untrained, _, requested, learning, validating, _ = prepared
             fitted: Any
             fitted, _ = fine_tune(untrained, learning, validating, p.fine_tune, compute)
             scored, _ = gate_layers(fitted, learning, validating, compute)
@@ -156,18 +147,9 @@ def perturb(
             model = deepcopy(trained_model(checkpoint, PerturbationModel))
             requested, controls, tokens = prepare_prediction(model, valid, p.population)
         outputs = predict(model, tokens, p.predict, compute)
-        cells, genes, _ = write_predicted(
-            raw,
-            controls,
-            outputs,
-            model,
-            requested,
-            report,
-            facts,
-            p.population,
-            groups["ingestion"],
-            compute,
-        )
+        numbers = (p.population, groups["ingestion"], compute)
+        made = (raw, controls, outputs, model, requested, report, facts)
+        cells, genes, _ = write_predicted(*made, *numbers)
     if save is not None:
         model.save_pretrained(save)
     cells.obs[keys.PREDICTED] = True
@@ -236,8 +218,8 @@ def reverse(
     model = trained_model(checkpoint, PerturbationModel)
     with chance_as_found():
         _, valid, _ = valid_cells(adata, groups)
-        query, names = reverse_tasks.prepare(valid, model, p.states, p.candidates, candidates)
-        ranker = reverse_tasks.fit_ranker(model, names, query, p.rank, groups["compute"])
-        ranking = reverse_tasks.rank_candidates(ranker, query)
+        query, names = reverse_tchosen.prepare(valid, model, p.states, p.candidates, candidates)
+        ranker = reverse_tchosen.fit_ranker(model, names, query, p.rank, groups["compute"])
+        ranking = reverse_tchosen.rank_candidates(ranker, query)
     results = AnnData(obs=adata.obs[[]], uns={keys.RANKING: ranking})
     return returned(adata, results, key_added, copy)

@@ -297,13 +297,8 @@ def known_prior(prior: EffectPrior, keys: KeyParams, *names: str) -> EffectPrior
 def left_out_estimates(prior: EffectPrior, kind: SplitKind) -> np.ndarray:
     """Estimate every measured effect as if the split had held it out, (Q, G).
 
-    Parameters
-    ----------
-    prior
-        With its effects.
-    kind
-        ``unseen_context``: without what was measured in its context; ``unseen_perturbation`` and
-        ``unseen_combination``: without its perturbation; ``random_cells``: without itself.
+    With ``unseen_context`` without what was measured in its context, with ``unseen_perturbation`` and
+    ``unseen_combination`` without its perturbation, with ``random_cells`` without itself.
     """
     rows = prior.effects.rows
     estimates = []
@@ -324,18 +319,7 @@ def ensemble_estimates(
 
     In each resample every measured effect is moved by its own standard error, and of the perturbations
     those are left that a draw with replacement takes, about two thirds, each once; the requested one,
-    and its parts, stay, at any dose.
-
-    Parameters
-    ----------
-    prior
-        The estimate.
-    name, context, control_G
-        See `EffectPrior.estimate`.
-    count
-        Resamples.
-    seed
-        Of the draws.
+    and its parts, stay, at any dose. For `name`, `context` and `control_G` see `EffectPrior.estimate`.
     """
     generator = np.random.default_rng(seed)
     effects = prior.effects

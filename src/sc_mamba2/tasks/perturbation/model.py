@@ -192,14 +192,7 @@ class PerturbationModel(TaskModel):
     def conditions(
         self, names: pd.Series, prior: EffectPrior | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Return what is known of perturbations, and the rows of their genes.
-
-        Parameters
-        ----------
-        names
-            N canonical names.
-        prior
-            Knows their features; ``None``: the model's own.
+        """Return what is known of perturbations, by a prior or the model's own, and their genes.
 
         Returns
         -------
@@ -298,26 +291,11 @@ class PerturbationModel(TaskModel):
 
 
 def with_perturbed_genes(batch: Batch, genes_BJ: Tensor, pad_id: int) -> tuple[Batch, Tensor]:
-    """Put the perturbed genes among a control cell's tokens, and say which tokens they are.
+    """Put the perturbed genes among the tokens of control cells, and say which tokens they are.
 
     A perturbed gene that the cell does not express, or that a limit of length has cut, becomes a
-    token of bin 0 in its place of the vocabulary's order.
-
-    Parameters
-    ----------
-    batch
-        B cells, with their genes in the vocabulary's order.
-    genes_BJ
-        Rows of the vocabulary, `NO_GENE` where a cell has fewer perturbed genes.
-    pad_id
-        Row of `<pad>`.
-
-    Returns
-    -------
-    batch
-        The cells with J more columns at most.
-    perturbed_BL
-        bool, true at perturbed genes.
+    token of bin 0 in its place of the vocabulary's order. `genes_BJ` are rows of the vocabulary,
+    `NO_GENE` where a cell has fewer perturbed genes; the second result is true at these tokens.
     """
     present_BJ = (batch.token_ids_BL[:, None, 1:] == genes_BJ[:, :, None]).any(dim=-1)
     # A gene that is named twice is put in once.
