@@ -25,11 +25,11 @@ from scipy.spatial.distance import pdist
 from sc_mamba2.cells import read_cells, read_labels
 from sc_mamba2.metrics.classification import classification_metrics
 from sc_mamba2.model import Backbone
-from sc_mamba2.tasks.annotation.ablations import variant
+from sc_mamba2.tasks.annotation.baselines import variant
+from sc_mamba2.tasks.annotation.fit import attach_head, split_validation
 from sc_mamba2.tasks.annotation.model import LABEL, AnnotationModel
-from sc_mamba2.tasks.annotation.nodes import attach_head, hold_out, split_validation
 from sc_mamba2.tasks.annotation.params import HeadParams, LabelParams
-from sc_mamba2.tasks.annotation.split import stratified_split
+from sc_mamba2.tasks.annotation.split import hold_out, stratified_split
 from sc_mamba2.tasks.shared.backbone import (
     encode_cells,
     fine_tune,
@@ -137,7 +137,7 @@ def train(data: Prepared, order: str, paths: str, epochs: int) -> tuple[Annotati
         data.compute,
     )
     if paths == "trunk alone":
-        model, options = variant("trunk_alone", data.backbone, model, options, data.compute.seed)
+        model, options = variant("trunk_alone", model, options, data.compute.seed)
     sets = reorder(data.training, order), reorder(data.validation, order)
     trained, history = fine_tune(model, *sets, options, data.compute)
     return trained, len(history)

@@ -23,9 +23,10 @@ from memory import extra_memory
 from sc_mamba2.cells import read_cells
 from sc_mamba2.metrics.classification import classification_metrics
 from sc_mamba2.model import Backbone, add_adapters
+from sc_mamba2.tasks.annotation.fit import attach_head, split_validation
 from sc_mamba2.tasks.annotation.model import LABEL, AnnotationModel
-from sc_mamba2.tasks.annotation.nodes import attach_head, hold_out, split_validation
 from sc_mamba2.tasks.annotation.params import HeadParams, LabelParams
+from sc_mamba2.tasks.annotation.split import hold_out
 from sc_mamba2.tasks.shared.backbone import fine_tune, load_or_build_backbone, predict
 from sc_mamba2.tasks.shared.ingestion import ingest_cells
 from sc_mamba2.tasks.shared.params import (

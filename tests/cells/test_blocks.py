@@ -7,8 +7,7 @@ from collections.abc import Callable
 import anndata as ad
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from scipy import sparse
 from tests.cells import formats
 

@@ -2,8 +2,7 @@
 
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from sc_mamba2.cells import base_and_dose, canonical_name, parts_of, read_perturbations
 from sc_mamba2.errors import UserError

@@ -3,14 +3,13 @@
 import json
 import shutil
 from pathlib import Path
-from urllib.error import URLError
 
 import pytest
+import requests
 from typer.testing import CliRunner
 
 from sc_mamba2.cells.simulate import simulate_cells
 from sc_mamba2.commands import app
-from sc_mamba2.versions import download
 
 ROOT = Path(__file__).parents[2]
 
@@ -40,9 +39,9 @@ def test_the_list_names_every_data_set_with_its_state(project):
 
 def test_without_a_network_there_is_one_message_and_no_file(project, monkeypatch):
     def unreachable(*_, **__):
-        raise URLError("no route")  # what urllib makes of every failure to connect
+        raise requests.ConnectionError("no route")
 
-    monkeypatch.setattr(download, "urlopen", unreachable)
+    monkeypatch.setattr(requests, "get", unreachable)
     result = invoke("data", "pull", "pbmc3k")
     assert result.exit_code == 2
     assert result.output.startswith("Error (network)") and "no route" in result.output

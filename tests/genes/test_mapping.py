@@ -5,8 +5,7 @@ from collections import Counter
 import anndata as ad
 import pytest
 import scanpy as sc
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from sc_mamba2.errors import UserError
 from sc_mamba2.genes import load_gene_table, map_genes

@@ -4,11 +4,8 @@ import numpy as np
 import pytest
 from scipy.special import log_softmax, softmax
 
-from sc_mamba2.methods.temperature import (
-    at_temperature,
-    fit_calibration,
-    fit_temperature,
-)
+from sc_mamba2.methods.temperature import at_temperature, fit_temperature
+from sc_mamba2.tasks.annotation.fit import fit_calibration
 
 
 def drawn(temperature: float, cells: int = 4000, classes: int = 5):

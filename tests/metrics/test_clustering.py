@@ -5,8 +5,7 @@ import igraph
 import numpy as np
 import pytest
 import scanpy as sc
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from tests.metrics import plain
 
 from sc_mamba2.metrics.clustering import (

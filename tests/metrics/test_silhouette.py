@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from tests.metrics import plain
 
 from sc_mamba2.metrics.silhouette import silhouette_widths, spread_sample

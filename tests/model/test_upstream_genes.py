@@ -1,8 +1,7 @@
 """The released vocabulary: rows never move, nothing is lost, and every name is counted."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from sc_mamba2.errors import UserError
 from sc_mamba2.genes import load_gene_table

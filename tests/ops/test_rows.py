@@ -1,8 +1,7 @@
 """The smart flip reverses the real tokens only."""
 
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from sc_mamba2.ops import real_tokens, smart_flip
 

@@ -1,8 +1,7 @@
 import shlex
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from kedro.framework.cli.utils import _split_params
 
 from sc_mamba2.errors import UserError

@@ -41,7 +41,7 @@ def write_report(task: str, found: dict[str, Any], pictures: dict[str, bytes]) -
     """Write the report of a task as its node does."""
     metrics, parameters = found["metrics"], MANY | {"label": EVIL}
     if task == "annotation":
-        return annotation_report(metrics, pictures, found["reports"], parameters)
+        return annotation_report(metrics, pictures, parameters)
     if task == "gene_network":
         tables = (pd.DataFrame(found[name]) for name in ("edges", "modules"))
         return network_report(metrics, *tables, pictures, parameters)

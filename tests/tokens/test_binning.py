@@ -5,8 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from tests.tokens.twins import bin_cell
 
 from sc_mamba2.tokens import bin_cells, rank_cells

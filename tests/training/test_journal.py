@@ -7,8 +7,7 @@ import sys
 from unittest.mock import patch
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from sc_mamba2.errors import UserError
 from sc_mamba2.training import Journal, read_journal

@@ -44,7 +44,7 @@ def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     site = Site(f"http://127.0.0.1:{server.server_address[1]}")
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     yield site
     server.shutdown()
@@ -61,16 +61,13 @@ def cells_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def named(monkeypatch: pytest.MonkeyPatch):
-    """Give a function that makes a data set of the registry; the address may be one of loopback."""
+    """Give a function that makes a data set the only one of the registry."""
 
     def name_it(name: str, **fields: object) -> None:
         given = {"title": "t", "tasks": ("t",), "comes": "file", "citation": "c"} | fields
         given.setdefault("expected", {"stated": "s"})
-        row = PublicData(**given | {"address": "https://example.invalid/cells.h5ad"})
-        row = row.model_copy(update={"address": given["address"]})
-        made = Registry(data={name: row}, checkpoints={})
-        for module in ("data", "checkpoints"):
-            monkeypatch.setattr(f"sc_mamba2.versions.{module}.registry", lambda: made)
+        made = Registry(data={name: PublicData(**given)}, checkpoints={})
+        monkeypatch.setattr("sc_mamba2.versions.data.registry", lambda: made)
 
     return name_it
 

@@ -14,7 +14,7 @@ from sc_mamba2.cells.expression import (
     look_at_values,
 )
 from sc_mamba2.cells.opening import Source, open_cells
-from sc_mamba2.cells.standardise import StandardForm, column_totals, decide_form
+from sc_mamba2.cells.standard_form import StandardForm, column_totals, decide_form
 from sc_mamba2.cells.stored import Rows, StoredCells, StoredMatrix
 from sc_mamba2.genes import GeneTable, load_gene_table
 

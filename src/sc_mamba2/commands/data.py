@@ -1,8 +1,6 @@
 """`scm data`: public data sets by name and one's own, under versions, with their hashes."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -36,13 +34,13 @@ def list_(
         root = project_here(needed=False)
         if name is not None:
             known(root, name)
-        found = [row for row in list_data(root) if name in (None, row["name"])]
-        if told_briefly(found, [row["name"] for row in found]):
+        rows = [row for row in list_data(root) if name in (None, row["name"])]
+        if told_briefly(rows, [row["name"] for row in rows]):
             return
         if name is not None:
-            _show_one(found[0])
+            _show_one(rows[0])
         else:
-            _show_all(found)
+            _show_all(rows)
 
 
 @data.command()
@@ -61,17 +59,17 @@ def pull(
     Nothing else of `scm data` uses the network.
     """
     with told_once():
-        from sc_mamba2.versions import arrival
+        from sc_mamba2.versions.data import point
+        from sc_mamba2.versions.data import pull as pull_data
 
         root = project_here()
         if pointer_only:
-            pointer = arrival.point(root, name)
+            pointer = point(root, name)
             lines = {"pointer": str(pointer.relative_to(root))}
             show_facts({"name": name, **lines}, lines, 10, places=[pointer])
             return
-        with _progress(name) as told:
-            arrived = arrival.pull(root, name, told, again=force)
-        _show_arrived(root, name, arrived)
+        progress = sys.stderr.isatty() and not mode().quiet
+        _show_arrived(root, name, pull_data(root, name, again=force, progress=progress))
 
 
 @data.command()
@@ -96,16 +94,16 @@ def verify(
     """Hash the data sets anew; exit code 2 where a file is changed, missing or new."""
     with told_once():
         from sc_mamba2.versions.data import verify as verify_data
-        from sc_mamba2.versions.manifest import read_manifest
+        from sc_mamba2.versions.names import read_manifest
 
         root = project_here()
-        names = [name] if name else list(read_manifest(root).data)
-        found = {one: verify_data(root, one) for one in names}
-        wrong = {one: "; ".join(said) for one, said in found.items() if said}
-        if wrong:
+        names = [name] if name else list(read_manifest(root))
+        changes = {one: verify_data(root, one) for one in names}
+        changed = [f"{one} ({'; '.join(said)})" for one, said in changes.items() if said]
+        if changed:
             raise UserError(
                 "data-changed",
-                found=", ".join(f"{one} ({said})" for one, said in wrong.items()),
+                found=", ".join(changed),
                 expected="files as they arrived, by data/manifest.json",
                 mend="scm data pull NAME --force, or dvc checkout, brings them back",
             )
@@ -128,54 +126,41 @@ def project_here(needed: bool = True) -> Path:
         return Path.cwd()
 
 
-@contextmanager
-def _progress(name: str) -> Iterator[Callable[[int, int | None], None]]:
-    """Give a callback that draws a bar on a terminal, and nothing elsewhere."""
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn
-
-    console = Console(stderr=True)
-    columns = ("{task.description}", BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    shown = console.is_terminal and not mode().quiet
-    with Progress(*columns, console=console, transient=True, disable=not shown) as bar:
-        task = bar.add_task(name, total=None, start=True, visible=False)
-        yield lambda got, size: bar.update(task, completed=got, total=size, visible=True)
-
-
 def _show_arrived(root: Path, name: str, arrived: "Arrived") -> None:
+    folder = str(arrived.folder.relative_to(root))
+    pointers = [str(pointer.relative_to(root)) for pointer in arrived.pointers]
+    facts = {"folder": folder, "pointers": pointers, "name": name, "input": f"data:{name}"}
     lines = {
-        "folder": str(arrived.folder.relative_to(root)),
-        "shape": ", ".join(f"{number:,} {what}" for what, number in arrived.shape.items()),
+        "folder": folder,
+        "shape": _counted(arrived.shape),
         "remark": "; ".join(arrived.remarks),
-        "pointer": " ".join(str(pointer.relative_to(root)) for pointer in arrived.pointers),
-        "input": f"data:{name}",
+        "pointer": " ".join(pointers),
+        "input": facts["input"],
+        "git": f"git add data/manifest.json {folder}" if pointers else "",
     }
-    if arrived.pointers:
-        lines["git"] = f"git add data/manifest.json {lines['folder']}"
-    facts = asdict(arrived) | {"name": name, "input": lines["input"], "folder": lines["folder"]}
-    facts["pointers"] = [str(pointer.relative_to(root)) for pointer in arrived.pointers]
     shown = {what: text for what, text in lines.items() if text}
-    show_facts(facts, shown, 10, places=[arrived.folder])
+    show_facts(arrived._asdict() | facts, shown, 10, places=[arrived.folder])
+
+
+def _counted(shape: dict[str, int]) -> str:
+    return ", ".join(f"{number:,} {what}" for what, number in shape.items())
 
 
 def _show_all(rows: list[dict[str, Any]]) -> None:
+    whole = ("name", "state", "comes")
     lines = []
     for row in rows:
-        shape = (row["recorded"] or {}).get("shape", {})
-        counted = ", ".join(f"{number:,} {what}" for what, number in shape.items())
-        stated = row["expected"]["stated"] if "expected" in row else counted
-        lines.append(
-            (row["name"], row["state"], row["comes"], ", ".join(row.get("tasks", ())), stated)
-        )
-    whole = ("name", "state", "comes")
+        public = "expected" in row
+        shape = row["expected"]["stated"] if public else _counted(row["recorded"]["shape"])
+        lines.append((*(row[key] for key in whole), ", ".join(row.get("tasks", ())), shape))
     show_table((*whole, "tasks", "shape"), lines, whole)
 
 
 def _show_one(row: dict[str, Any]) -> None:
-    told = {**row, "expected": row.get("expected", {}).get("stated")}
-    for key, value in told.items():
+    row = {**row, "expected": row.get("expected", {}).get("stated")}
+    for key, value in row.items():
         text = ", ".join(value) if isinstance(value, list) else value
         if text and not isinstance(text, dict):
             typer.echo(f"{key.replace('_', ' ') + ':':<12}{text}")
-    for file, facts in ((row["recorded"] or {}).get("files") or {}).items():
+    for file, facts in (row["recorded"] or {"files": {}})["files"].items():
         typer.echo(f"{'file:':<12}{file}, {facts['size']:,} bytes, sha256 {facts['sha256']}")

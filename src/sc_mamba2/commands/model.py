@@ -46,8 +46,7 @@ def push(
     """Put a checkpoint under DVC and send it to the remote."""
     with told_once():
         from sc_mamba2.commands.results import show_facts
-        from sc_mamba2.versions.checkpoints import MODELS
-        from sc_mamba2.versions.checkpoints import push as push_checkpoint
+        from sc_mamba2.versions.checkpoints import MODELS, push as push_checkpoint
 
         root = project_here()
         here = folder if folder.exists() else root / MODELS / folder

@@ -8,11 +8,12 @@ from kedro.io import AbstractVersionedDataset, DatasetError, Version
 from kedro_datasets._typing import TablePreview
 
 from sc_mamba2.cells import read_cells
+from sc_mamba2.datasets.kept import Kept
 from sc_mamba2.datasets.previews import first_cells
 from sc_mamba2.files import atomic_file
 
 
-class AnnDataDataset(AbstractVersionedDataset[ad.AnnData, ad.AnnData]):
+class AnnDataDataset(Kept, AbstractVersionedDataset[ad.AnnData, ad.AnnData]):
     """Loads and saves an AnnData; Kedro-Viz shows the first cells of its table.
 
     Example
@@ -42,12 +43,10 @@ class AnnDataDataset(AbstractVersionedDataset[ad.AnnData, ad.AnnData]):
         super().__init__(PurePosixPath(filepath), version)
         self.metadata = metadata
 
-    def load(self) -> ad.AnnData:
-        """Read the file."""
+    def _read(self) -> ad.AnnData:
         return read_cells(str(self._get_load_path()))
 
-    def save(self, data: ad.AnnData) -> None:
-        """Write the file, gzip-compressed; it appears whole or not at all."""
+    def _write(self, data: ad.AnnData) -> None:
         with atomic_file(str(self._get_save_path())) as draft:
             data.write_h5ad(draft, compression="gzip", compression_opts=1)
 

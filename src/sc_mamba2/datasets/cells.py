@@ -6,10 +6,11 @@ import anndata as ad
 from kedro.io import AbstractDataset
 
 from sc_mamba2.cells import read_cells
+from sc_mamba2.datasets.kept import Kept
 from sc_mamba2.errors import UserError
 
 
-class CellsDataset(AbstractDataset[Any, ad.AnnData]):
+class CellsDataset(Kept, AbstractDataset[Any, ad.AnnData]):
     """Reads cells from any source that `read_cells` knows; never writes.
 
     Example
@@ -33,8 +34,7 @@ class CellsDataset(AbstractDataset[Any, ad.AnnData]):
         self.source = source
         self.metadata = metadata
 
-    def load(self) -> ad.AnnData:
-        """Read the cells."""
+    def _read(self) -> ad.AnnData:
         if self.source is None:
             raise UserError(
                 "source-none",
@@ -44,8 +44,7 @@ class CellsDataset(AbstractDataset[Any, ad.AnnData]):
             )
         return read_cells(self.source)
 
-    def save(self, data: Any) -> NoReturn:
-        """Refuse: raw cells are the user's."""
+    def _write(self, data: Any) -> NoReturn:
         raise NotImplementedError("raw cells are read only")
 
     def _describe(self) -> dict[str, Any]:

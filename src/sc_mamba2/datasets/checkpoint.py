@@ -7,12 +7,13 @@ from kedro.io import AbstractDataset
 from kedro.utils import load_obj
 from kedro_datasets._typing import JSONPreview
 
+from sc_mamba2.datasets.kept import Kept
 from sc_mamba2.datasets.previews import json_file
 from sc_mamba2.errors import UserError
 from sc_mamba2.model import TaskModel
 
 
-class CheckpointDataset(AbstractDataset[TaskModel, TaskModel]):
+class CheckpointDataset(Kept, AbstractDataset[TaskModel, TaskModel]):
     """Loads and saves a task model (see `sc_mamba2.model.saving`).
 
     Example
@@ -41,8 +42,7 @@ class CheckpointDataset(AbstractDataset[TaskModel, TaskModel]):
         self._model_class = model_class
         self.metadata = metadata
 
-    def load(self) -> TaskModel:
-        """Read the folder."""
+    def _read(self) -> TaskModel:
         if self._filepath is None:
             raise UserError(
                 "checkpoint-folder",
@@ -52,8 +52,7 @@ class CheckpointDataset(AbstractDataset[TaskModel, TaskModel]):
             )
         return load_obj(self._model_class).from_pretrained(self._filepath)
 
-    def save(self, data: TaskModel) -> None:
-        """Write the folder; it appears whole or not at all, in the place of an older one."""
+    def _write(self, data: TaskModel) -> None:
         assert self._filepath is not None, "a model is written to a named folder"
         data.save_pretrained(self._filepath)
 

@@ -1,21 +1,17 @@
 """Figures as a folder of PNG files."""
 
-import io
 from pathlib import Path
 from typing import Any
 
 from kedro.io import AbstractDataset
 from kedro_datasets._typing import HTMLPreview
-from matplotlib.figure import Figure
 
 from sc_mamba2.datasets.previews import pictures
 from sc_mamba2.files import atomic_folder
 
-DOTS_PER_INCH = 130
 
-
-class FiguresDataset(AbstractDataset[dict[str, Figure], dict[str, bytes]]):
-    """Saves matplotlib figures by name; loads them as PNG bytes, ready for a report and for Kedro-Viz.
+class FiguresDataset(AbstractDataset[dict[str, bytes], dict[str, bytes]]):
+    """Saves and loads PNG files by name, ready for a report and for Kedro-Viz.
 
     Example
     -------
@@ -42,16 +38,11 @@ class FiguresDataset(AbstractDataset[dict[str, Figure], dict[str, bytes]]):
         paths = sorted(self._filepath.glob("*.png"))
         return {path.stem.split("_", 1)[1]: path.read_bytes() for path in paths}
 
-    def save(self, data: dict[str, Figure]) -> None:
+    def save(self, data: dict[str, bytes]) -> None:
         """Write the pictures; the folder appears whole or not at all."""
         with atomic_folder(self._filepath) as draft:
-            for place, (name, figure) in enumerate(data.items(), start=1):
-                picture = io.BytesIO()
-                # No software tag, so that equal figures are equal files.
-                figure.savefig(
-                    picture, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None}
-                )
-                (draft / f"{place:02d}_{name}.png").write_bytes(picture.getvalue())
+            for place, (name, picture) in enumerate(data.items(), start=1):
+                (draft / f"{place:02d}_{name}.png").write_bytes(picture)
 
     def preview(self) -> HTMLPreview:
         """Show the pictures under each other."""

@@ -5,10 +5,11 @@ from typing import Any
 
 from kedro.io import AbstractDataset
 
+from sc_mamba2.datasets.kept import Kept
 from sc_mamba2.tokens import TokenizedCells, load_tokens, save_tokens
 
 
-class TokensDataset(AbstractDataset[TokenizedCells, TokenizedCells]):
+class TokensDataset(Kept, AbstractDataset[TokenizedCells, TokenizedCells]):
     """Loads and saves tokens (see `sc_mamba2.tokens.saving`).
 
     Example
@@ -31,12 +32,10 @@ class TokensDataset(AbstractDataset[TokenizedCells, TokenizedCells]):
         self._filepath = Path(filepath)
         self.metadata = metadata
 
-    def load(self) -> TokenizedCells:
-        """Read the folder."""
+    def _read(self) -> TokenizedCells:
         return load_tokens(self._filepath)
 
-    def save(self, data: TokenizedCells) -> None:
-        """Write the folder; it appears whole or not at all."""
+    def _write(self, data: TokenizedCells) -> None:
         save_tokens(data, self._filepath)
 
     def _exists(self) -> bool:

@@ -1,234 +1,116 @@
-"""The annotation pipelines, as tables of nodes.
+"""The annotation pipelines: held-out cells of a reference, a query, a query with a trained model.
 
-`create_pipeline` holds out a part of the reference, `create_query_pipeline` annotates another file,
-`create_prediction_pipeline` annotates a file with a checkpoint and trains nothing. They share all
-they can; names without a dot live in the namespace `annotation`.
+Names without a dot live in the namespace `annotation`.
 """
 
-from kedro.pipeline import Pipeline, node
+from kedro.pipeline import Pipeline
 
-from sc_mamba2.pipelines.shared import (
-    namespaced,
-    prediction_pipeline,
-    tokenize_pipeline,
-    training_pipeline,
-)
-from sc_mamba2.tasks.annotation import nodes
-from sc_mamba2.tasks.annotation.ablations import run_ablations
-from sc_mamba2.tasks.shared.tokenization import fit_tokenizer
+from sc_mamba2.pipelines.shared import namespaced, same, step
+from sc_mamba2.tasks.annotation.baselines import compare
+from sc_mamba2.tasks.annotation.evaluate import score
+from sc_mamba2.tasks.annotation.fit import calibrate, prepare
+from sc_mamba2.tasks.annotation.predict import call_cells, prepare_query, write_annotated
+from sc_mamba2.tasks.annotation.report import report
+from sc_mamba2.tasks.annotation.split import hold_out, take_query
+from sc_mamba2.tasks.shared.backbone import fine_tune, predict
 
-NAMESPACE = "annotation"
+_PARTS = "training_cells query_cells truth"
 
 
 def create_pipeline() -> Pipeline:
     """Return the pipeline that holds out a part of the reference and annotates it."""
-    split = node(
-        nodes.hold_out,
-        ["reference_cells", "params:labels", "params:compute"],
-        ["training_cells", "query_cells", "truth"],
-        name="hold_out",
-    )
-    reports = node(
-        nodes.gather_reports, {"reference": "query_report"}, "reports", name="gather_reports"
-    )
-    return _namespaced(
-        Pipeline([split, reports]) + _fit() + _predict() + _conclude(fitted=True),
-        reference_cells="reference.valid_cells",
-        raw_query="reference.raw_cells",
-        query_report="reference.validation_report",
-    )
+    split = step(hold_out, "valid_reference params:labels params:compute", _PARTS)
+    inputs = {"raw_query": "reference.raw_cells", "query_report": "reference.validation_report"}
+    return _namespaced([split, *_fit(), *_annotate(fitted=True, roles=("reference",))], **inputs)
 
 
 def create_query_pipeline() -> Pipeline:
     """Return the pipeline that learns from the reference and annotates the query."""
-    split = node(
-        nodes.take_query,
-        ["reference_cells", "valid_query", "params:labels"],
-        ["training_cells", "query_cells", "truth"],
-        name="take_query",
-    )
-    reports = node(
-        nodes.gather_reports,
-        {"reference": "reference_report", "query": "query_report"},
-        "reports",
-        name="gather_reports",
-    )
-    return _namespaced(
-        Pipeline([split, reports]) + _fit() + _predict() + _conclude(fitted=True),
-        reference_cells="reference.valid_cells",
-        reference_report="reference.validation_report",
-        valid_query="query.valid_cells",
-        raw_query="query.raw_cells",
-        query_report="query.validation_report",
-    )
+    split = step(take_query, "valid_reference valid_query params:labels", _PARTS)
+    return _namespaced([split, *_fit(), *_annotate(fitted=True, roles=("reference", "query"))])
 
 
 def create_prediction_pipeline() -> Pipeline:
     """Return the pipeline that annotates the query with a trained model."""
-    first = [
-        node(nodes.read_tokenizer, "model", "tokenizer", name="read_tokenizer"),
-        node(
-            nodes.read_truth, ["query_cells", "model", "params:labels"], "truth", name="read_truth"
-        ),
-        node(nodes.gather_reports, {"query": "query_report"}, "reports", name="gather_reports"),
-    ]
-    return _namespaced(
-        Pipeline(first) + _predict() + _conclude(fitted=False),
-        model="annotation.checkpoint",
-        query_cells="query.valid_cells",
-        raw_query="query.raw_cells",
-        query_report="query.validation_report",
-    )
+    first = step(prepare_query, "valid_query model params:labels", "query_tokens truth")
+    nodes = [first, *_annotate(fitted=False, roles=("query",))]
+    return _namespaced(nodes, model="annotation.checkpoint")
 
 
-def _fit() -> Pipeline:
-    """From training cells to a model, with baselines and ablations beside it."""
-    training_tokens = Pipeline(
-        tokenize_pipeline(),
-        namespace="training",
-        inputs={"valid_cells": "training_cells", "tokenizer": "tokenizer"},
-        outputs={"tokens": "labelled_tokens"},
-    )
-    own = [
-        node(
-            fit_tokenizer,
-            ["training_cells", "query_cells", "params:tokenization"],
-            "tokenizer",
-            name="fit_tokenizer",
-            tags="tokenization",
+def _fit() -> list:
+    """From training cells to a trained model, and what stands beside it."""
+    groups = "params:labels params:tokenization params:backbone params:head params:compute"
+    tokens = "training_tokens validation_tokens query_tokens"
+    return [
+        step(prepare, f"training_cells query_cells {groups}", f"untrained_model {tokens}"),
+        step(
+            fine_tune,
+            "untrained_model training_tokens validation_tokens params:fine_tune params:compute",
+            "fitted_model history",
+            tags="backbone training",
         ),
-        node(
-            nodes.split_validation,
-            ["labelled_tokens", "params:labels", "params:compute"],
-            ["training_tokens", "validation_tokens"],
-            name="split_validation",
-        ),
-        node(
-            nodes.attach_head,
-            [
-                "backbone",
-                "tokenizer",
-                "training_tokens",
-                "params:head",
-                "params:labels",
-                "params:compute",
-            ],
-            "task_model",
-            name="attach_head",
-        ),
-        node(
-            nodes.calibrate,
-            [
-                "fitted_model",
-                "validation_tokens",
-                "params:calls",
-                "params:predict",
-                "params:compute",
-            ],
+        step(
+            calibrate,
+            "fitted_model validation_tokens params:calls params:predict params:compute",
             "model",
-            name="calibrate",
             tags="training",
         ),
-        node(
-            nodes.run_baselines,
-            ["training_cells", "query_cells", "tokenizer", "params:baselines", "params:compute"],
-            "baseline_calls",
-            name="run_baselines",
-            tags="evaluation",
-        ),
-        node(
-            run_ablations,
-            {
-                "backbone": "backbone",
-                "model": "model",
-                "training_tokens": "training_tokens",
-                "validation_tokens": "validation_tokens",
-                "query_tokens": "query_tokens",
-                "fine_tuning": "params:fine_tune",
-                "prediction": "params:predict",
-                "params": "params:ablations",
-                "compute": "params:compute",
-            },
-            "ablation_calls",
-            name="run_ablations",
+        step(
+            compare,
+            f"training_cells query_cells untrained_model {tokens} params:baselines "
+            "params:ablations params:fine_tune params:predict params:compute",
+            "baseline_calls ablation_calls",
             tags="evaluation",
         ),
     ]
-    training = Pipeline(training_pipeline(), outputs={"model": "fitted_model"})
-    return Pipeline(own) + training_tokens + training
 
 
-def _predict() -> Pipeline:
-    """From query cells and a model to calls."""
-    query_tokens = Pipeline(
-        tokenize_pipeline(),
-        namespace="query",
-        inputs={"valid_cells": "query_cells", "tokenizer": "tokenizer"},
-        outputs={"tokens": "query_tokens"},
-    )
-    prediction = Pipeline(
-        prediction_pipeline(), inputs={"tokens": "query_tokens", "model": "model"}
-    )
-    call = node(
-        nodes.call_cells,
-        [
+def _annotate(fitted: bool, roles: tuple[str, ...]) -> list:
+    """From query cells and a model to what a person reads; a run that trained shows more."""
+    beside = same("baseline_calls", "ablation_calls") if fitted else {}
+    reports = {f"{role}_report": f"{role}_report" for role in roles}
+    if roles == ("reference",):
+        reports = {"reference_report": "query_report"}
+    history = same("history") if fitted else {}
+    return [
+        step(
+            predict,
+            "model query_tokens params:predict params:compute",
             "outputs",
-            "model",
-            "query_tokens",
-            "params:calls",
-            "params:labels",
-            "params:compute",
-        ],
-        ["calls", "embedding"],
-        name="call_cells",
-    )
-    return query_tokens + prediction + Pipeline([call])
+            tags="backbone inference",
+        ),
+        step(
+            call_cells,
+            "outputs model query_tokens params:calls params:labels params:compute",
+            "calls embedding",
+        ),
+        step(
+            score,
+            same("calls", "truth", "model", "run_info")
+            | {"label_params": "params:labels"}
+            | reports
+            | beside,
+            "metrics",
+            tags="evaluation",
+        ),
+        step(write_annotated, "raw_query calls embedding model query_report run_info", "annotated"),
+        step(
+            report,
+            same("metrics", "calls", "embedding", "truth", "parameters")
+            | {"compute": "params:compute"}
+            | history,
+            "figures report",
+            tags="reporting",
+        ),
+    ]
 
 
-def _conclude(fitted: bool) -> Pipeline:
-    """From calls to what a person reads; a run that trained shows baselines and the training too."""
-    beside = {"baselines": "baseline_calls", "ablations": "ablation_calls"} if fitted else {}
-    curve = {"history": "history"} if fitted else {}
-    return Pipeline(
-        [
-            node(
-                nodes.score,
-                {name: name for name in ("calls", "truth", "model", "reports", "run_info")}
-                | {"label_params": "params:labels"}
-                | beside,
-                "metrics",
-                name="score",
-                tags="evaluation",
-            ),
-            node(
-                nodes.write_annotated,
-                ["raw_query", "calls", "embedding", "model", "query_report", "run_info"],
-                "annotated",
-                name="write_annotated",
-            ),
-            node(
-                nodes.draw_figures,
-                {
-                    "calls": "calls",
-                    "embedding": "embedding",
-                    "truth": "truth",
-                    "compute": "params:compute",
-                }
-                | curve,
-                "figures",
-                name="draw_figures",
-                tags="reporting",
-            ),
-            node(
-                nodes.write_report,
-                ["metrics", "figures", "reports", "parameters"],
-                "report",
-                name="write_report",
-                tags="reporting",
-            ),
-        ]
-    )
-
-
-def _namespaced(pipeline: Pipeline, **inputs: str) -> Pipeline:
-    return namespaced(pipeline, NAMESPACE, inputs)
+def _namespaced(nodes: list, **inputs: str) -> Pipeline:
+    known = {
+        "valid_reference": "reference.valid_cells",
+        "reference_report": "reference.validation_report",
+        "valid_query": "query.valid_cells",
+        "raw_query": "query.raw_cells",
+        "query_report": "query.validation_report",
+    }
+    return namespaced(Pipeline(nodes), "annotation", known | inputs)

@@ -7,8 +7,7 @@ checkpoint and trains nothing. Names without a dot live in the namespace `multio
 from kedro.pipeline import Pipeline, node
 
 from sc_mamba2.pipelines.shared import namespaced, prediction_pipeline, same, training_pipeline
-from sc_mamba2.tasks.multiomics import evaluation_nodes as evaluation
-from sc_mamba2.tasks.multiomics import nodes
+from sc_mamba2.tasks.multiomics import evaluation_nodes as evaluation, nodes
 from sc_mamba2.tasks.multiomics.ablations import run_ablations
 
 NAMESPACE = "multiomics"

@@ -1,6 +1,10 @@
 """What the pages share: cells of a role, tokens, the Mamba2 nodes, and a task's namespace."""
 
+from collections.abc import Callable
+from typing import Any
+
 from kedro.pipeline import Pipeline, node
+from kedro.pipeline.node import Node
 
 from sc_mamba2.tasks.shared.backbone import (
     encode_cells,
@@ -13,13 +17,8 @@ from sc_mamba2.tasks.shared.tokenization import fit_tokenizer, tokenize_cells
 from sc_mamba2.tasks.shared.validation import validate_cells
 
 SHARED_PARAMETERS = frozenset(
-    {
-        "params:tokenization",
-        "params:ingestion",
-        "params:validation",
-        "params:compute",
-        "parameters",
-    }
+    {*(f"params:{group}" for group in ("tokenization", "ingestion", "validation", "compute"))}
+    | {"parameters"}
 )
 REFERENCE = {
     "valid_cells": "reference.valid_cells",
@@ -176,6 +175,33 @@ def namespaced(pipeline: Pipeline, namespace: str, inputs: dict[str, str]) -> Pi
         inputs={short: name for short, name in outside.items() if short in pipeline.inputs()},
         parameters=set(SHARED_PARAMETERS & pipeline.inputs()),
         tags=namespace,
+    )
+
+
+def step(
+    function: Callable[..., Any],
+    inputs: str | dict[str, str],
+    outputs: str,
+    tags: str | None = None,
+) -> Node:
+    """Return a node that is named after its function.
+
+    Parameters
+    ----------
+    function
+        Of `tasks`.
+    inputs, outputs
+        Names of datasets with spaces between; inputs in the order of the arguments, or by argument.
+    tags
+        With spaces between.
+    """
+    made = outputs.split()
+    return node(
+        function,
+        inputs if isinstance(inputs, dict) else inputs.split(),
+        made[0] if len(made) == 1 else made,
+        name=function.__name__,
+        tags=tags.split() if tags else None,
     )
 
 

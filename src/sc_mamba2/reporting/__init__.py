@@ -1,55 +1,5 @@
-"""Reporting: one look for figures, and the one-file HTML report. It knows no task."""
+"""Reporting: one look for figures, and the one-file HTML report. It knows no task. Lazy."""
 
-from sc_mamba2.reporting.classes import class_figure, draw_shares, fewer_classes
-from sc_mamba2.reporting.html import Section, Table, render_report
-from sc_mamba2.reporting.layout import bare, class_legend, lay_out, point_size, scatter_classes
-from sc_mamba2.reporting.naming import name_points
-from sc_mamba2.reporting.scores import (
-    Scores,
-    comparison,
-    score_table,
-    scores_by_method,
-    task_report,
-)
-from sc_mamba2.reporting.sections import (
-    beside_baselines,
-    pictures_section,
-    read_section,
-    remark_words,
-    worth_of_parts,
-    written_section,
-)
-from sc_mamba2.reporting.style import in_style, label, new_figure, palette
-from sc_mamba2.reporting.training import losses_apart, losses_together
+import lazy_loader
 
-__all__ = [
-    "Scores",
-    "Section",
-    "Table",
-    "bare",
-    "beside_baselines",
-    "class_figure",
-    "class_legend",
-    "comparison",
-    "draw_shares",
-    "fewer_classes",
-    "in_style",
-    "label",
-    "lay_out",
-    "losses_apart",
-    "losses_together",
-    "name_points",
-    "new_figure",
-    "palette",
-    "pictures_section",
-    "point_size",
-    "read_section",
-    "remark_words",
-    "render_report",
-    "scatter_classes",
-    "score_table",
-    "scores_by_method",
-    "task_report",
-    "worth_of_parts",
-    "written_section",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

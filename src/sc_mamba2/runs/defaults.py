@@ -1,6 +1,6 @@
 """The shipped configuration: where it lies, and its parameters as the models that the nodes take."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,8 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel, ValidationError
 
 import sc_mamba2
-from sc_mamba2.errors import UserError, nearest
-from sc_mamba2.tasks.shared.parameters import flatten
+from sc_mamba2.errors import UserError
+from sc_mamba2.tasks.shared.parameters import flatten, unknown_parameter
 
 
 def shipped_conf() -> Path:
@@ -43,16 +43,6 @@ def read_parameters(changes: Mapping[str, Any]) -> DictConfig:
         except OmegaConfBaseException as error:
             raise unknown_parameter(name, flatten(_shipped_parameters())) from error
     return parameters
-
-
-def unknown_parameter(name: str, known: Iterable[str]) -> UserError:
-    """Return the refusal of a parameter that there is not (rule ``parameter-unknown``)."""
-    return UserError(
-        "parameter-unknown",
-        found=f"the parameter '{name}'",
-        expected="a single parameter of conf/base/parameters",
-        mend="correct its name" + nearest(name, known),
-    )
 
 
 def typed(parameters: DictConfig, group: str, model: type[BaseModel]) -> BaseModel:

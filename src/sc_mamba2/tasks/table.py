@@ -1,66 +1,598 @@
-"""The one table of tasks. The verbs, the stages of dvc.yaml and the docs are tested against it."""
+"""The one table of tasks: it makes the registry, the verbs, the tools' signatures, `dvc.yaml` and tables of the docs.
 
-from dataclasses import dataclass
+To add an option: its parameter in the task's `params.py` and `conf/base/parameters`, and a row here.
+It imports nothing heavy: `scm --help` reads it.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
 
 from sc_mamba2.cells import keys
+
+READING, COMPUTING, RUNNING = "Reading the cells", "Computing", "The run"
+
+
+@dataclass(frozen=True)
+class Option:
+    """An option of a verb, and an argument of its tool.
+
+    Attributes
+    ----------
+    name
+        In Python; the verb's option has dashes.
+    help
+        One sentence; the default of the first parameter is added to it.
+    sets
+        Parameters by dotted name, with spaces between; none where the verb's own code reads it.
+    kind
+        str, int, bool, Path (a file that is read: relative to the folder of the call) or list.
+    short, metavar, panel
+        Of the verb: a letter; the name of an argument, which an option lacks; the box of the help.
+    required
+        Whether the verb needs it.
+    on
+        What a flag sets its parameters to.
+    tool
+        How the tool calls it; empty: the tool has no such argument, or one of its own.
+    training
+        Whether it means nothing beside a trained checkpoint.
+    own_default
+        Whether the default is for every file, not for the embedded cells alone, and is shown.
+    """
+
+    name: str
+    help: str
+    sets: str = ""
+    kind: type = str
+    short: str = ""
+    metavar: str = ""
+    panel: str = ""
+    required: bool = False
+    on: Any = True
+    tool: str = ""
+    training: bool = False
+    own_default: bool = True
+
+    @property
+    def flag(self) -> str:
+        """How it is written on the command line."""
+        return "--" + self.name.replace("_", "-")
 
 
 @dataclass(frozen=True)
 class Task:
-    """A task: its pipeline and namespace, its verb, and the keys that it writes into an AnnData."""
+    """A task.
+
+    Attributes
+    ----------
+    pipeline
+        Its pipeline, namespace, files of configuration and page of the docs.
+    verb
+        Of `scm`, and its function in `tl`.
+    question
+        What a person wants to know, for the tables of the docs.
+    pipelines
+        Every pipeline by the name that `scm run` takes, with the function of the page that makes it.
+    result, suffix
+        The dataset that becomes the verb's output, and what its file's name ends in.
+    shows
+        What the verb names at its end: files of the results' folder by their word.
+    options
+        Of the verb and the tool.
+    writes
+        Keys that it adds to an AnnData.
+    stage
+        Words behind `scm run --pipeline NAME` in `dvc.yaml`.
+    """
 
     pipeline: str
     verb: str
-    writes: tuple[str, ...]
+    question: str
+    pipelines: Mapping[str, str]
+    result: str
+    suffix: str
+    options: tuple[Option, ...]
+    shows: Mapping[str, str] = field(default_factory=dict)
+    writes: tuple[str, ...] = ()
+    stage: str = ""
 
 
-TASKS = (
-    Task(
-        pipeline="embedding",
-        verb="embed",
-        writes=(
-            f"obs/{keys.CELL_TYPE}",
-            f"obs/{keys.CONFIDENCE}",
-            f"obs/{keys.DISTANCE}",
-            f"obs/{keys.UNASSIGNED}",
-            f"obsm/{keys.EMBEDDING}",
-            f"uns/{keys.FACTS}",
+def _read() -> Option:
+    return Option(
+        "layer",
+        "Layer with the expression; else the first usable matrix.",
+        "ingestion.layer",
+        panel=READING,
+        tool="layer",
+    )
+
+
+def _length(parameter: str = "tokenization.max_length", training: bool = True) -> Option:
+    return Option(
+        "max_length",
+        "Tokens a cell at most; the highest values are kept.",
+        parameter,
+        int,
+        panel=READING,
+        tool="max_length",
+        training=training,
+    )
+
+
+def _compute(batch_size: str) -> tuple[Option, ...]:
+    return (
+        Option(
+            "batch_size",
+            "Cells a batch when predicting; changes speed only.",
+            batch_size,
+            int,
+            panel=COMPUTING,
+            tool="batch_size",
         ),
-    ),
-    Task(
-        pipeline="annotation",
-        verb="annotate",
-        writes=(
-            f"obs/{keys.CELL_TYPE}",
-            f"obs/{keys.CONFIDENCE}",
-            f"obs/{keys.UNASSIGNED}",
-            f"obsm/{keys.PROBABILITY}",
-            f"obsm/{keys.EMBEDDING}",
-            f"uns/{keys.FACTS}",
+        Option(
+            "device",
+            "Where to compute: auto, cpu or cuda.",
+            "compute.device",
+            panel=COMPUTING,
+            tool="device",
         ),
-    ),
-    Task(
-        pipeline="batch_correction",
-        verb="integrate",
-        writes=(f"obsm/{keys.CORRECTED}", f"layers/{keys.CORRECTED_LAYER}", f"uns/{keys.FACTS}"),
-    ),
-    Task(
-        pipeline="perturbation",
-        verb="perturb",
-        writes=(f"layers/{keys.PREDICTED}", f"var/{keys.PREDICTED}", f"uns/{keys.FACTS}"),
-    ),
-    Task(
-        pipeline="multiomics",
-        verb="multiome",
-        writes=(
-            f"obs/{keys.HELD_OUT}",
-            f"obsm/{keys.JOINT}",
-            f"obsm/{keys.EMBEDDING}_rna",
-            f"obsm/{keys.IMPUTED}_protein",
-            f"var/{keys.IMPUTED_ERROR}",
-            f"uns/{keys.FACTS}",
+        Option(
+            "scan_path",
+            "How to scan: auto, reference, blocked or kernels.",
+            "compute.scan_path",
+            panel=COMPUTING,
         ),
-    ),
-    Task(pipeline="reverse_perturbation", verb="reverse", writes=()),
-    Task(pipeline="gene_network", verb="network", writes=()),
+        Option("require_kernels", "Stop unless the GPU kernels run.", kind=bool, panel=COMPUTING),
+    )
+
+
+_SEED = Option(
+    "seed",
+    "Seed of every source of chance.",
+    "compute.seed",
+    int,
+    panel=COMPUTING,
+    tool="seed",
 )
+_RUN = (
+    Option(
+        "params",
+        "Any parameter, as name.of.it=value; several by commas.",
+        kind=list,
+        panel=RUNNING,
+    ),
+    Option("force", "Replace results that are there already.", kind=bool, panel=RUNNING),
+    Option("verbose", "Show every node that runs.", kind=bool, short="v", panel=RUNNING),
+)
+_TRAINED = Option("checkpoint", "Trained folder; nothing is trained.", kind=Path, short="c")
+_SCORED_LABELS = "Column of obs with cell types: for scores only."
+
+
+def _output(what: str = "The .h5ad file to write.") -> Option:
+    return Option("output", what, kind=Path, short="o", required=True)
+
+
+def _cells(metavar: str, help: str, required: bool = True) -> Option:
+    return Option("cells", help, "input", metavar=metavar, required=required, own_default=False)
+
+
+def _start(task: str, help: str = "Pretrained checkpoint to begin with.") -> Option:
+    names = f"{task}.backbone.checkpoint tokenization.vocabulary"
+    return Option("start", help, names, tool="start", training=True, own_default=False)
+
+
+def _ablations(task: str, *names: str) -> tuple[Option, ...]:
+    return (
+        Option(
+            "ablations",
+            "Train variants of the model too, to see what its parts are worth.",
+            f"{task}.ablations.names",
+            bool,
+            on=list(names),
+            training=True,
+        ),
+        Option("no_ablations", "The default now; the word will go.", kind=bool, panel=RUNNING),
+    )
+
+
+_EMBED = Task(
+    pipeline="embedding",
+    verb="embed",
+    question="which cells are alike, in a file of any size",
+    pipelines={
+        "embedding": "create_pipeline",
+        "embedding_mapping": "create_mapping_pipeline",
+        "embedding_index": "create_index_pipeline",
+        "embedding_genes": "create_gene_pipeline",
+    },
+    result="embedded",
+    suffix=".h5ad",
+    options=(
+        _cells("FILE", "Cells to embed, of any size.", required=False),
+        replace(_output(), required=False),
+        Option(
+            "checkpoint",
+            "Name of a shipped checkpoint, or a folder.",
+            "embedding.options.checkpoint",
+            short="c",
+            tool="checkpoint",
+        ),
+        Option("index", "Index of a labelled reference; its types are given.", "index", Path),
+        Option(
+            "label_key",
+            "Column of obs to score by: types.",
+            "embedding.keys.label_key",
+            short="k",
+        ),
+        Option("batch_key", "Column of obs to score by: batches.", "embedding.keys.batch_key"),
+        Option("genes", "The .parquet file for the vectors of the genes.", kind=Path),
+        _read(),
+        _length("embedding.options.max_length", training=False),
+        *_compute("embedding.options.batch_size"),
+        _SEED,
+        *_RUN,
+    ),
+    writes=(
+        f"obs/{keys.CELL_TYPE}",
+        f"obs/{keys.CONFIDENCE}",
+        f"obs/{keys.DISTANCE}",
+        f"obs/{keys.UNASSIGNED}",
+        f"obsm/{keys.EMBEDDING}",
+        f"uns/{keys.FACTS}",
+    ),
+)
+
+_ANNOTATE = Task(
+    pipeline="annotation",
+    verb="annotate",
+    question="which type each cell is",
+    pipelines={
+        "annotation": "create_pipeline",
+        "annotation_query": "create_query_pipeline",
+        "annotation_predict": "create_prediction_pipeline",
+    },
+    result="annotated",
+    suffix=".h5ad",
+    options=(
+        Option(
+            "query",
+            "Cells to annotate; else a held-out part of the reference.",
+            "query",
+            metavar="QUERY",
+        ),
+        _output(),
+        Option(
+            "reference",
+            "Labelled cells to learn from.",
+            "input",
+            short="r",
+            training=True,
+            own_default=False,
+        ),
+        Option("label_key", "Column of obs with the cell types.", short="k"),
+        _TRAINED,
+        _start("annotation", "Pretrained checkpoint to begin with; all its genes are read."),
+        Option(
+            "fit",
+            "How the head learns: gradient, linear or prototypes.",
+            "annotation.head.fit",
+            tool="fit",
+            training=True,
+        ),
+        *_ablations("annotation", "readout_alone", "pooled_alone", "trunk_alone", "trunk_frozen"),
+        _read(),
+        _length(),
+        *_compute("annotation.predict.batch_size"),
+        _SEED,
+        *_RUN,
+    ),
+    writes=(
+        f"obs/{keys.CELL_TYPE}",
+        f"obs/{keys.CONFIDENCE}",
+        f"obs/{keys.UNASSIGNED}",
+        f"obsm/{keys.PROBABILITY}",
+        f"obsm/{keys.EMBEDDING}",
+        f"uns/{keys.FACTS}",
+    ),
+)
+
+_INTEGRATE = Task(
+    pipeline="batch_correction",
+    verb="integrate",
+    question="what is left without donors or batches",
+    pipelines={
+        "batch_correction": "create_pipeline",
+        "batch_correction_predict": "create_prediction_pipeline",
+    },
+    result="integrated",
+    suffix=".h5ad",
+    options=(
+        _cells("CELLS", "Cells of two batches or more."),
+        _output(),
+        Option(
+            "batch_key",
+            "Column of obs with the batches.",
+            "batch_correction.keys.batch_key",
+            short="b",
+            tool="batch_key",
+            training=True,
+            own_default=False,
+        ),
+        Option("label_key", _SCORED_LABELS, short="k"),
+        _TRAINED,
+        _start("batch_correction", "Checkpoint whose backbone the training begins with."),
+        Option(
+            "expression",
+            "Write the corrected expression too, as a layer.",
+            "batch_correction.output.expression",
+            bool,
+            tool="expression",
+        ),
+        *_ablations("batch_correction", "no_adversary", "no_domain_norm", "pooled_alone"),
+        _read(),
+        _length(),
+        *_compute("batch_correction.predict.batch_size"),
+        _SEED,
+        *_RUN,
+    ),
+    writes=(f"obsm/{keys.CORRECTED}", f"layers/{keys.CORRECTED_LAYER}", f"uns/{keys.FACTS}"),
+)
+
+_MULTIOME = Task(
+    pipeline="multiomics",
+    verb="multiome",
+    question="what RNA and protein, or RNA and ATAC, say together",
+    pipelines={
+        "multiomics": "create_pipeline",
+        "multiomics_predict": "create_prediction_pipeline",
+    },
+    result="joint",
+    suffix=".h5mu",
+    options=(
+        Option(
+            "files",
+            "One .h5mu, or a file a modality, if need be as protein=FILE.",
+            "multiomics.source.inputs",
+            list,
+            metavar="FILE",
+            required=True,
+            own_default=False,
+        ),
+        _output("The .h5mu file to write."),
+        Option(
+            "batch_key",
+            "Column of obs with batches to be taken out.",
+            "multiomics.keys.batch_key",
+            short="b",
+            tool="batch_key",
+            training=True,
+        ),
+        Option("label_key", _SCORED_LABELS, short="k"),
+        Option("held_out", "Cells that nothing is learnt from, as COLUMN=VALUE.", training=True),
+        _TRAINED,
+        Option("start", "Checkpoint to begin with; none: a new one.", training=True),
+        *_ablations(
+            "multiomics",
+            "start_alone",
+            "pooled_alone",
+            "trunk_alone",
+            "trunk_frozen",
+            "trunk_states",
+            "with_trunk",
+            "no_adversary",
+        ),
+        _read(),
+        _length(),
+        *_compute("multiomics.predict.batch_size"),
+        _SEED,
+        *_RUN,
+    ),
+    writes=(
+        f"obs/{keys.HELD_OUT}",
+        f"obsm/{keys.JOINT}",
+        f"obsm/{keys.EMBEDDING}_rna",
+        f"obsm/{keys.IMPUTED}_protein",
+        f"var/{keys.IMPUTED_ERROR}",
+        f"uns/{keys.FACTS}",
+    ),
+)
+
+_PERTURB = Task(
+    pipeline="perturbation",
+    verb="perturb",
+    question="what a perturbation does to cells",
+    pipelines={
+        "perturbation": "create_pipeline",
+        "perturbation_predict": "create_prediction_pipeline",
+    },
+    result="predicted_cells",
+    suffix=".h5ad",
+    shows={"genes": "genes.csv"},
+    options=(
+        _cells("CELLS", "Perturbed and control cells; or controls alone."),
+        _output(),
+        Option(
+            "perturbation",
+            "What to predict: GENE, or A+B.",
+            "perturbation.population.perturbation",
+            short="p",
+        ),
+        Option(
+            "perturbation_key",
+            "Column of obs with the perturbations.",
+            "perturbation.keys.perturbation_key",
+            short="k",
+            tool="perturbation_key",
+            training=True,
+        ),
+        Option(
+            "control",
+            "Name of unperturbed cells in that column.",
+            "perturbation.keys.control",
+            tool="control",
+            training=True,
+        ),
+        Option(
+            "context_key",
+            "Column of obs with cell types, lines or batches.",
+            "perturbation.keys.context_key",
+            tool="context_key",
+            training=True,
+        ),
+        Option(
+            "kind",
+            "Of what kind: knockout, crispri, crispra or chemical.",
+            "perturbation.keys.kind",
+            tool="kind",
+            training=True,
+        ),
+        Option(
+            "perturbation_features",
+            "CSV: a row of numbers a perturbation.",
+            "perturbation.keys.feature_file",
+            Path,
+            tool="features",
+            training=True,
+        ),
+        Option(
+            "hold_out",
+            "What is scored: unseen_perturbation, unseen_combination, unseen_context or random_cells.",
+            "perturbation.split.kind",
+            training=True,
+        ),
+        _TRAINED,
+        _start("perturbation", "Checkpoint whose backbone the training begins with."),
+        *_ablations(
+            "perturbation",
+            "start_alone",
+            "trunk_alone",
+            "trunk_frozen",
+            "no_perturbation_embedding",
+            "no_own_gene",
+        ),
+        _read(),
+        _length(),
+        *_compute("perturbation.predict.batch_size"),
+        _SEED,
+        *_RUN,
+    ),
+    writes=(f"layers/{keys.PREDICTED}", f"var/{keys.PREDICTED}", f"uns/{keys.FACTS}"),
+    stage="--input simulated:perturbations",
+)
+
+_REVERSE = Task(
+    pipeline="reverse_perturbation",
+    verb="reverse",
+    question="which perturbation leads to a state",
+    pipelines={"reverse_perturbation": "create_pipeline"},
+    result="ranking",
+    suffix=".csv",
+    options=(
+        _cells("CELLS", "Cells of both states."),
+        _output("The .csv file to write."),
+        Option(
+            "checkpoint",
+            "Folder that `scm perturb` trained.",
+            kind=Path,
+            short="c",
+            required=True,
+        ),
+        Option(
+            "target",
+            "State of the cells to reach.",
+            "reverse_perturbation.states.target",
+            required=True,
+        ),
+        Option(
+            "source",
+            "State of the cells to begin with.",
+            "reverse_perturbation.states.source",
+            tool="source",
+        ),
+        Option(
+            "state_key",
+            "Column of obs with the states.",
+            "reverse_perturbation.states.state_key",
+            short="k",
+            tool="state_key",
+        ),
+        Option("candidates", "What to rank: all, or a file with a name a line."),
+        Option(
+            "pairs",
+            "Rank every pair of the candidates too.",
+            "reverse_perturbation.candidates.pairs",
+            bool,
+            tool="pairs",
+        ),
+        _read(),
+        _SEED,
+        *_RUN,
+    ),
+    stage="--input simulated:perturbations --params checkpoint=data/06_models/perturbation,"
+    "reverse_perturbation.states.target=SDF4",
+)
+
+_NETWORK = Task(
+    pipeline="gene_network",
+    verb="network",
+    question="which genes regulate which",
+    pipelines={"gene_network": "create_pipeline"},
+    result="edges",
+    suffix=".csv",
+    options=(
+        _cells("FILE", "Cells to look at."),
+        _output("The .csv file of edges."),
+        Option("genes", "Regulators: names by commas, or a file, a name a line."),
+        Option(
+            "reference_network",
+            "File of known edges to be judged by.",
+            "gene_network.reference.reference_network",
+            Path,
+            tool="reference_network",
+        ),
+        Option(
+            "checkpoint",
+            "Name of a shipped checkpoint, or a folder.",
+            "gene_network.scoring.checkpoint",
+            short="c",
+            tool="checkpoint",
+        ),
+        Option(
+            "boosting",
+            "Score boosted trees beside the model; slow.",
+            "gene_network.baselines.boosting",
+            bool,
+        ),
+        _read(),
+        *_compute("gene_network.scoring.batch_size"),
+        _SEED,
+        *_RUN,
+    ),
+)
+
+TASKS = {
+    task.verb: task
+    for task in (_EMBED, _ANNOTATE, _INTEGRATE, _PERTURB, _REVERSE, _MULTIOME, _NETWORK)
+}
+
+
+def changed_parameters(options: Iterable[Option], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return by dotted name what given options set; those without a value set nothing.
+
+    Parameters
+    ----------
+    options
+        Of a task.
+    given
+        Values by the options' names.
+    """
+    found: dict[str, Any] = {}
+    for option in options:
+        value = given.get(option.name)
+        if value is None or value is False or value == []:
+            continue
+        for name in option.sets.split():
+            found[name] = option.on if option.kind is bool else value
+    return found

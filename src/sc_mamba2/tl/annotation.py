@@ -3,20 +3,34 @@
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from anndata import AnnData
 
-from sc_mamba2.cells.adding import WORD, readable_cells
-from sc_mamba2.pipelines.in_memory import run_in_memory
+from sc_mamba2.cells.adding import WORD
+from sc_mamba2.tasks.annotation.fit import calibrate, prepare
 from sc_mamba2.tasks.annotation.model import AnnotationModel
+from sc_mamba2.tasks.annotation.params import AnnotationParams
+from sc_mamba2.tasks.annotation.predict import call_cells, prepare_query, write_annotated
+from sc_mamba2.tasks.annotation.split import take_query
+from sc_mamba2.tasks.shared.backbone import fine_tune, predict
+from sc_mamba2.tasks.shared.parameters import build_parameters
+from sc_mamba2.tasks.shared.params import SHARED_GROUPS
 from sc_mamba2.tl.shared import (
     Changes,
     Checkpoint,
+    Groups,
+    ValidCells,
     alone,
     changes,
     needed,
     returned,
+    run_facts,
     trained_model,
+    valid_cells,
 )
+from sc_mamba2.training.determinism import chance_as_found
+
+GROUPS: dict[str, Any] = {"annotation": AnnotationParams, **SHARED_GROUPS}
 
 
 def annotate(
@@ -83,13 +97,8 @@ def annotate(
     if (checkpoint is None) == (reference is None):
         raise needed("reference or checkpoint alone", "labelled cells, or a trained checkpoint")
     alone(checkpoint, start=start, fit=fit, save=save, max_length=max_length)
-    given: dict[str, Any] = {"query.raw_cells": readable_cells(adata)}
-    if checkpoint is not None:
-        given["annotation.checkpoint"] = trained_model(checkpoint, AnnotationModel)
-    elif label_key is None:
+    if checkpoint is None and label_key is None:
         raise needed("label_key", "the column of the reference's obs that holds the types")
-    else:
-        given["reference.raw_cells"] = readable_cells(reference)
     own = {
         f"annotation.labels.{'key' if checkpoint is None else 'query_key'}": label_key,
         "tokenization.vocabulary": start,
@@ -99,10 +108,45 @@ def annotate(
         "tokenization.max_length": max_length,
     }
     every_gene = {"tokenization.variable_genes": None} if start else {}
-    asked = changes(own, layer, device, seed, every_gene | dict(params or {}))
-    wanted = ("annotation.annotated",) + (() if save is None else ("annotation.model",))
-    name = "annotation_query" if checkpoint is None else "annotation_predict"
-    told = run_in_memory(name, wanted, given, asked, "tl.annotate")
-    if save is not None:
-        told["annotation.model"].save_pretrained(save)
-    return returned(adata, told["annotation.annotated"], key_added, copy)
+    groups = build_parameters(
+        GROUPS, changes(own, layer, device, seed, every_gene | dict(params or {}))
+    )
+    with chance_as_found():
+        query = valid_cells(adata, groups)
+        if checkpoint is not None:
+            model = trained_model(checkpoint, AnnotationModel)
+        else:
+            model, _ = train(valid_cells(reference, groups).valid, query.valid, groups)
+            if save is not None:
+                model.save_pretrained(save)
+        annotated = apply(model, query, groups, "tl.annotate")
+    return returned(adata, annotated, key_added, copy)
+
+
+def train(
+    reference: AnnData, query: AnnData, groups: Groups
+) -> tuple[AnnotationModel, pd.DataFrame]:
+    """Train on valid cells of a reference, with the genes that a query measures too; also the history."""
+    params, compute = groups["annotation"], groups["compute"]
+    training_cells, query_cells, _ = take_query(reference, query, params.labels)
+    untrained, training, validation, _ = prepare(
+        training_cells,
+        query_cells,
+        params.labels,
+        groups["tokenization"],
+        params.backbone,
+        params.head,
+        compute,
+    )
+    fitted, history = fine_tune(untrained, training, validation, params.fine_tune, compute)
+    return calibrate(fitted, validation, params.calls, params.predict, compute), history
+
+
+def apply(model: AnnotationModel, query: ValidCells, groups: Groups, caller: str) -> AnnData:
+    """Annotate a copy of the cells by a trained model."""
+    params, compute = groups["annotation"], groups["compute"]
+    tokens, _ = prepare_query(query.valid, model, params.labels)
+    outputs = predict(model, tokens, params.predict, compute)
+    calls, embedding = call_cells(outputs, model, tokens, params.calls, params.labels, compute)
+    facts = run_facts(caller, groups)
+    return write_annotated(query.raw, calls, embedding, model, query.report, facts)

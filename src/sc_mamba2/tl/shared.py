@@ -1,18 +1,24 @@
-"""What all tools share: the options that each has, what is refused, where results go."""
+"""What all tools share: the options that each has, what is refused, cells as tasks take them, results."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import mudata
 from anndata import AnnData
 
-from sc_mamba2.cells.adding import Cells, add_results
+import sc_mamba2
+from sc_mamba2.cells import RawCellsContract
+from sc_mamba2.cells.adding import Cells, add_results, readable_cells
 from sc_mamba2.errors import UserError
 from sc_mamba2.model import TaskModel
+from sc_mamba2.tasks.shared.ingestion import ingest_cells
+from sc_mamba2.tasks.shared.validation import validate_cells
 
 Checkpoint = str | Path | TaskModel
 Changes = Mapping[str, Any]
+Groups = dict[str, Any]  # parameter models by group
 Own = TypeVar("Own", AnnData, mudata.MuData)
 
 
@@ -25,6 +31,39 @@ def changes(
     """
     given = {**own, "ingestion.layer": layer, "compute.device": device, "compute.seed": seed}
     return {name: value for name, value in given.items() if value is not None} | dict(params or {})
+
+
+class ValidCells(NamedTuple):
+    """Cells as they were given, in the standard form, and the validation report."""
+
+    raw: AnnData
+    valid: AnnData
+    report: dict[str, Any]
+
+
+def valid_cells(adata: AnnData, groups: Groups) -> ValidCells:
+    """Bring cells into the standard form and check them; they stay as they are.
+
+    Raises
+    ------
+    UserError
+        Everything that the verb refuses of a file.
+    """
+    raw = readable_cells(adata)
+    RawCellsContract().validate(raw)
+    cells, ingestion_report = ingest_cells(raw, groups["ingestion"])
+    valid, report = validate_cells(cells, ingestion_report, groups["validation"])
+    return ValidCells(raw, valid, report)
+
+
+def run_facts(caller: str, groups: Groups) -> dict[str, Any]:
+    """Return the facts of a call that its results carry, as a run has them."""
+    return {
+        "version": sc_mamba2.__version__,
+        "command": caller,
+        "seed": groups["compute"].seed,
+        "run_id": datetime.now(UTC).strftime("%Y-%m-%dT%H.%M.%S.%f")[:-3] + "Z",
+    }
 
 
 def alone(checkpoint: Checkpoint | None, **others: object) -> None:
@@ -44,7 +83,7 @@ def needed(name: str, what: str) -> UserError:
     return UserError("options", found=f"no {name}", expected=what, mend=f"add {name}=…")
 
 
-def trained_model(checkpoint: Checkpoint, kind: type[TaskModel]) -> TaskModel:
+def trained_model(checkpoint: Checkpoint, kind: type[TaskModel]) -> Any:
     """Return a trained model as it is, or read it from its folder."""
     return checkpoint if isinstance(checkpoint, kind) else kind.from_pretrained(str(checkpoint))
 

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from sc_mamba2.errors import UserError, nearest
-from sc_mamba2.files import atomic_folder
 from sc_mamba2.model.manifest import MANIFEST, compare_hashes, read_json, read_manifest
 from sc_mamba2.model.saving import CARD, CONFIG, TENSORS
 from sc_mamba2.model.shipped import checkpoint_folder, shipped_checkpoints
 from sc_mamba2.versions import dvc
+from sc_mamba2.versions.data import copy_whole
 from sc_mamba2.versions.names import check_name
 from sc_mamba2.versions.registry import registry
 
@@ -18,18 +18,19 @@ MODELS = Path("data/06_models")
 
 def list_checkpoints(root: Path) -> list[dict[str, Any]]:
     """Return every checkpoint that can be named: what it is, where it lies, whether it is under DVC."""
-    shipped = [
+    rows = [
         {"name": name, "state": "comes along", **_card(checkpoint_folder(name))}
         for name in shipped_checkpoints()
     ]
     folders = {path.parent for path in (root / MODELS).rglob(CONFIG)}
     pointers = {path.with_suffix("") for path in (root / MODELS).glob("*.dvc")}
-    local = [_local(root, folder, folder in pointers) for folder in sorted(folders | pointers)]
-    public = [
-        {"name": name, "state": "public", **row.model_dump(mode="json")}
-        for name, row in registry().checkpoints.items()
-    ]
-    return shipped + local + public
+    for folder in sorted(folders | pointers):
+        state, facts = "absent", {"title": "its pointer is here"}
+        if folder in folders:
+            state, facts = "versioned" if folder in pointers else "here", _card(folder)
+        rows.append({"name": folder.relative_to(root / MODELS).as_posix(), "state": state, **facts})
+    public = registry().checkpoints.items()
+    return rows + [{"name": name, "state": "public", **row} for name, row in public]
 
 
 def push(
@@ -37,29 +38,10 @@ def push(
 ) -> tuple[Path, bool]:
     """Put a checkpoint folder under DVC and send it to a remote.
 
-    Parameters
-    ----------
-    root
-        The project.
-    folder
-        The checkpoint; one that does not lie directly in ``data/06_models`` is copied there.
-    name
-        What the copy is called; else the folder's own name.
-    remote
-        DVC's name of the remote; else the default one.
-
-    Returns
-    -------
-    pointer
-        What belongs into git.
-    copied
-        Whether a copy was made.
-
-    Raises
-    ------
-    UserError
-        The checkpoint is not whole, a stage of ``dvc.yaml`` writes to that name, something else has
-        it, or DVC or its remote is missing. Nothing is left then.
+    One that does not lie directly in ``data/06_models`` is copied there, under `name` or the folder's
+    own. Returned are the pointer, which belongs into git, and whether a copy was made. Nothing is left
+    where the checkpoint is not whole, a stage of ``dvc.yaml`` writes to that name, something else has
+    it, or DVC or its remote is missing.
     """
     _check_whole(folder)
     target = root / MODELS / (name or folder.name)
@@ -71,28 +53,32 @@ def push(
             expected="a name that no run writes over",
             mend="give the version a name of its own: --name NAME",
         )
-    dvc.check_remote(root, remote)
+    remote = dvc.chosen_remote(root, remote)
     copied = folder.resolve() != target.resolve()
-    if copied:
-        _copy(folder, target)
+    if copied and target.exists():
+        raise UserError(
+            "checkpoint-exists",
+            found=f"'{MODELS / target.name}' is there already",
+            expected="a new name",
+            mend="choose another --name",
+        )
     try:
+        if copied:
+            copy_whole(folder, target)
         pointers = dvc.track(root, [target])
     except BaseException:
         if copied:
             shutil.rmtree(target, ignore_errors=True)
         raise
-    dvc.send(root, pointers, remote)
+    dvc.ask(root, "push", "--quiet", "--remote", remote, *pointers)
     return pointers[0], copied
 
 
 def pull(root: Path, name: str, *, remote: str | None = None) -> Path:
     """Bring a checkpoint whose pointer is here from a remote, and check every hash of it.
 
-    Raises
-    ------
-    UserError
-        Rule `model-unknown`; `model-by-hand` for a public one; DVC or its remote is missing; or what
-        came is not the checkpoint that was sent (`checkpoint-sha256`).
+    Rule `model-unknown`; `model-by-hand` for a public one; DVC or its remote is missing; or what came
+    is not the checkpoint that was sent (`checkpoint-sha256`).
     """
     folder = root / MODELS / name
     pointer = dvc.pointer_of(folder)
@@ -107,9 +93,9 @@ def _no_pointer(root: Path, name: str) -> UserError:
     if (public := registry().checkpoints.get(name)) is not None:
         return UserError(
             "model-by-hand",
-            found=f"'{name}' is at {public.address} ({public.licence})",
+            found=f"'{name}' is at {public['address']} ({public['licence']})",
             expected="its files, fetched by hand",
-            mend=public.how,
+            mend=public["how"],
         )
     if name in shipped_checkpoints():
         return UserError(
@@ -118,29 +104,21 @@ def _no_pointer(root: Path, name: str) -> UserError:
             expected="a checkpoint with a pointer in data/06_models",
             mend=f"use it as it is: --checkpoint {name}",
         )
-    names = [path.stem for path in (root / MODELS).glob("*.dvc")]
+    names = sorted(path.stem for path in (root / MODELS).glob("*.dvc"))
     return UserError(
         "model-unknown",
         found=f"no pointer '{MODELS / name}.dvc'",
-        expected=f"one of {', '.join(sorted(names))}" if names else "a pointer from git",
+        expected=f"one of {', '.join(names)}" if names else "a pointer from git",
         mend="git pull brings the pointers; `scm model push` makes them" + nearest(name, names),
     )
-
-
-def _local(root: Path, folder: Path, versioned: bool) -> dict[str, Any]:
-    name = folder.relative_to(root / MODELS).as_posix()
-    if not (folder / CONFIG).is_file():
-        return {"name": name, "state": "absent", "title": "its pointer is here"}
-    return {"name": name, "state": "versioned" if versioned else "here", **_card(folder)}
 
 
 def _card(folder: Path) -> dict[str, Any]:
     """Return the task and the first facts of a checkpoint's card; its tensors are not read."""
     facts: dict[str, Any] = {"folder": str(folder), "task": read_json(folder / CONFIG).get("task")}
     card = folder / CARD
-    for line in card.read_text(encoding="utf-8").splitlines() if card.is_file() else []:
-        if line.startswith("## "):
-            break
+    head, *_ = (card.read_text(encoding="utf-8") if card.is_file() else "").split("\n## ")
+    for line in head.splitlines():
         if line.startswith("# "):
             facts["title"] = line.removeprefix("# ")
         elif line.startswith("- ") and ": " in line:
@@ -158,15 +136,3 @@ def _check_whole(folder: Path) -> None:
             mend="name the folder; `scm model list` shows those of this project",
         )
     compare_hashes(folder, read_manifest(folder), (CONFIG, TENSORS))
-
-
-def _copy(folder: Path, target: Path) -> None:
-    if target.exists():
-        raise UserError(
-            "checkpoint-exists",
-            found=f"'{MODELS / target.name}' is there already",
-            expected="a new name",
-            mend="choose another --name",
-        )
-    with atomic_folder(target) as draft:
-        shutil.copytree(folder, draft, dirs_exist_ok=True)

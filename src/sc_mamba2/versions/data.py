@@ -1,34 +1,20 @@
-"""Named data sets of a project: their state, adding one's own, checking hashes. `arrival` brings them.
+"""Named data sets of a project: their state, how they come here, adding one's own, checking hashes.
 
-A data set is a folder ``data/01_raw/NAME/``; `manifest` has its hashes, DVC its versions.
+A data set is a folder ``data/01_raw/NAME/``; `names` has its hashes, DVC its versions.
 """
 
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from sc_mamba2.errors import UserError, nearest
-from sc_mamba2.files import atomic_file, atomic_folder
-from sc_mamba2.versions import dvc
-from sc_mamba2.versions.manifest import (
-    Entry,
-    data_files,
-    data_items,
-    differences,
-    hash_files,
-    is_as_hashed,
-    note_hashed,
-    read_manifest,
-    record,
-    sole_keeper,
-)
-from sc_mamba2.versions.names import RAW, check_name
+from sc_mamba2.files import atomic_file, atomic_folder, make_folder, scratch_folder
+from sc_mamba2.versions import dvc, names
+from sc_mamba2.versions.names import RAW, Entry, data_items, file_stamps, read_manifest
 from sc_mamba2.versions.registry import PublicData, registry
 
 
-@dataclass(frozen=True)
-class Arrived:
+class Arrived(NamedTuple):
     """A data set that is here: its folder, its shape, its pointers, and what is to be said of it."""
 
     folder: Path
@@ -42,33 +28,97 @@ def list_data(root: Path) -> list[dict[str, Any]]:
 
     The state is ``absent``, ``here`` (with files, not hashed since they changed) or ``verified``.
     """
-    public = registry().data
-    own = [name for name in read_manifest(root).data if name not in public]
-    return [_described(root, name, public.get(name)) for name in (*public, *own)]
+    public, recorded = registry().data, read_manifest(root)
+    rows = []
+    for name in dict.fromkeys([*public, *recorded]):
+        own = {"title": "your own", "comes": "own"}
+        facts = public[name].model_dump(mode="json") if name in public else own
+        entry, state = recorded.get(name), "absent"
+        if file_stamps(root / RAW / name):
+            state = "verified" if entry and names.is_as_hashed(root, name) else "here"
+        facts |= {"folder": str(RAW / name), "recorded": entry and entry.model_dump()}
+        rows.append({"name": name, "state": state, **facts})
+    return rows
+
+
+def known(root: Path, name: str) -> PublicData | None:
+    """Return the registry's row, or ``None`` for one's own data set; else raise rule `data-unknown`."""
+    public, own = registry().data, read_manifest(root)
+    if name not in {*public, *own}:
+        near = nearest(name, [*public, *own])
+        raise UserError(
+            "data-unknown",
+            found=f"no data set '{name}'",
+            expected="a name of `scm data list`",
+            mend=f"correct the name, or scm data add FILE --name NAME{near}",
+        )
+    return public.get(name)
+
+
+def pull(root: Path, name: str, *, again: bool = False, progress: bool = False) -> Arrived:
+    """Bring a data set into the project, or take one in that was put there by hand.
+
+    What was recorded is asked of DVC's remote first; own data come from there alone. `again` fetches
+    what is here already, which must be the same bytes; `progress` draws a bar on the standard error.
+    No part of a file is left where there is no network, something else came than was recorded
+    (`data-changed`, `download-sha256`), or it has to be fetched by hand (`data-by-hand`).
+    """
+    public = known(root, name)
+    folder = root / RAW / name
+    with names.sole_keeper(root):
+        recorded = read_manifest(root).get(name)
+        if file_stamps(folder) and not again:
+            if recorded is None:
+                return _take_in(root, name, "put here by hand", public)
+            return _as_recorded(root, name, "it was here already")
+        if recorded is not None:
+            try:
+                dvc.fetch(root, sorted(folder.glob("*.dvc")), None, *["--force"] * again)
+            except UserError:  # no end where the source has it too
+                if public is None:
+                    raise
+            else:
+                return _as_recorded(root, name, "from DVC's remote")
+        assert public is not None  # what is in the manifest alone came from the remote
+        if public.comes not in ("file", "archive"):
+            raise _by_hand(name, public)
+        make_folder(folder.parent)
+        with scratch_folder(folder) as scratch:
+            draft = _downloaded(public, recorded, scratch, progress)
+            with atomic_file(folder / public.file_name) as place:
+                draft.replace(place)
+        return _take_in(root, name, public.address, public)
+
+
+def point(root: Path, name: str) -> Path:
+    """Write DVC's import pointer for a data set, and download nothing.
+
+    Rule `data-no-pointer`: it is no file of its own at an address, or is here.
+    """
+    public = known(root, name)
+    folder = root / RAW / name
+    if public is None or public.comes != "file" or data_items(folder):
+        raise UserError(
+            "data-no-pointer",
+            found=f"'{name}' is here already, or is no single file at an address",
+            expected="a data set that comes as a file and is not here",
+            mend=f"scm data pull {name}",
+        )
+    path = folder / public.file_name
+    with names.sole_keeper(root):
+        make_folder(folder)
+        dvc.ask(root, "import-url", "--quiet", "--no-exec", public.address, path)
+    return dvc.pointer_of(path)
 
 
 def add(root: Path, source: Path, name: str) -> Arrived:
-    """Copy a file or folder into the project under a name, with its hash and a pointer of DVC.
+    """Copy a file or folder into the project under a new name, with its hash and a pointer of DVC.
 
-    Parameters
-    ----------
-    root
-        The project.
-    source
-        What to copy; it is left as it is.
-    name
-        A new name.
-
-    Raises
-    ------
-    UserError
-        The name is taken or no name, there is no such file, or DVC cannot be used: nothing is left.
+    Where the name is taken or no name, there is no such file, or DVC cannot be used, nothing is left.
     """
-    check_name(name)
-    if (reason := dvc.why_not(root)) is not None:
-        raise reason
+    names.check_name(name)
+    dvc.check_usable(root)
     folder = root / RAW / name
-    _check_free(root, name)
     if not source.exists():
         raise UserError(
             "file-missing",
@@ -83,100 +133,147 @@ def add(root: Path, source: Path, name: str) -> Arrived:
             expected="a file or folder of cells alone",
             mend="name the files themselves",
         )
-    with sole_keeper(root):
-        _check_free(root, name)  # another may have taken it since
-        target = folder / source.name
+    with names.sole_keeper(root):
+        if name in registry().data or name in read_manifest(root) or data_items(folder):
+            raise UserError(
+                "data-exists",
+                found=f"the name '{name}' is taken",
+                expected="a new name",
+                mend="choose another --name; versions of your own can be pbmc_v1, pbmc_v2",
+            )
         try:
-            _copy(source, target)
-            shape, remarks = _shape(target)
-            pointers = dvc.track(root, [target])
-            record(root, name, Entry(files=hash_files(folder), source=source.name, shape=shape))
+            copy_whole(source, folder / source.name)
+            return _take_in(root, name, source.name, None)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
-        note_hashed(root, name, folder)
-    return Arrived(folder, shape, pointers, remarks)
 
 
-def _check_free(root: Path, name: str) -> None:
-    if name in registry().data or name in read_manifest(root).data or data_items(root / RAW / name):
-        raise UserError(
-            "data-exists",
-            found=f"the name '{name}' is taken",
-            expected="a new name",
-            mend="choose another --name; versions of your own can be pbmc_v1, pbmc_v2",
-        )
+def copy_whole(source: Path, target: Path) -> None:
+    """Copy a file or a folder; it is there whole or not at all."""
+    if source.is_dir():
+        with atomic_folder(target) as draft:
+            shutil.copytree(source, draft, dirs_exist_ok=True)
+    else:
+        with atomic_file(target) as draft:
+            shutil.copyfile(source, draft)
 
 
 def verify(root: Path, name: str) -> list[str]:
-    """Hash a data set anew and say what is changed, missing or new.
-
-    Raises
-    ------
-    UserError
-        Rule `data-unrecorded`: the manifest does not have it.
-    """
-    entry = read_manifest(root).data.get(name)
-    if entry is None:
-        known(root, name)
+    """Hash a data set anew and say what is changed, missing or new; rule `data-unrecorded`."""
+    known(root, name)
+    recorded = read_manifest(root).get(name)
+    if recorded is None:
         raise UserError(
             "data-unrecorded",
             found=f"no hash of '{name}' in data/manifest.json",
             expected="a data set that was pulled or added",
             mend=f"scm data pull {name}",
         )
-    folder = root / RAW / name
-    found = differences(entry.files, hash_files(folder))
-    if not found:
-        note_hashed(root, name, folder)
-    return found
+    changed = names.differences(recorded, root / RAW / name)
+    if not changed:
+        names.note_hashed(root, name)
+    return changed
 
 
-def known(root: Path, name: str) -> PublicData | None:
-    """Return the registry's row, or ``None`` for a data set of the project's own.
+def _downloaded(public: PublicData, recorded: Entry | None, scratch: Path, progress: bool) -> Path:
+    """Download into a folder of its own and return the file of cells; all else there is hidden."""
+    from sc_mamba2.versions.download import download, failure, unpack
 
-    Raises
-    ------
-    UserError
-        Rule `data-unknown`.
-    """
-    public, own = registry().data, read_manifest(root).data
-    if name not in public and name not in own:
-        names = [*public, *own]
+    draft, archive = scratch / public.file_name, scratch / ".archive.zip"
+    download(public.address, archive if public.member else draft, progress=progress)
+    if public.member:
+        unpack(archive, public.member, draft, public.address)
+    if changed := names.differences(recorded, scratch) if recorded else []:
+        said = "; ".join(changed)
         raise UserError(
-            "data-unknown",
-            found=f"no data set '{name}'",
-            expected="a name of `scm data list`",
-            mend="correct the name, or scm data add FILE --name NAME" + nearest(name, names),
+            "download-sha256",
+            found=f"{public.address} gave other bytes than data/manifest.json has ({said})",
+            expected="the bytes that were here when it was recorded",
+            mend="bring those from DVC's remote (dvc pull), or see at the source what changed",
         )
-    return public.get(name)
-
-
-def _described(root: Path, name: str, public: PublicData | None) -> dict[str, Any]:
-    folder = root / RAW / name
-    entry = read_manifest(root).data.get(name)
-    state = "absent"
-    if data_files(folder):
-        state = "verified" if is_as_hashed(root, name, folder) else "here"
-    said = public.model_dump(mode="json") if public else {"title": "your own", "comes": "own"}
-    found = entry.model_dump(mode="json") if entry else None
-    return {"name": name, "state": state, **said, "folder": str(RAW / name), "recorded": found}
-
-
-def _shape(path: Path) -> tuple[dict[str, int], list[str]]:
-    """Count what is in a file of cells; of another file say that it is none."""
-    from sc_mamba2.versions.shape import shape_of  # anndata takes a second
-
     try:
-        return shape_of(path), []
+        _count(draft)
     except UserError as error:
-        return {}, [f"kept, and not read as cells ({error.rule})"]
+        found = f"{public.address} gave no file of cells ({error.rule})"
+        raise failure("download-foreign", found) from error
+    return draft
 
 
-def _copy(source: Path, target: Path) -> None:
-    if source.is_dir():
-        with atomic_folder(target) as draft:
-            shutil.copytree(source, draft, dirs_exist_ok=True)
-        return
-    with atomic_file(target) as draft:
-        shutil.copyfile(source, draft)
+def _count(path: Path) -> dict[str, int]:
+    """Count cells, genes, and proteins where a table of obsm is called so."""
+    import anndata as ad  # takes a second, which `list` and `verify` do not need
+    import h5py
+
+    from sc_mamba2.cells.opening import open_cells
+    from sc_mamba2.cells.readers import detect_format
+
+    with open_cells(path) as cells:
+        shape = {"cells": len(cells.obs), "genes": len(cells.var)}
+    if detect_format(path) == "h5ad":
+        with h5py.File(path, "r") as file:
+            for table in [one for one in file.get("obsm", ()) if one.startswith("protein")][:1]:
+                shape["proteins"] = int(ad.io.read_elem(file["obsm"][table]).shape[1])
+    return shape
+
+
+def _as_recorded(root: Path, name: str, how: str) -> Arrived:
+    folder = root / RAW / name
+    if changed := verify(root, name):
+        raise UserError(
+            "data-changed",
+            found=f"of '{name}' {'; '.join(changed)}",
+            expected="the files that data/manifest.json has",
+            mend=f"scm data pull {name} --force fetches them anew; your own changes: under a new name",
+        )
+    pointers = [dvc.pointer_of(item) for item in data_items(folder)]
+    shape = read_manifest(root)[name].shape
+    return Arrived(folder, shape, [one for one in pointers if one.exists()], [how])
+
+
+def _take_in(root: Path, name: str, source: str, public: PublicData | None) -> Arrived:
+    """Put what lies in the folder under DVC and record it.
+
+    Public data are cells, with DVC or without it; one's own can be anything, and are under DVC.
+    """
+    arrived = Arrived(root / RAW / name, {}, [], [])
+    items, facts = data_items(arrived.folder), None
+    try:
+        arrived.shape.update(_count(items[0]) if len(items) == 1 else {})
+    except UserError as error:
+        if public:
+            raise
+        arrived.remarks.append(f"kept, and not read as cells ({error.rule})")
+    if public:
+        facts = {"source": source, "page": public.address}
+        facts |= {"licence": public.licence, "citation": public.citation}
+        stated = public.expected.model_dump(exclude={"stated"}, exclude_none=True)
+        arrived.remarks.extend(
+            f"{arrived.shape.get(what, 0):,} {what}, stated are {number:,}"
+            for what, number in stated.items()
+            if arrived.shape and arrived.shape.get(what) != number
+        )
+    try:
+        arrived.pointers.extend(dvc.track(root, items, facts))
+    except UserError as error:
+        if not public:
+            raise
+        arrived.remarks.append(f"not under DVC: {error.found}; {error.mend}")
+    names.record(root, name, source, arrived.shape)
+    return arrived
+
+
+def _by_hand(name: str, public: PublicData) -> UserError:
+    place = RAW / name
+    how = f"open it in a browser, put the files into {place}/, then: scm data pull {name}"
+    if public.loader:
+        code = public.loader.format(folder=place)
+        how = f"{public.needs}; mkdir -p {place}; python -c '{code}'; scm data pull {name}"
+    elif public.comes == "loader":
+        how = f"{public.needs}; {public.note}"
+    return UserError(
+        "data-by-hand",
+        found=f"'{name}' is at {public.address}, where a program cannot fetch it",
+        expected=f"its files in {place}/",
+        mend=how,
+    )

@@ -1,26 +1,30 @@
-"""Names of data sets: what a name may be, and the path behind ``data:NAME``."""
+"""The named data sets of a project: what a name may be, the path behind ``data:NAME``, what is recorded.
 
+`data/manifest.json`, kept in git, has the sha256 of every file of every named data set (DVC's own
+hashes are md5). Beside it, out of git, stands what was hashed on this machine and when it was last
+changed, so that `scm data list` need not hash again.
+"""
+
+import json
 import re
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+from pydantic import BaseModel, ValidationError
 
 from sc_mamba2.errors import UserError
-from sc_mamba2.versions.manifest import MANIFEST, data_items
+from sc_mamba2.files import atomic_file, file_facts, make_folder, sha256_of, sole_writer
 
 RAW = Path("data/01_raw")
+MANIFEST = Path("data/manifest.json")
 PREFIX = "data:"
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
+_HASHED = Path("data/.scm.hashed.json")
 
 
 def check_name(name: str) -> None:
-    """Refuse what is no name.
-
-    Raises
-    ------
-    UserError
-        Rule `data-name`.
-    """
-    if not _NAME.fullmatch(name):
+    """Refuse what is no name: rule `data-name`."""
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name):
         raise UserError(
             "data-name",
             found=f"the name '{name}'",
@@ -29,20 +33,16 @@ def check_name(name: str) -> None:
         )
 
 
+def data_items(folder: Path) -> list[Path]:
+    """List the files and folders directly in a data set's folder; DVC's pointers are none of it."""
+    items = sorted(folder.iterdir()) if folder.is_dir() else []
+    return [path for path in items if not path.name.startswith(".") and path.suffix != ".dvc"]
+
+
 def with_paths(value: Any, start: Path) -> Any:
-    """Return parameters with a path in the place of every ``data:NAME``.
+    """Return parameters with a path in the place of every ``data:NAME``, also of ``rna=data:NAME``.
 
-    Parameters
-    ----------
-    value
-        A text, or lists and tables of such; ``rna=data:NAME`` counts too.
-    start
-        Folder in or below the project.
-
-    Raises
-    ------
-    UserError
-        As `path_of`.
+    `start` is a folder in or below the project. Errors are those of `path_of`.
     """
     if isinstance(value, dict):
         return {key: with_paths(part, start) for key, part in value.items()}
@@ -55,28 +55,15 @@ def with_paths(value: Any, start: Path) -> Any:
 
 
 def path_of(source: str, start: Path) -> str:
-    """Return the path behind ``data:NAME`` or ``data:NAME/FILE``.
+    """Return the path behind ``data:NAME``, or ``data:NAME/FILE`` where there are several files.
 
-    Parameters
-    ----------
-    source
-        The name; with several files in its folder also which one.
-    start
-        Folder in or below the project.
-
-    Raises
-    ------
-    UserError
-        Rule `data-absent`: nothing of that name is here; rule `data-several`: a file has to be named.
+    Rule `data-absent`: nothing of that name is here; rule `data-several`: a file has to be named.
     """
     name, _, inside = source.removeprefix(PREFIX).partition("/")
     check_name(name)
     root = next((one for one in (start, *start.parents) if (one / MANIFEST).is_file()), start)
     folder = root / RAW / name
     items = data_items(folder)
-    chosen = [item for item in items if item.name == inside] if inside else items
-    if len(chosen) == 1:
-        return str(chosen[0])
     if not items:
         raise UserError(
             "data-absent",
@@ -84,9 +71,102 @@ def path_of(source: str, start: Path) -> str:
             expected=f"the data set '{name}'",
             mend=f"scm data pull {name}, or scm data add FILE --name {name}",
         )
-    raise UserError(
-        "data-several",
-        found=f"'{source}' among {', '.join(item.name for item in items)}",
-        expected="one of these",
-        mend=f"name it: data:{name}/{items[0].name}",
-    )
+    chosen = [item for item in items if inside in ("", item.name)]
+    if len(chosen) != 1:
+        raise UserError(
+            "data-several",
+            found=f"'{source}' among {', '.join(item.name for item in items)}",
+            expected="one of these",
+            mend=f"name it: data:{name}/{items[0].name}",
+        )
+    return str(chosen[0])
+
+
+class _HashedFile(BaseModel, frozen=True, extra="forbid"):
+    sha256: str
+    size: int
+
+
+class Entry(BaseModel, frozen=True, extra="forbid"):
+    """A named data set: its files by their path within its folder, and where they came from."""
+
+    files: dict[str, _HashedFile]
+    source: str
+    shape: dict[str, int] = {}
+
+
+class _Manifest(BaseModel, extra="forbid"):
+    format: Literal[1] = 1
+    data: dict[str, Entry] = {}
+
+
+def read_manifest(root: Path) -> dict[str, Entry]:
+    """Return the recorded data sets of a project by name, or raise rule `manifest-damaged`."""
+    path = root / MANIFEST
+    try:
+        return _Manifest.model_validate_json(path.read_bytes() if path.is_file() else "{}").data
+    except ValidationError as error:
+        raise UserError(
+            "manifest-damaged",
+            found=f"{path}: {error.errors()[0]['msg']} {error.errors()[0]['loc'] or ''}".strip(),
+            expected="the manifest of named data, format 1",
+            mend="take it from git again: git checkout data/manifest.json",
+        ) from error
+
+
+def record(root: Path, name: str, source: str, shape: dict[str, int]) -> None:
+    """Hash the files of a data set and write its entry into the manifest."""
+    entry = Entry(files=_hashes(root / RAW / name), source=source, shape=shape)
+    data = dict(sorted((read_manifest(root) | {name: entry}).items()))
+    _write_json(root / MANIFEST, _Manifest(data=data).model_dump())
+    note_hashed(root, name)
+
+
+def differences(recorded: Entry, folder: Path) -> list[str]:
+    """Hash the files of a folder and say which are missing, changed or new since the record."""
+    was, now = recorded.files, _hashes(folder)
+    said = [f"missing: {name}" for name in was if name not in now]
+    said += [f"changed: {name}" for name in was if name in now and was[name] != now[name]]
+    return said + [f"new: {name}" for name in now if name not in was]
+
+
+def file_stamps(folder: Path) -> list[list[Any]]:
+    """List path, size (bytes) and time of change (ns) of every file of a data set, at any depth."""
+    facts = [fact for item in data_items(folder) for fact in file_facts(item)]
+    return [[Path(path).relative_to(folder).as_posix(), *rest] for path, *rest in facts]
+
+
+def note_hashed(root: Path, name: str) -> None:
+    """Remember that the files of a data set were hashed as they are now, and are those recorded."""
+    _write_json(root / _HASHED, _noted(root) | {name: file_stamps(root / RAW / name)})
+
+
+def is_as_hashed(root: Path, name: str) -> bool:
+    """Whether no file of a data set was touched since `note_hashed`."""
+    return _noted(root).get(name) == file_stamps(root / RAW / name)
+
+
+def sole_keeper(root: Path) -> AbstractContextManager[None]:
+    """Let one process at a time change the named data of a project."""
+    make_folder(root / "data")
+    lock = root / "data" / ".scm.data.lock"
+    return sole_writer(lock, to="the named data of this project", mend="wait for it")
+
+
+def _hashes(folder: Path) -> dict[str, _HashedFile]:
+    return {
+        name: _HashedFile(sha256=sha256_of(folder / name), size=size)
+        for name, size, _ in file_stamps(folder)
+    }
+
+
+def _noted(root: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads((root / _HASHED).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):  # it only saves time
+        return {}
+
+
+def _write_json(path: Path, table: dict[str, Any]) -> None:
+    with atomic_file(path) as draft:
+        draft.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")

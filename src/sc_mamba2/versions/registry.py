@@ -5,55 +5,35 @@ from importlib.resources import files
 from typing import Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-
-UNKNOWN_LICENCE = "not stated; read it at the source"
+from pydantic import BaseModel
 
 
-class _Row(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class Expected(BaseModel, frozen=True, extra="forbid"):
+    """The shape as a paper or a loader states it; numbers where a whole one is stated."""
+
+    stated: str
+    cells: int | None = None
+    genes: int | None = None
+    proteins: int | None = None
 
 
-class Expected(_Row):
-    """The shape of a data set as its paper or its loader states it; not checked when written down."""
-
-    stated: str = Field(description="what is said of the shape, in words")
-    cells: int | None = Field(None, gt=0, description="cells, where a whole number is stated")
-    genes: int | None = Field(None, gt=0, description="genes, where a whole number is stated")
-    proteins: int | None = Field(None, gt=0, description="proteins, where a number is stated")
-
-
-class PublicData(_Row):
+class PublicData(BaseModel, frozen=True, extra="forbid"):
     """A public data set: where it comes from and what it should be."""
 
     title: str
-    tasks: tuple[str, ...] = Field(min_length=1, description="what it is used for")
-    comes: Literal["file", "archive", "by hand", "loader"] = Field(
-        description="a file or a zip archive that can be downloaded; a page to fetch it from by "
-        "hand; or code of another library"
-    )
-    address: str = Field(pattern=r"^https://", description="file, archive, or page")
-    file: str | None = Field(None, description="name here; else the last part of the address")
-    member: str | None = Field(None, description="the file inside the archive")
-    loader: str | None = Field(None, description="line of Python that writes it into {folder}")
-    needs: str | None = Field(None, description="what has to be installed for the loader")
-    licence: str = UNKNOWN_LICENCE
+    tasks: tuple[str, ...]
+    comes: Literal["file", "archive", "by hand", "loader"]
+    address: str  # of the file, the zip archive, or a page
+    file: str | None = None  # its name here; else the last part of the address
+    member: str | None = None  # the file inside the archive
+    loader: str | None = None  # line of Python that writes it into {folder}
+    needs: str | None = None  # what has to be installed for the loader
+    licence: str = "not stated; read it at the source"
     citation: str
     expected: Expected
-    label_key: str | None = Field(None, description="column of obs with the labels, if known")
-    batch_key: str | None = Field(None, description="column of obs with the batches, if known")
+    label_key: str | None = None  # columns of obs, where known
+    batch_key: str | None = None
     note: str | None = None
-
-    @model_validator(mode="after")
-    def _fits(self) -> "PublicData":
-        if (self.comes == "archive") != (self.member is not None):
-            raise ValueError("`member` belongs to an archive, and an archive has one")
-        return self
-
-    @property
-    def can_be_fetched(self) -> bool:
-        """Whether `scm data pull` can download it."""
-        return self.comes in ("file", "archive")
 
     @property
     def file_name(self) -> str:
@@ -61,21 +41,11 @@ class PublicData(_Row):
         return self.file or (self.member or self.address).rsplit("/", 1)[-1]
 
 
-class PublicCheckpoint(_Row):
-    """A public checkpoint, to be fetched by hand."""
-
-    title: str
-    address: str = Field(pattern=r"^https://")
-    licence: str = UNKNOWN_LICENCE
-    citation: str
-    how: str = Field(description="what to do with it")
-
-
-class Registry(_Row):
-    """Everything that has a name, in the order of the file."""
+class Registry(BaseModel, frozen=True, extra="forbid"):
+    """Everything that has a name, in the order of the file; of checkpoints the facts as they stand there."""
 
     data: dict[str, PublicData]
-    checkpoints: dict[str, PublicCheckpoint]
+    checkpoints: dict[str, dict[str, str]]
 
 
 @cache

@@ -1,8 +1,7 @@
 """Blocks read every token of every cell once, in either direction."""
 
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from sc_mamba2.ops import cell_spans
 from sc_mamba2.ops.blocks.plan import CHUNK, plan_groups

@@ -2,8 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from sc_mamba2.ops import ssd_reference
 from sc_mamba2.ops.blocks.ssd import BlockInputs, scan_block, scan_block_backward

@@ -7,16 +7,12 @@ import pytest
 
 from sc_mamba2.cells import simulate_cells, standardise
 from sc_mamba2.genes import load_gene_table
-from sc_mamba2.tasks.annotation.ablations import variant
+from sc_mamba2.tasks.annotation.baselines import variant
+from sc_mamba2.tasks.annotation.fit import attach_head, calibrate, split_validation
 from sc_mamba2.tasks.annotation.model import AnnotationModel
-from sc_mamba2.tasks.annotation.nodes import (
-    attach_head,
-    calibrate,
-    call_cells,
-    hold_out,
-    split_validation,
-)
 from sc_mamba2.tasks.annotation.params import CallParams, HeadParams, LabelParams
+from sc_mamba2.tasks.annotation.predict import call_cells
+from sc_mamba2.tasks.annotation.split import hold_out
 from sc_mamba2.tasks.shared.backbone import fine_tune, load_or_build_backbone, predict
 from sc_mamba2.tasks.shared.params import (
     BackboneParams,
@@ -93,7 +89,7 @@ def test_calibration_scales_the_probabilities_and_leaves_the_calls(cells):
 def test_the_frozen_variant_trains_the_embedding_only_where_the_model_does(cells):
     model, _ = fitted(cells, LabelParams(key="cell_type"), CallParams())
     for mode, trains in (("full", True), ("lora", False), ("frozen", False)):
-        made, params = variant("trunk_frozen", model.backbone, model, FineTuneParams(mode=mode), 0)
+        made, params = variant("trunk_frozen", model, FineTuneParams(mode=mode), 0)
         assert params.mode == ("full" if trains else "frozen")
         assert made.backbone.gene_embedding.weight.requires_grad
         assert made.backbone.layers[0].mixer.D.requires_grad is not trains

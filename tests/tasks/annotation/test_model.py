@@ -4,8 +4,9 @@ import torch
 
 from sc_mamba2.cells import simulate_cells, standardise
 from sc_mamba2.genes import load_gene_table
-from sc_mamba2.tasks.annotation.nodes import attach_head, hold_out, split_validation
+from sc_mamba2.tasks.annotation.fit import attach_head, split_validation
 from sc_mamba2.tasks.annotation.params import HeadParams, LabelParams
+from sc_mamba2.tasks.annotation.split import hold_out
 from sc_mamba2.tasks.shared.backbone import load_or_build_backbone
 from sc_mamba2.tasks.shared.params import BackboneParams, TokenizationParams
 from sc_mamba2.tasks.shared.tokenization import fit_tokenizer, tokenize_cells

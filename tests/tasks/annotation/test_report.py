@@ -24,13 +24,13 @@ def metrics(model: float, baseline: float, frozen: float = 0.5) -> dict:
 def test_a_baseline_that_wins_is_marked_and_said():
     table = table_of(metrics(0.8, 0.9, frozen=0.95))
     assert [table.rows[i][0] for i in table.best] == ["baseline: logistic_regression"]
-    page = annotation_report(metrics(0.8, 0.9), {}, {}, {})
+    page = annotation_report(metrics(0.8, 0.9), {}, {})
     assert "is BELOW the better baseline, logistic_regression (0.900)" in page
 
 
 def test_the_trunks_worth_is_told_in_cells():
-    assert "changes +30 of 100 cells" in annotation_report(metrics(0.8, 0.7), {}, {}, {})
-    assert "changes -10 of 100 cells" in annotation_report(metrics(0.4, 0.7), {}, {}, {})
+    assert "changes +30 of 100 cells" in annotation_report(metrics(0.8, 0.7), {}, {})
+    assert "changes -10 of 100 cells" in annotation_report(metrics(0.4, 0.7), {}, {})
 
 
 def test_without_a_truth_nothing_is_claimed():
@@ -39,14 +39,12 @@ def test_without_a_truth_nothing_is_claimed():
         "baselines": {},
         "ablations": {},
     }
-    page = annotation_report(unscored, {}, {}, {})
+    page = annotation_report(unscored, {}, {})
     assert "nothing can be scored" in page and table_of(unscored).best == frozenset()
 
 
 def test_labels_and_parameters_are_escaped():
-    page = annotation_report(
-        metrics(0.8, 0.7), {}, {}, {"annotation.labels.key": "<script>alert(1)"}
-    )
+    page = annotation_report(metrics(0.8, 0.7), {}, {"annotation.labels.key": "<script>alert(1)"})
     assert "<script>" not in page and "&lt;script&gt;" in page
 
 
@@ -68,6 +66,6 @@ def test_confidence_and_unseen_types_are_told_in_words():
         "error_before": 0.2,
         "error_after": 0.03,
     }
-    page = annotation_report(told, {}, {}, {})
+    page = annotation_report(told, {}, {})
     assert "temperature of 1.50" in page and "from 0.200 to 0.030" in page
     assert "AUROC of 0.610" in page and "40.0% of them are left unassigned" in page

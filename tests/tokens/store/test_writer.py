@@ -10,8 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from filelock import FileLock
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from sc_mamba2.errors import UserError
 from sc_mamba2.tokens import Tokenizer, TokenizerRules, TokenStore, TokenStoreWriter

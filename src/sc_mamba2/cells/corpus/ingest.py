@@ -19,7 +19,7 @@ from sc_mamba2.cells.corpus.executors import in_order, open_executor
 from sc_mamba2.cells.corpus.filters import DUPLICATE
 from sc_mamba2.cells.corpus.scan import FileScan, ReadingRules, scan_file
 from sc_mamba2.cells.opening import Source, open_cells
-from sc_mamba2.cells.standardise import StandardForm
+from sc_mamba2.cells.standard_form import StandardForm
 from sc_mamba2.errors import UserError
 
 

@@ -10,7 +10,7 @@ from sc_mamba2.cells.contract import check_matched
 from sc_mamba2.cells.corpus.duplicates import hash_cells
 from sc_mamba2.cells.corpus.filters import FEW_GENES, CorpusFilters, sift_table
 from sc_mamba2.cells.opening import Source, open_cells
-from sc_mamba2.cells.standardise import StandardForm
+from sc_mamba2.cells.standard_form import StandardForm
 from sc_mamba2.errors import UserError
 from sc_mamba2.genes import load_gene_table
 

@@ -1,6 +1,6 @@
 """Several modalities of the same cells: opened, paired by cell, their features named for good.
 
-RNA itself is read as everywhere (`cells.standardise`); here stands what only the others need. Values
+RNA itself is read as everywhere (`cells.standard_form`); here stands what only the others need. Values
 become tokens in `tokens`.
 """
 

@@ -8,6 +8,7 @@ from sklearn.calibration import calibration_curve
 from sc_mamba2.cells import keys
 from sc_mamba2.metrics.classification import CALIBRATION_BINS, confusion
 from sc_mamba2.reporting import (
+    Picture,
     bare,
     class_legend,
     draw_shares,
@@ -46,10 +47,10 @@ def umap_figure(places: pd.DataFrame, calls: pd.DataFrame, truth: pd.Series) -> 
 
 
 @in_style
-def confusion_figure(calls: pd.DataFrame, truth: pd.Series) -> Figure:
+def confusion_figure(calls: pd.DataFrame, scored: pd.Series) -> Figure:
     """Draw the shares of each true type (rows) that were called each type (columns)."""
-    called, truth = fewer_classes(calls.loc[truth.index, keys.CELL_TYPE], truth)
-    names, counts = confusion(truth.to_numpy(), called.to_numpy())
+    called, scored = fewer_classes(calls.loc[scored.index, keys.CELL_TYPE], scored)
+    names, counts = confusion(scored.to_numpy(), called.to_numpy())
     cells = counts.sum(axis=1)
     side = 2.8 + 0.34 * len(names)
     figure, (axis,) = new_figure(width=side + 0.8, height=side)
@@ -62,10 +63,10 @@ def confusion_figure(calls: pd.DataFrame, truth: pd.Series) -> Figure:
 
 
 @in_style
-def calibration_figure(calls: pd.DataFrame, truth: pd.Series) -> Figure:
+def calibration_figure(calls: pd.DataFrame, scored: pd.Series) -> Figure:
     """Draw accuracy over confidence, in tenths of confidence, and how many cells stand in each."""
-    chosen = calls.loc[truth.index]
-    right = (chosen[keys.CELL_TYPE] == truth).to_numpy()
+    chosen = calls.loc[scored.index]
+    right = (chosen[keys.CELL_TYPE] == scored).to_numpy()
     confidence = chosen[keys.CONFIDENCE].to_numpy().clip(0, 1)
     accuracy, mean = calibration_curve(right, confidence, n_bins=CALIBRATION_BINS)
     figure, (axis,) = new_figure(width=4.6, height=4)
@@ -83,3 +84,19 @@ def training_figure(history: pd.DataFrame) -> Figure:
     """Draw training and validation loss over the epochs."""
     labels = ("training cells", "validation cells")
     return losses_together(history, labels, "cross entropy a cell (weighted)")
+
+
+PICTURES = (
+    Picture(
+        "umap",
+        "Cells by predicted type, true type and confidence (UMAP of the model's embedding)",
+        umap_figure,
+    ),
+    Picture("confusion", "Share of each true type that was given each type", confusion_figure),
+    Picture(
+        "calibration",
+        "Accuracy of the calls over their confidence: on the line, a confidence means what it says",
+        calibration_figure,
+    ),
+    Picture("training", "Loss over the epochs", training_figure),
+)

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from pydantic import BaseModel, ConfigDict, Field
 from scipy import sparse
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sc_mamba2.methods.logistic_regression import Block
-from sc_mamba2.methods.temperature import Calibration
 from sc_mamba2.model import Backbone, CellClassifier, TaskModel, sum_of_genes
 from sc_mamba2.tasks.annotation.fit_at_once import fit_paths
 from sc_mamba2.tasks.annotation.params import HeadParams
@@ -21,6 +21,17 @@ from sc_mamba2.tasks.annotation.rollup import Rollup
 from sc_mamba2.tokens import Batch, TokenizedCells, Tokenizer, as_matrix
 
 LABEL = "label"
+
+
+class Calibration(BaseModel):
+    """How a model's logits are scaled, and what that did on the cells it was fitted to."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    temperature: float = Field(1.0, gt=0, description="logits are divided by it")
+    cells: int = Field(0, ge=0, description="validation cells it was fitted to; 0: not fitted")
+    error_before: float | None = Field(None, description="calibration error on them at 1")
+    error_after: float | None = Field(None, description="the same at the temperature")
 
 
 class AnnotationModel(TaskModel):
@@ -160,7 +171,7 @@ class AnnotationModel(TaskModel):
         return losses_B.mean()
 
     def predict(self, batch: Batch) -> dict[str, Tensor]:
-        """Return what is told of every cell.
+        """Return the outputs of every cell.
 
         ``probability`` (B, K), at the calibrated temperature T; ``energy`` (B,), ``-T logsumexp(logits
         / T)``, high where no class speaks for the cell (Liu et al. 2020, "Energy-based

@@ -5,8 +5,9 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from sc_mamba2.tasks.shared.parameters import Parameters
+from sc_mamba2.tasks.shared.params import BackboneParams, FineTuneParams, PredictParams
 
-Path = Literal["trunk", "pooled", "readout"]
+Branch = Literal["trunk", "pooled", "readout"]
 
 
 class LabelParams(Parameters):
@@ -33,7 +34,7 @@ class LabelParams(Parameters):
 class HeadParams(Parameters):
     """The classifier: which paths lead from a cell to its classes; their logits are added."""
 
-    paths: tuple[Path, ...] = Field(
+    paths: tuple[Branch, ...] = Field(
         ("trunk", "pooled", "readout"),
         description="trunk: the Mamba2 layers; pooled: sum of value times gene embedding; readout: "
         "linear in the log-normalised values",
@@ -76,7 +77,7 @@ class HeadParams(Parameters):
 
     @field_validator("paths")
     @classmethod
-    def _at_least_one(cls, paths: tuple[Path, ...]) -> tuple[Path, ...]:
+    def _at_least_one(cls, paths: tuple[Branch, ...]) -> tuple[Branch, ...]:
         if not paths or len(set(paths)) != len(paths):
             raise ValueError("name at least one path, each once")
         return paths
@@ -120,7 +121,21 @@ class AblationParams(Parameters):
 
     names: tuple[Literal["readout_alone", "pooled_alone", "trunk_alone", "trunk_frozen"], ...] = (
         Field(
-            ("readout_alone", "pooled_alone", "trunk_alone", "trunk_frozen"),
-            description="variants trained beside the model; empty: none",
+            (),
+            description="variants trained beside the model, to see what its parts are worth; each takes "
+            "about as long as the model: readout_alone, pooled_alone, trunk_alone, trunk_frozen",
         )
     )
+
+
+class AnnotationParams(Parameters):
+    """All parameters of annotation."""
+
+    labels: LabelParams = LabelParams()
+    backbone: BackboneParams = BackboneParams()
+    head: HeadParams = HeadParams()
+    fine_tune: FineTuneParams = FineTuneParams()
+    predict: PredictParams = PredictParams()
+    calls: CallParams = CallParams()
+    baselines: BaselineParams = BaselineParams()
+    ablations: AblationParams = AblationParams()

@@ -1,4 +1,4 @@
-"""From a model's outputs to calls, and from calls to an annotated AnnData."""
+"""From a query and a trained model to calls, and from calls to an annotated AnnData."""
 
 from typing import Any
 
@@ -7,11 +7,49 @@ import pandas as pd
 from anndata import AnnData, settings
 
 from sc_mamba2.cells import keys
-from sc_mamba2.tasks.annotation.params import CallParams
-from sc_mamba2.tasks.annotation.rollup import Rollup, roll_up
+from sc_mamba2.methods.majority_vote import majority_vote, over_cluster
+from sc_mamba2.tasks.annotation.model import AnnotationModel
+from sc_mamba2.tasks.annotation.params import CallParams, LabelParams
+from sc_mamba2.tasks.annotation.rollup import Rollup, known_rollup, roll_up
+from sc_mamba2.tasks.annotation.split import query_truth
+from sc_mamba2.tasks.shared.facts import output_facts
+from sc_mamba2.tasks.shared.tokenization import tokenize_cells
+from sc_mamba2.tokens import TokenizedCells
+from sc_mamba2.training import ComputeOptions
 
 PROBABILITY_PREFIX = "probability:"
 ENERGY = "energy"
+
+
+def prepare_query(
+    valid_query: AnnData, checkpoint: AnnotationModel, labels: LabelParams
+) -> tuple[TokenizedCells, pd.DataFrame]:
+    """Return a query's tokens and its own labels, for a trained model."""
+    truth = query_truth(valid_query, checkpoint.label_key, labels.query_key)
+    query = valid_query.copy()
+    query.obs = query.obs[[]]
+    return tokenize_cells(query, checkpoint.tokenizer), truth
+
+
+def call_cells(
+    outputs: dict[str, np.ndarray],
+    model: AnnotationModel,
+    query_tokens: TokenizedCells,
+    calling: CallParams,
+    labels: LabelParams,
+    compute: ComputeOptions,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Turn the model's outputs into a table of calls (see `call_types`) and a table of the embedding."""
+    cells = query_tokens.obs.index
+    embedding = pd.DataFrame(outputs["embedding"], index=cells)
+    embedding.columns = [f"scm_{column}" for column in embedding]
+    rollup = known_rollup(labels.rollup, model.labels, model.rollup)
+    calls = call_types(outputs, model.labels, cells, calling, rollup)
+    if calling.majority_vote:
+        clusters = over_cluster(embedding, calling.majority_resolution, compute.seed)
+        voted = majority_vote(calls[keys.CELL_TYPE], clusters, calling.majority_share)
+        calls.insert(1, keys.VOTED_TYPE, voted)
+    return calls, embedding
 
 
 def call_types(
@@ -61,6 +99,19 @@ def call_types(
         )
     columns = [PROBABILITY_PREFIX + label for label in labels]
     return pd.concat([calls, pd.DataFrame(probability_NK, index=cells, columns=columns)], axis=1)
+
+
+def write_annotated(
+    raw_query: AnnData,
+    calls: pd.DataFrame,
+    embedding: pd.DataFrame,
+    model: AnnotationModel,
+    query_report: dict[str, Any],
+    run_info: dict[str, Any],
+) -> AnnData:
+    """Write calls, probabilities, embedding and facts into a copy of the user's cells."""
+    identity = model.sha256(), model.tokenizer.vocabulary.sha256
+    return annotate(raw_query, calls, embedding, output_facts(run_info, query_report, *identity))
 
 
 def annotate(

@@ -1,11 +1,16 @@
-"""The report of an annotation: what was asked, how well it went beside the baselines, what was read."""
+"""The report of an annotation: how well it went beside the baselines, what was read and written."""
 
 from typing import Any
+
+import pandas as pd
 
 from sc_mamba2.reporting import (
     Section,
     Table,
+    captions,
     comparison,
+    draw_pictures,
+    lay_out,
     pictures_section,
     remark_words,
     score_table,
@@ -13,14 +18,13 @@ from sc_mamba2.reporting import (
     written_section,
 )
 from sc_mamba2.tasks.annotation.evaluate import methods_and_views
+from sc_mamba2.tasks.annotation.figures import PICTURES
+from sc_mamba2.tasks.annotation.model import LABEL
+from sc_mamba2.tasks.shared.parameters import flat_parameters
+from sc_mamba2.training import ComputeOptions
 
+ROLES = ("reference", "query")
 SCORES = ("accuracy", "balanced_accuracy", "macro_precision", "macro_f1")
-PICTURES = {
-    "umap": "Cells by predicted type, true type and confidence (UMAP of the model's embedding)",
-    "confusion": "Share of each true type that was given each type",
-    "calibration": "Accuracy of the calls over their confidence: on the line, a confidence means what it says",
-    "training": "Loss over the epochs",
-}
 CAPTION = (
     "Same cells, same split; higher is better. The marked row is the best method. The views of the "
     "model have cells or classes of their own: those it assigned, the broad types, the votes."
@@ -37,11 +41,30 @@ WRITTEN = {
 }
 
 
-def annotation_report(
+def report(
     metrics: dict[str, Any],
-    figures: dict[str, bytes],
-    reports: dict[str, dict[str, Any]],
+    calls: pd.DataFrame,
+    embedding: pd.DataFrame,
+    truth: pd.DataFrame,
     parameters: dict[str, Any],
+    compute: ComputeOptions,
+    history: pd.DataFrame | None = None,
+) -> tuple[dict[str, bytes], str]:
+    """Draw the figures, PNG files by name, and write the one-file HTML report around them."""
+    figures = draw_pictures(
+        PICTURES,
+        places=lay_out(embedding, compute.seed),
+        calls=calls,
+        truth=truth[LABEL],
+        scored=truth[LABEL] if len(truth) else None,
+        history=history if history is not None and len(history) else None,
+    )
+    groups = ("ingestion", "validation", "tokenization", "annotation", "compute")
+    return figures, annotation_report(metrics, figures, flat_parameters(parameters, groups))
+
+
+def annotation_report(
+    metrics: dict[str, Any], figures: dict[str, bytes], parameters: dict[str, Any]
 ) -> str:
     """Write the report as one HTML page.
 
@@ -51,11 +74,10 @@ def annotation_report(
         As in ``metrics.json``.
     figures
         PNG bytes by name.
-    reports
-        Validation reports by role (reference, query).
     parameters
         Flat parameters by name.
     """
+    reports = {role: metrics["data"][role] for role in ROLES if role in metrics["data"]}
     data, run = metrics["data"], metrics["run"]
     lead = (
         f"{data['query_cells']:,} cells, {data['classes']} types known from the reference, "
@@ -64,7 +86,7 @@ def annotation_report(
     table = score_table(methods_and_views(metrics), list(SCORES), CAPTION, "accuracy")
     sections = [
         Section("How well it went", _verdict(metrics), [table]),
-        pictures_section(figures, PICTURES),
+        pictures_section(figures, captions(PICTURES)),
         Section("What was read and dropped", _remarks(reports), [_read_table(reports)]),
         written_section("key of annotated.h5ad", WRITTEN),
     ]

@@ -39,6 +39,13 @@ def read_rollup(path: str, labels: tuple[str, ...]) -> Rollup:
     return rollup
 
 
+def known_rollup(
+    path: str | None, labels: tuple[str, ...], of_model: Rollup | None
+) -> Rollup | None:
+    """Return the mapping that a person names, else the one that the model was trained with."""
+    return of_model if path is None else read_rollup(path, labels)
+
+
 def roll_up(
     probability_NK: np.ndarray, labels: tuple[str, ...], rollup: Rollup
 ) -> tuple[np.ndarray, np.ndarray]:

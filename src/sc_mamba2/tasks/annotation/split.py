@@ -1,13 +1,61 @@
-"""Who is trained on, who chooses the epoch, who is tested: fixed by the seed, stratified, disjoint."""
+"""Which cells train, choose the epoch and are tested: fixed by the seed, stratified, disjoint."""
 
 import numpy as np
 import pandas as pd
 from anndata import AnnData
 from sklearn.model_selection import train_test_split
 
-from sc_mamba2.cells import read_labels
+from sc_mamba2.cells import label_text, read_labels
 from sc_mamba2.errors import UserError
 from sc_mamba2.tasks.annotation.model import LABEL
+from sc_mamba2.tasks.annotation.params import LabelParams
+from sc_mamba2.training import ComputeOptions
+
+
+def hold_out(
+    reference_cells: AnnData, params: LabelParams, compute: ComputeOptions
+) -> tuple[AnnData, AnnData, pd.DataFrame]:
+    """Split a labelled reference into training cells and query cells; the query's labels stand apart.
+
+    Returns
+    -------
+    training_cells, query_cells, truth
+        Of the query nothing is kept in `obs`; the truth is a table with the column ``label``.
+    """
+    cells = labelled(reference_cells, params.key)
+    first, second = stratified_split(cells.obs[LABEL].to_numpy(), params.test_share, compute.seed)
+    query = cells[second].copy()
+    truth = query.obs[[LABEL]].copy()
+    query.obs = query.obs[[]]
+    return cells[first].copy(), query, truth
+
+
+def take_query(
+    reference_cells: AnnData, query_cells: AnnData, params: LabelParams
+) -> tuple[AnnData, AnnData, pd.DataFrame]:
+    """Do as `hold_out` with a query of its own; its labels are the truth, where it has any."""
+    truth = query_truth(query_cells, params.key, params.query_key)
+    query = query_cells.copy()
+    query.obs = query.obs[[]]
+    return labelled(reference_cells, params.key), query, truth
+
+
+def query_truth(query_cells: AnnData, reference_key: str, query_key: str | None) -> pd.DataFrame:
+    """Return a query's own labels as the column ``label``: under `query_key`, or the reference's key.
+
+    Without the reference's key there are no rows.
+
+    Raises
+    ------
+    UserError
+        `query_key` is named and not there.
+    """
+    key = query_key or reference_key
+    if key in query_cells.obs:
+        return label_text(query_cells.obs[key]).to_frame(LABEL)
+    if query_key is not None:
+        read_labels(query_cells.obs, query_key)  # refuses, with the nearest column
+    return pd.DataFrame({LABEL: pd.Series(dtype=str)})
 
 
 def labelled(cells: AnnData, key: str) -> AnnData:

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from sc_mamba2.tasks.shared.parameters import Parameters
-from sc_mamba2.tasks.shared.params import FineTuneParams
+from sc_mamba2.tasks.shared.params import BackboneParams, FineTuneParams, PredictParams
 
 Path = Literal["trunk", "pooled"]
 Variant = Literal["no_adversary", "no_domain_norm", "pooled_alone"]
@@ -122,3 +122,17 @@ class OutputParams(Parameters):
     expression: bool = Field(
         False, description="whether the corrected expression is written, as a layer"
     )
+
+
+class BatchCorrectionParams(Parameters):
+    """All parameters of batch correction."""
+
+    keys: KeyParams = KeyParams()
+    backbone: BackboneParams = BackboneParams()
+    head: HeadParams = HeadParams()
+    objective: LossParams = LossParams()
+    fine_tune: CorrectionFitParams = CorrectionFitParams()
+    predict: PredictParams = PredictParams()
+    baselines: BaselineParams = BaselineParams()
+    ablations: AblationParams = AblationParams()
+    output: OutputParams = OutputParams()

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from sc_mamba2.cells.opening import Source
-from sc_mamba2.cells.standardise import StandardForm
+from sc_mamba2.cells.standard_form import StandardForm
 from sc_mamba2.errors import UserError
 from sc_mamba2.files import atomic_file, clean_scratch, make_folder, remove_folder
 

@@ -12,7 +12,7 @@ from sc_mamba2.cells import check_matched, label_text, read_labels
 from sc_mamba2.cells.blocks import decide_stored_form, standard_blocks
 from sc_mamba2.cells.opening import Source, open_cells
 from sc_mamba2.cells.readers import NAMED
-from sc_mamba2.cells.standardise import StandardForm
+from sc_mamba2.cells.standard_form import StandardForm
 from sc_mamba2.cells.stored import StoredCells
 from sc_mamba2.errors import UserError
 from sc_mamba2.files import file_facts

@@ -69,3 +69,13 @@ class MappingParams(Parameters):
     own_cells: int = Field(
         20_000, ge=2, description="reference cells, at most, whose own distances are measured"
     )
+
+
+class EmbeddingParams(Parameters):
+    """All parameters of the embedding."""
+
+    source: SourceParams = SourceParams()
+    options: EmbeddingOptions = EmbeddingOptions()
+    keys: KeyParams = KeyParams()
+    evaluation: EvaluationParams = EvaluationParams()
+    mapping: MappingParams = MappingParams()

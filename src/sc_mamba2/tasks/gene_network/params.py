@@ -73,3 +73,13 @@ class NetworkParams(Parameters):
     edges: int = Field(5000, ge=1, description="edges that are written at most, best first")
     drawn: int = Field(150, ge=1, description="edges of the graph, its modules and its picture")
     resolution: float = Field(1.0, gt=0, description="of Leiden; the higher, the more modules")
+
+
+class GeneNetworkParams(Parameters):
+    """All parameters of gene networks."""
+
+    reference: ReferenceParams = ReferenceParams()
+    genes: GeneParams = GeneParams()
+    scoring: ScoreParams = ScoreParams()
+    baselines: BaselineParams = BaselineParams()
+    network: NetworkParams = NetworkParams()

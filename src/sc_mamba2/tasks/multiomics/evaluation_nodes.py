@@ -14,8 +14,7 @@ from scipy import sparse
 
 from sc_mamba2.metrics.prediction import pearson_of_features
 from sc_mamba2.reporting import class_figure
-from sc_mamba2.tasks.multiomics import baselines as simple
-from sc_mamba2.tasks.multiomics import evaluate, figures, report
+from sc_mamba2.tasks.multiomics import baselines as simple, evaluate, figures, report
 from sc_mamba2.tasks.multiomics.cells import JointCells
 from sc_mamba2.tasks.multiomics.design import LABEL, PART, has, scored_cells
 from sc_mamba2.tasks.multiomics.model import MultiomicsModel

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from sc_mamba2.tasks.shared.parameters import Parameters
-from sc_mamba2.tasks.shared.params import BackboneParams, FineTuneParams
+from sc_mamba2.tasks.shared.params import BackboneParams, FineTuneParams, PredictParams
 
 Path = Literal["trunk", "pooled"]
 Variant = Literal[
@@ -262,3 +262,21 @@ class OutputParams(Parameters):
         description="a modality of more features is not written as imputed: the table is dense. One that "
         "has no imputer is never told beyond 5,000",
     )
+
+
+class MultiomicsParams(Parameters):
+    """All parameters of multi-omics."""
+
+    source: SourceParams = SourceParams()
+    keys: KeyParams = KeyParams()
+    features: FeatureParams = FeatureParams()
+    backbone: JointBackboneParams = JointBackboneParams()
+    head: HeadParams = HeadParams()
+    objective: LossParams = LossParams()
+    fine_tune: JointFitParams = JointFitParams()
+    imputation: ImputationParams = ImputationParams()
+    predict: PredictParams = PredictParams()
+    baselines: BaselineParams = BaselineParams()
+    ablations: AblationParams = AblationParams()
+    evaluation: EvaluationParams = EvaluationParams()
+    output: OutputParams = OutputParams()

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from sc_mamba2.tasks.shared.parameters import Parameters
-from sc_mamba2.tasks.shared.params import FineTuneParams
+from sc_mamba2.tasks.shared.params import BackboneParams, FineTuneParams, PredictParams
 
 Kind = Literal["knockout", "crispri", "crispra", "chemical"]
 SplitKind = Literal["unseen_perturbation", "unseen_combination", "unseen_context", "random_cells"]
@@ -203,3 +203,18 @@ class AblationParams(Parameters):
         ("start_alone", "trunk_alone", "trunk_frozen", "no_perturbation_embedding", "no_own_gene"),
         description="variants beside the model; empty: none",
     )
+
+
+class PerturbationParams(Parameters):
+    """All parameters of perturbation."""
+
+    keys: KeyParams = KeyParams()
+    split: SplitParams = SplitParams()
+    backbone: BackboneParams = BackboneParams()
+    start: StartParams = StartParams()
+    head: HeadParams = HeadParams()
+    fine_tune: PerturbationFitParams = PerturbationFitParams()
+    predict: PredictParams = PredictParams()
+    population: PopulationParams = PopulationParams()
+    evaluation: ScoreParams = ScoreParams()
+    ablations: AblationParams = AblationParams()

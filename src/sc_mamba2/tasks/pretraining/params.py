@@ -5,7 +5,11 @@ from typing import Literal
 from pydantic import Field
 
 from sc_mamba2.cells.corpus import CorpusFilters
+from sc_mamba2.model.objective import ObjectiveOptions
 from sc_mamba2.tasks.shared.parameters import Parameters
+from sc_mamba2.tokens import MaskOptions
+from sc_mamba2.training.job import KeepOptions, PretrainOptions, Shape
+from sc_mamba2.training.masked_cells import HeldOut, SamplingOptions
 
 
 class CorpusParams(Parameters):
@@ -44,3 +48,17 @@ class LaunchParams(Parameters):
     processes: int = Field(
         1, ge=1, description="processes of this machine, started by torchrun when more than one"
     )
+
+
+class PretrainingParams(Parameters):
+    """All parameters of pretraining."""
+
+    corpus: CorpusParams = CorpusParams()
+    launch: LaunchParams = LaunchParams()
+    shape: Shape = Shape()
+    masks: MaskOptions = MaskOptions()
+    sampling: SamplingOptions = SamplingOptions()
+    objective: ObjectiveOptions = ObjectiveOptions()
+    training: PretrainOptions = PretrainOptions()
+    held_out: HeldOut = HeldOut()
+    keep: KeepOptions = KeepOptions()

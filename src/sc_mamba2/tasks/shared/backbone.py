@@ -3,8 +3,9 @@
 Every task pipeline reuses these very functions through its namespace.
 """
 
+import copy
 from dataclasses import fields
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -26,6 +27,8 @@ from sc_mamba2.tokens import TokenizedCells, Tokenizer
 from sc_mamba2.training import ComputeOptions, choose_device, fit, run_over_cells, seed_everything
 from sc_mamba2.training.gene_start import start_genes
 from sc_mamba2.training.loop import Epoch
+
+Model = TypeVar("Model", bound=TaskModel)
 
 
 def load_or_build_backbone(
@@ -65,39 +68,40 @@ def load_or_build_backbone(
 
 
 def fine_tune(
-    task_model: TaskModel,
+    task_model: Model,
     training_tokens: TokenizedCells,
     validation_tokens: TokenizedCells,
     params: FineTuneParams,
     compute: ComputeOptions,
-) -> tuple[TaskModel, pd.DataFrame]:
+) -> tuple[Model, pd.DataFrame]:
     """Train a task model; the validation cells choose the epoch.
 
     Returns
     -------
     model
-        The same object with its best weights, on the CPU, in evaluation mode.
+        A copy with its best weights, on the CPU, in evaluation mode; `task_model` stays untrained.
     history
         One row an epoch: losses, rate, tokens a second; no row where the model fits itself.
     """
+    model = copy.deepcopy(task_model)
     seed_everything(compute.seed)
-    if task_model.fits_itself:
+    if model.fits_itself:
         parts = [training_tokens, validation_tokens]
-        told = [(part, predict(task_model, part, PredictParams(), compute)) for part in parts]
-        task_model.fit_itself(told, compute.seed)
-        return task_model.cpu().eval(), _table([])
+        outputs = [(part, predict(model, part, PredictParams(), compute)) for part in parts]
+        model.fit_itself(outputs, compute.seed)
+        return model.cpu().eval(), _table([])
     with training_progress("fine-tuning", params.max_epochs) as on_step:
         history = fit(
-            task_model,
+            model,
             training_tokens,
             validation_tokens,
-            task_model.tokenizer.vocabulary,
+            model.tokenizer.vocabulary,
             params,
             compute.seed,
             choose_device(compute.device),
             on_step,
         )
-    return task_model.cpu().eval(), _table(history)
+    return model.cpu().eval(), _table(history)
 
 
 def _table(history: list[dict[str, Any]]) -> pd.DataFrame:

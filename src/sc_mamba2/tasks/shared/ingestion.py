@@ -22,7 +22,7 @@ def ingest_cells(raw_cells: AnnData, params: IngestionParams) -> tuple[AnnData, 
     Returns
     -------
     cells
-        The standard form (see `sc_mamba2.cells.standardise`).
+        The standard form (see `sc_mamba2.cells.standard_form`).
     ingestion_report
         What was read, matched and dropped.
     """

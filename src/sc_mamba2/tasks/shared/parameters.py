@@ -1,17 +1,60 @@
-"""The base of every pipeline's parameter models: frozen, no unknown key, unit and range in words.
+"""The base of every task's parameter models, and parameters by dotted name.
 
-Also: parameters by dotted name.
+Defaults stand in the models; `conf/base/parameters` repeats them.
 """
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from sc_mamba2.errors import UserError, nearest
 
 
 class Parameters(BaseModel):
     """A group of parameters of `conf/base/parameters`, checked by Kedro before anything runs."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def build_parameters(
+    models: Mapping[str, type[BaseModel]], changes: Mapping[str, Any]
+) -> dict[str, BaseModel]:
+    """Build the parameters of every group, the defaults with some of them changed.
+
+    Parameters
+    ----------
+    models
+        Parameter models by the name of their group.
+    changes
+        Values by dotted name, such as ``annotation.fine_tune.max_epochs``.
+
+    Raises
+    ------
+    UserError
+        ``parameter-unknown``, with the nearest known name; ``parameter-invalid``.
+    """
+    values = {group: model().model_dump() for group, model in models.items()}
+    known = flatten(values)
+    for name, value in flatten(dict(changes)).items():
+        if name not in known:
+            raise unknown_parameter(name, known)
+        *groups, last = name.split(".")
+        place: Any = values
+        for group in groups:
+            place = place[group]
+        place[last] = value
+    return {group: _validated(group, model, values[group]) for group, model in models.items()}
+
+
+def unknown_parameter(name: str, known: Iterable[str]) -> UserError:
+    """Return the refusal of a parameter that there is not (rule ``parameter-unknown``)."""
+    return UserError(
+        "parameter-unknown",
+        found=f"the parameter '{name}'",
+        expected="a single parameter of conf/base/parameters",
+        mend="correct its name" + nearest(name, known),
+    )
 
 
 def flat_parameters(parameters: dict[str, Any], groups: tuple[str, ...]) -> dict[str, Any]:
@@ -29,6 +72,20 @@ def flatten(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             flat[name] = value
     return flat
+
+
+def _validated(group: str, model: type[BaseModel], values: dict[str, Any]) -> BaseModel:
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        name = ".".join(map(str, (group, *fault["loc"])))
+        raise UserError(
+            "parameter-invalid",
+            found=f"{name} = {fault['input']!r}",
+            expected=fault["msg"][0].lower() + fault["msg"][1:],
+            mend=f"correct {name}",
+        ) from error
 
 
 def _plain(value: Any) -> Any:

@@ -2,10 +2,10 @@
 
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import BaseModel, Field, field_validator
 
 from sc_mamba2.tasks.shared.parameters import Parameters
-from sc_mamba2.training import FitOptions
+from sc_mamba2.training import ComputeOptions, FitOptions
 
 Readout = Literal["cls", "mean", "pooled"]
 
@@ -93,3 +93,12 @@ class EncodeParams(PredictParams):
         if not pooling or len(set(pooling)) != len(pooling):
             raise ValueError("name at least one readout, each once")
         return pooling
+
+
+# Groups that every task on cells reads, by name.
+SHARED_GROUPS: dict[str, type[BaseModel]] = {
+    "ingestion": IngestionParams,
+    "validation": ValidationParams,
+    "tokenization": TokenizationParams,
+    "compute": ComputeOptions,
+}

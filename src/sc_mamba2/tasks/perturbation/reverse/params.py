@@ -83,3 +83,12 @@ class KnownParams(Parameters):
     first: tuple[int, ...] = Field(
         (1, 3, 8), description="how many of the first candidates may hold the right one"
     )
+
+
+class ReversePerturbationParams(Parameters):
+    """All parameters of reverse perturbation."""
+
+    states: StateParams = StateParams()
+    candidates: CandidateParams = CandidateParams()
+    rank: RankParams = RankParams()
+    known: KnownParams = KnownParams()

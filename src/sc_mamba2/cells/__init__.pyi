@@ -1,0 +1,22 @@
+from .blocks import iter_cells as iter_cells
+from .contract import (
+    CellsContract as CellsContract,
+    RawCellsContract as RawCellsContract,
+    check_matched as check_matched,
+)
+from .copying import CopiedCells as CopiedCells, write_copy as write_copy
+from .expression import (
+    Expression as Expression,
+    choose_expression as choose_expression,
+    log_normalise as log_normalise,
+)
+from .labels import label_text as label_text, read_labels as read_labels
+from .perturbations import (
+    base_and_dose as base_and_dose,
+    canonical_name as canonical_name,
+    parts_of as parts_of,
+    read_perturbations as read_perturbations,
+)
+from .readers import EMBEDDED as EMBEDDED, read_cells as read_cells
+from .simulate import simulate_cells as simulate_cells, simulate_perturbed as simulate_perturbed
+from .standard_form import standardise as standardise

@@ -1,0 +1,114 @@
+"""Training: from cells to tokens and an untrained model, and the calibration of the trained one."""
+
+import copy
+
+import numpy as np
+from anndata import AnnData
+from natsort import natsorted
+
+from sc_mamba2.methods.temperature import at_temperature, fit_temperature
+from sc_mamba2.metrics.classification import expected_calibration_error
+from sc_mamba2.model import Backbone
+from sc_mamba2.tasks.annotation.model import LABEL, AnnotationModel, Calibration
+from sc_mamba2.tasks.annotation.params import CallParams, HeadParams, LabelParams
+from sc_mamba2.tasks.annotation.rollup import read_rollup
+from sc_mamba2.tasks.annotation.split import stratified_split
+from sc_mamba2.tasks.shared.backbone import load_or_build_backbone, predict
+from sc_mamba2.tasks.shared.params import BackboneParams, PredictParams, TokenizationParams
+from sc_mamba2.tasks.shared.tokenization import fit_tokenizer, tokenize_cells
+from sc_mamba2.tokens import TokenizedCells, Tokenizer
+from sc_mamba2.training import ComputeOptions, seed_everything
+
+
+def prepare(
+    training_cells: AnnData,
+    query_cells: AnnData,
+    labels: LabelParams,
+    tokenization: TokenizationParams,
+    backbone: BackboneParams,
+    head: HeadParams,
+    compute: ComputeOptions,
+) -> tuple[AnnotationModel, TokenizedCells, TokenizedCells, TokenizedCells]:
+    """Choose the genes, make tokens, and build the model that is to be trained.
+
+    Returns
+    -------
+    untrained_model, training_tokens, validation_tokens, query_tokens
+        The validation tokens are a share of the training cells, which chooses the epoch.
+    """
+    tokenizer = fit_tokenizer(training_cells, query_cells, tokenization)
+    training, validation = split_validation(
+        tokenize_cells(training_cells, tokenizer), labels, compute
+    )
+    loaded = load_or_build_backbone(tokenizer, training, backbone, compute)
+    model = attach_head(loaded, tokenizer, training, head, labels, compute)
+    return model, training, validation, tokenize_cells(query_cells, tokenizer)
+
+
+def split_validation(
+    labelled_tokens: TokenizedCells, params: LabelParams, compute: ComputeOptions
+) -> tuple[TokenizedCells, TokenizedCells]:
+    """Split the training cells: those that are learnt from, and those that choose the epoch."""
+    labels = labelled_tokens.obs[LABEL].to_numpy()
+    first, second = stratified_split(labels, params.validation_share, compute.seed)
+    return labelled_tokens.take(first), labelled_tokens.take(second)
+
+
+def attach_head(
+    backbone: Backbone,
+    tokenizer: Tokenizer,
+    training_tokens: TokenizedCells,
+    params: HeadParams,
+    labels: LabelParams,
+    compute: ComputeOptions,
+) -> AnnotationModel:
+    """Put an untrained classifier for the training cells' types on the backbone."""
+    seed_everything(compute.seed)
+    counts = training_tokens.obs[LABEL].value_counts()
+    classes = tuple(natsorted(counts.index))  # T2 before T10
+    counts = counts.loc[list(classes)]
+    rollup = None if labels.rollup is None else read_rollup(labels.rollup, classes)
+    weights = (1 / counts) ** params.class_weight_power
+    weights /= (weights * counts).sum() / counts.sum()
+    class_weights = tuple(map(float, weights))
+    return AnnotationModel(backbone, tokenizer, classes, class_weights, params, labels.key, rollup)
+
+
+def calibrate(
+    fitted_model: AnnotationModel,
+    validation_tokens: TokenizedCells,
+    calls: CallParams,
+    prediction: PredictParams,
+    compute: ComputeOptions,
+) -> AnnotationModel:
+    """Return the model with a temperature of its probabilities, fitted to the validation cells.
+
+    Where the head fits itself, nothing is kept apart from what it learns from, and none is fitted.
+    """
+    if fitted_model.fits_itself or not calls.calibrate:
+        return fitted_model
+    outputs = predict(fitted_model, validation_tokens, prediction, compute)
+    classes_N = fitted_model.targets(validation_tokens.obs)["class_B"].numpy()
+    model = copy.copy(fitted_model)  # shares its weights
+    model.calibration = fit_calibration(outputs["probability"], classes_N)
+    return model
+
+
+def fit_calibration(probability_NK: np.ndarray, classes_N: np.ndarray) -> Calibration:
+    """Fit the temperature by likelihood, with the expected calibration error before and after.
+
+    Parameters
+    ----------
+    probability_NK
+        Probabilities at temperature 1, rows that sum to one.
+    classes_N
+        The true classes, 0 to K - 1.
+    """
+    temperature = fit_temperature(probability_NK, classes_N)
+    before, after = (
+        expected_calibration_error(p_NK.argmax(axis=1) == classes_N, p_NK.max(axis=1))
+        for p_NK in (probability_NK, at_temperature(probability_NK, temperature))
+    )
+    return Calibration(
+        temperature=temperature, cells=len(classes_N), error_before=before, error_after=after
+    )
