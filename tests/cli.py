@@ -11,7 +11,9 @@ from sc_mamba2.commands import app
 
 def invoke(*words: object, env: Mapping[str, str] | None = None, color: bool = False) -> Result:
     """Run `scm WORDS`; paths and numbers are written as text."""
-    return CliRunner().invoke(app, [str(word) for word in words], env=env, color=color)
+    return CliRunner().invoke(
+        app, [str(word) for word in words], env=env, color=color, prog_name="scm"
+    )
 
 
 def entered(*words: object) -> Result:
