@@ -19,16 +19,17 @@ from machine import describe_machine
 
 from sc_mamba2.cells import standardise
 from sc_mamba2.genes import load_gene_table
+from sc_mamba2.methods.correlation import spearman
 from sc_mamba2.metrics.networks import edge_scores
-from sc_mamba2.tasks.gene_network import nodes
-from sc_mamba2.tasks.gene_network.baselines import spearman
-from sc_mamba2.tasks.gene_network.evaluate import judged_pairs, score_all
+from sc_mamba2.tasks.gene_network.evaluate import evaluated_pairs, score_all
+from sc_mamba2.tasks.gene_network.genes import prepare
 from sc_mamba2.tasks.gene_network.params import (
     BaselineParams,
     GeneParams,
     ReferenceParams,
     ScoreParams,
 )
+from sc_mamba2.tasks.gene_network.scores import score_pairs
 from sc_mamba2.training import ComputeOptions
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
@@ -40,14 +41,13 @@ STUDIES = ("kang_ifnb_pbmc", "zheng_facs_pbmc")
 def run_study(study: str, seed: int, boosting: bool) -> tuple[dict[str, Any], dict[str, Any]]:
     """Score a study's pairs; scores by method, and what they stand on."""
     cells, _ = standardise(ad.read_h5ad(SHARED / f"{study}.h5ad"), load_gene_table())
-    scoring = ScoreParams()
-    model = nodes.load_model(scoring)
-    known = nodes.load_reference(ReferenceParams(reference_network=str(DOROTHEA)))
-    choice = nodes.choose_genes(cells, model, known, GeneParams())
+    scoring, compute = ScoreParams(), ComputeOptions(seed=seed)
+    reference = ReferenceParams(reference_network=str(DOROTHEA))
+    model, known_edges, choice = prepare(cells, scoring, reference, GeneParams(), compute)
     beside = BaselineParams(boosting=boosting)
-    scores = nodes.score_pairs(cells, model, choice, scoring, beside, ComputeOptions(seed=seed))
-    found = score_all(scores, known[0], scoring.method)
-    judged_RT, truth_RT = judged_pairs(scores, known[0])
+    scores = score_pairs(cells, model, choice, scoring, beside, compute)
+    found, facts = score_all(scores, known_edges, scoring.method)
+    judged_RT, truth_RT = evaluated_pairs(scores, known_edges)
     views = {
         "knock_out, size alone": np.abs(scores.knock_outs.effect_RT),
         "knock_out, over its spread": np.abs(scores.knock_outs.strength_RT),
@@ -62,7 +62,7 @@ def run_study(study: str, seed: int, boosting: bool) -> tuple[dict[str, Any], di
     whole_RT = np.abs(spearman(x_NR, y_NT))
     table |= found["baselines"]
     table["correlation, all cells"] = edge_scores(whole_RT[judged_RT], truth_RT[judged_RT])
-    return table, found["facts"]
+    return table, facts
 
 
 def markdown(study: str, tables: list[dict[str, Any]], facts: dict[str, Any]) -> str:

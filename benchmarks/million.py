@@ -2,7 +2,7 @@
 
     OMP_NUM_THREADS=1 python benchmarks/million.py [--cells 1000000] [--files 20] [--workers 1]
 
-The files are written first, one in memory at a time. Then, each in a process of its own: `write_corpus`,
+The files are written first, one in memory at a time. Then, each in a process of its own: `make_corpus`,
 which is what `scm pretrain` calls; batches in the order of training; what a training reads before
 its first step. The resident memory of each, with that of its children, is looked at every tenth of
 a second. All genes of a cell are kept unless `--max-length` is lower. Checks the free disk before
@@ -93,7 +93,7 @@ def write_files(folder: Path, cells: int, files: int) -> dict[str, Any]:
 
 def ingest(folder: Path, workers: int, max_length: int) -> dict[str, Any]:
     """Make the store of the files, as pretraining does."""
-    from sc_mamba2.tasks.pretraining.corpus import write_corpus
+    from sc_mamba2.tasks.pretraining.corpus import make_corpus
     from sc_mamba2.tasks.pretraining.params import CorpusParams
 
     params = CorpusParams(
@@ -103,7 +103,7 @@ def ingest(folder: Path, workers: int, max_length: int) -> dict[str, Any]:
         max_length=max_length,
     )
     started = time.perf_counter()
-    report = write_corpus(params)
+    report = make_corpus(params)
     seconds = time.perf_counter() - started
     files = [path for path in (folder / "store").rglob("*") if path.is_file()]
     size = sum(path.stat().st_size for path in files)

@@ -21,7 +21,7 @@ from machine import describe_machine
 from scm_tiny import CORPUS
 
 from sc_mamba2 import from_pretrained
-from sc_mamba2.tasks.pretraining.corpus import write_corpus
+from sc_mamba2.tasks.pretraining.corpus import make_corpus
 from sc_mamba2.tasks.pretraining.params import CorpusParams
 from sc_mamba2.training.job import KeepOptions, PretrainJob, PretrainOptions
 from sc_mamba2.training.journal import read_journal
@@ -87,7 +87,7 @@ def main() -> None:
     rows = json.loads(path.read_text())["rows"] if path.is_file() else {}
     with tempfile.TemporaryDirectory() as place:
         store = Path(place) / "store"
-        write_corpus(
+        make_corpus(
             CorpusParams.model_validate(
                 {"sources": (str(CORPUS),), "store": str(store), "max_length": 600}
             )

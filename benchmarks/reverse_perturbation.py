@@ -31,15 +31,15 @@ from sc_mamba2.metrics.retrieval import (
     random_reciprocal_rank,
     rank_of,
 )
+from sc_mamba2.tasks.perturbation.effect_prior import fit_effect_prior
 from sc_mamba2.tasks.perturbation.effects import measure_effects
 from sc_mamba2.tasks.perturbation.features import own_columns, single_features
-from sc_mamba2.tasks.perturbation.fit_effect_prior import fit_start
+from sc_mamba2.tasks.perturbation.fit import fit_rising_share
 from sc_mamba2.tasks.perturbation.params import HeadParams, KeyParams, StartParams
-from sc_mamba2.tasks.perturbation.population import fit_rising_share
-from sc_mamba2.tasks.perturbation.reverse.baselines import baseline_scores
-from sc_mamba2.tasks.perturbation.reverse.candidates import Offer
+from sc_mamba2.tasks.perturbation.reverse.candidates import Candidates
+from sc_mamba2.tasks.perturbation.reverse.comparisons import baseline_scores
 from sc_mamba2.tasks.perturbation.reverse.params import RankParams
-from sc_mamba2.tasks.perturbation.reverse.rank import make_ranker
+from sc_mamba2.tasks.perturbation.reverse.rank import make_ranker, rank_candidates
 from sc_mamba2.tasks.perturbation.reverse.states import make_query
 
 RESULTS = Path(__file__).parent / "results"
@@ -58,37 +58,37 @@ def rank_queries(
     effects = measure_effects(training[~control], training[control])
     singles = single_features({part for name in names for part in name.split("+")}, KEYS)
     own = own_columns(names, effects.genes, KEYS)
-    start = fit_start(effects, singles, StartParams(), own)
+    prior = fit_effect_prior(effects, singles, StartParams(), own)
     source = queries[(queries.obs["perturbation"] == "control").to_numpy()]
     columns = [list(own_columns([name], effects.genes, KEYS).values()) for name in names]
     head = HeadParams()
     decoding = fit_rising_share(effects, head), head.most_scale
-    offer = Offer(names, columns, start, "new", decoding)
-    asked = {
+    candidates = Candidates(names, columns, prior, "new", decoding)
+    queries_of = {
         truth: make_query(source, queries[(queries.obs["perturbation"] == truth).to_numpy()])
         for truth in truths
     }
-    error_G = np.mean([query.error_G for query in asked.values()], axis=0)
-    ranker = make_ranker(offer, source.X, error_G, RankParams(), seed)
+    error_G = np.mean([query.error_G for query in queries_of.values()], axis=0)
+    ranker = make_ranker(candidates, source.X, error_G, RankParams(), seed)
     rankings: Rankings = {}
     calibration = []
     for truth in truths:
-        query = asked[truth]
-        table = ranker.rank(query, np.asarray(effects.genes))
+        query = queries_of[truth]
+        table = rank_candidates(ranker, query)
         scores = {"model": -table.set_index("perturbation")["rank"].loc[names].to_numpy()}
         scores |= {
             f"model: {name}": table.set_index("perturbation")[name].loc[names].to_numpy()
             for name in ("cosine", "distance", "retrieval", "head")
         }
-        simple = baseline_scores(query, offer)
+        simple = baseline_scores(query, candidates)
         scores |= {name.replace("_", " "): own for name, own in simple.items()}
         calibration.append((float(table["probability"][0]), table["perturbation"][0] == truth))
         for method, values in scores.items():
             order = np.argsort(-values, kind="stable")
             rankings.setdefault(method, []).append((truth, [names[at] for at in order]))
-    told, right = (np.mean(part) for part in zip(*calibration, strict=True))
-    facts = {"method": ranker.method, "probability": float(told), "right": float(right)}
-    return rankings, facts | {"resampled": ranker.judged}
+    probability, right = (np.mean(part) for part in zip(*calibration, strict=True))
+    facts = {"method": ranker.method, "probability": float(probability), "right": float(right)}
+    return rankings, facts | {"resampled": ranker.simulated}
 
 
 def papalexi(seed: int, unseen: bool) -> tuple[Rankings, list[dict[str, Any]], int]:

@@ -175,3 +175,10 @@ def refused_write(error: OSError) -> UserError | None:
     return UserError(
         rule, found=str(error), expected="a folder with space that can be written", mend=mend
     )
+
+
+def shipped_conf() -> Path:
+    """Return the configuration that ships with the package, or the project's own in a checkout."""
+    package = Path(__file__).parent
+    inside = package / "_conf"
+    return inside if inside.is_dir() else package.parents[1] / "conf"

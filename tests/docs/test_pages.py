@@ -15,7 +15,9 @@ from sc_mamba2.tasks.table import TASKS
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 OUTLINE = ["Command", "Python", "What is written", "Picture", "How to judge it", "Limits"]
-TASK_PAGES = sorted({task.pipeline for task in TASKS} | {"reverse_perturbation", "pretraining"})
+TASK_PAGES = sorted(
+    {task.pipeline for task in TASKS.values()} | {"reverse_perturbation", "pretraining"}
+)
 
 
 def _blocks(page: Path, language: str) -> list[str]:

@@ -90,5 +90,5 @@ def test_the_figure_of_the_model_is_that_of_the_code():
     spec.loader.exec_module(figure)
     drawn = figure.draw()
     assert drawn == figure.PLACE.read_text("utf-8"), f"run python {script.relative_to(ROOT)}"
-    for task in TASKS:
+    for task in TASKS.values():
         assert re.search(rf"scm [^<]*\b{task.verb}\b", drawn)

@@ -165,7 +165,7 @@ def project(tmp_path_factory) -> Path:
 
 def read(path: Path) -> Any:
     if path.suffix == ".csv":
-        return pd.read_csv(path)
+        return pd.read_csv(path, float_precision="round_trip")
     with quiet_mudata():
         return mudata.read_h5mu(path) if path.suffix == ".h5mu" else ad.read_h5ad(path)
 
@@ -265,4 +265,5 @@ def test_the_reverse_ranks_by_a_model_of_the_tool_as_its_verb_does(f: Path, proj
     enter("run", "--pipeline", "reverse_perturbation", "--params", ",".join(told))
     of_run = project / "data" / "07_model_output" / "reverse_perturbation" / "ranking.csv"
     for path in (f / "ranking.csv", of_run):
-        pd.testing.assert_frame_equal(pd.read_csv(path), cells.uns["scm_ranking"], check_exact=True)
+        ranking = pd.read_csv(path, keep_default_na=False, float_precision="round_trip")
+        pd.testing.assert_frame_equal(ranking, cells.uns["scm_ranking"], check_exact=True)

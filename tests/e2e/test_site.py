@@ -114,7 +114,7 @@ def test_every_node_has_a_tag_and_every_task_a_namespace(site):
         shown = json.loads(path.read_text("utf-8"))
         for node in shown["nodes"]:
             assert node["type"] != "task" or node["tags"], node["name"]
-    for task in TASKS:
+    for task in TASKS.values():
         shown = answer(site, f"pipelines/{task.pipeline}")
         assert task.pipeline in shown["modular_pipelines"]
 

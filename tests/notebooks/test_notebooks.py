@@ -17,7 +17,7 @@ QUICK = ("quickstart", "reverse_perturbation")
 
 
 def test_there_is_one_a_task_and_a_first_one():
-    tasks = {task.pipeline for task in TASKS} | {"reverse_perturbation"}
+    tasks = {task.pipeline for task in TASKS.values()} | {"reverse_perturbation"}
     assert {path.stem for path in NOTEBOOKS} == tasks | {"quickstart"}
 
 

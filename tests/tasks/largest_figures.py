@@ -54,8 +54,8 @@ def draw_embedding() -> dict[str, Figure]:
     classes = dict.fromkeys(("label", "batch"), embedding._text(LABELS))
     shades = {"genes read of the cell": pd.Series(RANDOM.random(CELLS), NAMES)}
     return {
-        "umap": embedding._umap(PLACES, classes, shades),
-        "neighbours": embedding._neighbourhoods(PLACES.to_numpy(), classes, 15),
+        "umap": embedding.umap_figure(PLACES, classes, shades),
+        "neighbours": embedding.neighbours_figure(PLACES.to_numpy(), classes, 15),
     }
 
 
@@ -71,7 +71,10 @@ def draw_gene_network() -> dict[str, Figure]:
         correlation_RT=values,
     )
     edges = edge_table(scores, "knock_out", 300)
-    return gene_network.draw_network(scores, edges, find_modules(edges, 1.0, 0), "knock_out", 0)
+    return {
+        "heat_map": gene_network.heat_map_figure(scores, "knock_out"),
+        "network": gene_network.graph_figure(edges, find_modules(edges, 1.0, 0), 0),
+    }
 
 
 def draw_multiomics() -> dict[str, Figure]:
@@ -112,17 +115,20 @@ def draw_perturbation() -> dict[str, Figure]:
 
 
 def draw_reverse_perturbation() -> dict[str, Figure]:
-    wanted, told = RANDOM.normal(size=200), RANDOM.normal(size=(UNITS, 200))
+    change, predicted = RANDOM.normal(size=200), RANDOM.normal(size=(UNITS, 200))
     ranking = pd.DataFrame({"perturbation": TYPES[:UNITS], "seen": np.arange(UNITS) % 2 == 0})
     ranking["probability"], ranking["cosine"] = RANDOM.random((2, UNITS))
     checked = pd.DataFrame({"probability": RANDOM.random(500), "right": RANDOM.random(500) > 0.5})
-    ranker = SimpleNamespace(
-        told_CG=told, offer=SimpleNamespace(names=TYPES[:UNITS]), checked=checked
-    )
-    query = SimpleNamespace(change_G=wanted, symbols=[f"LONGGENE{at}" for at in range(200)])
+    ranker = SimpleNamespace(changes_CG=predicted, candidates=SimpleNamespace(names=TYPES[:UNITS]))
+    query = SimpleNamespace(change_G=change, symbols=[f"LONGGENE{at}" for at in range(200)])
     methods = (reverse_perturbation.MODEL, *reverse_perturbation.BASELINES)
-    found = [SimpleNamespace(ranks=dict.fromkeys(methods, at + 1.0)) for at in range(UNITS)]
-    return reverse_perturbation.draw_ranking(ranking, ranker, query, found)
+    known = [{"ranks": dict.fromkeys(methods, at + 1.0)} for at in range(UNITS)]
+    return {
+        "candidates": reverse_perturbation.candidate_figure(ranking),
+        "drivers": reverse_perturbation.driver_figure(ranking, ranker, query),
+        "calibration": reverse_perturbation.calibration_figure(checked),
+        "known": reverse_perturbation.known_figure(known, ranking),
+    }
 
 
 DRAWERS = {

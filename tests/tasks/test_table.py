@@ -11,7 +11,7 @@ from sc_mamba2.tasks.table import TASKS
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.pipeline)
+@pytest.mark.parametrize("task", TASKS.values(), ids=lambda task: task.pipeline)
 def test_every_task_has_a_pipeline_a_verb_a_tool_a_stage_and_a_page(task):
     assert task.pipeline in named_pipelines()
     assert task.verb in {command.callback.__name__ for command in app.registered_commands}

@@ -59,8 +59,7 @@ def pull(
     Nothing else of `scm data` uses the network.
     """
     with told_once():
-        from sc_mamba2.versions.data import point
-        from sc_mamba2.versions.data import pull as pull_data
+        from sc_mamba2.versions.data import point, pull as pull_data
 
         root = project_here()
         if pointer_only:

@@ -1,4 +1,4 @@
-"""Options that several verbs share."""
+"""Options of `scm run` that tasks have too, and what is refused of options."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,33 +6,8 @@ from typing import Annotated
 import typer
 
 from sc_mamba2.errors import UserError
+from sc_mamba2.tasks.table import COMPUTING, READING, RUNNING
 
-# The panels of the help: a verb's own options come first, these after them.
-READING, COMPUTING, RUNNING = "Reading the cells", "Computing", "The run"
-
-Layer = Annotated[
-    str | None,
-    typer.Option(
-        help="Layer with the expression; else the first usable matrix.", rich_help_panel=READING
-    ),
-]
-MaxLength = Annotated[
-    int | None,
-    typer.Option(
-        help="Tokens a cell at most; the highest values are kept.", rich_help_panel=READING
-    ),
-]
-BatchSize = Annotated[
-    int | None, typer.Option(help="Cells a batch when predicting.", rich_help_panel=COMPUTING)
-]
-EncoderCheckpoint = Annotated[
-    str | None,
-    typer.Option("--checkpoint", "-c", help="Name of a shipped checkpoint, or a folder."),
-]
-Device = Annotated[
-    str | None,
-    typer.Option(help="Where to compute: auto, cpu or cuda.", rich_help_panel=COMPUTING),
-]
 ScanPath = Annotated[
     str | None,
     typer.Option(
@@ -45,22 +20,16 @@ RequireKernels = Annotated[
         "--require-kernels", help="Stop unless the GPU kernels run.", rich_help_panel=COMPUTING
     ),
 ]
-Seed = Annotated[
-    int | None, typer.Option(help="Seed of every source of chance.", rich_help_panel=COMPUTING)
+Layer = Annotated[
+    str | None,
+    typer.Option(
+        help="Layer with the expression; else the first usable matrix.", rich_help_panel=READING
+    ),
 ]
-Output = Annotated[Path, typer.Option("--output", "-o", help="The .h5ad file to write.")]
 Force = Annotated[
     bool,
     typer.Option(
         "--force", help="Replace results that are there already.", rich_help_panel=RUNNING
-    ),
-]
-Params = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--params",
-        help="Any parameter, as name.of.it=value; several by commas.",
-        rich_help_panel=RUNNING,
     ),
 ]
 Verbose = Annotated[
@@ -101,12 +70,3 @@ def from_here(source: str | None) -> str | None:
 def contradiction(found: str, expected: str, mend: str) -> UserError:
     """Return the refusal of options that mean nothing together (rule `options`)."""
     return UserError("options", found=found, expected=expected, mend=mend)
-
-
-def no_length_with_checkpoint() -> UserError:
-    """Return the refusal of a length beside a fine-tuned checkpoint, which has its own."""
-    return contradiction(
-        "--max-length with --checkpoint",
-        "the length that the checkpoint was trained with",
-        "leave --max-length out",
-    )

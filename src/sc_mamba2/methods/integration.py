@@ -1,7 +1,5 @@
-"""Embeddings by simple methods, beside the model: HVG + PCA, Harmony on it, scVI where installed.
+"""Embeddings by simple methods, beside a model: variable genes and PCA, Harmony on it, scVI where installed.
 
-Every task that gives an embedding (zero-shot, batch correction, joint) compares with them, and
-tasks do not import each other: so this lies beside `parameters.py`. No torch of ours is needed.
 Legend: N cells, G genes, D width of the embedding.
 """
 
@@ -9,18 +7,15 @@ from importlib.util import find_spec
 
 import numpy as np
 import scanpy as sc
-from anndata import AnnData
-
-from sc_mamba2.cells.keys import COUNTS_LAYER
-from sc_mamba2.errors import UserError
-from sc_mamba2.metrics.groups import Groups, group_codes
+from scipy import sparse
 
 _FEWEST_FOR_HARMONY = 8  # of two cells harmonypy's clusters never settle
 
 
-def baseline_embeddings(
-    cells: AnnData,
-    batches: Groups | None,
+def integration_baselines(
+    values_NG: sparse.csr_matrix,
+    counts_NG: sparse.csr_matrix | None,
+    batches: np.ndarray | None,
     *,
     genes: int = 2000,
     components: int = 30,
@@ -31,44 +26,41 @@ def baseline_embeddings(
 
     Parameters
     ----------
-    cells
-        N cells in the standard form: ``X`` is log1p(CP10K), N x G sparse; raw counts in
-        ``layers["counts"]`` where there are any. Not changed.
+    values_NG
+        log1p(CP10K), sparse.
+    counts_NG
+        Raw counts, or ``None``.
     batches
-        (N,) batch of each cell, or ``None``.
+        (N,) code of each cell's batch, or ``None``.
     genes, components, seed
-        See `pca_embedding`.
+        See `variable_genes` and `pca_embedding`.
     within_batches
         Whether the variable genes are chosen within the batches.
 
     Returns
     -------
     dict
-        ``pca`` always; ``harmony`` where there are two batches and eight cells; ``scvi`` where the extra `scvi` is
-        installed and there are counts. (N, D) float32 each.
-
-    Raises
-    ------
-    UserError
-        Some cells have a batch and others have none.
+        ``pca`` always; ``harmony`` where there are two batches and eight cells; ``scvi`` where the
+        extra `scvi` is installed and there are counts. (N, D) float32 each.
     """
-    codes = None if batches is None else _complete(batches)
-    chosen = variable_genes(cells, genes, codes if within_batches else None)
-    embeddings = {"pca": pca_embedding(chosen, components, seed)}
-    if codes is not None and codes.any() and len(codes) >= _FEWEST_FOR_HARMONY:
-        embeddings["harmony"] = harmony_embedding(embeddings["pca"], codes, seed)
-    if find_spec("scvi") is not None and COUNTS_LAYER in cells.layers:
-        embeddings["scvi"] = scvi_embedding(chosen, codes, components, seed)
+    chosen = variable_genes(values_NG, genes, batches if within_batches else None)
+    embeddings = {"pca": pca_embedding(values_NG[:, chosen], components, seed)}
+    if batches is not None and batches.any() and len(batches) >= _FEWEST_FOR_HARMONY:
+        embeddings["harmony"] = harmony_embedding(embeddings["pca"], batches, seed)
+    if find_spec("scvi") is not None and counts_NG is not None:
+        embeddings["scvi"] = scvi_embedding(counts_NG[:, chosen], batches, components, seed)
     return embeddings
 
 
-def variable_genes(cells: AnnData, genes: int, batches: np.ndarray | None = None) -> AnnData:
-    """Return a view of the cells with their most variable genes.
+def variable_genes(
+    values_NG: sparse.csr_matrix, genes: int, batches: np.ndarray | None = None
+) -> np.ndarray:
+    """Return the columns of the most variable genes.
 
     Parameters
     ----------
-    cells
-        N cells in the standard form.
+    values_NG
+        log1p(CP10K), sparse.
     genes
         How many to keep (dispersion by mean expression, scanpy's method "seurat"); all where there
         are not more. Genes that no cell expresses are never kept.
@@ -76,30 +68,29 @@ def variable_genes(cells: AnnData, genes: int, batches: np.ndarray | None = None
         (N,) code of each cell's batch: genes that vary within many batches come first, not those
         that tell batches apart. ``None``: all cells as one.
     """
-    expressed = np.asarray((cells.X > 0).sum(axis=0)).ravel() > 0
-    usable = np.flatnonzero(expressed)
-    if len(usable) > genes:
-        plain = AnnData(X=cells.X[:, usable])
-        if batches is not None:
-            plain.obs["batch"] = batches.astype(str)
-        table = sc.pp.highly_variable_genes(
-            plain,
-            n_top_genes=genes,
-            flavor="seurat",
-            batch_key=None if batches is None else "batch",
-            inplace=False,
-        )
-        usable = usable[table["highly_variable"].to_numpy()]
-    return cells[:, usable]
+    usable = np.flatnonzero(np.asarray((values_NG > 0).sum(axis=0)).ravel() > 0)
+    if len(usable) <= genes:
+        return usable
+    plain = sc.AnnData(X=values_NG[:, usable])
+    if batches is not None:
+        plain.obs["batch"] = batches.astype(str)
+    table = sc.pp.highly_variable_genes(
+        plain,
+        n_top_genes=genes,
+        flavor="seurat",
+        batch_key=None if batches is None else "batch",
+        inplace=False,
+    )
+    return usable[table["highly_variable"].to_numpy()]
 
 
-def pca_embedding(cells: AnnData, components: int = 30, seed: int = 0) -> np.ndarray:
+def pca_embedding(values_NG: sparse.csr_matrix, components: int = 30, seed: int = 0) -> np.ndarray:
     """Embed cells by the principal components of their log-normalised values.
 
     Parameters
     ----------
-    cells
-        N cells with the chosen genes, at least two of each.
+    values_NG
+        The chosen genes, at least two cells and two genes.
     components
         D; one fewer than cells or genes where those are few.
     seed
@@ -110,9 +101,9 @@ def pca_embedding(cells: AnnData, components: int = 30, seed: int = 0) -> np.nda
     ndarray
         (N, D) float32.
     """
-    components = min(components, min(cells.shape) - 1)
+    components = min(components, min(values_NG.shape) - 1)
     assert components >= 1
-    return sc.pp.pca(cells.X, n_comps=components, random_state=seed).astype(np.float32)
+    return sc.pp.pca(values_NG, n_comps=components, random_state=seed).astype(np.float32)
 
 
 def harmony_embedding(embedding_ND: np.ndarray, batches: np.ndarray, seed: int = 0) -> np.ndarray:
@@ -153,7 +144,10 @@ def harmony_embedding(embedding_ND: np.ndarray, batches: np.ndarray, seed: int =
 
 
 def scvi_embedding(
-    cells: AnnData, batches: np.ndarray | None, components: int = 30, seed: int = 0
+    counts_NG: sparse.csr_matrix,
+    batches: np.ndarray | None,
+    components: int = 30,
+    seed: int = 0,
 ) -> np.ndarray:
     """Embed cells by scVI with its own settings, trained on these cells (minutes on a CPU).
 
@@ -161,10 +155,10 @@ def scvi_embedding(
 
     Parameters
     ----------
-    cells
-        N cells with the chosen genes and ``layers["counts"]``.
+    counts_NG
+        Raw counts of the chosen genes.
     batches
-        (N,) code of each cell's batch, which the decoder is told; or ``None``.
+        (N,) code of each cell's batch, on which the decoder is conditioned; or ``None``.
     components
         D.
     seed
@@ -178,22 +172,9 @@ def scvi_embedding(
     import scvi
 
     scvi.settings.seed = seed
-    counts = AnnData(X=cells.layers[COUNTS_LAYER].copy())
-    counts.obs["batch"] = np.zeros(cells.n_obs, int) if batches is None else batches
-    scvi.model.SCVI.setup_anndata(counts, batch_key="batch")
-    model = scvi.model.SCVI(counts, n_latent=components)
+    cells = sc.AnnData(X=counts_NG.copy())
+    cells.obs["batch"] = np.zeros(cells.n_obs, int) if batches is None else batches
+    scvi.model.SCVI.setup_anndata(cells, batch_key="batch")
+    model = scvi.model.SCVI(cells, n_latent=components)
     model.train(enable_progress_bar=False)
     return model.get_latent_representation().astype(np.float32)
-
-
-def _complete(batches: Groups) -> np.ndarray:
-    codes = group_codes(batches)
-    missing = int((codes < 0).sum())
-    if missing:
-        raise UserError(
-            "batch-incomplete",
-            found=f"{missing:,} of {len(codes):,} cells without a batch",
-            expected="a batch for every cell",
-            mend="fill the column, or leave those cells out",
-        )
-    return codes

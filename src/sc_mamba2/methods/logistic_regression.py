@@ -7,7 +7,7 @@ varies much costs little to use: a block's variance is its weight. N cells, F fe
 
 import warnings
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from scipy import sparse
@@ -16,7 +16,7 @@ from sklearn.model_selection import GridSearchCV, StratifiedKFold
 
 ABSENT = 20.0  # below the lowest bias: the bias of a class that has no cells
 _MOST_CELLS = 2000  # whose inner products are taken
-Block = np.ndarray | sparse.csr_matrix
+Block: TypeAlias = np.ndarray | sparse.csr_matrix
 
 
 @dataclass(frozen=True)
@@ -140,6 +140,6 @@ def _fit(
 
 def summed_variance(block: Block) -> float:
     """Return the variance over the cells, added up over the features, of (N, F)."""
-    squares = block.multiply(block) if sparse.issparse(block) else np.square(block)
+    squares = np.square(block) if isinstance(block, np.ndarray) else block.multiply(block)
     means_F = np.asarray(block.mean(axis=0)).ravel()
     return float(squares.sum() / block.shape[0] - np.square(means_F).sum())

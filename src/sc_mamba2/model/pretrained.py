@@ -72,6 +72,8 @@ class PretrainedModel(nn.Module):
         Where the weights come from, ready for JSON; goes into `config.json` and the model card.
     """
 
+    checkpoint_sha256: str | None = None  # of the folder that it was read from
+
     def __init__(
         self,
         backbone: Backbone,
@@ -249,6 +251,7 @@ class PretrainedModel(nn.Module):
             model = cls(Backbone(config), tokenizer, heads, origin)
         model.to_empty(device="cpu")
         load_state(model, checkpoint.state)
+        model.checkpoint_sha256 = checkpoint.sha256
         return model.eval()
 
     def model_card(self) -> str:

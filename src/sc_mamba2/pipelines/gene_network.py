@@ -3,81 +3,45 @@
 Names without a dot live in the namespace `gene_network`.
 """
 
-from kedro.pipeline import Pipeline, node
+from kedro.pipeline import Pipeline
 
-from sc_mamba2.pipelines.shared import REFERENCE, namespaced
-from sc_mamba2.tasks.gene_network import nodes
-
-NAMESPACE = "gene_network"
+from sc_mamba2.pipelines.shared import REFERENCE, namespaced, step
+from sc_mamba2.tasks.gene_network.evaluate import score
+from sc_mamba2.tasks.gene_network.genes import prepare
+from sc_mamba2.tasks.gene_network.report import report
+from sc_mamba2.tasks.gene_network.scores import make_network, score_pairs
 
 
 def create_pipeline() -> Pipeline:
     """Return the pipeline that scores pairs of genes and makes a network of the best."""
-    return namespaced(Pipeline([*_scoring(), *_concluding()]), NAMESPACE, REFERENCE)
-
-
-def _scoring() -> list:
-    """From cells to the scores of all pairs."""
-    return [
-        node(nodes.load_model, "params:scoring", "model", name="load_model"),
-        node(nodes.load_reference, "params:reference", "known", name="load_reference"),
-        node(
-            nodes.choose_genes,
-            ["valid_cells", "model", "known", "params:genes"],
-            "choice",
-            name="choose_genes",
+    nodes = [
+        step(
+            prepare,
+            "valid_cells params:scoring params:reference params:genes params:compute",
+            "model known_edges choice",
         ),
-        node(
-            nodes.score_pairs,
-            [
-                "valid_cells",
-                "model",
-                "choice",
-                "params:scoring",
-                "params:baselines",
-                "params:compute",
-            ],
+        step(
+            score_pairs,
+            "valid_cells model choice params:scoring params:baselines params:compute",
             "scores",
-            name="score_pairs",
-            tags=["backbone", "inference"],
+            "backbone inference",
         ),
-    ]
-
-
-def _concluding() -> list:
-    """From scores to what a person reads."""
-    return [
-        node(
-            nodes.list_edges,
-            ["scores", "params:scoring", "params:network"],
-            "edges",
-            name="list_edges",
+        step(
+            make_network,
+            "scores params:scoring params:network params:compute",
+            "edges modules network",
         ),
-        node(
-            nodes.make_network,
-            ["scores", "params:scoring", "params:network", "params:compute"],
-            ["modules", "network"],
-            name="make_network",
-        ),
-        node(
-            nodes.score,
-            ["scores", "known", "params:scoring", "validation_report", "run_info"],
+        step(
+            score,
+            "scores model known_edges params:scoring validation_report run_info",
             "metrics",
-            name="score",
-            tags="evaluation",
+            "evaluation",
         ),
-        node(
-            nodes.draw_figures,
-            ["scores", "modules", "params:scoring", "params:network", "params:compute"],
-            "figures",
-            name="draw_figures",
-            tags="reporting",
-        ),
-        node(
-            nodes.write_report,
-            ["metrics", "edges", "modules", "figures", "parameters"],
-            "report",
-            name="write_report",
-            tags="reporting",
+        step(
+            report,
+            "scores edges modules metrics parameters params:scoring params:network params:compute",
+            "figures report",
+            "reporting",
         ),
     ]
+    return namespaced(Pipeline(nodes), "gene_network", REFERENCE)

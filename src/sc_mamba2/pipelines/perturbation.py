@@ -5,240 +5,116 @@
 the namespace `perturbation`.
 """
 
-from kedro.pipeline import Pipeline, node
+from kedro.pipeline import Pipeline
+from kedro.pipeline.node import Node
 
-from sc_mamba2.pipelines.shared import (
-    REFERENCE,
-    namespaced,
-    prediction_pipeline,
-    same,
-    tokenize_pipeline,
-    training_pipeline,
-)
-from sc_mamba2.tasks.perturbation import nodes, nodes_prediction
-from sc_mamba2.tasks.perturbation.ablations import run_ablations
+from sc_mamba2.pipelines.shared import REFERENCE, namespaced, prediction_pipeline, same, step
+from sc_mamba2.tasks.perturbation.baselines import compare
+from sc_mamba2.tasks.perturbation.evaluate import describe_prediction, score
+from sc_mamba2.tasks.perturbation.fit import complete_model, gate_layers, hold_out, prepare
+from sc_mamba2.tasks.perturbation.predict import prepare_prediction, write_predicted
+from sc_mamba2.tasks.perturbation.report import report
+from sc_mamba2.tasks.shared.backbone import fine_tune, predict
 
 NAMESPACE = "perturbation"
-_COMPUTE = "params:compute"
 
 
 def create_pipeline() -> Pipeline:
     """Return the pipeline that learns from a file, is scored, and predicts."""
-    training = Pipeline(training_pipeline(), outputs={"model": "fitted_model"})
-    whole = _fit() + training + _evaluate() + _predict() + _conclude(fitted=True)
-    return _namespaced(whole)
+    scored = [
+        step(
+            compare,
+            "scored_model untrained_model effect_prior split training_cells training_tokens "
+            "validation_tokens test_tokens test_outputs params:fine_tune params:predict "
+            "params:evaluation params:ablations params:compute",
+            "predicted",
+            "evaluation",
+        ),
+        step(
+            score,
+            "predicted test_cells effect_prior gate remarks trust model validation_report run_info "
+            "params:keys params:split params:evaluation params:compute",
+            "metrics truth held_out_effects",
+            "evaluation",
+        ),
+        step(
+            report,
+            same("metrics", "genes", "parameters", "predicted", "truth", "history"),
+            "figures report",
+            "reporting",
+        ),
+    ]
+    held_out = Pipeline(
+        prediction_pipeline(),
+        namespace="test",
+        inputs={"model": "scored_model", "tokens": "test_tokens"},
+        outputs={"outputs": "test_outputs"},
+        parameters={"params:predict", "params:compute"},
+    )
+    whole = Pipeline([*_fit(), *_predict("model"), *scored]) + held_out
+    return namespaced(whole, NAMESPACE, REFERENCE)
 
 
 def create_prediction_pipeline() -> Pipeline:
     """Return the pipeline that predicts with a trained model."""
-    first = [
-        node(
-            nodes_prediction.read_asked,
-            ["model", "params:population"],
-            ["asked", "tokenizer"],
-            name="read_asked",
-        ),
-        node(
-            nodes_prediction.no_scores,
-            ["model", "validation_report", "run_info"],
-            "scores",
-            name="no_scores",
-        ),
-    ]
-    whole = Pipeline(first) + _predict() + _conclude(fitted=False)
-    return _namespaced(whole, model="perturbation.checkpoint")
-
-
-def _fit() -> Pipeline:
-    """From cells to an untrained model: split, estimate, tokens of control cells, pairs."""
-    own = [
-        node(
-            nodes.hold_out,
-            ["valid_cells", "params:keys", "params:split", "params:evaluation", _COMPUTE],
-            ["training_cells", "test_cells", "split", "remarks"],
-            name="hold_out",
-        ),
-        node(
-            nodes.estimate,
-            ["training_cells", "split", "params:keys", "params:start", "params:population"],
-            ["start", "asked"],
-            name="estimate",
-        ),
-        node(
-            nodes.fit_perturbation_tokenizer,
-            ["training_cells", "start", "params:keys", "params:tokenization"],
-            "tokenizer",
-            name="fit_tokenizer",
-            tags="tokenization",
-        ),
-        node(
-            nodes.take_controls,
-            ["training_cells", "params:keys"],
-            "training_controls",
-            name="take_training_controls",
-        ),
-        node(
-            nodes.pair_cells,
-            ["start", "control_tokens", "params:head", "params:split", _COMPUTE],
-            ["training_tokens", "validation_tokens"],
-            name="pair_cells",
-        ),
-        node(
-            nodes.attach_head,
-            same("backbone", "tokenizer", "start")
-            | {
-                "keys": "params:keys",
-                "head": "params:head",
-                "params": "params:split",
-                "compute": _COMPUTE,
-            },
-            "task_model",
-            name="attach_head",
-        ),
-        node(
-            nodes.judge,
-            ["fitted_model", "training_tokens", "validation_tokens", _COMPUTE],
-            ["judged_model", "verdict"],
-            name="judge",
-            tags="training",
-        ),
-        node(
-            nodes.complete_model,
-            ["judged_model", "training_cells", "test_cells", "asked"],
-            "model",
-            name="complete_model",
-        ),
-    ]
-    return Pipeline(own) + _tokens("training_controls", "control_tokens", "control")
-
-
-def _evaluate() -> Pipeline:
-    """From the model that knows no held-out cell to its scores."""
-    told = Pipeline(
-        prediction_pipeline(),
-        namespace="test",
-        inputs={"model": "judged_model", "tokens": "test_tokens"},
-        outputs={"outputs": "test_outputs"},
-        parameters={"params:predict", _COMPUTE},
+    first = step(
+        prepare_prediction, "checkpoint valid_cells params:population", "requested controls tokens"
     )
-    own = [
-        node(
-            nodes.pair_test,
-            ["test_cells", "control_tokens", "params:keys", "params:population", _COMPUTE],
-            ["test_rows", "test_tokens"],
-            name="pair_test",
+    last = [
+        step(
+            describe_prediction,
+            "trust checkpoint validation_report run_info",
+            "metrics",
+            "evaluation",
         ),
-        node(
-            nodes.tell_effects,
-            ["judged_model", "test_rows", "test_tokens", "test_outputs", "training_controls"],
-            "predicted",
-            name="tell_effects",
+        step(report, "metrics genes parameters", "figures report", "reporting"),
+    ]
+    return namespaced(Pipeline([first, *_predict("checkpoint"), *last]), NAMESPACE, REFERENCE)
+
+
+def _fit() -> list[Node]:
+    """From cells to a model that was fitted without the held-out ones, then completed by them."""
+    return [
+        step(
+            hold_out,
+            "valid_cells params:keys params:split params:evaluation params:compute",
+            "training_cells test_cells split remarks",
         ),
-        node(
-            nodes.run_baselines,
-            ["start", "test_rows", "params:evaluation"],
-            "baselines",
-            name="run_baselines",
-            tags="evaluation",
+        step(
+            prepare,
+            "training_cells split params:keys params:split params:start params:head "
+            "params:population params:tokenization params:backbone params:compute",
+            "untrained_model effect_prior requested training_tokens validation_tokens test_tokens",
+            "training",
         ),
-        node(
-            run_ablations,
-            {
-                "backbone": "backbone",
-                "model": "judged_model",
-                "controls": "training_controls",
-                "start_params": "params:start",
-                "fine_tuning": "params:fine_tune",
-                "prediction": "params:predict",
-                "params": "params:ablations",
-                "compute": _COMPUTE,
-            }
-            | same("training_tokens", "validation_tokens", "test_tokens", "test_rows"),
-            "ablations",
-            name="run_ablations",
-            tags="evaluation",
+        step(
+            fine_tune,
+            "untrained_model training_tokens validation_tokens params:fine_tune params:compute",
+            "fitted_model history",
+            "backbone training",
         ),
-        node(
-            nodes.score,
-            same("predicted", "baselines", "ablations", "test_cells", "start", "verdict")
-            | same("remarks", "validation_report", "run_info")
-            | {
-                "keys": "params:keys",
-                "split": "params:split",
-                "params": "params:evaluation",
-                "compute": _COMPUTE,
-            },
-            ["scores", "truth", "held_out_effects"],
-            name="score",
-            tags="evaluation",
+        step(
+            gate_layers,
+            "fitted_model training_tokens validation_tokens params:compute",
+            "scored_model gate",
+            "training",
+        ),
+        step(
+            complete_model,
+            "scored_model training_cells test_cells valid_cells requested",
+            "model controls tokens",
         ),
     ]
-    return Pipeline(own) + told
 
 
-def _predict() -> Pipeline:
+def _predict(model: str) -> list[Node]:
     """From the control cells of the file and a model to the predicted cells."""
-    own = [
-        node(
-            nodes_prediction.all_controls, ["valid_cells", "model"], "controls", name="all_controls"
-        ),
-        node(nodes_prediction.ask, ["asked_tokens", "asked"], "tokens", name="ask"),
-        node(
-            nodes_prediction.populate,
-            ["model", "asked", "controls", "outputs", "params:population", _COMPUTE],
-            "population",
-            name="populate",
+    return [
+        step(predict, f"{model} tokens params:predict params:compute", "outputs", "inference"),
+        step(
+            write_predicted,
+            f"raw_cells controls outputs {model} requested validation_report run_info "
+            "params:population params:ingestion params:compute",
+            "predicted_cells genes trust",
         ),
     ]
-    return Pipeline(own) + _tokens("controls", "asked_tokens", "asked") + prediction_pipeline()
-
-
-def _conclude(fitted: bool) -> Pipeline:
-    """From predicted cells to what a person reads; a run that trained shows more."""
-    beside = same("predicted", "truth", "scores", "history") if fitted else {}
-    return Pipeline(
-        [
-            node(
-                nodes_prediction.add_population,
-                ["scores", "population", "model"],
-                "metrics",
-                name="add_population",
-                tags="evaluation",
-            ),
-            node(
-                nodes_prediction.write_predicted,
-                same("raw_cells", "controls", "population", "model")
-                | same("validation_report", "run_info")
-                | {"ingestion": "params:ingestion"},
-                ["predicted_cells", "genes"],
-                name="write_predicted",
-            ),
-            node(
-                nodes_prediction.draw_figures,
-                same("population") | beside,
-                "figures",
-                name="draw_figures",
-                tags="reporting",
-            ),
-            node(
-                nodes_prediction.write_report,
-                ["metrics", "figures", "parameters"],
-                "report",
-                name="write_report",
-                tags="reporting",
-            ),
-        ]
-    )
-
-
-def _tokens(cells: str, tokens: str, namespace: str) -> Pipeline:
-    return Pipeline(
-        tokenize_pipeline(),
-        namespace=namespace,
-        inputs={"valid_cells": cells, "tokenizer": "tokenizer"},
-        outputs={"tokens": tokens},
-    )
-
-
-def _namespaced(pipeline: Pipeline, **inputs: str) -> Pipeline:
-    return namespaced(pipeline, NAMESPACE, REFERENCE | inputs)

@@ -1,42 +1,30 @@
 """files -> corpus of tokens -> pretrained model, its journal and its picture."""
 
-from kedro.pipeline import Pipeline, node
+from kedro.pipeline import Pipeline
 
-from sc_mamba2.tasks.pretraining.nodes import draw_loss, make_corpus, train
-
-_OPTIONS = ("shape", "masks", "sampling", "objective", "training", "held_out", "keep")
+from sc_mamba2.pipelines.shared import same, step
+from sc_mamba2.tasks.pretraining.corpus import make_corpus
+from sc_mamba2.tasks.pretraining.figures import draw_loss
+from sc_mamba2.tasks.pretraining.fit import pretrain
+from sc_mamba2.tasks.pretraining.params import PretrainingParams
 
 
 def create_pipeline() -> Pipeline:
     """Return the pipeline."""
-    own = {name: f"params:pretraining.{name}" for name in ("corpus", "launch", *_OPTIONS)}
+    own = {name: f"params:pretraining.{name}" for name in PretrainingParams.model_fields}
+    inputs = (
+        same("run_info")
+        | own
+        | {
+            "corpus_report": "pretraining.corpus_report",
+            "compute": "params:compute",
+        }
+    )
     return Pipeline(
         [
-            node(
-                make_corpus,
-                inputs=own["corpus"],
-                outputs="pretraining.corpus_report",
-                name="make_corpus",
-                tags="pretraining",
-            ),
-            node(
-                train,
-                inputs={
-                    "corpus_report": "pretraining.corpus_report",
-                    "compute": "params:compute",
-                    "run_info": "run_info",
-                    **own,
-                },
-                outputs=["pretraining.metrics", "pretraining.history"],
-                name="pretrain",
-                tags="pretraining",
-            ),
-            node(
-                draw_loss,
-                inputs="pretraining.history",
-                outputs="pretraining.figures",
-                name="draw_loss",
-                tags="pretraining",
-            ),
-        ]
+            step(make_corpus, "params:pretraining.corpus", "pretraining.corpus_report"),
+            step(pretrain, inputs, "pretraining.metrics pretraining.history"),
+            step(draw_loss, "pretraining.history", "pretraining.figures"),
+        ],
+        tags="pretraining",
     )

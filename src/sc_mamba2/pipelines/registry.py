@@ -1,56 +1,45 @@
-"""Which pipelines run together, by the names that `scm run --pipeline` takes."""
+"""Every pipeline by the name that `scm run --pipeline` takes: the table of tasks, and what comes before them."""
+
+from importlib import import_module
 
 from kedro.pipeline import Pipeline
 
-from sc_mamba2.pipelines import (
-    annotation,
-    batch_correction,
-    embedding,
-    gene_network,
-    multiomics,
-    perturbation,
-    pretraining,
-    reverse_perturbation,
-)
 from sc_mamba2.pipelines.shared import (
     backbone_pipeline,
     ingestion_pipeline,
     tokenization_pipeline,
     validation_pipeline,
 )
+from sc_mamba2.tasks.table import PRETRAIN, TASKS
 
 DEFAULT = "__default__"
+ROLES = ("reference", "query")
 
 
 def named_pipelines() -> dict[str, Pipeline]:
     """Return every pipeline by name. The bare run stops before any training."""
-    reference, query = _valid_cells("reference"), _valid_cells("query")
+    named: dict[str, Pipeline] = {}
+    for task in (*TASKS.values(), PRETRAIN):
+        page = import_module(f"sc_mamba2.pipelines.{task.pipeline}")
+        for name, function in task.pipelines.items():
+            named[name] = _with_cells(getattr(page, function)())
     tokens = Pipeline(
         tokenization_pipeline(), namespace="reference", parameters={"params:tokenization"}
     )
-    return {
+    until_tokens = _valid_cells("reference") + tokens
+    return named | {
         "ingestion": _ingested("reference"),
-        "validation": reference,
-        "tokenization": reference + tokens,
+        "validation": _valid_cells("reference"),
+        "tokenization": until_tokens,
         "backbone": backbone_pipeline(),
-        "pretraining": pretraining.create_pipeline(),
-        "annotation": reference + annotation.create_pipeline(),
-        "annotation_query": reference + query + annotation.create_query_pipeline(),
-        "annotation_predict": query + annotation.create_prediction_pipeline(),
-        "batch_correction": reference + batch_correction.create_pipeline(),
-        "batch_correction_predict": reference + batch_correction.create_prediction_pipeline(),
-        "perturbation": reference + perturbation.create_pipeline(),
-        "perturbation_predict": reference + perturbation.create_prediction_pipeline(),
-        "reverse_perturbation": reference + reverse_perturbation.create_pipeline(),
-        "multiomics": multiomics.create_pipeline(),
-        "multiomics_predict": multiomics.create_prediction_pipeline(),
-        "gene_network": reference + gene_network.create_pipeline(),
-        "embedding": embedding.create_pipeline(),
-        "embedding_mapping": embedding.create_mapping_pipeline(),
-        "embedding_index": embedding.create_index_pipeline(),
-        "embedding_genes": embedding.create_gene_pipeline(),
-        DEFAULT: reference + tokens,
+        DEFAULT: until_tokens,
     }
+
+
+def _with_cells(pipeline: Pipeline) -> Pipeline:
+    """Put before a task how the cells of each role that it reads are read and checked."""
+    read = [role for role in ROLES if f"{role}.valid_cells" in pipeline.inputs()]
+    return sum((_valid_cells(role) for role in read), start=Pipeline([])) + pipeline
 
 
 def _ingested(role: str) -> Pipeline:
@@ -60,6 +49,5 @@ def _ingested(role: str) -> Pipeline:
 
 def _valid_cells(role: str) -> Pipeline:
     """From raw cells of a role to valid cells."""
-    return _ingested(role) + Pipeline(
-        validation_pipeline(), namespace=role, parameters={"params:validation"}
-    )
+    valid = Pipeline(validation_pipeline(), namespace=role, parameters={"params:validation"})
+    return _ingested(role) + valid

@@ -3,75 +3,30 @@
 Names without a dot live in the namespace `reverse_perturbation`.
 """
 
-from kedro.pipeline import Pipeline, node
+from kedro.pipeline import Pipeline
 
-from sc_mamba2.pipelines.shared import REFERENCE, namespaced, same
-from sc_mamba2.tasks.perturbation.reverse import nodes
+from sc_mamba2.pipelines.shared import REFERENCE, namespaced, step
+from sc_mamba2.tasks.perturbation.reverse.evaluate import score
+from sc_mamba2.tasks.perturbation.reverse.rank import fit_ranker, prepare, rank_candidates
+from sc_mamba2.tasks.perturbation.reverse.report import report
 
 NAMESPACE = "reverse_perturbation"
 
 
 def create_pipeline() -> Pipeline:
     """Return the pipeline that ranks perturbations by how near they bring cells to a state."""
-    inputs = REFERENCE | {"model": "perturbation.checkpoint"}
-    return namespaced(Pipeline([*_ranking(), *_concluding()]), NAMESPACE, inputs)
-
-
-def _ranking() -> list:
-    """From cells and a model to the ranking, and to where known states stand in theirs."""
-    return [
-        node(
-            nodes.ask_for_states,
-            ["valid_cells", "model", "params:states"],
-            "query",
-            name="ask_for_states",
-        ),
-        node(
-            nodes.list_candidates,
-            ["model", "params:candidates"],
-            "candidates",
-            name="list_candidates",
-        ),
-        node(
-            nodes.fit_ranker,
-            ["model", "candidates", "query", "params:rank", "params:compute"],
-            "ranker",
-            name="fit_ranker",
-        ),
-        node(nodes.rank_candidates, ["ranker", "query"], "ranking", name="rank_candidates"),
-        node(
-            nodes.find_known_states,
-            ["valid_cells", "ranker", "params:states", "params:known", "params:compute"],
-            "found",
-            name="find_known_states",
-            tags="evaluation",
-        ),
-    ]
-
-
-def _concluding() -> list:
-    """From the ranking to what a person reads."""
-    return [
-        node(
-            nodes.score,
-            same("ranker", "query", "found", "model", "validation_report", "run_info")
-            | {"states": "params:states", "params": "params:known"},
+    nodes = [
+        step(prepare, "valid_cells model params:states params:candidates", "query candidates"),
+        step(fit_ranker, "model candidates query params:rank params:compute", "ranker"),
+        step(rank_candidates, "ranker query", "ranking"),
+        step(
+            score,
+            "valid_cells ranker query model validation_report run_info params:states params:known "
+            "params:compute",
             "metrics",
-            name="score",
-            tags="evaluation",
+            "evaluation",
         ),
-        node(
-            nodes.draw_figures,
-            ["ranking", "ranker", "query", "found"],
-            "figures",
-            name="draw_figures",
-            tags="reporting",
-        ),
-        node(
-            nodes.write_report,
-            ["metrics", "ranking", "figures", "parameters"],
-            "report",
-            name="write_report",
-            tags="reporting",
-        ),
+        step(report, "metrics ranking ranker query parameters", "figures report", "reporting"),
     ]
+    inputs = REFERENCE | {"model": "perturbation.checkpoint"}
+    return namespaced(Pipeline(nodes), NAMESPACE, inputs)

@@ -1,5 +1,7 @@
 """Names beside points, as many as can be read."""
 
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
 
@@ -23,7 +25,9 @@ def name_points(
     to_the_left_N
         Which names end at their point instead of beginning there.
     """
-    size = axis.get_position().size * axis.figure.get_size_inches()
+    figure = axis.get_figure(root=True)
+    assert figure is not None
+    size = axis.get_position().size * figure.get_size_inches()
     low, high = np.transpose([axis.get_xlim(), axis.get_ylim()])
     taken: list[np.ndarray] = []
     for place, name, left in zip(places_N2, map(label, names), to_the_left_N, strict=True):
@@ -33,5 +37,5 @@ def name_points(
         if any((box[:2] < other[2:]).all() and (other[:2] < box[2:]).all() for other in taken):
             continue
         taken.append(box)
-        side = {"ha": "right" if left else "left", "xytext": (-4 if left else 4, 3)}
+        side: dict[str, Any] = {"ha": "right" if left else "left", "xytext": (-4 if left else 4, 3)}
         axis.annotate(name, place, textcoords="offset points", fontsize=_SIZE, **side)

@@ -1,13 +1,14 @@
 """The look of every figure: size, fonts, colours that can be told apart."""
 
 import io
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib import colors
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "font.size": 9,
     "axes.titlesize": 10,
     "axes.spines.top": False,
@@ -73,8 +74,8 @@ def palette(names: list[str]) -> dict[str, tuple[float, float, float, float]]:
     """
     others = [name for name in names if name != OTHER]
     if len(others) <= 20:
-        table = mpl.colormaps["tab20"].colors
-        colours = [*table[0::2], *table[1::2]]
+        shades = mpl.colormaps["tab20"]
+        colours = [shades(at)[:3] for at in (*range(0, 20, 2), *range(1, 20, 2))]
     else:
         hues = [(at / len(others), *_SHADES[at % len(_SHADES)]) for at in range(len(others))]
         colours = [tuple(map(float, rgb)) for rgb in colors.hsv_to_rgb(hues)]

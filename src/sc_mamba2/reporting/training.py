@@ -3,6 +3,7 @@
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from sc_mamba2.reporting.style import in_style, new_figure
 
@@ -42,8 +43,8 @@ def losses_apart(history: pd.DataFrame, titles: tuple[str, str]) -> Figure:
 
 
 def _finish(axis: Axes, history: pd.DataFrame) -> None:
-    kept = history.loc[history["validation_loss"].idxmin(), "epoch"]
+    kept = history["epoch"].iloc[history["validation_loss"].argmin()]
     axis.axvline(kept, color="grey", lw=0.8, ls="--", label=f"kept: epoch {kept}")
-    axis.xaxis.get_major_locator().set_params(integer=True)
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.set_xlabel("epoch")
     axis.legend()

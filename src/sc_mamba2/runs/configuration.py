@@ -6,7 +6,7 @@ from typing import Any
 from kedro.config import OmegaConfigLoader
 
 from sc_mamba2.errors import UserError, nearest
-from sc_mamba2.runs.defaults import shipped_conf
+from sc_mamba2.files import shipped_conf
 from sc_mamba2.tasks.shared.parameters import flatten, unknown_parameter
 
 __all__ = ["CONFIG_LOADER", "SOURCES", "check_params", "choose_environment", "shipped_conf"]

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from kedro.config import OmegaConfigLoader
@@ -10,16 +9,9 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel, ValidationError
 
-import sc_mamba2
 from sc_mamba2.errors import UserError
+from sc_mamba2.files import shipped_conf
 from sc_mamba2.tasks.shared.parameters import flatten, unknown_parameter
-
-
-def shipped_conf() -> Path:
-    """Return the configuration that ships with the package, or the project's own in a checkout."""
-    package = Path(sc_mamba2.__file__).parent
-    inside = package / "_conf"
-    return inside if inside.is_dir() else package.parents[1] / "conf"
 
 
 def read_parameters(changes: Mapping[str, Any]) -> DictConfig:

@@ -3,22 +3,22 @@
 While one is under way (`dry_run`), every run of this process is dry: nothing is written.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass, field
 from inspect import signature
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kedro.io import CatalogProtocol, MemoryDataset
 from kedro.pipeline import Pipeline, node
 from kedro.pipeline.node import Node
 from kedro.runner import SequentialRunner
 
-from sc_mamba2.runs.probes import FORWARD, LONG, PROBES
-from sc_mamba2.tasks.shared.work import TokenCount, Work, count_tokens
-from sc_mamba2.tokens import TokenizedCells
+if TYPE_CHECKING:
+    from sc_mamba2.tasks.shared.work import TokenCount, Work
+    from sc_mamba2.tokens import TokenizedCells
 
 WORK, SEEN = "dry_run.work", "dry_run.seen"
 _REPORTS = ("validation_report", "reading_report")
@@ -45,9 +45,9 @@ class DryRun:
         What the run itself would write.
     """
 
-    work: Work | None = None
+    work: "Work | None" = None
     reports: dict[str, Any] = field(default_factory=dict)
-    later: dict[str, TokenCount] = field(default_factory=dict)
+    later: "dict[str, TokenCount]" = field(default_factory=dict)
     ablations: list[str] = field(default_factory=list)
     untimed: list[str] = field(default_factory=list)
     writes: list[Path] = field(default_factory=list)
@@ -100,6 +100,8 @@ class DryRunner(SequentialRunner):
 
     def run(self, pipeline: Pipeline, catalog: CatalogProtocol, *_: Any, **__: Any) -> Any:
         """Run a part of `pipeline` in memory; the results go to `found`."""
+        from sc_mamba2.runs.probes import FORWARD, LONG, PROBES  # loads every task
+
         long = [one for one in pipeline.nodes if one.func in LONG]
         first = next((one for one in long if one.func in PROBES), None)
         before = _before(pipeline, long)
@@ -108,7 +110,7 @@ class DryRunner(SequentialRunner):
         if first is not None:
             after = pipeline.from_nodes(first.name).nodes
             predictions = [one for one in after if one.func in FORWARD and one != first]
-            part += Pipeline([_probing(first)])
+            part += Pipeline([_probing(first, PROBES[first.func])])
         part += Pipeline([_looking(before, predictions)])
         for name in part.all_outputs():
             if not isinstance(catalog.get(name), MemoryDataset):
@@ -125,7 +127,9 @@ class DryRunner(SequentialRunner):
         found.untimed = [_last(one.name) for one in pipeline.nodes if one not in timed]
         return {}
 
-    def _note(self, work: Work, tokens: dict[str, TokenizedCells]) -> None:
+    def _note(self, work: "Work", tokens: "dict[str, TokenizedCells]") -> None:
+        from sc_mamba2.tasks.shared.work import count_tokens
+
         self.found.work = work
         self.found.reports |= work.reports
         self.found.writes.extend(work.writes)
@@ -146,9 +150,9 @@ def _before(pipeline: Pipeline, long: list[Node]) -> Pipeline:
     return pipeline - pipeline.from_nodes(*_names(ends)) if ends else pipeline
 
 
-def _probing(long: Node) -> Node:
+def _probing(long: Node, probe: Callable[..., Any]) -> Node:
     """Return a node that probes a long one by those of its inputs that the probe asks for by name."""
-    inputs, probe = long._inputs, PROBES[long.func]
+    inputs = long._inputs
     if isinstance(inputs, dict):
         asked = signature(probe).parameters
         inputs = {name: source for name, source in inputs.items() if name in asked}
@@ -161,7 +165,9 @@ def _looking(before: Pipeline, predictions: list[Node]) -> Node:
     predicted = {name for one in predictions for name in one.inputs}
     names = sorted(name for name in made if name.endswith(_REPORTS) or name in predicted)
 
-    def gather(*seen: Any) -> tuple[dict[str, Any], dict[str, TokenizedCells]]:
+    def gather(*seen: Any) -> "tuple[dict[str, Any], dict[str, TokenizedCells]]":
+        from sc_mamba2.tokens import TokenizedCells
+
         by_name = dict(zip(names, seen, strict=True))
         tokens = {name: it for name, it in by_name.items() if isinstance(it, TokenizedCells)}
         return {name: by_name[name] for name in names if name.endswith(_REPORTS)}, tokens

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 
-from sc_mamba2.tasks.embedding.encode import encode_file
+from sc_mamba2.tasks.embedding.predict import encode_file
 from sc_mamba2.tasks.embedding.probe import probe_encoding
-from sc_mamba2.tasks.gene_network.nodes import score_pairs
 from sc_mamba2.tasks.gene_network.probe import probe_scoring
-from sc_mamba2.tasks.perturbation.reverse.nodes import fit_ranker
+from sc_mamba2.tasks.gene_network.scores import score_pairs
 from sc_mamba2.tasks.perturbation.reverse.probe import probe_ranking
-from sc_mamba2.tasks.pretraining.nodes import make_corpus, train
+from sc_mamba2.tasks.perturbation.reverse.rank import fit_ranker
+from sc_mamba2.tasks.pretraining.corpus import make_corpus
+from sc_mamba2.tasks.pretraining.fit import pretrain
 from sc_mamba2.tasks.pretraining.probe import probe_pretraining
 from sc_mamba2.tasks.shared.backbone import fine_tune, predict
 from sc_mamba2.tasks.shared.probe import probe_fine_tuning, probe_prediction
@@ -19,7 +20,7 @@ PROBES: dict[Callable, Callable] = {
     encode_file: probe_encoding,
     score_pairs: probe_scoring,
     fit_ranker: probe_ranking,
-    train: probe_pretraining,
+    pretrain: probe_pretraining,
 }
-LONG = (make_corpus, *PROBES)  # the probe of `train` reads what the corpus is made from
+LONG = (make_corpus, *PROBES)  # the probe of `pretrain` reads what the corpus is made from
 FORWARD = (predict,)  # told from the speed of another probe, where their cells are known before

@@ -1,4 +1,4 @@
-"""The one table of tasks: it makes the registry, the verbs, the tools' signatures, `dvc.yaml` and tables of the docs.
+"""The table of tasks: registry, verbs, signatures of tools, `dvc.yaml` and tables of the docs follow it.
 
 To add an option: its parameter in the task's `params.py` and `conf/base/parameters`, and a row here.
 It imports nothing heavy: `scm --help` reads it.
@@ -40,6 +40,8 @@ class Option:
         Whether it means nothing beside a trained checkpoint.
     own_default
         Whether the default is for every file, not for the embedded cells alone, and is shown.
+    hidden
+        Whether the help passes it over.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Option:
     tool: str = ""
     training: bool = False
     own_default: bool = True
+    hidden: bool = False
 
     @property
     def flag(self) -> str:
@@ -85,6 +88,8 @@ class Task:
         Keys that it adds to an AnnData.
     stage
         Words behind `scm run --pipeline NAME` in `dvc.yaml`.
+    help
+        Of a verb that refuses nothing particular, and so has no file in `commands`.
     """
 
     pipeline: str
@@ -97,6 +102,7 @@ class Task:
     shows: Mapping[str, str] = field(default_factory=dict)
     writes: tuple[str, ...] = ()
     stage: str = ""
+    help: str = ""
 
 
 def _read() -> Option:
@@ -193,7 +199,7 @@ def _ablations(task: str, *names: str) -> tuple[Option, ...]:
             on=list(names),
             training=True,
         ),
-        Option("no_ablations", "The default now; the word will go.", kind=bool, panel=RUNNING),
+        Option("no_ablations", "The default now; the word will go.", kind=bool, hidden=True),
     )
 
 
@@ -574,8 +580,60 @@ _NETWORK = Task(
 
 TASKS = {
     task.verb: task
-    for task in (_EMBED, _ANNOTATE, _INTEGRATE, _PERTURB, _REVERSE, _MULTIOME, _NETWORK)
+    for task in (_ANNOTATE, _EMBED, _INTEGRATE, _PERTURB, _REVERSE, _MULTIOME, _NETWORK)
 }
+
+# Verbs that make what tasks start from: no tool, no stage, no page of their own.
+INDEX = replace(
+    _EMBED,
+    verb="index",
+    result="index",
+    options=(
+        Option(
+            "reference", "Labelled cells.", "input", metavar="REF", required=True, own_default=False
+        ),
+        _output("The folder to write."),
+        Option(
+            "label_key",
+            "Column of obs with the cell types.",
+            "embedding.keys.label_key",
+            short="k",
+            required=True,
+        ),
+        *(o for o in _EMBED.options if o.name == "checkpoint" or o.panel),
+    ),
+)
+PRETRAIN = Task(
+    pipeline="pretraining",
+    verb="pretrain",
+    question="what can be learnt from unlabelled cells",
+    pipelines={"pretraining": "create_pipeline"},
+    result="metrics",
+    suffix="",
+    options=(
+        Option(
+            "sources",
+            "Files, folders, globs, lists; else the project's input.",
+            kind=list,
+            metavar="SOURCE",
+        ),
+        Option("env", "Environment of conf/: test, gpu or local.", short="e"),
+        Option("run", "Folder of the run.", "pretraining.launch.run", Path),
+        Option(
+            "nproc",
+            "Processes of this machine that train together.",
+            "pretraining.launch.processes",
+            int,
+        ),
+        Option("steps", "Optimizer steps.", "pretraining.training.steps", int),
+        Option(
+            "preset", "Shape of the model: micro, tiny, small or base.", "pretraining.shape.preset"
+        ),
+        *_compute("")[1:],
+        _SEED,
+        *(option for option in _RUN if option.name != "force"),
+    ),
+)
 
 
 def changed_parameters(options: Iterable[Option], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -594,5 +652,9 @@ def changed_parameters(options: Iterable[Option], given: Mapping[str, Any]) -> d
         if value is None or value is False or value == []:
             continue
         for name in option.sets.split():
-            found[name] = option.on if option.kind is bool else value
+            found[name] = option.on if option.kind is bool else _plain(value)
     return found
+
+
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, Path) else value

@@ -20,36 +20,30 @@ from sc_mamba2.tl.shared import (
     Checkpoint,
     Groups,
     ValidCells,
-    alone,
-    changes,
     needed,
     returned,
     run_facts,
     trained_model,
     valid_cells,
 )
+from sc_mamba2.tl.tool import alone, tool
 from sc_mamba2.training.determinism import chance_as_found
 
+START = "annotation.backbone.checkpoint"
 GROUPS: dict[str, Any] = {"annotation": AnnotationParams, **SHARED_GROUPS}
 
 
+@tool("annotate")
 def annotate(
     adata: AnnData,
     reference: AnnData | None = None,
     *,
     label_key: str | None = None,
     checkpoint: Checkpoint | None = None,
-    start: str | None = None,
-    fit: str | None = None,
     save: str | Path | None = None,
-    layer: str | None = None,
-    max_length: int | None = None,
-    batch_size: int | None = None,
-    device: str | None = None,
-    seed: int | None = None,
-    params: Changes | None = None,
     key_added: str = WORD,
     copy: bool = False,
+    options: Changes,
 ) -> AnnData | None:
     """Give every cell a type; as `scm annotate`.
 
@@ -63,14 +57,9 @@ def annotate(
         Column of the reference's `obs` with the types.
     checkpoint
         Trained folder, or model, in the place of a reference; nothing is trained.
-    start
-        Checkpoint that the training begins with, all of its genes read.
-    fit
-        How the head learns: ``gradient``, ``linear`` (few labels) or ``prototypes``.
     save
         Folder for the trained model, to be used as `checkpoint` here and by the verb.
-    layer, max_length, batch_size, device, seed, params, key_added, copy
-        As `tl.embed`.
+    {options}
 
     Returns
     -------
@@ -96,21 +85,13 @@ def annotate(
     """
     if (checkpoint is None) == (reference is None):
         raise needed("reference or checkpoint alone", "labelled cells, or a trained checkpoint")
-    alone(checkpoint, start=start, fit=fit, save=save, max_length=max_length)
+    alone(checkpoint, {"save": save})
     if checkpoint is None and label_key is None:
         raise needed("label_key", "the column of the reference's obs that holds the types")
-    own = {
-        f"annotation.labels.{'key' if checkpoint is None else 'query_key'}": label_key,
-        "tokenization.vocabulary": start,
-        "annotation.backbone.checkpoint": start,
-        "annotation.head.fit": fit,
-        "annotation.predict.batch_size": batch_size,
-        "tokenization.max_length": max_length,
-    }
-    every_gene = {"tokenization.variable_genes": None} if start else {}
-    groups = build_parameters(
-        GROUPS, changes(own, layer, device, seed, every_gene | dict(params or {}))
-    )
+    key = f"annotation.labels.{'key' if checkpoint is None else 'query_key'}"
+    labels = {} if label_key is None else {key: label_key}
+    every_gene = {"tokenization.variable_genes": None} if START in options else {}
+    groups = build_parameters(GROUPS, {**labels, **every_gene, **options})
     with chance_as_found():
         query = valid_cells(adata, groups)
         if checkpoint is not None:

@@ -1,40 +1,44 @@
 """`tl.integrate`: an embedding of cells without their batch."""
 
 from pathlib import Path
-from typing import Any
 
+import pandas as pd
 from anndata import AnnData
 
-from sc_mamba2.cells.adding import WORD, readable_cells
-from sc_mamba2.pipelines.in_memory import run_in_memory
+from sc_mamba2.cells.adding import WORD
+from sc_mamba2.tasks.batch_correction.fit import prepare
 from sc_mamba2.tasks.batch_correction.model import BatchCorrectionModel
+from sc_mamba2.tasks.batch_correction.params import BatchCorrectionParams
+from sc_mamba2.tasks.batch_correction.predict import prepare_known, write_integrated
+from sc_mamba2.tasks.shared.backbone import fine_tune, predict
+from sc_mamba2.tasks.shared.parameters import build_parameters
+from sc_mamba2.tasks.shared.params import SHARED_GROUPS
 from sc_mamba2.tl.shared import (
     Changes,
     Checkpoint,
-    alone,
-    changes,
+    Groups,
+    ValidCells,
     needed,
     returned,
+    run_facts,
     trained_model,
+    valid_cells,
 )
+from sc_mamba2.tl.tool import alone, tool
+from sc_mamba2.training.determinism import chance_as_found
+
+GROUPS = SHARED_GROUPS | {"batch_correction": BatchCorrectionParams}
 
 
+@tool("integrate")
 def integrate(
     adata: AnnData,
     *,
-    batch_key: str | None = None,
     checkpoint: Checkpoint | None = None,
-    start: str | None = None,
-    expression: bool = False,
     save: str | Path | None = None,
-    layer: str | None = None,
-    max_length: int | None = None,
-    batch_size: int | None = None,
-    device: str | None = None,
-    seed: int | None = None,
-    params: Changes | None = None,
     key_added: str = WORD,
     copy: bool = False,
+    options: Changes,
 ) -> AnnData | None:
     """Take the batches out of cells; as `scm integrate`.
 
@@ -42,18 +46,10 @@ def integrate(
     ----------
     adata
         N cells of two batches or more.
-    batch_key
-        Column of `obs` with the batches.
     checkpoint
         Trained folder, or model, that knows the batches; nothing is trained.
-    start
-        Checkpoint whose backbone the training begins with.
-    expression
-        Whether the corrected expression is added too, as a layer.
     save
-        Folder for the trained model, to be used as `checkpoint` here and by the verb.
-    layer, max_length, batch_size, device, seed, params, key_added, copy
-        As `tl.embed`.
+        Folder for the trained model, to be used as `checkpoint` here and by the verb.    {options}
 
     Returns
     -------
@@ -76,27 +72,43 @@ def integrate(
     >>> cells.obsm["X_scm_corrected"].shape
     (60, 8)
     """
-    alone(checkpoint, batch_key=batch_key, start=start, save=save, max_length=max_length)
-    given: dict[str, Any] = {"reference.raw_cells": readable_cells(adata)}
-    if checkpoint is not None:
-        given["batch_correction.checkpoint"] = trained_model(checkpoint, BatchCorrectionModel)
-    elif batch_key is None:
+    alone(checkpoint, {"save": save})
+    if checkpoint is None and "batch_correction.keys.batch_key" not in options:
         raise needed("batch_key", "the column of obs with the batches, or a trained checkpoint")
-    own = {
-        "batch_correction.keys.batch_key": batch_key,
-        "batch_correction.backbone.checkpoint": start,
-        "tokenization.vocabulary": start,
-        "batch_correction.output.expression": expression or None,
-        "batch_correction.predict.batch_size": batch_size,
-        "tokenization.max_length": max_length,
-    }
     # Labels are for scores; none are computed here.
-    unscored = {"batch_correction.keys.label_key": None} | dict(params or {})
-    asked = changes(own, layer, device, seed, unscored)
-    wanted: tuple[str, ...] = ("batch_correction.integrated",)
-    wanted += () if save is None else ("batch_correction.model",)
-    name = "batch_correction" if checkpoint is None else "batch_correction_predict"
-    told = run_in_memory(name, wanted, given, asked, "tl.integrate")
-    if save is not None:
-        told["batch_correction.model"].save_pretrained(save)
-    return returned(adata, told["batch_correction.integrated"], key_added, copy)
+    groups = build_parameters(GROUPS, {"batch_correction.keys.label_key": None, **options})
+    with chance_as_found():
+        cells = valid_cells(adata, groups)
+        if checkpoint is not None:
+            model = trained_model(checkpoint, BatchCorrectionModel)
+        else:
+            model, _ = train(cells.valid, groups)
+            if save is not None:
+                model.save_pretrained(save)
+        integrated = apply(model, cells, groups, "tl.integrate")
+    return returned(adata, integrated, key_added, copy)
+
+
+def train(valid: AnnData, groups: Groups) -> tuple[BatchCorrectionModel, pd.DataFrame]:
+    """Train on valid cells of several batches; also the history."""
+    params, compute = groups["batch_correction"], groups["compute"]
+    untrained, _, training, validation, _ = prepare(
+        valid,
+        params.keys,
+        groups["tokenization"],
+        params.backbone,
+        params.head,
+        params.objective,
+        compute,
+    )
+    return fine_tune(untrained, training, validation, params.fine_tune, compute)
+
+
+def apply(model: BatchCorrectionModel, cells: ValidCells, groups: Groups, caller: str) -> AnnData:
+    """Correct a copy of the cells by a trained model."""
+    params, compute = groups["batch_correction"], groups["compute"]
+    tokens, _ = prepare_known(cells.valid, model, params.keys)
+    outputs = predict(model, tokens, params.predict, compute)
+    facts = run_facts(caller, groups)
+    written = model, cells.report, facts, params.output, groups["ingestion"]
+    return write_integrated(cells.raw, outputs, *written)

@@ -2,31 +2,33 @@
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 from anndata import AnnData
 
 from sc_mamba2.cells.adding import WORD, readable_cells
-from sc_mamba2.datasets.index import ReferenceIndex
-from sc_mamba2.pipelines.in_memory import run_in_memory
-from sc_mamba2.tasks.embedding.params import SourceParams
-from sc_mamba2.tl.shared import Changes, changes, returned
+from sc_mamba2.tasks.embedding.index import ReferenceIndex
+from sc_mamba2.tasks.embedding.mapping import map_cells
+from sc_mamba2.tasks.embedding.model import load_encoder
+from sc_mamba2.tasks.embedding.params import EmbeddingParams, SourceParams
+from sc_mamba2.tasks.embedding.predict import encode_file, write_embedded
+from sc_mamba2.tasks.shared.parameters import build_parameters
+from sc_mamba2.tasks.shared.params import SHARED_GROUPS
+from sc_mamba2.tl.shared import Changes, returned, run_facts
+from sc_mamba2.tl.tool import tool
+from sc_mamba2.training.determinism import chance_as_found
+
+GROUPS = SHARED_GROUPS | {"embedding": EmbeddingParams}
 
 
+@tool("embed")
 def embed(
     adata: AnnData,
     *,
     index: str | Path | None = None,
-    checkpoint: str | Path | None = None,
-    layer: str | None = None,
-    max_length: int | None = None,
-    batch_size: int | None = None,
-    device: str | None = None,
-    seed: int | None = None,
-    params: Changes | None = None,
     key_added: str = WORD,
     copy: bool = False,
+    options: Changes,
 ) -> AnnData | None:
     """Give every cell a vector, without training; as `scm embed`.
 
@@ -35,25 +37,7 @@ def embed(
     adata
         N cells.
     index
-        Folder of an index that `scm index` made; its types are given to the cells.
-    checkpoint
-        Name of a shipped checkpoint, or a folder.
-    layer
-        Layer with the expression; else the first usable matrix.
-    max_length
-        Tokens a cell at most; the highest values are kept.
-    batch_size
-        Cells a batch when predicting; changes speed only.
-    device
-        ``auto``, ``cpu`` or ``cuda``.
-    seed
-        Seed of every source of chance.
-    params
-        More parameters of `conf/base/parameters`, by dotted name; they count over the other arguments.
-    key_added
-        Word that stands for ``scm`` in the names of what is added.
-    copy
-        Whether a copy gets the results and is returned.
+        Folder of an index that `scm index` made; its types are given to the cells.    {options}
 
     Returns
     -------
@@ -76,22 +60,24 @@ def embed(
     >>> cells.obsm["X_scm"].shape
     (12, 128)
     """
-    own = {
-        "embedding.options.checkpoint": None if checkpoint is None else str(checkpoint),
-        "embedding.options.max_length": max_length,
-        "embedding.options.batch_size": batch_size,
-    }
-    asked = changes(own, layer, device, seed, params)
-    cells = readable_cells(adata)
-    with TemporaryDirectory() as blocks:
-        # Not validated: cells in memory take the place of a file's name.
-        source = SourceParams.model_construct(input=cells, blocks=blocks)
-        given: dict[str, Any] = {"params:embedding.source": source}
-        if index is not None:
-            given["embedding.reference"] = ReferenceIndex.load(Path(index))
-        name = "embedding" if index is None else "embedding_mapping"
-        told = run_in_memory(name, ("embedding.embedded",), given, asked, "tl.embed")
-        found = told["embedding.embedded"]
-        vectors = {key: np.concatenate(list(blocks)) for key, blocks in found.obsm.items()}
-    results = AnnData(obs=found.obs, obsm=vectors, uns=found.uns)
+    groups = build_parameters(GROUPS, options)
+    chosen, compute = groups["embedding"], groups["compute"]
+    reference = None if index is None else ReferenceIndex.load(Path(index))
+    with chance_as_found(), TemporaryDirectory() as blocks:
+        encoder = load_encoder(chosen.options, reference)
+        embedded = encode_file(
+            encoder,
+            # Not validated: cells in memory take the place of a file's name.
+            SourceParams.model_construct(input=readable_cells(adata), blocks=blocks),
+            groups["ingestion"],
+            groups["validation"],
+            chosen.keys,
+            chosen.options,
+            compute,
+        )
+        calls = None if reference is None else map_cells(embedded, reference, chosen.mapping)
+        facts = run_facts("tl.embed", groups)
+        written = write_embedded(embedded, encoder, chosen.options, facts, calls)
+        vectors = {name: np.concatenate(list(rows)) for name, rows in written.obsm.items()}
+    results = AnnData(obs=written.obs, obsm=vectors, uns=written.uns)
     return returned(adata, results, key_added, copy)

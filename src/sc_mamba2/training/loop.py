@@ -104,7 +104,7 @@ def fit(
             epoch=epoch,
             training_loss=training_loss,
             validation_loss=validation_loss,
-            learning_rate=trainer.schedule.get_last_lr()[0],
+            learning_rate=float(trainer.schedule.get_last_lr()[0]),
             tokens_per_second=tokens_per_second,
             best=best.offer(validation_loss, model),
         )
@@ -204,7 +204,7 @@ class _Trainer:
         if not torch.isfinite(loss):
             raise _not_finite(self._names(cells))
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.options.gradient_clip)
         if not torch.isfinite(norm):
             raise _not_finite(self._names(cells))

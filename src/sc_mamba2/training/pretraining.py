@@ -147,7 +147,7 @@ class Pretrainer:
                     found = self.module(part)
                     # Processes average their gradients; the loss is a share of one whole.
                     loss = self.objective.weighed(found.sums_O / asked_O) * self.ranks.size
-                loss.backward()  # type: ignore[no-untyped-call]
+                loss.backward()
             sums_O += found.sums_O.detach().double().cpu()
         norm = nn.utils.clip_grad_norm_(self.module.parameters(), self.options.gradient_clip)
         norm = norm.full_tensor() if hasattr(norm, "full_tensor") else norm
@@ -173,9 +173,10 @@ class Pretrainer:
             with self.module.no_sync():
                 yield
         else:
-            self.module.set_requires_gradient_sync(False)
+            sharded: Any = self.module
+            sharded.set_requires_gradient_sync(False)
             yield
-            self.module.set_requires_gradient_sync(True)
+            sharded.set_requires_gradient_sync(True)
 
     def _precision(self) -> Any:
         half = self.options.precision == "bf16"

@@ -38,7 +38,7 @@ def shared_state(
     table
         What is no tensor of the optimizer, ready for JSON.
     """
-    weights = get_model_state_dict(trainer.module, options=_WHOLE)
+    weights: dict[str, Any] = get_model_state_dict(trainer.module, options=_WHOLE)
     found = get_optimizer_state_dict(trainer.module, trainer.optimizer, options=_WHOLE)
     moments, table = flatten_optimizer(found) if found else ({}, {})
     tensors = {OPTIMIZER: moments}
@@ -54,7 +54,7 @@ def load_shared(
     table: Mapping[str, Any],
 ) -> None:
     """Put a training back as `shared_state` gathered it, on any number of processes."""
-    named = {f"{_PREFIX}{name}": part for name, part in weights.items()}
+    named: dict[str, Any] = {f"{_PREFIX}{name}": part for name, part in weights.items()}
     set_model_state_dict(trainer.module, named, options=_WHOLE)
     optimizer = unflatten_optimizer(tensors[OPTIMIZER], table)
     set_optimizer_state_dict(trainer.module, trainer.optimizer, optimizer, options=_WHOLE)

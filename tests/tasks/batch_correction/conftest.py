@@ -11,12 +11,13 @@ from scipy import sparse
 
 from sc_mamba2.cells import simulate_cells, standardise
 from sc_mamba2.genes import load_gene_table
-from sc_mamba2.tasks.batch_correction import nodes
+from sc_mamba2.tasks.batch_correction.fit import new_model, separate_truth
 from sc_mamba2.tasks.batch_correction.model import BatchCorrectionModel
 from sc_mamba2.tasks.batch_correction.params import HeadParams, KeyParams, LossParams
 from sc_mamba2.tasks.shared.backbone import load_or_build_backbone
+from sc_mamba2.tasks.shared.batches import read_batches
 from sc_mamba2.tasks.shared.params import BackboneParams, TokenizationParams
-from sc_mamba2.tasks.shared.tokenization import tokenize_cells
+from sc_mamba2.tasks.shared.tokenization import fit_tokenizer, tokenize_cells
 from sc_mamba2.tokens import TokenizedCells, Tokenizer
 from sc_mamba2.training import ComputeOptions
 
@@ -34,10 +35,9 @@ def cells_with_a_shift(cells: int = 120, genes: int = 100) -> AnnData:
 
 @dataclass(frozen=True)
 class Parts:
-    """What the nodes before the head make of the cells."""
+    """What stands before the head: the cells, and what is made of them."""
 
-    raw: AnnData
-    cells: AnnData
+    valid: AnnData
     truth: pd.DataFrame
     tokenizer: Tokenizer
     tokens: TokenizedCells
@@ -47,15 +47,13 @@ class Parts:
         compute = ComputeOptions()
         params = HeadParams(**{"width": 8, "paths": ("trunk", "pooled")} | head)
         backbone = load_or_build_backbone(self.tokenizer, self.tokens, BackboneParams(), compute)
-        objectives = LossParams(**objective or {})
-        parts = (backbone, self.tokenizer, self.tokens, params, objectives, KEYS, compute)
-        return nodes.attach_head(*parts)
+        parts = (backbone, self.tokenizer, self.tokens, params, LossParams(**objective or {}))
+        return new_model(*parts, KEYS.batch_key, compute.seed)
 
 
 @pytest.fixture(scope="session")
 def parts() -> Parts:
-    raw = cells_with_a_shift()
-    standard, _ = standardise(raw, load_gene_table())
-    cells, truth = nodes.take_batches(standard, KEYS)
-    tokenizer = nodes.fit_tokenizer_within_batches(cells, TokenizationParams())
-    return Parts(raw, cells, truth, tokenizer, tokenize_cells(cells, tokenizer))
+    valid, _ = standardise(cells_with_a_shift(), load_gene_table())
+    cells, truth = separate_truth(valid, read_batches(valid.obs, KEYS.batch_key), KEYS)
+    tokenizer = fit_tokenizer(cells, cells, TokenizationParams(), batch_key="batch")
+    return Parts(valid, truth, tokenizer, tokenize_cells(cells, tokenizer))

@@ -1,3 +1,5 @@
+"""The formula, the loss and its parts; paths; saving."""
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -5,6 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from sc_mamba2.model import elastic_similarity
+from sc_mamba2.model.batch_mixing import batch_excess
 from sc_mamba2.tasks.shared.backbone import predict
 from sc_mamba2.tasks.shared.params import PredictParams
 from sc_mamba2.tokens import make_batch
@@ -46,9 +49,9 @@ def test_the_loss_is_the_sum_of_its_parts(parts):
     for row in range(40):
         for place in range(1, int(batch.lengths_B[row])):
             values[row, batch.token_ids_BL[row, place]] = batch.values_BL[row, place]
-    told = model.batch_decoder(torch.cat([cell, model.batch_encoder(codes)], dim=1))
-    told = told + model.decoder(cell)
-    expected = ((told - values) ** 2).mean() / model.gene_variance
+    decoded = model.batch_decoder(torch.cat([cell, model.batch_encoder(codes)], dim=1))
+    decoded = decoded + model.decoder(cell)
+    expected = ((decoded - values) ** 2).mean() / model.gene_variance
     losses = F.cross_entropy(model.discriminator(cell), codes, reduction="none")
     weights = torch.tensor([1 / (2 * shares[name]) for name in obs["batch"]], dtype=torch.float32)
     expected = expected + (losses * weights).mean() + 0.5 * elastic_similarity(cell, 0.3)
@@ -74,14 +77,16 @@ def test_the_adversary_pushes_the_embedding_against_its_own_descent(parts):
     assert torch.allclose(gradients[5.0] - gradients[1e-9], -5 * plain, rtol=1e-2, atol=1e-5)
 
 
-def test_the_decoder_alone_is_told_the_batch(parts):
+def test_the_decoder_alone_is_given_the_batch(parts):
     """With one norm for all, the batch of a cell changes nothing of its embedding."""
     model = parts.model(domain_norm=False).eval()
     batch, obs = some(parts)
     codes = model.targets(obs)["batch_B"]
     assert torch.equal(model(batch, codes), model(batch, 1 - codes))
-    told = [model.decode(model(batch, codes), model.batch_encoder(k)) for k in (codes, 1 - codes)]
-    assert not torch.allclose(*told)
+    decoded = [
+        model.decode(model(batch, codes), model.batch_encoder(k)) for k in (codes, 1 - codes)
+    ]
+    assert not torch.allclose(*decoded)
 
 
 def test_labels_play_no_part(parts):
@@ -108,8 +113,8 @@ def test_saved_and_loaded_it_predicts_bit_for_bit_the_same(parts, tmp_path):
     model.save_pretrained(tmp_path / "model")
     loaded = type(model).from_pretrained(tmp_path / "model")
     assert loaded.sha256() == model.sha256() and loaded.batches == ("first", "second")
-    told = [predict(m, parts.tokens, PredictParams(), ComputeOptions()) for m in (model, loaded)]
-    assert (told[0]["embedding"] == told[1]["embedding"]).all()
+    decoded = [predict(m, parts.tokens, PredictParams(), ComputeOptions()) for m in (model, loaded)]
+    assert (decoded[0]["embedding"] == decoded[1]["embedding"]).all()
 
 
 def test_a_cell_is_embedded_the_same_alone_and_among_others(parts):
@@ -144,3 +149,13 @@ def test_the_batch_of_a_cell_without_genes_is_embedded_too(parts):
     )
     found = model.predictor(pd.DataFrame({"batch": ["first"]}))(empty)
     assert torch.isfinite(found["embedding"]).all()
+
+
+@pytest.mark.parametrize(("shift", "low", "high"), [(0.0, -0.1, 0.1), (50.0, 1.0, 1.0)])
+def test_the_excess_of_the_own_batch_is_none_by_chance_and_one_apart(shift, low, high):
+    torch.manual_seed(0)
+    batches = (torch.arange(300) % 3 > 0).long()
+    found = float(batch_excess(torch.randn(300, 4) + shift * batches[:, None], batches))
+    assert low <= found <= high
+    assert float(batch_excess(torch.randn(5, 4), torch.zeros(5, dtype=torch.long))) == 0
+    assert float(batch_excess(torch.randn(1, 4), torch.zeros(1, dtype=torch.long))) == 0

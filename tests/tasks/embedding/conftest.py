@@ -7,9 +7,9 @@ from tests.checkpoints import write_random_checkpoint
 
 from sc_mamba2.cells import simulate_cells
 from sc_mamba2.tasks.embedding.blocks import EmbeddedBlocks
-from sc_mamba2.tasks.embedding.encode import encode_file
-from sc_mamba2.tasks.embedding.encoder import read_encoder
+from sc_mamba2.tasks.embedding.model import load_encoder
 from sc_mamba2.tasks.embedding.params import EmbeddingOptions, KeyParams, SourceParams
+from sc_mamba2.tasks.embedding.predict import encode_file
 from sc_mamba2.tasks.shared.params import IngestionParams, ValidationParams
 from sc_mamba2.training import ComputeOptions
 
@@ -39,7 +39,7 @@ def embed(checkpoint, tmp_path):
     ) -> EmbeddedBlocks:
         chosen = EmbeddingOptions(**{"checkpoint": str(checkpoint), "cells_a_block": 16} | options)
         return encode_file(
-            read_encoder(chosen),
+            load_encoder(chosen),
             SourceParams(input=str(source), blocks=str(tmp_path / folder)),
             IngestionParams(),
             ValidationParams(),

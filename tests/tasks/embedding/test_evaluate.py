@@ -6,11 +6,18 @@ import pandas as pd
 import pytest
 
 from sc_mamba2.cells import keys
-from sc_mamba2.tasks.embedding.encoder import read_encoder
-from sc_mamba2.tasks.embedding.evaluate import score_embedding, score_methods, score_transfer
-from sc_mamba2.tasks.embedding.figures import draw_embedding
+from sc_mamba2.reporting.pictures import draw_pictures
+from sc_mamba2.tasks.embedding.baselines import sample_cells
+from sc_mamba2.tasks.embedding.evaluate import score, score_embedding, score_transfer
+from sc_mamba2.tasks.embedding.figures import (
+    PICTURES,
+    neighbours_figure,
+    umap_figure,
+    values_to_draw,
+)
+from sc_mamba2.tasks.embedding.model import load_encoder
 from sc_mamba2.tasks.embedding.params import EmbeddingOptions, EvaluationParams
-from sc_mamba2.tasks.embedding.sample import sample_cells
+from sc_mamba2.tasks.shared.params import ValidationParams
 from sc_mamba2.training import ComputeOptions
 
 PARAMS = EvaluationParams(neighbours=5, cells=30)
@@ -64,12 +71,19 @@ def test_types_from_an_index_are_scored_where_there_are_labels():
     assert score_transfer(calls, obs)["transfer_accuracy"] == pytest.approx(2 / 3)
 
 
+COMPUTE = ComputeOptions(device="cpu")
+
+
 @pytest.fixture
-def sample(embed, cells_file, checkpoint):
+def encoder(checkpoint):
+    return load_encoder(EmbeddingOptions(checkpoint=str(checkpoint)))
+
+
+@pytest.fixture
+def sample(embed, cells_file, encoder):
     def take(**named: str) -> ad.AnnData:
-        options = EmbeddingOptions(checkpoint=str(checkpoint))
-        parts = (read_encoder(options), options, PARAMS, ComputeOptions(device="cpu"))
-        return sample_cells(embed(cells_file, **named), *parts)
+        options = EmbeddingOptions()
+        return sample_cells(embed(cells_file, **named), encoder, options, PARAMS, COMPUTE)
 
     return take
 
@@ -86,19 +100,28 @@ def test_a_sample_is_spread_over_the_file_with_its_own_cells(sample, cells_file)
     np.testing.assert_allclose(found.X.toarray()[:, order], expected, rtol=1e-5)
 
 
-def test_every_method_is_scored_and_random_weights_are_not_the_checkpoints(sample):
-    found = sample(label_key="cell_type")
-    scores = score_methods(found, PARAMS, seed=0)
-    assert set(scores) == {"model", "pca", "untrained"}
-    assert scores["pca"]["knn_accuracy"] > 0.6  # types with marker genes: PCA finds them
+def test_every_method_is_scored_and_random_weights_are_not_the_checkpoints(
+    sample, embed, cells_file, encoder
+):
+    found, embedded = sample(label_key="cell_type"), embed(cells_file, label_key="cell_type")
+    metrics = score(found, embedded, encoder, PARAMS, ValidationParams(), COMPUTE, {"seed": 0})
+    assert set(metrics["baselines"]) == {"pca"} and set(metrics["ablations"]) == {"untrained"}
+    # Types with marker genes: PCA finds them.
+    assert metrics["baselines"]["pca"]["knn_accuracy"] > 0.6
+    assert metrics["data"]["cells"] == 50 and metrics["data"]["scored_cells"] == 30
+    assert metrics["data"]["label_classes"] == 3 and metrics["data"]["genes"]["matched"] == 200
     assert found.obsm["X_untrained"].shape == found.obsm[keys.EMBEDDING].shape
     again = sample(label_key="cell_type")
     assert np.array_equal(found.obsm["X_untrained"], again.obsm["X_untrained"])
 
 
 def test_pictures_with_and_without_keys(sample):
-    assert set(draw_embedding(sample(), None, 5, 0)) == {"umap"}
-    drawn = draw_embedding(sample(label_key="cell_type", batch_key="batch"), None, 5, 0)
-    shares = drawn["neighbours"].axes[0].images[0].get_array()
-    np.testing.assert_allclose(shares.sum(axis=1), 1)
-    assert len(drawn["umap"].axes) == 4  # type, batch, genes, and the scale of the last
+    plain = draw_pictures(PICTURES, **values_to_draw(sample(), None, 5, 0))
+    assert set(plain) == {"umap"} and plain["umap"].startswith(b"\x89PNG")
+    both = sample(label_key="cell_type", batch_key="batch")
+    drawn = values_to_draw(both, None, 5, 0)
+    assert set(draw_pictures(PICTURES, **drawn)) == {"umap", "neighbours"}
+    figure = neighbours_figure(drawn["vectors"], drawn["keys_of_cells"], 5)
+    np.testing.assert_allclose(figure.axes[0].images[0].get_array().sum(axis=1), 1)
+    figure = umap_figure(drawn["places"], drawn["classes"], drawn["shades"])
+    assert len(figure.axes) == 4  # type, batch, genes, and the scale of the last

@@ -5,12 +5,11 @@ import numpy as np
 import pytest
 
 from sc_mamba2.cells import keys, simulate_cells
-from sc_mamba2.datasets.index import ReferenceIndex
-from sc_mamba2.errors import UserError
-from sc_mamba2.tasks.embedding.mapping import build_index, check_space, map_cells
-from sc_mamba2.tasks.embedding.params import MappingParams
+from sc_mamba2.tasks.embedding.index import ReferenceIndex
+from sc_mamba2.tasks.embedding.mapping import make_index, map_cells
+from sc_mamba2.tasks.embedding.model import load_encoder
+from sc_mamba2.tasks.embedding.params import EmbeddingOptions, KeyParams, MappingParams
 
-SPACE = {"checkpoint_sha256": "one", "pooling": ["cls"], "max_length": 4096}
 PARAMS = MappingParams(neighbours=3)
 
 
@@ -20,8 +19,16 @@ def reference(embed, cells_file):
 
 
 @pytest.fixture
-def index(reference) -> ReferenceIndex:
-    return build_index(reference, SPACE, "cell_type", PARAMS)
+def make(checkpoint):
+    """Give a function that makes an index of an embedded reference."""
+    options = EmbeddingOptions(checkpoint=str(checkpoint))
+    parts = (load_encoder(options), KeyParams(label_key="cell_type"), options, PARAMS)
+    return lambda reference: make_index(reference, *parts)
+
+
+@pytest.fixture
+def index(reference, make) -> ReferenceIndex:
+    return make(reference)
 
 
 def distances(one: np.ndarray, other: np.ndarray) -> np.ndarray:
@@ -69,36 +76,10 @@ def test_what_nothing_is_like_is_marked(index, reference):
     assert set(calls[keys.CELL_TYPE]) <= set(index.labels)  # the best type is there all the same
 
 
-def test_cells_without_a_label_are_left_out(embed, tmp_path, cells_file):
+def test_cells_without_a_label_are_left_out(embed, make, tmp_path, cells_file):
     cells = ad.read_h5ad(cells_file)
     cells.obs["cell_type"] = cells.obs["cell_type"].astype(object)
     cells.obs.iloc[:10, 0] = None
     cells.write_h5ad(tmp_path / "part.h5ad")
-    found = build_index(
-        embed(tmp_path / "part.h5ad", label_key="cell_type"), SPACE, "cell_type", PARAMS
-    )
+    found = make(embed(tmp_path / "part.h5ad", label_key="cell_type"))
     assert len(found.labels) == len(found.vectors) == 40
-
-
-def test_an_index_of_another_space_is_refused(index):
-    check_space(index, SPACE)
-    for other in ({"checkpoint_sha256": "two"}, {"pooling": ["mean"]}, {"max_length": 100}):
-        with pytest.raises(UserError, match="index-checkpoint"):
-            check_space(index, SPACE | other)
-
-
-def test_an_index_is_read_as_it_was_written_or_refused(index, tmp_path):
-    folder = tmp_path / "index"
-    index.save(folder)
-    again = ReferenceIndex.load(folder)
-    assert np.array_equal(again.vectors, index.vectors) and again.facts == index.facts
-    assert list(again.labels) == list(index.labels) and list(again.names) == list(index.names)
-    with pytest.raises(UserError, match="index-folder"):
-        ReferenceIndex.load(tmp_path)
-    for name in ("vectors.npy", "index.json", "cells.parquet", "manifest.json"):
-        index.save(folder)
-        data = bytearray((folder / name).read_bytes())
-        data[len(data) // 2] ^= 1
-        (folder / name).write_bytes(data)
-        with pytest.raises(UserError, match="index-damaged"):
-            ReferenceIndex.load(folder)

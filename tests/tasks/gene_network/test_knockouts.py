@@ -4,12 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from sc_mamba2.tasks.gene_network.embeddings import cosines, untrained_like
 from scipy import sparse, stats
 
 from sc_mamba2.genes import Vocabulary
 from sc_mamba2.model import Backbone, Heads, PretrainedModel, preset
 from sc_mamba2.tasks.gene_network.baselines import boosted_importances, pearson, spearman
-from sc_mamba2.tasks.gene_network.embeddings import cosines, untrained_like
 from sc_mamba2.tasks.gene_network.knockouts import knock_out, specific
 from sc_mamba2.tasks.gene_network.scores import mean_rank
 from sc_mamba2.tokens import Tokenizer, TokenizerRules

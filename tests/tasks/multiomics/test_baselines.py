@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from sc_mamba2.tasks.multiomics.design import scored_cells
+from sc_mamba2.tasks.multiomics.shuffling import shuffle_modality
 from sklearn.decomposition import PCA
 from sklearn.linear_model import RidgeCV
 
@@ -8,9 +10,7 @@ from sc_mamba2.tasks.multiomics.baselines import (
     modality_values,
     told_by_ridge,
 )
-from sc_mamba2.tasks.multiomics.design import scored_cells
 from sc_mamba2.tasks.multiomics.params import BaselineParams
-from sc_mamba2.tasks.multiomics.shuffling import shuffle_modality
 from sc_mamba2.tokens import as_matrix, kinds_of
 
 PARAMS = BaselineParams(components=4)

@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 import torch
+from sc_mamba2.tasks.multiomics.fitting import complete
 from scipy import sparse
 from sklearn.linear_model import Ridge
 from tests.tasks.multiomics.conftest import COMPUTE, IMPUTATION
 
 from sc_mamba2.methods.kernel_ridge import fit_imputer
-from sc_mamba2.tasks.multiomics.fitting import complete
 from sc_mamba2.tasks.multiomics.params import ImputationParams
 from sc_mamba2.tasks.shared.backbone import predict
 from sc_mamba2.tasks.shared.params import PredictParams

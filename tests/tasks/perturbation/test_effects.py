@@ -4,7 +4,7 @@ import pytest
 from anndata import AnnData
 from scipy import sparse
 
-from sc_mamba2.tasks.perturbation.effects import measure_effects, moments, reliability
+from sc_mamba2.tasks.perturbation.effects import measure_effects
 
 
 def cells(values: np.ndarray, perturbation: list[str], context: list[str]) -> AnnData:
@@ -40,21 +40,3 @@ def test_a_context_without_controls_is_compared_with_all(measured):
     effects = measure_effects(perturbed, controls[:6])
     x, c = perturbed.X.toarray().astype(float), controls.X.toarray().astype(float)[:6]
     np.testing.assert_allclose(effects.delta_QG[1], x[9:12].mean(0) - c.mean(0))
-
-
-def test_moments_are_those_of_numpy():
-    values = np.random.default_rng(1).poisson(1.0, (7, 4)).astype(np.float32)
-    mean, variance = moments(sparse.csr_matrix(values))
-    np.testing.assert_allclose(mean, values.astype(float).mean(0))
-    np.testing.assert_allclose(variance, values.astype(float).var(0, ddof=1))
-
-
-def test_reliability_is_near_the_share_that_is_real():
-    generator = np.random.default_rng(2)
-    truth = generator.normal(0, 1, 4000)
-    noise = generator.normal(0, 2, 4000)
-    delta, error = (truth + noise)[None], np.full((1, 4000), 4.0)
-    assert reliability(delta, error)[0] == pytest.approx(1 / 5, abs=0.05)
-    shrunk = reliability(delta, error)[0] * delta[0]
-    assert ((shrunk - truth) ** 2).mean() < 0.5 * ((delta[0] - truth) ** 2).mean()
-    assert reliability(np.zeros((1, 3)), np.ones((1, 3)))[0] == 0

@@ -3,7 +3,7 @@ import pytest
 
 from sc_mamba2.metrics.perturbation import pearson_delta
 from sc_mamba2.tasks.perturbation import evaluate
-from sc_mamba2.tasks.perturbation.effects import measure_effects
+from sc_mamba2.tasks.perturbation.effects import measure_effects, sides_of
 from sc_mamba2.tasks.perturbation.params import ScoreParams
 
 PARAMS = ScoreParams(de_genes=10, ceiling_repeats=2)
@@ -11,10 +11,9 @@ PARAMS = ScoreParams(de_genes=10, ceiling_repeats=2)
 
 @pytest.fixture(scope="module")
 def held(parts):
-    control = (parts.test.obs["perturbation"] == "control").to_numpy()
-    perturbed, controls = parts.test[~control], parts.test[control]
+    perturbed, controls = sides_of(parts.test, "control")
     effects = measure_effects(perturbed, controls)
-    truth = evaluate.read_truth(effects, perturbed, controls, [3], parts.split.kind, PARAMS, 0)
+    truth = evaluate.read_truth(effects, perturbed, controls, [3], "unseen_perturbation", PARAMS, 0)
     return effects, truth
 
 
@@ -39,12 +38,12 @@ def test_a_unit_is_the_mean_of_its_contexts_by_cells(held):
     assert len(set(contexts)) == len(rows) and " in first" in contexts[0]
 
 
-def test_perturbed_genes_do_not_tell_units_apart(held):
+def test_perturbed_genes_do_not_discriminate_between_units(held):
     effects, truth = held
-    assert truth.genes_G[3] and not truth.told_apart_G[3]
-    told = effects.delta_QG.copy()
-    told[:, 3] += 1000
-    scores = evaluate.score_units(told, truth, PARAMS)
+    assert truth.genes_G[3] and not truth.distinctive_G[3]
+    predicted = effects.delta_QG.copy()
+    predicted[:, 3] += 1000
+    scores = evaluate.score_units(predicted, truth, PARAMS)
     assert (scores["discrimination"] == 1).all() and (scores["pearson_delta"] < 0.5).all()
 
 
@@ -61,9 +60,9 @@ def test_the_mean_is_of_units_with_an_effect_or_of_those_named(held):
 def test_the_table_of_effects_holds_what_the_scores_are_of(held):
     effects, truth = held
     table = evaluate.held_out_effects(truth, {"model": effects.delta_QG * 2}, effects.genes)
-    real, told = (
+    real, predicted = (
         table[table["method"] == name].iloc[:, 2:].to_numpy() for name in ("real", "model")
     )
-    np.testing.assert_allclose(told, 2 * real)
-    assert pearson_delta(real[0], told[0]) == pytest.approx(1)
+    np.testing.assert_allclose(predicted, 2 * real)
+    assert pearson_delta(real[0], predicted[0]) == pytest.approx(1)
     assert real.shape == (len(truth.units), truth.genes_G.sum())

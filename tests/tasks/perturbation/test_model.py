@@ -1,38 +1,45 @@
-import anndata as ad
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
-from sc_mamba2.tasks.perturbation.fit_effect_prior import left_out_estimates
-from sc_mamba2.tasks.perturbation.model import PerturbationModel
+from sc_mamba2.tasks.perturbation.effect_prior import left_out_estimates
+from sc_mamba2.tasks.perturbation.model import (
+    NO_GENE,
+    ROW,
+    PerturbationModel,
+    with_perturbed_genes,
+)
 from sc_mamba2.tasks.perturbation.predict import (
     cell_changes,
     pair_with_controls,
     predicted_effects,
 )
-from sc_mamba2.tasks.perturbation.training import complete, keep_what_helps, training_pairs
 from sc_mamba2.tasks.shared.backbone import predict
 from sc_mamba2.tasks.shared.params import PredictParams
-from sc_mamba2.tokens import make_batch
+from sc_mamba2.tokens import Batch, make_batch
+from sc_mamba2.tokens.batches import PAD_BIN
 from sc_mamba2.training import ComputeOptions
 
 COMPUTE = ComputeOptions()
+PAD, CLS = 0, 1
 
 
 def pairs_of(parts, model):
-    return pair_with_controls(model.start.effects.rows, parts.tokens, 4, 0)
+    return pair_with_controls(model.prior.effects.rows, parts.tokens, 4, 0)
 
 
 def test_an_untrained_model_is_the_estimate(parts):
     model = parts.model()
-    rows = pd.DataFrame({"perturbation": [parts.asked] * 2, "context": ["first", "second"]})
+    rows = pd.DataFrame({"perturbation": [parts.requested] * 2, "context": ["first", "second"]})
     pairs = pair_with_controls(rows, parts.tokens, 5, 0)
     code = predict(model, pairs, PredictParams(), COMPUTE)["code"]
     found = predicted_effects(model, rows, pairs.obs, code, parts.controls)
     for row, context in enumerate(rows["context"]):
-        control = parts.start.effects.control_of(context)
-        estimate = model.start.estimate(parts.asked, context, control)
+        control = parts.prior.effects.control_of(context)
+        estimate = model.prior.estimate(parts.requested, context, control)
         cells = parts.controls.X[pairs.obs["cell"].to_numpy()[pairs.obs["row"] == row]]
         level = np.asarray(cells.mean(axis=0)).ravel()
         np.testing.assert_allclose(found[row], np.maximum(estimate, -level), atol=1e-6)
@@ -46,8 +53,8 @@ def test_the_loss_is_the_formula_written_out(parts):
     targets = {name: all_[:20] for name, all_ in model.targets(pairs.obs).items()}
     found = model.loss(batch, targets).item()
     code = model(batch, targets["condition_BF"], targets["genes_BJ"]).detach().double().numpy()
-    effects = model.start.effects
-    lacking = effects.delta_QG - left_out_estimates(model.start, "unseen_perturbation")
+    effects = model.prior.effects
+    lacking = effects.delta_QG - left_out_estimates(model.prior, "unseen_perturbation")
     size = np.sqrt((effects.delta_QG**2).mean())
     losses = []
     for cell in range(20):
@@ -64,7 +71,7 @@ def test_the_layers_read_the_cell_and_the_perturbation(parts):
         torch.nn.init.normal_(encoder.weight)
     pairs = pairs_of(parts, model)
     batch = make_batch(pairs, np.arange(4), parts.tokenizer.vocabulary)
-    names = pd.Series(sorted(model.start.singles)[:2])
+    names = pd.Series(sorted(model.prior.singles)[:2])
     features, genes = model.conditions(names)
     assert (genes[:, 0] >= 0).all()
     codes = [model(batch, features[[place] * 4], genes[[place] * 4]).detach() for place in (0, 1)]
@@ -78,46 +85,66 @@ def test_the_layers_add_less_where_the_effect_was_measured(parts):
     model = parts.model().eval()
     torch.nn.init.normal_(model.decoder.weight)
     code = np.ones((2, 8))
-    row = model.start.effects.rows.iloc[0]
+    row = model.prior.effects.rows.iloc[0]
     seen = cell_changes(model, row["perturbation"], row["context"], code)
-    control = model.start.effects.control_of(row["context"])
-    estimate = model.start.estimate(row["perturbation"], row["context"], control)
-    trust = model.start.trust(row["perturbation"], row["context"])
+    control = model.prior.effects.control_of(row["context"])
+    estimate = model.prior.estimate(row["perturbation"], row["context"], control)
+    trust = model.prior.measured_weight(row["perturbation"], row["context"])
     np.testing.assert_allclose(seen - estimate, (1 - trust) * model.added_change(code), atol=1e-9)
 
 
 def test_a_stored_model_is_the_same(parts, tmp_path):
     model = parts.model().eval()
     torch.nn.init.normal_(model.decoder.weight)
-    model.know("STAT1")
+    model = model.knowing("STAT1")
     model.save_pretrained(tmp_path / "checkpoint")
     again = PerturbationModel.from_pretrained(tmp_path / "checkpoint")
     assert again.sha256() == model.sha256() and again.settings() == model.settings()
-    for name in (parts.asked, model.start.effects.rows["perturbation"][0], "STAT1"):
-        again.know(name)
+    for name in (parts.requested, model.prior.effects.rows["perturbation"][0], "STAT1"):
         codes = np.ones((3, 8))
-        first, second = (cell_changes(m, name, "first", codes) for m in (model, again))
+        first, second = (
+            cell_changes(m.knowing(name), name, "first", codes) for m in (model, again)
+        )
         assert (first == second).all()
 
 
-def test_layers_that_do_not_help_are_left_out(parts):
-    model = parts.model()
-    torch.nn.init.normal_(model.decoder.weight, std=3)
-    training, validation = training_pairs(
-        model.start, parts.tokens, model.head, "unseen_perturbation", 0.2, 0
-    )
-    assert not set(training.obs["row"]) & set(validation.obs["row"])
-    verdict = keep_what_helps(model, training, validation, COMPUTE)
-    assert verdict["loss_with"] > verdict["loss_without"] and not verdict["kept"]
-    assert model.gate == 0
-    torch.nn.init.zeros_(model.decoder.weight)
-    assert not keep_what_helps(model, training, training, COMPUTE)["kept"]
+def test_layers_read_a_perturbation_that_no_cell_had_as_a_model_that_was_told_of_it(parts):
+    model = parts.model().eval()
+    for weight in (model.decoder.weight, model.flag_encoder.weight):
+        torch.nn.init.normal_(weight)
+    assert "STAT1" not in model.prior.singles
+    pairs = pair_with_controls(model.prior.effects.rows, parts.tokens, 2, 0)
+    pairs = replace(pairs, obs=pairs.obs.assign(perturbation="STAT1", **{ROW: 0}))
+    codes = [
+        predict(m, pairs, PredictParams(), COMPUTE)["code"] for m in (model, model.knowing("STAT1"))
+    ]
+    np.testing.assert_allclose(*codes, atol=1e-6)
+    nothing = replace(pairs, obs=pairs.obs.assign(perturbation="nonsense"))
+    other = predict(model, nothing, PredictParams(), COMPUTE)["code"]
+    assert not np.allclose(codes[0], other, atol=1e-4) and "STAT1" not in model.prior.singles
 
 
-def test_all_cells_are_measured_in_the_end(parts):
-    model = parts.model()
-    before = set(model.start.effects.rows["perturbation"])
-    complete(model, ad.concat([parts.training, parts.test]))
-    after = set(model.start.effects.rows["perturbation"])
-    assert parts.asked not in before and parts.asked in after
-    assert len(model.delta_QG) == len(model.start.effects.rows)
+def batch(rows: list[list[int]]) -> Batch:
+    width = max(map(len, rows))
+    ids = torch.tensor([row + [PAD] * (width - len(row)) for row in rows])
+    bins = torch.where(ids == PAD, PAD_BIN, torch.where(ids == CLS, 0.0, ids.float()))
+    values = torch.where(bins > 0, bins / 10, 0.0)
+    lengths = torch.tensor([len(row) for row in rows])
+    return Batch(ids, bins, values, lengths, torch.arange(len(rows)))
+
+
+def test_perturbed_genes_are_always_there_in_their_place():
+    cells = batch([[CLS, 3, 5, 9], [CLS, 4], [CLS, 2, 7]])
+    genes = torch.tensor([[5, 6], [8, NO_GENE], [NO_GENE, NO_GENE]])
+    found, perturbed = with_perturbed_genes(cells, genes, PAD)
+    assert found.token_ids_BL.tolist() == [[1, 3, 5, 6, 9], [1, 4, 8, 0, 0], [1, 2, 7, 0, 0]]
+    assert found.lengths_B.tolist() == [5, 3, 3]
+    assert perturbed.tolist() == [[0, 0, 1, 1, 0], [0, 0, 1, 0, 0], [0] * 5]
+    assert found.bins_BL.tolist()[0] == [0, 3, 5, 0, 9]
+    assert found.bins_BL.tolist()[1] == [0, 4, 0, PAD_BIN, PAD_BIN]
+    np.testing.assert_allclose(found.values_BL[0].numpy(), [0, 0.3, 0.5, 0, 0.9], rtol=1e-6)
+
+
+def test_a_gene_that_is_named_twice_is_there_once():
+    found, perturbed = with_perturbed_genes(batch([[CLS, 3]]), torch.tensor([[4, 4]]), PAD)
+    assert found.token_ids_BL.tolist() == [[1, 3, 4]] and perturbed.sum() == 1

@@ -32,7 +32,7 @@ def test_contexts_that_are_not_there_are_refused(parts, key, rule):
 
 
 def test_controls_stand_over_the_models_genes(parts):
-    genes = (*parts.start.effects.genes[5:], "ENSG00000000000")
+    genes = (*parts.prior.effects.genes[5:], "ENSG00000000000")
     controls = read_controls(parts.valid, parts.keys, genes)
     names = parts.valid.obs["perturbation"].astype(str).to_numpy()
     assert list(controls.var_names) == list(genes)

@@ -6,7 +6,7 @@ import pytest
 from sc_mamba2.cells import simulate_cells
 from sc_mamba2.errors import UserError
 from sc_mamba2.tasks.pretraining import corpus
-from sc_mamba2.tasks.pretraining.corpus import write_corpus
+from sc_mamba2.tasks.pretraining.corpus import make_corpus
 from sc_mamba2.tasks.pretraining.params import CorpusParams
 from sc_mamba2.tokens import TokenStore
 
@@ -28,7 +28,7 @@ def params_for(files, store, **changes):
 
 
 def test_the_store_holds_every_cell_once_in_the_order_of_the_files(files, tmp_path):
-    report = write_corpus(params_for(files, tmp_path / "store"))
+    report = make_corpus(params_for(files, tmp_path / "store"))
     store = TokenStore.open(tmp_path / "store")
     assert len(store) == 40 + 41 + 42 == report["store"]["cells"]
     obs = store.obs()
@@ -41,15 +41,15 @@ def test_the_store_holds_every_cell_once_in_the_order_of_the_files(files, tmp_pa
 
 
 def test_two_workers_write_the_same_store(files, tmp_path):
-    one = write_corpus(params_for(files, tmp_path / "one"))
-    two = write_corpus(params_for(files, tmp_path / "two", workers=2))
+    one = make_corpus(params_for(files, tmp_path / "one"))
+    two = make_corpus(params_for(files, tmp_path / "two", workers=2))
     assert one == two
     stores = [TokenStore.open(tmp_path / name) for name in ("one", "two")]
     assert stores[0].manifest.sha256 == stores[1].manifest.sha256
 
 
 def test_what_was_tokenised_before_a_kill_is_not_read_again(files, tmp_path, monkeypatch):
-    whole = write_corpus(params_for(files, tmp_path / "whole"))
+    whole = make_corpus(params_for(files, tmp_path / "whole"))
     tokenised = []
     make = corpus.make_tokenizer
 
@@ -61,9 +61,9 @@ def test_what_was_tokenised_before_a_kill_is_not_read_again(files, tmp_path, mon
 
     monkeypatch.setattr(corpus, "make_tokenizer", counted)
     with pytest.raises(KeyboardInterrupt):
-        write_corpus(params_for(files, tmp_path / "store"))
+        make_corpus(params_for(files, tmp_path / "store"))
     tokenised[:] = [0, 0, 0]
-    assert write_corpus(params_for(files, tmp_path / "store")) == whole
+    assert make_corpus(params_for(files, tmp_path / "store")) == whole
     assert len(tokenised) == 3 + 2  # the last file, and the joined store
 
 
@@ -72,9 +72,9 @@ def test_a_bad_file_stops_the_corpus_or_is_told(files, tmp_path):
         (tmp_path / path.name).write_bytes(path.read_bytes())
     (tmp_path / "1.h5ad").write_bytes(b"no cells")
     with pytest.raises(UserError, match="file-format"):
-        write_corpus(params_for(tmp_path, tmp_path / "out" / "store"))
+        make_corpus(params_for(tmp_path, tmp_path / "out" / "store"))
     assert not (tmp_path / "out" / "store").exists()
-    report = write_corpus(params_for(tmp_path, tmp_path / "out" / "store", on_bad_file="skip"))
+    report = make_corpus(params_for(tmp_path, tmp_path / "out" / "store", on_bad_file="skip"))
     assert [row["kept"] for row in report["files"]] == [40, 0, 42]
     assert "file-format" in str(report["files"][1]["error"])
 
@@ -84,7 +84,7 @@ def test_the_same_file_twice_adds_no_cell(files, tmp_path):
     copies.mkdir()
     for name in ("a.h5ad", "b.h5ad"):
         (copies / name).write_bytes((files / "0.h5ad").read_bytes())
-    report = write_corpus(params_for(copies, tmp_path / "store"))
+    report = make_corpus(params_for(copies, tmp_path / "store"))
     assert report["total"]["dropped"]["duplicate"] == 40
     assert np.array_equal([row["kept"] for row in report["files"]], [40, 0])
 
@@ -95,13 +95,13 @@ def test_a_finished_store_is_taken_as_it_is_until_a_file_changes(files, tmp_path
     for path in files.iterdir():
         (copies / path.name).write_bytes(path.read_bytes())
     params = params_for(copies, tmp_path / "store")
-    first = write_corpus(params)
+    first = make_corpus(params)
 
     def never(*arguments, **named):
         raise AssertionError("read again")
 
     with monkeypatch.context() as patched:
         patched.setattr(corpus, "ingest_corpus", never)
-        assert write_corpus(params) == first
+        assert make_corpus(params) == first
     (copies / "2.h5ad").unlink()
-    assert write_corpus(params)["store"]["cells"] == 81
+    assert make_corpus(params)["store"]["cells"] == 81

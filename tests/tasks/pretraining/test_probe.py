@@ -3,7 +3,7 @@
 import pytest
 from tests.tasks.pretraining.test_corpus import files, params_for
 
-from sc_mamba2.tasks.pretraining.corpus import sample_corpus, write_corpus
+from sc_mamba2.tasks.pretraining.corpus import make_corpus, sample_corpus
 from sc_mamba2.tasks.pretraining.probe import _count
 from sc_mamba2.tokens import TokenStore
 
@@ -16,7 +16,7 @@ def test_a_sample_tells_the_tokens_of_all(files, tmp_path, most, exact):
     report, sample = sample_corpus(params, tmp_path / "probe", most)
     told = _count(report, TokenStore.open(sample), params.max_length)
     assert not (tmp_path / "store").exists()
-    real = write_corpus(params)["store"]
+    real = make_corpus(params)["store"]
     assert told.cells == real["cells"] and (told.counted == told.cells) == exact
     tolerance = 0 if exact else 0.1
     assert told.tokens == pytest.approx(real["tokens"] + real["cells"], rel=tolerance)

@@ -1,5 +1,6 @@
 """Scores of the corrected embedding, its baselines and ablations, on the same cells."""
 
+import logging
 from typing import Any
 
 import numpy as np
@@ -9,17 +10,50 @@ from sc_mamba2.metrics.integration import NEIGHBOURS, integration_scores
 from sc_mamba2.metrics.mixing import neighbour_mixing
 from sc_mamba2.metrics.neighbours import nearest_neighbours
 from sc_mamba2.reporting import Scores
-from sc_mamba2.tasks.shared.batches import confounded_labels
+from sc_mamba2.tasks.batch_correction.fit import LABEL
+from sc_mamba2.tasks.batch_correction.model import BatchCorrectionModel
+from sc_mamba2.tasks.shared.batches import BATCH, confounded_labels
+from sc_mamba2.training import ComputeOptions
 
-_ASIDE = ("resolution", "silhouette_cells")  # how a score was taken, not a score
+LOG = logging.getLogger(__name__)
+_SETTINGS = ("resolution", "silhouette_cells")  # how a score was taken, not a score
+
+
+def score(
+    outputs: dict[str, np.ndarray],
+    baselines: dict[str, np.ndarray],
+    truth: pd.DataFrame,
+    model: BatchCorrectionModel,
+    validation_report: dict[str, Any],
+    run_info: dict[str, Any],
+    compute: ComputeOptions,
+    ablations: dict[str, np.ndarray] | None = None,
+) -> dict[str, Any]:
+    """Score the model beside its baselines and ablations; the contents of ``metrics.json``."""
+    before = baselines.get("pca")
+    groups = {"model": {"model": outputs["embedding"]}, "baselines": baselines}
+    groups["ablations"] = ablations or {}
+    scores = {
+        group: {
+            name: score_embedding(embedding, truth, before, compute.seed)
+            for name, embedding in embeddings.items()
+        }
+        for group, embeddings in groups.items()
+    }
+    data = describe_data(truth)
+    for doubt in data["doubts"]:
+        LOG.warning("%s (%s)", doubt["remark"], doubt["rule"])
+    genes = len(model.tokenizer.vocabulary.gene_rows)
+    return {
+        **scores,
+        "model": scores["model"]["model"],
+        "data": data | {"reference": validation_report, "genes_used": genes},
+        "run": run_info | {"checkpoint_sha256": model.sha256()},
+    }
 
 
 def score_embedding(
-    embedding_NE: np.ndarray,
-    labels: pd.Series | None,
-    batches: pd.Series,
-    before_ND: np.ndarray | None,
-    seed: int,
+    embedding_NE: np.ndarray, truth: pd.DataFrame, before_ND: np.ndarray | None, seed: int
 ) -> Scores:
     """Score one embedding.
 
@@ -27,10 +61,8 @@ def score_embedding(
     ----------
     embedding_NE
         Of all cells.
-    labels
-        Of all cells, ``None`` for those without one; or ``None``: nobody named any.
-    batches
-        Of all cells.
+    truth
+        Their ``batch`` and ``label``, ``None`` for cells without one.
     before_ND
         Embedding without correction, for PCR where scib-metrics is installed.
     seed
@@ -42,62 +74,36 @@ def score_embedding(
         What `integration_scores` can give for these cells, and ``batch_mixing`` (see
         `neighbour_mixing`), which needs no labels.
     """
+    batches = truth[BATCH]
+    labels = truth[LABEL] if truth[LABEL].notna().any() else None
     scores = integration_scores(embedding_NE, labels, batches, seed, before_NE=before_ND)
     mixing = neighbour_mixing(nearest_neighbours(embedding_NE, NEIGHBOURS, seed), batches)
     scores["batch_mixing"] = mixing
     return {
-        name: score for name, score in scores.items() if score is not None and name not in _ASIDE
+        name: value for name, value in scores.items() if value is not None and name not in _SETTINGS
     }
 
 
-def score_all(
-    embeddings: dict[str, np.ndarray],
-    truth: pd.DataFrame,
-    batches: pd.Series,
-    before_ND: np.ndarray | None,
-    seed: int,
-) -> dict[str, Scores]:
-    """Score embeddings by name; `truth` has the column ``label`` for the cells that have one."""
-    labels = None
-    if len(truth):
-        column = truth["label"].reindex(batches.index)
-        labels = column.astype(object).where(column.notna(), None)
-    return {
-        name: score_embedding(embedding, labels, batches, before_ND, seed)
-        for name, embedding in embeddings.items()
-    }
-
-
-def describe_data(
-    batches: pd.Series, truth: pd.DataFrame, reports: dict[str, Any]
-) -> dict[str, Any]:
+def describe_data(truth: pd.DataFrame) -> dict[str, Any]:
     """Say what the scores stand on: cells, batches, labels, and what makes them doubtful."""
+    labels = truth[LABEL].dropna()
     return {
-        "cells": len(batches),
-        "batches": {str(name): int(count) for name, count in batches.value_counts().items()},
-        "labelled_cells": len(truth),
-        "labels": int(truth["label"].nunique()) if len(truth) else 0,
-        "doubts": _doubts(batches, truth),
-        **reports,
+        "cells": len(truth),
+        "batches": {str(name): int(count) for name, count in truth[BATCH].value_counts().items()},
+        "labelled_cells": len(labels),
+        "labels": int(labels.nunique()),
+        "doubts": _doubts(truth[BATCH], labels),
     }
 
 
-def _doubts(batches: pd.Series, truth: pd.DataFrame) -> list[dict[str, str]]:
-    if truth.empty:
+def _doubts(batches: pd.Series, labels: pd.Series) -> list[dict[str, str]]:
+    confounded = confounded_labels(batches, labels) if len(labels) else []
+    if not confounded:
         return []
-    lone = confounded_labels(batches, truth["label"])
-    if not lone:
-        return []
-    named = ", ".join(f"'{name}'" for name in lone[:5]) + (", …" if len(lone) > 5 else "")
-    return [
-        _remark(
-            "batch-confounded",
-            f"{len(lone):,} of {truth['label'].nunique():,} labels have cells of one batch only "
-            f"({named}): what is of the batch and what is of the type cannot be told apart there, and "
-            "a correction may put such cells among others",
-        )
-    ]
-
-
-def _remark(rule: str, text: str) -> dict[str, str]:
-    return {"rule": rule, "remark": text}
+    named = ", ".join(f"'{name}'" for name in confounded[:5])
+    remark = (
+        f"{len(confounded):,} of {labels.nunique():,} labels have cells of one batch only "
+        f"({named}{', …' if len(confounded) > 5 else ''}): what is of the batch and what is of the "
+        "type cannot be told apart there, and a correction may put such cells among others"
+    )
+    return [{"rule": "batch-confounded", "remark": remark}]

@@ -4,21 +4,30 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from sc_mamba2.reporting import lay_out, losses_apart
+from sc_mamba2.reporting import class_figure, lay_out, losses_apart
+from sc_mamba2.reporting.pictures import Picture
+
+Layouts = dict[str, pd.DataFrame]
 
 
 def before_and_after(
     before_ND: np.ndarray, after_NE: np.ndarray, cells: pd.Index, seed: int
-) -> dict[str, pd.DataFrame]:
+) -> Layouts:
     """Lay the cells out by UMAP, of the embedding before and of the corrected one."""
     return {
-        "before: principal components": lay_out(_table(before_ND, cells), seed),
-        "after: corrected embedding": lay_out(_table(after_NE, cells), seed),
+        "before: principal components": lay_out(pd.DataFrame(before_ND, cells), seed),
+        "after: corrected embedding": lay_out(pd.DataFrame(after_NE, cells), seed),
     }
 
 
-def _table(embedding: np.ndarray, cells: pd.Index) -> pd.DataFrame:
-    return pd.DataFrame(embedding, index=cells)
+def batch_figure(places: Layouts, batches: pd.Series) -> Figure:
+    """Draw the cells by batch."""
+    return class_figure(places, batches)
+
+
+def type_figure(places: Layouts, labels: pd.Series) -> Figure | None:
+    """Draw the cells that have a type by it."""
+    return class_figure(places, labels) if len(labels) else None
 
 
 def training_figure(history: pd.DataFrame) -> Figure:
@@ -28,3 +37,10 @@ def training_figure(history: pd.DataFrame) -> Figure:
         "validation: reconstruction + batch in neighbours",
     )
     return losses_apart(history, titles)
+
+
+PICTURES = (
+    Picture("by_batch", "Cells by batch, before and after the correction (UMAP)", batch_figure),
+    Picture("by_type", "Cells by type, before and after the correction (UMAP)", type_figure),
+    Picture("training", "Losses over the epochs", training_figure),
+)

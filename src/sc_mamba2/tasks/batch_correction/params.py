@@ -7,7 +7,7 @@ from pydantic import Field, field_validator
 from sc_mamba2.tasks.shared.parameters import Parameters
 from sc_mamba2.tasks.shared.params import BackboneParams, FineTuneParams, PredictParams
 
-Path = Literal["trunk", "pooled"]
+Branch = Literal["trunk", "pooled"]
 Variant = Literal["no_adversary", "no_domain_norm", "pooled_alone"]
 
 
@@ -28,7 +28,7 @@ class KeyParams(Parameters):
 class HeadParams(Parameters):
     """From a cell to its embedding, and from that back to expression."""
 
-    paths: tuple[Path, ...] = Field(
+    paths: tuple[Branch, ...] = Field(
         ("pooled",),
         description="trunk: the Mamba2 layers' state at <cls>; pooled: sum of value times gene "
         "embedding; their projections are added. The trunk takes minutes where pooled takes seconds",
@@ -103,9 +103,9 @@ class AblationParams(Parameters):
     """Which parts of the model are left out, each in a training of its own."""
 
     names: tuple[Variant, ...] = Field(
-        ("no_adversary", "no_domain_norm"),
-        description="variants trained beside the model; empty: none. pooled_alone says what the "
-        "trunk is worth, where it is among the paths",
+        (),
+        description="variants that are trained beside the model: no_adversary, no_domain_norm and, "
+        "where the trunk is among the paths, pooled_alone; each takes a training",
     )
 
     @field_validator("names")

@@ -1,8 +1,9 @@
-"""From the corrected embedding to the user's cells with it, and with the corrected expression."""
+"""Cells of known batches for a trained model; the user's cells with what the model gave of them."""
 
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from anndata import AnnData
 from scipy import sparse
@@ -10,72 +11,93 @@ from scipy import sparse
 from sc_mamba2.cells import keys
 from sc_mamba2.cells.gene_columns import map_gene_names
 from sc_mamba2.genes import load_gene_table
+from sc_mamba2.tasks.batch_correction.fit import separate_truth
 from sc_mamba2.tasks.batch_correction.model import BatchCorrectionModel
+from sc_mamba2.tasks.batch_correction.params import KeyParams, OutputParams
+from sc_mamba2.tasks.shared.batches import read_known_batches
+from sc_mamba2.tasks.shared.facts import output_facts
+from sc_mamba2.tasks.shared.params import IngestionParams
+from sc_mamba2.tasks.shared.tokenization import tokenize_cells
+from sc_mamba2.tokens import TokenizedCells
 
 CELLS_AT_ONCE = 1024
 
 
-def integrate(
-    raw_cells: AnnData, embedding_NE: np.ndarray, cells: list[str], facts: dict[str, Any]
-) -> AnnData:
-    """Write the embedding into a copy of the user's cells.
+def prepare_known(
+    valid_cells: AnnData, model: BatchCorrectionModel, params: KeyParams
+) -> tuple[TokenizedCells, pd.DataFrame]:
+    """Return tokens and truth as `fit.prepare`, of cells whose batches, under its own key, a model knows."""
+    batches = read_known_batches(valid_cells.obs, model.batch_key, model.batches)
+    cells, truth = separate_truth(valid_cells, batches, params)
+    return tokenize_cells(cells, model.tokenizer), truth
 
-    Parameters
-    ----------
-    raw_cells
-        Cells as read. `X`, the order and every key of the user's stay as they are.
-    embedding_NE
-        One row for each of `cells`.
-    cells
-        Names of the cells of the embedding.
-    facts
-        Goes to ``uns["scm"]``.
+
+def write_integrated(
+    raw_cells: AnnData,
+    outputs: dict[str, np.ndarray],
+    model: BatchCorrectionModel,
+    validation_report: dict[str, Any],
+    run_info: dict[str, Any],
+    params: OutputParams,
+    ingestion: IngestionParams,
+) -> AnnData:
+    """Write the embedding, the corrected expression if wanted, and facts into a copy of the cells.
+
+    `X`, the order and every key of the user's stay as they are. ``layers["scm_corrected"]`` is
+    described at `corrected_layer`; ``var["scm_corrected"]`` marks the genes that it has values of.
     """
     written = raw_cells.copy()
-    order = {name: row for row, name in enumerate(cells)}
-    rows = [order[name] for name in written.obs_names]
-    written.obsm[keys.CORRECTED] = embedding_NE[rows].astype(np.float32)
-    written.uns[keys.FACTS] = facts
+    embedding_NE = outputs["embedding"].astype(np.float32)
+    written.obsm[keys.CORRECTED] = embedding_NE
+    own = {"batch_key": model.batch_key, "batches": np.asarray(model.batches, dtype=object)}
+    vocabulary = model.tokenizer.vocabulary
+    facts = output_facts(run_info, validation_report, model.sha256(), vocabulary.sha256)
+    written.uns[keys.FACTS] = facts | own
+    if params.expression:
+        ids = map_gene_names(written.var, load_gene_table(ingestion.gene_table)).ensembl_ids
+        layer, decoded = corrected_layer(model, embedding_NE, vocabulary.rows_of(ids))
+        written.layers[keys.CORRECTED_LAYER] = layer
+        written.var[keys.CORRECTED_LAYER] = decoded
     return written
 
 
-def add_expression(written: AnnData, model: BatchCorrectionModel, gene_table: str) -> AnnData:
-    """Add the corrected expression of the model's genes, in place, and return the cells.
-
-    ``layers["scm_corrected"]``, sparse: log1p(CP10K) as the decoder tells it for every cell as if
-    it were of the mean batch, not below 0. Genes that the model does not use are empty there;
-    ``var["scm_corrected"]`` tells them apart from zeros.
+def corrected_layer(
+    model: BatchCorrectionModel, embedding_NE: np.ndarray, rows_G: np.ndarray
+) -> tuple[sparse.csr_matrix, np.ndarray]:
+    """Decode log1p(CP10K), not below 0, of every cell as if it were of the mean batch.
 
     Parameters
     ----------
-    written
-        The user's cells with ``obsm["X_scm_corrected"]``.
     model
-        The model that embedded them.
-    gene_table
-        Name of the table by which the user's gene names were looked up.
+        The model that embedded the cells.
+    embedding_NE
+        Of all cells.
+    rows_G
+        Rows of the vocabulary of the G columns; others than those of genes for what it does not know.
+
+    Returns
+    -------
+    layer
+        (N, G); empty in columns of genes that the model does not use.
+    decoded
+        (G,) bool, which columns have values; of two for one gene the first.
     """
-    ids = map_gene_names(written.var, load_gene_table(gene_table)).ensembl_ids
-    vocabulary = model.tokenizer.vocabulary
-    rows_G = vocabulary.rows_of(ids)
-    known = np.isin(rows_G, vocabulary.gene_rows)
-    # Of two columns for one gene the first has the expression.
+    known = np.isin(rows_G, model.tokenizer.vocabulary.gene_rows)
     first = np.zeros(len(rows_G), dtype=bool)
     first[np.unique(np.where(known, rows_G, -1), return_index=True)[1]] = True
-    columns = np.flatnonzero(known & first)
+    decoded = known & first
+    columns = np.flatnonzero(decoded)
     blocks = []
-    for start in range(0, written.n_obs, CELLS_AT_ONCE):
-        part_BE = torch.from_numpy(written.obsm[keys.CORRECTED][start : start + CELLS_AT_ONCE])
+    for start in range(0, len(embedding_NE), CELLS_AT_ONCE):
+        part_BE = torch.from_numpy(embedding_NE[start : start + CELLS_AT_ONCE])
         decoded_BV = model.corrected_expression(part_BE).numpy()
         block = sparse.csc_matrix(decoded_BV[:, rows_G[columns]])
         spread = sparse.csc_matrix(
-            (block.data, block.indices, _spread(block.indptr, columns, written.n_vars)),
-            shape=(block.shape[0], written.n_vars),
+            (block.data, block.indices, _spread(block.indptr, columns, len(rows_G))),
+            shape=(block.shape[0], len(rows_G)),
         )
         blocks.append(spread.tocsr())
-    written.layers[keys.CORRECTED_LAYER] = sparse.vstack(blocks, format="csr")
-    written.var[keys.CORRECTED_LAYER] = np.isin(np.arange(written.n_vars), columns)
-    return written
+    return sparse.vstack(blocks, format="csr"), decoded
 
 
 def _spread(indptr: np.ndarray, columns: np.ndarray, width: int) -> np.ndarray:

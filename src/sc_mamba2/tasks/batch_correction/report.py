@@ -2,6 +2,9 @@
 
 from typing import Any
 
+import numpy as np
+import pandas as pd
+
 from sc_mamba2.reporting import (
     Section,
     beside_baselines,
@@ -13,12 +16,15 @@ from sc_mamba2.reporting import (
     worth_of_parts,
     written_section,
 )
+from sc_mamba2.reporting.pictures import captions, draw_pictures
+from sc_mamba2.tasks.batch_correction.figures import PICTURES, before_and_after
+from sc_mamba2.tasks.batch_correction.fit import LABEL
+from sc_mamba2.tasks.shared.batches import BATCH
+from sc_mamba2.tasks.shared.parameters import flat_parameters
+from sc_mamba2.training import ComputeOptions
 
-PICTURES = {
-    "by_batch": "Cells by batch, before and after the correction (UMAP)",
-    "by_type": "Cells by type, before and after the correction (UMAP)",
-    "training": "Losses over the epochs",
-}
+GROUPS = ("ingestion", "validation", "tokenization", "batch_correction", "compute")
+
 CAPTION = (
     "Same cells; higher is better. avg bio = mean of nmi, ari, asw label (types kept); avg batch = "
     "mean of asw batch, graph connectivity (batches mixed within types). batch mixing needs no "
@@ -26,9 +32,30 @@ CAPTION = (
 )
 WRITTEN = {
     'obsm["X_scm_corrected"]': "the embedding of the cell without its batch",
-    'layers["scm_corrected"]': "where it was asked for: expression without the batch",
+    'layers["scm_corrected"]': "with --expression: expression without the batch",
     'uns["scm"]': "version, checkpoint, batches, source of the expression, command",
 }
+
+
+def report(
+    outputs: dict[str, np.ndarray],
+    baselines: dict[str, np.ndarray],
+    truth: pd.DataFrame,
+    metrics: dict[str, Any],
+    parameters: dict[str, Any],
+    compute: ComputeOptions,
+    history: pd.DataFrame | None = None,
+) -> tuple[dict[str, bytes], str]:
+    """Draw the figures, PNG by name, and write the one-file HTML report.
+
+    Without a `history`, nothing was trained.
+    """
+    after = outputs["embedding"]
+    places = before_and_after(baselines.get("pca", after), after, truth.index, compute.seed)
+    labels = truth[LABEL].dropna()
+    shown = {"places": places, "batches": truth[BATCH], "labels": labels, "history": history}
+    figures = draw_pictures(PICTURES, **shown)
+    return figures, correction_report(metrics, figures, flat_parameters(parameters, GROUPS))
 
 
 def correction_report(
@@ -50,7 +77,7 @@ def correction_report(
     table = score_table(scores_by_method(metrics), list(metrics["model"]), CAPTION, "avg_bio")
     sections = [
         Section("How well it went", _verdict(metrics), [table]),
-        pictures_section(figures, PICTURES),
+        pictures_section(figures, captions(PICTURES)),
         read_section(data["reference"], _read_rows(data), data["doubts"]),
         written_section("key of integrated.h5ad", WRITTEN),
     ]

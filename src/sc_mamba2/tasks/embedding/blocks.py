@@ -14,6 +14,7 @@ from sc_mamba2.cells.standard_form import StandardForm
 from sc_mamba2.errors import UserError
 from sc_mamba2.files import atomic_file, clean_scratch, make_folder, remove_folder
 
+LABEL, BATCH = "label", "batch"  # columns of the cells' table
 _IDENTITY = "identity.json"
 
 
@@ -30,7 +31,7 @@ class EmbeddedBlocks:
     width, cells_a_block
         D, and the cells of a block.
     obs
-        N rows: names of the cells, and the keys that were asked for, as ``label`` and ``batch``.
+        N rows: names of the cells, and the keys that were named, as ``label`` and ``batch``.
     form
         How the source was read.
     """
@@ -64,12 +65,12 @@ class EmbeddedBlocks:
 
     def take(self, positions: np.ndarray) -> np.ndarray:
         """Return the vectors of some cells, (n, D); positions rise."""
-        found = np.empty((len(positions), self.width), dtype=np.float32)
+        taken = np.empty((len(positions), self.width), dtype=np.float32)
         for block, vectors in enumerate(self):
             start = block * self.cells_a_block
             here = (positions >= start) & (positions < start + len(vectors))
-            found[here] = vectors[positions[here] - start]
-        return found
+            taken[here] = vectors[positions[here] - start]
+        return taken
 
 
 def open_blocks(folder: Path, identity: dict[str, Any]) -> None:

@@ -1,38 +1,54 @@
 """How good an embedding is at keeping cells of a type together: one function for every method."""
 
-import warnings
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from anndata import AnnData
-from sklearn.model_selection import StratifiedKFold, cross_val_predict
-from sklearn.neighbors import KNeighborsClassifier
 
 from sc_mamba2.cells import keys
+from sc_mamba2.methods.neighbour_vote import cross_validated_votes
 from sc_mamba2.metrics.classification import classification_metrics
 from sc_mamba2.metrics.integration import integration_scores
-from sc_mamba2.tasks.embedding.encode import BATCH, LABEL
+from sc_mamba2.tasks.embedding.baselines import METHODS, SIMPLE
+from sc_mamba2.tasks.embedding.blocks import BATCH, LABEL, EmbeddedBlocks
+from sc_mamba2.tasks.embedding.model import Encoder
 from sc_mamba2.tasks.embedding.params import EvaluationParams
-from sc_mamba2.tasks.embedding.sample import SIMPLE, UNTRAINED
+from sc_mamba2.tasks.shared.params import ValidationParams
+from sc_mamba2.tasks.shared.validation import quartiles, remarks
+from sc_mamba2.training import ComputeOptions
 
-METHODS = {"model": keys.EMBEDDING, **SIMPLE, "untrained": UNTRAINED}
 
-
-def score_methods(
-    sample: AnnData, params: EvaluationParams, seed: int
-) -> dict[str, dict[str, float]]:
-    """Score the model's embedding and those beside it, on the same cells.
+def score(
+    sample: AnnData,
+    embedded: EmbeddedBlocks,
+    encoder: Encoder,
+    evaluation: EvaluationParams,
+    validation: ValidationParams,
+    compute: ComputeOptions,
+    run_info: dict[str, Any],
+    calls: pd.DataFrame | None = None,
+) -> dict[str, Any]:
+    """Score the model's embedding and those beside it on the same cells, and types from an index.
 
     Returns
     -------
     dict
-        Scores by method (``model``, ``pca``, ``harmony``, ``untrained``), of those that the sample has.
+        The contents of ``metrics.json``; methods that the sample lacks are left out.
     """
-    return {
-        name: score_embedding(sample.obsm[place], sample.obs, params, seed)
+    scores = {
+        name: score_embedding(sample.obsm[place], sample.obs, evaluation, compute.seed)
         for name, place in METHODS.items()
         if place in sample.obsm
+    }
+    if calls is not None:
+        scores["model"] |= score_transfer(calls, embedded.obs)
+    return {
+        "model": scores["model"],
+        "baselines": {name: scores[name] for name in SIMPLE if name in scores},
+        "ablations": {name: scores[name] for name in ("untrained",) if name in scores},
+        "data": _describe_data(sample, embedded, validation),
+        "run": run_info | {"checkpoint_sha256": encoder.checkpoint_sha256},
     }
 
 
@@ -62,15 +78,15 @@ def score_embedding(
         their parts. A key that is absent, or has fewer than two classes, is not scored.
     """
     labels, batches = (obs.get(key) for key in (LABEL, BATCH))
-    found = integration_scores(vectors, labels, batches, seed)
+    kept_and_mixed = integration_scores(vectors, labels, batches, seed)
     scores = {
         name: value
-        for name, value in found.items()
+        for name, value in kept_and_mixed.items()
         if value is not None and name not in ("resolution", "silhouette_cells")
     }
-    if (voted := _vote(vectors, obs, LABEL, params, seed)) is not None:
+    if (voted := _score_votes(vectors, labels, params, seed)) is not None:
         scores |= {"knn_accuracy": voted["accuracy"], "knn_macro_f1": voted["macro_f1"]}
-    if (voted := _vote(vectors, obs, BATCH, params, seed)) is not None:
+    if (voted := _score_votes(vectors, batches, params, seed)) is not None:
         scores["knn_batch_accuracy"] = voted["accuracy"]
     return scores
 
@@ -80,28 +96,35 @@ def score_transfer(calls: pd.DataFrame, obs: pd.DataFrame) -> dict[str, float]:
     scores = {"unassigned_share": float(calls[keys.UNASSIGNED].mean())}
     if LABEL not in obs or not (known := obs[LABEL].notna().to_numpy()).any():
         return scores
-    truth = obs.loc[known, LABEL].to_numpy(dtype=str)
-    found = classification_metrics(truth, calls.loc[known, keys.CELL_TYPE].to_numpy(dtype=str))
-    named = ("accuracy", "macro_f1")
-    return scores | {f"transfer_{name}": found[name] for name in named}
+    truth, called = (
+        column[known].to_numpy(dtype=str) for column in (obs[LABEL], calls[keys.CELL_TYPE])
+    )
+    transfer = classification_metrics(truth, called)
+    return scores | {f"transfer_{name}": transfer[name] for name in ("accuracy", "macro_f1")}
 
 
-def _vote(
-    vectors: np.ndarray, obs: pd.DataFrame, key: str, params: EvaluationParams, seed: int
+def _score_votes(
+    vectors: np.ndarray, column: pd.Series | None, params: EvaluationParams, seed: int
 ) -> dict[str, Any] | None:
-    if key not in obs:
+    if column is None:
         return None
-    known = obs[key].notna().to_numpy()
-    classes = obs.loc[known, key].to_numpy(dtype=str)
-    _, counts = np.unique(classes, return_counts=True)
-    if len(counts) < 2 or counts.max() < 2:
-        return None
-    folds = min(params.folds, int(counts.max()))
-    learnt = len(classes) - -(-len(classes) // folds)  # cells of the smallest training part
-    voters = KNeighborsClassifier(max(1, min(params.neighbours, learnt)))
-    split = StratifiedKFold(folds, shuffle=True, random_state=seed)
-    with warnings.catch_warnings():
-        # Classes rarer than the folds are spread as well as they can be.
-        warnings.filterwarnings("ignore", message="The least populated class")
-        voted = cross_val_predict(voters, vectors[known], classes, cv=split)
-    return classification_metrics(classes, voted)
+    known = column.notna().to_numpy()
+    classes = column[known].to_numpy(dtype=str)
+    voted = cross_validated_votes(vectors[known], classes, params.neighbours, params.folds, seed)
+    return None if voted is None else classification_metrics(classes, voted)
+
+
+def _describe_data(
+    sample: AnnData, embedded: EmbeddedBlocks, validation: ValidationParams
+) -> dict[str, Any]:
+    expressed, report = embedded.genes_a_cell(), embedded.form.report
+    counted = embedded.form.kind == "counts"
+    return {
+        "cells": embedded.cells,
+        "width": embedded.width,
+        "scored_cells": len(sample),
+        **{f"{key}_classes": int(embedded.obs[key].nunique()) for key in embedded.obs},
+        **report,
+        "genes_a_cell": quartiles(expressed),
+        "remarks": list(remarks(expressed, report["genes"], counted, validation)),
+    }

@@ -1,5 +1,7 @@
 """The pictures of an embedding: UMAP by every key, and who the neighbours of each type are."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from anndata import AnnData
@@ -21,23 +23,23 @@ from sc_mamba2.reporting import (
     point_size,
     scatter_classes,
 )
-from sc_mamba2.tasks.embedding.encode import BATCH, LABEL
-from sc_mamba2.tasks.embedding.encoder import vector_columns
-from sc_mamba2.tasks.embedding.sample import GENES
+from sc_mamba2.reporting.pictures import Picture
+from sc_mamba2.tasks.embedding.baselines import GENES
+from sc_mamba2.tasks.embedding.blocks import BATCH, LABEL
+from sc_mamba2.tasks.embedding.model import vector_columns
 
 UNKNOWN = "(none)"
 
 
-@in_style
-def draw_embedding(
+def values_to_draw(
     sample: AnnData, calls: pd.DataFrame | None, neighbours: int, seed: int
-) -> dict[str, Figure]:
-    """Draw the UMAP of a sample, and the neighbourhoods of its labels and batches.
+) -> dict[str, Any]:
+    """Return what the figures are drawn from, by the name of their argument.
 
     Parameters
     ----------
     sample
-        See `sample.sample_cells`.
+        See `baselines.sample_cells`.
     calls
         Types from an index, for at least these cells, or ``None``.
     neighbours
@@ -46,23 +48,27 @@ def draw_embedding(
         Seed of the layout.
     """
     vectors = sample.obsm[keys.EMBEDDING]
-    places = lay_out(vector_columns(vectors, sample.obs_names), seed)
-    classes = {key: _text(sample.obs[key]) for key in (LABEL, BATCH) if key in sample.obs}
-    shades = {"genes read of the cell": sample.obs[GENES]}
+    own = {key: _text(sample.obs[key]) for key in (LABEL, BATCH) if key in sample.obs}
+    classes, shades = own, {"genes read of the cell": sample.obs[GENES]}
     if calls is not None:
         mapped = calls.loc[sample.obs_names]
-        classes["type from the index"] = _text(mapped[keys.CELL_TYPE])
-        shades["distance to the reference"] = mapped[keys.DISTANCE]
-    drawn = {"umap": _umap(places, classes, shades)}
-    known = {key: classes[key] for key in (LABEL, BATCH) if key in classes}
-    if known and len(sample) > 1:
-        drawn["neighbours"] = _neighbourhoods(vectors, known, neighbours)
-    return drawn
+        classes = own | {"type from the index": _text(mapped[keys.CELL_TYPE])}
+        shades |= {"distance to the reference": mapped[keys.DISTANCE]}
+    return {
+        "places": lay_out(vector_columns(vectors, sample.obs_names), seed),
+        "classes": classes,
+        "shades": shades,
+        "vectors": vectors,
+        "keys_of_cells": own,
+        "neighbours": neighbours,
+    }
 
 
-def _umap(
+@in_style
+def umap_figure(
     places: pd.DataFrame, classes: dict[str, pd.Series], shades: dict[str, pd.Series]
 ) -> Figure:
+    """Draw the UMAP once by each column: classes with one legend below, shades with a scale each."""
     names = sorted({name for column in classes.values() for name in column})
     colours = palette(names)
     figure, axes = new_figure(columns=len(classes) + len(shades), width=4.2, height=4.2)
@@ -77,13 +83,19 @@ def _umap(
     return figure
 
 
-def _neighbourhoods(vectors: np.ndarray, classes: dict[str, pd.Series], neighbours: int) -> Figure:
+@in_style
+def neighbours_figure(
+    vectors: np.ndarray, keys_of_cells: dict[str, pd.Series], neighbours: int
+) -> Figure | None:
+    """Draw of which classes the nearest neighbours of each class are, key by key."""
+    if not keys_of_cells or len(vectors) < 2:
+        return None
     search = NearestNeighbors(n_neighbors=min(neighbours, len(vectors) - 1)).fit(vectors)
     near = search.kneighbors(return_distance=False)  # without the cell itself
-    rows = max(column.nunique() for column in classes.values())
+    rows = max(column.nunique() for column in keys_of_cells.values())
     side = 2.8 + 0.3 * rows
-    figure, axes = new_figure(columns=len(classes), width=side + 0.8, height=side)
-    for axis, (title, column) in zip(axes, classes.items(), strict=True):
+    figure, axes = new_figure(columns=len(keys_of_cells), width=side + 0.8, height=side)
+    for axis, (title, column) in zip(axes, keys_of_cells.items(), strict=True):
         _shares(axis, column, near, title)
     return figure
 
@@ -104,3 +116,13 @@ def _text(column: pd.Series) -> pd.Series:
     """Return classes as text, the rarest together where there are too many."""
     text = column.astype(object).where(column.notna(), UNKNOWN).astype(str)
     return fewer_classes(text)[0]
+
+
+PICTURES = (
+    Picture("umap", "Cells by type, batch and genes read (UMAP of the embedding)", umap_figure),
+    Picture(
+        "neighbours",
+        "Who the nearest neighbours of each type and of each batch are",
+        neighbours_figure,
+    ),
+)

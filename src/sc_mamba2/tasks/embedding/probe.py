@@ -4,9 +4,9 @@ import numpy as np
 
 from sc_mamba2.cells.blocks import standard_blocks
 from sc_mamba2.cells.opening import open_cells
-from sc_mamba2.tasks.embedding.encode import decide_valid_form, named_source, read_keys
-from sc_mamba2.tasks.embedding.encoder import Encoder
+from sc_mamba2.tasks.embedding.model import Encoder
 from sc_mamba2.tasks.embedding.params import EmbeddingOptions, KeyParams, SourceParams
+from sc_mamba2.tasks.embedding.predict import decide_valid_form, named_source, read_keys
 from sc_mamba2.tasks.shared.backbone import encode_cells
 from sc_mamba2.tasks.shared.params import IngestionParams, ValidationParams
 from sc_mamba2.tasks.shared.probe import count_parameters
@@ -21,14 +21,14 @@ def probe_encoding(
     source: SourceParams,
     ingestion: IngestionParams,
     validation: ValidationParams,
-    keys: KeyParams,
+    obs_keys: KeyParams,
     options: EmbeddingOptions,
     compute: ComputeOptions,
 ) -> Work:
     """Check the file as `encode_file` does, and encode a few batches of its cells."""
     with open_cells(named_source(source)) as stored:
         form = decide_valid_form(stored, ingestion, validation, options)
-        read_keys(stored.obs, keys)
+        read_keys(stored.obs, obs_keys)
         cells = len(stored.obs)
         kept = np.zeros(cells, dtype=bool)
         kept[even_sample(np.arange(cells), options.cells_a_block)] = True

@@ -2,6 +2,9 @@
 
 from typing import Any
 
+import pandas as pd
+from anndata import AnnData
+
 from sc_mamba2.reporting import (
     Section,
     Table,
@@ -12,11 +15,26 @@ from sc_mamba2.reporting import (
     scores_by_method,
     task_report,
 )
+from sc_mamba2.reporting.pictures import captions, draw_pictures
+from sc_mamba2.tasks.embedding.figures import PICTURES, values_to_draw
+from sc_mamba2.tasks.embedding.params import EvaluationParams
+from sc_mamba2.tasks.shared.parameters import flat_parameters
+from sc_mamba2.training import ComputeOptions
 
-PICTURES = {
-    "umap": "Cells by type, batch and genes read (UMAP of the embedding)",
-    "neighbours": "Who the nearest neighbours of each type and of each batch are",
-}
+
+def report(
+    sample: AnnData,
+    metrics: dict[str, Any],
+    evaluation: EvaluationParams,
+    parameters: dict[str, Any],
+    compute: ComputeOptions,
+    calls: pd.DataFrame | None = None,
+) -> tuple[dict[str, bytes], str]:
+    """Draw the figures, PNG files by name, and write the one-file HTML report around them."""
+    drawn = values_to_draw(sample, calls, evaluation.neighbours, compute.seed)
+    figures = draw_pictures(PICTURES, **drawn)
+    groups = ("ingestion", "validation", "embedding", "compute")
+    return figures, embedding_report(metrics, figures, flat_parameters(parameters, groups))
 
 
 def embedding_report(
@@ -37,7 +55,7 @@ def embedding_report(
     lead = f"{data['cells']:,} cells, {data['width']} numbers a cell, nothing was trained."
     sections = [
         Section("How well it went", _verdict(metrics), _score_tables(metrics)),
-        pictures_section(figures, PICTURES),
+        pictures_section(figures, captions(PICTURES)),
         read_section(
             data, [("genes read of a cell (median)", f"{data['genes_a_cell']['median']:.0f}")]
         ),

@@ -1,53 +1,45 @@
-"""Scores of pairs without a model: correlation, and trees that regress targets on regulators.
+"""Scores of pairs without a model: correlation, and boosted trees.
 
 Legend: N cells, R regulators, T targets.
 """
 
 import numpy as np
-from scipy.stats import rankdata
-from sklearn.ensemble import GradientBoostingRegressor
 
+from sc_mamba2.methods.boosting import boosted_importances
+from sc_mamba2.methods.correlation import pearson, spearman
+from sc_mamba2.tasks.gene_network.params import BaselineParams
 from sc_mamba2.tasks.shared.progress import training_progress
 
 
-def pearson(x_NR: np.ndarray, y_NT: np.ndarray) -> np.ndarray:
-    """Return Pearson's correlation of each pair, (R, T), -1 to 1; 0 where one is constant."""
-    return _standard(x_NR).T @ _standard(y_NT)
+def compare(
+    x_NR: np.ndarray, y_NT: np.ndarray, pairs_RT: np.ndarray, params: BaselineParams, seed: int
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Score all pairs by the simple methods.
 
+    Parameters
+    ----------
+    x_NR, y_NT
+        Expression of regulators and targets.
+    pairs_RT
+        The pairs of two different genes, bool.
+    params
+        Whether there is boosting, and its trees.
+    seed
+        Of boosting.
 
-def spearman(x_NR: np.ndarray, y_NT: np.ndarray) -> np.ndarray:
-    """Return Spearman's correlation of each pair, (R, T), -1 to 1; 0 where one is constant."""
-    return pearson(rankdata(x_NR, axis=0), rankdata(y_NT, axis=0))
-
-
-def boosted_importances(
-    x_NR: np.ndarray, y_NT: np.ndarray, pairs_RT: np.ndarray, trees: int, seed: int
-) -> np.ndarray:
-    """Return the importance of each regulator for each target by boosted trees, (R, T), 0 to 1.
-
-    In the manner of GRNBoost2 (Moerman et al. 2019): a regression of every target on all regulators
-    but itself, rate 0.01, nine tenths of the cells a tree; here with a fixed number of trees.
+    Returns
+    -------
+    correlation_RT
+        Spearman's, signed.
+    scores
+        (R, T) each, higher is likelier an edge: ``correlation`` (Spearman's), ``pearson``, and
+        ``boosting`` where it is wanted.
     """
-    found_RT = np.zeros(pairs_RT.shape)
-    with training_progress("boosting", unit="target") as on_step:
-        for at in range(pairs_RT.shape[1]):
-            own = pairs_RT[:, at]
-            fitted = GradientBoostingRegressor(
-                learning_rate=0.01,
-                n_estimators=trees,
-                max_features=0.1,
-                subsample=0.9,
-                random_state=seed,
+    correlation_RT = spearman(x_NR, y_NT)
+    scores = {"correlation": np.abs(correlation_RT), "pearson": np.abs(pearson(x_NR, y_NT))}
+    if params.boosting:
+        with training_progress("boosting", unit="target") as on_step:
+            scores["boosting"] = boosted_importances(
+                x_NR, y_NT, pairs_RT, params.trees, seed, on_step
             )
-            if own.any() and np.ptp(y_NT[:, at]) > 0:
-                fitted.fit(x_NR[:, own], y_NT[:, at])
-                found_RT[own, at] = fitted.feature_importances_
-            on_step(at + 1, pairs_RT.shape[1])
-    return found_RT
-
-
-def _standard(values: np.ndarray) -> np.ndarray:
-    """Centre columns and bring them to length 1; constant ones to 0."""
-    centred = values - values.mean(axis=0)
-    length = np.linalg.norm(centred, axis=0)
-    return np.divide(centred, length, out=np.zeros_like(centred), where=length > 1e-12)
+    return correlation_RT, scores

@@ -3,52 +3,73 @@
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from sc_mamba2.metrics.networks import edge_scores
-from sc_mamba2.tasks.gene_network.params import Method
-from sc_mamba2.tasks.gene_network.reference import ReferenceNetwork
+from sc_mamba2.model import PretrainedModel
+from sc_mamba2.tasks.gene_network.params import Method, ScoreParams
+from sc_mamba2.tasks.gene_network.reference import known_pairs
 from sc_mamba2.tasks.gene_network.scores import PairScores
 
-Scores = dict[str, dict[str, float]]
 
-
-def judged_pairs(
-    scores: PairScores, reference: ReferenceNetwork | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Tell which pairs are judged, and which of all are known edges, (R, T) bool each.
-
-    Judged are pairs of two genes whose regulator has a known edge to one of the targets.
-    """
-    choice = scores.choice
-    if reference is None:
-        nothing = np.zeros(choice.pairs().shape, dtype=bool)
-        return nothing, nothing
-    truth_RT = reference.truth(choice.regulators, choice.targets)
-    return choice.pairs() & truth_RT.any(axis=1, keepdims=True), truth_RT
+def score(
+    scores: PairScores,
+    model: PretrainedModel,
+    known_edges: pd.DataFrame,
+    scoring: ScoreParams,
+    validation_report: dict[str, Any],
+    run_info: dict[str, Any],
+) -> dict[str, Any]:
+    """Score all ways against the known edges; the contents of ``metrics.json``."""
+    results, facts = score_all(scores, known_edges, scoring.method)
+    data = {
+        "cells": scores.cells,
+        "regulators": len(scores.choice.regulators),
+        "regulators_from": scores.choice.origin,
+        "regulators_without_a_cell": int((scores.knock_outs.cells_R == 0).sum()),
+        "targets": len(scores.choice.targets),
+        **facts,
+        "reference": validation_report,
+    }
+    run = run_info | {"checkpoint_sha256": model.checkpoint_sha256}
+    return results | {"data": data, "run": run}
 
 
 def score_all(
-    scores: PairScores, reference: ReferenceNetwork | None, method: Method
-) -> dict[str, Any]:
-    """Return the scores of model, baselines and ablations by method, and what they stand on."""
-    judged_RT, truth_RT = judged_pairs(scores, reference)
-    truth = truth_RT[judged_RT]
+    scores: PairScores, known_edges: pd.DataFrame, method: Method
+) -> tuple[dict[str, dict[str, Any]], dict[str, int]]:
+    """Return the scores of ``model``, ``baselines`` and ``ablations``, and what they stand on.
+
+    There are none where not a single pair, or every one, is a known edge.
+    """
+    evaluated_RT, truth_RT = evaluated_pairs(scores, known_edges)
+    truth = truth_RT[evaluated_RT]
     facts = {
-        "judged_pairs": int(judged_RT.sum()),
-        "judged_regulators": int(judged_RT.any(axis=1).sum()),
+        "judged_pairs": len(truth),
+        "judged_regulators": int(evaluated_RT.any(axis=1).sum()),
         "known_edges": int(truth.sum()),
     }
     if not 0 < truth.sum() < len(truth):
-        return {"model": {}, "baselines": {}, "ablations": {}, "facts": facts}
+        return {"model": {}, "baselines": {}, "ablations": {}}, facts
 
-    def score(named: dict[str, np.ndarray]) -> Scores:
-        return {name: edge_scores(found[judged_RT], truth) for name, found in named.items()}
+    def by_name(named: dict[str, np.ndarray]) -> dict[str, Any]:
+        return {name: edge_scores(values[evaluated_RT], truth) for name, values in named.items()}
 
-    own = score(scores.by_method)
+    own = by_name(scores.by_method)
     parts = {f"{name} alone": own[name] for name in own if name != method}
+    ablations = parts | by_name(scores.ablations)
     return {
         "model": own[method],
-        "baselines": score(scores.baselines),
-        "ablations": parts | score(scores.ablations),
-        "facts": facts,
-    }
+        "baselines": by_name(scores.baselines),
+        "ablations": ablations,
+    }, facts
+
+
+def evaluated_pairs(scores: PairScores, known_edges: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Return which pairs are evaluated, and which of all are known edges, (R, T) bool each.
+
+    Those are evaluated that are of two genes and whose regulator has a known edge to a target.
+    """
+    choice = scores.choice
+    truth_RT = known_pairs(known_edges, choice.regulators, choice.targets)
+    return choice.pairs() & truth_RT.any(axis=1, keepdims=True), truth_RT

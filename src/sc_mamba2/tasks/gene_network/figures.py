@@ -12,6 +12,7 @@ from scipy.cluster.hierarchy import leaves_list, linkage
 
 from sc_mamba2.methods.gene_modules import make_graph
 from sc_mamba2.reporting import in_style, label, name_points, new_figure, palette
+from sc_mamba2.reporting.pictures import Picture
 from sc_mamba2.tasks.gene_network.params import Method
 from sc_mamba2.tasks.gene_network.scores import PairScores
 
@@ -19,14 +20,7 @@ MOST_ROWS, MOST_COLUMNS, MOST_NAMES = 30, 50, 60
 
 
 @in_style
-def draw_network(
-    scores: PairScores, edges: pd.DataFrame, modules: pd.DataFrame, method: Method, seed: int
-) -> dict[str, Figure]:
-    """Draw the heat map and the graph."""
-    return {"heat_map": _heat_map(scores, method), "network": graph_figure(edges, modules, seed)}
-
-
-def _heat_map(scores: PairScores, method: Method) -> Figure:
+def heat_map_figure(scores: PairScores, method: Method) -> Figure:
     """Draw the effects of the regulators and targets with the best scores."""
     chosen_RT = np.where(scores.choice.pairs(), scores.by_method[method], 0)
     rows = np.argsort(-chosen_RT.max(axis=1), kind="stable")[:MOST_ROWS]
@@ -62,6 +56,7 @@ def _alike_together(values: np.ndarray, names: np.ndarray) -> tuple[np.ndarray, 
     return names[order], values[order]
 
 
+@in_style
 def graph_figure(edges: pd.DataFrame, modules: pd.DataFrame, seed: int) -> Figure:
     """Draw the graph of the best edges.
 
@@ -103,7 +98,17 @@ def _places(graph: igraph.Graph, seed: int) -> np.ndarray:
     """Lay the graph out, (genes, 2); the same for the same seed."""
     igraph.set_random_number_generator(random.Random(seed))
     try:
-        found = graph.layout_fruchterman_reingold(niter=1000)
+        layout = graph.layout_fruchterman_reingold(niter=1000)
     finally:
         igraph.set_random_number_generator(random)  # igraph's own default
-    return np.asarray(found.coords, dtype=np.float64).reshape(-1, 2)
+    return np.asarray(layout.coords, dtype=np.float64).reshape(-1, 2)
+
+
+PICTURES = (
+    Picture(
+        "heat_map",
+        "What taking a regulator away does to the targets that the model expects",
+        heat_map_figure,
+    ),
+    Picture("network", "The best edges as a graph", graph_figure),
+)

@@ -1,4 +1,4 @@
-"""Which genes may regulate and which may be regulated, and the known edges between them.
+"""What is scored: by which model, and which genes may regulate and which may be regulated.
 
 Legend: R regulators, T targets.
 """
@@ -7,14 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import scanpy as sc
 from anndata import AnnData
 
 from sc_mamba2.cells import keys
 from sc_mamba2.errors import UserError, nearest
 from sc_mamba2.genes import Vocabulary, load_gene_table, map_genes
-from sc_mamba2.tasks.gene_network.params import GeneParams
-from sc_mamba2.tasks.gene_network.reference import ReferenceNetwork
+from sc_mamba2.model import PretrainedModel
+from sc_mamba2.tasks.gene_network.model import read_model
+from sc_mamba2.tasks.gene_network.params import GeneParams, ReferenceParams, ScoreParams
+from sc_mamba2.tasks.gene_network.reference import read_reference
+from sc_mamba2.training import ComputeOptions
 
 FEWEST_CELLS = 10
 
@@ -40,14 +44,42 @@ class Choice:
     origin: str
 
     def pairs(self) -> np.ndarray:
-        """Tell the pairs of two different genes, (R, T) bool."""
+        """Return the pairs of two different genes, (R, T) bool."""
         return self.regulators[:, None] != self.targets[None, :]
 
 
+def prepare(
+    valid_cells: AnnData,
+    scoring: ScoreParams,
+    reference: ReferenceParams,
+    genes: GeneParams,
+    compute: ComputeOptions,
+) -> tuple[PretrainedModel, pd.DataFrame, Choice]:
+    """Read the model and the known edges (see `read_reference`), and choose the genes."""
+    model = read_model(scoring.checkpoint, compute)
+    known_edges = read_reference(reference)
+    return (
+        model,
+        known_edges,
+        choose_pairs(valid_cells, model.tokenizer.vocabulary, known_edges, genes),
+    )
+
+
 def choose_pairs(
-    cells: AnnData, vocabulary: Vocabulary, reference: ReferenceNetwork | None, params: GeneParams
+    cells: AnnData, vocabulary: Vocabulary, known_edges: pd.DataFrame, params: GeneParams
 ) -> Choice:
     """Choose regulators and targets.
+
+    Parameters
+    ----------
+    cells
+        Valid cells.
+    vocabulary
+        Genes that the model knows.
+    known_edges
+        Their sources are regulators where none are named.
+    params
+        Named regulators, and how many genes.
 
     Raises
     ------
@@ -78,12 +110,11 @@ def choose_pairs(
     targets = np.sort(places[np.argsort(-variability, kind="stable")][: params.targets])
     if params.regulators is not None:
         regulators, origin = _named(params.regulators, cells, known, share), "named"
-    elif reference is not None:
-        sources = places[np.isin(cells.var_names[places], reference.edges["source"].unique())]
-        regulators, origin = _most_expressed(sources, share, params), "sources of the reference"
+    elif len(known_edges):
+        sources = places[np.isin(cells.var_names[places], known_edges["source"].unique())]
+        regulators, origin = _first(sources, share[sources], params), "sources of the reference"
     else:
-        first = np.argsort(-variability, kind="stable")[: params.most_regulators]
-        regulators, origin = places[first], "most variable genes"
+        regulators, origin = _first(places, variability, params), "most variable genes"
     if not len(regulators):
         raise UserError(
             "regulators-none",
@@ -104,16 +135,16 @@ def _variability(cells: AnnData, places: np.ndarray) -> np.ndarray:
     return table["dispersions_norm"].fillna(-np.inf).to_numpy()
 
 
-def _most_expressed(places: np.ndarray, share: np.ndarray, params: GeneParams) -> np.ndarray:
-    return places[np.argsort(-share[places], kind="stable")][: params.most_regulators]
+def _first(places: np.ndarray, by: np.ndarray, params: GeneParams) -> np.ndarray:
+    return places[np.argsort(-by, kind="stable")][: params.most_regulators]
 
 
 def _named(given: str, cells: AnnData, known: np.ndarray, share: np.ndarray) -> np.ndarray:
-    """Find the regulators that a person named, each once."""
+    """Return the places of the regulators that a person named, each once."""
     names = _read_names(given)
     place = {ident: at for at, ident in enumerate(cells.var_names) if known[at]}
-    found = map_genes(names, load_gene_table()).ensembl_ids
-    missing = [name for name, ident in zip(names, found, strict=True) if ident not in place]
+    ids = map_genes(names, load_gene_table()).ensembl_ids
+    missing = [name for name, ident in zip(names, ids, strict=True) if ident not in place]
     if missing:
         symbols = cells.var[keys.SYMBOL].to_numpy(str)[known]
         raise UserError(
@@ -123,7 +154,7 @@ def _named(given: str, cells: AnnData, known: np.ndarray, share: np.ndarray) -> 
             expected="symbols or Ensembl ids of genes that both know",
             mend="correct --genes" + nearest(missing[0], symbols),
         )
-    places = np.array(list(dict.fromkeys(place[ident] for ident in found)), dtype=np.int64)
+    places = np.array(list(dict.fromkeys(place[ident] for ident in ids)), dtype=np.int64)
     return places[share[places] > 0]
 
 

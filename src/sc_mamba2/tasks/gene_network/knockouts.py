@@ -56,7 +56,7 @@ def knock_out(
     Parameters
     ----------
     model
-        With the head that tells expression from the cell embedding.
+        With the head for expression from the cell embedding.
     tokens
         N cells; those that express a regulator are taken from the front.
     regulator_rows, target_rows
@@ -68,7 +68,7 @@ def knock_out(
     device
         auto, cpu or cuda.
     """
-    expected = _teller(model, target_rows, batch_size, choose_device(device))
+    expected = _decoder(model, target_rows, batch_size, choose_device(device))
     with_NT = expected(tokens)
     shape = len(regulator_rows), len(target_rows)
     effect_RT, strength_RT, cells_R = np.zeros(shape), np.zeros(shape), np.zeros(shape[0], int)
@@ -123,10 +123,10 @@ def specific(strength_RT: np.ndarray) -> np.ndarray:
     return np.where(known_R[:, None], rows_RT - rows_RT[known_R].mean(axis=0), 0.0)
 
 
-def _teller(
+def _decoder(
     model: PretrainedModel, target_rows: np.ndarray, batch_size: int, place: torch.device
 ) -> Callable[[TokenizedCells], np.ndarray]:
-    """Return the function that tells the expected bins of the targets of cells, (N, T) float64."""
+    """Return the function that decodes the expected bins of the targets of cells, (N, T) float64."""
     model = model.to(place).eval()
     rows_T = torch.from_numpy(np.asarray(target_rows, dtype=np.int64)).to(place)
 
@@ -144,7 +144,7 @@ def _teller(
 
 
 def _decode(model: PretrainedModel, batch: Batch, rows_T: Tensor) -> Tensor:
-    """Tell the expected bins of the targets from the cell embedding, (B, T)."""
+    """Decode the expected bins of the targets from the cell embedding, (B, T)."""
     assert model.cell_expression_decoder is not None
     cell_BD = model.backbone.encode(batch.token_ids_BL, batch.bins_BL, batch.lengths_B)
     genes_1TD = model.backbone.gene_encoder(rows_T[None])

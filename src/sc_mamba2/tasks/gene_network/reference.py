@@ -1,6 +1,5 @@
 """A network of known edges, such as DoRothEA, as a table by Ensembl id."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,36 +12,23 @@ from sc_mamba2.tasks.gene_network.params import ReferenceParams
 _SOURCE, _TARGET, _CONFIDENCE = ("source", "tf"), ("target",), ("confidence",)
 
 
-@dataclass(frozen=True, eq=False)
-class ReferenceNetwork:
-    """Known edges: columns ``source`` and ``target``, Ensembl ids, each edge once."""
-
-    edges: pd.DataFrame
-
-    def truth(self, regulators: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        """Tell which pairs are known edges, (R, T) bool."""
-        row = {ident: at for at, ident in enumerate(regulators)}
-        column = {ident: at for at, ident in enumerate(targets)}
-        kept = self.edges[self.edges["source"].isin(row) & self.edges["target"].isin(column)]
-        truth_RT = np.zeros((len(regulators), len(targets)), dtype=bool)
-        truth_RT[
-            kept["source"].map(row).to_numpy(int), kept["target"].map(column).to_numpy(int)
-        ] = 1
-        return truth_RT
-
-
-def read_reference(params: ReferenceParams) -> ReferenceNetwork | None:
-    """Read the reference network, or nothing where none is named.
+def read_reference(params: ReferenceParams) -> pd.DataFrame:
+    """Read the reference network.
 
     Genes that the gene table does not know are left out, and so are edges from a gene to itself.
+
+    Returns
+    -------
+    DataFrame
+        ``source`` and ``target``, Ensembl ids, each edge once; empty where no network is named.
 
     Raises
     ------
     UserError
-        ``reference-network``: no such file, no usable columns, or no edge of the levels asked for.
+        ``reference-network``: no such file, no usable columns, or no edge of these levels.
     """
     if params.reference_network is None:
-        return None
+        return pd.DataFrame(columns=["source", "target"], dtype=str)
     table = _read(Path(params.reference_network))
     source, target, confidence = (
         next((name for name in names if name in table), None)
@@ -56,7 +42,17 @@ def read_reference(params: ReferenceParams) -> ReferenceNetwork | None:
     edges = edges[(edges != "").all(axis=1) & (edges["source"] != edges["target"])]
     if edges.empty:
         raise _unusable(f"no edge between known genes of the levels {', '.join(params.levels)}")
-    return ReferenceNetwork(edges.drop_duplicates(ignore_index=True))
+    return edges.drop_duplicates(ignore_index=True)
+
+
+def known_pairs(edges: pd.DataFrame, regulators: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Return which pairs of a regulator and a target are known edges, (R, T) bool."""
+    row = pd.Index(regulators).get_indexer(edges["source"])
+    column = pd.Index(targets).get_indexer(edges["target"])
+    there = (row >= 0) & (column >= 0)
+    known_RT = np.zeros((len(regulators), len(targets)), dtype=bool)
+    known_RT[row[there], column[there]] = True
+    return known_RT
 
 
 def _read(path: Path) -> pd.DataFrame:

@@ -13,12 +13,33 @@ from sc_mamba2.reporting import (
     scores_by_method,
     task_report,
 )
+from sc_mamba2.reporting.pictures import captions, draw_pictures
+from sc_mamba2.tasks.gene_network.figures import PICTURES
+from sc_mamba2.tasks.gene_network.params import NetworkParams, ScoreParams
+from sc_mamba2.tasks.gene_network.scores import PairScores, edge_table
+from sc_mamba2.tasks.shared.parameters import flat_parameters
+from sc_mamba2.training import ComputeOptions
 
-PICTURES = {
-    "heat_map": "What taking a regulator away does to the targets that the model expects",
-    "network": "The best edges as a graph",
-}
+GROUPS = ("ingestion", "validation", "gene_network", "compute")
 _SHOWN_EDGES, _SHOWN_GENES = 25, 12
+
+
+def report(
+    scores: PairScores,
+    edges: pd.DataFrame,
+    modules: pd.DataFrame,
+    metrics: dict[str, Any],
+    parameters: dict[str, Any],
+    scoring: ScoreParams,
+    network: NetworkParams,
+    compute: ComputeOptions,
+) -> tuple[dict[str, bytes], str]:
+    """Draw the figures, PNG by name, and write the one-file HTML report."""
+    method = scoring.method
+    drawn = {"edges": edge_table(scores, method, network.drawn), "modules": modules}
+    figures = draw_pictures(PICTURES, scores=scores, method=method, seed=compute.seed, **drawn)
+    flat = flat_parameters(parameters, GROUPS)
+    return figures, network_report(metrics, edges, modules, figures, flat)
 
 
 def network_report(
@@ -35,7 +56,7 @@ def network_report(
     metrics
         As in ``metrics.json``.
     edges, modules
-        Tables of `scores.edge_table` and `modules.find_modules`.
+        Tables of `scores.edge_table` and `find_modules`.
     figures
         PNG bytes by name.
     parameters
@@ -48,7 +69,7 @@ def network_report(
     )
     sections = [
         Section("How well it went", verdict(metrics), _score_tables(metrics)),
-        pictures_section(figures, PICTURES),
+        pictures_section(figures, captions(PICTURES)),
         Section("Best edges", tables=[_edge_table(edges)]),
         Section("Modules", tables=[_module_table(modules)]),
     ]

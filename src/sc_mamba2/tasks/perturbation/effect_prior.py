@@ -4,26 +4,31 @@ It is what the model begins with, and contains the mean of the training perturba
 the other contexts. Legend: G genes, Q measured effects, F numbers of a feature, C contexts.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy.special import softmax
 
 from sc_mamba2.cells import base_and_dose, parts_of
-from sc_mamba2.tasks.perturbation.effects import Effects, reliability
+from sc_mamba2.errors import UserError, nearest
+from sc_mamba2.methods.mean_changes import reliability
+from sc_mamba2.tasks.perturbation.effects import CELLS, Effects, pairs_of
 from sc_mamba2.tasks.perturbation.features import (
     base_name,
     dose_distance,
     joined_feature,
+    own_columns,
+    single_features,
 )
-from sc_mamba2.tasks.perturbation.params import StartParams
-from sc_mamba2.tasks.perturbation.split import CONTEXT, PERTURBATION
+from sc_mamba2.tasks.perturbation.params import KeyParams, SplitKind, StartParams
+from sc_mamba2.tasks.perturbation.split import CONTEXT, PERTURBATION, shown
 
 _SMALL = 1e-12
 
 
 @dataclass(frozen=True, eq=False)
-class Start:
+class EffectPrior:
     """Estimates the effect of a perturbation in a context.
 
     What was measured of a perturbation p in several contexts is one effect for the context c,
@@ -38,7 +43,7 @@ class Start:
     ``prior = sum_p softmax_p(cos(f, f_p) / T_p) r_p delta_p(c)``
 
     so that what is noise draws towards no change; without a feature all others weigh alike. What a
-    perturbation does to its own gene is left out of that sum, and told apart: it is ``rho`` times the
+    perturbation does to its own gene is left out of that sum and estimated by itself: it is ``rho`` times the
     gene's control mean, with rho fitted to the measured perturbations' own genes. A combination that
     no context has is the sum of its parts. Where the very effect was measured, the answer is
     ``r delta + (1 - r) prior``.
@@ -93,17 +98,17 @@ class Start:
         if not own_Q.any():
             return prior_G
         place = int(np.flatnonzero(own_Q)[0])
-        trust = self.reliability_Q[place]
-        return trust * self.effects.delta_QG[place] + (1 - trust) * prior_G
+        weight = self.reliability_Q[place]
+        return weight * self.effects.delta_QG[place] + (1 - weight) * prior_G
 
-    def with_tables(self, tables: dict[str, np.ndarray]) -> "Start":
+    def with_tables(self, tables: dict[str, np.ndarray]) -> "EffectPrior":
         """Return it with the numbers of stored tables: those of the effects, and ``feature_PF``."""
         doubled = {name: table.astype(np.float64) for name, table in tables.items()}
         features_PF = doubled.pop("feature_PF")
         singles = dict(zip(sorted(self.singles), features_PF, strict=True))
         return replace(self, effects=replace(self.effects, **doubled), singles=singles)
 
-    def trust(self, name: str, context: str) -> float:
+    def measured_weight(self, name: str, context: str) -> float:
         """Return the weight of the measurement itself in an estimate, 0 where there is none."""
         rows = self.effects.rows
         own = (rows[PERTURBATION] == name) & (rows[CONTEXT] == context)
@@ -114,15 +119,15 @@ class Start:
         """Reliability of every measured effect."""
         return self.effects.reliability_Q
 
-    def likeness(self, name: str) -> dict[str, float]:
+    def cosines(self, name: str) -> dict[str, float]:
         """Return the cosine of a perturbation's feature with that of every measured one."""
         own = joined_feature(name, self.singles)
-        likeness = {}
+        cosines = {}
         for other in sorted(set(self.effects.rows[PERTURBATION])):
             feature = joined_feature(other, self.singles)
             if own is not None and feature is not None:
-                likeness[other] = float(own @ feature)
-        return likeness
+                cosines[other] = float(own @ feature)
+        return cosines
 
     def _prior(self, name: str, control_G: np.ndarray, usable_Q: np.ndarray) -> np.ndarray:
         """Estimate an effect from measurements that are not of it."""
@@ -141,7 +146,7 @@ class Start:
             [self._without_own(other, usable_Q & (bases == other), logit_Q) for other in others]
         )
         logit_P = np.zeros(len(others))
-        if alike := {base_name(other): cosine for other, cosine in self.likeness(name).items()}:
+        if alike := {base_name(other): cosine for other, cosine in self.cosines(name).items()}:
             # What has no feature of its own is as unlike as can be.
             logit_P = np.array([alike.get(other, -1.0) for other in others])
         weight_P = softmax(logit_P / self.perturbation_temperature)
@@ -206,6 +211,170 @@ class Start:
         }
         own = _direction((control_G - centre_G)[kept])
         return np.array([own @ profiles[name] for name in effects.rows[CONTEXT]])
+
+
+def fit_effect_prior(
+    effects: Effects,
+    singles: dict[str, np.ndarray],
+    params: StartParams,
+    own: dict[str, int] | None = None,
+) -> EffectPrior:
+    """Choose the temperatures by leaving out, from training effects alone.
+
+    Each effect is estimated without itself for T_c, without all of its perturbation for T_p; the
+    value with the smallest ``sum_q r_q |estimate_q - delta_q|^2 / |delta_q|^2`` is kept, for T_p over
+    perturbations with their contexts together.
+
+    Parameters
+    ----------
+    effects
+        Training effects.
+    singles
+        Features of single perturbations.
+    params
+        Candidates, and what else the estimate needs.
+    own
+        Columns of single perturbations' own genes; ``None``: they are genes like others.
+    """
+    prior = EffectPrior(effects, singles, own or {}, params=params)
+    if len(set(effects.rows[CONTEXT])) > 2:
+        candidates = params.context_temperatures
+        prior = _best(prior, "context_temperature", candidates, "unseen_context")
+    else:  # of two contexts each has one other: nothing to choose, and all weigh alike
+        prior = replace(prior, context_temperature=max(params.context_temperatures))
+    if effects.rows[PERTURBATION].nunique() > 2 and singles:
+        candidates = params.perturbation_temperatures
+        prior = _best(prior, "perturbation_temperature", candidates, "unseen_perturbation")
+    return prior
+
+
+def described(prior: EffectPrior, keys: KeyParams, names: Iterable[str]) -> EffectPrior:
+    """Return the prior with what describes more perturbations, where anything does."""
+    names = list(names)
+    parts = sorted({part for name in names for part in parts_of(name)} - prior.singles.keys())
+    # A row of a person's table, and any gene, describes every dose.
+    singles = {p: prior.singles[base_name(p)] for p in parts if base_name(p) in prior.singles}
+    missing = [part for part in parts if part not in singles]
+    if missing and keys.feature_file is None:
+        singles |= single_features(missing, keys)
+    if singles:
+        prior = replace(prior, singles={**prior.singles, **singles})
+    if prior.own:  # an ablation may have taken the own genes away
+        own = own_columns(names, prior.effects.genes, keys)
+        prior = replace(prior, own={**prior.own, **own})
+    return prior
+
+
+def known_prior(prior: EffectPrior, keys: KeyParams, *names: str) -> EffectPrior:
+    """Return the prior with what describes more perturbations, or refuse one of them.
+
+    Raises
+    ------
+    UserError
+        Rule ``perturbation-unknown``: a part of it was never seen, and nothing describes it.
+    """
+    seen = sorted(set(prior.effects.rows[PERTURBATION]))
+    bases = {base_name(other) for other in seen}
+    prior = described(prior, keys, names)
+    for name in names:
+        parts = [p for p in parts_of(name) if base_name(p) not in bases and p not in prior.singles]
+        if parts and name not in seen:
+            lacks = "is no gene that the checkpoint of gene embeddings knows"
+            if keys.feature_file is not None or keys.kind == "chemical":
+                lacks = "has no row of features"
+            raise UserError(
+                "perturbation-unknown",
+                found=f"'{parts[0]}', which no training cell had, and which {lacks}",
+                expected=f"one that was seen ({shown(seen, 5)}), "
+                "or one that is described by its gene or by a table",
+                mend="give --perturbation-features FILE with a row for it"
+                + nearest(parts[0], seen),
+            )
+    return prior
+
+
+def left_out_estimates(prior: EffectPrior, kind: SplitKind) -> np.ndarray:
+    """Estimate every measured effect as if the split had held it out, (Q, G).
+
+    Parameters
+    ----------
+    prior
+        With its effects.
+    kind
+        ``unseen_context``: without what was measured in its context; ``unseen_perturbation`` and
+        ``unseen_combination``: without its perturbation; ``random_cells``: without itself.
+    """
+    rows = prior.effects.rows
+    estimates = []
+    for place, (name, context) in enumerate(pairs_of(rows)):
+        hidden = {
+            "unseen_context": (rows[CONTEXT] == context).to_numpy(),
+            "random_cells": np.arange(len(rows)) == place,
+        }.get(kind, (rows[PERTURBATION] == name).to_numpy())
+        control_G = prior.effects.control_of(context)
+        estimates.append(prior.estimate(name, context, control_G, hidden))
+    return np.stack(estimates)
+
+
+def ensemble_estimates(
+    prior: EffectPrior, name: str, context: str, control_G: np.ndarray, count: int, seed: int
+) -> np.ndarray:
+    """Estimate an effect from resampled measurements, (count, G).
+
+    In each resample every measured effect is moved by its own standard error, and of the perturbations
+    those are left that a draw with replacement takes, about two thirds, each once; the requested one,
+    and its parts, stay, at any dose.
+
+    Parameters
+    ----------
+    prior
+        The estimate.
+    name, context, control_G
+        See `EffectPrior.estimate`.
+    count
+        Resamples.
+    seed
+        Of the draws.
+    """
+    generator = np.random.default_rng(seed)
+    effects = prior.effects
+    names = effects.rows[PERTURBATION].to_numpy()
+    bases = {base_name(name), *(base_name(part) for part in parts_of(name))}
+    kept = {other for other in set(names) if base_name(other) in bases}
+    others = sorted(set(names) - kept)
+    estimates = []
+    for _ in range(count):
+        noise_QG = generator.standard_normal(effects.delta_QG.shape) * np.sqrt(effects.error_QG)
+        moved = replace(effects, delta_QG=effects.delta_QG + noise_QG)
+        drawn = set(generator.choice(others, len(others))) if others else set()
+        hidden_Q = ~np.isin(names, list(drawn | kept))
+        again = replace(prior, effects=moved)
+        estimates.append(again.estimate(name, context, control_G, hidden_Q))
+    return np.stack(estimates)
+
+
+def _best(
+    prior: EffectPrior, name: str, candidates: Iterable[float], kind: SplitKind
+) -> EffectPrior:
+    tried = [replace(prior, **{name: value}) for value in candidates]
+    return tried[int(np.argmin([_left_out_loss(candidate, kind) for candidate in tried]))]
+
+
+def _left_out_loss(prior: EffectPrior, kind: SplitKind) -> float:
+    effects = prior.effects
+    estimate_QG = left_out_estimates(prior, kind)
+    groups = [[place] for place in range(len(effects.rows))]
+    if kind == "unseen_perturbation":  # contexts together: less noise to choose by
+        groups = list(effects.rows.groupby(PERTURBATION).indices.values())
+    loss = 0.0
+    for places in groups:
+        weight_Q = effects.rows[CELLS].to_numpy(dtype=float)[places]
+        weight_Q = weight_Q / weight_Q.sum()
+        delta_G = weight_Q @ effects.delta_QG[places]
+        weight = reliability(delta_G[None], (weight_Q**2 @ effects.error_QG[places])[None])[0]
+        error_G = weight_Q @ estimate_QG[places] - delta_G
+        loss += float(weight * (error_G @ error_G) / max(delta_G @ delta_G, _SMALL))
+    return loss
 
 
 def _direction(vector: np.ndarray) -> np.ndarray:

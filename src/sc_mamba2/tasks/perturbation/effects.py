@@ -3,13 +3,13 @@
 Legend: N cells, G genes, C contexts, Q effects (one a perturbation and context).
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from anndata import AnnData
-from scipy import sparse
 
+from sc_mamba2.methods.mean_changes import moments, reliability
 from sc_mamba2.tasks.perturbation.split import CONTEXT, PERTURBATION
 
 CELLS = "cells"
@@ -49,35 +49,50 @@ class Effects:
 
     @property
     def reliability_Q(self) -> np.ndarray:
-        """Reliability of every effect, see `reliability`."""
+        """Reliability of every effect."""
         return reliability(self.delta_QG, self.error_QG)
-
-    def take(self, rows: np.ndarray) -> "Effects":
-        """Return some of the effects, by places or a mask."""
-        places = np.arange(len(self.rows))[rows]
-        return replace(
-            self,
-            rows=self.rows.iloc[places].reset_index(drop=True),
-            delta_QG=self.delta_QG[places],
-            error_QG=self.error_QG[places],
-            spread_QG=self.spread_QG[places],
-        )
 
     def control_of(self, context: str, own_G: np.ndarray | None = None) -> np.ndarray:
         """Return the control mean of a context, (G,); where it has none `own_G`, else that of all."""
-        if context in self.contexts:
-            mean_G: np.ndarray = self.control_CG[self.contexts.index(context)]
-            return mean_G
-        if own_G is not None:
+        if own_G is not None and context not in self.contexts:
             return own_G
-        return np.asarray(self.control_CG.mean(axis=0))
+        return self._of(self.control_CG, context)
 
     def control_spread_of(self, context: str) -> np.ndarray:
         """Return the standard deviation of a context's control cells, (G,); their mean elsewhere."""
+        return self._of(self.control_spread_CG, context)
+
+    def _of(self, table_CG: np.ndarray, context: str) -> np.ndarray:
         if context in self.contexts:
-            spread_G: np.ndarray = self.control_spread_CG[self.contexts.index(context)]
-            return spread_G
-        return np.asarray(self.control_spread_CG.mean(axis=0))
+            return np.asarray(table_CG[self.contexts.index(context)])
+        return np.asarray(table_CG.mean(axis=0))
+
+
+def pairs_of(rows: pd.DataFrame) -> list[tuple[str, str]]:
+    """Return perturbation and context of every row."""
+    return list(zip(rows[PERTURBATION], rows[CONTEXT], strict=True))
+
+
+def sides_of(cells: AnnData, control: str) -> tuple[AnnData, AnnData]:
+    """Return the perturbed cells and the control cells."""
+    unperturbed = (cells.obs[PERTURBATION].astype(str) == control).to_numpy()
+    return cells[~unperturbed].copy(), cells[unperturbed].copy()
+
+
+def groups_of(obs: pd.DataFrame) -> dict[tuple[str, str], np.ndarray]:
+    """Return the places of the cells of every effect; one cell alone measures nothing."""
+    groups = obs.groupby([PERTURBATION, CONTEXT], observed=True).indices
+    return {
+        (str(name), str(context)): members
+        for (name, context), members in sorted(groups.items())
+        if len(members) >= _FEWEST
+    }
+
+
+def effect_rows(groups: dict[tuple[str, str], np.ndarray]) -> pd.DataFrame:
+    """Lay out effects: ``perturbation``, ``context``, ``cells``."""
+    rows = [(*pair, len(members)) for pair, members in groups.items()]
+    return pd.DataFrame(rows, columns=[PERTURBATION, CONTEXT, CELLS])
 
 
 def measure_effects(perturbed: AnnData, controls: AnnData) -> Effects:
@@ -94,27 +109,24 @@ def measure_effects(perturbed: AnnData, controls: AnnData) -> Effects:
     Effects
         In the order of perturbation, then context; a group of one cell is left out.
     """
+    names = controls.obs[CONTEXT].astype(str).to_numpy()
     sizes = controls.obs[CONTEXT].value_counts()
     contexts = tuple(sorted(str(name) for name, size in sizes.items() if size >= _FEWEST))
-    of_context = {name: moments(controls.X[_rows(controls, name)]) for name in contexts}
+    of_context = {name: moments(controls.X[np.flatnonzero(names == name)]) for name in contexts}
     everywhere = moments(controls.X)
-    found, rows = [], []
-    groups = perturbed.obs.groupby([PERTURBATION, CONTEXT], observed=True).indices
-    for (name, context), members in sorted(groups.items()):
-        if len(members) < _FEWEST:
-            continue
+    groups = groups_of(perturbed.obs)
+    found = []
+    for (_, context), members in groups.items():
         mean_G, variance_G = moments(perturbed.X[members])
-        base_G, base_variance_G = of_context.get(str(context), everywhere)
+        base_G, base_variance_G = of_context.get(context, everywhere)
         cells = sizes[context] if context in contexts else controls.n_obs
         error_G = variance_G / len(members) + base_variance_G / cells
         found.append((mean_G - base_G, error_G, np.sqrt(variance_G)))
-        rows.append((str(name), str(context), len(members)))
-    shape = (0, perturbed.n_vars)
     stacked = [np.stack(part) for part in zip(*found, strict=True)]
-    delta_QG, error_QG, spread_QG = stacked or [np.zeros(shape)] * 3
+    delta_QG, error_QG, spread_QG = stacked or [np.zeros((0, perturbed.n_vars))] * 3
     kept = [of_context[name] for name in contexts] or [everywhere]
     return Effects(
-        rows=pd.DataFrame(rows, columns=[PERTURBATION, CONTEXT, CELLS]),
+        rows=effect_rows(groups),
         delta_QG=delta_QG,
         error_QG=error_QG,
         spread_QG=spread_QG,
@@ -123,28 +135,3 @@ def measure_effects(perturbed: AnnData, controls: AnnData) -> Effects:
         control_spread_CG=np.sqrt(np.stack([variance for _, variance in kept])),
         genes=tuple(map(str, perturbed.var_names)),
     )
-
-
-def reliability(delta_QG: np.ndarray, error_QG: np.ndarray) -> np.ndarray:
-    """Return the share of effects' sizes that is not the chance of sampling, (Q,), 0 to 1.
-
-    ``max(0, |delta|^2 - sum of squared errors) / |delta|^2``: the factor by which a measured effect is
-    shrunk to be nearest to the true one on average (James and Stein, positive part).
-    """
-    size_Q = (delta_QG**2).sum(axis=1)
-    real_Q = np.maximum(size_Q - error_QG.sum(axis=1), 0)
-    return np.divide(real_Q, size_Q, out=np.zeros_like(size_Q), where=size_Q > 0)
-
-
-def moments(matrix: sparse.csr_matrix) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean and unbiased variance of the columns, (G,) each, float64; never dense."""
-    cells = matrix.shape[0]
-    doubled = matrix.astype(np.float64)
-    mean_G = np.asarray(doubled.mean(axis=0)).ravel()
-    square_G = np.asarray(doubled.multiply(doubled).mean(axis=0)).ravel()
-    variance_G = np.maximum(square_G - mean_G**2, 0) * cells / max(1, cells - 1)
-    return mean_G, variance_G
-
-
-def _rows(cells: AnnData, context: str) -> np.ndarray:
-    return np.flatnonzero((cells.obs[CONTEXT].astype(str) == context).to_numpy())

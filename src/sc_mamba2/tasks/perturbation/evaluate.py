@@ -4,18 +4,29 @@ Legend: T effects of the held-out cells, U units, G genes.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
 from anndata import AnnData
+from scipy import sparse
 
 from sc_mamba2.errors import UserError, nearest
-from sc_mamba2.metrics import perturbation as metrics
+from sc_mamba2.metrics import perturbation as measures
 from sc_mamba2.reporting import Scores
-from sc_mamba2.tasks.perturbation.effects import CELLS, Effects
-from sc_mamba2.tasks.perturbation.params import ScoreParams, SplitKind
-from sc_mamba2.tasks.perturbation.split import CONTEXT, PERTURBATION
+from sc_mamba2.tasks.perturbation.effect_prior import EffectPrior
+from sc_mamba2.tasks.perturbation.effects import CELLS, Effects, measure_effects, sides_of
+from sc_mamba2.tasks.perturbation.features import own_columns
+from sc_mamba2.tasks.perturbation.model import PerturbationModel
+from sc_mamba2.tasks.perturbation.params import (
+    KeyParams,
+    ScoreParams,
+    SplitKind,
+    SplitParams,
+    Variant,
+)
+from sc_mamba2.tasks.perturbation.split import CONTEXT, PERTURBATION, shown
+from sc_mamba2.training import ComputeOptions
 
 UNIT, CEILING = "unit", "ceiling"
 
@@ -34,8 +45,8 @@ class Truth:
         Effects of the units, and Welch's t of every gene.
     genes_G
         Genes that are scored, bool.
-    told_apart_G
-        Those of them by which units are told apart: without the perturbed genes themselves, bool.
+    distinctive_G
+        Those of them that discriminate between units: without the perturbed genes themselves, bool.
     """
 
     units: pd.DataFrame
@@ -43,7 +54,84 @@ class Truth:
     delta_UG: np.ndarray
     statistic_UG: np.ndarray
     genes_G: np.ndarray
-    told_apart_G: np.ndarray
+    distinctive_G: np.ndarray
+
+
+def score(
+    predicted: dict[str, np.ndarray],
+    test_cells: AnnData,
+    effect_prior: EffectPrior,
+    gate: dict[str, Any],
+    remarks: list[dict[str, Any]],
+    trust: dict[str, Any],
+    model: PerturbationModel,
+    validation_report: dict[str, Any],
+    run_info: dict[str, Any],
+    keys: KeyParams,
+    split: SplitParams,
+    params: ScoreParams,
+    compute: ComputeOptions,
+) -> tuple[dict[str, Any], Truth, pd.DataFrame]:
+    """Score the model beside its baselines and ablations.
+
+    Returns
+    -------
+    metrics
+        The contents of ``metrics.json``.
+    truth
+        What the held-out cells say.
+    held_out_effects
+        See `held_out_effects`.
+    """
+    perturbed, controls = sides_of(test_cells, keys.control)
+    effects = measure_effects(perturbed, controls)
+    own = list(own_columns(set(effects.rows[PERTURBATION]), effects.genes, keys).values())
+    truth = read_truth(effects, perturbed, controls, own, split.kind, params, compute.seed)
+    units = scored_units(truth, params)
+    tables = {name: score_units(effect_TG, truth, params) for name, effect_TG in predicted.items()}
+    means = {name: mean_scores(table, units) for name, table in tables.items()}
+    scores = means.pop("model")
+    everything = mean_scores(tables["model"], list(truth.units.index))
+    rows = effect_prior.effects.rows
+    data = {
+        "split": split.kind,
+        "scored": units,
+        "units": describe_units(truth, tables),
+        "correlation_between": diversity(predicted["model"], truth),
+        "training_effects": len(rows),
+        "training_perturbations": int(rows[PERTURBATION].nunique()),
+        "contexts": len(effect_prior.effects.contexts),
+        "temperatures": [effect_prior.perturbation_temperature, effect_prior.context_temperature],
+        "layers": gate,
+        "remarks": remarks,
+        "reference": validation_report,
+        "predicted": trust,
+    }
+    metrics = {
+        "model": scores,
+        "views": {"model: all held out": everything},
+        "baselines": {name: mean for name, mean in means.items() if name not in get_args(Variant)},
+        "ablations": {name: mean for name, mean in means.items() if name in get_args(Variant)},
+        "data": data,
+        "run": run_info | {"checkpoint_sha256": model.sha256()},
+    }
+    return metrics, truth, held_out_effects(truth, predicted, effects.genes)
+
+
+def describe_prediction(
+    trust: dict[str, Any],
+    model: PerturbationModel,
+    validation_report: dict[str, Any],
+    run_info: dict[str, Any],
+) -> dict[str, Any]:
+    """Return the contents of ``metrics.json`` where nothing was held out to be scored on."""
+    return {
+        "model": {},
+        "baselines": {},
+        "ablations": {},
+        "data": {"remarks": [], "reference": validation_report, "units": [], "predicted": trust},
+        "run": run_info | {"checkpoint_sha256": model.sha256()},
+    }
 
 
 def read_truth(
@@ -81,7 +169,7 @@ def read_truth(
     delta_UG = weight_UT @ effects.delta_QG
     statistic_UG = np.stack(
         [
-            metrics.de_statistic(delta_G, error_G)
+            measures.de_statistic(delta_G, error_G)
             for delta_G, error_G in zip(delta_UG, weight_UT**2 @ effects.error_QG, strict=True)
         ]
     )
@@ -89,15 +177,15 @@ def read_truth(
     genes_G = np.sum(expressed, axis=0) >= params.fewest_cells
     pairs = _pairs(effects.rows, perturbed[:, genes_G], controls[:, genes_G])
     ceilings = [
-        metrics.split_half_ceiling(
+        measures.split_half_ceiling(
             [pairs[place] for place in np.flatnonzero(names == name)], seed, params.ceiling_repeats
         )
         for name in listed
     ]
     cells = [int(cells_T[names == name].sum()) for name in listed]
     units = pd.DataFrame({CELLS: cells, CEILING: ceilings}, index=pd.Index(listed, name=UNIT))
-    told_apart_G = genes_G & ~np.isin(np.arange(len(genes_G)), own)
-    return Truth(units, weight_UT, delta_UG, statistic_UG, genes_G, told_apart_G)
+    distinctive_G = genes_G & ~np.isin(np.arange(len(genes_G)), own)
+    return Truth(units, weight_UT, delta_UG, statistic_UG, genes_G, distinctive_G)
 
 
 def unit_names(rows: pd.DataFrame, kind: SplitKind) -> np.ndarray:
@@ -129,7 +217,7 @@ def check_names(held_out: pd.DataFrame, kind: SplitKind, params: ScoreParams) ->
         raise UserError(
             "scored-names",
             found=f"'{params.names[0]}' is to be scored, and is not held out",
-            expected=f"one of: {', '.join(units[:10])}" + (", …" if len(units) > 10 else ""),
+            expected=f"one of: {shown(units)}",
             mend="correct perturbation.evaluation.names, or hold them out "
             "(perturbation.split.held_out)" + nearest(params.names[0], units),
         )
@@ -152,25 +240,25 @@ def score_units(predicted_TG: np.ndarray, truth: Truth, params: ScoreParams) -> 
     for predicted_G, real_G, statistic_G in zip(
         predicted_UG, real_UG, truth.statistic_UG[:, truth.genes_G], strict=True
     ):
-        top = metrics.top_genes(statistic_G, params.de_genes)
+        top = measures.top_genes(statistic_G, params.de_genes)
         rows.append(
             {
-                "pearson_delta": metrics.pearson_delta(predicted_G, real_G),
-                "pearson_delta_top": metrics.pearson_delta(predicted_G[top], real_G[top]),
-                "direction_match": metrics.direction_match(predicted_G, real_G, top),
-                **metrics.effect_errors(predicted_G, real_G),
-                "mse_top": metrics.effect_errors(predicted_G[top], real_G[top])["mse"],
+                "pearson_delta": measures.pearson_delta(predicted_G, real_G),
+                "pearson_delta_top": measures.pearson_delta(predicted_G[top], real_G[top]),
+                "direction_match": measures.direction_match(predicted_G, real_G, top),
+                **measures.effect_errors(predicted_G, real_G),
+                "mse_top": measures.effect_errors(predicted_G[top], real_G[top])["mse"],
             }
         )
     table = pd.DataFrame(rows, index=truth.units.index)
-    if len(table) > 1 and truth.told_apart_G.any():
+    if len(table) > 1 and truth.distinctive_G.any():
         apart_UG = [
-            effects_UG[:, truth.told_apart_G]
+            effects_UG[:, truth.distinctive_G]
             for effects_UG in (truth.weight_UT @ predicted_TG, truth.delta_UG)
         ]
         columns = {"discrimination": "cityblock", "discrimination_cosine": "cosine"}
         for place, (column, metric) in enumerate(columns.items(), start=2):
-            scores_U = metrics.discrimination_scores(*apart_UG, metric)
+            scores_U = measures.discrimination_scores(*apart_UG, metric)
             table.insert(place, column, scores_U)
     return table
 
@@ -195,13 +283,13 @@ def diversity(predicted_TG: np.ndarray, truth: Truth) -> dict[str, float]:
         return {}
     effects = {"predicted": truth.weight_UT @ predicted_TG, "real": truth.delta_UG}
     return {
-        name: metrics.mean_pairwise_correlation(effects_UG[:, truth.told_apart_G])
+        name: measures.mean_pairwise_correlation(effects_UG[:, truth.distinctive_G])
         for name, effects_UG in effects.items()
     }
 
 
 def held_out_effects(
-    truth: Truth, told: dict[str, np.ndarray], genes: tuple[str, ...]
+    truth: Truth, predicted: dict[str, np.ndarray], genes: tuple[str, ...]
 ) -> pd.DataFrame:
     """Lay out the real effects of the units and those of every method, a row each.
 
@@ -212,7 +300,7 @@ def held_out_effects(
     """
     kept = np.asarray(genes, dtype=object)[truth.genes_G]
     effects = {"real": truth.delta_UG}
-    effects |= {name: truth.weight_UT @ told_TG for name, told_TG in told.items()}
+    effects |= {name: truth.weight_UT @ effect_TG for name, effect_TG in predicted.items()}
     tables = []
     for method, effects_UG in effects.items():
         table = pd.DataFrame(effects_UG[:, truth.genes_G], columns=kept)
@@ -242,18 +330,18 @@ def _pairs(
     of_control = controls.obs[CONTEXT].astype(str).to_numpy()
     context = perturbed.obs[CONTEXT].astype(str).to_numpy()
     name = perturbed.obs[PERTURBATION].astype(str).to_numpy()
-    base = {
-        which: controls.X[of_control == which].toarray().astype(np.float64)
-        for which in set(rows[CONTEXT])
-    }
-    everywhere = controls.X.toarray().astype(np.float64) if _lacking(base) else None
-    pairs = []
-    for row in rows.itertuples(index=False):
-        mine = perturbed.X[(name == row.perturbation) & (context == row.context)]
-        own = base[row.context]
-        pairs.append((mine.toarray().astype(np.float64), own if len(own) > 1 else everywhere))
-    return pairs
+    base = {which: _dense(controls.X[of_control == which]) for which in set(rows[CONTEXT])}
+    if any(len(cells) < 2 for cells in base.values()):
+        everywhere = _dense(controls.X)
+        base = {which: cells if len(cells) > 1 else everywhere for which, cells in base.items()}
+    return [
+        (
+            _dense(perturbed.X[(name == row.perturbation) & (context == row.context)]),
+            base[row.context],
+        )
+        for row in rows.itertuples(index=False)
+    ]
 
 
-def _lacking(base: dict[str, np.ndarray]) -> bool:
-    return any(len(cells) < 2 for cells in base.values())
+def _dense(matrix: sparse.csr_matrix) -> np.ndarray:
+    return matrix.toarray().astype(np.float64)

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from sc_mamba2.metrics.perturbation import pearson_delta
 from sc_mamba2.reporting import in_style, label, losses_together, name_points, new_figure
+from sc_mamba2.reporting.pictures import Picture
 from sc_mamba2.tasks.perturbation.evaluate import CEILING, UNIT, Truth
 
 NAMED_GENES = 12
@@ -79,17 +80,38 @@ def effects_figure(truth: Truth, predicted_TG: np.ndarray, scored: list[str]) ->
     for axis, name in zip(axes, best, strict=False):
         place = truth.units.index.get_loc(name)
         real_G = truth.delta_UG[place, truth.genes_G]
-        told_G = predicted_UG[place, truth.genes_G]
-        limit = 1.05 * max(float(np.abs(real_G).max()), float(np.abs(told_G).max()), 1e-6)
+        effect_G = predicted_UG[place, truth.genes_G]
+        limit = 1.05 * max(float(np.abs(real_G).max()), float(np.abs(effect_G).max()), 1e-6)
         axis.plot([-limit, limit], [-limit, limit], color="grey", lw=0.6, ls="--")
-        axis.scatter(real_G, told_G, s=6, color="firebrick", alpha=0.6)
+        axis.scatter(real_G, effect_G, s=6, color="firebrick", alpha=0.6)
         axis.set(xlim=(-limit, limit), ylim=(-limit, limit), xlabel="real change")
-        axis.set_title(f"{label(name, 26)}: r = {pearson_delta(told_G, real_G):.2f}")
+        axis.set_title(f"{label(name, 26)}: r = {pearson_delta(effect_G, real_G):.2f}")
     axes[0].set_ylabel("predicted change (held out)")
     return figure
 
 
-def training_figure(history: pd.DataFrame) -> Figure:
-    """Draw both losses over the epochs."""
+def training_figure(history: pd.DataFrame) -> Figure | None:
+    """Draw both losses over the epochs, where there was any."""
     labels = ("training effects", "validation effects")
-    return losses_together(history, labels, "squared error, in units of an effect")
+    unit = "squared error, in units of an effect"
+    return losses_together(history, labels, unit) if len(history) else None
+
+
+PICTURES = (
+    Picture(
+        "volcano",
+        "Predicted change of every gene; p from the spread of resampled estimates",
+        volcano_figure,
+    ),
+    Picture(
+        "held_out",
+        "Held-out perturbations: Pearson delta of every method, and the noise ceiling",
+        unit_figure,
+    ),
+    Picture(
+        "effects",
+        "Predicted over real change of the held-out cells, a gene a point",
+        effects_figure,
+    ),
+    Picture("training", "Losses over the epochs of the Mamba2 layers' training", training_figure),
+)

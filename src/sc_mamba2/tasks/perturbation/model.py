@@ -4,21 +4,27 @@ Legend: B cells, L tokens, D width of the backbone, F numbers of a feature, K wi
 genes, Q measured effects, C contexts, J genes of a perturbation.
 """
 
+import copy
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from sc_mamba2.cells import parts_of
-from sc_mamba2.genes import Vocabulary
 from sc_mamba2.model import Backbone, TaskModel
-from sc_mamba2.tasks.perturbation.effect_prior import Start
+from sc_mamba2.tasks.perturbation.effect_prior import (
+    EffectPrior,
+    described,
+    known_prior,
+    left_out_estimates,
+)
 from sc_mamba2.tasks.perturbation.effects import CELLS, Effects
 from sc_mamba2.tasks.perturbation.features import gene_ids, log_dose
-from sc_mamba2.tasks.perturbation.fit_effect_prior import known_start, left_out_estimates
 from sc_mamba2.tasks.perturbation.params import (
     HeadParams,
     KeyParams,
@@ -27,10 +33,11 @@ from sc_mamba2.tasks.perturbation.params import (
     StartParams,
 )
 from sc_mamba2.tasks.perturbation.split import CONTEXT, PERTURBATION
-from sc_mamba2.tasks.perturbation.tokens import NO_GENE, with_perturbed_genes
 from sc_mamba2.tokens import Batch, TokenizedCells, Tokenizer
+from sc_mamba2.tokens.batches import PAD_BIN
 
 ROW = "row"
+NO_GENE = -1
 KINDS = get_args(Kind)
 _TABLES = ("delta_QG", "error_QG", "spread_QG", "control_CG", "control_spread_CG")
 
@@ -38,18 +45,18 @@ _TABLES = ("delta_QG", "error_QG", "spread_QG", "control_CG", "control_spread_CG
 class PerturbationModel(TaskModel):
     """Predicts what a perturbation does to a control cell.
 
-    ``change(i, p, c) = start(p, c) + gate (1 - r_pc) W h_i``
+    ``change(i, p, c) = prior(p, c) + gate (1 - r_pc) W h_i``
 
-    with ``start`` the estimate of `Start`, r the reliability of what was measured of p in c (0 where
+    with ``prior`` the estimate of `EffectPrior`, r the reliability of what was measured of p in c (0 where
     nothing was), ``h_i`` the backbone's state at `<cls>` of cell i, normed, projected to K numbers; W,
     (G, K), starts at zero. The cell's tokens always hold the perturbed genes, which get an embedding of
     their own (perturbed or not), and `<cls>` gets a projection of the perturbation's feature and of
-    its kind. The loss is, over training effects q that the start had to tell without q,
+    its kind. The loss is, over training effects q that the prior had to estimate without q,
 
-    ``r_q mean_g (start_q + W h_i - delta_q)^2 / mean_q mean_g delta_q^2``
+    ``r_q mean_g (prior_q + W h_i - delta_q)^2 / mean_q mean_g delta_q^2``
 
-    so that the layers learn what the estimate lacks. The gate is 1 or 0: see `nodes.keep_what_helps`.
-    How changes become cells stands in `population`.
+    so that the layers learn what the estimate lacks. The gate is 1 or 0: see `fit.gate_layers`.
+    How changes become cells stands in `methods.mean_changes`.
 
     Parameters
     ----------
@@ -57,16 +64,16 @@ class PerturbationModel(TaskModel):
         The trunk.
     tokenizer
         Makes the tokens of control cells.
-    start
+    prior
         The estimate, with what was measured of the training cells.
     keys
         Names in obs, the kind, where features come from.
     head
         Paths and widths.
     kind
-        Of the split: which effects the start may use when it is to tell one of them.
+        Of the split: which effects the prior may use when it is to estimate one of them.
     rising_share
-        See `population.affine`, 0 to 1.
+        See `affine`, 0 to 1.
     """
 
     task = "perturbation"
@@ -75,7 +82,7 @@ class PerturbationModel(TaskModel):
         self,
         backbone: Backbone,
         tokenizer: Tokenizer,
-        start: Start,
+        prior: EffectPrior,
         keys: KeyParams,
         head: HeadParams,
         kind: SplitKind,
@@ -91,54 +98,47 @@ class PerturbationModel(TaskModel):
         self.kind_encoder = nn.Embedding(len(KINDS), width)
         for encoder in (self.flag_encoder, self.kind_encoder):
             nn.init.zeros_(encoder.weight)
-        self.set_start(start)
-        features = len(next(iter(start.singles.values()))) if start.singles else 1
+        self.set_prior(prior)
+        features = len(next(iter(prior.singles.values()))) if prior.singles else 1
         # One number more than the feature: the logarithm of the dose.
         self.perturbation_encoder = nn.Linear(features + 1, width, bias=False)
         self.norm = nn.LayerNorm(width)
         self.projection = nn.Sequential(nn.Linear(width, head.width), nn.Tanh())
-        self.decoder = nn.Linear(head.width, len(start.effects.genes), bias=False)
+        self.decoder = nn.Linear(head.width, len(prior.effects.genes), bias=False)
         nn.init.zeros_(self.decoder.weight)
 
-    def set_start(self, start: Start) -> None:
+    def set_prior(self, prior: EffectPrior) -> None:
         """Put other measurements in the place of those that are there; what was learnt stays."""
-        tables = {name: getattr(start.effects, name).astype(np.float32) for name in _TABLES}
-        names = sorted(start.singles)
-        features = [start.singles[name] for name in names]
-        tables["feature_PF"] = (np.stack(features) if names else np.zeros((0, 1))).astype(
-            np.float32
-        )
+        tables = {name: getattr(prior.effects, name).astype(np.float32) for name in _TABLES}
+        features = [prior.singles[name] for name in sorted(prior.singles)] or np.zeros((0, 1))
+        tables["feature_PF"] = np.asarray(features).astype(np.float32)
         for name, table in tables.items():
             self.register_buffer(name, torch.from_numpy(table))
-        self.start = start.with_tables(tables)
-        rows = start.effects.rows
+        self.prior = prior.with_tables(tables)
         self._left_out: Tensor | None = None
-        self._genes: dict[str, tuple[int, ...]] = {}
-        singles = {part for name in rows[PERTURBATION] for part in parts_of(name)}
-        self._remember_genes(sorted(singles | set(names)))
 
-    def _remember_genes(self, names: list[str]) -> None:
-        new = [name for name in names if name not in self._genes]
-        ids = gene_ids(new) if self.keys.kind != "chemical" else dict.fromkeys(new, "")
-        rows = _rows_of(self.tokenizer.vocabulary, list(ids.values()))
-        self._genes |= {name: (row,) for name, row in zip(ids, rows, strict=True)}
+    def knowing(self, *names: str) -> "PerturbationModel":
+        """Return a copy that holds what describes some perturbations, or refuse one of them."""
+        model = copy.deepcopy(self)
+        model.set_prior(known_prior(self.prior, self.keys, *names))
+        return model
 
     def settings(self) -> dict[str, Any]:
         """Return what `from_settings` needs to build the same model."""
-        effects = self.start.effects
+        effects = self.prior.effects
         return {
             "keys": self.keys.model_dump(mode="json"),
             "head": self.head.model_dump(mode="json"),
             "kind": self.kind,
             "rising_share": self.rising_share,
-            "perturbation_temperature": self.start.perturbation_temperature,
-            "context_temperature": self.start.context_temperature,
-            "start": self.start.params.model_dump(mode="json"),
+            "perturbation_temperature": self.prior.perturbation_temperature,
+            "context_temperature": self.prior.context_temperature,
+            "start": self.prior.params.model_dump(mode="json"),
             "effects": effects.rows.astype({CELLS: int}).to_dict("list"),
             "contexts": list(effects.contexts),
             "genes": list(effects.genes),
-            "features": sorted(self.start.singles),
-            "own": self.start.own,
+            "features": sorted(self.prior.singles),
+            "own": self.prior.own,
             "feature_width": int(self.feature_PF.shape[1]),
         }
 
@@ -146,7 +146,7 @@ class PerturbationModel(TaskModel):
     def from_settings(
         cls, backbone: Backbone, tokenizer: Tokenizer, settings: dict[str, Any]
     ) -> "PerturbationModel":
-        """Build a model of the right shapes; `start_from_tables` follows when its tensors are there."""
+        """Build a model of the right shapes; `from_pretrained` gives it the numbers."""
         rows = pd.DataFrame(settings["effects"], columns=[PERTURBATION, CONTEXT, CELLS])
         genes, contexts = tuple(settings["genes"]), tuple(settings["contexts"])
         shape, controls = (len(rows), len(genes)), (len(contexts), len(genes))
@@ -164,7 +164,7 @@ class PerturbationModel(TaskModel):
         return cls(
             backbone,
             tokenizer,
-            Start(effects, blank, settings["own"], *temperatures, params),
+            EffectPrior(effects, blank, settings["own"], *temperatures, params),
             KeyParams(**settings["keys"]),
             HeadParams(**settings["head"]),
             settings["kind"],
@@ -176,13 +176,8 @@ class PerturbationModel(TaskModel):
         """Read a model as every task model is, then take the measurements from its tensors."""
         model = super().from_pretrained(folder)
         tables = {name: model.get_buffer(name).numpy() for name in (*_TABLES, "feature_PF")}
-        model.start = model.start.with_tables(tables)
+        model.prior = model.prior.with_tables(tables)
         return model
-
-    def know(self, name: str) -> None:
-        """Look up what describes a perturbation, or refuse it; see `start.known_start`."""
-        self.set_start(known_start(self.start, self.keys, name))
-        self._remember_genes(list(parts_of(name)))
 
     def forward(self, batch: Batch, condition_BF: Tensor, genes_BJ: Tensor) -> Tensor:
         """Compute the code of cells under perturbations, (B, K)."""
@@ -192,14 +187,25 @@ class PerturbationModel(TaskModel):
         real_BL = real_BL < batch.lengths_B[:, None]
         added_BLD = self.flag_encoder(perturbed_BL.long()) * real_BL.unsqueeze(-1)
         kind_D = self.kind_encoder.weight[KINDS.index(self.keys.kind)]
-        said_BD = self.perturbation_encoder(condition_BF) + kind_D
-        added_BLD = torch.cat([added_BLD[:, :1] + said_BD.unsqueeze(1), added_BLD[:, 1:]], dim=1)
+        condition_BD = self.perturbation_encoder(condition_BF) + kind_D
+        added_BLD = torch.cat(
+            [added_BLD[:, :1] + condition_BD.unsqueeze(1), added_BLD[:, 1:]], dim=1
+        )
         hidden_BLD = self.backbone(batch.token_ids_BL, batch.bins_BL, batch.lengths_B, added_BLD)
         code_BK: Tensor = self.projection(self.norm(hidden_BLD[:, 0]))
         return code_BK
 
-    def conditions(self, names: pd.Series) -> tuple[Tensor, Tensor]:
+    def conditions(
+        self, names: pd.Series, prior: EffectPrior | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Return what is known of perturbations, and the rows of their genes.
+
+        Parameters
+        ----------
+        names
+            N canonical names.
+        prior
+            Knows their features; ``None``: the model's own.
 
         Returns
         -------
@@ -208,16 +214,21 @@ class PerturbationModel(TaskModel):
         genes_NJ
             Rows of the vocabulary, `NO_GENE` where there are fewer genes.
         """
-        width = self.perturbation_encoder.in_features - 1
-        most = max((len(parts_of(name)) for name in set(names)), default=1)
+        singles = (prior or self.prior).singles
+        parts = {name: parts_of(name) for name in set(names)}
+        ids = {}
+        if self.keys.kind != "chemical":
+            ids = gene_ids(sorted({part for some in parts.values() for part in some}))
+        rows = dict(zip(ids, self.tokenizer.vocabulary.rows_of(list(ids.values())), strict=True))
+        most = max(map(len, parts.values()), default=1)
+        width = self.perturbation_encoder.in_features - 1  # 1 where the training had no features
         features, genes = {}, {}
-        for name in set(names):
-            parts = parts_of(name)
-            known = [self.start.singles[p] for p in parts if p in self.start.singles]
+        for name, some in parts.items():
+            known = [singles[part] for part in some if len(singles.get(part, ())) == width]
             feature = np.sum(known, axis=0) if known else np.zeros(width)
             features[name] = np.append(feature, log_dose(name))
-            rows = [row for part in parts for row in self._genes.get(part, ())]
-            genes[name] = (rows + [NO_GENE] * most)[:most]
+            genes[name] = [int(rows.get(part, NO_GENE)) for part in some]
+            genes[name] += [NO_GENE] * (most - len(some))
         feature_NF = np.stack([features[name] for name in names]).astype(np.float32)
         genes_NJ = np.array([genes[name] for name in names], dtype=np.int64)
         return torch.from_numpy(feature_NF), torch.from_numpy(genes_NJ)
@@ -236,16 +247,16 @@ class PerturbationModel(TaskModel):
         code_BK = self(batch, targets["condition_BF"], targets["genes_BJ"])
         lacking_QG = self._lacking().to(code_BK.device)
         error_BG = self.gate * self.decoder(code_BK) - lacking_QG[targets["row_B"]]
-        trust_Q = torch.from_numpy(self.start.reliability_Q).to(error_BG)
-        return (trust_Q[targets["row_B"]] * error_BG.square().mean(dim=1)).mean()
+        weight_Q = torch.from_numpy(self.prior.reliability_Q).to(error_BG)
+        return (weight_Q[targets["row_B"]] * error_BG.square().mean(dim=1)).mean()
 
     def _lacking(self) -> Tensor:
         """Return the measured effects less their estimates without them, (Q, G), in units of size."""
         if self._left_out is None:
-            delta_QG = self.start.effects.delta_QG
+            delta_QG = self.prior.effects.delta_QG
             estimate_QG = np.zeros_like(delta_QG)
             if "start" in self.head.paths:
-                estimate_QG = left_out_estimates(self.start, self.kind)
+                estimate_QG = left_out_estimates(self.prior, self.kind)
             self._left_out = torch.from_numpy((delta_QG - estimate_QG) / self.unit).float()
         return self._left_out
 
@@ -261,13 +272,13 @@ class PerturbationModel(TaskModel):
 
     @property
     def decoding(self) -> tuple[float, float]:
-        """How a rise is shared between scaling and shifting; see `population.affine`."""
+        """How a rise is shared between scaling and shifting; see `affine`."""
         return self.rising_share, self.head.most_scale
 
     @property
     def unit(self) -> float:
-        """Root mean square of the measured effects: the unit in which the layers tell a change."""
-        return max(float(np.sqrt((self.start.effects.delta_QG**2).mean())), 1e-9)
+        """Root mean square of the measured effects: the unit in which the layers predict a change."""
+        return max(float(np.sqrt((self.prior.effects.delta_QG**2).mean())), 1e-9)
 
     def predict(self, batch: Batch) -> dict[str, Tensor]:
         """Refuse: what is done to a cell must be said; see `predictor`."""
@@ -275,14 +286,14 @@ class PerturbationModel(TaskModel):
 
     def predictor(self, obs: pd.DataFrame) -> Callable[[Batch], dict[str, Tensor]]:
         """Return what gives ``code`` (B, K) for cells of a table with the column ``perturbation``."""
-        condition_NF, genes_NJ = self.conditions(obs[PERTURBATION])
+        if not self.gate:  # the layers add nothing
+            return lambda batch: {"code": torch.zeros(len(batch.lengths_B), self.head.width)}
+        names = obs[PERTURBATION]
+        conditions = self.conditions(names, described(self.prior, self.keys, set(names)))
 
         def encode(batch: Batch) -> dict[str, Tensor]:
-            if not self.gate:  # the layers add nothing
-                return {"code": torch.zeros(len(batch.lengths_B), self.head.width)}
             rows_B, device = batch.cells_B.cpu(), batch.cells_B.device
-            condition_BF, genes_BJ = condition_NF[rows_B], genes_NJ[rows_B]
-            return {"code": self(batch, condition_BF.to(device), genes_BJ.to(device))}
+            return {"code": self(batch, *(part[rows_B].to(device) for part in conditions))}
 
         return encode
 
@@ -292,6 +303,52 @@ class PerturbationModel(TaskModel):
         return float(self.gate) * self.unit * (code_NK @ weight_GK.T)
 
 
-def _rows_of(vocabulary: Vocabulary, ids: list[str]) -> list[int]:
-    rows = vocabulary.rows_of(ids)
-    return [int(row) if ident else NO_GENE for row, ident in zip(rows, ids, strict=True)]
+def with_perturbed_genes(batch: Batch, genes_BJ: Tensor, pad_id: int) -> tuple[Batch, Tensor]:
+    """Put the perturbed genes among a control cell's tokens, and say which tokens they are.
+
+    A perturbed gene that the cell does not express, or that a limit of length has cut, becomes a
+    token of bin 0 in its place of the vocabulary's order.
+
+    Parameters
+    ----------
+    batch
+        B cells, with their genes in the vocabulary's order.
+    genes_BJ
+        Rows of the vocabulary, `NO_GENE` where a cell has fewer perturbed genes.
+    pad_id
+        Row of `<pad>`.
+
+    Returns
+    -------
+    batch
+        The cells with J more columns at most.
+    perturbed_BL
+        bool, true at perturbed genes.
+    """
+    present_BJ = (batch.token_ids_BL[:, None, 1:] == genes_BJ[:, :, None]).any(dim=-1)
+    # A gene that is named twice is put in once.
+    repeated_BJ = torch.stack(
+        [(genes_BJ[:, :at] == genes_BJ[:, at, None]).any(dim=1) for at in range(genes_BJ.shape[1])],
+        dim=1,
+    )
+    new_BJ = (genes_BJ != NO_GENE) & ~present_BJ & ~repeated_BJ
+    extra_BJ = torch.where(new_BJ, genes_BJ, pad_id)
+    ids_BL = torch.cat([batch.token_ids_BL, extra_BJ], dim=1)
+    bins_BL = torch.cat([batch.bins_BL, torch.where(new_BJ, 0.0, PAD_BIN)], dim=1)
+    values_BL = F.pad(batch.values_BL, (0, genes_BJ.shape[1]))
+    lengths_B = batch.lengths_B + new_BJ.sum(dim=1)
+    far = torch.iinfo(torch.int64).max
+    keys_BL = torch.where(ids_BL == pad_id, far, ids_BL)
+    keys_BL[:, 0] = -1  # <cls> stays first whatever its row is
+    order_BL = keys_BL.argsort(dim=1, stable=True)[:, : int(lengths_B.max())]
+    ids_BL = ids_BL.gather(1, order_BL)
+    perturbed_BL = (ids_BL[:, :, None] == genes_BJ[:, None, :]).any(dim=-1)
+    perturbed_BL[:, 0] = False
+    whole = replace(
+        batch,
+        token_ids_BL=ids_BL,
+        bins_BL=bins_BL.gather(1, order_BL),
+        values_BL=values_BL.gather(1, order_BL),
+        lengths_B=lengths_B,
+    )
+    return whole, perturbed_BL

@@ -9,7 +9,7 @@ from sc_mamba2.tasks.shared.params import BackboneParams, FineTuneParams, Predic
 
 Kind = Literal["knockout", "crispri", "crispra", "chemical"]
 SplitKind = Literal["unseen_perturbation", "unseen_combination", "unseen_context", "random_cells"]
-Path = Literal["start", "trunk"]
+Branch = Literal["start", "trunk"]
 Variant = Literal[
     "start_alone", "trunk_alone", "trunk_frozen", "no_perturbation_embedding", "no_own_gene"
 ]
@@ -76,7 +76,7 @@ class SplitParams(Parameters):
         0.2,
         gt=0,
         lt=1,
-        description="share of the training perturbations, or contexts, that judge what the Mamba2 "
+        description="share of the training perturbations, or contexts, that say what the Mamba2 "
         "layers add",
     )
 
@@ -106,7 +106,7 @@ class StartParams(Parameters):
 class HeadParams(Parameters):
     """From a control cell and a perturbation to the change of every gene."""
 
-    paths: tuple[Path, ...] = Field(
+    paths: tuple[Branch, ...] = Field(
         ("start", "trunk"),
         description="start: the simple estimate; trunk: what the Mamba2 layers add to it",
     )
@@ -134,7 +134,7 @@ class HeadParams(Parameters):
 
     @field_validator("paths")
     @classmethod
-    def _at_least_one(cls, paths: tuple[Path, ...]) -> tuple[Path, ...]:
+    def _at_least_one(cls, paths: tuple[Branch, ...]) -> tuple[Branch, ...]:
         if not paths or len(set(paths)) != len(paths):
             raise ValueError("name at least one path, each once")
         return paths
@@ -200,8 +200,9 @@ class AblationParams(Parameters):
     """Which parts of the model are left out, each in a training of its own."""
 
     names: tuple[Variant, ...] = Field(
-        ("start_alone", "trunk_alone", "trunk_frozen", "no_perturbation_embedding", "no_own_gene"),
-        description="variants beside the model; empty: none",
+        (),
+        description="variants to train beside the model: start_alone, trunk_alone, trunk_frozen, "
+        "no_perturbation_embedding, no_own_gene",
     )
 
 

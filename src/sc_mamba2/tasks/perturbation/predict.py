@@ -1,9 +1,9 @@
 """From a model to held-out effects, and to the predicted cells, their table and how far to trust it.
 
-Legend: N cells, T effects to tell, G genes, K width of the code.
+Legend: N cells, T held-out effects, G genes, K width of the code.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,16 +11,22 @@ import pandas as pd
 from anndata import AnnData
 from scipy import sparse, stats
 
-from sc_mamba2.tasks.perturbation.effects import moments
+from sc_mamba2.cells import canonical_name, keys as written_keys
+from sc_mamba2.cells.gene_columns import map_gene_names
+from sc_mamba2.genes import load_gene_table
+from sc_mamba2.methods.mean_changes import changed_cells, mean_change, moments
+from sc_mamba2.tasks.perturbation.effect_prior import ensemble_estimates, known_prior
+from sc_mamba2.tasks.perturbation.effects import pairs_of
 from sc_mamba2.tasks.perturbation.features import base_name
 from sc_mamba2.tasks.perturbation.model import ROW, PerturbationModel
-from sc_mamba2.tasks.perturbation.population import (
-    ensemble_estimates,
-    mean_change,
-    predicted_cells,
-)
+from sc_mamba2.tasks.perturbation.params import PopulationParams
+from sc_mamba2.tasks.perturbation.reading import read_controls
 from sc_mamba2.tasks.perturbation.split import CONTEXT, PERTURBATION
+from sc_mamba2.tasks.shared.facts import output_facts
+from sc_mamba2.tasks.shared.params import IngestionParams
+from sc_mamba2.tasks.shared.tokenization import tokenize_cells
 from sc_mamba2.tokens import TokenizedCells
+from sc_mamba2.training import ComputeOptions
 
 MOST_NEAR = 3
 
@@ -83,13 +89,13 @@ def predicted_effects(
     controls
         The control cells.
     """
-    found = []
-    for row, (name, context) in enumerate(zip(rows[PERTURBATION], rows[CONTEXT], strict=True)):
+    changes = []
+    for row, (name, context) in enumerate(pairs_of(rows)):
         mine = (pairs[ROW] == row).to_numpy()
         values = controls.X[pairs["cell"].to_numpy()[mine]]
         change_NG = cell_changes(model, name, context, code_NK[mine])
-        found.append(mean_change(values, change_NG, *model.decoding))
-    return np.stack(found)
+        changes.append(mean_change(values, change_NG, *model.decoding))
+    return np.stack(changes)
 
 
 def cell_changes(
@@ -104,23 +110,105 @@ def cell_changes(
     `own_G` is the mean of the cells themselves, by which a context that the model does not know is
     compared with those that it knows.
     """
-    control_G = model.start.effects.control_of(context, own_G)
+    control_G = model.prior.effects.control_of(context, own_G)
     estimate_G = np.zeros(len(control_G))
     if "start" in model.head.paths:
-        estimate_G = model.start.estimate(name, context, control_G)
+        estimate_G = model.prior.estimate(name, context, control_G)
     if not model.gate:
         return estimate_G[None]
     added_NG = model.added_change(code_NK)
-    return estimate_G + (1 - model.start.trust(name, context)) * added_NG
+    return estimate_G + (1 - model.prior.measured_weight(name, context)) * added_NG
 
 
-@dataclass(frozen=True, eq=False)
-class Population:
-    """Predicted cells with their table of genes and what speaks for and against them."""
+def prepare_prediction(
+    model: PerturbationModel, valid_cells: AnnData, params: PopulationParams
+) -> tuple[str, AnnData, TokenizedCells]:
+    """Read what is requested of a trained model, or refuse it, and the control cells of the file.
 
-    cells: Any
-    table: pd.DataFrame
-    trust: dict[str, Any]
+    Returns
+    -------
+    requested
+        Canonical name; the first measured perturbation where none is named.
+    controls, tokens
+        See `tokens_of_request`.
+    """
+    first = str(model.prior.effects.rows[PERTURBATION][0])
+    requested = canonical_name(params.perturbation or first)
+    known_prior(model.prior, model.keys, requested)
+    return requested, *tokens_of_request(valid_cells, model, requested)
+
+
+def tokens_of_request(
+    valid_cells: AnnData, model: PerturbationModel, requested: str
+) -> tuple[AnnData, TokenizedCells]:
+    """Take the control cells over the model's genes, and their tokens under a perturbation."""
+    controls = read_controls(valid_cells, model.keys, model.prior.effects.genes)
+    tokens = tokenize_cells(controls, model.tokenizer)
+    table = tokens.obs.assign(**{PERTURBATION: requested, ROW: 0})
+    return controls, replace(tokens, obs=table)
+
+
+def write_predicted(
+    raw_cells: AnnData,
+    controls: AnnData,
+    outputs: dict[str, np.ndarray],
+    model: PerturbationModel,
+    requested: str,
+    validation_report: dict[str, Any],
+    run_info: dict[str, Any],
+    params: PopulationParams,
+    ingestion: IngestionParams,
+    compute: ComputeOptions,
+) -> tuple[AnnData, pd.DataFrame, dict[str, Any]]:
+    """Predict the control cells under the perturbation, and write them into a copy of the user's.
+
+    Parameters
+    ----------
+    raw_cells
+        Cells as read. `X`, the order and every key of the user's stay as they are.
+    controls
+        Control cells in the standard form.
+    outputs
+        What the model gave of them.
+
+    Returns
+    -------
+    predicted_cells
+        Control cells with ``layers["scm_predicted"]``, sparse: log1p(CP10K) of each as if it were
+        perturbed. Genes that are not predicted are empty there; ``var["scm_predicted"]`` tells them
+        from zeros.
+    genes
+        A row a gene, with the Ensembl id, surest change first; see `predict_population`.
+    trust
+        What speaks for and against the prediction.
+    """
+    cells, genes, trust = predict_population(
+        model.knowing(requested),
+        requested,
+        controls,
+        outputs["code"],
+        params.ensemble,
+        compute.seed,
+    )
+    written = raw_cells[controls.obs_names].copy()
+    ids = map_gene_names(written.var, load_gene_table(ingestion.gene_table)).ensembl_ids
+    place = {ident: at for at, ident in enumerate(controls.var_names)}
+    # Of two columns for one gene the first has the prediction.
+    columns: dict[str, int] = {}
+    for column, ident in enumerate(ids):
+        if ident in place:
+            columns.setdefault(ident, column)
+    source, target = [place[ident] for ident in columns], list(columns.values())
+    move = sparse.csr_matrix(
+        (np.ones(len(source), dtype=np.float32), (source, target)),
+        shape=(controls.n_vars, written.n_vars),
+    )
+    written.layers[written_keys.PREDICTED] = sparse.csr_matrix(cells @ move)
+    written.var[written_keys.PREDICTED] = np.isin(np.arange(written.n_vars), target)
+    written.uns[written_keys.FACTS] = output_facts(
+        run_info, validation_report, model.sha256(), model.tokenizer.vocabulary.sha256
+    ) | {"perturbation": requested, "perturbation_kind": model.keys.kind}
+    return written, genes.reset_index(names="ensembl_id"), trust
 
 
 def predict_population(
@@ -130,13 +218,13 @@ def predict_population(
     code_NK: np.ndarray,
     ensemble: int,
     seed: int,
-) -> Population:
+) -> tuple[sparse.csr_matrix, pd.DataFrame, dict[str, Any]]:
     """Predict a population of cells under a perturbation.
 
     Parameters
     ----------
     model
-        The model; it knows the perturbation (`features.known_start`).
+        The model; it knows the perturbation (`PerturbationModel.knowing`).
     name
         Canonical name.
     controls
@@ -147,6 +235,16 @@ def predict_population(
         Resamples of the training effects.
     seed
         Of the resamples.
+
+    Returns
+    -------
+    cells
+        (N, G).
+    table
+        Genes by Ensembl id, surest change first: means, change and spreads; ``z``, change over the
+        ensemble's spread; its two-sided ``p``, ``q`` by Benjamini-Hochberg, ``direction``.
+    trust
+        What speaks for and against the prediction.
     """
     contexts = controls.obs[CONTEXT].astype(str).to_numpy()
     spread_G = np.zeros(controls.n_vars)
@@ -157,10 +255,10 @@ def predict_population(
         own_G, _ = moments(values)
         change_NG = cell_changes(model, name, context, code_NK[mine], own_G)
         # By the mean of its own cells: of all contexts' a gene would fall too far here, too little there.
-        blocks.append(predicted_cells(values, change_NG, own_G, *model.decoding))
+        blocks.append(changed_cells(values, change_NG, own_G, *model.decoding))
         places.append(mine)
-        control_G = model.start.effects.control_of(context, own_G)
-        drawn = ensemble_estimates(model.start, name, context, control_G, ensemble, seed)
+        control_G = model.prior.effects.control_of(context, own_G)
+        drawn = ensemble_estimates(model.prior, name, context, control_G, ensemble, seed)
         spread_G += len(mine) / len(contexts) * drawn.std(axis=0, ddof=1)
     cells = sparse.vstack(blocks, format="csr")[np.argsort(np.concatenate(places))]
     control_G, variance_G = moments(controls.X)
@@ -177,38 +275,37 @@ def predict_population(
         },
         index=controls.var_names,
     )
-    return Population(cells, _with_direction(table), _trust(model, name, set(contexts), table))
+    table = _with_direction(table)
+    trust = _trust(model, name, set(contexts), table)
+    return cells, table.iloc[np.argsort(-np.abs(table["z"]), kind="stable")], trust
 
 
 def _with_direction(table: pd.DataFrame) -> pd.DataFrame:
     """Add z (change over ensemble spread), its two-sided p, q by Benjamini-Hochberg, the direction."""
-    spread = table["ensemble_spread"].to_numpy()
-    z = np.divide(table["change"], spread, out=np.zeros(len(table)), where=spread > 0)
-    table["z"] = z
-    table["p"] = 2 * stats.norm.sf(np.abs(z))
-    table["q"] = stats.false_discovery_control(table["p"])
-    table["direction"] = np.where(z == 0, "none", np.where(z > 0, "up", "down"))
-    order = np.argsort(-np.abs(z), kind="stable")
-    return table.iloc[order]
+    change, spread = table["change"].to_numpy(), table["ensemble_spread"].to_numpy()
+    z = np.divide(change, spread, out=np.zeros(len(table)), where=spread > 0)
+    p = 2 * stats.norm.sf(np.abs(z))
+    direction = np.where(z == 0, "none", np.where(z > 0, "up", "down"))
+    return table.assign(z=z, p=p, q=stats.false_discovery_control(p), direction=direction)
 
 
 def _trust(
     model: PerturbationModel, name: str, contexts: set[str], table: pd.DataFrame
 ) -> dict[str, Any]:
-    rows = model.start.effects.rows
+    rows = model.prior.effects.rows
     own = rows[rows[PERTURBATION] == name]
-    likeness = sorted(model.start.likeness(name).items(), key=lambda item: -item[1])
-    near = {other: round(cosine, 3) for other, cosine in likeness if other != name}
+    cosines = sorted(model.prior.cosines(name).items(), key=lambda item: -item[1])
+    near = {other: round(cosine, 3) for other, cosine in cosines if other != name}
     size = float(np.linalg.norm(table["change"]))
     seen = "in these contexts" if contexts <= set(own[CONTEXT]) else "in other contexts"
     if own.empty:
-        same = {base_name(other) == base_name(name) for other in rows[PERTURBATION]}
-        seen = "at other doses" if True in same else "never"
+        bases = {base_name(other) for other in rows[PERTURBATION]}
+        seen = "at other doses" if base_name(name) in bases else "never"
     return {
         "perturbation": name,
         "seen": seen,
         "measured_weight": round(
-            float(np.mean([model.start.trust(name, context) for context in contexts])), 3
+            float(np.mean([model.prior.measured_weight(name, context) for context in contexts])), 3
         ),
         "nearest_seen": dict(list(near.items())[:MOST_NEAR]),
         "ensemble_spread_over_change": round(

@@ -2,6 +2,9 @@
 
 from typing import Any
 
+import numpy as np
+import pandas as pd
+
 from sc_mamba2.reporting import (
     Section,
     Table,
@@ -14,15 +17,12 @@ from sc_mamba2.reporting import (
     worth_of_parts,
     written_section,
 )
-from sc_mamba2.tasks.perturbation.evaluate import CEILING, UNIT
+from sc_mamba2.reporting.pictures import captions, draw_pictures
+from sc_mamba2.tasks.perturbation.evaluate import CEILING, UNIT, Truth
+from sc_mamba2.tasks.perturbation.figures import PICTURES
+from sc_mamba2.tasks.shared.parameters import flat_parameters
 
 DELTA = "pearson_delta"
-PICTURES = {
-    "volcano": "Predicted change of every gene; p from the spread of resampled estimates",
-    "held_out": "Held-out perturbations: Pearson delta of every method, and the noise ceiling",
-    "effects": "Predicted over real change of the held-out cells, a gene a point",
-    "training": "Losses over the epochs of the Mamba2 layers' training",
-}
 CAPTION = (
     "Same held-out cells. Higher is better, but for mse and mae. pearson delta: correlation of the "
     "change of all genes; …_top: of the 20 that change most; direction match: share of these with the "
@@ -36,6 +36,39 @@ WRITTEN = {
     "genes.csv": "mean, spread and change of every gene, p, q and direction",
     "split.parquet": "which cells were trained on and which were held out",
 }
+
+
+def report(
+    metrics: dict[str, Any],
+    genes: pd.DataFrame,
+    parameters: dict[str, Any],
+    predicted: dict[str, np.ndarray] | None = None,
+    truth: Truth | None = None,
+    history: pd.DataFrame | None = None,
+) -> tuple[dict[str, bytes], str]:
+    """Draw the figures and write the report; a run that trained shows more.
+
+    Returns
+    -------
+    figures
+        PNG bytes by name.
+    report
+        One HTML page.
+    """
+    data = metrics["data"]
+    figures = draw_pictures(
+        PICTURES,
+        table=genes,
+        name=data["predicted"]["perturbation"],
+        units=data["units"] or None,
+        methods=["model", *metrics["baselines"]],
+        truth=truth,
+        predicted_TG=predicted["model"] if predicted else None,
+        scored=data.get("scored"),
+        history=history,
+    )
+    groups = ("ingestion", "validation", "tokenization", "perturbation", "compute")
+    return figures, perturbation_report(metrics, figures, flat_parameters(parameters, groups))
 
 
 def perturbation_report(
@@ -59,10 +92,12 @@ def perturbation_report(
     if metrics["model"]:
         methods = scores_by_method(metrics) | metrics["views"]
         table = score_table(methods, list(metrics["model"]), CAPTION, DELTA)
-        sections.append(Section("How well held-out cells are told", _verdict(metrics), [table]))
+        sections.append(
+            Section("How well held-out cells are predicted", _verdict(metrics), [table])
+        )
         sections.append(Section("Held out", tables=[_unit_table(metrics)]))
     sections += [
-        pictures_section(figures, PICTURES),
+        pictures_section(figures, captions(PICTURES)),
         read_section(data["reference"], _read_rows(data), data["remarks"]),
         written_section("file or key", WRITTEN),
     ]
@@ -74,7 +109,7 @@ def _trust_words(metrics: dict[str, Any]) -> list[str]:
     words = [
         f"{trust['perturbation']} was measured {trust['seen']}."
         if trust["seen"] != "never"
-        else f"{trust['perturbation']} was never measured: it is told from perturbations like it."
+        else f"{trust['perturbation']} was never measured: it is estimated from perturbations like it."
     ]
     spread = trust["ensemble_spread_over_change"]
     if spread > 1:
@@ -85,7 +120,7 @@ def _trust_words(metrics: dict[str, Any]) -> list[str]:
     if metrics["model"]:
         score = metrics["model"][DELTA]
         words.append(
-            f"Held-out perturbations of this file are told with a Pearson delta of {score:.2f} on "
+            f"Held-out perturbations of this file are predicted with a Pearson delta of {score:.2f} on "
             "average."
         )
     else:
@@ -106,16 +141,16 @@ def _verdict(metrics: dict[str, Any]) -> list[str]:
     return words + _layer_words(metrics["data"]["layers"]) + _alike_words(metrics["data"])
 
 
-def _layer_words(verdict: dict[str, Any]) -> list[str]:
-    if "loss_with" not in verdict:
+def _layer_words(gate: dict[str, Any]) -> list[str]:
+    if "loss_with" not in gate:
         return []
-    told = (
-        f"on training effects kept apart the loss is {verdict['loss_with']:.4f} with the Mamba2 "
-        f"layers and {verdict['loss_without']:.4f} without (p = {verdict['p']:.2f})"
+    losses = (
+        f"on training effects kept apart the loss is {gate['loss_with']:.4f} with the Mamba2 "
+        f"layers and {gate['loss_without']:.4f} without (p = {gate['p']:.2f})"
     )
-    if verdict["kept"]:
-        return [f"The Mamba2 layers are part of the predictions: {told}."]
-    return [f"The Mamba2 layers did not earn their place and were left out: {told}."]
+    if gate["kept"]:
+        return [f"The Mamba2 layers are part of the predictions: {losses}."]
+    return [f"The Mamba2 layers did not earn their place and were left out: {losses}."]
 
 
 def _alike_words(data: dict[str, Any]) -> list[str]:

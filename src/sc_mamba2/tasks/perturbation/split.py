@@ -4,6 +4,8 @@ Parts are ``train`` and ``test``. Perturbed cells of ``test`` are scored on; con
 are what they are compared with, those of ``train`` what predictions start from.
 """
 
+from collections.abc import Iterable
+
 import numpy as np
 import pandas as pd
 
@@ -81,6 +83,12 @@ def given_parts(obs: pd.DataFrame, key: str) -> pd.Series:
     return obs[key]
 
 
+def shown(names: Iterable[str], most: int = 10) -> str:
+    """Name the first of some names, for a refusal."""
+    listed = list(names)
+    return ", ".join(listed[:most]) + (", …" if len(listed) > most else "")
+
+
 def check_leak(table: pd.DataFrame, parts: pd.Series, control: str, kind: SplitKind) -> None:
     """Refuse a split in which training cells have what only held-out cells should have.
 
@@ -94,17 +102,17 @@ def check_leak(table: pd.DataFrame, parts: pd.Series, control: str, kind: SplitK
     both = parts.loc[perturbed.index]
     seen, held = (set(perturbed[column][both == part]) for part in (TRAIN, TEST))
     if kind != "random_cells" and seen & held:
-        shown = ", ".join(f"'{name}'" for name in sorted(seen & held)[:5])
+        both_sides = ", ".join(f"'{name}'" for name in sorted(seen & held)[:5])
         raise UserError(
             "split-leak",
-            found=f"held-out cells and training cells of the same {column}: {shown}",
+            found=f"held-out cells and training cells of the same {column}: {both_sides}",
             expected=f"a {column} on one side only, for the split '{kind}'",
             mend="correct the column of the split, or choose perturbation.split.kind=random_cells",
         )
 
 
 def draw_validation(rows: pd.DataFrame, kind: SplitKind, share: float, seed: int) -> np.ndarray:
-    """Choose effects that judge a training, as the split holds out cells: (Q,) bool.
+    """Choose effects that validate a training, as the split holds out cells: (Q,) bool.
 
     Parameters
     ----------
@@ -161,11 +169,11 @@ def _reference_controls(
 
 
 def _given_parts(given: pd.Series, key: str | None) -> np.ndarray:
-    strange = sorted(set(given.astype(str)) - {TRAIN, TEST})
-    if strange:
+    others = sorted(set(given.astype(str)) - {TRAIN, TEST})
+    if others:
         raise UserError(
             "split-column",
-            found=f"obs['{key}'] holds '{strange[0]}'",
+            found=f"obs['{key}'] holds '{others[0]}'",
             expected=f"'{TRAIN}' or '{TEST}' for every cell",
             mend="correct the column, or leave perturbation.split.key out",
         )
@@ -178,7 +186,7 @@ def _check_names(held_out: tuple[str, ...], names: list[str]) -> None:
             raise UserError(
                 "split-name",
                 found=f"'{name}' is to be held out, and no perturbed cell has it",
-                expected=f"one of: {', '.join(names[:10])}" + (", …" if len(names) > 10 else ""),
+                expected=f"one of: {shown(names)}",
                 mend="correct perturbation.split.held_out" + nearest(name, names),
             )
 

@@ -32,7 +32,7 @@ from sc_mamba2.training.masked_cells import even_sample
 _CELLS_JOINED_AT_ONCE = 16_384
 
 
-def write_corpus(params: CorpusParams) -> dict[str, Any]:
+def make_corpus(params: CorpusParams) -> dict[str, Any]:
     """Ingest the sources and write their tokens as one store.
 
     Parameters
@@ -65,12 +65,12 @@ def write_corpus(params: CorpusParams) -> dict[str, Any]:
 
 
 def sample_corpus(params: CorpusParams, folder: Path, most: int) -> tuple[dict[str, Any], Path]:
-    """Check the sources as `write_corpus` does, and write the tokens of some cells of each file.
+    """Check the sources as `make_corpus` does, and write the tokens of some cells of each file.
 
     Parameters
     ----------
     params
-        As of `write_corpus`.
+        As of `make_corpus`.
     folder
         Where to.
     most
@@ -156,7 +156,7 @@ def _join(parts: list[Path], store: Path, tokenizer: Tokenizer) -> TokenStore:
 
 
 def _kept_columns(obs: pd.DataFrame, columns: tuple[str, ...], source: str) -> pd.DataFrame:
-    """Keep the columns that are asked for, as text, empty where a file lacks one, and the source."""
+    """Keep the named columns, as text, empty where a file lacks one, and the source."""
     kept = {
         name: obs[name].astype(str).to_numpy() if name in obs else np.full(len(obs), "")
         for name in columns

@@ -19,7 +19,7 @@ class Parameters(BaseModel):
 
 def build_parameters(
     models: Mapping[str, type[BaseModel]], changes: Mapping[str, Any]
-) -> dict[str, BaseModel]:
+) -> dict[str, Any]:
     """Build the parameters of every group, the defaults with some of them changed.
 
     Parameters

@@ -1,8 +1,9 @@
-"""Which perturbations are ranked, and the change that the model tells of each.
+"""Which perturbations are ranked, and the change that the model predicts of each.
 
 Legend: C candidates, G genes.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
@@ -12,16 +13,15 @@ import numpy as np
 
 from sc_mamba2.cells import canonical_name, parts_of
 from sc_mamba2.errors import UserError, nearest
-from sc_mamba2.tasks.perturbation.effect_prior import Start
-from sc_mamba2.tasks.perturbation.fit_effect_prior import known_start
+from sc_mamba2.tasks.perturbation.effect_prior import EffectPrior, known_prior
 from sc_mamba2.tasks.perturbation.model import PerturbationModel
 from sc_mamba2.tasks.perturbation.reverse.params import CandidateParams
 from sc_mamba2.tasks.perturbation.split import PERTURBATION
 
 
 @dataclass(frozen=True, eq=False)
-class Offer:
-    """The candidates, and all that it takes to tell what they do.
+class Candidates:
+    """The candidates, and all that it takes to predict what they do.
 
     Attributes
     ----------
@@ -29,33 +29,64 @@ class Offer:
         C canonical names.
     own
         Columns of each candidate's own genes.
-    start
+    prior
         Knows every candidate.
     context
-        Of the source cells; one that the model does not know is told by its control mean.
+        Of the source cells; one that the model does not know is estimated by its control mean.
     decoding
         See `PerturbationModel.decoding`.
     """
 
     names: list[str]
     own: list[list[int]]
-    start: Start
+    prior: EffectPrior
     context: str
     decoding: tuple[float, float]
 
     @cached_property
     def own_sign(self) -> float:
         """Which way a perturbation moves its own gene: -1, 0 or 1."""
-        every_Q = np.ones(len(self.start.effects.rows), bool)
-        return float(np.sign(self.start.own_ratio(every_Q)))
+        every_Q = np.ones(len(self.prior.effects.rows), bool)
+        return float(np.sign(self.prior.own_ratio(every_Q)))
 
-    def told_by(self, start: Start, control_G: np.ndarray) -> np.ndarray:
-        """Estimate the change of every candidate by an estimate like `start`, (C, G)."""
-        return told_changes(start, self.names, self.context, control_G)
+    @cached_property
+    def parts(self) -> list[tuple[str, ...]]:
+        """What each candidate is estimated from: itself where it was measured, else its parts."""
+        measured = set(self.prior.effects.rows[PERTURBATION])
+        return [(name,) if name in measured else parts_of(name) for name in self.names]
+
+    def changes(self, prior: EffectPrior, control_G: np.ndarray) -> np.ndarray:
+        """Estimate the change of every candidate, (C, G); single ones are estimated once.
+
+        Parameters
+        ----------
+        prior
+            One that has measured the same perturbations as `self.prior`.
+        control_G
+            Mean of the source cells.
+        """
+        singles = dict.fromkeys(part for parts in self.parts for part in parts)
+        of = {part: prior.estimate(part, self.context, control_G) for part in singles}
+        return np.maximum(self.summed(of), -control_G)
+
+    def summed(self, changes: dict[str, np.ndarray]) -> np.ndarray:
+        """Add up the changes of each candidate's parts, (C, G)."""
+        return np.stack([np.sum([changes[p] for p in parts], axis=0) for parts in self.parts])
 
 
-def read_candidates(model: PerturbationModel, params: CandidateParams) -> list[str]:
+def read_candidates(
+    model: PerturbationModel, params: CandidateParams, listed: Iterable[str] | None = None
+) -> list[str]:
     """List the candidates by their canonical names, in alphabetical order.
+
+    Parameters
+    ----------
+    model
+        What was measured, and what is known of the others.
+    params
+        Which; whether their pairs too.
+    listed
+        Names, in the place of those that `params` name.
 
     Raises
     ------
@@ -63,12 +94,11 @@ def read_candidates(model: PerturbationModel, params: CandidateParams) -> list[s
         ``candidates-file``: no such file, or nothing in it. ``candidates-many``: more than allowed.
         ``perturbation-unknown``: one that nothing is known of.
     """
-    if params.candidates == "all":
-        names = sorted(set(model.start.effects.rows[PERTURBATION]))
+    if listed is None and params.candidates == "all":
+        names = sorted(set(model.prior.effects.rows[PERTURBATION]))
     else:
-        names = _listed(params.candidates)
-    for name in names:
-        known_start(model.start, model.keys, name)
+        names = _canonical(params.candidates, listed)
+    known_prior(model.prior, model.keys, *names)
     if params.pairs:
         single = [name for name in names if len(parts_of(name)) == 1]
         names = sorted({*names, *(canonical_name("+".join(p)) for p in combinations(single, 2))})
@@ -82,10 +112,11 @@ def read_candidates(model: PerturbationModel, params: CandidateParams) -> list[s
     return names
 
 
-def _listed(path: str) -> list[str]:
+def _canonical(path: str, listed: Iterable[str] | None) -> list[str]:
     file = Path(path)
-    lines = file.read_text("utf-8").splitlines() if file.is_file() else []
-    names = sorted({canonical_name(line) for line in lines if line.strip()})
+    if listed is None:
+        listed = file.read_text("utf-8").splitlines() if file.is_file() else []
+    names = sorted({canonical_name(name) for name in listed if name.strip()})
     if not names:
         raise UserError(
             "candidates-file",
@@ -94,32 +125,3 @@ def _listed(path: str) -> list[str]:
             mend="correct --candidates" + nearest(path, ["all"]),
         )
     return names
-
-
-def told_changes(start: Start, names: list[str], context: str, control_G: np.ndarray) -> np.ndarray:
-    """Estimate the change of every candidate, (C, G); singles are estimated once.
-
-    Parameters
-    ----------
-    start
-        Knows every candidate.
-    names
-        C canonical names.
-    context
-        Of the source cells; one that the model does not know is told by its control mean.
-    control_G
-        Mean of the source cells.
-    """
-    measured = set(start.effects.rows[PERTURBATION])
-    once: dict[str, np.ndarray] = {}
-
-    def tell(name: str) -> np.ndarray:
-        if name not in once:
-            once[name] = start.estimate(name, context, control_G)
-        return once[name]
-
-    changes = []
-    for name in names:
-        parts = (name,) if name in measured else parts_of(name)
-        changes.append(np.sum([tell(part) for part in parts], axis=0))
-    return np.maximum(np.stack(changes), -control_G)

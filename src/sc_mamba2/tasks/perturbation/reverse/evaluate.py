@@ -1,6 +1,5 @@
 """How well the ranking does where the answer is known: states of the file that are candidates themselves."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,34 +15,46 @@ from sc_mamba2.metrics.retrieval import (
     tied_rank,
 )
 from sc_mamba2.reporting import Scores
-from sc_mamba2.tasks.perturbation.reverse.baselines import baseline_scores
+from sc_mamba2.tasks.perturbation.model import PerturbationModel
+from sc_mamba2.tasks.perturbation.reverse.comparisons import baseline_scores
 from sc_mamba2.tasks.perturbation.reverse.params import KnownParams, StateParams
 from sc_mamba2.tasks.perturbation.reverse.rank import Ranker
-from sc_mamba2.tasks.perturbation.reverse.states import FEWEST_CELLS, read_query
+from sc_mamba2.tasks.perturbation.reverse.states import FEWEST_CELLS, Query, read_query
 from sc_mamba2.tasks.perturbation.split import PERTURBATION
+from sc_mamba2.training import ComputeOptions
 
 MODEL = "model"
 _SAME = 1e-3  # what a float32 and another order of summing may change
 
 
-@dataclass(frozen=True)
-class Found:
-    """Where the right candidate of one known state stands.
-
-    Attributes
-    ----------
-    state, cells
-        The state and its cells.
-    ranks
-        Place of the right candidate by method, from 1; equals share the mean of their places.
-    learnt
-        Whether the checkpoint measured this very change: then its cells are those of the file.
-    """
-
-    state: str
-    cells: int
-    ranks: dict[str, float]
-    learnt: bool
+def score(
+    valid_cells: AnnData,
+    ranker: Ranker,
+    query: Query,
+    model: PerturbationModel,
+    validation_report: dict[str, Any],
+    run_info: dict[str, Any],
+    states: StateParams,
+    params: KnownParams,
+    compute: ComputeOptions,
+) -> dict[str, Any]:
+    """Score the known states, and say what the ranking stands on: the contents of ``metrics.json``."""
+    known = find_known(valid_cells, ranker, states, params, compute.seed)
+    data = {
+        "source": states.source,
+        "target": states.target,
+        "source_cells": query.source.n_obs,
+        "target_cells": query.target.n_obs,
+        "candidates": len(ranker.candidates.names),
+        "method": ranker.method,
+        "simulated_reciprocal_rank": ranker.simulated,
+        "head_weights": [float(weight) for weight in ranker.head_X],
+        "calibration": calibration(ranker),
+        "known": known,
+        "reference": validation_report,
+    }
+    run = run_info | {"checkpoint_sha256": model.sha256()}
+    return score_known(known, ranker, params) | {"data": data, "run": run}
 
 
 def find_known(
@@ -52,8 +63,8 @@ def find_known(
     states: StateParams,
     params: KnownParams,
     seed: int,
-) -> list[Found]:
-    """Look for every state of the file that is a candidate, in every way.
+) -> list[dict[str, Any]]:
+    """Rank the candidates for every state of the file that is one of them, in every way.
 
     Parameters
     ----------
@@ -63,54 +74,67 @@ def find_known(
         Fitted; none of its choices stands on these cells.
     states, params, seed
         Where states are named; how many are looked for; seed of the draw among more.
+
+    Returns
+    -------
+    list of dict
+        By state: ``state``, ``cells``; ``ranks``, the place of the right candidate by method, from 1,
+        equals share the mean of their places; ``learnt``, whether the checkpoint measured this very
+        change: then its cells are those of the file.
     """
+    candidates = ranker.candidates
     column = label_text(valid_cells.obs[states.state_key]).astype(str)
     sizes = column.value_counts()
-    place = {name: at for at, name in enumerate(ranker.offer.names)}
-    known = {
+    place = {name: at for at, name in enumerate(candidates.names)}
+    right = {
         state: place[name]
         for state in sorted(sizes.index[sizes >= FEWEST_CELLS])
         if state != states.source and (name := _name_of(state)) in place
     }
-    drawn = np.random.default_rng(seed).permutation(list(known))[: params.states]
-    found = []
+    drawn = np.random.default_rng(seed).permutation(list(right))[: params.states]
+    known = []
     for state in sorted(map(str, drawn)):
-        asked = states.model_copy(update={"target": state})
-        query = read_query(valid_cells, asked, ranker.offer.start.effects.genes)
+        target = states.model_copy(update={"target": state})
+        query = read_query(valid_cells, target, candidates.prior.effects.genes)
         scores = ranker.scores(query)
-        told = {MODEL: scores[ranker.method]} | scores | baseline_scores(query, ranker.offer)
-        ranks = {name: tied_rank(own_C, known[state]) for name, own_C in told.items()}
-        learnt = _is_learnt(ranker, ranker.offer.names[known[state]], query.change_G)
-        found.append(Found(state, int(sizes[state]), ranks, learnt))
-    return found
+        methods = {MODEL: scores[ranker.method]} | scores | baseline_scores(query, candidates)
+        known.append(
+            {
+                "state": state,
+                "cells": int(sizes[state]),
+                "ranks": {name: tied_rank(own, right[state]) for name, own in methods.items()},
+                "learnt": _is_learnt(ranker, candidates.names[right[state]], query.change_G),
+            }
+        )
+    return known
 
 
-def score_known(found: list[Found], ranker: Ranker, params: KnownParams) -> dict[str, Any]:
-    """Return the scores of model, baselines and other methods over the known states, and each state."""
-    if not found:
-        return {"model": {}, "baselines": {}, "ablations": {}, "known": []}
+def score_known(
+    known: list[dict[str, Any]], ranker: Ranker, params: KnownParams
+) -> dict[str, dict[str, Any]]:
+    """Return the scores of model, baselines and other methods over the known states."""
+    if not known:
+        return {"model": {}, "baselines": {}, "ablations": {}}
 
-    def score(method: str) -> Scores:
-        ranks = [one.ranks[method] for one in found]
+    def of(method: str) -> Scores:
+        ranks = [one["ranks"][method] for one in known]
         shares = {f"hits@{first}": hits(ranks, first) for first in params.first}
         return shares | {"mrr": mean_reciprocal_rank(ranks)}
 
-    count = len(ranker.offer.names)
+    count = len(ranker.candidates.names)
     chance = {f"hits@{first}": random_hits(count, first) for first in params.first}
-    simple = [name for name in found[0].ranks if name not in {MODEL, *(ranker.judged or {})}]
-    other = [name for name in ranker.judged or {} if name != ranker.method]
+    simple = [name for name in known[0]["ranks"] if name not in {MODEL, *ranker.simulated}]
+    other = [name for name in ranker.simulated if name != ranker.method]
     return {
-        "model": score(MODEL),
-        "baselines": {name: score(name) for name in simple}
+        "model": of(MODEL),
+        "baselines": {name: of(name) for name in simple}
         | {"random": chance | {"mrr": random_reciprocal_rank(count)}},
-        "ablations": {f"{name} alone": score(name) for name in other},
-        "known": [one.__dict__ for one in found],
+        "ablations": {f"{name} alone": of(name) for name in other},
     }
 
 
 def calibration(ranker: Ranker) -> dict[str, float]:
     """Say how far the probability of the first is true of simulated queries that chose nothing."""
-    assert ranker.checked is not None
     table = ranker.checked
     return {
         "queries": len(table),
@@ -127,7 +151,7 @@ def _name_of(state: str) -> str | None:
 
 
 def _is_learnt(ranker: Ranker, name: str, change_G: np.ndarray) -> bool:
-    effects = ranker.offer.start.effects
+    effects = ranker.candidates.prior.effects
     own_QG = effects.delta_QG[(effects.rows[PERTURBATION] == name).to_numpy()]
     size = max(float(np.linalg.norm(change_G)), 1e-12)
     return bool((np.linalg.norm(own_QG - change_G, axis=1) < _SAME * size).any())

@@ -1,13 +1,16 @@
 """The pictures of a ranking: first candidates, genes that drive them, calibration, known states."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from sc_mamba2.metrics.retrieval import hits, random_hits
 from sc_mamba2.reporting import in_style, label, name_points, new_figure
-from sc_mamba2.tasks.perturbation.reverse.baselines import BASELINES
-from sc_mamba2.tasks.perturbation.reverse.evaluate import MODEL, Found
+from sc_mamba2.reporting.pictures import Picture
+from sc_mamba2.tasks.perturbation.reverse.comparisons import BASELINES
+from sc_mamba2.tasks.perturbation.reverse.evaluate import MODEL
 from sc_mamba2.tasks.perturbation.reverse.rank import Ranker
 from sc_mamba2.tasks.perturbation.reverse.states import Query
 
@@ -15,19 +18,6 @@ MOST_CANDIDATES, MOST_DRIVEN, NAMED_GENES, MOST_FIRST, BINS = 15, 3, 8, 10, 5
 
 
 @in_style
-def draw_ranking(
-    ranking: pd.DataFrame, ranker: Ranker, query: Query, found: list[Found]
-) -> dict[str, Figure]:
-    """Draw all pictures; that of the known states where there are any."""
-    assert ranker.checked is not None
-    drawn = {
-        "candidates": candidate_figure(ranking),
-        "drivers": driver_figure(ranking, ranker, query),
-        "calibration": calibration_figure(ranker.checked),
-    }
-    return drawn | ({"known": known_figure(found, len(ranking))} if found else {})
-
-
 def candidate_figure(ranking: pd.DataFrame) -> Figure:
     """Draw probability and cosine of the first candidates, those that were never measured open."""
     first = ranking.head(MOST_CANDIDATES)[::-1]
@@ -47,54 +37,60 @@ def candidate_figure(ranking: pd.DataFrame) -> Figure:
     return figure
 
 
+@in_style
 def driver_figure(ranking: pd.DataFrame, ranker: Ranker, query: Query) -> Figure:
-    """Draw the change that is told of the first candidates over the one that is looked for, by gene."""
+    """Draw the predicted change of the first candidates over the one to the target, by gene."""
     first = list(ranking["perturbation"].head(MOST_DRIVEN))
     figure, axes = new_figure(len(first), 3.4, 3.4)
-    wanted_G, genes = query.change_G, query.symbols
+    change_G, genes = query.change_G, query.symbols
     for axis, name in zip(axes, first, strict=True):
-        told_G = ranker.told_CG[ranker.offer.names.index(name)]
+        predicted_G = ranker.changes_CG[ranker.candidates.names.index(name)]
         axis.axhline(0, color="grey", lw=0.6)
         axis.axvline(0, color="grey", lw=0.6)
-        axis.scatter(wanted_G, told_G, s=6, color="tab:blue", alpha=0.6)
-        shared_G = wanted_G * told_G
+        axis.scatter(change_G, predicted_G, s=6, color="tab:blue", alpha=0.6)
+        shared_G = change_G * predicted_G
         axis.margins(0.12)
         best = np.argsort(-shared_G, kind="stable")[:NAMED_GENES]
         named = best[shared_G[best] > 0]
-        places = np.column_stack([wanted_G, told_G])[named]
+        places = np.column_stack([change_G, predicted_G])[named]
         name_points(axis, places, [genes[at] for at in named], places[:, 0] > 0)
         axis.set_title(label(name))
         axis.set_xlabel("change from source to target")
-    axes[0].set_ylabel("change told of the candidate")
+    axes[0].set_ylabel("predicted change of the candidate")
     return figure
 
 
+@in_style
 def calibration_figure(checked: pd.DataFrame) -> Figure:
     """Draw how often the first is right over its probability, in simulated queries, a fifth a point."""
     figure, (axis,) = new_figure(width=4.2, height=3.8)
     axis.plot([0, 1], [0, 1], color="grey", lw=0.8, ls="--", label="as it should be")
     ordered = checked.sort_values("probability", kind="stable")
     parts = [part for part in np.array_split(np.arange(len(ordered)), BINS) if len(part)]
-    told, right, error = [], [], []
+    probability, right, error = [], [], []
     for part in parts:
         share = float(ordered["right"].iloc[part].mean())
-        told.append(float(ordered["probability"].iloc[part].mean()))
+        probability.append(float(ordered["probability"].iloc[part].mean()))
         right.append(share)
         error.append(np.sqrt(share * (1 - share) / len(part)))
-    axis.errorbar(told, right, yerr=error, marker="o", ms=4, color="tab:blue", label="simulated")
+    axis.errorbar(
+        probability, right, yerr=error, marker="o", ms=4, color="tab:blue", label="simulated"
+    )
     axis.set(xlim=(0, 1), ylim=(-0.02, 1.02), xlabel="probability of the first candidate")
     axis.set_ylabel("share in which it is the right one")
     axis.legend()
     return figure
 
 
-def known_figure(found: list[Found], candidates: int) -> Figure:
+@in_style
+def known_figure(known: list[dict[str, Any]], ranking: pd.DataFrame) -> Figure:
     """Draw the share of known states whose right candidate is among the first, by method."""
+    candidates = len(ranking)
     figure, (axis,) = new_figure(width=5, height=3.8)
     first = np.arange(1, min(MOST_FIRST, candidates) + 1)
     styles = dict(zip((MODEL, *BASELINES), ("firebrick", "tab:blue", "tab:green"), strict=True))
     for name, colour in styles.items():
-        ranks = [one.ranks[name] for one in found]
+        ranks = [one["ranks"][name] for one in known]
         shares = [hits(ranks, int(count)) for count in first]
         axis.plot(first, shares, marker="o", ms=3, color=colour, label=name.replace("_", " "))
     chance = [random_hits(candidates, int(count)) for count in first]
@@ -102,6 +98,26 @@ def known_figure(found: list[Found], candidates: int) -> Figure:
     axis.set(ylim=(-0.02, 1.02), xlabel="candidates that are looked at")
     axis.set_ylabel("share of the states found")
     axis.set_xticks(first)
-    axis.set_title(f"{len(found)} states of the file that are candidates")
+    axis.set_title(f"{len(known)} states of the file that are candidates")
     figure.legend(loc="outside lower center", ncols=2)
     return figure
+
+
+PICTURES = (
+    Picture(
+        "candidates",
+        "The first candidates: probability, and how alike their change is to the one to the target",
+        candidate_figure,
+    ),
+    Picture(
+        "drivers",
+        "Genes that drive the first candidates: predicted change over the one to the target",
+        driver_figure,
+    ),
+    Picture(
+        "calibration",
+        "Is the first right as often as its probability says? Simulated queries, a fifth a point",
+        calibration_figure,
+    ),
+    Picture("known", "States of the file whose answer is known: how many are found", known_figure),
+)

@@ -3,25 +3,40 @@
 Legend: N queries, C candidates, G genes, X features, S and T source cells.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
+from anndata import AnnData
 from scipy import sparse
 from scipy.special import softmax
 from scipy.stats import rankdata
 
+from sc_mamba2.cells import parts_of
+from sc_mamba2.methods.mean_changes import moments
+from sc_mamba2.methods.neighbour_votes import NeighbourVotes
+from sc_mamba2.methods.ranking_head import fit_factor, fit_ranking_head
 from sc_mamba2.metrics.retrieval import mean_reciprocal_rank, tied_rank
-from sc_mamba2.tasks.perturbation.effects import moments
-from sc_mamba2.tasks.perturbation.reverse.baselines import baseline_scores
-from sc_mamba2.tasks.perturbation.reverse.candidates import Offer
-from sc_mamba2.tasks.perturbation.reverse.features import compare
-from sc_mamba2.tasks.perturbation.reverse.head import RankingHead, fit_head, fit_temperature
-from sc_mamba2.tasks.perturbation.reverse.params import Method, RankParams
-from sc_mamba2.tasks.perturbation.reverse.retrieval import PredictedCells
-from sc_mamba2.tasks.perturbation.reverse.simulated_queries import Trials, Worlds, predict_cells
-from sc_mamba2.tasks.perturbation.reverse.states import Query
+from sc_mamba2.tasks.perturbation.features import own_columns
+from sc_mamba2.tasks.perturbation.model import PerturbationModel
+from sc_mamba2.tasks.perturbation.reading import ONE_CONTEXT
+from sc_mamba2.tasks.perturbation.reverse.candidates import Candidates, read_candidates
+from sc_mamba2.tasks.perturbation.reverse.comparisons import baseline_scores, compare
+from sc_mamba2.tasks.perturbation.reverse.params import (
+    CandidateParams,
+    Method,
+    RankParams,
+    StateParams,
+)
+from sc_mamba2.tasks.perturbation.reverse.simulated_queries import (
+    SimulatedQueries,
+    Trials,
+    predict_cells,
+)
+from sc_mamba2.tasks.perturbation.reverse.states import Query, read_query
 from sc_mamba2.tasks.perturbation.split import PERTURBATION
+from sc_mamba2.training import ComputeOptions
 
 # Of equals the first is taken: the head contains the next two. Retrieval, the last, is slow.
 METHODS: tuple[Method, ...] = ("head", "distance", "cosine", "retrieval")
@@ -33,86 +48,73 @@ class Ranker:
 
     Attributes
     ----------
-    offer
+    candidates
         The candidates.
-    told_CG
+    changes_CG
         Their changes.
-    head
-        The ranking head.
-    cells
+    head_X
+        Weights of the ranking head.
+    votes
         Predicted cells of all candidates.
     params
         Numbers.
     method
-        The way of scoring that ranked simulated queries best, or the one that was asked for.
-    temperatures
-        Factor from score to log-probability, by method.
-    judged
+        The way of scoring that ranked simulated queries best, or the one that a person chose.
+    factors
+        From score to log-probability, by method.
+    simulated
         Mean reciprocal rank of every method over simulated queries.
     checked
         Of simulated queries that chose nothing: probability of the first, whether it was right.
     """
 
-    offer: Offer
-    told_CG: np.ndarray
-    head: RankingHead
-    cells: PredictedCells
+    candidates: Candidates
+    changes_CG: np.ndarray
+    head_X: np.ndarray
+    votes: NeighbourVotes
     params: RankParams
     method: Method = "head"
-    temperatures: dict[str, float] | None = None
-    judged: dict[str, float] | None = None
-    checked: pd.DataFrame | None = None
+    factors: dict[str, float] = field(default_factory=dict)
+    simulated: dict[str, float] = field(default_factory=dict)
+    checked: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def scores(self, query: Query) -> dict[str, np.ndarray]:
         """Score all candidates in every way, (C,) each; higher is nearer."""
-        features_CX = compare(
-            query.change_G,
-            query.error_G,
-            self.told_CG,
-            self.offer.own,
-            self.offer.own_sign,
-            self.params.own_gene_most,
-        )
-        shares_C = self.cells.shares(query.target.X.toarray(), self.params.neighbours)
-        return _by_features(self.head, features_CX) | {"retrieval": shares_C}
+        most = self.params.own_gene_most
+        features_CX = compare(query.change_G, query.error_G, self.changes_CG, self.candidates, most)
+        shares_C = self.votes.shares(query.target.X.toarray(), self.params.neighbours)
+        return _by_features(self.head_X, features_CX) | {"retrieval": shares_C}
 
-    def rank(self, query: Query, genes: np.ndarray) -> pd.DataFrame:
-        """Rank the candidates for a query; see the docs for the columns.
 
-        Parameters
-        ----------
-        query
-            Over the model's genes.
-        genes
-            (G,) their symbols.
-        """
-        assert self.temperatures is not None
-        offer, scores = self.offer, self.scores(query)
-        chosen = scores[self.method]
-        seen = set(offer.start.effects.rows[PERTURBATION])
-        simple = baseline_scores(query, offer)
-        table = pd.DataFrame(
-            {
-                "perturbation": offer.names,
-                "seen": [name in seen for name in offer.names],
-                "score": chosen,
-                "probability": softmax(self.temperatures[self.method] * chosen),
-                **{name: scores[name] for name in METHODS},
-                **{f"rank_{name}": _places(own).astype(int) for name, own in simple.items()},
-                "genes": [
-                    _drivers(query.change_G, told_G, genes, self.params.genes)
-                    for told_G in self.told_CG
-                ],
-            }
-        )
-        order = np.lexsort((-scores["cosine"], -chosen))
-        table = table.iloc[order].reset_index(drop=True)
-        table.insert(0, "rank", np.arange(1, len(table) + 1))
-        return table
+def prepare(
+    valid_cells: AnnData,
+    model: PerturbationModel,
+    states: StateParams,
+    candidates: CandidateParams,
+    listed: Iterable[str] | None = None,
+) -> tuple[Query, list[str]]:
+    """Read source and target cells over the model's genes, and list what is ranked; or refuse them."""
+    query = read_query(valid_cells, states, model.prior.effects.genes)
+    return query, read_candidates(model, candidates, listed)
+
+
+def fit_ranker(
+    model: PerturbationModel,
+    candidates: list[str],
+    query: Query,
+    params: RankParams,
+    compute: ComputeOptions,
+) -> Ranker:
+    """Predict every candidate from the source cells, and learn to rank them; see `make_ranker`."""
+    prior = model.knowing(*candidates).prior
+    columns = own_columns(candidates, prior.effects.genes, model.keys)
+    own = [[columns[part] for part in parts_of(name) if part in columns] for name in candidates]
+    all_of_them = Candidates(candidates, own, prior, ONE_CONTEXT, model.decoding)
+    return make_ranker(all_of_them, query.source.X, query.error_G, params, compute.seed)
 
 
 def make_ranker(
-    offer: Offer,
+    candidates: Candidates,
     source: sparse.csr_matrix,
     error_G: np.ndarray,
     params: RankParams,
@@ -120,37 +122,66 @@ def make_ranker(
 ) -> Ranker:
     """Predict the candidates' cells, fit the head, choose the method, and check its probability.
 
-    Each of the last three has simulated queries of its own; see `worlds`.
+    Each of the last three has simulated queries of its own; see `SimulatedQueries`.
 
     Parameters
     ----------
-    offer
+    candidates
         The candidates.
     source
         Source cells, (N, G).
     error_G
-        Squared standard error of what will be asked.
+        Squared standard error of the query's change.
     params, seed
         Numbers, and the seed of all draws.
     """
     generator = np.random.default_rng(seed)
     source_SG, others_TG = _two_samples(source, params, generator)
     control_G, _ = moments(source)
-    told_CG = offer.told_by(offer.start, control_G)
-    cells = predict_cells(source_SG, told_CG, offer.decoding, params)
-    worlds = Worlds(offer, source_SG, others_TG, control_G, error_G, params, generator)
-    fitted, judging = worlds.trials(0), worlds.trials(params.searched)
-    head = fit_head(fitted.features_NCX, fitted.truth_N, params.decay)
-    scored = _by_method(head, judging)
-    judged = {name: _judge(own, judging.truth_N) for name, own in scored.items()}
-    temperatures = {
-        name: fit_temperature(own, judging.truth_N[: len(own)]) for name, own in scored.items()
-    }
-    best = params.method or _best(scored, judged, judging.truth_N)
-    checking = worlds.trials(params.searched if best == "retrieval" else 0)
-    checked = _check(_by_method(head, checking)[best], checking.truth_N, temperatures[best])
-    ranker = Ranker(offer, told_CG, head, cells, params, best)
-    return replace(ranker, temperatures=temperatures, judged=judged, checked=checked)
+    changes_CG = candidates.changes(candidates.prior, control_G)
+    votes = predict_cells(source_SG, changes_CG, candidates.decoding, params)
+    queries = SimulatedQueries(
+        candidates, source_SG, others_TG, control_G, error_G, params, generator
+    )
+    fitting, choosing = queries.trials(0), queries.trials(params.searched)
+    head_X = fit_ranking_head(fitting.features_NCX, fitting.truth_N, params.decay)
+    scored = _by_method(head_X, choosing)
+    simulated = {name: _reciprocal_rank(own, choosing.truth_N) for name, own in scored.items()}
+    factors = {name: fit_factor(own, choosing.truth_N[: len(own)]) for name, own in scored.items()}
+    method = params.method or _best(scored, simulated, choosing.truth_N)
+    checking = queries.trials(params.searched if method == "retrieval" else 0)
+    own_NC = _by_method(head_X, checking)[method]
+    checked = _check(own_NC, checking.truth_N, factors[method])
+    return Ranker(
+        candidates, changes_CG, head_X, votes, params, method, factors, simulated, checked
+    )
+
+
+def rank_candidates(ranker: Ranker, query: Query) -> pd.DataFrame:
+    """Rank the candidates for a query, a row each; see the docs for the columns."""
+    candidates, scores = ranker.candidates, ranker.scores(query)
+    chosen = scores[ranker.method]
+    seen = set(candidates.prior.effects.rows[PERTURBATION])
+    simple = baseline_scores(query, candidates)
+    count = ranker.params.genes
+    table = pd.DataFrame(
+        {
+            "perturbation": candidates.names,
+            "seen": [name in seen for name in candidates.names],
+            "score": chosen,
+            "probability": softmax(ranker.factors[ranker.method] * chosen),
+            **{name: scores[name] for name in METHODS},
+            # From 1; equals share the best place.
+            **{f"rank_{n}": rankdata(-own, method="min").astype(int) for n, own in simple.items()},
+            "genes": [
+                _drivers(query.change_G, change_G, query.symbols, count)
+                for change_G in ranker.changes_CG
+            ],
+        }
+    )
+    table = table.iloc[np.lexsort((-scores["cosine"], -chosen))].reset_index(drop=True)
+    table.insert(0, "rank", np.arange(1, len(table) + 1))
+    return table
 
 
 def _two_samples(
@@ -164,47 +195,45 @@ def _two_samples(
     return first, second
 
 
-def _by_features(head: RankingHead, features: np.ndarray) -> dict[str, np.ndarray]:
+def _by_features(head_X: np.ndarray, features: np.ndarray) -> dict[str, np.ndarray]:
     """Score by what needs no cells; of one query (C,), of several (N, C)."""
     return {
-        "head": head.scores(features),
+        "head": features @ head_X,
         "distance": features[..., 1],
         "cosine": features[..., 0],
     }
 
 
-def _by_method(head: RankingHead, trials: Trials) -> dict[str, np.ndarray]:
+def _by_method(head_X: np.ndarray, trials: Trials) -> dict[str, np.ndarray]:
     """Score queries in every way, (N, C); by retrieval the first of them."""
-    scored = _by_features(head, trials.features_NCX)
+    scored = _by_features(head_X, trials.features_NCX)
     return scored | {"retrieval": trials.shares_MC} if len(trials.shares_MC) else scored
 
 
-def _best(scored: dict[str, np.ndarray], judged: dict[str, float], truth_N: np.ndarray) -> Method:
+def _best(
+    scored: dict[str, np.ndarray], simulated: dict[str, float], truth_N: np.ndarray
+) -> Method:
     """Choose the method; retrieval where it beats the best of the others on the queries it answered."""
     *others, last = METHODS
-    best = max(others, key=lambda name: judged[name])
-    return last if judged[last] > _judge(scored[best][: len(scored[last])], truth_N) else best
+    best = max(others, key=lambda name: simulated[name])
+    rest = _reciprocal_rank(scored[best][: len(scored[last])], truth_N)
+    return last if simulated[last] > rest else best
 
 
-def _judge(scores_NC: np.ndarray, truth_N: np.ndarray) -> float:
+def _reciprocal_rank(scores_NC: np.ndarray, truth_N: np.ndarray) -> float:
     return mean_reciprocal_rank(
         [tied_rank(scores_C, at) for scores_C, at in zip(scores_NC, truth_N, strict=False)]
     )
 
 
-def _check(scores_NC: np.ndarray, truth_N: np.ndarray, temperature: float) -> pd.DataFrame:
-    told_NC = softmax(temperature * scores_NC, axis=1)
-    right_N = told_NC.argmax(axis=1) == truth_N[: len(told_NC)]
-    return pd.DataFrame({"probability": told_NC.max(axis=1), "right": right_N})
+def _check(scores_NC: np.ndarray, truth_N: np.ndarray, factor: float) -> pd.DataFrame:
+    probability_NC = softmax(factor * scores_NC, axis=1)
+    right_N = probability_NC.argmax(axis=1) == truth_N[: len(probability_NC)]
+    return pd.DataFrame({"probability": probability_NC.max(axis=1), "right": right_N})
 
 
-def _places(scores_C: np.ndarray) -> np.ndarray:
-    """Return the rank of every candidate, from 1; equals share the best."""
-    return rankdata(-scores_C, method="min")
-
-
-def _drivers(change_G: np.ndarray, told_G: np.ndarray, genes: np.ndarray, count: int) -> str:
+def _drivers(change_G: np.ndarray, predicted_G: np.ndarray, genes: np.ndarray, count: int) -> str:
     """Name the genes that candidate and query change alike, strongest first, with the direction."""
-    shared_G = change_G * told_G
+    shared_G = change_G * predicted_G
     first = [at for at in np.argsort(-shared_G, kind="stable")[:count] if shared_G[at] > 0]
-    return " ".join(f"{genes[at]}{'+' if told_G[at] > 0 else '-'}" for at in first)
+    return " ".join(f"{genes[at]}{'+' if predicted_G[at] > 0 else '-'}" for at in first)

@@ -14,19 +14,46 @@ from sc_mamba2.reporting import (
     scores_by_method,
     task_report,
 )
+from sc_mamba2.reporting.pictures import captions, draw_pictures
+from sc_mamba2.tasks.perturbation.reverse.figures import PICTURES
+from sc_mamba2.tasks.perturbation.reverse.rank import Ranker
+from sc_mamba2.tasks.perturbation.reverse.states import Query
+from sc_mamba2.tasks.shared.parameters import flat_parameters
 
-PICTURES = {
-    "candidates": "The first candidates: probability, and how alike their change is to the one asked for",
-    "drivers": "Genes that drive the first candidates: told change over the one that is looked for",
-    "calibration": "Is the first right as often as its probability says? Simulated queries, a fifth a point",
-    "known": "States of the file whose answer is known: how many are found",
-}
 _SHOWN_CANDIDATES, _SHOWN_STATES = 20, 30
 _HARDLY = 0.2  # cosine below which the first is hardly more than chance
 _CAPTION = (
     "The same states and candidates. hits@k: share of the states whose right candidate is among the "
     "first k; mrr: mean of 1 over its place. Equals share a place."
 )
+
+
+def report(
+    metrics: dict[str, Any],
+    ranking: pd.DataFrame,
+    ranker: Ranker,
+    query: Query,
+    parameters: dict[str, Any],
+) -> tuple[dict[str, bytes], str]:
+    """Draw the figures and write the report.
+
+    Returns
+    -------
+    figures
+        PNG bytes by name.
+    report
+        One HTML page.
+    """
+    figures = draw_pictures(
+        PICTURES,
+        ranking=ranking,
+        ranker=ranker,
+        query=query,
+        checked=ranker.checked,
+        known=metrics["data"]["known"] or None,
+    )
+    groups = ("ingestion", "validation", "reverse_perturbation", "compute")
+    return figures, ranking_report(metrics, ranking, figures, flat_parameters(parameters, groups))
 
 
 def ranking_report(
@@ -57,7 +84,7 @@ def ranking_report(
         Section("Which perturbation leads there", _answer(ranking), [_ranking_table(ranking)]),
         Section("How far to trust it", _trust(data, ranking), [_method_table(data)]),
         Section("How states are found whose answer is known", verdict(metrics), _known(metrics)),
-        pictures_section(figures, PICTURES),
+        pictures_section(figures, captions(PICTURES)),
         read_section(data["reference"]),
     ]
     return task_report("Reverse perturbation", lead, sections, parameters, run)
@@ -90,7 +117,9 @@ def verdict(metrics: dict[str, Any]) -> list[str]:
 
 def _answer(ranking: pd.DataFrame) -> list[str]:
     first = ranking.iloc[0]
-    seen = "measured by the checkpoint" if first["seen"] else "never measured: told by likeness"
+    seen = (
+        "measured by the checkpoint" if first["seen"] else "never measured: estimated by likeness"
+    )
     words = [
         f"First of {len(ranking):,}: {first['perturbation']} ({seen}), probability "
         f"{first['probability']:.2f}, cosine {first['cosine']:.2f}."
@@ -125,12 +154,12 @@ def _ranking_table(ranking: pd.DataFrame) -> Table:
 
 
 def _trust(data: dict[str, Any], ranking: pd.DataFrame) -> list[str]:
-    own, judged = data["calibration"], data["simulated_reciprocal_rank"]
+    own, simulated = data["calibration"], data["simulated_reciprocal_rank"]
     words = [
         f"The candidates are ordered by '{data['method']}', "
         + (
             "which ranks simulated queries best."
-            if judged[data["method"]] == max(judged.values())
+            if simulated[data["method"]] == max(simulated.values())
             else "as reverse_perturbation.rank.method asks, though another ranks simulated queries better."
         ),
         f"In {own['queries']:,} simulated queries that chose nothing the first has a probability of "
@@ -139,16 +168,16 @@ def _trust(data: dict[str, Any], ranking: pd.DataFrame) -> list[str]:
     ]
     if ranking["cosine"][0] < _HARDLY:
         words.append(
-            f"The first candidate's change has a cosine of {ranking['cosine'][0]:.2f} with the one asked "
-            "for: NO candidate explains this target, and the first is hardly more than chance."
+            f"The first candidate's change has a cosine of {ranking['cosine'][0]:.2f} with the one to the "
+            "target: NO candidate explains this target, and the first is hardly more than chance."
         )
     return words
 
 
 def _method_table(data: dict[str, Any]) -> Table:
-    judged = data["simulated_reciprocal_rank"]
-    rows = [[name, f"{score:.3f}"] for name, score in judged.items()]
-    best = frozenset([list(judged).index(data["method"])])
+    simulated = data["simulated_reciprocal_rank"]
+    rows = [[name, f"{score:.3f}"] for name, score in simulated.items()]
+    best = frozenset([list(simulated).index(data["method"])])
     caption = (
         "Simulated queries: the training measured anew, true effects drawn from what is believed of "
         "them. The marked method orders the candidates."

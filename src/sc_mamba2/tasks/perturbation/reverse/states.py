@@ -3,20 +3,22 @@
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from anndata import AnnData
 
 from sc_mamba2.cells import label_text
 from sc_mamba2.errors import UserError, nearest
-from sc_mamba2.tasks.perturbation.effects import moments
+from sc_mamba2.methods.mean_changes import moments
 from sc_mamba2.tasks.perturbation.reading import over_genes
 from sc_mamba2.tasks.perturbation.reverse.params import StateParams
+from sc_mamba2.tasks.perturbation.split import shown
 
 FEWEST_CELLS = 5
 
 
 @dataclass(frozen=True, eq=False)
 class Query:
-    """A change that is looked for: (G,) mean difference, its squared error, and the cells."""
+    """The change from source to target: (G,) mean difference, its squared error, and the cells."""
 
     change_G: np.ndarray
     error_G: np.ndarray
@@ -66,13 +68,13 @@ def make_query(source: AnnData, target: AnnData) -> Query:
     return Query(goal_G - mean_G, error_G, source, target)
 
 
-def _cells_of(cells: AnnData, states, name: str, key: str) -> AnnData:
+def _cells_of(cells: AnnData, states: pd.Series, name: str, key: str) -> AnnData:
     chosen = states.index[states == name]
     if not len(chosen):
         raise UserError(
             "state-unknown",
             found=f"no cell of the state '{name}' in obs['{key}']",
-            expected=f"one of: {', '.join(sorted(set(states))[:10])}",
+            expected=f"one of: {shown(sorted(set(states)))}",
             mend="correct the name" + nearest(name, set(states)),
         )
     if len(chosen) < FEWEST_CELLS:
@@ -80,6 +82,6 @@ def _cells_of(cells: AnnData, states, name: str, key: str) -> AnnData:
             "state-cells",
             found=f"{len(chosen)} cells of the state '{name}'",
             expected=f"at least {FEWEST_CELLS}",
-            mend="add cells: so few tell noise",
+            mend="add cells: the mean of so few is noise",
         )
     return cells[chosen]

@@ -1,0 +1,183 @@
+"""A task's verb from its row of the table: its options, what it refuses, its run and what it shows."""
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+import yaml
+
+from sc_mamba2.commands.answer import mode
+from sc_mamba2.commands.errors import told_once
+from sc_mamba2.commands.options import contradiction, forced_path, from_here
+from sc_mamba2.files import shipped_conf
+from sc_mamba2.tasks.table import Option, Task, changed_parameters
+
+if TYPE_CHECKING:
+    from sc_mamba2.runs.selection import Selection
+
+Given = SimpleNamespace  # values by the options' names
+
+
+def task_verb(task: Task, verb: Callable[[Given], None]) -> Callable[..., None]:
+    """Return a Typer command that takes the options of a task and calls `verb` with their values."""
+
+    @functools.wraps(verb)
+    def command(**values: Any) -> None:
+        with told_once():
+            from sc_mamba2.runs.logs import set_logging
+
+            given = Given(**values)
+            set_logging(given.verbose)
+            _remark(given)
+            _refuse_beside_checkpoint(task, given)
+            verb(given)
+
+    parameters = [_parameter(option) for option in task.options]
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    return command
+
+
+def verb_of(task: Task) -> Callable[[Given], None]:
+    """Return the function of a task's verb; without a file of its own the task runs as its options say."""
+    module = f"sc_mamba2.commands.{task.verb}"
+    if find_spec(module) is not None:
+        verb: Callable[[Given], None] = getattr(import_module(module), task.verb)
+        return verb
+
+    def plain(given: Given) -> None:
+        run_task(task, task.pipeline, given)
+
+    plain.__name__, plain.__doc__ = task.verb, task.help
+    return plain
+
+
+def run_task(
+    task: Task, pipeline: str, given: Given, more: Mapping[str, Any] | None = None
+) -> None:
+    """Run a task's pipeline for its verb, and show the results.
+
+    Parameters
+    ----------
+    task
+        Its row.
+    pipeline
+        As `scm run` calls it.
+    given
+        Values of the options.
+    more
+        See `select`.
+    """
+    from sc_mamba2.commands.results import show_results
+    from sc_mamba2.runs.verbs import run_verb
+
+    selection = select(task, pipeline, given, more)
+    result = f"{task.pipeline}.{task.result}"
+    kept = run_verb(selection, given.output, task.pipeline, result, given.force, task.suffix)
+    word = task.result if task.suffix == ".csv" else "cells"
+    files = {name: kept.folder / file for name, file in task.shows.items()}
+    places = {word: kept.output, **files, "report": kept.folder / "report.html"}
+    show_results(kept.folder / "metrics.json", places)
+
+
+def select(
+    task: Task, pipeline: str, given: Given, more: Mapping[str, Any] | None = None
+) -> "Selection":
+    """Return what a verb runs.
+
+    Parameters
+    ----------
+    task, pipeline, given
+        As `run_task`.
+    more
+        Parameters by dotted name beside those that the options set, ``None`` among them; ``--params``
+        count over them.
+    """
+    from sc_mamba2.runs.selection import Selection, given_params, merge, nest
+
+    values = {
+        option.name: _from_here(option, getattr(given, option.name)) for option in task.options
+    }
+    chosen = changed_parameters(task.options, values)
+    chosen["compute.scan_path"] = forced_path(
+        getattr(given, "scan_path", None), getattr(given, "require_kernels", False)
+    )
+    if isinstance(checkpoint := getattr(given, "checkpoint", None), Path):
+        chosen["checkpoint"] = str(checkpoint.resolve())
+    params = merge(nest(dict(more or {})), given_params(chosen, given.params))
+    return Selection(pipelines=(pipeline,), params=params, env=getattr(given, "env", None))
+
+
+def _parameter(option: Option) -> inspect.Parameter:
+    kinds: dict[type, Any] = {list: list[str], bool: bool}
+    kind = kinds.get(option.kind, option.kind)
+    default: Any = False if option.kind is bool else None
+    if option.required:
+        default = inspect.Parameter.empty
+    elif option.kind is not bool:
+        kind = kind | None
+    return inspect.Parameter(
+        option.name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=default,
+        annotation=Annotated[kind, _typer_info(option)],
+    )
+
+
+def _typer_info(option: Option) -> Any:
+    text = option.help
+    if (default := _default(option)) is not None:
+        text = f"{text.removesuffix('.')} (default {default})."
+    if option.metavar:
+        return typer.Argument(metavar=option.metavar, help=text)
+    names = [option.flag, *([f"-{option.short}"] if option.short else [])]
+    return typer.Option(
+        *names, help=text, rich_help_panel=option.panel or None, hidden=option.hidden
+    )
+
+
+def _default(option: Option) -> str | None:
+    """Return the default of the parameter that an option sets, as it is shown; None: nothing to show."""
+    if not (option.sets and option.own_default) or option.kind is bool:
+        return None
+    value: Any = _defaults()
+    for name in option.sets.split()[0].split("."):
+        value = value.get(name) if isinstance(value, dict) else None
+    return None if value is None else str(value)
+
+
+@functools.cache
+def _defaults() -> dict[str, Any]:
+    """Read conf/base/parameters, which repeat the defaults of the models, without importing these."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    found: dict[str, Any] = {}
+    for file in sorted((shipped_conf() / "base" / "parameters").glob("*.yml")):
+        found |= yaml.load(file.read_text("utf-8"), loader)
+    return found
+
+
+def _from_here(option: Option, value: Any) -> Any:
+    return from_here(str(value)) if isinstance(value, Path) and option.sets else value
+
+
+def _remark(given: Given) -> None:
+    if getattr(given, "no_ablations", False) and not mode().quiet:
+        typer.echo("remark: --no-ablations is the default now; --ablations asks for them", err=True)
+
+
+def _refuse_beside_checkpoint(task: Task, given: Given) -> None:
+    """Refuse what only a training reads beside a trained folder (rule ``options``)."""
+    if getattr(given, "checkpoint", None) is None:
+        return
+    for option in task.options:
+        if option.training and getattr(given, option.name) not in (None, False):
+            raise contradiction(
+                f"--checkpoint with {option.flag}",
+                "a trained folder alone: it knows what it was trained with, and nothing is trained",
+                f"leave {option.flag} out",
+            )

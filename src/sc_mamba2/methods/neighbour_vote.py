@@ -1,0 +1,91 @@
+"""Classes by the votes of the nearest labelled points, and how far from them a point lies.
+
+Legend: N points, R reference points, D width, K neighbours.
+"""
+
+import warnings
+
+import numpy as np
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
+
+
+class NeighbourVote:
+    """The K nearest reference points (Euclidean), each with a vote of 1 / its distance.
+
+    Parameters
+    ----------
+    vectors_RD
+        Reference points.
+    classes_R
+        Their classes, 0 to the number of classes - 1.
+    neighbours
+        K; R where there are fewer.
+    """
+
+    def __init__(self, vectors_RD: np.ndarray, classes_R: np.ndarray, neighbours: int) -> None:
+        self._classes_R = classes_R
+        self._search = NearestNeighbors(n_neighbors=min(neighbours, len(classes_R))).fit(vectors_RD)
+
+    def __call__(self, vectors_ND: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return of each point the best class, its share of the votes, and the mean distance."""
+        distances_NK, rows_NK = self._search.kneighbors(vectors_ND)
+        weights_NK = 1 / np.maximum(distances_NK, np.finfo(np.float32).tiny)
+        votes = np.zeros((len(vectors_ND), int(self._classes_R.max()) + 1))
+        np.add.at(votes, (np.arange(len(votes))[:, None], self._classes_R[rows_NK]), weights_NK)
+        share = votes.max(axis=1) / votes.sum(axis=1)
+        return votes.argmax(axis=1), share, distances_NK.mean(axis=1)
+
+
+def own_distances(vectors_RD: np.ndarray, neighbours: int, most: int) -> np.ndarray:
+    """Return mean distances of points, evenly taken, to their nearest others, rising, float32.
+
+    Parameters
+    ----------
+    vectors_RD
+        Points.
+    neighbours
+        Nearest others of each; all where there are fewer.
+    most
+        How many points are measured at most.
+    """
+    size, others = min(most, len(vectors_RD)), min(neighbours, len(vectors_RD) - 1)
+    chosen = np.linspace(0, len(vectors_RD) - 1, size).round().astype(np.int64)
+    search = NearestNeighbors(n_neighbors=others + 1).fit(vectors_RD)
+    distances, _ = search.kneighbors(vectors_RD[chosen])
+    # The nearest one is the point itself.
+    return np.sort(distances[:, 1:].mean(axis=1)).astype(np.float32)
+
+
+def cross_validated_votes(
+    vectors_ND: np.ndarray, classes_N: np.ndarray, neighbours: int, folds: int, seed: int
+) -> np.ndarray | None:
+    """Return the class of each point by an equal vote of its neighbours in the other folds.
+
+    Parameters
+    ----------
+    vectors_ND
+        Points.
+    classes_N
+        Names of their classes.
+    neighbours, folds
+        At most.
+    seed
+        Seed of the folds.
+
+    Returns
+    -------
+    ndarray or None
+        (N,) names; ``None`` where there are fewer than two classes, or each has one point.
+    """
+    _, counts = np.unique(classes_N, return_counts=True)
+    if len(counts) < 2 or counts.max() < 2:
+        return None
+    folds = min(folds, int(counts.max()))
+    smallest = len(classes_N) - -(-len(classes_N) // folds)  # points of the smallest training part
+    voters = KNeighborsClassifier(max(1, min(neighbours, smallest)))
+    split = StratifiedKFold(folds, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():
+        # Classes rarer than the folds are spread as well as they can be.
+        warnings.filterwarnings("ignore", message="The least populated class")
+        return cross_val_predict(voters, vectors_ND, classes_N, cv=split)

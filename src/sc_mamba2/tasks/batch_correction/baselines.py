@@ -1,0 +1,80 @@
+"""What the model is compared with: simple methods, and variants of itself, on the same cells."""
+
+import copy
+
+import numpy as np
+from anndata import AnnData
+
+from sc_mamba2.tasks.batch_correction.fit import new_model
+from sc_mamba2.tasks.batch_correction.model import BatchCorrectionModel
+from sc_mamba2.tasks.batch_correction.params import (
+    AblationParams,
+    BaselineParams,
+    HeadParams,
+    LossParams,
+    Variant,
+)
+from sc_mamba2.tasks.shared.backbone import fine_tune, predict
+from sc_mamba2.tasks.shared.batches import BATCH
+from sc_mamba2.tasks.shared.integration_baselines import baseline_embeddings
+from sc_mamba2.tasks.shared.params import FineTuneParams, PredictParams
+from sc_mamba2.tokens import TokenizedCells
+from sc_mamba2.training import ComputeOptions
+
+FEWEST_CELLS = 3
+
+
+def compare(
+    valid_cells: AnnData, tokens: TokenizedCells, params: BaselineParams, compute: ComputeOptions
+) -> dict[str, np.ndarray]:
+    """Embed the cells by the simple methods, (N, D) by name; none where there are too few cells."""
+    if len(tokens) < FEWEST_CELLS:
+        return {}
+    batches = tokens.obs[BATCH]
+    return baseline_embeddings(valid_cells, batches, seed=compute.seed, **params.model_dump())
+
+
+def run_ablations(
+    untrained_model: BatchCorrectionModel,
+    training_tokens: TokenizedCells,
+    validation_tokens: TokenizedCells,
+    tokens: TokenizedCells,
+    params: AblationParams,
+    fine_tuning: FineTuneParams,
+    prediction: PredictParams,
+    compute: ComputeOptions,
+) -> dict[str, np.ndarray]:
+    """Train every variant that is named and embed all cells with it, (N, E) by name."""
+    model = untrained_model
+    embeddings: dict[str, np.ndarray] = {}
+    for name in params.names:
+        untrained = new_model(
+            copy.deepcopy(model.backbone),
+            model.tokenizer,
+            training_tokens,
+            *variant(name, model.head, model.objective),
+            model.batch_key,
+            compute.seed,
+        )
+        trained, _ = fine_tune(untrained, training_tokens, validation_tokens, fine_tuning, compute)
+        embeddings[name] = predict(trained, tokens, prediction, compute)["embedding"]
+    return embeddings
+
+
+def variant(
+    name: Variant, head: HeadParams, objective: LossParams
+) -> tuple[HeadParams, LossParams]:
+    """Return the head and the objective of a variant.
+
+    Parameters
+    ----------
+    name
+        ``no_adversary``, ``no_domain_norm`` (one norm for all batches), or ``pooled_alone`` (without
+        the Mamba2 layers).
+    head, objective
+        Of the model.
+    """
+    if name == "no_adversary":
+        return head, objective.model_copy(update={"adversary": 0.0})
+    changed = {"domain_norm": False} if name == "no_domain_norm" else {"paths": ("pooled",)}
+    return head.model_copy(update=changed), objective

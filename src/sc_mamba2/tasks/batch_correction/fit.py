@@ -1,0 +1,145 @@
+"""The untrained model and its tokens: batches and types apart, the split, a start at principal components.
+
+Legend: N cells, V vocabulary, D width of the backbone, E width of the cell embedding, K batches.
+"""
+
+import numpy as np
+import pandas as pd
+import torch
+from anndata import AnnData
+from scipy import sparse
+
+from sc_mamba2.cells import read_labels
+from sc_mamba2.model import Backbone
+from sc_mamba2.tasks.batch_correction.model import BatchCorrectionModel
+from sc_mamba2.tasks.batch_correction.params import HeadParams, KeyParams, LossParams
+from sc_mamba2.tasks.shared.backbone import load_or_build_backbone
+from sc_mamba2.tasks.shared.batches import BATCH, batch_codes, read_batches
+from sc_mamba2.tasks.shared.params import BackboneParams, TokenizationParams
+from sc_mamba2.tasks.shared.tokenization import fit_tokenizer, tokenize_cells
+from sc_mamba2.tokens import TokenizedCells, Tokenizer, as_matrix
+from sc_mamba2.training import ComputeOptions, seed_everything
+from sc_mamba2.training.components import components
+
+LABEL = "label"
+
+
+def prepare(
+    valid_cells: AnnData,
+    keys: KeyParams,
+    tokenization: TokenizationParams,
+    backbone: BackboneParams,
+    head: HeadParams,
+    objective: LossParams,
+    compute: ComputeOptions,
+) -> tuple[BatchCorrectionModel, TokenizedCells, TokenizedCells, TokenizedCells, pd.DataFrame]:
+    """Read the batches, make the tokens, and build the model that will be trained.
+
+    Returns
+    -------
+    untrained_model
+        Knows the batches of the training cells.
+    tokens, training_tokens, validation_tokens
+        Of all cells, and of the two parts; their table holds the batch alone.
+    truth
+        See `separate_truth`; for scores and figures only.
+    """
+    cells, truth = separate_truth(valid_cells, read_batches(valid_cells.obs, keys.batch_key), keys)
+    # Genes that vary within the batches, not those that tell batches apart.
+    tokenizer = fit_tokenizer(cells, cells, tokenization, batch_key=BATCH)
+    tokens = tokenize_cells(cells, tokenizer)
+    training, validation = split_validation(tokens, keys.validation_share, compute.seed)
+    trunk = load_or_build_backbone(tokenizer, training, backbone, compute)
+    parts = (trunk, tokenizer, training, head, objective, keys.batch_key, compute.seed)
+    return new_model(*parts), tokens, training, validation, truth
+
+
+def separate_truth(
+    valid_cells: AnnData, batches: pd.Series, keys: KeyParams
+) -> tuple[AnnData, pd.DataFrame]:
+    """Return the cells with their batch alone, and a table with ``batch`` and ``label`` beside them.
+
+    The label is ``None`` where a cell has none, or no column is named.
+    """
+    labels = None if keys.label_key is None else read_labels(valid_cells.obs, keys.label_key)
+    index = valid_cells.obs_names
+    truth = pd.DataFrame({BATCH: batches, LABEL: labels}, index=index, dtype=object)
+    return AnnData(valid_cells.X, obs=batches.to_frame(BATCH), var=valid_cells.var), truth
+
+
+def split_validation(
+    tokens: TokenizedCells, share: float, seed: int
+) -> tuple[TokenizedCells, TokenizedCells]:
+    """Split the cells of every batch: those that are learnt from, and those that choose the epoch."""
+    generator = np.random.default_rng(seed)
+    chosen = np.zeros(len(tokens), dtype=bool)
+    for _, members in sorted(tokens.obs.groupby(BATCH, observed=True).indices.items()):
+        chosen[generator.permutation(members)[: max(2, round(share * len(members)))]] = True
+    return tokens.take(~chosen), tokens.take(chosen)
+
+
+def new_model(
+    backbone: Backbone,
+    tokenizer: Tokenizer,
+    tokens: TokenizedCells,
+    head: HeadParams,
+    objective: LossParams,
+    batch_key: str,
+    seed: int,
+) -> BatchCorrectionModel:
+    """Put an untrained head for the batches of some cells on a backbone.
+
+    The pooled branch starts as the linear map of the gene embedding that is nearest to the principal
+    components of the values, centred by batch; the norm at their moments, by batch; the decoder at
+    the components' loadings. So the training begins at "principal components without the batches'
+    shifts", whatever the gene embedding is: singular vectors, chance, or a pretrained one.
+
+    Parameters
+    ----------
+    backbone, tokenizer
+        The trunk and gene embedding, and what made the tokens.
+    tokens
+        Training cells, with ``obs["batch"]``.
+    head, objective, batch_key
+        See `BatchCorrectionModel`.
+    seed
+        Seed of what starts by chance.
+    """
+    seed_everything(seed)
+    names = tuple(sorted(set(tokens.obs[BATCH])))
+    model = BatchCorrectionModel(backbone, tokenizer, names, head, objective, batch_key)
+    codes_N = batch_codes(tokens.obs[BATCH], names)
+    values_NV = as_matrix(tokens, tokenizer.vocabulary.size)
+    mean_V = np.asarray(values_NV.mean(axis=0)).ravel()
+    variance_V = np.asarray(values_NV.power(2).mean(axis=0)).ravel() - mean_V**2
+    with torch.no_grad():
+        model.gene_variance.fill_(max(float(variance_V.mean()), 1e-8))
+        model.decoder.bias.copy_(torch.from_numpy(mean_V))
+        if "pooled" in head.paths:
+            _start_at_components(model, values_NV, codes_N, seed)
+    return model
+
+
+def _start_at_components(
+    model: BatchCorrectionModel, values_NV: sparse.csr_matrix, codes_N: np.ndarray, seed: int
+) -> None:
+    scores_NR, loadings_RV = components(values_NV, codes_N, model.head.width, seed)
+    if not scores_NR.size:
+        return
+    rank = scores_NR.shape[1]
+    pooled_ND = values_NV @ model.backbone.gene_embedding.weight.double().numpy()
+    batch_NK = np.eye(len(model.batches))[codes_N]
+    solved = np.linalg.lstsq(np.hstack([pooled_ND, batch_NK]), scores_NR, rcond=None)[0]
+    # One number for all components: their relative sizes separate signal from noise.
+    scale = 1 / max(float(np.sqrt((scores_NR**2).mean())), 1e-12)
+    projection_RD = (solved[: pooled_ND.shape[1]] * scale).T
+    model.pooled_projection.weight.zero_()
+    model.pooled_projection.weight[:rank] = torch.from_numpy(projection_RD).float()
+    model.decoder.weight.zero_()
+    model.decoder.weight[:, :rank] = torch.from_numpy(loadings_RV.T / scale).float()
+    embedded_NE = torch.from_numpy(pooled_ND).float() @ model.pooled_projection.weight.T
+    domains_N = torch.from_numpy(codes_N if model.head.domain_norm else np.zeros_like(codes_N))
+    model.norm.start(embedded_NE, domains_N)
+    weight_R = torch.from_numpy(scores_NR.std(axis=0) * scale).float()
+    model.norm.weight.fill_(float(weight_R.min()))
+    model.norm.weight[:rank] = weight_R

@@ -1,0 +1,104 @@
+"""An index of labelled, embedded cells as a folder: arrays, the cells' table, facts, and a manifest."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sc_mamba2.errors import UserError
+from sc_mamba2.files import atomic_folder
+from sc_mamba2.model.manifest import (
+    compare_hashes,
+    read_json,
+    read_manifest,
+    write_json,
+    write_manifest,
+)
+
+FACTS = "index.json"
+_VECTORS, _DISTANCES, _CELLS = "vectors.npy", "own_distances.npy", "cells.parquet"
+_FILES = (FACTS, _VECTORS, _DISTANCES, _CELLS)
+
+
+@dataclass(frozen=True, eq=False)
+class ReferenceIndex:
+    """Labelled cells in the space of a checkpoint.
+
+    Parameters
+    ----------
+    vectors
+        (N, D) float32.
+    labels, names
+        (N,) types and names of the cells.
+    own_distances
+        (M,) float32, rising: mean Euclidean distances of some of the cells to their nearest others.
+    facts
+        Ready for JSON: ``label_key``, ``neighbours``, and ``space``, the checkpoint and the options
+        that another embedding must share.
+    """
+
+    vectors: np.ndarray
+    labels: np.ndarray
+    names: pd.Index
+    own_distances: np.ndarray
+    facts: dict[str, Any]
+
+    def check_space(self, space: dict[str, object]) -> None:
+        """Refuse vectors that lie in another space than those of the index.
+
+        Raises
+        ------
+        UserError
+            Rule ``index-checkpoint``.
+        """
+        other = {name: own for name, own in self.facts["space"].items() if space[name] != own}
+        if other:
+            raise UserError(
+                "index-checkpoint",
+                found="an index of another " + ", ".join(other),
+                expected=", ".join(f"{name} {value}" for name, value in other.items()),
+                mend="embed with the checkpoint and the options of the index, or make it again: "
+                "scm index",
+            )
+
+    def save(self, folder: Path) -> None:
+        """Write the folder; it appears whole or not at all, in the place of an older one."""
+        with atomic_folder(folder) as draft:
+            np.save(draft / _VECTORS, self.vectors)
+            np.save(draft / _DISTANCES, self.own_distances)
+            table = pd.DataFrame({"name": self.names.astype(str), "label": self.labels})
+            table.to_parquet(draft / _CELLS)
+            write_json(draft / FACTS, self.facts)
+            write_manifest(draft)
+
+    @classmethod
+    def load(cls, folder: Path) -> "ReferenceIndex":
+        """Read the folder, every promise of its manifest checked.
+
+        Raises
+        ------
+        UserError
+            Rules ``index-folder`` and ``index-damaged``.
+        """
+        if not (folder / FACTS).is_file():
+            raise UserError(
+                "index-folder",
+                found=f"no index at '{folder}'",
+                expected=f"a folder with {FACTS}",
+                mend="make one: scm index REF.h5ad --label-key KEY --output INDEX",
+            )
+        try:
+            compare_hashes(folder, read_manifest(folder), needed=_FILES)
+            facts = read_json(folder / FACTS)
+        except (UserError, OSError) as error:
+            raise UserError(
+                "index-damaged",
+                found=error.found if isinstance(error, UserError) else str(error),
+                expected="files as they were written",
+                mend="make the index again: scm index",
+            ) from error
+        table = pd.read_parquet(folder / _CELLS)
+        vectors, own = (np.load(folder / name) for name in (_VECTORS, _DISTANCES))
+        return cls(vectors, table["label"].to_numpy(dtype=str), pd.Index(table["name"]), own, facts)

@@ -1,0 +1,108 @@
+"""A checkpoint made ready to embed cells: its backbone, its tokenizer, and its identity."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from sc_mamba2.errors import UserError
+from sc_mamba2.model import Backbone, read_checkpoint
+from sc_mamba2.model.manifest import broken_checkpoint
+from sc_mamba2.tasks.embedding.index import ReferenceIndex
+from sc_mamba2.tasks.embedding.params import EmbeddingOptions, KeyParams
+from sc_mamba2.tasks.shared.checkpoint_backbone import whole_backbone
+from sc_mamba2.tokens import Tokenizer, TokenizerRules
+
+
+@dataclass(frozen=True, eq=False)
+class Encoder:
+    """What turns cells into vectors.
+
+    Parameters
+    ----------
+    backbone, tokenizer
+        Of one checkpoint, pretrained or fine-tuned.
+    checkpoint_sha256
+        The checkpoint's identity.
+    """
+
+    backbone: Backbone
+    tokenizer: Tokenizer
+    checkpoint_sha256: str
+
+    def identity(self, options: EmbeddingOptions) -> dict[str, object]:
+        """Say what two embeddings must have in common to lie in one space; ready for JSON."""
+        return {
+            "checkpoint_sha256": self.checkpoint_sha256,
+            "pooling": list(options.pooling),
+            "max_length": self.tokenizer.rules.max_length,
+        }
+
+
+def load_encoder(options: EmbeddingOptions, index: ReferenceIndex | None = None) -> Encoder:
+    """Read the backbone and the tokenizer of a checkpoint.
+
+    Parameters
+    ----------
+    options
+        Which checkpoint, and how it embeds.
+    index
+        One whose space it must share.
+
+    Raises
+    ------
+    UserError
+        Rules of `read_checkpoint`, `checkpoint-config`, `checkpoint-state`, `index-checkpoint`.
+    """
+    checkpoint = read_checkpoint(options.checkpoint)
+    try:
+        rules = TokenizerRules(**checkpoint.config["tokenizer"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise broken_checkpoint(
+            "checkpoint-config",
+            f"config.json of '{options.checkpoint}' lacks or garbles its tokenizer ({error})",
+            "the rules of the tokenizer that it was trained with",
+        ) from error
+    if options.max_length is not None:
+        rules = rules.model_copy(update={"max_length": options.max_length})
+    tokenizer = Tokenizer(checkpoint.vocabulary, rules)
+    encoder = Encoder(whole_backbone(checkpoint), tokenizer, checkpoint.sha256)
+    if index is not None:
+        index.check_space(encoder.identity(options))
+    return encoder
+
+
+def load_encoder_for_index(options: EmbeddingOptions, obs_keys: KeyParams) -> Encoder:
+    """Read the checkpoint of an index; one without labels is refused before anything is computed."""
+    if obs_keys.label_key is None:
+        raise UserError(
+            "options",
+            found="an index without labels",
+            expected="the column of obs that holds the cell types",
+            mend="add --label-key KEY",
+        )
+    return load_encoder(options)
+
+
+def gene_table(encoder: Encoder) -> pd.DataFrame:
+    """Return the embedding of every gene of the vocabulary.
+
+    Returns
+    -------
+    DataFrame
+        A row a gene: ``ensembl_id``, ``symbol``, and D columns ``scm_0`` … of the embedding table.
+    """
+    vocabulary = encoder.tokenizer.vocabulary
+    rows = vocabulary.gene_rows
+    table_VD = encoder.backbone.gene_embedding.weight.detach().float().cpu().numpy()
+    names = {
+        "ensembl_id": np.asarray(vocabulary.ids, dtype=object)[rows],
+        "symbol": np.asarray(vocabulary.symbols, dtype=object)[rows],
+    }
+    return pd.concat([pd.DataFrame(names), vector_columns(table_VD[rows])], axis=1)
+
+
+def vector_columns(vectors: np.ndarray, index: pd.Index | None = None) -> pd.DataFrame:
+    """Return vectors, (N, D), as a table with the columns ``scm_0`` to ``scm_{D-1}``."""
+    names = [f"scm_{column}" for column in range(vectors.shape[1])]
+    return pd.DataFrame(vectors, index=index, columns=names)

@@ -1,0 +1,173 @@
+"""From a file of any size to embedded blocks, and from these to a copy of the file with the embedding."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+import sc_mamba2
+from sc_mamba2.cells import CopiedCells, keys, label_text, read_labels
+from sc_mamba2.cells.blocks import decide_stored_form, standard_blocks
+from sc_mamba2.cells.opening import Source, open_cells
+from sc_mamba2.cells.readers import NAMED
+from sc_mamba2.cells.standard_form import StandardForm
+from sc_mamba2.cells.stored import StoredCells
+from sc_mamba2.errors import UserError
+from sc_mamba2.files import file_facts
+from sc_mamba2.genes import load_gene_table
+from sc_mamba2.tasks.embedding.blocks import (
+    BATCH,
+    LABEL,
+    EmbeddedBlocks,
+    has_block,
+    open_blocks,
+    read_block,
+    write_block,
+)
+from sc_mamba2.tasks.embedding.model import Encoder
+from sc_mamba2.tasks.embedding.params import EmbeddingOptions, KeyParams, SourceParams
+from sc_mamba2.tasks.shared.backbone import encode_cells
+from sc_mamba2.tasks.shared.facts import output_facts
+from sc_mamba2.tasks.shared.params import IngestionParams, ValidationParams
+from sc_mamba2.tasks.shared.progress import training_progress
+from sc_mamba2.tasks.shared.validation import refuse_unmatched
+from sc_mamba2.training import ComputeOptions
+
+_log = logging.getLogger(__name__)
+
+
+def encode_file(
+    encoder: Encoder,
+    source: SourceParams,
+    ingestion: IngestionParams,
+    validation: ValidationParams,
+    obs_keys: KeyParams,
+    options: EmbeddingOptions,
+    compute: ComputeOptions,
+) -> EmbeddedBlocks:
+    """Embed every cell of a source; go on where an interrupted run stopped.
+
+    A cell's vector depends on its own values, on the genes of the file and on the checkpoint, up to
+    rounding: neither on its block and batch nor on the order of the cells.
+
+    Returns
+    -------
+    EmbeddedBlocks
+        The vectors where they lie, the named keys, and what was read and dropped.
+
+    Raises
+    ------
+    UserError
+        Everything by which a file is refused, before the first block is computed.
+    """
+    path = named_source(source)
+    with open_cells(path) as stored:
+        form = decide_valid_form(stored, ingestion, validation, options)
+        obs = read_keys(stored.obs, obs_keys)
+        folder, cells = Path(source.blocks), len(stored.obs)
+        open_blocks(folder, _identity(path, encoder, ingestion, options, compute))
+        starts = list(range(0, cells, options.cells_a_block))
+        todo = [start for start in starts if not has_block(folder, start)]
+        if len(todo) < len(starts):
+            _log.info("%d of %d blocks are there already", len(starts) - len(todo), len(starts))
+        kept = np.zeros(cells, dtype=bool)
+        for start in todo:
+            kept[start : start + options.cells_a_block] = True
+        with training_progress("embedding", unit="cell") as on_cells:
+            blocks = standard_blocks(stored, form, options.cells_a_block, kept)
+            for start, block in zip(todo, blocks, strict=True):
+                tokens = encoder.tokenizer.tokenize(
+                    block.X, block.var_names.to_numpy(), block.obs[[]]
+                )
+                parts = (encoder.backbone, tokens, encoder.tokenizer, options, compute)
+                write_block(folder, start, encode_cells(*parts), tokens.lengths)
+                on_cells(start + len(tokens), cells)
+    width = read_block(folder, starts[0])[0].shape[1]
+    return EmbeddedBlocks(folder, path, width, options.cells_a_block, obs, form)
+
+
+def decide_valid_form(
+    stored: StoredCells,
+    ingestion: IngestionParams,
+    validation: ValidationParams,
+    options: EmbeddingOptions,
+) -> StandardForm:
+    """Decide the standard form of a file's cells, or refuse the file."""
+    table = load_gene_table(ingestion.gene_table)
+    form = decide_stored_form(stored, table, options.cells_a_block, ingestion.layer)
+    refuse_unmatched(form.report["genes"], validation)
+    return form
+
+
+def named_source(source: SourceParams) -> Source:
+    """Return the source, or refuse that there is none."""
+    if source.input is None:
+        raise UserError(
+            "source-none",
+            found="no file of cells was named",
+            expected="a path or a named source",
+            mend="pass it: scm run --input FILE",
+        )
+    return source.input
+
+
+def read_keys(obs: pd.DataFrame, obs_keys: KeyParams) -> pd.DataFrame:
+    """Return the columns ``label`` and ``batch`` of those keys that are named, missing as ``None``.
+
+    Raises
+    ------
+    UserError
+        A column that is named is absent, or the labels are none.
+    """
+    table = pd.DataFrame(index=obs.index)
+    if obs_keys.label_key is not None:
+        table[LABEL] = read_labels(obs, obs_keys.label_key)
+    if obs_keys.batch_key is not None:
+        if obs_keys.batch_key not in obs:
+            read_labels(obs, obs_keys.batch_key)  # refuses, with the nearest column
+        text = label_text(obs[obs_keys.batch_key]).reindex(obs.index).astype(object)
+        table[BATCH] = text.where(text.notna(), None)
+    return table
+
+
+def write_embedded(
+    embedded: EmbeddedBlocks,
+    encoder: Encoder,
+    options: EmbeddingOptions,
+    run_info: dict[str, Any],
+    calls: pd.DataFrame | None = None,
+) -> CopiedCells:
+    """Return what a copy of the user's cells gets: the embedding, the facts, and types from an index."""
+    facts = output_facts(
+        run_info,
+        embedded.form.report,
+        encoder.checkpoint_sha256,
+        encoder.tokenizer.vocabulary.sha256,
+    ) | {"pooling": np.asarray(options.pooling, dtype=object)}
+    added = pd.DataFrame(index=embedded.obs.index) if calls is None else calls
+    return CopiedCells(embedded.source, added, {keys.EMBEDDING: embedded}, {keys.FACTS: facts})
+
+
+def _identity(
+    path: Source,
+    encoder: Encoder,
+    ingestion: IngestionParams,
+    options: EmbeddingOptions,
+    compute: ComputeOptions,
+) -> dict[str, Any]:
+    """Say everything on which the blocks depend."""
+    if not isinstance(path, str):
+        origin: list[Any] = ["memory", []]
+    elif path.startswith(NAMED):
+        origin = [path, []]
+    else:
+        origin = ["", file_facts(Path(path).resolve())]
+    return encoder.identity(options) | {
+        "version": sc_mamba2.__version__,
+        "source": origin,
+        "ingestion": ingestion.model_dump(mode="json"),
+        "cells_a_block": options.cells_a_block,
+        "scan_path": compute.scan_path,
+    }

@@ -1,0 +1,48 @@
+"""The pretrained model that scores, its untrained twin, and how alike two genes' embeddings are.
+
+Legend: R regulators, T targets, V vocabulary, D width.
+"""
+
+import numpy as np
+from sklearn.preprocessing import normalize
+
+from sc_mamba2.errors import UserError
+from sc_mamba2.model import Backbone, PretrainedModel
+from sc_mamba2.training import ComputeOptions, seed_everything
+
+
+def read_model(checkpoint: str, compute: ComputeOptions) -> PretrainedModel:
+    """Read the pretrained model.
+
+    Raises
+    ------
+    UserError
+        Rules of `PretrainedModel.from_pretrained`; ``checkpoint-heads``: it has no head for expression
+        from the cell.
+    """
+    model = PretrainedModel.from_pretrained(checkpoint)
+    if model.cell_expression_decoder is None:
+        raise UserError(
+            "checkpoint-heads",
+            found=f"'{checkpoint}' without the head of expression from the cell",
+            expected="a pretrained model with that head",
+            mend="use scm-tiny, or pretrain with the objective's cell_expression",
+        )
+    model.backbone.scan_path = compute.scan_path
+    return model
+
+
+def untrained_like(model: PretrainedModel, seed: int) -> PretrainedModel:
+    """Return the same model with random weights."""
+    seed_everything(seed)
+    fresh = PretrainedModel(Backbone(model.backbone.config), model.tokenizer, model.heads)
+    fresh.backbone.scan_path = model.backbone.scan_path
+    return fresh.eval()
+
+
+def cosines(
+    model: PretrainedModel, regulator_rows: np.ndarray, target_rows: np.ndarray
+) -> np.ndarray:
+    """Return the cosine of the embeddings of each pair, (R, T), -1 to 1."""
+    table_VD = model.backbone.gene_embedding.weight.detach().double().cpu().numpy()
+    return normalize(table_VD[regulator_rows]) @ normalize(table_VD[target_rows]).T

@@ -1,0 +1,280 @@
+"""From cells to a fitted model: hold out, prepare, keep of the Mamba2 layers what helps, complete.
+
+`shared.backbone.fine_tune` stands between `prepare` and `gate_layers`.
+"""
+
+import copy
+from dataclasses import replace
+from typing import Any
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+from scipy import stats
+
+from sc_mamba2.cells import canonical_name, parts_of
+from sc_mamba2.methods.mean_changes import affine
+from sc_mamba2.model import Backbone
+from sc_mamba2.tasks.perturbation.effect_prior import EffectPrior, fit_effect_prior, known_prior
+from sc_mamba2.tasks.perturbation.effects import (
+    Effects,
+    effect_rows,
+    groups_of,
+    measure_effects,
+    sides_of,
+)
+from sc_mamba2.tasks.perturbation.evaluate import check_names
+from sc_mamba2.tasks.perturbation.features import gene_ids, own_columns, single_features
+from sc_mamba2.tasks.perturbation.model import ROW, PerturbationModel
+from sc_mamba2.tasks.perturbation.params import (
+    HeadParams,
+    KeyParams,
+    PopulationParams,
+    ScoreParams,
+    SplitKind,
+    SplitParams,
+    StartParams,
+)
+from sc_mamba2.tasks.perturbation.predict import pair_with_controls, tokens_of_request
+from sc_mamba2.tasks.perturbation.reading import read_cells
+from sc_mamba2.tasks.perturbation.split import (
+    CONTEXT,
+    PART,
+    PERTURBATION,
+    TEST,
+    TRAIN,
+    draw_validation,
+    given_parts,
+    split_cells,
+)
+from sc_mamba2.tasks.shared.backbone import load_or_build_backbone
+from sc_mamba2.tasks.shared.params import BackboneParams, TokenizationParams
+from sc_mamba2.tasks.shared.tokenization import fit_tokenizer, tokenize_cells
+from sc_mamba2.tokens import TokenizedCells, Tokenizer
+from sc_mamba2.training import ComputeOptions, choose_device, mean_loss, seed_everything
+
+CELLS_AT_ONCE = 256
+
+
+def hold_out(
+    valid_cells: AnnData,
+    keys: KeyParams,
+    params: SplitParams,
+    scoring: ScoreParams,
+    compute: ComputeOptions,
+) -> tuple[AnnData, AnnData, pd.DataFrame, list[dict[str, Any]]]:
+    """Split the cells.
+
+    Returns
+    -------
+    training_cells, test_cells
+        Those to learn from, and those to score on.
+    split
+        The table that says which: ``perturbation``, ``context``, ``part``.
+    remarks
+        What was left out.
+    """
+    cells, remarks = read_cells(valid_cells, keys)
+    given = None
+    if params.key is not None:
+        given = given_parts(valid_cells.obs, params.key).loc[cells.obs_names]
+    parts = split_cells(cells.obs, keys.control, given, params, compute.seed)
+    split = cells.obs.assign(**{PART: parts})
+    check_names(held_out_rows(split, keys.control), params.kind, scoring)
+    training, test = (cells[(parts == part).to_numpy()].copy() for part in (TRAIN, TEST))
+    return training, test, split, remarks
+
+
+def held_out_rows(split: pd.DataFrame, control: str) -> pd.DataFrame:
+    """Return the rows of a split's perturbed cells that are held out."""
+    return split[(split[PART] == TEST) & (split[PERTURBATION] != control)]
+
+
+def prepare(
+    training_cells: AnnData,
+    split: pd.DataFrame,
+    keys: KeyParams,
+    splitting: SplitParams,
+    start: StartParams,
+    head: HeadParams,
+    population: PopulationParams,
+    tokenization: TokenizationParams,
+    backbone: BackboneParams,
+    compute: ComputeOptions,
+) -> tuple[PerturbationModel, EffectPrior, str, TokenizedCells, TokenizedCells, TokenizedCells]:
+    """Fit the effect prior, and put an untrained model with its tokens on it.
+
+    Returns
+    -------
+    untrained_model
+        It predicts what the prior estimates.
+    effect_prior
+        Of the training cells alone.
+    requested
+        The perturbation to predict; the first held-out one where none is named.
+    training_tokens, validation_tokens
+        Control cells paired with training effects: those to learn from, and those that validate.
+    test_tokens
+        Control cells of the training paired with the held-out effects, of which the names are known.
+
+    Raises
+    ------
+    UserError
+        ``perturbation-unknown``, ``feature-file``, and those of tokenizer and backbone.
+    """
+    perturbed, controls = sides_of(training_cells, keys.control)
+    held_out = held_out_rows(split, keys.control)
+    names = {part for name in set(split[PERTURBATION]) for part in parts_of(name)} - {keys.control}
+    effects = measure_effects(perturbed, controls)
+    singles = single_features(sorted(names), keys)
+    own = own_columns(names, effects.genes, keys)
+    prior = fit_effect_prior(effects, singles, start, own)
+    if population.perturbation is None:
+        requested = str(sorted(held_out[PERTURBATION])[0])
+    else:
+        requested = canonical_name(population.perturbation)
+        prior = known_prior(prior, keys, requested)
+    tokenizer = _tokenizer(controls, prior, keys, tokenization)
+    tokens = tokenize_cells(controls, tokenizer)
+    training, validation = training_pairs(
+        prior, tokens, head, splitting.kind, splitting.validation_share, compute.seed
+    )
+    rows = effect_rows(groups_of(held_out))
+    test = pair_with_controls(rows, tokens, population.cells, compute.seed)
+    trunk = load_or_build_backbone(tokenizer, training, backbone, compute)
+    model = new_model(trunk, tokenizer, prior, keys, head, splitting.kind, compute.seed)
+    return model, prior, requested, training, validation, test
+
+
+def _tokenizer(
+    controls: AnnData, prior: EffectPrior, keys: KeyParams, params: TokenizationParams
+) -> Tokenizer:
+    """Choose the genes that vary among control cells, and add those that are perturbed."""
+    always = set()
+    if keys.kind != "chemical":
+        measured = {p for name in prior.effects.rows[PERTURBATION] for p in parts_of(name)}
+        always = set(gene_ids(sorted(measured | set(prior.singles))).values()) - {""}
+    return fit_tokenizer(controls, controls, params, always=sorted(always))
+
+
+def new_model(
+    backbone: Backbone,
+    tokenizer: Tokenizer,
+    prior: EffectPrior,
+    keys: KeyParams,
+    head: HeadParams,
+    kind: SplitKind,
+    seed: int,
+) -> PerturbationModel:
+    """Put an untrained head on a backbone; it predicts what the prior estimates."""
+    seed_everything(seed)
+    share = fit_rising_share(prior.effects, head)
+    return PerturbationModel(backbone, tokenizer, prior, keys, head, kind, share)
+
+
+def fit_rising_share(effects: Effects, head: HeadParams) -> float:
+    """Choose the share of a rise that is scaling by the spread of the training cells.
+
+    Of `rising_shares` the one whose ``scale`` times the control cells' standard deviation is nearest to that
+    of the perturbed cells, by squared error over rising genes, effects weighed by reliability.
+    """
+    losses = []
+    for share in head.rising_shares:
+        loss = 0.0
+        for place, context in enumerate(effects.rows[CONTEXT]):
+            change_G = effects.delta_QG[place]
+            scale_G, _ = affine(change_G, effects.control_of(context), share, head.most_scale)
+            spread_G = scale_G * effects.control_spread_of(context)
+            error_G = (spread_G - effects.spread_QG[place]) ** 2
+            loss += effects.reliability_Q[place] * float(error_G[change_G > 0].sum())
+        losses.append(loss)
+    return head.rising_shares[int(np.argmin(losses))]
+
+
+def training_pairs(
+    prior: EffectPrior,
+    controls: TokenizedCells,
+    head: HeadParams,
+    kind: SplitKind,
+    share: float,
+    seed: int,
+) -> tuple[TokenizedCells, TokenizedCells]:
+    """Pair every training effect with control cells: those to learn from, and those that validate.
+
+    Where no effect can be spared, both are the same cells, and nothing of the layers is kept.
+    """
+    rows = prior.effects.rows
+    pairs = pair_with_controls(rows, controls, head.pairs, seed)
+    validates_N = draw_validation(rows, kind, share, seed)[pairs.obs[ROW].to_numpy()]
+    if not validates_N.any():
+        return pairs, pairs
+    return pairs.take(~validates_N), pairs.take(validates_N)
+
+
+def gate_layers(
+    fitted_model: PerturbationModel,
+    training_tokens: TokenizedCells,
+    validation_tokens: TokenizedCells,
+    compute: ComputeOptions,
+) -> tuple[PerturbationModel, dict[str, Any]]:
+    """Close the gate unless the layers predict effects better that they were not trained on.
+
+    They are kept if the loss of the validation perturbations (or contexts) falls by more than chance:
+    a one-sided paired t test over them, at the head's `gate_level`. With two or three it takes a large
+    and even gain: so few say little, and what does not help does harm on new ones.
+
+    Returns
+    -------
+    scored_model
+        With its gate open or closed; it has seen no held-out cell.
+    gate
+        ``loss_with``, ``loss_without`` the layers, the mean over validation perturbations; ``p`` of the
+        test; ``kept``.
+    """
+    if set(fitted_model.head.paths) != {"start", "trunk"}:
+        return fitted_model, {"kept": "trunk" in fitted_model.head.paths}
+    device = choose_device(compute.device)
+    model = copy.deepcopy(fitted_model).to(device)
+    column = CONTEXT if model.kind == "unseen_context" else PERTURBATION
+    group = model.prior.effects.rows[column].to_numpy()[validation_tokens.obs[ROW].to_numpy()]
+    parts = [validation_tokens.take(group == name) for name in sorted(set(group))]
+    losses = []
+    for gate in (1.0, 0.0):
+        model.gate.fill_(gate)
+        vocabulary = model.tokenizer.vocabulary
+        losses.append([mean_loss(model, part, vocabulary, CELLS_AT_ONCE, device) for part in parts])
+    gain_U = np.subtract(losses[1], losses[0])
+    chance = 1.0
+    if len(gain_U) > 1 and gain_U.std() > 0:
+        chance = float(stats.ttest_1samp(gain_U, 0, alternative="greater").pvalue)
+    apart = not np.isin(validation_tokens.obs[ROW], training_tokens.obs[ROW]).any()
+    kept = bool(apart and chance < model.head.gate_level)
+    model.gate.fill_(float(kept))
+    means = {"loss_with": float(np.mean(losses[0])), "loss_without": float(np.mean(losses[1]))}
+    return model.cpu().eval(), means | {"p": chance, "kept": kept}
+
+
+def complete_model(
+    scored_model: PerturbationModel,
+    training_cells: AnnData,
+    test_cells: AnnData,
+    valid_cells: AnnData,
+    requested: str,
+) -> tuple[PerturbationModel, AnnData, TokenizedCells]:
+    """Measure again with all cells, held-out ones too; what the layers learnt stays.
+
+    Returns
+    -------
+    model
+        A copy of the scored model, which knows what is requested.
+    controls, tokens
+        All control cells of the file, and their tokens under the requested perturbation.
+    """
+    cells = ad.concat([training_cells, test_cells])
+    effects = measure_effects(*sides_of(cells, scored_model.keys.control))
+    model = copy.deepcopy(scored_model)
+    prior = replace(model.prior, effects=effects)
+    model.set_prior(known_prior(prior, model.keys, requested))
+    model.rising_share = fit_rising_share(effects, model.head)
+    return model, *tokens_of_request(valid_cells, model, requested)

@@ -1,0 +1,128 @@
+"""Pretraining itself: in this process, or in several that torchrun starts."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from sc_mamba2.errors import UserError
+from sc_mamba2.files import atomic_file
+from sc_mamba2.model.objective import ObjectiveOptions
+from sc_mamba2.tasks.pretraining.params import CorpusParams, LaunchParams
+from sc_mamba2.tasks.shared.progress import training_progress
+from sc_mamba2.tokens import MaskOptions
+from sc_mamba2.training import ComputeOptions
+from sc_mamba2.training.job import KeepOptions, PretrainJob, PretrainOptions, Shape
+from sc_mamba2.training.journal import read_journal
+from sc_mamba2.training.masked_cells import HeldOut, SamplingOptions
+from sc_mamba2.training.run import JOURNAL, MODEL, pretrain as run_job
+from sc_mamba2.training.signals import stop_on_signals
+
+_LOOK_EVERY_SECONDS = 0.2
+
+
+def pretrain(
+    corpus_report: dict[str, Any],
+    corpus: CorpusParams,
+    launch: LaunchParams,
+    shape: Shape,
+    masks: MaskOptions,
+    sampling: SamplingOptions,
+    objective: ObjectiveOptions,
+    training: PretrainOptions,
+    held_out: HeldOut,
+    keep: KeepOptions,
+    compute: ComputeOptions,
+    run_info: dict[str, Any],
+) -> tuple[dict[str, Any], pd.DataFrame]:
+    """Pretrain, or go on with a run that was interrupted.
+
+    Returns
+    -------
+    metrics
+        Of the last look at held-out cells: the model, the cell's head, and the gene mean beside.
+    history
+        The journal.
+
+    Raises
+    ------
+    SystemExit
+        After a signal, with a checkpoint to go on from.
+    """
+    job = PretrainJob.build(
+        store=Path(corpus.store).resolve(),
+        run=Path(launch.run).resolve(),
+        shape=shape,
+        masks=masks,
+        sampling=sampling,
+        objective=objective,
+        training=training,
+        held_out=held_out,
+        keep=keep,
+        compute=compute,
+    )
+    if launch.processes > 1:
+        _run_processes(job, launch.processes)
+    else:
+        with training_progress("pretraining") as bar:
+            finished = run_job(job, lambda taken, steps, row: bar(taken, steps))
+        if finished.model is None:
+            raise SystemExit(finished.exit_code)
+    history = read_journal(job.run / JOURNAL)
+    return _metrics(history, corpus_report, job) | {"run": run_info}, history
+
+
+def _run_processes(job: PretrainJob, processes: int) -> None:
+    with atomic_file(job.run / "job.json") as draft:
+        draft.write_text(job.model_dump_json(indent=1), encoding="utf-8")
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    worker = ["--nproc-per-node", str(processes), "-m", "sc_mamba2.training.worker"]
+    command = [*launcher, *worker, str(job.run / "job.json")]
+    with stop_on_signals() as stop:
+        # In a session of its own: a Ctrl-C comes to this process, which asks the others once.
+        launched = subprocess.Popen(command, start_new_session=True, env=_launcher_environment())
+        forwarded = False
+        while launched.poll() is None:
+            if stop.requested and not forwarded:
+                launched.terminate()
+                forwarded = True
+            time.sleep(_LOOK_EVERY_SECONDS)
+    if stop.requested:
+        raise SystemExit(stop.exit_code)
+    if launched.returncode:
+        raise UserError(
+            "processes-failed",
+            found=f"{processes} processes of the training ended with code {launched.returncode}",
+            expected="all of them to come to the last step",
+            mend="read what they said above; the same command goes on from the last checkpoint",
+        )
+
+
+def _launcher_environment() -> dict[str, str]:
+    """Give the processes an hour to end: after 30 seconds torchrun would kill them amid a step."""
+    return {"TORCH_ELASTIC_SHUTDOWN_TIMEOUT": "3600", **os.environ}
+
+
+def _metrics(
+    history: pd.DataFrame, corpus_report: dict[str, Any], job: PretrainJob
+) -> dict[str, Any]:
+    metrics: dict[str, Any] = {
+        "model": {"loss": float(history["loss"].dropna().iloc[-1])},
+        "baselines": {},
+        "ablations": {},
+        "data": {"cells": corpus_report["store"]["cells"], "held_out": list(job.held_out.values)},
+        "checkpoint": str(job.run / MODEL),
+    }
+    if "held_out/loss" in history:
+        last = history.dropna(subset=["held_out/loss"]).iloc[-1]
+        metrics["model"] |= {
+            "held_out_loss": float(last["held_out/loss"]),
+            "masked_error": float(last["held_out/model"]),
+            "masked_error_from_cell": float(last["held_out/cell"]),
+        }
+        metrics["baselines"]["gene_mean"] = {"masked_error": float(last["held_out/gene_mean"])}
+    return metrics

@@ -1,0 +1,100 @@
+"""A tool's arguments from its row of the table of tasks, as its verb has them."""
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from sc_mamba2.errors import UserError
+from sc_mamba2.tasks.table import TASKS, Option, changed_parameters
+
+Result = TypeVar("Result")
+LAST = ("params", "key_added", "copy")  # of every tool, with what they mean
+_WORDS = {
+    "params": "More parameters of `conf/base/parameters`, by dotted name; they count over the others.",
+    "key_added": "Word that stands for ``scm`` in the names of what is added.",
+    "copy": "Whether a copy gets the results and is returned.",
+}
+_KINDS = {str: "str", int: "int", bool: "bool"}
+
+
+def tool(verb: str) -> Callable[[Callable[..., Result]], Callable[..., Result]]:
+    """Give a function the arguments of a task's options beside its own.
+
+    The function gets them as ``options``: parameters by dotted name, with those in `params` over them.
+    An option that only a training reads is refused beside a checkpoint (rule ``options``).
+
+    Parameters
+    ----------
+    verb
+        As `TASKS` names the task.
+    """
+    options = [option for option in TASKS[verb].options if option.tool]
+
+    def decorate(function: Callable[..., Result]) -> Callable[..., Result]:
+        own = inspect.signature(function).parameters
+        signature = _signature(own, options)
+
+        @functools.wraps(function)
+        def call(*args: Any, **values: Any) -> Result:
+            given = signature.bind(*args, **values).arguments
+            chosen = {option.name: given.pop(option.tool, None) for option in options}
+            params = given.pop("params", None)
+            if given.get("checkpoint") is not None:
+                _alone(options, chosen)
+            changed = changed_parameters(options, chosen) | dict(params or {})
+            return function(**given, options=changed)
+
+        call.__signature__ = signature  # type: ignore[attr-defined]
+        call.__doc__ = _documented(function.__doc__, own, options)
+        return call
+
+    return decorate
+
+
+def alone(checkpoint: object, given: Mapping[str, object]) -> None:
+    """Refuse a trained checkpoint beside what only a training reads (rule ``options``)."""
+    for name, value in given.items():
+        if checkpoint is not None and value is not None:
+            raise UserError(
+                "options",
+                found=f"checkpoint and {name}",
+                expected="a trained checkpoint alone: nothing is trained",
+                mend=f"leave {name} out",
+            )
+
+
+def _alone(options: list[Option], chosen: Mapping[str, object]) -> None:
+    alone(True, {o.tool: chosen[o.name] for o in options if o.training})
+
+
+def _signature(own: Mapping[str, inspect.Parameter], options: list[Option]) -> inspect.Signature:
+    """Return the function's own parameters, the options, then those that every tool ends with."""
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    from_table = [
+        inspect.Parameter(
+            option.tool,
+            keyword,
+            default=None,
+            annotation=f"{_KINDS.get(option.kind, 'str | Path')} | None",
+        )
+        for option in options
+    ]
+    params = inspect.Parameter(
+        "params", keyword, default=None, annotation="Mapping[str, Any] | None"
+    )
+    first = [p for name, p in own.items() if name not in (*LAST, "options")]
+    last = [own[name] for name in LAST if name in own]
+    return inspect.Signature([*first, *from_table, params, *last])
+
+
+def _documented(
+    text: str | None, own: Mapping[str, inspect.Parameter], options: list[Option]
+) -> str | None:
+    """Put what the options mean where the docstring says ``{options}``."""
+    if text is None:  # python -OO
+        return None
+    words = {option.tool: option.help for option in options}
+    words |= {name: _WORDS[name] for name in LAST if name in own or name == "params"}
+    lines = [f"{name}\n        {meaning}" for name, meaning in words.items()]
+    return text.replace("{options}", "\n    ".join(lines))
