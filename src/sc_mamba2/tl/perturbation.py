@@ -9,15 +9,15 @@ from pydantic import BaseModel
 
 from sc_mamba2.cells import keys
 from sc_mamba2.cells.adding import WORD
-from sc_mamba2.tchosen.perturbation.fit import complete_model, gate_layers, hold_out, prepare
-from sc_mamba2.tchosen.perturbation.model import PerturbationModel
-from sc_mamba2.tchosen.perturbation.params import PerturbationParams
-from sc_mamba2.tchosen.perturbation.predict import prepare_prediction, write_predicted
-from sc_mamba2.tchosen.perturbation.reverse import rank as reverse_tchosen
-from sc_mamba2.tchosen.perturbation.reverse.params import ReversePerturbationParams
-from sc_mamba2.tchosen.shared.backbone import fine_tune, predict
-from sc_mamba2.tchosen.shared.parameters import build_parameters
-from sc_mamba2.tchosen.shared.params import IngestionParams, TokenizationParams, ValidationParams
+from sc_mamba2.tasks.perturbation.fit import complete_model, gate_layers, hold_out, prepare
+from sc_mamba2.tasks.perturbation.model import PerturbationModel
+from sc_mamba2.tasks.perturbation.params import PerturbationParams
+from sc_mamba2.tasks.perturbation.predict import prepare_prediction, write_predicted
+from sc_mamba2.tasks.perturbation.reverse import rank as reverse_tasks
+from sc_mamba2.tasks.perturbation.reverse.params import ReversePerturbationParams
+from sc_mamba2.tasks.shared.backbone import fine_tune, predict
+from sc_mamba2.tasks.shared.parameters import build_parameters
+from sc_mamba2.tasks.shared.params import IngestionParams, TokenizationParams, ValidationParams
 from sc_mamba2.tl.shared import (
     Changes,
     Checkpoint,
@@ -218,8 +218,8 @@ def reverse(
     model = trained_model(checkpoint, PerturbationModel)
     with chance_as_found():
         _, valid, _ = valid_cells(adata, groups)
-        query, names = reverse_tchosen.prepare(valid, model, p.states, p.candidates, candidates)
-        ranker = reverse_tchosen.fit_ranker(model, names, query, p.rank, groups["compute"])
-        ranking = reverse_tchosen.rank_candidates(ranker, query)
+        query, names = reverse_tasks.prepare(valid, model, p.states, p.candidates, candidates)
+        ranker = reverse_tasks.fit_ranker(model, names, query, p.rank, groups["compute"])
+        ranking = reverse_tasks.rank_candidates(ranker, query)
     results = AnnData(obs=adata.obs[[]], uns={keys.RANKING: ranking})
     return returned(adata, results, key_added, copy)
