@@ -23,13 +23,7 @@ def read_labels(obs: pd.DataFrame, label_key: str) -> pd.Series:
     UserError
         The column is absent, empty, continuous, has one class, or names every cell.
     """
-    if label_key not in obs.columns:
-        raise UserError(
-            "label-missing",
-            found=f"no column '{label_key}' in obs",
-            expected=f"one of: {', '.join(map(str, obs.columns)) or 'obs has no columns'}",
-            mend="pass --label-key with a column of obs" + nearest(label_key, obs.columns),
-        )
+    check_column(obs, label_key, "label-missing", "--label-key")
     present = _present(obs[label_key])
     if pd.api.types.is_float_dtype(present) and not (present % 1 == 0).all():
         example = present[present % 1 != 0].iloc[0]
@@ -42,6 +36,17 @@ def read_labels(obs: pd.DataFrame, label_key: str) -> pd.Series:
     text = label_text(obs[label_key])
     _check_classes(text, label_key)
     return text.reindex(obs.index).astype(object).where(lambda labels: labels.notna(), None)
+
+
+def check_column(obs: pd.DataFrame, column: str, rule: str, option: str) -> None:
+    """Refuse a column that is not there; `option` is where a person names it."""
+    if column not in obs.columns:
+        raise UserError(
+            rule,
+            found=f"no column '{column}' in obs",
+            expected=f"one of: {', '.join(map(str, obs.columns)) or 'obs has no columns'}",
+            mend=f"name a column of obs by {option}" + nearest(column, obs.columns),
+        )
 
 
 def label_text(column: pd.Series) -> pd.Series:
