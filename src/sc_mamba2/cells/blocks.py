@@ -45,16 +45,9 @@ def standard_blocks(
     cells_a_block: int = CELLS_A_BLOCK,
     kept: np.ndarray | None = None,
 ) -> Iterator[ad.AnnData]:
-    """Give the cells of an open source in a standard form that was decided before.
+    """Give the cells of an open source in the standard form that was decided for it.
 
-    Parameters
-    ----------
-    stored, form
-        The source, and the form of the same source.
-    cells_a_block
-        Cells that are read together.
-    kept
-        (N,) bool, the cells that are given; a block without any is not read. ``None`` keeps all.
+    `cells_a_block` are read together; `kept`, (N,) bool, says which of them are given, ``None`` all.
     """
     named = form.origin.startswith("layers[")
     layer = form.origin.removeprefix("layers[").removesuffix("]") if named else None

@@ -13,6 +13,7 @@ import pandera.pandas as pa
 from scipy import sparse
 
 from sc_mamba2.cells.expression import choose_expression
+from sc_mamba2.cells.gene_columns import share_of_ids
 from sc_mamba2.errors import UserError
 
 OBS_SCHEMA = pa.DataFrameSchema(
@@ -66,7 +67,7 @@ def check_tables(cells: ad.AnnData) -> None:
             mend="name them, or drop them: adata[:, adata.var_names != '']",
         )
     # Gene ids where the barcodes belong mean that the matrix lies on its side.
-    if _share_of_ids(cells.obs_names) > 0.5 > _share_of_ids(cells.var_names):
+    if share_of_ids(cells.obs_names) > 0.5 > share_of_ids(cells.var_names):
         raise UserError(
             "matrix-transposed",
             found="Ensembl ids as the names of the cells",
@@ -155,7 +156,3 @@ def _check_table(
         checks = ", ".join(str(check) for check in cases["check"].unique()[:3])
         found = f"{schema.name} breaks {checks} in {len(cases):,} places (e.g. {examples})"
         raise UserError(rule, found=found, expected=expected, mend=mend) from error
-
-
-def _share_of_ids(names: pd.Index) -> float:
-    return float(names.astype(str).str.match(r"^ENSG\d{11}").mean())

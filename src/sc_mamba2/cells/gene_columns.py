@@ -38,6 +38,11 @@ def map_gene_names(genes: pd.DataFrame, table: GeneTable) -> GeneMapping:
     return map_genes(first, table, list(names))
 
 
+def share_of_ids(names: pd.Index) -> float:
+    """Return the share of names that are Ensembl ids, with or without a version."""
+    return float(names.astype(str).str.match(r"^ENSG\d{11}").mean())
+
+
 def _first_column(genes: pd.DataFrame, columns: tuple[str, ...]) -> list[str] | None:
     for column in columns:
         if column in genes:

@@ -34,7 +34,28 @@ def read_labels(obs: pd.DataFrame, label_key: str) -> pd.Series:
             mend="choose the column with the cell types",
         )
     text = label_text(obs[label_key])
-    _check_classes(text, label_key)
+    classes = text.nunique()
+    if classes == 0:
+        raise UserError(
+            "label-empty",
+            found=f"obs['{label_key}'] holds no label",
+            expected="a label for most cells",
+            mend="choose another column with --label-key",
+        )
+    if classes == 1:
+        raise UserError(
+            "label-one-class",
+            found=f"obs['{label_key}'] holds one class only: '{text.iloc[0]}'",
+            expected="at least two classes",
+            mend="choose another column with --label-key, or add cells of another type",
+        )
+    if classes > MOST_CLASSES or classes * WELL_FILLED > max(len(text), 6):
+        raise UserError(
+            "label-too-many",
+            found=f"obs['{label_key}'] holds {classes:,} classes for {len(text):,} cells",
+            expected=f"at most {MOST_CLASSES:,} classes and {WELL_FILLED} cells a class on average",
+            mend="choose the column with the cell types, not an identifier",
+        )
     return text.reindex(obs.index).astype(object).where(lambda labels: labels.notna(), None)
 
 
@@ -64,28 +85,3 @@ def _present(column: pd.Series) -> pd.Series:
     if isinstance(present.dtype, pd.CategoricalDtype):
         present = present.astype(present.cat.categories.dtype)
     return present
-
-
-def _check_classes(text: pd.Series, label_key: str) -> None:
-    classes = text.nunique()
-    if classes == 0:
-        raise UserError(
-            "label-empty",
-            found=f"obs['{label_key}'] holds no label",
-            expected="a label for most cells",
-            mend="choose another column with --label-key",
-        )
-    if classes == 1:
-        raise UserError(
-            "label-one-class",
-            found=f"obs['{label_key}'] holds one class only: '{text.iloc[0]}'",
-            expected="at least two classes",
-            mend="choose another column with --label-key, or add cells of another type",
-        )
-    if classes > MOST_CLASSES or classes * WELL_FILLED > max(len(text), 6):
-        raise UserError(
-            "label-too-many",
-            found=f"obs['{label_key}'] holds {classes:,} classes for {len(text):,} cells",
-            expected=f"at most {MOST_CLASSES:,} classes and {WELL_FILLED} cells a class on average",
-            mend="choose the column with the cell types, not an identifier",
-        )

@@ -48,21 +48,9 @@ def base_and_dose(part: str) -> tuple[str, float | None]:
 
 
 def with_doses(names: pd.Series, doses: pd.Series, control: str) -> pd.Series:
-    """Put doses behind the names of single perturbations; control cells have none.
+    """Put doses, all in one unit, behind the names of the same cells; those of controls are not read.
 
-    Parameters
-    ----------
-    names
-        Names as a person wrote them.
-    doses
-        Of the same cells, in one unit; that of a control cell is not read.
-    control
-        Name of unperturbed cells.
-
-    Raises
-    ------
-    UserError
-        Rule ``perturbation-dose``: a perturbed cell's dose is no number above 0.
+    Rule ``perturbation-dose``: a perturbed cell's dose is no number above 0.
     """
     perturbed = (names != control).to_numpy()
     values = pd.to_numeric(doses.astype(object), errors="coerce").to_numpy(dtype=float)

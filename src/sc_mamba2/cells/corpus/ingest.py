@@ -25,25 +25,13 @@ from sc_mamba2.errors import UserError
 
 @dataclass(frozen=True, eq=False)
 class CorpusFile:
-    """One file of a corpus as a worker gets it.
+    """One file of a corpus as a worker gets it."""
 
-    Parameters
-    ----------
-    number
-        Place in the sorted sources; names what is written for it.
-    source, form
-        Where the cells are, and how they become the standard form.
-    kept
-        (N,) bool, the cells of the file that belong to the corpus.
-    cells_a_block
-        Cells that are read together.
-    """
-
-    number: int
+    number: int  # place in the sorted sources; names what is written for it
     source: Source
     form: StandardForm
-    kept: np.ndarray
-    cells_a_block: int
+    kept: np.ndarray  # (N,) bool, the cells of the file that belong to the corpus
+    cells_a_block: int  # that are read together
 
     def blocks(self) -> Iterator[ad.AnnData]:
         """Give the kept cells in the standard form, in the file's order, in blocks.

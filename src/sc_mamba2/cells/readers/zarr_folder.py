@@ -77,11 +77,11 @@ def _codecs(array: zarr.Array) -> list[str]:
 
 
 def _refuse_codecs(array: zarr.Array, path: Path) -> None:
-    strange = sorted(set(_codecs(array)) - CODECS)
-    if strange:
+    unknown = sorted(set(_codecs(array)) - CODECS)
+    if unknown:
         raise UserError(
             "zarr-codec",
-            found=f"{array.name} of {path.name} is packed with {', '.join(strange)}",
+            found=f"{array.name} of {path.name} is packed with {', '.join(unknown)}",
             expected=f"one of {', '.join(sorted(CODECS))}",
             mend="load it where it was made, if you trust it, and save it with adata.write_h5ad()",
         )
