@@ -3,6 +3,8 @@
 import functools
 import inspect
 from collections.abc import Callable, Mapping
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Annotated, Any
@@ -39,6 +41,20 @@ def task_verb(task: Task, verb: Callable[[Given], None]) -> Callable[..., None]:
     parameters = [_parameter(option) for option in task.options]
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     return command
+
+
+def verb_of(task: Task) -> Callable[[Given], None]:
+    """Return the function of a task's verb; without a file of its own the task runs as its options say."""
+    module = f"sc_mamba2.commands.{task.verb}"
+    if find_spec(module) is not None:
+        verb: Callable[[Given], None] = getattr(import_module(module), task.verb)
+        return verb
+
+    def plain(given: Given) -> None:
+        run_task(task, task.pipeline, given)
+
+    plain.__name__, plain.__doc__ = task.verb, task.help
+    return plain
 
 
 def run_task(

@@ -1,4 +1,4 @@
-"""`tl.perturb`: cells as if they were perturbed; `tl.reverse`: which perturbation leads to a state."""
+"""`tl.perturb`: cells as if they were perturbed."""
 
 from pathlib import Path
 
@@ -10,8 +10,6 @@ from sc_mamba2.tasks.perturbation.fit import complete_model, gate_layers, hold_o
 from sc_mamba2.tasks.perturbation.model import PerturbationModel
 from sc_mamba2.tasks.perturbation.params import PerturbationParams
 from sc_mamba2.tasks.perturbation.predict import prepare_prediction, write_predicted
-from sc_mamba2.tasks.perturbation.reverse import rank as reverse_tasks
-from sc_mamba2.tasks.perturbation.reverse.params import ReversePerturbationParams
 from sc_mamba2.tasks.shared.backbone import fine_tune, predict
 from sc_mamba2.tasks.shared.parameters import build_parameters
 from sc_mamba2.tasks.shared.params import SHARED_GROUPS
@@ -27,7 +25,6 @@ from sc_mamba2.tl.tool import alone, tool
 from sc_mamba2.training.determinism import chance_as_found
 
 GROUPS = SHARED_GROUPS | {"perturbation": PerturbationParams}
-REVERSE_GROUPS = SHARED_GROUPS | {"reverse_perturbation": ReversePerturbationParams}
 
 
 @tool("perturb")
@@ -79,95 +76,29 @@ def perturb(
     True
     """
     alone(checkpoint, {"save": save})
-    requested = {"perturbation.population.perturbation": perturbation}
-    groups = build_parameters(GROUPS, {**requested, **options})
+    own = {"perturbation.population.perturbation": perturbation}
+    groups = build_parameters(GROUPS, {**own, **options})
     p, compute = groups["perturbation"], groups["compute"]
     facts = run_facts("tl.perturb", groups)
     with chance_as_found():
         raw, valid, report = valid_cells(adata, groups)
         if checkpoint is None:
             training, test, split, _ = hold_out(valid, p.keys, p.split, p.evaluation, compute)
-            model, _, requested, learning, validating, _ = prepare(
-                training,
-                split,
-                p.keys,
-                p.split,
-                p.start,
-                p.head,
-                p.population,
-                groups["tokenization"],
-                p.backbone,
-                compute,
-            )
-            model, _ = fine_tune(model, learning, validating, p.fine_tune, compute)
-            model, _ = gate_layers(model, learning, validating, compute)
-            model, controls, tokens = complete_model(model, training, test, valid, requested)
+            chosen = (p.keys, p.split, p.start, p.head, p.population, groups["tokenization"])
+            prepared = prepare(training, split, *chosen, p.backbone, compute)
+            untrained, _, requested, learning, validating, _ = prepared
+            fitted, _ = fine_tune(untrained, learning, validating, p.fine_tune, compute)
+            scored, _ = gate_layers(fitted, learning, validating, compute)
+            model, controls, tokens = complete_model(scored, training, test, valid, requested)
         else:
             model = trained_model(checkpoint, PerturbationModel)
             requested, controls, tokens = prepare_prediction(model, valid, p.population)
         outputs = predict(model, tokens, p.predict, compute)
-        cells, genes, _ = write_predicted(
-            raw,
-            controls,
-            outputs,
-            model,
-            requested,
-            report,
-            facts,
-            p.population,
-            groups["ingestion"],
-            compute,
-        )
+        numbers = (p.population, groups["ingestion"], compute)
+        made = (raw, controls, outputs, model, requested, report, facts)
+        cells, genes, _ = write_predicted(*made, *numbers)
     if save is not None:
         model.save_pretrained(save)
     cells.obs[keys.PREDICTED] = True
     cells.uns[keys.PREDICTED_GENES] = genes.set_index("ensembl_id")
     return returned(adata, cells, key_added, copy)
-
-
-@tool("reverse")
-def reverse(
-    adata: AnnData,
-    target: str,
-    *,
-    checkpoint: Checkpoint,
-    candidates: list[str] | None = None,
-    key_added: str = WORD,
-    copy: bool = False,
-    options: Changes,
-) -> AnnData | None:
-    """Rank perturbations by how near they bring cells to a state; as `scm reverse`.
-
-    Parameters
-    ----------
-    adata
-        Cells of both states.
-    target
-        State of the cells to reach.
-    checkpoint
-        Folder, or model, that `tl.perturb` or `scm perturb` trained.
-    candidates
-        Perturbations to rank; else all that the checkpoint was trained with.    {options}
-
-    Returns
-    -------
-    AnnData or None
-        The copy, if one was asked for. Added: ``uns["scm_ranking"]``, a line a candidate: rank, score,
-        probability, and the genes that drive it.
-
-    Raises
-    ------
-    UserError
-        Everything that the verb refuses; nothing is added then.
-    """
-    goal = {"reverse_perturbation.states.target": target}
-    groups = build_parameters(REVERSE_GROUPS, {**goal, **options})
-    p = groups["reverse_perturbation"]
-    model = trained_model(checkpoint, PerturbationModel)
-    with chance_as_found():
-        _, valid, _ = valid_cells(adata, groups)
-        query, names = reverse_tasks.prepare(valid, model, p.states, p.candidates, candidates)
-        ranker = reverse_tasks.fit_ranker(model, names, query, p.rank, groups["compute"])
-        ranking = reverse_tasks.rank_candidates(ranker, query)
-    results = AnnData(obs=adata.obs[[]], uns={keys.RANKING: ranking})
-    return returned(adata, results, key_added, copy)
