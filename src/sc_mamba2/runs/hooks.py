@@ -69,7 +69,7 @@ class RunHook:
         metrics = {}
         for name in sorted(pipeline.all_outputs()):
             if name.endswith(ARCHIVED):
-                task, path = name.split(".")[0], Path(catalog[name]._filepath)
+                task, path = name.split(".")[0], catalog[name].filepath
                 folder = record_folder(Path(run_params["project_path"]), task, run_params["run_id"])
                 _copy(path, folder / path.name)
                 metrics |= {task: path} if name.endswith(METRICS) else {}

@@ -105,7 +105,7 @@ def _data(
     for name in sorted(pipeline.inputs()):
         if not name.startswith(_PARAMS) and name != "parameters":
             dataset = catalog.get(name)
-            source = getattr(dataset, "source", None) or getattr(dataset, "_filepath", None)
+            source = getattr(dataset, "source", None) or getattr(dataset, "filepath", None)
             named |= {name: [str(source)]} if source else {}
     for name, value in parameters.items():
         if name.rsplit(".", 1)[-1] in READ and value:

@@ -102,9 +102,9 @@ def _run(selection: Selection, project: Path, conf: Path) -> Finished:
             DryRunner(found).run(_chosen_nodes(selection), session.load_context().catalog)
         catalog = session.load_context().catalog
         outputs = _chosen_nodes(selection).all_outputs()
-        paths = {name: getattr(catalog.get(name), "_filepath", None) for name in sorted(outputs)}
+        paths = {name: getattr(catalog.get(name), "filepath", None) for name in sorted(outputs)}
         kept = kept_folder(project, session.session_id)
-    written = {name: Path(path) for name, path in paths.items() if path}
+    written = {name: path for name, path in paths.items() if path}
     if found is not None:
         return Finished(written)
     return Finished({name: path for name, path in written.items() if path.exists()}, kept)
