@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from hypothesis import settings
+from tests.zygote import Zygote
 
 settings.register_profile(
     "repeatable", deadline=None, derandomize=True, max_examples=25, database=None
@@ -31,6 +32,13 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip("needs the data sets of ../shared/data")
     return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def zygote() -> Iterator[Zygote]:
+    """Give the process whose forks train, and may be killed."""
+    with Zygote() as started:
+        yield started
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -32,7 +32,7 @@ SHARED = ["src/sc_mamba2", "conf/base/catalog", "conf/base/globals.yml"]
 
 def stages_file() -> str:
     """Return the contents of `dvc.yaml`."""
-    entries = OmegaConfigLoader(str(ROOT / "conf"), **CONFIG_LOADER)["catalog"]
+    entries = OmegaConfigLoader(str(ROOT / "conf"), env="base", **CONFIG_LOADER)["catalog"]
     catalog = DataCatalog.from_config(entries)
     stages = {task.pipeline: stage(task, catalog) for task in TASKS.values()}
     plots = [

@@ -21,10 +21,12 @@ from sc_mamba2.tasks.gene_network.report import network_report
 from sc_mamba2.tasks.multiomics.report import joint_report
 from sc_mamba2.tasks.perturbation.report import perturbation_report
 from sc_mamba2.tasks.perturbation.reverse.report import ranking_report
+from sc_mamba2.tasks.table import TASKS as TABLE
 
 HERE = Path(__file__).parent
 PACKAGE = HERE.parents[1] / "src" / "sc_mamba2"
-TASKS = sorted(path.parent.name for path in (PACKAGE / "pipelines").glob("*/report.py"))
+REPORTS = sorted(path.relative_to(PACKAGE) for path in PACKAGE.glob("tasks/**/report.py"))
+TASKS = sorted(task.pipeline for task in TABLE.values())
 EVIL = "<script>alert(1)</script>&<b>T</b>"
 # Names that a person's file can hold, and that the report shows.
 NAMED = {

@@ -28,15 +28,15 @@ def find_modules(edges: pd.DataFrame, resolution: float, seed: int) -> pd.DataFr
     shape = (len(ids), len(ids))
     weights = sparse.coo_matrix((edges["score"], tuple(ends)), shape=shape).tocsr()
     weights = weights.maximum(weights.T)
-    found = leiden(weights, resolution, seed)
-    names, sizes = np.unique(found, return_counts=True)
+    communities = leiden(weights, resolution, seed)
+    names, sizes = np.unique(communities, return_counts=True)
     order = names[np.argsort(-sizes, kind="stable")]
     new_name = {name: at for at, name in enumerate(order)}
     table = pd.DataFrame(
         {
             "gene": [symbols[ident] for ident in ids],
             "ensembl_id": ids,
-            "module": [new_name[name] for name in found],
+            "module": [new_name[name] for name in communities],
             "is_source": np.isin(ids, edges["source_id"].unique()),
             "degree": np.bincount(np.concatenate(ends), minlength=len(ids)),
         }

@@ -76,45 +76,27 @@ def perturb(
     True
     """
     alone(checkpoint, {"save": save})
-    requested = {"perturbation.population.perturbation": perturbation}
-    groups = build_parameters(GROUPS, {**requested, **options})
+    own = {"perturbation.population.perturbation": perturbation}
+    groups = build_parameters(GROUPS, {**own, **options})
     p, compute = groups["perturbation"], groups["compute"]
     facts = run_facts("tl.perturb", groups)
     with chance_as_found():
         raw, valid, report = valid_cells(adata, groups)
         if checkpoint is None:
             training, test, split, _ = hold_out(valid, p.keys, p.split, p.evaluation, compute)
-            model, _, requested, learning, validating, _ = prepare(
-                training,
-                split,
-                p.keys,
-                p.split,
-                p.start,
-                p.head,
-                p.population,
-                groups["tokenization"],
-                p.backbone,
-                compute,
-            )
-            model, _ = fine_tune(model, learning, validating, p.fine_tune, compute)
-            model, _ = gate_layers(model, learning, validating, compute)
-            model, controls, tokens = complete_model(model, training, test, valid, requested)
+            chosen = (p.keys, p.split, p.start, p.head, p.population, groups["tokenization"])
+            prepared = prepare(training, split, *chosen, p.backbone, compute)
+            untrained, _, requested, learning, validating, _ = prepared
+            fitted, _ = fine_tune(untrained, learning, validating, p.fine_tune, compute)
+            scored, _ = gate_layers(fitted, learning, validating, compute)
+            model, controls, tokens = complete_model(scored, training, test, valid, requested)
         else:
             model = trained_model(checkpoint, PerturbationModel)
             requested, controls, tokens = prepare_prediction(model, valid, p.population)
         outputs = predict(model, tokens, p.predict, compute)
-        cells, genes, _ = write_predicted(
-            raw,
-            controls,
-            outputs,
-            model,
-            requested,
-            report,
-            facts,
-            p.population,
-            groups["ingestion"],
-            compute,
-        )
+        numbers = (p.population, groups["ingestion"], compute)
+        made = (raw, controls, outputs, model, requested, report, facts)
+        cells, genes, _ = write_predicted(*made, *numbers)
     if save is not None:
         model.save_pretrained(save)
     cells.obs[keys.PREDICTED] = True

@@ -66,7 +66,7 @@ class LossParams(Parameters):
     mixing: float = Field(
         1.0,
         ge=0,
-        description="weight, beside the reconstruction, of how well neighbours tell the batch when "
+        description="weight, beside the reconstruction, of how far neighbours give the batch away when "
         "the epoch is chosen",
     )
 

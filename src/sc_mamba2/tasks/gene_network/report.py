@@ -77,7 +77,7 @@ def network_report(
 
 
 def verdict(metrics: dict[str, Any]) -> list[str]:
-    """Say in words who found the known edges best, and what the training was worth."""
+    """Say in words which method ranks the known edges best, and what the training was worth."""
     if not metrics["model"]:
         return [
             "No reference network was named, or it has no edge between these genes: how true the "

@@ -11,9 +11,9 @@ from anndata import AnnData
 from scipy import sparse
 
 from sc_mamba2.cells import label_text, read_perturbations
-from sc_mamba2.errors import UserError, nearest
+from sc_mamba2.errors import UserError
 from sc_mamba2.tasks.perturbation.params import KeyParams
-from sc_mamba2.tasks.perturbation.split import CONTEXT, PERTURBATION
+from sc_mamba2.tasks.perturbation.split import CONTEXT, PERTURBATION, no_column
 
 ONE_CONTEXT = "all"
 
@@ -126,12 +126,7 @@ def read_contexts(obs: pd.DataFrame, keys: KeyParams) -> pd.Series:
 
 def _whole_column(obs: pd.DataFrame, key: str) -> pd.Series:
     if key not in obs.columns:
-        raise UserError(
-            "context-missing",
-            found=f"no column '{key}' in obs",
-            expected=f"one of: {', '.join(map(str, obs.columns)) or 'obs has no columns'}",
-            mend="pass --context-key with a column of obs" + nearest(key, obs.columns),
-        )
+        raise no_column("context-missing", key, obs, "pass --context-key with a column of obs")
     text = label_text(obs[key])
     if len(text) < len(obs):
         raise UserError(

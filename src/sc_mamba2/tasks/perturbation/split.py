@@ -74,12 +74,7 @@ def given_parts(obs: pd.DataFrame, key: str) -> pd.Series:
         Rule ``split-column``.
     """
     if key not in obs.columns:
-        raise UserError(
-            "split-column",
-            found=f"no column '{key}' in obs",
-            expected=f"one of: {', '.join(map(str, obs.columns))}",
-            mend="correct perturbation.split.key" + nearest(key, obs.columns),
-        )
+        raise no_column("split-column", key, obs, "correct perturbation.split.key")
     return obs[key]
 
 
@@ -87,6 +82,16 @@ def shown(names: Iterable[str], most: int = 10) -> str:
     """Name the first of some names, for a refusal."""
     listed = list(names)
     return ", ".join(listed[:most]) + (", …" if len(listed) > most else "")
+
+
+def no_column(rule: str, key: str, obs: pd.DataFrame, mend: str) -> UserError:
+    """Return the refusal of a column that obs lacks."""
+    return UserError(
+        rule,
+        found=f"no column '{key}' in obs",
+        expected=f"one of: {', '.join(map(str, obs.columns)) or 'obs has no columns'}",
+        mend=mend + nearest(key, obs.columns),
+    )
 
 
 def check_leak(table: pd.DataFrame, parts: pd.Series, control: str, kind: SplitKind) -> None:

@@ -11,7 +11,7 @@ from sc_mamba2.errors import UserError, nearest
 from sc_mamba2.methods.mean_changes import moments
 from sc_mamba2.tasks.perturbation.reading import over_genes
 from sc_mamba2.tasks.perturbation.reverse.params import StateParams
-from sc_mamba2.tasks.perturbation.split import shown
+from sc_mamba2.tasks.perturbation.split import no_column, shown
 
 FEWEST_CELLS = 5
 
@@ -41,12 +41,7 @@ def read_query(valid_cells: AnnData, params: StateParams, genes: tuple[str, ...]
     """
     obs, key = valid_cells.obs, params.state_key
     if key not in obs.columns:
-        raise UserError(
-            "state-missing",
-            found=f"no column '{key}' in obs",
-            expected=f"one of: {', '.join(map(str, obs.columns)) or 'obs has no columns'}",
-            mend="pass --state-key with a column of obs" + nearest(key, obs.columns),
-        )
+        raise no_column("state-missing", key, obs, "pass --state-key with a column of obs")
     if params.target is None or params.target == params.source:
         raise UserError(
             "state-same",

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from sc_mamba2.errors import UserError
-from sc_mamba2.tasks.multiomics.design import make_design, scored_cells
+from sc_mamba2.tasks.multiomics.cells import make_design, scored_cells
 from sc_mamba2.tasks.multiomics.params import KeyParams
 
 NAMES = pd.Index([f"c{n}" for n in range(200)])
