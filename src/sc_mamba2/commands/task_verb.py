@@ -13,7 +13,6 @@ import typer
 import yaml
 
 from sc_mamba2.commands.answer import mode
-from sc_mamba2.commands.errors import told_once
 from sc_mamba2.commands.options import contradiction, forced_path, from_here
 from sc_mamba2.files import shipped_conf
 from sc_mamba2.tasks.table import Option, Task, changed_parameters
@@ -29,14 +28,13 @@ def task_verb(task: Task, verb: Callable[[Given], None]) -> Callable[..., None]:
 
     @functools.wraps(verb)
     def command(**values: Any) -> None:
-        with told_once():
-            from sc_mamba2.runs.logs import set_logging
+        from sc_mamba2.runs.logs import set_logging
 
-            given = Given(**values)
-            set_logging(given.verbose)
-            _remark(given)
-            _refuse_beside_checkpoint(task, given)
-            verb(given)
+        given = Given(**values)
+        set_logging(given.verbose)
+        _remark(given)
+        _refuse_beside_checkpoint(task, given)
+        verb(given)
 
     parameters = [_parameter(option) for option in task.options]
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]

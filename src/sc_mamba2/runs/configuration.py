@@ -25,6 +25,11 @@ READ = (
 )  # fmt: skip
 
 
+def load_configuration(conf_source: Path, env: str | None) -> OmegaConfigLoader:
+    """Return the configuration of an environment, without parameters given at run time."""
+    return OmegaConfigLoader(str(conf_source), env=env, runtime_params={}, **CONFIG_LOADER)
+
+
 def choose_environment(conf_source: Path, env: str | None) -> str | None:
     """Return the environment that Kedro is to read, or refuse what is not there.
 
@@ -33,7 +38,7 @@ def choose_environment(conf_source: Path, env: str | None) -> str | None:
     conf_source
         Folder with ``base/`` and the environments.
     env
-        The name asked for; ``None`` leaves it to Kedro, which takes ``local`` where there is one.
+        A name; ``None`` leaves it to Kedro, which takes ``local`` where there is one.
 
     Raises
     ------
@@ -60,23 +65,14 @@ def choose_environment(conf_source: Path, env: str | None) -> str | None:
 
 
 def check_params(params: dict[str, Any], conf_source: Path, env: str | None) -> None:
-    """Refuse parameters that the configuration does not know.
-
-    Parameters
-    ----------
-    params
-        Nested parameters given at run time.
-    conf_source, env
-        The configuration that they are laid over.
+    """Refuse nested parameters that a configuration does not know.
 
     Raises
     ------
     UserError
         Rule ``parameter-unknown``, with the nearest known name.
     """
-    loader = OmegaConfigLoader(str(conf_source), env=env, runtime_params={}, **CONFIG_LOADER)
-    known = flatten(loader["parameters"])
-    names = {*SOURCES, *known}
+    names = {*SOURCES, *flatten(load_configuration(conf_source, env)["parameters"])}
     for name, value in flatten(params).items():
         if name not in names and value != {}:
             raise unknown_parameter(name, names)

@@ -1,12 +1,11 @@
-"""Classes in figures: several layouts of the same cells side by side; matrices of shares."""
-
-from typing import Any
+"""Figures that tasks share: layouts of the same cells by class, matrices of shares, losses of a training."""
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
+from matplotlib.ticker import MaxNLocator
 
 from sc_mamba2.reporting.layout import class_legend, scatter_classes
 from sc_mamba2.reporting.style import OTHER, in_style, new_figure, palette
@@ -14,6 +13,7 @@ from sc_mamba2.reporting.style import OTHER, in_style, new_figure, palette
 MOST_CLASSES = 40  # more colours cannot be told apart, and rows of a matrix not be read
 MOST_SIDE_BY_SIDE = 20
 MOST_NUMBERED = 15
+_LOSSES = ("training_loss", "validation_loss")
 
 
 def fewer_classes(*columns: pd.Series, most: int = MOST_CLASSES) -> list[pd.Series]:
@@ -32,8 +32,9 @@ def draw_shares(axis: Axes, shares: np.ndarray, rows: list[str], columns: list[s
         for row, column in np.argwhere(shares >= 0.005):
             share = shares[row, column]
             colour = "white" if share > 0.55 else "black"
-            place: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 7}
-            axis.text(column, row, f"{share:.2f}", color=colour, **place)
+            axis.text(
+                column, row, f"{share:.2f}", color=colour, ha="center", va="center", fontsize=7
+            )
     return image
 
 
@@ -55,3 +56,33 @@ def class_figure(places: dict[str, pd.DataFrame], classes: pd.Series) -> Figure:
         scatter_classes(axis, layout.loc[shown.index], shown, colours, title)
     class_legend(figure, colours)
     return figure
+
+
+@in_style
+def losses_together(history: pd.DataFrame, labels: tuple[str, str], unit: str) -> Figure:
+    """Draw training and validation loss of each epoch, both of a unit, in the same axes."""
+    figure, (axis,) = new_figure(width=6, height=3.6)
+    for column, label in zip(_LOSSES, labels, strict=True):
+        axis.plot(history["epoch"], history[column], marker="o", ms=3, label=label)
+    axis.set_ylabel(unit)
+    _finish(axis, history)
+    return figure
+
+
+@in_style
+def losses_apart(history: pd.DataFrame, titles: tuple[str, str]) -> Figure:
+    """Draw training and validation loss, each in its own axes: they measure different things."""
+    figure, axes = new_figure(columns=2, width=4.6, height=3.4)
+    for axis, column, title in zip(axes, _LOSSES, titles, strict=True):
+        axis.plot(history["epoch"], history[column], marker="o", ms=3)
+        axis.set_title(title)
+        _finish(axis, history)
+    return figure
+
+
+def _finish(axis: Axes, history: pd.DataFrame) -> None:
+    kept = history["epoch"].iloc[history["validation_loss"].argmin()]
+    axis.axvline(kept, color="grey", lw=0.8, ls="--", label=f"kept: epoch {kept}")
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axis.set_xlabel("epoch")
+    axis.legend()
