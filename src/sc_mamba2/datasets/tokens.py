@@ -10,7 +10,7 @@ from sc_mamba2.tokens import TokenizedCells, load_tokens, save_tokens
 
 
 class TokensDataset(Kept, AbstractDataset[TokenizedCells, TokenizedCells]):
-    """Loads and saves tokens (see `sc_mamba2.tokens.saving`).
+    """Loads and saves tokens (see `sc_mamba2.tokens.tokenized`).
 
     Example
     -------

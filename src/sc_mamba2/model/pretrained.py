@@ -14,16 +14,16 @@ from torch import Tensor, nn
 
 from sc_mamba2.errors import UserError
 from sc_mamba2.model.backbone import Backbone
-from sc_mamba2.model.card import card_text, spaced
 from sc_mamba2.model.heads import (
     CellClassifier,
     CellExpressionDecoder,
     Expression,
     ExpressionDecoder,
     GeneDecoder,
+    expression_in_chunks,
 )
+from sc_mamba2.model.manifest import card_text, spaced
 from sc_mamba2.model.saving import load_state, read_checkpoint, write_checkpoint
-from sc_mamba2.model.token_chunks import expression_in_chunks
 from sc_mamba2.tokens import Tokenizer, TokenizerRules
 
 TASK = "pretrained"

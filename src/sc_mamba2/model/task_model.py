@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from sc_mamba2.errors import UserError
 from sc_mamba2.model.backbone import Backbone
-from sc_mamba2.model.card import card_text
+from sc_mamba2.model.manifest import card_text
 from sc_mamba2.model.saving import load_state, read_checkpoint, write_checkpoint
 from sc_mamba2.tokens import Batch, TokenizedCells, Tokenizer, TokenizerRules
 

@@ -21,7 +21,7 @@ import sc_mamba2
 from sc_mamba2.cells import RawCellsContract
 from sc_mamba2.pipelines.registry import named_pipelines
 from sc_mamba2.runs.defaults import read_parameters, typed
-from sc_mamba2.training.determinism import chance_as_found
+from sc_mamba2.training.machine import chance_as_found
 
 _RAW = "raw_cells"
 

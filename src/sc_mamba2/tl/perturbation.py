@@ -27,7 +27,7 @@ from sc_mamba2.tl.shared import (
     valid_cells,
 )
 from sc_mamba2.training import ComputeOptions
-from sc_mamba2.training.determinism import chance_as_found
+from sc_mamba2.training.machine import chance_as_found
 
 _SHARED = {
     "ingestion": IngestionParams,

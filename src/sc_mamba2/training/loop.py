@@ -1,4 +1,4 @@
-"""The training loop of a task model: one process, early stopping on a validation set.
+"""The training loop of a task model (one process, early stopping on a validation set), and inference.
 
 It knows no task: the model brings its loss and its targets, progress goes out through a callable.
 """
@@ -17,6 +17,7 @@ from sc_mamba2.errors import UserError
 from sc_mamba2.genes import Vocabulary
 from sc_mamba2.model import TaskModel, add_adapters, merge_adapters
 from sc_mamba2.tokens import (
+    Batch,
     Sampler,
     TokenizedCells,
     drop_genes,
@@ -24,8 +25,8 @@ from sc_mamba2.tokens import (
     reading_order,
     thin_cells,
 )
+from sc_mamba2.training.optimization import rate_factor
 from sc_mamba2.training.options import FitOptions
-from sc_mamba2.training.schedule import rate_factor
 
 
 @dataclass(frozen=True)
@@ -250,3 +251,40 @@ def mean_loss(
 
 def _to(targets: dict[str, Tensor], device: torch.device) -> dict[str, Tensor]:
     return {name: target.to(device) for name, target in targets.items()}
+
+
+@torch.no_grad()
+def run_over_cells(
+    outputs_of: Callable[[Batch], dict[str, Tensor]],
+    tokens: TokenizedCells,
+    vocabulary: Vocabulary,
+    batch_size: int,
+    device: torch.device,
+) -> dict[str, np.ndarray]:
+    """Collect a function's outputs over all cells.
+
+    Parameters
+    ----------
+    outputs_of
+        From a batch of B cells to named tensors with first dimension B, e.g. a model's `predict`.
+    tokens
+        N cells.
+    vocabulary
+        Vocabulary of the tokens.
+    batch_size
+        Cells a batch; it changes the speed, not the result.
+    device
+        Where the function's model lives.
+
+    Returns
+    -------
+    dict of ndarray
+        Each output with first dimension N, float32, in the order of `tokens`.
+    """
+    collected: dict[str, np.ndarray] = {}
+    for cells in reading_order(tokens.lengths, batch_size):
+        for name, tensor in outputs_of(make_batch(tokens, cells, vocabulary).to(device)).items():
+            if name not in collected:
+                collected[name] = np.zeros((len(tokens), *tensor.shape[1:]), dtype=np.float32)
+            collected[name][cells] = tensor.float().cpu().numpy()
+    return collected

@@ -10,8 +10,7 @@ from torch import Tensor
 
 from sc_mamba2.model.objective import OBJECTIVES, MaskedObjective
 from sc_mamba2.training.masked_cells import MaskedCells
-from sc_mamba2.training.rank_batches import rank_batches
-from sc_mamba2.training.ranks import Ranks
+from sc_mamba2.training.ranks import Ranks, rank_batches
 
 # First bin of each group: unexpressed, lowest, …, highest tenth.
 _FIRST = (0, 1, 2, 6, 16, 31, 46)

@@ -7,7 +7,7 @@ when, is the caller's: `training.run`. B cells, L tokens.
 
 import contextlib
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
@@ -15,14 +15,24 @@ import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
+from torch.distributed.checkpoint.state_dict import (
+    StateDictOptions,
+    get_model_state_dict,
+    get_optimizer_state_dict,
+    set_model_state_dict,
+    set_optimizer_state_dict,
+)
 
 from sc_mamba2.errors import UserError
 from sc_mamba2.model.objective import OBJECTIVES, MaskedObjective
 from sc_mamba2.tokens import rank_share
-from sc_mamba2.training.averaging import MovingAverage
-from sc_mamba2.training.rank_batches import MaskedSource, rank_batches
-from sc_mamba2.training.ranks import Ranks, share_model
-from sc_mamba2.training.schedule import rate_factor
+from sc_mamba2.training.optimization import (
+    MovingAverage,
+    flatten_optimizer,
+    rate_factor,
+    unflatten_optimizer,
+)
+from sc_mamba2.training.ranks import MaskedSource, Ranks, rank_batches, share_model
 
 
 class PretrainOptions(BaseModel):
@@ -211,3 +221,46 @@ class Pretrainer:
 def _mixed(*numbers: int) -> int:
     """One seed of several numbers."""
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)
+
+
+OPTIMIZER, AVERAGE = "optimizer", "average"
+_PREFIX = "model."  # the model within its objective
+_WHOLE = StateDictOptions(full_state_dict=True, cpu_offload=True)
+
+
+def shared_state(
+    trainer: Pretrainer,
+) -> tuple[dict[str, Tensor], dict[str, dict[str, Tensor]], dict[str, Any]]:
+    """Gather a training.
+
+    Returns
+    -------
+    weights
+        By the model's names, on the CPU; empty on all processes but the first.
+    tensors
+        Further tensors by kind: the optimizer's, and the running mean of the weights.
+    table
+        What is no tensor of the optimizer, ready for JSON.
+    """
+    weights: dict[str, Any] = get_model_state_dict(trainer.module, options=_WHOLE)
+    found = get_optimizer_state_dict(trainer.module, trainer.optimizer, options=_WHOLE)
+    moments, table = flatten_optimizer(found) if found else ({}, {})
+    tensors = {OPTIMIZER: moments}
+    if trainer.average.state:
+        tensors[AVERAGE] = trainer.average.state
+    return {name.removeprefix(_PREFIX): part for name, part in weights.items()}, tensors, table
+
+
+def load_shared(
+    trainer: Pretrainer,
+    weights: Mapping[str, Tensor],
+    tensors: Mapping[str, Mapping[str, Tensor]],
+    table: Mapping[str, Any],
+) -> None:
+    """Put a training back as `shared_state` gathered it, on any number of processes."""
+    named: dict[str, Any] = {f"{_PREFIX}{name}": part for name, part in weights.items()}
+    set_model_state_dict(trainer.module, named, options=_WHOLE)
+    optimizer = unflatten_optimizer(tensors[OPTIMIZER], table)
+    set_optimizer_state_dict(trainer.module, trainer.optimizer, optimizer, options=_WHOLE)
+    if trainer.average.state:
+        trainer.average.load(tensors[AVERAGE])

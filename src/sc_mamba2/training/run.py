@@ -16,11 +16,17 @@ from sc_mamba2.errors import UserError
 from sc_mamba2.model import Backbone, Heads, PretrainedModel, preset, write_checkpoint
 from sc_mamba2.model.objective import MaskedObjective
 from sc_mamba2.tokens import Tokenizer, TokenStore
-from sc_mamba2.training.checkpoints import TrainingCheckpoints
-from sc_mamba2.training.determinism import choose_device, seed_everything
-from sc_mamba2.training.gene_start import start_genes, start_heads
+from sc_mamba2.training.checkpoints import ModelContent, TrainingCheckpoints, TrainingState
+from sc_mamba2.training.components import start_genes, start_heads
 from sc_mamba2.training.job import PretrainJob
 from sc_mamba2.training.journal import Journal
+from sc_mamba2.training.machine import (
+    Stop,
+    choose_device,
+    peak_bytes,
+    seed_everything,
+    stop_on_signals,
+)
 from sc_mamba2.training.masked_cells import (
     MaskedCells,
     SamplingOptions,
@@ -29,12 +35,8 @@ from sc_mamba2.training.masked_cells import (
     split_cells,
 )
 from sc_mamba2.training.masked_error import MaskedError, gene_means, masked_error
-from sc_mamba2.training.memory import peak_bytes
-from sc_mamba2.training.pretraining import Pretrainer, Step
+from sc_mamba2.training.pretraining import Pretrainer, Step, load_shared, shared_state
 from sc_mamba2.training.ranks import Ranks, joined_ranks
-from sc_mamba2.training.shared_state import load_shared, shared_state
-from sc_mamba2.training.signals import Stop, stop_on_signals
-from sc_mamba2.training.training_state import ModelContent, TrainingState
 
 JOURNAL, MODEL = "journal.jsonl", "model"
 

@@ -7,10 +7,9 @@ import pandas as pd
 from scipy import sparse
 
 from sc_mamba2.metrics.integration import NEIGHBOURS, integration_scores
-from sc_mamba2.metrics.matching import foscttm
 from sc_mamba2.metrics.mixing import neighbour_mixing
 from sc_mamba2.metrics.neighbours import nearest_neighbours
-from sc_mamba2.metrics.prediction import feature_scores
+from sc_mamba2.metrics.prediction import feature_scores, foscttm
 from sc_mamba2.reporting import Scores
 from sc_mamba2.tasks.multiomics.design import LABEL, PART, has, scored_cells
 from sc_mamba2.tasks.shared.batches import BATCH

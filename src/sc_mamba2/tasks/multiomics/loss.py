@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from sc_mamba2.model.batch_mixing import batch_excess
+from sc_mamba2.model.domains import batch_excess
 from sc_mamba2.tokens import KINDS, Batch, hide_tokens, visible_part
 
 if TYPE_CHECKING:
