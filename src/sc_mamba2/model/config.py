@@ -2,17 +2,16 @@
 
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from sc_mamba2.errors import UserError, nearest
+from sc_mamba2.tokens import Options
 
 Norm = Literal["none", "layer", "rms"]
 
 
-class ModelConfig(BaseModel):
+class ModelConfig(Options):
     """What decides the names and shapes of a backbone's weights, and how they are used."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     vocabulary_size: int = Field(ge=2, description="Tokens of the vocabulary, `<pad>` included.")
     pad_id: int = Field(0, ge=0, description="Id of `<pad>`, below `vocabulary_size`.")

@@ -7,7 +7,7 @@ holds then adds up to the same whole however a batch is divided. B cells, L toke
 from typing import NamedTuple
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor, nn
 
 from sc_mamba2.model.heads import expression_in_chunks
@@ -17,13 +17,11 @@ from sc_mamba2.model.losses import (
     masked_zero_nll_sum,
 )
 from sc_mamba2.model.pretrained import PretrainedModel
-from sc_mamba2.tokens import MaskedBatch
+from sc_mamba2.tokens import MaskedBatch, Options
 
 
-class ObjectiveOptions(BaseModel):
+class ObjectiveOptions(Options):
     """How much each part of the objective counts, from 0."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     expression: float = Field(
         1.0, ge=0, description="squared error of a masked token's bin, over the highest bin"

@@ -25,7 +25,7 @@ from sc_mamba2.tokens.tokenized import (
     save_tokens,
     stack_cells,
 )
-from sc_mamba2.tokens.tokenizer import Tokenizer, TokenizerRules
+from sc_mamba2.tokens.tokenizer import Options, Tokenizer, TokenizerRules
 
 __all__ = [
     "KINDS",
@@ -33,6 +33,7 @@ __all__ = [
     "Batch",
     "MaskOptions",
     "MaskedBatch",
+    "Options",
     "Ragged",
     "Sampler",
     "TokenSource",

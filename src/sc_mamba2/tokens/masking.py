@@ -11,21 +11,19 @@ from typing import Literal
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from sc_mamba2.tokens.batches import PAD_BIN, Batch
 from sc_mamba2.tokens.hashing import as_uniform, hash_of
-from sc_mamba2.tokens.tokenizer import Tokenizer
+from sc_mamba2.tokens.tokenizer import Options, Tokenizer
 
 MASK_BIN = -1.0  # between the pads' -2 and the zero's 0
 _RATIO, _TOKEN, _ZERO, _SHARE, _LEFT_OUT = range(5)  # keep the kinds of chance apart
 
 
-class MaskOptions(BaseModel):
+class MaskOptions(Options):
     """How much is hidden, and of what."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     min_ratio: float = Field(
         0.15, ge=0, le=1, description="least share of a cell's genes that is hidden, 0 to 1"

@@ -13,7 +13,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 from torch import Tensor
@@ -192,12 +191,7 @@ class TrainingCheckpoints:
             self._held = stack.pop_all()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         assert self._held is not None
         self._held.close()
         self._held = None
@@ -300,13 +294,10 @@ class TrainingCheckpoints:
             )
 
     def _mark_best(self) -> None:
-        ranked = self._ranked()
-        if not ranked:
-            return
-        path = ranked[0]
-        named = {"checkpoint": path.name, "step": _step_of(path), "metric": read_metric(path)}
-        with atomic_file(self.folder / _BEST) as draft:
-            write_json(draft, named)
+        for path in self._ranked()[:1]:
+            named = {"checkpoint": path.name, "step": _step_of(path), "metric": read_metric(path)}
+            with atomic_file(self.folder / _BEST) as draft:
+                write_json(draft, named)
 
     def _prune(self) -> None:
         """Remove all but the last ones and the best; the oldest goes first."""

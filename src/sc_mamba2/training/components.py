@@ -14,17 +14,10 @@ from sc_mamba2.tokens import Ragged, TokenizedCells, as_matrix
 
 
 def start_heads(model: PretrainedModel, cells: Ragged) -> None:
-    """Start the biases of the heads at what can be told without looking at a cell, in place.
+    """Start the biases of both heads at what can be told without looking at a cell, in place.
 
-    The gene decoder at the logarithm of each gene's share of the entries (with half an entry more
-    than there is), the expression decoder at the mean bin.
-
-    Parameters
-    ----------
-    model
-        With both heads.
-    cells
-        Entries of some cells, in rows of the vocabulary.
+    The gene decoder at the logarithm of each gene's share of the entries of some cells (with half an
+    entry more than there is), the expression decoder at the mean bin.
     """
     assert model.gene_decoder is not None and model.expression_decoder is not None
     counts_V = np.bincount(cells.gene_rows, minlength=model.backbone.config.vocabulary_size) + 0.5
@@ -72,23 +65,10 @@ def start_genes(
 def singular_vectors(
     matrix: sparse.csr_matrix | LinearOperator, count: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Compute the largest singular values of a matrix and their vectors, the same at every call.
+    """Compute the `count` largest singular values and their vectors, the same at every call.
 
-    The sign of a vector is free: the largest entry of a right one is made positive.
-
-    Parameters
-    ----------
-    matrix
-        N x V.
-    count
-        R of them, below both sides.
-    seed
-        Of the vector that the iteration begins with.
-
-    Returns
-    -------
-    left_NR, values_R, right_VR
-        ``matrix = left diag(values) right.T``, largest first.
+    ``matrix = left_NR diag(values_R) right_VR.T``, largest first. The sign of a vector is free: the
+    largest entry of a right one is made positive. `count` is below both sides of the matrix.
     """
     first = np.random.default_rng(seed).standard_normal(min(matrix.shape))
     left_NR, values_R, right_RV = svds(matrix, k=count, v0=first)

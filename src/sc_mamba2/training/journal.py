@@ -10,7 +10,6 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import pandas as pd
@@ -23,10 +22,7 @@ from sc_mamba2.files import atomic_file, clean_scratch, refused_write
 def told_writes(folder: Path) -> Iterator[None]:
     """Raise what the system refuses in `folder` as a `UserError`.
 
-    Raises
-    ------
-    UserError
-        Rules `disk-full`, `write-denied`, `run-folder-missing`.
+    Its rules are `disk-full`, `write-denied`, `run-folder-missing`.
     """
     try:
         yield
@@ -81,12 +77,7 @@ class Journal:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         if self._board is not None:
             self._board.close()
 
@@ -103,7 +94,7 @@ class Journal:
         Raises
         ------
         UserError
-            Rules `disk-full`, `write-denied`, `run-folder-missing`.
+            Those of `told_writes`.
         """
         row = {"step": step} | {name: _finite(value) for name, value in measured.items()}
         with told_writes(self.path.parent), self.path.open("a", encoding="utf-8") as file:
@@ -119,10 +110,7 @@ class Journal:
 def read_journal(path: str | Path) -> pd.DataFrame:
     """Read a journal, also one that is being written or whose last line is torn.
 
-    Returns
-    -------
-    DataFrame
-        One row a line in their order, `step` first; NaN where a line lacks a name.
+    One row a line in their order, `step` first; NaN where a line lacks a name.
     """
     rows = list(_rows(Path(path)))
     return pd.DataFrame(rows) if rows else pd.DataFrame({"step": pd.Series(dtype="int64")})

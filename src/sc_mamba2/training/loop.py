@@ -88,7 +88,10 @@ def fit(
     """
     model.to(device)
     fixed = [weight for weight in model.parameters() if not weight.requires_grad]
-    _open_for_training(model, options)
+    if options.mode == "lora":
+        add_adapters(model.backbone, options.lora_rank, options.lora_alpha)
+    elif options.mode == "frozen":
+        model.backbone.requires_grad_(False)
     trainer = _Trainer(model, training, vocabulary, options, seed, device, on_step)
     best = _Best(_changing_state(model))
     history: list[dict[str, Any]] = []
@@ -118,14 +121,6 @@ def fit(
     for weight in fixed:
         weight.requires_grad_(False)
     return history
-
-
-def _open_for_training(model: TaskModel, options: FitOptions) -> None:
-    """Fix what the mode leaves as it is, and put the adapters in."""
-    if options.mode == "lora":
-        add_adapters(model.backbone, options.lora_rank, options.lora_alpha)
-    elif options.mode == "frozen":
-        model.backbone.requires_grad_(False)
 
 
 def _changing_state(model: TaskModel) -> dict[str, Tensor]:
@@ -203,22 +198,19 @@ class _Trainer:
             batch, {name: all_[batch.cells_B] for name, all_ in self.targets.items()}
         )
         if not torch.isfinite(loss):
-            raise _not_finite(self._names(cells))
+            raise self._not_finite(cells)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.options.gradient_clip)
         if not torch.isfinite(norm):
-            raise _not_finite(self._names(cells))
+            raise self._not_finite(cells)
         self.optimizer.step()
         self.schedule.step()
         return float(loss.detach())
 
-    def _names(self, cells: np.ndarray) -> str:
-        return (
-            "the batch of the cells "
-            + ", ".join(map(str, self.tokens.obs.index[cells[:3]]))
-            + ", …"
-        )
+    def _not_finite(self, cells: np.ndarray) -> UserError:
+        names = ", ".join(map(str, self.tokens.obs.index[cells[:3]]))
+        return _not_finite(f"the batch of the cells {names}, …")
 
 
 def _not_finite(where: str) -> UserError:
@@ -267,10 +259,8 @@ def run_over_cells(
     ----------
     outputs_of
         From a batch of B cells to named tensors with first dimension B, e.g. a model's `predict`.
-    tokens
-        N cells.
-    vocabulary
-        Vocabulary of the tokens.
+    tokens, vocabulary
+        N cells, and the vocabulary of their tokens.
     batch_size
         Cells a batch; it changes the speed, not the result.
     device

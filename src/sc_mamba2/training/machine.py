@@ -22,10 +22,7 @@ _THREADS = torch.get_num_threads()
 def seed_everything(seed: int) -> None:
     """Seed Python, numpy and torch, fix the threads, and ask torch for deterministic algorithms.
 
-    Parameters
-    ----------
-    seed
-        Not negative, below 2**32.
+    The seed is not negative and below 2**32.
     """
     random.seed(seed)
     np.random.seed(seed)
@@ -80,7 +77,7 @@ def peak_bytes(device: torch.device) -> int:
 
 
 def state_bytes(model: nn.Module) -> int:
-    """Return what a training with AdamW holds for all of its length, in bytes.
+    """Return the bytes that a training with AdamW holds all along.
 
     The weights, and for those that are trained a gradient and two moments of the same size.
     """
@@ -88,9 +85,6 @@ def state_bytes(model: nn.Module) -> int:
         weight.numel() * weight.element_size() * (4 if weight.requires_grad else 1)
         for weight in model.parameters()
     )
-
-
-_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Stop:
@@ -130,7 +124,9 @@ def stop_on_signals() -> Iterator[Stop]:
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
-    before = {number: signal.signal(number, stop.receive) for number in _SIGNALS}
+    before = {
+        number: signal.signal(number, stop.receive) for number in (signal.SIGTERM, signal.SIGINT)
+    }
     try:
         yield stop
     finally:

@@ -16,10 +16,8 @@ def rate_factor(step: int, steps: int, warmup_share: float, final_share: float) 
     ----------
     step, steps
         The step, from 0, and the number of steps.
-    warmup_share
-        Share of the steps with a rising rate, 0 to 1.
-    final_share
-        Factor at the last step, 0 to 1.
+    warmup_share, final_share
+        Share of the steps with a rising rate, and factor at the last step; 0 to 1.
     """
     warmup = max(1, round(warmup_share * steps))
     if step < warmup:
@@ -29,16 +27,10 @@ def rate_factor(step: int, steps: int, warmup_share: float, final_share: float) 
 
 
 class MovingAverage:
-    """``mean <- d mean + (1 - d) weights``, in the precision of the weights.
+    """``mean <- d mean + (1 - d) weights``, in the precision of the weights of this process.
 
-    ``d = min(decay, (1 + t) / (10 + t))`` at step t: the random start is soon forgotten.
-
-    Parameters
-    ----------
-    model
-        Whose weights, on this process.
-    decay
-        A step; 0 keeps nothing.
+    ``d = min(decay, (1 + t) / (10 + t))`` at step t: the random start is soon forgotten. A `decay` of
+    0 keeps nothing.
     """
 
     def __init__(self, model: nn.Module, decay: float) -> None:
@@ -64,23 +56,15 @@ class MovingAverage:
     @contextmanager
     def in_place_of(self, model: nn.Module) -> Iterator[None]:
         """Let the model have the mean as its weights for a while; nothing where none is kept."""
-        own = {}
-        if self.state:
-            own = {name: part.detach().clone() for name, part in model.named_parameters()}
-        self._give(model, self.state)
+        if not self.state:
+            yield
+            return
+        own = {name: part.detach().clone() for name, part in model.named_parameters()}
+        model.load_state_dict(self.state, strict=False)
         try:
             yield
         finally:
-            self._give(model, own)
-
-    @torch.no_grad()
-    def _give(self, model: nn.Module, state: Mapping[str, Tensor]) -> None:
-        for name, part in model.named_parameters():
-            if name in state:
-                part.copy_(state[name])
-
-
-_TUPLES = ("betas",)  # JSON knows lists alone, and AdamW unpacks either
+            model.load_state_dict(own, strict=False)
 
 
 def flatten_optimizer(state_dict: Mapping[str, Any]) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -94,10 +78,9 @@ def flatten_optimizer(state_dict: Mapping[str, Any]) -> tuple[dict[str, Tensor],
 
     Returns
     -------
-    tensors
-        ``{"encoder.weight.exp_avg": …}``, the very tensors of `state_dict`.
-    table
-        What is no tensor, ready for JSON: the groups with their rates, and the rest of the state.
+    tensors, table
+        ``{"encoder.weight.exp_avg": …}``, the very tensors of `state_dict`; and what is no tensor,
+        ready for JSON: the groups with their rates, and the rest of the state.
     """
     tensors: dict[str, Tensor] = {}
     scalars: dict[str, dict[str, Any]] = {}
@@ -113,21 +96,15 @@ def flatten_optimizer(state_dict: Mapping[str, Any]) -> tuple[dict[str, Tensor],
 
 
 def unflatten_optimizer(tensors: Mapping[str, Tensor], table: Mapping[str, Any]) -> dict[str, Any]:
-    """Put together what `flatten_optimizer` took apart, also after a way through JSON.
-
-    Returns
-    -------
-    dict
-        For `torch.distributed.checkpoint.state_dict.set_optimizer_state_dict`.
-    """
+    """Put together what `flatten_optimizer` took apart, also after a way through JSON."""
     state: dict[str, dict[str, Any]] = {}
     for name, tensor in tensors.items():
         parameter, entry = name.rsplit(".", 1)
         state.setdefault(parameter, {})[entry] = tensor
     for parameter, entries in table["scalars"].items():
         state.setdefault(parameter, {}).update(entries)
-    groups = [
-        {key: tuple(value) if key in _TUPLES else value for key, value in group.items()}
+    groups = [  # JSON knows lists alone
+        {key: tuple(value) if key == "betas" else value for key, value in group.items()}
         for group in table["param_groups"]
     ]
     return {"state": state, "param_groups": groups}

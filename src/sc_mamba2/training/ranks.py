@@ -18,15 +18,7 @@ from sc_mamba2.tokens import MaskedBatch, rank_share
 
 @dataclass(frozen=True)
 class Ranks:
-    """This process among all.
-
-    Attributes
-    ----------
-    rank, size
-        Its number, from 0, and how many there are.
-    device
-        Where it computes.
-    """
+    """This process among all: its number, from 0, how many there are, and where it computes."""
 
     rank: int
     size: int
@@ -66,10 +58,7 @@ class Ranks:
 def joined_ranks(device: torch.device) -> Iterator[Ranks]:
     """Join the processes that `torchrun` started, or be the only one.
 
-    Parameters
-    ----------
-    device
-        Kind of device; each process takes the GPU of its local rank.
+    Of a kind of device that is a GPU, each process takes the one of its local rank.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield Ranks(0, 1, device)
@@ -85,18 +74,10 @@ def joined_ranks(device: torch.device) -> Iterator[Ranks]:
 
 
 def share_model(module: nn.Module, layers: nn.ModuleList, ranks: Ranks, sharded: bool) -> nn.Module:
-    """Let all processes train one module: copies of it (DDP), or its shards (FSDP2).
+    """Let all processes train one module, equal on each: copies of it (DDP), or its shards (FSDP2).
 
-    Parameters
-    ----------
-    module
-        Equal on every process.
-    layers
-        The parts that are sharded one by one.
-    ranks
-        This process among all.
-    sharded
-        Whether each process holds a shard of weights, gradients and optimizer only.
+    Where it is `sharded`, each process holds a shard of weights, gradients and optimizer only; `layers`
+    are sharded one by one.
     """
     if ranks.size == 1:
         return module
@@ -126,7 +107,10 @@ class MaskedSource(Protocol):
 def rank_batches(
     source: MaskedSource, cells: np.ndarray, epoch: int, size: int, ranks: Ranks
 ) -> Iterator[MaskedBatch]:
-    """Load one process's share of a global batch.
+    """Load one process's share of a global batch, on its device.
+
+    Processes that share a model act together, so each has the same number of pieces; one without cells
+    of its own gets a piece that asks for nothing, and whose `cells_B` is empty.
 
     Parameters
     ----------
@@ -140,13 +124,6 @@ def rank_batches(
         Cells of a piece at most.
     ranks
         This process among all.
-
-    Yields
-    ------
-    MaskedBatch
-        On the process's device. Processes that share a model act together, so each has the same
-        number of pieces; one without cells of its own gets a piece that asks for nothing, and
-        whose `cells_B` is empty.
     """
     share = rank_share(cells, ranks.rank, ranks.size)
     largest = -(-len(cells) // ranks.size)
