@@ -25,7 +25,7 @@ from sc_mamba2.tasks.shared.pooling import pool_cells
 from sc_mamba2.tasks.shared.progress import training_progress
 from sc_mamba2.tokens import TokenizedCells, Tokenizer
 from sc_mamba2.training import ComputeOptions, choose_device, fit, run_over_cells, seed_everything
-from sc_mamba2.training.gene_start import start_genes
+from sc_mamba2.training.components import start_genes
 from sc_mamba2.training.loop import Epoch
 
 Model = TypeVar("Model", bound=TaskModel)

@@ -18,7 +18,7 @@ from sc_mamba2.tasks.shared.work import (
 )
 from sc_mamba2.tokens import TokenizedCells
 from sc_mamba2.training import ComputeOptions, choose_device, fit, mean_loss, seed_everything
-from sc_mamba2.training.memory import peak_bytes, state_bytes
+from sc_mamba2.training.machine import peak_bytes, state_bytes
 
 
 def probe_fine_tuning(
