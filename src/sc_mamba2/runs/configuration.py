@@ -7,6 +7,7 @@ from kedro.config import OmegaConfigLoader
 
 from sc_mamba2.errors import UserError, nearest
 from sc_mamba2.files import shipped_conf
+from sc_mamba2.runs.defaults import shipped_parameters
 from sc_mamba2.tasks.shared.parameters import flatten, unknown_parameter
 
 __all__ = ["CONFIG_LOADER", "SOURCES", "check_params", "choose_environment", "shipped_conf"]
@@ -74,9 +75,12 @@ def check_params(params: dict[str, Any], conf_source: Path, env: str | None) -> 
     UserError
         Rule ``parameter-unknown``, with the nearest known name.
     """
-    loader = OmegaConfigLoader(str(conf_source), env=env, runtime_params={}, **CONFIG_LOADER)
-    known = flatten(loader["parameters"])
-    names = {*SOURCES, *known}
+    if (conf_source, env) == (shipped_conf(), "base"):
+        known = shipped_parameters()
+    else:
+        loader = OmegaConfigLoader(str(conf_source), env=env, runtime_params={}, **CONFIG_LOADER)
+        known = loader["parameters"]
+    names = {*SOURCES, *flatten(known)}
     for name, value in flatten(params).items():
         if name not in names and value != {}:
             raise unknown_parameter(name, names)

@@ -27,13 +27,13 @@ def read_parameters(changes: Mapping[str, Any]) -> DictConfig:
     UserError
         Rule ``parameter-unknown``, with the nearest known name.
     """
-    parameters = OmegaConf.create(_shipped_parameters())
+    parameters = OmegaConf.create(shipped_parameters())
     OmegaConf.set_struct(parameters, True)
     for name, value in changes.items():
         try:
             OmegaConf.update(parameters, name, value, merge=False)
         except OmegaConfBaseException as error:
-            raise unknown_parameter(name, flatten(_shipped_parameters())) from error
+            raise unknown_parameter(name, flatten(shipped_parameters())) from error
     return parameters
 
 
@@ -59,7 +59,8 @@ def typed(parameters: DictConfig, group: str, model: type[BaseModel]) -> BaseMod
 
 
 @cache
-def _shipped_parameters() -> dict[str, Any]:
+def shipped_parameters() -> dict[str, Any]:
+    """Return the parameters of `conf/base`, nested; they are read once a process."""
     loader = OmegaConfigLoader(
         str(shipped_conf()), env="base", base_env="base", default_run_env="base", runtime_params={}
     )

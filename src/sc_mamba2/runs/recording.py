@@ -6,11 +6,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from kedro.config import AbstractConfigLoader, OmegaConfigLoader
+from kedro.config import AbstractConfigLoader
 from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 
-from sc_mamba2.runs.configuration import CONFIG_LOADER, READ, SOURCES, shipped_conf
+from sc_mamba2.runs.configuration import READ, SOURCES, shipped_conf
+from sc_mamba2.runs.defaults import shipped_parameters
 from sc_mamba2.runs.fingerprints import code_facts, fingerprint, located
 from sc_mamba2.runs.records import DataFact, RunRecord
 from sc_mamba2.runs.selection import Selection
@@ -47,11 +48,7 @@ def begun(
     data = _data(pipeline, catalog, parameters)
     read = {source for fact in data.values() for source in fact.sources}
     sources = {name: value for name, value in _sources(loader).items() if value in read}
-    defaults = flatten(
-        OmegaConfigLoader(str(shipped_conf()), env="base", runtime_params={}, **CONFIG_LOADER)[
-            "parameters"
-        ]
-    )
+    defaults = flatten(shipped_parameters())
     return RunRecord(
         run_id=run_params["run_id"],
         state="running",
