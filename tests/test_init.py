@@ -25,7 +25,8 @@ from sc_mamba2.cells import simulate_cells
 from sc_mamba2.cells.simulate_pairs import simulate_rna_protein
 short = {"annotation.fine_tune.max_epochs": 1}
 tl.annotate(simulate_cells(9), simulate_cells(60), label_key="cell_type", params=short)
-tl.multiome(mudata.MuData(simulate_rna_protein(60, 80)), start="none", params={"multiomics.fine_tune.max_epochs": 1})
+short = {"multiomics.fine_tune.max_epochs": 1}
+tl.multiome(mudata.MuData(simulate_rna_protein(60, 80)), start="none", params=short)
 try:
     tl.annotate(simulate_cells(9), simulate_cells(60), label_key="absent")
 except ValueError as error:
