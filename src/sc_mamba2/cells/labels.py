@@ -70,6 +70,23 @@ def check_column(obs: pd.DataFrame, column: str, rule: str, option: str) -> None
         )
 
 
+def whole_column(obs: pd.DataFrame, key: str, what: str) -> pd.Series:
+    """Return a column of obs as text, or refuse that it is not there or that a cell has nothing in it.
+
+    `what` each cell has there makes the rules, such as ``batch-missing`` and ``batch-incomplete``.
+    """
+    check_column(obs, key, f"{what}-missing", f"--{what}-key")
+    text = label_text(obs[key])
+    if missing := len(obs) - len(text):
+        raise UserError(
+            f"{what}-incomplete",
+            found=f"{missing:,} of {len(obs):,} cells without a {what} in obs['{key}']",
+            expected=f"a {what} for every cell",
+            mend="fill the column, or leave those cells out",
+        )
+    return text.astype(str)
+
+
 def label_text(column: pd.Series) -> pd.Series:
     """Return the labels that are there as text; a whole number has no decimal point."""
     present = _present(column)
