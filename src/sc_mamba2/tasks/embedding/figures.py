@@ -25,7 +25,7 @@ from sc_mamba2.reporting import (
 from sc_mamba2.reporting.pictures import Picture
 from sc_mamba2.tasks.embedding.baselines import GENES
 from sc_mamba2.tasks.embedding.blocks import BATCH, LABEL
-from sc_mamba2.tasks.embedding.model import vector_columns
+from sc_mamba2.tasks.shared.facts import vector_columns
 
 UNKNOWN = "(none)"
 

@@ -32,6 +32,7 @@ from sc_mamba2.tasks.shared.backbone import encode_cells
 from sc_mamba2.tasks.shared.facts import output_facts
 from sc_mamba2.tasks.shared.params import IngestionParams, ValidationParams
 from sc_mamba2.tasks.shared.progress import training_progress
+from sc_mamba2.tasks.shared.tokenization import tokenize_cells
 from sc_mamba2.training import ComputeOptions
 
 _log = logging.getLogger(__name__)
@@ -77,9 +78,7 @@ def encode_file(
         with training_progress("embedding", unit="cell") as on_cells:
             blocks = standard_blocks(stored, form, options.cells_a_block, kept)
             for start, block in zip(todo, blocks, strict=True):
-                tokens = encoder.tokenizer.tokenize(
-                    block.X, block.var_names.to_numpy(), block.obs[[]]
-                )
+                tokens = tokenize_cells(block, encoder.tokenizer, with_obs=False)
                 parts = (encoder.backbone, tokens, encoder.tokenizer, options, compute)
                 write_block(folder, start, encode_cells(*parts), tokens.lengths)
                 on_cells(start + len(tokens), cells)

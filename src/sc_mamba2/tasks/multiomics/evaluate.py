@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sc_mamba2.metrics.integration import NEIGHBOURS, integration_scores
+from sc_mamba2.metrics.integration import NEIGHBOURS, integration_scores, known_scores
 from sc_mamba2.metrics.mixing import neighbour_mixing
 from sc_mamba2.metrics.neighbours import nearest_neighbours
 from sc_mamba2.metrics.prediction import feature_scores, foscttm
@@ -18,8 +18,6 @@ from sc_mamba2.tasks.multiomics.tokens import modality_values
 from sc_mamba2.tasks.shared.batches import BATCH
 from sc_mamba2.tokens import TokenizedCells
 from sc_mamba2.training import ComputeOptions
-
-_ASIDE = ("resolution", "silhouette_cells")  # how a score was taken, not a score
 
 
 def score(
@@ -77,7 +75,7 @@ def embedding_scores(
     finite = np.isfinite(embedding_NE).all(axis=1)
     rows = np.flatnonzero(scored_cells(design) & finite)
     several = design[BATCH].nunique() > 1
-    scores: dict[str, Any] = {}
+    scores: Scores = {}
     if len(truth):
         labels = truth[LABEL].reindex(design.index).iloc[rows]
         counts = labels.value_counts()
@@ -88,7 +86,7 @@ def embedding_scores(
             by_type = integration_scores(
                 embedding_NE[some], labels[common], batches, seed, extras=False
             )
-            scores = {n: s for n, s in by_type.items() if s is not None and n not in _ASIDE}
+            scores = known_scores(by_type)
     if several and len(rows) > NEIGHBOURS:
         near = nearest_neighbours(embedding_NE[rows], NEIGHBOURS, seed)
         scores["batch_mixing"] = neighbour_mixing(near, design[BATCH].iloc[rows])

@@ -52,9 +52,12 @@ def fit_tokenizer(
     return Tokenizer(source.subset(genes), rules)
 
 
-def tokenize_cells(valid_cells: AnnData, tokenizer: Tokenizer) -> TokenizedCells:
-    """Turn valid cells into tokens, with their table beside them."""
-    return tokenizer.tokenize(valid_cells.X, valid_cells.var_names.to_numpy(), valid_cells.obs)
+def tokenize_cells(
+    valid_cells: AnnData, tokenizer: Tokenizer, with_obs: bool = True
+) -> TokenizedCells:
+    """Turn valid cells into tokens, with their table beside them, or their names alone."""
+    obs = valid_cells.obs if with_obs else valid_cells.obs[[]]
+    return tokenizer.tokenize(valid_cells.X, valid_cells.var_names.to_numpy(), obs)
 
 
 def source_vocabulary(name: str) -> tuple[Vocabulary, bool]:
