@@ -32,9 +32,8 @@ def draw_shares(axis: Axes, shares: np.ndarray, rows: list[str], columns: list[s
         for row, column in np.argwhere(shares >= 0.005):
             share = shares[row, column]
             colour = "white" if share > 0.55 else "black"
-            axis.text(
-                column, row, f"{share:.2f}", color=colour, ha="center", va="center", fontsize=7
-            )
+            place = {"ha": "center", "va": "center", "fontsize": 7}
+            axis.text(column, row, f"{share:.2f}", color=colour, **place)
     return image
 
 
