@@ -166,7 +166,7 @@ def volcano(adata: AnnData, *, key_added: str = WORD) -> Figure:
 
 
 def network(adata: AnnData, *, key_added: str = WORD, seed: int = 0) -> Figure:
-    """Draw the graph of the best edges that `tl.network` found, coloured by module.
+    """Draw the graph of the best edges of `tl.network`, coloured by module.
 
     Parameters
     ----------
