@@ -20,7 +20,7 @@ from machine import describe_machine
 from sc_mamba2.cells import standardise
 from sc_mamba2.genes import load_gene_table
 from sc_mamba2.methods.correlation import spearman
-from sc_mamba2.metrics.networks import edge_scores
+from sc_mamba2.metrics.retrieval import edge_scores
 from sc_mamba2.tasks.gene_network.evaluate import evaluated_pairs, score_all
 from sc_mamba2.tasks.gene_network.genes import prepare
 from sc_mamba2.tasks.gene_network.params import (

@@ -5,9 +5,9 @@
 
 `papalexi`: 5 folds of 4 targets held out. `replicate`: its second replicate held out. `kang`: the
 stimulated cells of each cell type held out in turn. `norman`: unseen pairs, a smoke test without a
-claim. Each fold and seed is one run of the project's own pipeline with the parameters of conf/base and all ablations;
-the script only collects `metrics.json`. What was tried stands in `results/perturbation_tried.md`. Writes
-`results/perturbation_<study>.json` and a Markdown table.
+claim. Each fold and seed is one run of the project's own pipeline with the parameters of conf/base and
+all ablations; the script only collects `metrics.json`. What was tried stands in
+`results/perturbation_tried.md`. Writes `results/perturbation_<study>.json` and a Markdown table.
 """
 
 import argparse

@@ -18,7 +18,7 @@ from sc_mamba2.tasks.batch_correction.model import BatchCorrectionModel
 from sc_mamba2.tasks.shared.parameters import build_parameters
 from sc_mamba2.tl import annotation, batch_correction
 from sc_mamba2.tl.shared import Changes, Groups, trained_model, valid_cells
-from sc_mamba2.training.determinism import chance_as_found
+from sc_mamba2.training.machine import chance_as_found
 
 __all__ = ["Model"]
 

@@ -18,7 +18,7 @@ from sc_mamba2.tasks.annotation import figures as of_types
 from sc_mamba2.tasks.batch_correction import figures as of_batches
 from sc_mamba2.tasks.gene_network.figures import graph_figure
 from sc_mamba2.tasks.perturbation.figures import volcano_figure
-from sc_mamba2.training.determinism import chance_as_found
+from sc_mamba2.training.machine import chance_as_found
 
 __all__ = ["annotation", "calibration", "confusion", "embedding", "network", "training", "volcano"]
 

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from sc_mamba2.cells import simulate_cells
 from sc_mamba2.commands import app
-from sc_mamba2.datasets.kept import Kept
+from sc_mamba2.datasets.base import Kept
 
 SHORT = "annotation.fine_tune.max_epochs=1,annotation.baselines.regularisation=[1.0]"
 
@@ -22,7 +22,7 @@ def reads(monkeypatch) -> Counter:
 
     def counting(self):
         if self._held is None:
-            place = getattr(self, "source", None) or self._describe()["filepath"]
+            place = getattr(self, "source", None) or self.filepath
             counted[Path(str(place)).name] += 1
         return load(self)
 

@@ -12,7 +12,7 @@ from tests.faults import saboteur
 from tests.faults.toy import holds_numbers, save_numbers
 
 from sc_mamba2.training import TrainingCheckpoints
-from sc_mamba2.training.training_state import read_training_state
+from sc_mamba2.training.checkpoints import read_training_state
 
 KILLED = -9
 KINDS = {

@@ -5,8 +5,7 @@ import pytest
 from tests.metrics import plain
 
 from sc_mamba2.metrics.clustering import asw_label, best_clustering
-from sc_mamba2.metrics.extras import extra_scores
-from sc_mamba2.metrics.integration import integration_scores
+from sc_mamba2.metrics.integration import extra_scores, integration_scores
 from sc_mamba2.metrics.mixing import asw_batch, graph_connectivity
 from sc_mamba2.metrics.neighbours import nearest_neighbours
 

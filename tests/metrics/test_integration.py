@@ -7,7 +7,7 @@ from hypothesis import given
 from tests.metrics import plain
 
 from sc_mamba2.errors import UserError
-from sc_mamba2.metrics import extras
+from sc_mamba2.metrics import integration
 from sc_mamba2.metrics.groups import group_codes
 from sc_mamba2.metrics.integration import integration_scores
 
@@ -86,7 +86,7 @@ def test_lengths_that_differ(beside):
 
 
 def test_without_scib_metrics_its_scores_are_left_out(monkeypatch):
-    monkeypatch.setattr(extras, "extra_scores_available", lambda: False)
+    monkeypatch.setattr(integration, "extra_scores_available", lambda: False)
     assert integration_scores(*plain.blobs(60)).keys() == KEYS
 
 

@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 
-from sc_mamba2.metrics import matching
-from sc_mamba2.metrics.matching import foscttm
+from sc_mamba2.metrics.prediction import foscttm
 
 
 def plain(one: np.ndarray, other: np.ndarray) -> float:
@@ -18,7 +17,7 @@ def plain(one: np.ndarray, other: np.ndarray) -> float:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_it_is_the_definition_written_out_in_blocks_too(seed, monkeypatch):
-    monkeypatch.setattr(matching, "CELLS_AT_ONCE", 7)
+    monkeypatch.setattr("sc_mamba2.metrics.prediction.CELLS_AT_ONCE", 7)
     generator = np.random.default_rng(seed)
     one = generator.normal(size=(25, 4))
     other = one + generator.normal(size=(25, 4))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from sc_mamba2.metrics.networks import edge_scores
+from sc_mamba2.metrics.retrieval import edge_scores
 
 
 def slow(scores, truth):

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, strategies as st
 from tests.metrics import plain
 
-from sc_mamba2.metrics.silhouette import silhouette_widths, spread_sample
+from sc_mamba2.metrics.groups import silhouette_widths, spread_sample
 
 
 @given(plain.scenes())

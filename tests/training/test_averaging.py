@@ -2,7 +2,7 @@
 
 import torch
 
-from sc_mamba2.training.averaging import MovingAverage
+from sc_mamba2.training.optimization import MovingAverage
 
 
 def test_it_forgets_the_start_soon_and_then_follows_its_decay():

@@ -8,7 +8,7 @@ from torch import nn
 
 from sc_mamba2.model import Backbone, Heads, PretrainedModel, preset
 from sc_mamba2.tokens import Ragged, TokenStore
-from sc_mamba2.training.gene_start import start_genes, start_heads
+from sc_mamba2.training.components import start_genes, start_heads
 
 
 @pytest.fixture

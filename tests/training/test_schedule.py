@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, strategies as st
 
-from sc_mamba2.training.schedule import rate_factor
+from sc_mamba2.training.optimization import rate_factor
 
 shares = st.floats(0, 1)
 

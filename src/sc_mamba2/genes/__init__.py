@@ -1,7 +1,6 @@
 """Genes: the offline table of identifiers, the mapping of names to it, and the vocabulary."""
 
-from sc_mamba2.genes.guess import looks_like
-from sc_mamba2.genes.mapping import GeneMapping, map_genes
+from sc_mamba2.genes.mapping import GeneMapping, looks_like, map_genes
 from sc_mamba2.genes.table import GeneTable, load_gene_table
 from sc_mamba2.genes.vocabulary import Vocabulary, load_vocabulary
 

@@ -10,9 +10,14 @@ import numpy as np
 from scipy import sparse
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
-from sc_mamba2.metrics.groups import Groups, group_codes
+from sc_mamba2.metrics.groups import (
+    MOST_CELLS,
+    Groups,
+    group_codes,
+    silhouette_widths,
+    spread_sample,
+)
 from sc_mamba2.metrics.neighbours import Neighbours
-from sc_mamba2.metrics.silhouette import MOST_CELLS, silhouette_widths, spread_sample
 
 RESOLUTIONS = tuple(step / 10 for step in range(1, 21))  # those of scib 1.1: 0.1, 0.2 … 2.0
 

@@ -6,9 +6,14 @@ Legend: N cells, D width of the embedding.
 import numpy as np
 from scipy.sparse.csgraph import connected_components
 
-from sc_mamba2.metrics.groups import Groups, group_codes
+from sc_mamba2.metrics.groups import (
+    MOST_CELLS,
+    Groups,
+    group_codes,
+    silhouette_widths,
+    spread_sample,
+)
 from sc_mamba2.metrics.neighbours import Neighbours
-from sc_mamba2.metrics.silhouette import MOST_CELLS, silhouette_widths, spread_sample
 
 
 def asw_batch(

@@ -5,29 +5,35 @@ The scan itself stands in `ops`; training in `training`; a task's own head in it
 """
 
 from sc_mamba2.model.adapters import LoRALinear, adapter_parameters, add_adapters, merge_adapters
-from sc_mamba2.model.adversary import BatchDiscriminator, GradientReversal, reverse_gradient
-from sc_mamba2.model.backbone import Backbone
-from sc_mamba2.model.config import ModelConfig
-from sc_mamba2.model.domain_norm import DomainNorm
-from sc_mamba2.model.embeddings import RealTokenBatchNorm
-from sc_mamba2.model.growing import grow_backbone
+from sc_mamba2.model.backbone import Backbone, BidirectionalLayer, grow_backbone
+from sc_mamba2.model.config import PRESETS, ModelConfig, preset
+from sc_mamba2.model.domains import (
+    BatchDiscriminator,
+    DomainNorm,
+    GradientReversal,
+    reverse_gradient,
+)
+from sc_mamba2.model.embeddings import RealTokenBatchNorm, sum_of_genes
 from sc_mamba2.model.heads import (
     CellClassifier,
     CellExpressionDecoder,
     Expression,
     ExpressionDecoder,
     GeneDecoder,
+    expression_in_chunks,
 )
-from sc_mamba2.model.layer import BidirectionalLayer
 from sc_mamba2.model.losses import elastic_similarity, masked_mse, masked_zero_nll
 from sc_mamba2.model.mixer import Mamba2Mixer
-from sc_mamba2.model.pooling import sum_of_genes
-from sc_mamba2.model.presets import PRESETS, preset
 from sc_mamba2.model.pretrained import Heads, Outputs, PretrainedModel
-from sc_mamba2.model.saving import Checkpoint, load_state, read_checkpoint, write_checkpoint
-from sc_mamba2.model.shipped import checkpoint_folder, shipped_checkpoints
+from sc_mamba2.model.saving import (
+    Checkpoint,
+    checkpoint_folder,
+    load_state,
+    read_checkpoint,
+    shipped_checkpoints,
+    write_checkpoint,
+)
 from sc_mamba2.model.task_model import TaskModel
-from sc_mamba2.model.token_chunks import expression_in_chunks
 
 __all__ = [
     "PRESETS",

@@ -15,8 +15,85 @@ from sc_mamba2.model.embeddings import (
     input_norm,
     value_encoder,
 )
-from sc_mamba2.model.layer import BidirectionalLayer, trunk_norm
+from sc_mamba2.model.mixer import Mamba2Mixer
 from sc_mamba2.ops import ScanPath, cell_spans, real_tokens
+
+_NORMS: dict[str, type[nn.Module]] = {
+    "none": nn.Identity,
+    "layer": nn.LayerNorm,
+    "rms": nn.RMSNorm,
+}
+
+
+def trunk_norm(config: ModelConfig) -> nn.Module:
+    """Build the norm that the config names, over the width."""
+    if config.norm == "none":
+        return nn.Identity()
+    return _NORMS[config.norm](config.d_model, eps=1e-5)
+
+
+class BidirectionalLayer(nn.Module):
+    """``x + mix(norm(x))`` (pre) or ``norm(x + mix(x))`` (post), then the same with a feed forward.
+
+    ``mix`` averages both directions: with tied directions one mixer reads the row both ways, else
+    each direction has its own.
+
+    Parameters
+    ----------
+    config
+        Shape of the backbone.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.before = config.norm_position == "pre"
+        self.mixer = Mamba2Mixer(config)
+        self.backward_mixer = None if config.tied_directions else Mamba2Mixer(config)
+        self.norm = trunk_norm(config)
+        self.dropout = nn.Dropout(config.dropout)
+        self.feed_forward: nn.Module | None = None
+        if config.feed_forward:
+            self.feed_forward = nn.Sequential(
+                nn.Linear(config.d_model, config.feed_forward),
+                nn.GELU(),
+                nn.Dropout(config.dropout),
+                nn.Linear(config.feed_forward, config.d_model),
+            )
+            self.feed_forward_norm = trunk_norm(config)
+
+    def forward(self, x_BLD: Tensor, lengths: Tensor, path: ScanPath = "auto") -> Tensor:
+        """Run the layer over right-padded rows.
+
+        Parameters
+        ----------
+        x_BLD
+            (B, L, D).
+        lengths
+            Real tokens of each row, (B,), 0 to L; of packed rows see `ops.rows`.
+        path
+            Path of the scan.
+
+        Returns
+        -------
+        Tensor
+            (B, L, D); what stands at pads has no meaning.
+        """
+        mixed_BLD = self._mix(self.norm(x_BLD) if self.before else x_BLD, lengths, path)
+        x_BLD = x_BLD + self.dropout(mixed_BLD)
+        x_BLD = x_BLD if self.before else self.norm(x_BLD)
+        if self.feed_forward is None:
+            return x_BLD
+        if self.before:
+            return x_BLD + self.dropout(self.feed_forward(self.feed_forward_norm(x_BLD)))
+        fed_BLD: Tensor = self.feed_forward_norm(x_BLD + self.dropout(self.feed_forward(x_BLD)))
+        return fed_BLD
+
+    def _mix(self, x_BLD: Tensor, lengths: Tensor, path: ScanPath) -> Tensor:
+        if self.backward_mixer is None:
+            return self.mixer.both(x_BLD, lengths, path)
+        ahead_BLD: Tensor = self.mixer(x_BLD, lengths, path)
+        back_BLD: Tensor = self.backward_mixer(x_BLD, lengths, path, reverse=True)
+        return (ahead_BLD + back_BLD) / 2
 
 
 class Backbone(nn.Module):
@@ -125,3 +202,35 @@ class Backbone(nn.Module):
             return again
         found: Tensor = layer(x_BLD, lengths, self.scan_path)
         return found
+
+
+def grow_backbone(backbone: Backbone, kind_of_token: torch.Tensor, n_kinds: int) -> Backbone:
+    """Return a backbone with rows for new tokens behind the old ones, and an embedding a kind of token.
+
+    The embedding of the kinds starts at zero, so that a cell of old tokens alone gives what it gave,
+    bit for bit. New rows start as those of any fresh backbone.
+
+    Parameters
+    ----------
+    backbone
+        With V rows; not changed.
+    kind_of_token
+        (W,) int64, W >= V, 0 to `n_kinds` - 1: the kind of every token, old ones first.
+    n_kinds
+        Kinds of tokens, such as modalities.
+    """
+    old = backbone.config
+    config = old.model_copy(update={"vocabulary_size": len(kind_of_token), "token_kinds": n_kinds})
+    grown = Backbone(config)
+    grown.scan_path, grown.recompute_layers = backbone.scan_path, backbone.recompute_layers
+    state = dict(backbone.state_dict())
+    name = "gene_encoder.embedding.weight"
+    with torch.no_grad():
+        rows = grown.gene_embedding.weight.detach().clone()
+        rows[: old.vocabulary_size] = state[name]
+    assert grown.token_kinds is not None
+    state[name] = rows
+    state["token_kinds.kind_of_token_V"] = kind_of_token
+    state["token_kinds.embedding.weight"] = torch.zeros_like(grown.token_kinds.embedding.weight)
+    grown.load_state_dict(state, strict=True)
+    return grown

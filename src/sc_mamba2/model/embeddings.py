@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sc_mamba2.model.config import ModelConfig
+from sc_mamba2.tokens import Batch
 
 LARGEST_VALUE = 512.0
 
@@ -157,3 +158,23 @@ def input_norm(config: ModelConfig) -> nn.Module | None:
         return None
     kinds = {"layer": TokenLayerNorm, "batch": RealTokenBatchNorm}
     return kinds[config.input_norm](config.d_model, eps=config.input_norm_eps)
+
+
+def sum_of_genes(batch: Batch, table_VX: Tensor) -> Tensor:
+    """Sum the rows of a table over a cell's genes, each times its log-normalised value.
+
+    Parameters
+    ----------
+    batch
+        B cells; `<cls>` and pads have the value 0.
+    table_VX
+        One row a token of the vocabulary, (V, X), such as the gene embedding.
+
+    Returns
+    -------
+    Tensor
+        (B, X).
+    """
+    return functional.embedding_bag(
+        batch.token_ids_BL, table_VX, mode="sum", per_sample_weights=batch.values_BL.to(table_VX)
+    )

@@ -1,4 +1,4 @@
-"""The small files of a checkpoint folder: its JSON, and the manifest with the sha256 of every file.
+"""The small files of a checkpoint folder: JSON, model card, and the manifest with every file's sha256.
 
 The folder as a whole stands in `saving`.
 """
@@ -10,6 +10,8 @@ from typing import Any
 
 from sc_mamba2.errors import UserError
 from sc_mamba2.files import sha256_of
+from sc_mamba2.genes import Vocabulary
+from sc_mamba2.model.config import ModelConfig
 
 MANIFEST = "manifest.json"
 _FORMAT = 1
@@ -115,3 +117,41 @@ def _files(folder: Path) -> list[str]:
     paths = (path for path in folder.rglob("*") if path.is_file())
     names = (path.relative_to(folder).as_posix() for path in paths)
     return sorted(name for name in names if name != MANIFEST)
+
+
+def card_text(
+    title: str, config: ModelConfig, vocabulary: Vocabulary, *facts: Mapping[str, Any]
+) -> str:
+    """Write the text of `MODEL_CARD.md`: what the model is, then further facts, a line each.
+
+    Parameters
+    ----------
+    title
+        What kind of model it is.
+    config, vocabulary
+        Of its backbone.
+    *facts
+        Tables of names and values, ready for JSON; in each the names in alphabetical order.
+    """
+    lines = [
+        f"# {title} of sc-mamba2",
+        "",
+        f"- backbone: {config.n_layers} layers x {config.d_model}, bidirectional Mamba2",
+        f"- vocabulary: {vocabulary.name}, {vocabulary.size:,} rows",
+    ]
+    for table in facts:
+        lines += [f"- {spaced(key)}: {_told(value)}" for key, value in sorted(table.items())]
+    return "\n".join(lines) + "\n"
+
+
+def spaced(key: str) -> str:
+    """Return a name as words."""
+    return key.replace("_", " ")
+
+
+def _told(value: Any) -> str:
+    if isinstance(value, dict):
+        return "; ".join(f"{spaced(key)} {_told(part)}" for key, part in sorted(value.items()))
+    if isinstance(value, list):
+        return ", ".join(f"`{part}`" for part in value) or "none"
+    return f"{value:,}" if isinstance(value, int) else str(value)

@@ -7,23 +7,21 @@ holds then adds up to the same whole however a batch is divided. B cells, L toke
 from typing import NamedTuple
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor, nn
 
+from sc_mamba2.model.heads import expression_in_chunks
 from sc_mamba2.model.losses import (
     hidden_genes_nll_sum,
     masked_squares,
     masked_zero_nll_sum,
 )
 from sc_mamba2.model.pretrained import PretrainedModel
-from sc_mamba2.model.token_chunks import expression_in_chunks
-from sc_mamba2.tokens import MaskedBatch
+from sc_mamba2.tokens import MaskedBatch, Options
 
 
-class ObjectiveOptions(BaseModel):
+class ObjectiveOptions(Options):
     """How much each part of the objective counts, from 0."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     expression: float = Field(
         1.0, ge=0, description="squared error of a masked token's bin, over the highest bin"

@@ -9,32 +9,30 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 from torch import Tensor, nn
 
 from sc_mamba2.errors import UserError
 from sc_mamba2.model.backbone import Backbone
-from sc_mamba2.model.card import card_text, spaced
 from sc_mamba2.model.heads import (
     CellClassifier,
     CellExpressionDecoder,
     Expression,
     ExpressionDecoder,
     GeneDecoder,
+    expression_in_chunks,
 )
+from sc_mamba2.model.manifest import card_text, spaced
 from sc_mamba2.model.saving import load_state, read_checkpoint, write_checkpoint
-from sc_mamba2.model.token_chunks import expression_in_chunks
-from sc_mamba2.tokens import Tokenizer, TokenizerRules
+from sc_mamba2.tokens import Options, Tokenizer, TokenizerRules
 
 TASK = "pretrained"
 RELEASED_TENSORS = "best_model.pt"
 _VERBS = {"annotation": "annotate"}
 
 
-class Heads(BaseModel):
+class Heads(Options):
     """Which heads a pretrained model has."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     expression: bool = Field(True, description="Expression of a token from its hidden vector.")
     expression_zeros: bool = Field(False, description="With the probability of a non-zero value.")

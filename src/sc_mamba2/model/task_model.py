@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from sc_mamba2.errors import UserError
 from sc_mamba2.model.backbone import Backbone
-from sc_mamba2.model.card import card_text
+from sc_mamba2.model.manifest import card_text
 from sc_mamba2.model.saving import load_state, read_checkpoint, write_checkpoint
 from sc_mamba2.tokens import Batch, TokenizedCells, Tokenizer, TokenizerRules
 
@@ -86,27 +86,8 @@ class TaskModel(nn.Module, ABC):
         raise NotImplementedError
 
     def parameter_groups(self, learning_rate: float, weight_decay: float) -> list[dict[str, Any]]:
-        """Group the trainable parameters for an optimizer.
-
-        Parameters
-        ----------
-        learning_rate
-            Learning rate of all groups, above 0.
-        weight_decay
-            Decay of matrices, not negative. Vectors (biases, norms, `A_log`, `D`, `dt_bias`) have
-            none.
-
-        Returns
-        -------
-        list of dict
-            Groups as `torch.optim` takes them; none is empty.
-        """
-        trainable = [parameter for parameter in self.parameters() if parameter.requires_grad]
-        groups: list[dict[str, Any]] = [
-            {"params": [p for p in trainable if p.dim() >= 2], "weight_decay": weight_decay},
-            {"params": [p for p in trainable if p.dim() < 2], "weight_decay": 0.0},
-        ]
-        return [{**group, "lr": learning_rate} for group in groups if group["params"]]
+        """Group the trainable parameters for an optimizer; a task that wants other rates overrides this."""
+        return parameter_groups(self, learning_rate, weight_decay)
 
     def sha256(self) -> str:
         """Hash the weights, by name and bit for bit: the model's identity wherever it is stored."""
@@ -179,3 +160,18 @@ class TaskModel(nn.Module, ABC):
         return card_text(
             f"{self.task} model", self.backbone.config, self.tokenizer.vocabulary, facts
         )
+
+
+def parameter_groups(
+    module: nn.Module, learning_rate: float, weight_decay: float
+) -> list[dict[str, Any]]:
+    """Group the trainable parameters of a module as `torch.optim` takes them; none is empty.
+
+    Matrices decay, vectors (biases, norms, `A_log`, `D`, `dt_bias`) do not; all have one rate.
+    """
+    trainable = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    groups: list[dict[str, Any]] = [
+        {"params": [p for p in trainable if p.dim() >= 2], "weight_decay": weight_decay},
+        {"params": [p for p in trainable if p.dim() < 2], "weight_decay": 0.0},
+    ]
+    return [{**group, "lr": learning_rate} for group in groups if group["params"]]

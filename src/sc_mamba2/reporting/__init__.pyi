@@ -12,6 +12,7 @@ from .layout import (
     lay_out as lay_out,
     point_size as point_size,
     scatter_classes as scatter_classes,
+    scatter_values as scatter_values,
 )
 from .pictures import Picture as Picture, captions as captions, draw_pictures as draw_pictures
 from .sections import (

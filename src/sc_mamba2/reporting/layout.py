@@ -48,6 +48,15 @@ def scatter_classes(
     bare(axis, title)
 
 
+def scatter_values(
+    axis: Axes, places: pd.DataFrame, values: pd.Series, title: str, scale: str, **limits: float
+) -> None:
+    """Draw cells by a number, with its scale; `limits` are ``vmin`` and ``vmax``."""
+    points = axis.scatter(places["x"], places["y"], c=values, s=point_size(len(places)), **limits)
+    axis.get_figure().colorbar(points, ax=axis, label=scale)
+    bare(axis, title)
+
+
 def class_legend(figure: Figure, colours: dict) -> None:
     """Name the classes below the axes: as many side by side as there is room for, under it the rest."""
     names = [label(name) for name in colours]

@@ -1,5 +1,6 @@
 """Where the configuration lies, and whether parameters given at run time exist in it."""
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,12 @@ READ = (
     *SOURCES, "inputs", "sources", "regulators", "reference_network", "candidates",
     "feature_file", "features", "vocabulary",
 )  # fmt: skip
+
+
+@cache
+def shipped_parameters() -> dict[str, Any]:
+    """Return the parameters of `conf/base` by dotted name; they are read once a process."""
+    return flatten(load_configuration(shipped_conf(), "base")["parameters"])
 
 
 def load_configuration(conf_source: Path, env: str | None) -> OmegaConfigLoader:
@@ -67,7 +74,11 @@ def check_params(params: dict[str, Any], conf_source: Path, env: str | None) -> 
     UserError
         Rule ``parameter-unknown``, with the nearest known name.
     """
-    names = {*SOURCES, *flatten(load_configuration(conf_source, env)["parameters"])}
+    if (conf_source, env) == (shipped_conf(), "base"):
+        known = shipped_parameters()
+    else:
+        known = flatten(load_configuration(conf_source, env)["parameters"])
+    names = {*SOURCES, *known}
     for name, value in flatten(params).items():
         if name not in names and value != {}:
             raise unknown_parameter(name, names)

@@ -18,7 +18,7 @@ from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 
 from sc_mamba2.files import atomic_file, make_folder, sole_writer
-from sc_mamba2.runs.configuration import READ, SOURCES, load_configuration, shipped_conf
+from sc_mamba2.runs.configuration import READ, SOURCES, shipped_conf, shipped_parameters
 from sc_mamba2.runs.fingerprints import code_facts, fingerprint, located
 from sc_mamba2.runs.records import LOCK, DataFact, RunRecord, record_folder, write_record
 from sc_mamba2.runs.selection import Selection
@@ -79,7 +79,7 @@ class RunHook:
         metrics = {}
         for name in sorted(pipeline.all_outputs()):
             if name.endswith((METRICS, REPORT)):
-                task, path = name.split(".")[0], Path(catalog[name]._filepath)
+                task, path = name.split(".")[0], catalog[name].filepath
                 with atomic_file(_folder(run_params, task) / path.name) as draft:
                     shutil.copyfile(path, draft)
                 metrics |= {task: path} if name.endswith(METRICS) else {}
@@ -140,7 +140,7 @@ def _begin(
     data = _data(pipeline, catalog, parameters)
     read = {source for fact in data.values() for source in fact.sources}
     given = {**loader["globals"], **(loader.runtime_params or {})}
-    defaults = flatten(load_configuration(shipped_conf(), "base")["parameters"])
+    defaults = shipped_parameters()
     return RunRecord(
         run_id=run_params["run_id"],
         state="running",
@@ -172,7 +172,7 @@ def _data(
     for name in sorted(pipeline.inputs()):
         if not name.startswith(_PARAMS) and name != "parameters":
             dataset = catalog.get(name)
-            source = getattr(dataset, "source", None) or getattr(dataset, "_filepath", None)
+            source = getattr(dataset, "source", None) or getattr(dataset, "filepath", None)
             read |= {name: [str(source)]} if source else {}
     for name, value in parameters.items():
         if name.rsplit(".", 1)[-1] in READ and value:

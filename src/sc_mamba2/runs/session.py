@@ -103,9 +103,9 @@ def _run(selection: Selection, project: Path, conf: Path) -> Finished:
             DryRunner(estimate).run(chosen, session.load_context().catalog)
         catalog = session.load_context().catalog
         outputs = sorted(chosen.all_outputs())
-        paths = {name: getattr(catalog.get(name), "_filepath", None) for name in outputs}
+        paths = {name: getattr(catalog.get(name), "filepath", None) for name in outputs}
         kept = kept_folder(project, session.session_id)
-    written = {name: Path(path) for name, path in paths.items() if path}
+    written = {name: path for name, path in paths.items() if path}
     if estimate is not None:
         return Finished(written)
     return Finished({name: path for name, path in written.items() if path.exists()}, kept)

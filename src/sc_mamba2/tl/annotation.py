@@ -27,7 +27,7 @@ from sc_mamba2.tl.shared import (
     valid_cells,
 )
 from sc_mamba2.tl.tool import alone, tool
-from sc_mamba2.training.determinism import chance_as_found
+from sc_mamba2.training.machine import chance_as_found
 
 START = "annotation.backbone.checkpoint"
 GROUPS: dict[str, Any] = {"annotation": AnnotationParams, **SHARED_GROUPS}

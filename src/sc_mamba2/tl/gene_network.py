@@ -13,7 +13,7 @@ from sc_mamba2.tasks.shared.parameters import build_parameters
 from sc_mamba2.tasks.shared.params import SHARED_GROUPS
 from sc_mamba2.tl.shared import Changes, Groups, returned, valid_cells
 from sc_mamba2.tl.tool import tool
-from sc_mamba2.training.determinism import chance_as_found
+from sc_mamba2.training.machine import chance_as_found
 
 GROUPS = SHARED_GROUPS | {"gene_network": GeneNetworkParams}
 

@@ -14,8 +14,7 @@ from sc_mamba2.cells import RawCellsContract
 from sc_mamba2.cells.adding import Cells, add_results, readable_cells
 from sc_mamba2.errors import UserError
 from sc_mamba2.model import TaskModel
-from sc_mamba2.tasks.shared.ingestion import ingest_cells
-from sc_mamba2.tasks.shared.validation import validate_cells
+from sc_mamba2.tasks.shared.validation import ingest_cells, validate_cells
 
 Checkpoint = str | Path | TaskModel
 Changes = Mapping[str, Any]

@@ -1,24 +1,31 @@
 """Tokens: value bins, the tokenizer, ragged token arrays, batches and their order. No AnnData here."""
 
+from sc_mamba2.tokens.augmentation import drop_genes, hide_tokens, thin_cells
 from sc_mamba2.tokens.batches import Batch, make_batch, useful_share
 from sc_mamba2.tokens.binning import bin_cells, rank_cells
-from sc_mamba2.tokens.dropout import drop_genes
-from sc_mamba2.tokens.hiding import hide_tokens
-from sc_mamba2.tokens.joint import (
+from sc_mamba2.tokens.masking import MASK_BIN, MaskedBatch, MaskOptions, mask_tokens
+from sc_mamba2.tokens.modalities import (
     KINDS,
+    clr,
     grown_vocabulary,
+    inverse_document_frequency,
     join_tokens,
     kinds_of,
+    tf_idf,
     visible_part,
 )
-from sc_mamba2.tokens.masking import MASK_BIN, MaskedBatch, MaskOptions, mask_tokens
-from sc_mamba2.tokens.modality_values import clr, inverse_document_frequency, tf_idf
 from sc_mamba2.tokens.sampler import Sampler, rank_share, reading_order, weights_by_group
-from sc_mamba2.tokens.saving import load_tokens, save_tokens
 from sc_mamba2.tokens.store import TokenStore, TokenStoreWriter
-from sc_mamba2.tokens.thinning import thin_cells
-from sc_mamba2.tokens.tokenized import Ragged, TokenizedCells, TokenSource, as_matrix, stack_cells
-from sc_mamba2.tokens.tokenizer import Tokenizer, TokenizerRules
+from sc_mamba2.tokens.tokenized import (
+    Ragged,
+    TokenizedCells,
+    TokenSource,
+    as_matrix,
+    load_tokens,
+    save_tokens,
+    stack_cells,
+)
+from sc_mamba2.tokens.tokenizer import Options, Tokenizer, TokenizerRules
 
 __all__ = [
     "KINDS",
@@ -26,6 +33,7 @@ __all__ = [
     "Batch",
     "MaskOptions",
     "MaskedBatch",
+    "Options",
     "Ragged",
     "Sampler",
     "TokenSource",

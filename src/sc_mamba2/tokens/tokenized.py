@@ -1,11 +1,20 @@
-"""Cells as tokens: ragged arrays of gene rows, bins and values, with the cells' table beside them."""
+"""Cells as tokens: ragged arrays of gene rows, bins and values, with the cells' table beside them.
+
+Between two nodes of a pipeline they lie in a folder that is written once and read whole. What is too
+large for the memory, or grows, is a `TokenStore`.
+"""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import numpy as np
 import pandas as pd
+from safetensors.numpy import load_file, save_file
 from scipy import sparse
+
+from sc_mamba2.errors import UserError
+from sc_mamba2.files import atomic_folder
 
 
 class Ragged(NamedTuple):
@@ -164,3 +173,35 @@ def _joined(column: np.ndarray, runs: list[slice]) -> np.ndarray:
     if len(runs) == 1:
         return column[runs[0]]
     return np.concatenate([column[:0], *(column[run] for run in runs)])
+
+
+_ARRAYS = ("gene_rows", "bins", "values", "offsets")
+
+
+def save_tokens(tokens: TokenizedCells, folder: str | Path) -> None:
+    """Write tokens as a folder; it appears whole or not at all."""
+    with atomic_folder(folder) as draft:
+        save_file({name: getattr(tokens, name) for name in _ARRAYS}, draft / "tokens.safetensors")
+        tokens.obs.to_parquet(draft / "obs.parquet")
+
+
+def load_tokens(folder: str | Path) -> TokenizedCells:
+    """Read a folder that `save_tokens` wrote.
+
+    Raises
+    ------
+    UserError
+        The folder or one of its files is missing or damaged.
+    """
+    folder = Path(folder)
+    try:
+        arrays = load_file(folder / "tokens.safetensors")
+        obs = pd.read_parquet(folder / "obs.parquet")
+        return TokenizedCells(**{name: arrays[name] for name in _ARRAYS}, obs=obs)
+    except Exception as error:
+        raise UserError(
+            "tokens-damaged",
+            found=f"'{folder}' is no whole token folder ({error})",
+            expected="tokens.safetensors and obs.parquet",
+            mend="make it again with `scm run --pipeline tokenization`",
+        ) from error

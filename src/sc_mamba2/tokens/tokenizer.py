@@ -21,10 +21,14 @@ from sc_mamba2.tokens.tokenized import TokenizedCells, offsets_of
 _BLOCK = 128  # cells that are sorted and binned together
 
 
-class TokenizerRules(BaseModel):
-    """How values become tokens; stored with every checkpoint."""
+class Options(BaseModel):
+    """What a person may choose: fields that are known, and do not change."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class TokenizerRules(Options):
+    """How values become tokens; stored with every checkpoint."""
 
     n_bins: int = Field(51, ge=3, le=32767, description="value bins, with bin 0 for zero")
     max_length: int = Field(

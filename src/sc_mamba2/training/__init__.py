@@ -3,15 +3,12 @@
 What a long training leaves behind: checkpoints that it resumes from, and a journal.
 """
 
-from sc_mamba2.training.checkpoints import TrainingCheckpoints
-from sc_mamba2.training.determinism import choose_device, seed_everything
-from sc_mamba2.training.infer import run_over_cells
+from sc_mamba2.training.checkpoints import ModelContent, TrainingCheckpoints, TrainingState
 from sc_mamba2.training.journal import Journal, read_journal
-from sc_mamba2.training.loop import fit, mean_loss
-from sc_mamba2.training.optimizer_state import flatten_optimizer, unflatten_optimizer
+from sc_mamba2.training.loop import fit, mean_loss, run_over_cells
+from sc_mamba2.training.machine import Stop, choose_device, seed_everything, stop_on_signals
+from sc_mamba2.training.optimization import flatten_optimizer, unflatten_optimizer
 from sc_mamba2.training.options import ComputeOptions, FitOptions
-from sc_mamba2.training.signals import Stop, stop_on_signals
-from sc_mamba2.training.training_state import ModelContent, TrainingState
 
 __all__ = [
     "ComputeOptions",

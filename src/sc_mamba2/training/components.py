@@ -1,13 +1,81 @@
-"""Principal components of sparse values without the batches' shifts: where an embedding may start.
+"""Principal components of sparse values: initial embeddings of cells and genes, and of the heads.
 
 Legend: N cells, V vocabulary, R components, K batches.
 """
 
 import numpy as np
+import torch
 from scipy import sparse
-from scipy.sparse.linalg import LinearOperator
+from scipy.sparse.linalg import LinearOperator, svds
+from torch import nn
 
-from sc_mamba2.training.gene_start import singular_vectors
+from sc_mamba2.model import PretrainedModel
+from sc_mamba2.tokens import Ragged, TokenizedCells, as_matrix
+
+
+def start_heads(model: PretrainedModel, cells: Ragged) -> None:
+    """Start the biases of both heads at what can be told without looking at a cell, in place.
+
+    The gene decoder at the logarithm of each gene's share of the entries of some cells (with half an
+    entry more than there is), the expression decoder at the mean bin.
+    """
+    assert model.gene_decoder is not None and model.expression_decoder is not None
+    counts_V = np.bincount(cells.gene_rows, minlength=model.backbone.config.vocabulary_size) + 0.5
+    last = model.expression_decoder.fc[-1]
+    assert isinstance(last, nn.Linear)
+    with torch.no_grad():
+        model.gene_decoder.bias_V.copy_(torch.from_numpy(np.log(counts_V / counts_V.sum())))
+        last.bias.fill_(float(cells.bins.mean()) if len(cells.bins) else 0.0)
+
+
+def start_genes(
+    embedding: nn.Embedding, cells: Ragged | TokenizedCells, scale: float, seed: int
+) -> None:
+    """Start gene embeddings from a truncated SVD of log-normalised values, in place.
+
+    With ``values = U S V``, gene g starts at ``sqrt(S) V[:, g]``, scaled to a root mean square of
+    `scale`, so that the sum of value times embedding is a principal-component score.
+
+    Parameters
+    ----------
+    embedding
+        (V, D); rows whose gene no cell expresses, and directions beyond the rank, stay as they are.
+    cells
+        Entries of some cells, in rows of the embedding.
+    scale
+        Root mean square of what is written, above 0.
+    seed
+        Of the vector that the iteration begins with.
+    """
+    size, width = embedding.weight.shape
+    matrix = as_matrix(cells, size)
+    seen = np.flatnonzero(matrix.getnnz(axis=0))
+    directions = min(width, len(cells.offsets) - 2, len(seen) - 1)
+    if directions < 1:
+        return
+    _, values_R, loadings_VR = singular_vectors(matrix[:, seen], directions, seed)
+    start_VR = np.sqrt(values_R) * loadings_VR
+    start_VR *= scale / max(float(np.sqrt((start_VR**2).mean())), 1e-12)
+    with torch.no_grad():
+        embedding.weight[torch.from_numpy(seen), :directions] = torch.from_numpy(start_VR).to(
+            embedding.weight.dtype
+        )
+
+
+def singular_vectors(
+    matrix: sparse.csr_matrix | LinearOperator, count: int, seed: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Compute the `count` largest singular values and their vectors, the same at every call.
+
+    ``matrix = left_NR diag(values_R) right_VR.T``, largest first. The sign of a vector is free: the
+    largest entry of a right one is made positive. `count` is below both sides of the matrix.
+    """
+    first = np.random.default_rng(seed).standard_normal(min(matrix.shape))
+    left_NR, values_R, right_RV = svds(matrix, k=count, v0=first)
+    order = np.argsort(values_R)[::-1]
+    signs_R = np.sign(right_RV[np.arange(count), np.abs(right_RV).argmax(axis=1)])
+    left_NR, right_VR = left_NR * signs_R, right_RV.T * signs_R
+    return left_NR[:, order], np.maximum(values_R[order], 0), right_VR[:, order]
 
 
 def components(

@@ -5,21 +5,19 @@ import json
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from sc_mamba2.errors import UserError
 from sc_mamba2.model import PRESETS
 from sc_mamba2.model.objective import ObjectiveOptions
-from sc_mamba2.tokens import MaskOptions
+from sc_mamba2.tokens import MaskOptions, Options
 from sc_mamba2.training.masked_cells import HeldOut, SamplingOptions
 from sc_mamba2.training.options import ComputeOptions
 from sc_mamba2.training.pretraining import PretrainOptions
 
 
-class KeepOptions(BaseModel):
+class KeepOptions(Options):
     """What is written while the training runs, and how often."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     log_every: int = Field(10, ge=1, description="steps between lines of the journal")
     judge_every: int = Field(200, ge=1, description="steps between looks at held-out cells")
@@ -32,10 +30,8 @@ class KeepOptions(BaseModel):
     tensorboard: bool = Field(False, description="whether TensorBoard's log is written too")
 
 
-class Shape(BaseModel):
+class Shape(Options):
     """Shape of a new model."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     preset: str = Field("tiny", description="named shape: micro, tiny, small, base, …")
     dropout: float = Field(0.0, ge=0, lt=1, description="share of numbers dropped in training")
@@ -53,18 +49,8 @@ class Shape(BaseModel):
     start_cells: int = Field(20_000, ge=2, description="cells that the starts look at, at most")
 
 
-class PretrainJob(BaseModel):
-    """One pretraining.
-
-    Attributes
-    ----------
-    store
-        Folder of the token store.
-    run
-        Folder of checkpoints, journal and the final model.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class PretrainJob(Options):
+    """One pretraining: `store` is the folder of tokens, `run` that of all it writes."""
 
     store: Path
     run: Path
@@ -92,13 +78,7 @@ class PretrainJob(BaseModel):
 
     @classmethod
     def build(cls, **fields: Any) -> Self:
-        """Build a job from its groups.
-
-        Raises
-        ------
-        UserError
-            Rule `pretraining-options`, when the groups do not go together.
-        """
+        """Build a job from its groups, or raise a `UserError` of the rule `pretraining-options`."""
         try:
             return cls(**fields)
         except ValidationError as error:

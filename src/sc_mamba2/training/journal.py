@@ -1,21 +1,49 @@
 """The journal of a run: what was measured at which step, one JSON table a line, only ever appended.
 
-After a resume it equals that of a run that was never broken, but for what a clock measured.
+After a resume it equals that of a run that was never broken, but for what a clock measured. Beside
+it, what can happen to the folder of a run while it trains.
 """
 
 import json
 import math
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import pandas as pd
 
 from sc_mamba2.errors import UserError
-from sc_mamba2.files import atomic_file, clean_scratch
-from sc_mamba2.training.run_folder import told_writes
+from sc_mamba2.files import atomic_file, clean_scratch, refused_write
+
+
+@contextmanager
+def told_writes(folder: Path) -> Iterator[None]:
+    """Raise what the system refuses in `folder` as a `UserError`.
+
+    Its rules are `disk-full`, `write-denied`, `run-folder-missing`.
+    """
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise folder_missing(folder) from error
+    except OSError as error:
+        refused = refused_write(error)
+        if refused is None:
+            raise
+        raise refused from error
+
+
+def folder_missing(folder: Path) -> UserError:
+    """Make the error of a folder that somebody took away."""
+    return UserError(
+        "run-folder-missing",
+        found=f"no folder at '{folder}' any more",
+        expected="the run's folder, where it was when the training began",
+        mend="do not move or remove a run while it trains; start it again in another folder",
+    )
+
 
 Row = dict[str, Any]
 
@@ -49,12 +77,7 @@ class Journal:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         if self._board is not None:
             self._board.close()
 
@@ -71,7 +94,7 @@ class Journal:
         Raises
         ------
         UserError
-            Rules `disk-full`, `write-denied`, `run-folder-missing`.
+            Those of `told_writes`.
         """
         row = {"step": step} | {name: _finite(value) for name, value in measured.items()}
         with told_writes(self.path.parent), self.path.open("a", encoding="utf-8") as file:
@@ -87,10 +110,7 @@ class Journal:
 def read_journal(path: str | Path) -> pd.DataFrame:
     """Read a journal, also one that is being written or whose last line is torn.
 
-    Returns
-    -------
-    DataFrame
-        One row a line in their order, `step` first; NaN where a line lacks a name.
+    One row a line in their order, `step` first; NaN where a line lacks a name.
     """
     rows = list(_rows(Path(path)))
     return pd.DataFrame(rows) if rows else pd.DataFrame({"step": pd.Series(dtype="int64")})

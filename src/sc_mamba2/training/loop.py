@@ -1,4 +1,4 @@
-"""The training loop of a task model: one process, early stopping on a validation set.
+"""The training loop of a task model (one process, early stopping on a validation set), and inference.
 
 It knows no task: the model brings its loss and its targets, progress goes out through a callable.
 """
@@ -17,6 +17,7 @@ from sc_mamba2.errors import UserError
 from sc_mamba2.genes import Vocabulary
 from sc_mamba2.model import TaskModel, add_adapters, merge_adapters
 from sc_mamba2.tokens import (
+    Batch,
     Sampler,
     TokenizedCells,
     drop_genes,
@@ -24,8 +25,8 @@ from sc_mamba2.tokens import (
     reading_order,
     thin_cells,
 )
+from sc_mamba2.training.optimization import rate_factor
 from sc_mamba2.training.options import FitOptions
-from sc_mamba2.training.schedule import rate_factor
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,10 @@ def fit(
     """
     model.to(device)
     fixed = [weight for weight in model.parameters() if not weight.requires_grad]
-    _open_for_training(model, options)
+    if options.mode == "lora":
+        add_adapters(model.backbone, options.lora_rank, options.lora_alpha)
+    elif options.mode == "frozen":
+        model.backbone.requires_grad_(False)
     trainer = _Trainer(model, training, vocabulary, options, seed, device, on_step)
     best = _Best(_changing_state(model))
     history: list[dict[str, Any]] = []
@@ -117,14 +121,6 @@ def fit(
     for weight in fixed:
         weight.requires_grad_(False)
     return history
-
-
-def _open_for_training(model: TaskModel, options: FitOptions) -> None:
-    """Fix what the mode leaves as it is, and put the adapters in."""
-    if options.mode == "lora":
-        add_adapters(model.backbone, options.lora_rank, options.lora_alpha)
-    elif options.mode == "frozen":
-        model.backbone.requires_grad_(False)
 
 
 def _changing_state(model: TaskModel) -> dict[str, Tensor]:
@@ -202,22 +198,19 @@ class _Trainer:
             batch, {name: all_[batch.cells_B] for name, all_ in self.targets.items()}
         )
         if not torch.isfinite(loss):
-            raise _not_finite(self._names(cells))
+            raise self._not_finite(cells)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.options.gradient_clip)
         if not torch.isfinite(norm):
-            raise _not_finite(self._names(cells))
+            raise self._not_finite(cells)
         self.optimizer.step()
         self.schedule.step()
         return float(loss.detach())
 
-    def _names(self, cells: np.ndarray) -> str:
-        return (
-            "the batch of the cells "
-            + ", ".join(map(str, self.tokens.obs.index[cells[:3]]))
-            + ", …"
-        )
+    def _not_finite(self, cells: np.ndarray) -> UserError:
+        names = ", ".join(map(str, self.tokens.obs.index[cells[:3]]))
+        return _not_finite(f"the batch of the cells {names}, …")
 
 
 def _not_finite(where: str) -> UserError:
@@ -250,3 +243,38 @@ def mean_loss(
 
 def _to(targets: dict[str, Tensor], device: torch.device) -> dict[str, Tensor]:
     return {name: target.to(device) for name, target in targets.items()}
+
+
+@torch.no_grad()
+def run_over_cells(
+    outputs_of: Callable[[Batch], dict[str, Tensor]],
+    tokens: TokenizedCells,
+    vocabulary: Vocabulary,
+    batch_size: int,
+    device: torch.device,
+) -> dict[str, np.ndarray]:
+    """Collect a function's outputs over all cells.
+
+    Parameters
+    ----------
+    outputs_of
+        From a batch of B cells to named tensors with first dimension B, e.g. a model's `predict`.
+    tokens, vocabulary
+        N cells, and the vocabulary of their tokens.
+    batch_size
+        Cells a batch; it changes the speed, not the result.
+    device
+        Where the function's model lives.
+
+    Returns
+    -------
+    dict of ndarray
+        Each output with first dimension N, float32, in the order of `tokens`.
+    """
+    collected: dict[str, np.ndarray] = {}
+    for cells in reading_order(tokens.lengths, batch_size):
+        for name, tensor in outputs_of(make_batch(tokens, cells, vocabulary).to(device)).items():
+            if name not in collected:
+                collected[name] = np.zeros((len(tokens), *tensor.shape[1:]), dtype=np.float32)
+            collected[name][cells] = tensor.float().cpu().numpy()
+    return collected

@@ -8,13 +8,14 @@ from typing import Self
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from sc_mamba2.errors import UserError, nearest
 from sc_mamba2.genes import Vocabulary
 from sc_mamba2.tokens import (
     MaskedBatch,
     MaskOptions,
+    Options,
     Ragged,
     Sampler,
     Tokenizer,
@@ -27,19 +28,15 @@ from sc_mamba2.tokens import (
 _READ_AT_ONCE = 4096  # cells, when all of a store is looked through
 
 
-class HeldOut(BaseModel):
+class HeldOut(Options):
     """Which cells judge the training and are never trained on."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     column: str = Field("study", description="column of obs that tells the cells apart")
     values: tuple[str, ...] = Field((), description="values that are held out; none, no judgement")
 
 
-class SamplingOptions(BaseModel):
+class SamplingOptions(Options):
     """In which order cells are read, and how often."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     block: int = Field(64, ge=1, description="neighbouring cells that are read together")
     window: int = Field(100, ge=1, description="batches that are sorted by length together")
@@ -54,14 +51,9 @@ class SamplingOptions(BaseModel):
 
 
 class KnownGenes:
-    """The cells of a store as a model with a smaller vocabulary sees them.
+    """The cells of a store of all genes as a model with a smaller vocabulary sees them.
 
-    Parameters
-    ----------
-    store
-        Tokens of all genes.
-    vocabulary
-        The model's: a part of the store's, in the same order.
+    The model's vocabulary is a part of the store's, in the same order.
     """
 
     def __init__(self, store: TokenStore, vocabulary: Vocabulary) -> None:

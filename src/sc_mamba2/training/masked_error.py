@@ -10,8 +10,7 @@ from torch import Tensor
 
 from sc_mamba2.model.objective import OBJECTIVES, MaskedObjective
 from sc_mamba2.training.masked_cells import MaskedCells
-from sc_mamba2.training.rank_batches import rank_batches
-from sc_mamba2.training.ranks import Ranks
+from sc_mamba2.training.ranks import Ranks, rank_batches
 
 # First bin of each group: unexpressed, lowest, …, highest tenth.
 _FIRST = (0, 1, 2, 6, 16, 31, 46)
@@ -42,14 +41,8 @@ class MaskedError:
 def gene_means(source: MaskedCells, size: int, most: int) -> Tensor:
     """Mean bin of each gene where it is masked, over the first cells of an epoch, (V,).
 
-    Parameters
-    ----------
-    source
-        Training cells.
-    size
-        Rows V of the model's vocabulary; a gene that is never masked has the mean of all.
-    most
-        Cells that are looked at, at most: the order is shuffled.
+    A gene that is never masked has the mean of all. At most `most` training cells are looked at, in a
+    shuffled order.
     """
     sums_V, counts_V = torch.zeros(size, dtype=torch.float64), torch.zeros(size)
     for at, cells in enumerate(source.sampler.batches(0)):
@@ -111,10 +104,7 @@ def masked_error(
         ranks.total(part).cpu() for part in (errors_3G, counts_G, sums_O, asked_O)
     )
     loss = float(objective.weighed(sums_O / asked_O.clamp(min=1)))
-    return _told(loss, objective.model.backbone.config.n_bins, errors_3G, counts_G)
-
-
-def _told(loss: float, n_bins: int, errors_3G: Tensor, counts_G: Tensor) -> MaskedError:
+    n_bins = objective.model.backbone.config.n_bins
     masked = counts_G.sum().clamp(min=1)
     model, cell, mean = (float(row_G.sum() / masked) for row_G in errors_3G)
     ends = [*(first - 1 for first in _FIRST[1:]), n_bins - 1]

@@ -2,15 +2,14 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from sc_mamba2.ops import ScanPath
+from sc_mamba2.tokens import Options
 
 
-class ComputeOptions(BaseModel):
+class ComputeOptions(Options):
     """Chance and machine, shared by every node of a run."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     seed: int = Field(0, ge=0, lt=2**32, description="seed of every source of chance")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where the model runs")
@@ -24,10 +23,8 @@ class ComputeOptions(BaseModel):
     )
 
 
-class FitOptions(BaseModel):
+class FitOptions(Options):
     """One training run of a task model: AdamW, linear warm-up, cosine decay, early stopping."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     learning_rate: float = Field(3e-3, gt=0, le=1, description="highest rate of AdamW")
     weight_decay: float = Field(0.01, ge=0, le=1, description="decay of matrices, none on vectors")

@@ -7,28 +7,37 @@ when, is the caller's: `training.run`. B cells, L tokens.
 
 import contextlib
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 from torch import Tensor, nn
+from torch.distributed.checkpoint.state_dict import (
+    StateDictOptions,
+    get_model_state_dict,
+    get_optimizer_state_dict,
+    set_model_state_dict,
+    set_optimizer_state_dict,
+)
 
 from sc_mamba2.errors import UserError
 from sc_mamba2.model.objective import OBJECTIVES, MaskedObjective
-from sc_mamba2.tokens import rank_share
-from sc_mamba2.training.averaging import MovingAverage
-from sc_mamba2.training.rank_batches import MaskedSource, rank_batches
-from sc_mamba2.training.ranks import Ranks, share_model
-from sc_mamba2.training.schedule import rate_factor
+from sc_mamba2.model.task_model import parameter_groups
+from sc_mamba2.tokens import Options, rank_share
+from sc_mamba2.training.optimization import (
+    MovingAverage,
+    flatten_optimizer,
+    rate_factor,
+    unflatten_optimizer,
+)
+from sc_mamba2.training.ranks import MaskedSource, Ranks, rank_batches, share_model
 
 
-class PretrainOptions(BaseModel):
+class PretrainOptions(Options):
     """One pretraining: AdamW, linear warm-up, cosine decay."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     steps: int = Field(1000, ge=1, description="optimizer steps")
     batch_size: int = Field(64, ge=1, description="cells a step, over all processes")
@@ -104,25 +113,12 @@ class Pretrainer:
         self.source, self.options, self.seed, self.ranks = source, options, seed, ranks
         layers = objective.model.backbone.layers
         self.module = share_model(objective, layers, ranks, options.sharded)
-        parameters = [part for part in self.module.parameters() if part.requires_grad]
-        decayed = [part for part in parameters if part.dim() >= 2]
-        others = [part for part in parameters if part.dim() < 2]
-        self.optimizer = torch.optim.AdamW(
-            [
-                {"params": decayed, "weight_decay": options.weight_decay},
-                {"params": others, "weight_decay": 0.0},
-            ],
-            lr=options.learning_rate,
-        )
+        groups = parameter_groups(self.module, options.learning_rate, options.weight_decay)
+        self.optimizer = torch.optim.AdamW(groups)
         self.average = MovingAverage(objective.model, options.average_decay)
 
     def take(self, step: int) -> Step:
-        """Take one optimizer step.
-
-        Parameters
-        ----------
-        step
-            Its number, from 0.
+        """Take one optimizer step, of this number from 0.
 
         Raises
         ------
@@ -137,13 +133,15 @@ class Pretrainer:
         # At least one: a step may ask for nothing, by chance, of cells with few genes.
         asked_O = self._total(map(self.objective.asked, own)).clamp(min=1)
         real = self._total(part.lengths_B.sum() for part in own if len(part.cells_B))
-        torch.manual_seed(_mixed(self.seed, step, self.ranks.rank))
+        mixed = np.random.SeedSequence((self.seed, step, self.ranks.rank))
+        torch.manual_seed(int(mixed.generate_state(1, np.uint64)[0] >> 1))
         self.module.train()
         self.optimizer.zero_grad(set_to_none=True)
         sums_O = torch.zeros(len(OBJECTIVES), dtype=torch.float64)
         for number, part in enumerate(own, start=1):
             with self._quiet(number < len(own)):
-                with self._precision():
+                half = self.options.precision == "bf16"
+                with torch.autocast(self.ranks.device.type, torch.bfloat16, enabled=half):
                     found = self.module(part)
                     # Processes average their gradients; the loss is a share of one whole.
                     loss = self.objective.weighed(found.sums_O / asked_O) * self.ranks.size
@@ -178,10 +176,6 @@ class Pretrainer:
             yield
             sharded.set_requires_gradient_sync(True)
 
-    def _precision(self) -> Any:
-        half = self.options.precision == "bf16"
-        return torch.autocast(self.ranks.device.type, torch.bfloat16, enabled=half)
-
     def _set_rate(self, step: int) -> float:
         options = self.options
         factor = rate_factor(step, options.steps, options.warmup_share, options.final_rate_share)
@@ -208,6 +202,46 @@ class Pretrainer:
         )
 
 
-def _mixed(*numbers: int) -> int:
-    """One seed of several numbers."""
-    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)
+OPTIMIZER, AVERAGE = "optimizer", "average"
+_PREFIX = "model."  # the model within its objective
+_WHOLE = StateDictOptions(full_state_dict=True, cpu_offload=True)
+
+
+def shared_state(
+    trainer: Pretrainer,
+) -> tuple[dict[str, Tensor], dict[str, dict[str, Tensor]], dict[str, Any]]:
+    """Gather a training that several processes share, for one to write; all act together.
+
+    The names are those of the model, whether it is one copy, copies (DDP) or shards (FSDP2).
+
+    Returns
+    -------
+    weights
+        By the model's names, on the CPU; empty on all processes but the first.
+    tensors
+        Further tensors by kind: the optimizer's, and the running mean of the weights.
+    table
+        What is no tensor of the optimizer, ready for JSON.
+    """
+    weights: dict[str, Any] = get_model_state_dict(trainer.module, options=_WHOLE)
+    found = get_optimizer_state_dict(trainer.module, trainer.optimizer, options=_WHOLE)
+    moments, table = flatten_optimizer(found) if found else ({}, {})
+    tensors = {OPTIMIZER: moments}
+    if trainer.average.state:
+        tensors[AVERAGE] = trainer.average.state
+    return {name.removeprefix(_PREFIX): part for name, part in weights.items()}, tensors, table
+
+
+def load_shared(
+    trainer: Pretrainer,
+    weights: Mapping[str, Tensor],
+    tensors: Mapping[str, Mapping[str, Tensor]],
+    table: Mapping[str, Any],
+) -> None:
+    """Put a training back as `shared_state` gathered it, on any number of processes."""
+    named: dict[str, Any] = {f"{_PREFIX}{name}": part for name, part in weights.items()}
+    set_model_state_dict(trainer.module, named, options=_WHOLE)
+    optimizer = unflatten_optimizer(tensors[OPTIMIZER], table)
+    set_optimizer_state_dict(trainer.module, trainer.optimizer, optimizer, options=_WHOLE)
+    if trainer.average.state:
+        trainer.average.load(tensors[AVERAGE])

@@ -1,4 +1,4 @@
-"""The processes of one training: who is who, and what they tell each other.
+"""The processes of one training: who is who, what they exchange, and each one's part of a batch.
 
 One process needs no launcher; under `torchrun` there are more, over gloo on CPUs and NCCL on GPUs.
 """
@@ -7,23 +7,18 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor, distributed as dist, nn
+
+from sc_mamba2.tokens import MaskedBatch, rank_share
 
 
 @dataclass(frozen=True)
 class Ranks:
-    """This process among all.
-
-    Attributes
-    ----------
-    rank, size
-        Its number, from 0, and how many there are.
-    device
-        Where it computes.
-    """
+    """This process among all: its number, from 0, how many there are, and where it computes."""
 
     rank: int
     size: int
@@ -63,10 +58,7 @@ class Ranks:
 def joined_ranks(device: torch.device) -> Iterator[Ranks]:
     """Join the processes that `torchrun` started, or be the only one.
 
-    Parameters
-    ----------
-    device
-        Kind of device; each process takes the GPU of its local rank.
+    Of a kind of device that is a GPU, each process takes the one of its local rank.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield Ranks(0, 1, device)
@@ -82,18 +74,10 @@ def joined_ranks(device: torch.device) -> Iterator[Ranks]:
 
 
 def share_model(module: nn.Module, layers: nn.ModuleList, ranks: Ranks, sharded: bool) -> nn.Module:
-    """Let all processes train one module: copies of it (DDP), or its shards (FSDP2).
+    """Let all processes train one module, equal on each: copies of it (DDP), or its shards (FSDP2).
 
-    Parameters
-    ----------
-    module
-        Equal on every process.
-    layers
-        The parts that are sharded one by one.
-    ranks
-        This process among all.
-    sharded
-        Whether each process holds a shard of weights, gradients and optimizer only.
+    Where it is `sharded`, each process holds a shard of weights, gradients and optimizer only; `layers`
+    are sharded one by one.
     """
     if ranks.size == 1:
         return module
@@ -105,3 +89,46 @@ def share_model(module: nn.Module, layers: nn.ModuleList, ranks: Ranks, sharded:
         fully_shard(module)
         return module
     return nn.parallel.DistributedDataParallel(module, broadcast_buffers=False)
+
+
+class MaskedSource(Protocol):
+    """Where batches come from; pure functions of their arguments."""
+
+    def cells(self, step: int) -> tuple[np.ndarray, int]:
+        """Give the cells of a step, over all processes, and the epoch they belong to."""
+
+    def load(self, cells: np.ndarray, epoch: int) -> MaskedBatch:
+        """Give these cells as a masked batch."""
+
+    def names(self, cells: np.ndarray) -> list[str]:
+        """Name cells for a message."""
+
+
+def rank_batches(
+    source: MaskedSource, cells: np.ndarray, epoch: int, size: int, ranks: Ranks
+) -> Iterator[MaskedBatch]:
+    """Load one process's share of a global batch, on its device.
+
+    Processes that share a model act together, so each has the same number of pieces; one without cells
+    of its own gets a piece that asks for nothing, and whose `cells_B` is empty.
+
+    Parameters
+    ----------
+    source
+        Where batches come from.
+    cells
+        (B,) positions over all processes, at least one.
+    epoch
+        Of the masks.
+    size
+        Cells of a piece at most.
+    ranks
+        This process among all.
+    """
+    share = rank_share(cells, ranks.rank, ranks.size)
+    largest = -(-len(cells) // ranks.size)
+    for part in np.array_split(share, -(-largest // size)):
+        batch = source.load(part if len(part) else cells[:1], epoch)
+        if not len(part):
+            batch = batch.asks_nothing()
+        yield batch.to(ranks.device)

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,11 +15,17 @@ from sc_mamba2.errors import UserError
 from sc_mamba2.model import Backbone, Heads, PretrainedModel, preset, write_checkpoint
 from sc_mamba2.model.objective import MaskedObjective
 from sc_mamba2.tokens import Tokenizer, TokenStore
-from sc_mamba2.training.checkpoints import TrainingCheckpoints
-from sc_mamba2.training.determinism import choose_device, seed_everything
-from sc_mamba2.training.gene_start import start_genes, start_heads
+from sc_mamba2.training.checkpoints import ModelContent, TrainingCheckpoints, TrainingState
+from sc_mamba2.training.components import start_genes, start_heads
 from sc_mamba2.training.job import PretrainJob
 from sc_mamba2.training.journal import Journal
+from sc_mamba2.training.machine import (
+    Stop,
+    choose_device,
+    peak_bytes,
+    seed_everything,
+    stop_on_signals,
+)
 from sc_mamba2.training.masked_cells import (
     MaskedCells,
     SamplingOptions,
@@ -29,12 +34,8 @@ from sc_mamba2.training.masked_cells import (
     split_cells,
 )
 from sc_mamba2.training.masked_error import MaskedError, gene_means, masked_error
-from sc_mamba2.training.memory import peak_bytes
-from sc_mamba2.training.pretraining import Pretrainer, Step
+from sc_mamba2.training.pretraining import Pretrainer, Step, load_shared, shared_state
 from sc_mamba2.training.ranks import Ranks, joined_ranks
-from sc_mamba2.training.shared_state import load_shared, shared_state
-from sc_mamba2.training.signals import Stop, stop_on_signals
-from sc_mamba2.training.training_state import ModelContent, TrainingState
 
 JOURNAL, MODEL = "journal.jsonl", "model"
 
@@ -67,14 +68,8 @@ OnStep = Callable[[int, int, Step], None]
 def pretrain(job: PretrainJob, on_step: OnStep = lambda step, steps, row: None) -> Finished:
     """Run a pretraining, or go on with it where its run folder has a checkpoint.
 
-    Under `torchrun` every process calls it with the same job.
-
-    Parameters
-    ----------
-    job
-        What to do.
-    on_step
-        Called by the first process after every step, with the steps taken and their number.
+    Under `torchrun` every process calls it with the same job. The first one calls `on_step` after
+    every step, with the steps taken and their number.
 
     Raises
     ------
@@ -108,10 +103,9 @@ class _Run:
         tokenizer = Tokenizer(seen_vocabulary(store, training), store.tokenizer.rules)
         self.source = self._cells_of(store, training, tokenizer, job.sampling)
         some = even_sample(judging, job.keep.judge_cells)
-        as_they_are = SamplingOptions()
         self.judging = None
         if len(some):
-            self.judging = self._cells_of(store, some, tokenizer, as_they_are)
+            self.judging = self._cells_of(store, some, tokenizer, SamplingOptions())
         self.model = self._new_model(tokenizer)
         objective = MaskedObjective(self.model, job.objective)
         self.trainer = Pretrainer(objective, self.source, job.training, job.compute.seed, ranks)
@@ -142,19 +136,16 @@ class _Run:
         if job.shape.gene_start == "svd":
             start_genes(backbone.gene_embedding, cells, job.shape.start_scale, job.compute.seed)
         heads = Heads(expression_zeros=True, cell_expression_zeros=True, genes=True)
-        model = PretrainedModel(backbone, tokenizer, heads, self._origin())
-        start_heads(model, cells)
-        return model
-
-    def _origin(self) -> dict[str, Any]:
-        job = self.job
-        return {
+        origin = {
             "cells trained on": len(self.source.positions),
             "steps": job.training.steps,
             "cells a step": job.training.batch_size,
             "held out": ", ".join(job.held_out.values) or "nothing",
             "seed": job.compute.seed,
         }
+        model = PretrainedModel(backbone, tokenizer, heads, origin)
+        start_heads(model, cells)
+        return model
 
     def to_the_end(self) -> Finished:
         """Go from the newest checkpoint to the last step, or to a signal."""
@@ -168,9 +159,10 @@ class _Run:
             start = self._resume(newest) if newest else 0
             self._check_one_start(start)
             self.ranks.wait()
-            journal = self._journal(start)
-            if journal is not None:
-                stack.enter_context(journal)
+            journal = None
+            if self.ranks.first:
+                board = job.run / "tensorboard" if job.keep.tensorboard else None
+                journal = stack.enter_context(Journal(job.run / JOURNAL, start, board))
             since, tokens = time.perf_counter(), 0
             saved = start if newest else -1
             for step in range(start, steps):
@@ -182,7 +174,8 @@ class _Run:
                     pace = tokens / (time.perf_counter() - since)
                     journal.write(taken, **_measured(row, pace, steps, since, step - start + 1))
                 judged = self._judge(taken, journal)
-                stopped = self._stop_wanted()
+                # Where any process was asked to stop, all do, after the same step.
+                stopped = bool(self.ranks.count(self.stop.requested))
                 if taken % job.keep.checkpoint_every == 0 or taken == steps or stopped:
                     self._save(checkpoints, taken, judged)
                     saved = taken
@@ -203,16 +196,6 @@ class _Run:
                 expected="one run folder that all processes see alike",
                 mend="put the run on a file system that all machines share, and start again",
             )
-
-    def _journal(self, start: int) -> Journal | None:
-        if not self.ranks.first:
-            return None
-        board = self.job.run / "tensorboard" if self.job.keep.tensorboard else None
-        return Journal(self.job.run / JOURNAL, start, board)
-
-    def _stop_wanted(self) -> bool:
-        """Whether any process was asked to stop: all do, after the same step."""
-        return bool(self.ranks.count(self.stop.requested))
 
     def _resume(self, found: TrainingState) -> int:
         if found.state["identity"] != self.identity:

@@ -3,7 +3,7 @@
 import torch
 from torch.nn import functional
 
-from sc_mamba2.ops.blocks.norm import norm_block, norm_block_backward
+from sc_mamba2.ops.blocks.mixer import norm_block, norm_block_backward
 
 
 def test_it_equals_the_formula_with_gradients():

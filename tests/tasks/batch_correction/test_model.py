@@ -7,11 +7,11 @@ import torch
 from torch.nn import functional as F
 
 from sc_mamba2.model import elastic_similarity
-from sc_mamba2.model.batch_mixing import batch_excess
+from sc_mamba2.model.domains import batch_excess
 from sc_mamba2.tasks.shared.backbone import predict
 from sc_mamba2.tasks.shared.params import PredictParams
 from sc_mamba2.tokens import make_batch
-from sc_mamba2.tokens.hiding import hide_tokens
+from sc_mamba2.tokens.augmentation import hide_tokens
 from sc_mamba2.training import ComputeOptions
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from sc_mamba2.cells.simulate_pairs import simulate_rna_protein
+from sc_mamba2.genes import Vocabulary
 from sc_mamba2.tasks.multiomics.cells import JointCells, standardise_modalities
 from sc_mamba2.tasks.multiomics.fit import prepare
 from sc_mamba2.tasks.multiomics.model import MultiomicsModel
@@ -35,6 +36,7 @@ class Parts:
     cells: JointCells
     keys: KeyParams
     backbone: JointBackboneParams
+    vocabulary: Vocabulary
     tokens: TokenizedCells
     training: TokenizedCells
     validation: TokenizedCells
@@ -43,11 +45,6 @@ class Parts:
     def model(self, objective: dict[str, Any] | None = None, **head: Any) -> MultiomicsModel:
         """Return an untrained model of six components a modality."""
         return prepared(self.cells, self.keys, self.backbone, objective or {}, head)[0]
-
-    @property
-    def vocabulary(self):
-        """The joint vocabulary."""
-        return self.model().tokenizer.vocabulary
 
 
 def prepared(cells, keys, backbone, objective: dict[str, Any], head: dict[str, Any]):
@@ -65,8 +62,8 @@ def make_parts(batch_key: str | None, lacking: float, backbone: JointBackbonePar
     keys = KeyParams(batch_key=batch_key, label_key="cell_type", held_out_share=0.2)
     standard = (FeatureParams(), IngestionParams(), ValidationParams())
     cells, _ = standardise_modalities(raw, *standard)
-    _, *tokens_and_truth = prepared(cells, keys, backbone, {}, {})
-    return Parts(cells, keys, backbone, *tokens_and_truth)
+    model, *tokens_and_truth = prepared(cells, keys, backbone, {}, {})
+    return Parts(cells, keys, backbone, model.tokenizer.vocabulary, *tokens_and_truth)
 
 
 @pytest.fixture(scope="session")

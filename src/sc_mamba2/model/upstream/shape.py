@@ -12,8 +12,7 @@ from typing import Any
 from torch import Tensor
 
 from sc_mamba2.errors import UserError
-from sc_mamba2.model.config import ModelConfig
-from sc_mamba2.model.presets import PRESETS
+from sc_mamba2.model.config import PRESETS, ModelConfig
 from sc_mamba2.model.pretrained import Heads
 from sc_mamba2.model.upstream.names import LAYERS, lies, wrong_tensors
 

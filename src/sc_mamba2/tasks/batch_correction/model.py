@@ -21,11 +21,11 @@ from sc_mamba2.model import (
     elastic_similarity,
     sum_of_genes,
 )
-from sc_mamba2.model.batch_mixing import batch_excess
+from sc_mamba2.model.domains import batch_excess
 from sc_mamba2.tasks.batch_correction.params import HeadParams, LossParams
 from sc_mamba2.tasks.shared.batches import BATCH, batch_codes
 from sc_mamba2.tokens import Batch, Tokenizer
-from sc_mamba2.tokens.hiding import hide_tokens
+from sc_mamba2.tokens.augmentation import hide_tokens
 
 
 class BatchCorrectionModel(TaskModel):

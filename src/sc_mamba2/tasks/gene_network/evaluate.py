@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sc_mamba2.metrics.networks import edge_scores
+from sc_mamba2.metrics.retrieval import edge_scores
 from sc_mamba2.model import PretrainedModel
 from sc_mamba2.tasks.gene_network.params import Method, ScoreParams
 from sc_mamba2.tasks.gene_network.reference import known_pairs

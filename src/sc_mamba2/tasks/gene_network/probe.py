@@ -11,7 +11,7 @@ from sc_mamba2.tasks.gene_network.scores import draw_sample
 from sc_mamba2.tasks.shared.probe import count_parameters
 from sc_mamba2.tasks.shared.work import Work, count_tokens, forward_rate, forward_work
 from sc_mamba2.training import ComputeOptions, choose_device
-from sc_mamba2.training.memory import peak_bytes
+from sc_mamba2.training.machine import peak_bytes
 
 
 def probe_scoring(

@@ -27,9 +27,8 @@ from sc_mamba2.errors import UserError, nearest
 from sc_mamba2.genes import load_gene_table
 from sc_mamba2.tasks.multiomics.params import FeatureParams, KeyParams, SourceParams
 from sc_mamba2.tasks.shared.batches import BATCH, read_batches, read_known_batches
-from sc_mamba2.tasks.shared.ingestion import ingest_cells
 from sc_mamba2.tasks.shared.params import IngestionParams, ValidationParams
-from sc_mamba2.tasks.shared.validation import validate_cells
+from sc_mamba2.tasks.shared.validation import ingest_cells, validate_cells
 
 PART, LABEL = "part", "label"
 TRAINING, VALIDATION, HELD_OUT = "training", "validation", "held_out"

@@ -6,10 +6,9 @@ import numpy as np
 import pandas as pd
 
 from sc_mamba2.metrics.integration import NEIGHBOURS, integration_scores
-from sc_mamba2.metrics.matching import foscttm
 from sc_mamba2.metrics.mixing import neighbour_mixing
 from sc_mamba2.metrics.neighbours import nearest_neighbours
-from sc_mamba2.metrics.prediction import feature_scores
+from sc_mamba2.metrics.prediction import feature_scores, foscttm
 from sc_mamba2.reporting import Scores
 from sc_mamba2.tasks.multiomics.baselines import Comparison, Outputs, Values
 from sc_mamba2.tasks.multiomics.cells import LABEL, PART, has, scored_cells
@@ -78,7 +77,7 @@ def embedding_scores(
     finite = np.isfinite(embedding_NE).all(axis=1)
     rows = np.flatnonzero(scored_cells(design) & finite)
     several = design[BATCH].nunique() > 1
-    scores: Scores = {}
+    scores: dict[str, Any] = {}
     if len(truth):
         labels = truth[LABEL].reindex(design.index).iloc[rows]
         counts = labels.value_counts()

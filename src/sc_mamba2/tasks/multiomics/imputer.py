@@ -29,6 +29,13 @@ class Imputer(nn.Module):
         A.
     """
 
+    readout_VP: Tensor
+    anchor_AF: Tensor
+    weight_AP: Tensor
+    bias_P: Tensor
+    scale_F: Tensor
+    curvature: Tensor
+
     def __init__(self, vocabulary_size: int, numbers: int, features: int, anchors: int) -> None:
         super().__init__()
         self.anchors = anchors

@@ -145,7 +145,7 @@ def _set_pooled(model: MultiomicsModel, blocks: dict[str, ModalityBlock]) -> Non
         model.offsets[kind].copy_(_float(block.offset_C))
         first += block.width
         for other in model.others(kind):
-            target, across = blocks[other], model.across[f"{kind}_{other}"].weight
+            target, across = blocks[other], model.across.get_parameter(f"{kind}_{other}.weight")
             both = block.have_N & target.have_N
             across.zero_()
             if both.sum() > 2:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sc_mamba2.model import Backbone, BatchDiscriminator, DomainNorm, TaskModel
-from sc_mamba2.model.batch_mixing import batch_excess
+from sc_mamba2.model.domains import batch_excess
 from sc_mamba2.tasks.multiomics.cells import has
 from sc_mamba2.tasks.multiomics.imputer import Imputer
 from sc_mamba2.tasks.multiomics.loss import alignment, draw_visible, reconstruction

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from sc_mamba2.cells import parts_of
+from sc_mamba2.cells.labels import check_column
 from sc_mamba2.errors import UserError, nearest
 from sc_mamba2.tasks.perturbation.params import SplitKind, SplitParams
 
@@ -73,8 +74,7 @@ def given_parts(obs: pd.DataFrame, key: str) -> pd.Series:
     UserError
         Rule ``split-column``.
     """
-    if key not in obs.columns:
-        raise no_column("split-column", key, obs, "correct perturbation.split.key")
+    check_column(obs, key, "split-column", "perturbation.split.key")
     return obs[key]
 
 
@@ -82,16 +82,6 @@ def shown(names: Iterable[str], most: int = 10) -> str:
     """Name the first of some names, for a refusal."""
     listed = list(names)
     return ", ".join(listed[:most]) + (", …" if len(listed) > most else "")
-
-
-def no_column(rule: str, key: str, obs: pd.DataFrame, mend: str) -> UserError:
-    """Return the refusal of a column that obs lacks."""
-    return UserError(
-        rule,
-        found=f"no column '{key}' in obs",
-        expected=f"one of: {', '.join(map(str, obs.columns)) or 'obs has no columns'}",
-        mend=mend + nearest(key, obs.columns),
-    )
 
 
 def check_leak(table: pd.DataFrame, parts: pd.Series, control: str, kind: SplitKind) -> None:

@@ -18,9 +18,9 @@ from sc_mamba2.tokens import MaskOptions
 from sc_mamba2.training import ComputeOptions
 from sc_mamba2.training.job import KeepOptions, PretrainJob, PretrainOptions, Shape
 from sc_mamba2.training.journal import read_journal
+from sc_mamba2.training.machine import stop_on_signals
 from sc_mamba2.training.masked_cells import HeldOut, SamplingOptions
 from sc_mamba2.training.run import JOURNAL, MODEL, pretrain as run_job
-from sc_mamba2.training.signals import stop_on_signals
 
 _LOOK_EVERY_SECONDS = 0.2
 

@@ -13,8 +13,8 @@ from sc_mamba2.tasks.shared.work import PROBED_STEPS, Clock, TokenCount, Work, c
 from sc_mamba2.tokens import MaskOptions, TokenStore
 from sc_mamba2.training import ComputeOptions, choose_device
 from sc_mamba2.training.job import KeepOptions, PretrainJob, PretrainOptions, Shape
+from sc_mamba2.training.machine import peak_bytes, state_bytes
 from sc_mamba2.training.masked_cells import HeldOut, SamplingOptions
-from sc_mamba2.training.memory import peak_bytes, state_bytes
 from sc_mamba2.training.run import try_steps
 
 _SAMPLE = 4096  # cells of the corpus that are tokenised

@@ -2,15 +2,31 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
+import pandas as pd
+from pandas.api.types import union_categoricals
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sc_mamba2.errors import UserError
 from sc_mamba2.files import atomic_file, sha256_of
 from sc_mamba2.tokens.tokenizer import Tokenizer
+
+
+def stack_obs(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Stack tables with the same columns; a categorical column stays one, with all categories."""
+    if not tables:
+        return pd.DataFrame()
+    stacked = pd.concat(tables)
+    for name in stacked.columns:
+        parts = [table[name] for table in tables]
+        if stacked[name].dtype == object and all(hasattr(part, "cat") for part in parts):
+            stacked[name] = union_categoricals(parts, ignore_order=True)
+    return stacked
+
 
 MANIFEST = "manifest.json"
 TOKENIZER = "tokenizer.json"

@@ -18,8 +18,8 @@ from sc_mamba2.tokens.store.manifest import (
     column_types,
     damaged,
     read_manifest,
+    stack_obs,
 )
-from sc_mamba2.tokens.store.obs import stack_obs
 from sc_mamba2.tokens.tokenized import Ragged, TokenizedCells, gather_runs, offsets_of
 from sc_mamba2.tokens.tokenizer import Tokenizer
 

@@ -19,9 +19,9 @@ from sc_mamba2.tokens.store.manifest import (
     ShardEntry,
     column_types,
     read_manifest,
+    stack_obs,
     write_manifest,
 )
-from sc_mamba2.tokens.store.obs import stack_obs
 from sc_mamba2.tokens.store.reader import read_tokenizer
 from sc_mamba2.tokens.tokenized import TokenizedCells, offsets_of
 from sc_mamba2.tokens.tokenizer import Tokenizer

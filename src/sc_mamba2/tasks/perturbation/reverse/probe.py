@@ -6,7 +6,7 @@ from sc_mamba2.tasks.perturbation.reverse.states import Query
 from sc_mamba2.tasks.shared.probe import count_parameters
 from sc_mamba2.tasks.shared.work import Work
 from sc_mamba2.training import ComputeOptions, choose_device
-from sc_mamba2.training.memory import peak_bytes
+from sc_mamba2.training.machine import peak_bytes
 
 
 def probe_ranking(

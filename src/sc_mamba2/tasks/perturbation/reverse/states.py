@@ -7,11 +7,12 @@ import pandas as pd
 from anndata import AnnData
 
 from sc_mamba2.cells import label_text
+from sc_mamba2.cells.labels import check_column
 from sc_mamba2.errors import UserError, nearest
 from sc_mamba2.methods.mean_changes import moments
 from sc_mamba2.tasks.perturbation.reading import over_genes
 from sc_mamba2.tasks.perturbation.reverse.params import StateParams
-from sc_mamba2.tasks.perturbation.split import no_column, shown
+from sc_mamba2.tasks.perturbation.split import shown
 
 FEWEST_CELLS = 5
 
@@ -40,8 +41,7 @@ def read_query(valid_cells: AnnData, params: StateParams, genes: tuple[str, ...]
         ``state-missing``, ``state-unknown``, ``state-same``, ``state-cells``, ``genes-not-shared``.
     """
     obs, key = valid_cells.obs, params.state_key
-    if key not in obs.columns:
-        raise no_column("state-missing", key, obs, "pass --state-key with a column of obs")
+    check_column(obs, key, "state-missing", "--state-key")
     if params.target is None or params.target == params.source:
         raise UserError(
             "state-same",

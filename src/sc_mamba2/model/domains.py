@@ -1,13 +1,71 @@
-"""A norm of cell embeddings with statistics of its own for every batch of cells (domain).
+"""Batches of cells (domains): an adversary, a norm with statistics for each, and how well they mix.
 
-The paper, after Chang et al. 2019 ("Domain-specific batch normalization"), has one BatchNorm a batch
-on the embedded tokens. Here the norm stands on the cell embedding: there a batch's shift and scale
-act on the result itself, one cell counts once however long it is, and the backbone stays free of
-batches, so that any checkpoint can be used. B cells, E width, K batches.
+B cells, E width of a cell embedding, K batches.
 """
+
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+HIDDEN_LAYERS = 2
+
+
+class GradientReversal(torch.autograd.Function):
+    """The identity, whose gradient is ``-strength`` times the one that comes back."""
+
+    @staticmethod
+    def forward(context: Any, x: Tensor, strength: float) -> Tensor:
+        """Return `x` unchanged."""
+        context.strength = strength
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        """Turn the gradient around."""
+        return -context.strength * gradient, None
+
+
+def reverse_gradient(x: Tensor, strength: float = 1.0) -> Tensor:
+    """Return `x`; what lies before it is trained to make worse what lies behind it better.
+
+    Parameters
+    ----------
+    x
+        Any shape.
+    strength
+        Factor of the turned gradient, not negative; 0 stops it.
+    """
+    turned: Tensor = GradientReversal.apply(x, strength)
+    return turned
+
+
+class BatchDiscriminator(nn.Module):
+    """Tells from a cell embedding which batch the cell is of, behind gradient reversal.
+
+    Parameters
+    ----------
+    cell_width
+        Width E of a cell embedding.
+    n_batches
+        Batches K.
+    hidden
+        Width of its two hidden layers.
+    """
+
+    def __init__(self, cell_width: int, n_batches: int, hidden: int = 64) -> None:
+        super().__init__()
+        self.layers = nn.Sequential()
+        width = cell_width
+        for _ in range(HIDDEN_LAYERS):
+            self.layers.extend([nn.Linear(width, hidden), nn.LeakyReLU(), nn.LayerNorm(hidden)])
+            width = hidden
+        self.out_layer = nn.Linear(width, n_batches)
+
+    def forward(self, cell_BE: Tensor, strength: float = 1.0) -> Tensor:
+        """Compute logits of the batches, (B, E) to (B, K); the gradient that leaves is reversed."""
+        logits_BK: Tensor = self.out_layer(self.layers(reverse_gradient(cell_BE, strength)))
+        return logits_BK
 
 
 class DomainNorm(nn.Module):
@@ -94,3 +152,38 @@ def _pooled(var_KE: Tensor, count_K: Tensor) -> Tensor:
     """Return the variance within the domains, the same in every row, (K, E)."""
     share_K = count_K / count_K.sum()
     return (share_K[:, None] * var_KE).sum(dim=0).expand_as(var_KE)
+
+
+NEIGHBOURS = 10
+
+
+@torch.no_grad()
+def batch_excess(cell_BE: Tensor, batch_B: Tensor) -> Tensor:
+    """Return how far a cell's nearest neighbours are of its own batch beyond chance.
+
+    ``mean_i(s_i - c_i) / mean_i(1 - c_i)``, with ``s_i`` the share of cell i's batch among its
+    nearest neighbours and ``c_i`` its share among all other cells given: 0 where batches are mixed
+    as by chance, 1 where neighbours are of one batch throughout; below 0 where they avoid their own.
+
+    Parameters
+    ----------
+    cell_BE
+        Cell embeddings, (B, E).
+    batch_B
+        Their batches, (B,) 0 to K - 1.
+
+    Returns
+    -------
+    Tensor
+        Scalar; 0 where all cells are of one batch or there are fewer than three.
+    """
+    cells = len(cell_BE)
+    same_BB = (batch_B[:, None] == batch_B[None, :]).to(cell_BE)
+    chance_B = (same_BB.sum(dim=1) - 1) / max(1, cells - 1)
+    room = (1 - chance_B).mean()
+    if cells < 3 or not room > 0:
+        return cell_BE.new_zeros(())
+    distance_BB = torch.cdist(cell_BE, cell_BE).fill_diagonal_(float("inf"))
+    near_BN = distance_BB.topk(min(NEIGHBOURS, cells - 1), largest=False).indices
+    own_B = same_BB.gather(1, near_BN).mean(dim=1)
+    return (own_B - chance_B).mean() / room

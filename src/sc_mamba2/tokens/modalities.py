@@ -1,7 +1,8 @@
-"""Tokens of several modalities in one sequence: whose a token is, cells joined, and views of them.
+"""Several modalities in one sequence: whose a token is, cells joined, views of them, and their values.
 
 A token's id belongs to one modality: proteins are called ``protein:…``, peaks ``peak:…``, all other
-rows are genes. Legend: B cells, L tokens, V vocabulary, M kinds, special tokens being kind 0.
+rows are genes. Legend: N or B cells, L tokens, V vocabulary, P features, M kinds, special tokens
+being kind 0.
 """
 
 from dataclasses import replace
@@ -9,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import torch
+from scipy import sparse
 from torch import Tensor
 
 from sc_mamba2.genes import Vocabulary
@@ -95,3 +97,64 @@ def visible_part(batch: Batch, kind_V: Tensor, visible_BM: Tensor, pad_id: int) 
         values_BL=batch.values_BL.gather(1, order_BL).masked_fill(pad_BL, 0),
         lengths_B=lengths_B,
     )
+
+
+SCALE = 1e4
+
+
+def clr(counts: sparse.csr_matrix) -> sparse.csr_matrix:
+    """Take the centred log ratio of each cell's protein counts.
+
+    ``log(1 + x / g)`` with ``g = exp(mean_p log(1 + x_p))``, the cell's geometric mean with one added to
+    every count (Stoeckius et al. 2017, in the form of Seurat). Zeros stay zero, nothing is negative.
+
+    Parameters
+    ----------
+    counts
+        (N, P) counts, not negative.
+
+    Returns
+    -------
+    csr_matrix
+        (N, P) float32.
+    """
+    values = sparse.csr_matrix(counts, dtype=np.float64, copy=True)
+    logs = values.copy()
+    logs.data = np.log1p(logs.data)
+    mean_N = np.asarray(logs.sum(axis=1)).ravel() / max(1, values.shape[1])
+    values.data = np.log1p(values.data / np.repeat(np.exp(mean_N), np.diff(values.indptr)))
+    return sparse.csr_matrix(values, dtype=np.float32)
+
+
+def inverse_document_frequency(binary: sparse.csr_matrix) -> np.ndarray:
+    """Return the weight of each peak: cells over cells in which it is open, (P,) float32.
+
+    A peak that is open in no cell counts as open in one.
+    """
+    open_P = np.maximum(1, binary.getnnz(axis=0))
+    return (binary.shape[0] / open_P).astype(np.float32)
+
+
+def tf_idf(binary: sparse.csr_matrix, weight_P: np.ndarray) -> sparse.csr_matrix:
+    """Weigh open peaks: ``log(1 + 10,000 w_p / n)``, n being the cell's open peaks.
+
+    The form of Stuart et al. 2021 (Signac): term frequency times inverse document frequency, then the
+    logarithm.
+
+    Parameters
+    ----------
+    binary
+        (N, P) zeros and ones.
+    weight_P
+        From `inverse_document_frequency`.
+
+    Returns
+    -------
+    csr_matrix
+        (N, P) float32.
+    """
+    values = sparse.csr_matrix(binary, dtype=np.float32, copy=True)
+    open_N = np.diff(values.indptr)
+    term = np.repeat(SCALE / np.maximum(1, open_N), open_N)
+    values.data = np.log1p(term * weight_P[values.indices]).astype(np.float32)
+    return values

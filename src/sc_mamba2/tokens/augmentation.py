@@ -1,0 +1,140 @@
+"""Chance over the tokens of a fine-tuning: gene dropout, thinning, and tokens hidden from the model.
+
+Pretraining hides by `masking`, which also makes the targets.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from sc_mamba2.tokens.batches import Batch
+from sc_mamba2.tokens.binning import bin_cells, rank_cells
+from sc_mamba2.tokens.hashing import as_uniform, hash_of
+from sc_mamba2.tokens.masking import MASK_BIN
+from sc_mamba2.tokens.tokenized import TokenizedCells, offsets_of
+
+_DROPOUT = 1  # keeps this chance apart from that of the order of cells
+
+
+def drop_genes(tokens: TokenizedCells, share: float, seed: int, epoch: int) -> TokenizedCells:
+    """Leave out a share of every cell's genes, by chance.
+
+    A pure function of its arguments. The values that stay are divided by ``1 - share``, so that
+    their expected sum is unchanged; bins stay as they are.
+
+    Parameters
+    ----------
+    tokens
+        N cells.
+    share
+        Probability of a gene to be left out, 0 to below 1.
+    seed, epoch
+        Not negative.
+
+    Returns
+    -------
+    TokenizedCells
+        The same cells with fewer genes each.
+    """
+    if not share:
+        return tokens
+    generator = np.random.default_rng([seed, epoch, _DROPOUT])
+    kept = generator.random(len(tokens.gene_rows)) >= share
+    left = tokens.keep(kept)
+    return replace(left, values=left.values / np.float32(1 - share))
+
+
+_THINNING = 2  # keeps this chance apart from that of gene dropout and of the order of cells
+
+
+def thin_cells(
+    tokens: TokenizedCells, least_depth: float, n_bins: int, seed: int, epoch: int
+) -> TokenizedCells:
+    """Draw every cell again at a share of its depth.
+
+    The share p of a cell is drawn uniformly from `least_depth` to 1. Tokens hold log-normalised
+    values, no counts, so these are estimated: with ``x = exp(v) - 1``, the cell's smallest x is one
+    count, and a gene has ``c = round(x / min x)``. A count stays with probability p, ``c' ~
+    Binomial(c, p)``; a gene without counts is left out, so that the weakly expressed go first. The
+    new value is ``log(1 + x c' / (c p))``, that of a cell whose total is p times as large; bins are
+    taken anew, by the cell's own quantiles. A pure function of its arguments.
+
+    The estimate is exact where some gene of the cell has one count, as nearly always in sparse
+    droplet data; where none has, the cell is taken as shallower than it was. In a cell that was cut to
+    the longest length the bins are those of the genes that were kept.
+
+    Parameters
+    ----------
+    tokens
+        N cells.
+    least_depth
+        Smallest share of its depth that a cell keeps, above 0 to 1; 1 changes nothing.
+    n_bins
+        Number of bins with the bin of zero.
+    seed, epoch
+        Not negative.
+
+    Returns
+    -------
+    TokenizedCells
+        The same cells; their genes stay in the order in which they stood.
+    """
+    if least_depth == 1 or not len(tokens.values):
+        return tokens
+    generator = np.random.default_rng([seed, epoch, _THINNING])
+    lengths = tokens.lengths
+    share = np.repeat(generator.uniform(least_depth, 1, len(tokens)), lengths)
+    x = np.expm1(tokens.values.astype(np.float64))
+    one = np.minimum.reduceat(x, tokens.offsets[:-1][lengths > 0])
+    counts = np.rint(x / np.repeat(one, lengths[lengths > 0])).astype(np.int64)
+    left = generator.binomial(counts, share)
+    kept = left > 0
+    values = np.log1p(x * left / (counts * share))[kept].astype(np.float32)
+    offsets = offsets_of(kept)[tokens.offsets]
+    return replace(
+        tokens,
+        gene_rows=tokens.gene_rows[kept],
+        bins=bin_cells(values, offsets, rank_cells(values, offsets), n_bins),
+        values=values,
+        offsets=offsets,
+    )
+
+
+_HIDING = 71  # keeps this chance apart from others over the same cells
+
+
+def hide_tokens(batch: Batch, share: float, by_chance: bool) -> Batch:
+    """Hide a share of the genes of every cell.
+
+    Parameters
+    ----------
+    batch
+        Cells with all that they express; not changed.
+    share
+        Probability of a gene to be hidden, 0 to below 1.
+    by_chance
+        Whether torch's generator chooses, anew at each call; else the choice is a function of the
+        cell's place and the gene, the same at every call.
+
+    Returns
+    -------
+    Batch
+        Hidden genes have the mask bin and the value 0; the other values are divided by
+        ``1 - share``, so that their expected sum is unchanged. `<cls>` is never hidden.
+    """
+    if not share:
+        return batch
+    if by_chance:
+        chance_BL = torch.rand(batch.values_BL.shape, device=batch.values_BL.device)
+    else:
+        ids_BL, cells_B = batch.token_ids_BL.cpu().numpy(), batch.cells_B.cpu().numpy()
+        drawn_BL = as_uniform(hash_of(_HIDING, cells_B[:, None], ids_BL))
+        chance_BL = torch.from_numpy(drawn_BL).to(batch.values_BL)
+    # A gene's bin is at least 1: pads and <cls> have no value to hide.
+    hidden_BL = (chance_BL < share) & (batch.bins_BL > 0)
+    return replace(
+        batch,
+        bins_BL=batch.bins_BL.masked_fill(hidden_BL, MASK_BIN),
+        values_BL=batch.values_BL.masked_fill(hidden_BL, 0) / (1 - share),
+    )

@@ -1,0 +1,135 @@
+"""The process and its machine: seeds and determinism, the device, memory, and signals to stop."""
+
+import random
+import resource
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+import numpy as np
+import torch
+from torch import nn
+
+from sc_mamba2.errors import UserError
+
+# Sums depend on how many threads share them, and other libraries (numba) change that number.
+_THREADS = torch.get_num_threads()
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python, numpy and torch, fix the threads, and ask torch for deterministic algorithms.
+
+    The seed is not negative and below 2**32.
+    """
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+    torch.set_num_threads(_THREADS)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+
+
+@contextmanager
+def chance_as_found() -> Iterator[None]:
+    """Leave the generators of Python, numpy and torch, torch's threads and its mode as they were."""
+    python, legacy = random.getstate(), np.random.get_state()
+    threads, strict = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    warned = torch.is_deterministic_algorithms_warn_only_enabled()
+    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
+    with torch.random.fork_rng(devices):
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(legacy)
+            torch.set_num_threads(threads)
+            torch.use_deterministic_algorithms(strict, warn_only=warned)
+
+
+def choose_device(requested: str) -> torch.device:
+    """Return the device for ``"auto"`` (a GPU where there is one), ``"cpu"`` or ``"cuda"``.
+
+    Raises
+    ------
+    UserError
+        ``"cuda"`` where there is no GPU.
+    """
+    if requested == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if requested.startswith("cuda") and not torch.cuda.is_available():
+        raise UserError(
+            "device-missing",
+            found="no CUDA device on this machine",
+            expected="a GPU that torch can use, since the device is set to cuda",
+            mend="leave the device at auto, or set it to cpu; `scm doctor` tells what is missing",
+        )
+    return torch.device(requested)
+
+
+def peak_bytes(device: torch.device) -> int:
+    """Return the most memory that this process has held: of the GPU where `device` is one."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak * (1 if sys.platform == "darwin" else 1024)
+
+
+def state_bytes(model: nn.Module) -> int:
+    """Return the bytes that a training with AdamW holds all along.
+
+    The weights, and for those that are trained a gradient and two moments of the same size.
+    """
+    return sum(
+        weight.numel() * weight.element_size() * (4 if weight.requires_grad else 1)
+        for weight in model.parameters()
+    )
+
+
+class Stop:
+    """Whether the process was asked to end, and by what."""
+
+    def __init__(self) -> None:
+        self.signal: signal.Signals | None = None
+        self._interrupted = False
+
+    @property
+    def requested(self) -> bool:
+        """Whether the loop is to write its checkpoint and end."""
+        return self.signal is not None
+
+    @property
+    def exit_code(self) -> int:
+        """What the process leaves with: 143 after SIGTERM, 130 after SIGINT, else 0."""
+        return 0 if self.signal is None else 128 + self.signal
+
+    def receive(self, number: int, frame: FrameType | None) -> None:
+        """Take a signal: note the first, and leave at once at a second SIGINT."""
+        if number == signal.SIGINT:
+            if self._interrupted:
+                raise KeyboardInterrupt
+            self._interrupted = True
+        self.signal = self.signal or signal.Signals(number)
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[Stop]:
+    """Give a `Stop` that SIGTERM and SIGINT set; afterwards they do again what they did before.
+
+    A second SIGINT raises `KeyboardInterrupt`. In another thread than the main one, where Python
+    cannot take signals, nobody asks to stop.
+    """
+    stop = Stop()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    before = {
+        number: signal.signal(number, stop.receive) for number in (signal.SIGTERM, signal.SIGINT)
+    }
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            # None: not set from Python, and so beyond what Python can put back.
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)

@@ -1,0 +1,110 @@
+"""Rates over the steps, the running mean of the weights, and the optimizer's state as flat tensors."""
+
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+def rate_factor(step: int, steps: int, warmup_share: float, final_share: float) -> float:
+    """Return the factor on the highest rate: linear warm-up, then half a cosine.
+
+    Parameters
+    ----------
+    step, steps
+        The step, from 0, and the number of steps.
+    warmup_share, final_share
+        Share of the steps with a rising rate, and factor at the last step; 0 to 1.
+    """
+    warmup = max(1, round(warmup_share * steps))
+    if step < warmup:
+        return (step + 1) / warmup
+    done = (step - warmup) / max(1, steps - warmup)
+    return final_share + (1 - final_share) * 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
+
+
+class MovingAverage:
+    """``mean <- d mean + (1 - d) weights``, in the precision of the weights of this process.
+
+    ``d = min(decay, (1 + t) / (10 + t))`` at step t: the random start is soon forgotten. A `decay` of
+    0 keeps nothing.
+    """
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self.decay = decay
+        self.state: dict[str, Tensor] = {}
+        if decay:
+            self.state = {name: part.detach().clone() for name, part in model.named_parameters()}
+
+    @torch.no_grad()
+    def update(self, model: nn.Module, step: int) -> None:
+        """Take the weights after step t = `step` in, counted from 0."""
+        if self.decay:
+            decay = min(self.decay, (1 + step) / (10 + step))
+            for name, part in model.named_parameters():
+                self.state[name].lerp_(part.detach(), 1 - decay)
+
+    @torch.no_grad()
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Go on from a stored mean."""
+        for name, part in self.state.items():
+            part.copy_(state[name])
+
+    @contextmanager
+    def in_place_of(self, model: nn.Module) -> Iterator[None]:
+        """Let the model have the mean as its weights for a while; nothing where none is kept."""
+        if not self.state:
+            yield
+            return
+        own = {name: part.detach().clone() for name, part in model.named_parameters()}
+        model.load_state_dict(self.state, strict=False)
+        try:
+            yield
+        finally:
+            model.load_state_dict(own, strict=False)
+
+
+def flatten_optimizer(state_dict: Mapping[str, Any]) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Take the state of an optimizer apart.
+
+    Parameters
+    ----------
+    state_dict
+        By parameter name, as `torch.distributed.checkpoint.state_dict.get_optimizer_state_dict`
+        gives it: ``{"state": {name: {"exp_avg": …}}, "param_groups": [{"params": [name], …}]}``.
+
+    Returns
+    -------
+    tensors, table
+        ``{"encoder.weight.exp_avg": …}``, the very tensors of `state_dict`; and what is no tensor,
+        ready for JSON: the groups with their rates, and the rest of the state.
+    """
+    tensors: dict[str, Tensor] = {}
+    scalars: dict[str, dict[str, Any]] = {}
+    for parameter, state in state_dict["state"].items():
+        for entry, value in state.items():
+            assert "." not in entry
+            if isinstance(value, Tensor):
+                tensors[f"{parameter}.{entry}"] = value
+            else:
+                scalars.setdefault(parameter, {})[entry] = value
+    groups = [dict(group) for group in state_dict["param_groups"]]
+    return tensors, {"param_groups": groups, "scalars": scalars}
+
+
+def unflatten_optimizer(tensors: Mapping[str, Tensor], table: Mapping[str, Any]) -> dict[str, Any]:
+    """Put together what `flatten_optimizer` took apart, also after a way through JSON."""
+    state: dict[str, dict[str, Any]] = {}
+    for name, tensor in tensors.items():
+        parameter, entry = name.rsplit(".", 1)
+        state.setdefault(parameter, {})[entry] = tensor
+    for parameter, entries in table["scalars"].items():
+        state.setdefault(parameter, {}).update(entries)
+    groups = [  # JSON knows lists alone
+        {key: tuple(value) if key == "betas" else value for key, value in group.items()}
+        for group in table["param_groups"]
+    ]
+    return {"state": state, "param_groups": groups}
