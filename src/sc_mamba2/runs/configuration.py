@@ -40,12 +40,7 @@ def load_configuration(conf_source: Path, env: str | None) -> OmegaConfigLoader:
 def choose_environment(conf_source: Path, env: str | None) -> str | None:
     """Return the environment that Kedro is to read, or refuse what is not there.
 
-    Parameters
-    ----------
-    conf_source
-        Folder with ``base/`` and the environments.
-    env
-        A name; ``None`` leaves it to Kedro, which takes ``local`` where there is one.
+    ``None`` leaves it to Kedro, which takes ``local`` where there is one.
 
     Raises
     ------
