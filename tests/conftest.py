@@ -1,7 +1,8 @@
 """Hypothesis without chance or clock, the data of ../shared where they lie, GPU tests on a GPU,
 pages in Chromium.
 
-`--faults full` tries the faults of tests/faults in full, `--notebooks full` runs every notebook.
+`--faults full` tries the faults of tests/faults in full, and what compiles for long;
+`--notebooks full` runs every notebook.
 """
 
 from collections.abc import Iterator
@@ -24,6 +25,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Take the number of tries of tests/faults, and of notebooks that run."""
     parser.addoption("--faults", choices=("few", "full"), default="few")
     parser.addoption("--notebooks", choices=("few", "full"), default="few")
+
+
+@pytest.fixture(scope="session")
+def full(pytestconfig: pytest.Config) -> bool:
+    """Say whether every fault is tried as often as shared/design/reliability.md asks."""
+    return bool(pytestconfig.getoption("--faults") == "full")
 
 
 @pytest.fixture(scope="session")

@@ -56,7 +56,8 @@ def stage(task: Task, catalog: DataCatalog) -> dict[str, Any]:
 
     def kept(*datasets: str) -> list[str]:
         names = [f"{name}.{one}" for one in datasets]
-        return [str(catalog[one].filepath) for one in names if one in made]
+        paths = [getattr(catalog[one], "filepath", None) for one in names if one in made]
+        return [str(path) for path in paths if path]  # what stays in memory has none
 
     words = ["scm run --pipeline", name, *([task.stage] if task.stage else []), "--quiet"]
     read = re.findall(r"checkpoint=([\w/]+)", task.stage)

@@ -94,7 +94,7 @@ def test_what_is_told_is_what_a_run_does(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(_Trainer, "step", lambda *parts: taken.append(1) or step(*parts))
     selection = Selection(
         pipelines=("annotation",),
-        to_nodes=("annotation.fine_tune", "annotation.query.tokenize_cells"),
+        to_nodes=("annotation.fine_tune",),
         params={"input": str(folder / "cells.h5ad"), **EPOCHS}
         | {"annotation": EPOCHS["annotation"] | {"labels": {"key": "cell_type"}}},
     )

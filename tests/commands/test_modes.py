@@ -40,7 +40,7 @@ def test_json_is_one_object_and_the_log_is_elsewhere(tmp_path):
     result = entered("embed", "--genes", output, "--json", "--verbose")
     assert output.is_file()
     assert json.loads(result.stdout)["outputs"] == {"genes": str(output)}
-    assert "export_genes" in result.stderr
+    assert "gene_table" in result.stderr
 
 
 def test_json_holds_outputs_metrics_and_the_run(tmp_path, quick_run):

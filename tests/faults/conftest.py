@@ -15,12 +15,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture(scope="session")
-def full(pytestconfig: pytest.Config) -> bool:
-    """Say whether every fault is tried as often as shared/design/reliability.md asks."""
-    return bool(pytestconfig.getoption("--faults") == "full")
-
-
-@pytest.fixture(scope="session")
 def tries(full: bool) -> Callable[[int], int]:
     """Give the number of tries for the number that a full run has."""
     return lambda in_full: in_full if full else max(1, in_full // 20)

@@ -1,5 +1,7 @@
 """Figures that tasks share: layouts of the same cells by class, matrices of shares, losses of a training."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -32,9 +34,8 @@ def draw_shares(axis: Axes, shares: np.ndarray, rows: list[str], columns: list[s
         for row, column in np.argwhere(shares >= 0.005):
             share = shares[row, column]
             colour = "white" if share > 0.55 else "black"
-            axis.text(
-                column, row, f"{share:.2f}", color=colour, ha="center", va="center", fontsize=7
-            )
+            place: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 7}
+            axis.text(column, row, f"{share:.2f}", color=colour, **place)
     return image
 
 

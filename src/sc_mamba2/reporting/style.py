@@ -81,9 +81,8 @@ def palette(names: list[str]) -> dict[str, tuple[float, float, float, float]]:
     else:
         hues = [(at / len(others), *_SHADES[at % len(_SHADES)]) for at in range(len(others))]
         colours = [tuple(map(float, rgb)) for rgb in colors.hsv_to_rgb(hues)]
-    return {name: (*colour, 1.0) for name, colour in zip(others, colours, strict=False)} | {
-        name: _GREY for name in names if name == OTHER
-    }
+    table = {name: (*colour, 1.0) for name, colour in zip(others, colours, strict=False)}
+    return table | {name: _GREY for name in names if name == OTHER}
 
 
 def name_points(

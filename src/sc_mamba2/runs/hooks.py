@@ -18,7 +18,7 @@ from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 
 from sc_mamba2.files import atomic_file, make_folder, sole_writer
-from sc_mamba2.runs.configuration import READ, SOURCES, load_configuration, shipped_conf
+from sc_mamba2.runs.configuration import READ, SOURCES, shipped_conf, shipped_parameters
 from sc_mamba2.runs.fingerprints import code_facts, fingerprint, located
 from sc_mamba2.runs.records import LOCK, DataFact, RunRecord, record_folder, write_record
 from sc_mamba2.runs.selection import Selection
@@ -140,7 +140,7 @@ def _begin(
     data = _data(pipeline, catalog, parameters)
     read = {source for fact in data.values() for source in fact.sources}
     given = {**loader["globals"], **(loader.runtime_params or {})}
-    defaults = flatten(load_configuration(shipped_conf(), "base")["parameters"])
+    defaults = shipped_parameters()
     return RunRecord(
         run_id=run_params["run_id"],
         state="running",

@@ -27,17 +27,9 @@ _FILES = {
 
 
 def new_project(folder: Path) -> Path:
-    """Make a project in a folder that is empty or not there.
+    """Make a project in a folder that is empty or not there, and return the folder, absolute.
 
-    Parameters
-    ----------
-    folder
-        Where; its name becomes the project's.
-
-    Returns
-    -------
-    Path
-        The folder, absolute.
+    The folder's name becomes the project's.
 
     Raises
     ------

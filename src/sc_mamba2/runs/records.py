@@ -1,6 +1,6 @@
 """The record of a run: one small JSON that says what ran, on what, by which code, with what result.
 
-`recording` writes it while Kedro runs; here it is read, and runs are found by their id.
+`hooks` writes it while Kedro runs; here it is read, and runs are found by their id.
 """
 
 import re
@@ -132,9 +132,9 @@ def read_record(folder: Path) -> RunRecord:
             raise _damaged(folder.name, "it is too large for a record")
         return RunRecord.model_validate_json(path.read_bytes())
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or RECORD
-        raise _damaged(folder.name, f"{place}: {first['msg']}") from error
+        fault = error.errors()[0]
+        place = ".".join(map(str, fault["loc"])) or RECORD
+        raise _damaged(folder.name, f"{place}: {fault['msg']}") from error
     except OSError as error:
         raise _damaged(folder.name, str(error.strerror)) from error
 
@@ -147,14 +147,7 @@ def list_runs(project: Path) -> list[Listed]:
 
 
 def find_run(project: Path, name: str) -> RunRecord:
-    """Find a run of a project.
-
-    Parameters
-    ----------
-    project
-        Its folder.
-    name
-        A run's id, the beginning of only one, or ``latest``: the newest that finished.
+    """Find a run of a project by its id, the beginning of only one, or ``latest``: the newest that finished.
 
     Raises
     ------

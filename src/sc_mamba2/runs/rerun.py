@@ -31,16 +31,7 @@ class Repeated:
 
 
 def rerun(record: RunRecord, project: Path, force: bool) -> Repeated:
-    """Repeat a run of a project.
-
-    Parameters
-    ----------
-    record
-        Of the run.
-    project
-        Where it ran.
-    force
-        Whether to go on though code or data are not what they were.
+    """Repeat a run of a project; with `force` though code or data are not what they were.
 
     Raises
     ------

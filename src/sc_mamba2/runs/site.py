@@ -34,10 +34,8 @@ def build_site(project: Path, folder: Path, pipeline: str | None = None) -> None
 
     Parameters
     ----------
-    project
-        Folder of the project, as `find_project` gives it.
-    folder
-        The site; an older one is replaced.
+    project, folder
+        Folders of the project and of the site; an older site is replaced.
     pipeline
         The one to show; ``None``: all.
 
@@ -95,14 +93,7 @@ def _write_pages(draft: Path) -> None:
 
 @contextmanager
 def site_server(folder: Path, port: int) -> Iterator[http.server.ThreadingHTTPServer]:
-    """Give a server of a static site on this machine alone, not yet running.
-
-    Parameters
-    ----------
-    folder
-        The site.
-    port
-        0 takes a free one.
+    """Give a server of a static site on this machine alone, not yet running; port 0 takes a free one.
 
     Raises
     ------

@@ -27,30 +27,21 @@ class Kept:
 
 
 def run_verb(
-    selection: Selection,
-    output: Path,
-    task: str,
-    result: str,
-    force: bool,
-    suffix: str = ".h5ad",
+    selection: Selection, output: Path, task: str, result: str, force: bool, suffix: str = ".h5ad"
 ) -> Kept:
     """Run a pipeline and keep its results at `output` and in `<output>.scm/`.
 
     Parameters
     ----------
-    selection
-        What to run.
-    output
-        File to write; beside it a folder with the suffix ``.scm`` takes report, metrics, figures
-        and the checkpoint.
-    task
-        Namespace of the task.
+    selection, task
+        What to run, and the namespace whose datasets are kept.
+    output, suffix
+        File to write, and what its name must end in; beside it a folder with the suffix ``.scm``
+        takes report, metrics, figures and the checkpoint.
     result
         Dataset that becomes `output`.
     force
         Whether existing results may be replaced.
-    suffix
-        What the name of `output` must end in.
 
     Raises
     ------
@@ -85,26 +76,15 @@ def run_for(selection: Selection, output: Path, result: str, sign: str, force: b
 
     Parameters
     ----------
-    selection
-        What to run.
-    output
-        Where the result goes.
-    result
-        The dataset that is kept.
+    selection, output, result, force
+        As `run_verb`.
     sign
         Suffix of the file, such as ``.parquet``; of a folder, the file in it by which it is known.
-    force
-        Whether an older result may be replaced.
 
     Returns
     -------
     Path
         `output`, absolute.
-
-    Raises
-    ------
-    UserError
-        As `run_verb`.
     """
     output = output.resolve()
     is_file = sign.startswith(".")
