@@ -49,11 +49,18 @@ def scatter_classes(
 
 
 def scatter_values(
-    axis: Axes, places: pd.DataFrame, values: pd.Series, title: str, scale: str, **limits: float
+    axis: Axes,
+    places: pd.DataFrame,
+    values: pd.Series,
+    title: str,
+    scale: str,
+    least: float | None = None,
+    most: float | None = None,
 ) -> None:
-    """Draw cells by a number, with its scale; `limits` are ``vmin`` and ``vmax``."""
-    points = axis.scatter(places["x"], places["y"], c=values, s=point_size(len(places)), **limits)
-    axis.get_figure().colorbar(points, ax=axis, label=scale)
+    """Draw cells by a number, with its scale from the least to the most."""
+    size = point_size(len(places))
+    points = axis.scatter(places["x"], places["y"], c=values, s=size, vmin=least, vmax=most)
+    axis.figure.colorbar(points, ax=axis, label=scale)
     bare(axis, title)
 
 

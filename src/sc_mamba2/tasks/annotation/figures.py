@@ -32,7 +32,7 @@ def umap_figure(places: pd.DataFrame, calls: pd.DataFrame, truth: pd.Series) -> 
     if len(truth):
         scatter_classes(axes[1], places.loc[truth.index], truth, colours, "true type")
     scale = "probability of the predicted type"
-    scatter_values(axes[-1], places, calls[keys.CONFIDENCE], "confidence", scale, vmin=0, vmax=1)
+    scatter_values(axes[-1], places, calls[keys.CONFIDENCE], "confidence", scale, 0, 1)
     class_legend(figure, colours)
     return figure
 
