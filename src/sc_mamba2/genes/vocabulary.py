@@ -21,7 +21,8 @@ CLS = "<cls>"
 _EXAMPLES = 3
 
 
-def _is_special(ident: str) -> bool:
+def is_special(ident: str) -> bool:
+    """Whether an id is that of a special token."""
     return ident.startswith("<") and ident.endswith(">")
 
 
@@ -85,7 +86,7 @@ class Vocabulary:
     def gene_rows(self) -> np.ndarray:
         """Rows that are no special token, rising; int64, read-only."""
         rows = np.array(
-            [row for row, ident in enumerate(self.ids) if not _is_special(ident)], dtype=np.int64
+            [row for row, ident in enumerate(self.ids) if not is_special(ident)], dtype=np.int64
         )
         rows.setflags(write=False)
         return rows
@@ -139,7 +140,7 @@ class Vocabulary:
                 expected="ids of the vocabulary's genes",
                 mend="map the names to Ensembl ids first, and leave out what is not mapped",
             )
-        specials = [row for row, ident in enumerate(self.ids) if _is_special(ident)]
+        specials = [row for row, ident in enumerate(self.ids) if is_special(ident)]
         genes = [int(row) for row in self.gene_rows if self.ids[row] in wanted]
         rows = specials + genes
         return Vocabulary(

@@ -54,13 +54,8 @@ OBJECTIVES = tuple(ObjectiveOptions.model_fields)
 class MaskedObjective(nn.Module):
     """A pretrained model with the losses of masked expression.
 
-    Parameters
-    ----------
-    model
-        Has the heads of expression and of expression from the cell, with zero probabilities, and
-        the gene decoder.
-    options
-        Weights of the parts.
+    It has the heads of expression and of expression from the cell, with zero probabilities, and the
+    gene decoder.
     """
 
     def __init__(self, model: PretrainedModel, options: ObjectiveOptions) -> None:

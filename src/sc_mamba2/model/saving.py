@@ -83,17 +83,13 @@ class Checkpoint:
     def model_config(self) -> ModelConfig:
         """Give the shape of the backbone, from ``config["model"]``.
 
-        Raises
-        ------
-        UserError
-            Rules `checkpoint-config`, `model-config`, and `checkpoint-vocabulary` where the shape
-            and the vocabulary do not belong together.
+        Raises a `UserError` of the rules `checkpoint-config`, `model-config`, and `checkpoint-vocabulary`
+        where the shape and the vocabulary do not belong together.
         """
         fields = self.config.get("model")
         if not isinstance(fields, dict):
-            raise broken_checkpoint(
-                "checkpoint-config", f"no table 'model' in {CONFIG}", "a model config"
-            )
+            found = f"no table 'model' in {CONFIG}"
+            raise broken_checkpoint("checkpoint-config", found, "a model config")
         config = ModelConfig.build(**fields)
         claimed = (config.vocabulary_size, config.pad_id)
         held = (self.vocabulary.size, self.vocabulary.pad_id)
@@ -182,9 +178,8 @@ def read_checkpoint(folder: str | Path, verify: bool = True) -> Checkpoint:
         )
     for name in (*_LISTED, MANIFEST):
         if not (folder / name).is_file():
-            raise broken_checkpoint(
-                "checkpoint-file", f"no {name} in {folder}", "all files of a checkpoint"
-            )
+            found = f"no {name} in {folder}"
+            raise broken_checkpoint("checkpoint-file", found, "all files of a checkpoint")
     hashes = read_manifest(folder)
     if verify:
         compare_hashes(folder, hashes, needed=_LISTED)
@@ -199,10 +194,7 @@ def read_checkpoint(folder: str | Path, verify: bool = True) -> Checkpoint:
 def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
     """Write tensors from wherever they lie; bit for bit what `read_tensors` gives back.
 
-    Raises
-    ------
-    OSError
-        The system refused, whatever safetensors makes of it.
+    Where the system refuses, an `OSError` is raised, whatever safetensors makes of it.
     """
     path.touch()
     mode = path.stat().st_mode  # safetensors would leave a file that nobody else can read
@@ -222,20 +214,12 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except (SafetensorError, ValueError, RuntimeError, KeyError, OverflowError) as error:
-        raise broken_checkpoint(
-            "checkpoint-tensors", f"{path}: {error}", "a whole safetensors file"
-        ) from error
+        found, expected = f"{path}: {error}", "a whole safetensors file"
+        raise broken_checkpoint("checkpoint-tensors", found, expected) from error
 
 
 def load_state(module: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Load tensors into a module, all of them or none.
-
-    Parameters
-    ----------
-    module
-        Takes the tensors.
-    state
-        Tensors by name.
+    """Load tensors by name into a module, all of them or none.
 
     Raises
     ------
