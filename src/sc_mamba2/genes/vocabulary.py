@@ -97,35 +97,15 @@ class Vocabulary:
         return hashlib.sha256(self.to_json().encode()).hexdigest()
 
     def rows_of(self, ids: Iterable[str]) -> np.ndarray:
-        """Find the rows of ids.
-
-        Parameters
-        ----------
-        ids
-            N ids, each exactly as in `self.ids`.
-
-        Returns
-        -------
-        numpy.ndarray
-            (N,) int64, -1 where the vocabulary lacks the id.
-        """
+        """Find the rows of N ids, each exactly as in `self.ids`: (N,) int64, -1 where there is none."""
         row_of_id = self._row_of_id
         return np.array([row_of_id.get(ident, -1) for ident in ids], dtype=np.int64)
 
     def subset(self, ids: Iterable[str], name: str | None = None) -> "Vocabulary":
-        """Keep the special tokens and some of the genes.
+        """Keep the special tokens and the genes of some ids, in any order.
 
-        Parameters
-        ----------
-        ids
-            Ids to keep, in any order.
-        name
-            Name of the new vocabulary; else this one's with `-subset-` and the number of genes.
-
-        Returns
-        -------
-        Vocabulary
-            Special tokens first, then the genes, both in this vocabulary's order.
+        Special tokens come first, then the genes, both in this vocabulary's order. Without a `name` it is
+        this one's with `-subset-` and the number of genes.
 
         Raises
         ------
