@@ -1,11 +1,7 @@
 """How good calls of classes are; scikit-learn counts, only the calibration error is written here."""
 
 import numpy as np
-from sklearn.metrics import (
-    accuracy_score,
-    confusion_matrix,
-    precision_recall_fscore_support,
-)
+from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support
 
 CALIBRATION_BINS = 10
 

@@ -65,8 +65,7 @@ def nearest_neighbours(
     else:
         indices, distances = _approximate(embedding_ND, others, seed)
     return Neighbours(
-        np.column_stack([np.arange(cells), indices]),
-        np.column_stack([np.zeros(cells), distances]),
+        np.column_stack([np.arange(cells), indices]), np.column_stack([np.zeros(cells), distances])
     )
 
 

@@ -8,13 +8,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from sc_mamba2.model.config import ModelConfig
-from sc_mamba2.model.embeddings import (
-    GeneBag,
-    GeneEncoder,
-    TokenKinds,
-    input_norm,
-    value_encoder,
-)
+from sc_mamba2.model.embeddings import GeneBag, GeneEncoder, TokenKinds, input_norm, value_encoder
 from sc_mamba2.model.mixer import Mamba2Mixer
 from sc_mamba2.ops import ScanPath, cell_spans, real_tokens
 

@@ -11,11 +11,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from sc_mamba2.model.heads import expression_in_chunks
-from sc_mamba2.model.losses import (
-    hidden_genes_nll_sum,
-    masked_squares,
-    masked_zero_nll_sum,
-)
+from sc_mamba2.model.losses import hidden_genes_nll_sum, masked_squares, masked_zero_nll_sum
 from sc_mamba2.model.pretrained import PretrainedModel
 from sc_mamba2.tokens import MaskedBatch, Options
 

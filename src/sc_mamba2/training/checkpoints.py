@@ -18,22 +18,10 @@ from typing import Any, NamedTuple, Self
 from torch import Tensor
 
 from sc_mamba2.errors import UserError
-from sc_mamba2.files import (
-    atomic_file,
-    clean_scratch,
-    make_folder,
-    remove_folder,
-    sole_writer,
-)
+from sc_mamba2.files import atomic_file, clean_scratch, make_folder, remove_folder, sole_writer
 from sc_mamba2.genes import Vocabulary
 from sc_mamba2.model import Checkpoint, PretrainedModel, read_checkpoint, write_checkpoint
-from sc_mamba2.model.manifest import (
-    broken_checkpoint,
-    read_json,
-    read_manifest,
-    some,
-    write_json,
-)
+from sc_mamba2.model.manifest import broken_checkpoint, read_json, read_manifest, some, write_json
 from sc_mamba2.model.saving import read_tensors, write_tensors
 from sc_mamba2.training.journal import folder_missing, told_writes
 
