@@ -136,13 +136,7 @@ class Vocabulary:
 
     @classmethod
     def from_json(cls, text: str) -> "Vocabulary":
-        """Read what `to_json` wrote.
-
-        Raises
-        ------
-        UserError
-            No JSON, another form than `to_json`'s, or what `Vocabulary` itself refuses.
-        """
+        """Read what `to_json` wrote; refuse another form, and what `Vocabulary` itself refuses."""
         try:
             content = json.loads(text)
         except (json.JSONDecodeError, RecursionError) as error:

@@ -34,12 +34,10 @@ from sc_mamba2.model.manifest import (
     write_manifest,
 )
 
-_ROOM = "checkpoints"
-
 
 def shipped_checkpoints() -> list[str]:
     """Name the checkpoints that come with the package."""
-    room = Path(str(files("sc_mamba2"))) / _ROOM
+    room = Path(str(files("sc_mamba2"))) / "checkpoints"
     return sorted(folder.name for folder in room.iterdir()) if room.is_dir() else []
 
 
@@ -50,7 +48,7 @@ def checkpoint_folder(name: str | Path) -> Path:
     so needs a slash, such as ``./scm-tiny``.
     """
     if isinstance(name, str) and name in shipped_checkpoints():
-        return Path(str(files("sc_mamba2"))) / _ROOM / name
+        return Path(str(files("sc_mamba2"))) / "checkpoints" / name
     return Path(name)
 
 
@@ -65,12 +63,10 @@ class Checkpoint:
 
     Parameters
     ----------
-    state
-        Tensors by name, on the CPU.
+    state, vocabulary
+        Tensors by name, on the CPU, and the vocabulary that they belong to.
     config
         `config.json` as it was written.
-    vocabulary
-        The vocabulary that the weights belong to.
     sha256
         Hash of `manifest.json`, which hashes every file: the checkpoint's identity.
     """
@@ -138,7 +134,15 @@ def write_checkpoint(
         not, be replaced.
     """
     folder = Path(folder)
-    _check_free(folder, overwrite)
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        ours = (folder / MANIFEST).is_file()
+        if not (overwrite and ours):
+            raise UserError(
+                "checkpoint-exists",
+                found=f"{'a checkpoint' if ours else 'something that is no checkpoint'} at {folder}",
+                expected="a free place",
+                mend="name another folder" + (", or allow overwriting" if ours else ""),
+            )
     with atomic_folder(folder) as draft:
         write_json(draft / CONFIG, config)
         (draft / VOCABULARY).write_text(vocabulary.to_json(), encoding="utf-8")
@@ -248,17 +252,3 @@ def load_state(module: nn.Module, state: Mapping[str, Tensor]) -> None:
             mend="use the checkpoint with the model config that it was written with",
         )
     module.load_state_dict(dict(state), strict=True)
-
-
-def _check_free(folder: Path, overwrite: bool) -> None:
-    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
-        return
-    ours = (folder / MANIFEST).is_file()
-    if overwrite and ours:
-        return
-    raise UserError(
-        "checkpoint-exists",
-        found=f"{'a checkpoint' if ours else 'something that is no checkpoint'} at {folder}",
-        expected="a free place",
-        mend="name another folder" + (", or allow overwriting" if ours else ""),
-    )

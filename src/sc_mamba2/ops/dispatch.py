@@ -82,10 +82,8 @@ def bidirectional_scan(
         Output of `in_proj`, (B, L, E): z, x, B, C, dt.
     lengths
         Real tokens of each row, (B,), or of each cell of packed rows, (B, S); see `rows`.
-    weights
-        The mixer's weights.
-    path
-        Path of the scan; see `dispatch`.
+    weights, path
+        The mixer's weights, and the path of the scan, see `choose_path`.
 
     Returns
     -------

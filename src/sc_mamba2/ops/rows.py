@@ -18,7 +18,7 @@ class Spans(NamedTuple):
 
 
 def real_tokens(lengths: Tensor, length: int) -> Tensor:
-    """Mark the real tokens of right-padded rows.
+    """Mark the real tokens of right-padded rows, (B, length), bool.
 
     Parameters
     ----------
@@ -26,11 +26,6 @@ def real_tokens(lengths: Tensor, length: int) -> Tensor:
         Real tokens of each row, (B,), or of each cell of packed rows, (B, S); on the rows' device.
     length
         Tokens of a row, pads included; no row has more real ones.
-
-    Returns
-    -------
-    Tensor
-        (B, length), bool, true at real tokens.
     """
     real_B = lengths if lengths.dim() == 1 else lengths.sum(1)
     return torch.arange(length, device=lengths.device) < real_B[:, None]

@@ -26,10 +26,8 @@ class Release:
     ----------
     state
         Tensors by their released name, on the CPU; where it can be, they stay on the disk.
-    args
-        `args.json`.
-    names
-        `vocab.json`: symbol, or special token, to row.
+    args, names
+        `args.json`, and `vocab.json`: symbol, or special token, to row.
     sha256
         Hash of `best_model.pt`.
     """
