@@ -28,6 +28,11 @@ SHARED = Path(__file__).parents[2] / "shared" / "data"
 SCORES = ("accuracy", "macro_f1")
 LABELS = {"annotation": {"labels": {"key": "cell_type_broad"}}}
 PROTOTYPES = {"annotation": {"head": {"fit": "prototypes", "paths": ["pooled", "readout"]}}}
+EVERY_PART = {
+    "annotation": {
+        "ablations": {"names": ["readout_alone", "pooled_alone", "trunk_alone", "trunk_frozen"]}
+    }
+}
 ABLATIONS = {"annotation": {"ablations": {"names": ["pooled_alone", "trunk_alone"]}}}
 
 
@@ -48,10 +53,16 @@ def rows(checkpoint: str | None) -> dict[str, tuple[str, dict[str, Any]]]:
     tiny_prototypes = {"annotation": {"head": {"fit": "prototypes"}}}
     zheng_to_kang = merge(between("zheng_facs_pbmc", "kang_ifnb_pbmc"), LABELS)
     found = {
-        "held-out": ("annotation", {}),
-        "held-out, scm-tiny": ("annotation", merge(on_checkpoint("scm-tiny"), linear)),
-        "held-out, prototypes": ("annotation", merge(on_checkpoint("scm-tiny"), tiny_prototypes)),
-        "across": ("annotation_query", zheng_to_kang),
+        "held-out": ("annotation", EVERY_PART),
+        "held-out, scm-tiny": (
+            "annotation",
+            merge(merge(on_checkpoint("scm-tiny"), linear), EVERY_PART),
+        ),
+        "held-out, prototypes": (
+            "annotation",
+            merge(merge(on_checkpoint("scm-tiny"), tiny_prototypes), EVERY_PART),
+        ),
+        "across": ("annotation_query", merge(zheng_to_kang, EVERY_PART)),
     }
     if checkpoint is not None:
         unseen = merge(on_checkpoint(checkpoint), LABELS)

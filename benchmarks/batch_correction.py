@@ -47,7 +47,8 @@ def run_study(study: str, seed: int, params: dict[str, Any]) -> dict[str, Any]:
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         given = {"input": str(write_cells(study, Path(folder))), "compute": {"seed": seed}}
-        given = merge(given | {"batch_correction": {"keys": KEYS}}, params)
+        own = {"keys": KEYS, "ablations": {"names": ["no_adversary", "no_domain_norm"]}}
+        given = merge(given | {"batch_correction": own}, params)
         selection = Selection(pipelines=("batch_correction",), params=given)
         finished = run_in_folder(selection, Path(folder) / "run")
         metrics = json.loads(finished.written["batch_correction.metrics"].read_text())

@@ -36,7 +36,6 @@ from sc_mamba2.tasks.shared.backbone import (
     load_or_build_backbone,
     predict,
 )
-from sc_mamba2.tasks.shared.ingestion import ingest_cells
 from sc_mamba2.tasks.shared.params import (
     BackboneParams,
     EncodeParams,
@@ -46,6 +45,7 @@ from sc_mamba2.tasks.shared.params import (
     TokenizationParams,
 )
 from sc_mamba2.tasks.shared.tokenization import fit_tokenizer, tokenize_cells
+from sc_mamba2.tasks.shared.validation import ingest_cells
 from sc_mamba2.tokens import TokenizedCells, Tokenizer
 from sc_mamba2.training import ComputeOptions
 

@@ -28,7 +28,6 @@ from sc_mamba2.tasks.annotation.model import LABEL, AnnotationModel
 from sc_mamba2.tasks.annotation.params import HeadParams, LabelParams
 from sc_mamba2.tasks.annotation.split import hold_out
 from sc_mamba2.tasks.shared.backbone import fine_tune, load_or_build_backbone, predict
-from sc_mamba2.tasks.shared.ingestion import ingest_cells
 from sc_mamba2.tasks.shared.params import (
     BackboneParams,
     FineTuneParams,
@@ -37,6 +36,7 @@ from sc_mamba2.tasks.shared.params import (
     TokenizationParams,
 )
 from sc_mamba2.tasks.shared.tokenization import fit_tokenizer, tokenize_cells
+from sc_mamba2.tasks.shared.validation import ingest_cells
 from sc_mamba2.tokens import TokenizedCells, Tokenizer, make_batch
 from sc_mamba2.training import ComputeOptions
 

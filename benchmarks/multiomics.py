@@ -26,9 +26,11 @@ from sc_mamba2.reporting import scores_by_method
 from sc_mamba2.runs.logs import set_logging
 from sc_mamba2.runs.selection import Selection, merge, parse_params
 from sc_mamba2.runs.session import run_in_folder
-from sc_mamba2.tasks.multiomics.baselines import modality_values, told_by_ridge
+from sc_mamba2.tasks.multiomics.baselines import predict_by_ridge
+from sc_mamba2.tasks.multiomics.model import MultiomicsModel
 from sc_mamba2.tasks.multiomics.params import BaselineParams
-from sc_mamba2.tokens import Tokenizer, clr, load_tokens
+from sc_mamba2.tasks.multiomics.tokens import modality_values
+from sc_mamba2.tokens import clr, load_tokens
 
 RESULTS = Path(__file__).parent / "results"
 SHARED = Path(__file__).parents[2] / "shared" / "data"
@@ -65,7 +67,11 @@ def run_pipeline(
     """Run the pipeline in a folder; return its metrics and the files that it wrote."""
     given = {
         "compute": {"seed": seed},
-        "multiomics": {"source": {"inputs": inputs}, "keys": KEYS[study]},
+        "multiomics": {
+            "source": {"inputs": inputs},
+            "keys": KEYS[study],
+            "ablations": {"names": ["start_alone"]},
+        },
     }
     selection = Selection(pipelines=("multiomics",), params=merge(given, params))
     written = run_in_folder(selection, folder).written
@@ -83,7 +89,7 @@ def told_back(
     params = merge(params, {"multiomics": {"ablations": {"names": []}}})
     _, written = run_pipeline("mosaic", [inputs[0], str(path)], seed, params, folder)
     tokens = load_tokens(written["multiomics.tokens"])
-    tokenizer = Tokenizer.from_json(written["multiomics.tokenizer"].read_text())
+    vocabulary = MultiomicsModel.from_pretrained(written["multiomics.model"]).tokenizer.vocabulary
     lacking = np.flatnonzero(~tokens.obs["has_protein"].to_numpy(bool))
     names = tokens.obs.index[lacking]
     measured = clr(proteins[names].X).toarray()
@@ -91,7 +97,7 @@ def told_back(
     # Ridge gets every cell of the other batch, also those that chose the model's epoch.
     parts = np.where(tokens.obs["has_protein"], "training", "held_out")
     design = tokens.obs.assign(part=parts)
-    ridge = told_by_ridge(modality_values(tokens, tokenizer), design, BaselineParams(), seed)
+    ridge = predict_by_ridge(modality_values(tokens, vocabulary), design, BaselineParams(), seed)
     own = {
         "model": told.loc[names, list(proteins.var_names)].to_numpy(),
         "ridge on the other batch": ridge["protein"][lacking],

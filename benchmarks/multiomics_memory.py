@@ -1,4 +1,4 @@
-"""How much memory and time RNA + ATAC of many simulated cells take: tokens, start, 50 steps of training.
+"""How much memory and time RNA + ATAC of many simulated cells take: cells, start, 50 steps of training.
 
     python benchmarks/multiomics_memory.py [--cells 10000] [--genes 20000] [--peaks 100000] [--steps 50]
 
@@ -17,7 +17,9 @@ import numpy as np
 from machine import describe_machine
 
 from sc_mamba2.cells.simulate_pairs import simulate_rna_atac
-from sc_mamba2.tasks.multiomics import nodes, params
+from sc_mamba2.tasks.multiomics import params
+from sc_mamba2.tasks.multiomics.cells import standardise_modalities
+from sc_mamba2.tasks.multiomics.fit import prepare
 from sc_mamba2.tasks.shared import backbone
 from sc_mamba2.tasks.shared.params import IngestionParams, TokenizationParams, ValidationParams
 from sc_mamba2.training import ComputeOptions
@@ -47,24 +49,22 @@ def measure(cells: int, genes: int, peaks: int, steps: int, batch_size: int) -> 
     watch, compute = Watch(), ComputeOptions()
     raw = simulate_rna_atac(cells, genes, peaks, GENES_A_CELL, PEAKS_A_CELL)
     watch.note("simulation")
-    features, keys = params.FeatureParams(), params.KeyParams()
-    joint, _ = nodes.standardise(raw, features, IngestionParams(), ValidationParams())
-    design, _ = nodes.lay_out_parts(joint, keys, compute)
-    start = params.JointBackboneParams(checkpoint=None)
-    genes_used = TokenizationParams(variable_genes=None)
-    tokenizer, weights, trunk, twins = nodes.fit_tokenizer(
-        joint, design, genes_used, start, features
+    features = params.FeatureParams()
+    joint, _ = standardise_modalities(raw, features, IngestionParams(), ValidationParams())
+    del raw
+    watch.note("cells")
+    model, tokens, training, validation, _ = prepare(
+        joint,
+        params.KeyParams(),
+        TokenizationParams(variable_genes=None),
+        params.JointBackboneParams(checkpoint=None),
+        features,
+        params.HeadParams(paths=("trunk", "pooled")),
+        params.LossParams(),
+        compute,
     )
-    tokens = nodes.tokenize(joint, design, tokenizer, weights, features)
-    del raw, joint
-    watch.note("tokens")
-    training, validation, trunk_tokens = nodes.split_tokens(tokens, trunk)
     lengths = tokens.lengths
-    del tokens
-    head = params.HeadParams(paths=("trunk", "pooled"))
-    loaded = backbone.load_or_build_backbone(trunk, trunk_tokens, start, compute)
-    parts = (loaded, tokenizer, weights, twins, training, head, params.LossParams(), features)
-    model = nodes.attach_head(*parts, keys, compute)
+    del joint, tokens
     watch.note("start")
     fitting = params.JointFitParams(max_epochs=1, batch_size=batch_size, keep_start=False)
     some = training.take(np.arange(steps * batch_size))
@@ -75,7 +75,7 @@ def measure(cells: int, genes: int, peaks: int, steps: int, batch_size: int) -> 
         "genes": genes,
         "peaks": peaks,
         "tokens_a_cell": {"mean": float(lengths.mean()), "most": int(lengths.max())},
-        "vocabulary": tokenizer.vocabulary.size,
+        "vocabulary": model.tokenizer.vocabulary.size,
         "parameters": sum(weight.numel() for weight in model.parameters()),
         "steps": steps,
         "cells_a_step": batch_size,

@@ -5,9 +5,9 @@
 
 `papalexi`: 5 folds of 4 targets held out. `replicate`: its second replicate held out. `kang`: the
 stimulated cells of each cell type held out in turn. `norman`: unseen pairs, a smoke test without a
-claim. Each fold and seed is one run of the project's own pipeline with the parameters of conf/base; the
-script only collects `metrics.json`. What was tried stands in `results/perturbation_tried.md`. Writes
-`results/perturbation_<study>.json` and a Markdown table.
+claim. Each fold and seed is one run of the project's own pipeline with the parameters of conf/base and
+all ablations; the script only collects `metrics.json`. What was tried stands in
+`results/perturbation_tried.md`. Writes `results/perturbation_<study>.json` and a Markdown table.
 """
 
 import argparse
@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import anndata as ad
 import numpy as np
@@ -28,6 +28,7 @@ from sc_mamba2.runs.logs import set_logging
 from sc_mamba2.runs.selection import Selection, merge, parse_params
 from sc_mamba2.runs.session import run_in_folder
 from sc_mamba2.tasks.perturbation.features import gene_ids
+from sc_mamba2.tasks.perturbation.params import Variant
 
 RESULTS = Path(__file__).parent / "results"
 SHARED = Path(__file__).parents[2] / "shared" / "data"
@@ -96,6 +97,7 @@ def run_seed(study: str, seed: int, permuted: bool, params: dict[str, Any]) -> d
         for place, fold in enumerate(folds_of(study, cells, seed)):
             # Every unit keeps its own scores; which are averaged is decided below.
             fold["evaluation"] = {"least_ceiling": -1}
+            fold["ablations"] = {"names": list(get_args(Variant))}
             given = {"input": str(path), "compute": {"seed": seed}, "perturbation": fold}
             selection = Selection(pipelines=("perturbation",), params=merge(given, params))
             finished = run_in_folder(selection, Path(scratch) / f"run_{place}")

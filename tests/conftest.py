@@ -1,7 +1,8 @@
 """Hypothesis without chance or clock, the data of ../shared where they lie, GPU tests on a GPU,
 pages in Chromium.
 
-`--faults full` tries the faults of tests/faults in full, `--notebooks full` runs every notebook.
+`--faults full` tries the faults of tests/faults in full, and what compiles for long;
+`--notebooks full` runs every notebook.
 """
 
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 from hypothesis import settings
+from tests.zygote import Zygote
 
 settings.register_profile(
     "repeatable", deadline=None, derandomize=True, max_examples=25, database=None
@@ -26,11 +28,24 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.fixture(scope="session")
+def full(pytestconfig: pytest.Config) -> bool:
+    """Say whether every fault is tried as often as shared/design/reliability.md asks."""
+    return bool(pytestconfig.getoption("--faults") == "full")
+
+
+@pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Give the folder of the shared data sets, or skip."""
     if not SHARED_DATA.is_dir():
         pytest.skip("needs the data sets of ../shared/data")
     return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def zygote() -> Iterator[Zygote]:
+    """Give the process whose forks train, and may be killed."""
+    with Zygote() as started:
+        yield started
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -1,6 +1,7 @@
 """`dvc.yaml` names what the catalog names, and git, DVC and the data folders agree on who keeps what."""
 
 import configparser
+import importlib.util
 import re
 import subprocess
 import sys
@@ -9,10 +10,6 @@ from typing import Any
 
 import pytest
 import yaml
-from kedro.config import OmegaConfigLoader
-
-from sc_mamba2.pipelines.registry import named_pipelines
-from sc_mamba2.runs.configuration import CONFIG_LOADER
 
 ROOT = Path(__file__).parents[1]
 PARAMETERS = ROOT / "conf" / "base" / "parameters"
@@ -20,47 +17,17 @@ FILE: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text("utf-8"))
 STAGES: dict[str, dict[str, Any]] = FILE["stages"]
 
 
-@pytest.fixture(scope="module")
-def catalog() -> dict[str, dict[str, Any]]:
-    return OmegaConfigLoader(str(ROOT / "conf"), **CONFIG_LOADER)["catalog"]
-
-
-@pytest.fixture(scope="module")
-def catalog_paths(catalog: dict[str, dict[str, Any]]) -> set[str]:
-    return {entry["filepath"] for entry in catalog.values() if entry.get("filepath")}
+def test_the_stages_are_made_from_the_table_of_tasks():
+    """`python docs/make/dvc_stages.py` writes them."""
+    path = ROOT / "docs" / "make" / "dvc_stages.py"
+    spec = importlib.util.spec_from_file_location("dvc_stages", path)
+    made = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(made)
+    assert (ROOT / "dvc.yaml").read_text("utf-8") == made.stages_file()
 
 
 def _paths(entries: list[str | dict[str, Any]]) -> list[str]:
     return [entry if isinstance(entry, str) else next(iter(entry)) for entry in entries]
-
-
-def _file_of(group: str) -> str:
-    """Give the file of conf/base that holds a group of parameters."""
-    holding = [
-        path for path in PARAMETERS.glob("*.yml") if group in yaml.safe_load(path.read_text())
-    ]
-    assert len(holding) == 1
-    return holding[0].relative_to(ROOT).as_posix()
-
-
-def test_the_annotation_is_a_stage():
-    assert "annotation" in STAGES
-
-
-@pytest.mark.parametrize("name", STAGES)
-def test_a_stage_runs_the_pipeline_that_it_is_named_after(name: str):
-    pattern = r"scm run --pipeline (\w+)(?: --input [\w:]+)?(?: --params [\w.=,/]+)? --quiet"
-    command = re.fullmatch(pattern, STAGES[name]["cmd"])
-    assert command and command[1] == name
-    assert name in named_pipelines()
-
-
-@pytest.mark.parametrize("name", STAGES)
-def test_what_a_stage_writes_is_in_the_catalog(name: str, catalog_paths: set[str]):
-    stage = STAGES[name]
-    written = _paths(stage["outs"]) + _paths(stage["metrics"]) + _paths(stage.get("plots", []))
-    assert written
-    assert set(written) <= catalog_paths
 
 
 @pytest.mark.parametrize("name", STAGES)
@@ -81,23 +48,6 @@ def test_a_stage_that_reads_a_checkpoint_comes_after_the_one_that_writes_it():
     for stage in STAGES.values():
         read = re.search(r"checkpoint=([\w/]+)", stage["cmd"])
         assert read is None or read[1] in stage["deps"]
-
-
-@pytest.mark.parametrize("name", STAGES)
-def test_the_parameters_of_a_stage_are_those_that_its_pipeline_reads(name: str):
-    inputs = [one for one in named_pipelines()[name].inputs() if one.startswith("params:")]
-    groups = {one.removeprefix("params:").split(".")[0] for one in inputs}
-    assert _paths(STAGES[name]["params"]) == sorted({_file_of(group) for group in groups})
-
-
-@pytest.mark.parametrize("name", STAGES)
-def test_a_stage_declares_the_figures_and_the_history_that_its_pipeline_draws(
-    name: str, catalog: dict[str, dict[str, Any]]
-):
-    drawn = [f"{name}.{kind}" for kind in ("figures", "history")]
-    outputs = named_pipelines()[name].all_outputs()
-    expected = [catalog[one]["filepath"] for one in drawn if one in outputs]
-    assert _paths(STAGES[name].get("plots", [])) == expected
 
 
 def test_every_history_is_plotted():

@@ -3,11 +3,13 @@
 python docs/make/dvc_stages.py
 """
 
+import re
 from pathlib import Path
 from typing import Any
 
 import yaml
 from kedro.config import OmegaConfigLoader
+from kedro.io import DataCatalog
 
 from sc_mamba2.pipelines.registry import named_pipelines
 from sc_mamba2.runs.configuration import CONFIG_LOADER
@@ -30,9 +32,9 @@ SHARED = ["src/sc_mamba2", "conf/base/catalog", "conf/base/globals.yml"]
 
 def stages_file() -> str:
     """Return the contents of `dvc.yaml`."""
-    catalog = OmegaConfigLoader(str(ROOT / "conf"), **CONFIG_LOADER)["catalog"]
-    paths = {name: entry["filepath"] for name, entry in catalog.items() if entry.get("filepath")}
-    stages = {task.pipeline: stage(task, paths) for task in TASKS.values()}
+    entries = OmegaConfigLoader(str(ROOT / "conf"), env="base", **CONFIG_LOADER)["catalog"]
+    catalog = DataCatalog.from_config(entries)
+    stages = {task.pipeline: stage(task, catalog) for task in TASKS.values()}
     plots = [
         {f"{name} loss": {"x": "epoch", "y": {path: ["training_loss", "validation_loss"]}}}
         for name, one in stages.items()
@@ -43,7 +45,7 @@ def stages_file() -> str:
     return HEAD + yaml.safe_dump(content, sort_keys=False, width=1000, default_flow_style=False)
 
 
-def stage(task: Task, paths: dict[str, str]) -> dict[str, Any]:
+def stage(task: Task, catalog: DataCatalog) -> dict[str, Any]:
     """Return the stage of a task: what it reads and what it keeps."""
     name = task.pipeline
     pipeline = named_pipelines()[name]
@@ -54,10 +56,11 @@ def stage(task: Task, paths: dict[str, str]) -> dict[str, Any]:
 
     def kept(*datasets: str) -> list[str]:
         names = [f"{name}.{one}" for one in datasets]
-        return [paths[one] for one in names if one in made and one in paths]
+        paths = [getattr(catalog[one], "filepath", None) for one in names if one in made]
+        return [str(path) for path in paths if path]  # what stays in memory has none
 
     words = ["scm run --pipeline", name, *([task.stage] if task.stage else []), "--quiet"]
-    read = [path for path in paths.values() if f"checkpoint={path}" in task.stage]
+    read = re.findall(r"checkpoint=([\w/]+)", task.stage)
     return {
         "cmd": " ".join(words),
         "deps": [*SHARED, *read],

@@ -16,7 +16,20 @@ from mkdocs.structure.files import File, Files
 ROOT = Path(__file__).parents[2]
 OUTSIDE = PurePosixPath("repository")
 LINK = re.compile(r"(?<=\]\()(?![a-z]+:|#)([^)\s]+)(?=\))")
+ROW = re.compile(r"^\| \[([^\]]+)\]\(([^)]+\.md)\) \|", re.MULTILINE)
 CODE = re.compile(r"(```.*?```|`[^`\n]+`)", re.DOTALL)
+
+
+def on_config(config: Any) -> Any:
+    """Make the navigation from the index of pages: a section a heading, a page a row."""
+    index = Path(config.docs_dir) / "README.md"
+    if config.nav is None and index.is_file():
+        sections = re.split(r"^## ", index.read_text("utf-8"), flags=re.MULTILINE)[1:]
+        config.nav = [{"Home": "README.md"}] + [
+            {section.partition("\n")[0]: [{title: page} for title, page in ROW.findall(section)]}
+            for section in sections
+        ]
+    return config
 
 
 def on_files(files: Files, config: Any) -> Files:

@@ -29,13 +29,13 @@ PICTURES: dict[str, tuple[str, str, str, dict[str, str]]] = {
     ),
     "batch_correction": (
         "kang_ifnb_pbmc.h5ad",
-        "integrate CELLS --batch-key condition --label-key cell_type --no-ablations",
+        "integrate CELLS --batch-key condition --label-key cell_type",
         "out.h5ad",
         {"batch_correction_batches": "by_batch", "batch_correction_types": "by_type"},
     ),
     "perturbation": (
         "papalexi_partA.h5ad",
-        "perturb CELLS --perturbation IFNGR1 --no-ablations",
+        "perturb CELLS --perturbation IFNGR1",
         "out.h5ad",
         {"perturbation": "volcano", "perturbation_held_out": "held_out"},
     ),

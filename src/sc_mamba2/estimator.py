@@ -1,6 +1,6 @@
-"""`Model`: one object to train, save, load and ask, for those who come from scvi-tools.
+"""`Model`: one object to train, save, load and predict with, for those who come from scvi-tools.
 
-It runs the nodes that `tl` runs; a saved model is the checkpoint folder that `--checkpoint` takes.
+It calls what `tl` calls; a saved model is the checkpoint folder that `--checkpoint` takes.
 """
 
 from pathlib import Path
@@ -11,13 +11,14 @@ import pandas as pd
 from anndata import AnnData
 
 from sc_mamba2.cells import keys
-from sc_mamba2.cells.adding import readable_cells
 from sc_mamba2.errors import UserError
 from sc_mamba2.model import TaskModel, read_checkpoint
-from sc_mamba2.pipelines.in_memory import run_in_memory
 from sc_mamba2.tasks.annotation.model import AnnotationModel
 from sc_mamba2.tasks.batch_correction.model import BatchCorrectionModel
-from sc_mamba2.tl.shared import Changes, changes
+from sc_mamba2.tasks.shared.parameters import build_parameters
+from sc_mamba2.tl import annotation, batch_correction
+from sc_mamba2.tl.shared import Changes, Groups, trained_model, valid_cells
+from sc_mamba2.training.machine import chance_as_found
 
 __all__ = ["Model"]
 
@@ -25,8 +26,12 @@ _CLASSES: dict[str, type[TaskModel]] = {
     "annotation": AnnotationModel,
     "batch_correction": BatchCorrectionModel,
 }
+_TOOLS: dict[str, Any] = {"annotation": annotation, "batch_correction": batch_correction}
 # Labels of a batch correction are for scores; none are computed here.
-_UNSCORED: dict[str, Any] = {"batch_correction.keys.label_key": None}
+_UNSCORED: dict[str, Changes] = {
+    "annotation": {},
+    "batch_correction": {"batch_correction.keys.label_key": None},
+}
 _EMBEDDINGS = {"annotation": keys.EMBEDDING, "batch_correction": keys.CORRECTED}
 
 
@@ -93,14 +98,16 @@ class Model:
         self.module: TaskModel | None = None
         self.history = pd.DataFrame()
         self._adata: AnnData | None = adata
-        self._machine = (layer, device, seed)
-        self._own: Changes = {
-            "annotation.labels.key": label_key,
-            "batch_correction.keys.batch_key": batch_key,
+        key = "annotation.labels.key" if label_key else "batch_correction.keys.batch_key"
+        own = {
+            key: label_key or batch_key,
             f"{self.task}.backbone.checkpoint": start,
             "tokenization.vocabulary": start,
+            "ingestion.layer": layer,
+            "compute.device": device,
+            "compute.seed": seed,
         }
-        self._params = _UNSCORED | dict(params or {})
+        self._changes: Changes = {**_UNSCORED[self.task], **_given(own), **(params or {})}
 
     def train(
         self,
@@ -132,21 +139,18 @@ class Model:
             Everything that the verb refuses; or a model that was loaded has no cells to learn from.
         """
         own = {
-            **self._own,
             f"{self.task}.fine_tune.max_epochs": max_epochs,
             f"{self.task}.fine_tune.batch_size": batch_size,
             f"{self.task}.fine_tune.learning_rate": learning_rate,
             "tokenization.max_length": max_length,
         }
-        cells = readable_cells(self._cells(None))
-        given: dict[str, Any] = {"reference.raw_cells": cells}
-        name = self.task
-        if self.task == "annotation":  # learn from all labelled cells, hold out none
-            name, given = "annotation_query", given | {"query.raw_cells": cells}
-        wanted = (f"{self.task}.model", f"{self.task}.history")
-        asked = changes(own, *self._machine, self._params | dict(params or {}))
-        told = run_in_memory(name, wanted, given, asked, "Model.train")
-        self.module, self.history = (told[key] for key in wanted)
+        groups = self._groups({**_given(own), **(params or {})})
+        with chance_as_found():
+            valid = valid_cells(self._cells(None), groups).valid
+            if self.task == "annotation":  # learn from all labelled cells, hold out none
+                self.module, self.history = annotation.train(valid, valid, groups)
+            else:
+                self.module, self.history = batch_correction.train(valid, groups)
 
     def get_latent_representation(self, adata: AnnData | None = None) -> np.ndarray:
         """Return the embedding of every cell, (N, D) float32.
@@ -156,7 +160,7 @@ class Model:
         adata
             N cells; else those that were learnt from.
         """
-        return np.asarray(self._tell(adata).obsm[_EMBEDDINGS[self.task]])
+        return np.asarray(self._apply(adata).obsm[_EMBEDDINGS[self.task]])
 
     def predict(self, adata: AnnData | None = None, *, soft: bool = False) -> Any:
         """Return the type of every cell.
@@ -185,11 +189,11 @@ class Model:
                 expected="a model that tells cell types",
                 mend="make it with label_key=…",
             )
-        told = self._tell(adata)
+        applied = self._apply(adata)
         if soft:
-            classes = told.uns[keys.FACTS]["classes"]
-            return pd.DataFrame(told.obsm[keys.PROBABILITY], told.obs_names, classes)
-        return told.obs[keys.CELL_TYPE].to_numpy(str)
+            classes = applied.uns[keys.FACTS]["classes"]
+            return pd.DataFrame(applied.obsm[keys.PROBABILITY], applied.obs_names, classes)
+        return applied.obs[keys.CELL_TYPE].to_numpy(str)
 
     def save(self, folder: str | Path) -> None:
         """Write the model as a checkpoint folder, as the verbs write and read it.
@@ -228,21 +232,19 @@ class Model:
         model = cls.__new__(cls)
         model.task, model.module = task, _CLASSES[task].from_pretrained(folder)
         model.history, model._adata = pd.DataFrame(), adata
-        model._machine, model._own, model._params = (None, None, None), {}, _UNSCORED
+        model._changes = _UNSCORED[task]
         return model
 
-    def _tell(self, adata: AnnData | None) -> AnnData:
-        role, wanted = "query", "annotation.annotated"
-        if self.task == "batch_correction":
-            role, wanted = "reference", "batch_correction.integrated"
-        given = {
-            f"{self.task}.checkpoint": self._trained(),
-            f"{role}.raw_cells": readable_cells(self._cells(adata)),
-        }
-        asked = changes({}, *self._machine, self._params)
-        told = run_in_memory(f"{self.task}_predict", (wanted,), given, asked, "Model")
-        found: AnnData = told[wanted]
-        return found
+    def _apply(self, adata: AnnData | None) -> AnnData:
+        groups = self._groups({})
+        with chance_as_found():
+            cells = valid_cells(self._cells(adata), groups)
+            model = trained_model(self._trained(), _CLASSES[self.task])
+            applied: AnnData = _TOOLS[self.task].apply(model, cells, groups, "Model")
+        return applied
+
+    def _groups(self, changes: Changes) -> Groups:
+        return build_parameters(_TOOLS[self.task].GROUPS, {**self._changes, **changes})
 
     def _cells(self, adata: AnnData | None) -> AnnData:
         cells = self._adata if adata is None else adata
@@ -264,3 +266,7 @@ class Model:
                 mend="call train(), or Model.load(folder)",
             )
         return self.module
+
+
+def _given(values: Changes) -> Changes:
+    return {name: value for name, value in values.items() if value is not None}

@@ -1,7 +1,6 @@
 """Writes that are whole or not there: a file or a folder appears under its name only when it is done.
 
-Also: the hash of a file, one writer at a time, and a write that the system refused as an error for
-a person.
+Also: hashes, one writer at a time, and writes that the system refused as errors for a person.
 """
 
 import errno
@@ -17,16 +16,8 @@ from filelock import FileLock, Timeout
 
 from sc_mamba2.errors import UserError
 
-_FREE_SPACE = "free disk space, or write elsewhere with --output"
-_ANOTHER_FOLDER = "choose a folder that you may write to"
-_REFUSALS = {
-    errno.ENOSPC: ("disk-full", _FREE_SPACE),
-    errno.EDQUOT: ("disk-full", _FREE_SPACE),
-    errno.EFBIG: ("disk-full", _FREE_SPACE),
-    errno.EACCES: ("write-denied", _ANOTHER_FOLDER),
-    errno.EROFS: ("write-denied", _ANOTHER_FOLDER),
-    errno.EPERM: ("write-denied", _ANOTHER_FOLDER),
-}
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_DENIED = (errno.EACCES, errno.EROFS, errno.EPERM)
 
 
 @contextmanager
@@ -163,18 +154,20 @@ def sha256_of(path: Path) -> str:
 def file_facts(path: Path) -> list[tuple[str, int, int]]:
     """Return path, size (bytes) and time of change (ns) of a file, or of every file in a folder."""
     inside = sorted(path.rglob("*")) if path.is_dir() else [path]
-    found = [(one, one.stat()) for one in inside if one.is_file()]
-    return [(str(one), stat.st_size, stat.st_mtime_ns) for one, stat in found]
+    facts = [(one, one.stat()) for one in inside if one.is_file()]
+    return [(str(one), stat.st_size, stat.st_mtime_ns) for one, stat in facts]
 
 
 def refused_write(error: OSError) -> UserError | None:
-    """Say what a person can do where the system refused a write, or ``None`` for another error."""
-    rule, mend = _REFUSALS.get(error.errno or 0, (None, ""))
-    if rule is None:
+    """Return what a person can do where the system refused a write, or ``None`` for another error."""
+    if error.errno in _FULL:
+        rule, mend = "disk-full", "free disk space, or write elsewhere with --output"
+    elif error.errno in _DENIED:
+        rule, mend = "write-denied", "choose a folder that you may write to"
+    else:
         return None
-    return UserError(
-        rule, found=str(error), expected="a folder with space that can be written", mend=mend
-    )
+    expected = "a folder with space that can be written"
+    return UserError(rule, found=str(error), expected=expected, mend=mend)
 
 
 def shipped_conf() -> Path:

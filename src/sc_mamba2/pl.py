@@ -60,7 +60,7 @@ def embedding(
     classes = _classes(cells, color)
     places = {}
     for name in [basis] if isinstance(basis, str) else basis:
-        vectors = pd.DataFrame(_found(cells, "obsm", name), index=cells.obs_names).dropna()
+        vectors = pd.DataFrame(_result(cells, "obsm", name), index=cells.obs_names).dropna()
         places[name] = _laid_out(vectors, seed)
         classes = classes[classes.index.isin(vectors.index)]
     return class_figure(places, classes)
@@ -87,9 +87,10 @@ def annotation(
     UserError
         Rules ``label-missing`` and ``result-missing``.
     """
-    vectors = _found(adata, "obsm", named(keys.EMBEDDING, key_added))
+    vectors = _result(adata, "obsm", named(keys.EMBEDDING, key_added))
     places = _laid_out(pd.DataFrame(vectors, index=adata.obs_names), seed)
-    return of_types.umap_figure(places, _calls(adata, key_added), _truth(adata, truth))
+    true = pd.Series(dtype=str) if truth is None else _classes(adata, truth)
+    return of_types.umap_figure(places, _calls(adata, key_added), true)
 
 
 def confusion(adata: AnnData, truth: str, *, key_added: str = WORD) -> Figure:
@@ -100,7 +101,7 @@ def confusion(adata: AnnData, truth: str, *, key_added: str = WORD) -> Figure:
     adata, truth, key_added
         As `pl.annotation`.
     """
-    return of_types.confusion_figure(_calls(adata, key_added), _truth(adata, truth))
+    return of_types.confusion_figure(_calls(adata, key_added), _classes(adata, truth))
 
 
 def calibration(adata: AnnData, truth: str, *, key_added: str = WORD) -> Figure:
@@ -111,7 +112,7 @@ def calibration(adata: AnnData, truth: str, *, key_added: str = WORD) -> Figure:
     adata, truth, key_added
         As `pl.annotation`.
     """
-    return of_types.calibration_figure(_calls(adata, key_added), _truth(adata, truth))
+    return of_types.calibration_figure(_calls(adata, key_added), _classes(adata, truth))
 
 
 class Trained(Protocol):
@@ -141,10 +142,8 @@ def training(model: Trained) -> Figure:
             expected="a model that was trained here, epoch by epoch",
             mend="call train(); a loaded model has no history",
         )
-    draw = {"batch_correction": of_batches.training_figure}.get(
-        model.task, of_types.training_figure
-    )
-    return draw(model.history)
+    figures = of_batches if model.task == "batch_correction" else of_types
+    return figures.training_figure(model.history)
 
 
 def volcano(adata: AnnData, *, key_added: str = WORD) -> Figure:
@@ -162,12 +161,12 @@ def volcano(adata: AnnData, *, key_added: str = WORD) -> Figure:
     UserError
         Rule ``result-missing``.
     """
-    table = _found(adata, "uns", named(keys.PREDICTED_GENES, key_added))
-    return volcano_figure(table, _found(adata, "uns", key_added)["perturbation"])
+    table = _result(adata, "uns", named(keys.PREDICTED_GENES, key_added))
+    return volcano_figure(table, _result(adata, "uns", key_added)["perturbation"])
 
 
 def network(adata: AnnData, *, key_added: str = WORD, seed: int = 0) -> Figure:
-    """Draw the graph of the best edges that `tl.network` found, coloured by module.
+    """Draw the graph of the best edges of `tl.network`, coloured by module.
 
     Parameters
     ----------
@@ -183,14 +182,14 @@ def network(adata: AnnData, *, key_added: str = WORD, seed: int = 0) -> Figure:
     UserError
         Rule ``result-missing``.
     """
-    modules = _found(adata, "uns", named(keys.MODULES, key_added))
-    edges = _found(adata, "uns", named(keys.EDGES, key_added))
+    modules = _result(adata, "uns", named(keys.MODULES, key_added))
+    edges = _result(adata, "uns", named(keys.EDGES, key_added))
     drawn = int(modules["degree"].sum()) // 2  # those that the modules were made of
     with chance_as_found():
         return graph_figure(edges.head(drawn), modules, seed)
 
 
-def _found(cells: Cells, table: str, name: str) -> Any:
+def _result(cells: Cells, table: str, name: str) -> Any:
     """Return a result, or refuse that it is not there."""
     place = getattr(cells, table)
     if name not in place:
@@ -211,7 +210,7 @@ def _laid_out(vectors: pd.DataFrame, seed: int) -> pd.DataFrame:
 def _calls(adata: AnnData, key_added: str) -> pd.DataFrame:
     """Return the calls under the names that the figures know."""
     columns = (keys.CELL_TYPE, keys.CONFIDENCE)
-    calls = pd.DataFrame({key: _found(adata, "obs", named(key, key_added)) for key in columns})
+    calls = pd.DataFrame({key: _result(adata, "obs", named(key, key_added)) for key in columns})
     return calls.astype({keys.CELL_TYPE: str})
 
 
@@ -220,10 +219,3 @@ def _classes(cells: Cells, column: str) -> pd.Series:
     if column not in cells.obs:
         read_labels(cells.obs, column)  # refuses, with the nearest column
     return label_text(cells.obs[column])
-
-
-def _truth(adata: AnnData, column: str | None) -> pd.Series:
-    """Return the true types of the cells that have one; none without a column."""
-    if column is None:
-        return pd.Series(dtype=str)
-    return _classes(adata, column)

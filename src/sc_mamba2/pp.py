@@ -13,7 +13,7 @@ __all__ = ["validate"]
 def validate(
     adata: AnnData, *, label_key: str | None = None, layer: str | None = None
 ) -> dict[str, Any]:
-    """Check cells, and tell what would be read and dropped; as `scm validate`.
+    """Check cells, and report what would be read and dropped; as `scm validate`.
 
     Parameters
     ----------

@@ -3,7 +3,7 @@
 import gzip
 import json
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import anndata as ad
@@ -14,9 +14,21 @@ import zarr
 from scipy import io
 
 from sc_mamba2.cells import read_cells
+from sc_mamba2.cells.blocks import decide_stored_form, standard_blocks
+from sc_mamba2.cells.opening import Source, open_cells
 from sc_mamba2.errors import UserError
+from sc_mamba2.genes import load_gene_table
 
 Writer = Callable[[ad.AnnData, Path], Path]
+
+
+def iter_cells(
+    source: Source, cells_a_block: int = 4096, layer: str | None = None
+) -> Iterator[ad.AnnData]:
+    """Give a source in the standard form, a block at a time."""
+    with open_cells(source) as stored:
+        form = decide_stored_form(stored, load_gene_table(), cells_a_block, layer)
+        yield from standard_blocks(stored, form, cells_a_block)
 
 
 def write_h5ad(cells: ad.AnnData, folder: Path) -> Path:

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from scipy import sparse
 from tests.cells import formats
+from tests.cells.formats import iter_cells
 
-from sc_mamba2.cells import iter_cells, read_cells, simulate_cells, standardise
+from sc_mamba2.cells import read_cells, simulate_cells, standardise
 from sc_mamba2.cells.blocks import decide_stored_form
 from sc_mamba2.cells.opening import open_cells
 from sc_mamba2.cells.readers import layout

@@ -6,8 +6,9 @@ import warnings
 import anndata as ad
 import numpy as np
 import pytest
+from tests.cells.formats import iter_cells
 
-from sc_mamba2.cells import iter_cells, simulate_cells, standardise
+from sc_mamba2.cells import simulate_cells, standardise
 from sc_mamba2.cells.corpus import CorpusFilters, ReadingRules, ingest_corpus
 from sc_mamba2.cells.opening import open_cells
 from sc_mamba2.cells.soma import SomaSource, census_source, split_soma

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import typer
-from typer.testing import CliRunner
+from tests.cli import invoke
 
 from sc_mamba2.commands import app
 
@@ -24,7 +24,7 @@ EACH = pytest.mark.parametrize(
 
 @EACH
 def test_no_line_is_wider_than_the_terminal(words, command):
-    result = CliRunner().invoke(app, [*words, "--help"], env={"COLUMNS": "80"})
+    result = invoke(*words, "--help", env={"COLUMNS": "80"})
     assert result.exit_code == 0
     widths = [len(line) for line in result.output.splitlines()]
     assert max(widths) == 80  # the boxes fill it: the width that was asked for was obeyed
@@ -44,7 +44,7 @@ def test_every_argument_and_option_is_explained(words, command):
 
 
 def test_every_verb_stands_under_what_it_is_for():
-    shown = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "80"}).output
+    shown = invoke("--help", env={"COLUMNS": "80"}).output
     heads = [line.split("─ ")[1].split(" ─")[0] for line in shown.splitlines() if "─ " in line]
     assert heads == ["Options", "Tasks", "Cells and checkpoints", "The project"]
 
@@ -54,5 +54,5 @@ def test_a_shell_completes_verbs_and_options(shell):
     """As the script of `scm --show-completion` asks the command."""
     asked = {"COMP_WORDS": "scm ann", "COMP_CWORD": "1", "_TYPER_COMPLETE_ARGS": "scm ann"}
     env = {"_SCM_COMPLETE": f"complete_{shell}", "_TYPER_COMPLETE_FISH_ACTION": "get-args", **asked}
-    result = CliRunner().invoke(app, [], env=env, prog_name="scm")
+    result = invoke(env=env)
     assert "annotate" in result.output and "embed" not in result.output

@@ -2,22 +2,16 @@
 
 import pytest
 import torch
+from tests.cli import entered, refused
 from tests.released import NAMES, WIDTH, random_state, write_release
-from typer.testing import CliRunner
 
 import sc_mamba2
-from sc_mamba2.commands import app
-
-
-def invoke(*words):
-    return CliRunner().invoke(app, ["import-weights", *map(str, words)])
 
 
 def test_it_tells_what_was_taken_and_writes_a_checkpoint(tmp_path):
     unused = {"batch_encoder.embedding.weight": torch.ones(4, WIDTH)}
     folder = write_release(tmp_path / "released", state=random_state() | unused)
-    result = invoke(folder, "--output", tmp_path / "ours")
-    assert result.exit_code == 0, result.output
+    shown = entered("import-weights", folder, "--output", tmp_path / "ours").output
     for text in (
         f"{len(random_state())} mapped, 1 not used",
         "batch_encoder.embedding.weight",
@@ -26,30 +20,30 @@ def test_it_tells_what_was_taken_and_writes_a_checkpoint(tmp_path):
         "CC BY-NC 4.0",
         str(tmp_path / "ours"),
     ):
-        assert text in result.output
+        assert text in shown
     model = sc_mamba2.from_pretrained(tmp_path / "ours")
     assert model.tokenizer.vocabulary.symbols == NAMES
 
 
 def test_a_checkpoint_is_replaced_only_by_force(tmp_path):
     folder = write_release(tmp_path / "released")
-    assert invoke(folder, "-o", tmp_path / "ours").exit_code == 0
+    words = ("import-weights", folder, "-o", tmp_path / "ours")
+    entered(*words)
     before = (tmp_path / "ours" / "manifest.json").read_bytes()
     state = random_state() | {"bn.bias": torch.ones(WIDTH)}
     write_release(folder, state=state)
-    result = invoke(folder, "-o", tmp_path / "ours")
-    assert result.exit_code == 2 and "checkpoint-exists" in result.output
+    refused(*words, rule="checkpoint-exists")
     assert (tmp_path / "ours" / "manifest.json").read_bytes() == before
-    assert invoke(folder, "-o", tmp_path / "ours", "--force").exit_code == 0
+    entered(*words, "--force")
     assert (tmp_path / "ours" / "manifest.json").read_bytes() != before
 
 
 def test_the_norm_of_a_batch_is_chosen(tmp_path):
     state = {name.replace("bn.", "dsbn.bns.0."): tensor for name, tensor in random_state().items()}
     folder = write_release(tmp_path / "released", state=state)
-    result = invoke(folder, "-o", tmp_path / "ours")
-    assert result.exit_code == 2 and "upstream-norm" in result.output and "--dsbn" in result.output
-    assert invoke(folder, "-o", tmp_path / "ours", "--dsbn", 0).exit_code == 0
+    words = ("import-weights", folder, "-o", tmp_path / "ours")
+    assert "--dsbn" in refused(*words, rule="upstream-norm")
+    entered(*words, "--dsbn", 0)
 
 
 @pytest.mark.parametrize("case", ["nowhere", "truncated", "not finite", "args"])
@@ -70,7 +64,5 @@ def test_a_refusal_is_one_message_and_leaves_nothing(tmp_path, case):
         write_release(folder, state=random_state() | {"bn.bias": torch.full((WIDTH,), torch.nan)})
     else:
         write_release(folder, args={"embsize": 1})
-    result = invoke(folder, "--output", tmp_path / "ours", "--force")
-    assert result.exit_code == 2 and rule in result.output
-    assert all(word in result.output for word in ("found:", "expected:", "mend:"))
+    refused("import-weights", folder, "--output", tmp_path / "ours", "--force", rule=rule)
     assert {path.name for path in tmp_path.iterdir()} == {"released"}

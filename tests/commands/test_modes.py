@@ -5,10 +5,9 @@ import logging
 from pathlib import Path
 
 import pytest
+from tests.cli import entered, invoke
 from tests.commands.test_help import COMMANDS
-from typer.testing import CliRunner
 
-from sc_mamba2.commands import app
 from sc_mamba2.runs import verbs
 from sc_mamba2.runs.selection import Selection
 from sc_mamba2.runs.session import Finished
@@ -19,10 +18,6 @@ METRICS = {
     "ablations": {},
     "run": {"run_id": "now"},
 }
-
-
-def invoke(*words: object):
-    return CliRunner().invoke(app, [str(word) for word in words])
 
 
 @pytest.fixture
@@ -42,15 +37,15 @@ def quick_run(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_json_is_one_object_and_the_log_is_elsewhere(tmp_path):
     output = tmp_path / "genes.parquet"
-    result = invoke("embed", "--genes", output, "--json", "--verbose")
-    assert result.exit_code == 0 and output.is_file(), result.output
+    result = entered("embed", "--genes", output, "--json", "--verbose")
+    assert output.is_file()
     assert json.loads(result.stdout)["outputs"] == {"genes": str(output)}
-    assert "export_genes" in result.stderr
+    assert "gene_table" in result.stderr
 
 
 def test_json_holds_outputs_metrics_and_the_run(tmp_path, quick_run):
     output = tmp_path / "out.h5ad"
-    answer = json.loads(invoke("embed", "cells.h5ad", "-o", output, "--json").stdout)
+    answer = json.loads(entered("embed", "cells.h5ad", "-o", output, "--json").stdout)
     assert answer.pop("outputs")["cells"] == str(output) and output.is_file()
     assert answer == {
         "run": METRICS["run"]["run_id"],
@@ -60,7 +55,7 @@ def test_json_holds_outputs_metrics_and_the_run(tmp_path, quick_run):
 
 def test_quiet_is_the_places_of_the_results(tmp_path, quick_run):
     output = tmp_path / "out.h5ad"
-    result = invoke("embed", "cells.h5ad", "-o", output, "--quiet")
+    result = entered("embed", "cells.h5ad", "-o", output, "--quiet")
     assert result.output.split() == [str(output), str(tmp_path / "out.scm" / "report.html")]
     assert logging.root.manager.disable == logging.NOTSET
 
@@ -99,7 +94,7 @@ def test_no_color_is_heeded(variable, coloured, monkeypatch):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv(variable, "1")
     for words in (("validate", "nowhere.h5ad"), ("run", "--json")):
-        result = CliRunner().invoke(app, words, color=True)
+        result = invoke(*words, color=True)
         assert ("\x1b[" in result.output) == (coloured and "--json" not in words)
 
 

@@ -5,13 +5,7 @@ import sys
 
 import pytest
 import torch
-from typer.testing import CliRunner
-
-from sc_mamba2.commands import app
-
-
-def invoke(*words: str):
-    return CliRunner().invoke(app, list(words))
+from tests.cli import entered, invoke, refused
 
 
 def test_help_imports_nothing_heavy():
@@ -22,31 +16,6 @@ def test_help_imports_nothing_heavy():
         "assert not heavy, heavy"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
-
-
-@pytest.mark.parametrize(
-    "verb",
-    [
-        "annotate",
-        "integrate",
-        "perturb",
-        "reverse",
-        "embed",
-        "index",
-        "validate",
-        "run",
-        "runs",
-        "compare",
-        "rerun",
-        "init",
-        "import-weights",
-        "viz",
-        "doctor",
-    ],
-)
-def test_every_verb_has_help(verb):
-    result = invoke(verb, "--help")
-    assert result.exit_code == 0 and "Usage" in result.output
 
 
 @pytest.mark.parametrize(
@@ -64,17 +33,11 @@ def test_wrong_use_is_code_2_and_suggests(words, says):
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there may be kernels here")
-@pytest.mark.parametrize("verb", [["annotate", "q.h5ad", "-o", "out.h5ad"], ["run"]])
+@pytest.mark.parametrize("verb", ["annotate q.h5ad -o out.h5ad -c c", "run"])
 def test_kernels_that_are_required_and_missing_stop_it_first(verb, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    result = (
-        invoke(*verb, "--checkpoint", "c", "--require-kernels")
-        if verb[1:]
-        else invoke(*verb, "--require-kernels")
-    )
-    assert result.exit_code == 2
-    assert "scan-kernels" in result.output and "not a CUDA GPU" in result.output
-    assert not list(tmp_path.iterdir())
+    text = refused(*verb.split(), "--require-kernels", rule="scan-kernels", folder=tmp_path)
+    assert "not a CUDA GPU" in text
 
 
 def test_a_path_and_required_kernels_contradict_each_other():
@@ -88,7 +51,7 @@ def test_an_unknown_path_is_refused():
 
 
 def test_version():
-    assert invoke("--version").output.strip() == "0.1.0"
+    assert entered("--version").output.strip() == "0.1.0"
 
 
 def test_the_installed_command_is_a_real_process():

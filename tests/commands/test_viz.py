@@ -9,9 +9,8 @@ from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
-from typer.testing import CliRunner
+from tests.cli import entered, refused
 
-from sc_mamba2.commands import app
 from sc_mamba2.runs import site
 
 ROOT = Path(__file__).parents[2]
@@ -57,8 +56,7 @@ def test_it_is_served_to_this_machine_until_it_is_ended(built, heard_interrupts,
         "open",
         lambda address: threading.Thread(target=read_and_end, args=(address,)).start(),
     )
-    result = CliRunner().invoke(app, ["viz", "-p", "ingestion", "--port", "0"])
-    assert result.exit_code == 0, result.output
+    result = entered("viz", "-p", "ingestion", "--port", "0")
     assert seen[0].startswith("http://127.0.0.1:") and seen[0] in result.output
     assert seen[1] == b"the graph"
     ((project, folder, pipeline),) = built
@@ -67,16 +65,15 @@ def test_it_is_served_to_this_machine_until_it_is_ended(built, heard_interrupts,
 
 def test_a_taken_port_is_told_before_anything_is_built(built):
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        result = CliRunner().invoke(app, ["viz", "--port", str(taken.getsockname()[1])])
-    assert result.exit_code == 2 and "port-taken" in result.output and built == []
+        refused("viz", "--port", taken.getsockname()[1], rule="port-taken")
+    assert built == []
 
 
 def test_an_unknown_pipeline_is_named_and_nothing_is_written():
     folder = ROOT / "build" / "viz"
     before = folder.exists()
-    result = CliRunner().invoke(app, ["viz", "--build", "-p", "anotation"])
-    assert result.exit_code == 2 and "pipeline-unknown" in result.output
-    assert "annotation" in result.output and folder.exists() == before
+    assert "annotation" in refused("viz", "--build", "-p", "anotation", rule="pipeline-unknown")
+    assert folder.exists() == before
 
 
 def test_the_page_lost_what_lies_elsewhere(tmp_path):

@@ -12,6 +12,7 @@ from sc_mamba2.datasets import (
     TextDataset,
 )
 from sc_mamba2.reporting import new_figure
+from sc_mamba2.reporting.pictures import as_png
 
 TABLE = pd.DataFrame({"metric": ["accuracy"], "value": [0.5]})
 CASES = [
@@ -25,10 +26,10 @@ CASES = [
 @pytest.mark.parametrize(("kind", "name", "data", "_"), CASES)
 def test_roundtrip_and_exists(kind, name, data, _, tmp_path):
     dataset = kind(filepath=str(tmp_path / "deep" / name))
-    assert not dataset.exists()
+    assert dataset.filepath == tmp_path / "deep" / name and not dataset.exists()
     dataset.save(data)
     assert dataset.exists()
-    read = dataset.load()
+    read = kind(filepath=str(dataset.filepath)).load()
     assert read.equals(data) if isinstance(data, pd.DataFrame) else read == data
     assert [path.name for path in (tmp_path / "deep").iterdir()] == [name]
 
@@ -49,7 +50,7 @@ def test_a_failing_save_leaves_the_old_file(kind, name, data, broken, tmp_path):
 def drawn(values):
     figure, (axes,) = new_figure(width=2, height=2)
     axes.plot(values)
-    return figure
+    return as_png(figure)
 
 
 def test_figures_come_back_as_pictures_in_their_order(tmp_path):

@@ -7,7 +7,7 @@ import torch
 from kedro.io import DatasetError
 from scipy import sparse
 
-from sc_mamba2.datasets import CheckpointDataset, TokenizerDataset, TokensDataset
+from sc_mamba2.datasets import CheckpointDataset, IndexDataset, TokenizerDataset, TokensDataset
 from sc_mamba2.errors import UserError
 from sc_mamba2.genes import Vocabulary
 from sc_mamba2.model import Backbone, preset
@@ -47,7 +47,7 @@ def test_tokenizer_roundtrip(tokenizer, tmp_path):
     dataset = TokenizerDataset(str(tmp_path / "deep" / "tokenizer.json"))
     assert not dataset.exists()
     dataset.save(tokenizer)
-    read = dataset.load()
+    read = TokenizerDataset(str(dataset.filepath)).load()
     assert dataset.exists()
     assert read.rules == tokenizer.rules and read.vocabulary == tokenizer.vocabulary
 
@@ -56,7 +56,7 @@ def test_tokens_roundtrip(tokens, tmp_path):
     dataset = TokensDataset(str(tmp_path / "deep" / "tokens"))
     assert not dataset.exists()
     dataset.save(tokens)
-    read = dataset.load()
+    read = TokensDataset(str(dataset.filepath)).load()
     assert dataset.exists() and read.obs.equals(tokens.obs)
     for name in ("gene_rows", "bins", "values", "offsets"):
         assert np.array_equal(getattr(read, name), getattr(tokens, name))
@@ -66,7 +66,7 @@ def test_checkpoint_roundtrip(model, tokens, tmp_path):
     dataset = CheckpointDataset(str(tmp_path / "deep" / "model"), ANNOTATION)
     assert not dataset.exists()
     dataset.save(model)
-    read = dataset.load()
+    read = CheckpointDataset(str(dataset.filepath), ANNOTATION).load()
     assert dataset.exists() and type(read) is AnnotationModel and not read.training
     assert read.sha256() == model.sha256() and read.settings() == model.settings()
     batch = make_batch(tokens, np.arange(5), model.tokenizer.vocabulary)
@@ -82,7 +82,8 @@ def test_checkpoint_is_replaced_whole(model, tmp_path):
     with torch.no_grad():
         model.bias_K += 1
     dataset.save(model)
-    assert dataset.load().sha256() == model.sha256()
+    read = CheckpointDataset(str(dataset.filepath), ANNOTATION).load()
+    assert read.sha256() == model.sha256()
     assert not (tmp_path / "model" / "leftover.txt").exists()
 
 
@@ -94,7 +95,7 @@ def test_damaged_checkpoint_is_a_user_error_inside(model, tmp_path):
     content[-1] ^= 1
     tensors.write_bytes(content)
     with pytest.raises(DatasetError) as caught:
-        dataset.load()
+        CheckpointDataset(str(dataset.filepath), ANNOTATION).load()
     assert isinstance(caught.value.__cause__, UserError)
 
 
@@ -114,3 +115,17 @@ def test_a_failing_save_leaves_the_old_one(kind, request, tmp_path, monkeypatch)
         dataset.save(data)
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
     assert [path.name for path in tmp_path.iterdir()] == ["thing"]
+
+
+@pytest.mark.parametrize(
+    ("dataset", "rule"),
+    [
+        (CheckpointDataset(None, ANNOTATION), "checkpoint-folder"),
+        (IndexDataset(None), "index-folder"),
+    ],
+)
+def test_no_folder_is_refused_on_load(dataset, rule):
+    assert dataset.filepath is None and not dataset.exists()
+    with pytest.raises(DatasetError) as caught:
+        dataset.load()
+    assert caught.value.__cause__.rule == rule

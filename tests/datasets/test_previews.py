@@ -18,6 +18,7 @@ from sc_mamba2.datasets import (
     MuDataDataset,
 )
 from sc_mamba2.reporting import new_figure
+from sc_mamba2.reporting.pictures import as_png
 
 
 @pytest.fixture
@@ -55,8 +56,8 @@ def test_the_first_cells_are_shown_and_nothing_else_is_read(kind, cells, tmp_pat
 
 def test_pictures_are_shown_in_their_order_with_escaped_names(tmp_path):
     dataset = FiguresDataset(str(tmp_path / "figures"))
-    figure, _ = new_figure(width=1, height=1)
-    dataset.save({"z_last": figure, "a<b>": figure})
+    picture = as_png(new_figure(width=1, height=1)[0])
+    dataset.save({"z_last": picture, "a<b>": picture})
     shown = dataset.preview()
     assert shown.index("z last") < shown.index("a&lt;b&gt;") and "<b>" not in shown
     for picture in dataset.load().values():

@@ -19,8 +19,10 @@ QUICK: dict[str, Any] = {
 }
 
 
-def run(folder: Path, pipeline: str = "annotation", **params: Any) -> Finished:
-    return run_in_folder(Selection(pipelines=(pipeline,), params=QUICK | params), folder)
+def run(folder: Path, *to_nodes: str, **params: Any) -> Finished:
+    """Run it whole, or what comes before some nodes of it."""
+    selection = Selection(pipelines=("annotation",), to_nodes=to_nodes, params=QUICK | params)
+    return run_in_folder(selection, folder)
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ from tests.e2e.conftest import run
 
 from sc_mamba2.cells import simulate_cells
 from sc_mamba2.tasks.annotation.model import AnnotationModel
+from sc_mamba2.tokens import load_tokens
 
 
 def test_the_run_writes_what_the_contract_promises(finished):
@@ -55,8 +56,9 @@ def test_the_report_is_one_file_that_fetches_nothing(finished):
 
 def test_test_cells_never_touch_training(finished):
     calls = pd.read_parquet(finished.written["annotation.calls"])
-    training = ad.read_h5ad(finished.written["annotation.training_cells"])
-    assert not set(calls.index) & set(training.obs_names)
+    for role in ("training", "validation"):
+        tokens = load_tokens(finished.written[f"annotation.{role}_tokens"])
+        assert len(tokens) and not set(calls.index) & set(tokens.obs.index)
 
 
 def test_the_values_of_test_cells_change_no_weight(finished, tmp_path):
@@ -67,7 +69,8 @@ def test_the_values_of_test_cells_change_no_weight(finished, tmp_path):
     counts[tested] = counts[tested][:, ::-1]
     cells.X = sparse.csr_matrix(counts)
     cells.write_h5ad(tmp_path / "other_test_cells.h5ad")
-    other = run(tmp_path / "run", input=str(tmp_path / "other_test_cells.h5ad"))
+    cells = str(tmp_path / "other_test_cells.h5ad")
+    other = run(tmp_path / "run", "annotation.call_cells", input=cells)
     models = [
         AnnotationModel.from_pretrained(r.written["annotation.model"]) for r in (finished, other)
     ]
@@ -76,7 +79,7 @@ def test_the_values_of_test_cells_change_no_weight(finished, tmp_path):
 
 
 def test_two_runs_give_equal_weights(finished, tmp_path):
-    again = run(tmp_path)
+    again = run(tmp_path, "annotation.call_cells")
     first = AnnotationModel.from_pretrained(finished.written["annotation.model"])
     second = AnnotationModel.from_pretrained(again.written["annotation.model"])
     assert first.sha256() == second.sha256()

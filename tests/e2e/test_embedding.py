@@ -5,9 +5,7 @@ from pathlib import Path
 
 import pytest
 from tests.checkpoints import write_random_checkpoint
-from typer.testing import CliRunner
-
-from sc_mamba2.commands import app
+from tests.cli import entered
 
 ROOT = Path(__file__).parents[2]
 
@@ -24,8 +22,6 @@ def test_the_pipeline_runs_in_the_project_under_the_test_environment(
     options = f"embedding.options.checkpoint={checkpoint}"
     blocks = f"embedding.source.blocks={tmp_path / 'blocks'}"
     words = ["run", "--pipeline", "embedding", "--env", "test", "--params", f"{options},{blocks}"]
-    result = CliRunner().invoke(app, words)
-    assert result.exit_code == 0, result.output
-    assert "pca" in result.output
+    assert "pca" in entered(*words).output
     metrics = json.loads((ROOT / "data/08_reporting/embedding/metrics.json").read_text())
     assert metrics["data"]["label_classes"] == 3 and metrics["data"]["batch_classes"] == 2

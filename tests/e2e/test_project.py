@@ -6,21 +6,14 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbclient import NotebookClient
-from typer.testing import CliRunner
+from tests.cli import entered, refused
 
 from sc_mamba2.cells import simulate_cells
 from sc_mamba2.cells.readers import EMBEDDED
-from sc_mamba2.commands import app
 from sc_mamba2.runs.records import RECORD, list_runs, record_folder
 
 pytestmark = pytest.mark.slow
 QUICK = "annotation.fine_tune.max_epochs=1,annotation.ablations.names=[]"
-
-
-def scm(*words: str) -> str:
-    result = CliRunner().invoke(app, list(words))
-    assert result.exit_code == 0, result.output
-    return result.stdout
 
 
 @pytest.fixture(scope="module")
@@ -29,16 +22,16 @@ def project(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", "")  # Kedro adds the project's to both
         patch.syspath_prepend(str(folder / "src"))
-        scm("init", str(folder))
+        entered("init", folder)
         patch.chdir(folder)
         run = ("run", "--pipeline", "annotation", "--env", "test", "--quiet", "--params")
-        scm(*run, QUICK)
-        scm(*run, f"{QUICK},compute.seed=1")
+        entered(*run, QUICK)
+        entered(*run, f"{QUICK},compute.seed=1")
         yield folder
 
 
 def runs() -> list[dict]:
-    return json.loads(scm("runs", "-p", "annotation", "--json"))
+    return json.loads(entered("runs", "-p", "annotation", "--json").stdout)
 
 
 def test_a_run_is_listed_with_what_it_was_made_of(project: Path):
@@ -58,15 +51,15 @@ def test_a_run_is_listed_with_what_it_was_made_of(project: Path):
 
 def test_what_was_changed_is_what_differs(project: Path):
     first = runs()[-1]
-    found = json.loads(scm("compare", first["run_id"], "latest", "--json"))
+    found = json.loads(entered("compare", first["run_id"], "latest", "--json").stdout)
     assert found["parameters"] == [{"name": "compute.seed", "first": 0, "second": 1}]
     assert found["data"] == found["code"] == [] and found["scores"]
 
 
 def test_a_run_that_failed_is_kept_with_its_reason(project: Path):
     words = ("run", "--pipeline", "validation", "--input", "nowhere.h5ad", "--quiet")
-    assert CliRunner().invoke(app, list(words)).exit_code == 2
-    (run,) = json.loads(scm("runs", "-p", "validation", "--json"))
+    refused(*words, rule="file-missing")
+    (run,) = json.loads(entered("runs", "-p", "validation", "--json").stdout)
     assert run["state"] == "failed" and "file-missing" in run["record"]["error"]
 
 
@@ -78,7 +71,7 @@ def test_a_run_at_work_is_listed_as_running(project: Path, monkeypatch: pytest.M
         return simulate_cells()
 
     monkeypatch.setitem(EMBEDDED, "simulated:three-types", look)
-    scm("run", "--pipeline", "validation", "--env", "test", "--quiet")
+    entered("run", "--pipeline", "validation", "--env", "test", "--quiet")
     newest = list_runs(project)[0]
     assert seen == ["running"] and newest.state == "finished"
     folder = record_folder(project, newest.task, newest.run_id)
@@ -99,7 +92,7 @@ def test_a_run_is_repeated_exactly(project: Path):
     first = runs()[-1]
     conf = project / "conf" / "test" / "parameters.yml"
     conf.write_text(conf.read_text("utf-8").replace("variable_genes: 100", "variable_genes: 50"))
-    text = scm("rerun", first["run_id"])
+    text = entered("rerun", first["run_id"]).stdout
     assert "equal: " in text and "but" not in text
     again = runs()[0]
     assert again["record"]["repeats"] == first["run_id"] != again["run_id"]

@@ -6,10 +6,9 @@ from pathlib import Path
 import anndata as ad
 import numpy as np
 import pytest
-from typer.testing import CliRunner
+from tests.cli import entered
 
 from sc_mamba2.cells import simulate_cells
-from sc_mamba2.commands import app
 from sc_mamba2.files import sha256_of
 from sc_mamba2.runs.records import read_record
 
@@ -18,12 +17,6 @@ QUICK = [
     "annotation.fine_tune.max_epochs=2,annotation.baselines.regularisation=[1.0]",
     "--no-ablations",
 ]
-
-
-def scm(*words) -> str:
-    result = CliRunner().invoke(app, [str(word) for word in words])
-    assert result.exit_code == 0, result.output
-    return result.output
 
 
 @pytest.fixture(scope="module")
@@ -40,20 +33,20 @@ def files(tmp_path_factory):
 def annotated(files):
     out = files / "out.h5ad"
     words = ("--reference", files / "reference.h5ad", "--label-key", "cell_type", "-o", out)
-    text = scm("annotate", files / "query.h5ad", *words, *QUICK)
+    text = entered("annotate", files / "query.h5ad", *words, *QUICK).output
     return out, text
 
 
 def test_a_pretrained_model_and_prototypes_annotate_without_training(files):
     out, again = files / "prototypes.h5ad", files / "prototypes_again.h5ad"
     words = ("--reference", files / "reference.h5ad", "--label-key", "cell_type", "-o", out)
-    scm("annotate", *words, "--start", "scm-tiny", "--fit", "prototypes", "--no-ablations")
+    entered("annotate", *words, "--start", "scm-tiny", "--fit", "prototypes", "--no-ablations")
     checkpoint = out.with_suffix(".scm") / "checkpoint"
     record = json.loads((checkpoint / "config.json").read_text())
     assert record["settings"]["head"]["fit"] == "prototypes"
     scores = json.loads((out.with_suffix(".scm") / "metrics.json").read_text())
     assert scores["model"]["accuracy"] > 0.6  # a third is chance
-    scm("annotate", files / "reference.h5ad", "-c", checkpoint, "-o", again)
+    entered("annotate", files / "reference.h5ad", "-c", checkpoint, "-o", again)
     held_out, every = ad.read_h5ad(out), ad.read_h5ad(again)
     assert every.obsm["X_scm"].shape == (120, 2 * record["model"]["d_model"])
     same = every.obs.loc[held_out.obs_names, "scm_cell_type"].astype(str)
@@ -92,7 +85,7 @@ def test_predicting_again_with_the_checkpoint_gives_equal_results(annotated, fil
     out, _ = annotated
     again = files / "again.h5ad"
     monkeypatch.chdir(files)
-    scm("annotate", "query.h5ad", "-c", "out.scm/checkpoint", "-o", "again.h5ad")
+    entered("annotate", "query.h5ad", "-c", "out.scm/checkpoint", "-o", "again.h5ad")
     first, second = ad.read_h5ad(out), ad.read_h5ad(again)
     assert list(first.obs["scm_cell_type"]) == list(second.obs["scm_cell_type"])
     for key in ("X_scm", "scm_cell_type_probability"):
@@ -111,20 +104,20 @@ def test_a_query_without_labels_is_annotated_and_not_scored(annotated, files):
     query.write_h5ad(files / "unlabelled.h5ad")
     target = files / "unlabelled_out.h5ad"
     checkpoint = out.with_suffix(".scm") / "checkpoint"
-    scm("annotate", files / "unlabelled.h5ad", "-c", checkpoint, "-o", target)
+    entered("annotate", files / "unlabelled.h5ad", "-c", checkpoint, "-o", target)
     metrics = json.loads((target.with_suffix(".scm") / "metrics.json").read_text())
     assert set(metrics["model"]) == {"unassigned_share"}
 
 
 def test_validate_tells_what_would_be_read(files):
-    text = scm("validate", files / "query.h5ad", "--label-key", "cell_type")
+    text = entered("validate", files / "query.h5ad", "--label-key", "cell_type").output
     assert "X (counts)" in text and "200 of 200 known" in text and "alpha" in text
-    report = json.loads(scm("validate", files / "query.h5ad", "--json"))
+    report = json.loads(entered("validate", files / "query.h5ad", "--json").stdout)
     assert report["valid"] and report["genes"]["kept"] == 200
 
 
 def test_doctor_names_the_scan_path():
-    text = scm("doctor")
+    text = entered("doctor").output
     assert "scan path:" in text and "torch:" in text
 
 
@@ -133,9 +126,9 @@ def test_pretraining_by_its_verb_and_as_a_pipeline(tmp_path, monkeypatch):
     places = (
         f"pretraining.corpus.store={tmp_path / 'store'},pretraining.launch.run={tmp_path / 'run'}"
     )
-    text = scm("pretrain", "--env", "test", "--params", places)
+    text = entered("pretrain", "--env", "test", "--params", places).output
     assert "loss" in text and "metrics.json" in text
     model = (tmp_path / "run" / "model" / "model.safetensors").read_bytes()
-    text = scm("run", "--pipeline", "pretraining", "--env", "test", "--params", places)
-    assert "loss" in text
+    words = ("run", "--pipeline", "pretraining", "--env", "test", "--params", places)
+    assert "loss" in entered(*words).output
     assert (tmp_path / "run" / "model" / "model.safetensors").read_bytes() == model

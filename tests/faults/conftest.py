@@ -1,9 +1,8 @@
-"""How often a fault is tried, and the process whose forks are there to be killed."""
+"""How often a fault is tried."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
-from tests.faults.zygote import Zygote
 
 VARIANTS = ((2, 2), (1, 1), (3, 3), (1, 3), (2, 4), (1, 8), (2, 1))  # keep_last, kinds of tensors
 
@@ -16,18 +15,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture(scope="session")
-def full(pytestconfig: pytest.Config) -> bool:
-    """Say whether every fault is tried as often as shared/design/reliability.md asks."""
-    return bool(pytestconfig.getoption("--faults") == "full")
-
-
-@pytest.fixture(scope="session")
 def tries(full: bool) -> Callable[[int], int]:
     """Give the number of tries for the number that a full run has."""
     return lambda in_full: in_full if full else max(1, in_full // 20)
-
-
-@pytest.fixture(scope="session")
-def zygote() -> Iterator[Zygote]:
-    with Zygote() as started:
-        yield started

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from tests.faults.toy import save_numbers
-from tests.faults.zygote import say
+from tests.zygote import say
 
 from sc_mamba2.training import TrainingCheckpoints
 

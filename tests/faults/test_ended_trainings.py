@@ -18,7 +18,7 @@ from sc_mamba2.training import TrainingCheckpoints, TrainingState, read_journal
 @pytest.fixture(scope="module")
 def unbroken(zygote, tmp_path_factory) -> Path:
     run = tmp_path_factory.mktemp("unbroken")
-    assert zygote.run("toy", "train", run=str(run)) == (0, ["ready", STEPS])
+    assert zygote.run(toy.train, run=str(run)) == (0, ["ready", STEPS])
     return run
 
 
@@ -35,7 +35,7 @@ def same_bits(one: TrainingState, other: TrainingState) -> bool:
 
 def end_at_random(zygote, run: Path, number: signal.Signals, chance: random.Random):
     """Start a training and send it a signal; return its exit code and what it said."""
-    child = zygote.start("toy", "train", run=str(run), waits=True)
+    child = zygote.start(toy.train, run=str(run), waits=True)
     assert child.listen() == "ready"
     time.sleep(chance.uniform(0, 0.3))
     os.kill(child.pid, number)
@@ -56,7 +56,7 @@ def test_an_ended_training_goes_on_as_if_nothing_was(
         if number != signal.SIGKILL:
             newest = TrainingCheckpoints(run).newest()
             assert ["ready", newest.step] == said
-        assert zygote.run("toy", "train", run=str(run)) == (0, ["ready", STEPS])
+        assert zygote.run(toy.train, run=str(run)) == (0, ["ready", STEPS])
         assert same_bits(TrainingCheckpoints(run).newest(), TrainingCheckpoints(unbroken).newest())
         regular = read_journal(run / "journal.jsonl").query(f"step % {toy.EVERY} == 0")
         expected = read_journal(unbroken / "journal.jsonl")
@@ -71,7 +71,7 @@ def test_an_ended_training_goes_on_as_if_nothing_was(
 def test_the_second_writer_is_refused_until_the_first_is_dead(zygote, tmp_path, tries, fork):
     for attempt in range(tries(10)):
         run = tmp_path / str(attempt)
-        child = zygote.start("toy", "hold", run=str(run), fork=fork)
+        child = zygote.start(toy.hold, run=str(run), fork=fork)
         who = child.listen()
         assert (who == child.pid) != fork
         with pytest.raises(UserError) as caught, TrainingCheckpoints(run):

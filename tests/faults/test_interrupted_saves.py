@@ -48,7 +48,7 @@ def attempt(zygote, prepared, variant, fault, at):
     keep_last, kinds = variant
     run = fresh(prepared)
     code, said = zygote.run(
-        "saboteur", "save", run=str(run), keep_last=keep_last, kinds=kinds, fault=fault, at=at
+        saboteur.save, run=str(run), keep_last=keep_last, kinds=kinds, fault=fault, at=at
     )
     return run, code, said
 
@@ -122,7 +122,7 @@ def test_files_that_may_not_grow(zygote, tmp_path, tries, caplog):
     chance = random.Random(0)
     for _ in range(tries(30)):
         run, limit = fresh(tmp_path / "prepared"), chance.randrange(biggest - 1)
-        answer = zygote.run("saboteur", "save_within_limit", run=str(run), bytes_a_file=limit)
+        answer = zygote.run(saboteur.save_within_limit, run=str(run), bytes_a_file=limit)
         assert answer == (2, ["disk-full"]), limit
         assert steps_of(run) == [1, 2, 3]
         assert goes_on(run, 2, caplog) == 3
@@ -136,7 +136,7 @@ def test_a_folder_that_may_not_be_written(zygote, enter_first):
         outer.chmod(0o755)
         saboteur.prepare(outer / "run")
         answer = zygote.run(
-            "saboteur", "save_as_nobody", run=str(outer / "run"), enter_first=enter_first
+            saboteur.save_as_nobody, run=str(outer / "run"), enter_first=enter_first
         )
         assert answer == (2, ["write-denied"])
         assert steps_of(outer / "run") == [1, 2, 3]

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 import torch
-from tests.faults.zygote import say
+from tests.zygote import say
 from torch import nn
 from torch.distributed.checkpoint.state_dict import (
     StateDictOptions,

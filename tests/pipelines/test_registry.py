@@ -67,13 +67,13 @@ def test_only_sources_facts_and_parameters_come_from_outside(pipelines):
         assert found - {"run_info"} == expected
 
 
-def test_nobody_but_the_score_sees_the_truth(pipelines):
+def test_nobody_but_the_score_and_the_report_sees_the_truth(pipelines):
     readers = {
         node.name.removeprefix("annotation.")
         for node in pipelines["annotation"].nodes
         if "annotation.truth" in node.inputs
     }
-    assert readers == {"score", "draw_figures"}
+    assert readers == {"score", "report"}
 
 
 @pytest.mark.parametrize("task", ["batch_correction", "multiomics"])
@@ -83,7 +83,7 @@ def test_no_training_sees_the_types_of_cells_to_be_embedded(pipelines, task):
         for node in pipelines[task].nodes
         if f"{task}.truth" in node.inputs
     }
-    assert readers <= {"score", "draw_figures", "report"}
+    assert readers <= {"score", "report"}
 
 
 def test_nothing_but_scores_pictures_and_the_last_measurement_sees_held_out_cells(pipelines):

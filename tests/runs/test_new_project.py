@@ -48,11 +48,12 @@ def test_no_word_of_the_template_is_left(project):
 
 def test_its_stages_are_pipelines_and_write_what_the_catalog_names(project):
     stages = yaml.safe_load((project / "dvc.yaml").read_text("utf-8"))["stages"]
-    catalog = OmegaConfigLoader(str(project / "conf"), **CONFIG_LOADER)["catalog"]
-    paths = {entry["filepath"] for entry in catalog.values() if entry.get("filepath")}
+    entries = OmegaConfigLoader(str(project / "conf"), **CONFIG_LOADER)["catalog"].values()
+    paths = {entry["filepath"] for entry in entries if entry.get("filepath")}
     for name, stage in stages.items():
         assert name in named_pipelines() and f"--pipeline {name} " in stage["cmd"]
-        assert {*stage["outs"], *stage["metrics"], *stage["plots"]} <= paths
+        written = {*stage["outs"], *stage["metrics"], *stage["plots"]}
+        assert written <= {path.replace("{task}", name) for path in paths}
         params = [path for one in stage["params"] for path in one]
         assert params and all((project / path).exists() for path in stage["deps"] + params)
 

@@ -78,12 +78,12 @@ def draw_gene_network() -> dict[str, Figure]:
 
 
 def draw_multiomics() -> dict[str, Figure]:
-    told, actual = RANDOM.normal(size=(2, CELLS, 8))
+    imputed, actual = RANDOM.normal(size=(2, CELLS, 8))
     layouts = {"RNA alone": PLACES, "principal components, all": PLACES, "joint": PLACES}
     return {
         "by_type": class_figure(layouts, LABELS),
-        "told_protein": multiomics.told_figure(told, actual, TYPES[:8], "protein"),
-        "ridge_protein": multiomics.against_ridge_figure(told[0], actual[0], "protein"),
+        "told_protein": multiomics.told_figure(imputed, actual, TYPES[:8], "protein"),
+        "ridge_protein": multiomics.against_ridge_figure(imputed[0], actual[0], "protein"),
         "training": multiomics.training_figure(HISTORY),
     }
 

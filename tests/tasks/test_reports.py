@@ -14,6 +14,7 @@ from tests.browser import Watch
 from tests.tasks.largest_figures import DRAWERS
 
 from sc_mamba2.datasets import FiguresDataset
+from sc_mamba2.reporting.pictures import as_png
 from sc_mamba2.tasks.annotation.report import annotation_report
 from sc_mamba2.tasks.batch_correction.report import correction_report
 from sc_mamba2.tasks.embedding.report import embedding_report
@@ -21,10 +22,10 @@ from sc_mamba2.tasks.gene_network.report import network_report
 from sc_mamba2.tasks.multiomics.report import joint_report
 from sc_mamba2.tasks.perturbation.report import perturbation_report
 from sc_mamba2.tasks.perturbation.reverse.report import ranking_report
+from sc_mamba2.tasks.table import TASKS as TABLE
 
 HERE = Path(__file__).parent
-PACKAGE = HERE.parents[1] / "src" / "sc_mamba2"
-TASKS = sorted(path.parent.name for path in (PACKAGE / "pipelines").glob("*/report.py"))
+TASKS = sorted(task.pipeline for task in TABLE.values())
 EVIL = "<script>alert(1)</script>&<b>T</b>"
 # Names that a person's file can hold, and that the report shows.
 NAMED = {
@@ -63,7 +64,7 @@ def report(request, tmp_path_factory) -> Path:
     text = (HERE / "report_inputs" / f"{task}.json").read_text("utf-8")
     text = text.replace(f'"{NAMED.get(task, EVIL)}"', json.dumps(EVIL))
     figures = FiguresDataset(str(folder / "figures"))
-    figures.save(DRAWERS[task]())
+    figures.save({name: as_png(figure) for name, figure in DRAWERS[task]().items()})
     page = folder / f"{task}.html"
     page.write_text(write_report(task, json.loads(text), figures.load()), encoding="utf-8")
     return page

@@ -1,4 +1,3 @@
-from .blocks import iter_cells as iter_cells
 from .contract import (
     CellsContract as CellsContract,
     RawCellsContract as RawCellsContract,

@@ -78,23 +78,22 @@ def add_results(cells: Cells, found: Cells, key_added: str = WORD) -> None:
     """
     rows = found.obs_names.get_indexer(cells.obs_names)
     several = isinstance(found, mudata.MuData)
+    tables = ("obs", "obsm", "uns") if several else ("obs", "obsm", "uns", "var", "layers")
     added = [
-        (table, str(name), value)
-        for table in (
-            ("obs", "obsm", "uns") if several else ("obs", "obsm", "uns", "var", "layers")
-        )
+        (table, named(str(name), key_added), value)
+        for table in tables
         for name, value in getattr(found, table).items()
         if _ours(name)
     ]
-    _check_free(cells, [(table, named(name, key_added)) for table, name, _ in added], key_added)
+    _check_free(cells, [(table, name) for table, name, _ in added], key_added)
     for table, name, value in added:
         whole = value if table in ("uns", "var") else _aligned(value, rows)
         own = whole.array if isinstance(whole, pd.Series) else whole  # by place, not by name
-        getattr(cells, table)[named(name, key_added)] = own
+        getattr(cells, table)[name] = own
     if several:
-        tables = kinds_of_tables(cells)
+        names = kinds_of_tables(cells)
         for kind, part in found.mod.items():
-            add_results(cells.mod[tables[kind]], part, key_added)
+            add_results(cells.mod[names[kind]], part, key_added)
 
 
 def _ours(name: object) -> bool:
@@ -142,7 +141,7 @@ def _aligned(value: Any, rows: np.ndarray) -> Any:
     if isinstance(value, pd.Series) and value.dtype == bool:
         return value.iloc[rows] & there
     if isinstance(value, pd.DataFrame | pd.Series):
-        return value.iloc[rows].where(there) if not there.all() else value.iloc[rows]
+        return value.iloc[rows] if there.all() else value.iloc[rows].where(there)
     whole = np.full((len(rows), *value.shape[1:]), np.nan, dtype=value.dtype)
     whole[there] = value[rows[there]]
     return whole

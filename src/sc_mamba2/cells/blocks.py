@@ -13,51 +13,11 @@ from sc_mamba2.cells.expression import (
     expression_candidates,
     look_at_values,
 )
-from sc_mamba2.cells.opening import Source, open_cells
 from sc_mamba2.cells.standard_form import StandardForm, column_totals, decide_form
-from sc_mamba2.cells.stored import Rows, StoredCells, StoredMatrix
-from sc_mamba2.genes import GeneTable, load_gene_table
+from sc_mamba2.cells.stored import StoredCells, StoredMatrix
+from sc_mamba2.genes import GeneTable
 
 CELLS_A_BLOCK = 4096
-
-
-def iter_cells(
-    source: Source,
-    cells_a_block: int = CELLS_A_BLOCK,
-    *,
-    table: GeneTable | None = None,
-    layer: str | None = None,
-) -> Iterator[ad.AnnData]:
-    """Give the cells of a source in the standard form, in order, in blocks.
-
-    The file is read twice: first the candidates' values are looked at a block at a time, to choose
-    the expression and the genes by the rules of `standardise`; then the chosen matrix is read. What
-    memory holds: the tables, one block, and what `open_cells` says.
-
-    Parameters
-    ----------
-    source
-        What `open_cells` takes.
-    cells_a_block
-        Cells a block, at least 1; the last block may be smaller.
-    table
-        Gene table; by default the shipped one.
-    layer
-        Layer that must be taken as the expression.
-
-    Yields
-    ------
-    AnnData
-        The standard form, at most `cells_a_block` cells.
-
-    Raises
-    ------
-    UserError
-        As `RawCellsContract` and `standardise`.
-    """
-    with open_cells(source) as stored:
-        form = decide_stored_form(stored, table or load_gene_table(), cells_a_block, layer)
-        yield from standard_blocks(stored, form, cells_a_block)
 
 
 def decide_stored_form(
@@ -65,10 +25,8 @@ def decide_stored_form(
 ) -> StandardForm:
     """Decide the standard form of cells that stay in their file, by `standardise`'s rules.
 
-    Raises
-    ------
-    UserError
-        A table breaks a rule, no matrix is usable, or no gene is known.
+    The candidates' values are looked at a block at a time, so that memory holds the tables, one block,
+    and what `open_cells` says. Errors are those of `RawCellsContract` and `standardise`.
     """
     check_tables(stored.tables())
     candidates = expression_candidates(stored, layer)
@@ -87,30 +45,18 @@ def standard_blocks(
     cells_a_block: int = CELLS_A_BLOCK,
     kept: np.ndarray | None = None,
 ) -> Iterator[ad.AnnData]:
-    """Give the cells of an open source in a standard form that was decided before.
+    """Give the cells of an open source in the standard form that was decided for it.
 
-    Parameters
-    ----------
-    stored, form
-        The source, and the form of the same source.
-    cells_a_block
-        Cells that are read together.
-    kept
-        (N,) bool, the cells that are given; a block without any is not read. ``None`` keeps all.
+    `cells_a_block` are read together; `kept`, (N,) bool, says which of them are given, ``None`` all.
     """
-    matrix = _matrix_of(stored, form.origin)
+    named = form.origin.startswith("layers[")
+    layer = form.origin.removeprefix("layers[").removesuffix("]") if named else None
+    matrix, _ = expression_candidates(stored, layer)[form.origin]
     for start, stop in _spans(len(stored.obs), cells_a_block):
         rows = slice(None) if kept is None else np.flatnonzero(kept[start:stop])
         obs = stored.obs.iloc[start:stop].iloc[rows]
         if len(obs):
             yield form.apply(clean_matrix(matrix.read(start, stop)[rows]), obs)
-
-
-def _matrix_of(stored: StoredCells, origin: str) -> StoredMatrix:
-    name = (
-        origin.removeprefix("layers[").removesuffix("]") if origin.startswith("layers[") else None
-    )
-    return expression_candidates(stored, name)[origin][0]
 
 
 def _spans(cells: int, together: int) -> Iterator[tuple[int, int]]:
@@ -123,7 +69,7 @@ def _look_through(matrix: StoredMatrix, cells_a_block: int) -> tuple[MatrixFacts
     facts: MatrixFacts | None = None
     totals = np.zeros(matrix.shape[1])
     for start, stop in _spans(matrix.shape[0], cells_a_block):
-        rows: Rows = matrix.read(start, stop)
+        rows = matrix.read(start, stop)
         seen = look_at_values(rows)
         facts = seen if facts is None else facts + seen
         if not facts.fault:

@@ -4,7 +4,6 @@
 (`obs`, `var`) are checked by pandera, the matrix by hand; every failure is a `UserError` with a rule.
 """
 
-from collections.abc import Iterable, Iterator
 from typing import Any
 
 import anndata as ad
@@ -14,6 +13,7 @@ import pandera.pandas as pa
 from scipy import sparse
 
 from sc_mamba2.cells.expression import choose_expression
+from sc_mamba2.cells.gene_columns import share_of_ids
 from sc_mamba2.errors import UserError
 
 OBS_SCHEMA = pa.DataFrameSchema(
@@ -49,31 +49,35 @@ class RawCellsContract:
 
 
 def check_tables(cells: ad.AnnData) -> None:
-    """Check everything of `RawCellsContract` but the matrix, which need not be there.
-
-    Raises
-    ------
-    UserError
-        The first broken rule.
-    """
-    _raise_first(_table_faults(cells))
-
-
-def _table_faults(cells: ad.AnnData) -> Iterator[UserError | None]:
-    yield _empty(cells)
-    yield _table_fault(
+    """Check all of `RawCellsContract` but the matrix, which need not be there; raise what is broken."""
+    _check_not_empty(cells)
+    _check_table(
         OBS_SCHEMA,
         cells.obs,
         "cells-names",
         expected="a unique name (barcode) a cell",
         mend="call adata.obs_names_make_unique() and save again",
     )
-    yield _gene_names_fault(cells)
-    yield _transposed(cells)
+    unnamed = int((cells.var_names.astype(str).str.strip() == "").sum())
+    if unnamed:
+        raise UserError(
+            "genes-names",
+            found=f"{unnamed:,} genes without a name",
+            expected="an Ensembl id or a symbol a gene",
+            mend="name them, or drop them: adata[:, adata.var_names != '']",
+        )
+    # Gene ids where the barcodes belong mean that the matrix lies on its side.
+    if share_of_ids(cells.obs_names) > 0.5 > share_of_ids(cells.var_names):
+        raise UserError(
+            "matrix-transposed",
+            found="Ensembl ids as the names of the cells",
+            expected="cells in rows, genes in columns",
+            mend="save adata.T",
+        )
 
 
 def check_matched(genes: dict[str, Any], minimum_share: float, minimum_genes: int) -> None:
-    """Refuse a file of whose genes too few are known.
+    """Refuse a file of whose genes too few are known (rule ``genes-matched``).
 
     Parameters
     ----------
@@ -83,11 +87,6 @@ def check_matched(genes: dict[str, Any], minimum_share: float, minimum_genes: in
         Share of the file's genes that the gene table must know, 0 to 1.
     minimum_genes
         Mapped genes that it must have.
-
-    Raises
-    ------
-    UserError
-        Rule ``genes-matched``.
     """
     share = genes["matched"] / max(1, genes["total"])
     if share < minimum_share or genes["kept"] < minimum_genes:
@@ -106,21 +105,11 @@ class CellsContract:
     def validate(self, data: ad.AnnData) -> ad.AnnData:
         """Return `data`, or raise the first broken rule as a `UserError`."""
         mend = "make this file again with `scm run --pipeline ingestion`"
-        _raise_first(
-            [
-                _empty(data),
-                _table_fault(
-                    OBS_SCHEMA, data.obs, "cells-names", expected="a unique name a cell", mend=mend
-                ),
-                _table_fault(
-                    STANDARD_VAR_SCHEMA,
-                    data.var,
-                    "genes-standard",
-                    expected="unique Ensembl ids with symbol and biotype",
-                    mend=mend,
-                ),
-            ]
-        )
+        _check_not_empty(data)
+        names = "a unique name a cell"
+        _check_table(OBS_SCHEMA, data.obs, "cells-names", expected=names, mend=mend)
+        genes = "unique Ensembl ids with symbol and biotype"
+        _check_table(STANDARD_VAR_SCHEMA, data.var, "genes-standard", expected=genes, mend=mend)
         fault = _standard_matrix_fault(data.X)
         if fault:
             raise UserError(
@@ -144,70 +133,26 @@ def _standard_matrix_fault(matrix: object) -> str:
     return f"values from {values.min():.3g}" if values.min(initial=0) < 0 else ""
 
 
-def _raise_first(faults: Iterable[UserError | None]) -> None:
-    for fault in faults:
-        if fault is not None:
-            raise fault
-
-
-def _empty(cells: ad.AnnData) -> UserError | None:
-    for count, rule, what in (
-        (cells.n_obs, "cells-none", "cells"),
-        (cells.n_vars, "genes-none", "genes"),
-    ):
+def _check_not_empty(cells: ad.AnnData) -> None:
+    for what, count in (("cells", cells.n_obs), ("genes", cells.n_vars)):
         if count == 0:
-            return UserError(
-                rule,
+            raise UserError(
+                f"{what}-none",
                 found=f"0 {what}",
                 expected=f"at least one of the {what}",
                 mend="was everything filtered away? go back to the file before filtering",
             )
-    return None
 
 
-def _table_fault(
+def _check_table(
     schema: pa.DataFrameSchema, table: pd.DataFrame, rule: str, *, expected: str, mend: str
-) -> UserError | None:
-    """Check a table by its schema; tell the first failures in one line."""
+) -> None:
+    """Check a table by its schema; say the first failures in one line."""
     try:
         schema.validate(table, lazy=True)
     except pa.errors.SchemaErrors as error:
         cases = error.failure_cases
         examples = ", ".join(repr(case) for case in cases["failure_case"].dropna().unique()[:3])
         checks = ", ".join(str(check) for check in cases["check"].unique()[:3])
-        return UserError(
-            rule,
-            found=f"{schema.name} breaks {checks} in {len(cases):,} places (e.g. {examples})",
-            expected=expected,
-            mend=mend,
-        )
-    return None
-
-
-def _gene_names_fault(cells: ad.AnnData) -> UserError | None:
-    names = cells.var_names.astype(str).str.strip()
-    empty = int((names == "").sum())
-    if empty:
-        return UserError(
-            "genes-names",
-            found=f"{empty:,} genes without a name",
-            expected="an Ensembl id or a symbol a gene",
-            mend="name them, or drop them: adata[:, adata.var_names != '']",
-        )
-    return None
-
-
-def _transposed(cells: ad.AnnData) -> UserError | None:
-    """Gene ids where the barcodes belong mean that the matrix lies on its side."""
-    if _share_of_ids(cells.obs_names) > 0.5 > _share_of_ids(cells.var_names):
-        return UserError(
-            "matrix-transposed",
-            found="Ensembl ids as the names of the cells",
-            expected="cells in rows, genes in columns",
-            mend="save adata.T",
-        )
-    return None
-
-
-def _share_of_ids(names: pd.Index) -> float:
-    return float(names.astype(str).str.match(r"^ENSG\d{11}").mean())
+        found = f"{schema.name} breaks {checks} in {len(cases):,} places (e.g. {examples})"
+        raise UserError(rule, found=found, expected=expected, mend=mend) from error

@@ -54,17 +54,11 @@ class CopiedCells:
 
 
 def write_copy(path: Path, cells: CopiedCells) -> None:
-    """Write a copy with what is added, at most one block of a matrix in memory.
+    """Write a copy as `.h5ad` with what is added, at most one block of a matrix in memory.
 
-    An `.h5ad` file is copied as it is, byte for byte, and then added to. Of any other source, and of
-    files that anndata wrote before 0.7, the table of the cells is written, without the expression.
-
-    Parameters
-    ----------
-    path
-        The `.h5ad` file to write; best a draft of `files.atomic_file`.
-    cells
-        What to write. Keys of the same name are replaced, no other is touched.
+    An `.h5ad` file is copied as it is, byte for byte, and then added to; keys of the same name are
+    replaced, no other is touched. Of any other source, and of files that anndata wrote before 0.7,
+    the table of the cells is written, without the expression.
     """
     if _is_h5ad_of_today(cells.source):
         shutil.copyfile(cells.source, path)
@@ -81,11 +75,8 @@ def write_copy(path: Path, cells: CopiedCells) -> None:
 
 
 def _is_h5ad_of_today(source: Source) -> bool:
-    if (
-        not isinstance(source, str)
-        or source.startswith(NAMED)
-        or detect_format(Path(source)) != "h5ad"
-    ):
+    named = not isinstance(source, str) or source.startswith(NAMED)
+    if named or detect_format(Path(source)) != "h5ad":
         return False
     with h5py.File(source, "r") as file:
         return bool(file.attrs.get("encoding-type") == "anndata")

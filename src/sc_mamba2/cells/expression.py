@@ -59,33 +59,24 @@ def choose_expression(cells: ad.AnnData, layer: str | None = None) -> Expression
 
 
 def choose_origin(facts: Mapping[str, "MatrixFacts"], layer: str | None) -> tuple[str, Kind]:
-    """Choose among matrices by what is known of their values, in the order given.
+    """Choose the matrix that is the expression, and say what it holds, by facts of whole matrices.
 
-    Parameters
-    ----------
-    facts
-        Origin to facts of the whole matrix.
-    layer
-        Layer that the caller named, or ``None``.
-
-    Returns
-    -------
-    origin, kind
-        Which matrix is the expression, and what it holds.
-
-    Raises
-    ------
-    UserError
-        None is usable.
+    `facts` are in the order of preference, `layer` is the one that a person named. Where none is
+    usable, rule ``matrix-unusable`` is raised.
     """
-    faults = {origin: seen.fault for origin, seen in facts.items()}
-    usable = [origin for origin in facts if not faults[origin]]
+    usable = [origin for origin, seen in facts.items() if not seen.fault]
     integer = [origin for origin in usable if facts[origin].whole]
     # A layer named "counts" that is no counts must not pass for a log-normalised matrix.
     ranked = [origin for origin in usable if layer or origin != f"layers[{COUNTS_LAYER}]"]
     origin = next(iter(integer or ranked), None)
     if origin is None:
-        raise _nothing_usable(faults)
+        faults = [f"{origin} {seen.fault or 'holds no counts'}" for origin, seen in facts.items()]
+        raise UserError(
+            "matrix-unusable",
+            found="; ".join(faults) or "no matrix",
+            expected="counts, or log-normalised values, that are finite and not negative",
+            mend='keep the counts in layers["counts"] or raw before scaling, and save the file again',
+        )
     if integer:
         return origin, "counts"
     logs = facts[origin].largest <= LARGEST_LOG_VALUE
@@ -112,26 +103,16 @@ def log_normalise(expression: Expression) -> sparse.csr_matrix:
         return matrix
     totals = np.asarray(matrix.sum(axis=1, dtype=np.float64)).ravel()
     scale = np.divide(CELL_TOTAL, totals, out=np.zeros_like(totals), where=totals > 0)
-    matrix.data = np.log1p(matrix.data * np.repeat(scale, np.diff(matrix.indptr))).astype(
-        np.float32
-    )
+    scaled = matrix.data * np.repeat(scale, np.diff(matrix.indptr))
+    matrix.data = np.log1p(scaled).astype(np.float32)
     return matrix
 
 
 def expression_candidates(cells: Any, layer: str | None = None) -> dict[str, tuple]:
     """Give the matrices that may hold the expression, each with its genes, in the fixed order.
 
-    Parameters
-    ----------
-    cells
-        An AnnData, or what has `X`, `var`, `raw` and `layers` as one has (`cells.stored`).
-    layer
-        Name of a layer that must be used.
-
-    Raises
-    ------
-    UserError
-        Rule ``layer-missing``.
+    `cells` has `X`, `var`, `raw` and `layers` as an AnnData has (`cells.stored`); `layer` must be
+    used and be there (rule ``layer-missing``).
     """
     if layer is not None:
         if layer not in cells.layers:
@@ -204,18 +185,5 @@ def look_at_values(matrix: np.ndarray | sparse.spmatrix) -> MatrixFacts:
     if bad:
         return MatrixFacts(values.dtype, values.size, bad, whole=False)
     whole = values.dtype.kind in "iub" or bool((values == np.rint(values)).all())
-    return MatrixFacts(
-        values.dtype, values.size, 0, float(values.min()), float(values.max()), whole
-    )
-
-
-def _nothing_usable(faults: dict[str, str]) -> UserError:
-    return UserError(
-        "matrix-unusable",
-        found="; ".join(
-            f"{origin} {fault or 'holds no counts'}" for origin, fault in faults.items()
-        )
-        or "no matrix",
-        expected="counts, or log-normalised values, that are finite and not negative",
-        mend='keep the counts in layers["counts"] or raw before scaling, and save the file again',
-    )
+    smallest, largest = float(values.min()), float(values.max())
+    return MatrixFacts(values.dtype, values.size, 0, smallest, largest, whole)

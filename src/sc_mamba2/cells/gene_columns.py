@@ -38,6 +38,11 @@ def map_gene_names(genes: pd.DataFrame, table: GeneTable) -> GeneMapping:
     return map_genes(first, table, list(names))
 
 
+def share_of_ids(names: pd.Index) -> float:
+    """Return the share of names that are Ensembl ids, with or without a version."""
+    return float(names.astype(str).str.match(r"^ENSG\d{11}").mean())
+
+
 def _first_column(genes: pd.DataFrame, columns: tuple[str, ...]) -> list[str] | None:
     for column in columns:
         if column in genes:
@@ -50,24 +55,11 @@ def columns_to_keep(mapping: GeneMapping, names: np.ndarray, totals: np.ndarray)
     """Return the columns of mapped genes in table order; of two for one gene, the richer one.
 
     A tie goes to the name that sorts first, so that the file's order of genes changes nothing.
-
-    Parameters
-    ----------
-    mapping
-        Where each of N columns stands in the gene table.
-    names, totals
-        (N,) name and sum of each column.
+    `names` and `totals` are (N,), the name and the sum of each column.
     """
-    columns = np.flatnonzero(mapping.rows >= 0)
-    order = pd.DataFrame(
-        {
-            "column": columns,
-            "row": mapping.rows[columns],
-            "total": -totals[columns],
-            "name": names[columns],
-        }
-    ).sort_values(["row", "total", "name"], kind="stable")
-    return order.drop_duplicates("row")["column"].to_numpy()
+    columns = pd.DataFrame({"row": mapping.rows, "total": -totals, "name": names})
+    order = columns[mapping.rows >= 0].sort_values(["row", "total", "name"], kind="stable")
+    return order.drop_duplicates("row").index.to_numpy()
 
 
 def no_gene_matched(mapping: GeneMapping) -> UserError:

@@ -23,13 +23,7 @@ def read_labels(obs: pd.DataFrame, label_key: str) -> pd.Series:
     UserError
         The column is absent, empty, continuous, has one class, or names every cell.
     """
-    if label_key not in obs.columns:
-        raise UserError(
-            "label-missing",
-            found=f"no column '{label_key}' in obs",
-            expected=f"one of: {', '.join(map(str, obs.columns)) or 'obs has no columns'}",
-            mend="pass --label-key with a column of obs" + nearest(label_key, obs.columns),
-        )
+    check_column(obs, label_key, "label-missing", "--label-key")
     present = _present(obs[label_key])
     if pd.api.types.is_float_dtype(present) and not (present % 1 == 0).all():
         example = present[present % 1 != 0].iloc[0]
@@ -40,28 +34,6 @@ def read_labels(obs: pd.DataFrame, label_key: str) -> pd.Series:
             mend="choose the column with the cell types",
         )
     text = label_text(obs[label_key])
-    _check_classes(text, label_key)
-    return text.reindex(obs.index).astype(object).where(lambda labels: labels.notna(), None)
-
-
-def label_text(column: pd.Series) -> pd.Series:
-    """Return the labels that are there as text; a whole number has no decimal point."""
-    present = _present(column)
-    if pd.api.types.is_float_dtype(present) and (present % 1 == 0).all():
-        present = present.astype("int64")
-    text = present.astype(str).str.strip()
-    return text[text != ""]
-
-
-def _present(column: pd.Series) -> pd.Series:
-    """Return the labels that are not missing, categories as what they are categories of."""
-    present = column.dropna()
-    if isinstance(present.dtype, pd.CategoricalDtype):
-        present = present.astype(present.cat.categories.dtype)
-    return present
-
-
-def _check_classes(text: pd.Series, label_key: str) -> None:
     classes = text.nunique()
     if classes == 0:
         raise UserError(
@@ -84,3 +56,49 @@ def _check_classes(text: pd.Series, label_key: str) -> None:
             expected=f"at most {MOST_CLASSES:,} classes and {WELL_FILLED} cells a class on average",
             mend="choose the column with the cell types, not an identifier",
         )
+    return text.reindex(obs.index).astype(object).where(lambda labels: labels.notna(), None)
+
+
+def check_column(obs: pd.DataFrame, column: str, rule: str, option: str) -> None:
+    """Refuse a column that is not there; `option` is where a person names it."""
+    if column not in obs.columns:
+        raise UserError(
+            rule,
+            found=f"no column '{column}' in obs",
+            expected=f"one of: {', '.join(map(str, obs.columns)) or 'obs has no columns'}",
+            mend=f"name a column of obs by {option}" + nearest(column, obs.columns),
+        )
+
+
+def whole_column(obs: pd.DataFrame, key: str, what: str) -> pd.Series:
+    """Return a column of obs as text, or refuse that it is not there or that a cell has nothing in it.
+
+    `what` each cell has there makes the rules, such as ``batch-missing`` and ``batch-incomplete``.
+    """
+    check_column(obs, key, f"{what}-missing", f"--{what}-key")
+    text = label_text(obs[key])
+    if missing := len(obs) - len(text):
+        raise UserError(
+            f"{what}-incomplete",
+            found=f"{missing:,} of {len(obs):,} cells without a {what} in obs['{key}']",
+            expected=f"a {what} for every cell",
+            mend="fill the column, or leave those cells out",
+        )
+    return text.astype(str)
+
+
+def label_text(column: pd.Series) -> pd.Series:
+    """Return the labels that are there as text; a whole number has no decimal point."""
+    present = _present(column)
+    if pd.api.types.is_float_dtype(present) and (present % 1 == 0).all():
+        present = present.astype("int64")
+    text = present.astype(str).str.strip()
+    return text[text != ""]
+
+
+def _present(column: pd.Series) -> pd.Series:
+    """Return the labels that are not missing, categories as what they are categories of."""
+    present = column.dropna()
+    if isinstance(present.dtype, pd.CategoricalDtype):
+        present = present.astype(present.cat.categories.dtype)
+    return present

@@ -5,14 +5,13 @@ Cells that are in memory already are opened as they are.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import anndata as ad
 import h5py
 
-from sc_mamba2.cells.readers import NAMED, damaged, detect_format, open_zarr, read_cells
+from sc_mamba2.cells.readers import NAMED, detect_format, open_zarr, read_cells, reading
 from sc_mamba2.cells.soma import SomaSource, open_soma
 from sc_mamba2.cells.stored import Rows, StoredCells, StoredMatrix
 
@@ -81,10 +80,9 @@ def _open_group(group: Any, path: Path) -> StoredCells | None:
     """Open an AnnData in an HDF5 or zarr group; ``None`` where its layout is an older one."""
     if group.attrs.get("encoding-type") != "anndata":
         return None
-    try:
+    with reading(path):
         obs, var = (ad.io.read_elem(group[name]) for name in ("obs", "var"))
-        layers = group.get("layers", ())
-        raw = None
+        layers, raw = group.get("layers", ()), None
         if "raw/X" in group:
             raw_var = ad.io.read_elem(group["raw/var"])
             raw_matrix = _stored_matrix(group["raw/X"], (len(obs), len(raw_var)), path)
@@ -98,8 +96,6 @@ def _open_group(group: Any, path: Path) -> StoredCells | None:
             {name: _stored_matrix(layers[name], shape, path) for name in layers},
             raw,
         )
-    except Exception as error:
-        raise damaged(path, error) from error
 
 
 def _stored_matrix(stored: Any, shape: tuple[int, int], path: Path) -> StoredMatrix:
@@ -107,21 +103,15 @@ def _stored_matrix(stored: Any, shape: tuple[int, int], path: Path) -> StoredMat
     own_shape = tuple(stored.attrs["shape"] if kind in SPARSE else stored.shape)
     if own_shape != shape:
         raise ValueError(f"a matrix of {own_shape} for tables of {shape}")
-    if kind == "csc_matrix":
-        return StoredMatrix.whole(shape, partial(_read_whole, stored, path))
-    rows = ad.io.sparse_dataset(stored) if kind in SPARSE else stored
-    return StoredMatrix(shape, partial(_read_rows, rows, path))
+    rows = ad.io.sparse_dataset(stored) if kind == "csr_matrix" else stored
 
+    def read(start: int, stop: int) -> Rows:
+        with reading(path):  # a chunk that does not unpack is only found now
+            return rows[start:stop]
 
-def _read_whole(stored: Any, path: Path) -> Rows:
-    try:
-        return ad.io.read_elem(stored)
-    except Exception as error:
-        raise damaged(path, error) from error
+    def read_whole() -> Rows:
+        with reading(path):
+            return ad.io.read_elem(stored)
 
-
-def _read_rows(matrix: Any, path: Path, start: int, stop: int) -> Rows:
-    try:
-        return matrix[start:stop]
-    except Exception as error:  # a chunk that does not unpack is only found now
-        raise damaged(path, error) from error
+    whole = kind == "csc_matrix"
+    return StoredMatrix.whole(shape, read_whole) if whole else StoredMatrix(shape, read)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from sc_mamba2.cells.labels import label_text
+from sc_mamba2.cells.labels import check_column, label_text
 from sc_mamba2.errors import UserError, nearest
 
 JOINT = "+"
@@ -19,10 +19,7 @@ MOST_SHOWN = 5
 def parts_of(name: str) -> tuple[str, ...]:
     """Return the single perturbations of a name in alphabetical order, each once.
 
-    Raises
-    ------
-    UserError
-        Rule ``perturbation-name``: nothing stands before, between or after a "+".
+    Rule ``perturbation-name``: nothing stands before, between or after a "+".
     """
     parts = [part.strip() for part in str(name).split(JOINT)]
     if not all(parts):
@@ -51,21 +48,9 @@ def base_and_dose(part: str) -> tuple[str, float | None]:
 
 
 def with_doses(names: pd.Series, doses: pd.Series, control: str) -> pd.Series:
-    """Put doses behind the names of single perturbations; control cells have none.
+    """Put doses, all in one unit, behind the names of the same cells; those of controls are not read.
 
-    Parameters
-    ----------
-    names
-        Names as a person wrote them.
-    doses
-        Of the same cells, in one unit; that of a control cell is not read.
-    control
-        Name of unperturbed cells.
-
-    Raises
-    ------
-    UserError
-        Rule ``perturbation-dose``: a perturbed cell's dose is no number above 0.
+    Rule ``perturbation-dose``: a perturbed cell's dose is no number above 0.
     """
     perturbed = (names != control).to_numpy()
     values = pd.to_numeric(doses.astype(object), errors="coerce").to_numpy(dtype=float)
@@ -119,17 +104,14 @@ def read_perturbations(
         ``perturbation-none``: nothing but controls. ``perturbation-cells``: no perturbation, or the
         control, has `fewest_cells`.
     """
-    for column in (key, dose_key):
-        if column is not None and column not in obs.columns:
-            option = "--perturbation-key" if column == key else "perturbation.keys.dose_key"
-            raise UserError(
-                "perturbation-missing",
-                found=f"no column '{column}' in obs",
-                expected=f"one of: {', '.join(map(str, obs.columns)) or 'obs has no columns'}",
-                mend=f"name a column of obs by {option}" + nearest(column, obs.columns),
-            )
+    check_column(obs, key, "perturbation-missing", "--perturbation-key")
+    if dose_key is not None:
+        check_column(obs, dose_key, "perturbation-missing", "perturbation.keys.dose_key")
     text = label_text(obs[key]).astype(str)
-    remarks = _unlabelled(len(obs) - len(text), key)
+    remarks: dict[str, str] = {}
+    if unnamed := len(obs) - len(text):
+        said = f"{unnamed:,} cells without a name in obs['{key}'] were left out"
+        remarks["perturbation-unlabelled"] = said
     if dose_key is not None:
         text = with_doses(text, obs.loc[text.index, dose_key], control)
     known = {name: _without_control(name, control) for name in text.unique()}
@@ -148,14 +130,12 @@ def read_perturbations(
     if small:
         shown = ", ".join(f"'{name}' ({counts[name]})" for name in small[:MOST_SHOWN])
         more = ", …" if len(small) > MOST_SHOWN else ""
-        remarks.append(
-            _remark(
-                "perturbation-small",
-                f"{len(small):,} perturbations of fewer than {fewest_cells} cells were left out: "
-                f"{shown}{more}",
-            )
+        remarks["perturbation-small"] = (
+            f"{len(small):,} perturbations of fewer than {fewest_cells} cells were left out: "
+            f"{shown}{more}"
         )
-    return names[~names.isin(small)], remarks
+    listed = [{"rule": rule, "remark": remark} for rule, remark in remarks.items()]
+    return names[~names.isin(small)], listed
 
 
 def _without_control(name: str, control: str) -> str:
@@ -185,14 +165,3 @@ def _check_control(names: pd.Series, key: str, control: str) -> None:
             mend="choose another column with --perturbation-key, or name a trained folder with "
             "--checkpoint",
         )
-
-
-def _unlabelled(count: int, key: str) -> list[dict[str, Any]]:
-    if not count:
-        return []
-    text = f"{count:,} cells without a name in obs['{key}'] were left out"
-    return [_remark("perturbation-unlabelled", text)]
-
-
-def _remark(rule: str, text: str) -> dict[str, Any]:
-    return {"rule": rule, "remark": text}

@@ -42,14 +42,10 @@ def simulate_cells(cells: int = 150, genes: int = 200, seed: int = 0) -> ad.AnnD
     counts = generator.poisson(depth * means * np.where(raised[kinds], 5, 1))
     return ad.AnnData(
         X=sparse.csr_matrix(counts.astype(np.float32)),
-        obs=pd.DataFrame(
-            {
-                "cell_type": pd.Categorical(np.asarray(TYPES)[kinds]),
-                "batch": pd.Categorical(np.where(generator.random(cells) < 0.5, "first", "second")),
-            },
-            index=[f"cell_{number}" for number in range(cells)],
+        obs=simulated_table(
+            generator.random(cells) >= 0.5, cell_type=np.asarray(TYPES, dtype=object)[kinds]
         ),
-        var=_coding_genes(genes),
+        var=simulated_genes(genes),
     )
 
 
@@ -85,7 +81,7 @@ def simulate_perturbed(
         ``obs["batch"]``, and the truth: ``uns["log_factors"]``, targets x genes.
     """
     generator = np.random.default_rng(seed)
-    var = _coding_genes(genes)
+    var = simulated_genes(genes)
     chosen = generator.permutation(genes)[:targets]
     names = [str(name) for name in var["symbol"].iloc[chosen]]
     changes_TG = np.zeros((targets, genes))
@@ -110,23 +106,23 @@ def simulate_perturbed(
     labels = ["+".join(sorted(names[t] for t in which)) or CONTROL for which in members]
     return ad.AnnData(
         X=sparse.csr_matrix(counts.astype(np.float32)),
-        obs=pd.DataFrame(
-            {
-                "perturbation": pd.Categorical(np.asarray(labels, dtype=object)[kinds]),
-                "batch": pd.Categorical(np.where(second, "second", "first")),
-            },
-            index=[f"cell_{number}" for number in range(len(kinds))],
-        ),
+        obs=simulated_table(second, perturbation=np.asarray(labels, dtype=object)[kinds]),
         var=var,
         uns={"log_factors": pd.DataFrame(changes_TG, names, var.index)},
     )
 
 
-def _coding_genes(genes: int) -> pd.DataFrame:
-    """Return the table of the first protein-coding genes, by Ensembl id, with their symbols."""
+def simulated_table(second: np.ndarray, **columns: np.ndarray) -> pd.DataFrame:
+    """Return the table of N cells; `second` (N,) bool says which are of the second batch."""
+    columns["batch"] = np.where(second, "second", "first")
+    named = {name: pd.Categorical(values) for name, values in columns.items()}
+    return pd.DataFrame(named, index=[f"cell_{number}" for number in range(len(second))])
+
+
+def simulated_genes(genes: int) -> pd.DataFrame:
+    """Return the table of real genes by Ensembl id, those that code for a protein first."""
     table = load_gene_table()
-    coding = np.flatnonzero(np.asarray(table.biotypes) == "protein_coding")[:genes]
-    return pd.DataFrame(
-        {"symbol": np.asarray(table.symbols, dtype=object)[coding]},
-        index=np.asarray(table.ids, dtype=object)[coding].astype(str),
-    )
+    others = np.asarray(table.biotypes) != "protein_coding"
+    some = np.argsort(others, kind="stable")[:genes]
+    symbols = np.asarray(table.symbols, dtype=object)[some]
+    return pd.DataFrame({"symbol": symbols}, index=np.asarray(table.ids)[some].astype(str))

@@ -10,8 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from sc_mamba2.cells.simulate import TYPES
-from sc_mamba2.genes import load_gene_table
+from sc_mamba2.cells.simulate import TYPES, simulated_genes, simulated_table
 
 PEAK_WIDTH = 500
 PEAK_STEP = 20_000  # bases from one peak to the next
@@ -53,7 +52,7 @@ def simulate_rna_atac(
     rna = _draw(generator, kinds, genes, genes_a_cell)
     atac = _draw(generator, kinds, peaks, peaks_a_cell)
     return {
-        "rna": ad.AnnData(X=rna, obs=obs, var=_genes(genes)),
+        "rna": ad.AnnData(X=rna, obs=obs, var=simulated_genes(genes)),
         "atac": ad.AnnData(X=atac, obs=obs[[]], var=pd.DataFrame(index=_peaks(peaks))),
     }
 
@@ -79,7 +78,7 @@ def simulate_rna_protein(
     proteins = sparse.csr_matrix(generator.poisson(means).astype(np.float32))
     var = pd.DataFrame(index=list(PROTEINS))
     return {
-        "rna": ad.AnnData(X=rna, obs=obs, var=_genes(genes)),
+        "rna": ad.AnnData(X=rna, obs=obs, var=simulated_genes(genes)),
         "protein": ad.AnnData(X=proteins, obs=obs[[]], var=var),
     }
 
@@ -92,12 +91,8 @@ SIMULATED_PAIRS: dict[str, Callable[[], dict[str, ad.AnnData]]] = {
 
 def _cells(generator: np.random.Generator, cells: int) -> tuple[pd.DataFrame, np.ndarray]:
     kinds = generator.integers(len(TYPES), size=cells)
-    batch = np.where(generator.random(cells) < 0.5, "first", "second")
-    obs = pd.DataFrame(
-        {"cell_type": pd.Categorical(np.asarray(TYPES)[kinds]), "batch": pd.Categorical(batch)},
-        index=[f"cell_{number}" for number in range(cells)],
-    )
-    return obs, kinds
+    second = generator.random(cells) >= 0.5
+    return simulated_table(second, cell_type=np.asarray(TYPES, dtype=object)[kinds]), kinds
 
 
 def _draw(
@@ -117,14 +112,6 @@ def _draw(
     counts = sparse.csr_matrix((ones, np.concatenate(columns), pointers), (len(kinds), features))
     counts.sum_duplicates()
     return counts
-
-
-def _genes(genes: int) -> pd.DataFrame:
-    table = load_gene_table()
-    coding = np.flatnonzero(np.asarray(table.biotypes) == "protein_coding")
-    some = np.concatenate([coding, np.setdiff1d(np.arange(len(table)), coding)])[:genes]
-    symbols = np.asarray(table.symbols, dtype=object)[some]
-    return pd.DataFrame({"symbol": symbols}, index=np.asarray(table.ids)[some].astype(str))
 
 
 def _peaks(peaks: int) -> list[str]:

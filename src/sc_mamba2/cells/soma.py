@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from sc_mamba2.cells.readers.layout import first_line
 from sc_mamba2.cells.stored import StoredCells, StoredMatrix
 from sc_mamba2.errors import UserError
 
@@ -59,36 +59,17 @@ class SomaSource:
 def census_source(
     value_filter: str, release: str = "2024-07-01", organism: str = "homo_sapiens"
 ) -> SomaSource:
-    """Return the cells of a Census release that a query finds, with the columns of the filters.
-
-    Parameters
-    ----------
-    value_filter
-        Query over `obs`.
-    release
-        Date of the release.
-    organism
-        Name of the experiment.
-    """
+    """Return the cells of a Census release that a query finds, with the columns of the filters."""
     columns = ("dataset_id", "assay", "cell_type", "disease", "is_primary_data", "tissue")
     uri = CENSUS.format(release=release, organism=organism)
     return SomaSource(uri, value_filter, columns=columns)
 
 
 def split_soma(source: SomaSource, cells: int) -> list[SomaSource]:
-    """Split a source into sources of at most `cells` join ids each, so that they can be tasks.
-
-    Raises
-    ------
-    UserError
-        As `open_soma`.
-    """
-    soma = _library()
-    with _opened(soma, source) as experiment:
-        count = experiment.obs.count
-    return [
-        replace(source, first=first, last=first + cells - 1) for first in range(0, count, cells)
-    ]
+    """Split a source into sources of at most `cells` join ids each, so that they can be tasks."""
+    with _opened(source) as experiment:
+        firsts = range(0, experiment.obs.count, cells)
+    return [replace(source, first=first, last=first + cells - 1) for first in firsts]
 
 
 @contextmanager
@@ -103,15 +84,12 @@ def open_soma(source: SomaSource) -> Iterator[StoredCells]:
     UserError
         Rules ``soma-missing``, ``soma-open``, ``soma-query``.
     """
-    soma = _library()
-    with _opened(soma, source) as experiment:
-        try:
+    with _opened(source) as experiment:
+        with _querying(source):
             measurement = experiment.ms[source.measurement]
             values = measurement.X[source.layer]
             obs = _read_obs(experiment, source)
             var = measurement.var.read().concat().to_pandas().sort_values(JOIN)
-        except Exception as error:
-            raise _bad_query(source, error) from error
         genes = next((name for name in GENE_NAMES if name in var), JOIN)
         read = partial(_read_rows, source, values, obs[JOIN].to_numpy(), var[JOIN].to_numpy())
         yield StoredCells(
@@ -122,9 +100,9 @@ def open_soma(source: SomaSource) -> Iterator[StoredCells]:
         )
 
 
-def _library() -> ModuleType:
+def _opened(source: SomaSource) -> Any:
     try:
-        import tiledbsoma
+        import tiledbsoma as soma
     except ImportError as error:
         raise UserError(
             "soma-missing",
@@ -132,23 +110,21 @@ def _library() -> ModuleType:
             expected="it, for SOMA experiments and the Census",
             mend="pip install 'sc-mamba2[census]'",
         ) from error
-    return tiledbsoma
-
-
-def _opened(soma: ModuleType, source: SomaSource) -> Any:
     settings = CENSUS_ACCESS if source.uri.startswith("s3://cellxgene-census") else {}
     try:
         context = soma.SOMATileDBContext(tiledb_config=settings)
         return soma.Experiment.open(source.uri, context=context)
     except Exception as error:
-        remote = "://" in source.uri and not source.uri.startswith("file://")
+        mend = "check the path; of a collection name the experiment inside it"
+        if "://" in source.uri and not source.uri.startswith("file://"):
+            mend = (
+                "check the address and that this machine has a network; or copy the experiment here"
+            )
         raise UserError(
             "soma-open",
-            found=f"'{source.uri}' cannot be opened ({_first_line(error)})",
+            found=f"'{source.uri}' cannot be opened ({first_line(error)})",
             expected="a SOMA experiment",
-            mend="check the address and that this machine has a network; or copy the experiment here"
-            if remote
-            else "check the path; of a collection name the experiment inside it",
+            mend=mend,
         ) from error
 
 
@@ -167,32 +143,24 @@ def _read_obs(experiment: Any, source: SomaSource) -> pd.DataFrame:
 
 
 def _read_rows(
-    source: SomaSource,
-    values: Any,
-    cells: np.ndarray,
-    genes: np.ndarray,
-    start: int,
-    stop: int,
+    source: SomaSource, values: Any, cells: np.ndarray, genes: np.ndarray, start: int, stop: int
 ) -> sparse.csr_matrix:
-    try:
+    names = ("soma_dim_0", "soma_dim_1", "soma_data")
+    with _querying(source):
         table = values.read((cells[start:stop], slice(None))).tables().concat()
-        rows, columns, data = (
-            table[name].to_numpy() for name in ("soma_dim_0", "soma_dim_1", "soma_data")
-        )
-    except Exception as error:
-        raise _bad_query(source, error) from error
+        rows, columns, data = (table[name].to_numpy() for name in names)
     places = (np.searchsorted(cells[start:stop], rows), np.searchsorted(genes, columns))
     return sparse.csr_matrix((data, places), shape=(stop - start, len(genes)))
 
 
-def _bad_query(source: SomaSource, error: Exception) -> UserError:
-    return UserError(
-        "soma-query",
-        found=f"{source} with the filter {source.value_filter!r} ({_first_line(error)})",
-        expected=f"a query over obs, the measurement {source.measurement} and its X {source.layer}",
-        mend="correct the names; a query reads like \"tissue == 'blood' and is_primary_data == True\"",
-    )
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:160]
+@contextmanager
+def _querying(source: SomaSource) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        raise UserError(
+            "soma-query",
+            found=f"{source} with the filter {source.value_filter!r} ({first_line(error)})",
+            expected=f"a query over obs, the measurement {source.measurement} and its X {source.layer}",
+            mend="correct the names; a query reads like \"tissue == 'blood' and is_primary_data == True\"",
+        ) from error

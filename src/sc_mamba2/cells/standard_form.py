@@ -60,7 +60,8 @@ def standardise(
     genes, values = form.measure(expression.matrix)
     standard = form.assemble(genes, values, cells.obs)
     report = {"cells": int(cells.n_obs)} | form.report
-    report["values_kept_share"] = _share(standard.X.sum(), values.sum())
+    whole = values.sum()
+    report["values_kept_share"] = round(float(standard.X.sum() / whole), 4) if whole else 0.0
     return standard, report
 
 
@@ -91,15 +92,7 @@ class StandardForm:
     report: dict[str, Any]
 
     def apply(self, matrix: sparse.csr_matrix, obs: pd.DataFrame) -> ad.AnnData:
-        """Return cells in standard form.
-
-        Parameters
-        ----------
-        matrix
-            Clean rows (see `clean_matrix`) of the matrix that was chosen.
-        obs
-            The cells of these rows.
-        """
+        """Return cells in standard form from clean rows (`clean_matrix`) of the chosen matrix."""
         return self.assemble(*self.measure(matrix), obs)
 
     def measure(self, matrix: sparse.csr_matrix) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
@@ -121,7 +114,7 @@ class StandardForm:
 def decide_form(
     origin: str, kind: Kind, genes: pd.DataFrame, totals: np.ndarray, table: GeneTable
 ) -> StandardForm:
-    """Decide the standard form of a file.
+    """Decide the standard form of a file, or raise rule ``genes-unmatched``.
 
     Parameters
     ----------
@@ -133,11 +126,6 @@ def decide_form(
         (N,) sum of each column over all cells.
     table
         Gene table that knows the ids, symbols and aliases.
-
-    Raises
-    ------
-    UserError
-        No gene is known.
     """
     measured = gene_features(genes)
     if measured is not None:
@@ -169,7 +157,3 @@ def decide_form(
 def column_totals(matrix: sparse.csr_matrix) -> np.ndarray:
     """Return the (N,) float64 sums of a matrix's columns."""
     return np.asarray(matrix.sum(axis=0, dtype=np.float64)).ravel()
-
-
-def _share(part: float, whole: float) -> float:
-    return round(float(part / whole), 4) if whole else 0.0

@@ -1,11 +1,21 @@
-"""How the verb that runs now is to answer: in words, quietly, or as JSON; asked by all that show something."""
+"""How a verb answers: in words, quietly or as JSON, and with one message where something is wrong."""
 
+import functools
+import inspect
+import json
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from typer.core import TyperGroup
+
+from sc_mamba2.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -39,3 +49,94 @@ def answering(chosen: Mode) -> Iterator[None]:
     finally:
         logging.disable(before)
         _mode.reset(token)
+
+
+@contextmanager
+def user_errors() -> Iterator[None]:
+    """Print what a person can act on and leave with code 2; let our own mistakes through."""
+    try:
+        yield
+    except typer.Exit:
+        raise
+    except UserError as error:
+        _exit_with(error, mode().json)
+    except Exception as error:
+        from sc_mamba2.runs.translate import as_user_error
+
+        known = as_user_error(error)
+        if known is None:
+            raise
+        _exit_with(known, mode().json)
+
+
+def _exit_with(error: UserError, as_json: bool) -> NoReturn:
+    parts = {name: getattr(error, name) for name in ("found", "expected", "mend")}
+    if as_json:
+        typer.echo(json.dumps({"error": {"rule": error.rule} | parts}))
+    else:
+        Console(stderr=True, highlight=False).print(f"Error ({error.rule})", style="bold red")
+        for name, text in parts.items():
+            typer.echo(f"  {name + ':':<10}{text}", err=True)
+    raise typer.Exit(2)
+
+
+def _flag(help: str, *names: str) -> Any:
+    return Annotated[bool, typer.Option(*names, help=help, rich_help_panel="How it answers")]
+
+
+_OPTIONS = {
+    "quiet": _flag("Say where the results are, no more.", "--quiet", "-q"),
+    "as_json": _flag("Answer in JSON, for programs.", "--json"),
+    "dry_run": _flag(
+        "Check the input, take three steps, tell cost and time; write nothing.", "--dry-run"
+    ),
+}
+
+
+def with_modes(verb: Callable[..., None], can_be_dry: bool = False) -> Callable[..., None]:
+    """Return a verb that also takes the options above, behind its own, and answers as they say."""
+
+    @functools.wraps(verb)
+    def command(*, quiet: bool, as_json: bool, dry_run: bool = False, **own: Any) -> None:
+        if quiet and own.get("verbose"):
+            raise typer.BadParameter("--quiet and --verbose contradict each other")
+        with answering(Mode(quiet, as_json, dry_run)), user_errors():
+            if not dry_run:
+                return verb(**own)
+            from sc_mamba2.commands.estimate import show_dry_run
+            from sc_mamba2.runs import dry_run as dry
+
+            with dry.dry_run() as estimate:
+                verb(**own)
+            show_dry_run(estimate)
+
+    signature = inspect.signature(verb)
+    more = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=kind)
+        for name, kind in _OPTIONS.items()
+        if can_be_dry or name != "dry_run"
+    ]
+    parameters = [*signature.parameters.values(), *more]
+    command.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    return command
+
+
+class Verbs(TyperGroup):
+    """The verbs; a wrong use of one is answered as JSON where its line asks for JSON."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:
+        """Remember whether the line asks for JSON: a wrong one may never come to its verb."""
+        ctx.meta["json"] = "--json" in args
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: typer.Context) -> Any:
+        """Call the verb."""
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            # Of click's errors: which class they have differs between versions of Typer.
+            if not (ctx.meta["json"] and hasattr(error, "format_message")):
+                raise
+            expected, mend = "a verb with its options", "look at `scm --help` and `scm VERB --help`"
+            usage = UserError("usage", found=error.format_message(), expected=expected, mend=mend)
+            _exit_with(usage, as_json=True)

@@ -5,26 +5,19 @@ from typing import Annotated
 import typer
 
 import sc_mamba2
-from sc_mamba2.commands.annotate import annotate
+from sc_mamba2.commands.answer import Verbs, with_modes
 from sc_mamba2.commands.compare import compare
 from sc_mamba2.commands.data import data
 from sc_mamba2.commands.doctor import doctor
-from sc_mamba2.commands.embed import embed
 from sc_mamba2.commands.import_weights import import_weights
 from sc_mamba2.commands.index import index
 from sc_mamba2.commands.init import init
-from sc_mamba2.commands.integrate import integrate
 from sc_mamba2.commands.model import model
-from sc_mamba2.commands.modes import Verbs, with_modes
-from sc_mamba2.commands.multiome import multiome
-from sc_mamba2.commands.network import network
-from sc_mamba2.commands.perturb import perturb
 from sc_mamba2.commands.pretrain import pretrain
 from sc_mamba2.commands.rerun import rerun
-from sc_mamba2.commands.reverse import reverse
 from sc_mamba2.commands.run import run
 from sc_mamba2.commands.runs import runs
-from sc_mamba2.commands.task_verb import task_verb
+from sc_mamba2.commands.task_verb import task_verb, verb_of
 from sc_mamba2.commands.validate import validate
 from sc_mamba2.commands.viz import viz
 from sc_mamba2.tasks.table import INDEX, PRETRAIN, TASKS
@@ -57,24 +50,14 @@ def main(
 
 # Where a verb stands in the help.
 TASK, CELLS, PROJECT = "Tasks", "Cells and checkpoints", "The project"
-OF_TASKS = {
-    annotate: TASKS["annotate"],
-    embed: TASKS["embed"],
-    index: INDEX,
-    integrate: TASKS["integrate"],
-    perturb: TASKS["perturb"],
-    reverse: TASKS["reverse"],
-    multiome: TASKS["multiome"],
-    network: TASKS["network"],
-    pretrain: PRETRAIN,
-}
-PANELS = {index: CELLS, validate: CELLS, import_weights: CELLS, pretrain: PROJECT}
-for verb, task in OF_TASKS.items():
-    app.command(rich_help_panel=PANELS.get(verb, TASK))(
-        with_modes(task_verb(task, verb), can_be_dry=True)
-    )
-for verb in (validate, init, run, runs, compare, rerun, import_weights, doctor):
-    app.command(rich_help_panel=PANELS.get(verb, PROJECT))(with_modes(verb, can_be_dry=verb is run))
+for task in TASKS.values():
+    app.command(rich_help_panel=TASK)(with_modes(task_verb(task, verb_of(task)), can_be_dry=True))
+for task, verb, panel in ((INDEX, index, CELLS), (PRETRAIN, pretrain, PROJECT)):
+    app.command(rich_help_panel=panel)(with_modes(task_verb(task, verb), can_be_dry=True))
+for verb in (validate, import_weights):
+    app.command(rich_help_panel=CELLS)(with_modes(verb))
+for verb in (init, run, runs, compare, rerun, doctor):
+    app.command(rich_help_panel=PROJECT)(with_modes(verb, can_be_dry=verb is run))
 app.command(rich_help_panel=PROJECT)(viz)  # what it has to say is a page in a browser
 
 for group in (data, model):

@@ -5,8 +5,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sc_mamba2.commands.errors import told_once
-
 if TYPE_CHECKING:
     from sc_mamba2.runs.records import RunRecord
 
@@ -23,14 +21,13 @@ def compare(
 
     scm compare OUT1.scm OUT2.scm
     """
-    with told_once():
-        from sc_mamba2.commands.results import told_briefly
-        from sc_mamba2.commands.run_tables import show_comparison
-        from sc_mamba2.runs.compare import compare_runs
+    from sc_mamba2.commands.results import answered_briefly
+    from sc_mamba2.commands.run_tables import show_comparison
+    from sc_mamba2.runs.compare import compare_runs
 
-        found = compare_runs(_record(first), _record(second))
-        if not told_briefly(found.model_dump(mode="json"), found.differing()):
-            show_comparison(found)
+    comparison = compare_runs(_record(first), _record(second))
+    if not answered_briefly(comparison.model_dump(mode="json"), comparison.differing()):
+        show_comparison(comparison)
 
 
 def _record(name: str) -> "RunRecord":

@@ -6,10 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sc_mamba2.commands.answer import mode
-from sc_mamba2.commands.errors import told_once
-from sc_mamba2.commands.modes import with_modes
-from sc_mamba2.commands.results import show_facts, show_table, told_briefly
+from sc_mamba2.commands.answer import mode, with_modes
+from sc_mamba2.commands.results import answered_briefly, show_facts, show_table
 from sc_mamba2.errors import UserError
 
 if TYPE_CHECKING:
@@ -28,19 +26,14 @@ def list_(
     name: Annotated[str | None, typer.Argument(help="Tell all that is known of this one.")] = None,
 ) -> None:
     """List the data sets that have a name, and which are here."""
-    with told_once():
-        from sc_mamba2.versions.data import known, list_data
+    from sc_mamba2.versions.data import known, list_data
 
-        root = project_here(needed=False)
-        if name is not None:
-            known(root, name)
-        rows = [row for row in list_data(root) if name in (None, row["name"])]
-        if told_briefly(rows, [row["name"] for row in rows]):
-            return
-        if name is not None:
-            _show_one(rows[0])
-        else:
-            _show_all(rows)
+    root = project_here(needed=False)
+    if name is not None:
+        known(root, name)
+    rows = [row for row in list_data(root) if name in (None, row["name"])]
+    if not answered_briefly(rows, [row["name"] for row in rows]):
+        _show_all(rows) if name is None else _show_one(rows[0])
 
 
 @data.command()
@@ -58,17 +51,16 @@ def pull(
 
     Nothing else of `scm data` uses the network.
     """
-    with told_once():
-        from sc_mamba2.versions.data import point, pull as pull_data
+    from sc_mamba2.versions.data import point, pull as pull_data
 
-        root = project_here()
-        if pointer_only:
-            pointer = point(root, name)
-            lines = {"pointer": str(pointer.relative_to(root))}
-            show_facts({"name": name, **lines}, lines, 10, places=[pointer])
-            return
-        progress = sys.stderr.isatty() and not mode().quiet
-        _show_arrived(root, name, pull_data(root, name, again=force, progress=progress))
+    root = project_here()
+    if pointer_only:
+        pointer = point(root, name)
+        lines = {"pointer": str(pointer.relative_to(root))}
+        show_facts({"name": name, **lines}, lines, 10, places=[pointer])
+        return
+    progress = sys.stderr.isatty() and not mode().quiet
+    _show_arrived(root, name, pull_data(root, name, again=force, progress=progress))
 
 
 @data.command()
@@ -78,11 +70,10 @@ def add(
     name: Annotated[str, typer.Option("--name", "-n", help="What it is called from now on.")],
 ) -> None:
     """Copy your own data into the project, under DVC and with its sha256."""
-    with told_once():
-        from sc_mamba2.versions.data import add as add_data
+    from sc_mamba2.versions.data import add as add_data
 
-        root = project_here()
-        _show_arrived(root, name, add_data(root, file.resolve(), name))
+    root = project_here()
+    _show_arrived(root, name, add_data(root, file.resolve(), name))
 
 
 @data.command()
@@ -91,26 +82,22 @@ def verify(
     name: Annotated[str | None, typer.Argument(help="This one only; else all.")] = None,
 ) -> None:
     """Hash the data sets anew; exit code 2 where a file is changed, missing or new."""
-    with told_once():
-        from sc_mamba2.versions.data import verify as verify_data
-        from sc_mamba2.versions.names import read_manifest
+    from sc_mamba2.versions.data import verify as verify_data
+    from sc_mamba2.versions.names import read_manifest
 
-        root = project_here()
-        names = [name] if name else list(read_manifest(root))
-        changes = {one: verify_data(root, one) for one in names}
-        changed = [f"{one} ({'; '.join(said)})" for one, said in changes.items() if said]
-        if changed:
-            raise UserError(
-                "data-changed",
-                found=", ".join(changed),
-                expected="files as they arrived, by data/manifest.json",
-                mend="scm data pull NAME --force, or dvc checkout, brings them back",
-            )
-        if not told_briefly({"verified": names}, names):
-            for one in names:
-                typer.echo(f"{one}: as recorded")
-            if not names:
-                typer.echo("no named data here yet: scm data pull NAME, or scm data add FILE")
+    root = project_here()
+    names = [name] if name else list(read_manifest(root))
+    changes = {one: verify_data(root, one) for one in names}
+    if changed := [f"{one} ({'; '.join(parts)})" for one, parts in changes.items() if parts]:
+        raise UserError(
+            "data-changed",
+            found=", ".join(changed),
+            expected="files as they arrived, by data/manifest.json",
+            mend="scm data pull NAME --force, or dvc checkout, brings them back",
+        )
+    if not answered_briefly({"verified": names}, names):
+        none = "no named data here yet: scm data pull NAME, or scm data add FILE"
+        typer.echo("\n".join(f"{one}: as recorded" for one in names) or none)
 
 
 def project_here(needed: bool = True) -> Path:
@@ -137,8 +124,8 @@ def _show_arrived(root: Path, name: str, arrived: "Arrived") -> None:
         "input": facts["input"],
         "git": f"git add data/manifest.json {folder}" if pointers else "",
     }
-    shown = {what: text for what, text in lines.items() if text}
-    show_facts(arrived._asdict() | facts, shown, 10, places=[arrived.folder])
+    lines = {what: text for what, text in lines.items() if text}
+    show_facts(arrived._asdict() | facts, lines, 10, places=[arrived.folder])
 
 
 def _counted(shape: dict[str, int]) -> str:

@@ -10,11 +10,12 @@ from pathlib import Path
 import typer
 
 _PACKAGES = ("torch", "kedro", "kedro-datasets", "anndata", "scanpy", "pandera", "typer")
+_CUDA = "needs a CUDA GPU: pip install --no-build-isolation -c constraints-py311.txt -e '.[cuda]'"
 _OPTIONAL = {
     "kedro-viz": "pip install -c constraints-py311.txt -e '.[viz]'",
     "dvc": "pip install -c constraints-py311.txt -e '.[dev]'",
-    "mamba-ssm": "needs a CUDA GPU: pip install --no-build-isolation -c constraints-py311.txt -e '.[cuda]'",
-    "causal-conv1d": "needs a CUDA GPU: pip install --no-build-isolation -c constraints-py311.txt -e '.[cuda]'",
+    "mamba-ssm": _CUDA,
+    "causal-conv1d": _CUDA,
 }
 
 
@@ -40,12 +41,12 @@ def _torch() -> dict[str, str]:
 
     from sc_mamba2.ops import choose_path, kernels_missing
 
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    cuda = torch.cuda.is_available()
+    device = "cuda" if cuda else "cpu"
     missing = kernels_missing(device)
+    threads = f"cpu, {torch.get_num_threads()} threads"
     return {
-        "device": torch.cuda.get_device_name()
-        if device == "cuda"
-        else f"cpu, {torch.get_num_threads()} threads",
+        "device": torch.cuda.get_device_name() if cuda else threads,
         "scan path": choose_path("auto", device),
         "kernels": "ready" if missing is None else f"not used: {missing}",
     }
@@ -59,8 +60,6 @@ def _version(name: str) -> str | None:
 
 
 def _memory() -> str:
-
-    total = (
-        os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 0
-    )
-    return f"{total / 2**30:.1f} GiB" if total else "unknown"
+    if not hasattr(os, "sysconf"):
+        return "unknown"
+    return f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.1f} GiB"

@@ -1,49 +1,37 @@
 """What a dry run shows: cells, tokens, model, steps, memory, time, and what would be written."""
 
-import json
 from typing import TYPE_CHECKING, Any
 
-import typer
-
-from sc_mamba2.commands.answer import mode
-from sc_mamba2.commands.results import duration, show_lines
+from sc_mamba2.commands.results import duration, show_facts
 
 if TYPE_CHECKING:
     from sc_mamba2.runs.dry_run import DryRun
     from sc_mamba2.tasks.shared.work import TokenCount, Work
 
 
-def show_dry_run(found: "DryRun") -> None:
-    """Show what a dry run found out; quietly: what would be written."""
-    if mode().json:
-        typer.echo(json.dumps(found.as_json(), indent=1))
-    elif mode().quiet:
-        for path in found.writes:
-            typer.echo(path)
-    else:
-        lines = _lines(found)
-        show_lines(lines, 2 + max(map(len, lines)))
+def show_dry_run(estimate: "DryRun") -> None:
+    """Show what a dry run estimates; quietly: what would be written."""
+    lines = _lines(estimate)
+    show_facts(estimate.as_json(), lines, 2 + max(map(len, lines)), estimate.writes)
 
 
-def _lines(found: "DryRun") -> dict[str, Any]:
+def _lines(estimate: "DryRun") -> dict[str, Any]:
     lines: dict[str, Any] = {"dry run": "nothing was written"}
-    lines["cells"] = [
-        f"{role}: {_cells(report)}" for role, report in found.reports.items() if "cells" in report
-    ]
-    work = found.work
-    if work is not None:
-        counts = work.tokens | found.later
+    reports = estimate.reports.items()
+    lines["cells"] = [f"{role}: {_cells(report)}" for role, report in reports if "cells" in report]
+    if (work := estimate.work) is not None:
+        counts = work.tokens | estimate.later
         lines["tokens"] = [f"{role}: {_tokens(count)}" for role, count in counts.items()]
         trained = f", {work.trained:,} of them trained" if work.trained else ""
         lines["model"] = f"{work.parameters:,} parameters{trained}"
-        lines[work.name] = _steps(work)
+        epochs = "" if work.epochs is None else f", {work.epochs:,} epochs at most"
+        lines[work.name] = f"{work.steps:,} steps of {work.step}{epochs}"
         lines |= {name: f"{value:,}" for name, value in work.facts.items()}
         lines["memory"] = _memory(work)
-        lines["time"] = _time(found, work)
-    if found.untimed:
-        lines["not timed"] = ", ".join(found.untimed)
-    lines["would write"] = [str(path) for path in found.writes]
-    return lines
+        lines["time"] = _time(estimate, work)
+    if estimate.untimed:
+        lines["not timed"] = ", ".join(estimate.untimed)
+    return lines | {"would write": [str(path) for path in estimate.writes]}
 
 
 def _cells(report: dict[str, Any]) -> str:
@@ -51,9 +39,7 @@ def _cells(report: dict[str, Any]) -> str:
     if genes := report.get("genes"):
         dropped = genes["total"] - genes["kept"]
         text += f"; {genes['matched']:,} of {genes['total']:,} genes known, {dropped:,} dropped"
-    if "kept" in report:
-        text += f"; {report['kept']:,} kept"
-    return text
+    return text + (f"; {report['kept']:,} kept" if "kept" in report else "")
 
 
 def _tokens(count: "TokenCount") -> str:
@@ -64,11 +50,6 @@ def _tokens(count: "TokenCount") -> str:
     )
 
 
-def _steps(work: "Work") -> str:
-    text = f"{work.steps:,} steps of {work.step}"
-    return text if work.epochs is None else f"{text}, {work.epochs:,} epochs at most"
-
-
 def _memory(work: "Work") -> str:
     text = f"{work.peak_bytes / 2**20:,.0f} MiB at the peak until here"
     if work.state_bytes:
@@ -77,15 +58,15 @@ def _memory(work: "Work") -> str:
     return text
 
 
-def _time(found: "DryRun", work: "Work") -> str:
-    if found.seconds is None or work.seconds_a_step is None:
-        return "not told: there is no step to time"
+def _time(estimate: "DryRun", work: "Work") -> str:
+    if estimate.seconds is None or work.seconds_a_step is None:
+        return "not estimated: there is no step to time"
     text = (
-        f"about {duration(found.seconds)}, an estimate from "
+        f"about {duration(estimate.seconds)}, an estimate from "
         f"{work.probed} step{'s' if work.probed > 1 else ''} of {work.seconds_a_step:.2g} s"
     )
     if work.epochs is not None:
         text += "; less where it stops early"
-    if found.ablations:
-        text += f"; beside it ablations ({', '.join(found.ablations)}), each as long at most"
+    if estimate.ablations:
+        text += f"; beside it ablations ({', '.join(estimate.ablations)}), each as long at most"
     return text

@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from sc_mamba2.commands.errors import told_once
-from sc_mamba2.commands.options import Force
+from sc_mamba2.tasks.table import RUNNING
 
 
 def import_weights(
@@ -19,7 +18,12 @@ def import_weights(
         int | None,
         typer.Option(min=0, help="Batch whose norm is taken, where each batch has its own."),
     ] = None,
-    force: Force = False,
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force", help="Replace results that are there already.", rich_help_panel=RUNNING
+        ),
+    ] = False,
 ) -> None:
     """Convert released SC-MAMBA2 weights; nothing in them is run.
 
@@ -27,27 +31,22 @@ def import_weights(
 
     The weights keep their own, non-commercial licence (CC BY-NC 4.0).
     """
-    with told_once():
-        from sc_mamba2.commands.results import show_facts
-        from sc_mamba2.model.upstream import LICENCE, import_release
+    from sc_mamba2.commands.results import show_facts
+    from sc_mamba2.model.upstream import LICENCE, import_release
 
-        report = import_release(folder, output, overwrite=force, domain=dsbn)
-        genes = report.genes
-        unmapped = sum(genes[name] for name in ("duplicate", "ambiguous", "retired", "unknown"))
-        lines = {
-            "tensors": f"{report.mapped:,} mapped, {len(report.unused):,} not used",
-            "not used": ", ".join(report.unused),
-            "genes": f"{genes['matched']:,} of {genes['genes']:,} have an Ensembl id "
-            f"({genes['matched_by_alias']:,} by alias)",
-            "unmapped": f"{unmapped:,} keep their name ("
-            + ", ".join(
-                f"{genes[name]:,} {name}"
-                for name in ("duplicate", "ambiguous", "retired", "unknown")
-            )
-            + ")",
-            "unnamed rows": f"{genes['unnamed_rows']:,}" if genes["unnamed_rows"] else "",
-            "licence": LICENCE,
-            "checkpoint": str(report.folder),
-        }
-        said = {name: text for name, text in lines.items() if text}
-        show_facts(said, said, 14)
+    report = import_release(folder, output, overwrite=force, domain=dsbn)
+    genes = report.genes
+    unmapped = {name: genes[name] for name in ("duplicate", "ambiguous", "retired", "unknown")}
+    kinds = ", ".join(f"{count:,} {name}" for name, count in unmapped.items())
+    lines = {
+        "tensors": f"{report.mapped:,} mapped, {len(report.unused):,} not used",
+        "not used": ", ".join(report.unused),
+        "genes": f"{genes['matched']:,} of {genes['genes']:,} have an Ensembl id "
+        f"({genes['matched_by_alias']:,} by alias)",
+        "unmapped": f"{sum(unmapped.values()):,} keep their name ({kinds})",
+        "unnamed rows": f"{genes['unnamed_rows']:,}" if genes["unnamed_rows"] else "",
+        "licence": LICENCE,
+        "checkpoint": str(report.folder),
+    }
+    shown = {name: text for name, text in lines.items() if text}
+    show_facts(shown, shown, 14)

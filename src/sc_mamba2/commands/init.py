@@ -5,8 +5,6 @@ from typing import Annotated
 
 import typer
 
-from sc_mamba2.commands.errors import told_once
-
 
 def init(
     folder: Annotated[Path, typer.Argument(help="An empty folder, or one that is not there yet.")],
@@ -16,14 +14,10 @@ def init(
     In it `scm run`, `scm runs`, `scm compare`, `scm rerun` and `scm viz`
     work as in a clone.
     """
-    with told_once():
-        from sc_mamba2.commands.results import show_facts
-        from sc_mamba2.runs.new_project import new_project
+    from sc_mamba2.commands.results import show_facts
+    from sc_mamba2.runs.new_project import new_project
 
-        made = new_project(folder)
-        first = f"cd '{folder}' && scm run --pipeline annotation --env test"
-        lines = {
-            "project": made,
-            "next": [first, "README.md there says how to bring your own cells"],
-        }
-        show_facts({"project": str(made)}, lines, 9, places=[made])
+    project = new_project(folder)
+    first = f"cd '{folder}' && scm run --pipeline annotation --env test"
+    hints = [first, "README.md there says how to bring your own cells"]
+    show_facts({"project": str(project)}, {"project": project, "next": hints}, 9, places=[project])

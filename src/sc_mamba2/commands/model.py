@@ -1,13 +1,13 @@
 """`scm model`: checkpoints by name, sent to a remote and brought from there as versions."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from sc_mamba2.commands.answer import with_modes
 from sc_mamba2.commands.data import project_here
-from sc_mamba2.commands.errors import told_once
-from sc_mamba2.commands.modes import with_modes
+from sc_mamba2.commands.results import answered_briefly, show_facts, show_table
 
 model = typer.Typer(
     name="model",
@@ -23,13 +23,18 @@ Remote = Annotated[
 @with_modes
 def list_() -> None:
     """List the checkpoints that come along, those of this project, and public ones."""
-    with told_once():
-        from sc_mamba2.commands.results import told_briefly
-        from sc_mamba2.versions.checkpoints import list_checkpoints
+    from sc_mamba2.versions.checkpoints import list_checkpoints
 
-        found = list_checkpoints(project_here(needed=False))
-        if not told_briefly(found, [row["name"] for row in found]):
-            _show(found)
+    rows = list_checkpoints(project_here(needed=False))
+    if answered_briefly(rows, [row["name"] for row in rows]):
+        return
+    lines = []
+    for row in rows:
+        address = " ".join(filter(None, (row.get("title"), row.get("address"))))
+        facts = (row.get("task", ""), row.get("parameters", ""), row.get("backbone") or address)
+        lines.append((row["name"], row["state"], *facts))
+    head = ("name", "state", "task", "parameters", "what")
+    show_table(head, lines, whole=("state", "parameters"))
 
 
 @model.command()
@@ -44,17 +49,15 @@ def push(
     remote: Remote = None,
 ) -> None:
     """Put a checkpoint under DVC and send it to the remote."""
-    with told_once():
-        from sc_mamba2.commands.results import show_facts
-        from sc_mamba2.versions.checkpoints import MODELS, push as push_checkpoint
+    from sc_mamba2.versions.checkpoints import MODELS, push as push_checkpoint
 
-        root = project_here()
-        here = folder if folder.exists() else root / MODELS / folder
-        pointer, copied = push_checkpoint(root, here.resolve(), name=name, remote=remote)
-        lines = {"copy": str(pointer.with_suffix("").relative_to(root))} if copied else {}
-        lines["pointer"] = str(pointer.relative_to(root))
-        lines["git"] = f"git add {lines['pointer']} {MODELS}/.gitignore"
-        show_facts(lines, lines, 10, places=[pointer])
+    root = project_here()
+    here = folder if folder.exists() else root / MODELS / folder
+    pointer, copied = push_checkpoint(root, here.resolve(), name=name, remote=remote)
+    lines = {"copy": str(pointer.with_suffix("").relative_to(root))} if copied else {}
+    lines["pointer"] = str(pointer.relative_to(root))
+    lines["git"] = f"git add {lines['pointer']} {MODELS}/.gitignore"
+    show_facts(lines, lines, 10, places=[pointer])
 
 
 @model.command()
@@ -64,27 +67,9 @@ def pull(
     remote: Remote = None,
 ) -> None:
     """Bring a checkpoint from the remote and check its hashes."""
-    with told_once():
-        from sc_mamba2.commands.results import show_facts
-        from sc_mamba2.versions.checkpoints import pull as pull_checkpoint
+    from sc_mamba2.versions.checkpoints import pull as pull_checkpoint
 
-        root = project_here()
-        folder = pull_checkpoint(root, name, remote=remote)
-        lines = {"checkpoint": str(folder.relative_to(root))}
-        show_facts(lines, lines, 12, places=[folder])
-
-
-def _show(rows: list[dict[str, Any]]) -> None:
-    from sc_mamba2.commands.results import show_table
-
-    lines = []
-    for row in rows:
-        what = row.get("backbone") or " ".join(
-            part for part in (row.get("title"), row.get("address")) if part
-        )
-        lines.append(
-            (row["name"], row["state"], row.get("task", ""), row.get("parameters", ""), what)
-        )
-    show_table(
-        ("name", "state", "task", "parameters", "what"), lines, whole=("state", "parameters")
-    )
+    root = project_here()
+    folder = pull_checkpoint(root, name, remote=remote)
+    lines = {"checkpoint": str(folder.relative_to(root))}
+    show_facts(lines, lines, 12, places=[folder])

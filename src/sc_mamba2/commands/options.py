@@ -1,4 +1,4 @@
-"""Options of `scm run` that tasks have too, and what is refused of options."""
+"""What options of several verbs mean, and what is refused of them."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,32 +6,8 @@ from typing import Annotated
 import typer
 
 from sc_mamba2.errors import UserError
-from sc_mamba2.tasks.table import COMPUTING, READING, RUNNING
+from sc_mamba2.tasks.table import RUNNING
 
-ScanPath = Annotated[
-    str | None,
-    typer.Option(
-        help="How to scan: auto, reference, blocked or kernels.", rich_help_panel=COMPUTING
-    ),
-]
-RequireKernels = Annotated[
-    bool,
-    typer.Option(
-        "--require-kernels", help="Stop unless the GPU kernels run.", rich_help_panel=COMPUTING
-    ),
-]
-Layer = Annotated[
-    str | None,
-    typer.Option(
-        help="Layer with the expression; else the first usable matrix.", rich_help_panel=READING
-    ),
-]
-Force = Annotated[
-    bool,
-    typer.Option(
-        "--force", help="Replace results that are there already.", rich_help_panel=RUNNING
-    ),
-]
 Verbose = Annotated[
     bool,
     typer.Option("--verbose", "-v", help="Show every node that runs.", rich_help_panel=RUNNING),
@@ -39,7 +15,7 @@ Verbose = Annotated[
 
 
 def forced_path(scan_path: str | None, require_kernels: bool) -> str | None:
-    """Say which path of the scan the options ask for, if any.
+    """Return the path of the scan that the options ask for, if any.
 
     Raises
     ------

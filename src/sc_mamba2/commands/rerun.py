@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 
-from sc_mamba2.commands.errors import told_once
 from sc_mamba2.commands.options import Verbose
 
 DIFFERS = 1
@@ -26,30 +25,29 @@ def rerun(
 
     Says "equal", or what differs from the first time, with exit code 1.
     """
-    with told_once():
-        from sc_mamba2.commands.results import told_briefly
-        from sc_mamba2.commands.run_tables import show_comparison
-        from sc_mamba2.runs import rerun as repeating
-        from sc_mamba2.runs.logs import set_logging
-        from sc_mamba2.runs.records import find_run
-        from sc_mamba2.runs.session import find_project
+    from sc_mamba2.commands.results import answered_briefly
+    from sc_mamba2.commands.run_tables import show_comparison
+    from sc_mamba2.runs import rerun as repeating
+    from sc_mamba2.runs.logs import set_logging
+    from sc_mamba2.runs.records import find_run
+    from sc_mamba2.runs.session import find_project
 
-        set_logging(verbose)
-        project = find_project(Path.cwd())
-        record = find_run(project, run)
-        done = repeating.rerun(record, project, force)
-        facts = {"run": done.run.run_id, "repeats": record.run_id, "equal": done.equal}
-        facts["comparison"] = done.comparison.model_dump(mode="json")
-        if told_briefly(facts, [done.run.run_id]):
-            raise typer.Exit(0 if done.equal else DIFFERS)
-        if done.equal:
-            typer.echo(f"run:   {done.run.run_id}, repeats {record.run_id}")
-            count = done.comparison.equal_scores
-            typer.echo(f"equal: {count} scores, to the last digit" if count else _UNSCORED)
-            for kind in ("data", "code"):
-                if getattr(done.comparison, kind):
-                    typer.echo(f"but:   not the same {kind}; scm compare {record.run_id} latest")
-            return
-        show_comparison(done.comparison)
+    set_logging(verbose)
+    project = find_project(Path.cwd())
+    record = find_run(project, run)
+    done = repeating.rerun(record, project, force)
+    new, comparison = done.run.run_id, done.comparison
+    facts = {"run": new, "repeats": record.run_id, "equal": done.equal}
+    if answered_briefly(facts | {"comparison": comparison.model_dump(mode="json")}, [new]):
+        pass
+    elif done.equal:
+        count = comparison.equal_scores
+        typer.echo(f"run:   {new}, repeats {record.run_id}")
+        typer.echo(f"equal: {count} scores, to the last digit" if count else _UNSCORED)
+        for kind in ("data", "code"):
+            if getattr(comparison, kind):
+                typer.echo(f"but:   not the same {kind}; scm compare {record.run_id} latest")
+    else:
+        show_comparison(comparison)
         typer.echo("NOT equal")
-        raise typer.Exit(DIFFERS)
+    raise typer.Exit(0 if done.equal else DIFFERS)

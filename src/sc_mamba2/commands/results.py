@@ -18,11 +18,8 @@ SCORES = {
     "precision": "macro_precision",
     "macro F1": "macro_f1",
 }
-
 # What is shown where there are more scores and more methods than a terminal has room for.
-_KINDS = ("rna", "protein", "atac")
-TELLING = ("avg_bio", "batch_mixing", *(f"pearson_{kind}" for kind in _KINDS), "foscttm")
-
+MAIN = ("avg_bio", "batch_mixing", "pearson_rna", "pearson_protein", "pearson_atac", "foscttm")
 _MOST_COLUMNS = 6
 
 
@@ -31,32 +28,34 @@ def show_results(metrics: Path, places: dict[str, Path]) -> None:
 
     As JSON: ``outputs`` by name, ``metrics`` (null where none were taken) and the id of the ``run``.
     """
-    if mode().dry_run:  # what was found out is shown in its place
+    if mode().dry_run:  # the estimate is shown in its place
         return
-    found = None
+    taken: dict[str, Any] = {}
     if metrics.is_file():  # NaN is no JSON: null
-        found = json.loads(metrics.read_text(encoding="utf-8"), parse_constant=lambda _: None)
-    outputs = {name: str(path) for name, path in places.items()}
-    run = (found or {}).get("run", {}).get("run_id")
-    scores = found and {name: found[name] for name in ("model", "baselines", "ablations")}
-    if told_briefly({"outputs": outputs, "metrics": scores, "run": run}, places.values()):
+        taken = json.loads(metrics.read_text(encoding="utf-8"), parse_constant=lambda _: None)
+    facts = {
+        "outputs": {name: str(path) for name, path in places.items()},
+        "metrics": {name: taken[name] for name in ("model", "baselines", "ablations") if taken}
+        or None,
+        "run": taken.get("run", {}).get("run_id"),
+    }
+    if answered_briefly(facts, places.values()):
         return
-    console = Console()
-    if found is not None and found["model"]:
-        console.print(_table(found))
+    if taken.get("model"):
+        Console().print(_table(taken))
     show_lines(places, 11)
 
 
 def show_facts(
     facts: Any, lines: dict[str, Any], width: int, places: Iterable[object] = ()
 ) -> None:
-    """Show what was found out, or where something is now: `facts` as JSON, quietly `places`, else `lines`."""
-    if not told_briefly(facts, places):
+    """Show facts, or where something is now: `facts` as JSON, quietly `places`, else `lines`."""
+    if not answered_briefly(facts, places):
         show_lines(lines, width)
 
 
-def told_briefly(facts: Any, places: Iterable[object]) -> bool:
-    """Answer with `facts` as JSON or with `places` a line each; say no where words are wanted."""
+def answered_briefly(facts: Any, places: Iterable[object]) -> bool:
+    """Answer with `facts` as JSON or with `places` a line each; return False where words are wanted."""
     if mode().json:
         typer.echo(json.dumps(facts, indent=1, ensure_ascii=False))
     elif mode().quiet:
@@ -88,27 +87,24 @@ def duration(seconds: float) -> str:
     """Return a time in the unit that suits it."""
     if seconds < 120:
         return f"{seconds:.0f} s"
-    if seconds < 7200:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
-def _table(metrics: dict) -> Table:
+def _table(metrics: dict[str, Any]) -> Table:
     """Lay out the model and what stands beside it; a task without accuracy shows all its scores.
 
-    Of many scores of many methods those that tell most are shown, else the first.
+    Of many scores of many methods the main ones are shown, else the first.
     """
-    from sc_mamba2.reporting import scores_by_method
+    from sc_mamba2.reporting import scores_by_method, shown_score
 
-    columns = SCORES
-    methods = scores_by_method(metrics)
+    columns, methods = SCORES, scores_by_method(metrics)
     if "accuracy" not in metrics["model"]:
         columns = {name.replace("_", " "): name for name in metrics["model"]}
     if len(methods) > _MOST_COLUMNS < len(columns):
-        telling = {shown: name for shown, name in columns.items() if name.startswith(TELLING)}
-        columns = dict(list((telling or columns).items())[:_MOST_COLUMNS])
+        main = {shown: name for shown, name in columns.items() if name.startswith(MAIN)}
+        columns = dict(list((main or columns).items())[:_MOST_COLUMNS])
     cells = [
-        [name, *(_shown(scores.get(score)) for score in columns.values())]
+        [name, *(shown_score(scores.get(score)) for score in columns.values())]
         for name, scores in methods.items()
     ]
     head = ["method", *columns]
@@ -122,7 +118,3 @@ def _table(metrics: dict) -> Table:
     for line in cells:
         table.add_row(*line)
     return table
-
-
-def _shown(score: float | None) -> str:
-    return "–" if score is None else f"{score:.3f}"

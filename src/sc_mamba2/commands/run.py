@@ -1,93 +1,65 @@
 """`scm run`: a selection of the project's pipelines, as `kedro run` has it."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from sc_mamba2.commands.answer import mode
-from sc_mamba2.commands.errors import told_once
-from sc_mamba2.commands.options import RequireKernels, ScanPath, Verbose, forced_path, from_here
+from sc_mamba2.commands.options import Verbose, forced_path, from_here
 from sc_mamba2.errors import UserError
+from sc_mamba2.tasks.table import COMPUTING
 
-PART, KEDRO = "A part of the graph", "Kedro"
+Name, Names = str | None, list[str] | None
+_part = partial(typer.Option, rich_help_panel="A part of the graph")
+_kedro = partial(typer.Option, rich_help_panel="Kedro")
+_computing = partial(typer.Option, rich_help_panel=COMPUTING)
 
 
 def run(
     pipeline: Annotated[
-        list[str] | None,
-        typer.Option("--pipeline", "-p", help="Pipeline to run; several by commas."),
+        Names, typer.Option("--pipeline", "-p", help="Pipeline to run; several by commas.")
     ] = None,
     env: Annotated[
-        str | None, typer.Option("--env", "-e", help="Environment of conf/: test, gpu or local.")
+        Name, typer.Option("--env", "-e", help="Environment of conf/: test, gpu or local.")
     ] = None,
     input_: Annotated[
-        str | None,
-        typer.Option("--input", "-i", help="Cells to learn from: a file or a named source."),
+        Name, typer.Option("--input", "-i", help="Cells to learn from: a file or a named source.")
     ] = None,
     params: Annotated[
-        list[str] | None,
-        typer.Option("--params", help="Any parameter, as name.of.it=value; several by commas."),
+        Names, typer.Option(help="Any parameter, as name.of.it=value; several by commas.")
     ] = None,
-    nodes: Annotated[
-        list[str] | None,
-        typer.Option("--nodes", "-n", help="Run only these nodes.", rich_help_panel=PART),
-    ] = None,
+    nodes: Annotated[Names, _part("--nodes", "-n", help="Run only these nodes.")] = None,
     tags: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--tags", "-t", help="Run only nodes with one of these tags.", rich_help_panel=PART
-        ),
+        Names, _part("--tags", "-t", help="Run only nodes with one of these tags.")
     ] = None,
     namespaces: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--namespaces", "-ns", help="Run only nodes of these namespaces.", rich_help_panel=PART
-        ),
+        Names, _part("--namespaces", "-ns", help="Run only nodes of these namespaces.")
     ] = None,
-    from_nodes: Annotated[
-        list[str] | None, typer.Option(help="Start at these nodes.", rich_help_panel=PART)
-    ] = None,
-    to_nodes: Annotated[
-        list[str] | None, typer.Option(help="End at these nodes.", rich_help_panel=PART)
-    ] = None,
-    from_inputs: Annotated[
-        list[str] | None, typer.Option(help="Start at these datasets.", rich_help_panel=PART)
-    ] = None,
-    to_outputs: Annotated[
-        list[str] | None, typer.Option(help="End at these datasets.", rich_help_panel=PART)
-    ] = None,
+    from_nodes: Annotated[Names, _part(help="Start at these nodes.")] = None,
+    to_nodes: Annotated[Names, _part(help="End at these nodes.")] = None,
+    from_inputs: Annotated[Names, _part(help="Start at these datasets.")] = None,
+    to_outputs: Annotated[Names, _part(help="End at these datasets.")] = None,
     runner: Annotated[
-        str | None,
-        typer.Option(
-            "--runner",
-            "-r",
-            help="How nodes run: SequentialRunner, ThreadRunner or another.",
-            rich_help_panel=KEDRO,
-        ),
+        Name,
+        _kedro("--runner", "-r", help="How nodes run: SequentialRunner, ThreadRunner or another."),
     ] = None,
     load_versions: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--load-versions",
-            help="Versions to load, as dataset:version; several by commas.",
-            rich_help_panel=KEDRO,
-        ),
+        Names, _kedro(help="Versions to load, as dataset:version; several by commas.")
     ] = None,
     only_missing_outputs: Annotated[
-        bool,
-        typer.Option(
-            "--only-missing-outputs",
-            help="Skip nodes whose outputs are there.",
-            rich_help_panel=PART,
-        ),
+        bool, _part("--only-missing-outputs", help="Skip nodes whose outputs are there.")
     ] = False,
     conf_source: Annotated[
-        str | None,
-        typer.Option(help="Folder of configuration, in the place of conf/.", rich_help_panel=KEDRO),
+        Name, _kedro(help="Folder of configuration, in the place of conf/.")
     ] = None,
-    scan_path: ScanPath = None,
-    require_kernels: RequireKernels = False,
+    scan_path: Annotated[
+        Name, _computing(help="How to scan: auto, reference, blocked or kernels.")
+    ] = None,
+    require_kernels: Annotated[
+        bool, _computing("--require-kernels", help="Stop unless the GPU kernels run.")
+    ] = False,
     verbose: Verbose = False,
 ) -> None:
     """Run pipelines of this project, as `kedro run` does.
@@ -99,51 +71,48 @@ def run(
     Prints the kedro line that does the same. Without a pipeline it stops before
     any training.
     """
-    with told_once():
-        from sc_mamba2.commands.results import show_results
-        from sc_mamba2.runs.logs import set_logging
-        from sc_mamba2.runs.selection import Selection, given_params
-        from sc_mamba2.runs.session import find_project, run_in_project
+    from sc_mamba2.commands.results import show_results
+    from sc_mamba2.runs.logs import set_logging
+    from sc_mamba2.runs.selection import Selection, given_params
+    from sc_mamba2.runs.session import find_project, run_in_project
 
-        path = forced_path(scan_path, require_kernels)
-        chosen = {"input": from_here(input_), "compute.scan_path": path}
-        selection = Selection(
-            pipelines=_split(pipeline),
-            env=env,
-            params=given_params(chosen, params),
-            node_names=_split(nodes),
-            tags=_split(tags),
-            namespaces=_split(namespaces),
-            from_nodes=_split(from_nodes),
-            to_nodes=_split(to_nodes),
-            from_inputs=_split(from_inputs),
-            to_outputs=_split(to_outputs),
-            runner=runner,
-            load_versions=_versions(load_versions),
-            only_missing_outputs=only_missing_outputs,
-            conf_source=conf_source,
-        )
-        project = find_project(Path.cwd())
-        set_logging(verbose)
-        if not mode().quiet:
-            typer.echo(selection.kedro_line(), err=True)
-        written = run_in_project(selection, project).written
-        metrics = next((path for name, path in written.items() if name.endswith(".metrics")), None)
-        people = {
-            n.rsplit(".", 1)[-1]: p
-            for n, p in written.items()
-            if n.endswith((".report", ".annotated"))
-        }
-        show_results(metrics or Path(), people or {"wrote": project / "data"})
-
-
-def _split(values: list[str] | None) -> tuple[str, ...]:
-    return tuple(
-        name.strip() for value in values or [] for name in value.split(",") if name.strip()
+    path = forced_path(scan_path, require_kernels)
+    chosen = {"input": from_here(input_), "compute.scan_path": path}
+    selection = Selection(
+        pipelines=_split(pipeline),
+        env=env,
+        params=given_params(chosen, params),
+        node_names=_split(nodes),
+        tags=_split(tags),
+        namespaces=_split(namespaces),
+        from_nodes=_split(from_nodes),
+        to_nodes=_split(to_nodes),
+        from_inputs=_split(from_inputs),
+        to_outputs=_split(to_outputs),
+        runner=runner,
+        load_versions=_versions(load_versions),
+        only_missing_outputs=only_missing_outputs,
+        conf_source=conf_source,
     )
+    project = find_project(Path.cwd())
+    set_logging(verbose)
+    if not mode().quiet:
+        typer.echo(selection.kedro_line(), err=True)
+    written = run_in_project(selection, project).written
+    metrics = next((path for name, path in written.items() if name.endswith(".metrics")), Path())
+    results = {
+        name.rpartition(".")[2]: path
+        for name, path in written.items()
+        if name.endswith((".report", ".annotated"))
+    }
+    show_results(metrics, results or {"wrote": project / "data"})
 
 
-def _versions(values: list[str] | None) -> dict[str, str]:
+def _split(values: Names) -> tuple[str, ...]:
+    return tuple(filter(None, map(str.strip, ",".join(values or []).split(","))))
+
+
+def _versions(values: Names) -> dict[str, str]:
     pairs = [value.partition(":") for value in _split(values)]
     if not all(name and version for name, _, version in pairs):
         raise UserError(

@@ -12,16 +12,11 @@ from sc_mamba2.commands.results import duration
 from sc_mamba2.runs.selection import as_text
 
 if TYPE_CHECKING:
-    from sc_mamba2.runs.compare import Change, Comparison, ScoreChange
+    from sc_mamba2.runs.compare import Comparison, ScoreChange
     from sc_mamba2.runs.records import Listed, RunRecord
 
 _COLOURS = {"finished": "green", "running": "cyan", "failed": "red", "damaged": "red"}
 _HEADLINES = 3
-
-
-def console() -> Console:
-    """Return the console to print to; rich itself respects NO_COLOR and pipes."""
-    return Console(highlight=False)
 
 
 def show_runs(runs: "list[Listed]") -> None:
@@ -37,59 +32,53 @@ def show_runs(runs: "list[Listed]") -> None:
             continue
         left.append(_time(run.record))
         table.add_row(left, Text("\n").join(_lines(run.record)))
-    console().print(table)
+    Console(highlight=False).print(table)  # rich itself respects NO_COLOR and pipes
 
 
 def _lines(record: "RunRecord") -> list[Text]:
-    said = {
+    changed = {name: record.parameters.get(name) for name in record.defaults}
+    lines = {
         "error": record.error or "",
-        "scores": ", ".join(f"{name} {value:.3f}" for name, value in headlines(record).items()),
-        "parameters": ", ".join(f"{k}={as_text(v)}" for k, v in record.changed().items()),
+        "scores": ", ".join(f"{name} {value:.3f}" for name, value in _headlines(record).items()),
+        "parameters": ", ".join(f"{k}={as_text(v)}" for k, v in changed.items()),
         "data": ", ".join(_data(fact.model_dump()) for fact in record.data.values()),
         "code": record.code.name(),
         "repeats": record.repeats or "",
     }
-    return [Text.assemble((f"{name} ", "bold"), text) for name, text in said.items() if text]
+    return [Text.assemble((f"{name} ", "bold"), text) for name, text in lines.items() if text]
 
 
-def headlines(record: "RunRecord") -> dict[str, float]:
-    """Return the first scores of each task's model: ``metrics.json`` names what tells most first."""
-    found: dict[str, float] = {}
+def _headlines(record: "RunRecord") -> dict[str, float]:
+    """Return the first scores of each task's model: ``metrics.json`` names the main ones first."""
+    first: dict[str, float] = {}
     for task, scores in record.scores.items():
         own = [name for name in scores if name.startswith("model.") and scores[name] is not None]
         for name in own[:_HEADLINES]:
             word = name.removeprefix("model.").replace("_", " ")
-            found[word if len(record.scores) == 1 else f"{task} {word}"] = float(scores[name] or 0)
-    return found
+            first[word if len(record.scores) == 1 else f"{task} {word}"] = float(scores[name] or 0)
+    return first
 
 
-def show_comparison(found: "Comparison") -> None:
+def show_comparison(comparison: "Comparison") -> None:
     """Print what differs between two runs, a section a kind; of what is equal one line."""
-    out = console()
-    out.print(f"A  {found.first}\nB  {found.second}")
-    sections: dict[str, list[Change]] = {
-        "parameters": found.parameters,
-        "data": found.data,
-        "code": found.code,
-    }
+    out = Console(highlight=False)
+    out.print(f"A  {comparison.first}\nB  {comparison.second}")
+    sections = {name: getattr(comparison, name) for name in ("parameters", "data", "code")}
     for title, changes in sections.items():
         if changes:
             rows = [[c.name, _cell(c.first), _cell(c.second)] for c in changes]
             out.print(_table([title, "A", "B"], rows))
-    if found.scores:
-        rows = [_score_row(change) for change in found.scores]
-        out.print(_table(["scores", "A", "B", "B - A"], rows))
-    equal = [name for name, changes in sections.items() if not changes]
-    if equal:
+    if comparison.scores:
+        out.print(_table(["scores", "A", "B", "B - A"], list(map(_score_row, comparison.scores))))
+    if equal := [name for name, changes in sections.items() if not changes]:
         out.print(f"equal: {', '.join(equal)}")
-    out.print(f"equal scores: {found.equal_scores}")
+    out.print(f"equal scores: {comparison.equal_scores}")
 
 
 def _table(head: list[str], rows: list[list[str]]) -> Table:
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    numbers = head[-1] == "B - A"
     for at, name in enumerate(head):
-        right = numbers and at > 0
+        right = head[-1] == "B - A" and at > 0
         table.add_column(name, overflow="fold", justify="right" if right else "left", no_wrap=right)
     for row in rows:
         table.add_row(*map(Text, row))

@@ -5,8 +5,6 @@ from typing import Annotated
 
 import typer
 
-from sc_mamba2.commands.errors import told_once
-
 
 def runs(
     pipeline: Annotated[
@@ -19,25 +17,23 @@ def runs(
     Each with its state, first scores, parameters that differ from the
     defaults, data and code.
     """
-    with told_once():
-        from sc_mamba2.commands.results import told_briefly
-        from sc_mamba2.commands.run_tables import show_runs
-        from sc_mamba2.runs.records import list_runs
-        from sc_mamba2.runs.session import find_project
+    from sc_mamba2.commands.results import answered_briefly
+    from sc_mamba2.commands.run_tables import show_runs
+    from sc_mamba2.runs.records import list_runs
+    from sc_mamba2.runs.session import find_project
 
-        every = list_runs(find_project(Path.cwd()))
-        found = [run for run in every if pipeline in (None, run.task)]
-        shown = found[: last or None]
-        whole = [run.model_dump(mode="json") for run in shown]
-        if told_briefly(whole, [run.run_id for run in shown]):
-            return
-        if shown:
-            show_runs(shown)
-        hidden = len(found) - len(shown)
-        if hidden:
-            typer.echo(f"{hidden} older: add --last 0")
-        if every and not found:
-            tasks = ", ".join(sorted({run.task for run in every}))
-            typer.echo(f"no runs of '{pipeline}'; there are runs of {tasks}")
-        elif not found:
-            typer.echo("no runs yet: scm run --pipeline annotation --env test")
+    every = list_runs(find_project(Path.cwd()))
+    chosen = [run for run in every if pipeline in (None, run.task)]
+    shown = chosen[: last or None]
+    facts = [run.model_dump(mode="json") for run in shown]
+    if answered_briefly(facts, [run.run_id for run in shown]):
+        return
+    if shown:
+        show_runs(shown)
+    if hidden := len(chosen) - len(shown):
+        typer.echo(f"{hidden} older: add --last 0")
+    if every and not chosen:
+        tasks = ", ".join(sorted({run.task for run in every}))
+        typer.echo(f"no runs of '{pipeline}'; there are runs of {tasks}")
+    elif not chosen:
+        typer.echo("no runs yet: scm run --pipeline annotation --env test")

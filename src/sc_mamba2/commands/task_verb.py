@@ -3,6 +3,8 @@
 import functools
 import inspect
 from collections.abc import Callable, Mapping
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,7 +13,6 @@ import typer
 import yaml
 
 from sc_mamba2.commands.answer import mode
-from sc_mamba2.commands.errors import told_once
 from sc_mamba2.commands.options import contradiction, forced_path, from_here
 from sc_mamba2.files import shipped_conf
 from sc_mamba2.tasks.table import Option, Task, changed_parameters
@@ -27,18 +28,31 @@ def task_verb(task: Task, verb: Callable[[Given], None]) -> Callable[..., None]:
 
     @functools.wraps(verb)
     def command(**values: Any) -> None:
-        with told_once():
-            from sc_mamba2.runs.logs import set_logging
+        from sc_mamba2.runs.logs import set_logging
 
-            given = Given(**values)
-            set_logging(given.verbose)
-            _remark(given)
-            _refuse_beside_checkpoint(task, given)
-            verb(given)
+        given = Given(**values)
+        set_logging(given.verbose)
+        _remark(given)
+        _refuse_beside_checkpoint(task, given)
+        verb(given)
 
     parameters = [_parameter(option) for option in task.options]
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     return command
+
+
+def verb_of(task: Task) -> Callable[[Given], None]:
+    """Return the function of a task's verb; without a file of its own the task runs as its options say."""
+    module = f"sc_mamba2.commands.{task.verb}"
+    if find_spec(module) is not None:
+        verb: Callable[[Given], None] = getattr(import_module(module), task.verb)
+        return verb
+
+    def plain(given: Given) -> None:
+        run_task(task, task.pipeline, given)
+
+    plain.__name__, plain.__doc__ = task.verb, task.help
+    return plain
 
 
 def run_task(

@@ -5,8 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from sc_mamba2.commands.errors import told_once
-from sc_mamba2.commands.options import Layer
+from sc_mamba2.tasks.table import READING
 
 
 def validate(
@@ -16,7 +15,12 @@ def validate(
     label_key: Annotated[
         str | None, typer.Option("--label-key", "-k", help="Check this column of labels too.")
     ] = None,
-    layer: Layer = None,
+    layer: Annotated[
+        str | None,
+        typer.Option(
+            help="Layer with the expression; else the first usable matrix.", rich_help_panel=READING
+        ),
+    ] = None,
 ) -> None:
     """Check a file of cells: what would be read and dropped?
 
@@ -25,29 +29,26 @@ def validate(
     Exit code 0: good. Exit code 2: refused, with the rule, what was found, what
     was expected and how to mend it.
     """
-    with told_once():
-        from sc_mamba2.commands.results import show_facts
-        from sc_mamba2.tasks.shared.check import check_source
-        from sc_mamba2.versions.names import with_paths
+    from sc_mamba2.commands.results import show_facts
+    from sc_mamba2.tasks.shared.check import check_source
+    from sc_mamba2.versions.names import with_paths
 
-        report = check_source(with_paths(source, Path.cwd()), layer, label_key)
-        facts = {"source": source, "valid": True, **report}
-        show_facts(facts, _lines(source, report), 12)
+    report = check_source(with_paths(source, Path.cwd()), layer, label_key)
+    facts = {"source": source, "valid": True, **report}
+    show_facts(facts, _lines(source, report), 12)
 
 
 def _lines(source: str, report: dict[str, Any]) -> dict[str, Any]:
-    genes = report["genes"]
+    genes, expression = report["genes"], report["expression"]
     lines: dict[str, Any] = {
         "file": source,
         "cells": f"{report['cells']:,}, median of {report['genes_a_cell']['median']:.0f} genes a cell",
-        "expression": f"{report['expression']['origin']} ({report['expression']['kind']})",
+        "expression": f"{expression['origin']} ({expression['kind']})",
         "genes": f"{genes['matched']:,} of {genes['total']:,} known ({genes['matched_by_id']:,} by id, "
         f"{genes['matched_by_symbol']:,} by symbol, {genes['matched_by_alias']:,} by alias)",
         "columns": ", ".join(report["columns"]) or "none",
     }
-    if report.get("labels"):
-        lines["labels"] = ", ".join(
-            f"{name} ({count:,})" for name, count in report["labels"].items()
-        )
+    if labels := report.get("labels"):
+        lines["labels"] = ", ".join(f"{name} ({count:,})" for name, count in labels.items())
     remarks = [f"{remark['remark']} [{remark['rule']}]" for remark in report["remarks"]]
     return lines | {"remark": remarks, "valid": "yes"}

@@ -5,10 +5,11 @@ from typing import Annotated
 
 import typer
 
-from sc_mamba2.commands.errors import told_once
+from sc_mamba2.commands.answer import user_errors
 from sc_mamba2.errors import UserError
 
 
+@user_errors()
 def viz(
     build: Annotated[
         bool, typer.Option("--build", help="Write a static site to build/viz/ instead.")
@@ -24,26 +25,25 @@ def viz(
     ] = False,
 ) -> None:
     """Show the pipelines with Kedro-Viz; nothing is asked of the network."""
-    with told_once():
-        from importlib.util import find_spec
+    from importlib.util import find_spec
 
-        from sc_mamba2.runs.session import find_project
-        from sc_mamba2.runs.site import build_site
+    from sc_mamba2.runs.session import find_project
+    from sc_mamba2.runs.site import build_site
 
-        if find_spec("kedro_viz") is None:
-            raise UserError(
-                "viz-missing",
-                found="kedro-viz is not installed",
-                expected="the extra `viz`",
-                mend="pip install -c constraints-py311.txt -e '.[viz]'",
-            )
-        project = find_project(Path.cwd())
-        if build:
-            site = project / "build" / "viz"
-            build_site(project, site, pipeline)
-            typer.echo(f"site: {site}")
-        else:
-            _serve(project, pipeline, port, no_browser)
+    if find_spec("kedro_viz") is None:
+        raise UserError(
+            "viz-missing",
+            found="kedro-viz is not installed",
+            expected="the extra `viz`",
+            mend="pip install -c constraints-py311.txt -e '.[viz]'",
+        )
+    project = find_project(Path.cwd())
+    if build:
+        site = project / "build" / "viz"
+        build_site(project, site, pipeline)
+        typer.echo(f"site: {site}")
+    else:
+        _serve(project, pipeline, port, no_browser)
 
 
 def _serve(project: Path, pipeline: str | None, port: int, no_browser: bool) -> None:
@@ -55,7 +55,7 @@ def _serve(project: Path, pipeline: str | None, port: int, no_browser: bool) -> 
 
     with tempfile.TemporaryDirectory() as folder:
         site = Path(folder) / "viz"
-        with site_server(site, port) as server:  # first: a taken port is told at once
+        with site_server(site, port) as server:  # first: a taken port is refused at once
             build_site(project, site, pipeline)
             address = f"http://127.0.0.1:{server.server_port}/"
             typer.echo(f"graph: {address} (Ctrl-C ends it)")

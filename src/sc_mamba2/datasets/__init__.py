@@ -1,15 +1,24 @@
-"""Kedro dataset classes: what a catalog entry of this project can be. One class a file."""
+"""Kedro dataset classes: what a catalog entry of this project can be."""
 
-from sc_mamba2.datasets.anndata import AnnDataDataset
-from sc_mamba2.datasets.atomic import CSVDataset, JSONDataset, ParquetDataset, TextDataset
-from sc_mamba2.datasets.cells import CellsDataset
-from sc_mamba2.datasets.checkpoint import CheckpointDataset
-from sc_mamba2.datasets.copied import CopiedCellsDataset
-from sc_mamba2.datasets.figures import FiguresDataset
-from sc_mamba2.datasets.index import IndexDataset
-from sc_mamba2.datasets.mudata import MuDataDataset
-from sc_mamba2.datasets.tokenizer import TokenizerDataset
-from sc_mamba2.datasets.tokens import TokensDataset
+from sc_mamba2.datasets.cells import (
+    AnnDataDataset,
+    CellsDataset,
+    CopiedCellsDataset,
+    MuDataDataset,
+)
+from sc_mamba2.datasets.files import (
+    CSVDataset,
+    FiguresDataset,
+    JSONDataset,
+    ParquetDataset,
+    TextDataset,
+)
+from sc_mamba2.datasets.models import (
+    CheckpointDataset,
+    IndexDataset,
+    TokenizerDataset,
+    TokensDataset,
+)
 
 __all__ = [
     "AnnDataDataset",

@@ -1,20 +1,26 @@
-"""Cells as a person gives them: a file, or a source with a name."""
+"""Cells as catalog entries: as a person gives them, AnnData, copies with results, MuData."""
 
 from typing import Any, NoReturn
 
 import anndata as ad
+import h5py
+import mudata
+import numpy as np
 from kedro.io import AbstractDataset
+from kedro_datasets._typing import TablePreview
 
-from sc_mamba2.cells import read_cells
-from sc_mamba2.datasets.kept import Kept
+from sc_mamba2.cells import CopiedCells, read_cells, write_copy
+from sc_mamba2.cells.modalities.opening import quiet_mudata, read_mudata
+from sc_mamba2.datasets.base import FileDataset, Kept
 from sc_mamba2.errors import UserError
+from sc_mamba2.files import atomic_file
+
+GZIP: dict[str, Any] = {"compression": "gzip", "compression_opts": 1}
 
 
 class CellsDataset(Kept, AbstractDataset[Any, ad.AnnData]):
     """Reads cells from any source that `read_cells` knows; never writes.
 
-    Example
-    -------
     .. code-block:: yaml
 
         reference.raw_cells:
@@ -49,3 +55,74 @@ class CellsDataset(Kept, AbstractDataset[Any, ad.AnnData]):
 
     def _describe(self) -> dict[str, Any]:
         return {"source": self.source}
+
+
+class _CellsFile(FileDataset):
+    """An `.h5ad` or `.h5mu` file of which Kedro-Viz shows the first cells."""
+
+    def preview(self, nrows: int = 5) -> TablePreview:
+        """Show the first rows of `obs`; of the rest nothing is read."""
+        with h5py.File(self._path) as file:
+            head = ad.io.read_elem(file["obs"]).head(nrows).reset_index()
+        rows = head.astype(object).where(head.notna(), None).to_numpy()
+        data = [[item.item() if isinstance(item, np.generic) else item for item in r] for r in rows]
+        columns = [str(name) for name in head.columns]
+        return TablePreview({"index": list(range(len(data))), "columns": columns, "data": data})
+
+
+class AnnDataDataset(Kept, _CellsFile):
+    """Loads and saves an AnnData.
+
+    .. code-block:: yaml
+
+        annotation.annotated:
+          type: sc_mamba2.datasets.AnnDataDataset
+          filepath: data/07_model_output/annotation/annotated.h5ad
+    """
+
+    def _read(self) -> ad.AnnData:
+        return read_cells(self._path)
+
+    def _write(self, data: ad.AnnData) -> None:
+        with atomic_file(self._path) as draft:
+            data.write_h5ad(draft, **GZIP)
+
+
+class CopiedCellsDataset(_CellsFile):
+    """Writes a copy of a person's cells, which need not fit into memory, as `.h5ad`; loads it whole.
+
+    .. code-block:: yaml
+
+        embedding.embedded:
+          type: sc_mamba2.datasets.CopiedCellsDataset
+          filepath: data/07_model_output/embedding/embedded.h5ad
+    """
+
+    def load(self) -> ad.AnnData:
+        """Read the file."""
+        return ad.read_h5ad(self._path)
+
+    def save(self, data: CopiedCells) -> None:
+        """Write the file."""
+        with atomic_file(self._path) as draft:
+            write_copy(draft, data)
+
+
+class MuDataDataset(_CellsFile):
+    """Loads and saves several modalities of the same cells.
+
+    .. code-block:: yaml
+
+        multiomics.joint:
+          type: sc_mamba2.datasets.MuDataDataset
+          filepath: data/07_model_output/multiomics/joint.h5mu
+    """
+
+    def load(self) -> mudata.MuData:
+        """Read the file."""
+        return read_mudata(self._path)
+
+    def save(self, data: mudata.MuData) -> None:
+        """Write the file."""
+        with atomic_file(self._path) as draft, quiet_mudata():
+            data.write_h5mu(draft, **GZIP)

@@ -28,15 +28,15 @@ def find_modules(edges: pd.DataFrame, resolution: float, seed: int) -> pd.DataFr
     shape = (len(ids), len(ids))
     weights = sparse.coo_matrix((edges["score"], tuple(ends)), shape=shape).tocsr()
     weights = weights.maximum(weights.T)
-    found = leiden(weights, resolution, seed)
-    names, sizes = np.unique(found, return_counts=True)
+    communities = leiden(weights, resolution, seed)
+    names, sizes = np.unique(communities, return_counts=True)
     order = names[np.argsort(-sizes, kind="stable")]
     new_name = {name: at for at, name in enumerate(order)}
     table = pd.DataFrame(
         {
             "gene": [symbols[ident] for ident in ids],
             "ensembl_id": ids,
-            "module": [new_name[name] for name in found],
+            "module": [new_name[name] for name in communities],
             "is_source": np.isin(ids, edges["source_id"].unique()),
             "degree": np.bincount(np.concatenate(ends), minlength=len(ids)),
         }
@@ -51,21 +51,12 @@ def make_graph(edges: pd.DataFrame, modules: pd.DataFrame) -> igraph.Graph:
     place = {ident: at for at, ident in enumerate(modules["ensembl_id"])}
     graph = igraph.Graph(n=len(modules), directed=True)
     graph.vs["name"] = modules["gene"].tolist()
-    graph.vs["ensembl_id"] = modules["ensembl_id"].tolist()
-    graph.vs["module"] = modules["module"].tolist()
-    graph.vs["is_source"] = modules["is_source"].tolist()
+    for name in ("ensembl_id", "module", "is_source"):
+        graph.vs[name] = modules[name].tolist()
     graph.add_edges(
         list(zip(edges["source_id"].map(place), edges["target_id"].map(place), strict=True))
     )
-    for name in (
-        "score",
-        "sign",
-        "knock_out_effect",
-        "specific_effect",
-        "cosine",
-        "correlation",
-        "rank",
-    ):
+    for name in edges.columns.drop(["source", "source_id", "target", "target_id"]):
         graph.es[name] = edges[name].tolist()
     return graph
 

@@ -1,21 +1,24 @@
-"""Fits the imputers: kernel ridge whose kernel is a mixture of a linear one and one of the model.
+"""Kernel ridge regression whose kernel is a mixture of a linear and a Gaussian one.
 
-Everything is chosen by cross-validation inside the cells given. Legend: N cells, P features, F numbers
-of the model.
+Everything is chosen by cross-validation inside the cells given. Legend: N cells, S source features, P
+target features, F coordinates, R strengths.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
 from sklearn.model_selection import KFold
 
-from sc_mamba2.tasks.multiomics.params import ImputationParams
-
 
 @dataclass(frozen=True, eq=False)
-class Fit:
-    """What was found: ``y = bias + x readout + kernel weights``, see `Imputer`."""
+class KernelRidge:
+    """``y = bias + x readout + sum_n weight_n exp(-curvature |(f - f_n) scale|^2)``.
+
+    `share` is that of the Gaussian kernel, `error` the mean squared error in the cross-validation over
+    the variance.
+    """
 
     readout_SP: np.ndarray
     weight_NP: np.ndarray
@@ -26,29 +29,34 @@ class Fit:
     error: float
 
 
-def fit_imputer(
+def fit_kernel_ridge(
     values_NS: sparse.csr_matrix,
-    parts_NF: list[np.ndarray],
+    parts_NF: Sequence[np.ndarray],
     target_NP: np.ndarray,
-    params: ImputationParams,
+    shares: Sequence[float],
+    curvatures: Sequence[float],
+    strengths: Sequence[float],
+    folds: int,
     seed: int,
-) -> Fit:
-    """Fit a modality to the values of others and to what the model makes of them.
+) -> KernelRidge:
+    """Fit target features to source features and to coordinates of the cells.
 
     ``K = (1 - s) X Xᵀ / t + s exp(-c |f - f'|^2)``, X centred, t such that the first part has a mean of 1 on
     its diagonal; ``α = (K + λ I)⁻¹ (Y - mean)``. With s = 0 that is ridge regression. s and c are chosen by
-    the error over all features, λ for each feature by its own.
+    the error over all target features, λ for each by its own.
 
     Parameters
     ----------
     values_NS
-        Values of the modalities that are seen; no column: there is no linear part.
+        Source features; no column: there is no linear part.
     parts_NF
-        Embedding and, where there is one, trunk state; each is scaled to a variance of 1 in all.
+        Coordinates in parts; each is scaled to a variance of 1 in all.
     target_NP
-        Values of the modality to be told.
-    params
-        Grids and folds.
+        Target features.
+    shares, curvatures, strengths
+        s, c and λ to choose from, none negative.
+    folds
+        Of the cross-validation, at least 2.
     seed
         Of the folds.
     """
@@ -56,29 +64,28 @@ def fit_imputer(
     scale_F = np.concatenate([np.full(part.shape[1], _scale(part)) for part in parts_NF])
     squares_NN = _squares(numbers_NF * scale_F)
     linear_NN, mean_S, size = _linear(values_NS)
-    best: tuple[float, float, float, np.ndarray] | None = None
-    for share, curvature in _choices(params, has_values=values_NS.shape[1] > 0):
-        kernel = (1 - share) * linear_NN + share * np.exp(-curvature * squares_NN)
-        errors_RP = _cross_validate(kernel, target_NP, params, seed)
-        error = float(errors_RP.min(axis=0).mean())
-        if best is None or error < best[0]:
-            best = (error, share, curvature, errors_RP.argmin(axis=0))
-    assert best is not None
-    error, share, curvature, strengths_P = best
-    kernel = (1 - share) * linear_NN + share * np.exp(-curvature * squares_NN)
+
+    def kernel(share: float, curvature: float) -> np.ndarray:
+        mixed_NN: np.ndarray = (1 - share) * linear_NN + share * np.exp(-curvature * squares_NN)
+        return mixed_NN
+
+    if values_NS.shape[1] == 0:
+        shares = (1.0,)
+    pairs = [(share, c) for share in shares if share > 0 for c in curvatures]
+    if 0.0 in shares:
+        pairs.insert(0, (0.0, curvatures[0]))
+    errors = [_cross_validate(kernel(*pair), target_NP, strengths, folds, seed) for pair in pairs]
+    means = [float(errors_RP.min(axis=0).mean()) for errors_RP in errors]
+    best = int(np.argmin(means))
+    share, curvature = pairs[best]
     mean_P = target_NP.mean(axis=0)
-    dual_NP = _solve(kernel, target_NP - mean_P, params.strengths, strengths_P)
+    strength_P = np.asarray(strengths)[errors[best].argmin(axis=0)]
+    dual_NP = _solve(kernel(share, curvature), target_NP - mean_P, strength_P)
     # The centred linear kernel, written out as weights of the values.
     linear_NP = dual_NP * (1 - share) / size
     readout_SP = np.asarray(values_NS.T @ linear_NP) - np.outer(mean_S, linear_NP.sum(axis=0))
     bias_P = mean_P - mean_S @ readout_SP
-    return Fit(readout_SP, dual_NP * share, bias_P, scale_F, curvature, share, error)
-
-
-def _choices(params: ImputationParams, has_values: bool) -> list[tuple[float, float]]:
-    shares = params.shares if has_values else (1.0,)
-    curved = [(share, c) for share in shares if share > 0 for c in params.curvatures]
-    return [(0.0, params.curvatures[0])] * (0.0 in shares) + curved
+    return KernelRidge(readout_SP, dual_NP * share, bias_P, scale_F, curvature, share, means[best])
 
 
 def _scale(part_NF: np.ndarray) -> float:
@@ -102,27 +109,29 @@ def _linear(values_NS: sparse.csr_matrix) -> tuple[np.ndarray, np.ndarray, float
 
 
 def _cross_validate(
-    kernel: np.ndarray, target_NP: np.ndarray, params: ImputationParams, seed: int
+    kernel_NN: np.ndarray,
+    target_NP: np.ndarray,
+    strengths: Sequence[float],
+    folds: int,
+    seed: int,
 ) -> np.ndarray:
     """Return the mean squared error over the variance, for each strength and feature, (R, P)."""
-    errors_RP = np.zeros((len(params.strengths), target_NP.shape[1]))
-    folds = min(params.folds, len(target_NP))
-    for train, test in KFold(folds, shuffle=True, random_state=seed).split(kernel):
+    errors_RP = np.zeros((len(strengths), target_NP.shape[1]))
+    splits = KFold(min(folds, len(target_NP)), shuffle=True, random_state=seed)
+    for train, test in splits.split(kernel_NN):
         mean_P = target_NP[train].mean(axis=0)
-        values_N, vectors_NN = np.linalg.eigh(kernel[np.ix_(train, train)])
+        values_N, vectors_NN = np.linalg.eigh(kernel_NN[np.ix_(train, train)])
         turned_NP = vectors_NN.T @ (target_NP[train] - mean_P)
-        across = kernel[np.ix_(test, train)] @ vectors_NN
-        for place, strength in enumerate(params.strengths):
-            told = mean_P + across @ (turned_NP / (np.maximum(values_N, 0) + strength)[:, None])
-            errors_RP[place] += ((told - target_NP[test]) ** 2).sum(axis=0)
+        across = kernel_NN[np.ix_(test, train)] @ vectors_NN
+        for place, strength in enumerate(strengths):
+            shrunk_NP = turned_NP / (np.maximum(values_N, 0) + strength)[:, None]
+            predicted_NP = mean_P + across @ shrunk_NP
+            errors_RP[place] += ((predicted_NP - target_NP[test]) ** 2).sum(axis=0)
     variance_P = np.maximum(target_NP.var(axis=0), 1e-12)
     return errors_RP / len(target_NP) / variance_P
 
 
-def _solve(
-    kernel: np.ndarray, target_NP: np.ndarray, strengths: tuple[float, ...], chosen_P: np.ndarray
-) -> np.ndarray:
-    values_N, vectors_NN = np.linalg.eigh(kernel)
-    strength_P = np.asarray(strengths)[chosen_P]
+def _solve(kernel_NN: np.ndarray, target_NP: np.ndarray, strength_P: np.ndarray) -> np.ndarray:
+    values_N, vectors_NN = np.linalg.eigh(kernel_NN)
     turned_NP = vectors_NN.T @ target_NP
     return vectors_NN @ (turned_NP / (np.maximum(values_N, 0)[:, None] + strength_P))

@@ -129,13 +129,25 @@ def _fit(
     if len(regularisation) == 1 or folds < 2:
         strength = regularisation[len(regularisation) // 2]
         return model.set_params(C=strength).fit(features, classes_N), strength
+    search = search_strength(model, features, classes_N, regularisation, folds, seed)
+    return search.best_estimator_, float(search.best_params_["C"])
+
+
+def search_strength(
+    model: LogisticRegression,
+    features: np.ndarray | sparse.csr_matrix,
+    classes_N: np.ndarray,
+    regularisation: tuple[float, ...],
+    folds: int,
+    seed: int,
+) -> GridSearchCV:
+    """Fit a model with the inverse penalty C that stratified cross-validation by accuracy chooses."""
     split = StratifiedKFold(folds, shuffle=True, random_state=seed)
     search = GridSearchCV(model, {"C": list(regularisation)}, cv=split, scoring="accuracy")
     with warnings.catch_warnings():
         # Classes rarer than the folds are spread as well as they can be.
         warnings.filterwarnings("ignore", message="The least populated class")
-        search.fit(features, classes_N)
-    return search.best_estimator_, float(search.best_params_["C"])
+        return search.fit(features, classes_N)
 
 
 def summed_variance(block: Block) -> float:

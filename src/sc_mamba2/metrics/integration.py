@@ -95,6 +95,12 @@ def integration_scores(
     return scores
 
 
+def known_scores(scores: dict[str, float | None]) -> dict[str, float]:
+    """Return what could be scored, without how it was: resolution and cells of the silhouettes."""
+    aside = ("resolution", "silhouette_cells")
+    return {name: it for name, it in scores.items() if it is not None and name not in aside}
+
+
 def _mean(*scores: float | None) -> float | None:
     known = [score for score in scores if score is not None]
     return float(np.mean(known)) if len(known) == len(scores) else None

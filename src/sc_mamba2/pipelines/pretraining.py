@@ -2,7 +2,7 @@
 
 from kedro.pipeline import Pipeline
 
-from sc_mamba2.pipelines.shared import same, step
+from sc_mamba2.pipelines.shared import step
 from sc_mamba2.tasks.pretraining.corpus import make_corpus
 from sc_mamba2.tasks.pretraining.figures import draw_loss
 from sc_mamba2.tasks.pretraining.fit import pretrain
@@ -11,15 +11,8 @@ from sc_mamba2.tasks.pretraining.params import PretrainingParams
 
 def create_pipeline() -> Pipeline:
     """Return the pipeline."""
-    own = {name: f"params:pretraining.{name}" for name in PretrainingParams.model_fields}
-    inputs = (
-        same("run_info")
-        | own
-        | {
-            "corpus_report": "pretraining.corpus_report",
-            "compute": "params:compute",
-        }
-    )
+    own = " ".join(f"params:pretraining.{name}" for name in PretrainingParams.model_fields)
+    inputs = f"pretraining.corpus_report {own} params:compute run_info"
     return Pipeline(
         [
             step(make_corpus, "params:pretraining.corpus", "pretraining.corpus_report"),

@@ -12,9 +12,8 @@ from sc_mamba2.tasks.shared.backbone import (
     load_or_build_backbone,
     predict,
 )
-from sc_mamba2.tasks.shared.ingestion import ingest_cells
 from sc_mamba2.tasks.shared.tokenization import fit_tokenizer, tokenize_cells
-from sc_mamba2.tasks.shared.validation import validate_cells
+from sc_mamba2.tasks.shared.validation import ingest_cells, validate_cells
 
 SHARED_PARAMETERS = frozenset(
     {*(f"params:{group}" for group in ("tokenization", "ingestion", "validation", "compute"))}

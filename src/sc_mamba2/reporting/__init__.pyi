@@ -1,7 +1,9 @@
-from .classes import (
+from .figures import (
     class_figure as class_figure,
     draw_shares as draw_shares,
     fewer_classes as fewer_classes,
+    losses_apart as losses_apart,
+    losses_together as losses_together,
 )
 from .html import Section as Section, Table as Table, render_report as render_report
 from .layout import (
@@ -10,28 +12,27 @@ from .layout import (
     lay_out as lay_out,
     point_size as point_size,
     scatter_classes as scatter_classes,
+    scatter_values as scatter_values,
 )
-from .naming import name_points as name_points
 from .pictures import Picture as Picture, captions as captions, draw_pictures as draw_pictures
-from .scores import (
-    Scores as Scores,
-    comparison as comparison,
-    score_table as score_table,
-    scores_by_method as scores_by_method,
-    task_report as task_report,
-)
 from .sections import (
+    Scores as Scores,
     beside_baselines as beside_baselines,
+    comparison as comparison,
     pictures_section as pictures_section,
     read_section as read_section,
     remark_words as remark_words,
+    score_table as score_table,
+    scores_by_method as scores_by_method,
+    shown_score as shown_score,
+    task_report as task_report,
     worth_of_parts as worth_of_parts,
     written_section as written_section,
 )
 from .style import (
     in_style as in_style,
     label as label,
+    name_points as name_points,
     new_figure as new_figure,
     palette as palette,
 )
-from .training import losses_apart as losses_apart, losses_together as losses_together

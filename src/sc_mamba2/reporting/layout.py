@@ -18,18 +18,11 @@ FEWEST_CELLS = 4  # scanpy's spectral start of a UMAP needs as many
 def lay_out(embedding: pd.DataFrame, seed: int) -> pd.DataFrame:
     """Lay cells out in two dimensions by UMAP over their nearest neighbours.
 
-    Parameters
-    ----------
-    embedding
-        N cells x D.
-    seed
-        Seed of the layout.
-
     Returns
     -------
     DataFrame
-        N rows, columns ``x`` and ``y``; the first two dimensions, or zeros, where there is too little
-        to lay out.
+        A row for each of the embedding, columns ``x`` and ``y``; the first two dimensions, or zeros,
+        where there is too little to lay out.
     """
     values = embedding.to_numpy(dtype=np.float32)
     if len(values) < FEWEST_CELLS or values.shape[1] < 2:
@@ -55,6 +48,15 @@ def scatter_classes(
     bare(axis, title)
 
 
+def scatter_values(
+    axis: Axes, places: pd.DataFrame, values: pd.Series, title: str, scale: str, **limits: float
+) -> None:
+    """Draw cells by a number, with its scale; `limits` are ``vmin`` and ``vmax``."""
+    points = axis.scatter(places["x"], places["y"], c=values, s=point_size(len(places)), **limits)
+    axis.get_figure().colorbar(points, ax=axis, label=scale)
+    bare(axis, title)
+
+
 def class_legend(figure: Figure, colours: dict) -> None:
     """Name the classes below the axes: as many side by side as there is room for, under it the rest."""
     names = [label(name) for name in colours]
@@ -67,11 +69,7 @@ def class_legend(figure: Figure, colours: dict) -> None:
 
 def bare(axis: Axes, title: str) -> None:
     """Give axes of a layout their title and take the ticks, which mean nothing."""
-    axis.set_title(title)
-    axis.set_xticks([])
-    axis.set_yticks([])
-    axis.set_xlabel("UMAP 1")
-    axis.set_ylabel("UMAP 2")
+    axis.set(title=title, xticks=[], yticks=[], xlabel="UMAP 1", ylabel="UMAP 2")
 
 
 def point_size(cells: int) -> float:

@@ -1,19 +1,95 @@
-"""Sections that the reports of the tasks share: pictures, what was read, what was written; who won."""
+"""What the reports of the tasks share: scores and who won, pictures, what was read and written, the run."""
 
 from collections.abc import Iterable
 from typing import Any
 
-from sc_mamba2.reporting.html import Section, Table
-from sc_mamba2.reporting.scores import comparison
+from sc_mamba2.reporting.html import Section, Table, render_report
 
+Scores = dict[str, float]
 _ALWAYS = ("total", "matched", "kept")  # of the other counts of genes, zero is no news
+SET = "What this run was given, by name; what was not given is the default."
+_ABLATION = "ablation: "
+
+
+def scores_by_method(metrics: dict[str, Any]) -> dict[str, Scores]:
+    """Return the scores of ``metrics.json`` by method: model, baselines, ablations."""
+    rows = {"model": metrics["model"]}
+    rows |= {f"baseline: {name}": scores for name, scores in metrics["baselines"].items()}
+    return rows | {f"{_ABLATION}{name}": scores for name, scores in metrics["ablations"].items()}
+
+
+def score_table(
+    methods: dict[str, Scores], columns: list[str], caption: str, best_by: str | None = None
+) -> Table:
+    """Lay out scores, a method a row.
+
+    Parameters
+    ----------
+    methods
+        Scores by method; one that lacks a column shows a dash.
+    columns
+        Scores to show, in their order.
+    caption
+        Says what is compared and which way is better.
+    best_by
+        Score whose best row is marked, among the model and its baselines; ``None``: none. An
+        ablation or a view of the model ("model: …") is a question to the model, not a rival of it.
+    """
+    rows = [
+        [name, *(shown_score(scores.get(column)) for column in columns)]
+        for name, scores in methods.items()
+    ]
+    rivals = {
+        place: scores[best_by]
+        for place, (name, scores) in enumerate(methods.items())
+        if best_by in scores and not name.startswith((_ABLATION, "model: "))
+    }
+    best = frozenset(place for place, score in rivals.items() if score == max(rivals.values()))
+    return Table(["method", *(name.replace("_", " ") for name in columns)], rows, caption, best)
+
+
+def shown_score(score: float | None) -> str:
+    """Return a score as it is shown; a dash where there is none."""
+    return "–" if score is None else f"{score:.3f}"
+
+
+def comparison(own: float, other: float) -> str:
+    """Say in words how the model's score stands to another."""
+    return "is above" if own > other else "equals" if own == other else "is BELOW"
+
+
+def task_report(
+    title: str, lead: str, sections: list[Section], parameters: dict[str, Any], run: dict[str, Any]
+) -> str:
+    """Write a task's report as one HTML page, which ends with the parameters and the facts of the run.
+
+    Parameters
+    ----------
+    title, lead
+        The task, and one line on this run.
+    sections
+        What is particular to the task.
+    parameters
+        Flat parameters by dotted name.
+    run
+        Facts of the run, as in ``metrics.json``.
+    """
+    closing = [
+        Section("Parameters", tables=[Table(["parameter", "value"], _rows(parameters), SET)]),
+        Section("Run", tables=[Table([], _rows(run), "Who ran what, when, with which versions.")]),
+    ]
+    footer = f"sc-mamba2 {run.get('version', '')} · run {run.get('run_id', '')}"
+    return render_report(title, lead, [*sections, *closing], footer)
+
+
+def _rows(values: dict[str, Any]) -> list[list[str]]:
+    return [[str(name), str(value)] for name, value in values.items()]
 
 
 def pictures_section(figures: dict[str, bytes], captions: dict[str, str]) -> Section:
     """Show PNG pictures, each under its caption, or else under its name."""
-    return Section(
-        "Pictures", pictures={captions.get(name, name): figures[name] for name in figures}
-    )
+    pictures = {captions.get(name, name): picture for name, picture in figures.items()}
+    return Section("Pictures", pictures=pictures)
 
 
 def read_section(
@@ -31,7 +107,7 @@ def read_section(
     rows
         What else was counted, and how much of it.
     remarks
-        Others than those of the report, told first.
+        Others than those of the report, shown first.
     caption
         Of the table.
     """
@@ -50,7 +126,7 @@ def read_section(
 
 
 def remark_words(remarks: Iterable[dict[str, str]], of: str = "") -> list[str]:
-    """Tell remarks in words, each with its rule."""
+    """Return remarks in words, each with its rule."""
     return [f"{of}{remark['remark']} ({remark['rule']})." for remark in remarks]
 
 
@@ -65,7 +141,7 @@ def beside_baselines(score: str, what: str, metrics: dict[str, Any]) -> list[str
     others = _having(score, metrics["baselines"])
     if score not in metrics["model"] or not others:
         return []
-    own, name = metrics["model"][score], max(others, key=lambda method: others[method])
+    own, name = metrics["model"][score], max(others, key=others.__getitem__)
     return [
         f"{what}: the model's {own:.3f} {comparison(own, others[name])} the best baseline, {name} "
         f"({others[name]:.3f})."

@@ -1,9 +1,10 @@
-"""The look of every figure: size, fonts, colours that can be told apart."""
+"""The look of every figure: size, fonts, colours that can be told apart, names beside points."""
 
 import io
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib import colors
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -21,6 +22,7 @@ _STYLE: dict[Any, Any] = {
 
 OTHER = "(other)"
 _LONGEST = 40
+_SIZE, _LETTER_INCHES, _LINE_INCHES = 8, 0.08, 0.14  # of a name beside a point
 _GREY = (0.78, 0.78, 0.78, 1.0)
 _SHADES = ((1.0, 0.85), (0.5, 0.9), (0.9, 0.5))  # saturation and value
 
@@ -79,6 +81,35 @@ def palette(names: list[str]) -> dict[str, tuple[float, float, float, float]]:
     else:
         hues = [(at / len(others), *_SHADES[at % len(_SHADES)]) for at in range(len(others))]
         colours = [tuple(map(float, rgb)) for rgb in colors.hsv_to_rgb(hues)]
-    return {name: (*colour, 1.0) for name, colour in zip(others, colours, strict=False)} | {
-        name: _GREY for name in names if name == OTHER
-    }
+    table = {name: (*colour, 1.0) for name, colour in zip(others, colours, strict=False)}
+    return table | {name: _GREY for name in names if name == OTHER}
+
+
+def name_points(
+    axis: Axes, places_N2: np.ndarray, names: list[str], to_the_left_N: np.ndarray
+) -> None:
+    """Write names beside points, those that come first first; one that would lie on another is left out.
+
+    Parameters
+    ----------
+    axis
+        With all that it will show, so that its limits stand.
+    places_N2, names
+        The points.
+    to_the_left_N
+        Which names end at their point instead of beginning there.
+    """
+    figure = axis.get_figure(root=True)
+    assert figure is not None
+    size = axis.get_position().size * figure.get_size_inches()
+    low, high = np.transpose([axis.get_xlim(), axis.get_ylim()])
+    taken: list[np.ndarray] = []
+    for place, name, left in zip(places_N2, map(label, names), to_the_left_N, strict=True):
+        x, y = (place - low) / (high - low) * size
+        width = len(name) * _LETTER_INCHES
+        box = np.array([x - width if left else x, y, x if left else x + width, y + _LINE_INCHES])
+        if any((box[:2] < other[2:]).all() and (other[:2] < box[2:]).all() for other in taken):
+            continue
+        taken.append(box)
+        side: dict[str, Any] = {"ha": "right" if left else "left", "xytext": (-4 if left else 4, 3)}
+        axis.annotate(name, place, textcoords="offset points", fontsize=_SIZE, **side)

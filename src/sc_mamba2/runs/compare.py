@@ -1,14 +1,13 @@
 """What differs between two runs: parameters, data, code, scores."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, computed_field
 
 from sc_mamba2.runs.configuration import SOURCES
 from sc_mamba2.runs.records import RunRecord
-
-_MACHINE = ("python", "threads", "machine")
+from sc_mamba2.runs.selection import PARTS
 
 
 class Change(BaseModel):
@@ -26,7 +25,15 @@ class ScoreChange(Change):
 
     first: float | None
     second: float | None
-    difference: float | None
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def difference(self) -> float | None:
+        """Return the second less the first."""
+        return None if self.first is None or self.second is None else self.second - self.first
+
+
+Kind = TypeVar("Kind", bound=Change)
 
 
 class Comparison(BaseModel):
@@ -56,100 +63,62 @@ class Comparison(BaseModel):
 
 def compare_runs(first: RunRecord, second: RunRecord) -> Comparison:
     """Compare two runs; equal numbers are equal to the last bit."""
-    scores = _scores(first, second)
-    differing = _differing(*scores)
+    runs = (first, second)
+    data = [{name: fact.model_dump() for name, fact in run.data.items()} for run in runs]
+    of_data = {*SOURCES, *first.data, *second.data}
+    same_code = first.code.sha256 == second.code.sha256
+    one_task = len(first.scores.keys() | second.scores.keys()) == 1
+    ours, theirs = (_scores(run, one_task) for run in runs)
+    scores = _changes(ours, theirs, ScoreChange)
     return Comparison(
         first=first.run_id,
         second=second.run_id,
-        parameters=_changes(_parameters(first, second), _parameters(second, first)),
-        data=_data(first, second),
-        code=_code(first, second),
-        scores=[
-            _score_change(name, scores[0].get(name), scores[1].get(name)) for name in differing
-        ],
-        equal_scores=len(scores[0].keys() & scores[1].keys() - set(differing)),
+        parameters=_changes(*(_parameters(run, of_data) for run in runs)),
+        data=_changes(*data, by=lambda fact: fact["sha256"] or fact["sources"]),
+        code=_changes(*(_code(run, same_code) for run in runs)),
+        scores=scores,
+        equal_scores=len((ours.keys() & theirs.keys()) - {change.name for change in scores}),
     )
 
 
-def _differing(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
-    missing = object()
-    names = list(dict.fromkeys([*first, *second]))
-    return [name for name in names if first.get(name, missing) != second.get(name, missing)]
-
-
-def _changes(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[Change]:
+def _changes(
+    first: Mapping[str, Any],
+    second: Mapping[str, Any],
+    kind: type[Kind] = Change,  # type: ignore[assignment]
+    by: Callable[[Any], Any] = lambda value: value,
+) -> list[Kind]:
+    """Return the values that differ by some measure of them, or that one of the two lacks."""
     return [
-        Change(name=name, first=first.get(name), second=second.get(name))
-        for name in _differing(first, second)
+        kind(name=name, first=first.get(name), second=second.get(name))
+        for name in dict.fromkeys([*first, *second])
+        if not (name in first and name in second and by(first[name]) == by(second[name]))
     ]
 
 
-def _score_change(name: str, first: float | None, second: float | None) -> ScoreChange:
-    both = first is not None and second is not None
-    difference = second - first if both else None
-    return ScoreChange(name=name, first=first, second=second, difference=difference)
-
-
-def _parameters(run: RunRecord, other: RunRecord) -> dict[str, Any]:
+def _parameters(run: RunRecord, of_data: set[str]) -> dict[str, Any]:
     """Return what was set, without what names data: that is compared by its content."""
-    data = {*SOURCES, *run.data, *other.data}
-    chosen = {name: value for name, value in run.parameters.items() if name not in data}
-    part = run.selection.model_dump(
-        include={
-            "node_names",
-            "tags",
-            "namespaces",
-            "from_nodes",
-            "to_nodes",
-            "from_inputs",
-            "to_outputs",
-        }
+    part = run.selection.model_dump(include=set(PARTS))
+    return (
+        {"pipeline": ", ".join(run.selection.pipelines)}
+        | {name: list(value) for name, value in part.items() if value}
+        | {name: value for name, value in run.parameters.items() if name not in of_data}
     )
-    selected = {name: list(value) for name, value in part.items() if value}
-    return {"pipeline": ", ".join(run.selection.pipelines), **selected, **chosen}
 
 
-def _data(first: RunRecord, second: RunRecord) -> list[Change]:
-    """List what was read and differs: by its hash, and by its name where there is none."""
-
-    def content(run: RunRecord) -> dict[str, Any]:
-        return {name: fact.sha256 or fact.sources for name, fact in run.data.items()}
-
-    def shown(run: RunRecord, name: str) -> dict[str, Any] | None:
-        return run.data[name].model_dump() if name in run.data else None
-
-    return [
-        Change(name=name, first=shown(first, name), second=shown(second, name))
-        for name in _differing(content(first), content(second))
-    ]
+def _code(run: RunRecord, same: bool) -> dict[str, Any]:
+    """Return the code and what it ran on; commits of the same code do not count."""
+    libraries = (part.rpartition(" ") for part in run.code.libraries.split(", "))
+    return (
+        ({} if same else {"sc-mamba2": run.code.name()})
+        | run.code.model_dump(include={"python", "threads", "machine"})
+        | {name: version for name, _, version in libraries}
+    )
 
 
-def _code(first: RunRecord, second: RunRecord) -> list[Change]:
-    """List the code and what it ran on, where they differ; commits of the same code do not count."""
-    same = first.code.sha256 == second.code.sha256
-
-    def facts(run: RunRecord) -> dict[str, Any]:
-        libraries = (part.rpartition(" ") for part in run.code.libraries.split(", "))
-        return (
-            ({} if same else {"sc-mamba2": run.code.name()})
-            | {name: getattr(run.code, name) for name in _MACHINE}
-            | {name: version for name, _, version in libraries}
-        )
-
-    return _changes(facts(first), facts(second))
-
-
-def _scores(
-    first: RunRecord, second: RunRecord
-) -> tuple[dict[str, float | None], dict[str, float | None]]:
-    """Return the scores of both by name; the task stands before it only where there are several."""
-    alone = len(first.scores.keys() | second.scores.keys()) == 1
-
-    def flat(run: RunRecord) -> dict[str, float | None]:
-        return {
-            name if alone else f"{task}.{name}": value
-            for task, scores in run.scores.items()
-            for name, value in scores.items()
-        }
-
-    return flat(first), flat(second)
+def _scores(run: RunRecord, one_task: bool) -> dict[str, float | None]:
+    """Return the scores by name; the task stands before it only where there are several."""
+    return {
+        name if one_task else f"{task}.{name}": value
+        for task, scores in run.scores.items()
+        for name, value in scores.items()
+    }

@@ -1,5 +1,6 @@
 """Where the configuration lies, and whether parameters given at run time exist in it."""
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +26,21 @@ READ = (
 )  # fmt: skip
 
 
+@cache
+def shipped_parameters() -> dict[str, Any]:
+    """Return the parameters of `conf/base` by dotted name; they are read once a process."""
+    return flatten(load_configuration(shipped_conf(), "base")["parameters"])
+
+
+def load_configuration(conf_source: Path, env: str | None) -> OmegaConfigLoader:
+    """Return the configuration of an environment, without parameters given at run time."""
+    return OmegaConfigLoader(str(conf_source), env=env, runtime_params={}, **CONFIG_LOADER)
+
+
 def choose_environment(conf_source: Path, env: str | None) -> str | None:
     """Return the environment that Kedro is to read, or refuse what is not there.
 
-    Parameters
-    ----------
-    conf_source
-        Folder with ``base/`` and the environments.
-    env
-        The name asked for; ``None`` leaves it to Kedro, which takes ``local`` where there is one.
+    ``None`` leaves it to Kedro, which takes ``local`` where there is one.
 
     Raises
     ------
@@ -60,22 +67,17 @@ def choose_environment(conf_source: Path, env: str | None) -> str | None:
 
 
 def check_params(params: dict[str, Any], conf_source: Path, env: str | None) -> None:
-    """Refuse parameters that the configuration does not know.
-
-    Parameters
-    ----------
-    params
-        Nested parameters given at run time.
-    conf_source, env
-        The configuration that they are laid over.
+    """Refuse nested parameters that a configuration does not know.
 
     Raises
     ------
     UserError
         Rule ``parameter-unknown``, with the nearest known name.
     """
-    loader = OmegaConfigLoader(str(conf_source), env=env, runtime_params={}, **CONFIG_LOADER)
-    known = flatten(loader["parameters"])
+    if (conf_source, env) == (shipped_conf(), "base"):
+        known = shipped_parameters()
+    else:
+        known = flatten(load_configuration(conf_source, env)["parameters"])
     names = {*SOURCES, *known}
     for name, value in flatten(params).items():
         if name not in names and value != {}:

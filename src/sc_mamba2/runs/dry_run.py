@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from sc_mamba2.tasks.shared.work import TokenCount, Work
     from sc_mamba2.tokens import TokenizedCells
 
-WORK, SEEN = "dry_run.work", "dry_run.seen"
+WORK, GATHERED = "dry_run.work", "dry_run.gathered"
 _REPORTS = ("validation_report", "reading_report")
 _ENDS = {"evaluation", "reporting"}
 
 
 @dataclass
 class DryRun:
-    """What a dry run found out.
+    """What a dry run estimates.
 
     Attributes
     ----------
@@ -64,42 +64,38 @@ class DryRun:
 
     def as_json(self) -> dict[str, Any]:
         """Return all of it, ready for JSON."""
-        found = asdict(self) | {"seconds": self.seconds}
-        found["writes"] = [str(path) for path in self.writes]
+        values = {"dry_run": True} | asdict(self) | {"seconds": self.seconds}
+        values["writes"] = [str(path) for path in self.writes]
         if self.work is not None:
-            found["work"].pop("writes")
-            found["work"].pop("reports")
-        return {"dry_run": True} | found
+            values["work"].pop("writes")
+            values["work"].pop("reports")
+        return values
 
 
 _now: ContextVar[DryRun | None] = ContextVar("dry_run", default=None)
+dry = _now.get  # the dry run that is under way, or None where runs are real
 
 
 @contextmanager
 def dry_run() -> Iterator[DryRun]:
-    """Make every run dry for as long as the block lasts; give what is found out."""
-    found = DryRun()
-    token = _now.set(found)
+    """Make every run dry for as long as the block lasts; give what is estimated."""
+    estimate = DryRun()
+    token = _now.set(estimate)
     try:
-        yield found
+        yield estimate
     finally:
         _now.reset(token)
-
-
-def dry() -> DryRun | None:
-    """Return the dry run that is under way, or None where runs are real."""
-    return _now.get()
 
 
 class DryRunner(SequentialRunner):
     """Runs what comes before a pipeline's first long work and probes that work; saves nothing."""
 
-    def __init__(self, found: DryRun) -> None:
+    def __init__(self, estimate: DryRun) -> None:
         super().__init__()
-        self.found = found
+        self.estimate = estimate
 
     def run(self, pipeline: Pipeline, catalog: CatalogProtocol, *_: Any, **__: Any) -> Any:
-        """Run a part of `pipeline` in memory; the results go to `found`."""
+        """Run a part of `pipeline` in memory; the results go to `estimate`."""
         from sc_mamba2.runs.probes import FORWARD, LONG, PROBES  # loads every task
 
         long = [one for one in pipeline.nodes if one.func in LONG]
@@ -111,32 +107,36 @@ class DryRunner(SequentialRunner):
             after = pipeline.from_nodes(first.name).nodes
             predictions = [one for one in after if one.func in FORWARD and one != first]
             part += Pipeline([_probing(first, PROBES[first.func])])
-        part += Pipeline([_looking(before, predictions)])
+        part += Pipeline([_gathering(before, predictions)])
         for name in part.all_outputs():
             if not isinstance(catalog.get(name), MemoryDataset):
                 catalog[name] = MemoryDataset(copy_mode="assign")
-        seen = super().run(part, catalog)
-        found, reports, tokens = self.found, *seen[SEEN].load()
-        found.reports = {_first(name): report for name, report in reports.items()}
+        results = super().run(part, catalog)
+        reports, tokens = results[GATHERED].load()
+        # `reference.validation_report` is that of `reference`.
+        self.estimate.reports = {name.split(".")[0]: report for name, report in reports.items()}
         if first is not None:
-            self._note(seen[WORK].load(), tokens)
+            self._note(results[WORK].load(), tokens)
         for name in pipeline.inputs():
             if name.endswith(".ablations"):
-                found.ablations = list(catalog.load(name).names)
+                self.estimate.ablations = list(catalog.load(name).names)
         timed = {first, *before.nodes, *(one for one in predictions if tokens.keys() & one.inputs)}
-        found.untimed = [_last(one.name) for one in pipeline.nodes if one not in timed]
+        untimed = [one.name for one in pipeline.nodes if one not in timed]
+        self.estimate.untimed = [name.rpartition(".")[2] for name in untimed]
         return {}
 
     def _note(self, work: "Work", tokens: "dict[str, TokenizedCells]") -> None:
         from sc_mamba2.tasks.shared.work import count_tokens
 
-        self.found.work = work
-        self.found.reports |= work.reports
-        self.found.writes.extend(work.writes)
+        self.estimate.work = work
+        self.estimate.reports |= work.reports
+        self.estimate.writes.extend(work.writes)
         limit = next((count.limit for count in work.tokens.values()), 0)
-        self.found.later = {
-            _whose(name): count_tokens(it.lengths, limit) for name, it in tokens.items()
-        }
+        self.estimate.later = {}
+        for name, cells in tokens.items():
+            # `annotation.query_tokens` are those of `query`.
+            role = name.rpartition(".")[2].removesuffix("tokens").rstrip("_") or "prediction"
+            self.estimate.later[role] = count_tokens(cells.lengths, limit)
 
 
 def _before(pipeline: Pipeline, long: list[Node]) -> Pipeline:
@@ -145,49 +145,30 @@ def _before(pipeline: Pipeline, long: list[Node]) -> Pipeline:
     Where there is none, all but what is scored and shown at the end.
     """
     if long:
-        return pipeline.to_nodes(*_names(long)) - pipeline.from_nodes(*_names(long))
-    ends = [one for one in pipeline.nodes if one.tags & _ENDS]
-    return pipeline - pipeline.from_nodes(*_names(ends)) if ends else pipeline
+        names = [one.name for one in long]
+        return pipeline.to_nodes(*names) - pipeline.from_nodes(*names)
+    ends = [one.name for one in pipeline.nodes if one.tags & _ENDS]
+    return pipeline - pipeline.from_nodes(*ends) if ends else pipeline
 
 
 def _probing(long: Node, probe: Callable[..., Any]) -> Node:
-    """Return a node that probes a long one by those of its inputs that the probe asks for by name."""
-    inputs = long._inputs
-    if isinstance(inputs, dict):
-        asked = signature(probe).parameters
-        inputs = {name: source for name, source in inputs.items() if name in asked}
-    return node(probe, inputs, WORK, name="dry_run.probe")
+    """Return a node that probes a long one by those of its inputs that the probe names."""
+    inputs = dict(zip(signature(long.func).parameters, long.inputs, strict=False))
+    named = {name: inputs[name] for name in signature(probe).parameters}
+    return node(probe, named, WORK, name="dry_run.probe")
 
 
-def _looking(before: Pipeline, predictions: list[Node]) -> Node:
+def _gathering(before: Pipeline, predictions: list[Node]) -> Node:
     """Return a node that gathers the reports, and the tokens of cells that will be predicted."""
-    made = before.all_outputs()
     predicted = {name for one in predictions for name in one.inputs}
+    made = before.all_outputs()
     names = sorted(name for name in made if name.endswith(_REPORTS) or name in predicted)
 
-    def gather(*seen: Any) -> "tuple[dict[str, Any], dict[str, TokenizedCells]]":
+    def gather(*values: Any) -> "tuple[dict[str, Any], dict[str, TokenizedCells]]":
         from sc_mamba2.tokens import TokenizedCells
 
-        by_name = dict(zip(names, seen, strict=True))
+        by_name = dict(zip(names, values, strict=True))
         tokens = {name: it for name, it in by_name.items() if isinstance(it, TokenizedCells)}
         return {name: by_name[name] for name in names if name.endswith(_REPORTS)}, tokens
 
-    return node(gather, names, SEEN, name="dry_run.look")
-
-
-def _names(nodes: list[Node]) -> list[str]:
-    return [one.name for one in nodes]
-
-
-def _first(name: str) -> str:
-    """Return whose report a dataset is: ``reference.validation_report`` is that of `reference`."""
-    return name.partition(".")[0]
-
-
-def _last(name: str) -> str:
-    return name.rpartition(".")[2]
-
-
-def _whose(tokens: str) -> str:
-    """Return whose tokens a dataset holds: ``annotation.query_tokens`` are those of `query`."""
-    return _last(tokens).removesuffix("tokens").rstrip("_") or "prediction"
+    return node(gather, names, GATHERED, name="dry_run.gather")

@@ -39,16 +39,11 @@ def fingerprint(sources: Iterable[str]) -> str | None:
         sha256 in hexadecimal digits: of a single file its own, else of the names and hashes of
         all files in their order. The words about a checkpoint do not count.
     """
-    found = [path for source in sources for path in located(source)]
-    if len(found) == 1 and found[0].is_file():
-        return sha256_of(found[0])
-    parts = [part for path in found for part in _files(path)]
-    if not parts:
-        return None
-    digest = hashlib.sha256()
-    for name, path in parts:
-        digest.update(f"{name}\0{sha256_of(path)}\n".encode())
-    return digest.hexdigest()
+    places = [path for source in sources for path in located(source)]
+    if len(places) == 1 and places[0].is_file():
+        return sha256_of(places[0])
+    files = [file for path in places for file in _files(path)]
+    return _hash(files) if files else None
 
 
 def located(source: str) -> list[Path]:
@@ -72,6 +67,14 @@ def _files(path: Path) -> list[tuple[str, Path]]:
     return [(one.relative_to(path).as_posix(), one) for one in inside]
 
 
+def _hash(files: list[tuple[str, Path]]) -> str:
+    """Hash the names and contents of files in their order."""
+    digest = hashlib.sha256()
+    for name, path in files:
+        digest.update(f"{name}\0{sha256_of(path)}\n".encode())
+    return digest.hexdigest()
+
+
 def code_facts() -> CodeFacts:
     """Say which code runs, with which libraries, on what kind of machine."""
     commit, changed = _commit()
@@ -92,10 +95,8 @@ def code_facts() -> CodeFacts:
 @cache
 def code_sha256() -> str:
     """Hash every Python file of the package: equal in a clone and in a wheel of the same code."""
-    digest = hashlib.sha256()
-    for path in sorted(_PACKAGE.rglob("*.py")):
-        digest.update(f"{path.relative_to(_PACKAGE).as_posix()}\0{sha256_of(path)}\n".encode())
-    return digest.hexdigest()
+    paths = sorted(_PACKAGE.rglob("*.py"))
+    return _hash([(path.relative_to(_PACKAGE).as_posix(), path) for path in paths])
 
 
 def _commit() -> tuple[str | None, bool]:
@@ -103,10 +104,8 @@ def _commit() -> tuple[str | None, bool]:
     clone = _PACKAGE.parents[1]
     if not (clone / ".git").exists():  # an installed package, maybe inside of another repository
         return None, False
-    said = [
-        _git(clone, *words) for words in (("rev-parse", "HEAD"), ("status", "--porcelain", "src"))
-    ]
-    return said[0] or None, bool(said[1])
+    changed = bool(_git(clone, "status", "--porcelain", "src"))
+    return _git(clone, "rev-parse", "HEAD") or None, changed
 
 
 def _git(clone: Path, *words: str) -> str:

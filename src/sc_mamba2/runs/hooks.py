@@ -1,26 +1,34 @@
 """The Kedro hook that keeps a run: its facts as the dataset `run_info`, its record, metrics and report.
 
-What a record holds stands in `records`; how it is made, in `recording`.
+What a record holds stands in `records`.
 """
 
+import json
 import shutil
+from collections.abc import Mapping
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from kedro.config import AbstractConfigLoader
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 
 from sc_mamba2.files import atomic_file, make_folder, sole_writer
-from sc_mamba2.runs.recording import METRICS, begun, ended, task_of
-from sc_mamba2.runs.records import LOCK, RunRecord, record_folder, write_record
+from sc_mamba2.runs.configuration import READ, SOURCES, shipped_conf, shipped_parameters
+from sc_mamba2.runs.fingerprints import code_facts, fingerprint, located
+from sc_mamba2.runs.records import LOCK, DataFact, RunRecord, record_folder, write_record
+from sc_mamba2.runs.selection import Selection
 from sc_mamba2.runs.translate import as_user_error
+from sc_mamba2.tasks.shared.parameters import flat_parameters, flatten
 
-RUN_INFO = "run_info"
-MODEL = ".model"
-ARCHIVED = (METRICS, ".report")
+RUN_INFO, MODEL, METRICS, REPORT = "run_info", ".model", ".metrics", ".report"
+_PARAMS = "params:"
+# Parameters that say where a run goes on from, not what it does.
+PLACES = ("embedding.source.blocks", "pretraining.corpus.store", "pretraining.launch.run")
 
 
 class RunHook:
@@ -29,6 +37,7 @@ class RunHook:
     def __init__(self) -> None:
         self._context: KedroContext | None = None
         self._record: RunRecord | None = None
+        self._folder = Path()
         self._held = ExitStack()
 
     @hook_impl
@@ -42,15 +51,16 @@ class RunHook:
     ) -> None:
         """Write down who runs what, when, with which versions."""
         assert self._context is not None, "Kedro makes a context before it runs"
-        self._record = begun(run_params, pipeline, catalog, self._context.config_loader)
+        self._record = _begin(run_params, pipeline, catalog, self._context.config_loader)
         if RUN_INFO in pipeline.inputs():
-            catalog.save(RUN_INFO, run_facts(self._record, catalog))
-        folder = _folder(run_params, pipeline)
-        make_folder(folder)
+            catalog.save(RUN_INFO, _facts(self._record, catalog))
+        self._folder = _folder(run_params, _task(run_params, pipeline))
+        make_folder(self._folder)
         # Interrupted runs leave "running" behind; the lock tells them from those at work.
         self._held.close()
-        self._held.enter_context(sole_writer(folder / LOCK, to="this run", mend="wait for it"))
-        write_record(folder, self._record)
+        lock = sole_writer(self._folder / LOCK, to="this run", mend="wait for it")
+        self._held.enter_context(lock)
+        write_record(self._folder, self._record)
 
     @hook_impl
     def before_dataset_saved(self, dataset_name: str, data: Any) -> None:
@@ -68,57 +78,42 @@ class RunHook:
         """Keep a copy of every task's metrics and report under ``runs/<run id>/`` beside them."""
         metrics = {}
         for name in sorted(pipeline.all_outputs()):
-            if name.endswith(ARCHIVED):
-                task, path = name.split(".")[0], Path(catalog[name]._filepath)
-                folder = record_folder(Path(run_params["project_path"]), task, run_params["run_id"])
-                _copy(path, folder / path.name)
+            if name.endswith((METRICS, REPORT)):
+                task, path = name.split(".")[0], catalog[name].filepath
+                with atomic_file(_folder(run_params, task) / path.name) as draft:
+                    shutil.copyfile(path, draft)
                 metrics |= {task: path} if name.endswith(METRICS) else {}
-        self._end(run_params, pipeline, metrics)
+        self._end("finished", scores={task: _scores(path) for task, path in metrics.items()})
 
     @hook_impl
-    def on_pipeline_error(
-        self, error: Exception, run_params: dict[str, Any], pipeline: Pipeline
-    ) -> None:
+    def on_pipeline_error(self, error: Exception) -> None:
         """Write down that the run failed, and why."""
         known = as_user_error(error)
-        said = f"{known.rule}: {known.found}" if known else repr(error)
-        self._end(run_params, pipeline, {}, said[:300])
+        reason = f"{known.rule}: {known.found}" if known else repr(error)
+        self._end("failed", error=reason[:300])
 
-    def _end(
-        self,
-        run_params: dict[str, Any],
-        pipeline: Pipeline,
-        metrics: dict[str, Path],
-        error: str | None = None,
-    ) -> None:
+    def _end(self, state: str, **outcome: Any) -> None:
         assert self._record is not None, "a run begins before it ends"
-        folder = _folder(run_params, pipeline)
-        write_record(folder, ended(self._record, metrics, error))
+        seconds = round((datetime.now(UTC) - self._record.started).total_seconds(), 1)
+        outcome |= {"state": state, "seconds": seconds}
+        write_record(self._folder, self._record.model_copy(update=outcome))
         self._record = None
         self._held.close()
-        (folder / LOCK).unlink(missing_ok=True)
+        (self._folder / LOCK).unlink(missing_ok=True)
 
 
-def _folder(run_params: dict[str, Any], pipeline: Pipeline) -> Path:
-    task = task_of(run_params, pipeline)
+def _task(run_params: Mapping[str, Any], pipeline: Pipeline) -> str:
+    """Return whose reporting folder keeps a run: the first task that it scores, else the pipeline."""
+    tasks = sorted(name.split(".")[0] for name in pipeline.all_outputs() if name.endswith(METRICS))
+    return tasks[0] if tasks else (run_params["pipeline_names"] or ["default"])[0].strip("_")
+
+
+def _folder(run_params: Mapping[str, Any], task: str) -> Path:
     return record_folder(Path(run_params["project_path"]), task, run_params["run_id"])
 
 
-def _copy(path: Path, target: Path) -> None:
-    with atomic_file(target) as draft:
-        shutil.copyfile(path, draft)
-
-
-def run_facts(record: RunRecord, catalog: CatalogProtocol) -> dict[str, Any]:
-    """Return the facts of a run that its outputs carry, ready for JSON.
-
-    Parameters
-    ----------
-    record
-        Of the run.
-    catalog
-        The run's catalog, for the seed.
-    """
+def _facts(record: RunRecord, catalog: CatalogProtocol) -> dict[str, Any]:
+    """Return the facts of a run that its outputs carry, ready for JSON."""
     compute = catalog.load("params:compute")
     code = record.code
     return {
@@ -131,4 +126,89 @@ def run_facts(record: RunRecord, catalog: CatalogProtocol) -> dict[str, Any]:
         "libraries": code.libraries,
         "threads": code.threads,
         "machine": code.machine,
+    }
+
+
+def _begin(
+    run_params: dict[str, Any],
+    pipeline: Pipeline,
+    catalog: CatalogProtocol,
+    loader: AbstractConfigLoader,
+) -> RunRecord:
+    """Return the record of a run that is about to begin."""
+    parameters = _parameters(pipeline, catalog)
+    data = _data(pipeline, catalog, parameters)
+    read = {source for fact in data.values() for source in fact.sources}
+    given = {**loader["globals"], **(loader.runtime_params or {})}
+    defaults = shipped_parameters()
+    return RunRecord(
+        run_id=run_params["run_id"],
+        state="running",
+        started=datetime.now(UTC),
+        selection=_selection(run_params, loader),
+        parameters=parameters | {name: given[name] for name in SOURCES if given.get(name) in read},
+        defaults={
+            name: defaults.get(name)
+            for name, value in parameters.items()
+            if name not in data and value != defaults.get(name)
+        },
+        data=data,
+        code=code_facts(),
+    )
+
+
+def _parameters(pipeline: Pipeline, catalog: CatalogProtocol) -> dict[str, Any]:
+    names = [name for name in sorted(pipeline.inputs()) if name.startswith(_PARAMS)]
+    groups = {name.removeprefix(_PARAMS): catalog.load(name) for name in names}
+    values = flat_parameters(groups, tuple(groups))
+    return {name: value for name, value in values.items() if name not in PLACES}
+
+
+def _data(
+    pipeline: Pipeline, catalog: CatalogProtocol, parameters: Mapping[str, Any]
+) -> dict[str, DataFact]:
+    """Look at every dataset that nothing in the pipeline makes, and every parameter that names a file."""
+    read: dict[str, list[str]] = {}
+    for name in sorted(pipeline.inputs()):
+        if not name.startswith(_PARAMS) and name != "parameters":
+            dataset = catalog.get(name)
+            source = getattr(dataset, "source", None) or getattr(dataset, "filepath", None)
+            read |= {name: [str(source)]} if source else {}
+    for name, value in parameters.items():
+        if name.rsplit(".", 1)[-1] in READ and value:
+            values = value if isinstance(value, list) else [value]
+            read |= {name: values} if any(map(_is_source, values)) else {}
+    return {name: DataFact(sources=at, sha256=_hash(at)) for name, at in read.items()}
+
+
+def _is_source(value: Any) -> bool:
+    return isinstance(value, str) and (bool(located(value)) or ":" in value)
+
+
+def _hash(sources: list[str]) -> str | None:
+    try:
+        return fingerprint(sources)
+    except OSError:  # the run itself says what is wrong with it
+        return None
+
+
+def _selection(run_params: Mapping[str, Any], loader: AbstractConfigLoader) -> Selection:
+    # Kedro passes the runner on as an object without its name.
+    known = (Selection.model_fields.keys() & run_params.keys()) - {"runner"}
+    chosen = {field: run_params[field] for field in known if run_params[field]}
+    own = (shipped_conf().resolve(), (Path(run_params["project_path"]) / "conf").resolve())
+    if Path(loader.conf_source).resolve() not in own:
+        chosen["conf_source"] = str(loader.conf_source)
+    names = tuple(run_params["pipeline_names"] or ["__default__"])
+    return Selection(**chosen | {"pipelines": names, "params": run_params["runtime_params"]})
+
+
+def _scores(path: Path) -> dict[str, float | None]:
+    """Return the numbers of a ``metrics.json`` that say how good something is."""
+    metrics = json.loads(path.read_text(encoding="utf-8"))
+    flat = flatten({name: part for name, part in metrics.items() if name not in ("data", "run")})
+    return {
+        name: float(value)
+        for name, value in flat.items()
+        if isinstance(value, int | float) and not isinstance(value, bool)
     }

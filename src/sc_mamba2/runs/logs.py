@@ -1,4 +1,4 @@
-"""What Kedro says while it runs under `scm`: its progress, not its second telling of an error."""
+"""What Kedro logs while it runs under `scm`: its progress, and no error a second time."""
 
 import logging
 import warnings
@@ -6,12 +6,8 @@ import warnings
 from rich.console import Console
 from rich.logging import RichHandler
 
-_TOLD_TWICE = (
-    "failed with error",
-    "You can resume the pipeline run",
-    "No nodes ran",
-    "Parameter '",
-)
+# Of an error, which the command shows once, in its own words.
+_REPEATED = ("failed with error", "You can resume the pipeline run", "No nodes ran", "Parameter '")
 # kedro-viz says of every run outside a project that it is outside a project.
 _levels = {"kedro": logging.INFO, "sc_mamba2": logging.INFO, "kedro_viz": logging.ERROR}
 
@@ -32,12 +28,8 @@ def apply_logging() -> None:
     for handler in logging.getLogger().handlers:
         if isinstance(handler, RichHandler):
             handler.console = Console(stderr=True)  # stdout is for results
-        if not any(isinstance(old, _OnceOnly) for old in handler.filters):
-            handler.addFilter(_OnceOnly())
+        handler.addFilter(_is_new)  # which does nothing where it is there already
 
 
-class _OnceOnly(logging.Filter):
-    """Drops what Kedro says of an error; the command tells it once, in its own words."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        return not any(words in record.getMessage() for words in _TOLD_TWICE)
+def _is_new(record: logging.LogRecord) -> bool:
+    return not any(words in record.getMessage() for words in _REPEATED)

@@ -27,17 +27,9 @@ _FILES = {
 
 
 def new_project(folder: Path) -> Path:
-    """Make a project in a folder that is empty or not there.
+    """Make a project in a folder that is empty or not there, and return the folder, absolute.
 
-    Parameters
-    ----------
-    folder
-        Where; its name becomes the project's.
-
-    Returns
-    -------
-    Path
-        The folder, absolute.
+    The folder's name becomes the project's.
 
     Raises
     ------
@@ -45,7 +37,7 @@ def new_project(folder: Path) -> Path:
         Rule ``init-folder``: something is there. Nothing is written then.
     """
     folder = folder.resolve()
-    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+    if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
         raise UserError(
             "init-folder",
             found=f"something in '{folder}'" if folder.is_dir() else f"a file at '{folder}'",
@@ -68,8 +60,7 @@ def new_project(folder: Path) -> Path:
 def _write(draft: Path, name: str) -> None:
     for environment in ENVIRONMENTS:
         shutil.copytree(shipped_conf() / environment, draft / "conf" / environment)
-    empty = ("conf/local", "src", *(f"data/{layer}" for layer in LAYERS))
-    for place in empty:
+    for place in ("conf/local", "src", *(f"data/{layer}" for layer in LAYERS)):
         (draft / place).mkdir(parents=True)
         (draft / place / ".gitkeep").touch()
     words = {"@NAME@": json.dumps(name), "@TITLE@": name, "@KEDRO@": kedro.__version__}

@@ -23,4 +23,4 @@ PROBES: dict[Callable, Callable] = {
     pretrain: probe_pretraining,
 }
 LONG = (make_corpus, *PROBES)  # the probe of `pretrain` reads what the corpus is made from
-FORWARD = (predict,)  # told from the speed of another probe, where their cells are known before
+FORWARD = (predict,)  # timed by the speed of another probe, where their cells are known before

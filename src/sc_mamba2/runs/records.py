@@ -1,6 +1,6 @@
 """The record of a run: one small JSON that says what ran, on what, by which code, with what result.
 
-`recording` writes it while Kedro runs; here it is read, and runs are found by their id.
+`hooks` writes it while Kedro runs; here it is read, and runs are found by their id.
 """
 
 import re
@@ -50,9 +50,8 @@ class CodeFacts(_Part):
     def name(self) -> str:
         """Return what a person calls this code."""
         commit = f", commit {self.commit[:9]}" if self.commit else ""
-        return (
-            f"{self.version}{commit}{' with changes' if self.changed else ''} ({self.sha256[:8]})"
-        )
+        changed = " with changes" if self.changed else ""
+        return f"{self.version}{commit}{changed} ({self.sha256[:8]})"
 
 
 class RunRecord(_Part):
@@ -84,10 +83,6 @@ class RunRecord(_Part):
     scores: dict[str, dict[str, float | None]] = {}
     repeats: str | None = None
 
-    def changed(self) -> dict[str, Any]:
-        """Return the parameters that differ from their defaults."""
-        return {name: self.parameters.get(name) for name in self.defaults}
-
 
 class Listed(_Part):
     """A run as it lies in a project: its record, or why it cannot be read."""
@@ -106,9 +101,8 @@ def record_folder(project: Path, task: str, run_id: str) -> Path:
 
 def kept_folder(project: Path, run_id: str) -> Path | None:
     """Return the folder of a run by its whole id, whichever task keeps it."""
-    return next(
-        (path.parent for path in (project / _REPORTING).glob(f"*/{_RUNS}/{run_id}/{RECORD}")), None
-    )
+    records = (project / _REPORTING).glob(f"*/{_RUNS}/{run_id}/{RECORD}")
+    return next((path.parent for path in records), None)
 
 
 def write_record(folder: Path, record: RunRecord) -> None:
@@ -138,30 +132,22 @@ def read_record(folder: Path) -> RunRecord:
             raise _damaged(folder.name, "it is too large for a record")
         return RunRecord.model_validate_json(path.read_bytes())
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or RECORD
-        raise _damaged(folder.name, f"{place}: {first['msg']}") from error
+        fault = error.errors()[0]
+        place = ".".join(map(str, fault["loc"])) or RECORD
+        raise _damaged(folder.name, f"{place}: {fault['msg']}") from error
     except OSError as error:
         raise _damaged(folder.name, str(error.strerror)) from error
 
 
 def list_runs(project: Path) -> list[Listed]:
     """List the runs of a project, the newest first; a damaged one is listed as damaged."""
-    places = (project / _REPORTING).glob(f"*/{_RUNS}/*")
-    folders = [place for place in places if place.is_dir() and not place.name.startswith(".")]
-    listed = [_look(folder) for folder in folders if (folder / RECORD).exists()]
+    records = (project / _REPORTING).glob(f"*/{_RUNS}/*/{RECORD}")
+    listed = [_look(path.parent) for path in records if not path.parent.name.startswith(".")]
     return sorted(listed, key=lambda run: run.run_id, reverse=True)
 
 
 def find_run(project: Path, name: str) -> RunRecord:
-    """Find a run of a project.
-
-    Parameters
-    ----------
-    project
-        Its folder.
-    name
-        A run's id, the beginning of only one, or ``latest``: the newest that finished.
+    """Find a run of a project by its id, the beginning of only one, or ``latest``: the newest that finished.
 
     Raises
     ------
@@ -177,11 +163,11 @@ def find_run(project: Path, name: str) -> RunRecord:
         )
     runs = list_runs(project)
     if name == LATEST:
-        found = [run for run in runs if run.state == "finished"][:1]
+        candidates = [run for run in runs if run.state == "finished"][:1]
     else:
         exact = [run for run in runs if run.run_id == name]
-        found = exact or [run for run in runs if run.run_id.startswith(name)]
-    if not found:
+        candidates = exact or [run for run in runs if run.run_id.startswith(name)]
+    if not candidates:
         what = "finished run" if name == LATEST else f"run '{name}'"
         raise UserError(
             "run-unknown",
@@ -189,14 +175,14 @@ def find_run(project: Path, name: str) -> RunRecord:
             expected="a run of this project",
             mend="`scm runs` lists them" + ("" if name == LATEST else _nearest(name, runs)),
         )
-    if len(found) > 1:
+    if len(candidates) > 1:
         raise UserError(
             "run-ambiguous",
-            found=f"{len(found)} runs begin with '{name}'",
+            found=f"{len(candidates)} runs begin with '{name}'",
             expected="the beginning of only one",
-            mend=f"write more of it: {', '.join(run.run_id for run in found[:3])}, …",
+            mend=f"write more of it: {', '.join(run.run_id for run in candidates[:3])}, …",
         )
-    (run,) = found
+    (run,) = candidates
     if run.record is None:
         raise _damaged(run.run_id, str(run.reason))
     return run.record
@@ -204,36 +190,35 @@ def find_run(project: Path, name: str) -> RunRecord:
 
 def _nearest(name: str, runs: list[Listed]) -> str:
     """Suggest the id that begins most like a name, or the word for the newest."""
-    begun = {run.run_id[: len(name)]: run.run_id for run in reversed(runs)}
-    told = nearest(name, [LATEST, *begun])
-    return next((nearest(run, [run]) for start, run in begun.items() if f"'{start}'" in told), told)
+    starts = {run.run_id[: len(name)]: run.run_id for run in reversed(runs)}
+    hint = nearest(name, [LATEST, *starts])
+    return next(
+        (nearest(run, [run]) for start, run in starts.items() if f"'{start}'" in hint), hint
+    )
 
 
 def _look(folder: Path) -> Listed:
-    task = folder.parents[1].name
+    known: dict[str, Any] = {"run_id": folder.name, "task": folder.parents[1].name}
     try:
         record = read_record(folder)
         if record.run_id != folder.name:
             raise _damaged(folder.name, f"it is the record of '{record.run_id}'")
     except UserError as error:
-        return Listed(run_id=folder.name, task=task, state="damaged", reason=error.found)
-    state = record.state
-    if state == "running" and not _at_work(folder / LOCK):
-        return Listed(run_id=folder.name, task=task, state="interrupted", record=record)
-    return Listed(run_id=folder.name, task=task, state=state, record=record)
+        return Listed(**known, state="damaged", reason=error.found)
+    interrupted = record.state == "running" and not _at_work(folder / LOCK)
+    state = "interrupted" if interrupted else record.state
+    return Listed(**known, state=state, record=record)
 
 
 def _at_work(lock: Path) -> bool:
-    """Say whether a process holds the lock; that of a dead one is free."""
+    """Return whether a process holds the lock; that of a dead one is free."""
     if not lock.exists():
         return False
-    held = FileLock(lock, timeout=0)
     try:
-        held.acquire()
+        with FileLock(lock, timeout=0):
+            return False
     except OSError:  # also where it is another person's, who may be at work
         return True
-    held.release()
-    return False
 
 
 def _damaged(name: str, reason: str) -> UserError:

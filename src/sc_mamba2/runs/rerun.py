@@ -1,18 +1,15 @@
 """Repeat a run: the same parameters on the same data by the same code, then compare the scores."""
 
-import contextlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, chdir, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from kedro.config import OmegaConfigLoader
-
 from sc_mamba2.errors import UserError
 from sc_mamba2.files import make_folder, scratch_folder
 from sc_mamba2.runs.compare import Comparison, compare_runs
-from sc_mamba2.runs.configuration import CONFIG_LOADER, SOURCES, choose_environment
+from sc_mamba2.runs.configuration import SOURCES, choose_environment, load_configuration
 from sc_mamba2.runs.fingerprints import code_facts, fingerprint
 from sc_mamba2.runs.records import RunRecord, read_record, write_record
 from sc_mamba2.runs.selection import merge, nest
@@ -34,16 +31,7 @@ class Repeated:
 
 
 def rerun(record: RunRecord, project: Path, force: bool) -> Repeated:
-    """Repeat a run of a project.
-
-    Parameters
-    ----------
-    record
-        Of the run.
-    project
-        Where it ran.
-    force
-        Whether to go on though code or data are not what they were.
+    """Repeat a run of a project; with `force` though code or data are not what they were.
 
     Raises
     ------
@@ -52,11 +40,9 @@ def rerun(record: RunRecord, project: Path, force: bool) -> Repeated:
     """
     check_repeatable(record, project, force)
     with _fresh_places(record, project) as places:
-        chosen = merge(nest(_params(record, project)), nest(places))
-        again = record.selection.model_copy(
-            update={"params": chosen, "only_missing_outputs": False}
-        )
-        folder = run_in_project(again, project).record
+        params = merge(nest(_params(record, project)), nest(places))
+        changes = {"params": params, "only_missing_outputs": False}
+        folder = run_in_project(record.selection.model_copy(update=changes), project).record
     assert folder is not None, "a run that ended well has a record"
     new = read_record(folder).model_copy(update={"repeats": record.run_id})
     write_record(folder, new)
@@ -64,13 +50,7 @@ def rerun(record: RunRecord, project: Path, force: bool) -> Repeated:
 
 
 def check_repeatable(record: RunRecord, project: Path, force: bool) -> None:
-    """Refuse to repeat a run that did not finish, or what is no longer the same.
-
-    Raises
-    ------
-    UserError
-        As `rerun`.
-    """
+    """Refuse to repeat a run that did not finish, or what is no longer the same; see `rerun`."""
     if record.state != "finished":
         raise UserError(
             "rerun-state",
@@ -90,12 +70,12 @@ def check_repeatable(record: RunRecord, project: Path, force: bool) -> None:
             expected=f"that of the run: {record.code.name()}",
             mend=f"{back}add --force to repeat it by today's code",
         )
-    with contextlib.chdir(project):
+    with chdir(project):
         for name, fact in record.data.items():
-            if (found := fingerprint(fact.sources)) != fact.sha256:
+            if (sha256 := fingerprint(fact.sources)) != fact.sha256:
                 raise UserError(
                     "rerun-data",
-                    found=f"{name} ({', '.join(fact.sources)}) is {_hash(found)}",
+                    found=f"{name} ({', '.join(fact.sources)}) is {_hash(sha256)}",
                     expected=f"what the run read: {_hash(fact.sha256)}",
                     mend="bring the data back, or add --force to repeat it on today's",
                 )
@@ -110,7 +90,7 @@ def _params(record: RunRecord, project: Path) -> dict[str, object]:
     selection = record.selection
     conf = Path(selection.conf_source) if selection.conf_source else project / "conf"
     env = choose_environment(conf, selection.env)  # as the run will: what is in `local` counts
-    loader = OmegaConfigLoader(str(conf), env=env, runtime_params={}, **CONFIG_LOADER)
+    loader = load_configuration(conf, env)
     known = flatten(loader["parameters"]) | {name: loader["globals"].get(name) for name in SOURCES}
     return {
         name: value
@@ -123,7 +103,7 @@ def _params(record: RunRecord, project: Path) -> dict[str, object]:
 def _fresh_places(record: RunRecord, project: Path) -> Iterator[dict[str, object]]:
     """Give new folders to what would go on from an older run's, and then compute nothing."""
     places: dict[str, object] = {}
-    with contextlib.ExitStack() as stack:
+    with ExitStack() as stack:
         if "embedding.source.input" in record.parameters:
             parent = project / "data" / "07_model_output" / "embedding"
             make_folder(parent)

@@ -11,6 +11,11 @@ from sc_mamba2.errors import UserError
 from sc_mamba2.tasks.shared.parameters import flatten
 from sc_mamba2.versions.names import with_paths
 
+# What chooses a part of the graph, as fields of `Selection` and arguments of Kedro's session.
+PARTS = (
+    "node_names", "tags", "namespaces", "from_nodes", "to_nodes", "from_inputs", "to_outputs",
+)  # fmt: skip
+
 
 class Selection(BaseModel):
     """A selection of nodes, an environment, and parameters."""
@@ -38,48 +43,30 @@ class Selection(BaseModel):
         Kedro splits `--params` at every comma: a list stands behind the line as a remark, to be
         set in `conf/`.
         """
-        words = ["kedro", "run"]
-        for option, values in self._options().items():
-            if values:
-                words.append(f"{option}={shlex.quote(values)}")
+        params = {name: as_text(value) for name, value in flatten(self.params).items()}
+        options = {
+            "pipelines": ",".join(self.pipelines),
+            "env": self.env,
+            "params": ",".join(f"{k}={text}" for k, text in params.items() if "," not in text),
+            "nodes": ",".join(self.node_names),
+            **{name.replace("_", "-"): ",".join(getattr(self, name)) for name in PARTS[1:]},
+            "runner": self.runner,
+            "load-versions": ",".join(f"{k}:{v}" for k, v in self.load_versions.items()),
+            "conf-source": self.conf_source,
+        }
+        words = [f"--{name}={shlex.quote(text)}" for name, text in options.items() if text]
         if self.only_missing_outputs:
             words.append("--only-missing-outputs")
-        unsaid = ", ".join(
-            f"{k}: {as_text(v)}" for k, v in flatten(self.params).items() if _has_comma(v)
-        )
-        return " ".join(words) + (f"  # and in conf/: {unsaid}" if unsaid else "")
+        lists = ", ".join(f"{k}: {text}" for k, text in params.items() if "," in text)
+        return " ".join(["kedro", "run", *words]) + (f"  # and in conf/: {lists}" if lists else "")
 
     def session_arguments(self) -> dict[str, Any]:
         """Return the arguments of `KedroSession.run`, but for the runner."""
-        named = (
-            "tags", "node_names", "from_nodes", "to_nodes", "from_inputs", "to_outputs", "namespaces",
-        )  # fmt: skip
         return {
             "pipeline_names": list(self.pipelines) or None,
             "load_versions": self.load_versions or None,
             "only_missing_outputs": self.only_missing_outputs,
-            **{name: getattr(self, name) or None for name in named},
-        }
-
-    def _options(self) -> dict[str, str]:
-        return {
-            "--pipelines": ",".join(self.pipelines),
-            "--env": self.env or "",
-            "--params": ",".join(
-                f"{key}={as_text(value)}"
-                for key, value in flatten(self.params).items()
-                if not _has_comma(value)
-            ),
-            "--nodes": ",".join(self.node_names),
-            "--tags": ",".join(self.tags),
-            "--namespaces": ",".join(self.namespaces),
-            "--from-nodes": ",".join(self.from_nodes),
-            "--to-nodes": ",".join(self.to_nodes),
-            "--from-inputs": ",".join(self.from_inputs),
-            "--to-outputs": ",".join(self.to_outputs),
-            "--runner": self.runner or "",
-            "--load-versions": ",".join(f"{k}:{v}" for k, v in self.load_versions.items()),
-            "--conf-source": self.conf_source or "",
+            **{name: getattr(self, name) or None for name in PARTS},
         }
 
 
@@ -95,26 +82,23 @@ def parse_params(items: list[str]) -> dict[str, Any]:
 
     # A comma inside brackets belongs to a list, not between two parameters.
     pairs = [pair.strip() for item in items for pair in re.split(r",(?![^\[\]]*\])", item)]
-    for pair in filter(None, pairs):
-        key, equals, _ = pair.partition("=")
-        if not equals or not key.strip():
-            raise UserError(
-                "params-syntax",
-                found=f"--params {pair}",
-                expected="name=value, such as annotation.fine_tune.max_epochs=5",
-                mend="write the name, an equals sign and the value; commas between several",
-            )
     parsed: dict[str, Any] = {}
     for pair in filter(None, pairs):
+        name, equals, text = pair.partition("=")
+        if not equals or not name.strip():
+            raise _syntax(
+                f"--params {pair}",
+                "name=value, such as annotation.fine_tune.max_epochs=5",
+                "write the name, an equals sign and the value; commas between several",
+            )
         try:
-            value = OmegaConf.from_dotlist([f"value={pair.partition('=')[2]}"])
-            parsed[pair.partition("=")[0].strip()] = OmegaConf.to_container(value)["value"]
+            value = OmegaConf.from_dotlist([f"value={text}"])
+            parsed[name.strip()] = OmegaConf.to_container(value)["value"]
         except Exception as error:  # YAML and OmegaConf say what is wrong in many ways
-            raise UserError(
-                "params-syntax",
-                found=f"--params {pair}",
-                expected="a value that YAML can read",
-                mend="close brackets and quotes; put text with signs into quotes",
+            raise _syntax(
+                f"--params {pair}",
+                "a value that YAML can read",
+                "close brackets and quotes; put text with signs into quotes",
             ) from error
     return nest(parsed)
 
@@ -132,31 +116,26 @@ def nest(flat: dict[str, Any]) -> dict[str, Any]:
         *groups, last = name.split(".")
         place = nested
         for group in groups:
-            place = place.setdefault(group, {})
-            if not isinstance(place, dict):
-                raise _both(name)
-        if isinstance(place.get(last), dict) and place[last] and not isinstance(value, dict):
-            raise _both(name)
+            place = place.setdefault(group, {}) if isinstance(place, dict) else place
+        if not isinstance(place, dict) or (
+            isinstance(place.get(last), dict) and place[last] and not isinstance(value, dict)
+        ):
+            raise _syntax(
+                f"'{name}' beside a parameter that contains it, or that it contains",
+                "a value, or values for the parameters in the group",
+                "name single parameters, such as annotation.fine_tune.max_epochs=5",
+            )
         place[last] = value
     return nested
 
 
-def _both(name: str) -> UserError:
-    return UserError(
-        "params-syntax",
-        found=f"'{name}' beside a parameter that contains it, or that it contains",
-        expected="a value, or values for the parameters in the group",
-        mend="name single parameters, such as annotation.fine_tune.max_epochs=5",
-    )
+def _syntax(found: str, expected: str, mend: str) -> UserError:
+    return UserError("params-syntax", found=found, expected=expected, mend=mend)
 
 
 def merge(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     """Return the union of two nested dictionaries; where both have a value, `over` counts."""
     return nest(flatten(under) | flatten(over))
-
-
-def _has_comma(value: Any) -> bool:
-    return "," in as_text(value)
 
 
 def as_text(value: Any) -> str:

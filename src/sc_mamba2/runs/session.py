@@ -17,7 +17,7 @@ from sc_mamba2.runs.configuration import check_params, choose_environment, shipp
 from sc_mamba2.runs.dry_run import DryRunner, dry
 from sc_mamba2.runs.logs import apply_logging
 from sc_mamba2.runs.records import kept_folder
-from sc_mamba2.runs.selection import Selection
+from sc_mamba2.runs.selection import PARTS, Selection
 
 PACKAGE = "sc_mamba2"
 
@@ -36,7 +36,7 @@ def find_project(start: Path) -> Path:
     Raises
     ------
     UserError
-        There is none.
+        Rule ``project-missing``.
     """
     project = find_kedro_project(start)
     if project is None or bootstrap_project(project).package_name != PACKAGE:
@@ -60,16 +60,16 @@ def run_in_project(selection: Selection, project: Path) -> Finished:
     """
     bootstrap_project(project)
     conf = Path(selection.conf_source).absolute() if selection.conf_source else project / "conf"
-    if (found := dry()) is not None:
+    if (estimate := dry()) is not None:
         with contextlib.chdir(project):
-            told = _run(selection, project, conf)
-        found.writes.extend(told.written.values())
-        return told
+            finished = _run(selection, project, conf)
+        estimate.writes.extend(finished.written.values())
+        return finished
     lock = project / "data" / ".scm.lock"
     lock.parent.mkdir(exist_ok=True)
-    again = "wait for it, or clone the project once more"
+    mend = "wait for it, or clone the project once more"
     # Paths in parameters are the project's, from whichever of its folders it was called.
-    with sole_writer(lock, to="this project", mend=again), contextlib.chdir(project):
+    with sole_writer(lock, to="this project", mend=mend), contextlib.chdir(project):
         return _run(selection, project, conf)
 
 
@@ -79,8 +79,8 @@ def run_in_folder(selection: Selection, folder: Path) -> Finished:
     Without an environment `base` alone is read: a person's `local` belongs to their project.
     """
     configure_project(PACKAGE)
-    chosen = selection.model_copy(update={"env": selection.env or "base"})
-    return _run(chosen, folder, shipped_conf())
+    selection = selection.model_copy(update={"env": selection.env or "base"})
+    return _run(selection, folder, shipped_conf())
 
 
 def _run(selection: Selection, project: Path, conf: Path) -> Finished:
@@ -88,7 +88,7 @@ def _run(selection: Selection, project: Path, conf: Path) -> Finished:
     check_names(selection)
     env = choose_environment(conf, selection.env)
     check_params(selection.params, conf, env)
-    found = dry()
+    estimate = dry()
     runner = _runner(selection.runner)
     with KedroSession.create(
         project_path=project,
@@ -96,34 +96,27 @@ def _run(selection: Selection, project: Path, conf: Path) -> Finished:
         conf_source=str(conf),
         runtime_params=copy.deepcopy(selection.params),  # Kedro changes them in place
     ) as session:
-        if found is None:
+        chosen = _chosen_nodes(selection)
+        if estimate is None:
             session.run(runner=runner, **selection.session_arguments())
         else:  # past the session, whose plugins write down what ran
-            DryRunner(found).run(_chosen_nodes(selection), session.load_context().catalog)
+            DryRunner(estimate).run(chosen, session.load_context().catalog)
         catalog = session.load_context().catalog
-        outputs = _chosen_nodes(selection).all_outputs()
-        paths = {name: getattr(catalog.get(name), "_filepath", None) for name in sorted(outputs)}
+        outputs = sorted(chosen.all_outputs())
+        paths = {name: getattr(catalog.get(name), "filepath", None) for name in outputs}
         kept = kept_folder(project, session.session_id)
-    written = {name: Path(path) for name, path in paths.items() if path}
-    if found is not None:
+    written = {name: path for name, path in paths.items() if path}
+    if estimate is not None:
         return Finished(written)
     return Finished({name: path for name, path in written.items() if path.exists()}, kept)
 
 
 def _chosen_nodes(selection: Selection) -> Pipeline:
     """Return the part of the pipelines that a selection runs."""
-    whole = Pipeline([])
-    for name in selection.pipelines or ("__default__",):
-        whole += pipelines[name]
-    return whole.filter(
-        tags=selection.tags or None,
-        from_nodes=selection.from_nodes or None,
-        to_nodes=selection.to_nodes or None,
-        node_names=selection.node_names or None,
-        from_inputs=selection.from_inputs or None,
-        to_outputs=selection.to_outputs or None,
-        node_namespaces=selection.namespaces or None,
-    )
+    names = selection.pipelines or ("__default__",)
+    part = {name: getattr(selection, name) or None for name in PARTS}
+    whole = sum((pipelines[name] for name in names), Pipeline([]))
+    return whole.filter(node_namespaces=part.pop("namespaces"), **part)
 
 
 def check_names(selection: Selection) -> None:

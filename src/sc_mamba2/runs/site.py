@@ -34,10 +34,8 @@ def build_site(project: Path, folder: Path, pipeline: str | None = None) -> None
 
     Parameters
     ----------
-    project
-        Folder of the project, as `find_project` gives it.
-    folder
-        The site; an older one is replaced.
+    project, folder
+        Folders of the project and of the site; an older site is replaced.
     pipeline
         The one to show; ``None``: all.
 
@@ -68,17 +66,15 @@ def _write_answers(project: Path, draft: Path, pipeline: str | None) -> None:
     )
     from kedro_viz.server import load_and_populate_data
 
-    load_and_populate_data(
-        project, include_hooks=True, package_name=PACKAGE, pipeline_name=pipeline
-    )
+    names = {"package_name": PACKAGE, "pipeline_name": pipeline}
+    load_and_populate_data(project, include_hooks=True, **names)
     disk = fsspec.filesystem("file")
     save_api_responses_to_fs(str(draft), disk, is_all_previews_enabled=True)
     # Kedro-Viz's own static build lacks this one, and its page reports an error on the console.
     facts = MetadataAPIResponse(package_compatibilities=get_package_compatibilities())
     write_api_response_to_fs(str(draft / "api" / "metadata"), facts, disk)
-    for answer in (
-        draft / "api" / "nodes"
-    ).iterdir():  # a site travels; where it was made is nobody's
+    # A site travels; where it was made is nobody's.
+    for answer in (draft / "api" / "nodes").iterdir():
         text = answer.read_text(encoding="utf-8")
         answer.write_text(text.replace(f"{project}/", ""), encoding="utf-8")
 
@@ -97,14 +93,7 @@ def _write_pages(draft: Path) -> None:
 
 @contextmanager
 def site_server(folder: Path, port: int) -> Iterator[http.server.ThreadingHTTPServer]:
-    """Give a server of a static site on this machine alone, not yet running.
-
-    Parameters
-    ----------
-    folder
-        The site.
-    port
-        0 takes a free one.
+    """Give a server of a static site on this machine alone, not yet running; port 0 takes a free one.
 
     Raises
     ------

@@ -12,6 +12,7 @@ from sc_mamba2.files import refused_write
 _PYDANTIC_FIELD = re.compile(
     r"^(?P<field>[\w.]+)\n  (?P<message>.+?) \[type=.*?input_value=(?P<value>.+?), input", re.M
 )
+_UNKNOWN = ("Pipeline does not contain", "Pipeline contains no nodes", "'load_versions' keys")
 
 
 def as_user_error(error: BaseException) -> UserError | None:
@@ -28,7 +29,8 @@ def as_user_error(error: BaseException) -> UserError | None:
             return _input_missing(f"no file at '{link.__cause__.filename or link.__cause__}'")
         if isinstance(link, ValueError) and str(link).startswith("Pipeline input(s)"):
             return _input_missing(str(link).splitlines()[0])
-        if _names_nothing(link):
+        # Kedro knows nothing of the names that a selection gives.
+        if isinstance(link, ValueError | DatasetNotFoundError) and str(link).startswith(_UNKNOWN):
             return UserError(
                 "selection-unknown",
                 found=str(link).splitlines()[0],
@@ -36,12 +38,6 @@ def as_user_error(error: BaseException) -> UserError | None:
                 mend="look at the names with `scm viz`, or `kedro registry describe PIPELINE`",
             )
     return None
-
-
-def _names_nothing(error: BaseException) -> bool:
-    """Say whether Kedro found nothing of the names that a selection gives."""
-    words = ("Pipeline does not contain", "Pipeline contains no nodes", "'load_versions' keys")
-    return isinstance(error, ValueError | DatasetNotFoundError) and str(error).startswith(words)
 
 
 def _input_missing(found: str) -> UserError:
@@ -59,27 +55,20 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-def _telling_line(message: str) -> str:
-    """Return the line of pydantic's message that says what is wrong."""
-    lines = [line.strip() for line in message.splitlines()]
-    return next((line for line in lines if "[type=" in line), lines[-1])
-
-
 def _parameter_error(message: str) -> UserError:
     """Shorten Kedro's message: the parameter, what was found, what pydantic expected."""
-    groups = re.findall(r"Parameter '([\w.]+)':", message)
-    group = groups[0] if groups else "parameters"
-    field = _PYDANTIC_FIELD.search(message)
-    if field is None:
-        return UserError(
-            "parameter-invalid",
-            found=_telling_line(message).lstrip("- ")[:300],
-            expected="a value as the parameter's description says",
-            mend=f"correct {group} in conf/ or on the command line",
-        )
+    group = re.search(r"Parameter '([\w.]+)':", message)
+    name = group[1] if group else "parameters"
+    if field := _PYDANTIC_FIELD.search(message):
+        name = f"{name}.{field['field']}"
+        found, expected = f"{name} = {field['value']}", field["message"]
+    else:
+        lines = [line.strip() for line in message.splitlines()]
+        line = next((line for line in lines if "[type=" in line), lines[-1])
+        found, expected = line.lstrip("- ")[:300], "a value as the parameter's description says"
     return UserError(
         "parameter-invalid",
-        found=f"{group}.{field['field']} = {field['value']}",
-        expected=field["message"][0].lower() + field["message"][1:],
-        mend=f"correct {group}.{field['field']} in conf/ or on the command line",
+        found=found,
+        expected=expected[0].lower() + expected[1:],
+        mend=f"correct {name} in conf/ or on the command line",
     )

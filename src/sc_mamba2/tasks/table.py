@@ -88,6 +88,8 @@ class Task:
         Keys that it adds to an AnnData.
     stage
         Words behind `scm run --pipeline NAME` in `dvc.yaml`.
+    help
+        Of a verb that refuses nothing particular, and so has no file in `commands`.
     """
 
     pipeline: str
@@ -100,6 +102,7 @@ class Task:
     shows: Mapping[str, str] = field(default_factory=dict)
     writes: tuple[str, ...] = ()
     stage: str = ""
+    help: str = ""
 
 
 def _read() -> Option:

@@ -1,14 +1,32 @@
 """Tools in scanpy's manner: each task as a function that adds its results to the cells in memory.
 
-They run the very nodes that the verbs and `scm run` run (`pipelines.in_memory`) and have no algorithm
-of their own. Scores, baselines, ablations and reports are left to those; figures stand in `pl`.
+They call the very functions that the nodes of the pipelines are, and have no algorithm of their own. Scores,
+baselines, ablations and reports are left to the verbs; figures stand in `pl`.
 """
 
-from sc_mamba2.tl.annotation import annotate
-from sc_mamba2.tl.batch_correction import integrate
-from sc_mamba2.tl.embedding import embed
-from sc_mamba2.tl.gene_network import network
-from sc_mamba2.tl.multiomics import multiome
-from sc_mamba2.tl.perturbation import perturb, reverse
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from sc_mamba2.tasks.table import TASKS
+
+if TYPE_CHECKING:
+    from sc_mamba2.tl.annotation import annotate
+    from sc_mamba2.tl.batch_correction import integrate
+    from sc_mamba2.tl.embedding import embed
+    from sc_mamba2.tl.gene_network import network
+    from sc_mamba2.tl.multiomics import multiome
+    from sc_mamba2.tl.perturbation import perturb
+    from sc_mamba2.tl.reverse_perturbation import reverse
 
 __all__ = ["annotate", "embed", "integrate", "multiome", "network", "perturb", "reverse"]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a task's tool when it is first asked for, by the table of tasks."""
+    if name not in TASKS:
+        raise AttributeError(f"module 'sc_mamba2.tl' has no attribute '{name}'")
+    return getattr(import_module(f"sc_mamba2.tl.{TASKS[name].pipeline}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *TASKS})

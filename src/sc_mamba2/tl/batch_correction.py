@@ -1,6 +1,5 @@
 """`tl.integrate`: an embedding of cells without their batch."""
 
-from copy import deepcopy
 from pathlib import Path
 
 import pandas as pd
@@ -19,35 +18,27 @@ from sc_mamba2.tl.shared import (
     Checkpoint,
     Groups,
     ValidCells,
-    alone,
-    changes,
     needed,
     returned,
     run_facts,
     trained_model,
     valid_cells,
 )
+from sc_mamba2.tl.tool import alone, tool
 from sc_mamba2.training.machine import chance_as_found
 
 GROUPS = SHARED_GROUPS | {"batch_correction": BatchCorrectionParams}
 
 
+@tool("integrate")
 def integrate(
     adata: AnnData,
     *,
-    batch_key: str | None = None,
     checkpoint: Checkpoint | None = None,
-    start: str | None = None,
-    expression: bool = False,
     save: str | Path | None = None,
-    layer: str | None = None,
-    max_length: int | None = None,
-    batch_size: int | None = None,
-    device: str | None = None,
-    seed: int | None = None,
-    params: Changes | None = None,
     key_added: str = WORD,
     copy: bool = False,
+    options: Changes,
 ) -> AnnData | None:
     """Take the batches out of cells; as `scm integrate`.
 
@@ -55,18 +46,10 @@ def integrate(
     ----------
     adata
         N cells of two batches or more.
-    batch_key
-        Column of `obs` with the batches.
     checkpoint
         Trained folder, or model, that knows the batches; nothing is trained.
-    start
-        Checkpoint whose backbone the training begins with.
-    expression
-        Whether the corrected expression is added too, as a layer.
     save
-        Folder for the trained model, to be used as `checkpoint` here and by the verb.
-    layer, max_length, batch_size, device, seed, params, key_added, copy
-        As `tl.embed`.
+        Folder for the trained model, to be used as `checkpoint` here and by the verb.    {options}
 
     Returns
     -------
@@ -89,20 +72,11 @@ def integrate(
     >>> cells.obsm["X_scm_corrected"].shape
     (60, 8)
     """
-    alone(checkpoint, batch_key=batch_key, start=start, save=save, max_length=max_length)
-    if checkpoint is None and batch_key is None:
+    alone(checkpoint, {"save": save})
+    if checkpoint is None and "batch_correction.keys.batch_key" not in options:
         raise needed("batch_key", "the column of obs with the batches, or a trained checkpoint")
-    own = {
-        "batch_correction.keys.batch_key": batch_key,
-        "batch_correction.backbone.checkpoint": start,
-        "tokenization.vocabulary": start,
-        "batch_correction.output.expression": expression or None,
-        "batch_correction.predict.batch_size": batch_size,
-        "tokenization.max_length": max_length,
-    }
     # Labels are for scores; none are computed here.
-    unscored = {"batch_correction.keys.label_key": None} | dict(params or {})
-    groups = build_parameters(GROUPS, changes(own, layer, device, seed, unscored))
+    groups = build_parameters(GROUPS, {"batch_correction.keys.label_key": None, **options})
     with chance_as_found():
         cells = valid_cells(adata, groups)
         if checkpoint is not None:
@@ -131,9 +105,8 @@ def train(valid: AnnData, groups: Groups) -> tuple[BatchCorrectionModel, pd.Data
 
 
 def apply(model: BatchCorrectionModel, cells: ValidCells, groups: Groups, caller: str) -> AnnData:
-    """Correct a copy of the cells by a trained model, which stays where it is."""
+    """Correct a copy of the cells by a trained model."""
     params, compute = groups["batch_correction"], groups["compute"]
-    model = deepcopy(model)
     tokens, _ = prepare_known(cells.valid, model, params.keys)
     outputs = predict(model, tokens, params.predict, compute)
     facts = run_facts(caller, groups)

@@ -14,25 +14,21 @@ from sc_mamba2.tasks.embedding.params import EmbeddingParams, SourceParams
 from sc_mamba2.tasks.embedding.predict import encode_file, write_embedded
 from sc_mamba2.tasks.shared.parameters import build_parameters
 from sc_mamba2.tasks.shared.params import SHARED_GROUPS
-from sc_mamba2.tl.shared import Changes, changes, returned, run_facts
+from sc_mamba2.tl.shared import Changes, returned, run_facts
+from sc_mamba2.tl.tool import tool
 from sc_mamba2.training.machine import chance_as_found
 
 GROUPS = SHARED_GROUPS | {"embedding": EmbeddingParams}
 
 
+@tool("embed")
 def embed(
     adata: AnnData,
     *,
     index: str | Path | None = None,
-    checkpoint: str | Path | None = None,
-    layer: str | None = None,
-    max_length: int | None = None,
-    batch_size: int | None = None,
-    device: str | None = None,
-    seed: int | None = None,
-    params: Changes | None = None,
     key_added: str = WORD,
     copy: bool = False,
+    options: Changes,
 ) -> AnnData | None:
     """Give every cell a vector, without training; as `scm embed`.
 
@@ -41,25 +37,7 @@ def embed(
     adata
         N cells.
     index
-        Folder of an index that `scm index` made; its types are given to the cells.
-    checkpoint
-        Name of a shipped checkpoint, or a folder.
-    layer
-        Layer with the expression; else the first usable matrix.
-    max_length
-        Tokens a cell at most; the highest values are kept.
-    batch_size
-        Cells a batch when predicting; changes speed only.
-    device
-        ``auto``, ``cpu`` or ``cuda``.
-    seed
-        Seed of every source of chance.
-    params
-        More parameters of `conf/base/parameters`, by dotted name; they count over the other arguments.
-    key_added
-        Word that stands for ``scm`` in the names of what is added.
-    copy
-        Whether a copy gets the results and is returned.
+        Folder of an index that `scm index` made; its types are given to the cells.    {options}
 
     Returns
     -------
@@ -82,12 +60,7 @@ def embed(
     >>> cells.obsm["X_scm"].shape
     (12, 128)
     """
-    own = {
-        "embedding.options.checkpoint": None if checkpoint is None else str(checkpoint),
-        "embedding.options.max_length": max_length,
-        "embedding.options.batch_size": batch_size,
-    }
-    groups = build_parameters(GROUPS, changes(own, layer, device, seed, params))
+    groups = build_parameters(GROUPS, options)
     chosen, compute = groups["embedding"], groups["compute"]
     reference = None if index is None else ReferenceIndex.load(Path(index))
     with chance_as_found(), TemporaryDirectory() as blocks:

@@ -1,7 +1,6 @@
 """`tl.network`: which genes regulate which, by knock-outs in silico and by embeddings."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from anndata import AnnData
 
@@ -12,25 +11,21 @@ from sc_mamba2.tasks.gene_network.params import GeneNetworkParams
 from sc_mamba2.tasks.gene_network.scores import make_network, score_pairs
 from sc_mamba2.tasks.shared.parameters import build_parameters
 from sc_mamba2.tasks.shared.params import SHARED_GROUPS
-from sc_mamba2.tl.shared import Changes, Groups, changes, returned, valid_cells
+from sc_mamba2.tl.shared import Changes, Groups, returned, valid_cells
+from sc_mamba2.tl.tool import tool
 from sc_mamba2.training.machine import chance_as_found
 
 GROUPS = SHARED_GROUPS | {"gene_network": GeneNetworkParams}
 
 
+@tool("network")
 def network(
     adata: AnnData,
     genes: Sequence[str] | None = None,
     *,
-    reference_network: str | Path | None = None,
-    checkpoint: str | Path | None = None,
-    layer: str | None = None,
-    batch_size: int | None = None,
-    device: str | None = None,
-    seed: int | None = None,
-    params: Changes | None = None,
     key_added: str = WORD,
     copy: bool = False,
+    options: Changes,
 ) -> AnnData | None:
     """Score which genes regulate which, without training; as `scm network`.
 
@@ -39,13 +34,7 @@ def network(
     adata
         Cells to look at.
     genes
-        Regulators, by symbol or Ensembl id; else those of the reference network, or well-known ones.
-    reference_network
-        File of known edges, from which regulators are taken.
-    checkpoint
-        Name of a shipped checkpoint, or a folder.
-    layer, batch_size, device, seed, params, key_added, copy
-        As `tl.embed`.
+        Regulators, by symbol or Ensembl id; else those of the reference network, or well-known ones.    {options}
 
     Returns
     -------
@@ -69,16 +58,9 @@ def network(
     >>> list(cells.uns["scm_edges"].columns[:2])
     ['source', 'target']
     """
-    own = {
-        "gene_network.genes.regulators": None if genes is None else ",".join(genes),
-        "gene_network.reference.reference_network": (
-            None if reference_network is None else str(reference_network)
-        ),
-        "gene_network.scoring.checkpoint": None if checkpoint is None else str(checkpoint),
-        "gene_network.scoring.batch_size": batch_size,
-    }
-    unscored = {"gene_network.baselines.untrained": False} | dict(params or {})
-    groups: Groups = build_parameters(GROUPS, changes(own, layer, device, seed, unscored))
+    regulators = {} if genes is None else {"gene_network.genes.regulators": ",".join(genes)}
+    unscored = {"gene_network.baselines.untrained": False}
+    groups: Groups = build_parameters(GROUPS, {**regulators, **unscored, **options})
     task, compute = groups["gene_network"], groups["compute"]
     with chance_as_found():
         valid = valid_cells(adata, groups).valid

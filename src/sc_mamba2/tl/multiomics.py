@@ -7,34 +7,40 @@ import mudata
 
 from sc_mamba2.cells.adding import WORD, check_kind
 from sc_mamba2.cells.modalities.opening import quiet_mudata, take_modalities
-from sc_mamba2.pipelines.in_memory import run_in_memory
+from sc_mamba2.tasks.multiomics.cells import JointCells, standardise_modalities
+from sc_mamba2.tasks.multiomics.fit import fit_imputers, prepare
 from sc_mamba2.tasks.multiomics.model import MultiomicsModel
+from sc_mamba2.tasks.multiomics.params import MultiomicsParams
+from sc_mamba2.tasks.multiomics.predict import prepare_known, standardise_known, write_joint
+from sc_mamba2.tasks.shared.backbone import fine_tune, predict
+from sc_mamba2.tasks.shared.parameters import build_parameters
+from sc_mamba2.tasks.shared.params import SHARED_GROUPS
 from sc_mamba2.tl.shared import (
     Changes,
     Checkpoint,
-    alone,
-    changes,
+    Groups,
     returned,
+    run_facts,
     trained_model,
 )
+from sc_mamba2.tl.tool import alone, tool
+from sc_mamba2.tokens import TokenizedCells
+from sc_mamba2.training.machine import chance_as_found
+
+GROUPS: dict[str, Any] = {"multiomics": MultiomicsParams, **SHARED_GROUPS}
 
 
+@tool("multiome")
 def multiome(
     mdata: mudata.MuData,
     *,
-    batch_key: str | None = None,
     held_out: tuple[str, str] | None = None,
     checkpoint: Checkpoint | None = None,
     start: str | None = None,
     save: str | Path | None = None,
-    layer: str | None = None,
-    max_length: int | None = None,
-    batch_size: int | None = None,
-    device: str | None = None,
-    seed: int | None = None,
-    params: Changes | None = None,
     key_added: str = WORD,
     copy: bool = False,
+    options: Changes,
 ) -> mudata.MuData | None:
     """Embed cells of which RNA and protein, or RNA and ATAC, were measured; as `scm multiome`.
 
@@ -42,8 +48,6 @@ def multiome(
     ----------
     mdata
         N cells; they need not have every modality.
-    batch_key
-        Column of `obs` with batches to be taken out.
     held_out
         Column of `obs` and the value there of cells that nothing is learnt from.
     checkpoint
@@ -52,8 +56,7 @@ def multiome(
         Checkpoint that the training begins with; ``none``: a new model.
     save
         Folder for the trained model, to be used as `checkpoint` here and by the verb.
-    layer, max_length, batch_size, device, seed, params, key_added, copy
-        As `tl.embed`.
+    {options}
 
     Returns
     -------
@@ -80,29 +83,43 @@ def multiome(
     60
     """
     check_kind(mdata, mudata.MuData)
-    column, value = held_out or (None, None)
-    alone(checkpoint, batch_key=batch_key, held_out=held_out, start=start, save=save)
-    alone(checkpoint, max_length=max_length)
-    with quiet_mudata():
-        given: dict[str, Any] = {
-            "multiomics.raw": take_modalities(mdata, rna_alone=checkpoint is not None)
-        }
-    if checkpoint is not None:
-        given["multiomics.checkpoint"] = trained_model(checkpoint, MultiomicsModel)
-    own = {
-        "multiomics.keys.batch_key": batch_key,
-        "multiomics.keys.held_out_key": column,
-        "multiomics.keys.held_out_value": value,
-        "multiomics.backbone.checkpoint": None if start == "none" else start,
-        "multiomics.predict.batch_size": batch_size,
-        "tokenization.max_length": max_length,
-    }
-    new = {"multiomics.backbone.checkpoint": None} if start == "none" else {}
-    asked = changes(own, layer, device, seed, new | dict(params or {}))
-    wanted = ("multiomics.joint",) + (() if save is None else ("multiomics.model",))
-    name = "multiomics" if checkpoint is None else "multiomics_predict"
-    told = run_in_memory(name, wanted, given, asked, "tl.multiome")
-    if save is not None:
-        told["multiomics.model"].save_pretrained(save)
-    with quiet_mudata():
-        return returned(mdata, told["multiomics.joint"], key_added, copy)
+    alone(checkpoint, {"held_out": held_out, "start": start, "save": save})
+    own: dict[str, Any] = {}
+    if held_out is not None:
+        own["multiomics.keys.held_out_key"], own["multiomics.keys.held_out_value"] = held_out
+    if start is not None:
+        own["multiomics.backbone.checkpoint"] = None if start == "none" else start
+    groups: Groups = build_parameters(GROUPS, {**own, **options})
+    task, reading = groups["multiomics"], (groups["ingestion"], groups["validation"])
+    with chance_as_found(), quiet_mudata():
+        raw = take_modalities(mdata, rna_alone=checkpoint is not None)
+        if checkpoint is not None:
+            model = trained_model(checkpoint, MultiomicsModel)
+            cells, report = standardise_known(raw, model, *reading)
+            tokens, _ = prepare_known(cells, model, task.keys)
+        else:
+            cells, report = standardise_modalities(raw, task.features, *reading)
+            model, tokens = _train(cells, groups)
+            if save is not None:
+                model.save_pretrained(save)
+        outputs = predict(model, tokens, task.predict, groups["compute"])
+        own_cells, facts = mudata.MuData(dict(raw)), run_facts("tl.multiome", groups)
+        joint = write_joint(own_cells, tokens, outputs, model, report, facts, task.output)
+        return returned(mdata, joint, key_added, copy)
+
+
+def _train(cells: JointCells, groups: Groups) -> tuple[MultiomicsModel, TokenizedCells]:
+    params, compute = groups["multiomics"], groups["compute"]
+    untrained, tokens, training, validation, _ = prepare(
+        cells,
+        params.keys,
+        groups["tokenization"],
+        params.backbone,
+        params.features,
+        params.head,
+        params.objective,
+        compute,
+    )
+    fitted, _ = fine_tune(untrained, training, validation, params.fine_tune, compute)
+    parts = (training, validation, params.imputation, params.predict, compute)
+    return fit_imputers(fitted, *parts), tokens

@@ -1,5 +1,6 @@
 """A small corpus: three files in three formats, with the columns of CELLxGENE and shared cells."""
 
+import shutil
 from pathlib import Path
 
 import anndata as ad
@@ -19,10 +20,10 @@ def study(seed: int, count: int = 30) -> ad.AnnData:
     return cells
 
 
-@pytest.fixture
-def folder(tmp_path) -> Path:
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory) -> Path:
     """`a.h5ad`, `b.zarr` and `sub/c.loom`; b repeats five cells of a, under other genes' order."""
-    home = tmp_path / "corpus"
+    home = tmp_path_factory.mktemp("of") / "corpus"
     (home / "sub").mkdir(parents=True)
     first, second, third = study(1), study(2), study(3)
     first.obs["is_primary_data"] = [True] * 28 + [False] * 2
@@ -33,3 +34,9 @@ def folder(tmp_path) -> Path:
     with_shared.write_zarr(home / "b.zarr")
     formats.write_loom(third, home / "sub").rename(home / "sub" / "c.loom")
     return home
+
+
+@pytest.fixture
+def folder(corpus, tmp_path) -> Path:
+    """Give a copy that may be changed."""
+    return Path(shutil.copytree(corpus, tmp_path / "corpus"))

@@ -44,9 +44,9 @@ def test_a_scheduler_that_does_not_answer(monkeypatch):
     assert caught.value.rule == "dask-unreachable"
 
 
-def test_a_cluster_gives_what_one_process_gives(folder):
+def test_a_cluster_gives_what_one_process_gives(corpus):
     distributed = pytest.importorskip("distributed", reason="needs the extra distributed")
-    rules, sources = ReadingRules(cells_a_block=7), list_sources(folder)
+    rules, sources = ReadingRules(cells_a_block=7), list_sources(corpus)
     with distributed.LocalCluster(
         n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None
     ) as cluster:

@@ -21,9 +21,9 @@ from sc_mamba2.errors import UserError
 RULES = ReadingRules(cells_a_block=7)
 
 
-@pytest.fixture
-def report(folder) -> dict:
-    return ingest_corpus(list_sources(folder), RULES, names_of)
+@pytest.fixture(scope="module")
+def report(corpus) -> dict:
+    return ingest_corpus(list_sources(corpus), RULES, names_of)
 
 
 def rules(**filters) -> ReadingRules:
@@ -57,15 +57,15 @@ def test_the_report_adds_up(report):
     assert report["files"][2]["columns_absent"] == ["is_primary_data"]
 
 
-def test_values_are_those_of_the_whole_file(folder, report, table):
-    whole, _ = standardise(read_cells(folder / "a.h5ad"), table)
+def test_values_are_those_of_the_whole_file(corpus, report, table):
+    whole, _ = standardise(read_cells(corpus / "a.h5ad"), table)
     expected = whole[:28].X.sum(dtype=np.float64)
     assert report["files"][0]["result"]["sum"] == pytest.approx(expected)
 
 
-def test_filters(folder):
+def test_filters(corpus):
     report = ingest_corpus(
-        list_sources(folder), rules(tissue=("blood",), disease=("normal",)), names_of
+        list_sources(corpus), rules(tissue=("blood",), disease=("normal",)), names_of
     )
     first, _, loom = report["files"]
     kept = [n for n in range(28) if n % 2 == 0 and n % 3 < 2]
@@ -77,27 +77,27 @@ def test_filters(folder):
     assert loom["columns_absent"] == ["is_primary_data", "tissue", "disease"]
 
 
-def test_cells_with_few_genes(folder, table):
-    whole, _ = standardise(read_cells(folder / "a.h5ad"), table)
+def test_cells_with_few_genes(corpus, table):
+    whole, _ = standardise(read_cells(corpus / "a.h5ad"), table)
     genes = np.diff(whole.X.indptr)[:28]
     limit = int(np.median(genes))
-    report = ingest_corpus([str(folder / "a.h5ad")], rules(minimum_genes=limit), names_of)
+    report = ingest_corpus([str(corpus / "a.h5ad")], rules(minimum_genes=limit), names_of)
     assert report["files"][0]["dropped"]["few_genes"] == (genes < limit).sum() > 0
     assert report["files"][0]["kept"] == (genes >= limit).sum()
 
 
-def test_a_block_of_any_size_changes_nothing(folder, report):
-    other = ingest_corpus(list_sources(folder), ReadingRules(cells_a_block=1000), names_of)
+def test_a_block_of_any_size_changes_nothing(corpus, report):
+    other = ingest_corpus(list_sources(corpus), ReadingRules(cells_a_block=1000), names_of)
     for one, two in zip(report["files"], other["files"], strict=True):
         assert one["result"]["sum"] == pytest.approx(two["result"]["sum"], rel=1e-12)
         assert one["result"]["names"] == two["result"]["names"]
         assert {**one, "result": 0} == {**two, "result": 0}
 
 
-def test_a_consumer_writes_under_the_number_of_the_file(folder, tmp_path):
+def test_a_consumer_writes_under_the_number_of_the_file(corpus, tmp_path):
     out = tmp_path / "out"
     out.mkdir()
-    ingest_corpus(list_sources(folder), RULES, partial(save_names, out))
+    ingest_corpus(list_sources(corpus), RULES, partial(save_names, out))
     assert [path.name for path in sorted(out.iterdir())] == [f"0000{n}.txt" for n in range(3)]
 
 
@@ -151,9 +151,9 @@ def test_too_few_known_genes(folder):
     assert caught.value.rule == "genes-matched"
 
 
-def test_nothing_kept_tells_why(folder):
+def test_nothing_kept_tells_why(corpus):
     with pytest.raises(UserError) as caught:
-        ingest_corpus(list_sources(folder), rules(tissue=("Blood",)), names_of)
+        ingest_corpus(list_sources(corpus), rules(tissue=("Blood",)), names_of)
     assert caught.value.rule == "corpus-nothing-kept" and "by tissue" in caught.value.found
 
 

@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 
 from sc_mamba2.cells.simulate_pairs import simulate_rna_protein
-from sc_mamba2.model import Backbone
-from sc_mamba2.tasks.multiomics import nodes
+from sc_mamba2.genes import Vocabulary
+from sc_mamba2.tasks.multiomics.cells import JointCells, standardise_modalities
+from sc_mamba2.tasks.multiomics.fit import prepare
 from sc_mamba2.tasks.multiomics.model import MultiomicsModel
 from sc_mamba2.tasks.multiomics.params import (
     FeatureParams,
@@ -19,9 +20,8 @@ from sc_mamba2.tasks.multiomics.params import (
     KeyParams,
     LossParams,
 )
-from sc_mamba2.tasks.shared.backbone import load_or_build_backbone
 from sc_mamba2.tasks.shared.params import IngestionParams, TokenizationParams, ValidationParams
-from sc_mamba2.tokens import TokenizedCells, Tokenizer
+from sc_mamba2.tokens import TokenizedCells
 from sc_mamba2.training import ComputeOptions
 
 COMPUTE = ComputeOptions()
@@ -31,43 +31,39 @@ IMPUTATION = ImputationParams(strengths=(0.1, 1.0), curvatures=(0.4,), folds=3)
 
 @dataclass(frozen=True)
 class Parts:
-    """What the nodes before the head make of the cells."""
+    """Joint cells, and what `prepare` makes of them."""
 
-    tokenizer: Tokenizer
-    weights: np.ndarray
-    twins: np.ndarray
-    backbone: Backbone
+    cells: JointCells
+    keys: KeyParams
+    backbone: JointBackboneParams
+    vocabulary: Vocabulary
     tokens: TokenizedCells
     training: TokenizedCells
     validation: TokenizedCells
     truth: pd.DataFrame
-    keys: KeyParams
 
     def model(self, objective: dict[str, Any] | None = None, **head: Any) -> MultiomicsModel:
         """Return an untrained model of six components a modality."""
-        params = HeadParams(**{"components": 6, "paths": ("trunk", "pooled")} | head)
-        grown = (self.backbone, self.tokenizer, self.weights, self.twins, self.training, params)
-        loss = LossParams(**objective or {})
-        return nodes.attach_head(*grown, loss, FeatureParams(), self.keys, COMPUTE)
+        return prepared(self.cells, self.keys, self.backbone, objective or {}, head)[0]
 
 
-def make_parts(
-    batch_key: str | None, lacking: float, checkpoint: JointBackboneParams = NEW
-) -> Parts:
-    """Run the nodes before the head; a share of the cells loses its proteins."""
+def prepared(cells, keys, backbone, objective: dict[str, Any], head: dict[str, Any]):
+    """Run `prepare` with six components a modality."""
+    params = HeadParams(**{"components": 6, "paths": ("trunk", "pooled")} | head)
+    groups = (keys, TokenizationParams(), backbone, FeatureParams(), params)
+    return prepare(cells, *groups, LossParams(**objective), COMPUTE)
+
+
+def make_parts(batch_key: str | None, lacking: float, backbone: JointBackboneParams = NEW) -> Parts:
+    """Prepare simulated cells; a share of them loses its proteins."""
     raw = simulate_rna_protein(120, 150)
     rows = np.random.default_rng(0).random(120) >= lacking
     raw["protein"] = raw["protein"][rows].copy()
-    features, tokenization = FeatureParams(), TokenizationParams()
     keys = KeyParams(batch_key=batch_key, label_key="cell_type", held_out_share=0.2)
-    cells, _ = nodes.standardise(raw, features, IngestionParams(), ValidationParams())
-    design, truth = nodes.lay_out_parts(cells, keys, COMPUTE)
-    found = nodes.fit_tokenizer(cells, design, tokenization, checkpoint, features)
-    tokenizer, weights, trunk, twins = found
-    tokens = nodes.tokenize(cells, design, tokenizer, weights, features)
-    training, validation, trunk_tokens = nodes.split_tokens(tokens, trunk)
-    backbone = load_or_build_backbone(trunk, trunk_tokens, checkpoint, COMPUTE)
-    return Parts(tokenizer, weights, twins, backbone, tokens, training, validation, truth, keys)
+    standard = (FeatureParams(), IngestionParams(), ValidationParams())
+    cells, _ = standardise_modalities(raw, *standard)
+    model, *tokens_and_truth = prepared(cells, keys, backbone, {}, {})
+    return Parts(cells, keys, backbone, model.tokenizer.vocabulary, *tokens_and_truth)
 
 
 @pytest.fixture(scope="session")

@@ -4,9 +4,8 @@ import torch
 from scipy import sparse
 from tests.tasks.multiomics.conftest import make_parts
 
-from sc_mamba2.methods.shrinkage import shrinkage
 from sc_mamba2.model import read_checkpoint
-from sc_mamba2.tasks.multiomics.initial_embedding import _Start
+from sc_mamba2.tasks.multiomics.initial_embedding import ModalityBlock, new_model
 from sc_mamba2.tasks.multiomics.params import HeadParams, JointBackboneParams
 from sc_mamba2.tasks.shared.backbone import predict
 from sc_mamba2.tasks.shared.params import PredictParams
@@ -14,9 +13,9 @@ from sc_mamba2.tokens import KINDS, as_matrix, kinds_of
 from sc_mamba2.training import ComputeOptions
 
 
-def values_of(tokens, tokenizer, kind):
-    columns = np.flatnonzero(kinds_of(tokenizer.vocabulary) == KINDS.index(kind))
-    return as_matrix(tokens, tokenizer.vocabulary.size)[:, columns].toarray()
+def values_of(tokens, vocabulary, kind):
+    columns = np.flatnonzero(kinds_of(vocabulary) == KINDS.index(kind))
+    return as_matrix(tokens, vocabulary.size)[:, columns].toarray()
 
 
 @pytest.mark.parametrize("paths", [("pooled",), ("trunk", "pooled")])
@@ -25,7 +24,7 @@ def test_an_untrained_model_is_the_components_of_both_side_by_side(whole, paths)
     told = predict(model, whole.training, PredictParams(), ComputeOptions())["joint"]
     first = 0
     for kind, width in model.widths.items():
-        values = values_of(whole.training, whole.tokenizer, kind)
+        values = values_of(whole.training, whole.vocabulary, kind)
         left, sizes, _ = np.linalg.svd(values - values.mean(axis=0), full_matrices=False)
         scores = (left * sizes)[:, :width]
         scores /= np.sqrt((scores**2).sum(axis=1).mean())
@@ -54,13 +53,22 @@ def test_each_batch_starts_at_a_mean_of_its_own(parts):
 
 
 def test_a_protein_starts_as_the_gene_that_codes_for_it(whole):
-    rows = whole.model().backbone.gene_embedding.weight.detach()
-    assert len(whole.twins) == 0  # the simulated genes are others
-    twins = np.array([[whole.tokenizer.vocabulary.size - 1, 3]])
-    from dataclasses import replace
-
-    rows = replace(whole, twins=twins).model().backbone.gene_embedding.weight.detach()
+    model = whole.model()
+    twins = np.array([[model.tokenizer.vocabulary.size - 1, 3]])
+    before = model.backbone.gene_embedding.weight.detach()
+    assert not torch.equal(before[-1], before[3])  # the simulated genes are others
+    parts = (model.tokenizer, model.weight_V.numpy(), twins, whole.training)
+    params = (model.head, model.objective, model.features, None, 0)
+    rows = new_model(model.backbone, *parts, *params).backbone.gene_embedding.weight.detach()
     assert torch.equal(rows[-1], rows[3])
+
+
+def test_a_model_made_again_from_the_grown_backbone_is_the_same(parts):
+    model = parts.model()
+    given = (model.weight_V.numpy(), np.zeros((0, 2), int), parts.training, model.head)
+    rest = (model.objective, model.features, model.batch_key, 0)
+    again = new_model(model.backbone, model.tokenizer, *given, *rest)
+    assert again.sha256() == model.sha256()
 
 
 def test_the_pretrained_trunk_is_loaded_whole():
@@ -78,29 +86,11 @@ def test_the_pretrained_trunk_is_loaded_whole():
         name for name in theirs if name != embedding and torch.equal(theirs[name], state[name])
     ]
     assert len(equal) == len(theirs) - 1 > 40
-    known = pretrained.vocabulary.rows_of(parts.tokenizer.vocabulary.ids)
+    known = pretrained.vocabulary.rows_of(parts.vocabulary.ids)
     ours = np.flatnonzero(known >= 0)
     assert len(ours) > 80
     assert torch.equal(state[embedding][ours], theirs[embedding][known[ours]])
-    assert parts.tokenizer.vocabulary.size > len(ours)
-
-
-def test_shrinkage_is_the_best_factor_on_each_component():
-    generator = np.random.default_rng(0)
-    cells, features = 400, 300
-    left = np.linalg.qr(generator.normal(size=(cells, 3)))[0]
-    right = np.linalg.qr(generator.normal(size=(features, 3)))[0]
-    truth = np.array([120.0, 60.0, 2.0])
-    noisy = left * truth @ right.T + generator.normal(size=(cells, features))
-    found_left, sizes, found_right = np.linalg.svd(noisy)
-    rest = (noisy**2).sum() - (sizes[:5] ** 2).sum()
-    factors = shrinkage(sizes[:5], noisy.shape, rest)
-    # Of all sizes of a component, this one is nearest to the matrix without noise.
-    clean = left * truth @ right.T
-    best = [found_left[:, at] @ clean @ found_right[at] for at in range(2)]
-    assert factors[:2] * sizes[:2] == pytest.approx(best, rel=0.03)
-    assert (factors[2:] < 0.15).all() and (np.diff(factors) <= 0).all()
-    assert shrinkage(np.array([3.0, 1.0]), (9, 4), 0.0).tolist() == [1, 1]
+    assert parts.vocabulary.size > len(ours)
 
 
 def test_what_lies_between_batches_does_not_count_as_noise():
@@ -113,6 +103,6 @@ def test_what_lies_between_batches_does_not_count_as_noise():
 
     def table(shift: float) -> np.ndarray:
         moved = sparse.csr_matrix(values + shift * codes[:, None] * generator.normal(size=features))
-        return _Start(moved, have, codes, columns, HeadParams(components=4), 0).table_SC
+        return ModalityBlock(moved, have, codes, columns, HeadParams(components=4), 0).table_SC
 
     np.testing.assert_allclose(np.abs(table(30.0)), np.abs(table(0.0)), rtol=1e-4, atol=1e-9)

@@ -10,13 +10,13 @@ from sc_mamba2.tokens import KINDS, make_batch
 
 def some(parts, cells=range(24)):
     obs = parts.training.obs.iloc[list(cells)]
-    return make_batch(parts.training, np.array(cells), parts.tokenizer.vocabulary), obs
+    return make_batch(parts.training, np.array(cells), parts.vocabulary), obs
 
 
-def test_blocks_are_sums_of_a_cells_own_features_and_absent_ones_are_told(parts):
+def test_blocks_are_sums_of_a_cells_own_features_and_absent_ones_are_predicted(parts):
     model = parts.model(paths=("pooled",)).eval()
     batch, obs = some(parts)
-    found = model.pool(batch)
+    result = model.pool(batch)
     table, kinds = model.feature_table_VC, model.kind_V
     rna_width = model.widths["rna"]
     assert 0 < obs["has_protein"].sum() < len(obs)
@@ -30,7 +30,7 @@ def test_blocks_are_sums_of_a_cells_own_features_and_absent_ones_are_told(parts)
             own[kind] = total
         protein = own["protein"] if cell["has_protein"] else model.across["rna_protein"](own["rna"])
         expected = torch.cat([own["rna"], protein])
-        assert torch.allclose(found[row], expected, atol=1e-4)
+        assert torch.allclose(result[row], expected, atol=1e-4)
         assert len(own["rna"]) == rna_width
 
 
@@ -70,8 +70,9 @@ def test_the_reconstruction_counts_what_a_cell_has_and_nothing_else(parts):
         have = torch.from_numpy(obs[f"has_{kind}"].to_numpy(bool))
         squares = ((decoded - values)[have][:, rows] ** 2).mean()
         expected += squares / model.variance_M[KINDS.index(kind)]
-    found = reconstruction(model, cell, batch, targets)
-    assert float(found) == pytest.approx(float(expected), rel=1e-4)
+    rows = {kind: model.rows_of(kind) for kind in model.widths}
+    result = reconstruction(decoded, batch, targets["present_BM"], rows, model.variance_M)
+    assert float(result) == pytest.approx(float(expected), rel=1e-4)
 
 
 def test_views_are_of_what_a_cell_has(parts):
@@ -90,13 +91,14 @@ def test_the_alignment_is_the_cross_entropy_of_cosines(whole):
     model = whole.model().eval()
     batch, obs = some(whole)
     targets = model.targets(obs)
-    rna, protein = (
-        F.normalize(model(model.view(batch, (kind,)), targets["batch_B"]), dim=1)
-        for kind in ("rna", "protein")
-    )
+    embedded = {
+        kind: model(model.view(batch, (kind,)), targets["batch_B"]) for kind in model.widths
+    }
+    rna, protein = (F.normalize(cells, dim=1) for cells in embedded.values())
     logits = rna @ protein.T / model.objective.temperature
     expected = -(logits.log_softmax(1).diag() + logits.log_softmax(0).diag()).mean() / 2
-    assert float(alignment(model, batch, targets)) == pytest.approx(float(expected), rel=1e-5)
+    result = alignment(embedded, targets["present_BM"], model.objective.temperature)
+    assert float(result) == pytest.approx(float(expected), rel=1e-5)
 
 
 @pytest.mark.parametrize("objective", [{"contrast": 0.5}, {"adversary": 0.0}])

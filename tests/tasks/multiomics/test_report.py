@@ -39,4 +39,4 @@ def test_the_verdict_names_who_won():
 def test_the_report_escapes_and_shows_what_was_read():
     page = joint_report(metrics(0.7, 0.5), {"told_protein": b"png"}, {"compute.seed": 0})
     assert "&lt;b&gt;another" in page and "<b>another" not in page
-    assert "protein: told from the other modalities" in page and "X_scm_joint" in page
+    assert "protein: predicted from the other modalities" in page and "X_scm_joint" in page

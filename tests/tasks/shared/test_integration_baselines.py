@@ -3,7 +3,6 @@ import pytest
 
 from sc_mamba2.cells import simulate_cells
 from sc_mamba2.cells.standard_form import standardise
-from sc_mamba2.errors import UserError
 from sc_mamba2.genes import load_gene_table
 from sc_mamba2.methods.integration import integration_baselines
 from sc_mamba2.tasks.shared.integration_baselines import baseline_embeddings
@@ -22,9 +21,3 @@ def test_cells_in_the_standard_form_stay_as_they_are(cells):
     assert all(np.array_equal(found[name], expected[name]) for name in ("pca", "harmony"))
     assert (cells.X != before.X).nnz == 0 and list(cells.obs) == list(before.obs)
     assert cells.uns.keys() == before.uns.keys() and cells.obsm.keys() == before.obsm.keys()
-
-
-def test_a_cell_without_batch_is_refused(cells):
-    with pytest.raises(UserError) as refused:
-        baseline_embeddings(cells, ["one"] * 59 + [None])
-    assert refused.value.rule == "batch-incomplete" and "1 of 60" in refused.value.found

@@ -19,15 +19,10 @@ def hash_cells(cells: ad.AnnData) -> np.ndarray:
     is taken of the counts where there are some. A cell from which other genes were removed, or
     that was normalised, is another cell to it.
 
-    Parameters
-    ----------
-    cells
-        N cells in the standard form.
-
     Returns
     -------
     ndarray
-        (N,) uint64; pandas' hashes, equal on every machine.
+        (N,) uint64 of N cells in the standard form; pandas' hashes, equal on every machine.
     """
     matrix = cells.layers.get(COUNTS_LAYER, cells.X)
     genes = pd.util.hash_array(cells.var_names.to_numpy(dtype=object), categorize=False)
@@ -43,19 +38,9 @@ def hash_cells(cells: ad.AnnData) -> np.ndarray:
 def first_occurrences(hashes: Sequence[np.ndarray]) -> list[np.ndarray]:
     """Mark the first of equal hashes over all files, in their order.
 
-    Hashes are compared in groups of equal leading bits, so that memory holds them twice and little
-    else. Two of n different cells share a hash with a chance of about n**2 / 2**65, 1 in 11,000 at
-    57 million.
-
-    Parameters
-    ----------
-    hashes
-        (N_i,) uint64 of each file.
-
-    Returns
-    -------
-    list of ndarray
-        (N_i,) bool of each file.
+    `hashes` are (N_i,) uint64 of each file, the marks (N_i,) bool. Hashes are compared in groups of
+    equal leading bits, so that memory holds them twice and little else. Two of n different cells
+    share a hash with a chance of about n**2 / 2**65, 1 in 11,000 at 57 million.
     """
     if not hashes:
         return []

@@ -2,12 +2,7 @@
 
 import multiprocessing
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import (
-    BrokenExecutor,
-    Executor,
-    ProcessPoolExecutor,
-    ThreadPoolExecutor,
-)
+from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from typing import Any
 
@@ -18,19 +13,9 @@ CONNECT_SECONDS = 20
 
 @contextmanager
 def open_executor(workers: int, dask_address: str | None = None) -> Iterator[Executor]:
-    """Give an executor.
+    """Give an executor of so many processes, or of the workers of a Dask scheduler.
 
-    Parameters
-    ----------
-    workers
-        Processes, at least 1; one works in this process.
-    dask_address
-        Address of a Dask scheduler; its workers are used then.
-
-    Raises
-    ------
-    UserError
-        Rules ``dask-missing``, ``dask-unreachable``.
+    One process is this one. Rules ``dask-missing``, ``dask-unreachable``.
     """
     if dask_address is not None:
         with _dask_client(dask_address) as client:
@@ -47,10 +32,7 @@ def open_executor(workers: int, dask_address: str | None = None) -> Iterator[Exe
 def in_order(pool: Executor, work: Callable[[Any], Any], tasks: Iterable[Any]) -> Iterator[Any]:
     """Give the results in the order of the tasks; whoever stops early cancels the rest.
 
-    Raises
-    ------
-    UserError
-        Rule ``worker-died``.
+    Rule ``worker-died``.
     """
     with closing(pool.map(work, tasks)) as results:
         try:

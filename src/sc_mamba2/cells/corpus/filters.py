@@ -1,6 +1,5 @@
 """Which cells of a file go into a corpus, by the columns that CELLxGENE gives its files."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,22 +52,11 @@ class Sieve:
 
 
 def sift_table(obs: pd.DataFrame, filters: CorpusFilters) -> Sieve:
-    """Apply the filters that need the table only.
-
-    Parameters
-    ----------
-    obs
-        The cells' table, N cells.
-    filters
-        What is kept.
-
-    Raises
-    ------
-    UserError
-        Rule ``primary-column``.
-    """
+    """Apply the filters that need the table only; rule ``primary-column``."""
     sieve = Sieve(np.ones(len(obs), bool), {}, [])
-    for column, values in _asked(filters):
+    named: dict[str, tuple[str, ...]] = {PRIMARY: ()} if filters.primary_only else {}
+    named |= {column: values for column in LISTED if (values := getattr(filters, column))}
+    for column, values in named.items():
         if column in obs:
             passes = _primary(obs[column]) if column == PRIMARY else obs[column].isin(values)
             sieve.drop(column, np.asarray(passes, bool))
@@ -78,24 +66,16 @@ def sift_table(obs: pd.DataFrame, filters: CorpusFilters) -> Sieve:
     return sieve
 
 
-def _asked(filters: CorpusFilters) -> Iterator[tuple[str, tuple[str, ...]]]:
-    if filters.primary_only:
-        yield PRIMARY, ()
-    for column in LISTED:
-        if values := getattr(filters, column):
-            yield column, values
-
-
 def _primary(column: pd.Series) -> np.ndarray:
     """Read a column of truths, which files also write as text or categories; missing ones are false."""
     text = column.astype(object).where(column.notna(), False).astype(str).str.lower()
-    strange = sorted(set(text) - {"true", "false", "1", "0", "1.0", "0.0"})
-    if strange:
+    unknown = sorted(set(text) - {"true", "false", "1", "0", "1.0", "0.0"})
+    if unknown:
         raise UserError(
             "primary-column",
-            found=f"obs['{PRIMARY}'] holds '{strange[0]}'",
+            found=f"obs['{PRIMARY}'] holds '{unknown[0]}'",
             expected="true or false a cell",
             mend="correct the column, or set primary_only to false"
-            + nearest(strange[0], ("true", "false")),
+            + nearest(unknown[0], ("true", "false")),
         )
     return text.isin({"true", "1", "1.0"}).to_numpy()

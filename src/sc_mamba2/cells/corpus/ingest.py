@@ -25,33 +25,18 @@ from sc_mamba2.errors import UserError
 
 @dataclass(frozen=True, eq=False)
 class CorpusFile:
-    """One file of a corpus as a worker gets it.
+    """One file of a corpus as a worker gets it."""
 
-    Parameters
-    ----------
-    number
-        Place in the sorted sources; names what is written for it.
-    source, form
-        Where the cells are, and how they become the standard form.
-    kept
-        (N,) bool, the cells of the file that belong to the corpus.
-    cells_a_block
-        Cells that are read together.
-    """
-
-    number: int
+    number: int  # place in the sorted sources; names what is written for it
     source: Source
     form: StandardForm
-    kept: np.ndarray
-    cells_a_block: int
+    kept: np.ndarray  # (N,) bool, the cells of the file that belong to the corpus
+    cells_a_block: int  # that are read together
 
     def blocks(self) -> Iterator[ad.AnnData]:
         """Give the kept cells in the standard form, in the file's order, in blocks.
 
-        Raises
-        ------
-        UserError
-            Rule ``file-changed``: it has another number of cells than when it was scanned.
+        Rule ``file-changed``: it has another number of cells than when it was scanned.
         """
         with open_cells(self.source) as stored:
             if len(stored.obs) != len(self.kept):
@@ -113,17 +98,16 @@ def ingest_corpus(
                 raise scan.error
             scans.append(scan)
         _drop_duplicates(scans)
-        _refuse_nothing(scans)
+        total = _total(scans)
         files = [
             CorpusFile(number, scan.source, scan.form, scan.kept, rules.cells_a_block)
             for number, scan in enumerate(scans)
             if scan.form is not None and scan.kept.any()
         ]
-        results = dict(
-            zip((file.number for file in files), in_order(pool, consume, files), strict=True)
-        )
+        numbers = (file.number for file in files)
+        results = dict(zip(numbers, in_order(pool, consume, files), strict=True))
     reports = [scan.report | {"result": results.get(number)} for number, scan in enumerate(scans)]
-    return {"total": _total(scans), "files": reports}
+    return {"total": total, "files": reports}
 
 
 def _drop_duplicates(scans: list[FileScan]) -> None:
@@ -137,23 +121,20 @@ def _drop_duplicates(scans: list[FileScan]) -> None:
 
 
 def _total(scans: list[FileScan]) -> dict[str, Any]:
+    """Add the files up; rule ``corpus-nothing-kept``."""
     dropped: Counter[str] = Counter()
     for scan in scans:
         dropped.update(scan.report["dropped"])
-    return {
+    total = {
         "files": len(scans),
         "bad_files": sum(scan.error is not None for scan in scans),
         "cells": sum(scan.report["cells"] for scan in scans),
         "kept": sum(scan.report["kept"] for scan in scans),
         "dropped": dict(dropped),
     }
-
-
-def _refuse_nothing(scans: list[FileScan]) -> None:
-    total = _total(scans)
     if total["kept"]:
-        return
-    reasons = ", ".join(f"{count:,} by {reason}" for reason, count in total["dropped"].items())
+        return total
+    reasons = ", ".join(f"{count:,} by {reason}" for reason, count in dropped.items())
     absent = sorted({column for scan in scans for column in scan.report["columns_absent"]})
     raise UserError(
         "corpus-nothing-kept",

@@ -17,24 +17,12 @@ from sc_mamba2.genes import load_gene_table
 
 @dataclass(frozen=True)
 class ReadingRules:
-    """How every file of a corpus is read.
-
-    Parameters
-    ----------
-    filters
-        Which cells are kept.
-    gene_table
-        Name of a shipped gene table.
-    layer
-        Layer that must be taken as the expression.
-    cells_a_block
-        Cells that are in memory together.
-    """
+    """How every file of a corpus is read."""
 
     filters: CorpusFilters = field(default_factory=CorpusFilters)
     gene_table: str = "gencode-v44"
-    layer: str | None = None
-    cells_a_block: int = 4096
+    layer: str | None = None  # that must be taken as the expression
+    cells_a_block: int = 4096  # that are in memory together
 
 
 @dataclass(eq=False)
@@ -52,44 +40,18 @@ class FileScan:
 def scan_file(source: Source, rules: ReadingRules) -> FileScan:
     """Look through one file; nothing is written.
 
-    Parameters
-    ----------
-    source
-        What `open_cells` takes.
-    rules
-        How it is read.
-
-    Returns
-    -------
-    FileScan
-        With `error` where the file is refused; its message begins with the source then.
+    Where the file is refused, the scan has the `error`, whose message begins with the source then.
     """
+    empty = {"source": str(source), "cells": 0, "kept": 0, "dropped": {}, "columns_absent": []}
     try:
-        return _scan(source, rules)
+        return _scan(source, rules, empty | {"error": None})
     except UserError as error:
-        named = UserError(
-            error.rule,
-            found=f"{source}: {error.found}",
-            expected=error.expected,
-            mend=error.mend,
-        )
-        return FileScan(source, empty_report(source, named), error=named)
+        said = {"rule": error.rule, "found": f"{source}: {error.found}"}
+        said |= {"expected": error.expected, "mend": error.mend}
+        return FileScan(source, empty | {"error": said}, error=UserError(**said))
 
 
-def empty_report(source: Source, error: UserError | None = None) -> dict[str, Any]:
-    """Return the report of a file of which nothing is kept."""
-    told = error and {name: getattr(error, name) for name in ("rule", "found", "expected", "mend")}
-    return {
-        "source": str(source),
-        "cells": 0,
-        "kept": 0,
-        "dropped": {},
-        "columns_absent": [],
-        "error": told,
-    }
-
-
-def _scan(source: Source, rules: ReadingRules) -> FileScan:
+def _scan(source: Source, rules: ReadingRules, empty: dict[str, Any]) -> FileScan:
     filters, together = rules.filters, rules.cells_a_block
     with open_cells(source) as stored:
         form = decide_stored_form(stored, load_gene_table(rules.gene_table), together, rules.layer)
@@ -105,7 +67,7 @@ def _scan(source: Source, rules: ReadingRules) -> FileScan:
     passes = np.zeros(len(sieve.kept), bool)
     passes[candidates[np.concatenate(rich)]] = True
     sieve.drop(FEW_GENES, passes)
-    report = empty_report(source) | {
+    report = empty | {
         "cells": len(passes),
         "kept": int(sieve.kept.sum()),
         "dropped": sieve.dropped,

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from sc_mamba2.cells import keys
+from sc_mamba2.cells.gene_columns import share_of_ids
 
 RNA, PROTEIN, ATAC = "rna", "protein", "atac"
 MODALITIES = (RNA, PROTEIN, ATAC)
@@ -35,10 +36,7 @@ def modality_of_name(name: str) -> str | None:
 def modalities_of_features(features: pd.DataFrame) -> dict[str, np.ndarray]:
     """Tell by ``var["feature_types"]`` which columns are of which modality.
 
-    Returns
-    -------
-    dict
-        Columns by modality; empty where the table does not say, or says nothing that is known.
+    Empty where the table does not say, or says nothing that is known.
     """
     if keys.FEATURE_TYPES not in features:
         return {}
@@ -48,7 +46,6 @@ def modalities_of_features(features: pd.DataFrame) -> dict[str, np.ndarray]:
 
 def modality_of_names(names: pd.Index) -> str | None:
     """Guess the modality from the features' names: coordinates are peaks, Ensembl ids are genes."""
-    text = names.astype(str)
-    if text.str.match(COORDINATES).mean() > 0.5:
+    if names.astype(str).str.match(COORDINATES).mean() > 0.5:
         return ATAC
-    return RNA if text.str.match(r"^ENSG\d{11}").mean() > 0.5 else None
+    return RNA if share_of_ids(names) > 0.5 else None

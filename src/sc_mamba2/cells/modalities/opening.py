@@ -15,7 +15,8 @@ from sc_mamba2.cells.modalities.kinds import (
     modality_of_name,
     modality_of_names,
 )
-from sc_mamba2.cells.readers import NAMED, damaged, detect_format, read_cells
+from sc_mamba2.cells.readers import NAMED, detect_format, read_cells, reading
+from sc_mamba2.cells.readers.h5mu import add_joint_columns
 from sc_mamba2.cells.simulate_pairs import SIMULATED_PAIRS
 from sc_mamba2.errors import UserError, nearest
 
@@ -57,8 +58,7 @@ def read_modalities(sources: list[str], rna_alone: bool = False) -> Modalities:
                     mend="leave one out, or say what each is: rna=FILE protein=FILE",
                 )
             found[kind] = cells
-    _check_enough(found, rna_alone)
-    return {kind: found[kind] for kind in MODALITIES if kind in found}
+    return _checked(found, rna_alone)
 
 
 @contextmanager
@@ -79,13 +79,7 @@ def quiet_mudata() -> Iterator[None]:
 
 
 def read_mudata(path: Path) -> mudata.MuData:
-    """Read a MuData file whole.
-
-    Raises
-    ------
-    UserError
-        Rules of `detect_format`, and ``file-damaged``.
-    """
+    """Read a MuData file whole; rules of `detect_format`, and ``file-damaged``."""
     if detect_format(path) != "h5mu":
         raise UserError(
             "file-format",
@@ -93,11 +87,8 @@ def read_mudata(path: Path) -> mudata.MuData:
             expected="a .h5mu file",
             mend="write it with mdata.write_h5mu()",
         )
-    try:
-        with quiet_mudata():
-            return mudata.read_h5mu(path)
-    except Exception as error:
-        raise damaged(path, error) from error
+    with reading(path), quiet_mudata():
+        return mudata.read_h5mu(path)
 
 
 def _read(source: str) -> Modalities:
@@ -108,8 +99,6 @@ def _read(source: str) -> Modalities:
         return {said: read_cells(place)}
     if source in SIMULATED_PAIRS:
         return SIMULATED_PAIRS[source]()
-    if source.startswith(NAMED):
-        read_cells(source)  # one modality alone, or a name that nobody knows
     path = Path(source)
     if not source.startswith(NAMED) and detect_format(path) == "h5mu":
         return _of_mudata(read_mudata(path), path.name)
@@ -117,16 +106,8 @@ def _read(source: str) -> Modalities:
 
 
 def take_modalities(together: mudata.MuData, rna_alone: bool = False) -> Modalities:
-    """Do as `read_modalities` for a MuData in memory, of which copies are taken.
-
-    Raises
-    ------
-    UserError
-        Rules ``modality-unknown``, ``modality-missing``, ``modality-one``.
-    """
-    found = _of_mudata(together, "the MuData")
-    _check_enough(found, rna_alone)
-    return {kind: found[kind] for kind in MODALITIES if kind in found}
+    """Do as `read_modalities` for a MuData in memory, of which copies are taken."""
+    return _checked(_of_mudata(together, "the MuData"), rna_alone)
 
 
 def kinds_of_tables(together: mudata.MuData) -> dict[str, str]:
@@ -142,12 +123,8 @@ def kinds_of_tables(together: mudata.MuData) -> dict[str, str]:
 def _of_mudata(together: mudata.MuData, name: str) -> Modalities:
     found: Modalities = {}
     for kind, own_name in kinds_of_tables(together).items():
-        own = together.mod[own_name].copy()
-        copies = tuple(f"{other}:" for other in together.mod)
-        for column in together.obs.columns.difference(own.obs.columns, sort=False):
-            if not str(column).startswith(copies):
-                own.obs[column] = together.obs[column].reindex(own.obs_names)
-        found[kind] = own
+        found[kind] = together.mod[own_name].copy()
+        add_joint_columns(found[kind], together.obs, together.mod)
     if not found:
         raise _unknown(f"modalities named {', '.join(together.mod) or 'nothing'} in {name}")
     return found
@@ -168,7 +145,8 @@ def _kind_of(cells: ad.AnnData) -> str | None:
     return next(iter(parts)) if len(parts) == 1 else modality_of_names(cells.var_names)
 
 
-def _check_enough(found: Modalities, rna_alone: bool) -> None:
+def _checked(found: Modalities, rna_alone: bool) -> Modalities:
+    """Return the modalities in their order, or refuse what is not enough."""
     if RNA not in found:
         raise UserError(
             "modality-missing",
@@ -183,6 +161,7 @@ def _check_enough(found: Modalities, rna_alone: bool) -> None:
             expected="two modalities at least",
             mend="add protein=FILE or atac=FILE; for RNA alone there are scm embed and scm integrate",
         )
+    return {kind: found[kind] for kind in MODALITIES if kind in found}
 
 
 def _unknown(found: str, hint: str = "") -> UserError:

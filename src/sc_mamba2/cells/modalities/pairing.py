@@ -34,7 +34,7 @@ class Pairing:
 
 
 def pair_cells(modalities: dict[str, ad.AnnData]) -> Pairing:
-    """Pair the cells of the modalities by name.
+    """Pair the cells of the modalities, RNA first, by name.
 
     Raises
     ------
@@ -42,23 +42,17 @@ def pair_cells(modalities: dict[str, ad.AnnData]) -> Pairing:
         ``cells-none``, ``genes-none``, ``cells-names`` of any; ``features-duplicate``;
         ``cells-disjoint``: a modality that shares next to no cell with the RNA.
     """
+    first, *others = (cells.obs_names for cells in modalities.values())
     for kind, cells in modalities.items():
         check_tables(cells)
         if kind != RNA:
             _check_features(kind, cells)
-    names = _union([cells.obs_names for cells in modalities.values()])
+    names = first.append(others).unique()
     present = pd.DataFrame({kind: names.isin(c.obs_names) for kind, c in modalities.items()}, names)
     for kind, cells in modalities.items():
         if kind != RNA and (present[kind] & present[RNA]).sum() < FEWEST_PAIRED:
             raise _disjoint(kind, modalities[RNA], cells)
-    return Pairing(present, _together(modalities, names), list(_remarks(modalities, present)))
-
-
-def _union(parts: list[pd.Index]) -> pd.Index:
-    names = parts[0]
-    for other in parts[1:]:
-        names = names.append(other[~other.isin(names)])
-    return names
+    return Pairing(present, _together(modalities, names), _remarks(modalities, present))
 
 
 def _together(modalities: dict[str, ad.AnnData], names: pd.Index) -> pd.DataFrame:
@@ -105,14 +99,11 @@ def _remarks(modalities: dict[str, ad.AnnData], present: pd.DataFrame) -> list[R
     for kind, cells in modalities.items():
         lacking = int((~present[kind]).sum())
         if lacking:
-            remarks.append(_remark("cells-unpaired", f"{lacking:,} cells without {kind}"))
+            remarks.append(
+                {"rule": "cells-unpaired", "remark": f"{lacking:,} cells without {kind}"}
+            )
         ordered = present.index[present[kind]].equals(cells.obs_names)
         if kind != RNA and not ordered:
-            remarks.append(
-                _remark("cells-order", f"{kind} names its cells in another order; joined by name")
-            )
+            text = f"{kind} names its cells in another order; joined by name"
+            remarks.append({"rule": "cells-order", "remark": text})
     return remarks
-
-
-def _remark(rule: str, text: str) -> Remark:
-    return {"rule": rule, "remark": text}

@@ -9,13 +9,29 @@ from scipy import sparse
 
 from sc_mamba2.cells.expression import clean_matrix, look_at_values
 from sc_mamba2.cells.keys import COUNTS_LAYER
-from sc_mamba2.cells.modalities.genomes import BUILDS
 from sc_mamba2.cells.modalities.kinds import COORDINATES
 from sc_mamba2.errors import UserError
 
 PREFIX = "peak:"
 Features = Literal["peaks", "bins", "genes"]
-GENE_COLUMNS = ("chrom", "start", "end")
+PLACE = ("chrom", "start", "end")
+_CHROMOSOMES = (*(f"chr{number}" for number in range(1, 23)), "chrX", "chrY")
+# fmt: off
+_HG38 = (
+    248956422, 242193529, 198295559, 190214555, 181538259, 170805979, 159345973, 145138636, 138394717,
+    133797422, 135086622, 133275309, 114364328, 107043718, 101991189, 90338345, 83257441, 80373285,
+    58617616, 64444167, 46709983, 50818468, 156040895, 57227415,
+)
+_HG19 = (
+    249250621, 243199373, 198022430, 191154276, 180915260, 171115067, 159138663, 146364022, 141213431,
+    135534747, 135006516, 133851895, 115169878, 107349540, 102531392, 90354753, 81195210, 78077248,
+    59128983, 63025520, 48129895, 51304566, 155270560, 59373566,
+)
+# fmt: on
+BUILDS = {  # lengths of the chromosomes, in bases
+    "hg38": dict(zip(_CHROMOSOMES, _HG38, strict=True)),
+    "hg19": dict(zip(_CHROMOSOMES, _HG19, strict=True)),
+}
 
 
 def standardise_peaks(
@@ -72,7 +88,7 @@ def standardise_peaks(
         text = f"peaks hold values up to {facts.largest:.3g}; what is above 0 counts as open"
         remarks.append({"rule": "peaks-counts", "remark": text})
     binary.data[:] = 1
-    groups, var = _grouped(places, cells.var_names, features, bin_size, gene_distance, genes)
+    groups, var = _grouped(places, features, bin_size, gene_distance, genes)
     if groups is not None:
         binary = _join(binary, groups, len(var))
     report = {"total": len(places), "kept": len(var), "binary": facts.largest <= 1}
@@ -81,13 +97,7 @@ def standardise_peaks(
 
 
 def parse_coordinates(names: pd.Index) -> pd.DataFrame:
-    """Read ``chrom``, ``start`` and ``end`` from names such as ``chr1:100-600`` or ``1_100_600``.
-
-    Raises
-    ------
-    UserError
-        Rule ``peaks-names``.
-    """
+    """Read `PLACE` from names such as ``chr1:100-600`` or ``1_100_600``; rule ``peaks-names``."""
     parts = names.astype(str).str.extract(COORDINATES)
     bad = parts[0].isna().to_numpy()
     if bad.any():
@@ -98,8 +108,11 @@ def parse_coordinates(names: pd.Index) -> pd.DataFrame:
             mend="name the peaks by chromosome, start and end",
         )
     chrom = parts[0].where(parts[0].str.startswith("chr"), "chr" + parts[0])
-    table = pd.DataFrame({"chrom": chrom, "start": parts[1], "end": parts[2]})
-    return table.astype({"start": np.int64, "end": np.int64})
+    return _as_places(pd.DataFrame({"chrom": chrom, "start": parts[1], "end": parts[2]}))
+
+
+def _as_places(table: pd.DataFrame) -> pd.DataFrame:
+    return table.set_axis(list(PLACE), axis=1).astype({"start": np.int64, "end": np.int64})
 
 
 def _check_build(places: pd.DataFrame, build: str) -> None:
@@ -126,7 +139,6 @@ def _outside(places: pd.DataFrame, build: str) -> np.ndarray:
 
 def _grouped(
     places: pd.DataFrame,
-    names: pd.Index,
     features: Features,
     bin_size: int,
     gene_distance: int,
@@ -134,9 +146,7 @@ def _grouped(
 ) -> tuple[np.ndarray | None, pd.DataFrame]:
     """Return which feature each peak belongs to (-1: none), ``None`` for itself, and the features."""
     if features == "peaks":
-        var = places.copy()
-        var.index = [f"{PREFIX}{c}:{s}-{e}" for c, s, e in places.itertuples(index=False)]
-        return None, var
+        return None, _named(places)
     middle = (places["start"] + places["end"]) // 2
     if features == "bins":
         key = pd.MultiIndex.from_arrays([places["chrom"], middle // bin_size])
@@ -144,8 +154,7 @@ def _grouped(
         chrom = found.get_level_values(0)
         start = found.get_level_values(1).to_numpy() * bin_size
         var = pd.DataFrame({"chrom": chrom, "start": start, "end": start + bin_size})
-        var.index = [f"{PREFIX}{c}:{s}-{e}" for c, s, e in var.itertuples(index=False)]
-        return groups, var
+        return groups, _named(var)
     found = gene_places(genes)
     groups = nearest_gene(places["chrom"], middle, found, gene_distance)
     used = np.unique(groups[groups >= 0])
@@ -156,21 +165,16 @@ def _grouped(
     return np.where(groups >= 0, np.searchsorted(used, groups), -1), var
 
 
-def gene_places(genes: pd.DataFrame) -> pd.DataFrame:
-    """Return where genes lie, from ``interval`` or from ``chrom``, ``start``, ``end`` of their table.
+def _named(places: pd.DataFrame) -> pd.DataFrame:
+    return places.set_axis([f"{PREFIX}{c}:{s}-{e}" for c, s, e in places.itertuples(index=False)])
 
-    Raises
-    ------
-    UserError
-        Rule ``peaks-genes``.
-    """
+
+def gene_places(genes: pd.DataFrame) -> pd.DataFrame:
+    """Return where genes lie, from ``interval`` or `PLACE` of their table; rule ``peaks-genes``."""
     if "interval" in genes:
-        parts = genes["interval"].astype(str).str.extract(COORDINATES)
-        parts.columns = list(GENE_COLUMNS)
-        known = parts.dropna()
-        return known.astype({"start": np.int64, "end": np.int64})
-    if set(GENE_COLUMNS) <= set(genes):
-        return genes[list(GENE_COLUMNS)].astype({"start": np.int64, "end": np.int64})
+        return _as_places(genes["interval"].astype(str).str.extract(COORDINATES).dropna())
+    if set(PLACE) <= set(genes):
+        return _as_places(genes[list(PLACE)])
     raise _no_gene_place('a gene table without "interval" and without "chrom", "start", "end"')
 
 

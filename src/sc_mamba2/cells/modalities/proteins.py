@@ -48,8 +48,7 @@ def standardise_proteins(
     UserError
         ``protein-negative``, ``protein-values``.
     """
-    counted = COUNTS_LAYER in cells.layers
-    matrix = cells.layers[COUNTS_LAYER] if counted else cells.X
+    matrix = cells.layers.get(COUNTS_LAYER, cells.X)
     facts = look_at_values(matrix)
     if facts.values and facts.smallest < 0 and not facts.bad:
         if not zero_negative:
@@ -60,7 +59,7 @@ def standardise_proteins(
                 mend='give the counts, in X or layers["counts"], or set '
                 "multiomics.features.zero_negative_proteins=true: what is below 0 is then background",
             )
-        matrix = _without_negative(matrix)
+        matrix = matrix.maximum(0) if sparse.issparse(matrix) else np.maximum(matrix, 0)
     elif facts.fault:
         raise UserError(
             "protein-values",
@@ -109,9 +108,3 @@ def protein_aliases() -> dict[str, str]:
     place = resources.files("sc_mamba2.genes").joinpath("data", "protein-genes.csv")
     lines = place.read_text(encoding="utf-8").split()[1:]
     return dict(line.split(",") for line in lines)
-
-
-def _without_negative(matrix: Any) -> Any:
-    if sparse.issparse(matrix):
-        return matrix.maximum(0)
-    return np.maximum(matrix, 0)

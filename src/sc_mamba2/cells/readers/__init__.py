@@ -10,11 +10,10 @@ from pathlib import Path
 import anndata as ad
 
 from sc_mamba2.cells.readers.detect import detect_format, is_cell_folder
-from sc_mamba2.cells.readers.faults import damaged
 from sc_mamba2.cells.readers.h5mu import read_h5mu
+from sc_mamba2.cells.readers.layout import reading
 from sc_mamba2.cells.readers.loom import read_loom
-from sc_mamba2.cells.readers.tenx_h5 import read_tenx_h5
-from sc_mamba2.cells.readers.tenx_mtx import read_tenx_mtx
+from sc_mamba2.cells.readers.tenx import read_tenx_h5, read_tenx_mtx
 from sc_mamba2.cells.readers.zarr_folder import open_zarr
 from sc_mamba2.cells.simulate import simulate_cells, simulate_perturbed
 from sc_mamba2.errors import UserError, nearest
@@ -22,11 +21,11 @@ from sc_mamba2.errors import UserError, nearest
 __all__ = [
     "EMBEDDED",
     "NAMED",
-    "damaged",
     "detect_format",
     "is_cell_folder",
     "open_zarr",
     "read_cells",
+    "reading",
 ]
 
 
@@ -84,9 +83,5 @@ def read_cells(source: str | Path) -> ad.AnnData:
         return EMBEDDED[name]()
     path = Path(source)
     read = _FORMATS[detect_format(path)]
-    try:
+    with reading(path):
         return read(path)
-    except UserError:
-        raise
-    except Exception as error:
-        raise damaged(path, error) from error

@@ -1,28 +1,35 @@
-"""Which format a path holds: what it is called never counts, only what lies there."""
+"""Which format a path holds: what it is called never counts, only what lies there.
+
+Everything in an HDF5 file or a zarr folder is looked at, and nothing loaded.
+"""
 
 from pathlib import Path
 
 import h5py
 
-from sc_mamba2.cells.readers.faults import FORMATS, other_format
-from sc_mamba2.cells.readers.hdf5 import detect_hdf5
-from sc_mamba2.cells.readers.tenx_mtx import is_tenx_folder
+from sc_mamba2.cells.readers.layout import (
+    FORMATS,
+    check_size,
+    check_sparse,
+    no_matrix,
+    other_format,
+    points_outside,
+    reading,
+)
+from sc_mamba2.cells.readers.tenx import is_tenx_folder
 from sc_mamba2.cells.readers.zarr_folder import check_zarr, is_zarr_folder
 from sc_mamba2.errors import UserError, nearest
 
+LEGACY_10X = {"barcodes", "data", "gene_names", "genes", "indices", "indptr", "shape"}
+
 
 def detect_format(path: Path) -> str:
-    """Look at a path's layout, and at all of it.
-
-    Parameters
-    ----------
-    path
-        A file or a folder.
+    """Look at a file's or folder's layout, and at all of it.
 
     Returns
     -------
     str
-        ``zarr``, ``10x-mtx``, or one of `detect_hdf5`.
+        ``zarr``, ``10x-mtx``, ``h5ad``, ``h5mu``, ``loom``, ``10x`` or ``10x-legacy``.
 
     Raises
     ------
@@ -30,10 +37,16 @@ def detect_format(path: Path) -> str:
         It does not exist, may not be read, is damaged, reaches outside itself, or holds no cells.
     """
     if not path.exists():
-        raise _missing(path)
+        siblings = [other.name for other in path.parent.glob("*")] if path.parent.is_dir() else []
+        raise UserError(
+            "file-missing",
+            found=f"no file at '{path}'",
+            expected=FORMATS,
+            mend="check the path" + nearest(path.name, siblings),
+        )
     if not path.is_dir():
         _refuse_what_is_no_hdf5(path)
-        return detect_hdf5(path)
+        return _detect_hdf5(path)
     if is_zarr_folder(path):
         check_zarr(path)
         return "zarr"
@@ -50,16 +63,6 @@ def detect_format(path: Path) -> str:
 def is_cell_folder(path: Path) -> bool:
     """Whether a folder is one source of cells, not a folder of several."""
     return is_zarr_folder(path) or is_tenx_folder(path)
-
-
-def _missing(path: Path) -> UserError:
-    siblings = [other.name for other in path.parent.glob("*")] if path.parent.is_dir() else []
-    return UserError(
-        "file-missing",
-        found=f"no file at '{path}'",
-        expected=FORMATS,
-        mend="check the path" + nearest(path.name, siblings),
-    )
 
 
 def _refuse_what_is_no_hdf5(path: Path) -> None:
@@ -82,3 +85,40 @@ def _refuse_what_is_no_hdf5(path: Path) -> None:
         )
     if not h5py.is_hdf5(path):  # not by the first bytes: mudata writes a line of text before
         raise other_format(path, "is not an HDF5 file")
+
+
+def _detect_hdf5(path: Path) -> str:
+    with reading(path), h5py.File(path, "r") as file:
+        _check_members(file, path)
+        members = set(file)
+        if "mod" in members and "obs" in members:
+            return "h5mu"
+        if {"obs", "var"} <= members:
+            # Counts in a layer or in raw are enough: an AnnData may have no X.
+            if members & {"X", "raw"} or len(file.get("layers", ())):
+                return "h5ad"
+            raise no_matrix(path)
+        if {"matrix", "row_attrs", "col_attrs"} <= members:
+            return "loom"
+        if "matrix" in members and "barcodes" in file["matrix"]:
+            return "10x"
+        groups = [file[name] for name in members]
+        if groups and all(isinstance(g, h5py.Group) and set(g) >= LEGACY_10X for g in groups):
+            return "10x-legacy"
+        holds = ", ".join(sorted(file)[:5]) or "nothing"
+        raise other_format(path, f"is an HDF5 file that holds {holds}")
+
+
+def _check_members(group: h5py.Group, path: Path) -> None:
+    """Look at everything in a file before any of it is loaded."""
+    for name in group:
+        if isinstance(group.get(name, getlink=True), h5py.ExternalLink):
+            raise points_outside(f"{group.name}/{name}", path)
+        member = group[name]
+        if isinstance(member, h5py.Dataset):
+            if member.external or member.is_virtual:
+                raise points_outside(member.name, path)
+            check_size(member, member.id.get_storage_size(), path)
+        elif isinstance(member, h5py.Group):
+            _check_members(member, path)
+    check_sparse(group, path)

@@ -1,9 +1,11 @@
 """MuData files: the RNA modality, with the columns that only the table of all modalities has."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import anndata as ad
 import h5py
+import pandas as pd
 
 from sc_mamba2.cells import keys
 from sc_mamba2.errors import UserError
@@ -15,22 +17,21 @@ def read_h5mu(path: Path) -> ad.AnnData:
     """Read the RNA of a MuData file by anndata alone; the other modalities are not loaded.
 
     RNA is the modality of such a name, else the one whose ``var["feature_types"]`` says so, else
-    the only one there is.
-
-    Raises
-    ------
-    UserError
-        Rule ``modality-missing``.
+    the only one there is; else rule ``modality-missing``.
     """
     with h5py.File(path, "r") as file:
         modalities = file["mod"]
         cells = ad.io.read_elem(modalities[_rna(modalities, path)])
-        together = ad.io.read_elem(file["obs"])
-        copies = tuple(f"{name}:" for name in modalities)
-    for column in together.columns.difference(cells.obs.columns, sort=False):
-        if not str(column).startswith(copies):
-            cells.obs[column] = together[column].reindex(cells.obs_names)
+        add_joint_columns(cells, ad.io.read_elem(file["obs"]), modalities)
     return cells
+
+
+def add_joint_columns(cells: ad.AnnData, joint: pd.DataFrame, modalities: Iterable[str]) -> None:
+    """Give a modality the columns of the table of all, but for the copies of a modality's own."""
+    copies = tuple(f"{name}:" for name in modalities)
+    for column in joint.columns.difference(cells.obs.columns, sort=False):
+        if not str(column).startswith(copies):
+            cells.obs[column] = joint[column].reindex(cells.obs_names)
 
 
 def _rna(modalities: h5py.Group, path: Path) -> str:

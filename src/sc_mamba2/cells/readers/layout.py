@@ -1,57 +1,96 @@
-"""Looks at stored matrices before they are loaded, the same for HDF5 and for zarr.
+"""What every reader asks of a source before it loads it, and says of one that it refuses.
 
-A group is anything with named arrays and `attrs`: `h5py.Group` and `zarr.Group` alike. Only the row
+The same for HDF5 and for zarr: a group is anything with named arrays and `attrs`. Only the row
 pointers are held whole; everything else is looked at a part at a time.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from sc_mamba2.cells.readers.faults import AGAIN
 from sc_mamba2.errors import UserError
 
+FORMATS = "cells as .h5ad, .zarr, .h5mu, .loom, Cell Ranger .h5 or a folder with matrix.mtx"
 MAXIMUM_SIDE = 2**31 - 1
 LARGEST_RATIO = 1100  # of unpacked to stored bytes; deflate cannot reach it
 SURELY_FITS = 2**30  # bytes that are unpacked whatever the ratio
 PART = 2**22  # indices that are looked at together
 
 
-def check_sparse(group: Any, path: Path) -> None:
-    """Refuse a stored sparse matrix that contradicts itself; other groups pass.
-
-    Raises
-    ------
-    UserError
-        Rule ``matrix-layout``.
-    """
-    if not {"data", "indices", "indptr"} <= set(group):
-        return
-    problem = _sparse_problem(group)
-    if problem:
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Raise rule ``file-damaged`` where a reader fails: libraries say what is damaged in many ways."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
         raise UserError(
-            "matrix-layout",
-            found=f"{group.name} of {path.name}: {problem}",
-            expected="a well-formed sparse matrix (CSR or CSC)",
-            mend=AGAIN,
+            "file-damaged",
+            found=f"'{path.name}' cannot be read ({first_line(error)})",
+            expected=FORMATS,
+            mend="copy or download it again; if it opens elsewhere, save it with adata.write_h5ad()",
+        ) from error
+
+
+def first_line(error: Exception) -> str:
+    """Return the beginning of what a library said."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:160]
+
+
+def points_outside(name: str, path: Path) -> UserError:
+    """Refuse a source that would read other files: it could name any path of this machine."""
+    return UserError(
+        "file-external-link",
+        found=f"'{name.strip('/')}' in {path.name} is a link to another file",
+        expected="a file that holds its own data",
+        mend="load it where it was made and save it again with adata.write_h5ad()",
+    )
+
+
+def other_format(path: Path, found: str) -> UserError:
+    """Refuse what can be opened, but holds no cells that are known here."""
+    return UserError(
+        "file-format",
+        found=f"{path.name} {found}",
+        expected=FORMATS,
+        mend="read it with the tool that made it and save it with adata.write_h5ad()",
+    )
+
+
+def no_matrix(path: Path) -> UserError:
+    """Refuse tables without a matrix."""
+    return UserError(
+        "file-no-matrix",
+        found=f"{path.name} has obs and var but no X",
+        expected="an AnnData with a matrix of expression",
+        mend="write the file again with the counts in X",
+    )
+
+
+def contradiction(found: str, expected: str) -> UserError:
+    """Refuse a matrix that is not what its own declaration says."""
+    mend = "write the file again from the original; this one is damaged"
+    return UserError("matrix-layout", found=found, expected=expected, mend=mend)
+
+
+def check_sparse(group: Any, path: Path) -> None:
+    """Refuse a stored sparse matrix that contradicts itself (``matrix-layout``); other groups pass."""
+    if {"data", "indices", "indptr"} <= set(group) and (problem := _sparse_problem(group)):
+        raise contradiction(
+            f"{group.name} of {path.name}: {problem}", "a well-formed sparse matrix (CSR or CSC)"
         )
 
 
 def check_size(array: Any, stored: int, path: Path) -> None:
-    """Refuse sizes that the stored bytes cannot unpack to.
-
-    Raises
-    ------
-    UserError
-        Rule ``matrix-layout``.
-    """
+    """Refuse sizes that the stored bytes cannot unpack to (``matrix-layout``)."""
     if array.nbytes > max(SURELY_FITS, LARGEST_RATIO * stored):
-        raise UserError(
-            "matrix-layout",
-            found=f"{array.name} of {path.name} declares {array.shape} values in {stored:,} bytes",
-            expected="as many values as the file holds",
-            mend=AGAIN,
+        raise contradiction(
+            f"{array.name} of {path.name} declares {array.shape} values in {stored:,} bytes",
+            "as many values as the file holds",
         )
 
 

@@ -14,23 +14,17 @@ CELLS_TOGETHER = 512  # a multiple of the 64 that loom's chunks have a side
 
 
 def read_loom(path: Path) -> ad.AnnData:
-    """Read a loom file; ``row_attrs/Accession`` becomes ``var["gene_ids"]``.
+    """Read a loom file, every matrix as CSR of its stored type, and attributes of one dimension.
 
-    Returns
-    -------
-    AnnData
-        Cells x genes, every matrix CSR of its stored type; attributes of one dimension only.
+    ``row_attrs/Accession`` becomes ``var["gene_ids"]``.
     """
     with h5py.File(path, "r") as file:
-        matrices = {
-            name: _cells_by_genes(stored) for name, stored in file.get("layers", {}).items()
-        }
         genes = _table(file["row_attrs"], file["matrix"].shape[0], GENE_NAMES)
         return ad.AnnData(
             X=_cells_by_genes(file["matrix"]),
             obs=_table(file["col_attrs"], file["matrix"].shape[1], CELL_NAMES),
             var=genes.rename(columns={"Accession": "gene_ids"}),
-            layers=matrices,
+            layers={name: _cells_by_genes(m) for name, m in file.get("layers", {}).items()},
         )
 
 
@@ -47,16 +41,12 @@ def _cells_by_genes(matrix: h5py.Dataset) -> sparse.csr_matrix:
 
 def _table(attributes: h5py.Group, length: int, names: tuple[str, ...]) -> pd.DataFrame:
     columns = {
-        name: _values(values)
+        name: values.asstr()[:].astype(object)
+        if h5py.check_string_dtype(values.dtype)
+        else values[:]
         for name, values in attributes.items()
         if isinstance(values, h5py.Dataset) and values.ndim == 1
     }
     found = next((name for name in names if name in columns), None)
     index = columns[found] if found else np.arange(length)
-    table = pd.DataFrame(columns)
-    table.index = pd.Index(index).astype(str)
-    return table
-
-
-def _values(values: h5py.Dataset) -> np.ndarray:
-    return values.asstr()[:].astype(object) if h5py.check_string_dtype(values.dtype) else values[:]
+    return pd.DataFrame(columns).set_axis(pd.Index(index).astype(str))

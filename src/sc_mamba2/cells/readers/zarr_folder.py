@@ -9,8 +9,14 @@ from typing import Any
 
 import zarr
 
-from sc_mamba2.cells.readers.faults import damaged, no_matrix, other_format, points_outside
-from sc_mamba2.cells.readers.layout import check_size, check_sparse
+from sc_mamba2.cells.readers.layout import (
+    check_size,
+    check_sparse,
+    no_matrix,
+    other_format,
+    points_outside,
+    reading,
+)
 from sc_mamba2.errors import UserError
 
 MARKS = ("zarr.json", ".zgroup", ".zmetadata")
@@ -36,14 +42,14 @@ def open_zarr(path: Path) -> zarr.Group:
 def check_zarr(path: Path) -> None:
     """Look at every array of a zarr folder before any of it is loaded.
 
-    Raises
-    ------
-    UserError
-        It is no AnnData, is damaged, lacks chunks, names codecs that are not known to be harmless,
-        or links to files outside the folder.
+    Refused is what is no AnnData, is damaged, lacks chunks, names codecs that are not known to be
+    harmless, or links to files outside the folder.
     """
-    _refuse_links(path)
-    try:
+    home = path.resolve()
+    for link in path.rglob("*"):
+        if link.is_symlink() and not link.resolve().is_relative_to(home):
+            raise points_outside(str(link.relative_to(path)), path)
+    with reading(path):
         group = open_zarr(path)
         members = dict(group.members(max_depth=None))
         for member in members.values():
@@ -59,17 +65,6 @@ def check_zarr(path: Path) -> None:
         for member in members.values():
             if isinstance(member, zarr.Group):
                 check_sparse(member, path)
-    except UserError:
-        raise
-    except Exception as error:  # zarr says what is damaged in many ways
-        raise damaged(path, error) from error
-
-
-def _refuse_links(path: Path) -> None:
-    home = path.resolve()
-    for member in path.rglob("*"):
-        if member.is_symlink() and not member.resolve().is_relative_to(home):
-            raise points_outside(str(member.relative_to(path)), path)
 
 
 def _codecs(array: zarr.Array) -> list[str]:
@@ -82,11 +77,11 @@ def _codecs(array: zarr.Array) -> list[str]:
 
 
 def _refuse_codecs(array: zarr.Array, path: Path) -> None:
-    strange = sorted(set(_codecs(array)) - CODECS)
-    if strange:
+    unknown = sorted(set(_codecs(array)) - CODECS)
+    if unknown:
         raise UserError(
             "zarr-codec",
-            found=f"{array.name} of {path.name} is packed with {', '.join(strange)}",
+            found=f"{array.name} of {path.name} is packed with {', '.join(unknown)}",
             expected=f"one of {', '.join(sorted(CODECS))}",
             mend="load it where it was made, if you trust it, and save it with adata.write_h5ad()",
         )
@@ -113,7 +108,7 @@ def _refuse_cut_chunks(array: zarr.Array, path: Path) -> None:
         with chunk.open("rb") as file:
             declared = int.from_bytes(file.read(16)[12:], "little")
         if declared != chunk.stat().st_size:
-            raise damaged(path, ValueError(f"chunk {chunk.relative_to(path)} is cut short"))
+            raise ValueError(f"chunk {chunk.relative_to(path)} is cut short")
 
 
 def _refuse_absent_chunks(array: zarr.Array, members: dict[str, Any], path: Path) -> None:

@@ -6,17 +6,16 @@ stronger for it.
 """
 
 import copy
-import warnings
 
 import pandas as pd
 from anndata import AnnData
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 
 from sc_mamba2.cells import keys
+from sc_mamba2.methods.logistic_regression import search_strength
 from sc_mamba2.tasks.annotation.model import LABEL, AnnotationModel
 from sc_mamba2.tasks.annotation.params import AblationParams, BaselineParams, Branch, CallParams
 from sc_mamba2.tasks.annotation.predict import call_types
@@ -55,8 +54,16 @@ def compare(
     vocabulary = untrained_model.tokenizer.vocabulary
     genes = [vocabulary.ids[row] for row in vocabulary.gene_rows]
     simple = baseline_calls(training_cells, query_cells, genes, baselines, compute.seed)
-    tokens = (training_tokens, validation_tokens, query_tokens)
-    variants = ablation_calls(untrained_model, tokens, fine_tuning, prediction, ablations, compute)
+    variants = pd.DataFrame(index=query_tokens.obs.index)
+    for name in ablations.names:
+        # A head that fits itself leaves the backbone as it is: a frozen one is no other model.
+        if name == "trunk_frozen" and untrained_model.fits_itself:
+            continue
+        untrained, options = variant(name, untrained_model, fine_tuning, compute.seed)
+        trained, _ = fine_tune(untrained, training_tokens, validation_tokens, options, compute)
+        outputs = predict(trained, query_tokens, prediction, compute)
+        table = call_types(outputs, untrained_model.labels, variants.index, CallParams())
+        variants[name] = table[keys.CELL_TYPE]
     return simple, variants
 
 
@@ -86,13 +93,9 @@ def baseline_calls(
     shared = list(training.var_names[training.var_names.isin(query.var_names)])
     classes = training.obs[LABEL].to_numpy()
     # scikit-learn refuses more folds than the largest class has cells.
-    largest = int(training.obs[LABEL].value_counts().max())
-    folds = max(2, min(params.folds, largest))
-    logistic = logistic_regression(params.model_copy(update={"folds": folds}), seed)
-    with warnings.catch_warnings():
-        # Classes rarer than the folds are spread as well as they can be.
-        warnings.filterwarnings("ignore", message="The least populated class")
-        logistic.fit(training[:, shared].X, classes)
+    folds = max(2, min(params.folds, int(training.obs[LABEL].value_counts().max())))
+    model, values = LogisticRegression(max_iter=300, tol=1e-3), training[:, shared].X
+    logistic = search_strength(model, values, classes, params.regularisation, folds, seed)
     neighbours = make_pipeline(
         PCA(min(params.components, len(classes) - 1, len(genes)), random_state=seed),
         KNeighborsClassifier(min(params.neighbours, len(classes))),
@@ -105,13 +108,6 @@ def baseline_calls(
         },
         index=query.obs_names,
     )
-
-
-def logistic_regression(params: BaselineParams, seed: int) -> GridSearchCV:
-    """Return multinomial logistic regression whose C is chosen by stratified cross-validation."""
-    model = LogisticRegression(max_iter=300, tol=1e-3)
-    folds = StratifiedKFold(params.folds, shuffle=True, random_state=seed)
-    return GridSearchCV(model, {"C": list(params.regularisation)}, cv=folds, scoring="accuracy")
 
 
 def variant(
@@ -148,40 +144,3 @@ def variant(
         params = FineTuneParams(**params.model_dump() | {"mode": "frozen"})
     parts = (model.labels, model.class_weights, head, model.label_key)
     return AnnotationModel(start, model.tokenizer, *parts), params
-
-
-def ablation_calls(
-    untrained_model: AnnotationModel,
-    tokens: tuple[TokenizedCells, TokenizedCells, TokenizedCells],
-    fine_tuning: FineTuneParams,
-    prediction: PredictParams,
-    params: AblationParams,
-    compute: ComputeOptions,
-) -> pd.DataFrame:
-    """Train every variant that is named, and predict the query with it.
-
-    Parameters
-    ----------
-    untrained_model
-        The model before its training.
-    tokens
-        Of training, validation and query cells.
-    fine_tuning, prediction, params, compute
-        Groups of parameters.
-
-    Returns
-    -------
-    DataFrame
-        One row a query cell, one column a variant, values are class names.
-    """
-    training, validation, query = tokens
-    calls = pd.DataFrame(index=query.obs.index)
-    # A head that fits itself leaves the backbone as it is: a frozen one is no other model.
-    names = [n for n in params.names if n != "trunk_frozen" or not untrained_model.fits_itself]
-    for name in names:
-        untrained, options = variant(name, untrained_model, fine_tuning, compute.seed)
-        trained, _ = fine_tune(untrained, training, validation, options, compute)
-        outputs = predict(trained, query, prediction, compute)
-        table = call_types(outputs, untrained_model.labels, calls.index, CallParams())
-        calls[name] = table[keys.CELL_TYPE]
-    return calls

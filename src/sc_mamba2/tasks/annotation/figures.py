@@ -9,7 +9,6 @@ from sc_mamba2.cells import keys
 from sc_mamba2.metrics.classification import CALIBRATION_BINS, confusion
 from sc_mamba2.reporting import (
     Picture,
-    bare,
     class_legend,
     draw_shares,
     fewer_classes,
@@ -18,8 +17,8 @@ from sc_mamba2.reporting import (
     losses_together,
     new_figure,
     palette,
-    point_size,
     scatter_classes,
+    scatter_values,
 )
 
 
@@ -32,16 +31,8 @@ def umap_figure(places: pd.DataFrame, calls: pd.DataFrame, truth: pd.Series) -> 
     scatter_classes(axes[0], places, called, colours, "predicted type")
     if len(truth):
         scatter_classes(axes[1], places.loc[truth.index], truth, colours, "true type")
-    points = axes[-1].scatter(
-        places["x"],
-        places["y"],
-        c=calls[keys.CONFIDENCE],
-        s=point_size(len(places)),
-        vmin=0,
-        vmax=1,
-    )
-    figure.colorbar(points, ax=axes[-1], label="probability of the predicted type")
-    bare(axes[-1], "confidence")
+    scale = "probability of the predicted type"
+    scatter_values(axes[-1], places, calls[keys.CONFIDENCE], "confidence", scale, vmin=0, vmax=1)
     class_legend(figure, colours)
     return figure
 
@@ -74,7 +65,7 @@ def calibration_figure(calls: pd.DataFrame, scored: pd.Series) -> Figure:
     axis.plot(mean, accuracy, marker="o", ms=4, label="the scored cells")
     axis.set(xlim=(0, 1), ylim=(0, 1), xlabel="mean confidence", ylabel="accuracy")
     beside = axis.twinx()
-    beside.hist(confidence, bins=np.linspace(0, 1, CALIBRATION_BINS + 1), alpha=0.2, color="grey")
+    beside.hist(confidence, bins=CALIBRATION_BINS, range=(0, 1), alpha=0.2, color="grey")
     beside.set_ylabel("cells")
     axis.legend(loc="upper left")
     return figure

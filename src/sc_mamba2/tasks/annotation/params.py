@@ -1,10 +1,10 @@
 """Parameters that are particular to annotation."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
-from sc_mamba2.tasks.shared.parameters import Parameters
+from sc_mamba2.tasks.shared.parameters import EachOnce, Parameters
 from sc_mamba2.tasks.shared.params import BackboneParams, FineTuneParams, PredictParams
 
 Branch = Literal["trunk", "pooled", "readout"]
@@ -34,8 +34,9 @@ class LabelParams(Parameters):
 class HeadParams(Parameters):
     """The classifier: which paths lead from a cell to its classes; their logits are added."""
 
-    paths: tuple[Branch, ...] = Field(
+    paths: Annotated[tuple[Branch, ...], EachOnce] = Field(
         ("trunk", "pooled", "readout"),
+        min_length=1,
         description="trunk: the Mamba2 layers; pooled: sum of value times gene embedding; readout: "
         "linear in the log-normalised values",
     )
@@ -74,13 +75,6 @@ class HeadParams(Parameters):
         1.0, gt=0, description="learning rate of the readout over that of the rest"
     )
     readout_weight_decay: float = Field(1.0, ge=0, description="weight decay of the readout")
-
-    @field_validator("paths")
-    @classmethod
-    def _at_least_one(cls, paths: tuple[Branch, ...]) -> tuple[Branch, ...]:
-        if not paths or len(set(paths)) != len(paths):
-            raise ValueError("name at least one path, each once")
-        return paths
 
 
 class CallParams(Parameters):

@@ -12,7 +12,7 @@ from sc_mamba2.tasks.annotation.model import AnnotationModel
 from sc_mamba2.tasks.annotation.params import CallParams, LabelParams
 from sc_mamba2.tasks.annotation.rollup import Rollup, known_rollup, roll_up
 from sc_mamba2.tasks.annotation.split import query_truth
-from sc_mamba2.tasks.shared.facts import output_facts
+from sc_mamba2.tasks.shared.facts import output_facts, vector_columns
 from sc_mamba2.tasks.shared.tokenization import tokenize_cells
 from sc_mamba2.tokens import TokenizedCells
 from sc_mamba2.training import ComputeOptions
@@ -26,9 +26,7 @@ def prepare_query(
 ) -> tuple[TokenizedCells, pd.DataFrame]:
     """Return a query's tokens and its own labels, for a trained model."""
     truth = query_truth(valid_query, checkpoint.label_key, labels.query_key)
-    query = valid_query.copy()
-    query.obs = query.obs[[]]
-    return tokenize_cells(query, checkpoint.tokenizer), truth
+    return tokenize_cells(valid_query, checkpoint.tokenizer, with_obs=False), truth
 
 
 def call_cells(
@@ -41,8 +39,7 @@ def call_cells(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Turn the model's outputs into a table of calls (see `call_types`) and a table of the embedding."""
     cells = query_tokens.obs.index
-    embedding = pd.DataFrame(outputs["embedding"], index=cells)
-    embedding.columns = [f"scm_{column}" for column in embedding]
+    embedding = vector_columns(outputs["embedding"], cells)
     rollup = known_rollup(labels.rollup, model.labels, model.rollup)
     calls = call_types(outputs, model.labels, cells, calling, rollup)
     if calling.majority_vote:
@@ -117,23 +114,9 @@ def write_annotated(
 def annotate(
     raw_cells: AnnData, calls: pd.DataFrame, embedding: pd.DataFrame, facts: dict[str, Any]
 ) -> AnnData:
-    """Write calls, probabilities and the embedding into a copy of the user's cells.
+    """Do as `write_annotated` with the cells of `calls` alone, a row of `embedding` each.
 
-    Parameters
-    ----------
-    raw_cells
-        Cells as read. `X`, the order and every key of the user's stay as they are.
-    calls
-        From `call_types`, one row for each cell to keep.
-    embedding
-        Same rows, D columns.
-    facts
-        Goes to ``uns["scm"]``, with the class names of the probability's columns.
-
-    Returns
-    -------
-    AnnData
-        The cells of `calls`.
+    `X`, the order and every key of the user's stay as they are; the class names join the facts.
     """
     # The user's categories and their colours stay, also those that no kept cell has.
     with settings.override(remove_unused_categories=False):
@@ -151,6 +134,6 @@ def annotate(
     probability = calls.filter(like=PROBABILITY_PREFIX)
     annotated.obsm[keys.PROBABILITY] = probability.to_numpy(dtype=np.float32)
     annotated.obsm[keys.EMBEDDING] = embedding.to_numpy(dtype=np.float32)
-    classes = [column.removeprefix(PROBABILITY_PREFIX) for column in probability]
+    classes = [str(column).removeprefix(PROBABILITY_PREFIX) for column in probability]
     annotated.uns[keys.FACTS] = facts | {"classes": np.asarray(classes, dtype=object)}
     return annotated

@@ -66,17 +66,7 @@ def report(
 def annotation_report(
     metrics: dict[str, Any], figures: dict[str, bytes], parameters: dict[str, Any]
 ) -> str:
-    """Write the report as one HTML page.
-
-    Parameters
-    ----------
-    metrics
-        As in ``metrics.json``.
-    figures
-        PNG bytes by name.
-    parameters
-        Flat parameters by name.
-    """
+    """Write the HTML page from ``metrics.json``, PNG files by name and parameters by dotted name."""
     reports = {role: metrics["data"][role] for role in ROLES if role in metrics["data"]}
     data, run = metrics["data"], metrics["run"]
     lead = (
@@ -84,10 +74,15 @@ def annotation_report(
         f"{metrics['model']['unassigned_share']:.1%} left unassigned."
     )
     table = score_table(methods_and_views(metrics), list(SCORES), CAPTION, "accuracy")
+    remarks = [
+        words
+        for role, report in reports.items()
+        for words in remark_words(report["remarks"], of=f"{role}: ")
+    ]
     sections = [
         Section("How well it went", _verdict(metrics), [table]),
         pictures_section(figures, captions(PICTURES)),
-        Section("What was read and dropped", _remarks(reports), [_read_table(reports)]),
+        Section("What was read and dropped", remarks, [_read_table(reports)]),
         written_section("key of annotated.h5ad", WRITTEN),
     ]
     return task_report("Cell-type annotation", lead, sections, parameters, run)
@@ -143,37 +138,16 @@ def _on_confidence(metrics: dict[str, Any]) -> list[str]:
 
 
 def _read_table(reports: dict[str, dict[str, Any]]) -> Table:
+    counts = ("total", "matched", "ambiguous", "retired", "unknown", "kept")
     rows = [
         [
             role,
             f"{report['cells']:,}",
             f"{report['expression']['origin']} ({report['expression']['kind']})",
-            *(
-                f"{report['genes'][count]:,}"
-                for count in ("total", "matched", "ambiguous", "retired", "unknown", "kept")
-            ),
+            *(f"{report['genes'][count]:,}" for count in counts),
             f"{report['genes_a_cell']['median']:.0f}",
         ]
         for role, report in reports.items()
     ]
-    header = [
-        "file",
-        "cells",
-        "expression",
-        "genes",
-        "matched",
-        "ambiguous",
-        "retired",
-        "unknown",
-        "kept",
-        "genes a cell",
-    ]
+    header = ["file", "cells", "expression", "genes", *counts[1:], "genes a cell"]
     return Table(header, rows, "Genes by Ensembl id, then symbol; `genes a cell` is a median.")
-
-
-def _remarks(reports: dict[str, dict[str, Any]]) -> list[str]:
-    return [
-        words
-        for role, report in reports.items()
-        for words in remark_words(report["remarks"], of=f"{role}: ")
-    ]

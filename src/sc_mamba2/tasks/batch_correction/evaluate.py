@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sc_mamba2.metrics.integration import NEIGHBOURS, integration_scores
+from sc_mamba2.metrics.integration import NEIGHBOURS, integration_scores, known_scores
 from sc_mamba2.metrics.mixing import neighbour_mixing
 from sc_mamba2.metrics.neighbours import nearest_neighbours
 from sc_mamba2.reporting import Scores
@@ -16,7 +16,6 @@ from sc_mamba2.tasks.shared.batches import BATCH, confounded_labels
 from sc_mamba2.training import ComputeOptions
 
 LOG = logging.getLogger(__name__)
-_SETTINGS = ("resolution", "silhouette_cells")  # how a score was taken, not a score
 
 
 def score(
@@ -78,10 +77,7 @@ def score_embedding(
     labels = truth[LABEL] if truth[LABEL].notna().any() else None
     scores = integration_scores(embedding_NE, labels, batches, seed, before_NE=before_ND)
     mixing = neighbour_mixing(nearest_neighbours(embedding_NE, NEIGHBOURS, seed), batches)
-    scores["batch_mixing"] = mixing
-    return {
-        name: value for name, value in scores.items() if value is not None and name not in _SETTINGS
-    }
+    return known_scores(scores | {"batch_mixing": mixing})
 
 
 def describe_data(truth: pd.DataFrame) -> dict[str, Any]:

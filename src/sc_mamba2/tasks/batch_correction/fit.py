@@ -45,7 +45,7 @@ def prepare(
         See `separate_truth`; for scores and figures only.
     """
     cells, truth = separate_truth(valid_cells, read_batches(valid_cells.obs, keys.batch_key), keys)
-    # Genes that vary within the batches, not those that tell batches apart.
+    # Genes that vary within the batches, not those that differ between batches.
     tokenizer = fit_tokenizer(cells, cells, tokenization, batch_key=BATCH)
     tokens = tokenize_cells(cells, tokenizer)
     training, validation = split_validation(tokens, keys.validation_share, compute.seed)

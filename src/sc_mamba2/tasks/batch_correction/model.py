@@ -1,4 +1,4 @@
-"""The batch correction model: paths into a cell embedding, a decoder that alone is told the batch.
+"""The batch correction model: branches into a cell embedding, and a decoder that alone is given the batch.
 
 Legend: B cells, L tokens, D width of the backbone, E width of the cell embedding, V vocabulary,
 K batches, H width of a batch's embedding.
@@ -35,12 +35,12 @@ class BatchCorrectionModel(TaskModel):
     log-normalised values, E the gene embedding, k the cell's batch (`DomainNorm`). The decoder gives
     ``x = W z + c + MLP(z, b_k)``: expression of every gene of the vocabulary, with ``b_k`` an embedding
     of the batch, which nothing else is given. What a batch does to one type and not to another is
-    thus told by the decoder, and need not stand in z. The loss is
+    thus left to the decoder, and need not stand in z. The loss is
 
     ``mean((x - v)^2) / s + cross entropy(discriminator(reverse(z)), k) + w ECS(z)``
 
     where a share of the tokens is hidden from the model, and s is the genes' mean variance. Hidden
-    genes, seen ones and zeros count alike: a cell's genes are told from all of its others.
+    genes, seen ones and zeros count alike: a cell's genes are predicted from all of its others.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ class BatchCorrectionModel(TaskModel):
     batches
         K names, in the order of the codes.
     head
-        Paths, widths, the norm.
+        Branches (`paths`), widths, the norm.
     objective
         Weights of the loss.
     batch_key
@@ -83,7 +83,7 @@ class BatchCorrectionModel(TaskModel):
                 nn.init.zeros_(self.trunk_projection.weight)
         self.norm = DomainNorm(head.width, len(batches) if head.domain_norm else 1)
         # The components keep the sizes that they start with: a decoder takes any, so that the training
-        # would bring those that are noise to the size of those that tell types apart.
+        # would bring those that are noise to the size of those that separate types.
         self.norm.requires_grad_(False)
         self.batch_encoder = nn.Embedding(len(batches), head.batch_width)
         self.decoder = nn.Linear(head.width, genes)
@@ -120,15 +120,15 @@ class BatchCorrectionModel(TaskModel):
         )
 
     def project(self, batch: Batch) -> Tensor:
-        """Sum the projected paths, (B, E): the embedding before its norm."""
-        paths = []
+        """Sum the projected branches, (B, E): the embedding before its norm."""
+        branches = []
         if "trunk" in self.head.paths:
             hidden_BLD = self.backbone(batch.token_ids_BL, batch.bins_BL, batch.lengths_B)
-            paths.append(self.trunk_projection(hidden_BLD[:, 0]))
+            branches.append(self.trunk_projection(hidden_BLD[:, 0]))
         if "pooled" in self.head.paths:
             pooled_BD = sum_of_genes(batch, self.backbone.gene_embedding.weight)
-            paths.append(self.pooled_projection(pooled_BD))
-        return torch.stack(paths).sum(dim=0)
+            branches.append(self.pooled_projection(pooled_BD))
+        return torch.stack(branches).sum(dim=0)
 
     def forward(self, batch: Batch, batch_B: Tensor) -> Tensor:
         """Embed cells of the batches (B,), 0 to K - 1; (B, E)."""
@@ -137,14 +137,14 @@ class BatchCorrectionModel(TaskModel):
         return embedded_BE
 
     def decode(self, cell_BE: Tensor, batch_BH: Tensor) -> Tensor:
-        """Tell the expression of every gene, (B, V), from cells and the embedding of their batch."""
+        """Predict the expression of every gene, (B, V), from cells and the embedding of their batch."""
         together = torch.cat([cell_BE, batch_BH], dim=1)
         decoded_BV: Tensor = self.decoder(cell_BE) + self.batch_decoder(together)
         return decoded_BV
 
     @torch.no_grad()
     def corrected_expression(self, cell_BE: Tensor) -> Tensor:
-        """Tell the expression of every gene, (B, V), as if every cell were of the mean batch."""
+        """Predict the expression of every gene, (B, V), as if every cell were of the mean batch."""
         mean_BH = self.batch_encoder.weight.mean(dim=0).expand(len(cell_BE), -1)
         return self.decode(cell_BE, mean_BH).clamp(min=0)
 

@@ -1,10 +1,10 @@
 """Parameters that are particular to batch correction."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
-from sc_mamba2.tasks.shared.parameters import Parameters
+from sc_mamba2.tasks.shared.parameters import EachOnce, Parameters
 from sc_mamba2.tasks.shared.params import BackboneParams, FineTuneParams, PredictParams
 
 Branch = Literal["trunk", "pooled"]
@@ -66,7 +66,7 @@ class LossParams(Parameters):
     mixing: float = Field(
         1.0,
         ge=0,
-        description="weight, beside the reconstruction, of how well neighbours tell the batch when "
+        description="weight, beside the reconstruction, of how far neighbours give the batch away when "
         "the epoch is chosen",
     )
 
@@ -102,18 +102,11 @@ class BaselineParams(Parameters):
 class AblationParams(Parameters):
     """Which parts of the model are left out, each in a training of its own."""
 
-    names: tuple[Variant, ...] = Field(
+    names: Annotated[tuple[Variant, ...], EachOnce] = Field(
         (),
         description="variants that are trained beside the model: no_adversary, no_domain_norm and, "
         "where the trunk is among the paths, pooled_alone; each takes a training",
     )
-
-    @field_validator("names")
-    @classmethod
-    def _each_once(cls, names: tuple[Variant, ...]) -> tuple[Variant, ...]:
-        if len(set(names)) != len(names):
-            raise ValueError("name each variant once")
-        return names
 
 
 class OutputParams(Parameters):

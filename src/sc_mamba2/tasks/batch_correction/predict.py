@@ -91,17 +91,7 @@ def corrected_layer(
     for start in range(0, len(embedding_NE), CELLS_AT_ONCE):
         part_BE = torch.from_numpy(embedding_NE[start : start + CELLS_AT_ONCE])
         decoded_BV = model.corrected_expression(part_BE).numpy()
-        block = sparse.csc_matrix(decoded_BV[:, rows_G[columns]])
-        spread = sparse.csc_matrix(
-            (block.data, block.indices, _spread(block.indptr, columns, len(rows_G))),
-            shape=(block.shape[0], len(rows_G)),
-        )
-        blocks.append(spread.tocsr())
+        block = sparse.csr_matrix(decoded_BV[:, rows_G[columns]])
+        spread = block.data, columns[block.indices], block.indptr
+        blocks.append(sparse.csr_matrix(spread, shape=(len(part_BE), len(rows_G))))
     return sparse.vstack(blocks, format="csr"), decoded
-
-
-def _spread(indptr: np.ndarray, columns: np.ndarray, width: int) -> np.ndarray:
-    """Put the columns of a CSC matrix, by their pointers, at places of a wider one."""
-    lengths = np.zeros(width, dtype=np.int64)
-    lengths[columns] = np.diff(indptr)
-    return np.concatenate([[0], np.cumsum(lengths)])

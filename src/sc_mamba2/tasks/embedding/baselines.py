@@ -15,6 +15,7 @@ from sc_mamba2.tasks.embedding.model import Encoder
 from sc_mamba2.tasks.embedding.params import EmbeddingOptions, EvaluationParams
 from sc_mamba2.tasks.shared.backbone import encode_cells
 from sc_mamba2.tasks.shared.integration_baselines import baseline_embeddings
+from sc_mamba2.tasks.shared.tokenization import tokenize_cells
 from sc_mamba2.training import ComputeOptions, seed_everything
 
 GENES = "genes_a_cell"
@@ -75,5 +76,5 @@ def _embed_untrained(
 ) -> np.ndarray:
     seed_everything(compute.seed)
     backbone = type(encoder.backbone)(encoder.backbone.config)
-    tokens = encoder.tokenizer.tokenize(sample.X, sample.var_names.to_numpy(), sample.obs[[]])
+    tokens = tokenize_cells(sample, encoder.tokenizer, with_obs=False)
     return encode_cells(backbone, tokens, encoder.tokenizer, options, compute)

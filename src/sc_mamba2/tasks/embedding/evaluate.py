@@ -9,7 +9,7 @@ from anndata import AnnData
 from sc_mamba2.cells import keys
 from sc_mamba2.methods.neighbour_vote import cross_validated_votes
 from sc_mamba2.metrics.classification import classification_metrics
-from sc_mamba2.metrics.integration import integration_scores
+from sc_mamba2.metrics.integration import integration_scores, known_scores
 from sc_mamba2.tasks.embedding.baselines import METHODS, SIMPLE
 from sc_mamba2.tasks.embedding.blocks import BATCH, LABEL, EmbeddedBlocks
 from sc_mamba2.tasks.embedding.model import Encoder
@@ -78,12 +78,7 @@ def score_embedding(
         their parts. A key that is absent, or has fewer than two classes, is not scored.
     """
     labels, batches = (obs.get(key) for key in (LABEL, BATCH))
-    kept_and_mixed = integration_scores(vectors, labels, batches, seed)
-    scores = {
-        name: value
-        for name, value in kept_and_mixed.items()
-        if value is not None and name not in ("resolution", "silhouette_cells")
-    }
+    scores = known_scores(integration_scores(vectors, labels, batches, seed))
     if (voted := _score_votes(vectors, labels, params, seed)) is not None:
         scores |= {"knn_accuracy": voted["accuracy"], "knn_macro_f1": voted["macro_f1"]}
     if (voted := _score_votes(vectors, batches, params, seed)) is not None:

@@ -11,7 +11,6 @@ from sklearn.neighbors import NearestNeighbors
 
 from sc_mamba2.cells import keys
 from sc_mamba2.reporting import (
-    bare,
     class_legend,
     draw_shares,
     fewer_classes,
@@ -20,13 +19,13 @@ from sc_mamba2.reporting import (
     lay_out,
     new_figure,
     palette,
-    point_size,
     scatter_classes,
+    scatter_values,
 )
 from sc_mamba2.reporting.pictures import Picture
 from sc_mamba2.tasks.embedding.baselines import GENES
 from sc_mamba2.tasks.embedding.blocks import BATCH, LABEL
-from sc_mamba2.tasks.embedding.model import vector_columns
+from sc_mamba2.tasks.shared.facts import vector_columns
 
 UNKNOWN = "(none)"
 
@@ -75,9 +74,7 @@ def umap_figure(
     for axis, (title, column) in zip(axes, classes.items(), strict=False):
         scatter_classes(axis, places, column, colours, title)
     for axis, (title, values) in zip(axes[len(classes) :], shades.items(), strict=True):
-        points = axis.scatter(places["x"], places["y"], c=values, s=point_size(len(places)))
-        figure.colorbar(points, ax=axis, label=title)
-        bare(axis, title)
+        scatter_values(axis, places, values, title, title)
     if names:
         class_legend(figure, colours)
     return figure

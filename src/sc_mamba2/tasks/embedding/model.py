@@ -11,6 +11,7 @@ from sc_mamba2.model.manifest import broken_checkpoint
 from sc_mamba2.tasks.embedding.index import ReferenceIndex
 from sc_mamba2.tasks.embedding.params import EmbeddingOptions, KeyParams
 from sc_mamba2.tasks.shared.checkpoint_backbone import whole_backbone
+from sc_mamba2.tasks.shared.facts import vector_columns
 from sc_mamba2.tokens import Tokenizer, TokenizerRules
 
 
@@ -100,9 +101,3 @@ def gene_table(encoder: Encoder) -> pd.DataFrame:
         "symbol": np.asarray(vocabulary.symbols, dtype=object)[rows],
     }
     return pd.concat([pd.DataFrame(names), vector_columns(table_VD[rows])], axis=1)
-
-
-def vector_columns(vectors: np.ndarray, index: pd.Index | None = None) -> pd.DataFrame:
-    """Return vectors, (N, D), as a table with the columns ``scm_0`` to ``scm_{D-1}``."""
-    names = [f"scm_{column}" for column in range(vectors.shape[1])]
-    return pd.DataFrame(vectors, index=index, columns=names)

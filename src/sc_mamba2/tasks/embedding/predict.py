@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 import sc_mamba2
-from sc_mamba2.cells import CopiedCells, keys, label_text, read_labels
+from sc_mamba2.cells import CopiedCells, check_matched, keys, label_text, read_labels
 from sc_mamba2.cells.blocks import decide_stored_form, standard_blocks
 from sc_mamba2.cells.opening import Source, open_cells
 from sc_mamba2.cells.readers import NAMED
@@ -32,7 +32,7 @@ from sc_mamba2.tasks.shared.backbone import encode_cells
 from sc_mamba2.tasks.shared.facts import output_facts
 from sc_mamba2.tasks.shared.params import IngestionParams, ValidationParams
 from sc_mamba2.tasks.shared.progress import training_progress
-from sc_mamba2.tasks.shared.validation import refuse_unmatched
+from sc_mamba2.tasks.shared.tokenization import tokenize_cells
 from sc_mamba2.training import ComputeOptions
 
 _log = logging.getLogger(__name__)
@@ -78,9 +78,7 @@ def encode_file(
         with training_progress("embedding", unit="cell") as on_cells:
             blocks = standard_blocks(stored, form, options.cells_a_block, kept)
             for start, block in zip(todo, blocks, strict=True):
-                tokens = encoder.tokenizer.tokenize(
-                    block.X, block.var_names.to_numpy(), block.obs[[]]
-                )
+                tokens = tokenize_cells(block, encoder.tokenizer, with_obs=False)
                 parts = (encoder.backbone, tokens, encoder.tokenizer, options, compute)
                 write_block(folder, start, encode_cells(*parts), tokens.lengths)
                 on_cells(start + len(tokens), cells)
@@ -97,7 +95,8 @@ def decide_valid_form(
     """Decide the standard form of a file's cells, or refuse the file."""
     table = load_gene_table(ingestion.gene_table)
     form = decide_stored_form(stored, table, options.cells_a_block, ingestion.layer)
-    refuse_unmatched(form.report["genes"], validation)
+    limits = validation.minimum_matched_share, validation.minimum_genes
+    check_matched(form.report["genes"], *limits)
     return form
 
 

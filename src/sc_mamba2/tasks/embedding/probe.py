@@ -10,6 +10,7 @@ from sc_mamba2.tasks.embedding.predict import decide_valid_form, named_source, r
 from sc_mamba2.tasks.shared.backbone import encode_cells
 from sc_mamba2.tasks.shared.params import IngestionParams, ValidationParams
 from sc_mamba2.tasks.shared.probe import count_parameters
+from sc_mamba2.tasks.shared.tokenization import tokenize_cells
 from sc_mamba2.tasks.shared.work import Work, count_tokens, forward_rate, forward_work
 from sc_mamba2.training import ComputeOptions, choose_device
 from sc_mamba2.training.machine import peak_bytes
@@ -34,7 +35,7 @@ def probe_encoding(
         kept[even_sample(np.arange(cells), options.cells_a_block)] = True
         block = next(standard_blocks(stored, form, options.cells_a_block, kept))
     tokenizer = encoder.tokenizer
-    tokens = tokenizer.tokenize(block.X, block.var_names.to_numpy(), block.obs[[]])
+    tokens = tokenize_cells(block, tokenizer, with_obs=False)
     rate = forward_rate(
         lambda some: encode_cells(encoder.backbone, some, tokenizer, options, compute),
         tokens,

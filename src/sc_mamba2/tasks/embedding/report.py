@@ -40,17 +40,7 @@ def report(
 def embedding_report(
     metrics: dict[str, Any], figures: dict[str, bytes], parameters: dict[str, Any]
 ) -> str:
-    """Write the report as one HTML page.
-
-    Parameters
-    ----------
-    metrics
-        As in ``metrics.json``.
-    figures
-        PNG bytes by name.
-    parameters
-        Flat parameters by name.
-    """
+    """Write the HTML page from ``metrics.json``, PNG files by name and parameters by dotted name."""
     data, run = metrics["data"], metrics["run"]
     lead = f"{data['cells']:,} cells, {data['width']} numbers a cell, nothing was trained."
     sections = [

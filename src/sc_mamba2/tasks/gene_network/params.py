@@ -11,7 +11,7 @@ Method = Literal["mean_rank", "knock_out", "cosine"]
 
 
 class ReferenceParams(Parameters):
-    """Known edges that the scores are judged by."""
+    """Known edges that the scores are compared with."""
 
     reference_network: str | None = Field(
         None,

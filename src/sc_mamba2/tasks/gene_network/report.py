@@ -49,18 +49,8 @@ def network_report(
     figures: dict[str, bytes],
     parameters: dict[str, Any],
 ) -> str:
-    """Write the report as one HTML page.
-
-    Parameters
-    ----------
-    metrics
-        As in ``metrics.json``.
-    edges, modules
-        Tables of `scores.edge_table` and `find_modules`.
-    figures
-        PNG bytes by name.
-    parameters
-        Flat parameters by name.
+    """Write the HTML page from ``metrics.json``, the tables of `scores.make_network`, PNG files by name
+    and parameters by dotted name.
     """
     data, run = metrics["data"], metrics["run"]
     lead = (
@@ -77,7 +67,7 @@ def network_report(
 
 
 def verdict(metrics: dict[str, Any]) -> list[str]:
-    """Say in words who found the known edges best, and what the training was worth."""
+    """Say in words which method ranks the known edges best, and what the training was worth."""
     if not metrics["model"]:
         return [
             "No reference network was named, or it has no edge between these genes: how true the "

@@ -22,6 +22,7 @@ from sc_mamba2.tasks.gene_network.params import (
     NetworkParams,
     ScoreParams,
 )
+from sc_mamba2.tasks.shared.tokenization import tokenize_cells
 from sc_mamba2.tokens import TokenizedCells
 from sc_mamba2.training import ComputeOptions
 
@@ -90,8 +91,7 @@ def draw_sample(
     """Draw the cells that are looked at; also as tokens."""
     drawn = np.random.default_rng(compute.seed).permutation(cells.n_obs)[: params.cells]
     sample = cells[np.sort(drawn)]
-    names = sample.var_names.to_numpy()
-    return sample, model.tokenizer.tokenize(sample.X, names, sample.obs[[]])
+    return sample, tokenize_cells(sample, model.tokenizer, with_obs=False)
 
 
 def _score_by(

@@ -1,36 +1,118 @@
-"""Simple methods beside the model: principal components of each modality and of all, ridge a feature.
+"""What the model is compared with: simple methods, totalVI, variants of the model, shuffled cells.
 
-All are fitted to every cell that is not scored. N cells, P features.
+The methods are fitted to every cell that is not scored. N cells, P features.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib.util import find_spec
 
 import numpy as np
 import pandas as pd
 import scanpy as sc
+from anndata import AnnData
 from scipy import sparse
 from sklearn.linear_model import RidgeCV
 
+from sc_mamba2.cells.keys import COUNTS_LAYER
+from sc_mamba2.cells.modalities import PROTEIN, RNA
 from sc_mamba2.methods.integration import harmony_embedding
-from sc_mamba2.tasks.multiomics.design import has, scored_cells
-from sc_mamba2.tasks.multiomics.params import BaselineParams
+from sc_mamba2.tasks.multiomics.cells import JointCells, has, scored_cells
+from sc_mamba2.tasks.multiomics.fit import fit_imputers
+from sc_mamba2.tasks.multiomics.initial_embedding import new_model
+from sc_mamba2.tasks.multiomics.model import MultiomicsModel
+from sc_mamba2.tasks.multiomics.params import (
+    AblationParams,
+    BaselineParams,
+    HeadParams,
+    ImputationParams,
+    JointFitParams,
+    LossParams,
+    Variant,
+)
+from sc_mamba2.tasks.multiomics.tokens import modality_values, shuffle_modality
+from sc_mamba2.tasks.shared.backbone import fine_tune, predict
 from sc_mamba2.tasks.shared.batches import BATCH
-from sc_mamba2.tokens import KINDS, TokenizedCells, Tokenizer, as_matrix, kinds_of
+from sc_mamba2.tasks.shared.params import PredictParams
+from sc_mamba2.tokens import KINDS, TokenizedCells, kinds_of
+from sc_mamba2.training import ComputeOptions
 
+Outputs = dict[str, np.ndarray]
+Values = dict[str, sparse.csr_matrix]
+TOTALVI_WIDTH = 20  # totalVI's own default
 _CONCATENATED = "concatenated_pca"
+_BRANCHES = {"pooled_alone": ("pooled",), "trunk_alone": ("trunk",)}
 
 
-def modality_values(tokens: TokenizedCells, tokenizer: Tokenizer) -> dict[str, sparse.csr_matrix]:
-    """Return the values of each modality that the cells have any of, N x its features."""
-    kind_V = kinds_of(tokenizer.vocabulary)
-    values_NV = as_matrix(tokens, tokenizer.vocabulary.size)
-    kinds = [kind for kind in KINDS[1:] if has(kind) in tokens.obs]
-    return {kind: values_NV[:, np.flatnonzero(kind_V == KINDS.index(kind))] for kind in kinds}
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """What others make of the same cells.
+
+    Parameters
+    ----------
+    embeddings
+        (N, …) of a simple method, by its name.
+    ridge
+        (N, P) as predicted from the other modalities by ridge regression, by modality.
+    variants
+        Outputs of each ablation, by its name.
+    shuffled
+        The model's joint embedding of cells with a modality of other cells, by modality.
+    """
+
+    embeddings: Outputs = field(default_factory=dict)
+    ridge: Outputs = field(default_factory=dict)
+    variants: dict[str, Outputs] = field(default_factory=dict)
+    shuffled: Outputs = field(default_factory=dict)
+
+
+def compare(
+    cells: JointCells,
+    tokens: TokenizedCells,
+    training_tokens: TokenizedCells,
+    validation_tokens: TokenizedCells,
+    untrained_model: MultiomicsModel,
+    model: MultiomicsModel,
+    params: BaselineParams,
+    ablations: AblationParams,
+    fine_tuning: JointFitParams,
+    imputation: ImputationParams,
+    prediction: PredictParams,
+    compute: ComputeOptions,
+) -> Comparison:
+    """Run the simple methods, the ablations that are named, and the model on shuffled cells."""
+    vocabulary, design, seed = model.tokenizer.vocabulary, tokens.obs, compute.seed
+    values = modality_values(tokens, vocabulary)
+    embeddings = baseline_embeddings(values, design, params, seed)
+    ids = np.asarray(vocabulary.ids, dtype=object)
+    genes = list(ids[kinds_of(vocabulary) == KINDS.index(RNA)])
+    totalvi = totalvi_embedding(cells, genes, design, seed)
+    if totalvi is not None:
+        embeddings["totalvi"] = totalvi
+    variants: dict[str, Outputs] = {}
+    for name in ablations.names:
+        trained = train_variant(
+            name,
+            untrained_model,
+            training_tokens,
+            validation_tokens,
+            fine_tuning,
+            imputation,
+            prediction,
+            compute,
+        )
+        variants[name] = predict(trained, tokens, prediction, compute)
+    shuffled = {}
+    for kind in model.others(RNA):
+        moved = shuffle_modality(tokens, kind, vocabulary, seed)
+        shuffled[kind] = predict(model, moved, prediction, compute)["joint"]
+    ridge = predict_by_ridge(values, design, params, seed)
+    return Comparison(embeddings, ridge, variants, shuffled)
 
 
 def baseline_embeddings(
-    values: dict[str, sparse.csr_matrix], design: pd.DataFrame, params: BaselineParams, seed: int
-) -> dict[str, np.ndarray]:
+    values: Values, design: pd.DataFrame, params: BaselineParams, seed: int
+) -> Outputs:
     """Embed the cells by principal components, fitted without the cells that are scored.
 
     Returns
@@ -40,7 +122,7 @@ def baseline_embeddings(
         variance of 1 in all, and ``harmony`` on that where there are batches. A modality that a cell lacks
         counts as its mean.
     """
-    found = {}
+    embeddings = {}
     for kind, own in values.items():
         have = design[has(kind)].to_numpy(bool)
         fitted = have & ~scored_cells(design)
@@ -48,14 +130,14 @@ def baseline_embeddings(
             return {}
         scores = _components(own, fitted, params.components, seed)
         scores *= have[:, None]
-        found[f"pca_{kind}"] = scores / max(
+        embeddings[f"pca_{kind}"] = scores / max(
             float(np.sqrt((scores[fitted] ** 2).sum(1).mean())), 1e-12
         )
-    found[_CONCATENATED] = np.concatenate(list(found.values()), axis=1)
+    embeddings[_CONCATENATED] = np.concatenate(list(embeddings.values()), axis=1)
     if design[BATCH].nunique() > 1:
         codes = pd.factorize(design[BATCH], sort=True)[0]
-        found["harmony"] = harmony_embedding(found[_CONCATENATED], codes, seed)
-    return {name: scores.astype(np.float32) for name, scores in found.items()}
+        embeddings["harmony"] = harmony_embedding(embeddings[_CONCATENATED], codes, seed)
+    return {name: scores.astype(np.float32) for name, scores in embeddings.items()}
 
 
 def _components(
@@ -67,10 +149,10 @@ def _components(
     return np.asarray(own @ loadings.T) - mean @ loadings.T
 
 
-def told_by_ridge(
-    values: dict[str, sparse.csr_matrix], design: pd.DataFrame, params: BaselineParams, seed: int
-) -> dict[str, np.ndarray]:
-    """Tell every feature of a modality from the values of the others, by ridge, a penalty a feature.
+def predict_by_ridge(
+    values: Values, design: pd.DataFrame, params: BaselineParams, seed: int
+) -> Outputs:
+    """Predict every feature of a modality from the values of the others, by ridge, a penalty a feature.
 
     Modalities of more than `most_features` are left out. A cell that lacks one of the others counts as
     one with zeros there.
@@ -83,11 +165,7 @@ def told_by_ridge(
 
 
 def _ridge(
-    values: dict[str, sparse.csr_matrix],
-    kind: str,
-    design: pd.DataFrame,
-    params: BaselineParams,
-    seed: int,
+    values: Values, kind: str, design: pd.DataFrame, params: BaselineParams, seed: int
 ) -> np.ndarray:
     source = sparse.hstack([v for other, v in values.items() if other != kind]).tocsr()
     fitted = design[has(kind)].to_numpy(bool) & ~scored_cells(design)
@@ -95,20 +173,117 @@ def _ridge(
     if len(rows) > params.most_cells:
         rows = np.sort(np.random.default_rng(seed).choice(rows, params.most_cells, replace=False))
     ridge = RidgeCV(np.asarray(params.regularisation), alpha_per_target=True)
-    back: Callable[[sparse.csr_matrix], np.ndarray] = lambda part: part.toarray()  # noqa: E731
-    if source.shape[1] > len(rows):  # as many numbers as cells tell the same: see `_compact`
-        back = _compact(source[rows])
-    ridge.fit(back(source[rows]), values[kind][rows].toarray())
-    return ridge.predict(back(source)).astype(np.float32)
+    coordinates: Callable[[sparse.csr_matrix], np.ndarray] = lambda part: part.toarray()  # noqa: E731
+    if source.shape[1] > len(rows):  # as many numbers as cells say the same: see `_compact`
+        coordinates = _compact(source[rows])
+    ridge.fit(coordinates(source[rows]), values[kind][rows].toarray())
+    return ridge.predict(coordinates(source)).astype(np.float32)
 
 
 def _compact(some: sparse.csr_matrix) -> Callable[[sparse.csr_matrix], np.ndarray]:
     """Return what turns values into their coordinates in the space of the cells given.
 
     A penalty on squares sees the features by inner products alone: nothing outside of that space has a
-    part in what is told.
+    part in what is predicted.
     """
     values_N, vectors_NN = np.linalg.eigh((some @ some.T).toarray())
     kept = values_N > values_N.max() * 1e-10
     basis_SR = np.asarray(some.T @ (vectors_NN[:, kept] / np.sqrt(values_N[kept])))
     return lambda part: np.asarray(part @ basis_SR)
+
+
+def totalvi_embedding(
+    cells: JointCells, genes: list[str], design: pd.DataFrame, seed: int
+) -> np.ndarray | None:
+    """Embed cells by totalVI with its own settings, trained on those that are not scored.
+
+    Gayoso et al. 2021, "Joint probabilistic modeling of single-cell multi-omic data with totalVI".
+
+    Parameters
+    ----------
+    cells
+        All cells, with counts of RNA and protein.
+    genes
+        Ensembl ids that it reads.
+    design
+        Their parts, batches and modalities.
+    seed
+        Of its training.
+
+    Returns
+    -------
+    ndarray or None
+        (N, 20) float32, NaN for cells that lack RNA; None where it cannot run: without the extra `scvi`,
+        without proteins, without counts. A cell without proteins counts as one with zeros of them.
+    """
+    if find_spec("scvi") is None or PROTEIN not in cells.modalities:
+        return None
+    rna, proteins = cells.modalities[RNA], cells.modalities[PROTEIN].X
+    whole = bool((proteins.data == np.rint(proteins.data)).all())
+    if COUNTS_LAYER not in rna.layers or not whole:
+        return None
+    import scvi
+
+    scvi.settings.seed = seed
+    counts = AnnData(X=rna[:, genes].layers[COUNTS_LAYER].copy(), obs=design[[BATCH]].copy())
+    counts.obsm["proteins"] = proteins.toarray()
+    have_rna = design[has(RNA)].to_numpy(bool)
+    fitted = have_rna & design[has(PROTEIN)].to_numpy(bool) & ~scored_cells(design)
+    training = counts[fitted].copy()
+    scvi.model.TOTALVI.setup_anndata(
+        training, protein_expression_obsm_key="proteins", batch_key=BATCH
+    )
+    model = scvi.model.TOTALVI(training, n_latent=TOTALVI_WIDTH)
+    model.train(enable_progress_bar=False)
+    known = have_rna & design[BATCH].isin(set(design[BATCH][fitted])).to_numpy()
+    embedding = np.full((len(design), TOTALVI_WIDTH), np.nan, dtype=np.float32)
+    embedding[known] = model.get_latent_representation(counts[known].copy())
+    return embedding
+
+
+def train_variant(
+    name: Variant,
+    untrained_model: MultiomicsModel,
+    training_tokens: TokenizedCells,
+    validation_tokens: TokenizedCells,
+    fine_tuning: JointFitParams,
+    imputation: ImputationParams,
+    prediction: PredictParams,
+    compute: ComputeOptions,
+) -> MultiomicsModel:
+    """Train a variant of the model in the same way, on the same cells."""
+    own = untrained_model
+    head, objective, fitting = variant_params(name, own.head, own.objective, fine_tuning)
+    trained = new_model(
+        own.backbone,
+        own.tokenizer,
+        own.weight_V.numpy(),
+        np.zeros((0, 2), dtype=np.int64),  # the backbone's proteins are like their genes already
+        training_tokens,
+        head,
+        objective,
+        own.features,
+        own.batch_key,
+        compute.seed,
+    )
+    if fitting is not None:
+        trained, _ = fine_tune(trained, training_tokens, validation_tokens, fitting, compute)
+    return fit_imputers(
+        trained, training_tokens, validation_tokens, imputation, prediction, compute
+    )
+
+
+def variant_params(
+    name: Variant, head: HeadParams, objective: LossParams, fitting: JointFitParams
+) -> tuple[HeadParams, LossParams, JointFitParams | None]:
+    """Return head, objective and training of a variant; no training: it stays as it is at first."""
+    if name == "start_alone":
+        return head, objective, None
+    if name == "no_adversary":
+        return head, objective.model_copy(update={"adversary": 0.0}), fitting
+    changed = head.model_copy(update={"paths": _BRANCHES.get(name, ("trunk", "pooled"))})
+    if name == "trunk_states":
+        return changed, objective, None
+    if name == "trunk_frozen":
+        return changed, objective, fitting.model_copy(update={"mode": "frozen"})
+    return changed, objective, fitting

@@ -1,12 +1,16 @@
-"""From modalities as a person gave them to tables of the same cells, each feature with its identity."""
+"""From modalities as a person gave them to tables of the same cells, and the part that each cell plays."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import mudata
+import numpy as np
 import pandas as pd
 from anndata import AnnData
 from scipy import sparse
 
+from sc_mamba2.cells import label_text, read_labels
 from sc_mamba2.cells.keys import COUNTS_LAYER
 from sc_mamba2.cells.modalities import (
     ATAC,
@@ -14,14 +18,23 @@ from sc_mamba2.cells.modalities import (
     RNA,
     Pairing,
     pair_cells,
+    read_modalities,
     standardise_peaks,
     standardise_proteins,
 )
+from sc_mamba2.cells.modalities.opening import quiet_mudata, read_mudata, take_modalities
+from sc_mamba2.errors import UserError, nearest
 from sc_mamba2.genes import load_gene_table
-from sc_mamba2.tasks.multiomics.params import FeatureParams
-from sc_mamba2.tasks.shared.ingestion import ingest_cells
+from sc_mamba2.tasks.multiomics.params import FeatureParams, KeyParams, SourceParams
+from sc_mamba2.tasks.shared.batches import BATCH, read_batches, read_known_batches
 from sc_mamba2.tasks.shared.params import IngestionParams, ValidationParams
-from sc_mamba2.tasks.shared.validation import validate_cells
+from sc_mamba2.tasks.shared.validation import ingest_cells, validate_cells
+
+PART, LABEL = "part", "label"
+TRAINING, VALIDATION, HELD_OUT = "training", "validation", "held_out"
+ONE_BATCH = "all"
+FEWEST_TRAINING = 20
+FEWEST_SCORED = 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,9 +55,41 @@ class JointCells:
     present: pd.DataFrame
     obs: pd.DataFrame
 
-    def values(self, kind: str) -> sparse.csr_matrix:
-        """Return the values of a modality, N x its features."""
-        return self.modalities[kind].X
+
+def has(kind: str) -> str:
+    """Return the column that says whether a cell has a modality."""
+    return f"has_{kind}"
+
+
+def read_sources(
+    source: SourceParams,
+    features: FeatureParams,
+    ingestion: IngestionParams,
+    validation: ValidationParams,
+) -> tuple[mudata.MuData, JointCells, dict[str, Any]]:
+    """Read the modalities and bring them into standard form.
+
+    Returns
+    -------
+    mdata
+        The modalities as they were read.
+    cells, report
+        See `standardise_modalities`.
+    """
+    mdata, raw = open_sources(source.inputs)
+    return mdata, *standardise_modalities(raw, features, ingestion, validation)
+
+
+def open_sources(
+    inputs: tuple[str, ...], rna_alone: bool = False
+) -> tuple[mudata.MuData, dict[str, AnnData]]:
+    """Return the modalities as one object, the MuData file itself where there is one, and each alone."""
+    if len(inputs) == 1 and Path(inputs[0]).suffix == ".h5mu":
+        mdata = read_mudata(Path(inputs[0]))
+        return mdata, take_modalities(mdata, rna_alone)
+    raw = read_modalities(list(inputs), rna_alone)
+    with quiet_mudata():
+        return mudata.MuData(dict(raw)), raw
 
 
 def standardise_modalities(
@@ -60,7 +105,7 @@ def standardise_modalities(
     cells
         RNA log-normalised, proteins as counts, peaks as 0 and 1.
     report
-        A validation report of the RNA, what was found of the others, all remarks.
+        A validation report of the RNA, what was read of the others, all remarks.
 
     Raises
     ------
@@ -68,16 +113,16 @@ def standardise_modalities(
         Rules of pairing, of the RNA as everywhere, of proteins and peaks.
     """
     pairing = pair_cells(raw)
-    standard, read = ingest_cells(raw[RNA], ingestion)
-    found = {RNA: standard}
-    _, report = validate_cells(standard, read, validation)
+    rna, ingestion_report = ingest_cells(raw[RNA], ingestion)
+    _, report = validate_cells(rna, ingestion_report, validation)
+    standard = {RNA: rna}
     remarks = [*pairing.remarks, *report["remarks"]]
     if PROTEIN in raw:
         table = load_gene_table(ingestion.gene_table)
         zero = features.zero_negative_proteins
-        found[PROTEIN], report[PROTEIN] = standardise_proteins(raw[PROTEIN], table, zero)
+        standard[PROTEIN], report[PROTEIN] = standardise_proteins(raw[PROTEIN], table, zero)
     if ATAC in raw:
-        found[ATAC], report[ATAC] = standardise_peaks(
+        standard[ATAC], report[ATAC] = standardise_peaks(
             raw[ATAC],
             features.genome,
             features.peaks_as,
@@ -87,13 +132,13 @@ def standardise_modalities(
         )
     for kind in (PROTEIN, ATAC):
         remarks += report.get(kind, {}).pop("remarks", [])
-    cells = {kind: _as_rows_of(pairing, part) for kind, part in found.items()}
+    cells = {kind: _in_order_of(pairing, part) for kind, part in standard.items()}
     paired = {f"cells_with_{kind}": int(pairing.present[kind].sum()) for kind in cells}
     report |= {"remarks": remarks, "paired": paired}
     return JointCells(cells, pairing.present, pairing.obs), report
 
 
-def _as_rows_of(pairing: Pairing, cells: AnnData) -> AnnData:
+def _in_order_of(pairing: Pairing, cells: AnnData) -> AnnData:
     """Return the cells in the order of the pairing, empty rows for those that are not there."""
     names = pairing.present.index
     rows = cells.obs_names.get_indexer(names)
@@ -101,15 +146,122 @@ def _as_rows_of(pairing: Pairing, cells: AnnData) -> AnnData:
     place = sparse.csr_matrix(
         (have[have].astype("float32"), (have.nonzero()[0], rows[have])), (len(names), cells.n_obs)
     )
-    spread = AnnData(
-        X=_sorted(place @ cells.X), obs=pd.DataFrame(index=names), var=cells.var.copy()
-    )
+
+    def spread(matrix: sparse.csr_matrix) -> sparse.csr_matrix:
+        spread_out = sparse.csr_matrix(place @ matrix)
+        spread_out.sort_indices()
+        return spread_out
+
+    ordered = AnnData(X=spread(cells.X), obs=pd.DataFrame(index=names), var=cells.var.copy())
     if COUNTS_LAYER in cells.layers:
-        spread.layers[COUNTS_LAYER] = _sorted(place @ cells.layers[COUNTS_LAYER])
-    return spread
+        ordered.layers[COUNTS_LAYER] = spread(cells.layers[COUNTS_LAYER])
+    return ordered
 
 
-def _sorted(matrix: sparse.spmatrix) -> sparse.csr_matrix:
-    rows = sparse.csr_matrix(matrix)
-    rows.sort_indices()
-    return rows
+def make_design(
+    obs: pd.DataFrame, present: pd.DataFrame, keys: KeyParams, seed: int
+) -> pd.DataFrame:
+    """Lay down the parts that cells play, and their batches.
+
+    Cells are held out by the column that says so, or a share of each batch by chance; of the others a
+    share of each batch is for validation, with and without each modality alike.
+
+    Returns
+    -------
+    DataFrame
+        N rows: ``batch``, ``part``, and ``has_…`` for every modality.
+
+    Raises
+    ------
+    UserError
+        Rules of `read_batches`; ``held-out-missing``, ``held-out-empty``, ``cells-few``.
+    """
+    batches = pd.Series(ONE_BATCH, index=obs.index)
+    if keys.batch_key is not None:
+        batches = read_batches(obs, keys.batch_key)
+    design = _table(batches, present)
+    generator = np.random.default_rng(seed)
+    groups = design[BATCH] + design.filter(like="has_").astype(str).agg("".join, axis=1)
+    if keys.held_out_key is not None:
+        held_out = _cells_with(obs, keys.held_out_key, keys.held_out_value)
+    else:
+        held_out = _some_of_each(groups, keys.held_out_share, generator)
+    validation = np.zeros(len(design), dtype=bool)
+    left = np.flatnonzero(~held_out)
+    validation[left] = _some_of_each(groups.iloc[left], keys.validation_share, generator)
+    design[PART] = np.select([held_out, validation], [HELD_OUT, VALIDATION], TRAINING)
+    _check_enough(design)
+    return design
+
+
+def known_design(
+    obs: pd.DataFrame, present: pd.DataFrame, batch_key: str | None, batches: tuple[str, ...]
+) -> pd.DataFrame:
+    """Do as `make_design` for cells that a trained model reads: none is trained on."""
+    own = pd.Series(ONE_BATCH, index=obs.index)
+    if batch_key is not None:
+        own = read_known_batches(obs, batch_key, batches)
+    design = _table(own, present)
+    design[PART] = HELD_OUT
+    return design
+
+
+def scored_cells(design: pd.DataFrame) -> np.ndarray:
+    """Return which cells are scored: those held out; where there are too few, those of validation too."""
+    held_out = (design[PART] == HELD_OUT).to_numpy()
+    if held_out.sum() >= FEWEST_SCORED:
+        return held_out
+    return held_out | (design[PART] == VALIDATION).to_numpy()
+
+
+def read_truth(obs: pd.DataFrame, label_key: str | None) -> pd.DataFrame:
+    """Return the column ``label`` for the cells that have one; no rows where no column is named."""
+    if label_key is None:
+        return pd.DataFrame({LABEL: pd.Series(dtype=str)})
+    return read_labels(obs, label_key).dropna().to_frame(LABEL)
+
+
+def _table(batches: pd.Series, present: pd.DataFrame) -> pd.DataFrame:
+    design = pd.DataFrame({BATCH: batches.astype(str)}, index=present.index)
+    for kind in present:
+        design[has(str(kind))] = present[kind].to_numpy()
+    return design
+
+
+def _some_of_each(groups: pd.Series, share: float, generator: np.random.Generator) -> np.ndarray:
+    chosen = np.zeros(len(groups), dtype=bool)
+    for _, members in sorted(groups.groupby(groups).indices.items()):
+        chosen[generator.permutation(members)[: round(share * len(members))]] = True
+    return chosen
+
+
+def _cells_with(obs: pd.DataFrame, key: str, value: str) -> np.ndarray:
+    if key not in obs:
+        raise UserError(
+            "held-out-missing",
+            found=f"no column '{key}' in obs",
+            expected=f"one of: {', '.join(map(str, obs.columns)) or 'obs has no columns'}",
+            mend="name a column that says which cells are held out" + nearest(key, obs.columns),
+        )
+    text = label_text(obs[key]).reindex(obs.index)
+    chosen = (text == value).to_numpy()
+    if not chosen.any() or chosen.all():
+        raise UserError(
+            "held-out-empty",
+            found=f"'{value}' in {int(chosen.sum()):,} of {len(obs):,} cells of obs['{key}']",
+            expected="some cells held out, and some to train on",
+            mend=f"name one of its values: {', '.join(sorted(text.dropna().unique())[:5])}",
+        )
+    return chosen
+
+
+def _check_enough(design: pd.DataFrame) -> None:
+    training = design[design[PART] == TRAINING]
+    for column in design.filter(like="has_"):
+        if training[column].sum() < FEWEST_TRAINING or not (design[PART] == VALIDATION).any():
+            raise UserError(
+                "cells-few",
+                found=f"{int(training[column].sum()):,} training cells with {str(column)[4:]}",
+                expected=f"at least {FEWEST_TRAINING} of each modality, and cells for validation",
+                mend="add cells, or hold fewer out (multiomics.keys.held_out_share)",
+            )

@@ -1,28 +1,72 @@
-"""Scores on the cells held out: are types kept, is a modality told from the others, do they match?"""
+"""Scores on the cells held out: are types kept, is a modality predicted by the others, do they match?"""
 
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import sparse
 
-from sc_mamba2.metrics.integration import NEIGHBOURS, integration_scores
+from sc_mamba2.metrics.integration import NEIGHBOURS, integration_scores, known_scores
 from sc_mamba2.metrics.mixing import neighbour_mixing
 from sc_mamba2.metrics.neighbours import nearest_neighbours
 from sc_mamba2.metrics.prediction import feature_scores, foscttm
 from sc_mamba2.reporting import Scores
-from sc_mamba2.tasks.multiomics.design import LABEL, PART, has, scored_cells
+from sc_mamba2.tasks.multiomics.baselines import Comparison, Outputs, Values
+from sc_mamba2.tasks.multiomics.cells import LABEL, PART, has, scored_cells
+from sc_mamba2.tasks.multiomics.model import MultiomicsModel
+from sc_mamba2.tasks.multiomics.params import EvaluationParams
+from sc_mamba2.tasks.multiomics.tokens import modality_values
 from sc_mamba2.tasks.shared.batches import BATCH
+from sc_mamba2.tokens import TokenizedCells
+from sc_mamba2.training import ComputeOptions
 
-_ASIDE = ("resolution", "silhouette_cells")  # how a score was taken, not a score
+
+def score(
+    outputs: Outputs,
+    tokens: TokenizedCells,
+    truth: pd.DataFrame,
+    model: MultiomicsModel,
+    report: dict[str, Any],
+    run_info: dict[str, Any],
+    params: EvaluationParams,
+    compute: ComputeOptions,
+    comparison: Comparison | None = None,
+) -> dict[str, Any]:
+    """Score the model beside its baselines and ablations; the contents of ``metrics.json``."""
+    design, fewest, seed = tokens.obs, params.fewest_cells, compute.seed
+    values = modality_values(tokens, model.tokenizer.vocabulary)
+    others = comparison or Comparison()
+
+    def embedded(own: np.ndarray) -> Scores:
+        return embedding_scores(own, design, truth, fewest, seed)
+
+    def all_scores(own: Outputs) -> Scores:
+        imputed = _named(own, "imputed_")
+        scores = embedded(own["joint"]) | imputation_scores(imputed, values, design)
+        return scores | matching_scores(_named(own, "embedding_"), design)
+
+    baselines = {name: embedded(own) for name, own in others.embeddings.items()}
+    if others.ridge:
+        baselines["ridge"] = imputation_scores(others.ridge, values, design)
+    views = _named(outputs, "embedding_")
+    return {
+        "model": all_scores(outputs),
+        "baselines": baselines,
+        "ablations": {
+            **{name: all_scores(own) for name, own in others.variants.items()},
+            **{f"{kind}_view": embedded(own) for kind, own in views.items()},
+            **{f"shuffled_{kind}": embedded(own) for kind, own in others.shuffled.items()},
+        },
+        "data": _describe_data(design, truth, fewest)
+        | {
+            "reference": report,
+            "features_used": {kind: len(model.rows_of(kind)) for kind in model.widths},
+        },
+        "run": run_info | {"checkpoint_sha256": model.sha256()},
+    }
 
 
 def embedding_scores(
-    embedding_NE: np.ndarray,
-    design: pd.DataFrame,
-    truth: pd.DataFrame,
-    fewest: int,
-    seed: int,
+    embedding_NE: np.ndarray, design: pd.DataFrame, truth: pd.DataFrame, fewest: int, seed: int
 ) -> Scores:
     """Score an embedding of all cells on those that are scored and that it is finite for.
 
@@ -39,37 +83,39 @@ def embedding_scores(
         if common.sum() > NEIGHBOURS and labels[common].nunique() > 1:
             some = rows[common]
             batches = design[BATCH].iloc[some] if several else None
-            found = integration_scores(
+            by_type = integration_scores(
                 embedding_NE[some], labels[common], batches, seed, extras=False
             )
-            scores = {n: s for n, s in found.items() if s is not None and n not in _ASIDE}
+            scores = known_scores(by_type)
     if several and len(rows) > NEIGHBOURS:
         near = nearest_neighbours(embedding_NE[rows], NEIGHBOURS, seed)
         scores["batch_mixing"] = neighbour_mixing(near, design[BATCH].iloc[rows])
     return scores
 
 
-def imputation_scores(
-    told: dict[str, np.ndarray], values: dict[str, sparse.csr_matrix], design: pd.DataFrame
-) -> Scores:
-    """Score what is told of each modality: ``pearson_m`` and ``rmse_m``, means over its features."""
+def imputation_scores(imputed: Outputs, values: Values, design: pd.DataFrame) -> Scores:
+    """Score what is imputed of each modality: ``pearson_m`` and ``rmse_m``, means over its features."""
     scores: Scores = {}
-    for kind, own in told.items():
-        finite = np.isfinite(own).all(axis=1)
-        rows = np.flatnonzero(scored_cells(design) & design[has(kind)].to_numpy(bool) & finite)
+    for kind, own in imputed.items():
+        rows = imputed_rows(own, kind, design)
         if len(rows) > 2:
-            found = feature_scores(own[rows], values[kind][rows].toarray())
-            scores |= {f"{name}_{kind}": score for name, score in found.items()}
+            by_score = feature_scores(own[rows], values[kind][rows].toarray())
+            scores |= {f"{name}_{kind}": value for name, value in by_score.items()}
     return scores
 
 
-def matching_scores(outputs: dict[str, np.ndarray], design: pd.DataFrame) -> Scores:
+def imputed_rows(imputed_NP: np.ndarray, kind: str, design: pd.DataFrame) -> np.ndarray:
+    """Return the scored cells that have a modality and of which it is imputed."""
+    have = design[has(kind)].to_numpy(bool)
+    return np.flatnonzero(scored_cells(design) & have & np.isfinite(imputed_NP).all(axis=1))
+
+
+def matching_scores(embeddings: Outputs, design: pd.DataFrame) -> Scores:
     """Score how well the embeddings of RNA and of each other modality find the same cell."""
     scores: Scores = {}
-    for name, own in outputs.items():
-        kind = name.removeprefix("embedding_")
-        if name.startswith("embedding_") and kind != "rna":
-            rna = outputs["embedding_rna"]
+    for kind, own in embeddings.items():
+        if kind != "rna":
+            rna = embeddings["rna"]
             both = np.isfinite(rna).all(axis=1) & np.isfinite(own).all(axis=1)
             rows = np.flatnonzero(scored_cells(design) & both)
             if len(rows) > 2:
@@ -77,42 +123,20 @@ def matching_scores(outputs: dict[str, np.ndarray], design: pd.DataFrame) -> Sco
     return scores
 
 
-def output_scores(
-    outputs: dict[str, np.ndarray],
-    values: dict[str, sparse.csr_matrix],
-    design: pd.DataFrame,
-    truth: pd.DataFrame,
-    fewest: int,
-    seed: int,
-) -> Scores:
-    """Score all that a model tells."""
-    told = {
-        name.removeprefix("imputed_"): own
-        for name, own in outputs.items()
-        if name.startswith("imputed_")
-    }
-    return (
-        embedding_scores(outputs["joint"], design, truth, fewest, seed)
-        | imputation_scores(told, values, design)
-        | matching_scores(outputs, design)
-    )
+def _named(outputs: Outputs, prefix: str) -> Outputs:
+    """Return the outputs of a kind, by modality."""
+    return {n.removeprefix(prefix): own for n, own in outputs.items() if n.startswith(prefix)}
 
 
-def describe_data(
-    design: pd.DataFrame, truth: pd.DataFrame, report: dict[str, Any], fewest: int
-) -> dict[str, Any]:
-    """Say what the scores stand on."""
+def _describe_data(design: pd.DataFrame, truth: pd.DataFrame, fewest: int) -> dict[str, Any]:
+    """Count what the scores stand on."""
     scored = scored_cells(design)
-    labels = (
-        truth[LABEL].reindex(design.index[scored]).dropna() if len(truth) else pd.Series(dtype=str)
-    )
-    counts = labels.value_counts()
+    labels = truth[LABEL].reindex(design.index[scored]).dropna()
     return {
         "cells": len(design),
         "parts": {str(k): int(v) for k, v in design[PART].value_counts().items()},
         "scored_cells": int(scored.sum()),
         "batches": {str(k): int(v) for k, v in design[BATCH].value_counts().items()},
-        "modalities": {c[4:]: int(design[c].sum()) for c in design.filter(like="has_")},
-        "labels_scored": int((counts >= fewest).sum()),
-        "reference": report,
+        "modalities": {str(c)[4:]: int(design[c].sum()) for c in design.filter(like="has_")},
+        "labels_scored": int((labels.value_counts() >= fewest).sum()),
     }

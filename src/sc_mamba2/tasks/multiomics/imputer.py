@@ -1,7 +1,7 @@
-"""Tells a modality from the others: ridge on their values, and a kernel on what the model makes of them.
+"""Predicts a modality from the others: ridge on their values, and a kernel on the model's embedding.
 
-Fitted at once to training cells (see `imputation`). Legend: B cells, A anchors (training cells), F
-numbers of the model (embedding and trunk state), P features to be told, V joint vocabulary.
+Fitted at once to training cells (see `fit`). Legend: B cells, A anchors (training cells), F numbers of
+the model (embedding and trunk state), P features to be predicted, V joint vocabulary.
 """
 
 import torch
@@ -29,6 +29,13 @@ class Imputer(nn.Module):
         A.
     """
 
+    readout_VP: Tensor
+    anchor_AF: Tensor
+    weight_AP: Tensor
+    bias_P: Tensor
+    scale_F: Tensor
+    curvature: Tensor
+
     def __init__(self, vocabulary_size: int, numbers: int, features: int, anchors: int) -> None:
         super().__init__()
         self.anchors = anchors
@@ -43,12 +50,13 @@ class Imputer(nn.Module):
         for name, shape in shapes.items():
             self.register_buffer(name, torch.zeros(shape))
 
-    def forward(self, batch: Batch, numbers_BF: Tensor) -> Tensor:
-        """Tell the features, (B, P), of cells of which only the other modalities are seen."""
-        told_BP: Tensor = self.kernel(numbers_BF) @ self.weight_AP + self.bias_P
+    def forward(self, batch: Batch, cell_BE: Tensor, states_BD: Tensor | None) -> Tensor:
+        """Predict the features, (B, P), of cells of which only the other modalities are seen."""
+        numbers_BF = cell_BE if states_BD is None else torch.cat([cell_BE, states_BD], dim=1)
+        predicted_BP: Tensor = self.kernel(numbers_BF) @ self.weight_AP + self.bias_P
         if len(self.readout_VP):
-            told_BP = told_BP + sum_of_genes(batch, self.readout_VP)
-        return told_BP
+            predicted_BP = predicted_BP + sum_of_genes(batch, self.readout_VP)
+        return predicted_BP
 
     def kernel(self, numbers_BF: Tensor) -> Tensor:
         """Compute how alike cells and anchors are, (B, A), 0 to 1."""

@@ -1,4 +1,4 @@
-"""A model that has learnt nothing starts at the principal components of every modality, side by side.
+"""An untrained model embeds cells by the principal components of every modality, side by side.
 
 Legend: N cells, V joint vocabulary, S features of a modality, C components of it.
 """
@@ -10,7 +10,7 @@ from sklearn.linear_model import RidgeCV
 
 from sc_mamba2.methods.shrinkage import shrinkage
 from sc_mamba2.model import Backbone, grow_backbone
-from sc_mamba2.tasks.multiomics.design import has
+from sc_mamba2.tasks.multiomics.cells import has
 from sc_mamba2.tasks.multiomics.model import MultiomicsModel
 from sc_mamba2.tasks.multiomics.params import FeatureParams, HeadParams, LossParams
 from sc_mamba2.tasks.shared.batches import BATCH, batch_codes
@@ -43,25 +43,25 @@ def new_model(
 ) -> MultiomicsModel:
     """Grow a backbone to all modalities and put an untrained head on it.
 
-    Each modality's block starts at its principal components, centred by batch, each at the size that it has
-    without noise, all of them scaled to a variance of 1 in all, so that no modality drowns another. What
-    a modality tells of another that a cell lacks starts at ridge regression from block to block; the
-    decoder at the components' loadings. No label has a part in any of it.
+    Each modality's block is at first its principal components, centred by batch, each at the size that it
+    has without noise, all of them scaled to a variance of 1 in all, so that no modality drowns another.
+    The prediction of a block that a cell lacks is at first ridge regression from block to block; the
+    decoder has the components' loadings. No label has a part in any of it.
 
     Parameters
     ----------
     backbone
-        For the first rows of the joint vocabulary.
+        For the first rows of the joint vocabulary, or for all of them: that of another new model.
     tokenizer, weight_V
         Of the joint vocabulary; the weights that peaks' values were made with.
     twins
-        Rows of proteins and of their genes: a protein's token starts as its gene's.
+        Rows of proteins and of their genes: a protein's token is at first its gene's.
     tokens
         Training cells, with ``batch`` and ``has_…``.
     head, objective, features, batch_key
         See `MultiomicsModel`.
     seed
-        Of what starts by chance.
+        Of what is drawn by chance.
     """
     seed_everything(seed)
     kind_V = kinds_of(tokenizer.vocabulary)
@@ -70,29 +70,29 @@ def new_model(
     names = tuple(sorted(set(tokens.obs[BATCH])))
     codes_N = batch_codes(tokens.obs[BATCH], names)
     values_NV = as_matrix(tokens, tokenizer.vocabulary.size)
-    starts = {}
+    blocks = {}
     for kind in present:
         have_N = tokens.obs[has(kind)].to_numpy(bool)
         columns = np.flatnonzero(kind_V == KINDS.index(kind))
-        starts[kind] = _Start(values_NV[:, columns], have_N, codes_N, columns, head, seed)
-    widths = {kind: start.width for kind, start in starts.items()}
+        blocks[kind] = ModalityBlock(values_NV[:, columns], have_N, codes_N, columns, head, seed)
+    widths = {kind: block.width for kind, block in blocks.items()}
     model = MultiomicsModel(grown, tokenizer, widths, names, head, objective, features, batch_key)
     with torch.no_grad():
         model.weight_V.copy_(torch.from_numpy(weight_V))
         rows = model.backbone.gene_embedding.weight
         rows[torch.from_numpy(twins[:, 0])] = rows[torch.from_numpy(twins[:, 1])]
-        for kind, start in starts.items():
-            model.variance_M[KINDS.index(kind)] = start.variance
-            model.decoder.bias[torch.from_numpy(start.columns)] = _float(start.mean_S)
+        for kind, block in blocks.items():
+            model.variance_M[KINDS.index(kind)] = block.variance
+            model.decoder.bias[torch.from_numpy(block.columns)] = _float(block.mean_S)
         if "pooled" in head.paths:
-            _start_pooled(model, starts)
+            _set_pooled(model, blocks)
             settle_norm(model, tokens, untrained=True)
-            scale_E = np.concatenate([start.sizes_C for start in starts.values()])
+            scale_E = np.concatenate([block.sizes_C for block in blocks.values()])
             model.norm.weight.copy_(_float(scale_E))
     return model
 
 
-class _Start:
+class ModalityBlock:
     """The principal components of one modality, and what belongs to them."""
 
     def __init__(
@@ -133,26 +133,24 @@ class _Start:
         return self.table_SC.shape[1]
 
 
-def _start_pooled(model: MultiomicsModel, starts: dict[str, _Start]) -> None:
+def _set_pooled(model: MultiomicsModel, blocks: dict[str, ModalityBlock]) -> None:
     model.feature_table_VC.zero_()
     model.decoder.weight.zero_()
     penalties = np.power(10.0, model.head.across_penalties)
     first = 0
-    for kind, start in starts.items():
-        rows = torch.from_numpy(start.columns)
-        model.feature_table_VC[rows, : start.width] = _float(start.table_SC)
-        model.decoder.weight[rows, first : first + start.width] = _float(start.decoder_SC)
-        model.offsets[kind].copy_(_float(start.offset_C))
-        first += start.width
-        for other, target in starts.items():
-            both = start.have_N & target.have_N
-            if other == kind:
-                continue
-            across = model.across[f"{kind}_{other}"].weight
+    for kind, block in blocks.items():
+        rows = torch.from_numpy(block.columns)
+        model.feature_table_VC[rows, : block.width] = _float(block.table_SC)
+        model.decoder.weight[rows, first : first + block.width] = _float(block.decoder_SC)
+        model.offsets[kind].copy_(_float(block.offset_C))
+        first += block.width
+        for other in model.others(kind):
+            target, across = blocks[other], model.across.get_parameter(f"{kind}_{other}.weight")
+            both = block.have_N & target.have_N
             across.zero_()
             if both.sum() > 2:
                 ridge = RidgeCV(penalties, alpha_per_target=True, fit_intercept=False)
-                ridge.fit(start.scores_NC[both], target.scores_NC[both])
+                ridge.fit(block.scores_NC[both], target.scores_NC[both])
                 across.copy_(_float(np.atleast_2d(ridge.coef_)))
 
 
@@ -170,7 +168,7 @@ def settle_norm(model: MultiomicsModel, tokens: TokenizedCells, untrained: bool 
     """Set the norm's moments to those of some cells with all that they have, by batch.
 
     The means are those of each batch. The variance is that of the cells that have every modality: where a
-    part is told from another it varies less, and that is not to be stretched.
+    part is predicted from another it varies less, and that is not to be stretched.
 
     Parameters
     ----------
@@ -179,14 +177,14 @@ def settle_norm(model: MultiomicsModel, tokens: TokenizedCells, untrained: bool 
     tokens
         The cells.
     untrained
-        Whether the trunk's projection is still zero beside the pooled path, so that it can be left out.
+        Whether the trunk's projection is still zero beside the pooled branch, so that it can be left out.
     """
     model.eval()
     norm, targets = model.norm, model.targets(tokens.obs)
     parts, order = [], []
     for cells in reading_order(tokens.lengths, CELLS_AT_ONCE):
         batch = make_batch(tokens, cells, model.tokenizer.vocabulary)
-        parts.append(model.pool(batch) if untrained else model.paths(batch)[0])
+        parts.append(model.pool(batch) if untrained else model.sum_branches(batch)[0])
         order.append(batch.cells_B)
     embedded_NE = torch.cat(parts)[torch.argsort(torch.cat(order))]
     one_domain = len(norm.running_mean) == 1

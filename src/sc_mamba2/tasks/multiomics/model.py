@@ -5,21 +5,25 @@ modality's block of it, V joint vocabulary, K batches, M kinds of tokens, H widt
 """
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from sc_mamba2.model import Backbone, BatchDiscriminator, DomainNorm, TaskModel
-from sc_mamba2.tasks.multiomics import loss as losses
-from sc_mamba2.tasks.multiomics.design import has
+from sc_mamba2.model.domains import batch_excess
+from sc_mamba2.tasks.multiomics.cells import has
 from sc_mamba2.tasks.multiomics.imputer import Imputer
+from sc_mamba2.tasks.multiomics.loss import alignment, draw_visible, reconstruction
 from sc_mamba2.tasks.multiomics.params import FeatureParams, HeadParams, LossParams
-from sc_mamba2.tasks.multiomics.views import views_of_cells
 from sc_mamba2.tasks.shared.batches import BATCH, batch_codes
-from sc_mamba2.tokens import KINDS, Batch, Tokenizer, kinds_of, visible_part
+from sc_mamba2.tokens import KINDS, Batch, Tokenizer, hide_tokens, kinds_of, visible_part
+
+MOST_DECODED = 5000  # features of a modality without an imputer that are imputed for every cell
 
 
 class MultiomicsModel(TaskModel):
@@ -27,9 +31,9 @@ class MultiomicsModel(TaskModel):
 
     ``z = Norm_k(T h_cls + [block_1, block_2, …])``. Where a cell has modality m its block is
     ``sum_l v_l A[f_l]`` over the tokens of m; where it lacks m, the mean over the modalities n that it has
-    of ``C_nm block_n``: what they tell of it. ``h_cls`` is the backbone's state at `<cls>` after all of the
+    of ``C_nm block_n``: its prediction by them. ``h_cls`` is the backbone's state at `<cls>` after all of the
     cell's tokens, v the values, A a table of the features, k the batch. A decoder gives every feature of
-    every modality from z and the batch; an `Imputer` a modality tells it from the others alone.
+    every modality from z and the batch; one `Imputer` a modality predicts it from the others alone.
 
     Parameters
     ----------
@@ -42,7 +46,7 @@ class MultiomicsModel(TaskModel):
     batches
         K names, in the order of the codes.
     head, objective, features
-        Paths, weights of the loss, how features are read.
+        Branches, weights of the loss, how features are read.
     batch_key
         Column of `obs` that the batches came from; None: there is one.
     anchors
@@ -125,6 +129,10 @@ class MultiomicsModel(TaskModel):
         """Return the rows of a modality's features."""
         return self._rows[kind]
 
+    def others(self, kind: str) -> tuple[str, ...]:
+        """Return the other modalities."""
+        return tuple(other for other in self.widths if other != kind)
+
     def add_imputer(self, kind: str, anchors: int) -> Imputer:
         """Put an empty imputer of a modality into the model, and return it."""
         states = self.backbone.config.d_model if "trunk" in self.head.paths else 0
@@ -170,7 +178,7 @@ class MultiomicsModel(TaskModel):
         )
 
     def pool(self, batch: Batch) -> Tensor:
-        """Put the blocks of the modalities side by side, (B, E); of absent ones what the others tell."""
+        """Put the blocks of the modalities side by side, (B, E); absent ones are predicted by the others."""
         kinds_BL = self.kind_V[batch.token_ids_BL]
         blocks, present = {}, {}
         for kind, width in self.widths.items():
@@ -184,32 +192,32 @@ class MultiomicsModel(TaskModel):
         return torch.cat([self._block(kind, blocks, present) for kind in self.widths], dim=1)
 
     def _block(self, kind: str, blocks: dict[str, Tensor], present: dict[str, Tensor]) -> Tensor:
-        others = [other for other in blocks if other != kind]
-        told = [self.across[f"{n}_{kind}"](blocks[n]) * present[n] for n in others]
+        others = self.others(kind)
+        predicted = [self.across[f"{n}_{kind}"](blocks[n]) * present[n] for n in others]
         count_B1 = sum(present[n] for n in others)
-        absent_BC = torch.stack(told).sum(dim=0) / torch.as_tensor(count_B1).clamp(min=1)
+        absent_BC = torch.stack(predicted).sum(dim=0) / torch.as_tensor(count_B1).clamp(min=1)
         return blocks[kind] * present[kind] + absent_BC * (1 - present[kind])
 
     def states(self, batch: Batch) -> Tensor | None:
-        """Return the backbone's state at `<cls>`, (B, D), where the trunk is among the paths."""
+        """Return the backbone's state at `<cls>`, (B, D), where the trunk is among the branches."""
         if "trunk" not in self.head.paths:
             return None
         hidden_BLD: Tensor = self.backbone(batch.token_ids_BL, batch.bins_BL, batch.lengths_B)
         return hidden_BLD[:, 0]
 
-    def paths(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
-        """Sum the paths, (B, E): the embedding before its norm; and the trunk's states."""
+    def sum_branches(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
+        """Sum the branches, (B, E): the embedding before its norm; and the trunk's states."""
         states_BD = self.states(batch)
-        paths = []
+        branches = []
         if states_BD is not None:
-            paths.append(self.trunk_projection(states_BD))
+            branches.append(self.trunk_projection(states_BD))
         if "pooled" in self.head.paths:
-            paths.append(self.pool(batch))
-        return torch.stack(paths).sum(dim=0), states_BD
+            branches.append(self.pool(batch))
+        return torch.stack(branches).sum(dim=0), states_BD
 
     def embed(self, batch: Batch, batch_B: Tensor) -> tuple[Tensor, Tensor | None]:
         """Embed cells of the batches (B,) with all that they have: (B, E), and the trunk's states."""
-        summed_BE, states_BD = self.paths(batch)
+        summed_BE, states_BD = self.sum_branches(batch)
         domain_B = batch_B if self.head.domain_norm else torch.zeros_like(batch_B)
         return self.norm(summed_BE, domain_B), states_BD
 
@@ -218,7 +226,7 @@ class MultiomicsModel(TaskModel):
         return self.embed(batch, batch_B)[0]
 
     def decode(self, cell_BE: Tensor, batch_B: Tensor) -> Tensor:
-        """Tell every feature, (B, V), from cells and their batch."""
+        """Predict every feature, (B, V), from cells and their batch."""
         decoded_BV: Tensor = self.decoder(cell_BE)
         if len(self.batches) > 1:
             together = torch.cat([cell_BE, self.batch_encoder(batch_B)], dim=1)
@@ -258,20 +266,103 @@ class MultiomicsModel(TaskModel):
         }
 
     def loss(self, batch: Batch, targets: dict[str, Tensor]) -> Tensor:
-        """Return the training loss a cell; in evaluation mode what chooses the epoch (see `loss`)."""
+        """Return the training loss a cell; in evaluation mode what chooses the epoch."""
         if self.training:
-            return losses.training_loss(self, batch, targets)
-        return losses.choosing_loss(self, batch, targets)
+            return self._training_loss(batch, targets)
+        with torch.no_grad():
+            return self._validation_loss(batch, targets)
+
+    def _training_loss(self, batch: Batch, targets: dict[str, Tensor]) -> Tensor:
+        """Return the loss of a step.
+
+        Of a share of the cells one modality alone is seen, drawn among those that they have; of what is
+        seen a share is masked. All that a cell has is to be reconstructed. To that come the adversary of
+        the batches and the contrastive alignment, where they have a weight.
+        """
+        objective, batch_B, present_BM = self.objective, targets["batch_B"], targets["present_BM"]
+        visible_BM = draw_visible(present_BM, objective.alone_share)
+        seen = visible_part(batch, self.kind_V, visible_BM, self.backbone.config.pad_id)
+        seen = hide_tokens(seen, objective.mask_share, by_chance=True)
+        cell_BE = self(seen, batch_B)
+        total = self._reconstruction(cell_BE, batch, batch_B, present_BM)
+        if objective.adversary and len(self.batches) > 1:
+            logits_BK = self.discriminator(cell_BE, objective.adversary)
+            losses_B = F.cross_entropy(logits_BK, batch_B, reduction="none")
+            total = total + (losses_B * targets["weight_B"]).mean()
+        if objective.contrast:
+            embedded = {kind: self(self.view(batch, (kind,)), batch_B) for kind in self.widths}
+            aligned = alignment(embedded, present_BM, objective.temperature)
+            total = total + objective.contrast * aligned
+        return total
+
+    def _validation_loss(self, batch: Batch, targets: dict[str, Tensor]) -> Tensor:
+        """Return what chooses the epoch: the reconstruction from all that cells have, and from each alone.
+
+        Masked alike at every call. Where there are batches, how well neighbours predict them is added: the
+        adversary's own loss would reward one that has learnt nothing.
+        """
+        objective, batch_B, present_BM = self.objective, targets["batch_B"], targets["present_BM"]
+        masked = hide_tokens(batch, objective.mask_share, by_chance=False)
+        whole_BE = self(masked, batch_B)
+        losses = [self._reconstruction(whole_BE, batch, batch_B, present_BM)]
+        for kind in self.widths:
+            alone_BE = self(self.view(masked, (kind,)), batch_B)
+            have_B1 = present_BM[:, KINDS.index(kind), None]
+            losses.append(self._reconstruction(alone_BE, batch, batch_B, present_BM & have_B1))
+        total = torch.stack(losses).mean()
+        if len(self.batches) > 1:
+            total = total + objective.mixing * batch_excess(whole_BE, batch_B)
+        return total
+
+    def _reconstruction(
+        self, cell_BE: Tensor, batch: Batch, batch_B: Tensor, counted_BM: Tensor
+    ) -> Tensor:
+        decoded_BV = self.decode(cell_BE, batch_B)
+        return reconstruction(decoded_BV, batch, counted_BM, self._rows, self.variance_M)
 
     def predict(self, batch: Batch) -> dict[str, Tensor]:
         """Refuse: a cell is embedded with its batch; see `predictor`."""
         raise NotImplementedError("the batches of the cells are needed: call predictor(obs)")
 
     def predictor(self, obs: pd.DataFrame) -> Callable[[Batch], dict[str, Tensor]]:
-        """Return what tells of cells: ``joint``, one embedding and one imputation a modality.
+        """Return what embeds cells and imputes: ``joint``, one embedding and one imputation a modality.
 
         ``joint`` (B, E) from all that a cell has; ``embedding_m`` (B, E) from modality m alone, NaN where
         the cell lacks it; ``imputed_m`` (B, features of m) from the other modalities alone, NaN where the
-        cell has none of them.
+        cell has none of them. A modality without an imputer is imputed by the decoder, if it is not too wide.
         """
-        return views_of_cells(self, obs)
+        targets = self.targets(obs)
+
+        def predict_cells(batch: Batch) -> dict[str, Tensor]:
+            device = batch.cells_B.device
+            batch_B, present_BM = (
+                targets[name].to(device)[batch.cells_B] for name in ("batch_B", "present_BM")
+            )
+            have = {kind: present_BM[:, KINDS.index(kind)] for kind in self.widths}
+
+            @cache
+            def seen(*kinds: str) -> tuple[Batch, Tensor, Tensor | None]:
+                view = self.view(batch, kinds)
+                return view, *self.embed(view, batch_B)
+
+            outputs = {"joint": self.embed(batch, batch_B)[0]}
+            for kind in self.widths:
+                outputs[f"embedding_{kind}"] = _or_nan(seen(kind)[1], have[kind])
+            for kind, rows_P in self._rows.items():
+                if kind not in self.imputers and len(rows_P) > MOST_DECODED:
+                    continue
+                others = self.others(kind)
+                view, cell_BE, states_BD = seen(*others)
+                if kind in self.imputers:
+                    imputed_BP = self.imputers[kind](view, cell_BE, states_BD)
+                else:
+                    imputed_BP = self.decode(cell_BE, batch_B)[:, rows_P]
+                any_B = torch.stack([have[other] for other in others]).any(dim=0)
+                outputs[f"imputed_{kind}"] = _or_nan(imputed_BP, any_B)
+            return outputs
+
+        return predict_cells
+
+
+def _or_nan(output: Tensor, there_B: Tensor) -> Tensor:
+    return output.masked_fill(~there_B[:, None], float("nan"))

@@ -7,7 +7,7 @@ from pydantic import Field, field_validator
 from sc_mamba2.tasks.shared.parameters import Parameters
 from sc_mamba2.tasks.shared.params import BackboneParams, FineTuneParams, PredictParams
 
-Path = Literal["trunk", "pooled"]
+Branch = Literal["trunk", "pooled"]
 Variant = Literal[
     "start_alone",
     "pooled_alone",
@@ -89,7 +89,7 @@ class JointBackboneParams(BackboneParams):
 class HeadParams(Parameters):
     """From a cell to its embedding, and from that back to every modality."""
 
-    paths: tuple[Path, ...] = Field(
+    paths: tuple[Branch, ...] = Field(
         ("pooled",),
         description="trunk: the Mamba2 layers' state at <cls>; pooled: sum of value times feature "
         "embedding, a block of numbers a modality; they are added. The trunk takes minutes where pooled "
@@ -100,14 +100,14 @@ class HeadParams(Parameters):
     )
     shrink: bool = Field(
         True,
-        description="whether each component starts at the size that it has without noise (Gavish and "
-        "Donoho 2017), not at the size in the data",
+        description="whether each component has at first the size that it has without noise (Gavish and "
+        "Donoho 2017), not the size in the data",
     )
     across_penalties: tuple[float, ...] = Field(
         (-3.0, -2.5, -2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0),
         min_length=1,
         description="powers of ten: penalties of ridge to choose from, leaving one cell out, by which a "
-        "block starts to tell another that a cell lacks",
+        "block at first predicts another that a cell lacks",
     )
     table_rate_factor: float = Field(
         0.03, ge=0, description="rate of the pooled path's table over that of all else"
@@ -137,7 +137,7 @@ class LossParams(Parameters):
         ge=0,
         le=1,
         description="share of the cells of a step of which one modality alone is seen; the others are "
-        "to be told from it",
+        "to be reconstructed from it",
     )
     adversary: float = Field(
         1.0,
@@ -151,7 +151,7 @@ class LossParams(Parameters):
     mixing: float = Field(
         1.0,
         ge=0,
-        description="weight, beside the reconstruction, of how well neighbours tell the batch when "
+        description="weight, beside the reconstruction, of how well neighbours predict the batch when "
         "the epoch is chosen",
     )
 
@@ -179,12 +179,12 @@ class JointFitParams(FineTuneParams):
 
 
 class ImputationParams(Parameters):
-    """How a modality is told from the others, once the embedding is trained."""
+    """How a modality is predicted from the others, once the embedding is trained."""
 
     most_features: int = Field(
         1000,
         ge=0,
-        description="a modality of more features has no imputer; the decoder tells it",
+        description="a modality of more features has no imputer; the decoder predicts it",
     )
     most_cells: int = Field(
         3000, ge=10, description="training cells that an imputer is fitted to at most, by chance"
@@ -220,7 +220,7 @@ class BaselineParams(Parameters):
         description="penalties of ridge to choose from, for each feature, leaving one cell out",
     )
     most_features: int = Field(
-        1000, ge=0, description="a modality of more features is not told by ridge"
+        1000, ge=0, description="a modality of more features is not predicted by ridge"
     )
     most_cells: int = Field(
         5000, ge=10, description="cells that ridge is fitted to at most, by chance"
@@ -231,10 +231,11 @@ class AblationParams(Parameters):
     """Which parts of the model are left out, each in a training of its own."""
 
     names: tuple[Variant, ...] = Field(
-        ("start_alone",),
+        (),
         description="start_alone: nothing is trained; pooled_alone: without the Mamba2 layers; "
         "trunk_alone: without the pooled path; with_trunk: with both; trunk_frozen: with both, the layers "
-        "stay as they were; trunk_states: with both, nothing is trained; empty: none",
+        "stay as they were; trunk_states: with both, nothing is trained; no_adversary: without that; "
+        "empty: none",
     )
 
     @field_validator("names")
@@ -260,7 +261,7 @@ class OutputParams(Parameters):
         5000,
         ge=0,
         description="a modality of more features is not written as imputed: the table is dense. One that "
-        "has no imputer is never told beyond 5,000",
+        "has no imputer is never imputed beyond 5,000",
     )
 
 

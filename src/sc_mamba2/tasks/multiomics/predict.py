@@ -1,60 +1,100 @@
-"""From what the model tells to the user's modalities with it, as one MuData."""
+"""Cells for a trained model, and its outputs beside the user's modalities in one MuData."""
 
-from pathlib import Path
 from typing import Any
 
-import anndata as ad
 import mudata
 import numpy as np
 import pandas as pd
+from anndata import AnnData
 
-from sc_mamba2.cells import keys
+from sc_mamba2.cells import keys as written
 from sc_mamba2.cells.modalities.kinds import modality_of_name
-from sc_mamba2.cells.modalities.opening import quiet_mudata, read_mudata
-from sc_mamba2.tasks.multiomics.design import HELD_OUT, PART
+from sc_mamba2.cells.modalities.opening import quiet_mudata
+from sc_mamba2.errors import UserError
+from sc_mamba2.tasks.multiomics.cells import (
+    HELD_OUT,
+    PART,
+    JointCells,
+    has,
+    known_design,
+    open_sources,
+    read_truth,
+    standardise_modalities,
+)
+from sc_mamba2.tasks.multiomics.model import MultiomicsModel
+from sc_mamba2.tasks.multiomics.params import KeyParams, OutputParams, SourceParams
+from sc_mamba2.tasks.multiomics.tokens import tokenize_modalities
+from sc_mamba2.tasks.shared.facts import output_facts
+from sc_mamba2.tasks.shared.params import IngestionParams, ValidationParams
+from sc_mamba2.tokens import TokenizedCells
 
 
-def as_mudata(raw: dict[str, ad.AnnData], inputs: tuple[str, ...]) -> mudata.MuData:
-    """Return the user's modalities as one object: the MuData file itself where there was one."""
-    if len(inputs) == 1 and Path(inputs[0]).suffix == ".h5mu":
-        return read_mudata(Path(inputs[0]))
-    with quiet_mudata():
-        return mudata.MuData({kind: cells.copy() for kind, cells in raw.items()})
+def read_known_sources(
+    source: SourceParams,
+    model: MultiomicsModel,
+    ingestion: IngestionParams,
+    validation: ValidationParams,
+) -> tuple[mudata.MuData, JointCells, dict[str, Any]]:
+    """Do as `read_sources` for a trained model, which can do with RNA alone."""
+    mdata, raw = open_sources(source.inputs, rna_alone=True)
+    return mdata, *standardise_known(raw, model, ingestion, validation)
 
 
-def write_results(
-    together: mudata.MuData,
-    cells: pd.Index,
+def standardise_known(
+    raw: dict[str, AnnData],
+    model: MultiomicsModel,
+    ingestion: IngestionParams,
+    validation: ValidationParams,
+) -> tuple[JointCells, dict[str, Any]]:
+    """Do as `standardise_modalities`, with features as a trained model has them.
+
+    Raises
+    ------
+    UserError
+        Rule ``modality-unlearnt``, beside those of `standardise_modalities`.
+    """
+    unknown = [kind for kind in raw if kind not in model.widths]
+    if unknown:
+        raise UserError(
+            "modality-unlearnt",
+            found=f"{', '.join(unknown)}, which the checkpoint was not trained with",
+            expected=f"its modalities: {', '.join(model.widths)}",
+            mend="leave it out, or train with all modalities (without --checkpoint)",
+        )
+    return standardise_modalities(raw, model.features, ingestion, validation)
+
+
+def prepare_known(
+    cells: JointCells, model: MultiomicsModel, keys: KeyParams
+) -> tuple[TokenizedCells, pd.DataFrame]:
+    """Return tokens of cells that a trained model reads, of which it has learnt from none; and the truth."""
+    design = known_design(cells.obs, cells.present, model.batch_key, model.batches)
+    for kind in model.widths:
+        design[has(kind)] = design.get(has(kind), False)
+    weight_V = model.weight_V.numpy()
+    tokens = tokenize_modalities(cells, design, model.tokenizer, weight_V, model.features)
+    return tokens, read_truth(cells.obs, keys.label_key)
+
+
+def write_joint(
+    mdata: mudata.MuData,
+    tokens: TokenizedCells,
     outputs: dict[str, np.ndarray],
-    features: dict[str, list[str]],
-    errors: dict[str, np.ndarray],
-    design: pd.DataFrame,
-    facts: dict[str, Any],
-    most_features: int,
+    model: MultiomicsModel,
+    report: dict[str, Any],
+    run_info: dict[str, Any],
+    params: OutputParams,
 ) -> mudata.MuData:
-    """Add embeddings, imputed values, their errors and facts, in place, and return the object.
+    """Return a copy of the user's modalities with embeddings, imputed values, their errors and facts.
 
     ``obsm["X_scm_joint"]``, ``obsm["X_scm_rna"]`` and so on: NaN where a cell lacks the modality.
-    ``obsm["scm_imputed_protein"]``: a column a feature, told from the other modalities alone; NaN where a
-    cell has none of these. ``obs["scm_held_out"]``: cells that nothing was learnt from. Of each modality
-    ``var["scm_imputed_error"]``: the root mean square error of what is told of it, on validation cells.
-
-    Parameters
-    ----------
-    together
-        The user's modalities.
-    cells, outputs
-        Names of N cells; what the model tells of them, N rows each.
-    features, errors
-        Names of a modality's features, as given, and their errors.
-    design
-        N rows.
-    facts
-        Goes to ``uns["scm"]``.
-    most_features
-        A modality of more features is not written as imputed.
+    ``obsm["scm_imputed_protein"]``: a column a feature, from the other modalities alone; NaN where a cell
+    has none of these. ``obs["scm_held_out"]``: cells that nothing was learnt from. Of each modality
+    ``var["scm_imputed_error"]``: the root mean square error of what is imputed, on validation cells.
     """
-    rows = cells.get_indexer(together.obs_names)
+    with quiet_mudata():
+        joint = mdata.copy()
+    rows = tokens.obs.index.get_indexer(joint.obs_names)
     known = rows >= 0
 
     def spread(own: np.ndarray) -> np.ndarray:
@@ -62,22 +102,30 @@ def write_results(
         whole[known] = own[rows[known]]
         return whole
 
-    together.obsm[keys.JOINT] = spread(outputs["joint"])
-    names = {modality_of_name(name) or name: name for name in together.mod}
-    for kind, own in features.items():
-        together.obsm[f"{keys.EMBEDDING}_{kind}"] = spread(outputs[f"embedding_{kind}"])
-        told = outputs.get(f"imputed_{kind}")
-        if told is None:
+    joint.obsm[written.JOINT] = spread(outputs["joint"])
+    names = {modality_of_name(name) or name: name for name in joint.mod}
+    ids = np.asarray(model.tokenizer.vocabulary.ids, dtype=object)
+    for kind in model.widths:
+        joint.obsm[f"{written.EMBEDDING}_{kind}"] = spread(outputs[f"embedding_{kind}"])
+        imputed = outputs.get(f"imputed_{kind}")
+        if imputed is None:
             continue
-        if len(own) <= most_features:
-            table = pd.DataFrame(spread(told), index=together.obs_names, columns=own)
-            together.obsm[f"{keys.IMPUTED}_{kind}"] = table
+        own = model.rows_of(kind).numpy()
+        features = [str(ident).partition(":")[2] or str(ident) for ident in ids[own]]
+        if len(own) <= params.most_features:
+            table = pd.DataFrame(spread(imputed), index=joint.obs_names, columns=features)
+            joint.obsm[f"{written.IMPUTED}_{kind}"] = table
         if kind in names:
-            var = together.mod[names[kind]].var
-            found = pd.Series(errors[kind], index=own).reindex(var.index.astype(str))
-            var[keys.IMPUTED_ERROR] = found.to_numpy(np.float32)
+            var = joint.mod[names[kind]].var
+            errors = pd.Series(model.error_V[own].numpy(), index=features)
+            errors = errors.reindex(var.index.astype(str))
+            var[written.IMPUTED_ERROR] = errors.to_numpy(np.float32)
     held_out = np.zeros(len(rows), dtype=bool)
-    held_out[known] = (design[PART] == HELD_OUT).to_numpy()[rows[known]]
-    together.obs[keys.HELD_OUT] = held_out
-    together.uns[keys.FACTS] = facts
-    return together
+    held_out[known] = (tokens.obs[PART] == HELD_OUT).to_numpy()[rows[known]]
+    joint.obs[written.HELD_OUT] = held_out
+    identity = (model.sha256(), model.tokenizer.vocabulary.sha256)
+    joint.uns[written.FACTS] = output_facts(run_info, report, *identity) | {
+        "modalities": np.asarray(list(model.widths), dtype=object),
+        "batch_key": model.batch_key or "",
+    }
+    return joint

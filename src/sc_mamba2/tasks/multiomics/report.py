@@ -1,6 +1,8 @@
-"""The report of multi-omics: what the modalities together are worth, and who tells one best."""
+"""The report of multi-omics: what the modalities together are worth, and what predicts one best."""
 
 from typing import Any
+
+import pandas as pd
 
 from sc_mamba2.reporting import (
     Section,
@@ -13,16 +15,19 @@ from sc_mamba2.reporting import (
     worth_of_parts,
     written_section,
 )
+from sc_mamba2.reporting.pictures import captions, draw_pictures
+from sc_mamba2.tasks.multiomics.baselines import Comparison, Outputs
+from sc_mamba2.tasks.multiomics.figures import PICTURES, what_to_draw
+from sc_mamba2.tasks.multiomics.model import MultiomicsModel
+from sc_mamba2.tasks.shared.parameters import flat_parameters
+from sc_mamba2.tokens import TokenizedCells
+from sc_mamba2.training import ComputeOptions
 
-PICTURES = {
-    "by_type": "Cells by type (UMAP): RNA alone, principal components of all, the joint embedding",
-    "by_batch": "Cells by batch (UMAP)",
-    "by_part": "Cells by the part that they play (UMAP)",
-    "training": "Losses over the epochs",
-}
+GROUPS = ("ingestion", "validation", "tokenization", "multiomics", "compute")
+
 CAPTION = (
     "Scored on the same cells. avg bio = mean of nmi, ari, asw label (types kept), higher is better; pearson: "
-    "mean correlation of a modality's features as told from the others alone, higher is better; rmse: its "
+    "mean correlation of a modality's features as predicted from the others alone, higher is better; rmse: its "
     "error, lower is better; foscttm: share of cells nearer than the cell itself, lower is better, 0.5 by "
     "chance. The marked row has the best avg bio, or else the best correlation."
 )
@@ -30,12 +35,38 @@ READ = "Genes by Ensembl id, then symbol; proteins by name; peaks by coordinates
 WRITTEN = {
     'obsm["X_scm_joint"]': "the embedding of the cell from all that it has",
     'obsm["X_scm_rna"], …': "the same from one modality alone; NaN where the cell lacks it",
-    'obsm["scm_imputed_protein"], …': "features told from the other modalities alone: CLR of proteins, "
+    'obsm["scm_imputed_protein"], …': "features predicted from the other modalities alone: CLR of proteins, "
     "TF-IDF of peaks",
     'mod[…].var["scm_imputed_error"]': "root mean square error of that, on validation cells",
     'obs["scm_held_out"]': "cells that nothing was learnt from",
     'uns["scm"]': "version, checkpoint, source of the expression, command",
 }
+
+
+def report(
+    metrics: dict[str, Any],
+    outputs: Outputs,
+    tokens: TokenizedCells,
+    truth: pd.DataFrame,
+    model: MultiomicsModel,
+    parameters: dict[str, Any],
+    compute: ComputeOptions,
+    comparison: Comparison | None = None,
+    history: pd.DataFrame | None = None,
+) -> tuple[dict[str, bytes], str]:
+    """Draw the figures and write the report; the last two are there where a model was trained.
+
+    Returns
+    -------
+    figures
+        PNG files by name.
+    report
+        The one-file HTML report.
+    """
+    others = comparison or Comparison()
+    drawn = what_to_draw(outputs, tokens, truth, model, others, compute.seed)
+    figures = draw_pictures(PICTURES, history=history, **drawn)
+    return figures, joint_report(metrics, figures, flat_parameters(parameters, GROUPS))
 
 
 def joint_report(
@@ -58,13 +89,11 @@ def joint_report(
     columns = list(
         dict.fromkeys(n for scores in scores_by_method(metrics).values() for n in scores)
     )
-    best_by = "avg_bio" if "avg_bio" in metrics["model"] else _first_pearson(metrics)
+    best_by = next((name for name, _ in _headline_scores(metrics["model"])), None)
     table = score_table(scores_by_method(metrics), columns, CAPTION, best_by)
     sections = [
         Section("How well it went", verdict(metrics), [table]),
-        pictures_section(
-            figures, PICTURES | {name: _title(name) for name in figures.keys() - PICTURES}
-        ),
+        pictures_section(figures, captions(PICTURES)),
         read_section(data["reference"], _read_rows(data), caption=READ),
         written_section("key of joint.h5mu", WRITTEN),
     ]
@@ -80,30 +109,19 @@ def verdict(metrics: dict[str, Any]) -> list[str]:
         ]
     elif metrics["data"]["parts"].get("held_out", 0) < metrics["data"]["scored_cells"]:
         words = ["Too few cells were held out: scores are also of cells that chose the epoch."]
-    for score, what in _said(metrics["model"]):
+    for score, what in _headline_scores(metrics["model"]):
         words += beside_baselines(score, what, metrics) + worth_of_parts(score, what, metrics)
     return words
 
 
-def _said(model: dict[str, float]) -> list[tuple[str, str]]:
+def _headline_scores(model: dict[str, float]) -> list[tuple[str, str]]:
+    """Return the scores that the verdict is about, each in words."""
     named = [("avg_bio", "types kept (AvgBIO)")] if "avg_bio" in model else []
-    for name in model:
-        if name.startswith("pearson_"):
-            kind = name.removeprefix("pearson_")
-            named.append((name, f"{kind} told from the others (correlation)"))
-    return named
-
-
-def _first_pearson(metrics: dict[str, Any]) -> str | None:
-    return next((name for name in metrics["model"] if name.startswith("pearson_")), None)
-
-
-def _title(name: str) -> str:
-    head, _, kind = name.partition("_")
-    return {
-        "told": f"{kind}: told from the other modalities against measured",
-        "ridge": f"{kind}: correlation of each feature, the model against ridge",
-    }.get(head, name)
+    return named + [
+        (name, f"{name.removeprefix('pearson_')} predicted from the others (correlation)")
+        for name in model
+        if name.startswith("pearson_")
+    ]
 
 
 def _read_rows(data: dict[str, Any]) -> list[tuple[str, Any]]:

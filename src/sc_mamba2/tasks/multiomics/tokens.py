@@ -1,4 +1,4 @@
-"""One vocabulary for all modalities, and one sequence of tokens a cell.
+"""One vocabulary for all modalities, one sequence of tokens a cell, and the values back from tokens.
 
 N cells, V rows of the joint vocabulary.
 """
@@ -13,20 +13,22 @@ from scipy import sparse
 from sc_mamba2.cells.modalities import ATAC, PROTEIN, RNA
 from sc_mamba2.genes import Vocabulary
 from sc_mamba2.model import read_checkpoint
-from sc_mamba2.tasks.multiomics.cells import JointCells
-from sc_mamba2.tasks.multiomics.design import PART, TRAINING
+from sc_mamba2.tasks.multiomics.cells import PART, TRAINING, JointCells, has
 from sc_mamba2.tasks.multiomics.params import FeatureParams
 from sc_mamba2.tasks.shared.batches import BATCH
 from sc_mamba2.tasks.shared.params import BackboneParams, TokenizationParams
 from sc_mamba2.tasks.shared.tokenization import choose_genes, source_vocabulary
 from sc_mamba2.tokens import (
+    KINDS,
     TokenizedCells,
     Tokenizer,
     TokenizerRules,
+    as_matrix,
     clr,
     grown_vocabulary,
     inverse_document_frequency,
     join_tokens,
+    kinds_of,
     tf_idf,
 )
 
@@ -58,18 +60,26 @@ def fit_joint_tokenizer(
     peaks that are open in any training cell.
     """
     training = (design[PART] == TRAINING).to_numpy()
-    trunk = _trunk_vocabulary(cells, design, training, params, backbone)
-    genes = choose_genes_of(cells, design, training, params)
-    new = {gene: _symbol(cells.modalities[RNA], gene) for gene in genes if gene not in trunk.ids}
+    source, pretrained = source_vocabulary(params.vocabulary)
+    genes = _choose_genes(cells, design, training, source, params.variable_genes, pretrained)
+    if backbone.checkpoint is None:
+        trunk = source.subset(genes)
+    else:
+        known = read_checkpoint(backbone.checkpoint).vocabulary
+        trunk = known.subset(
+            [g for g, row in zip(genes, known.rows_of(genes), strict=True) if row >= 0]
+        )
+    symbols = cells.modalities[RNA].var["symbol"]
+    new = {gene: str(symbols.get(gene, gene)) for gene in genes if gene not in trunk.ids}
     weights = np.ones(trunk.size + len(new))
     if PROTEIN in cells.modalities:
         var = cells.modalities[PROTEIN].var
         new |= dict(zip(var.index, var["name"], strict=True))
     if ATAC in cells.modalities:
-        own = cells.values(ATAC)[training & cells.present[ATAC].to_numpy()]
+        peaks = cells.modalities[ATAC]
+        own = peaks.X[training & cells.present[ATAC].to_numpy()]
         seen = np.flatnonzero(own.getnnz(axis=0))
-        names = cells.modalities[ATAC].var_names[seen]
-        new |= {name: name.partition(":")[2] for name in names}
+        new |= {name: name.partition(":")[2] for name in peaks.var_names[seen]}
         before = np.ones(trunk.size + len(new) - len(seen))
         weights = np.concatenate([before, inverse_document_frequency(own[:, seen])])
     rules = TokenizerRules(n_bins=params.n_bins, max_length=params.max_length, order=params.order)
@@ -88,36 +98,20 @@ def _twins(cells: JointCells, vocabulary: Vocabulary) -> np.ndarray:
     return rows[(rows >= 0).all(axis=1)]
 
 
-def choose_genes_of(
-    cells: JointCells, design: pd.DataFrame, training: np.ndarray, params: TokenizationParams
+def _choose_genes(
+    cells: JointCells,
+    design: pd.DataFrame,
+    training: np.ndarray,
+    source: Vocabulary,
+    variable_genes: int | None,
+    pretrained: bool,
 ) -> list[str]:
     """Choose the genes that vary within the batches of the training cells."""
     rows = training & cells.present[RNA].to_numpy()
     reference = cells.modalities[RNA][rows].copy()
     reference.obs[BATCH] = design[BATCH].to_numpy()[rows]
     batch_key = BATCH if design[BATCH].nunique() > 1 else None
-    source, pretrained = source_vocabulary(params.vocabulary)
-    return choose_genes(reference, reference, source, params.variable_genes, batch_key, pretrained)
-
-
-def _trunk_vocabulary(
-    cells: JointCells,
-    design: pd.DataFrame,
-    training: np.ndarray,
-    params: TokenizationParams,
-    backbone: BackboneParams,
-) -> Vocabulary:
-    genes = choose_genes_of(cells, design, training, params)
-    if backbone.checkpoint is None:
-        return source_vocabulary(params.vocabulary)[0].subset(genes)
-    known = read_checkpoint(backbone.checkpoint).vocabulary
-    return known.subset(
-        [gene for gene, row in zip(genes, known.rows_of(genes), strict=True) if row >= 0]
-    )
-
-
-def _symbol(rna: AnnData, gene: str) -> str:
-    return str(rna.var["symbol"].get(gene, gene))
+    return choose_genes(reference, reference, source, variable_genes, batch_key, pretrained)
 
 
 def tokenize_modalities(
@@ -157,3 +151,26 @@ def _values(
         rows = vocabulary.rows_of(part.var_names)
         return tf_idf(part.X, np.where(rows >= 0, weight_V[rows], 0).astype(np.float32))
     return part.X
+
+
+def modality_values(tokens: TokenizedCells, vocabulary: Vocabulary) -> dict[str, sparse.csr_matrix]:
+    """Return the values of each modality that the cells have any of, N x its features."""
+    kind_V = kinds_of(vocabulary)
+    values_NV = as_matrix(tokens, vocabulary.size)
+    kinds = [kind for kind in KINDS[1:] if has(kind) in tokens.obs]
+    return {kind: values_NV[:, np.flatnonzero(kind_V == KINDS.index(kind))] for kind in kinds}
+
+
+def shuffle_modality(
+    tokens: TokenizedCells, kind: str, vocabulary: Vocabulary, seed: int
+) -> TokenizedCells:
+    """Give every cell that has a modality that of another one, by chance.
+
+    What does not change then has not looked at it.
+    """
+    own = kinds_of(vocabulary)[tokens.gene_rows] == KINDS.index(kind)
+    order = np.arange(len(tokens))
+    have = np.flatnonzero(tokens.obs[has(kind)].to_numpy(bool))
+    order[have] = np.random.default_rng(seed).permutation(have)
+    moved = tokens.keep(own).take(order)
+    return join_tokens([tokens.keep(~own), moved], tokens.obs)

@@ -7,6 +7,7 @@ measured.
 
 import copy
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -78,7 +79,7 @@ def compare(
         options = fine_tuning
         if name == "trunk_frozen":
             options = fine_tuning.model_copy(update={"mode": "frozen"})
-        model = variant(name, untrained_model.backbone, scored_model, compute.seed)
+        model: Any = variant(name, untrained_model.backbone, scored_model, compute.seed)
         model, _ = fine_tune(model, training_tokens, validation_tokens, options, compute)
         model, _ = gate_layers(model, training_tokens, validation_tokens, compute)
         effects[name] = predicted(model, predict(model, test_tokens, prediction, compute))
@@ -170,7 +171,7 @@ def ridge(effects: Effects, name: str, context: str, params: ScoreParams) -> np.
     known = [place for place, row in enumerate(rows) if row is not None]
     if own_K is None or not known:
         return mean_G
-    row_MK = np.stack([rows[place] for place in known])
+    row_MK = np.stack([row for row in rows if row is not None])
     left = _solve(components_GK, components_GK.T @ centred_GM[:, known], params.ridge)
     weight_KK = _solve(row_MK, (left @ row_MK).T, params.ridge).T
     return mean_G + components_GK @ (weight_KK @ own_K)

@@ -6,6 +6,7 @@ the other contexts. Legend: G genes, Q measured effects, F numbers of a feature,
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from scipy.special import softmax
@@ -103,7 +104,7 @@ class EffectPrior:
 
     def with_tables(self, tables: dict[str, np.ndarray]) -> "EffectPrior":
         """Return it with the numbers of stored tables: those of the effects, and ``feature_PF``."""
-        doubled = {name: table.astype(np.float64) for name, table in tables.items()}
+        doubled: dict[str, Any] = {name: table.astype(np.float64) for name, table in tables.items()}
         features_PF = doubled.pop("feature_PF")
         singles = dict(zip(sorted(self.singles), features_PF, strict=True))
         return replace(self, effects=replace(self.effects, **doubled), singles=singles)
@@ -296,13 +297,8 @@ def known_prior(prior: EffectPrior, keys: KeyParams, *names: str) -> EffectPrior
 def left_out_estimates(prior: EffectPrior, kind: SplitKind) -> np.ndarray:
     """Estimate every measured effect as if the split had held it out, (Q, G).
 
-    Parameters
-    ----------
-    prior
-        With its effects.
-    kind
-        ``unseen_context``: without what was measured in its context; ``unseen_perturbation`` and
-        ``unseen_combination``: without its perturbation; ``random_cells``: without itself.
+    With ``unseen_context`` without what was measured in its context, with ``unseen_perturbation`` and
+    ``unseen_combination`` without its perturbation, with ``random_cells`` without itself.
     """
     rows = prior.effects.rows
     estimates = []
@@ -323,18 +319,7 @@ def ensemble_estimates(
 
     In each resample every measured effect is moved by its own standard error, and of the perturbations
     those are left that a draw with replacement takes, about two thirds, each once; the requested one,
-    and its parts, stay, at any dose.
-
-    Parameters
-    ----------
-    prior
-        The estimate.
-    name, context, control_G
-        See `EffectPrior.estimate`.
-    count
-        Resamples.
-    seed
-        Of the draws.
+    and its parts, stay, at any dose. For `name`, `context` and `control_G` see `EffectPrior.estimate`.
     """
     generator = np.random.default_rng(seed)
     effects = prior.effects
@@ -356,16 +341,17 @@ def ensemble_estimates(
 def _best(
     prior: EffectPrior, name: str, candidates: Iterable[float], kind: SplitKind
 ) -> EffectPrior:
-    tried = [replace(prior, **{name: value}) for value in candidates]
+    changed: list[dict[str, Any]] = [{name: value} for value in candidates]
+    tried = [replace(prior, **one) for one in changed]
     return tried[int(np.argmin([_left_out_loss(candidate, kind) for candidate in tried]))]
 
 
 def _left_out_loss(prior: EffectPrior, kind: SplitKind) -> float:
     effects = prior.effects
     estimate_QG = left_out_estimates(prior, kind)
-    groups = [[place] for place in range(len(effects.rows))]
+    groups: Any = [[place] for place in range(len(effects.rows))]
     if kind == "unseen_perturbation":  # contexts together: less noise to choose by
-        groups = list(effects.rows.groupby(PERTURBATION).indices.values())
+        groups = effects.rows.groupby(PERTURBATION).indices.values()
     loss = 0.0
     for places in groups:
         weight_Q = effects.rows[CELLS].to_numpy(dtype=float)[places]

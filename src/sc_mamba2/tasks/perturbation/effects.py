@@ -4,6 +4,7 @@ Legend: N cells, G genes, C contexts, Q effects (one a perturbation and context)
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -81,7 +82,7 @@ def sides_of(cells: AnnData, control: str) -> tuple[AnnData, AnnData]:
 
 def groups_of(obs: pd.DataFrame) -> dict[tuple[str, str], np.ndarray]:
     """Return the places of the cells of every effect; one cell alone measures nothing."""
-    groups = obs.groupby([PERTURBATION, CONTEXT], observed=True).indices
+    groups: Any = obs.groupby([PERTURBATION, CONTEXT], observed=True).indices
     return {
         (str(name), str(context)): members
         for (name, context), members in sorted(groups.items())

@@ -252,13 +252,11 @@ def score_units(predicted_TG: np.ndarray, truth: Truth, params: ScoreParams) -> 
         )
     table = pd.DataFrame(rows, index=truth.units.index)
     if len(table) > 1 and truth.distinctive_G.any():
-        apart_UG = [
-            effects_UG[:, truth.distinctive_G]
-            for effects_UG in (truth.weight_UT @ predicted_TG, truth.delta_UG)
-        ]
+        effects = (truth.weight_UT @ predicted_TG, truth.delta_UG)
+        predicted_UG, real_UG = (effects_UG[:, truth.distinctive_G] for effects_UG in effects)
         columns = {"discrimination": "cityblock", "discrimination_cosine": "cosine"}
         for place, (column, metric) in enumerate(columns.items(), start=2):
-            scores_U = measures.discrimination_scores(*apart_UG, metric)
+            scores_U = measures.discrimination_scores(predicted_UG, real_UG, metric)
             table.insert(place, column, scores_U)
     return table
 
@@ -274,7 +272,11 @@ def scored_units(truth: Truth, params: ScoreParams) -> list[str]:
 
 def mean_scores(table: pd.DataFrame, units: list[str]) -> Scores:
     """Return the mean of every score over some units."""
-    return {name: float(score) for name, score in table.loc[units].mean().items()} if units else {}
+    return (
+        {str(name): float(score) for name, score in table.loc[units].mean().items()}
+        if units
+        else {}
+    )
 
 
 def diversity(predicted_TG: np.ndarray, truth: Truth) -> dict[str, float]:
@@ -312,15 +314,16 @@ def held_out_effects(
 
 def describe_units(truth: Truth, tables: dict[str, pd.DataFrame]) -> list[dict[str, Any]]:
     """Return a record a unit: cells, noise ceiling, and the scores of every method."""
-    described = []
-    for name, row in truth.units.iterrows():
-        scores = {
-            method: {score: float(value) for score, value in table.loc[name].items()}
-            for method, table in tables.items()
+    scores = {method: table.to_dict("index") for method, table in tables.items()}
+    return [
+        {
+            UNIT: str(name),
+            CELLS: int(row[CELLS]),
+            CEILING: float(row[CEILING]),
+            "scores": {method: of_unit[name] for method, of_unit in scores.items()},
         }
-        facts = {UNIT: str(name), CELLS: int(row[CELLS]), CEILING: float(row[CEILING])}
-        described.append(facts | {"scores": scores})
-    return described
+        for name, row in truth.units.iterrows()
+    ]
 
 
 def _pairs(

@@ -114,7 +114,8 @@ def prepare(
     requested
         The perturbation to predict; the first held-out one where none is named.
     training_tokens, validation_tokens
-        Control cells paired with training effects: those to learn from, and those that validate.
+        Control cells paired with training effects: those to learn from, and those that validate. Where
+        no effect can be spared both are the same, and nothing of the layers is kept.
     test_tokens
         Control cells of the training paired with the held-out effects, of which the names are known.
 
@@ -135,27 +136,25 @@ def prepare(
     else:
         requested = canonical_name(population.perturbation)
         prior = known_prior(prior, keys, requested)
-    tokenizer = _tokenizer(controls, prior, keys, tokenization)
+    perturbed_genes: set[str] = set()
+    if keys.kind != "chemical":
+        measured = {part for name in effects.rows[PERTURBATION] for part in parts_of(name)}
+        perturbed_genes = set(gene_ids(sorted(measured | set(prior.singles))).values()) - {""}
+    # The genes that vary among control cells, and those that are perturbed.
+    tokenizer = fit_tokenizer(controls, controls, tokenization, always=sorted(perturbed_genes))
     tokens = tokenize_cells(controls, tokenizer)
-    training, validation = training_pairs(
-        prior, tokens, head, splitting.kind, splitting.validation_share, compute.seed
-    )
+    pairs = pair_with_controls(effects.rows, tokens, head.pairs, compute.seed)
+    training = validation = pairs
+    share = splitting.validation_share
+    validates_Q = draw_validation(effects.rows, splitting.kind, share, compute.seed)
+    if validates_Q.any():
+        validates_N = validates_Q[pairs.obs[ROW].to_numpy()]
+        training, validation = pairs.take(~validates_N), pairs.take(validates_N)
     rows = effect_rows(groups_of(held_out))
     test = pair_with_controls(rows, tokens, population.cells, compute.seed)
     trunk = load_or_build_backbone(tokenizer, training, backbone, compute)
     model = new_model(trunk, tokenizer, prior, keys, head, splitting.kind, compute.seed)
     return model, prior, requested, training, validation, test
-
-
-def _tokenizer(
-    controls: AnnData, prior: EffectPrior, keys: KeyParams, params: TokenizationParams
-) -> Tokenizer:
-    """Choose the genes that vary among control cells, and add those that are perturbed."""
-    always = set()
-    if keys.kind != "chemical":
-        measured = {p for name in prior.effects.rows[PERTURBATION] for p in parts_of(name)}
-        always = set(gene_ids(sorted(measured | set(prior.singles))).values()) - {""}
-    return fit_tokenizer(controls, controls, params, always=sorted(always))
 
 
 def new_model(
@@ -190,26 +189,6 @@ def fit_rising_share(effects: Effects, head: HeadParams) -> float:
             loss += effects.reliability_Q[place] * float(error_G[change_G > 0].sum())
         losses.append(loss)
     return head.rising_shares[int(np.argmin(losses))]
-
-
-def training_pairs(
-    prior: EffectPrior,
-    controls: TokenizedCells,
-    head: HeadParams,
-    kind: SplitKind,
-    share: float,
-    seed: int,
-) -> tuple[TokenizedCells, TokenizedCells]:
-    """Pair every training effect with control cells: those to learn from, and those that validate.
-
-    Where no effect can be spared, both are the same cells, and nothing of the layers is kept.
-    """
-    rows = prior.effects.rows
-    pairs = pair_with_controls(rows, controls, head.pairs, seed)
-    validates_N = draw_validation(rows, kind, share, seed)[pairs.obs[ROW].to_numpy()]
-    if not validates_N.any():
-        return pairs, pairs
-    return pairs.take(~validates_N), pairs.take(validates_N)
 
 
 def gate_layers(

@@ -93,6 +93,7 @@ class PerturbationModel(TaskModel):
         self.rising_share = rising_share
         width = backbone.config.d_model
         self.gate: Tensor
+        self.feature_PF: Tensor
         self.register_buffer("gate", torch.ones(()) if "trunk" in head.paths else torch.zeros(()))
         self.flag_encoder = nn.Embedding(2, width)
         self.kind_encoder = nn.Embedding(len(KINDS), width)
@@ -139,7 +140,7 @@ class PerturbationModel(TaskModel):
             "genes": list(effects.genes),
             "features": sorted(self.prior.singles),
             "own": self.prior.own,
-            "feature_width": int(self.feature_PF.shape[1]),
+            "feature_width": self.feature_PF.shape[1],
         }
 
     @classmethod
@@ -149,15 +150,8 @@ class PerturbationModel(TaskModel):
         """Build a model of the right shapes; `from_pretrained` gives it the numbers."""
         rows = pd.DataFrame(settings["effects"], columns=[PERTURBATION, CONTEXT, CELLS])
         genes, contexts = tuple(settings["genes"]), tuple(settings["contexts"])
-        shape, controls = (len(rows), len(genes)), (len(contexts), len(genes))
-        effects = Effects(
-            rows,
-            *(np.zeros(shape) for _ in range(3)),
-            contexts,
-            np.zeros(controls),
-            np.zeros(controls),
-            genes,
-        )
+        measured, control = (np.zeros((len(part), len(genes))) for part in (rows, contexts))
+        effects = Effects(rows, measured, measured, measured, contexts, control, control, genes)
         blank = {name: np.zeros(settings["feature_width"]) for name in settings["features"]}
         temperatures = (settings["perturbation_temperature"], settings["context_temperature"])
         params = StartParams(**settings["start"])
@@ -198,14 +192,7 @@ class PerturbationModel(TaskModel):
     def conditions(
         self, names: pd.Series, prior: EffectPrior | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Return what is known of perturbations, and the rows of their genes.
-
-        Parameters
-        ----------
-        names
-            N canonical names.
-        prior
-            Knows their features; ``None``: the model's own.
+        """Return what is known of perturbations, by a prior or the model's own, and their genes.
 
         Returns
         -------
@@ -304,26 +291,11 @@ class PerturbationModel(TaskModel):
 
 
 def with_perturbed_genes(batch: Batch, genes_BJ: Tensor, pad_id: int) -> tuple[Batch, Tensor]:
-    """Put the perturbed genes among a control cell's tokens, and say which tokens they are.
+    """Put the perturbed genes among the tokens of control cells, and say which tokens they are.
 
     A perturbed gene that the cell does not express, or that a limit of length has cut, becomes a
-    token of bin 0 in its place of the vocabulary's order.
-
-    Parameters
-    ----------
-    batch
-        B cells, with their genes in the vocabulary's order.
-    genes_BJ
-        Rows of the vocabulary, `NO_GENE` where a cell has fewer perturbed genes.
-    pad_id
-        Row of `<pad>`.
-
-    Returns
-    -------
-    batch
-        The cells with J more columns at most.
-    perturbed_BL
-        bool, true at perturbed genes.
+    token of bin 0 in its place of the vocabulary's order. `genes_BJ` are rows of the vocabulary,
+    `NO_GENE` where a cell has fewer perturbed genes; the second result is true at these tokens.
     """
     present_BJ = (batch.token_ids_BL[:, None, 1:] == genes_BJ[:, :, None]).any(dim=-1)
     # A gene that is named twice is put in once.

@@ -76,18 +76,8 @@ def predicted_effects(
 ) -> np.ndarray:
     """Return how far predicted cells are from the control cells that they start from, (T, G).
 
-    Parameters
-    ----------
-    model
-        The model.
-    rows
-        T rows: ``perturbation``, ``context``.
-    pairs
-        Which control cell stands for which effect, see `pair_with_controls`.
-    code_NK
-        What the model gave of them.
-    controls
-        The control cells.
+    `pairs` says which of `controls` stands for which effect of `rows`, see `pair_with_controls`;
+    `code_NK` is what the model gave of the pairs.
     """
     changes = []
     for row, (name, context) in enumerate(pairs_of(rows)):
@@ -144,7 +134,7 @@ def tokens_of_request(
     """Take the control cells over the model's genes, and their tokens under a perturbation."""
     controls = read_controls(valid_cells, model.keys, model.prior.effects.genes)
     tokens = tokenize_cells(controls, model.tokenizer)
-    table = tokens.obs.assign(**{PERTURBATION: requested, ROW: 0})
+    table = tokens.obs.assign(**{PERTURBATION: requested}, **{ROW: 0})
     return controls, replace(tokens, obs=table)
 
 
@@ -223,18 +213,12 @@ def predict_population(
 
     Parameters
     ----------
-    model
-        The model; it knows the perturbation (`PerturbationModel.knowing`).
-    name
-        Canonical name.
-    controls
-        N control cells in the standard form over the model's genes, with ``obs["context"]``.
-    code_NK
-        What the model gave of them.
-    ensemble
-        Resamples of the training effects.
-    seed
-        Of the resamples.
+    model, name
+        The model; the perturbation, which it knows (`PerturbationModel.knowing`).
+    controls, code_NK
+        N control cells over the model's genes, with ``obs["context"]``; what the model gave of them.
+    ensemble, seed
+        Resamples of the training effects, and their seed.
 
     Returns
     -------

@@ -11,7 +11,8 @@ from anndata import AnnData
 from scipy import sparse
 
 from sc_mamba2.cells import label_text, read_perturbations
-from sc_mamba2.errors import UserError, nearest
+from sc_mamba2.cells.labels import whole_column
+from sc_mamba2.errors import UserError
 from sc_mamba2.tasks.perturbation.params import KeyParams
 from sc_mamba2.tasks.perturbation.split import CONTEXT, PERTURBATION
 
@@ -120,24 +121,5 @@ def read_contexts(obs: pd.DataFrame, keys: KeyParams) -> pd.Series:
     columns = [key for key in (keys.context_key, keys.time_key) if key is not None]
     if not columns:
         return pd.Series(ONE_CONTEXT, index=obs.index)
-    found = [_whole_column(obs, key) for key in columns]
+    found = [whole_column(obs, key, "context") for key in columns]
     return found[0] if len(found) == 1 else found[0] + " at " + found[1]
-
-
-def _whole_column(obs: pd.DataFrame, key: str) -> pd.Series:
-    if key not in obs.columns:
-        raise UserError(
-            "context-missing",
-            found=f"no column '{key}' in obs",
-            expected=f"one of: {', '.join(map(str, obs.columns)) or 'obs has no columns'}",
-            mend="pass --context-key with a column of obs" + nearest(key, obs.columns),
-        )
-    text = label_text(obs[key])
-    if len(text) < len(obs):
-        raise UserError(
-            "context-incomplete",
-            found=f"{len(obs) - len(text):,} of {len(obs):,} cells without a context in obs['{key}']",
-            expected="a context for every cell",
-            mend="fill the column, or leave those cells out",
-        )
-    return text.astype(str)

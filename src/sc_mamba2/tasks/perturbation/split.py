@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from sc_mamba2.cells import parts_of
+from sc_mamba2.cells.labels import check_column
 from sc_mamba2.errors import UserError, nearest
 from sc_mamba2.tasks.perturbation.params import SplitKind, SplitParams
 
@@ -73,13 +74,7 @@ def given_parts(obs: pd.DataFrame, key: str) -> pd.Series:
     UserError
         Rule ``split-column``.
     """
-    if key not in obs.columns:
-        raise UserError(
-            "split-column",
-            found=f"no column '{key}' in obs",
-            expected=f"one of: {', '.join(map(str, obs.columns))}",
-            mend="correct perturbation.split.key" + nearest(key, obs.columns),
-        )
+    check_column(obs, key, "split-column", "perturbation.split.key")
     return obs[key]
 
 

@@ -10,11 +10,8 @@ from typing import Any, TypeVar
 import numpy as np
 import pandas as pd
 
-from sc_mamba2.model import Backbone, TaskModel
-from sc_mamba2.tasks.shared.checkpoint_backbone import (
-    backbone_from_checkpoint,
-    new_backbone,
-)
+from sc_mamba2.model import Backbone, TaskModel, preset
+from sc_mamba2.tasks.shared.checkpoint_backbone import backbone_from_checkpoint
 from sc_mamba2.tasks.shared.params import (
     BackboneParams,
     EncodeParams,
@@ -60,7 +57,8 @@ def load_or_build_backbone(
     if params.checkpoint is not None:
         backbone = backbone_from_checkpoint(params.checkpoint, vocabulary, tokenizer.rules.n_bins)
     else:
-        backbone = new_backbone(vocabulary, tokenizer.rules.n_bins, params)
+        own = {"pad_id": vocabulary.pad_id, "n_bins": tokenizer.rules.n_bins}
+        backbone = Backbone(preset(params.preset, vocabulary.size, **own, dropout=params.dropout))
         if params.gene_start == "svd":
             start_genes(backbone.gene_embedding, training_tokens, params.start_scale, compute.seed)
     _use(backbone, compute)

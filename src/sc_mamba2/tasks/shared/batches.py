@@ -7,8 +7,8 @@ N cells, K batches.
 import numpy as np
 import pandas as pd
 
-from sc_mamba2.cells import label_text
-from sc_mamba2.errors import UserError, nearest
+from sc_mamba2.cells.labels import whole_column
+from sc_mamba2.errors import UserError
 
 BATCH = "batch"
 FEWEST_CELLS = 10  # moments of fewer cells are noise
@@ -30,7 +30,7 @@ def read_batches(obs: pd.DataFrame, key: str) -> pd.Series:
     UserError
         The column is absent, a cell has no batch, there is one batch, or a batch is too small.
     """
-    batches = _whole_column(obs, key)
+    batches = whole_column(obs, key, "batch")
     sizes = batches.value_counts()
     if len(sizes) == 1:
         raise UserError(
@@ -59,13 +59,13 @@ def read_known_batches(obs: pd.DataFrame, key: str, known: tuple[str, ...]) -> p
     UserError
         The column is absent, a cell has no batch, or has one that the model does not know.
     """
-    batches = _whole_column(obs, key)
-    strange = sorted(set(batches) - set(known))
-    if strange:
-        shown = ", ".join(f"'{name}'" for name in strange[:MOST_SHOWN])
+    batches = whole_column(obs, key, "batch")
+    unknown = sorted(set(batches) - set(known))
+    if unknown:
+        shown = ", ".join(f"'{name}'" for name in unknown[:MOST_SHOWN])
         raise UserError(
             "batch-unknown",
-            found=f"{len(strange):,} batches that the checkpoint was not trained with: {shown}",
+            found=f"{len(unknown):,} batches that the checkpoint was not trained with: {shown}",
             expected=f"cells of its batches: {', '.join(known[:MOST_SHOWN])}"
             + (", …" if len(known) > MOST_SHOWN else ""),
             mend="train again with all batches together (leave --checkpoint out)",
@@ -92,23 +92,3 @@ def confounded_labels(batches: pd.Series, labels: pd.Series) -> list[str]:
     """
     counts = pd.crosstab(labels, batches.loc[labels.index])
     return sorted(counts.index[(counts > 0).sum(axis=1) == 1])
-
-
-def _whole_column(obs: pd.DataFrame, key: str) -> pd.Series:
-    if key not in obs.columns:
-        raise UserError(
-            "batch-missing",
-            found=f"no column '{key}' in obs",
-            expected=f"one of: {', '.join(map(str, obs.columns)) or 'obs has no columns'}",
-            mend="pass --batch-key with a column of obs" + nearest(key, obs.columns),
-        )
-    text = label_text(obs[key])
-    missing = len(obs) - len(text)
-    if missing:
-        raise UserError(
-            "batch-incomplete",
-            found=f"{missing:,} of {len(obs):,} cells without a batch in obs['{key}']",
-            expected="a batch for every cell",
-            mend="fill the column, or leave those cells out",
-        )
-    return text.astype(str)

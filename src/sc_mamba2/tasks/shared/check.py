@@ -5,9 +5,8 @@ from typing import Any
 from anndata import AnnData
 
 from sc_mamba2.cells import RawCellsContract, read_cells, read_labels
-from sc_mamba2.tasks.shared.ingestion import ingest_cells
 from sc_mamba2.tasks.shared.params import IngestionParams, ValidationParams
-from sc_mamba2.tasks.shared.validation import validate_cells
+from sc_mamba2.tasks.shared.validation import ingest_cells, validate_cells
 
 
 def check_source(source: str, layer: str | None, label_key: str | None) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Where a backbone comes from: a checkpoint folder, or a preset with a start for its genes."""
+"""The backbone of a checkpoint folder: whole, or for a part of its vocabulary."""
 
 import torch
 
@@ -9,24 +9,10 @@ from sc_mamba2.model import (
     Checkpoint,
     ModelConfig,
     load_state,
-    preset,
     read_checkpoint,
 )
-from sc_mamba2.tasks.shared.params import BackboneParams
 
 EMBEDDING = "gene_encoder.embedding.weight"
-
-
-def new_backbone(vocabulary: Vocabulary, n_bins: int, params: BackboneParams) -> Backbone:
-    """Build a backbone of the preset for a vocabulary, its weights drawn from torch's generator."""
-    config = preset(
-        params.preset,
-        vocabulary.size,
-        pad_id=vocabulary.pad_id,
-        n_bins=n_bins,
-        dropout=params.dropout,
-    )
-    return Backbone(config)
 
 
 def backbone_from_checkpoint(folder: str, vocabulary: Vocabulary, n_bins: int) -> Backbone:

@@ -1,6 +1,9 @@
-"""The facts of a run that its outputs carry in ``uns["scm"]``."""
+"""What outputs of several tasks share: the facts of a run in ``uns["scm"]``, and tables of vectors."""
 
 from typing import Any
+
+import numpy as np
+import pandas as pd
 
 
 def output_facts(
@@ -26,3 +29,9 @@ def output_facts(
         "expression": reading_report["expression"]["origin"],
         "genes_matched": reading_report["genes"]["matched"],
     }
+
+
+def vector_columns(vectors: np.ndarray, index: pd.Index | None = None) -> pd.DataFrame:
+    """Return vectors, (N, D), as a table with the columns ``scm_0`` to ``scm_{D-1}``."""
+    names = [f"scm_{column}" for column in range(vectors.shape[1])]
+    return pd.DataFrame(vectors, index=index, columns=names)

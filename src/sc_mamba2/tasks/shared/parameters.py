@@ -6,7 +6,7 @@ Defaults stand in the models; `conf/base/parameters` repeats them.
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from sc_mamba2.errors import UserError, nearest
 
@@ -15,6 +15,15 @@ class Parameters(BaseModel):
     """A group of parameters of `conf/base/parameters`, checked by Kedro before anything runs."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _each_once(names: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(names)) != len(names):
+        raise ValueError("Name each once")
+    return names
+
+
+EachOnce = AfterValidator(_each_once)  # of a field's names
 
 
 def build_parameters(

@@ -1,10 +1,10 @@
 """Parameters that several tasks share: reading and checking cells, tokens, the backbone, running it."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, field_validator
+from pydantic import BaseModel, Field
 
-from sc_mamba2.tasks.shared.parameters import Parameters
+from sc_mamba2.tasks.shared.parameters import EachOnce, Parameters
 from sc_mamba2.training import ComputeOptions, FitOptions
 
 Readout = Literal["cls", "mean", "pooled"]
@@ -81,18 +81,12 @@ class PredictParams(Parameters):
 class EncodeParams(PredictParams):
     """From a backbone to one embedding a cell."""
 
-    pooling: tuple[Readout, ...] = Field(
+    pooling: Annotated[tuple[Readout, ...], EachOnce] = Field(
         ("cls",),
+        min_length=1,
         description="cls: the state at <cls>; mean: the mean state of a cell's genes; pooled: sum of "
         "value times gene embedding; several stand side by side, each scaled within its cell",
     )
-
-    @field_validator("pooling")
-    @classmethod
-    def _at_least_one(cls, pooling: tuple[Readout, ...]) -> tuple[Readout, ...]:
-        if not pooling or len(set(pooling)) != len(pooling):
-            raise ValueError("name at least one readout, each once")
-        return pooling
 
 
 # Groups that every task on cells reads, by name.

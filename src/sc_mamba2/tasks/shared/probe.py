@@ -2,6 +2,7 @@
 
 import contextlib
 
+import numpy as np
 from torch import nn
 
 from sc_mamba2.model import TaskModel
@@ -46,7 +47,7 @@ def probe_fine_tuning(
             "fit at once", task_model, training_tokens, tokens, PredictParams(), compute
         )
     vocabulary, clock = task_model.tokenizer.vocabulary, Clock()
-    few = validation_tokens.take(slice(size))
+    few = validation_tokens.take(np.arange(min(size, len(validation_tokens))))
     with contextlib.suppress(Enough):
         parts = (task_model, training_tokens, few, vocabulary, params, compute.seed, device)
         fit(*parts, on_step=clock)

@@ -4,11 +4,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-import scanpy as sc
 from anndata import AnnData
 
 from sc_mamba2.errors import UserError
 from sc_mamba2.genes import Vocabulary, load_vocabulary
+from sc_mamba2.methods.integration import variable_genes as most_variable
 from sc_mamba2.model import read_checkpoint, shipped_checkpoints
 from sc_mamba2.tasks.shared.params import TokenizationParams
 from sc_mamba2.tokens import TokenizedCells, Tokenizer, TokenizerRules
@@ -52,9 +52,12 @@ def fit_tokenizer(
     return Tokenizer(source.subset(genes), rules)
 
 
-def tokenize_cells(valid_cells: AnnData, tokenizer: Tokenizer) -> TokenizedCells:
-    """Turn valid cells into tokens, with their table beside them."""
-    return tokenizer.tokenize(valid_cells.X, valid_cells.var_names.to_numpy(), valid_cells.obs)
+def tokenize_cells(
+    valid_cells: AnnData, tokenizer: Tokenizer, with_obs: bool = True
+) -> TokenizedCells:
+    """Turn valid cells into tokens, with their table beside them, or their names alone."""
+    obs = valid_cells.obs if with_obs else valid_cells.obs[[]]
+    return tokenizer.tokenize(valid_cells.X, valid_cells.var_names.to_numpy(), obs)
 
 
 def source_vocabulary(name: str) -> tuple[Vocabulary, bool]:
@@ -118,12 +121,8 @@ def choose_genes(
             expected="files that share genes",
             mend="check that both files hold human genes, and use a checkpoint that knows them",
         )
-    if variable_genes is None or usable.sum() <= variable_genes:
-        return list(reference.var_names[usable])
-    plain = AnnData(X=reference.X[:, usable])
-    if batch_key is not None:
-        plain.obs[batch_key] = reference.obs[batch_key].to_numpy(str)
-    table = sc.pp.highly_variable_genes(
-        plain, n_top_genes=variable_genes, flavor="seurat", batch_key=batch_key, inplace=False
-    )
-    return list(reference.var_names[usable][table["highly_variable"].to_numpy()])
+    names = reference.var_names[usable]
+    if variable_genes is None:
+        return list(names)
+    batches = None if batch_key is None else reference.obs[batch_key].to_numpy(str)
+    return list(names[most_variable(reference.X[:, usable], variable_genes, batches)])

@@ -1,4 +1,4 @@
-"""Validation: refuse what would give a wrong result, remark on the rest."""
+"""Cells as a person wrote them become valid cells in the standard form, with remarks on the rest."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -6,10 +6,31 @@ from typing import Any
 import numpy as np
 from anndata import AnnData
 
-from sc_mamba2.cells import check_matched, keys
-from sc_mamba2.tasks.shared.params import ValidationParams
+from sc_mamba2.cells import check_matched, keys, standardise
+from sc_mamba2.genes import load_gene_table
+from sc_mamba2.tasks.shared.params import IngestionParams, ValidationParams
 
 Remark = dict[str, str]
+
+
+def ingest_cells(raw_cells: AnnData, params: IngestionParams) -> tuple[AnnData, dict[str, Any]]:
+    """Map the genes, choose the expression, and log-normalise it.
+
+    Parameters
+    ----------
+    raw_cells
+        Cells as read; they keep `RawCellsContract`.
+    params
+        Layer and gene table.
+
+    Returns
+    -------
+    cells
+        The standard form (see `sc_mamba2.cells.standard_form`).
+    ingestion_report
+        What was read, matched and dropped.
+    """
+    return standardise(raw_cells, load_gene_table(params.gene_table), params.layer)
 
 
 def validate_cells(
@@ -39,7 +60,7 @@ def validate_cells(
         Too few genes are known.
     """
     genes = ingestion_report["genes"]
-    refuse_unmatched(genes, params)
+    check_matched(genes, params.minimum_matched_share, params.minimum_genes)
     expressed = np.diff(cells.X.indptr)
     counted = keys.COUNTS_LAYER in cells.layers
     report = ingestion_report | {
@@ -47,17 +68,6 @@ def validate_cells(
         "remarks": list(remarks(expressed, genes, counted, params)),
     }
     return cells, report
-
-
-def refuse_unmatched(genes: dict[str, Any], params: ValidationParams) -> None:
-    """Refuse cells of whose genes too few are known.
-
-    Raises
-    ------
-    UserError
-        Rule ``genes-matched``.
-    """
-    check_matched(genes, params.minimum_matched_share, params.minimum_genes)
 
 
 def remarks(

@@ -56,15 +56,7 @@ class Candidates:
         return [(name,) if name in measured else parts_of(name) for name in self.names]
 
     def changes(self, prior: EffectPrior, control_G: np.ndarray) -> np.ndarray:
-        """Estimate the change of every candidate, (C, G); single ones are estimated once.
-
-        Parameters
-        ----------
-        prior
-            One that has measured the same perturbations as `self.prior`.
-        control_G
-            Mean of the source cells.
-        """
+        """Estimate the change of every candidate, (C, G), by a prior of the same perturbations."""
         singles = dict.fromkeys(part for parts in self.parts for part in parts)
         of = {part: prior.estimate(part, self.context, control_G) for part in singles}
         return np.maximum(self.summed(of), -control_G)

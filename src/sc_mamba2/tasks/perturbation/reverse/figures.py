@@ -26,9 +26,9 @@ def candidate_figure(ranking: pd.DataFrame) -> Figure:
     for axis, column, words in zip(
         axes, ("probability", "cosine"), ("probability", "cosine of the changes"), strict=True
     ):
-        for seen, style in ((True, {}), (False, {"fill": False})):
+        for seen in (True, False):
             here = (first["seen"] == seen).to_numpy()
-            axis.barh(rows[here], first[column][here], color="tab:blue", ec="tab:blue", **style)
+            axis.barh(rows[here], first[column][here], color="tab:blue", ec="tab:blue", fill=seen)
         axis.set_xlabel(words)
         axis.set_yticks(rows, [])
         axis.axvline(0, color="grey", lw=0.6)

@@ -5,6 +5,7 @@ Legend: N queries, C candidates, G genes, X features, S and T source cells.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -162,23 +163,21 @@ def rank_candidates(ranker: Ranker, query: Query) -> pd.DataFrame:
     candidates, scores = ranker.candidates, ranker.scores(query)
     chosen = scores[ranker.method]
     seen = set(candidates.prior.effects.rows[PERTURBATION])
-    simple = baseline_scores(query, candidates)
-    count = ranker.params.genes
-    table = pd.DataFrame(
-        {
-            "perturbation": candidates.names,
-            "seen": [name in seen for name in candidates.names],
-            "score": chosen,
-            "probability": softmax(ranker.factors[ranker.method] * chosen),
-            **{name: scores[name] for name in METHODS},
-            # From 1; equals share the best place.
-            **{f"rank_{n}": rankdata(-own, method="min").astype(int) for n, own in simple.items()},
-            "genes": [
-                _drivers(query.change_G, change_G, query.symbols, count)
-                for change_G in ranker.changes_CG
-            ],
-        }
-    )
+    columns: dict[str, Any] = {
+        "perturbation": candidates.names,
+        "seen": [name in seen for name in candidates.names],
+        "score": chosen,
+        "probability": softmax(ranker.factors[ranker.method] * chosen),
+        **{name: scores[name] for name in METHODS},
+    }
+    for name, own in baseline_scores(query, candidates).items():
+        # From 1; equals share the best place.
+        columns[f"rank_{name}"] = rankdata(-own, method="min").astype(int)
+    columns["genes"] = [
+        _drivers(query.change_G, change_G, query.symbols, ranker.params.genes)
+        for change_G in ranker.changes_CG
+    ]
+    table = pd.DataFrame(columns)
     table = table.iloc[np.lexsort((-scores["cosine"], -chosen))].reset_index(drop=True)
     table.insert(0, "rank", np.arange(1, len(table) + 1))
     return table

@@ -125,7 +125,7 @@ def _answer(ranking: pd.DataFrame) -> list[str]:
         f"{first['probability']:.2f}, cosine {first['cosine']:.2f}."
     ]
     for name in ("pseudobulk_neighbour", "differential_expression"):
-        own = ranking.loc[ranking[f"rank_{name}"].idxmin(), "perturbation"]
+        own = ranking["perturbation"].iloc[int(ranking[f"rank_{name}"].argmin())]
         agrees = "the same" if own == first["perturbation"] else own
         words.append(f"The baseline {name.replace('_', ' ')} has {agrees} first.")
     return words

@@ -94,7 +94,7 @@ class SimulatedQueries:
 
     def trials(self, searched: int) -> Trials:
         """Draw queries, of as many measurements as `worlds`; retrieval answers the first `searched`."""
-        truth, features, shares = [], [], []
+        truth, features, shares = [], [], list[np.ndarray]()
         count, most = len(self.candidates.names), self.params.own_gene_most
         drawn = self.generator.integers(count, size=self.params.queries)
         for places in np.array_split(drawn, self.params.worlds):
@@ -125,7 +125,7 @@ class SimulatedQueries:
         estimated_CG = self.candidates.changes(again, self.control_G)
         cells_Q = effects.rows[CELLS].to_numpy(dtype=float)
         true = {
-            name: np.average(true_QG[rows], axis=0, weights=cells_Q[rows])
+            str(name): np.average(true_QG[rows], axis=0, weights=cells_Q[rows])
             for name, rows in effects.rows.groupby(PERTURBATION).indices.items()
         }
         for name in self.unmeasured:

@@ -7,6 +7,7 @@ import pandas as pd
 from anndata import AnnData
 
 from sc_mamba2.cells import label_text
+from sc_mamba2.cells.labels import check_column
 from sc_mamba2.errors import UserError, nearest
 from sc_mamba2.methods.mean_changes import moments
 from sc_mamba2.tasks.perturbation.reading import over_genes
@@ -40,13 +41,7 @@ def read_query(valid_cells: AnnData, params: StateParams, genes: tuple[str, ...]
         ``state-missing``, ``state-unknown``, ``state-same``, ``state-cells``, ``genes-not-shared``.
     """
     obs, key = valid_cells.obs, params.state_key
-    if key not in obs.columns:
-        raise UserError(
-            "state-missing",
-            found=f"no column '{key}' in obs",
-            expected=f"one of: {', '.join(map(str, obs.columns)) or 'obs has no columns'}",
-            mend="pass --state-key with a column of obs" + nearest(key, obs.columns),
-        )
+    check_column(obs, key, "state-missing", "--state-key")
     if params.target is None or params.target == params.source:
         raise UserError(
             "state-same",

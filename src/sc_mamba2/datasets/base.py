@@ -1,0 +1,79 @@
+"""What the dataset classes of this project share: a place on the disk, and one reading a run."""
+
+from pathlib import Path, PurePath
+from typing import Any, ClassVar
+
+from kedro.io import AbstractDataset
+
+from sc_mamba2.errors import UserError
+
+
+class Located:
+    """A dataset that lies in a file or a folder."""
+
+    _filepath: PurePath | None  # where Kedro-Viz looks for it
+
+    @property
+    def filepath(self) -> Path | None:
+        """The file or the folder, ``None`` where none was named."""
+        return None if self._filepath is None else Path(self._filepath)
+
+
+class FileDataset(Located, AbstractDataset[Any, Any]):
+    """A dataset that is one file or one folder, written whole or not at all.
+
+    Parameters
+    ----------
+    filepath
+        The file or folder. ``None`` is refused on load.
+    metadata
+        For Kedro-Viz.
+    """
+
+    inside: ClassVar[str] = ""  # the file in a folder without which the dataset is not there
+    unnamed: ClassVar[dict[str, str]] = {}  # the `UserError` where no path was given
+
+    def __init__(self, filepath: str | None, metadata: dict[str, Any] | None = None) -> None:
+        self._filepath = None if filepath is None else Path(filepath)
+        self.metadata = metadata
+
+    @property
+    def _path(self) -> Path:
+        if self.filepath is None:
+            raise UserError(**self.unnamed)
+        return self.filepath
+
+    def _exists(self) -> bool:
+        return self.filepath is not None and (self.filepath / self.inside).exists()
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": self._filepath}
+
+
+class Kept:
+    """Keeps what was loaded or saved until the runner releases it; nodes must not change it.
+
+    Put before the dataset class, which reads by `_read` and writes by `_write`.
+    """
+
+    _held: Any = None
+
+    def load(self) -> Any:
+        """Return what was loaded or saved before, or read it."""
+        if self._held is None:
+            self._held = self._read()
+        return self._held
+
+    def save(self, data: Any) -> None:
+        """Write `data`."""
+        self._write(data)
+        self._held = data
+
+    def _release(self) -> None:
+        self._held = None
+
+    def _read(self) -> Any:
+        raise NotImplementedError
+
+    def _write(self, data: Any) -> None:
+        raise NotImplementedError

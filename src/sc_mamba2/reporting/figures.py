@@ -1,0 +1,89 @@
+"""Figures that tasks share: layouts of the same cells by class, matrices of shares, losses of a training."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from matplotlib.ticker import MaxNLocator
+
+from sc_mamba2.reporting.layout import class_legend, scatter_classes
+from sc_mamba2.reporting.style import OTHER, in_style, new_figure, palette
+
+MOST_CLASSES = 40  # more colours cannot be told apart, and rows of a matrix not be read
+MOST_SIDE_BY_SIDE = 20
+MOST_NUMBERED = 15
+_LOSSES = ("training_loss", "validation_loss")
+
+
+def fewer_classes(*columns: pd.Series, most: int = MOST_CLASSES) -> list[pd.Series]:
+    """Return classes with the rarest together where there are too many, the same ones in all columns."""
+    counts = pd.concat([column.astype(object) for column in columns]).value_counts()
+    kept = counts.index if len(counts) <= most + 1 else counts.index[:most]
+    return [column.astype(object).where(column.isin(kept), OTHER) for column in columns]
+
+
+def draw_shares(axis: Axes, shares: np.ndarray, rows: list[str], columns: list[str]) -> AxesImage:
+    """Draw a matrix of shares, 0 to 1, with its labels; with numbers where there are few."""
+    image = axis.imshow(shares, vmin=0, vmax=1, cmap="Blues")
+    axis.set_xticks(range(len(columns)), columns, rotation=90)
+    axis.set_yticks(range(len(rows)), rows)
+    if max(shares.shape) <= MOST_NUMBERED:
+        for row, column in np.argwhere(shares >= 0.005):
+            share = shares[row, column]
+            colour = "white" if share > 0.55 else "black"
+            place: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 7}
+            axis.text(column, row, f"{share:.2f}", color=colour, **place)
+    return image
+
+
+@in_style
+def class_figure(places: dict[str, pd.DataFrame], classes: pd.Series) -> Figure:
+    """Draw layouts side by side, cells by class; the rarest of many classes are one.
+
+    Parameters
+    ----------
+    places
+        Layouts of `lay_out` by title.
+    classes
+        Class of the cells that have one.
+    """
+    (shown,) = fewer_classes(classes, most=MOST_SIDE_BY_SIDE)
+    colours = palette(sorted(set(shown)))
+    figure, axes = new_figure(columns=len(places), width=5.0, height=4.4)
+    for axis, (title, layout) in zip(axes, places.items(), strict=True):
+        scatter_classes(axis, layout.loc[shown.index], shown, colours, title)
+    class_legend(figure, colours)
+    return figure
+
+
+@in_style
+def losses_together(history: pd.DataFrame, labels: tuple[str, str], unit: str) -> Figure:
+    """Draw training and validation loss of each epoch, both of a unit, in the same axes."""
+    figure, (axis,) = new_figure(width=6, height=3.6)
+    for column, label in zip(_LOSSES, labels, strict=True):
+        axis.plot(history["epoch"], history[column], marker="o", ms=3, label=label)
+    axis.set_ylabel(unit)
+    _finish(axis, history)
+    return figure
+
+
+@in_style
+def losses_apart(history: pd.DataFrame, titles: tuple[str, str]) -> Figure:
+    """Draw training and validation loss, each in its own axes: they measure different things."""
+    figure, axes = new_figure(columns=2, width=4.6, height=3.4)
+    for axis, column, title in zip(axes, _LOSSES, titles, strict=True):
+        axis.plot(history["epoch"], history[column], marker="o", ms=3)
+        axis.set_title(title)
+        _finish(axis, history)
+    return figure
+
+
+def _finish(axis: Axes, history: pd.DataFrame) -> None:
+    kept = history["epoch"].iloc[history["validation_loss"].argmin()]
+    axis.axvline(kept, color="grey", lw=0.8, ls="--", label=f"kept: epoch {kept}")
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axis.set_xlabel("epoch")
+    axis.legend()

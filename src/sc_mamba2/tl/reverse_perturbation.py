@@ -1,0 +1,64 @@
+"""`tl.reverse`: which perturbation leads to a state."""
+
+from anndata import AnnData
+
+from sc_mamba2.cells import keys
+from sc_mamba2.cells.adding import WORD
+from sc_mamba2.tasks.perturbation.model import PerturbationModel
+from sc_mamba2.tasks.perturbation.reverse.params import ReversePerturbationParams
+from sc_mamba2.tasks.perturbation.reverse.rank import fit_ranker, prepare, rank_candidates
+from sc_mamba2.tasks.shared.parameters import build_parameters
+from sc_mamba2.tasks.shared.params import SHARED_GROUPS
+from sc_mamba2.tl.shared import Changes, Checkpoint, returned, trained_model, valid_cells
+from sc_mamba2.tl.tool import tool
+from sc_mamba2.training.machine import chance_as_found
+
+GROUPS = SHARED_GROUPS | {"reverse_perturbation": ReversePerturbationParams}
+
+
+@tool("reverse")
+def reverse(
+    adata: AnnData,
+    target: str,
+    *,
+    checkpoint: Checkpoint,
+    candidates: list[str] | None = None,
+    key_added: str = WORD,
+    copy: bool = False,
+    options: Changes,
+) -> AnnData | None:
+    """Rank perturbations by how near they bring cells to a state; as `scm reverse`.
+
+    Parameters
+    ----------
+    adata
+        Cells of both states.
+    target
+        State of the cells to reach.
+    checkpoint
+        Folder, or model, that `tl.perturb` or `scm perturb` trained.
+    candidates
+        Perturbations to rank; else all that the checkpoint was trained with.    {options}
+
+    Returns
+    -------
+    AnnData or None
+        The copy, if one was asked for. Added: ``uns["scm_ranking"]``, a line a candidate: rank, score,
+        probability, and the genes that drive it.
+
+    Raises
+    ------
+    UserError
+        Everything that the verb refuses; nothing is added then.
+    """
+    goal = {"reverse_perturbation.states.target": target}
+    groups = build_parameters(GROUPS, {**goal, **options})
+    p = groups["reverse_perturbation"]
+    model = trained_model(checkpoint, PerturbationModel)
+    with chance_as_found():
+        _, valid, _ = valid_cells(adata, groups)
+        query, names = prepare(valid, model, p.states, p.candidates, candidates)
+        ranker = fit_ranker(model, names, query, p.rank, groups["compute"])
+        ranking = rank_candidates(ranker, query)
+    results = AnnData(obs=adata.obs[[]], uns={keys.RANKING: ranking})
+    return returned(adata, results, key_added, copy)
