@@ -58,11 +58,7 @@ def gene_means(source: MaskedCells, size: int, most: int) -> Tensor:
 
 @torch.no_grad()
 def masked_error(
-    objective: MaskedObjective,
-    source: MaskedCells,
-    means_V: Tensor,
-    batch_size: int,
-    ranks: Ranks,
+    objective: MaskedObjective, source: MaskedCells, means_V: Tensor, batch_size: int, ranks: Ranks
 ) -> MaskedError:
     """Judge a model on held-out cells; every process takes a share of each batch.
 
