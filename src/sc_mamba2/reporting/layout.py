@@ -1,5 +1,7 @@
 """Cells in two dimensions: their layout by UMAP, and how such a layout is drawn."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import scanpy as sc
@@ -49,11 +51,13 @@ def scatter_classes(
 
 
 def scatter_values(
-    axis: Axes, places: pd.DataFrame, values: pd.Series, title: str, scale: str, **limits: float
+    axis: Axes, places: pd.DataFrame, values: pd.Series, title: str, scale: str, **limits: Any
 ) -> None:
     """Draw cells by a number, with its scale; `limits` are ``vmin`` and ``vmax``."""
     points = axis.scatter(places["x"], places["y"], c=values, s=point_size(len(places)), **limits)
-    axis.get_figure().colorbar(points, ax=axis, label=scale)
+    figure = axis.get_figure(root=True)
+    assert figure is not None
+    figure.colorbar(points, ax=axis, label=scale)
     bare(axis, title)
 
 
