@@ -5,18 +5,13 @@ The package is lazy: importing it loads nothing heavy. The map of the rooms stan
 
 import importlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from sc_mamba2 import pl, pp, tl
-    from sc_mamba2.estimator import Model
-    from sc_mamba2.model import PretrainedModel
+from typing import Any
 
 __version__ = "0.1.0"
 __all__ = ["Model", "__version__", "from_pretrained", "pl", "pp", "tl"]
 
 
-def from_pretrained(folder: str | Path) -> "PretrainedModel":
+def from_pretrained(folder: str | Path) -> Any:
     """Load a pretrained model by name ("scm-tiny") or from its checkpoint folder.
 
     See `PretrainedModel.from_pretrained`.

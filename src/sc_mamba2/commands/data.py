@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sc_mamba2.commands.answer import mode, with_modes
+from sc_mamba2.commands.answer import with_modes
+from sc_mamba2.commands.mode import mode
 from sc_mamba2.commands.results import answered_briefly, show_facts, show_table
 from sc_mamba2.errors import UserError
 

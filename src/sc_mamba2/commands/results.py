@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sc_mamba2.commands.answer import mode
+from sc_mamba2.commands.mode import mode
 
 SCORES = {
     "accuracy": "accuracy",

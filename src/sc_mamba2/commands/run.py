@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from sc_mamba2.commands.answer import mode
+from sc_mamba2.commands.mode import mode
 from sc_mamba2.commands.options import Verbose, forced_path, from_here
 from sc_mamba2.errors import UserError
 from sc_mamba2.tasks.table import COMPUTING

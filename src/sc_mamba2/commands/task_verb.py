@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 import yaml
 
-from sc_mamba2.commands.answer import mode
+from sc_mamba2.commands.mode import mode
 from sc_mamba2.commands.options import contradiction, forced_path, from_here
 from sc_mamba2.files import shipped_conf
 from sc_mamba2.tasks.table import Option, Task, changed_parameters

@@ -1,0 +1,9 @@
+from pathlib import Path
+
+from sc_mamba2 import pl as pl, pp as pp, tl as tl
+from sc_mamba2.estimator import Model as Model
+from sc_mamba2.model import PretrainedModel
+
+__version__: str
+
+def from_pretrained(folder: str | Path) -> PretrainedModel: ...
