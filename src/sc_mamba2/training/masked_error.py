@@ -107,9 +107,8 @@ def masked_error(
     by_bin = {}
     for at, (first, end) in enumerate(zip(_FIRST, ends, strict=True)):
         if counts_G[at] > 0:
-            row = (errors_3G[:, at] / counts_G[at]).tolist()
-            named = dict(zip(("model", "cell", "gene_mean"), row, strict=True))
-            by_bin[f"{first}-{end}" if end > first else f"{first}"] = named | {
-                "tokens": float(counts_G[at])
-            }
+            errors = (errors_3G[:, at] / counts_G[at]).tolist()
+            named = dict(zip(("model", "cell", "gene_mean"), errors, strict=True))
+            group = f"{first}-{end}" if end > first else f"{first}"
+            by_bin[group] = named | {"tokens": float(counts_G[at])}
     return MaskedError(loss, model, cell, mean, by_bin)
