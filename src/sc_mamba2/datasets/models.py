@@ -34,7 +34,7 @@ class TokenizerDataset(FileDataset):
 
 
 class TokensDataset(Kept, FileDataset):
-    """Loads and saves tokenised cells as a folder (see `sc_mamba2.tokens.saving`).
+    """Loads and saves tokenised cells as a folder (see `sc_mamba2.tokens.tokenized`).
 
     .. code-block:: yaml
 

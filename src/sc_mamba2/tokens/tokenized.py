@@ -139,13 +139,13 @@ def gather_runs(
     firsts = cells[np.diff(cells, prepend=-2) != 1]
     lasts = cells[np.diff(cells, append=-2) != 1]
     runs = [slice(*run) for run in zip(offsets[firsts], offsets[lasts + 1], strict=True)]
-    gene_rows, bins, values = (
+    parts = [
         column[runs[0]]
         if len(runs) == 1
         else np.concatenate([column[:0], *(column[r] for r in runs)])
         for column in (gene_rows, bins, values)
-    )
-    return Ragged(gene_rows, bins, values, offsets_of(offsets[cells + 1] - offsets[cells]))
+    ]
+    return Ragged(parts[0], parts[1], parts[2], offsets_of(offsets[cells + 1] - offsets[cells]))
 
 
 def offsets_of(lengths: np.ndarray) -> np.ndarray:

@@ -109,7 +109,6 @@ def masked_error(
         if counts_G[at] > 0:
             errors = (errors_3G[:, at] / counts_G[at]).tolist()
             named = dict(zip(("model", "cell", "gene_mean"), errors, strict=True))
-            by_bin[f"{first}-{end}" if end > first else f"{first}"] = named | {
-                "tokens": float(counts_G[at])
-            }
+            group = f"{first}-{end}" if end > first else f"{first}"
+            by_bin[group] = named | {"tokens": float(counts_G[at])}
     return MaskedError(loss, model, cell, mean, by_bin)
