@@ -73,15 +73,16 @@ def test_every_verb_can_be_dry_and_leaves_all_as_it_was(folder, monkeypatch, wor
 
 
 @pytest.mark.parametrize(
-    "words",
-    [("run", "--pipeline", "annotation", "--env", "test"), ("pretrain", "--env", "test")],
+    ("words", "untimed"),
+    [("run --pipeline annotation,batch_correction", 1), ("pretrain", 0)],  # the second of two tasks
 )
-def test_a_project_is_left_as_it_was(monkeypatch, words):
+def test_a_project_is_left_as_it_was(monkeypatch, words, untimed):
     monkeypatch.chdir(ROOT)
     places = [ROOT / name for name in ("data", ".viz", "conf")]
     before = everything(*places)
-    found = dry(*words)
+    found = dry(*words.split(), "--env", "test")
     assert everything(*places) == before
+    assert found["untimed"].count("fine_tune") == untimed == len(found["later"])
     assert any(path.startswith(str(ROOT / "data" / "08_reporting")) for path in found["writes"])
 
 
@@ -153,9 +154,3 @@ def test_a_pipeline_without_long_work_is_checked_all_the_same(folder, monkeypatc
     assert found["work"] is None and found["reports"]["reference"]["cells"] == 60
     (folder / "bad").mkdir()
     refused(*words, folder / "bad", "--dry-run")
-
-
-def test_of_two_tasks_the_second_is_named_as_not_timed(monkeypatch):
-    monkeypatch.chdir(ROOT)
-    found = dry("run", "--env", "test", "--pipeline", "annotation,batch_correction")
-    assert found["untimed"].count("fine_tune") == 1 and len(found["later"]) == 1

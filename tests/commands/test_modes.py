@@ -93,7 +93,7 @@ def test_no_color_is_heeded(variable, coloured, monkeypatch):
     for name in ("NO_COLOR", "FORCE_COLOR"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv(variable, "1")
-    for words in (("validate", "nowhere.h5ad"), ("run", "--json")):
+    for words in (("validate", "nowhere.h5ad"), ("validate", "nowhere.h5ad", "--json")):
         result = invoke(*words, color=True)
         assert ("\x1b[" in result.output) == (coloured and "--json" not in words)
 
