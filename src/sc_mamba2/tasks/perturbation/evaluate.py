@@ -198,7 +198,13 @@ def unit_names(rows: pd.DataFrame, kind: SplitKind) -> np.ndarray:
 
 
 def check_names(held_out: pd.DataFrame, kind: SplitKind, params: ScoreParams) -> None:
-    """Refuse to score by names of which none is held out, before anything is trained."""
+    """Refuse to score by names of which none is held out, before anything is trained.
+
+    Raises
+    ------
+    UserError
+        Rule ``scored-names``.
+    """
     units = sorted(set(unit_names(held_out, kind)))
     if params.names and not set(params.names) & set(units):
         raise UserError(
