@@ -67,15 +67,7 @@ def read_sources(
     ingestion: IngestionParams,
     validation: ValidationParams,
 ) -> tuple[mudata.MuData, JointCells, dict[str, Any]]:
-    """Read the modalities and bring them into standard form.
-
-    Returns
-    -------
-    mdata
-        The modalities as they were read.
-    cells, report
-        See `standardise_modalities`.
-    """
+    """Read the modalities and bring them into standard form; see `standardise_modalities`."""
     mdata, raw = open_sources(source.inputs)
     return mdata, *standardise_modalities(raw, features, ingestion, validation)
 

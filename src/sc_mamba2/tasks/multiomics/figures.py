@@ -76,17 +76,7 @@ def what_to_draw(
 def imputed_figure(
     imputed_NP: np.ndarray, actual_NP: np.ndarray, names: list[str], kind: str
 ) -> Figure:
-    """Draw features as imputed against as measured: the first six by how much they vary.
-
-    Parameters
-    ----------
-    imputed_NP, actual_NP
-        Of the scored cells that have the modality.
-    names
-        P names.
-    kind
-        Modality.
-    """
+    """Draw features as imputed against as measured: the first six by how much they vary."""
     shown = np.argsort(-actual_NP.var(axis=0))[: min(SHOWN, len(names))]
     correlation_P = pearson_of_features(imputed_NP[:, shown], actual_NP[:, shown])
     figure, axes = new_figure(columns=len(shown), width=2.4, height=2.8)

@@ -54,15 +54,7 @@ def report(
     comparison: Comparison | None = None,
     history: pd.DataFrame | None = None,
 ) -> tuple[dict[str, bytes], str]:
-    """Draw the figures and write the report; the last two are there where a model was trained.
-
-    Returns
-    -------
-    figures
-        PNG files by name.
-    report
-        The one-file HTML report.
-    """
+    """Draw the figures and write the report; the last two are there where a model was trained."""
     others = comparison or Comparison()
     drawn = what_to_draw(outputs, tokens, truth, model, others, compute.seed)
     figures = draw_pictures(PICTURES, history=history, **drawn)
@@ -72,17 +64,7 @@ def report(
 def joint_report(
     metrics: dict[str, Any], figures: dict[str, bytes], parameters: dict[str, Any]
 ) -> str:
-    """Write the report as one HTML page.
-
-    Parameters
-    ----------
-    metrics
-        As in ``metrics.json``.
-    figures
-        PNG bytes by name.
-    parameters
-        Flat parameters by name.
-    """
+    """Write the report as one HTML page, from ``metrics.json``, PNG bytes and flat parameters by name."""
     data, run = metrics["data"], metrics["run"]
     have = ", ".join(f"{count:,} with {kind}" for kind, count in data["modalities"].items())
     lead = f"{data['cells']:,} cells, {have}. No label was trained on."

@@ -200,13 +200,6 @@ def unit_names(rows: pd.DataFrame, kind: SplitKind) -> np.ndarray:
 def check_names(held_out: pd.DataFrame, kind: SplitKind, params: ScoreParams) -> None:
     """Refuse to score by names of which none is held out, before anything is trained.
 
-    Parameters
-    ----------
-    held_out
-        ``perturbation`` and ``context`` of the cells that are scored on.
-    kind, params
-        Of the split; the names.
-
     Raises
     ------
     UserError

@@ -19,15 +19,7 @@ COLOURS = {"up": "firebrick", "down": "royalblue", "none": "lightgrey"}
 
 @in_style
 def volcano_figure(table: pd.DataFrame, name: str) -> Figure:
-    """Draw the change of every gene over how sure it is; the surest are named.
-
-    Parameters
-    ----------
-    table
-        Genes with ``gene``, ``change``, ``p``, ``q``, ``direction``, surest first.
-    name
-        The perturbation.
-    """
+    """Draw the change of every gene over how sure it is; the surest are named."""
     figure, (axis,) = new_figure(width=6.4, height=5)
     height = -np.log10(table["p"].clip(lower=LEAST_P))
     sure = table["q"] < 0.05

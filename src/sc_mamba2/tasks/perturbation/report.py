@@ -46,15 +46,7 @@ def report(
     truth: Truth | None = None,
     history: pd.DataFrame | None = None,
 ) -> tuple[dict[str, bytes], str]:
-    """Draw the figures and write the report; a run that trained shows more.
-
-    Returns
-    -------
-    figures
-        PNG bytes by name.
-    report
-        One HTML page.
-    """
+    """Draw the figures and write the report; a run that trained shows more."""
     data = metrics["data"]
     figures = draw_pictures(
         PICTURES,
@@ -74,17 +66,7 @@ def report(
 def perturbation_report(
     metrics: dict[str, Any], figures: dict[str, bytes], parameters: dict[str, Any]
 ) -> str:
-    """Write the report as one HTML page.
-
-    Parameters
-    ----------
-    metrics
-        As in ``metrics.json``.
-    figures
-        PNG bytes by name.
-    parameters
-        Flat parameters by name.
-    """
+    """Write the report as one HTML page, from ``metrics.json``, PNG bytes and flat parameters by name."""
     data, run = metrics["data"], metrics["run"]
     trust = data["predicted"]
     lead = f"{trust['perturbation']}, predicted from control cells."

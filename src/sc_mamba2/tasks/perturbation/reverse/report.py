@@ -35,15 +35,7 @@ def report(
     query: Query,
     parameters: dict[str, Any],
 ) -> tuple[dict[str, bytes], str]:
-    """Draw the figures and write the report.
-
-    Returns
-    -------
-    figures
-        PNG bytes by name.
-    report
-        One HTML page.
-    """
+    """Draw the figures and write the report: PNG bytes by name, and one HTML page."""
     figures = draw_pictures(
         PICTURES,
         ranking=ranking,
@@ -62,19 +54,7 @@ def ranking_report(
     figures: dict[str, bytes],
     parameters: dict[str, Any],
 ) -> str:
-    """Write the report as one HTML page.
-
-    Parameters
-    ----------
-    metrics
-        As in ``metrics.json``.
-    ranking
-        The table of candidates.
-    figures
-        PNG bytes by name.
-    parameters
-        Flat parameters by name.
-    """
+    """Write the report as one HTML page, from ``metrics.json``, PNG bytes and flat parameters by name."""
     data, run = metrics["data"], metrics["run"]
     lead = (
         f"From '{data['source']}' ({data['source_cells']:,} cells) to '{data['target']}' "
