@@ -89,7 +89,9 @@ def embedding_scores(
             scores = known_scores(by_type)
     if several and len(rows) > NEIGHBOURS:
         near = nearest_neighbours(embedding_NE[rows], NEIGHBOURS, seed)
-        scores["batch_mixing"] = neighbour_mixing(near, design[BATCH].iloc[rows])
+        mixing = neighbour_mixing(near, design[BATCH].iloc[rows])
+        if mixing is not None:  # the scored cells may be of one batch
+            scores["batch_mixing"] = mixing
     return scores
 
 

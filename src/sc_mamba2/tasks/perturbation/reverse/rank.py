@@ -16,8 +16,8 @@ from scipy.stats import rankdata
 
 from sc_mamba2.cells import parts_of
 from sc_mamba2.methods.mean_changes import moments
-from sc_mamba2.methods.neighbour_votes import NeighbourVotes
 from sc_mamba2.methods.ranking_head import fit_factor, fit_ranking_head
+from sc_mamba2.methods.retrieval import NeighbourVotes
 from sc_mamba2.metrics.retrieval import mean_reciprocal_rank, tied_rank
 from sc_mamba2.tasks.perturbation.features import own_columns
 from sc_mamba2.tasks.perturbation.model import PerturbationModel

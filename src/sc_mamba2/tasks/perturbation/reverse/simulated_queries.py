@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from sc_mamba2.methods.mean_changes import affine
-from sc_mamba2.methods.neighbour_votes import NeighbourVotes
+from sc_mamba2.methods.retrieval import NeighbourVotes
 from sc_mamba2.tasks.perturbation.effect_prior import left_out_estimates
 from sc_mamba2.tasks.perturbation.effects import CELLS, pairs_of
 from sc_mamba2.tasks.perturbation.reverse.candidates import Candidates

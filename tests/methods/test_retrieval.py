@@ -1,6 +1,6 @@
 import numpy as np
 
-from sc_mamba2.methods.neighbour_votes import NeighbourVotes
+from sc_mamba2.methods.retrieval import NeighbourVotes
 
 
 def test_retrieval_counts_the_nearest_cells():
