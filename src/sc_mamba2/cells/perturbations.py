@@ -1,7 +1,7 @@
 """Perturbed cells: the names of perturbations, and what a table of them must keep.
 
 A name is one perturbation, or several joined by "+", whose order does not matter; a dose stands behind
-a "@". What is done with them stands in `pipelines/perturbation`.
+a "@". What is done with them stands in `tasks/perturbation`.
 """
 
 from typing import Any
