@@ -28,6 +28,8 @@ _POLICY = (
     "img-src 'self' data: blob:; font-src 'self' data:; worker-src 'self' blob:\">"
 )
 
+FIRST = "annotation"  # of all pipelines, the one that is shown first
+
 
 def build_site(project: Path, folder: Path, pipeline: str | None = None) -> None:
     """Write the graph of a project as a static site; it appears whole or not at all.
@@ -37,7 +39,7 @@ def build_site(project: Path, folder: Path, pipeline: str | None = None) -> None
     project, folder
         Folders of the project and of the site; an older site is replaced.
     pipeline
-        The one to show; ``None``: all.
+        The one to show; ``None``: all, `FIRST` before the others.
 
     Raises
     ------
@@ -73,6 +75,8 @@ def _write_answers(project: Path, draft: Path, pipeline: str | None) -> None:
     # Kedro-Viz's own static build lacks this one, and its page reports an error on the console.
     facts = MetadataAPIResponse(package_compatibilities=get_package_compatibilities())
     write_api_response_to_fs(str(draft / "api" / "metadata"), facts, disk)
+    if pipeline is None:  # the page opens with the answer that it asks for first
+        shutil.copy(draft / "api" / "pipelines" / FIRST, draft / "api" / "main")
     # A site travels; where it was made is nobody's.
     for answer in (draft / "api" / "nodes").iterdir():
         text = answer.read_text(encoding="utf-8")
