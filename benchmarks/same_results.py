@@ -155,7 +155,7 @@ def tables_of(path: Path) -> dict[str, Any]:
         return cells_of(path)
     if path.suffix in (".csv", ".parquet"):
         table = pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
-        timed = ("seconds", "tokens_a_second", "time")
+        timed = ("seconds", "tokens_a_second", "tokens_per_second", "time")
         return {str(name): hashed(table[name]) for name in table if name not in timed}
     if path.suffix == ".safetensors":
         from safetensors.numpy import load_file
