@@ -26,157 +26,6 @@ REFERENCE = {
 }
 
 
-def ingestion_pipeline() -> Pipeline:
-    """Return raw cells -> cells in the standard form; a namespace names whose (reference, query)."""
-    return Pipeline(
-        [
-            node(
-                ingest_cells,
-                inputs=["raw_cells", "params:ingestion"],
-                outputs=["cells", "ingestion_report"],
-                name="ingest_cells",
-                tags="ingestion",
-            )
-        ]
-    )
-
-
-def validation_pipeline() -> Pipeline:
-    """Return cells -> valid cells and a report."""
-    return Pipeline(
-        [
-            node(
-                validate_cells,
-                inputs=["cells", "ingestion_report", "params:validation"],
-                outputs=["valid_cells", "validation_report"],
-                name="validate_cells",
-                tags="validation",
-            )
-        ]
-    )
-
-
-def tokenization_pipeline() -> Pipeline:
-    """Return the pipeline for cells that choose their own genes."""
-    return Pipeline(
-        [
-            node(
-                fit_tokenizer,
-                inputs={
-                    "reference_cells": "valid_cells",
-                    "query_cells": "valid_cells",
-                    "params": "params:tokenization",
-                },
-                outputs="tokenizer",
-                name="fit_tokenizer",
-                tags="tokenization",
-            ),
-            *tokenize_pipeline().nodes,
-        ]
-    )
-
-
-def tokenize_pipeline() -> Pipeline:
-    """Return the part that only applies a tokenizer."""
-    return Pipeline(
-        [
-            node(
-                tokenize_cells,
-                inputs=["valid_cells", "tokenizer"],
-                outputs="tokens",
-                name="tokenize_cells",
-                tags="tokenization",
-            )
-        ]
-    )
-
-
-def backbone_pipeline() -> Pipeline:
-    """Return all shared nodes; a task takes its part of them under its own namespace."""
-    return training_pipeline() + encoding_pipeline() + prediction_pipeline()
-
-
-def training_pipeline() -> Pipeline:
-    """From tokens to a fine-tuned model; between the two nodes a task makes `task_model`."""
-    return Pipeline(
-        [
-            node(
-                load_or_build_backbone,
-                inputs=["tokenizer", "training_tokens", "params:backbone", "params:compute"],
-                outputs="backbone",
-                name="load_or_build_backbone",
-                tags=["backbone", "training"],
-            ),
-            node(
-                fine_tune,
-                inputs=[
-                    "task_model",
-                    "training_tokens",
-                    "validation_tokens",
-                    "params:fine_tune",
-                    "params:compute",
-                ],
-                outputs=["model", "history"],
-                name="fine_tune",
-                tags=["backbone", "training"],
-            ),
-        ]
-    )
-
-
-def encoding_pipeline() -> Pipeline:
-    """From tokens to the backbone's embedding of every cell."""
-    return Pipeline(
-        [
-            node(
-                encode_cells,
-                inputs=["backbone", "tokens", "tokenizer", "params:encode", "params:compute"],
-                outputs="cell_embedding",
-                name="encode_cells",
-                tags=["backbone", "inference"],
-            )
-        ]
-    )
-
-
-def prediction_pipeline() -> Pipeline:
-    """From tokens and a fine-tuned model to its outputs."""
-    return Pipeline(
-        [
-            node(
-                predict,
-                inputs=["model", "tokens", "params:predict", "params:compute"],
-                outputs="outputs",
-                name="predict",
-                tags=["backbone", "inference"],
-            )
-        ]
-    )
-
-
-def namespaced(pipeline: Pipeline, namespace: str, inputs: dict[str, str]) -> Pipeline:
-    """Put a pipeline into a namespace and tag its nodes; shared parameters and the run's facts stay outside.
-
-    Parameters
-    ----------
-    pipeline
-        A task's nodes, under short names.
-    namespace
-        The task's.
-    inputs
-        What comes from elsewhere, by its short name; those that the pipeline does not read are
-        passed over.
-    """
-    outside = {"run_info": "run_info"} | inputs
-    return Pipeline(
-        pipeline,
-        namespace=namespace,
-        inputs={short: name for short, name in outside.items() if short in pipeline.inputs()},
-        parameters=set(SHARED_PARAMETERS & pipeline.inputs()),
-        tags=namespace,
-    )
-
-
 def step(
     function: Callable[..., Any],
     inputs: str | dict[str, str],
@@ -201,6 +50,76 @@ def step(
         made[0] if len(made) == 1 else made,
         name=function.__name__,
         tags=tags.split() if tags else None,
+    )
+
+
+def ingestion_pipeline() -> Pipeline:
+    """Return raw cells -> cells in the standard form; a namespace names whose (reference, query)."""
+    outputs = "cells ingestion_report"
+    return Pipeline([step(ingest_cells, "raw_cells params:ingestion", outputs, "ingestion")])
+
+
+def validation_pipeline() -> Pipeline:
+    """Return cells -> valid cells and a report."""
+    inputs = "cells ingestion_report params:validation"
+    return Pipeline([step(validate_cells, inputs, "valid_cells validation_report", "validation")])
+
+
+def tokenization_pipeline() -> Pipeline:
+    """Return valid cells -> tokens, for cells that choose their own genes."""
+    return Pipeline(
+        [
+            step(fit_tokenizer, "valid_cells valid_cells params:tokenization", "tokenizer"),
+            step(tokenize_cells, "valid_cells tokenizer", "tokens"),
+        ],
+        tags="tokenization",
+    )
+
+
+def backbone_pipeline() -> Pipeline:
+    """Return the Mamba2 nodes that tasks share; between the first two a task makes `task_model`."""
+    build = "tokenizer training_tokens params:backbone params:compute"
+    tokens = "training_tokens validation_tokens"
+    encode = "backbone tokens tokenizer params:encode params:compute"
+    nodes = [
+        step(load_or_build_backbone, build, "backbone", "training"),
+        step(
+            fine_tune,
+            f"task_model {tokens} params:fine_tune params:compute",
+            "model history",
+            "training",
+        ),
+        step(encode_cells, encode, "cell_embedding", "inference"),
+    ]
+    return Pipeline(nodes, tags="backbone") + prediction_pipeline()
+
+
+def prediction_pipeline() -> Pipeline:
+    """Return tokens and a fine-tuned model -> its outputs."""
+    inputs = "model tokens params:predict params:compute"
+    return Pipeline([step(predict, inputs, "outputs", "backbone inference")])
+
+
+def namespaced(pipeline: Pipeline, namespace: str, inputs: dict[str, str]) -> Pipeline:
+    """Put a pipeline into a namespace and tag its nodes; shared parameters and the run's facts stay outside.
+
+    Parameters
+    ----------
+    pipeline
+        A task's nodes, under short names.
+    namespace
+        The task's.
+    inputs
+        What comes from elsewhere, by its short name; those that the pipeline does not read are
+        passed over.
+    """
+    outside = {"run_info": "run_info"} | inputs
+    return Pipeline(
+        pipeline,
+        namespace=namespace,
+        inputs={short: name for short, name in outside.items() if short in pipeline.inputs()},
+        parameters=set(SHARED_PARAMETERS & pipeline.inputs()),
+        tags=namespace,
     )
 
 
