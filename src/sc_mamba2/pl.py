@@ -24,11 +24,7 @@ __all__ = ["annotation", "calibration", "confusion", "embedding", "network", "tr
 
 
 def embedding(
-    cells: Cells,
-    color: str,
-    *,
-    basis: str | Sequence[str] = keys.EMBEDDING,
-    seed: int = 0,
+    cells: Cells, color: str, *, basis: str | Sequence[str] = keys.EMBEDDING, seed: int = 0
 ) -> Figure:
     """Draw cells by a class, laid out by UMAP over an embedding, or over several side by side.
 

@@ -1,11 +1,6 @@
 """Kedro dataset classes: what a catalog entry of this project can be."""
 
-from sc_mamba2.datasets.cells import (
-    AnnDataDataset,
-    CellsDataset,
-    CopiedCellsDataset,
-    MuDataDataset,
-)
+from sc_mamba2.datasets.cells import AnnDataDataset, CellsDataset, CopiedCellsDataset, MuDataDataset
 from sc_mamba2.datasets.files import (
     CSVDataset,
     FiguresDataset,

@@ -144,10 +144,7 @@ def harmony_embedding(embedding_ND: np.ndarray, batches: np.ndarray, seed: int =
 
 
 def scvi_embedding(
-    counts_NG: sparse.csr_matrix,
-    batches: np.ndarray | None,
-    components: int = 30,
-    seed: int = 0,
+    counts_NG: sparse.csr_matrix, batches: np.ndarray | None, components: int = 30, seed: int = 0
 ) -> np.ndarray:
     """Embed cells by scVI with its own settings, trained on these cells (minutes on a CPU).
 

@@ -109,11 +109,7 @@ def _linear(values_NS: sparse.csr_matrix) -> tuple[np.ndarray, np.ndarray, float
 
 
 def _cross_validate(
-    kernel_NN: np.ndarray,
-    target_NP: np.ndarray,
-    strengths: Sequence[float],
-    folds: int,
-    seed: int,
+    kernel_NN: np.ndarray, target_NP: np.ndarray, strengths: Sequence[float], folds: int, seed: int
 ) -> np.ndarray:
     """Return the mean squared error over the variance, for each strength and feature, (R, P)."""
     errors_RP = np.zeros((len(strengths), target_NP.shape[1]))

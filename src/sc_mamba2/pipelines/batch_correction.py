@@ -65,10 +65,7 @@ def _correct(scored: dict[str, str], shown: dict[str, str]) -> list[Node]:
             predict, "model tokens params:predict params:compute", "outputs", "backbone inference"
         ),
         step(
-            compare,
-            "valid_cells tokens params:baselines params:compute",
-            "baselines",
-            "evaluation",
+            compare, "valid_cells tokens params:baselines params:compute", "baselines", "evaluation"
         ),
         step(score, compared | facts | compute | scored, "metrics", "evaluation"),
         step(

@@ -36,9 +36,7 @@ def create_index_pipeline() -> Pipeline:
         step(load_encoder_for_index, "params:options params:keys", "encoder"),
         _encode(),
         step(
-            make_index,
-            "embedded_blocks encoder params:keys params:options params:mapping",
-            "index",
+            make_index, "embedded_blocks encoder params:keys params:options params:mapping", "index"
         ),
     )
 

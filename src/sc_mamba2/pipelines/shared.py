@@ -6,12 +6,7 @@ from typing import Any
 from kedro.pipeline import Pipeline, node
 from kedro.pipeline.node import Node
 
-from sc_mamba2.tasks.shared.backbone import (
-    encode_cells,
-    fine_tune,
-    load_or_build_backbone,
-    predict,
-)
+from sc_mamba2.tasks.shared.backbone import encode_cells, fine_tune, load_or_build_backbone, predict
 from sc_mamba2.tasks.shared.tokenization import fit_tokenizer, tokenize_cells
 from sc_mamba2.tasks.shared.validation import ingest_cells, validate_cells
 

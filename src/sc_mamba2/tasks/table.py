@@ -155,19 +155,11 @@ def _compute(batch_size: str) -> tuple[Option, ...]:
 
 
 _SEED = Option(
-    "seed",
-    "Seed of every source of chance.",
-    "compute.seed",
-    int,
-    panel=COMPUTING,
-    tool="seed",
+    "seed", "Seed of every source of chance.", "compute.seed", int, panel=COMPUTING, tool="seed"
 )
 _RUN = (
     Option(
-        "params",
-        "Any parameter, as name.of.it=value; several by commas.",
-        kind=list,
-        panel=RUNNING,
+        "params", "Any parameter, as name.of.it=value; several by commas.", kind=list, panel=RUNNING
     ),
     Option("force", "Replace results that are there already.", kind=bool, panel=RUNNING),
     Option("verbose", "Show every node that runs.", kind=bool, short="v", panel=RUNNING),
@@ -227,10 +219,7 @@ _EMBED = Task(
         ),
         Option("index", "Index of a labelled reference; its types are given.", "index", Path),
         Option(
-            "label_key",
-            "Column of obs to score by: types.",
-            "embedding.keys.label_key",
-            short="k",
+            "label_key", "Column of obs to score by: types.", "embedding.keys.label_key", short="k"
         ),
         Option("batch_key", "Column of obs to score by: batches.", "embedding.keys.batch_key"),
         Option("genes", "The .parquet file for the vectors of the genes.", kind=Path),
@@ -350,10 +339,7 @@ _MULTIOME = Task(
     pipeline="multiomics",
     verb="multiome",
     question="what RNA and protein, or RNA and ATAC, say together",
-    pipelines={
-        "multiomics": "create_pipeline",
-        "multiomics_predict": "create_prediction_pipeline",
-    },
+    pipelines={"multiomics": "create_pipeline", "multiomics_predict": "create_prediction_pipeline"},
     result="joint",
     suffix=".h5mu",
     options=(
@@ -499,11 +485,7 @@ _REVERSE = Task(
         _cells("CELLS", "Cells of both states."),
         _output("The .csv file to write."),
         Option(
-            "checkpoint",
-            "Folder that `scm perturb` trained.",
-            kind=Path,
-            short="c",
-            required=True,
+            "checkpoint", "Folder that `scm perturb` trained.", kind=Path, short="c", required=True
         ),
         Option(
             "target",

@@ -15,14 +15,7 @@ from sc_mamba2.tasks.multiomics.predict import prepare_known, standardise_known,
 from sc_mamba2.tasks.shared.backbone import fine_tune, predict
 from sc_mamba2.tasks.shared.parameters import build_parameters
 from sc_mamba2.tasks.shared.params import SHARED_GROUPS
-from sc_mamba2.tl.shared import (
-    Changes,
-    Checkpoint,
-    Groups,
-    returned,
-    run_facts,
-    trained_model,
-)
+from sc_mamba2.tl.shared import Changes, Checkpoint, Groups, returned, run_facts, trained_model
 from sc_mamba2.tl.tool import alone, tool
 from sc_mamba2.tokens import TokenizedCells
 from sc_mamba2.training.machine import chance_as_found

@@ -13,14 +13,7 @@ from sc_mamba2.tasks.perturbation.predict import prepare_prediction, write_predi
 from sc_mamba2.tasks.shared.backbone import fine_tune, predict
 from sc_mamba2.tasks.shared.parameters import build_parameters
 from sc_mamba2.tasks.shared.params import SHARED_GROUPS
-from sc_mamba2.tl.shared import (
-    Changes,
-    Checkpoint,
-    returned,
-    run_facts,
-    trained_model,
-    valid_cells,
-)
+from sc_mamba2.tl.shared import Changes, Checkpoint, returned, run_facts, trained_model, valid_cells
 from sc_mamba2.tl.tool import alone, tool
 from sc_mamba2.training.machine import chance_as_found
 

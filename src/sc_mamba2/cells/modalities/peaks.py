@@ -138,11 +138,7 @@ def _outside(places: pd.DataFrame, build: str) -> np.ndarray:
 
 
 def _grouped(
-    places: pd.DataFrame,
-    features: Features,
-    bin_size: int,
-    gene_distance: int,
-    genes: pd.DataFrame,
+    places: pd.DataFrame, features: Features, bin_size: int, gene_distance: int, genes: pd.DataFrame
 ) -> tuple[np.ndarray | None, pd.DataFrame]:
     """Return which feature each peak belongs to (-1: none), ``None`` for itself, and the features."""
     if features == "peaks":

@@ -11,11 +11,7 @@ from sc_mamba2.tasks.annotation.params import HeadParams
 
 
 def fit_paths(
-    blocks: dict[str, Block],
-    classes_N: np.ndarray,
-    n_classes: int,
-    params: HeadParams,
-    seed: int,
+    blocks: dict[str, Block], classes_N: np.ndarray, n_classes: int, params: HeadParams, seed: int
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Fit the linear weights of every path.
 

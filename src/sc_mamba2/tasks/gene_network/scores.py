@@ -16,12 +16,7 @@ from sc_mamba2.tasks.gene_network.baselines import compare
 from sc_mamba2.tasks.gene_network.genes import Choice
 from sc_mamba2.tasks.gene_network.knockouts import KnockOuts, knock_out
 from sc_mamba2.tasks.gene_network.model import cosines, untrained_like
-from sc_mamba2.tasks.gene_network.params import (
-    BaselineParams,
-    Method,
-    NetworkParams,
-    ScoreParams,
-)
+from sc_mamba2.tasks.gene_network.params import BaselineParams, Method, NetworkParams, ScoreParams
 from sc_mamba2.tasks.shared.tokenization import tokenize_cells
 from sc_mamba2.tokens import TokenizedCells
 from sc_mamba2.training import ComputeOptions

@@ -138,11 +138,7 @@ def tokenize_modalities(
 
 
 def _values(
-    kind: str,
-    part: AnnData,
-    vocabulary: Vocabulary,
-    weight_V: np.ndarray,
-    features: FeatureParams,
+    kind: str, part: AnnData, vocabulary: Vocabulary, weight_V: np.ndarray, features: FeatureParams
 ) -> sparse.csr_matrix:
     if kind == PROTEIN:
         counted = bool((part.X.data == np.rint(part.X.data)).all())

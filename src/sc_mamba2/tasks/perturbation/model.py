@@ -25,13 +25,7 @@ from sc_mamba2.tasks.perturbation.effect_prior import (
 )
 from sc_mamba2.tasks.perturbation.effects import CELLS, Effects
 from sc_mamba2.tasks.perturbation.features import gene_ids, log_dose
-from sc_mamba2.tasks.perturbation.params import (
-    HeadParams,
-    KeyParams,
-    Kind,
-    SplitKind,
-    StartParams,
-)
+from sc_mamba2.tasks.perturbation.params import HeadParams, KeyParams, Kind, SplitKind, StartParams
 from sc_mamba2.tasks.perturbation.split import CONTEXT, PERTURBATION
 from sc_mamba2.tokens import Batch, TokenizedCells, Tokenizer
 from sc_mamba2.tokens.batches import PAD_BIN

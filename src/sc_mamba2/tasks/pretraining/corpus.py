@@ -15,13 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sc_mamba2.cells.corpus import (
-    Consume,
-    CorpusFile,
-    ReadingRules,
-    ingest_corpus,
-    list_sources,
-)
+from sc_mamba2.cells.corpus import Consume, CorpusFile, ReadingRules, ingest_corpus, list_sources
 from sc_mamba2.errors import UserError
 from sc_mamba2.files import atomic_file, atomic_folder, file_facts
 from sc_mamba2.genes import load_vocabulary

@@ -4,13 +4,7 @@ import torch
 
 from sc_mamba2.errors import UserError
 from sc_mamba2.genes import Vocabulary
-from sc_mamba2.model import (
-    Backbone,
-    Checkpoint,
-    ModelConfig,
-    load_state,
-    read_checkpoint,
-)
+from sc_mamba2.model import Backbone, Checkpoint, ModelConfig, load_state, read_checkpoint
 
 EMBEDDING = "gene_encoder.embedding.weight"
 

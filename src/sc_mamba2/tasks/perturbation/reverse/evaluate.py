@@ -58,11 +58,7 @@ def score(
 
 
 def find_known(
-    valid_cells: AnnData,
-    ranker: Ranker,
-    states: StateParams,
-    params: KnownParams,
-    seed: int,
+    valid_cells: AnnData, ranker: Ranker, states: StateParams, params: KnownParams, seed: int
 ) -> list[dict[str, Any]]:
     """Rank the candidates for every state of the file that is one of them, in every way.
 

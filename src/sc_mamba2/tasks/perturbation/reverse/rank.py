@@ -196,11 +196,7 @@ def _two_samples(
 
 def _by_features(head_X: np.ndarray, features: np.ndarray) -> dict[str, np.ndarray]:
     """Score by what needs no cells; of one query (C,), of several (N, C)."""
-    return {
-        "head": features @ head_X,
-        "distance": features[..., 1],
-        "cosine": features[..., 0],
-    }
+    return {"head": features @ head_X, "distance": features[..., 1], "cosine": features[..., 0]}
 
 
 def _by_method(head_X: np.ndarray, trials: Trials) -> dict[str, np.ndarray]:
