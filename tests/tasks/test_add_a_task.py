@@ -95,7 +95,8 @@ def toy(
 
     Parameters
     ----------
-    {options}
+    options
+        Those of the verb.
     """
     groups = build_parameters(SHARED_GROUPS | {"toy": ToyParams}, options)
     genes = count_genes(valid_cells(adata, groups).valid, groups["toy"].count)

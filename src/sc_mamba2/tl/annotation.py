@@ -59,7 +59,8 @@ def annotate(
         Trained folder, or model, in the place of a reference; nothing is trained.
     save
         Folder for the trained model, to be used as `checkpoint` here and by the verb.
-    {options}
+    options
+        Those of the verb.
 
     Returns
     -------

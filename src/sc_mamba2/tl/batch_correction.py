@@ -49,7 +49,8 @@ def integrate(
     checkpoint
         Trained folder, or model, that knows the batches; nothing is trained.
     save
-        Folder for the trained model, to be used as `checkpoint` here and by the verb.    {options}
+        Folder for the trained model, to be used as `checkpoint` here and by the verb.    options
+        Those of the verb.
 
     Returns
     -------

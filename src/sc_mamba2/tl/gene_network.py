@@ -34,7 +34,8 @@ def network(
     adata
         Cells to look at.
     genes
-        Regulators, by symbol or Ensembl id; else those of the reference network, or well-known ones.    {options}
+        Regulators, by symbol or Ensembl id; else those of the reference network, or well-known ones.    options
+        Those of the verb.
 
     Returns
     -------

@@ -49,7 +49,8 @@ def multiome(
         Checkpoint that the training begins with; ``none``: a new model.
     save
         Folder for the trained model, to be used as `checkpoint` here and by the verb.
-    {options}
+    options
+        Those of the verb.
 
     Returns
     -------

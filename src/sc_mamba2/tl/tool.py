@@ -15,6 +15,7 @@ _WORDS = {
     "key_added": "Word that stands for ``scm`` in the names of what is added.",
     "copy": "Whether a copy gets the results and is returned.",
 }
+_ENTRY = "options\n        Those of the verb."
 _KINDS = {str: "str", int: "int", bool: "bool"}
 
 
@@ -91,10 +92,10 @@ def _signature(own: Mapping[str, inspect.Parameter], options: list[Option]) -> i
 def _documented(
     text: str | None, own: Mapping[str, inspect.Parameter], options: list[Option]
 ) -> str | None:
-    """Put what the options mean where the docstring says ``{options}``."""
+    """Put what each option means in the place of the docstring's entry ``options``."""
     if text is None:  # python -OO
         return None
     words = {option.tool: option.help for option in options}
     words |= {name: _WORDS[name] for name in LAST if name in own or name == "params"}
     lines = [f"{name}\n        {meaning}" for name, meaning in words.items()]
-    return text.replace("{options}", "\n    ".join(lines))
+    return text.replace(_ENTRY, "\n    ".join(lines))
