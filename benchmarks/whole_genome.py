@@ -29,9 +29,9 @@ from sc_mamba2.model import (
     CellExpressionDecoder,
     ExpressionDecoder,
     expression_in_chunks,
-    masked_mse,
     preset,
 )
+from sc_mamba2.model.losses import masked_squares
 
 RESULTS = Path(__file__).parent / "results"
 TOKENS = 60_530
@@ -61,7 +61,8 @@ def base_training() -> dict[str, Any]:
             expression_in_chunks(heads[0], hidden_BLD).value,
             expression_in_chunks(from_cell, token_ids_BL).value,
         ]
-        loss = sum(masked_mse(part_BL, target_BL, mask_BL) for part_BL in predicted)
+        squares = [masked_squares(part_BL, target_BL, mask_BL) for part_BL in predicted]
+        loss = sum(squares) / mask_BL.sum()
         assert isinstance(loss, Tensor)
         optimizer.zero_grad()
         loss.backward()

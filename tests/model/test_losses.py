@@ -5,35 +5,35 @@ import math
 import pytest
 import torch
 
-from sc_mamba2.model import elastic_similarity, masked_mse, masked_zero_nll
-from sc_mamba2.model.losses import hidden_genes_nll_sum
+from sc_mamba2.model import elastic_similarity
+from sc_mamba2.model.losses import hidden_genes_nll_sum, masked_squares, masked_zero_nll_sum
 
 MASK = torch.tensor([[True, False, True]])
 
 
-def test_masked_mse():
+def test_masked_squares():
     predicted = torch.tensor([[1.0, float("nan"), 4.0]], requires_grad=True)
-    loss = masked_mse(predicted, torch.tensor([[0.0, float("nan"), 2.0]]), MASK)
-    assert loss.item() == 2.5
+    loss = masked_squares(predicted, torch.tensor([[0.0, float("nan"), 2.0]]), MASK)
+    assert loss.item() == 5
     loss.backward()
-    assert predicted.grad.tolist() == [[1.0, 0.0, 2.0]]
+    assert predicted.grad.tolist() == [[2.0, 0.0, 4.0]]
 
 
-def test_masked_zero_nll():
+def test_masked_zero_nll_sum():
     probability = torch.tensor([[0.25, float("nan"), 0.5]])
-    loss = masked_zero_nll(probability, torch.tensor([[3.0, 0.0, 0.0]]), MASK)
-    assert math.isclose(loss.item(), -(math.log(0.25) + math.log(0.5)) / 2, rel_tol=1e-6)
+    loss = masked_zero_nll_sum(probability, torch.tensor([[3.0, 0.0, 0.0]]), MASK)
+    assert math.isclose(loss.item(), -(math.log(0.25) + math.log(0.5)), rel_tol=1e-6)
 
 
 def test_an_empty_mask_gives_zero():
     empty = torch.zeros(1, 3, dtype=torch.bool)
-    assert masked_mse(torch.ones(1, 3), torch.zeros(1, 3), empty) == 0
-    assert masked_zero_nll(torch.ones(1, 3), torch.zeros(1, 3), empty) == 0
+    assert masked_squares(torch.ones(1, 3), torch.zeros(1, 3), empty) == 0
+    assert masked_zero_nll_sum(torch.ones(1, 3), torch.zeros(1, 3), empty) == 0
 
 
 def test_a_saturated_probability_costs_a_finite_amount():
     probability = torch.tensor([[1.0, 0.5, 0.0]], requires_grad=True)
-    loss = masked_zero_nll(probability, torch.tensor([[0.0, 0.0, 2.0]]), MASK)
+    loss = masked_zero_nll_sum(probability, torch.tensor([[0.0, 0.0, 2.0]]), MASK)
     loss.backward()
     assert 10 < loss.item() < 100
     assert torch.isfinite(probability.grad).all()

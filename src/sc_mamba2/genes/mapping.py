@@ -51,11 +51,6 @@ class GeneMapping:
     rows: np.ndarray
     status: np.ndarray
 
-    @property
-    def matched_share(self) -> float:
-        """Share of the names that were mapped, 0 to 1; 0 for no names."""
-        return float((self.rows >= 0).mean()) if len(self.rows) else 0.0
-
     def counts(self) -> dict[str, int]:
         """Count the names by outcome.
 
@@ -145,20 +140,17 @@ def _find_either(name: str, fallback: str, table: GeneTable) -> tuple[int, Statu
 def _find(name: str, table: GeneTable) -> tuple[int, Status]:
     name = name.strip()
     if match := _ENSEMBL_ID.fullmatch(name):
-        return _find_id(match[1], table)
+        ident = match[1]
+        if (row := table.row_of_id.get(ident)) is not None:
+            return row, "id"
+        if (row := table.row_of_alias_id.get(ident)) is not None:
+            return row, "alias_id"
+        return -1, "retired" if ident in table.retired else "unknown_id"
     if (row := table.row_of_symbol.get(name)) is not None:
         return row, "symbol"
     if (row := table.row_of_alias_symbol.get(name)) is not None:
         return row, "alias_symbol"
     return -1, "ambiguous" if name in table.ambiguous_symbols else "unknown_symbol"
-
-
-def _find_id(ident: str, table: GeneTable) -> tuple[int, Status]:
-    if (row := table.row_of_id.get(ident)) is not None:
-        return row, "id"
-    if (row := table.row_of_alias_id.get(ident)) is not None:
-        return row, "alias_id"
-    return -1, "retired" if ident in table.retired else "unknown_id"
 
 
 # A list is of a species when this share of its names says so, and no more say the other: real
@@ -179,7 +171,7 @@ _DATE = re.compile(
 
 
 def looks_like(names: Iterable[str]) -> str:
-    """Say what a list of gene names looks like.
+    """Say what a list of gene names looks like, for error messages only.
 
     Parameters
     ----------
@@ -198,7 +190,8 @@ def looks_like(names: Iterable[str]) -> str:
     """
     listed = [str(name).strip() for name in names]
     human = _count_human(listed)
-    mouse = _count_mouse(listed)
+    titled = [name.upper() for name in listed if _TITLE_CASE.fullmatch(name)]
+    mouse = sum(map(bool, map(_MOUSE_ID.fullmatch, listed))) + _count_human(titled)
     if listed and max(human, mouse) >= ENOUGH * len(listed):
         return "human" if human >= mouse else "mouse"
     return "spreadsheet-dates" if any(map(_DATE.fullmatch, listed)) else "unknown"
@@ -207,9 +200,3 @@ def looks_like(names: Iterable[str]) -> str:
 def _count_human(names: list[str]) -> int:
     """Count human names: all of an Ensembl id's form, and symbols that the table knows."""
     return int((map_genes(names, load_gene_table()).status != "unknown_symbol").sum())
-
-
-def _count_mouse(names: list[str]) -> int:
-    ids = sum(map(bool, map(_MOUSE_ID.fullmatch, names)))
-    titled = [name.upper() for name in names if _TITLE_CASE.fullmatch(name)]
-    return ids + _count_human(titled)

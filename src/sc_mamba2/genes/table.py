@@ -60,20 +60,18 @@ class GeneTable:
     def from_frames(cls, name: str, genes: pd.DataFrame, retired: pd.DataFrame) -> "GeneTable":
         """Index the two tables that `build_gencode.py` makes.
 
-        Parameters
-        ----------
-        name
-            Name of the annotation.
-        genes
-            `ensembl_id,symbol,biotype,alias_ids,alias_symbols`, text, aliases joined with `|`.
-        retired
-            `ensembl_id,symbol`.
+        `genes` has `ensembl_id,symbol,biotype,alias_ids,alias_symbols`, text, aliases joined with `|`;
+        `retired` has `ensembl_id,symbol`.
         """
         row_of_id = {ident: row for row, ident in enumerate(genes["ensembl_id"])}
         row_of_alias_id = dict(_split_aliases(genes["alias_ids"]))
         assert len(row_of_id) == len(genes) and row_of_id.keys().isdisjoint(row_of_alias_id)
         bearers = Counter(genes["symbol"])
-        owners = _owners_of_aliases(genes["alias_symbols"], retired["symbol"])
+        # Rows that each older symbol leads to; -1 stands for a retired gene, which owned one too.
+        owners: dict[str, set[int]] = defaultdict(set)
+        gone = ((symbol, -1) for symbol in retired["symbol"])
+        for alias, row in (*_split_aliases(genes["alias_symbols"]), *gone):
+            owners[alias].add(row)
         older = {alias: rows for alias, rows in owners.items() if alias not in bearers}
         single = {alias: min(rows) for alias, rows in older.items() if len(rows) == 1}
         return cls(
@@ -97,16 +95,6 @@ def _split_aliases(column: Iterable[str]) -> Iterable[tuple[str, int]]:
             yield alias, row
 
 
-def _owners_of_aliases(column: Iterable[str], retired: Iterable[str]) -> dict[str, set[int]]:
-    """Rows that each older symbol leads to; -1 stands for a retired gene, which owned one too."""
-    owners: dict[str, set[int]] = defaultdict(set)
-    for alias, row in _split_aliases(column):
-        owners[alias].add(row)
-    for symbol in retired:
-        owners[symbol].add(-1)
-    return owners
-
-
 def _frozen(column: pd.Series) -> np.ndarray:
     # The table is cached and shared: nobody may write into it.
     values = column.to_numpy(dtype=object, copy=True)
@@ -116,11 +104,6 @@ def _frozen(column: pd.Series) -> np.ndarray:
 
 def load_gene_table(name: str = "gencode-v44") -> GeneTable:
     """Load a gene table that ships with the package; the same object at every call.
-
-    Parameters
-    ----------
-    name
-        Name of a shipped table.
 
     Raises
     ------

@@ -21,7 +21,8 @@ CLS = "<cls>"
 _EXAMPLES = 3
 
 
-def _is_special(ident: str) -> bool:
+def is_special(ident: str) -> bool:
+    """Whether an id is that of a special token."""
     return ident.startswith("<") and ident.endswith(">")
 
 
@@ -85,7 +86,7 @@ class Vocabulary:
     def gene_rows(self) -> np.ndarray:
         """Rows that are no special token, rising; int64, read-only."""
         rows = np.array(
-            [row for row, ident in enumerate(self.ids) if not _is_special(ident)], dtype=np.int64
+            [row for row, ident in enumerate(self.ids) if not is_special(ident)], dtype=np.int64
         )
         rows.setflags(write=False)
         return rows
@@ -96,35 +97,15 @@ class Vocabulary:
         return hashlib.sha256(self.to_json().encode()).hexdigest()
 
     def rows_of(self, ids: Iterable[str]) -> np.ndarray:
-        """Find the rows of ids.
-
-        Parameters
-        ----------
-        ids
-            N ids, each exactly as in `self.ids`.
-
-        Returns
-        -------
-        numpy.ndarray
-            (N,) int64, -1 where the vocabulary lacks the id.
-        """
+        """Find the rows of N ids, each exactly as in `self.ids`: (N,) int64, -1 where there is none."""
         row_of_id = self._row_of_id
         return np.array([row_of_id.get(ident, -1) for ident in ids], dtype=np.int64)
 
     def subset(self, ids: Iterable[str], name: str | None = None) -> "Vocabulary":
-        """Keep the special tokens and some of the genes.
+        """Keep the special tokens and the genes of some ids, in any order.
 
-        Parameters
-        ----------
-        ids
-            Ids to keep, in any order.
-        name
-            Name of the new vocabulary; else this one's with `-subset-` and the number of genes.
-
-        Returns
-        -------
-        Vocabulary
-            Special tokens first, then the genes, both in this vocabulary's order.
+        Special tokens come first, then the genes, both in this vocabulary's order. Without a `name` it is
+        this one's with `-subset-` and the number of genes.
 
         Raises
         ------
@@ -139,7 +120,7 @@ class Vocabulary:
                 expected="ids of the vocabulary's genes",
                 mend="map the names to Ensembl ids first, and leave out what is not mapped",
             )
-        specials = [row for row, ident in enumerate(self.ids) if _is_special(ident)]
+        specials = [row for row, ident in enumerate(self.ids) if is_special(ident)]
         genes = [int(row) for row in self.gene_rows if self.ids[row] in wanted]
         rows = specials + genes
         return Vocabulary(
@@ -155,13 +136,7 @@ class Vocabulary:
 
     @classmethod
     def from_json(cls, text: str) -> "Vocabulary":
-        """Read what `to_json` wrote.
-
-        Raises
-        ------
-        UserError
-            No JSON, another form than `to_json`'s, or what `Vocabulary` itself refuses.
-        """
+        """Read what `to_json` wrote; refuse another form, and what `Vocabulary` itself refuses."""
         try:
             content = json.loads(text)
         except (json.JSONDecodeError, RecursionError) as error:

@@ -1,22 +1,13 @@
 """How good calls of classes are; scikit-learn counts, only the calibration error is written here."""
 
 import numpy as np
-from sklearn.metrics import (
-    accuracy_score,
-    confusion_matrix,
-    precision_recall_fscore_support,
-)
+from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support
 
 CALIBRATION_BINS = 10
 
 
 def classification_metrics(truth: np.ndarray, calls: np.ndarray) -> dict[str, float]:
-    """Score calls against the truth.
-
-    Parameters
-    ----------
-    truth, calls
-        (N,) class names. A class that the caller cannot know counts as wrong.
+    """Score calls against the truth, (N,) class names; a class that the caller cannot know counts as wrong.
 
     Returns
     -------
@@ -37,17 +28,10 @@ def classification_metrics(truth: np.ndarray, calls: np.ndarray) -> dict[str, fl
 
 
 def expected_calibration_error(correct: np.ndarray, confidence: np.ndarray) -> float:
-    """Return the mean gap between confidence and accuracy.
+    """Return the mean gap between confidence, the probability of the called class, and accuracy.
 
     ``sum_b n_b / N |accuracy_b - confidence_b|`` over 10 bins of equal width (Guo et al. 2017,
     "On Calibration of Modern Neural Networks", eq. 3).
-
-    Parameters
-    ----------
-    correct
-        (N,) bool.
-    confidence
-        (N,) probability of the called class, 0 to 1.
     """
     bins = np.clip((confidence * CALIBRATION_BINS).astype(int), 0, CALIBRATION_BINS - 1)
     size = np.bincount(bins, minlength=CALIBRATION_BINS)

@@ -24,17 +24,7 @@ RESOLUTIONS = tuple(step / 10 for step in range(1, 21))  # those of scib 1.1: 0.
 
 @dataclass(frozen=True)
 class Clustering:
-    """The Leiden clusters that agree best with the labels.
-
-    Parameters
-    ----------
-    clusters_N
-        (N,) cluster of every cell, from 0.
-    resolution
-        Resolution that they were found at.
-    nmi, ari
-        How well they agree with the labels, see `nmi_ari`.
-    """
+    """The Leiden clusters, numbered from 0, that agree best with the labels, and their resolution."""
 
     clusters_N: np.ndarray
     resolution: float
@@ -43,35 +33,20 @@ class Clustering:
 
 
 def nmi_ari(labels: Groups, clusters_N: np.ndarray) -> tuple[float, float] | None:
-    """Say how well clusters agree with labels.
+    """Say how well clusters agree with labels; cells without a label are left out.
 
-    NMI is ``2 I(labels, clusters) / (H(labels) + H(clusters))``. ARI is the share of pairs of cells
-    on which both agree, corrected for chance (Hubert and Arabie 1985, "Comparing partitions").
-    Names of labels and clusters do not count.
-
-    Parameters
-    ----------
-    labels
-        (N,) labels; cells without one are left out.
-    clusters_N
-        (N,) cluster of every cell.
-
-    Returns
-    -------
-    tuple or None
-        NMI, 0 to 1, and ARI, about 0 for chance (it can be a little below), 1 for the same
-        partition: higher is better. ``None`` where the labels have fewer than two classes: there is
-        nothing to keep apart.
+    NMI is ``2 I(labels, clusters) / (H(labels) + H(clusters))``, 0 to 1. ARI is the share of pairs of cells
+    on which both agree, corrected for chance (Hubert and Arabie 1985, "Comparing partitions"): about 0 for
+    chance (it can be a little below), 1 for the same partition. Names of labels and clusters do not count.
+    ``None`` where the labels have fewer than two classes: there is nothing to keep apart.
     """
     codes = group_codes(labels)
     known = codes >= 0
     if len(np.unique(codes[known])) < 2:
         return None
     truth, found = codes[known], np.asarray(clusters_N)[known]
-    return (
-        float(normalized_mutual_info_score(truth, found)),
-        float(adjusted_rand_score(truth, found)),
-    )
+    nmi, ari = normalized_mutual_info_score(truth, found), adjusted_rand_score(truth, found)
+    return float(nmi), float(ari)
 
 
 def best_clustering(
@@ -95,7 +70,7 @@ def best_clustering(
     seed
         Seed of Leiden.
     resolutions
-        Grid, each above 0; by default 0.1 to 2.0 in steps of 0.1.
+        Grid, each above 0.
 
     Returns
     -------
@@ -136,7 +111,7 @@ def connectivities(neighbours: Neighbours) -> sparse.csr_matrix:
 
 
 def leiden(weights: sparse.spmatrix, resolution: float, seed: int = 0) -> np.ndarray:
-    """Cluster by Leiden: modularity with a resolution, igraph's two iterations.
+    """Cluster by Leiden: modularity with a resolution, igraph's two iterations; clusters from 0.
 
     Traag et al. 2019, "From Louvain to Leiden". The same graph and seed give the same clusters;
     another order of the cells may give slightly other ones.
@@ -149,11 +124,6 @@ def leiden(weights: sparse.spmatrix, resolution: float, seed: int = 0) -> np.nda
         Above 0; the higher, the more clusters.
     seed
         Seed of the order in which cells are visited.
-
-    Returns
-    -------
-    ndarray
-        (N,) cluster of every cell, from 0.
     """
     import igraph
 
@@ -173,6 +143,7 @@ def asw_label(embedding_ND: np.ndarray, labels: Groups, most: int = MOST_CELLS) 
     """Return the average silhouette width of the labels, brought to 0 to 1.
 
     ``(mean silhouette + 1) / 2`` (scib 1.1, `silhouette`); higher is better, 0.5 is no structure.
+    ``None`` where the labels have fewer than two classes, or each cell has its own.
 
     Parameters
     ----------
@@ -182,11 +153,6 @@ def asw_label(embedding_ND: np.ndarray, labels: Groups, most: int = MOST_CELLS) 
         (N,) labels; cells without one are left out.
     most
         Cells that are used at most, evenly spread over the labels; the time grows with its square.
-
-    Returns
-    -------
-    float or None
-        ``None`` where the labels have fewer than two classes, or each cell has its own.
     """
     codes = group_codes(labels)
     rows = np.flatnonzero(codes >= 0)

@@ -19,17 +19,9 @@ Groups: TypeAlias = Sequence[Any] | np.ndarray | pd.Series | pd.Categorical
 
 
 def group_codes(groups: Groups) -> np.ndarray:
-    """Number the groups from 0 in the order of their names.
+    """Number the groups of N cells from 0 in the order of their names, (N,) int64; -1: missing.
 
-    Parameters
-    ----------
-    groups
-        (N,) labels or batches of the cells; ``None``, NaN, NA and blank text are missing.
-
-    Returns
-    -------
-    ndarray
-        (N,) int64, -1 where the group is missing.
+    ``None``, NaN, NA and blank text are missing.
     """
     column = pd.Series(groups).reset_index(drop=True)
     codes, _ = pd.factorize(label_text(column).reindex(column.index), sort=True)
@@ -42,53 +34,28 @@ def dense_codes(codes: np.ndarray) -> np.ndarray:
 
 
 MOST_CELLS = 20_000  # half a minute on one core at a width of 50
-WORKING_MEMORY_MIB = 256
 
 
 def silhouette_widths(embedding_ND: np.ndarray, groups_N: np.ndarray) -> np.ndarray | None:
-    """Return the silhouette width of every cell.
+    """Return the silhouette width of every cell, (N,) from -1 to 1.
 
     ``(b - a) / max(a, b)`` with a the mean Euclidean distance to the other cells of its group and b
     the smallest mean distance to the cells of another group; 0 for a cell that is alone in its
-    group (Rousseeuw 1987, "Silhouettes"). Time grows with N squared times D; distances are worked
-    off in blocks of 256 MiB.
-
-    Parameters
-    ----------
-    embedding_ND
-        (N, D) finite numbers.
-    groups_N
-        (N,) group of each cell; none missing.
-
-    Returns
-    -------
-    ndarray or None
-        (N,) from -1 to 1; ``None`` where there is one group, or every cell is a group of its own.
+    group (Rousseeuw 1987, "Silhouettes"). ``None`` where there is one group, or every cell is a group of
+    its own. Time grows with N squared times D; distances are worked off in blocks of 256 MiB.
     """
     if not 1 < len(np.unique(groups_N)) < len(groups_N):
         return None
     points = np.asarray(embedding_ND, np.float64)
-    with config_context(working_memory=WORKING_MEMORY_MIB):
+    with config_context(working_memory=256):
         return silhouette_samples(points, groups_N)
 
 
 def spread_sample(groups: list[np.ndarray], most: int) -> np.ndarray:
-    """Choose at most `most` cells, evenly spread over the groups, without chance.
+    """Choose at most `most` cells, evenly spread over the groups, without chance; rows, ascending.
 
-    The cells are put in the order of their groups (within a group in that of the file), and every
-    (N / most)-th is taken: each group keeps its share, give or take one cell.
-
-    Parameters
-    ----------
-    groups
-        Codes of the groups, (N,) each; the first one sorts first.
-    most
-        Largest number of cells, at least 1.
-
-    Returns
-    -------
-    ndarray
-        Rows of the chosen cells, ascending.
+    The cells are put in the order of their groups, the first codes first (within a group in that of the
+    file), and every (N / most)-th is taken: each group keeps its share, give or take one cell.
     """
     cells = len(groups[0])
     if cells <= most:

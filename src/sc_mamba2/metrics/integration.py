@@ -143,17 +143,8 @@ def extra_scores(
 ) -> dict[str, float | None]:
     """Score an embedding by scib-metrics (Luecken et al. 2022; Korsunsky et al. 2019 for LISI).
 
-    Parameters
-    ----------
-    embedding_ND
-        (N, D) finite numbers.
-    labels, batches
-        (N,) of the cells, or ``None``; a cell that lacks one that is given is left out.
-    before_NE
-        (N, E) embedding of the same cells without correction, such as their PCA; without it there
-        is no PCR.
-    seed
-        Seed of an approximate search for neighbours.
+    Parameters are as in `integration_scores`; a cell that lacks a label or batch that is given is left
+    out, and without `before_NE` there is no PCR.
 
     Returns
     -------

@@ -23,7 +23,8 @@ def asw_batch(
 
     For every label, ``mean(1 - |silhouette of the batches among its cells|)``; then the mean over
     the labels (scib 1.1, `silhouette_batch`). 0 to 1, higher is better. A label that one batch
-    alone has, or whose cells are each of another batch, says nothing and is left out.
+    alone has, or whose cells are each of another batch, says nothing and is left out; ``None`` where no
+    label has cells of two batches.
 
     Parameters
     ----------
@@ -34,11 +35,6 @@ def asw_batch(
     most
         Cells that are used at most, evenly spread over labels and their batches; the time grows
         with the square of the largest label.
-
-    Returns
-    -------
-    float or None
-        ``None`` where no label has cells of two batches.
     """
     label_codes, batch_codes = group_codes(labels), group_codes(batches)
     rows = np.flatnonzero((label_codes >= 0) & (batch_codes >= 0))
@@ -58,19 +54,8 @@ def graph_connectivity(neighbours: Neighbours, labels: Groups) -> float | None:
 
     The share of a label's cells that lie in the largest strongly connected component of the
     neighbours' directed graph among them, mean over the labels (Luecken et al. 2022; the graph as in
-    scib-metrics). Above 0, to 1; higher is better.
-
-    Parameters
-    ----------
-    neighbours
-        Of all N cells; scib takes 15, the cell itself included.
-    labels
-        (N,) labels; cells without one are left out.
-
-    Returns
-    -------
-    float or None
-        ``None`` where no cell has a label. One label is scored, as two are.
+    scib-metrics). Above 0, to 1; higher is better; one label is scored, as two are. Cells without a label
+    are left out; ``None`` where no cell has one.
     """
     codes = group_codes(labels)
     graph = neighbours.graph()
@@ -88,19 +73,8 @@ def neighbour_mixing(neighbours: Neighbours, batches: Groups) -> float | None:
 
     ``1 - mean(s_i - c_i) / mean(1 - c_i)``, with ``s_i`` the share of cell i's batch among its
     neighbours and ``c_i`` its share among all other cells. 1 as by chance, 0 where neighbours are
-    of one batch throughout. Where batches hold other types, a good embedding stays below 1.
-
-    Parameters
-    ----------
-    neighbours
-        Of all N cells.
-    batches
-        (N,) batch of each cell; cells without one are left out, as cells and as neighbours.
-
-    Returns
-    -------
-    float or None
-        ``None`` where the cells have fewer than two batches.
+    of one batch throughout. Where batches hold other types, a good embedding stays below 1. Cells without
+    a batch are left out, as cells and as neighbours; ``None`` where there are fewer than two batches.
     """
     codes = group_codes(batches)
     near_NK = codes[neighbours.indices_NK[:, 1:]]

@@ -16,12 +16,7 @@ EXACT_UP_TO = 50_000  # cells; a minute on one core, as long as the index takes 
 class Neighbours:
     """Nearest neighbours of every cell, near ones first; a cell is its own first neighbour.
 
-    Parameters
-    ----------
-    indices_NK
-        (N, K) rows of the neighbours; column 0 is the cell itself.
-    distances_NK
-        (N, K) Euclidean distances to them, ascending; column 0 is 0.
+    `indices_NK` are rows, `distances_NK` Euclidean distances, ascending; column 0 is the cell itself, at 0.
     """
 
     indices_NK: np.ndarray
@@ -59,11 +54,6 @@ def nearest_neighbours(
         Seed of the approximate search; the exact one has no chance in it.
     exact_up_to
         Largest N that is searched exactly.
-
-    Returns
-    -------
-    Neighbours
-        Of all cells, in their order.
     """
     cells = len(embedding_ND)
     assert count >= 1 and cells >= 1
@@ -75,8 +65,7 @@ def nearest_neighbours(
     else:
         indices, distances = _approximate(embedding_ND, others, seed)
     return Neighbours(
-        np.column_stack([np.arange(cells), indices]),
-        np.column_stack([np.zeros(cells), distances]),
+        np.column_stack([np.arange(cells), indices]), np.column_stack([np.zeros(cells), distances])
     )
 
 

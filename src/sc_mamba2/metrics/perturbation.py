@@ -49,7 +49,7 @@ def direction_match(predicted_G: np.ndarray, real_G: np.ndarray, genes: np.ndarr
 def discrimination_scores(
     predicted_PG: np.ndarray, real_PG: np.ndarray, metric: str = "cityblock"
 ) -> np.ndarray:
-    """Say of each perturbation how near its own real effect is, among all real effects.
+    """Say of each perturbation how near its own real effect is, among all real effects: (P,), 0 to 1.
 
     ``1 - rank / (P - 1)`` where the rank, from 0, counts the other real effects that are nearer to
     the prediction than its own; a tie counts half. 1: its own is the nearest; 0.5: as by chance, and
@@ -63,11 +63,6 @@ def discrimination_scores(
     metric
         A distance of scipy's `cdist`, such as ``cityblock`` or ``cosine``. With ``cosine`` an effect
         without length is as far from all.
-
-    Returns
-    -------
-    ndarray
-        (P,), 0 to 1.
     """
     distance_PP = cdist(predicted_PG, real_PG, metric=metric)
     distance_PP = np.round(np.nan_to_num(distance_PP, nan=1.0), 12)
@@ -91,24 +86,16 @@ def split_half_ceiling(
     contexts
         Perturbed cells (N, G) and control cells (M, G), 2 of each at least, a pair a context; their
         effects are averaged by the number of perturbed cells.
-    seed
-        Seed of the cuts.
-    repeats
-        How many.
+    seed, repeats
+        Seed of the cuts, and how many.
     """
     generator = np.random.default_rng(seed)
+    sizes = [len(perturbed) for perturbed, _ in contexts]
     found = []
     for _ in range(repeats):
         halves = [[_half_means(cells, generator) for cells in pair] for pair in contexts]
-        effects = [
-            np.average(
-                [perturbed[half] - control[half] for perturbed, control in halves],
-                axis=0,
-                weights=[len(perturbed) for perturbed, _ in contexts],
-            )
-            for half in (0, 1)
-        ]
-        found.append(pearson_delta(*effects))
+        effects = [[p[half] - c[half] for p, c in halves] for half in (0, 1)]
+        found.append(pearson_delta(*(np.average(e, axis=0, weights=sizes) for e in effects)))
     return float(np.mean(found))
 
 

@@ -4,18 +4,13 @@ import numpy as np
 
 
 def feature_scores(told_NP: np.ndarray, actual_NP: np.ndarray) -> dict[str, float]:
-    """Score what is told of features.
-
-    Parameters
-    ----------
-    told_NP, actual_NP
-        (N, P) finite numbers.
+    """Score predicted features, (N, P) finite numbers.
 
     Returns
     -------
     dict
         ``pearson``: the mean over features of the correlation over cells; a feature that does not vary in
-        the cells is left out, one that is told as a constant counts as 0. ``rmse``: the mean over
+        the cells is left out, one that is predicted as a constant counts as 0. ``rmse``: the mean over
         features of the root mean square error, in the units of the values.
     """
     correlation_P = pearson_of_features(told_NP, actual_NP)
@@ -46,12 +41,8 @@ def foscttm(one_ND: np.ndarray, other_ND: np.ndarray) -> float:
     For each cell of one embedding, the share of the N - 1 other cells that lie nearer to it in the other
     embedding than the cell itself (an equal distance counts half), mean over the cells and both
     directions: 0 where every cell finds itself, 0.5 by chance (Liu et al. 2019, "Jointly embedding
-    multiple single-cell omics measurements").
-
-    Parameters
-    ----------
-    one_ND, other_ND
-        (N, D) of the same cells in the same order, N at least 2.
+    multiple single-cell omics measurements"). Both are (N, D) of the same cells in the same order, N at
+    least 2.
     """
     assert one_ND.shape == other_ND.shape and len(one_ND) > 1
     return (_one_way(one_ND, other_ND) + _one_way(other_ND, one_ND)) / 2

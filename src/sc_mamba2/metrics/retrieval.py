@@ -8,10 +8,7 @@ from sklearn.metrics import average_precision_score
 
 def rank_of(ranking: Sequence[str], truth: str) -> int | None:
     """Return the place of the right name, from 1; ``None`` where it is not listed."""
-    for place, name in enumerate(ranking, start=1):
-        if name == truth:
-            return place
-    return None
+    return next((place for place, name in enumerate(ranking, start=1) if name == truth), None)
 
 
 def tied_rank(scores_C: np.ndarray, at: int) -> float:
@@ -53,7 +50,7 @@ def random_reciprocal_rank(candidates: int) -> float:
 
 
 def edge_scores(scores: np.ndarray, truth: np.ndarray) -> dict[str, float]:
-    """Score a ranking of pairs against known edges.
+    """Score a ranking of P pairs against known edges.
 
     Parameters
     ----------
@@ -72,17 +69,13 @@ def edge_scores(scores: np.ndarray, truth: np.ndarray) -> dict[str, float]:
     """
     share, count = float(truth.mean()), int(truth.sum())
     auprc = float(average_precision_score(truth, scores))
-    early = _early_precision(scores, truth, count)
+    last = np.sort(scores)[-count]
+    above, tied = scores > last, scores == last
+    left = count - above.sum()
+    early = float((truth[above].sum() + left * truth[tied].mean()) / count)
     return {
         "auprc_ratio": auprc / share,
         "early_precision_ratio": early / share,
         "auprc": auprc,
         "early_precision": early,
     }
-
-
-def _early_precision(scores: np.ndarray, truth: np.ndarray, count: int) -> float:
-    edge = np.sort(scores)[-count]
-    above, tied = scores > edge, scores == edge
-    left = count - above.sum()
-    return float((truth[above].sum() + left * truth[tied].mean()) / count)

@@ -1,28 +1,22 @@
 """The model: config and presets, backbone, heads, losses, task and pretrained model,
 checkpoint folder; in `upstream` what reads the released weights.
 
-The scan itself stands in `ops`; training in `training`; a task's own head in its pipeline.
+The scan itself stands in `ops`; training in `training`; a task's own head in `tasks`.
 """
 
-from sc_mamba2.model.adapters import LoRALinear, adapter_parameters, add_adapters, merge_adapters
+from sc_mamba2.model.adapters import adapter_parameters, add_adapters, merge_adapters
 from sc_mamba2.model.backbone import Backbone, BidirectionalLayer, grow_backbone
 from sc_mamba2.model.config import PRESETS, ModelConfig, preset
-from sc_mamba2.model.domains import (
-    BatchDiscriminator,
-    DomainNorm,
-    GradientReversal,
-    reverse_gradient,
-)
+from sc_mamba2.model.domains import BatchDiscriminator, DomainNorm, reverse_gradient
 from sc_mamba2.model.embeddings import RealTokenBatchNorm, sum_of_genes
 from sc_mamba2.model.heads import (
     CellClassifier,
     CellExpressionDecoder,
     Expression,
     ExpressionDecoder,
-    GeneDecoder,
     expression_in_chunks,
 )
-from sc_mamba2.model.losses import elastic_similarity, masked_mse, masked_zero_nll
+from sc_mamba2.model.losses import elastic_similarity
 from sc_mamba2.model.mixer import Mamba2Mixer
 from sc_mamba2.model.pretrained import Heads, Outputs, PretrainedModel
 from sc_mamba2.model.saving import (
@@ -46,10 +40,7 @@ __all__ = [
     "DomainNorm",
     "Expression",
     "ExpressionDecoder",
-    "GeneDecoder",
-    "GradientReversal",
     "Heads",
-    "LoRALinear",
     "Mamba2Mixer",
     "ModelConfig",
     "Outputs",
@@ -63,8 +54,6 @@ __all__ = [
     "expression_in_chunks",
     "grow_backbone",
     "load_state",
-    "masked_mse",
-    "masked_zero_nll",
     "merge_adapters",
     "preset",
     "read_checkpoint",

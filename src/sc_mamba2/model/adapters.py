@@ -22,16 +22,8 @@ class LoRALinear(nn.Linear):
     ``y = W x + b + (alpha / R) U (V x)`` with ``V`` (R, I) drawn as a linear layer's weight and ``U``
     (O, R) from zero, so that it starts as the layer that it takes the place of (Hu et al. 2021,
     "LoRA: Low-Rank Adaptation of Large Language Models"). The change is applied to the tokens, never
-    to the weight, so that no gradient of the weight's size is ever made.
-
-    Parameters
-    ----------
-    linear
-        The layer; its weight and bias are taken over, not copied, and get no gradient any more.
-    rank
-        R, 1 or more.
-    alpha
-        Strength of the change, above 0.
+    to the weight, so that no gradient of the weight's size is ever made. Weight and bias of the layer
+    are taken over, not copied, and get no gradient any more.
     """
 
     def __init__(self, linear: nn.Linear, rank: int, alpha: float) -> None:
@@ -63,16 +55,8 @@ class LoRALinear(nn.Linear):
 def add_adapters(backbone: Backbone, rank: int, alpha: float) -> None:
     """Fix all of a backbone's weights and put adapters on its mixers' projections, in place.
 
-    One adapter a projection: both directions share it as they share the weight.
-
-    Parameters
-    ----------
-    backbone
-        Without adapters.
-    rank
-        Rank of each change, 1 or more.
-    alpha
-        Strength, above 0; the change is scaled by ``alpha / rank``.
+    One adapter a projection: both directions share it as they share the weight. The change, of this
+    rank, is scaled by ``alpha / rank``.
     """
     assert not adapter_parameters(backbone), "one set of adapters at a time"
     backbone.requires_grad_(False)

@@ -8,28 +8,17 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from sc_mamba2.model.config import ModelConfig
-from sc_mamba2.model.embeddings import (
-    GeneBag,
-    GeneEncoder,
-    TokenKinds,
-    input_norm,
-    value_encoder,
-)
+from sc_mamba2.model.embeddings import GeneBag, GeneEncoder, TokenKinds, input_norm, value_encoder
 from sc_mamba2.model.mixer import Mamba2Mixer
 from sc_mamba2.ops import ScanPath, cell_spans, real_tokens
-
-_NORMS: dict[str, type[nn.Module]] = {
-    "none": nn.Identity,
-    "layer": nn.LayerNorm,
-    "rms": nn.RMSNorm,
-}
 
 
 def trunk_norm(config: ModelConfig) -> nn.Module:
     """Build the norm that the config names, over the width."""
     if config.norm == "none":
         return nn.Identity()
-    return _NORMS[config.norm](config.d_model, eps=1e-5)
+    kind = nn.LayerNorm if config.norm == "layer" else nn.RMSNorm
+    return kind(config.d_model, eps=1e-5)
 
 
 class BidirectionalLayer(nn.Module):
@@ -37,11 +26,6 @@ class BidirectionalLayer(nn.Module):
 
     ``mix`` averages both directions: with tied directions one mixer reads the row both ways, else
     each direction has its own.
-
-    Parameters
-    ----------
-    config
-        Shape of the backbone.
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -62,23 +46,13 @@ class BidirectionalLayer(nn.Module):
             self.feed_forward_norm = trunk_norm(config)
 
     def forward(self, x_BLD: Tensor, lengths: Tensor, path: ScanPath = "auto") -> Tensor:
-        """Run the layer over right-padded rows.
-
-        Parameters
-        ----------
-        x_BLD
-            (B, L, D).
-        lengths
-            Real tokens of each row, (B,), 0 to L; of packed rows see `ops.rows`.
-        path
-            Path of the scan.
-
-        Returns
-        -------
-        Tensor
-            (B, L, D); what stands at pads has no meaning.
-        """
-        mixed_BLD = self._mix(self.norm(x_BLD) if self.before else x_BLD, lengths, path)
+        """Run the layer over right-padded rows, (B, L, D); what stands at pads has no meaning."""
+        read_BLD = self.norm(x_BLD) if self.before else x_BLD
+        if self.backward_mixer is None:
+            mixed_BLD = self.mixer.both(read_BLD, lengths, path)
+        else:
+            ahead_BLD = self.mixer(read_BLD, lengths, path)
+            mixed_BLD = (ahead_BLD + self.backward_mixer(read_BLD, lengths, path, reverse=True)) / 2
         x_BLD = x_BLD + self.dropout(mixed_BLD)
         x_BLD = x_BLD if self.before else self.norm(x_BLD)
         if self.feed_forward is None:
@@ -88,21 +62,9 @@ class BidirectionalLayer(nn.Module):
         fed_BLD: Tensor = self.feed_forward_norm(x_BLD + self.dropout(self.feed_forward(x_BLD)))
         return fed_BLD
 
-    def _mix(self, x_BLD: Tensor, lengths: Tensor, path: ScanPath) -> Tensor:
-        if self.backward_mixer is None:
-            return self.mixer.both(x_BLD, lengths, path)
-        ahead_BLD: Tensor = self.mixer(x_BLD, lengths, path)
-        back_BLD: Tensor = self.backward_mixer(x_BLD, lengths, path, reverse=True)
-        return (ahead_BLD + back_BLD) / 2
-
 
 class Backbone(nn.Module):
     """Gene and value embedding, then bidirectional Mamba2 layers.
-
-    Parameters
-    ----------
-    config
-        Shape of the backbone.
 
     Attributes
     ----------
@@ -160,7 +122,10 @@ class Backbone(nn.Module):
         if added_BLD is not None:
             x_BLD = x_BLD + added_BLD
         for layer in self.layers:
-            x_BLD = self._run(layer, x_BLD, lengths)
+            if self.recompute_layers and torch.is_grad_enabled():
+                x_BLD = checkpoint(layer, x_BLD, lengths, self.scan_path, use_reentrant=False)
+            else:
+                x_BLD = layer(x_BLD, lengths, self.scan_path)
         hidden_BLD: Tensor = self.final_norm(x_BLD)
         pad_BL = ~real_tokens(lengths, token_ids_BL.shape[1])
         return hidden_BLD.masked_fill(pad_BL.unsqueeze(-1), 0)
@@ -196,28 +161,13 @@ class Backbone(nn.Module):
         starts = cell_spans(lengths, hidden_BLD.shape[1]).starts
         return hidden_BLD.flatten(0, 1)[starts]
 
-    def _run(self, layer: nn.Module, x_BLD: Tensor, lengths: Tensor) -> Tensor:
-        if self.recompute_layers and torch.is_grad_enabled():
-            again: Tensor = checkpoint(layer, x_BLD, lengths, self.scan_path, use_reentrant=False)
-            return again
-        found: Tensor = layer(x_BLD, lengths, self.scan_path)
-        return found
-
 
 def grow_backbone(backbone: Backbone, kind_of_token: torch.Tensor, n_kinds: int) -> Backbone:
     """Return a backbone with rows for new tokens behind the old ones, and an embedding a kind of token.
 
     The embedding of the kinds starts at zero, so that a cell of old tokens alone gives what it gave,
-    bit for bit. New rows start as those of any fresh backbone.
-
-    Parameters
-    ----------
-    backbone
-        With V rows; not changed.
-    kind_of_token
-        (W,) int64, W >= V, 0 to `n_kinds` - 1: the kind of every token, old ones first.
-    n_kinds
-        Kinds of tokens, such as modalities.
+    bit for bit. New rows start as those of any fresh backbone. `kind_of_token` (W,) int64 has the kind
+    of every token, old ones first, 0 to `n_kinds` - 1.
     """
     old = backbone.config
     config = old.model_copy(update={"vocabulary_size": len(kind_of_token), "token_kinds": n_kinds})

@@ -83,13 +83,7 @@ class ModelConfig(Options):
 
     @classmethod
     def build(cls, **fields: Any) -> "ModelConfig":
-        """Build a config from loose fields.
-
-        Raises
-        ------
-        UserError
-            Rule `model-config`, naming every field that is wrong.
-        """
+        """Build a config from loose fields, or raise a `UserError` of the rule `model-config`."""
         try:
             return cls(**fields)
         except ValidationError as error:
@@ -127,16 +121,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 
 def preset(name: str, vocabulary_size: int, **overrides: Any) -> ModelConfig:
-    """Build the config of a named shape.
-
-    Parameters
-    ----------
-    name
-        A name of `PRESETS`.
-    vocabulary_size
-        Tokens of the vocabulary, at least 2.
-    **overrides
-        Fields of `ModelConfig` to set otherwise.
+    """Build the config of a named shape of `PRESETS`, with some fields of `ModelConfig` otherwise.
 
     Raises
     ------

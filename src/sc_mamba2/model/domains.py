@@ -8,8 +8,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-HIDDEN_LAYERS = 2
-
 
 class GradientReversal(torch.autograd.Function):
     """The identity, whose gradient is ``-strength`` times the one that comes back."""
@@ -29,35 +27,20 @@ class GradientReversal(torch.autograd.Function):
 def reverse_gradient(x: Tensor, strength: float = 1.0) -> Tensor:
     """Return `x`; what lies before it is trained to make worse what lies behind it better.
 
-    Parameters
-    ----------
-    x
-        Any shape.
-    strength
-        Factor of the turned gradient, not negative; 0 stops it.
+    The turned gradient is multiplied by `strength`, not negative; 0 stops it (Ganin et al. 2016,
+    "Domain-adversarial training of neural networks").
     """
-    turned: Tensor = GradientReversal.apply(x, strength)
-    return turned
+    return GradientReversal.apply(x, strength)
 
 
 class BatchDiscriminator(nn.Module):
-    """Tells from a cell embedding which batch the cell is of, behind gradient reversal.
-
-    Parameters
-    ----------
-    cell_width
-        Width E of a cell embedding.
-    n_batches
-        Batches K.
-    hidden
-        Width of its two hidden layers.
-    """
+    """Tells from a cell embedding (width E) which of K batches the cell is of, behind gradient reversal."""
 
     def __init__(self, cell_width: int, n_batches: int, hidden: int = 64) -> None:
         super().__init__()
         self.layers = nn.Sequential()
         width = cell_width
-        for _ in range(HIDDEN_LAYERS):
+        for _ in range(2):
             self.layers.extend([nn.Linear(width, hidden), nn.LeakyReLU(), nn.LayerNorm(hidden)])
             width = hidden
         self.out_layer = nn.Linear(width, n_batches)
@@ -71,6 +54,11 @@ class BatchDiscriminator(nn.Module):
 class DomainNorm(nn.Module):
     """``(x - mean[k]) / std[k] * weight + bias``, with k the batch of the cell.
 
+    The paper, after Chang et al. 2019 ("Domain-specific batch normalization"), has one BatchNorm a batch
+    on the embedded tokens. Here the norm stands on the cell embedding: there a batch's shift and scale
+    act on the result itself, one cell counts once however long it is, and the backbone stays free of
+    batches, so that any checkpoint can be used.
+
     In training the moments are those of the step's cells of that batch, and running ones are kept;
     in evaluation the running ones serve, so that a cell does not depend on the cells beside it. A
     batch with one cell in a step takes the running ones too. Weight and bias are shared: they must
@@ -78,10 +66,8 @@ class DomainNorm(nn.Module):
 
     Parameters
     ----------
-    width
-        E.
-    n_domains
-        K; 1 makes it an ordinary BatchNorm.
+    width, n_domains
+        E and K; a K of 1 makes it an ordinary BatchNorm.
     momentum
         Share of the new moments in the running ones, 0 to 1.
     eps
@@ -159,23 +145,12 @@ NEIGHBOURS = 10
 
 @torch.no_grad()
 def batch_excess(cell_BE: Tensor, batch_B: Tensor) -> Tensor:
-    """Return how far a cell's nearest neighbours are of its own batch beyond chance.
+    """Return how far a cell's nearest neighbours are of its own batch beyond chance, a scalar.
 
     ``mean_i(s_i - c_i) / mean_i(1 - c_i)``, with ``s_i`` the share of cell i's batch among its
     nearest neighbours and ``c_i`` its share among all other cells given: 0 where batches are mixed
-    as by chance, 1 where neighbours are of one batch throughout; below 0 where they avoid their own.
-
-    Parameters
-    ----------
-    cell_BE
-        Cell embeddings, (B, E).
-    batch_B
-        Their batches, (B,) 0 to K - 1.
-
-    Returns
-    -------
-    Tensor
-        Scalar; 0 where all cells are of one batch or there are fewer than three.
+    as by chance, 1 where neighbours are of one batch throughout; below 0 where they avoid their own;
+    0 where all cells are of one batch or there are fewer than three.
     """
     cells = len(cell_BE)
     same_BB = (batch_B[:, None] == batch_B[None, :]).to(cell_BE)

@@ -173,7 +173,7 @@ def sum_of_genes(batch: Batch, table_VX: Tensor) -> Tensor:
     Returns
     -------
     Tensor
-        (B, X).
+        (B, X): a cell as the sum of its genes, without order or context.
     """
     return functional.embedding_bag(
         batch.token_ids_BL, table_VX, mode="sum", per_sample_weights=batch.values_BL.to(table_VX)

@@ -5,7 +5,7 @@ The released keys map one to one: `fc`, `zero_logit`, `gene2query`, `W`, `W_zero
 """
 
 from collections.abc import Callable
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -22,12 +22,8 @@ class Expression(NamedTuple):
 class ExpressionDecoder(nn.Module):
     """Expression of a token from its hidden vector: linear layers D, D, D, 1 with LeakyReLU.
 
-    Parameters
-    ----------
-    d_model
-        Width of a token, or of a token with batch embeddings appended.
-    zero_probability
-        Whether a second network tells the probability of a non-zero value.
+    With `zero_probability` a second network gives the probability of a non-zero value. The width D is
+    that of a token, or of a token with batch embeddings appended.
     """
 
     def __init__(self, d_model: int, zero_probability: bool = False) -> None:
@@ -56,12 +52,7 @@ def _expression_network(width: int) -> nn.Sequential:
 class GeneDecoder(nn.Module):
     """Which genes a cell expresses, from its embedding: ``LayerNorm(GELU(Linear(cell))) · E + b``.
 
-    Parameters
-    ----------
-    d_model
-        Width of a cell and of the gene embedding E.
-    vocabulary_size
-        Rows V of the gene embedding, each with a bias.
+    E is the gene embedding, (V, D), each row with a bias.
     """
 
     def __init__(self, d_model: int, vocabulary_size: int) -> None:
@@ -78,14 +69,8 @@ class GeneDecoder(nn.Module):
 class CellExpressionDecoder(nn.Module):
     """Expression of any gene from the cell embedding: ``cell W sigmoid(Linear(gene embedding))``.
 
-    Parameters
-    ----------
-    d_model
-        Width of a gene embedding.
-    cell_width
-        Width of a cell embedding; that of a gene where it is none.
-    zero_probability
-        Whether a second product tells the probability of a non-zero value.
+    With `zero_probability` a second product gives the probability of a non-zero value. `cell_width` is
+    that of a gene embedding where it is none.
     """
 
     def __init__(
@@ -110,17 +95,7 @@ class CellExpressionDecoder(nn.Module):
 
 
 class CellClassifier(nn.Module):
-    """Classes of a cell: twice linear, ReLU and layer norm, then linear.
-
-    Parameters
-    ----------
-    d_model
-        Width of a cell embedding.
-    n_classes
-        Classes, at least 1.
-    n_hidden
-        Hidden layers.
-    """
+    """Classes of a cell: `n_hidden` times linear, ReLU and layer norm, then linear to K logits."""
 
     def __init__(self, d_model: int, n_classes: int, n_hidden: int = 2) -> None:
         super().__init__()
@@ -135,8 +110,6 @@ class CellClassifier(nn.Module):
         return logits_BK
 
 
-Result = TypeVar("Result")
-
 # A head of width 1,536 then holds about 100 MB.
 _EXPRESSION_TOKENS = 8_192
 
@@ -145,6 +118,8 @@ def expression_in_chunks(
     head: Callable[[Tensor], Expression], x_BL: Tensor, tokens: int = _EXPRESSION_TOKENS
 ) -> Expression:
     """Call a head of expression on some tokens of all rows at a time.
+
+    So that no head's inner arrays span a whole genome.
 
     Parameters
     ----------
@@ -158,15 +133,11 @@ def expression_in_chunks(
     columns = max(1, tokens // max(1, len(x_BL)))
     if x_BL.shape[1] <= columns:
         return head(x_BL)
-    parts = [_again(head, part) for part in x_BL.split(columns, dim=1)]
+    parts = []
+    for part in x_BL.split(columns, dim=1):
+        # Where a gradient is wanted, only the part is kept, and the head is called again.
+        again = torch.is_grad_enabled()
+        parts.append(checkpoint(head, part, use_reentrant=False) if again else head(part))
     value_BL = torch.cat([part.value for part in parts], dim=1)
     nonzero = [part.nonzero_probability for part in parts if part.nonzero_probability is not None]
     return Expression(value_BL, torch.cat(nonzero, dim=1) if nonzero else None)
-
-
-def _again(function: Callable[..., Result], *arguments: Tensor) -> Result:
-    """Call a function; where a gradient is wanted, keep only its arguments and call it again."""
-    if not torch.is_grad_enabled():
-        return function(*arguments)
-    found: Result = checkpoint(function, *arguments, use_reentrant=False)
-    return found

@@ -15,7 +15,6 @@ from sc_mamba2.model.config import ModelConfig
 
 MANIFEST = "manifest.json"
 _FORMAT = 1
-_NAMED_AT_MOST = 8
 
 
 def write_manifest(folder: Path) -> None:
@@ -27,10 +26,7 @@ def write_manifest(folder: Path) -> None:
 def read_manifest(folder: Path) -> dict[str, str]:
     """Return the sha256 of each file as the manifest says, by its path within the folder.
 
-    Raises
-    ------
-    UserError
-        Rules `checkpoint-json`, `checkpoint-format`.
+    Raises a `UserError` of the rules `checkpoint-json` and `checkpoint-format`.
     """
     manifest = read_json(folder / MANIFEST)
     if manifest.get("format") != _FORMAT:
@@ -41,19 +37,10 @@ def read_manifest(folder: Path) -> dict[str, str]:
 
 
 def compare_hashes(folder: Path, hashes: Mapping[str, str], needed: Iterable[str]) -> None:
-    """Compare the files with the manifest.
+    """Compare the files with the manifest, of which `needed` must be named there.
 
     A file that the manifest does not name is let be, for a person may leave a note; a path that
     leads out of the folder names no file of it.
-
-    Parameters
-    ----------
-    folder
-        The checkpoint.
-    hashes
-        What `read_manifest` gave.
-    needed
-        Files that the manifest must name.
 
     Raises
     ------
@@ -102,8 +89,8 @@ def read_text(path: Path) -> str:
 def some(names: Iterable[str]) -> str:
     """Name the first few, and say how many more there are."""
     names = list(names)
-    more = len(names) - _NAMED_AT_MOST
-    return ", ".join(names[:_NAMED_AT_MOST]) + (f" and {more} more" if more > 0 else "")
+    more = len(names) - 8
+    return ", ".join(names[:8]) + (f" and {more} more" if more > 0 else "")
 
 
 def broken_checkpoint(rule: str, found: str, expected: str) -> UserError:

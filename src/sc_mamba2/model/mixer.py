@@ -26,13 +26,7 @@ class GatedNormWeight(nn.Module):
 
 
 class Mamba2Mixer(nn.Module):
-    """One Mamba2 mixer, run in one direction (`forward`) or in both with shared weights (`both`).
-
-    Parameters
-    ----------
-    config
-        Shape of the backbone.
-    """
+    """One Mamba2 mixer, run in one direction (`forward`) or in both with shared weights (`both`)."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -52,30 +46,17 @@ class Mamba2Mixer(nn.Module):
     def forward(
         self, x_BLD: Tensor, lengths: Tensor, path: ScanPath = "auto", reverse: bool = False
     ) -> Tensor:
-        """Mix the real tokens in one direction.
+        """Mix the real tokens of right-padded rows in one direction, (B, L, D); zero at pads.
 
-        Parameters
-        ----------
-        x_BLD
-            Right-padded rows, (B, L, D).
-        lengths
-            Real tokens of each row, (B,), 0 to L; of packed rows see `ops.rows`.
-        path
-            Path of the scan.
-        reverse
-            From the last real token to the first, output in the order of the input.
-
-        Returns
-        -------
-        Tensor
-            (B, L, D), zero at pads.
+        In `reverse` from the last real token to the first, the output in the order of the input.
+        `lengths` are the real tokens of each row, (B,), 0 to L; of packed rows see `ops.rows`.
         """
         g_BLI = directional_scan(self.in_proj(x_BLD), lengths, self.weights(), path, reverse)
         mixed_BLD: Tensor = self.out_proj(g_BLI)
         return mixed_BLD
 
     def both(self, x_BLD: Tensor, lengths: Tensor, path: ScanPath = "auto") -> Tensor:
-        """Average of both directions, projections done once; parameters as in `forward`."""
+        """Average both directions, projections done once; parameters as in `forward`."""
         g_BLI = bidirectional_scan(self.in_proj(x_BLD), lengths, self.weights(), path)
         mixed_BLD: Tensor = self.out_proj(g_BLI)
         return mixed_BLD

@@ -11,11 +11,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from sc_mamba2.model.heads import expression_in_chunks
-from sc_mamba2.model.losses import (
-    hidden_genes_nll_sum,
-    masked_squares,
-    masked_zero_nll_sum,
-)
+from sc_mamba2.model.losses import hidden_genes_nll_sum, masked_squares, masked_zero_nll_sum
 from sc_mamba2.model.pretrained import PretrainedModel
 from sc_mamba2.tokens import MaskedBatch, Options
 
@@ -54,13 +50,8 @@ OBJECTIVES = tuple(ObjectiveOptions.model_fields)
 class MaskedObjective(nn.Module):
     """A pretrained model with the losses of masked expression.
 
-    Parameters
-    ----------
-    model
-        Has the heads of expression and of expression from the cell, with zero probabilities, and
-        the gene decoder.
-    options
-        Weights of the parts.
+    It has the heads of expression and of expression from the cell, with zero probabilities, and the
+    gene decoder.
     """
 
     def __init__(self, model: PretrainedModel, options: ObjectiveOptions) -> None:

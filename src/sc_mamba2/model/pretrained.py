@@ -4,7 +4,6 @@ What a task adds stands in `task_model`; how released weights get here in `upstr
 L tokens, D width, K classes.
 """
 
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -22,13 +21,12 @@ from sc_mamba2.model.heads import (
     GeneDecoder,
     expression_in_chunks,
 )
-from sc_mamba2.model.manifest import card_text, spaced
+from sc_mamba2.model.manifest import broken_checkpoint, card_text, spaced
 from sc_mamba2.model.saving import load_state, read_checkpoint, write_checkpoint
 from sc_mamba2.tokens import Options, Tokenizer, TokenizerRules
 
 TASK = "pretrained"
 RELEASED_TENSORS = "best_model.pt"
-_VERBS = {"annotation": "annotate"}
 
 
 class Heads(Options):
@@ -122,12 +120,15 @@ class PretrainedModel(nn.Module):
         cell_BD = hidden_BLD[:, 0]
         pad_BL = token_ids_BL == self.tokenizer.vocabulary.pad_id
         expression: tuple[Tensor | None, Tensor | None] = (None, None)
-        from_cell = expression
+        from_cell, cell_decoder = expression, self.cell_expression_decoder
         if self.expression_decoder is not None:
             found = expression_in_chunks(self.expression_decoder, hidden_BLD)
             expression = _at_tokens(found, pad_BL)
-        if self.cell_expression_decoder is not None:
-            found = expression_in_chunks(partial(self._from_cell, cell_BD), token_ids_BL)
+        if cell_decoder is not None:
+            encode = self.backbone.gene_encoder
+            found = expression_in_chunks(
+                lambda ids: cell_decoder(cell_BD, encode(ids)), token_ids_BL
+            )
             from_cell = _at_tokens(found, pad_BL)
         return Outputs(
             hidden_BLD=hidden_BLD,
@@ -138,12 +139,6 @@ class PretrainedModel(nn.Module):
             expression_nonzero_BL=expression[1],
             expression_from_cell_nonzero_BL=from_cell[1],
         )
-
-    def _from_cell(self, cell_BD: Tensor, token_ids_BL: Tensor) -> Expression:
-        assert self.cell_expression_decoder is not None
-        genes_BLD = self.backbone.gene_encoder(token_ids_BL)
-        found: Expression = self.cell_expression_decoder(cell_BD, genes_BLD)
-        return found
 
     def _lengths(self, token_ids_BL: Tensor, values_BL: Tensor) -> Tensor:
         """Count the real tokens of each row, and refuse what the model would misread."""
@@ -231,19 +226,24 @@ class PretrainedModel(nn.Module):
             )
         checkpoint = read_checkpoint(folder)
         content = checkpoint.config
-        _check_task(content.get("task"), folder)
+        if (task := content.get("task")) != TASK:
+            verb = "annotate" if task == "annotation" else "VERB"
+            used = f"scm {verb} QUERY --checkpoint '{folder}'"
+            raise UserError(
+                "checkpoint-task",
+                found=f"a checkpoint of the task '{task}' in '{folder}'",
+                expected=f"one of the task '{TASK}': a backbone with the heads of pretraining",
+                mend=f"a fine-tuned folder is used by its verb: {used}",
+            )
         config = checkpoint.model_config()
         try:
             heads = Heads(**content["heads"])
             tokenizer = Tokenizer(checkpoint.vocabulary, TokenizerRules(**content["tokenizer"]))
             origin = dict(content["origin"])
         except (KeyError, TypeError, ValueError, ValidationError) as error:
-            raise UserError(
-                "checkpoint-config",
-                found=f"config.json in '{folder}': {error}",
-                expected="the tables heads, tokenizer and origin of a pretrained model",
-                mend="write or fetch the checkpoint again",
-            ) from error
+            expected = "the tables heads, tokenizer and origin of a pretrained model"
+            found = f"config.json in '{folder}': {error}"
+            raise broken_checkpoint("checkpoint-config", found, expected) from error
         # Nothing is drawn: every tensor comes from the file, and the generator stays as it was.
         with torch.device("meta"):
             model = cls(Backbone(config), tokenizer, heads, origin)
@@ -267,18 +267,6 @@ def _at_tokens(found: Expression, pad_BL: Tensor) -> tuple[Tensor | None, Tensor
     if nonzero_BL is not None:
         nonzero_BL = nonzero_BL.masked_fill(pad_BL, 0)
     return value_BL.masked_fill(pad_BL, 0), nonzero_BL
-
-
-def _check_task(task: Any, folder: str | Path) -> None:
-    if task == TASK:
-        return
-    verb = _VERBS.get(str(task), "VERB")
-    raise UserError(
-        "checkpoint-task",
-        found=f"a checkpoint of the task '{task}' in '{folder}'",
-        expected=f"one of the task '{TASK}': a backbone with the heads of pretraining",
-        mend=f"a fine-tuned folder is used by its verb: scm {verb} QUERY --checkpoint '{folder}'",
-    )
 
 
 def _wrong_tokens(found: str, expected: str) -> UserError:

@@ -34,12 +34,10 @@ from sc_mamba2.model.manifest import (
     write_manifest,
 )
 
-_ROOM = "checkpoints"
-
 
 def shipped_checkpoints() -> list[str]:
     """Name the checkpoints that come with the package."""
-    room = Path(str(files("sc_mamba2"))) / _ROOM
+    room = Path(str(files("sc_mamba2"))) / "checkpoints"
     return sorted(folder.name for folder in room.iterdir()) if room.is_dir() else []
 
 
@@ -50,7 +48,7 @@ def checkpoint_folder(name: str | Path) -> Path:
     so needs a slash, such as ``./scm-tiny``.
     """
     if isinstance(name, str) and name in shipped_checkpoints():
-        return Path(str(files("sc_mamba2"))) / _ROOM / name
+        return Path(str(files("sc_mamba2"))) / "checkpoints" / name
     return Path(name)
 
 
@@ -65,12 +63,10 @@ class Checkpoint:
 
     Parameters
     ----------
-    state
-        Tensors by name, on the CPU.
+    state, vocabulary
+        Tensors by name, on the CPU, and the vocabulary that they belong to.
     config
         `config.json` as it was written.
-    vocabulary
-        The vocabulary that the weights belong to.
     sha256
         Hash of `manifest.json`, which hashes every file: the checkpoint's identity.
     """
@@ -83,17 +79,13 @@ class Checkpoint:
     def model_config(self) -> ModelConfig:
         """Give the shape of the backbone, from ``config["model"]``.
 
-        Raises
-        ------
-        UserError
-            Rules `checkpoint-config`, `model-config`, and `checkpoint-vocabulary` where the shape
-            and the vocabulary do not belong together.
+        Raises a `UserError` of the rules `checkpoint-config`, `model-config`, and `checkpoint-vocabulary`
+        where the shape and the vocabulary do not belong together.
         """
         fields = self.config.get("model")
         if not isinstance(fields, dict):
-            raise broken_checkpoint(
-                "checkpoint-config", f"no table 'model' in {CONFIG}", "a model config"
-            )
+            found = f"no table 'model' in {CONFIG}"
+            raise broken_checkpoint("checkpoint-config", found, "a model config")
         config = ModelConfig.build(**fields)
         claimed = (config.vocabulary_size, config.pad_id)
         held = (self.vocabulary.size, self.vocabulary.pad_id)
@@ -142,7 +134,15 @@ def write_checkpoint(
         not, be replaced.
     """
     folder = Path(folder)
-    _check_free(folder, overwrite)
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        ours = (folder / MANIFEST).is_file()
+        if not (overwrite and ours):
+            raise UserError(
+                "checkpoint-exists",
+                found=f"{'a checkpoint' if ours else 'something that is no checkpoint'} at {folder}",
+                expected="a free place",
+                mend="name another folder" + (", or allow overwriting" if ours else ""),
+            )
     with atomic_folder(folder) as draft:
         write_json(draft / CONFIG, config)
         (draft / VOCABULARY).write_text(vocabulary.to_json(), encoding="utf-8")
@@ -182,9 +182,8 @@ def read_checkpoint(folder: str | Path, verify: bool = True) -> Checkpoint:
         )
     for name in (*_LISTED, MANIFEST):
         if not (folder / name).is_file():
-            raise broken_checkpoint(
-                "checkpoint-file", f"no {name} in {folder}", "all files of a checkpoint"
-            )
+            found = f"no {name} in {folder}"
+            raise broken_checkpoint("checkpoint-file", found, "all files of a checkpoint")
     hashes = read_manifest(folder)
     if verify:
         compare_hashes(folder, hashes, needed=_LISTED)
@@ -199,10 +198,7 @@ def read_checkpoint(folder: str | Path, verify: bool = True) -> Checkpoint:
 def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
     """Write tensors from wherever they lie; bit for bit what `read_tensors` gives back.
 
-    Raises
-    ------
-    OSError
-        The system refused, whatever safetensors makes of it.
+    Where the system refuses, an `OSError` is raised, whatever safetensors makes of it.
     """
     path.touch()
     mode = path.stat().st_mode  # safetensors would leave a file that nobody else can read
@@ -222,20 +218,12 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except (SafetensorError, ValueError, RuntimeError, KeyError, OverflowError) as error:
-        raise broken_checkpoint(
-            "checkpoint-tensors", f"{path}: {error}", "a whole safetensors file"
-        ) from error
+        found, expected = f"{path}: {error}", "a whole safetensors file"
+        raise broken_checkpoint("checkpoint-tensors", found, expected) from error
 
 
 def load_state(module: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Load tensors into a module, all of them or none.
-
-    Parameters
-    ----------
-    module
-        Takes the tensors.
-    state
-        Tensors by name.
+    """Load tensors by name into a module, all of them or none.
 
     Raises
     ------
@@ -264,17 +252,3 @@ def load_state(module: nn.Module, state: Mapping[str, Tensor]) -> None:
             mend="use the checkpoint with the model config that it was written with",
         )
     module.load_state_dict(dict(state), strict=True)
-
-
-def _check_free(folder: Path, overwrite: bool) -> None:
-    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
-        return
-    ours = (folder / MANIFEST).is_file()
-    if overwrite and ours:
-        return
-    raise UserError(
-        "checkpoint-exists",
-        found=f"{'a checkpoint' if ours else 'something that is no checkpoint'} at {folder}",
-        expected="a free place",
-        mend="name another folder" + (", or allow overwriting" if ours else ""),
-    )

@@ -21,14 +21,9 @@ from sc_mamba2.tokens import Batch, TokenizedCells, Tokenizer, TokenizerRules
 
 
 class TaskModel(nn.Module, ABC):
-    """A backbone with the heads of one task. Tasks subclass it in `pipelines/<task>/head.py`.
+    """A backbone with the heads of one task. Tasks subclass it in `tasks/<task>/model.py`.
 
-    Parameters
-    ----------
-    backbone
-        The backbone, fresh or from a checkpoint.
-    tokenizer
-        Makes the tokens that the model reads; saved with it.
+    The tokenizer makes the tokens that the model reads, and is saved with it.
     """
 
     task: ClassVar[str]
@@ -76,12 +71,7 @@ class TaskModel(nn.Module, ABC):
     ) -> None:
         """Fit what is above the backbone at once, in place.
 
-        Parameters
-        ----------
-        parts
-            Cells to learn from, and what `predict` gave of them.
-        seed
-            Of what is left to chance.
+        `parts` are cells to learn from, and what `predict` gave of them.
         """
         raise NotImplementedError
 
@@ -99,6 +89,14 @@ class TaskModel(nn.Module, ABC):
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write the model as a checkpoint folder, in the place of an older checkpoint."""
+        vocabulary = self.tokenizer.vocabulary
+        facts = {
+            "parameters": sum(parameter.numel() for parameter in self.parameters()),
+            "task settings": "see `settings` in config.json",
+            "limits": "fine-tuned on one data set; judge it on your own labelled cells first",
+        }
+        if self.run_id is not None:
+            facts["run"] = self.run_id
         config = {
             "task": self.task,
             "model": self.backbone.config.model_dump(mode="json"),
@@ -110,8 +108,8 @@ class TaskModel(nn.Module, ABC):
             folder,
             state=self.state_dict(),
             config=config,
-            vocabulary=self.tokenizer.vocabulary,
-            model_card=self._model_card(),
+            vocabulary=vocabulary,
+            model_card=card_text(f"{self.task} model", self.backbone.config, vocabulary, facts),
             overwrite=True,
         )
 
@@ -148,18 +146,6 @@ class TaskModel(nn.Module, ABC):
             ) from error
         load_state(model, checkpoint.state)
         return model.eval()
-
-    def _model_card(self) -> str:
-        facts = {
-            "parameters": sum(parameter.numel() for parameter in self.parameters()),
-            "task settings": "see `settings` in config.json",
-            "limits": "fine-tuned on one data set; judge it on your own labelled cells first",
-        }
-        if self.run_id is not None:
-            facts["run"] = self.run_id
-        return card_text(
-            f"{self.task} model", self.backbone.config, self.tokenizer.vocabulary, facts
-        )
 
 
 def parameter_groups(

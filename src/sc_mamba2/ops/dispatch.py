@@ -17,7 +17,7 @@ from sc_mamba2.errors import UserError, nearest
 from sc_mamba2.ops.blocks import scan_in_blocks
 from sc_mamba2.ops.kernels import kernels_missing, scan_with_kernels
 from sc_mamba2.ops.reference import scan_reference
-from sc_mamba2.ops.weights import MixerWeights
+from sc_mamba2.ops.weights import MixerWeights, at_least_single
 
 ScanPath = Literal["auto", "reference", "blocked", "kernels"]
 
@@ -27,21 +27,9 @@ _log = logging.getLogger(__name__)
 def choose_path(
     requested: ScanPath, device: torch.device | str, dtype: torch.dtype = torch.float32
 ) -> str:
-    """Choose the path of the scan, and log each choice once.
+    """Choose the path of the scan, and log each choice once; the kernels know no double precision.
 
-    Parameters
-    ----------
-    requested
-        A path by name, or "auto" for the fastest one that runs on `device`.
-    device
-        Where the tensors lie.
-    dtype
-        Their precision; the kernels know no double precision.
-
-    Returns
-    -------
-    str
-        The name of a path, never "auto".
+    Returns the name of a path, never "auto", which is the fastest one that runs on the device.
 
     Raises
     ------
@@ -94,10 +82,8 @@ def bidirectional_scan(
         Output of `in_proj`, (B, L, E): z, x, B, C, dt.
     lengths
         Real tokens of each row, (B,), or of each cell of packed rows, (B, S); see `rows`.
-    weights
-        The mixer's weights.
-    path
-        Path of the scan; see `dispatch`.
+    weights, path
+        The mixer's weights, and the path of the scan, see `choose_path`.
 
     Returns
     -------
@@ -114,20 +100,10 @@ def directional_scan(
     path: ScanPath = "auto",
     reverse: bool = False,
 ) -> Tensor:
-    """Run a mixer in one direction over the real tokens.
+    """Run a mixer in one direction over the real tokens, (B, L, I), zero at pads.
 
-    Parameters
-    ----------
-    zxbcdt_BLE, lengths, weights, path
-        As in `bidirectional_scan`.
-    reverse
-        Each cell from its last real token to its first; the output stands in the order of the
-        input.
-
-    Returns
-    -------
-    Tensor
-        (B, L, I), zero at pads.
+    In `reverse` each cell from its last real token to its first; the output stands in the order of the
+    input. The other parameters are those of `bidirectional_scan`.
     """
     return _scan(zxbcdt_BLE, lengths, weights, path, [reverse])
 
@@ -154,10 +130,7 @@ def _scan(
 
 
 def _in_single(zxbcdt_BLE: Tensor, weights: MixerWeights) -> tuple[Tensor, MixerWeights]:
-    """Half precision is a form of storage only, as in the blocked path."""
     named = {name: part for name, part in weights._asdict().items() if isinstance(part, Tensor)}
-    kind = torch.float32
-    for part in (zxbcdt_BLE, *named.values()):
-        kind = torch.promote_types(kind, part.dtype)
+    kind = at_least_single(zxbcdt_BLE, *named.values())
     raised: dict[str, Any] = {name: part.to(kind) for name, part in named.items()}
     return zxbcdt_BLE.to(kind), weights._replace(**raised)

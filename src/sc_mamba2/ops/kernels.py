@@ -41,17 +41,9 @@ def kernels_missing(device_type: str) -> str | None:
 def scan_with_kernels(
     zxbcdt_BLE: Tensor, lengths: Tensor, weights: MixerWeights, reverse: bool
 ) -> Tensor:
-    """Run one direction of a mixer between its projections by kernels.
+    """Run one direction of a mixer between its projections by kernels, (B, L, I), zero at pads.
 
-    Parameters
-    ----------
-    zxbcdt_BLE, lengths, weights, reverse
-        As in `bidirectional.directional_scan`; single or half precision, on a CUDA device.
-
-    Returns
-    -------
-    Tensor
-        (B, L, I), zero at pads.
+    Parameters as in `dispatch.directional_scan`; single or half precision, on a CUDA device.
     """
     convolve, scan, norm = _kernels()
     length = zxbcdt_BLE.shape[1]
@@ -77,8 +69,7 @@ def scan_with_kernels(
         seq_idx=cell_BL,
         activation="silu",
     ).mT
-    states = [weights.inner, weights.d_state, weights.d_state]
-    x_BLI, B_BLN, C_BLN = convolved_BLC.split(states, dim=-1)
+    x_BLI, B_BLN, C_BLN = convolved_BLC.split(weights.states, dim=-1)
     y_BLHP = scan(
         x_BLI.unflatten(-1, (-1, weights.head_dim)),
         dt_BLH,

@@ -54,17 +54,9 @@ def ssd_reference(
 def scan_reference(
     zxbcdt_BLE: Tensor, lengths: Tensor, weights: MixerWeights, reverse: bool
 ) -> Tensor:
-    """Run one direction of a mixer between its projections, the plain way.
+    """Run one direction of a mixer between its projections, the plain way, (B, L, I), zero at pads.
 
-    Parameters
-    ----------
-    zxbcdt_BLE, lengths, weights, reverse
-        As in `bidirectional.directional_scan`.
-
-    Returns
-    -------
-    Tensor
-        (B, L, I), zero at pads. Differentiable as often as one likes.
+    Parameters as in `dispatch.directional_scan`. Differentiable as often as one likes.
     """
     if not zxbcdt_BLE.numel():
         return zxbcdt_BLE[..., : weights.inner]
@@ -77,8 +69,7 @@ def scan_reference(
     convolved_BCL = functional.conv1d(
         padded_BCL, weights.conv_weight, weights.conv_bias, groups=padded_BCL.shape[1]
     )
-    states = [weights.inner, weights.d_state, weights.d_state]
-    x_BLI, B_BLN, C_BLN = functional.silu(convolved_BCL).mT.split(states, dim=-1)
+    x_BLI, B_BLN, C_BLN = functional.silu(convolved_BCL).mT.split(weights.states, dim=-1)
     x_BLHP = x_BLI.unflatten(-1, (-1, weights.head_dim))
     dt_BLH = functional.softplus(dt_BLH + weights.dt_bias)
     A_H = -torch.exp(weights.A_log)

@@ -18,7 +18,7 @@ class Spans(NamedTuple):
 
 
 def real_tokens(lengths: Tensor, length: int) -> Tensor:
-    """Mark the real tokens of right-padded rows.
+    """Mark the real tokens of right-padded rows, (B, length), bool.
 
     Parameters
     ----------
@@ -26,11 +26,6 @@ def real_tokens(lengths: Tensor, length: int) -> Tensor:
         Real tokens of each row, (B,), or of each cell of packed rows, (B, S); on the rows' device.
     length
         Tokens of a row, pads included; no row has more real ones.
-
-    Returns
-    -------
-    Tensor
-        (B, length), bool, true at real tokens.
     """
     real_B = lengths if lengths.dim() == 1 else lengths.sum(1)
     return torch.arange(length, device=lengths.device) < real_B[:, None]
@@ -39,15 +34,7 @@ def real_tokens(lengths: Tensor, length: int) -> Tensor:
 def cell_numbers(lengths: Tensor, length: int) -> Tensor:
     """Number the cells of each row from 0, token by token; pads have a number of their own.
 
-    Parameters
-    ----------
-    lengths, length
-        As in `real_tokens`.
-
-    Returns
-    -------
-    Tensor
-        (B, length), int32, rising from left to right.
+    (B, length), int32, rising from left to right; parameters as in `real_tokens`.
     """
     ends_BS = _as_packed(lengths).cumsum(1)
     position_L = torch.arange(length, device=lengths.device)
@@ -57,17 +44,9 @@ def cell_numbers(lengths: Tensor, length: int) -> Tensor:
 
 
 def cell_spans(lengths: Tensor, length: int) -> Spans:
-    """Give the cells of a batch as ranges of its tokens.
+    """Give the cells of a batch as ranges of its tokens, in the order of the rows and in a row.
 
-    Parameters
-    ----------
-    lengths, length
-        As in `real_tokens`.
-
-    Returns
-    -------
-    Spans
-        In the order of the rows, and of the cells in a row.
+    Parameters as in `real_tokens`.
     """
     lengths_BS = _as_packed(lengths)
     row_B1 = torch.arange(len(lengths_BS), device=lengths.device).unsqueeze(1) * length
@@ -77,19 +56,9 @@ def cell_spans(lengths: Tensor, length: int) -> Spans:
 
 
 def smart_flip(x_BL: Tensor, lengths: Tensor) -> Tensor:
-    """Reverse the real tokens of each cell in its place; the pads stay on the right.
+    """Reverse the real tokens of each cell in its place, (B, L, ...); the pads stay on the right.
 
-    Parameters
-    ----------
-    x_BL
-        Rows, (B, L, ...).
-    lengths
-        As in `real_tokens`.
-
-    Returns
-    -------
-    Tensor
-        (B, L, ...); its own inverse.
+    It is its own inverse.
     """
     length = x_BL.shape[1]
     position_L = torch.arange(length, device=x_BL.device)

@@ -1,7 +1,9 @@
 """The weights of a mixer that stand between its two projections, as `ops` takes them."""
 
+from functools import reduce
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 
@@ -30,3 +32,13 @@ class MixerWeights(NamedTuple):
     def parts(self) -> list[int]:
         """Widths of z, of the convolved x, B and C, and of dt in the output of `in_proj`."""
         return [self.inner, self.conv_bias.shape[0], self.dt_bias.shape[0]]
+
+    @property
+    def states(self) -> list[int]:
+        """Widths of x, B and C."""
+        return [self.inner, self.d_state, self.d_state]
+
+
+def at_least_single(*tensors: Tensor) -> torch.dtype:
+    """Half precision is a form of storage only: the scan is computed in single or double."""
+    return reduce(torch.promote_types, (part.dtype for part in tensors), torch.float32)

@@ -18,24 +18,10 @@ _DROPOUT = 1  # keeps this chance apart from that of the order of cells
 
 
 def drop_genes(tokens: TokenizedCells, share: float, seed: int, epoch: int) -> TokenizedCells:
-    """Leave out a share of every cell's genes, by chance.
+    """Leave out a share of every cell's genes, by chance: every epoch sees another part of them.
 
     A pure function of its arguments. The values that stay are divided by ``1 - share``, so that
-    their expected sum is unchanged; bins stay as they are.
-
-    Parameters
-    ----------
-    tokens
-        N cells.
-    share
-        Probability of a gene to be left out, 0 to below 1.
-    seed, epoch
-        Not negative.
-
-    Returns
-    -------
-    TokenizedCells
-        The same cells with fewer genes each.
+    their expected sum is unchanged; bins stay as they are. The share is 0 to below 1.
     """
     if not share:
         return tokens
@@ -51,34 +37,18 @@ _THINNING = 2  # keeps this chance apart from that of gene dropout and of the or
 def thin_cells(
     tokens: TokenizedCells, least_depth: float, n_bins: int, seed: int, epoch: int
 ) -> TokenizedCells:
-    """Draw every cell again at a share of its depth.
+    """Draw every cell again at a share of its depth, as a shallower sequencing might have seen it.
 
-    The share p of a cell is drawn uniformly from `least_depth` to 1. Tokens hold log-normalised
-    values, no counts, so these are estimated: with ``x = exp(v) - 1``, the cell's smallest x is one
-    count, and a gene has ``c = round(x / min x)``. A count stays with probability p, ``c' ~
-    Binomial(c, p)``; a gene without counts is left out, so that the weakly expressed go first. The
+    The share p of a cell is drawn uniformly from `least_depth` (above 0; 1 changes nothing) to 1. Tokens
+    hold log-normalised values, no counts, so these are estimated: with ``x = exp(v) - 1``, the cell's
+    smallest x is one count, and a gene has ``c = round(x / min x)``. A count stays with probability p,
+    ``c' ~ Binomial(c, p)``; a gene without counts is left out, so that the weakly expressed go first. The
     new value is ``log(1 + x c' / (c p))``, that of a cell whose total is p times as large; bins are
-    taken anew, by the cell's own quantiles. A pure function of its arguments.
+    taken anew, by the cell's own quantiles. Genes stay in their order. A pure function of its arguments.
 
     The estimate is exact where some gene of the cell has one count, as nearly always in sparse
     droplet data; where none has, the cell is taken as shallower than it was. In a cell that was cut to
     the longest length the bins are those of the genes that were kept.
-
-    Parameters
-    ----------
-    tokens
-        N cells.
-    least_depth
-        Smallest share of its depth that a cell keeps, above 0 to 1; 1 changes nothing.
-    n_bins
-        Number of bins with the bin of zero.
-    seed, epoch
-        Not negative.
-
-    Returns
-    -------
-    TokenizedCells
-        The same cells; their genes stay in the order in which they stood.
     """
     if least_depth == 1 or not len(tokens.values):
         return tokens
@@ -105,7 +75,7 @@ _HIDING = 71  # keeps this chance apart from others over the same cells
 
 
 def hide_tokens(batch: Batch, share: float, by_chance: bool) -> Batch:
-    """Hide a share of the genes of every cell.
+    """Hide a share of the genes of every cell from a task's model while it learns to predict them.
 
     Parameters
     ----------

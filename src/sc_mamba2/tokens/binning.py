@@ -51,10 +51,8 @@ def bin_cells(
 
     Parameters
     ----------
-    values, offsets
-        As in `rank_cells`.
-    order
-        What `rank_cells` gave for them.
+    values, offsets, order
+        As in `rank_cells`, and what it gave for them.
     n_bins
         Number of bins with the bin of zero, 3 or more.
 

@@ -25,17 +25,9 @@ def mix(bits: np.ndarray) -> np.ndarray:
 
 
 def hash_of(*parts: np.ndarray | int) -> np.ndarray:
-    """Hash whole numbers together.
+    """Hash whole numbers together; not negative, broadcast against each other, their order matters.
 
-    Parameters
-    ----------
-    parts
-        Not negative, broadcast against each other; their order matters.
-
-    Returns
-    -------
-    ndarray
-        uint64, at least one dimension.
+    Returns uint64 of at least one dimension.
     """
     arrays = [np.atleast_1d(part).astype(np.uint64) for part in parts]
     return reduce(lambda state, part: mix(state ^ part), arrays, np.zeros(1, np.uint64))

@@ -115,9 +115,9 @@ def mask_tokens(
 
     A cell's ratio r is drawn evenly from the range, then each of its genes is hidden with
     probability r: the model sees the gene, not its value. In the same way a share of its genes is
-    left out: the model sees neither. A cell of n genes gets ``round(zero_share n)`` of the genes that it does not
-    express, each set of that size equally likely; they are always hidden. None are added to a cell
-    that fills `max_length`: what was cut off cannot be told from what is not expressed.
+    left out: the model sees neither. A cell of n genes gets ``round(zero_share n)`` of the genes that it
+    does not express, each set of that size equally likely; they are always hidden. None are added to a
+    cell that fills `max_length`: what was cut off cannot be told from what is not expressed.
 
     Parameters
     ----------
@@ -144,8 +144,16 @@ def mask_tokens(
     token_ids_BL, lengths_B = batch.token_ids_BL.numpy(), batch.lengths_B.numpy()
     cells_B1 = batch.cells_B.numpy()[:, None]
     real_BL = np.arange(token_ids_BL.shape[1]) < lengths_B[:, None]
-    mask_BL = real_BL & _is_hidden(token_ids_BL, cells_B1, options, seed, epoch)
-    left_out_BL = real_BL & _is_left_out(token_ids_BL, cells_B1, options, seed, epoch)
+
+    def chosen(least: float, most: float, of_cell: int, of_token: int) -> np.ndarray:
+        """Choose real tokens with a probability that is drawn for their cell."""
+        share_B1 = least + (most - least) * as_uniform(hash_of(seed, epoch, of_cell, cells_B1))
+        return real_BL & (
+            as_uniform(hash_of(seed, epoch, of_token, cells_B1, token_ids_BL)) < share_B1
+        )
+
+    mask_BL = chosen(options.min_ratio, options.max_ratio, _RATIO, _TOKEN)
+    left_out_BL = chosen(0, options.left_out, _SHARE, _LEFT_OUT)
     mask_BL[:, 0] = left_out_BL[:, 0] = False
     mask_BL &= ~left_out_BL
 
@@ -166,23 +174,6 @@ def mask_tokens(
     )
     arrays = (*arranged, cells_B1[:, 0], left_out_BO, is_there_BO)
     return MaskedBatch(*map(torch.from_numpy, arrays))
-
-
-def _is_hidden(
-    token_ids_BL: np.ndarray, cells_B1: np.ndarray, options: MaskOptions, seed: int, epoch: int
-) -> np.ndarray:
-    span = options.max_ratio - options.min_ratio
-    ratio_B1 = options.min_ratio + span * as_uniform(hash_of(seed, epoch, _RATIO, cells_B1))
-    chance_BL = as_uniform(hash_of(seed, epoch, _TOKEN, cells_B1, token_ids_BL))
-    return np.asarray(chance_BL < ratio_B1)
-
-
-def _is_left_out(
-    token_ids_BL: np.ndarray, cells_B1: np.ndarray, options: MaskOptions, seed: int, epoch: int
-) -> np.ndarray:
-    share_B1 = options.left_out * as_uniform(hash_of(seed, epoch, _SHARE, cells_B1))
-    chance_BL = as_uniform(hash_of(seed, epoch, _LEFT_OUT, cells_B1, token_ids_BL))
-    return np.asarray(chance_BL < share_B1)
 
 
 def _in_front(
@@ -258,11 +249,8 @@ def draw_unexpressed(
 def vocabulary_order(ids_BN: np.ndarray, present_BN: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Order every cell's tokens by id, the first column first whatever its id.
 
-    Returns
-    -------
-    place_BL, real_BL
-        Where in the flattened (B, N) each token of the ordered cells stands, and which of them are
-        there; L is the longest cell's number of tokens.
+    Returns `place_BL`, where in the flattened (B, N) each token of the ordered cells stands, and
+    `real_BL`, which of them are there; L is the longest cell's number of tokens.
     """
     keys_BN = np.where(present_BN, _with_places(ids_BN), np.iinfo(np.int64).max)
     keys_BN[:, 0] = 0

@@ -44,14 +44,10 @@ def join_tokens(parts: list[TokenizedCells], obs: pd.DataFrame) -> TokenizedCell
     Parameters
     ----------
     parts
-        Of the same N cells in the same order; a cell without a modality has no token there.
+        Of the same N cells in the same order; a cell without a modality has no token there. In a
+        cell the tokens of the first part stand first.
     obs
         Table of the cells, kept with the tokens.
-
-    Returns
-    -------
-    TokenizedCells
-        In a cell the tokens of the first part stand first.
     """
     cells = np.concatenate([np.repeat(np.arange(len(part)), part.lengths) for part in parts])
     order = np.argsort(cells, kind="stable")
@@ -99,24 +95,11 @@ def visible_part(batch: Batch, kind_V: Tensor, visible_BM: Tensor, pad_id: int) 
     )
 
 
-SCALE = 1e4
-
-
 def clr(counts: sparse.csr_matrix) -> sparse.csr_matrix:
-    """Take the centred log ratio of each cell's protein counts.
+    """Take the centred log ratio of each cell's protein counts, (N, P) to (N, P) float32.
 
     ``log(1 + x / g)`` with ``g = exp(mean_p log(1 + x_p))``, the cell's geometric mean with one added to
     every count (Stoeckius et al. 2017, in the form of Seurat). Zeros stay zero, nothing is negative.
-
-    Parameters
-    ----------
-    counts
-        (N, P) counts, not negative.
-
-    Returns
-    -------
-    csr_matrix
-        (N, P) float32.
     """
     values = sparse.csr_matrix(counts, dtype=np.float64, copy=True)
     logs = values.copy()
@@ -136,25 +119,13 @@ def inverse_document_frequency(binary: sparse.csr_matrix) -> np.ndarray:
 
 
 def tf_idf(binary: sparse.csr_matrix, weight_P: np.ndarray) -> sparse.csr_matrix:
-    """Weigh open peaks: ``log(1 + 10,000 w_p / n)``, n being the cell's open peaks.
+    """Weigh open peaks: ``log(1 + 10,000 w_p / n)``, n being the cell's open peaks; (N, P) float32.
 
     The form of Stuart et al. 2021 (Signac): term frequency times inverse document frequency, then the
-    logarithm.
-
-    Parameters
-    ----------
-    binary
-        (N, P) zeros and ones.
-    weight_P
-        From `inverse_document_frequency`.
-
-    Returns
-    -------
-    csr_matrix
-        (N, P) float32.
+    logarithm. `weight_P` is from `inverse_document_frequency`, learnt once from training cells.
     """
     values = sparse.csr_matrix(binary, dtype=np.float32, copy=True)
     open_N = np.diff(values.indptr)
-    term = np.repeat(SCALE / np.maximum(1, open_N), open_N)
+    term = np.repeat(1e4 / np.maximum(1, open_N), open_N)
     values.data = np.log1p(term * weight_P[values.indices]).astype(np.float32)
     return values

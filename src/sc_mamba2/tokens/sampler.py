@@ -61,11 +61,8 @@ class Sampler:
     ) -> None:
         assert min(batch_size, block, window) > 0
         assert seed >= 0
-        self.lengths = lengths
-        self.batch_size = batch_size
-        self.seed = seed
-        self.block = block
-        self.window = window
+        self.lengths, self.batch_size, self.seed = lengths, batch_size, seed
+        self.block, self.window = block, window
         self._draws = None if weights is None else _Draws(np.asarray(weights), len(lengths))
 
     def __len__(self) -> int:
@@ -88,17 +85,14 @@ class Sampler:
         ndarray
             (batch_size,) int64 positions of cells.
         """
-        beginning = self._begin(epoch)
-        for first in range(start - start % self.window, len(self), self.window):
-            yield from self._window_batches(beginning, first)[max(start - first, 0) :]
-
-    def _begin(self, epoch: int) -> "_Beginning":
         generator = np.random.default_rng([self.seed, epoch, _EPOCH])
         count = len(self.lengths)
         blocks = np.arange(-(-count // self.block))
         generator.shuffle(blocks[: count // self.block])
         shift = int(generator.integers(max(count, 1)))
-        return _Beginning(epoch, blocks, shift, generator.random())
+        beginning = _Beginning(epoch, blocks, shift, generator.random())
+        for first in range(start - start % self.window, len(self), self.window):
+            yield from self._window_batches(beginning, first)[max(start - first, 0) :]
 
     def _window_batches(self, beginning: "_Beginning", first: int) -> list[np.ndarray]:
         """Return the batches of the window whose first batch is `first`."""
@@ -194,20 +188,9 @@ def reading_order(lengths: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:
 
 
 def rank_share(batch: np.ndarray, rank: int, ranks: int) -> np.ndarray:
-    """Return one rank's part of a global batch.
+    """Return one rank's part of a global batch: a run of it, of sizes that differ by one at most.
 
-    Parameters
-    ----------
-    batch
-        (B,) positions.
-    rank, ranks
-        0 to ``ranks - 1``, and how many there are; they may be more than B.
-
-    Returns
-    -------
-    ndarray
-        A run of `batch`; the runs of all ranks, in their order, are the batch. Sizes differ by one
-        at most.
+    The runs of all ranks, in their order, are the batch; there may be more ranks than cells.
     """
     assert 0 <= rank < ranks
     return batch[len(batch) * rank // ranks : len(batch) * (rank + 1) // ranks]

@@ -119,13 +119,6 @@ def as_matrix(cells: Ragged | TokenizedCells, size: int) -> sparse.csr_matrix:
 
     In double precision, so that what is computed from it does not turn on another machine's
     rounding.
-
-    Parameters
-    ----------
-    cells
-        Their entries.
-    size
-        Rows of the vocabulary.
     """
     entries = (cells.values.astype(np.float64), cells.gene_rows.astype(np.int64), cells.offsets)
     return sparse.csr_matrix(entries, shape=(len(cells.offsets) - 1, size))
@@ -140,39 +133,24 @@ def gather_runs(
 ) -> Ragged:
     """Pick cells out of ragged rows, a slice a run of neighbours: fast where cells stand together.
 
-    Parameters
-    ----------
-    gene_rows, bins, values, offsets
-        As in `TokenizedCells`.
-    cells
-        (B,) positions, 0 to N - 1, in any order; may repeat.
-
-    Returns
-    -------
-    Ragged
-        Views where all the cells are one run, else copies.
+    Views where all the cells are one run, else copies; the positions come in any order and may repeat.
     """
     cells = np.asarray(cells, dtype=np.int64)
     firsts = cells[np.diff(cells, prepend=-2) != 1]
     lasts = cells[np.diff(cells, append=-2) != 1]
     runs = [slice(*run) for run in zip(offsets[firsts], offsets[lasts + 1], strict=True)]
-    return Ragged(
-        _joined(gene_rows, runs),
-        _joined(bins, runs),
-        _joined(values, runs),
-        offsets_of(offsets[cells + 1] - offsets[cells]),
+    gene_rows, bins, values = (
+        column[runs[0]]
+        if len(runs) == 1
+        else np.concatenate([column[:0], *(column[r] for r in runs)])
+        for column in (gene_rows, bins, values)
     )
+    return Ragged(gene_rows, bins, values, offsets_of(offsets[cells + 1] - offsets[cells]))
 
 
 def offsets_of(lengths: np.ndarray) -> np.ndarray:
     """Return the offsets, (B + 1,) int64 from 0, of cells with (B,) `lengths`."""
     return np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
-
-
-def _joined(column: np.ndarray, runs: list[slice]) -> np.ndarray:
-    if len(runs) == 1:
-        return column[runs[0]]
-    return np.concatenate([column[:0], *(column[run] for run in runs)])
 
 
 _ARRAYS = ("gene_rows", "bins", "values", "offsets")
@@ -186,13 +164,7 @@ def save_tokens(tokens: TokenizedCells, folder: str | Path) -> None:
 
 
 def load_tokens(folder: str | Path) -> TokenizedCells:
-    """Read a folder that `save_tokens` wrote.
-
-    Raises
-    ------
-    UserError
-        The folder or one of its files is missing or damaged.
-    """
+    """Read a folder that `save_tokens` wrote; refuse one that is missing or damaged."""
     folder = Path(folder)
     try:
         arrays = load_file(folder / "tokens.safetensors")

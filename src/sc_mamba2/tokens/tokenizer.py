@@ -42,14 +42,9 @@ class TokenizerRules(Options):
 
 
 class Tokenizer:
-    """A vocabulary and the rules; `tokenize` is a pure function of one cell's values.
+    """A vocabulary, whose genes can become tokens, and the rules.
 
-    Parameters
-    ----------
-    vocabulary
-        Genes that can become tokens; others are left out.
-    rules
-        Number of bins and the limit of length.
+    `tokenize` is a pure function of one cell's values.
     """
 
     def __init__(self, vocabulary: Vocabulary, rules: TokenizerRules) -> None:

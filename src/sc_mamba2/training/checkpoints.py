@@ -18,22 +18,10 @@ from typing import Any, NamedTuple, Self
 from torch import Tensor
 
 from sc_mamba2.errors import UserError
-from sc_mamba2.files import (
-    atomic_file,
-    clean_scratch,
-    make_folder,
-    remove_folder,
-    sole_writer,
-)
+from sc_mamba2.files import atomic_file, clean_scratch, make_folder, remove_folder, sole_writer
 from sc_mamba2.genes import Vocabulary
 from sc_mamba2.model import Checkpoint, PretrainedModel, read_checkpoint, write_checkpoint
-from sc_mamba2.model.manifest import (
-    broken_checkpoint,
-    read_json,
-    read_manifest,
-    some,
-    write_json,
-)
+from sc_mamba2.model.manifest import broken_checkpoint, read_json, read_manifest, some, write_json
 from sc_mamba2.model.saving import read_tensors, write_tensors
 from sc_mamba2.training.journal import folder_missing, told_writes
 
@@ -71,10 +59,8 @@ class TrainingState:
         Optimizer steps that were taken.
     checkpoint
         The model's tensors, config and vocabulary.
-    tensors
-        Further tensors by kind and name, on the CPU.
-    state
-        What the loop keeps, as it was given to `save`.
+    tensors, state
+        Further tensors by kind and name, on the CPU, and what the loop keeps, as given to `save`.
     metric
         Of the evaluation at this step, if there was one.
     """
@@ -154,14 +140,8 @@ class TrainingCheckpoints:
     ...     resumed = checkpoints.newest()
     ...     checkpoints.save(step, model=ModelContent.of(model), tensors={}, state={})
 
-    Parameters
-    ----------
-    run
-        The run's folder; it is made on entering.
-    keep_last
-        How many of the newest stay, from 1; the best stays beside them.
-    higher_is_better
-        Whether the best has the highest metric; else the lowest, as for a loss.
+    The run's folder is made on entering. Of the newest `keep_last` stay, from 1, and beside them the
+    best: that with the lowest metric, as for a loss, or the highest.
     """
 
     def __init__(
@@ -173,13 +153,7 @@ class TrainingCheckpoints:
         self._held: ExitStack | None = None
 
     def __enter__(self) -> Self:
-        """Become the run's only writer, and remove what killed writers left half done.
-
-        Raises
-        ------
-        UserError
-            Rules `run-locked`, `write-denied`, `disk-full`.
-        """
+        """Become the run's only writer, and remove what killed writers left half done."""
         with ExitStack() as stack:
             with told_writes(self.folder):
                 make_folder(self.folder)

@@ -58,12 +58,7 @@ class Journal:
     step
         Where the training goes on: what was written of later steps is dropped. 0 begins anew.
     tensorboard
-        Folder for TensorBoard, beside the file, or none.
-
-    Raises
-    ------
-    UserError
-        Rule `tensorboard-missing`, and those of a write that the system refuses.
+        Folder for TensorBoard, beside the file, or none; rule `tensorboard-missing`.
     """
 
     def __init__(self, path: str | Path, step: int = 0, tensorboard: Path | None = None) -> None:

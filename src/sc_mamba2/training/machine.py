@@ -54,7 +54,7 @@ def choose_device(requested: str) -> torch.device:
     Raises
     ------
     UserError
-        ``"cuda"`` where there is no GPU.
+        Rule `device-missing`: ``"cuda"`` where there is no GPU.
     """
     if requested == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -83,10 +83,8 @@ class MaskedCells:
 
     Parameters
     ----------
-    store
-        Tokens of all genes.
-    cells
-        (N,) positions in the store.
+    store, cells
+        Tokens of all genes, and (N,) positions in it.
     tokenizer
         The model's: its vocabulary is a part of the store's.
     sampling, masks
@@ -138,10 +136,7 @@ class MaskedCells:
 def split_cells(store: TokenStore, held_out: HeldOut) -> tuple[np.ndarray, np.ndarray]:
     """Part the cells of a store into those to train on and those that judge.
 
-    Raises
-    ------
-    UserError
-        Rule `held-out`: a value that no cell has, or no cell left to train on.
+    Raises a `UserError` of the rule `held-out`: a value that no cell has, or no cell left to train on.
     """
     everything = np.arange(len(store))
     if not held_out.values:

@@ -58,11 +58,7 @@ def gene_means(source: MaskedCells, size: int, most: int) -> Tensor:
 
 @torch.no_grad()
 def masked_error(
-    objective: MaskedObjective,
-    source: MaskedCells,
-    means_V: Tensor,
-    batch_size: int,
-    ranks: Ranks,
+    objective: MaskedObjective, source: MaskedCells, means_V: Tensor, batch_size: int, ranks: Ranks
 ) -> MaskedError:
     """Judge a model on held-out cells; every process takes a share of each batch.
 
@@ -111,8 +107,8 @@ def masked_error(
     by_bin = {}
     for at, (first, end) in enumerate(zip(_FIRST, ends, strict=True)):
         if counts_G[at] > 0:
-            row = (errors_3G[:, at] / counts_G[at]).tolist()
-            named = dict(zip(("model", "cell", "gene_mean"), row, strict=True))
+            errors = (errors_3G[:, at] / counts_G[at]).tolist()
+            named = dict(zip(("model", "cell", "gene_mean"), errors, strict=True))
             by_bin[f"{first}-{end}" if end > first else f"{first}"] = named | {
                 "tokens": float(counts_G[at])
             }

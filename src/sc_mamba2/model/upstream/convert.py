@@ -36,10 +36,8 @@ class ImportReport:
 
     Parameters
     ----------
-    mapped
-        Number of tensors that were taken.
-    unused
-        Released names of those that were not.
+    mapped, unused
+        Number of tensors that were taken, and released names of those that were not.
     genes
         Report of `released_vocabulary`.
     folder
@@ -55,14 +53,12 @@ class ImportReport:
 def import_release(
     folder: str | Path, output: str | Path, *, overwrite: bool = False, domain: int | None = None
 ) -> ImportReport:
-    """Convert a released folder to a checkpoint folder.
+    """Convert a released folder to a checkpoint folder, written whole or not at all.
 
     Parameters
     ----------
-    folder
-        The released folder.
-    output
-        Checkpoint folder to write, whole or not at all.
+    folder, output
+        The released folder, and the checkpoint folder to write.
     overwrite
         Whether a checkpoint that stands there is replaced.
     domain
@@ -96,7 +92,10 @@ def _convert(
     vocabulary, genes = released_vocabulary(release.names, rows, load_gene_table())
     config = derive_config(release.state, release.args, rows, vocabulary.pad_id)
     heads, extended = derive_heads(release.state, release.args, config.d_model)
-    tokenizer = Tokenizer(vocabulary, _rules(config.n_bins))
+    try:
+        tokenizer = Tokenizer(vocabulary, TokenizerRules.model_validate({"n_bins": config.n_bins}))
+    except ValidationError as error:
+        raise clash(f"n_bins {config.n_bins}", "3 to 32,767 bins") from error
     with torch.device("meta"):
         model = PretrainedModel(Backbone(config), tokenizer, heads)
     layers = layer_prefix(release.state)
@@ -115,13 +114,6 @@ def _convert(
         "genes": genes,
     }
     return model, state, left_out
-
-
-def _rules(n_bins: int) -> TokenizerRules:
-    try:
-        return TokenizerRules.model_validate({"n_bins": n_bins})
-    except ValidationError as error:
-        raise clash(f"n_bins {n_bins}", "3 to 32,767 bins") from error
 
 
 def _choose_norm(release: Release, domain: int | None) -> int | None:

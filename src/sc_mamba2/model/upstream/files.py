@@ -26,10 +26,8 @@ class Release:
     ----------
     state
         Tensors by their released name, on the CPU; where it can be, they stay on the disk.
-    args
-        `args.json`.
-    names
-        `vocab.json`: symbol, or special token, to row.
+    args, names
+        `args.json`, and `vocab.json`: symbol, or special token, to row.
     sha256
         Hash of `best_model.pt`.
     """
@@ -41,12 +39,7 @@ class Release:
 
 
 def read_release(folder: str | Path) -> Release:
-    """Read a released folder.
-
-    Parameters
-    ----------
-    folder
-        Holds `best_model.pt`, `args.json` and `vocab.json`.
+    """Read a released folder: `best_model.pt`, `args.json` and `vocab.json`.
 
     Raises
     ------
@@ -80,7 +73,9 @@ def read_release(folder: str | Path) -> Release:
 
 def _read_tensors(path: Path) -> dict[str, Tensor]:
     try:
-        state = _load(path)
+        # The pickle's imports are forbidden; mapped from the disk where the format allows it.
+        mapped = zipfile.is_zipfile(path)
+        state = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except MemoryError:
         raise
     except pickle.UnpicklingError as error:
@@ -103,12 +98,6 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
     return dict(state)
 
 
-def _load(path: Path) -> Any:
-    """Load with the pickle's imports forbidden; mapped from the disk where the format allows it."""
-    mapped = zipfile.is_zipfile(path)
-    return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
-
-
 def _is_entry(key: Any, value: Any) -> bool:
     dense = isinstance(value, Tensor) and value.layout == torch.strided
     return dense and isinstance(key, str) and key.isprintable()
@@ -124,9 +113,8 @@ def _read_json(path: Path, rule: str) -> dict[str, Any]:
     try:
         table = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=unique)
     except (ValueError, RecursionError) as error:
-        raise UserError(
-            rule, found=f"'{path}': {error}", expected="a JSON table", mend=_FETCH
-        ) from error
+        found = f"'{path}': {error}"
+        raise UserError(rule, found=found, expected="a JSON table", mend=_FETCH) from error
     if not isinstance(table, dict):
         raise UserError(rule, found=f"no table in '{path}'", expected="a JSON table", mend=_FETCH)
     return table

@@ -1,14 +1,14 @@
 """The released vocabulary: symbols to Ensembl ids, row for row. No row is moved, merged or dropped."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from sc_mamba2.errors import UserError
 from sc_mamba2.genes import GeneMapping, GeneTable, Vocabulary, map_genes
+from sc_mamba2.genes.vocabulary import CLS, PAD, is_special
 
-_SPECIALS = ("<pad>", "<cls>")
 _LISTED = 8
 
 
@@ -42,7 +42,7 @@ def released_vocabulary(
         embedding, or no `<pad>` or `<cls>`.
     """
     symbols = _by_row(names, rows)
-    genes = [row for row, name in enumerate(symbols) if not _is_special(name)]
+    genes = [row for row, name in enumerate(symbols) if not is_special(name)]
     mapping = map_genes([symbols[row] for row in genes], table)
     ids, taken = list(symbols), _owners(mapping)
     for place, row in enumerate(genes):
@@ -50,10 +50,6 @@ def released_vocabulary(
             ids[row] = mapping.ensembl_ids[place]
     report = {**_report(mapping, taken), "unnamed_rows": rows - len(names)}
     return Vocabulary(f"released-{rows}", tuple(ids), tuple(symbols)), report
-
-
-def _is_special(name: str) -> bool:
-    return name.startswith("<") and name.endswith(">")
 
 
 def _by_row(names: Mapping[str, Any], rows: int) -> list[str]:
@@ -69,8 +65,8 @@ def _by_row(names: Mapping[str, Any], rows: int) -> list[str]:
         )
     if "" in names:
         raise _refuse(f"an empty name at row {names['']}", "a name for each row")
-    if missing := [special for special in _SPECIALS if special not in names]:
-        raise _refuse(f"no {' and no '.join(missing)}", " and ".join(_SPECIALS))
+    if missing := [special for special in (PAD, CLS) if special not in names]:
+        raise _refuse(f"no {' and no '.join(missing)}", f"{PAD} and {CLS}")
     symbols: list[str] = [""] * rows
     for name, row in names.items():
         if symbols[row]:
@@ -100,25 +96,19 @@ def _report(mapping: GeneMapping, owners: Mapping[str, int]) -> dict[str, Any]:
     owning = np.array(sorted(owners.values()), dtype=np.int64)
     status = mapping.status[owning]
     doubled = sorted(set(np.flatnonzero(mapping.rows >= 0)) - set(owning.tolist()))
+    unknown = mapping.examples("unknown_symbol", _LISTED)
     return {
         "genes": counts["total"],
         "matched": len(owners),
         "matched_by_alias": int(np.isin(status, ["alias_id", "alias_symbol"]).sum()),
         **{name: counts[name] for name in ("duplicate", "ambiguous", "retired", "unknown")},
         "examples": {
-            "duplicate": _first([mapping.names[place] for place in doubled]),
+            "duplicate": [mapping.names[place] for place in doubled[:_LISTED]],
             "ambiguous": mapping.examples("ambiguous", _LISTED),
             "retired": mapping.examples("retired", _LISTED),
-            "unknown": _first(
-                mapping.examples("unknown_symbol", _LISTED)
-                + mapping.examples("unknown_id", _LISTED)
-            ),
+            "unknown": (unknown + mapping.examples("unknown_id", _LISTED))[:_LISTED],
         },
     }
-
-
-def _first(names: Sequence[str]) -> list[str]:
-    return list(names[:_LISTED])
 
 
 def _refuse(found: str, expected: str) -> UserError:

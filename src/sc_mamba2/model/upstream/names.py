@@ -3,16 +3,15 @@
 import re
 from collections.abc import Iterable, Mapping
 
-import torch
 from torch import Tensor
 
 from sc_mamba2.errors import UserError
+from sc_mamba2.model.manifest import some
 
 LAYERS = ("mamba_encoder.layers.", "transformer_encoder.layers.")
 # Heads of single tasks (adversary, batch and modality embeddings): there is no such head here.
 TASK_ONLY = ("grad_reverse_discriminator.", "batch_encoder.", "mod_encoder.")
 DOMAINS = "dsbn.bns."
-_NAMED_AT_MOST = 8
 _OURS_TO_RELEASED = {
     "backbone.gene_encoder.embedding.": "encoder.embedding.",
     "backbone.gene_encoder.norm.": "encoder.enc_norm.",
@@ -102,9 +101,12 @@ def rename(
         "of more numbers than are stored": [name for name in shared if lies(state[name])],
     }
     _refuse_any(faults)
-    renamed = {ours: _single(state[name]) for ours, name in released.items()}
+    taken = {ours: state[name].detach() for ours, name in released.items()}
+    renamed = {ours: t.float() if t.is_floating_point() else t for ours, t in taken.items()}
     spoilt = {
-        "not finite": [released[ours] for ours, tensor in renamed.items() if not _finite(tensor)],
+        "not finite": [
+            released[ours] for ours, tensor in renamed.items() if not tensor.isfinite().all()
+        ],
         "negative": [
             released[ours]
             for ours, tensor in renamed.items()
@@ -112,31 +114,19 @@ def rename(
         ],
     }
     _refuse_any(spoilt)
-    return _unshared(renamed)
+    # safetensors stores each tensor for itself: those that share memory are copied.
+    seen: set[int] = set()
+    for name, tensor in renamed.items():
+        place = tensor.untyped_storage().data_ptr()
+        if place in seen:
+            renamed[name] = tensor.clone()
+        seen.add(place)
+    return renamed
 
 
 def lies(tensor: Tensor) -> bool:
     """Whether a tensor claims more numbers than the file stores for it."""
     return tensor.untyped_storage().nbytes() < tensor.numel() * tensor.element_size()
-
-
-def _single(tensor: Tensor) -> Tensor:
-    return tensor.detach().float() if tensor.is_floating_point() else tensor.detach()
-
-
-def _finite(tensor: Tensor) -> bool:
-    return bool(torch.isfinite(tensor).all())
-
-
-def _unshared(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Copy tensors that share memory with an earlier one: safetensors stores each for itself."""
-    seen: set[int] = set()
-    for name, tensor in state.items():
-        place = tensor.untyped_storage().data_ptr()
-        if place in seen:
-            state[name] = tensor.clone()
-        seen.add(place)
-    return state
 
 
 def _refuse_any(faults: Mapping[str, list[str]]) -> None:
@@ -153,10 +143,3 @@ def wrong_tensors(found: str) -> UserError:
         expected="the tensors of the release, each once, whole and finite",
         mend="fetch the released folder again; its three files belong together",
     )
-
-
-def some(names: Iterable[str]) -> str:
-    """List the first names, and how many more there are."""
-    names = list(names)
-    more = len(names) - _NAMED_AT_MOST
-    return ", ".join(names[:_NAMED_AT_MOST]) + (f" and {more} more" if more > 0 else "")

@@ -31,13 +31,7 @@ def layer_prefix(state: Mapping[str, Tensor]) -> str:
 
 
 def embedding_rows(state: Mapping[str, Tensor]) -> int:
-    """Count the rows of the gene embedding, V.
-
-    Raises
-    ------
-    UserError
-        Rule `upstream-tensors`: it is missing, no matrix, or claims more numbers than are stored.
-    """
+    """Count the rows of the gene embedding, V; refuse one that is missing or no whole matrix."""
     tensor = state.get(EMBEDDING)
     if tensor is None:
         raise wrong_tensors(f"missing: {EMBEDDING}")
@@ -99,16 +93,8 @@ def derive_heads(
 ) -> tuple[Heads, tuple[str, ...]]:
     """Derive which heads a released model has.
 
-    Returns
-    -------
-    tuple
-        The heads, and the prefixes of expression heads that are left out, since a task's batch or
-        modality embedding is a part of their input.
-
-    Raises
-    ------
-    UserError
-        Rules as in `derive_config`.
+    Returns the heads, and the prefixes of expression heads that are left out, since a task's batch or
+    modality embedding is a part of their input. Raises as `derive_config`.
     """
     appended = _has(state, "batch_encoder.") or _has(state, "mod_encoder.")
     inputs = {"decoder.": ("decoder.fc.0.weight", 1), "mvc_decoder.": ("mvc_decoder.W.weight", 0)}

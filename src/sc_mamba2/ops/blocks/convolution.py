@@ -19,25 +19,10 @@ class ConvolutionGradients(NamedTuple):
 
 
 def convolve_block(x_RTC: Tensor, before_RKC: Tensor, taps_KC: Tensor, bias_C: Tensor) -> Tensor:
-    """Sum each channel's taps over a token and the K - 1 before it: what SiLU is applied to.
+    """Sum each channel's taps over a token and the K - 1 before it: what SiLU is applied to, (R, T, C).
 
-    ``u_t = bias + sum_k tap_k x_(t - (K-1) + k)``.
-
-    Parameters
-    ----------
-    x_RTC
-        The block.
-    before_RKC
-        The K - 1 tokens before the block, (R, K - 1, C), zero before the first token of a cell.
-    taps_KC
-        Taps, the last for the token itself.
-    bias_C
-        (C,).
-
-    Returns
-    -------
-    Tensor
-        (R, T, C).
+    ``u_t = bias + sum_k tap_k x_(t - (K-1) + k)``, so the last tap is for the token itself. `before_RKC`
+    are the K - 1 tokens before the block, zero before the first token of a cell.
     """
     u_RTC = torch.addcmul(bias_C, x_RTC, taps_KC[-1])
     for lag in range(1, len(taps_KC)):
@@ -52,16 +37,9 @@ def convolve_block(x_RTC: Tensor, before_RKC: Tensor, taps_KC: Tensor, bias_C: T
 def convolve_block_backward(
     du_RTC: Tensor, x_RTC: Tensor, before_RKC: Tensor, after_RKC: Tensor, taps_KC: Tensor
 ) -> ConvolutionGradients:
-    """Give the gradients of a block, from those of its sums.
+    """Give the gradients of a block, from those of its sums, what SiLU is applied to.
 
-    Parameters
-    ----------
-    du_RTC
-        Gradient of what SiLU is applied to.
-    x_RTC, before_RKC, taps_KC
-        As in `convolve_block`.
-    after_RKC
-        `du_RKC` of the block after it; zero after the last token of a cell.
+    `after_RKC` is `du_RKC` of the block after it; zero after the last token of a cell.
     """
     length = x_RTC.shape[1]
     dx_RTC = du_RTC * taps_KC[-1]
@@ -76,7 +54,8 @@ def convolve_block_backward(
         within_C = (du_RTC[:, lag:] * x_RTC[:, : length - edge]).sum((0, 1))
         edges_C = (du_RTC[:, :edge] * before_RKC[:, first : first + edge]).sum((0, 1))
         dtaps_KC[-1 - lag] = within_C + edges_C
-    du_RKC = _first(du_RTC, after_RKC)
+    kept = after_RKC.shape[1]
+    du_RKC = torch.cat([du_RTC[:, :kept], after_RKC], dim=1)[:, :kept]
     return ConvolutionGradients(dx_RTC, dtaps_KC, du_RTC.sum((0, 1)), du_RKC)
 
 
@@ -86,10 +65,3 @@ def last_tokens(x_RTC: Tensor, before_RKC: Tensor) -> Tensor:
     if x_RTC.shape[1] >= kept:
         return x_RTC[:, x_RTC.shape[1] - kept :]
     return torch.cat([before_RKC, x_RTC], dim=1)[:, x_RTC.shape[1] :]
-
-
-def _first(du_RTC: Tensor, after_RKC: Tensor) -> Tensor:
-    kept = after_RKC.shape[1]
-    if du_RTC.shape[1] >= kept:
-        return du_RTC[:, :kept].clone()
-    return torch.cat([du_RTC, after_RKC], dim=1)[:, :kept]

@@ -165,16 +165,8 @@ def mix_block_backward(
 ) -> tuple[Tensor, BlockWeights, Carried]:
     """Give the gradients of a block: of its input, of the weights, and of what was carried in.
 
-    Parameters
-    ----------
-    dg_RTI
-        Gradient of the output, zero at what is no token.
-    mixed, before_RKC
-        The block's forward, and the tokens that were carried into it.
-    dcarried
-        Gradient from the block after; zeros after the last.
-    weights
-        The mixer's weights.
+    `dg_RTI` is that of the output, zero at what is no token; `before_RKC` the tokens that were carried
+    into the block; `dcarried` the gradient from the block after, zeros after the last.
     """
     y_RTI = mixed.scan.y_ZcI.view(dg_RTI.shape)
     norm = norm_block_backward(dg_RTI, weights.norm_I, y_RTI, mixed.z_RTI, mixed.normed)

@@ -19,7 +19,7 @@ CHUNK = 64
 
 @dataclass(frozen=True)
 class Block:
-    """Tokens of a group, in reading order, cut into equal chunks.
+    """Tokens of a group of R cells, in reading order, cut into equal chunks.
 
     Attributes
     ----------
@@ -29,8 +29,6 @@ class Block:
         Whether the slice is read from its end.
     real_RT
         Which of them are tokens; None where all are. The others point to some token of the cell.
-    cells
-        R.
     chunk
         Tokens of a chunk; it divides T.
     """
@@ -70,16 +68,8 @@ class Block:
 
 @dataclass(frozen=True)
 class Group:
-    """Cells that are worked on together.
-
-    Attributes
-    ----------
-    starts_R, lengths_R
-        Their ranges of tokens.
-    shortest, longest
-        Extremes of `lengths_R`.
-    block_tokens
-        Tokens of a block, a multiple of the chunk.
+    """Cells that are worked on together: their ranges of tokens, the extremes of `lengths_R`, and the
+    tokens of a block, a multiple of the chunk.
     """
 
     starts_R: Tensor
@@ -90,8 +80,7 @@ class Group:
 
     def blocks(self, reverse: bool) -> list[Block]:
         """Cut the group into blocks, in the reading order of one direction."""
-        firsts = range(0, self.longest, self.block_tokens)
-        return [self._block(first, reverse) for first in firsts]
+        return [self._block(at, reverse) for at in range(0, self.longest, self.block_tokens)]
 
     def _block(self, first: int, reverse: bool) -> Block:
         wanted = min(self.block_tokens, self.longest - first)
@@ -114,19 +103,9 @@ class Group:
 
 
 def plan_groups(spans: Spans, tokens: int) -> Iterator[Group]:
-    """Put cells of like length together until a group's block has about `tokens` tokens.
+    """Put cells of like length together, longest first, until a group's block has about `tokens` tokens.
 
-    Parameters
-    ----------
-    spans
-        The cells.
-    tokens
-        Tokens of a block over all cells of its group, at least one chunk.
-
-    Yields
-    ------
-    Group
-        Longest cells first.
+    `tokens` are those of a block over all cells of its group, at least one chunk.
     """
     order = torch.argsort(spans.lengths, descending=True, stable=True)
     starts, lengths = spans.starts[order], spans.lengths[order]

@@ -26,7 +26,7 @@ from sc_mamba2.ops.blocks.mixer import (
 )
 from sc_mamba2.ops.blocks.plan import Block, Group, plan_groups
 from sc_mamba2.ops.rows import cell_spans
-from sc_mamba2.ops.weights import MixerWeights
+from sc_mamba2.ops.weights import MixerWeights, at_least_single
 
 # Numbers of inner width in a block: about 2 MB an array, measured flat for half and twice that.
 _CPU_NUMBERS, _FEWEST, _MOST = 2**19, 256, 1024
@@ -46,7 +46,7 @@ def scan_in_blocks(
     Parameters
     ----------
     zxbcdt_BLE, lengths, weights
-        As in `bidirectional.bidirectional_scan`.
+        As in `dispatch.bidirectional_scan`.
     reverse
         One entry a direction: whether it reads cells from their last token.
     block_tokens
@@ -58,8 +58,10 @@ def scan_in_blocks(
         (B, L, I), zero at pads, of the type of `zxbcdt_BLE`. Differentiable once.
     """
     rows, length = zxbcdt_BLE.shape[:2]
-    if block_tokens is None:
-        block_tokens = _block_tokens(zxbcdt_BLE.device, weights.inner)
+    if block_tokens is None and zxbcdt_BLE.device.type == "cpu":
+        _keep_freed_memory()
+        block_tokens = min(_MOST, max(_FEWEST, _CPU_NUMBERS // weights.inner))
+    block_tokens = block_tokens or _ACCELERATOR_TOKENS
     groups = list(plan_groups(cell_spans(lengths, length), block_tokens))
     tensors = [part for part in weights if isinstance(part, Tensor)]
     way = _Way(groups, tuple(reverse), weights.eps)
@@ -83,7 +85,7 @@ class _Way(NamedTuple):
 class _BlockedScan(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, way: _Way, zxbcdt_TE: Tensor, *tensors: Tensor) -> Tensor:
-        weights = block_weights(tensors, len(way.reverse), _kind(zxbcdt_TE, *tensors))
+        weights = block_weights(tensors, len(way.reverse), at_least_single(zxbcdt_TE, *tensors))
         g_TI = zxbcdt_TE.new_zeros(len(zxbcdt_TE), weights.parts[0])
         states = []
         with torch.autocast(zxbcdt_TE.device.type, enabled=False):
@@ -107,7 +109,7 @@ class _BlockedScan(torch.autograd.Function):
         count = len(BlockWeights._fields)
         zxbcdt_TE, *rest = ctx.saved_tensors
         tensors, states = rest[:count], rest[count:]
-        weights = block_weights(tensors, len(way.reverse), _kind(zxbcdt_TE, *tensors))
+        weights = block_weights(tensors, len(way.reverse), at_least_single(zxbcdt_TE, *tensors))
         sums = BlockWeights(*map(torch.zeros_like, weights))
         dzxbcdt_TE = torch.zeros_like(zxbcdt_TE)
         with torch.autocast(zxbcdt_TE.device.type, enabled=False):
@@ -149,21 +151,6 @@ def _carried_into(
     earlier_RTC = blocks[at - 1].read(xBC_TC, weights.norm_I.dtype)
     kept = len(weights.taps_KC) - 1
     return Carried(states_WRNI[at - 1], earlier_RTC[:, earlier_RTC.shape[1] - kept :])
-
-
-def _kind(*tensors: Tensor) -> torch.dtype:
-    """Half precision is a form of storage only: blocks are computed in single or double."""
-    kind = torch.float32
-    for tensor in tensors:
-        kind = torch.promote_types(kind, tensor.dtype)
-    return kind
-
-
-def _block_tokens(device: torch.device, inner: int) -> int:
-    if device.type != "cpu":
-        return _ACCELERATOR_TOKENS
-    _keep_freed_memory()
-    return min(_MOST, max(_FEWEST, _CPU_NUMBERS // inner))
 
 
 @cache

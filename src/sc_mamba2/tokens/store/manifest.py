@@ -97,10 +97,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 def read_manifest(folder: Path) -> Manifest:
     """Read the manifest and check it against the SHA-256 that it carries.
 
-    Raises
-    ------
-    UserError
-        There is none, it is damaged, or another version of the format wrote it.
+    Raises a `UserError` where there is none, it is damaged, or another version of the format wrote it.
     """
     path = folder / MANIFEST
     try:

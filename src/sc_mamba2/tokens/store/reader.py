@@ -28,16 +28,8 @@ class TokenStore:
     """Cells of a store as they were when it was opened; made by `TokenStore.open`.
 
     It can be pickled and opened by many processes at once: the system keeps one copy of what they
-    read. Shards never change, so a writer that appends does not disturb a reader.
-
-    Parameters
-    ----------
-    folder
-        Folder of the store.
-    manifest
-        Its manifest.
-    tokenizer
-        Its tokenizer: the vocabulary of `gene_rows` and the rules of `bins`.
+    read. Shards never change, so a writer that appends does not disturb a reader. The tokenizer has the
+    vocabulary of `gene_rows` and the rules of `bins`.
     """
 
     def __init__(self, folder: Path, manifest: Manifest, tokenizer: Tokenizer) -> None:
@@ -79,13 +71,7 @@ class TokenStore:
         return np.concatenate([np.zeros(0, np.int32), *parts]).astype(np.int32)
 
     def obs(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
-        """Return the cells' table, N rows, with the chosen columns; all of them without a choice.
-
-        Raises
-        ------
-        UserError
-            A column that the store does not have, or a damaged table.
-        """
+        """Return the cells' table, N rows, with the chosen columns; all of them without a choice."""
         return stack_obs([self._obs(shard, columns) for shard in self.manifest.shards])
 
     def gather(self, cells: np.ndarray) -> Ragged:
@@ -103,10 +89,8 @@ class TokenStore:
 
         Raises
         ------
-        IndexError
-            A position outside the store.
-        UserError
-            A shard is damaged.
+        IndexError, UserError
+            A position outside the store; a damaged shard.
         """
         cells = np.asarray(cells, dtype=np.int64)
         if len(cells) and not 0 <= cells.min() <= cells.max() < len(self):
@@ -117,7 +101,7 @@ class TokenStore:
         return self._gather_across(cells, shards)
 
     def take(self, cells: np.ndarray, columns: Sequence[str] | None = None) -> TokenizedCells:
-        """Load some cells with their rows of `obs`.
+        """Load some cells with their rows of `obs`: a copy in memory, equal to what was written.
 
         Parameters
         ----------
@@ -125,16 +109,6 @@ class TokenStore:
             Positions, 0 to N - 1, in any order, or a mask of N.
         columns
             Columns of `obs` to keep; all of them without a choice.
-
-        Returns
-        -------
-        TokenizedCells
-            A copy in memory, equal to what was written.
-
-        Raises
-        ------
-        IndexError, UserError
-            As `gather` and `obs`.
         """
         cells = np.asarray(cells)
         cells = np.flatnonzero(cells) if cells.dtype == bool else cells.astype(np.int64)
@@ -157,13 +131,7 @@ class TokenStore:
         )
 
     def verify(self) -> None:
-        """Read every byte and compare it with the SHA-256 of when it was written.
-
-        Raises
-        ------
-        UserError
-            The first file that is not as it was written.
-        """
+        """Read every byte; refuse the first file that is not as the SHA-256 of when it was written says."""
         for index, shard in enumerate(self.manifest.shards):
             for name, entry in shard.files.items():
                 _check_content(self.folder / shard.name / name, entry)
@@ -172,12 +140,9 @@ class TokenStore:
 
     def _columns(self, index: int) -> Ragged:
         """Map a shard's columns, once a process."""
-        if index not in self._mapped:
-            self._mapped[index] = self._map(self.manifest.shards[index])
-        return self._mapped[index]
-
-    def _map(self, shard: ShardEntry) -> Ragged:
-        columns = []
+        if index in self._mapped:
+            return self._mapped[index]
+        columns, shard = [], self.manifest.shards[index]
         for name, dtype in column_types(self.tokenizer).items():
             path = self.folder / shard.name / f"{name}.npy"
             count = shard.cells + 1 if name == "offsets" else shard.tokens
@@ -191,7 +156,8 @@ class TokenStore:
         offsets = columns[-1]
         if offsets[0] != 0 or offsets[-1] != shard.tokens or (np.diff(offsets) < 0).any():
             raise damaged(path, "offsets that do not rise from 0 to the number of tokens")
-        return Ragged(*columns)
+        self._mapped[index] = Ragged(*columns)
+        return self._mapped[index]
 
     def _obs(self, shard: ShardEntry, columns: Sequence[str] | None) -> pd.DataFrame:
         known = self.manifest.obs_columns or []
@@ -226,15 +192,8 @@ class TokenStore:
         changes = np.diff(shards, prepend=-1) != 0
         firsts = np.flatnonzero(changes | (np.diff(cells, prepend=-2) != 1))
         lasts = np.append(firsts, len(cells))[1:] - 1
-        runs = [
-            (self._columns(shard), slice(*run))
-            for shard, *run in zip(
-                shards[firsts].tolist(),
-                begins[firsts].tolist(),
-                ends[lasts].tolist(),
-                strict=True,
-            )
-        ]
+        bounds = (shards[firsts].tolist(), begins[firsts].tolist(), ends[lasts].tolist())
+        runs = [(self._columns(shard), slice(*run)) for shard, *run in zip(*bounds, strict=True)]
         types = column_types(self.tokenizer)
         columns = {
             name: np.concatenate(
@@ -246,13 +205,7 @@ class TokenStore:
 
 
 def read_tokenizer(folder: Path, manifest: Manifest) -> Tokenizer:
-    """Read a store's tokenizer.
-
-    Raises
-    ------
-    UserError
-        Its file is not as it was written.
-    """
+    """Read a store's tokenizer, or refuse a file that is not as it was written."""
     path = folder / TOKENIZER
     _check_content(path, manifest.tokenizer)
     return Tokenizer.from_json(path.read_text("utf-8"))

@@ -3,7 +3,6 @@
 import shutil
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 
@@ -56,8 +55,7 @@ class TokenStoreWriter:
         self, folder: str | Path, tokenizer: Tokenizer, tokens_a_shard: int = 2**25
     ) -> None:
         assert tokens_a_shard > 0
-        self.folder = Path(folder)
-        self.tokenizer = tokenizer
+        self.folder, self.tokenizer = Path(folder), tokenizer
         self.tokens_a_shard = tokens_a_shard
         self._waiting: list[TokenizedCells] = []
 
@@ -70,20 +68,18 @@ class TokenStoreWriter:
                 self.folder / ".lock", to=f"the token store '{self.folder}'", mend=again
             )
             stack.enter_context(lock)
-            self._remove_drafts()
+            # What a killed writer left; the lock is held, so none of it is in use.
+            for path in self.folder.glob(".*-*"):
+                if path.is_dir():
+                    shutil.rmtree(path)
             self._manifest = self._start()
             self._held = stack.pop_all()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
         """Write what waits, unless an error ends the writing, and release the lock."""
         try:
-            if error is None and self._waiting:
+            if kind is None and self._waiting:
                 self._write_shard()
         finally:
             self._waiting = []
@@ -95,17 +91,9 @@ class TokenStoreWriter:
         return stored + sum(map(len, self._waiting))
 
     def add(self, block: TokenizedCells) -> None:
-        """Append cells.
+        """Append cells, tokenised with the store's tokenizer.
 
-        Parameters
-        ----------
-        block
-            Any number of cells, tokenised with the store's tokenizer.
-
-        Raises
-        ------
-        UserError
-            The columns of its `obs` are not those of the cells before it.
+        Raises a `UserError` where the columns of their `obs` are not those of the cells before them.
         """
         self._check(block)
         while len(block):
@@ -149,12 +137,6 @@ class TokenStoreWriter:
         write_manifest(self.folder, manifest)
         return manifest
 
-    def _remove_drafts(self) -> None:
-        """Remove what a killed writer left; the lock is held, so none of it is in use."""
-        for path in self.folder.glob(".*-*"):
-            if path.is_dir():
-                shutil.rmtree(path)
-
     def _write_shard(self) -> None:
         blocks, shards = self._waiting, self._manifest.shards
         path = self.folder / f"shard-{len(shards):06d}"
@@ -162,7 +144,9 @@ class TokenStoreWriter:
         obs = stack_obs([block.obs for block in blocks])
         with atomic_folder(path) as draft:
             for name, dtype in column_types(self.tokenizer).items():
-                column = offsets if name == "offsets" else _column(blocks, name, dtype)
+                column = offsets
+                if name != "offsets":
+                    column = np.concatenate([getattr(one, name).astype(dtype) for one in blocks])
                 np.save(draft / f"{name}.npy", column, allow_pickle=False)
             obs.to_parquet(draft / OBS)
             files = {name: FileEntry.of(draft / name) for name in FILES}
@@ -173,7 +157,3 @@ class TokenStoreWriter:
         )
         write_manifest(self.folder, manifest)
         self._manifest, self._waiting = manifest, []
-
-
-def _column(blocks: list[TokenizedCells], name: str, dtype: np.dtype) -> np.ndarray:
-    return np.concatenate([getattr(block, name).astype(dtype) for block in blocks])
