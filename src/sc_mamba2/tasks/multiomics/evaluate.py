@@ -75,7 +75,7 @@ def embedding_scores(
     finite = np.isfinite(embedding_NE).all(axis=1)
     rows = np.flatnonzero(scored_cells(design) & finite)
     several = design[BATCH].nunique() > 1
-    scores: Scores = {}
+    scores: dict[str, Any] = {}
     if len(truth):
         labels = truth[LABEL].reindex(design.index).iloc[rows]
         counts = labels.value_counts()
