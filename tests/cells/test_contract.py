@@ -47,11 +47,12 @@ def test_transposed_matrix(cells):
     assert broken_rule(RawCellsContract(), cells.T.copy()).rule == "matrix-transposed"
 
 
-def test_matrix_and_layer_are_checked(cells):
-    cells.layers["scaled"] = -cells.X
-    assert RawCellsContract().validate(cells) is cells
-    assert broken_rule(RawCellsContract("scaled"), cells).rule == "matrix-unusable"
-    assert broken_rule(RawCellsContract("none"), cells).rule == "layer-missing"
+def test_transposed_matrix_of_symbols(cells):
+    cells.var_names = list(cells.var["symbol"])
+    turned = cells.T.copy()
+    error = broken_rule(RawCellsContract(), turned)
+    assert error.rule == "matrix-transposed"
+    assert RawCellsContract().validate(turned.T.copy()).shape == cells.shape  # the mend
 
 
 @pytest.fixture

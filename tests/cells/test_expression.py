@@ -9,13 +9,27 @@ from hypothesis import given, strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import sparse
 
-from sc_mamba2.cells import Expression, choose_expression, log_normalise
+from sc_mamba2.cells import expression, simulate_cells, standardise
+from sc_mamba2.cells.expression import clean_matrix
+from sc_mamba2.cells.scale import Scale
+from sc_mamba2.cells.stored import StoredCells
 from sc_mamba2.errors import UserError
+from sc_mamba2.genes import load_gene_table
+
+TABLE = load_gene_table()
 
 COUNTS = np.array([[3, 0, 1], [0, 2, 0]], dtype=np.float32)
 LOGGED = np.log1p(COUNTS * 0.7)
 SCALED = LOGGED - LOGGED.mean(axis=0)
 FORMS = [np.asarray, sparse.csr_matrix, sparse.csc_matrix, sparse.csr_array, sparse.csc_array]
+
+
+def choose_expression(cells: ad.AnnData, layer=None, **options):
+    return expression.choose_expression(StoredCells.of(cells), TABLE, layer, **options)
+
+
+def matrix_of(chosen):
+    return clean_matrix(chosen.candidate.matrix.read(0, 10**6))
 
 
 def cells_with(x=None, raw=None, **layers) -> ad.AnnData:
@@ -42,22 +56,26 @@ def cells_with(x=None, raw=None, **layers) -> ad.AnnData:
         (cells_with(SCALED, LOGGED), "raw.X", "log_normalised"),
         (cells_with(LOGGED, SCALED), "X", "log_normalised"),
         (cells_with(SCALED, counts=COUNTS), "layers[counts]", "counts"),
-        (cells_with(LOGGED * 1e4), "X", "normalised"),
+        (cells_with(LOGGED * 1e4), "X", "counts"),
         (cells_with(np.full_like(COUNTS, np.nan), COUNTS), "raw.X", "counts"),
         (cells_with(None, counts=COUNTS), "layers[counts]", "counts"),
     ],
 )
 def test_the_order_of_choice(cells, origin, kind):
-    expression = choose_expression(cells)
-    assert (expression.origin, expression.kind) == (origin, kind)
+    chosen = choose_expression(cells)
+    assert (chosen.candidate.origin, chosen.scale.kind) == (origin, kind)
 
 
 def test_a_named_layer_is_taken_whatever_else_is_there():
     cells = cells_with(COUNTS, counts=COUNTS, logged=LOGGED)
-    expression = choose_expression(cells, layer="logged")
-    assert (expression.origin, expression.kind) == ("layers[logged]", "log_normalised")
-    assert np.array_equal(expression.matrix.toarray(), LOGGED)
-    assert choose_expression(cells_with(COUNTS, counts=LOGGED), layer="counts").kind != "counts"
+    chosen = choose_expression(cells, layer="logged")
+    assert (chosen.candidate.origin, chosen.scale.kind) == ("layers[logged]", "log_normalised")
+    assert np.array_equal(matrix_of(chosen).toarray(), LOGGED)
+    chosen = choose_expression(cells_with(COUNTS, counts=LOGGED), layer="counts")
+    assert chosen.scale.kind != "counts"
+    for name, origin in (("X", "X"), ("raw", "raw.X"), ("raw.X", "raw.X")):
+        chosen = choose_expression(cells_with(COUNTS, COUNTS, counts=COUNTS), layer=name)
+        assert chosen.candidate.origin == origin
 
 
 def test_raw_brings_its_own_genes():
@@ -66,7 +84,7 @@ def test_raw_brings_its_own_genes():
     cells = wide[:, ["b"]].copy()
     cells.X = sparse.csr_matrix(np.array([[-1.0], [0.5]]))
     cells.raw = wide
-    assert list(choose_expression(cells).genes.index) == ["a", "b", "c"]
+    assert list(choose_expression(cells).candidate.genes.index) == ["a", "b", "c"]
 
 
 def test_missing_layer_names_the_nearest():
@@ -129,23 +147,23 @@ def test_no_matrix_at_all():
 )
 def test_forms_and_dtypes_are_one(form, dtype):
     counts = (COUNTS > 0).astype(dtype) if dtype == "bool" else COUNTS.astype(dtype)
-    expression = choose_expression(ad.AnnData(X=form(counts)))
-    assert expression.kind == "counts"
-    assert expression.matrix.format == "csr" and expression.matrix.dtype == np.float32
-    assert np.array_equal(expression.matrix.toarray(), counts.astype(np.float32))
+    chosen = choose_expression(ad.AnnData(X=form(counts)))
+    assert chosen.scale.kind == "counts"
+    matrix = matrix_of(chosen)
+    assert matrix.format == "csr" and matrix.dtype == np.float32
+    assert np.array_equal(matrix.toarray(), counts.astype(np.float32))
 
 
 def test_half_precision():
-    assert np.array_equal(
-        choose_expression(ad.AnnData(X=COUNTS.astype("f2"))).matrix.toarray(), COUNTS
-    )
+    chosen = choose_expression(ad.AnnData(X=COUNTS.astype("f2")))
+    assert np.array_equal(matrix_of(chosen).toarray(), COUNTS)
 
 
 def test_duplicates_are_summed_zeros_removed_and_the_input_kept():
     parts = [np.array([1, 0, 2, 3], "f4"), np.array([2, 0, 1, 1]), np.array([0, 2, 4])]
     cells = ad.AnnData(X=sparse.csr_matrix(tuple(parts), shape=(2, 3)))
     before = [part.copy() for part in (cells.X.data, cells.X.indices, cells.X.indptr)]
-    matrix = choose_expression(cells).matrix
+    matrix = matrix_of(choose_expression(cells))
     assert matrix.toarray().tolist() == [[0, 0, 1], [0, 5, 0]] and matrix.nnz == 2
     for old, now in zip(before, (cells.X.data, cells.X.indices, cells.X.indptr), strict=True):
         assert np.array_equal(old, now)
@@ -166,30 +184,87 @@ def plain_log_normalised(counts: np.ndarray) -> np.ndarray:
 
 @given(counts_matrices)
 def test_log_normalise_against_the_plain_twin(counts):
-    expression = choose_expression(ad.AnnData(X=sparse.csr_matrix(counts)))
-    before = expression.matrix.copy()
-    logged = log_normalise(expression)
+    matrix = sparse.csr_matrix(counts, dtype=np.float32)
+    before = matrix.copy()
+    logged = Scale("counts").log_normalise(matrix)
     assert logged.dtype == np.float32
     np.testing.assert_allclose(logged.toarray(), plain_log_normalised(counts), rtol=1e-6)
-    assert (expression.matrix != before).nnz == 0
-
-
-def test_normalised_values_are_brought_to_the_same_total():
-    shares = COUNTS / COUNTS.sum(axis=1, keepdims=True) * 1e6 + 0.25 * (COUNTS > 0)
-    logged = log_normalise(choose_expression(ad.AnnData(X=shares)))
-    np.testing.assert_allclose(np.expm1(logged.toarray()).sum(axis=1), 1e4, rtol=1e-5)
+    assert (matrix != before).nnz == 0
 
 
 def test_log_normalised_values_come_back_as_a_copy():
-    expression = choose_expression(ad.AnnData(X=LOGGED))
-    logged = log_normalise(expression)
+    chosen = choose_expression(ad.AnnData(X=LOGGED))
+    matrix = matrix_of(chosen)
+    logged = chosen.scale.log_normalise(matrix)
     assert np.array_equal(logged.toarray(), LOGGED)
     logged.data[:] = 0
-    assert np.array_equal(expression.matrix.toarray(), LOGGED)
+    assert np.array_equal(matrix.toarray(), LOGGED)
 
 
-def test_expression_is_frozen():
-    expression = choose_expression(ad.AnnData(X=COUNTS))
-    assert isinstance(expression, Expression)
-    with pytest.raises(AttributeError):
-        expression.kind = "counts"
+def normalised(counts: np.ndarray) -> np.ndarray:
+    return np.log1p(counts / counts.sum(axis=1, keepdims=True) * 1e4).astype(np.float32)
+
+
+@pytest.fixture
+def cut_cells() -> ad.AnnData:
+    """Cells as scanpy's usual order leaves them: normalised, then cut to some genes, counts too."""
+    whole = simulate_cells(60, 300)
+    whole.layers["counts"] = whole.X.copy()
+    whole.X = sparse.csr_matrix(normalised(whole.X.toarray()))
+    return whole[:, ::3].copy()
+
+
+def test_counts_that_lost_genes_after_normalising_give_way_to_what_was_normalised(cut_cells):
+    standard, report = standardise(cut_cells, TABLE)
+    assert report["expression"]["origin"] == "X"
+    assert [remark["rule"] for remark in report["remarks"]] == ["counts-part"]
+    np.testing.assert_allclose(standard.X.toarray(), cut_cells.X.toarray(), rtol=1e-6)
+
+
+def test_they_give_way_to_raw_too_which_has_all_genes(cut_cells):
+    whole = simulate_cells(60, 300)
+    whole.X = sparse.csr_matrix(normalised(whole.X.toarray()))
+    cut_cells.raw = whole
+    cut_cells.X = cut_cells.X.toarray() - 1
+    standard, report = standardise(cut_cells, TABLE)
+    assert report["expression"]["origin"] == "raw.X" and standard.n_vars == 300
+
+
+def test_counts_of_all_genes_stay(cut_cells):
+    cut_cells.X = normalised(cut_cells.layers["counts"].toarray())
+    assert choose_expression(cut_cells).candidate.origin == "layers[counts]"
+    only = ad.AnnData(cut_cells.layers["counts"], layers={"counts": cut_cells.layers["counts"]})
+    assert choose_expression(only).candidate.origin == "layers[counts]"
+
+
+def test_a_person_can_say_what_values_are():
+    wild = np.random.default_rng(0).gamma(1, 0.3, (40, 60)).astype(np.float32)
+    with pytest.raises(UserError) as caught:
+        choose_expression(ad.AnnData(X=wild))
+    assert caught.value.rule == "matrix-scale" and "ingestion.holds=" in caught.value.mend
+    assert choose_expression(ad.AnnData(X=wild), holds="log_normalised").scale.total == 1e4
+    for kind in ("counts", "normalised"):
+        chosen = choose_expression(ad.AnnData(X=wild), holds=kind)
+        sums = np.expm1(chosen.scale.log_normalise(matrix_of(chosen)).toarray()).sum(axis=1)
+        np.testing.assert_allclose(sums, 1e4, rtol=1e-4)
+
+
+def test_raw_without_names_takes_those_of_the_matrix_with_the_same_values():
+    cells = simulate_cells(30, 80)
+    bare = ad.AnnData(cells.X.copy(), obs=cells.obs)
+    logged = cells.copy()
+    logged.X = sparse.csr_matrix(normalised(cells.X.toarray()))
+    logged.raw = bare
+    standard, report = standardise(logged, TABLE)
+    assert report["expression"]["origin"] == "raw.X" and standard.n_vars == 80
+    logged.raw = bare[:, ::-1].copy()
+    standard, report = standardise(logged, TABLE)
+    assert report["expression"]["origin"] == "X" and standard.n_vars == 80
+    assert report["remarks"][0]["rule"] == "genes-unnamed"
+
+
+def test_presence_alone_is_said():
+    cells = simulate_cells(60, 300)
+    cells.X.data[:] = 1
+    remark = standardise(cells, TABLE)[1]["remarks"][0]
+    assert remark["rule"] == "expression-scale" and "0 and 1" in remark["remark"]

@@ -4,11 +4,7 @@ from .contract import (
     check_matched as check_matched,
 )
 from .copying import CopiedCells as CopiedCells, write_copy as write_copy
-from .expression import (
-    Expression as Expression,
-    choose_expression as choose_expression,
-    log_normalise as log_normalise,
-)
+from .expression import Expression as Expression, choose_expression as choose_expression
 from .labels import label_text as label_text, read_labels as read_labels
 from .perturbations import (
     base_and_dose as base_and_dose,
@@ -18,4 +14,4 @@ from .perturbations import (
 )
 from .readers import EMBEDDED as EMBEDDED, read_cells as read_cells
 from .simulate import simulate_cells as simulate_cells, simulate_perturbed as simulate_perturbed
-from .standard_form import standardise as standardise
+from .standard_form import human_cells as human_cells, standardise as standardise

@@ -12,9 +12,9 @@ import pandas as pd
 import pandera.pandas as pa
 from scipy import sparse
 
-from sc_mamba2.cells.expression import choose_expression
-from sc_mamba2.cells.gene_columns import share_of_ids
+from sc_mamba2.cells.gene_columns import share_known
 from sc_mamba2.errors import UserError
+from sc_mamba2.genes import load_gene_table
 
 OBS_SCHEMA = pa.DataFrameSchema(
     index=pa.Index(str, nullable=False, coerce=True, unique=True, name=None),
@@ -30,21 +30,15 @@ STANDARD_VAR_SCHEMA = pa.DataFrameSchema(
 
 
 class RawCellsContract:
-    """What any cells must keep before they are read further.
+    """What any cells must keep before they are read further; the matrix is looked at where it is chosen.
 
     Rules: ``cells-none``, ``genes-none``, ``cells-names`` (pandera), ``genes-names``,
-    ``matrix-transposed``, and those of `choose_expression`.
+    ``matrix-transposed``.
     """
-
-    def __init__(self, layer: str | None = None) -> None:
-        self.layer = layer
 
     def validate(self, data: ad.AnnData) -> ad.AnnData:
         """Return `data`, or raise the first broken rule as a `UserError`."""
         check_tables(data)
-        # Where a layer may be meant that is not known here, ingestion chooses, by the same rules.
-        if self.layer is not None or not data.layers:
-            choose_expression(data, self.layer)
         return data
 
 
@@ -66,11 +60,13 @@ def check_tables(cells: ad.AnnData) -> None:
             expected="an Ensembl id or a symbol a gene",
             mend="name them, or drop them: adata[:, adata.var_names != '']",
         )
-    # Gene ids where the barcodes belong mean that the matrix lies on its side.
-    if share_of_ids(cells.obs_names) > 0.5 > share_of_ids(cells.var_names):
+    # Genes where the barcodes belong mean that the matrix lies on its side.
+    table = load_gene_table()
+    names, genes = (list(index.astype(str)) for index in (cells.obs_names, cells.var_names))
+    if share_known(names, table) > 0.5 > share_known(genes, table):
         raise UserError(
             "matrix-transposed",
-            found="Ensembl ids as the names of the cells",
+            found="genes as the names of the cells",
             expected="cells in rows, genes in columns",
             mend="save adata.T",
         )
@@ -84,15 +80,16 @@ def check_matched(genes: dict[str, Any], minimum_share: float, minimum_genes: in
     genes
         ``report["genes"]`` of `standardise`.
     minimum_share
-        Share of the file's genes that the gene table must know, 0 to 1.
+        Share of the file's genes, but for those of another species, that the gene table must know, 0 to 1.
     minimum_genes
         Mapped genes that it must have.
     """
-    share = genes["matched"] / max(1, genes["total"])
+    own = genes["total"] - genes["foreign"]
+    share = genes["matched"] / max(1, own)
     if share < minimum_share or genes["kept"] < minimum_genes:
         raise UserError(
             "genes-matched",
-            found=f"{genes['matched']:,} of {genes['total']:,} genes are known ({share:.0%})",
+            found=f"{genes['matched']:,} of {own:,} genes are known ({share:.0%})",
             expected=f"at least {minimum_share:.0%}, and {minimum_genes} genes",
             mend='check the species, put Ensembl ids in var["ensembl_id"], or lower '
             "minimum_matched_share if the rest is meant to be dropped",

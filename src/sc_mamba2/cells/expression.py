@@ -1,89 +1,156 @@
-"""Which matrix of an AnnData holds the expression, and its log-normalised form.
+"""Which matrix of some cells holds the expression, and what is known of it.
 
-The order is fixed (architecture: "AnnData in"): the first integer matrix of the named layer or of
-``layers["counts"]``, ``raw.X``, ``X``; else the first of ``raw.X``, ``X`` that is not negative.
+The order is fixed (architecture: "AnnData in"): the first matrix of counts among the named layer or
+``layers["counts"]``, ``raw.X``, ``X``; else the first of these whose scale is known (`cells.scale`).
+Matrices are looked through a block of cells at a time, so that they may stay where they are.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
-import anndata as ad
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from sc_mamba2.cells.keys import COUNTS_LAYER
+from sc_mamba2.cells.gene_columns import (
+    FEW_KNOWN,
+    GeneNames,
+    best_known,
+    gene_features,
+    name_genes,
+)
+from sc_mamba2.cells.keys import COUNTS_LAYER, Kind
+from sc_mamba2.cells.scale import (
+    DECLARED,
+    INVERSES,
+    CellFacts,
+    Scale,
+    decide_scale,
+    look_at_cells,
+)
+from sc_mamba2.cells.stored import Rows, StoredCells, StoredMatrix
 from sc_mamba2.errors import UserError, nearest
+from sc_mamba2.genes import GeneTable
 
-Kind = Literal["counts", "normalised", "log_normalised"]
-CELL_TOTAL = 1e4
-LARGEST_LOG_VALUE = 30.0  # log1p of 1e13: no log-normalised value is above it
+CELLS_A_BLOCK = 4096
+COMPARED = 512  # cells by which two matrices are compared
+WHOLE_CELL = 0.98  # share of a cell's molecules at which counts are those of all genes
+LAYER = "layers[{}]"
 
 
-@dataclass(frozen=True)
-class Expression:
-    """The chosen matrix: cells x genes CSR, its genes' table, its origin, and what it holds."""
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """A matrix that may hold the expression.
 
-    matrix: sparse.csr_matrix
-    genes: pd.DataFrame
+    Parameters
+    ----------
+    origin
+        Where it is, such as ``layers[counts]``.
+    matrix, genes
+        N cells x G columns, and their table.
+    measured
+        Columns that are genes, ``None`` for all.
+    """
+
     origin: str
-    kind: Kind
+    matrix: StoredMatrix
+    genes: pd.DataFrame
+    measured: np.ndarray | None = None
+
+    def read(self, start: int, stop: int) -> Rows:
+        """Return the columns that are genes of some cells."""
+        rows = self.matrix.read(start, stop)
+        return rows if self.measured is None else rows[:, self.measured]
+
+    @property
+    def measured_genes(self) -> pd.DataFrame:
+        """Table of the columns that are genes."""
+        return self.genes if self.measured is None else self.genes.iloc[self.measured]
 
 
-def choose_expression(cells: ad.AnnData, layer: str | None = None) -> Expression:
+@dataclass(frozen=True, eq=False)
+class Expression:
+    """The matrix that holds the expression, its scale, its genes' names, and the sums of its columns."""
+
+    candidate: Candidate
+    scale: Scale
+    names: GeneNames
+    totals: np.ndarray
+    foreign_share: np.ndarray  # of a cell's expressed genes, those of another species; (N,)
+    remarks: list[dict[str, str]] = field(default_factory=list)
+
+
+def choose_expression(
+    cells: StoredCells,
+    table: GeneTable,
+    layer: str | None = None,
+    holds: Kind | None = None,
+    cells_a_block: int = CELLS_A_BLOCK,
+) -> Expression:
     """Choose the matrix that holds the expression.
 
     Parameters
     ----------
     cells
-        As read: any dtype, dense, CSR or CSC.
+        As stored: any dtype, dense, CSR or CSC.
+    table
+        Gene table, by which it is told whether a matrix has names of genes.
     layer
-        Name of a layer that must be used; without it the fixed order is tried.
-
-    Returns
-    -------
-    Expression
-        Values are finite and not negative; duplicate entries summed, explicit zeros removed.
+        The one that must be used: the name of a layer, ``X`` or ``raw``; without it the order is tried.
+    holds
+        What the values are, where a person knows; without it their structure decides.
+    cells_a_block
+        Cells that are in memory together.
 
     Raises
     ------
     UserError
-        No matrix is usable: not finite, negative everywhere, not numeric, all zero.
+        ``layer-missing``; ``matrix-unusable``: none is finite, not negative and not all zero;
+        ``matrix-scale``, ``matrix-mixed``: see `decide_scale`.
     """
-    candidates = expression_candidates(cells, layer)
-    facts = {origin: look_at_values(matrix) for origin, (matrix, _) in candidates.items()}
-    origin, kind = choose_origin(facts, layer)
-    matrix, genes = candidates[origin]
-    return Expression(clean_matrix(matrix), genes, origin, kind)
+    remarks: list[dict[str, str]] = []
+    candidates = [_measured(found) for found in expression_candidates(cells, layer)]
+    named = _with_names(candidates, table, remarks)
+    chosen = _choose(named, layer, holds, cells_a_block)
+    if layer is None and (whole := _whole_expression(chosen, named, remarks)) is not None:
+        chosen = _choose([whole], layer, holds, cells_a_block)
+    if chosen.scale.remark:
+        text = f"{chosen.candidate.origin} holds {chosen.scale.words}: {chosen.scale.remark}"
+        remarks.append({"rule": "expression-scale", "remark": text})
+    names = name_genes(chosen.candidate.measured_genes, table)
+    share = _foreign_share(chosen.candidate, names, cells_a_block)
+    return Expression(
+        chosen.candidate, chosen.scale, names, chosen.totals, share, remarks + names.remarks()
+    )
 
 
-def choose_origin(facts: Mapping[str, "MatrixFacts"], layer: str | None) -> tuple[str, Kind]:
-    """Choose the matrix that is the expression, and say what it holds, by facts of whole matrices.
-
-    `facts` are in the order of preference, `layer` is the one that a person named. Where none is
-    usable, rule ``matrix-unusable`` is raised.
-    """
-    usable = [origin for origin, seen in facts.items() if not seen.fault]
-    integer = [origin for origin in usable if facts[origin].whole]
-    # A layer named "counts" that is no counts must not pass for a log-normalised matrix.
-    ranked = [origin for origin in usable if layer or origin != f"layers[{COUNTS_LAYER}]"]
-    origin = next(iter(integer or ranked), None)
-    if origin is None:
-        faults = [f"{origin} {seen.fault or 'holds no counts'}" for origin, seen in facts.items()]
+def expression_candidates(cells: StoredCells, layer: str | None = None) -> list[Candidate]:
+    """Give the matrices that may hold the expression in the fixed order; rule ``layer-missing``."""
+    found = []
+    if COUNTS_LAYER in cells.layers and layer is None:
+        name = LAYER.format(COUNTS_LAYER)
+        found.append(Candidate(name, cells.layers[COUNTS_LAYER], cells.var))
+    if cells.raw is not None and cells.raw.X is not None:
+        found.append(Candidate("raw.X", cells.raw.X, cells.raw.var))
+    if cells.X is not None:
+        found.append(Candidate("X", cells.X, cells.var))
+    if layer is None:
+        return found
+    if layer in cells.layers:
+        return [Candidate(LAYER.format(layer), cells.layers[layer], cells.var)]
+    own = [one for one in found if layer in (one.origin, one.origin.removesuffix(".X"))]
+    if not own:
+        known = [*cells.layers, *(one.origin.removesuffix(".X") for one in found)]
         raise UserError(
-            "matrix-unusable",
-            found="; ".join(faults) or "no matrix",
-            expected="counts, or log-normalised values, that are finite and not negative",
-            mend='keep the counts in layers["counts"] or raw before scaling, and save the file again',
+            "layer-missing",
+            found=f"no layer '{layer}'",
+            expected=f"one of: {', '.join(known) or 'none in this file'}",
+            mend="name one of these, or none" + nearest(layer, known),
         )
-    if integer:
-        return origin, "counts"
-    logs = facts[origin].largest <= LARGEST_LOG_VALUE
-    return origin, "log_normalised" if logs else "normalised"
+    return own
 
 
-def clean_matrix(matrix: np.ndarray | sparse.spmatrix) -> sparse.csr_matrix:
+def clean_matrix(matrix: Rows) -> sparse.csr_matrix:
     """Return a float32 CSR copy, duplicate entries summed, explicit zeros removed."""
     # A copy, since the next two work in place and the cells are the caller's.
     csr = sparse.csr_matrix(matrix, dtype=np.float32, copy=True)
@@ -92,45 +159,10 @@ def clean_matrix(matrix: np.ndarray | sparse.spmatrix) -> sparse.csr_matrix:
     return csr
 
 
-def log_normalise(expression: Expression) -> sparse.csr_matrix:
-    """Return log1p of counts scaled to 10,000 a cell (natural logarithm), float32 CSR.
-
-    The total of a cell is taken over all genes of the file, whether or not the vocabulary knows
-    them. A matrix that is log-normalised already comes back as it is; an empty cell stays empty.
-    """
-    matrix = expression.matrix.copy()
-    if expression.kind == "log_normalised":
-        return matrix
-    totals = np.asarray(matrix.sum(axis=1, dtype=np.float64)).ravel()
-    scale = np.divide(CELL_TOTAL, totals, out=np.zeros_like(totals), where=totals > 0)
-    scaled = matrix.data * np.repeat(scale, np.diff(matrix.indptr))
-    matrix.data = np.log1p(scaled).astype(np.float32)
-    return matrix
-
-
-def expression_candidates(cells: Any, layer: str | None = None) -> dict[str, tuple]:
-    """Give the matrices that may hold the expression, each with its genes, in the fixed order.
-
-    `cells` has `X`, `var`, `raw` and `layers` as an AnnData has (`cells.stored`); `layer` must be
-    used and be there (rule ``layer-missing``).
-    """
-    if layer is not None:
-        if layer not in cells.layers:
-            raise UserError(
-                "layer-missing",
-                found=f"no layer '{layer}'",
-                expected=f"one of the layers: {', '.join(cells.layers) or 'none in this file'}",
-                mend="name a layer of the file, or none" + nearest(layer, cells.layers),
-            )
-        return {f"layers[{layer}]": (cells.layers[layer], cells.var)}
-    found: dict[str, tuple] = {}
-    if COUNTS_LAYER in cells.layers:
-        found[f"layers[{COUNTS_LAYER}]"] = (cells.layers[COUNTS_LAYER], cells.var)
-    if cells.raw is not None:
-        found["raw.X"] = (cells.raw.X, cells.raw.var)
-    if cells.X is not None:
-        found["X"] = (cells.X, cells.var)
-    return found
+def spans(cells: int, together: int) -> Iterator[tuple[int, int]]:
+    """Give the first and the last but one of each block of cells."""
+    for start in range(0, cells, together):
+        yield start, min(start + together, cells)
 
 
 @dataclass(frozen=True)
@@ -176,7 +208,7 @@ class MatrixFacts:
         return ""
 
 
-def look_at_values(matrix: np.ndarray | sparse.spmatrix) -> MatrixFacts:
+def look_at_values(matrix: Rows) -> MatrixFacts:
     """Look at the stored values of a matrix, or of some of its rows."""
     values = matrix.data if sparse.issparse(matrix) else np.asarray(matrix)
     if values.dtype.kind not in "iubf" or not values.size:
@@ -187,3 +219,177 @@ def look_at_values(matrix: np.ndarray | sparse.spmatrix) -> MatrixFacts:
     whole = values.dtype.kind in "iub" or bool((values == np.rint(values)).all())
     smallest, largest = float(values.min()), float(values.max())
     return MatrixFacts(values.dtype, values.size, 0, smallest, largest, whole)
+
+
+@dataclass(frozen=True, eq=False)
+class _Looked:
+    """A candidate that was looked through: how its values are meant, or why it cannot be used."""
+
+    candidate: Candidate
+    totals: np.ndarray
+    scale: Scale | None = None
+    error: UserError | None = None
+    fault: str = ""
+    whole: bool = False
+
+
+def _look_through(candidate: Candidate, holds: Kind | None, together: int) -> _Looked:
+    facts = look_at_values(np.zeros(0))
+    cells: list[CellFacts] = []
+    totals = np.zeros(len(candidate.measured_genes))
+    for start, stop in spans(candidate.matrix.shape[0], together):
+        rows = candidate.read(start, stop)
+        seen = look_at_values(rows)
+        facts = seen if not start else facts + seen
+        if not facts.fault or not facts.values:
+            clean = clean_matrix(rows)
+            totals += np.asarray(clean.sum(axis=0, dtype=np.float64)).ravel()
+            if holds is None:
+                cells.append(look_at_cells(clean))
+    if facts.fault:
+        return _Looked(candidate, totals, fault=facts.fault)
+    try:
+        scale = DECLARED[holds] if holds else decide_scale(CellFacts.join(cells))
+    except UserError as error:
+        return _Looked(candidate, totals, error=error, fault=f"holds {error.found}")
+    if facts.largest == 1 and facts.whole and facts.values > COMPARED:
+        words = "0 and 1 only"
+        scale = Scale(
+            "counts", words=words, remark="what was measured is there or not, not counted"
+        )
+    return _Looked(candidate, totals, scale, whole=facts.whole)
+
+
+def _choose(
+    candidates: list[Candidate], layer: str | None, holds: Kind | None, together: int
+) -> "_Looked":
+    looked = []
+    for candidate in candidates:
+        looked.append(_look_through(candidate, holds, together))
+        if looked[-1].whole and looked[-1].scale:
+            return looked[-1]  # the first counts are chosen, whatever comes behind them
+    usable = [one for one in looked if one.scale is not None]
+    counts = [one for one in usable if one.scale.kind == "counts"]
+    # A layer named "counts" that is no counts must not pass for a log-normalised matrix.
+    others = [one for one in usable if layer or one.candidate.origin != LAYER.format(COUNTS_LAYER)]
+    if counts or others:
+        return (counts or others)[0]
+    if errors := [one.error for one in looked if one.error is not None]:
+        raise errors[-1]
+    faults = [f"{one.candidate.origin} {one.fault or 'holds no counts'}" for one in looked]
+    raise UserError(
+        "matrix-unusable",
+        found="; ".join(faults) or "no matrix",
+        expected="counts, or log-normalised values, that are finite and not negative",
+        mend='keep the counts in layers["counts"] or raw before scaling, and save the file again',
+    )
+
+
+def _measured(candidate: Candidate) -> Candidate:
+    columns = gene_features(candidate.genes)
+    return Candidate(candidate.origin, candidate.matrix, candidate.genes, columns)
+
+
+def _with_names(
+    candidates: list[Candidate], table: GeneTable, remarks: list[dict[str, str]]
+) -> list[Candidate]:
+    """Leave out matrices without names of genes where another has some, and say so."""
+    if len(candidates) < 2:
+        return candidates
+    known = {one.origin: best_known(one.measured_genes, table) for one in candidates}
+    found = []
+    for one in candidates:
+        if known[one.origin] > FEW_KNOWN or max(known.values()) <= FEW_KNOWN:
+            found.append(one)
+            continue
+        other = next(other for other in candidates if known[other.origin] > FEW_KNOWN)
+        if one.matrix.shape == other.matrix.shape and _same_support(one, other):
+            found.append(Candidate(one.origin, one.matrix, other.genes, other.measured))
+            text = (
+                f"{one.origin} has lost the names of its genes; those of {other.origin} were taken"
+            )
+        else:
+            text = f"{one.origin} has lost the names of its genes, and was left out"
+        remarks.append({"rule": "genes-unnamed", "remark": text})
+    return found
+
+
+def _same_support(one: Candidate, other: Candidate) -> bool:
+    """Whether two matrices have values above 0 at the same places, in some cells."""
+    rows = min(COMPARED, one.matrix.shape[0])
+    left, right = (clean_matrix(matrix.matrix.read(0, rows)) for matrix in (one, other))
+    return bool(left.nnz and ((left > 0) != (right > 0)).nnz == 0)
+
+
+def _whole_expression(
+    chosen: _Looked, candidates: list[Candidate], remarks: list[dict[str, str]]
+) -> Candidate | None:
+    """Return a matrix that was normalised by more molecules than the chosen counts hold, if there is one.
+
+    So it is where variable genes were kept after normalising: what is left in ``layers["counts"]`` cannot
+    give a cell's total any more.
+    """
+    if chosen.scale is None or chosen.scale.kind != "counts":
+        return None
+    for other in candidates:
+        if other.origin in (chosen.candidate.origin, LAYER.format(COUNTS_LAYER)):
+            continue
+        share = _share_of_molecules(chosen.candidate, other)
+        if share is not None and share < WHOLE_CELL:
+            text = (
+                f"{chosen.candidate.origin} holds {share:.0%} of the molecules by which {other.origin} was "
+                f"normalised: some genes were left out of it; {other.origin} was taken"
+            )
+            remarks.append({"rule": "counts-part", "remark": text})
+            return other
+    return None
+
+
+def _share_of_molecules(counts: Candidate, other: Candidate) -> float | None:
+    """Return the share of a cell's molecules that counts hold, by a normalised matrix beside them."""
+    genes = counts.measured_genes.index.intersection(other.measured_genes.index)
+    if not len(genes) or not counts.measured_genes.index.is_unique:
+        return None
+    step = max(1, counts.matrix.shape[0] // COMPARED)
+    read = [
+        sparse.vstack([clean_matrix(one.read(row, row + 1)) for row in places], format="csr")
+        for places in [range(0, counts.matrix.shape[0], step)]
+        for one in (counts, other)
+    ]
+    if not other.measured_genes.index.is_unique or look_at_values(read[1]).fault:
+        return None
+    try:
+        scale = decide_scale(look_at_cells(read[1]))
+    except UserError:
+        return None
+    if scale.kind == "counts" or scale.assumed:
+        return None
+    plain = read[1].astype(np.float64)
+    plain.data = INVERSES[scale.function](plain.data)
+    sums = np.asarray(plain.sum(axis=1)).ravel() if scale.total is None else scale.total
+    shares = sparse.diags_array(1 / np.maximum(sums * np.ones(plain.shape[0]), 1e-12)) @ plain
+    place = {
+        name: one.measured_genes.index.get_indexer(genes)
+        for name, one in (("counts", counts), ("other", other))
+    }
+    own = read[0][:, place["counts"]].toarray().astype(np.float64)
+    shares = shares.tocsr()[:, place["other"]].toarray()
+    both = (own > 0) & (shares > 0)
+    molecules = np.where(both, own / np.where(both, shares, 1), np.nan)[both.any(axis=1)]
+    if not len(molecules):
+        return None
+    held = np.asarray(read[0].sum(axis=1)).ravel()[both.any(axis=1)]
+    return float(np.median(held / np.nanmedian(molecules, axis=1)))
+
+
+def _foreign_share(candidate: Candidate, names: GeneNames, together: int) -> np.ndarray:
+    """Return the share of each cell's expressed genes that are of another species."""
+    cells = candidate.matrix.shape[0]
+    if not names.foreign.any():
+        return np.zeros(cells)
+    parts = []
+    for start, stop in spans(cells, together):
+        expressed = clean_matrix(candidate.read(start, stop)) > 0
+        foreign = np.asarray(expressed[:, names.foreign].sum(axis=1)).ravel()
+        parts.append(foreign / np.maximum(1, np.diff(expressed.tocsr().indptr)))
+    return np.concatenate(parts)

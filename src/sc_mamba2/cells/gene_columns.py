@@ -1,11 +1,25 @@
-"""Which columns of a matrix become genes of the standard form, and in what order."""
+"""Which columns of a matrix become genes of the standard form, what they are called, in what order."""
+
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from sc_mamba2.cells import keys
 from sc_mamba2.errors import UserError
-from sc_mamba2.genes import GeneMapping, GeneTable, looks_like, map_genes
+from sc_mamba2.genes import (
+    GeneMapping,
+    GeneTable,
+    clean_names,
+    is_of_mouse,
+    is_spreadsheet_date,
+    looks_like,
+    map_genes,
+)
+
+LOOKED_AT = 500  # names by which it is told whether a column holds names of genes
+FEW_KNOWN = 0.1  # share of known names at which a list is not one of genes
 
 
 def gene_features(genes: pd.DataFrame) -> np.ndarray | None:
@@ -20,22 +34,84 @@ def gene_features(genes: pd.DataFrame) -> np.ndarray | None:
     return found if 0 < len(found) < len(genes) else None
 
 
-def map_gene_names(genes: pd.DataFrame, table: GeneTable) -> GeneMapping:
-    """Map a gene table's names: Ensembl ids first, symbols where there is no id or it is unknown.
+@dataclass(frozen=True, eq=False)
+class GeneNames:
+    """The names of N columns: where they lead, and what was found of them.
 
-    Ids are looked for in the index, then in the columns `keys.ENSEMBL_COLUMNS`; symbols in the
-    index, then in `keys.SYMBOL_COLUMNS`.
+    Parameters
+    ----------
+    mapping
+        To the gene table.
+    column
+        Column of the table of genes that holds the names, ``index``.
+    taken_off
+        What was taken off the names, and of how many.
+    foreign
+        (N,) bool: genes of another species.
+    dates
+        Names that a spreadsheet turned into dates.
     """
-    names = genes.index.astype(str)
-    symbols = _first_column(genes, keys.SYMBOL_COLUMNS)
-    if names.str.startswith("ENSG").mean() > 0.5:
-        return map_genes(list(names), table, symbols)
-    ids = _first_column(genes, keys.ENSEMBL_COLUMNS)
-    if ids is None:
-        return map_genes(list(names), table, symbols)
-    # A name without an id is shown, and looked up, by its symbol.
-    first = [ident or name for ident, name in zip(ids, names, strict=True)]
-    return map_genes(first, table, list(names))
+
+    mapping: GeneMapping
+    column: str
+    taken_off: dict[str, int]
+    foreign: np.ndarray
+    dates: list[str]
+
+    def remarks(self) -> list[dict[str, str]]:
+        """Give what a person should know of the names."""
+        said = {}
+        if self.taken_off:
+            parts = ", ".join(f"{what} of {count:,}" for what, count in self.taken_off.items())
+            said["genes-cleaned"] = f"taken off the names of genes: {parts}"
+        if self.column != "index":
+            said["genes-column"] = f'the names of the genes are those of var["{self.column}"]'
+        if self.dates:
+            said["genes-dates"] = (
+                f"{len(self.dates):,} genes are called by dates that a spreadsheet made of their names "
+                f"({', '.join(self.dates[:3])}); they are lost: go back to the original file"
+            )
+        return [{"rule": rule, "remark": text} for rule, text in said.items()]
+
+
+def name_genes(genes: pd.DataFrame, table: GeneTable) -> GeneNames:
+    """Find the names of a table's genes: Ensembl ids first, symbols where an id is absent or unknown.
+
+    They are looked for in the index, in the columns that are usually called so, then in every column of
+    text; those of a column count only where few of the index are known.
+    """
+    index = genes.index.astype(str)
+    columns = {"index": list(index)} | _texts(genes)
+    ids = _first(columns, keys.ENSEMBL_COLUMNS, lambda names: share_of_ids(pd.Index(names)) > 0.5)
+    others = {name: names for name, names in columns.items() if name != ids}
+    symbols = _first(others, keys.SYMBOL_COLUMNS, lambda names: share_known(names, table) > 0.5)
+    if ids == "index":
+        used, first, second = "index", columns["index"], columns[symbols or "index"]
+    elif share_known(columns["index"], table) > FEW_KNOWN or not (ids or symbols):
+        # A name without an id is shown, and looked up, by its symbol.
+        used, second = "index", columns["index"]
+        first = second
+        if ids:
+            first = [ident or name for ident, name in zip(columns[ids], second, strict=True)]
+        elif symbols:
+            second = columns[symbols]
+    else:
+        used, second = ids or symbols, columns[symbols or "index"]
+        first = columns[used]
+    cleaned = clean_names(first, table)
+    spare = cleaned if second is first else clean_names(second, table)
+    mapping = map_genes(cleaned.names, table, None if second is first else spare.names)
+    unknown = mapping.rows < 0
+    foreign = np.array(
+        [
+            lost and is_of_mouse(name, table)
+            for lost, name in zip(unknown, cleaned.names, strict=True)
+        ],
+        dtype=bool,
+    )
+    lost = [name for lost, name in zip(unknown, cleaned.names, strict=True) if lost]
+    dates = [name for name in lost if is_spreadsheet_date(name)]
+    return GeneNames(mapping, str(used), cleaned.taken_off, foreign, dates)
 
 
 def share_of_ids(names: pd.Index) -> float:
@@ -43,12 +119,35 @@ def share_of_ids(names: pd.Index) -> float:
     return float(names.astype(str).str.match(r"^ENSG\d{11}").mean())
 
 
-def _first_column(genes: pd.DataFrame, columns: tuple[str, ...]) -> list[str] | None:
-    for column in columns:
-        if column in genes:
-            text = genes[column].astype(object).where(genes[column].notna(), "")
-            return [str(value).strip() for value in text]
-    return None
+def share_known(names: list[str], table: GeneTable) -> float:
+    """Return the share of names that the gene table knows, of some spread over the list."""
+    if not names:
+        return 0.0
+    places = np.unique(np.linspace(0, len(names) - 1, LOOKED_AT).astype(int))
+    some = clean_names([names[place] for place in places], table).names
+    return float(np.mean(map_genes(some, table).rows >= 0))
+
+
+def best_known(genes: pd.DataFrame, table: GeneTable) -> float:
+    """Return the share of known names of the column of a table of genes that has most, or its index."""
+    columns = [list(genes.index.astype(str)), *_texts(genes).values()]
+    return max(share_known(names, table) for names in columns)
+
+
+def _texts(genes: pd.DataFrame) -> dict[str, list[str]]:
+    """Return the columns of text, missing values as nothing."""
+    found = {}
+    for name in genes:
+        column = genes[name].astype(object).where(genes[name].notna(), "")
+        if any(isinstance(value, str | bytes) for value in column.iloc[:LOOKED_AT]):
+            found[str(name)] = [str(value).strip() for value in column]
+    return found
+
+
+def _first(columns: dict[str, list[str]], usual: tuple[str, ...], holds: Any) -> str | None:
+    order = ["index", *usual, *columns]
+    there = (name for name in dict.fromkeys(order) if name in columns)
+    return next((name for name in there if holds(columns[name])), None)
 
 
 def columns_to_keep(mapping: GeneMapping, names: np.ndarray, totals: np.ndarray) -> np.ndarray:

@@ -1,5 +1,9 @@
 """Names under which results and facts are kept in an AnnData. Every other room takes them from here."""
 
+from typing import Literal
+
+Kind = Literal["counts", "normalised", "log_normalised"]  # what the values of a matrix are
+
 CELL_TYPE = "scm_cell_type"
 CONFIDENCE = "scm_cell_type_confidence"
 UNASSIGNED = "scm_unassigned"

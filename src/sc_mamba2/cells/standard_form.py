@@ -15,20 +15,20 @@ import pandas as pd
 from scipy import sparse
 
 from sc_mamba2.cells import keys
-from sc_mamba2.cells.expression import Expression, Kind, choose_expression, log_normalise
-from sc_mamba2.cells.gene_columns import (
-    columns_to_keep,
-    gene_features,
-    map_gene_names,
-    no_gene_matched,
-)
-from sc_mamba2.genes import GeneTable
+from sc_mamba2.cells.expression import Expression, choose_expression, clean_matrix
+from sc_mamba2.cells.gene_columns import GeneNames, columns_to_keep, no_gene_matched
+from sc_mamba2.cells.keys import Kind
+from sc_mamba2.cells.scale import Scale
+from sc_mamba2.cells.stored import StoredCells
+from sc_mamba2.errors import UserError
+from sc_mamba2.genes import GeneTable, load_gene_table
 
+FOREIGN_CELL = 0.2  # share of expressed genes of another species at which a cell is not human
 EXAMPLES = 5
 
 
 def standardise(
-    cells: ad.AnnData, table: GeneTable, layer: str | None = None
+    cells: ad.AnnData, table: GeneTable, layer: str | None = None, holds: Kind | None = None
 ) -> tuple[ad.AnnData, dict[str, Any]]:
     """Bring cells into the standard form.
 
@@ -39,7 +39,9 @@ def standardise(
     table
         Gene table that knows the ids, symbols and aliases.
     layer
-        Layer that must be taken as the expression.
+        Layer that must be taken as the expression, or ``X``, or ``raw``.
+    holds
+        What its values are; without it their structure decides.
 
     Returns
     -------
@@ -47,17 +49,17 @@ def standardise(
         A new AnnData in the standard form: N cells x G mapped genes.
     report
         JSON-able: cells, genes, counts of matched, dropped, ambiguous and retired, the source of
-        the expression, examples of what was dropped.
+        the expression, examples of what was dropped, remarks.
 
     Raises
     ------
     UserError
-        No usable matrix, or no gene that the table knows.
+        Those of `choose_expression` and `decide_form`.
     """
-    expression = choose_expression(cells, layer)
-    totals = column_totals(expression.matrix)
-    form = decide_form(expression.origin, expression.kind, expression.genes, totals, table)
-    genes, values = form.measure(expression.matrix)
+    stored = StoredCells.of(cells)
+    expression = choose_expression(stored, table, layer, holds)
+    form = decide_form(expression, table)
+    genes, values = form.measure(clean_matrix(expression.candidate.matrix.read(0, cells.n_obs)))
     standard = form.assemble(genes, values, cells.obs)
     report = {"cells": int(cells.n_obs)} | form.report
     whole = values.sum()
@@ -71,8 +73,8 @@ class StandardForm:
 
     Parameters
     ----------
-    origin, kind
-        Which matrix is the expression, and what it holds.
+    origin, scale
+        Which matrix is the expression, and what its values are.
     measured
         Columns of that matrix that are genes, ``None`` for all; a cell's total is taken over them.
     kept
@@ -81,15 +83,20 @@ class StandardForm:
         Genes of the standard form: Ensembl id, symbol, biotype.
     report
         JSON-able: counts of matched, dropped, ambiguous and retired genes, the source of the
-        expression, examples of what was dropped.
+        expression, examples of what was dropped, remarks.
     """
 
     origin: str
-    kind: Kind
+    scale: Scale
     measured: np.ndarray | None
     kept: np.ndarray
     var: pd.DataFrame
     report: dict[str, Any]
+
+    @property
+    def kind(self) -> Kind:
+        """What the values are: counts, normalised, log-normalised."""
+        return self.scale.kind
 
     def apply(self, matrix: sparse.csr_matrix, obs: pd.DataFrame) -> ad.AnnData:
         """Return cells in standard form from clean rows (`clean_matrix`) of the chosen matrix."""
@@ -98,7 +105,7 @@ class StandardForm:
     def measure(self, matrix: sparse.csr_matrix) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
         """Return the columns that are genes: as stored, and log-normalised."""
         genes = matrix if self.measured is None else matrix[:, self.measured]
-        return genes, log_normalise(Expression(genes, self.var, self.origin, self.kind))
+        return genes, self.scale.log_normalise(genes)
 
     def assemble(
         self, genes: sparse.csr_matrix, values: sparse.csr_matrix, obs: pd.DataFrame
@@ -111,30 +118,21 @@ class StandardForm:
         return standard
 
 
-def decide_form(
-    origin: str, kind: Kind, genes: pd.DataFrame, totals: np.ndarray, table: GeneTable
-) -> StandardForm:
-    """Decide the standard form of a file, or raise rule ``genes-unmatched``.
+def decide_form(expression: Expression, table: GeneTable) -> StandardForm:
+    """Decide the standard form of cells whose expression was chosen.
 
-    Parameters
-    ----------
-    origin, kind
-        What `choose_origin` chose.
-    genes
-        Table of the matrix's N columns.
-    totals
-        (N,) sum of each column over all cells.
-    table
-        Gene table that knows the ids, symbols and aliases.
+    Raises
+    ------
+    UserError
+        ``genes-unmatched``: no gene is known. ``species``: cells of another species.
     """
-    measured = gene_features(genes)
-    if measured is not None:
-        genes, totals = genes.iloc[measured], totals[measured]
-    mapping = map_gene_names(genes, table)
+    candidate, names = expression.candidate, expression.names
+    mapping, genes = names.mapping, candidate.measured_genes
     counts = mapping.counts()
     if not counts["matched"]:
         raise no_gene_matched(mapping)
-    columns = columns_to_keep(mapping, genes.index.astype(str).to_numpy(), totals)
+    remarks = expression.remarks + check_species(expression.foreign_share, names)
+    columns = columns_to_keep(mapping, genes.index.astype(str).to_numpy(), expression.totals)
     rows = mapping.rows[columns]
     var = pd.DataFrame(
         {
@@ -144,16 +142,53 @@ def decide_form(
         index=pd.Index(mapping.ensembl_ids[columns].astype(str), name="ensembl_id"),
     )
     report = {
-        "genes": counts | {"kept": len(columns), "dropped": counts["total"] - len(columns)},
+        "genes": counts
+        | {
+            "kept": len(columns),
+            "dropped": counts["total"] - len(columns),
+            "foreign": int(names.foreign.sum()),
+        },
         "dropped_examples": {
             status: [str(name) for name in mapping.examples(status, EXAMPLES)]
             for status in ("ambiguous", "retired", "unknown_id", "unknown_symbol")
         },
-        "expression": {"origin": origin, "kind": kind},
+        "expression": {
+            "origin": candidate.origin,
+            "kind": expression.scale.kind,
+            "holds": expression.scale.words,
+        },
+        "remarks": remarks,
     }
-    return StandardForm(origin, kind, measured, columns, var, report)
+    return StandardForm(
+        candidate.origin, expression.scale, candidate.measured, columns, var, report
+    )
 
 
-def column_totals(matrix: sparse.csr_matrix) -> np.ndarray:
-    """Return the (N,) float64 sums of a matrix's columns."""
-    return np.asarray(matrix.sum(axis=0, dtype=np.float64)).ravel()
+def human_cells(cells: ad.AnnData) -> np.ndarray:
+    """Say which of N cells are human: at most `FOREIGN_CELL` of their genes are of another species."""
+    expression = choose_expression(StoredCells.of(cells), load_gene_table())
+    return expression.foreign_share <= FOREIGN_CELL
+
+
+def check_species(foreign_share: np.ndarray, names: GeneNames) -> list[dict[str, str]]:
+    """Refuse cells of another species (rule ``species``); remark on genes of one.
+
+    `foreign_share` is (N,): of a cell's expressed genes the share that is of another species.
+    """
+    if not names.foreign.any():
+        return []
+    others = int((foreign_share > FOREIGN_CELL).sum())
+    if others:
+        examples = [names.mapping.names[place] for place in np.flatnonzero(names.foreign)[:3]]
+        raise UserError(
+            "species",
+            found=f"{others:,} of {len(foreign_share):,} cells of which more than {FOREIGN_CELL:.0%} of the "
+            f"expressed genes are of another species (e.g. {', '.join(examples)})",
+            expected="human cells",
+            mend="keep the human cells: adata[sc_mamba2.cells.human_cells(adata)].write_h5ad(FILE)",
+        )
+    text = (
+        f"{int(names.foreign.sum()):,} genes are of another species; cells express up to "
+        f"{foreign_share.max():.0%} of them among their genes"
+    )
+    return [{"rule": "genes-foreign", "remark": text}]

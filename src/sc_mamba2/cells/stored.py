@@ -52,6 +52,21 @@ class StoredCells:
     layers: dict[str, StoredMatrix] = field(default_factory=dict)
     raw: "StoredCells | None" = None
 
+    @classmethod
+    def of(cls, cells: ad.AnnData, source: str = "memory") -> "StoredCells":
+        """Return cells that are in memory; nothing is copied."""
+
+        def held(matrix: Rows) -> StoredMatrix:
+            return StoredMatrix.whole(matrix.shape, lambda: matrix)
+
+        raw = None
+        if cells.raw is not None:
+            raw = cls(source, cells.obs, cells.raw.var, held(cells.raw.X))
+        layers = {name: held(matrix) for name, matrix in cells.layers.items()}
+        return cls(
+            source, cells.obs, cells.var, None if cells.X is None else held(cells.X), layers, raw
+        )
+
     def tables(self) -> ad.AnnData:
         """Return the tables as an AnnData without a matrix."""
         return ad.AnnData(obs=self.obs, var=self.var)

@@ -26,8 +26,9 @@ Status = Literal[
     "unknown_symbol",
 ]
 
-# ENSG00000198851, .9, .9_2 (lifted to GRCh37), .12_PAR_Y, and SYMBOL_ENSG00000198851
-_ENSEMBL_ID = re.compile(r"(?:.+_)?(ENSG[0-9]{11})(?:\.[0-9]+)?(?:_[0-9]+)?(?:_PAR_Y)?")
+# An id with what may stand beside it: a version, _PAR_Y, the symbol on either side, a genome's name.
+_BETWEEN = r"[_\-|:;,.\s()]"
+ENSEMBL_ID = re.compile(rf"(?:[^,;]*{_BETWEEN})?(ENSG[0-9]{{11}})(?:{_BETWEEN}[^,;]*)?")
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,7 +140,7 @@ def _find_either(name: str, fallback: str, table: GeneTable) -> tuple[int, Statu
 
 def _find(name: str, table: GeneTable) -> tuple[int, Status]:
     name = name.strip()
-    if match := _ENSEMBL_ID.fullmatch(name):
+    if match := ENSEMBL_ID.fullmatch(name):
         ident = match[1]
         if (row := table.row_of_id.get(ident)) is not None:
             return row, "id"
@@ -153,10 +154,30 @@ def _find(name: str, table: GeneTable) -> tuple[int, Status]:
     return -1, "ambiguous" if name in table.ambiguous_symbols else "unknown_symbol"
 
 
+def is_known(name: str, table: GeneTable) -> bool:
+    """Whether a name means a gene of the table, or meant one."""
+    if ENSEMBL_ID.fullmatch(name):
+        return True
+    return (
+        name in table.row_of_symbol
+        or name in table.row_of_alias_symbol
+        or name in table.ambiguous_symbols
+    )
+
+
+def is_of_mouse(name: str, table: GeneTable) -> bool:
+    """Whether a name is an Ensembl id of another species, or a symbol such as `Cd3e`, not a human one."""
+    if _OTHER_ID.search(name):
+        return True
+    titled = _TITLE_CASE.fullmatch(name) and not is_known(name, table)
+    return bool(titled) and is_known(name.upper(), table)
+
+
 # A list is of a species when this share of its names says so, and no more say the other: real
 # lists hold many names that say nothing (clones, spike-ins, names of another annotation).
 ENOUGH = 0.2
 
+_OTHER_ID = re.compile(r"(?<![A-Za-z])ENS(?!G[0-9])[A-Z]{3,4}G[0-9]{11}")  # ENSMUSG of the mouse, …
 _MOUSE_ID = re.compile(r"ENSMUSG[0-9]{11}(?:\.[0-9]+)?")
 _TITLE_CASE = re.compile(r"[A-Z][a-z0-9]*[a-z][a-z0-9]*(?:-[A-Za-z0-9]+)*|mt-[A-Z][a-z0-9]+")
 
@@ -194,7 +215,12 @@ def looks_like(names: Iterable[str]) -> str:
     mouse = sum(map(bool, map(_MOUSE_ID.fullmatch, listed))) + _count_human(titled)
     if listed and max(human, mouse) >= ENOUGH * len(listed):
         return "human" if human >= mouse else "mouse"
-    return "spreadsheet-dates" if any(map(_DATE.fullmatch, listed)) else "unknown"
+    return "spreadsheet-dates" if any(map(is_spreadsheet_date, listed)) else "unknown"
+
+
+def is_spreadsheet_date(name: str) -> bool:
+    """Whether a name is a date, such as `1-Mar` that a spreadsheet made of MARCHF1."""
+    return _DATE.fullmatch(name.strip()) is not None
 
 
 def _count_human(names: list[str]) -> int:

@@ -9,6 +9,7 @@ from sc_mamba2.cells.blocks import decide_stored_form, standard_blocks
 from sc_mamba2.cells.contract import check_matched
 from sc_mamba2.cells.corpus.duplicates import hash_cells
 from sc_mamba2.cells.corpus.filters import FEW_GENES, CorpusFilters, sift_table
+from sc_mamba2.cells.keys import Kind
 from sc_mamba2.cells.opening import Source, open_cells
 from sc_mamba2.cells.standard_form import StandardForm
 from sc_mamba2.errors import UserError
@@ -22,6 +23,7 @@ class ReadingRules:
     filters: CorpusFilters = field(default_factory=CorpusFilters)
     gene_table: str = "gencode-v44"
     layer: str | None = None  # that must be taken as the expression
+    holds: Kind | None = None  # what its values are
     cells_a_block: int = 4096  # that are in memory together
 
 
@@ -54,7 +56,9 @@ def scan_file(source: Source, rules: ReadingRules) -> FileScan:
 def _scan(source: Source, rules: ReadingRules, empty: dict[str, Any]) -> FileScan:
     filters, together = rules.filters, rules.cells_a_block
     with open_cells(source) as stored:
-        form = decide_stored_form(stored, load_gene_table(rules.gene_table), together, rules.layer)
+        form = decide_stored_form(
+            stored, load_gene_table(rules.gene_table), together, rules.layer, rules.holds
+        )
         check_matched(
             form.report["genes"], filters.minimum_matched_share, filters.minimum_matched_genes
         )

@@ -121,5 +121,8 @@ def _describe_data(
         **{f"{key}_classes": int(embedded.obs[key].nunique()) for key in embedded.obs},
         **report,
         "genes_a_cell": quartiles(expressed),
-        "remarks": list(remarks(expressed, report["genes"], counted, validation)),
+        "remarks": [
+            *report["remarks"],
+            *remarks(expressed, report["genes"], counted, validation),
+        ],
     }

@@ -94,7 +94,9 @@ def decide_valid_form(
 ) -> StandardForm:
     """Decide the standard form of a file's cells, or refuse the file."""
     table = load_gene_table(ingestion.gene_table)
-    form = decide_stored_form(stored, table, options.cells_a_block, ingestion.layer)
+    form = decide_stored_form(
+        stored, table, options.cells_a_block, ingestion.layer, ingestion.holds
+    )
     limits = validation.minimum_matched_share, validation.minimum_genes
     check_matched(form.report["genes"], *limits)
     return form

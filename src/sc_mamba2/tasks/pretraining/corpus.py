@@ -95,7 +95,10 @@ def _tokenize_some(file: CorpusFile, params: CorpusParams, folder: Path, most: i
 
 def _ingest(sources: list[str], params: CorpusParams, consume: Consume) -> dict[str, Any]:
     rules = ReadingRules(
-        filters=params.filters, layer=params.layer, cells_a_block=params.cells_a_block
+        filters=params.filters,
+        layer=params.layer,
+        holds=params.holds,
+        cells_a_block=params.cells_a_block,
     )
     return ingest_corpus(
         sources,

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from sc_mamba2.cells.corpus import CorpusFilters
+from sc_mamba2.cells.keys import Kind
 from sc_mamba2.model.objective import ObjectiveOptions
 from sc_mamba2.tasks.shared.parameters import Parameters
 from sc_mamba2.tokens import MaskOptions
@@ -26,6 +27,7 @@ class CorpusParams(Parameters):
     )
     filters: CorpusFilters = Field(CorpusFilters(), description="which cells are kept")
     layer: str | None = Field(None, description="layer with the expression; null: by fixed order")
+    holds: Kind | None = Field(None, description="what its values are; null: what they say")
     vocabulary: str = Field("gencode-v44", description="genes that can become tokens")
     n_bins: int = Field(51, ge=3, le=32767, description="value bins, with bin 0 for zero")
     max_length: int = Field(

@@ -36,7 +36,7 @@ def check_source(source: str, layer: str | None, label_key: str | None) -> dict[
 
 def check_cells(cells: AnnData, layer: str | None, label_key: str | None) -> dict[str, Any]:
     """Do as `check_source` for cells in memory, which stay as they are."""
-    raw = RawCellsContract(layer).validate(cells)
+    raw = RawCellsContract().validate(cells)
     labels = read_labels(raw.obs, label_key).value_counts().to_dict() if label_key else {}
     standard, ingestion_report = ingest_cells(raw, IngestionParams(layer=layer))
     _, report = validate_cells(standard, ingestion_report, ValidationParams())

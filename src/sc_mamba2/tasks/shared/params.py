@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
+from sc_mamba2.cells.keys import Kind
 from sc_mamba2.tasks.shared.parameters import EachOnce, Parameters
 from sc_mamba2.training import ComputeOptions, FitOptions
 
@@ -14,7 +15,13 @@ class IngestionParams(Parameters):
     """How cells are read."""
 
     layer: str | None = Field(
-        None, description="layer with the expression; null: the first usable matrix by fixed order"
+        None,
+        description="layer with the expression, or X, or raw; null: the first usable matrix by fixed order",
+    )
+    holds: Kind | None = Field(
+        None,
+        description="what its values are (log_normalised: log1p of 10,000 a cell); null: what their "
+        "structure says",
     )
     gene_table: str = Field("gencode-v44", description="offline table of ids, symbols and aliases")
 

@@ -30,7 +30,8 @@ def ingest_cells(raw_cells: AnnData, params: IngestionParams) -> tuple[AnnData, 
     ingestion_report
         What was read, matched and dropped.
     """
-    return standardise(raw_cells, load_gene_table(params.gene_table), params.layer)
+    table = load_gene_table(params.gene_table)
+    return standardise(raw_cells, table, params.layer, params.holds)
 
 
 def validate_cells(
@@ -65,7 +66,7 @@ def validate_cells(
     counted = keys.COUNTS_LAYER in cells.layers
     report = ingestion_report | {
         "genes_a_cell": quartiles(expressed),
-        "remarks": list(remarks(expressed, genes, counted, params)),
+        "remarks": [*ingestion_report["remarks"], *remarks(expressed, genes, counted, params)],
     }
     return cells, report
 

@@ -1,0 +1,472 @@
+"""What the values of a matrix are: counts, counts with decimals, shares, or a function of these.
+
+Nothing is decided by the largest value. What was counted leaves its mark: under the inverse of the right
+function a cell's values are whole multiples of its smallest one (`UNITS`), or all cells have the same
+sum (`TOTALS`). Each cell is looked at, so that cells of two scales in one matrix are found.
+
+Letters of array names: C cells, T functions.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, fields
+from typing import get_args
+
+import numpy as np
+from scipy import sparse
+
+from sc_mamba2.cells.keys import Kind
+from sc_mamba2.errors import UserError
+
+CELL_TOTAL = 1e4
+
+Values = np.ndarray
+INVERSES: dict[str, Callable[[Values], Values]] = {
+    "x": lambda values: values,
+    "log1p(x)": np.expm1,
+    "log2(x + 1)": lambda values: np.expm1(values * np.log(2)),
+    "log10(x + 1)": lambda values: np.expm1(values * np.log(10)),
+    "sqrt(x)": np.square,
+    "arcsinh(x)": np.sinh,
+}
+PLAIN, LOG1P = "x", "log1p(x)"
+RATIOS = (1.5, 20.5)  # multiples of the smallest value that tell a whole number from another
+EXACT = 1e-4  # distance from a whole number that float32 leaves
+SURE, SURE_OF_A_CELL = 6.0, 8.0  # standard deviations of the evidence above chance
+CLEAR, CHANCE = 2.5, 1.8  # mean evidence of a value, in nats; chance gives 1
+OF_FLOAT32 = 8.0  # what float32 gives; values that were rounded give less
+NEAR = 5e-3  # relative difference of sums that are the same total, of counts that lost some genes
+EXACT_SUM = 1e-3  # the same where nothing but the sums speaks for it
+MANY_TIES = 0.2  # of values that equal the smallest of their cell
+MOST_TOTALS = 3  # of one matrix, such as one a batch
+SAME = 0.9  # share of the cells that must agree
+LARGEST_LOG_SUM = 1e7  # no log-normalised cell has a larger sum of expm1
+FEWEST, FEWEST_DISTINCT = 10, 5  # values by which a cell is told from others
+FEWEST_CELLS = 1e-3  # share of the cells of another scale that is no chance
+WHOLE_SHARE = 0.1  # of values with decimals that are whole: logarithms have none
+NEAR_WHOLE = 0.5  # concentration of decimals at which values are counts less a little
+CELLS_FOR_A_TOTAL, FEWEST_UNITS = 40, 5  # the shallowest cells, by which a common total is found
+MOST_MOLECULES = 50_000  # of the shallowest cell
+FEW_MOLECULES, SOME = 5_000, 0.3  # so few that chance is no share like this
+UNSURE = 0.03  # distance from a whole number of molecules
+
+
+@dataclass(frozen=True)
+class Scale:
+    """What values are, and how they become counts per 10,000.
+
+    Parameters
+    ----------
+    kind
+        ``counts``, also with decimals; ``normalised``; ``log_normalised``: any other function.
+    function
+        Which one (a key of `INVERSES`) was taken of the counts, or of shares of them.
+    total
+        What all genes of a cell add up to before the function; ``None``: the cell's own sum.
+    words
+        What was seen, for the report.
+    remark
+        What a person should know, or nothing.
+    assumed
+        Whether the total is only the usual one.
+    """
+
+    kind: Kind
+    function: str = PLAIN
+    total: float | None = None
+    words: str = ""
+    remark: str = ""
+    assumed: bool = False
+
+    def log_normalise(self, matrix: sparse.csr_matrix) -> sparse.csr_matrix:
+        """Return log1p of values scaled to 10,000 a cell (natural logarithm), float32 CSR.
+
+        A matrix that is that already comes back as it is; an empty cell stays empty.
+        """
+        matrix = matrix.copy()
+        if self.function == LOG1P and self.total == CELL_TOTAL:
+            return matrix
+        values = INVERSES[self.function](matrix.data.astype(np.float64))
+        if self.total is None:
+            parts = sparse.csr_matrix((values, matrix.indices, matrix.indptr), matrix.shape)
+            totals = np.asarray(parts.sum(axis=1)).ravel()
+        else:
+            totals = np.full(matrix.shape[0], self.total)
+        scale = np.divide(CELL_TOTAL, totals, out=np.zeros_like(totals), where=totals > 0)
+        matrix.data = np.log1p(values * np.repeat(scale, np.diff(matrix.indptr)))
+        matrix.data = matrix.data.astype(np.float32)
+        return matrix
+
+
+DECLARED: dict[str, Scale] = {
+    "counts": Scale("counts", words="counts, as was said"),
+    "normalised": Scale("normalised", words="normalised values, as was said"),
+    "log_normalised": Scale(
+        "log_normalised", LOG1P, CELL_TOTAL, "log1p of 10,000 a cell, as was said"
+    ),
+}
+assert set(DECLARED) == set(get_args(Kind))
+
+
+@dataclass(frozen=True, eq=False)
+class CellFacts:
+    """Facts of C cells; those of parts are put behind each other by `join`.
+
+    Parameters
+    ----------
+    size_C
+        Values above 0.
+    whole_C
+        Whether all are whole.
+    large_C, whole_large_C
+        Values above 1.5, and those of them that are whole.
+    above_C, turn_C
+        Values above 0.5, and the sum of ``exp(2 pi i value)`` of these, which is long where their decimals
+        are alike.
+    ties_C
+        Values that equal the smallest one.
+    sums_CT, units_CT, told_CT, evidence_CT
+        Of values under each inverse: their sum; the smallest; how many distinct ones can tell a multiple
+        of it; their evidence, ``log(0.5 / distance from a whole multiple)``. 0 where all are whole.
+    """
+
+    size_C: np.ndarray
+    whole_C: np.ndarray
+    large_C: np.ndarray
+    whole_large_C: np.ndarray
+    above_C: np.ndarray
+    turn_C: np.ndarray
+    ties_C: np.ndarray
+    sums_CT: np.ndarray
+    units_CT: np.ndarray
+    told_CT: np.ndarray
+    evidence_CT: np.ndarray
+
+    @classmethod
+    def join(cls, parts: Iterable["CellFacts"]) -> "CellFacts":
+        """Put the facts of parts behind each other."""
+        parts = list(parts)
+        names = [field.name for field in fields(cls)]
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+
+    def take(self, cells: np.ndarray) -> "CellFacts":
+        """Return the facts of some cells."""
+        return CellFacts(*(getattr(self, field.name)[cells] for field in fields(self)))
+
+
+def look_at_cells(matrix: sparse.csr_matrix) -> CellFacts:
+    """Gather the facts of the cells of a clean matrix: finite, not negative, no zeros stored."""
+    size_C = np.diff(matrix.indptr)
+    full = np.flatnonzero(size_C)
+    whole_C = np.ones(len(size_C), bool)
+    found = {
+        name: np.zeros((len(size_C), len(INVERSES)) if name.endswith("_CT") else len(size_C), kind)
+        for name, kind in (
+            ("large_C", int),
+            ("whole_large_C", int),
+            ("above_C", int),
+            ("turn_C", complex),
+            ("ties_C", int),
+            ("sums_CT", float),
+            ("units_CT", float),
+            ("told_CT", int),
+            ("evidence_CT", float),
+        )
+    }
+    whole = matrix.data == np.rint(matrix.data)
+    whole_C[full] = _sums(whole, matrix.indptr[full]) == size_C[full]
+    if not whole_C.all():
+        broken = np.flatnonzero(~whole_C)
+        values, times, starts = _distinct(matrix[broken])
+        places = np.diff(np.append(starts, len(values)))  # distinct values a cell
+        large = values > RATIOS[0]
+        found["large_C"][broken] = _sums(large * times, starts)
+        found["whole_large_C"][broken] = _sums(large * (values == np.rint(values)) * times, starts)
+        found["above_C"][broken] = _sums((values > 0.5) * times, starts)
+        found["turn_C"][broken] = _sums(
+            np.exp(2j * np.pi * values) * (values > 0.5) * times, starts
+        )
+        found["ties_C"][broken] = times[starts]
+        for place, inverse in enumerate(INVERSES.values()):
+            with np.errstate(over="ignore", invalid="ignore"):
+                plain = inverse(values)
+                units = plain[starts]
+                ratio = plain / np.repeat(units, places)
+                tells = (ratio > RATIOS[0]) & (ratio < RATIOS[1])
+                away = np.abs(ratio - np.rint(ratio), out=np.ones_like(ratio), where=tells)
+                evidence = np.where(tells, np.log(0.5 / np.maximum(away, EXACT)), 0)
+                found["sums_CT"][broken, place] = _sums(plain * times, starts)
+            found["units_CT"][broken, place] = units
+            found["told_CT"][broken, place] = _sums(tells, starts)
+            found["evidence_CT"][broken, place] = _sums(evidence, starts)
+    return CellFacts(size_C, whole_C, **found)
+
+
+def _distinct(matrix: sparse.csr_matrix) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the distinct values of each row in their order, how often each is there, and each row's start."""
+    rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+    order = np.lexsort((matrix.data, rows))
+    rows, values = rows[order], matrix.data[order].astype(np.float64)
+    new = np.append(True, (np.diff(rows) > 0) | (np.diff(values) > 0))
+    at = np.flatnonzero(new)
+    times = np.diff(np.append(at, len(values)))
+    return values[at], times, np.searchsorted(rows[at], np.arange(matrix.shape[0]))
+
+
+def _sums(values: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    return np.add.reduceat(values.astype(np.result_type(values, np.int64)), starts)
+
+
+def decide_scale(facts: CellFacts) -> Scale:
+    """Decide what the values of some cells are.
+
+    Raises
+    ------
+    UserError
+        ``matrix-scale``: nothing known fits. ``matrix-mixed``: cells of two scales.
+    """
+    facts = facts.take(facts.size_C > 0)
+    rest = facts.take(~facts.whole_C)
+    if not len(rest.size_C):
+        return Scale("counts", words="counts")
+    scale = _scale_of_decimals(rest)
+    sure = facts.whole_C & (facts.size_C >= FEWEST)
+    if scale.function != PLAIN and sure.any():  # no logarithm is whole
+        raise _mixed("counts", int(sure.sum()), scale.words, len(rest.size_C))
+    return scale
+
+
+def _scale_of_decimals(facts: CellFacts) -> Scale:
+    """Decide what cells are of which no one holds whole numbers only."""
+    functions = list(INVERSES)
+    totals = [find_totals(facts.sums_CT[:, place]) for place in range(len(functions))]
+    fits_CT = _fits(facts.told_CT, facts.evidence_CT)
+    _refuse_several(facts, fits_CT)
+    if (place := _best_by_units(facts, fits_CT)) is not None:
+        if functions[place] == PLAIN and np.allclose(facts.units_CT[:, place], 1, rtol=EXACT):
+            return Scale("counts", words="counts with decimals", remark="most values are whole")
+        against = _against(facts, fits_CT, place) & ~totals[place].holds
+        if against.any():
+            raise _mixed(
+                _words(functions[place]),
+                int((~against).sum()),
+                "something else",
+                int(against.sum()),
+            )
+        if totals[place].known:
+            return _of_totals(functions[place], totals[place].values)
+        return _of_units(functions[place], facts, fits_CT[:, place], place)
+    # Values that are equal within a cell were counts; their sums alone could come of other steps.
+    tied = facts.ties_C.sum() > MANY_TIES * facts.size_C.sum() > MANY_TIES * FEWEST
+    same = [at for at, total in enumerate(totals) if total.known and total.spread < EXACT_SUM]
+    if same and not tied:
+        place = min(same, key=lambda at: totals[at].spread)
+        return _of_totals(functions[place], totals[place].values)
+    log = functions.index(LOG1P)
+    told = facts.told_CT >= FEWEST_DISTINCT
+    logged = (_fits(facts.told_CT, facts.evidence_CT, SURE_OF_A_CELL) & told)[:, 1:].any(axis=1)
+    if len(logged) >= FEWEST:
+        logged |= totals[log].exact
+    if FEWEST_CELLS < logged.mean() < 1:
+        raise _mixed(
+            "a function of counts", int(logged.sum()), "something else", int((~logged).sum())
+        )
+    sums = facts.sums_CT[:, log]
+    if why := _why_counts(facts, sums):
+        return Scale("counts", words="counts with decimals", remark=why)
+    raise UserError(
+        "matrix-scale",
+        found=f"values with decimals from {facts.units_CT[:, 0].min():.3g} that are no counts, and whose "
+        f"sum of expm1 goes from {sums.min():.4g} to {sums.max():.4g} a cell",
+        expected="counts, or a function of counts of one total a cell, such as log1p of 10,000",
+        mend='keep the counts in layers["counts"]; or, if you know what the values are, say it: '
+        "ingestion.holds=log_normalised (log1p of 10,000 a cell), normalised or counts",
+    )
+
+
+def _refuse_several(facts: CellFacts, fits_CT: np.ndarray) -> None:
+    """Refuse cells of which some surely are one function of counts, and some another."""
+    sure = _fits(facts.told_CT, facts.evidence_CT, SURE_OF_A_CELL)
+    sure &= facts.told_CT >= FEWEST_DISTINCT
+    mean = np.where(sure, facts.evidence_CT / np.maximum(facts.told_CT, 1), -np.inf)
+    # The square of whole numbers is whole: of functions that fit alike the first one counts.
+    best_C = (mean >= mean.max(axis=1, keepdims=True) - 0.5).argmax(axis=1)
+    counts_T = np.bincount(best_C[sure.any(axis=1)], minlength=len(INVERSES))
+    first = int(counts_T.argmax())
+    others_C = sure.any(axis=1) & ~fits_CT[:, first]
+    if counts_T[first] and others_C.sum() > FEWEST_CELLS * len(facts.size_C):
+        names = [_words(name) for name in INVERSES]
+        other = names[int(np.bincount(best_C[others_C]).argmax())]
+        raise _mixed(names[first], int(counts_T[first]), other, int(others_C.sum()))
+
+
+@dataclass(frozen=True, eq=False)
+class Totals:
+    """Sums of cells that are a few totals: which, the cells that hold one, and their spread."""
+
+    values: tuple[float, ...]
+    holds: np.ndarray
+    exact: np.ndarray
+    spread: float
+    known: bool
+
+
+def find_totals(sums_C: np.ndarray) -> Totals:
+    """Find the few totals that nearly all cells' sums are, each of at least a twentieth of the cells.
+
+    Of one cell alone a sum is a total where it is a power of ten.
+    """
+    with np.errstate(divide="ignore"):
+        logs = np.log(sums_C)
+    if len(logs) == 1:
+        tens = logs[0] / np.log(10)
+        known = bool(np.isfinite(tens) and abs(tens - round(tens)) < EXACT)
+        return Totals((float(sums_C[0]),), np.array([known]), np.array([known]), 0.0, known)
+    left = np.isfinite(logs)
+    found, spread = [], []
+    holds, exact = np.zeros(len(logs), bool), np.zeros(len(logs), bool)
+    for _ in range(MOST_TOTALS):
+        ordered = np.sort(logs[left])
+        if len(ordered) < 2:
+            break
+        ends = np.searchsorted(ordered, ordered + NEAR, side="right")
+        best = int(np.argmax(ends - np.arange(len(ordered))))
+        inside = ordered[best : ends[best]]
+        if len(inside) < max(2, len(logs) / 20):
+            break
+        middle = float(np.median(inside))
+        own = left & (np.abs(logs - middle) <= 2 * NEAR)
+        found.append(float(np.exp(middle)))
+        spread.append(np.abs(logs[own] - middle))
+        holds, left = holds | own, left & ~own
+        exact |= own & (np.abs(logs - middle) <= EXACT)
+    # Of a handful of cells some sums are near each other by chance.
+    close = float(np.mean(np.concatenate(spread))) if spread else np.inf
+    if close < NEAR and len(found) == 1 and found[0] > 90:
+        tens = np.log10(found[0])
+        close = min(close, EXACT_SUM / 2) if abs(tens - round(tens)) < EXACT_SUM else close
+    known = holds.mean() >= SAME and (len(logs) >= FEWEST or (len(found) == 1 and close < EXACT))
+    return Totals(tuple(found), holds, exact, close, bool(known))
+
+
+def _fits(told: np.ndarray, evidence: np.ndarray, sure: float = SURE) -> np.ndarray:
+    """Say where values are whole multiples of a unit, more surely than chance (mean 1, variance 1) has it."""
+    told = np.maximum(told, 1)
+    return (evidence - told >= sure * np.sqrt(told)) & (evidence >= CLEAR * told)
+
+
+def _best_by_units(facts: CellFacts, fits_CT: np.ndarray) -> int | None:
+    """Return the function under whose inverse nearly all cells that can tell are multiples of a unit."""
+    told_T, evidence_T = facts.told_CT.sum(axis=0), facts.evidence_CT.sum(axis=0)
+    mean_T = evidence_T / np.maximum(told_T, 1)
+    place = int(np.argmax(mean_T >= mean_T.max() - 0.5))
+    can_C = facts.told_CT[:, place] >= FEWEST_DISTINCT
+    most = not can_C.any() or fits_CT[can_C, place].mean() >= SAME
+    return place if _fits(told_T, evidence_T)[place] and most else None
+
+
+def _against(facts: CellFacts, fits_CT: np.ndarray, place: int) -> np.ndarray:
+    """Say which cells surely are no multiples of a unit where nearly all are, or no logarithms."""
+    told, evidence = facts.told_CT[:, place], facts.evidence_CT[:, place]
+    chance = ~fits_CT[:, place] & (told >= FEWEST_DISTINCT) & (evidence < CHANCE * told)
+    large = facts.sums_CT[:, place] > LARGEST_LOG_SUM if place else np.zeros(len(told), bool)
+    return chance | large
+
+
+def _why_counts(facts: CellFacts, log_sums_C: np.ndarray) -> str:
+    """Say by what values with decimals are counts, or nothing."""
+    values = facts.size_C.sum()
+    large, whole = facts.large_C.sum(), facts.whole_large_C.sum()
+    if whole >= max(FEWEST, WHOLE_SHARE * large):
+        return f"{whole / large:.0%} of the values above 1 are whole"
+    above = facts.above_C.sum()
+    turn = facts.turn_C.sum() / max(1, above)
+    if large > values / 20 and np.abs(turn) >= NEAR_WHOLE and np.real(turn) > 0:
+        return "the values lie near whole numbers"
+    if (log_sums_C > LARGEST_LOG_SUM).mean() > 0.5:
+        return "the values are too large for logarithms"
+    return ""
+
+
+def _of_totals(function: str, totals: tuple[float, ...]) -> Scale:
+    kind: Kind = "normalised" if function == PLAIN else "log_normalised"
+    shown = " or ".join(f"{total:,.4g}" for total in sorted(totals))
+    words = f"{_words(function)}, each cell of a total of {shown}"
+    if function == LOG1P and len(totals) == 1 and abs(totals[0] / CELL_TOTAL - 1) < 2 * NEAR:
+        return Scale(kind, function, CELL_TOTAL, words)
+    return Scale(kind, function, None, words, "brought to log1p of 10,000 a cell")
+
+
+def _of_units(function: str, facts: CellFacts, fits_C: np.ndarray, place: int) -> Scale:
+    """Return the scale of whole multiples of a unit that are not all genes of a cell, or not scaled."""
+    kind: Kind = "normalised" if function == PLAIN else "log_normalised"
+    words, units_C = _words(function), facts.units_CT[fits_C, place]
+    if np.allclose(units_C, 1, rtol=EXACT):
+        words = f"{words} of counts that were not scaled"
+        return Scale(kind, function, None, words, "brought to 10,000 a cell first")
+    told, evidence = facts.told_CT[:, place].sum(), facts.evidence_CT[:, place].sum()
+    rounded = evidence < OF_FLOAT32 * told or len(units_C) < FEWEST
+    total, holds = (None, fits_C) if rounded else find_common_total(units_C)
+    if total is not None:
+        words = f"{words} of a total of {total:,g} a cell, of which some genes are left out"
+        if holds.mean() < SAME:
+            raise _mixed(words, int(holds.sum()), "another", int((~holds).sum()))
+        rescaled = function != LOG1P or total != CELL_TOTAL
+        return Scale(kind, function, total, words, "brought to log1p of 10,000" if rescaled else "")
+    if function == LOG1P and rounded and facts.sums_CT[:, place].max() <= CELL_TOTAL * (1 + NEAR):
+        words = f"{words} of a total that cannot be told, of which some genes are left out"
+        said = "taken for the usual 10,000 a cell"
+        return Scale(kind, function, CELL_TOTAL, words, said, assumed=True)
+    words = f"{words} of counts, with a factor of its own for each cell"
+    return Scale(kind, function, None, words, "brought to 10,000 over the file's genes")
+
+
+def find_common_total(units_C: np.ndarray) -> tuple[float | None, np.ndarray]:
+    """Find the total T of which each cell's unit is a whole part: T / unit is the cell's molecules.
+
+    Returns
+    -------
+    total
+        The smallest one, powers of ten first; ``None`` where there is none up to `MOST_MOLECULES`
+        molecules in the shallowest cell, or too few cells.
+    holds
+        (C,) bool, the cells that agree.
+    """
+    units = np.sort(np.unique(np.float32(units_C)).astype(np.float64))[::-1]
+    units = units[: max(FEWEST_UNITS, len(units) // 2)]
+    units = units[np.unique(np.linspace(0, len(units) - 1, CELLS_FOR_A_TOTAL).astype(int))]
+    if len(units) < FEWEST_UNITS:
+        return None, np.ones(len(units_C), bool)
+    steps = np.arange(1, MOST_MOLECULES + 1)
+    for some in (10.0 ** np.arange(2, 7), np.rint(2 * units[0] * steps) / 2):
+        candidates = some[some > units[0]]
+        good = _parts(candidates[:, None], units).mean(axis=1) >= SAME
+        if good.any():
+            total = float(candidates[np.argmax(good)])
+            return total, _parts(total, units_C)
+    # Cells of two totals: most agree on none, but many on one.
+    for total in 10.0 ** np.arange(2, 7):
+        holds = _parts(total, units_C) & (total / units_C < FEW_MOLECULES)
+        if total > units[0] and holds.mean() > SOME:
+            return float(total), holds
+    return None, np.ones(len(units_C), bool)
+
+
+def _parts(total: np.ndarray | float, units: np.ndarray) -> np.ndarray:
+    """Say of which units a total is a whole multiple; they are known to a share of 1e-6 or so."""
+    molecules = total / units
+    unsure = UNSURE + 2e-6 * molecules
+    known = (molecules > 1.5) & (molecules < MOST_MOLECULES)
+    return known & (np.abs(molecules - np.rint(molecules)) <= unsure)
+
+
+def _words(function: str) -> str:
+    return "normalised values" if function == PLAIN else function
+
+
+def _mixed(what: str, some: int, other: str, others: int) -> UserError:
+    return UserError(
+        "matrix-mixed",
+        found=f"{some:,} cells that hold {what}, and {others:,} that hold {other}, in one matrix",
+        expected="all cells on one scale",
+        mend="join the cells by their counts, or name the layer that holds them: --layer",
+    )

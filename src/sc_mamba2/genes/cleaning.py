@@ -1,0 +1,106 @@
+"""What stands around the names of genes is taken off: a genome's name, marks of text, R's dots.
+
+Nothing is guessed about one name: a prefix is taken off where many names bear it and most of these are
+known without it. What was done is counted.
+"""
+
+import re
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+
+from sc_mamba2.genes.mapping import is_known, is_of_mouse
+from sc_mamba2.genes.table import GeneTable
+
+_TEXT = re.compile(r"""b'(.*)'|b"(.*)"|"(.*)"|'(.*)'""")
+_GENOME = r"(?:GRC[hm]\d+|hg\d+|mm\d+|human|mouse|homo_sapiens|mus_musculus)\w*"
+_SUFFIX = re.compile(rf"[_\-|:. ]+{_GENOME}$", re.I)
+_BREAK = re.compile(r"[_\-|:.\s]+")
+MOST_BREAKS = 6  # in a name, behind which a prefix may end
+FEWEST, SHARE = 5, 0.02  # names that must bear a prefix
+KNOWN_SHARE = 0.5  # of these, that must be known without it
+
+
+@dataclass(frozen=True)
+class CleanedNames:
+    """Names without what stood around them, and how many names each thing was taken off."""
+
+    names: list[str]
+    taken_off: dict[str, int] = field(default_factory=dict)
+
+
+def clean_names(names: list[str], table: GeneTable) -> CleanedNames:
+    """Take off what stands around the names of genes; order and number stay.
+
+    Parameters
+    ----------
+    names
+        As a file holds them.
+    table
+        Genes that are known.
+
+    Returns
+    -------
+    CleanedNames
+        ``TP53`` of ``GRCh38_TP53``, ``hg19---TP53``, ``b'TP53'``, ``"TP53"``; ``HLA-A`` of R's ``HLA.A`` in
+        a list that has no other hyphen.
+    """
+    taken: Counter[str] = Counter()
+    plain = []
+    for name in names:
+        bare = name.strip()
+        if match := _TEXT.fullmatch(bare):
+            bare = next(part for part in match.groups() if part is not None).strip()
+            taken["marks of text"] += 1
+        plain.append(bare)
+    unknown = [place for place, name in enumerate(plain) if not is_known(name, table)]
+    if len(unknown) < FEWEST:
+        return CleanedNames(plain, dict(taken))
+    for take_off in (_without_prefixes, _without_suffix, _with_hyphens):
+        for place, (name, what) in take_off(plain, unknown, table).items():
+            plain[place] = name
+            taken[what] += 1
+        unknown = [place for place in unknown if not is_known(plain[place], table)]
+    return CleanedNames(plain, dict(taken))
+
+
+_Found = dict[int, tuple[str, str]]  # place of a name: without what was taken off, and what
+
+
+def _without_prefixes(names: list[str], places: list[int], table: GeneTable) -> _Found:
+    bearers: defaultdict[str, list[int]] = defaultdict(list)
+    for place in places:
+        ends = [match.end() for match in _BREAK.finditer(names[place])][:MOST_BREAKS]
+        for end in ends:
+            if end < len(names[place]):
+                bearers[names[place][:end]].append(place)
+    enough = max(FEWEST, SHARE * len(names))
+    found: _Found = {}
+    # The longest prefix first: "GRCh38-2020-A_" before "GRCh38-".
+    for prefix in sorted(bearers, key=len, reverse=True):
+        own = [place for place in bearers[prefix] if place not in found]
+        if len(own) < enough:
+            continue
+        bare = [names[place][len(prefix) :] for place in own]
+        known = sum(is_known(name, table) or is_of_mouse(name, table) for name in bare)
+        if known >= max(KNOWN_SHARE * len(own), enough):
+            found |= {place: (name, f"'{prefix}'") for place, name in zip(own, bare, strict=True)}
+    return found
+
+
+def _without_suffix(names: list[str], places: list[int], table: GeneTable) -> _Found:
+    bare = {place: _SUFFIX.sub("", names[place]) for place in places}
+    return {
+        place: (name, f"'{names[place][len(name) :]}'")
+        for place, name in bare.items()
+        if name != names[place] and is_known(name, table)
+    }
+
+
+def _with_hyphens(names: list[str], places: list[int], table: GeneTable) -> _Found:
+    if any("-" in name for name in names):
+        return {}
+    hyphens = {place: names[place].replace(".", "-") for place in places if "." in names[place]}
+    known = {place: name for place, name in hyphens.items() if is_known(name, table)}
+    if len(known) < FEWEST:
+        return {}
+    return {place: (name, "dots in the place of hyphens") for place, name in known.items()}

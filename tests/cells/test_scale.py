@@ -1,0 +1,211 @@
+"""What values are is told by their structure: every scale in many forms, alone and mixed."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings, strategies as st
+from scipy import sparse
+
+from sc_mamba2.cells.scale import (
+    CELL_TOTAL,
+    CellFacts,
+    decide_scale,
+    find_common_total,
+    look_at_cells,
+)
+from sc_mamba2.errors import UserError
+
+CELLS, GENES, SOME = 80, 240, 60
+
+
+def counts(seed: int = 0, depth: float = 1.0) -> np.ndarray:
+    chance = np.random.default_rng(seed)
+    means = chance.gamma(0.6, 1.2, GENES)
+    return chance.poisson(chance.lognormal(0, 0.5, (CELLS, 1)) * means * depth).astype(float)
+
+
+COUNTS = counts()
+TOTALS = COUNTS.sum(axis=1, keepdims=True)
+CHANCE = np.random.default_rng(1)
+SHARES = COUNTS / TOTALS
+MEDIAN = float(np.median(TOTALS))
+TARGETS = [1e3, 1e4, 1e5, 1e6, MEDIAN, 1234.5]
+FUNCTIONS = {
+    "log1p": np.log1p,
+    "log2": lambda values: np.log2(values + 1),
+    "log10": lambda values: np.log10(values + 1),
+    "sqrt": np.sqrt,
+    "arcsinh": np.arcsinh,
+    "linear": lambda values: values,
+}
+DECIMALS = {
+    "soup, a share of each value": COUNTS * CHANCE.uniform(0.88, 0.99, COUNTS.shape),
+    "soup, one share": COUNTS * 0.93,
+    "decontx": COUNTS * CHANCE.beta(20, 1, COUNTS.shape),
+    "em, some with fractions": COUNTS + (COUNTS > 0) * (CHANCE.random(COUNTS.shape) < 0.3) * 0.37,
+    "em, thirds": COUNTS + (COUNTS > 0) * CHANCE.choice([0, 0, 0, 1 / 3, 1 / 2], COUNTS.shape),
+    "deep": counts(3, 60.0) * CHANCE.uniform(0.7, 1.2, COUNTS.shape),
+}
+
+
+def facts_of(values: np.ndarray, dtype: str = "f4") -> CellFacts:
+    matrix = sparse.csr_matrix(values.astype(dtype).astype("f4"))
+    matrix.eliminate_zeros()
+    return look_at_cells(matrix)
+
+
+def scale_of(values: np.ndarray, dtype: str = "f4"):
+    return decide_scale(facts_of(values, dtype))
+
+
+def log_of(values: np.ndarray) -> np.ndarray:
+    matrix = sparse.csr_matrix(values.astype("f4"))
+    return scale_of(values).log_normalise(matrix).toarray()
+
+
+EXPECTED = np.log1p(SHARES * CELL_TOTAL)
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("total", TARGETS)
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_of_one_total_is_undone(name, total, dtype):
+    values = FUNCTIONS[name](SHARES * total).astype(dtype)
+    np.testing.assert_allclose(log_of(values), EXPECTED, rtol=2e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("total", TARGETS)
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_also_where_most_genes_were_left_out_afterwards(name, total):
+    values = FUNCTIONS[name](SHARES * total)[:, :SOME]
+    np.testing.assert_allclose(log_of(values), EXPECTED[:, :SOME], rtol=2e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["log1p", "log2", "log10", "sqrt", "arcsinh"])
+def test_a_function_of_counts_that_were_not_scaled(name):
+    np.testing.assert_allclose(log_of(FUNCTIONS[name](COUNTS)), EXPECTED, rtol=1e-3, atol=1e-5)
+
+
+def test_size_factors_are_undone():
+    factors = TOTALS / TOTALS.mean() * np.random.default_rng(2).uniform(0.8, 1.2, TOTALS.shape)
+    values = np.log2(COUNTS / factors + 1)
+    scale = scale_of(values)
+    assert "factor of its own" in scale.words and scale.remark
+    np.testing.assert_allclose(log_of(values), EXPECTED, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8"])
+@pytest.mark.parametrize("most", [1, 2, 5, 40])
+def test_whole_numbers_are_counts_however_small(most, dtype):
+    assert scale_of(np.minimum(COUNTS, most), dtype).kind == "counts"
+
+
+@pytest.mark.parametrize("name", DECIMALS)
+def test_counts_with_decimals_are_counts(name):
+    scale, values = scale_of(DECIMALS[name]), DECIMALS[name]
+    assert scale.function == "x" and scale.total is None and scale.remark
+    expected = np.log1p(values / values.sum(axis=1, keepdims=True) * 1e4)
+    np.testing.assert_allclose(log_of(values), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("value", [9.5, 30.5, 3000.25])
+@pytest.mark.parametrize("name", list(DECIMALS)[:5])
+def test_one_value_does_not_flip_the_reading(name, value):
+    values = DECIMALS[name].copy()
+    values[3, 5] = value
+    assert scale_of(values).function == "x"
+
+
+NOTHING_KNOWN = {
+    "0 to 1 a gene": COUNTS / COUNTS.max(axis=0).clip(1),
+    "log values of unit length": np.log1p(SHARES * 1e4) / np.linalg.norm(EXPECTED, axis=1)[:, None],
+    "log values over the largest": EXPECTED / EXPECTED.max(axis=0).clip(1),
+    "smoothed over other cells": EXPECTED * CHANCE.gamma(4, 0.25, COUNTS.shape),
+    "chance": CHANCE.gamma(1, 0.3, COUNTS.shape),
+}
+
+
+@pytest.mark.parametrize("name", NOTHING_KNOWN)
+def test_what_fits_nothing_is_refused_with_what_was_seen(name):
+    with pytest.raises(UserError) as caught:
+        scale_of(NOTHING_KNOWN[name])
+    assert caught.value.rule in ("matrix-scale", "matrix-mixed")
+
+
+FORMS = {
+    "counts": COUNTS,
+    "soup": DECIMALS["soup, a share of each value"],
+    "log1p": EXPECTED,
+    "log2": np.log2(SHARES * 1e6 + 1),
+    "shares": SHARES,
+}
+
+
+@pytest.mark.parametrize("few", [4, CELLS // 2])
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("log1p", "counts"), ("log1p", "soup"), ("log1p", "log2"), ("log2", "counts")],
+)
+def test_cells_of_two_scales_are_named(one, other, few):
+    mixed = FORMS[one].copy()
+    mixed[:few] = FORMS[other][:few]
+    with pytest.raises(UserError) as caught:
+        scale_of(mixed)
+    assert caught.value.rule == "matrix-mixed" and "cells that hold" in caught.value.found
+
+
+def test_totals_of_two_batches_are_both_undone():
+    values = EXPECTED.copy()
+    values[::2] = np.log1p(SHARES[::2] * MEDIAN)
+    np.testing.assert_allclose(log_of(values), EXPECTED, rtol=2e-3, atol=1e-4)
+    with pytest.raises(UserError, match="another"):  # not where sums cannot tell them
+        scale_of(values[:, :SOME])
+
+
+@pytest.mark.parametrize("digits", [3, 4, 6])
+def test_rounded_logarithms_are_still_known(digits):
+    scale = scale_of(np.round(EXPECTED, digits))
+    assert (scale.function, scale.total) == ("log1p(x)", CELL_TOTAL)
+    part = scale_of(np.round(EXPECTED[:, :SOME], digits))
+    assert (part.function, part.total) == ("log1p(x)", CELL_TOTAL)
+
+
+def test_denoised_shares_without_a_single_count():
+    dense = COUNTS + CHANCE.gamma(0.5, 0.3, COUNTS.shape)
+    dense /= dense.sum(axis=1, keepdims=True)
+    for total in (1, 1e4):
+        np.testing.assert_allclose(
+            log_of(dense * total), np.log1p(dense * 1e4), rtol=1e-4, atol=1e-5
+        )
+
+
+def test_one_cell_alone():
+    assert scale_of(COUNTS[:1]).kind == "counts"
+    assert scale_of(EXPECTED[:1]).function == "log1p(x)"
+
+
+def test_empty_cells_say_nothing():
+    values = EXPECTED.copy()
+    values[::3] = 0
+    assert scale_of(values).total == CELL_TOTAL
+    assert scale_of(values * 0).kind == "counts"
+
+
+@given(st.integers(200, 4000), st.integers(0, 50))
+@settings(max_examples=20)
+def test_a_common_total_is_found_exactly(total, seed):
+    molecules = np.random.default_rng(seed).integers(total // 4 + 2, total * 4, 60)
+    units = (total / molecules).astype(np.float32)
+    found, holds = find_common_total(units)
+    assert found is not None and holds.all()
+    assert total % found == 0 or found % total == 0 or found == pytest.approx(total)
+
+
+@given(st.lists(st.integers(1, CELLS - 1), min_size=1, max_size=4, unique=True))
+@settings(max_examples=20)
+def test_facts_of_parts_are_those_of_the_whole(cuts):
+    whole = facts_of(DECIMALS["decontx"])
+    matrix = DECIMALS["decontx"]
+    parts = np.split(np.arange(CELLS), sorted(cuts))
+    joined = CellFacts.join(facts_of(matrix[part]) for part in parts)
+    for name in vars(whole):
+        np.testing.assert_allclose(getattr(joined, name), getattr(whole, name))
