@@ -9,7 +9,13 @@ import pytest
 from hypothesis import given, strategies as st
 from scipy import sparse
 
-from sc_mamba2.cells import CellsContract, simulate_cells, standardise
+from sc_mamba2.cells import (
+    CellsContract,
+    check_matched,
+    human_cells,
+    simulate_cells,
+    standardise,
+)
 from sc_mamba2.errors import UserError
 from sc_mamba2.genes import load_gene_table
 
@@ -189,3 +195,67 @@ def test_features_that_are_no_genes_are_left_out():
     standard, report = standardise(cells, load_gene_table())
     assert report["genes"]["total"] == 60
     assert (standard.X != genes_alone.X).nnz == 0
+
+
+def two_species(human_cells: int, other_cells: int, names: str, genes: int = 120) -> ad.AnnData:
+    """Cells of which the last ones express genes of the mouse."""
+    chance = np.random.default_rng(0)
+    human = simulate_cells(human_cells + other_cells, genes)
+    own, other = human.X.toarray(), chance.poisson(0.8, human.shape).astype("f4")
+    own[human_cells:] = chance.poisson(0.02, (other_cells, genes))
+    other[:human_cells] = chance.poisson(0.01, (human_cells, genes))
+    symbols = [str(name) for name in human.var["symbol"]]
+    first, second = {
+        "prefixed": (
+            [f"GRCh38_{name}" for name in symbols],
+            [f"mm10___{name.title()}" for name in symbols],
+        ),
+        "ids": (list(human.var_names), [f"ENSMUSG{place:011d}" for place in range(genes)]),
+        "rat": (list(human.var_names), [f"ENSRNOG{place:011d}" for place in range(genes)]),
+        "prefixed ids": (
+            [f"hg19_{name}" for name in human.var_names],
+            [f"mm10_ENSMUSG{place:011d}" for place in range(genes)],
+        ),
+        "symbols": (symbols, [name.title() for name in symbols]),
+    }[names]
+    return ad.AnnData(
+        sparse.csr_matrix(np.hstack([own, other])),
+        obs=human.obs,
+        var=pd.DataFrame(index=[*first, *second]),
+    )
+
+
+@pytest.mark.parametrize("names", ["prefixed", "ids", "rat", "prefixed ids", "symbols"])
+@pytest.mark.parametrize("others", [1, 20])
+def test_cells_of_another_species_are_refused_and_the_mend_keeps_the_rest(names, others):
+    cells = two_species(40, others, names)
+    with pytest.raises(UserError) as caught:
+        standardise(cells, load_gene_table())
+    assert caught.value.rule == "species"
+    assert caught.value.found.startswith(f"{others} of {40 + others} cells")
+    human = cells[human_cells(cells)].copy()
+    standard, report = standardise(human, load_gene_table())
+    assert standard.n_obs == 40 and report["genes"]["foreign"] > 50
+    assert "genes-foreign" in [remark["rule"] for remark in report["remarks"]]
+    check_matched(report["genes"], 0.5, 50)
+
+
+def test_dates_among_good_names_are_named(cells):
+    lost = ["1-Mar", "2-Sep", "Sep-03", *cells.var_names[3:]]
+    remark = standardise(renamed(cells, lost), TABLE)[1]["remarks"][0]
+    assert remark["rule"] == "genes-dates" and "3 genes" in remark["remark"]
+
+
+@pytest.mark.parametrize("column", ["features", "Gene", "_index_", "gene.name", "hgnc", "0"])
+@pytest.mark.parametrize("what", ["ids", "symbols", "bytes"])
+def test_names_in_any_column_of_text(column, what):
+    cells = simulate_cells(12, 60)
+    ids, symbols = list(cells.var_names), [str(name) for name in cells.var["symbol"]]
+    names = {"ids": ids, "symbols": symbols, "bytes": [name.encode() for name in symbols]}[what]
+    other = renamed(cells, range(60))
+    other.var["score"] = 1.5
+    other.var["colour"] = "red"
+    other.var[column] = names
+    standard, report = standardise(other, TABLE)
+    assert_same(standard, standardise(cells, TABLE)[0])
+    assert "genes-column" in [remark["rule"] for remark in report["remarks"]]
