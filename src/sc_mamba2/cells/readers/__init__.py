@@ -13,7 +13,8 @@ from sc_mamba2.cells.readers.detect import detect_format, is_cell_folder
 from sc_mamba2.cells.readers.h5mu import read_h5mu
 from sc_mamba2.cells.readers.layout import reading
 from sc_mamba2.cells.readers.loom import read_loom
-from sc_mamba2.cells.readers.tenx import read_tenx_h5, read_tenx_mtx
+from sc_mamba2.cells.readers.mtx_folder import read_mtx_folder
+from sc_mamba2.cells.readers.tenx import read_tenx_h5
 from sc_mamba2.cells.readers.zarr_folder import open_zarr
 from sc_mamba2.cells.simulate import simulate_cells, simulate_perturbed
 from sc_mamba2.errors import UserError, nearest
@@ -48,7 +49,7 @@ _FORMATS: dict[str, Callable[[Path], ad.AnnData]] = {
     "loom": read_loom,
     "10x": read_tenx_h5,
     "10x-legacy": read_tenx_h5,
-    "10x-mtx": read_tenx_mtx,
+    "mtx": read_mtx_folder,
 }
 
 
@@ -58,8 +59,8 @@ def read_cells(source: str | Path) -> ad.AnnData:
     Parameters
     ----------
     source
-        Path of an `.h5ad`, `.h5mu`, `.loom` or Cell Ranger `.h5` file, of a zarr or Cell Ranger
-        folder, or a name such as ``scanpy:pbmc68k_reduced``.
+        Path of an `.h5ad`, `.h5mu`, `.loom` or Cell Ranger `.h5` file, of a zarr folder or one with
+        a `.mtx`, or a name such as ``scanpy:pbmc68k_reduced``.
 
     Returns
     -------
