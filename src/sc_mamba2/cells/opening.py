@@ -11,7 +11,14 @@ from typing import Any
 import anndata as ad
 import h5py
 
-from sc_mamba2.cells.readers import NAMED, detect_format, open_zarr, read_cells, reading
+from sc_mamba2.cells.readers import (
+    NAMED,
+    array_names,
+    detect_format,
+    open_zarr,
+    read_cells,
+    reading,
+)
 from sc_mamba2.cells.soma import SomaSource, open_soma
 from sc_mamba2.cells.stored import Rows, StoredCells, StoredMatrix
 
@@ -93,7 +100,7 @@ def _open_group(group: Any, path: Path) -> StoredCells | None:
             obs,
             var,
             _stored_matrix(group["X"], shape, path) if "X" in group else None,
-            {name: _stored_matrix(layers[name], shape, path) for name in layers},
+            {name: _stored_matrix(layers[name], shape, path) for name in array_names(layers)},
             raw,
         )
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import anndata as ad
 
+from sc_mamba2.cells.readers.anndata_group import array_names, read_h5ad, read_zarr
 from sc_mamba2.cells.readers.detect import detect_format, is_cell_folder
 from sc_mamba2.cells.readers.h5mu import read_h5mu
 from sc_mamba2.cells.readers.layout import reading
@@ -22,6 +23,7 @@ from sc_mamba2.errors import UserError, nearest
 __all__ = [
     "EMBEDDED",
     "NAMED",
+    "array_names",
     "detect_format",
     "is_cell_folder",
     "open_zarr",
@@ -43,8 +45,8 @@ EMBEDDED: dict[str, Callable[[], ad.AnnData]] = {
 }
 NAMED = tuple({f"{name.split(':')[0]}:" for name in EMBEDDED})  # how such names begin
 _FORMATS: dict[str, Callable[[Path], ad.AnnData]] = {
-    "h5ad": ad.read_h5ad,
-    "zarr": lambda path: ad.read_zarr(open_zarr(path)),
+    "h5ad": read_h5ad,
+    "zarr": read_zarr,
     "h5mu": read_h5mu,
     "loom": read_loom,
     "10x": read_tenx_h5,
