@@ -9,7 +9,11 @@ from .expression import (
     choose_expression as choose_expression,
     log_normalise as log_normalise,
 )
-from .labels import label_text as label_text, read_labels as read_labels
+from .labels import (
+    known_labels as known_labels,
+    label_text as label_text,
+    read_labels as read_labels,
+)
 from .perturbations import (
     base_and_dose as base_and_dose,
     canonical_name as canonical_name,

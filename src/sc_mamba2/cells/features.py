@@ -44,7 +44,9 @@ _NAMES = {
     ),
 }
 _ANTIGEN = re.compile(r"CD\d+[A-Z]{0,2}\d?")
-_FEWEST = 3  # names of antigens that make a table doubtful: a file of genes has one or two such doublets
+_FEWEST = (
+    3  # names of antigens that make a table doubtful: a file of genes has one or two such doublets
+)
 _LARGEST_PANEL = 1000
 
 

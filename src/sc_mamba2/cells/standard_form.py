@@ -16,6 +16,7 @@ from scipy import sparse
 
 from sc_mamba2.cells import keys
 from sc_mamba2.cells.expression import Expression, Kind, choose_expression, log_normalise
+from sc_mamba2.cells.features import features_set_aside
 from sc_mamba2.cells.gene_columns import (
     columns_to_keep,
     gene_features,
@@ -127,8 +128,9 @@ def decide_form(
     table
         Gene table that knows the ids, symbols and aliases.
     """
-    measured = gene_features(genes)
+    measured, aside = gene_features(genes), {}
     if measured is not None:
+        aside = features_set_aside(genes)
         genes, totals = genes.iloc[measured], totals[measured]
     mapping = map_gene_names(genes, table)
     counts = mapping.counts()
@@ -151,6 +153,8 @@ def decide_form(
         },
         "expression": {"origin": origin, "kind": kind},
     }
+    if aside:
+        report["set_aside"] = aside
     return StandardForm(origin, kind, measured, columns, var, report)
 
 

@@ -44,7 +44,9 @@ def writable(cells: Written) -> Written:
     return cells
 
 
-def _parts(cells: ad.AnnData | mudata.MuData, changed: list[str], where: str = "") -> dict[str, Any]:
+def _parts(
+    cells: ad.AnnData | mudata.MuData, changed: list[str], where: str = ""
+) -> dict[str, Any]:
     """Return the tables, arrays and `uns` in a form that can be written; `changed` says what was changed.
 
     What nobody has to know is an empty text there.
@@ -163,7 +165,10 @@ def _called(value: Any) -> str:
 def _simpler(value: Any) -> list[Any]:
     """Give forms in which a value may be written, the one that keeps most first."""
     if isinstance(value, pd.Series):
-        return [value.to_frame(str(value.name or "values")), value.astype(str).to_numpy(dtype=object)]
+        return [
+            value.to_frame(str(value.name or "values")),
+            value.astype(str).to_numpy(dtype=object),
+        ]
     if isinstance(value, set | frozenset):
         value = sorted(value, key=str)
     if isinstance(value, np.ndarray | pd.Index | pd.api.extensions.ExtensionArray):

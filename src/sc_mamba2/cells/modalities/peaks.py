@@ -155,7 +155,9 @@ def _wrong_build(
         found=f"{len(outside):,} of {peaks:,} peaks outside of {build} (e.g. "
         f"{first['chrom']}:{first['start']}-{first['end']})",
         expected=f"coordinates within the chromosomes of {build}, start before end",
-        mend=f"set multiomics.features.genome={others[0]}: they lie in it" if others else "correct or drop them",
+        mend=f"set multiomics.features.genome={others[0]}: they lie in it"
+        if others
+        else "correct or drop them",
     )
 
 

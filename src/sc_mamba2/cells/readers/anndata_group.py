@@ -48,7 +48,9 @@ def _has_slashes(group: Any) -> bool:
 
 
 def _read(group: Any) -> ad.AnnData:
-    parts = {name: ad.io.read_elem(group[name]) for name in ("X", "obs", "var", "uns") if name in group}
+    parts = {
+        name: ad.io.read_elem(group[name]) for name in ("X", "obs", "var", "uns") if name in group
+    }
     for name in ARRAYS:
         if name in group:
             keys = array_names(group[name])

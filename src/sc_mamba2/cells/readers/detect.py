@@ -53,7 +53,9 @@ def detect_format(path: Path) -> str:
         return "zarr"
     if is_mtx_folder(path):
         return "mtx"
-    inside = next((one for one in _below(path) if is_cell_folder(one) or one.suffix in SUFFIXES), None)
+    inside = next(
+        (one for one in _below(path) if is_cell_folder(one) or one.suffix in SUFFIXES), None
+    )
     raise UserError(
         "file-is-folder",
         found=f"'{path}' is a folder, and neither zarr nor one of a matrix.mtx",
