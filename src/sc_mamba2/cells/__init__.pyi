@@ -5,7 +5,11 @@ from .contract import (
 )
 from .copying import CopiedCells as CopiedCells, write_copy as write_copy
 from .expression import Expression as Expression, choose_expression as choose_expression
-from .labels import label_text as label_text, read_labels as read_labels
+from .labels import (
+    known_labels as known_labels,
+    label_text as label_text,
+    read_labels as read_labels,
+)
 from .perturbations import (
     base_and_dose as base_and_dose,
     canonical_name as canonical_name,

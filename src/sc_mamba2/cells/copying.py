@@ -3,11 +3,12 @@
 Which results there are, and their names, others decide (`keys`).
 """
 
+import logging
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeGuard
 
 import anndata as ad
 import h5py
@@ -15,9 +16,12 @@ import numpy as np
 import pandas as pd
 
 from sc_mamba2.cells.opening import Source, open_cells
-from sc_mamba2.cells.readers import NAMED, detect_format
+from sc_mamba2.cells.readers import NAMED, array_names, detect_format, read_cells
+from sc_mamba2.cells.readers.anndata_group import ARRAYS
+from sc_mamba2.cells.writing import writable
 
 _ROWS_A_CHUNK = 1024
+_log = logging.getLogger(__name__)
 
 
 class RowBlocks(Protocol):
@@ -57,15 +61,23 @@ def write_copy(path: Path, cells: CopiedCells) -> None:
     """Write a copy as `.h5ad` with what is added, at most one block of a matrix in memory.
 
     An `.h5ad` file is copied as it is, byte for byte, and then added to; keys of the same name are
-    replaced, no other is touched. Of any other source, and of files that anndata wrote before 0.7,
-    the table of the cells is written, without the expression.
+    replaced, of the others only those are renamed that anndata does not read, since they hold a slash. One
+    that anndata wrote before 0.8 is read and written anew. Of any other source the table of the cells is
+    written, without the expression, which is logged.
     """
-    if _is_h5ad_of_today(cells.source):
+    if not _is_h5ad(cells.source):
+        _log.warning(
+            "Only the table of the cells was written, without the expression: that is copied from an "
+            ".h5ad file alone"
+        )
+        with open_cells(cells.source) as stored:
+            writable(ad.AnnData(obs=stored.obs)).write_h5ad(path)
+    elif _is_of_today(cells.source):
         shutil.copyfile(cells.source, path)
     else:
-        with open_cells(cells.source) as stored:
-            ad.AnnData(obs=stored.obs).write_h5ad(path)
+        writable(read_cells(cells.source)).write_h5ad(path)
     with h5py.File(path, "r+") as file:
+        _rename_keys(file)
         for name in cells.obs:
             _add_column(file["obs"], str(name), cells.obs[name])
         for name, blocks in cells.obsm.items():
@@ -74,12 +86,27 @@ def write_copy(path: Path, cells: CopiedCells) -> None:
             ad.io.write_elem(_table(file, "uns"), name, value)
 
 
-def _is_h5ad_of_today(source: Source) -> bool:
+def _is_h5ad(source: Source) -> TypeGuard[str]:
     named = not isinstance(source, str) or source.startswith(NAMED)
-    if named or detect_format(Path(source)) != "h5ad":
-        return False
+    return not named and detect_format(Path(str(source))) == "h5ad"
+
+
+def _is_of_today(source: str) -> bool:
     with h5py.File(source, "r") as file:
         return bool(file.attrs.get("encoding-type") == "anndata")
+
+
+def _rename_keys(file: h5py.File) -> None:
+    """Give arrays whose key holds a slash one with an underscore there."""
+    for table in (file[name] for name in ARRAYS if name in file):
+        for name in [name for name in array_names(table) if "/" in name]:
+            new = name.replace("/", "_")
+            while new in table:
+                new += "_"
+            table.move(name, new)
+            _log.warning("%s['%s'] is called '%s'", table.name.strip("/"), name, new)
+        for name in set(table) - {name.split("/")[0] for name in array_names(table)}:
+            del table[name]  # a group that held them, empty now
 
 
 def _add_column(obs: h5py.Group, name: str, column: pd.Series) -> None:

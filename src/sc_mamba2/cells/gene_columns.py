@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from sc_mamba2.cells import keys
+from sc_mamba2.cells.features import GENE, feature_kinds, no_gene_feature
 from sc_mamba2.errors import UserError
 from sc_mamba2.genes import (
     GeneMapping,
@@ -25,13 +26,18 @@ FEW_KNOWN = 0.1  # share of known names at which a list is not one of genes
 def gene_features(genes: pd.DataFrame) -> np.ndarray | None:
     """Return the columns that are genes, ``None`` for all: antibodies and peaks are left out.
 
-    They would count towards the total of a cell, and an antibody may bear the name of a gene. A
-    file that does not say what its features are holds genes only.
+    They would count towards the total of a cell, and an antibody may bear the name of a gene.
+
+    Raises
+    ------
+    UserError
+        Rules ``features-indistinct`` and ``features-no-gene``.
     """
-    if keys.FEATURE_TYPES not in genes:
-        return None
-    found = np.flatnonzero(genes[keys.FEATURE_TYPES].isin(keys.GENE_FEATURES).to_numpy())
-    return found if 0 < len(found) < len(genes) else None
+    kinds = feature_kinds(genes)
+    found = np.flatnonzero((kinds == GENE).to_numpy())
+    if not len(found):
+        raise no_gene_feature(kinds)
+    return found if len(found) < len(genes) else None
 
 
 @dataclass(frozen=True, eq=False)

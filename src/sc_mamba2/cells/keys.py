@@ -32,5 +32,4 @@ BIOTYPE = "biotype"
 
 ENSEMBL_COLUMNS = ("ensembl_id", "feature_id", "gene_ids")
 FEATURE_TYPES = "feature_types"
-GENE_FEATURES = ("Gene Expression", "GEX")
 SYMBOL_COLUMNS = ("symbol", "gene_symbol", "gene_symbols", "feature_name", "gene_name")

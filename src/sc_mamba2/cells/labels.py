@@ -1,15 +1,30 @@
-"""Checks of a label column: is it there, is it a label, are there enough cells a class."""
+"""Checks of a label column: is it there, is it a label, are there enough cells a class.
+
+Words of absence ("nan", "unknown", "unassigned") are no labels: a model would learn them as a type.
+"""
+
+import logging
 
 import pandas as pd
 
 from sc_mamba2.errors import UserError, nearest
 
 MOST_CLASSES = 1000
+_NOTHING = "nan, none, na, n/a, n.a., null, nil, nat, <na>, -, --, ?, ., #n/a"
+_UNKNOWN = (
+    "unknown, unknown cell, unknown cell type, unknown type, unassigned, not assigned, not available, "
+    "not applicable, not provided, not determined, undetermined, undefined, missing, no label, "
+    "unlabeled, unlabelled, not labeled, not labelled, unannotated, not annotated, unclassified, "
+    "not classified, uncategorized, uncategorised, unspecified, not specified, tbd, n.d., n/d"
+)
+NOTHING = frozenset(_NOTHING.split(", "))  # is no value in any column
+ABSENCE = NOTHING | set(_UNKNOWN.split(", "))  # and these are no label
+_log = logging.getLogger(__name__)
 WELL_FILLED = 3  # mean cells a class under which a column is an identifier, not a label
 
 
-def read_labels(obs: pd.DataFrame, label_key: str) -> pd.Series:
-    """Return the labels as text, missing ones as ``None``.
+def read_labels(obs: pd.DataFrame, label_key: str, keep_absence_words: bool = False) -> pd.Series:
+    """Return the labels as text, missing ones as ``None``; how many words of absence there are is logged.
 
     Parameters
     ----------
@@ -17,6 +32,8 @@ def read_labels(obs: pd.DataFrame, label_key: str) -> pd.Series:
         The cells' table.
     label_key
         Column of `obs` that holds the label.
+    keep_absence_words
+        Whether words such as ``unknown`` and ``nan`` are labels like others; else they are missing.
 
     Raises
     ------
@@ -33,19 +50,21 @@ def read_labels(obs: pd.DataFrame, label_key: str) -> pd.Series:
             expected="names of cell types, or whole cluster numbers",
             mend="choose the column with the cell types",
         )
-    text = label_text(obs[label_key])
+    text = known_labels(obs[label_key], keep_absence_words)
+    words = {} if keep_absence_words else absence_words(obs[label_key])
+    said = f": {absence_in_words(words)} (to keep them: keep_absence_words=true)" if words else ""
     classes = text.nunique()
     if classes == 0:
         raise UserError(
             "label-empty",
-            found=f"obs['{label_key}'] holds no label",
+            found=f"obs['{label_key}'] holds no label{said}",
             expected="a label for most cells",
             mend="choose another column with --label-key",
         )
     if classes == 1:
         raise UserError(
             "label-one-class",
-            found=f"obs['{label_key}'] holds one class only: '{text.iloc[0]}'",
+            found=f"obs['{label_key}'] holds one class only: '{text.iloc[0]}'{said}",
             expected="at least two classes",
             mend="choose another column with --label-key, or add cells of another type",
         )
@@ -56,7 +75,43 @@ def read_labels(obs: pd.DataFrame, label_key: str) -> pd.Series:
             expected=f"at most {MOST_CLASSES:,} classes and {WELL_FILLED} cells a class on average",
             mend="choose the column with the cell types, not an identifier",
         )
+    if words:
+        _log.warning("obs['%s']: %s", label_key, absence_in_words(words))
     return text.reindex(obs.index).astype(object).where(lambda labels: labels.notna(), None)
+
+
+def known_labels(column: pd.Series, keep_absence_words: bool = False) -> pd.Series:
+    """Return the labels that are there as text (`label_text`), without words of absence."""
+    text = label_text(column)
+    return text if keep_absence_words else text[~_plain(text).isin(ABSENCE)]
+
+
+def absence_words(column: pd.Series) -> dict[str, int]:
+    """Count the words of absence in a column, as they are written."""
+    text = label_text(column)
+    found = text[_plain(text).isin(ABSENCE)].value_counts()
+    return {str(word): int(count) for word, count in found.items()}
+
+
+def absence_columns(obs: pd.DataFrame) -> dict[str, dict[str, int]]:
+    """Count the words of absence of every column that may hold labels; columns without any are left out."""
+    found = {}
+    for name in obs.columns[~obs.columns.duplicated(keep=False)]:
+        column = obs[name]
+        textual = column.dtype.name in ("object", "string", "category")
+        if textual and column.nunique() <= MOST_CLASSES and (words := absence_words(column)):
+            found[str(name)] = words
+    return found
+
+
+def absence_in_words(words: dict[str, int]) -> str:
+    """Say how many cells have no label, and by which words."""
+    listed = ", ".join(f"'{word}' ({count:,})" for word, count in list(words.items())[:5])
+    return f"{sum(words.values()):,} cells have no label but a word of absence, {listed}"
+
+
+def _plain(text: pd.Series) -> pd.Series:
+    return text.str.lower().str.replace(r"[\s_]+", " ", regex=True)
 
 
 def check_column(obs: pd.DataFrame, column: str, rule: str, option: str) -> None:
@@ -77,6 +132,7 @@ def whole_column(obs: pd.DataFrame, key: str, what: str) -> pd.Series:
     """
     check_column(obs, key, f"{what}-missing", f"--{what}-key")
     text = label_text(obs[key])
+    text = text[~_plain(text).isin(NOTHING)]
     if missing := len(obs) - len(text):
         raise UserError(
             f"{what}-incomplete",

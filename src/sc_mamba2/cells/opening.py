@@ -11,7 +11,14 @@ from typing import Any
 import anndata as ad
 import h5py
 
-from sc_mamba2.cells.readers import NAMED, detect_format, open_zarr, read_cells, reading
+from sc_mamba2.cells.readers import (
+    NAMED,
+    array_names,
+    detect_format,
+    open_zarr,
+    read_cells,
+    reading,
+)
 from sc_mamba2.cells.soma import SomaSource, open_soma
 from sc_mamba2.cells.stored import Rows, StoredCells, StoredMatrix
 
@@ -42,7 +49,7 @@ def open_cells(source: Source) -> Iterator[StoredCells]:
             yield stored
         return
     if isinstance(source, ad.AnnData):
-        yield _held(source, "memory")
+        yield StoredCells.of(source)
         return
     path = Path(source)
     kind = "named" if str(source).startswith(NAMED) else detect_format(path)
@@ -56,24 +63,7 @@ def open_cells(source: Source) -> Iterator[StoredCells]:
 
 
 def _loaded(source: str | Path) -> StoredCells:
-    return _held(read_cells(source), str(source))
-
-
-def _held(cells: ad.AnnData, source: str) -> StoredCells:
-    def held(matrix: Any) -> StoredMatrix:
-        return StoredMatrix.whole(matrix.shape, lambda: matrix)
-
-    raw = None
-    if cells.raw is not None:
-        raw = StoredCells(source, cells.obs, cells.raw.var, held(cells.raw.X))
-    return StoredCells(
-        source,
-        cells.obs,
-        cells.var,
-        None if cells.X is None else held(cells.X),
-        {name: held(matrix) for name, matrix in cells.layers.items()},
-        raw,
-    )
+    return StoredCells.of(read_cells(source), str(source))
 
 
 def _open_group(group: Any, path: Path) -> StoredCells | None:
@@ -93,7 +83,7 @@ def _open_group(group: Any, path: Path) -> StoredCells | None:
             obs,
             var,
             _stored_matrix(group["X"], shape, path) if "X" in group else None,
-            {name: _stored_matrix(layers[name], shape, path) for name in layers},
+            {name: _stored_matrix(layers[name], shape, path) for name in array_names(layers)},
             raw,
         )
 

@@ -16,6 +16,7 @@ from scipy import sparse
 
 from sc_mamba2.cells import keys
 from sc_mamba2.cells.expression import Expression, choose_expression, clean_matrix
+from sc_mamba2.cells.features import features_set_aside
 from sc_mamba2.cells.gene_columns import GeneNames, columns_to_keep, no_gene_matched
 from sc_mamba2.cells.keys import Kind
 from sc_mamba2.cells.scale import Scale
@@ -159,6 +160,8 @@ def decide_form(expression: Expression, table: GeneTable) -> StandardForm:
         },
         "remarks": remarks,
     }
+    if candidate.measured is not None:
+        report["set_aside"] = features_set_aside(candidate.genes)
     return StandardForm(
         candidate.origin, expression.scale, candidate.measured, columns, var, report
     )

@@ -11,6 +11,7 @@ from kedro_datasets._typing import TablePreview
 
 from sc_mamba2.cells import CopiedCells, read_cells, write_copy
 from sc_mamba2.cells.modalities.opening import quiet_mudata, read_mudata
+from sc_mamba2.cells.writing import writable
 from sc_mamba2.datasets.base import FileDataset, Kept
 from sc_mamba2.errors import UserError
 from sc_mamba2.files import atomic_file
@@ -85,7 +86,7 @@ class AnnDataDataset(Kept, _CellsFile):
 
     def _write(self, data: ad.AnnData) -> None:
         with atomic_file(self._path) as draft:
-            data.write_h5ad(draft, **GZIP)
+            writable(data).write_h5ad(draft, **GZIP)
 
 
 class CopiedCellsDataset(_CellsFile):
@@ -125,4 +126,4 @@ class MuDataDataset(_CellsFile):
     def save(self, data: mudata.MuData) -> None:
         """Write the file."""
         with atomic_file(self._path) as draft, quiet_mudata():
-            data.write_h5mu(draft, **GZIP)
+            writable(data).write_h5mu(draft, **GZIP)

@@ -4,6 +4,7 @@ from hypothesis import given, strategies as st
 
 from sc_mamba2.cells import simulate_cells
 from sc_mamba2.errors import UserError
+from sc_mamba2.tasks.annotation.params import LabelParams
 from sc_mamba2.tasks.annotation.split import labelled, stratified_split
 
 class_sizes = st.lists(st.integers(2, 30), min_size=2, max_size=5)
@@ -33,5 +34,5 @@ def test_too_few_cells_are_refused():
 def test_unlabelled_cells_are_left_out():
     cells = simulate_cells(30)
     cells.obs["half"] = cells.obs["cell_type"].astype(object).where(np.arange(30) < 20)
-    kept = labelled(cells, "half")
+    kept = labelled(cells, LabelParams(key="half"))
     assert list(kept.obs.columns) == ["label"] and kept.n_obs == 20

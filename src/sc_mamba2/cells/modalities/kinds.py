@@ -5,47 +5,54 @@ import re
 import numpy as np
 import pandas as pd
 
-from sc_mamba2.cells import keys
+from sc_mamba2.cells import features as kinds_of
 from sc_mamba2.cells.gene_columns import share_of_ids
 
 RNA, PROTEIN, ATAC = "rna", "protein", "atac"
 MODALITIES = (RNA, PROTEIN, ATAC)
-OTHER_NAMES = {
-    RNA: ("rna", "gex", "gene expression", "expression"),
-    PROTEIN: ("protein", "proteins", "prot", "adt", "antibody capture", "ab"),
-    ATAC: ("atac", "peaks", "chromatin", "chromatin accessibility"),
-}
-_FEATURE_TYPES = {
-    **dict.fromkeys(("Gene Expression", "GEX"), RNA),
-    **dict.fromkeys(("Antibody Capture", "Protein", "ADT", "protein"), PROTEIN),
-    **dict.fromkeys(("Peaks", "ATAC", "Chromatin Accessibility"), ATAC),
-}
-COORDINATES = re.compile(r"^(chr[\w.]+|\d{1,2}|[XYM]|MT)[:_-](\d+)[-_](\d+)$")
+_MODALITY = {kinds_of.GENE: RNA, kinds_of.PROTEIN: PROTEIN, kinds_of.PEAK: ATAC}
 
 
 def modality_of_name(name: str) -> str | None:
     """Return the modality that a name means, such as ``ADT`` or ``pbmc_protein``, or ``None``."""
-    known = {other: kind for kind, others in OTHER_NAMES.items() for other in others}
-    if name.strip().lower() in known:
-        return known[name.strip().lower()]
     words = [word for word in re.split(r"[^a-z]+", name.lower()) if word]
-    found = {known[word] for word in words if word in known}
+    # Of "surface protein expression" the whole tells, of "rna_protein" nothing does.
+    found = {_MODALITY.get(kinds_of.kind_of_word(word) or "") for word in words} - {None}
     return found.pop() if len(found) == 1 else None
 
 
 def modalities_of_features(features: pd.DataFrame) -> dict[str, np.ndarray]:
-    """Tell by ``var["feature_types"]`` which columns are of which modality.
+    """Tell which columns are of which modality; those of no modality, such as guides, are in none.
 
-    Empty where the table does not say, or says nothing that is known.
+    Empty where neither the table nor the names of the features say it. Where names alone do, and most of
+    them, the rest is of that kind too: a panel of antibodies of which not all are marked.
     """
-    if keys.FEATURE_TYPES not in features:
+    known = kinds_of.known_kinds(features)
+    told = known.dropna()
+    if told.empty:
         return {}
-    kinds = features[keys.FEATURE_TYPES].astype(str).map(_FEATURE_TYPES)
-    return {kind: np.flatnonzero((kinds == kind).to_numpy()) for kind in kinds.dropna().unique()}
+    stated = kinds_of.stated_kinds(features).notna().any()
+    if not stated and len(told) > len(known) / 2:
+        known = known.fillna(told.mode().iloc[0])
+    modalities = kinds_of.feature_kinds(features) if known.isna().any() else known
+    modalities = modalities.map(_MODALITY)
+    return {
+        kind: np.flatnonzero((modalities == kind).to_numpy())
+        for kind in modalities.dropna().unique()
+    }
+
+
+def columns_of_modality(features: pd.DataFrame, kind: str) -> np.ndarray:
+    """Return the columns of a modality in a table that a person says holds it.
+
+    What nothing is known of is taken; what is known to be of another kind is not.
+    """
+    known = kinds_of.known_kinds(features)
+    return np.flatnonzero((known.isna() | (known.map(_MODALITY) == kind)).to_numpy())
 
 
 def modality_of_names(names: pd.Index) -> str | None:
     """Guess the modality from the features' names: coordinates are peaks, Ensembl ids are genes."""
-    if names.astype(str).str.match(COORDINATES).mean() > 0.5:
+    if kinds_of.is_place(names).mean() > 0.5:
         return ATAC
     return RNA if share_of_ids(names) > 0.5 else None

@@ -11,6 +11,7 @@ import mudata
 from sc_mamba2.cells.modalities.kinds import (
     MODALITIES,
     RNA,
+    columns_of_modality,
     modalities_of_features,
     modality_of_name,
     modality_of_names,
@@ -31,8 +32,8 @@ def read_modalities(sources: list[str], rna_alone: bool = False) -> Modalities:
     sources
         One `.h5mu` file, or one file of cells a modality; each may be written ``protein=FILE``, else
         its modality is told by ``var["feature_types"]``, by the name of the file, or by the names of its
-        features. A file that holds several by its ``feature_types`` is taken apart. Or a name of
-        `SIMULATED_PAIRS`.
+        features. A file that holds several is taken apart, and of one that is said to be
+        ``protein=FILE`` only that is taken. Or a name of `SIMULATED_PAIRS`.
     rna_alone
         Whether RNA alone is enough: for a trained model, which tells the rest.
 
@@ -44,8 +45,8 @@ def read_modalities(sources: list[str], rna_alone: bool = False) -> Modalities:
     Raises
     ------
     UserError
-        Rules ``modality-unknown``, ``modality-duplicate``, ``modality-missing``, ``modality-one``, and
-        those of `read_cells`.
+        Rules ``modality-unknown``, ``modality-duplicate``, ``modality-missing``, ``modality-one``,
+        ``modality-other``, and those of `read_cells` and of `feature_kinds`.
     """
     found: Modalities = {}
     for source in sources:
@@ -93,16 +94,43 @@ def read_mudata(path: Path) -> mudata.MuData:
 
 def _read(source: str) -> Modalities:
     said, equals, place = source.partition("=")
-    if equals:
+    if equals and "/" not in said:
         if said not in MODALITIES:
             raise _unknown(f"the modality '{said}'", nearest(said, MODALITIES))
-        return {said: read_cells(place)}
+        return {said: _said(said, place)}
     if source in SIMULATED_PAIRS:
         return SIMULATED_PAIRS[source]()
     path = Path(source)
-    if not source.startswith(NAMED) and detect_format(path) == "h5mu":
+    if _is_mudata(source):
         return _of_mudata(read_mudata(path), path.name)
     return _of_cells(read_cells(source), path.stem)
+
+
+def _said(kind: str, source: str) -> ad.AnnData:
+    """Read of a file the modality that a person says it holds, alone."""
+    if _is_mudata(source):
+        held = _of_mudata(read_mudata(Path(source)), Path(source).name)
+        if kind in held:
+            return held[kind]
+        names = ", ".join(held)
+    else:
+        cells = read_cells(source)
+        columns = columns_of_modality(cells.var, kind)
+        if len(columns) == cells.n_vars:
+            return cells
+        if len(columns):
+            return cells[:, columns].copy()
+        names = ", ".join(modalities_of_features(cells.var)) or "features of other kinds"
+    raise UserError(
+        "modality-other",
+        found=f"'{Path(source).name}', which by its features holds {names}",
+        expected=kind,
+        mend=f'give another file, or correct var["feature_types"] in this one; it is given as {names}=FILE',
+    )
+
+
+def _is_mudata(source: str) -> bool:
+    return not source.startswith(NAMED) and detect_format(Path(source)) == "h5mu"
 
 
 def take_modalities(together: mudata.MuData, rna_alone: bool = False) -> Modalities:

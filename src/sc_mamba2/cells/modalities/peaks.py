@@ -8,13 +8,13 @@ import pandas as pd
 from scipy import sparse
 
 from sc_mamba2.cells.expression import clean_matrix, look_at_values
+from sc_mamba2.cells.features import PLACE, parse_places
 from sc_mamba2.cells.keys import COUNTS_LAYER
-from sc_mamba2.cells.modalities.kinds import COORDINATES
 from sc_mamba2.errors import UserError
 
 PREFIX = "peak:"
+MOST_OUTSIDE = 0.001  # share of the peaks that may lie outside of their chromosomes
 Features = Literal["peaks", "bins", "genes"]
-PLACE = ("chrom", "start", "end")
 _CHROMOSOMES = (*(f"chr{number}" for number in range(1, 23)), "chrX", "chrY")
 # fmt: off
 _HG38 = (
@@ -49,7 +49,7 @@ def standardise_peaks(
     cells
         N cells x P peaks named by coordinates, such as ``chr1:100-600``.
     build
-        ``hg38`` or ``hg19``: every peak must lie in its chromosomes.
+        ``hg38`` or ``hg19``: all peaks but for `MOST_OUTSIDE` must lie in its chromosomes.
     features
         ``peaks``: as they are. ``bins``: peaks whose middles lie in one window of `bin_size` bases are one.
         ``genes``: peaks are given to the nearest gene within `gene_distance` bases, others are dropped.
@@ -70,7 +70,7 @@ def standardise_peaks(
     Raises
     ------
     UserError
-        ``peaks-values``, ``peaks-names``, ``peaks-build``, ``peaks-genes``.
+        ``peaks-values``, ``peaks-names``, ``peaks-contigs``, ``peaks-build``, ``peaks-genes``.
     """
     facts = look_at_values(matrix := cells.layers.get(COUNTS_LAYER, cells.X))
     if facts.fault:
@@ -81,9 +81,8 @@ def standardise_peaks(
             mend='correct the matrix, or keep the counts in layers["counts"]',
         )
     places = parse_coordinates(cells.var_names)
-    _check_build(places, build)
-    binary = clean_matrix(matrix)
-    remarks = []
+    kept, remarks = _kept_places(places, build)
+    places, binary = places[kept], clean_matrix(matrix)[:, kept]
     if facts.largest > 1:
         text = f"peaks hold values up to {facts.largest:.3g}; what is above 0 counts as open"
         remarks.append({"rule": "peaks-counts", "remark": text})
@@ -91,15 +90,15 @@ def standardise_peaks(
     groups, var = _grouped(places, features, bin_size, gene_distance, genes)
     if groups is not None:
         binary = _join(binary, groups, len(var))
-    report = {"total": len(places), "kept": len(var), "binary": facts.largest <= 1}
+    report = {"total": cells.n_vars, "kept": len(var), "binary": facts.largest <= 1}
     standard = ad.AnnData(X=binary, obs=cells.obs[[]].copy(), var=var)
     return standard, report | {"remarks": remarks}
 
 
 def parse_coordinates(names: pd.Index) -> pd.DataFrame:
     """Read `PLACE` from names such as ``chr1:100-600`` or ``1_100_600``; rule ``peaks-names``."""
-    parts = names.astype(str).str.extract(COORDINATES)
-    bad = parts[0].isna().to_numpy()
+    parts = parse_places(names)
+    bad = parts["chrom"].isna().to_numpy()
     if bad.any():
         raise UserError(
             "peaks-names",
@@ -107,34 +106,65 @@ def parse_coordinates(names: pd.Index) -> pd.DataFrame:
             expected="names such as chr1:100-600",
             mend="name the peaks by chromosome, start and end",
         )
-    chrom = parts[0].where(parts[0].str.startswith("chr"), "chr" + parts[0])
-    return _as_places(pd.DataFrame({"chrom": chrom, "start": parts[1], "end": parts[2]}))
+    return _as_places(parts)
 
 
 def _as_places(table: pd.DataFrame) -> pd.DataFrame:
     return table.set_axis(list(PLACE), axis=1).astype({"start": np.int64, "end": np.int64})
 
 
-def _check_build(places: pd.DataFrame, build: str) -> None:
-    outside = _outside(places, build)
-    if not outside.any():
-        return
-    first = places[outside].iloc[0]
-    others = [name for name in BUILDS if name != build and not _outside(places, name).any()]
-    mend = f"set multiomics.features.genome={others[0]}" if others else "correct or drop them"
-    raise UserError(
+def _kept_places(places: pd.DataFrame, build: str) -> tuple[np.ndarray, list[dict[str, str]]]:
+    """Return which peaks are kept, and remarks on the others; rules ``peaks-build``, ``peaks-contigs``.
+
+    Contigs, scaffolds and chromosome M are set aside, and so are a few peaks that end behind their
+    chromosome: peak callers extend over the end.
+    """
+    known = places["chrom"].isin(BUILDS[build]).to_numpy()
+    if not known.any():
+        raise UserError(
+            "peaks-contigs",
+            found=f"no peak on chromosomes 1 to 22, X and Y (e.g. on {places['chrom'].iloc[0]})",
+            expected=f"peaks of the human genome {build}",
+            mend="name the chromosomes chr1 to chr22, chrX and chrY",
+        )
+    bad = {name: known & _outside(places, name) for name in BUILDS}
+    outside = bad[build]
+    if outside.sum() > MOST_OUTSIDE * known.sum():
+        raise _wrong_build(places[outside], known.sum(), build, bad)
+    again = places.duplicated().to_numpy() & known & ~outside
+    reasons = {
+        "peaks-contigs": (~known, f"peaks on contigs beside the chromosomes of {build}"),
+        "peaks-outside": (outside, f"peaks that end outside of the chromosomes of {build}"),
+        "peaks-duplicate": (again, "peaks that stand twice"),
+    }
+    remarks = [
+        {"rule": rule, "remark": f"{int(aside.sum()):,} {words} were set aside"}
+        for rule, (aside, words) in reasons.items()
+        if aside.any()
+    ]
+    return known & ~outside & ~again, remarks
+
+
+def _wrong_build(
+    outside: pd.DataFrame, peaks: int, build: str, bad: dict[str, np.ndarray]
+) -> UserError:
+    first = outside.iloc[0]
+    others = [name for name, wrong in bad.items() if wrong.sum() <= MOST_OUTSIDE * peaks]
+    return UserError(
         "peaks-build",
-        found=f"{int(outside.sum()):,} of {len(places):,} peaks outside of {build} (e.g. "
+        found=f"{len(outside):,} of {peaks:,} peaks outside of {build} (e.g. "
         f"{first['chrom']}:{first['start']}-{first['end']})",
         expected=f"coordinates within the chromosomes of {build}, start before end",
-        mend=mend,
+        mend=f"set multiomics.features.genome={others[0]}: they lie in it"
+        if others
+        else "correct or drop them",
     )
 
 
 def _outside(places: pd.DataFrame, build: str) -> np.ndarray:
-    """Say which peaks end behind their chromosome; contigs that the table lacks are let through."""
-    lengths = places["chrom"].map(BUILDS[build]).fillna(np.inf)
-    return ((places["end"] > lengths) | (places["start"] >= places["end"])).to_numpy()
+    """Say which peaks end behind their chromosome, or before they start."""
+    ends = places["end"] > places["chrom"].map(BUILDS[build])
+    return (ends | (places["start"] >= places["end"])).to_numpy()
 
 
 def _grouped(
@@ -168,7 +198,8 @@ def _named(places: pd.DataFrame) -> pd.DataFrame:
 def gene_places(genes: pd.DataFrame) -> pd.DataFrame:
     """Return where genes lie, from ``interval`` or `PLACE` of their table; rule ``peaks-genes``."""
     if "interval" in genes:
-        return _as_places(genes["interval"].astype(str).str.extract(COORDINATES).dropna())
+        places = parse_places(pd.Index(genes["interval"].astype(str))).set_axis(genes.index)
+        return _as_places(places.dropna())
     if set(PLACE) <= set(genes):
         return _as_places(genes[list(PLACE)])
     raise _no_gene_place('a gene table without "interval" and without "chrom", "start", "end"')

@@ -1,8 +1,6 @@
 """Proteins: their names, the genes that code for them, and the check of their counts."""
 
 import re
-from functools import cache
-from importlib import resources
 from typing import Any
 
 import anndata as ad
@@ -11,6 +9,7 @@ import pandas as pd
 from scipy import sparse
 
 from sc_mamba2.cells.expression import clean_matrix, look_at_values
+from sc_mamba2.cells.features import protein_aliases
 from sc_mamba2.cells.keys import COUNTS_LAYER
 from sc_mamba2.errors import UserError
 from sc_mamba2.genes import GeneTable
@@ -100,11 +99,3 @@ def coding_genes(names: list[str], table: GeneTable) -> list[str]:
 def bare_name(name: str) -> str:
     """Return a protein's name without tags such as ``_TotalSeqB`` or ``anti-human``."""
     return _TAGS.sub("", name).strip(" _-.") or name
-
-
-@cache
-def protein_aliases() -> dict[str, str]:
-    """Return the symbol of the coding gene by the protein's name in capitals."""
-    place = resources.files("sc_mamba2.genes").joinpath("data", "protein-genes.csv")
-    lines = place.read_text(encoding="utf-8").split()[1:]
-    return dict(line.split(",") for line in lines)

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import anndata as ad
 
+from sc_mamba2.cells.readers.anndata_group import array_names, read_h5ad, read_zarr
 from sc_mamba2.cells.readers.detect import detect_format, is_cell_folder
 from sc_mamba2.cells.readers.h5mu import read_h5mu
 from sc_mamba2.cells.readers.layout import reading
 from sc_mamba2.cells.readers.loom import read_loom
-from sc_mamba2.cells.readers.tenx import read_tenx_h5, read_tenx_mtx
+from sc_mamba2.cells.readers.mtx_folder import read_mtx_folder
+from sc_mamba2.cells.readers.tenx import read_tenx_h5
 from sc_mamba2.cells.readers.zarr_folder import open_zarr
 from sc_mamba2.cells.simulate import simulate_cells, simulate_perturbed
 from sc_mamba2.errors import UserError, nearest
@@ -21,6 +23,7 @@ from sc_mamba2.errors import UserError, nearest
 __all__ = [
     "EMBEDDED",
     "NAMED",
+    "array_names",
     "detect_format",
     "is_cell_folder",
     "open_zarr",
@@ -42,13 +45,13 @@ EMBEDDED: dict[str, Callable[[], ad.AnnData]] = {
 }
 NAMED = tuple({f"{name.split(':')[0]}:" for name in EMBEDDED})  # how such names begin
 _FORMATS: dict[str, Callable[[Path], ad.AnnData]] = {
-    "h5ad": ad.read_h5ad,
-    "zarr": lambda path: ad.read_zarr(open_zarr(path)),
+    "h5ad": read_h5ad,
+    "zarr": read_zarr,
     "h5mu": read_h5mu,
     "loom": read_loom,
     "10x": read_tenx_h5,
     "10x-legacy": read_tenx_h5,
-    "10x-mtx": read_tenx_mtx,
+    "mtx": read_mtx_folder,
 }
 
 
@@ -58,8 +61,8 @@ def read_cells(source: str | Path) -> ad.AnnData:
     Parameters
     ----------
     source
-        Path of an `.h5ad`, `.h5mu`, `.loom` or Cell Ranger `.h5` file, of a zarr or Cell Ranger
-        folder, or a name such as ``scanpy:pbmc68k_reduced``.
+        Path of an `.h5ad`, `.h5mu`, `.loom` or Cell Ranger `.h5` file, of a zarr folder or one with
+        a `.mtx`, or a name such as ``scanpy:pbmc68k_reduced``.
 
     Returns
     -------

@@ -16,10 +16,11 @@ from sc_mamba2.cells.readers.layout import (
     points_outside,
     reading,
 )
-from sc_mamba2.cells.readers.tenx import is_tenx_folder
+from sc_mamba2.cells.readers.mtx_folder import is_mtx_folder
 from sc_mamba2.cells.readers.zarr_folder import check_zarr, is_zarr_folder
 from sc_mamba2.errors import UserError, nearest
 
+SUFFIXES = (".h5ad", ".h5", ".h5mu", ".loom", ".zarr")
 LEGACY_10X = {"barcodes", "data", "gene_names", "genes", "indices", "indptr", "shape"}
 
 
@@ -29,7 +30,7 @@ def detect_format(path: Path) -> str:
     Returns
     -------
     str
-        ``zarr``, ``10x-mtx``, ``h5ad``, ``h5mu``, ``loom``, ``10x`` or ``10x-legacy``.
+        ``zarr``, ``mtx``, ``h5ad``, ``h5mu``, ``loom``, ``10x`` or ``10x-legacy``.
 
     Raises
     ------
@@ -50,19 +51,27 @@ def detect_format(path: Path) -> str:
     if is_zarr_folder(path):
         check_zarr(path)
         return "zarr"
-    if is_tenx_folder(path):
-        return "10x-mtx"
+    if is_mtx_folder(path):
+        return "mtx"
+    inside = next(
+        (one for one in _below(path) if is_cell_folder(one) or one.suffix in SUFFIXES), None
+    )
     raise UserError(
         "file-is-folder",
-        found=f"'{path}' is a folder, and neither zarr nor 10x",
+        found=f"'{path}' is a folder, and neither zarr nor one of a matrix.mtx",
         expected=FORMATS,
-        mend="name the file inside it",
+        mend="name what is inside it" + (f": '{inside}'" if inside else ""),
     )
 
 
 def is_cell_folder(path: Path) -> bool:
     """Whether a folder is one source of cells, not a folder of several."""
-    return is_zarr_folder(path) or is_tenx_folder(path)
+    return is_zarr_folder(path) or is_mtx_folder(path)
+
+
+def _below(folder: Path) -> list[Path]:
+    """Return what lies in a folder and in its folders, in order."""
+    return sorted([*folder.glob("*"), *folder.glob("*/*")])
 
 
 def _refuse_what_is_no_hdf5(path: Path) -> None:
@@ -82,6 +91,13 @@ def _refuse_what_is_no_hdf5(path: Path) -> None:
             found=f"'{path}' holds 0 bytes",
             expected=FORMATS,
             mend="copy or download the file again",
+        )
+    if path.name.endswith((".mtx", ".mtx.gz")):
+        raise UserError(
+            "file-format",
+            found=f"{path.name} is a matrix without the names of its cells and genes",
+            expected="the folder that holds them all",
+            mend=f"give the folder: '{path.resolve().parent}'",
         )
     if not h5py.is_hdf5(path):  # not by the first bytes: mudata writes a line of text before
         raise other_format(path, "is not an HDF5 file")

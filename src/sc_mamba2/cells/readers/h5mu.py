@@ -7,16 +7,14 @@ import anndata as ad
 import h5py
 import pandas as pd
 
-from sc_mamba2.cells import keys
+from sc_mamba2.cells.features import GENE, kind_of_word, known_kinds
 from sc_mamba2.errors import UserError
-
-RNA_NAMES = ("rna", "gex", "gene expression")
 
 
 def read_h5mu(path: Path) -> ad.AnnData:
     """Read the RNA of a MuData file by anndata alone; the other modalities are not loaded.
 
-    RNA is the modality of such a name, else the one whose ``var["feature_types"]`` says so, else
+    RNA is the modality of such a name, else the one whose features are said to be genes, else
     the only one there is; else rule ``modality-missing``.
     """
     with h5py.File(path, "r") as file:
@@ -36,17 +34,17 @@ def add_joint_columns(cells: ad.AnnData, joint: pd.DataFrame, modalities: Iterab
 
 def _rna(modalities: h5py.Group, path: Path) -> str:
     for name in modalities:
-        if name.lower() in RNA_NAMES:
+        if kind_of_word(name) == GENE:
             return name
     for name in modalities:
         genes = ad.io.read_elem(modalities[name]["var"])
-        if keys.FEATURE_TYPES in genes and genes[keys.FEATURE_TYPES].isin(keys.GENE_FEATURES).any():
+        if (known_kinds(genes) == GENE).any():
             return name
     if len(modalities) == 1:
         return next(iter(modalities))
     raise UserError(
         "modality-missing",
         found=f"{path.name} holds {', '.join(modalities) or 'no modality'}",
-        expected=f"a modality named {' or '.join(RNA_NAMES)}",
+        expected="a modality named rna or gex",
         mend="name the modality with the RNA 'rna', or save it alone: mdata['…'].write_h5ad()",
     )

@@ -1,5 +1,6 @@
 """The score of the model, its baselines and its ablations, on the same cells, in one table."""
 
+import logging
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,8 @@ from sc_mamba2.tasks.annotation.model import LABEL, AnnotationModel
 from sc_mamba2.tasks.annotation.params import LabelParams
 from sc_mamba2.tasks.annotation.predict import ENERGY
 from sc_mamba2.tasks.annotation.rollup import Rollup, broad_truth, known_rollup
+
+_log = logging.getLogger(__name__)
 
 
 def score(
@@ -32,6 +35,12 @@ def score(
     reports = {"reference": reference_report, "query": query_report}
     reports = {role: report for role, report in reports.items() if report is not None}
     data = describe_data(calls, labels, model.labels, reports)
+    if rollup is None and len(labels) and not data["known_share"]:
+        # Other names for the same types, or no types at all: 0 would say that every call is wrong.
+        data["scored_cells"] = 0
+        data["labels_unshared"] = sorted(labels.unique())[:5]
+        _log.warning(unshared_words(data["labels_unshared"]))
+        labels = labels.iloc[:0]
     return {
         "model": score_model(calls, labels, model.labels),
         "views": score_views(calls, labels, model.labels, rollup),
@@ -40,6 +49,14 @@ def score(
         "data": data | {"calibration": model.calibration.model_dump(mode="json")},
         "run": run_info | {"checkpoint_sha256": model.sha256()},
     }
+
+
+def unshared_words(labels: list[str]) -> str:
+    """Say that a query's labels are no types of the reference; some of them are named."""
+    return (
+        f"None of the query's labels ({', '.join(labels)}, …) is a type of the reference, so nothing can "
+        "be scored: the column holds something else, or the types have other names."
+    )
 
 
 def score_model(calls: pd.DataFrame, truth: pd.Series, labels: tuple[str, ...]) -> Scores:

@@ -5,12 +5,17 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from sc_mamba2.tasks.shared.parameters import EachOnce, Parameters
-from sc_mamba2.tasks.shared.params import BackboneParams, FineTuneParams, PredictParams
+from sc_mamba2.tasks.shared.params import (
+    BackboneParams,
+    FineTuneParams,
+    LabelReadingParams,
+    PredictParams,
+)
 
 Branch = Literal["trunk", "pooled", "readout"]
 
 
-class LabelParams(Parameters):
+class LabelParams(LabelReadingParams):
     """Labels and the split of the reference."""
 
     key: str = Field("bulk_labels", description="column of obs with the cell types")

@@ -25,7 +25,7 @@ def prepare_query(
     valid_query: AnnData, checkpoint: AnnotationModel, labels: LabelParams
 ) -> tuple[TokenizedCells, pd.DataFrame]:
     """Return a query's tokens and its own labels, for a trained model."""
-    truth = query_truth(valid_query, checkpoint.label_key, labels.query_key)
+    truth = query_truth(valid_query, checkpoint.label_key, labels)
     return tokenize_cells(valid_query, checkpoint.tokenizer, with_obs=False), truth
 
 

@@ -17,7 +17,7 @@ from sc_mamba2.reporting import (
     task_report,
     written_section,
 )
-from sc_mamba2.tasks.annotation.evaluate import methods_and_views
+from sc_mamba2.tasks.annotation.evaluate import methods_and_views, unshared_words
 from sc_mamba2.tasks.annotation.figures import PICTURES
 from sc_mamba2.tasks.annotation.model import LABEL
 from sc_mamba2.tasks.shared.parameters import flat_parameters
@@ -56,7 +56,7 @@ def report(
         places=lay_out(embedding, compute.seed),
         calls=calls,
         truth=truth[LABEL],
-        scored=truth[LABEL] if len(truth) else None,
+        scored=truth[LABEL] if metrics["data"]["scored_cells"] else None,
         history=history if history is not None and len(history) else None,
     )
     groups = ("ingestion", "validation", "tokenization", "annotation", "compute")
@@ -92,6 +92,9 @@ def _verdict(metrics: dict[str, Any]) -> list[str]:
     """Say in words who won, and what the trunk is worth."""
     model = metrics["model"].get("accuracy")
     if model is None:
+        unshared = metrics["data"].get("labels_unshared")
+        if unshared:
+            return [unshared_words(unshared)]
         return ["The query has no labels under this key, so nothing can be scored."]
     known = metrics["data"]["known_share"]
     words = [

@@ -5,7 +5,7 @@ import pandas as pd
 from anndata import AnnData
 from sklearn.model_selection import train_test_split
 
-from sc_mamba2.cells import label_text, read_labels
+from sc_mamba2.cells import known_labels, read_labels
 from sc_mamba2.errors import UserError
 from sc_mamba2.tasks.annotation.model import LABEL
 from sc_mamba2.tasks.annotation.params import LabelParams
@@ -22,7 +22,7 @@ def hold_out(
     training_cells, query_cells, truth
         Of the query nothing is kept in `obs`; the truth is a table with the column ``label``.
     """
-    cells = labelled(reference_cells, params.key)
+    cells = labelled(reference_cells, params)
     first, second = stratified_split(cells.obs[LABEL].to_numpy(), params.test_share, compute.seed)
     query = cells[second].copy()
     truth = query.obs[[LABEL]].copy()
@@ -34,33 +34,33 @@ def take_query(
     reference_cells: AnnData, query_cells: AnnData, params: LabelParams
 ) -> tuple[AnnData, AnnData, pd.DataFrame]:
     """Do as `hold_out` with a query of its own; its labels are the truth, where it has any."""
-    truth = query_truth(query_cells, params.key, params.query_key)
+    truth = query_truth(query_cells, params.key, params)
     query = query_cells.copy()
     query.obs = query.obs[[]]
-    return labelled(reference_cells, params.key), query, truth
+    return labelled(reference_cells, params), query, truth
 
 
-def query_truth(query_cells: AnnData, reference_key: str, query_key: str | None) -> pd.DataFrame:
-    """Return a query's own labels as the column ``label``: under `query_key`, or the reference's key.
+def query_truth(query_cells: AnnData, reference_key: str, params: LabelParams) -> pd.DataFrame:
+    """Return a query's own labels as the column ``label``: under `params.query_key`, or the reference's key.
 
     Without the reference's key there are no rows.
 
     Raises
     ------
     UserError
-        `query_key` is named and not there.
+        `params.query_key` is named and not there.
     """
-    key = query_key or reference_key
+    key = params.query_key or reference_key
     if key in query_cells.obs:
-        return label_text(query_cells.obs[key]).to_frame(LABEL)
-    if query_key is not None:
-        read_labels(query_cells.obs, query_key)  # refuses, with the nearest column
+        return known_labels(query_cells.obs[key], params.keep_absence_words).to_frame(LABEL)
+    if params.query_key is not None:
+        read_labels(query_cells.obs, key)  # refuses, with the nearest column
     return pd.DataFrame({LABEL: pd.Series(dtype=str)})
 
 
-def labelled(cells: AnnData, key: str) -> AnnData:
+def labelled(cells: AnnData, params: LabelParams) -> AnnData:
     """Return the cells that have a label, with it in ``obs["label"]`` and no other column."""
-    labels = read_labels(cells.obs, key)
+    labels = read_labels(cells.obs, params.key, params.keep_absence_words)
     kept = labels.notna().to_numpy()
     chosen = cells[kept].copy()
     chosen.obs = pd.DataFrame({LABEL: labels[kept].astype(str)}, index=chosen.obs.index)

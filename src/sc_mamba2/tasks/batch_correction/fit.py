@@ -61,7 +61,9 @@ def separate_truth(
 
     The label is ``None`` where a cell has none, or no column is named.
     """
-    labels = None if keys.label_key is None else read_labels(valid_cells.obs, keys.label_key)
+    labels = None
+    if keys.label_key is not None:
+        labels = read_labels(valid_cells.obs, keys.label_key, keys.keep_absence_words)
     index = valid_cells.obs_names
     truth = pd.DataFrame({BATCH: batches, LABEL: labels}, index=index, dtype=object)
     return AnnData(valid_cells.X, obs=batches.to_frame(BATCH), var=valid_cells.var), truth

@@ -5,13 +5,18 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from sc_mamba2.tasks.shared.parameters import EachOnce, Parameters
-from sc_mamba2.tasks.shared.params import BackboneParams, FineTuneParams, PredictParams
+from sc_mamba2.tasks.shared.params import (
+    BackboneParams,
+    FineTuneParams,
+    LabelReadingParams,
+    PredictParams,
+)
 
 Branch = Literal["trunk", "pooled"]
 Variant = Literal["no_adversary", "no_domain_norm", "pooled_alone"]
 
 
-class KeyParams(Parameters):
+class KeyParams(LabelReadingParams):
     """Columns of obs, and the split of the cells."""
 
     batch_key: str = Field("phase", description="column of obs with the batches")

@@ -15,7 +15,7 @@ from sc_mamba2.tasks.embedding.blocks import BATCH, LABEL, EmbeddedBlocks
 from sc_mamba2.tasks.embedding.model import Encoder
 from sc_mamba2.tasks.embedding.params import EvaluationParams
 from sc_mamba2.tasks.shared.params import ValidationParams
-from sc_mamba2.tasks.shared.validation import quartiles, remarks
+from sc_mamba2.tasks.shared.validation import aside_remarks, quartiles, remarks
 from sc_mamba2.training import ComputeOptions
 
 
@@ -119,10 +119,12 @@ def _describe_data(
         "width": embedded.width,
         "scored_cells": len(sample),
         **{f"{key}_classes": int(embedded.obs[key].nunique()) for key in embedded.obs},
-        **report,
+        **{name: value for name, value in report.items() if name != "absence"},
         "genes_a_cell": quartiles(expressed),
         "remarks": [
             *report["remarks"],
             *remarks(expressed, report["genes"], counted, validation),
+            *aside_remarks(report),
+            *report.get("absence", ()),
         ],
     }

@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from sc_mamba2.tasks.shared.parameters import Parameters
-from sc_mamba2.tasks.shared.params import EncodeParams
+from sc_mamba2.tasks.shared.params import EncodeParams, LabelReadingParams
 
 
 class SourceParams(Parameters):
@@ -32,7 +32,7 @@ class EmbeddingOptions(EncodeParams):
     )
 
 
-class KeyParams(Parameters):
+class KeyParams(LabelReadingParams):
     """Columns of obs that are not needed for the embedding, but for its scores."""
 
     label_key: str | None = Field(None, description="column with the cell types; null: no scores")

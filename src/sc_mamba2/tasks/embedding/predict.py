@@ -33,6 +33,7 @@ from sc_mamba2.tasks.shared.facts import output_facts
 from sc_mamba2.tasks.shared.params import IngestionParams, ValidationParams
 from sc_mamba2.tasks.shared.progress import training_progress
 from sc_mamba2.tasks.shared.tokenization import tokenize_cells
+from sc_mamba2.tasks.shared.validation import absence_remarks
 from sc_mamba2.training import ComputeOptions
 
 _log = logging.getLogger(__name__)
@@ -66,6 +67,7 @@ def encode_file(
     with open_cells(path) as stored:
         form = decide_valid_form(stored, ingestion, validation, options)
         obs = read_keys(stored.obs, obs_keys)
+        form.report["absence"] = list(absence_remarks(stored.obs))
         folder, cells = Path(source.blocks), len(stored.obs)
         open_blocks(folder, _identity(path, encoder, ingestion, options, compute))
         starts = list(range(0, cells, options.cells_a_block))
@@ -124,7 +126,7 @@ def read_keys(obs: pd.DataFrame, obs_keys: KeyParams) -> pd.DataFrame:
     """
     table = pd.DataFrame(index=obs.index)
     if obs_keys.label_key is not None:
-        table[LABEL] = read_labels(obs, obs_keys.label_key)
+        table[LABEL] = read_labels(obs, obs_keys.label_key, obs_keys.keep_absence_words)
     if obs_keys.batch_key is not None:
         if obs_keys.batch_key not in obs:
             read_labels(obs, obs_keys.batch_key)  # refuses, with the nearest column

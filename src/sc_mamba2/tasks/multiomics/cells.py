@@ -206,11 +206,11 @@ def scored_cells(design: pd.DataFrame) -> np.ndarray:
     return held_out | (design[PART] == VALIDATION).to_numpy()
 
 
-def read_truth(obs: pd.DataFrame, label_key: str | None) -> pd.DataFrame:
+def read_truth(obs: pd.DataFrame, keys: KeyParams) -> pd.DataFrame:
     """Return the column ``label`` for the cells that have one; no rows where no column is named."""
-    if label_key is None:
+    if keys.label_key is None:
         return pd.DataFrame({LABEL: pd.Series(dtype=str)})
-    return read_labels(obs, label_key).dropna().to_frame(LABEL)
+    return read_labels(obs, keys.label_key, keys.keep_absence_words).dropna().to_frame(LABEL)
 
 
 def _table(batches: pd.Series, present: pd.DataFrame) -> pd.DataFrame:

@@ -79,7 +79,7 @@ def prepare(
         keys.batch_key,
         compute.seed,
     )
-    return model, tokens, training, validation, read_truth(cells.obs, keys.label_key)
+    return model, tokens, training, validation, read_truth(cells.obs, keys)
 
 
 def fit_imputers(

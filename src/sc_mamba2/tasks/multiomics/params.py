@@ -5,7 +5,12 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from sc_mamba2.tasks.shared.parameters import Parameters
-from sc_mamba2.tasks.shared.params import BackboneParams, FineTuneParams, PredictParams
+from sc_mamba2.tasks.shared.params import (
+    BackboneParams,
+    FineTuneParams,
+    LabelReadingParams,
+    PredictParams,
+)
 
 Branch = Literal["trunk", "pooled"]
 Variant = Literal[
@@ -28,7 +33,7 @@ class SourceParams(Parameters):
     )
 
 
-class KeyParams(Parameters):
+class KeyParams(LabelReadingParams):
     """Columns of obs, and the split of the cells."""
 
     batch_key: str | None = Field(

@@ -73,7 +73,7 @@ def prepare_known(
         design[has(kind)] = design.get(has(kind), False)
     weight_V = model.weight_V.numpy()
     tokens = tokenize_modalities(cells, design, model.tokenizer, weight_V, model.features)
-    return tokens, read_truth(cells.obs, keys.label_key)
+    return tokens, read_truth(cells.obs, keys)
 
 
 def write_joint(

@@ -38,6 +38,16 @@ class ValidationParams(Parameters):
     )
 
 
+class LabelReadingParams(Parameters):
+    """How a column of labels is read."""
+
+    keep_absence_words: bool = Field(
+        False,
+        description="whether words such as nan, unknown and unassigned are labels like others; false: "
+        "such a cell has no label",
+    )
+
+
 class TokenizationParams(Parameters):
     """Which genes become tokens, and how."""
 

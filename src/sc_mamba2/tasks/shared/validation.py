@@ -4,12 +4,15 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from anndata import AnnData
 
 from sc_mamba2.cells import check_matched, keys, standardise
+from sc_mamba2.cells.labels import absence_columns
 from sc_mamba2.genes import load_gene_table
 from sc_mamba2.tasks.shared.params import IngestionParams, ValidationParams
 
+MOST_COLUMNS = 5  # that are remarked on one by one
 Remark = dict[str, str]
 
 
@@ -66,7 +69,12 @@ def validate_cells(
     counted = keys.COUNTS_LAYER in cells.layers
     report = ingestion_report | {
         "genes_a_cell": quartiles(expressed),
-        "remarks": [*ingestion_report["remarks"], *remarks(expressed, genes, counted, params)],
+        "remarks": [
+            *ingestion_report["remarks"],
+            *remarks(expressed, genes, counted, params),
+            *aside_remarks(ingestion_report),
+            *absence_remarks(cells.obs),
+        ],
     }
     return cells, report
 
@@ -107,6 +115,25 @@ def remarks(
         )
     if not counted:
         yield _remark("counts-absent", "no counts were found; normalised values were used instead")
+
+
+def aside_remarks(ingestion_report: dict[str, Any]) -> Iterator[Remark]:
+    """Say which features are no genes, where a file holds such."""
+    aside = ingestion_report.get("set_aside", {})
+    if aside:
+        counts = ", ".join(f"{count:,} ({kind})" for kind, count in aside.items())
+        yield _remark("features-set-aside", f"features that are no genes were set aside: {counts}")
+
+
+def absence_remarks(obs: pd.DataFrame) -> Iterator[Remark]:
+    """Say which columns hold words of absence, such as ``unknown``."""
+    columns = absence_columns(obs)
+    for name, words in list(columns.items())[:MOST_COLUMNS]:
+        listed = ", ".join(f"'{word}' ({count:,})" for word, count in list(words.items())[:5])
+        yield _remark("labels-absent", f"obs['{name}'] holds {listed}: as a label that is none")
+    if len(columns) > MOST_COLUMNS:
+        more = len(columns) - MOST_COLUMNS
+        yield _remark("labels-absent", f"so do {more:,} more columns of obs")
 
 
 def quartiles(expressed: np.ndarray) -> dict[str, float]:

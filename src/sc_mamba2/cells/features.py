@@ -1,0 +1,195 @@
+"""What a feature is: a gene, a protein, a peak, a guide or a tag. One table for all readers and verbs.
+
+A column of the features' table says so in words; where none does, names do, as far as they can.
+"""
+
+import re
+from functools import cache
+from importlib import resources
+
+import numpy as np
+import pandas as pd
+
+from sc_mamba2.errors import UserError
+
+GENE, PROTEIN, PEAK, GUIDE, TAG, OTHER = "gene", "antibody", "peak", "guide", "tag", "other"
+# The first that fits counts: "guide RNA" is no RNA, "surface protein expression" no gene expression.
+_WORDS = {
+    OTHER: r"custom|antigen ?capture|v\(?d\)?j( ?[tb])?|[tb]cr|spike ?ins?|ercc",
+    GUIDE: r"crispr\w*|guides?( ?rnas?| ?capture)?|sgrnas?|grnas?",
+    TAG: r"hash\w*|cell ?hashing|htos?|cmos?|lmos?|multiplex\w*( ?capture)?|cellplex|sample ?tags?|tags?",
+    PEAK: r"peaks?|\w*atac( ?seq)?|open ?chromatin|chromatin( ?accessibility)?|accessibility",
+    PROTEIN: r"antibod\w*|adts?|abs?|abc|\w*protein\w*|prots?|totalseq\w*|abseq|surface ?markers?",
+    GENE: r"genes?( ?expression)?|gex|\w*rna( ?seq)?|transcript(s|ome|omics)?|expression",
+}
+_KINDS = {kind: re.compile(rf"\b({words})\b") for kind, words in _WORDS.items()}
+_SURELY = ("featuretypes", "featuretype")  # columns that are about the kind, whatever else they say
+_PERHAPS = ("modality", "modalities", "librarytype", "assay", "type")
+_BIOTYPE = "protein coding"  # CELLxGENE has biotypes in "feature_type"
+
+PLACE = ("chrom", "start", "end")
+_CHROM = r"chr[\w.]+|\d{1,2}|[XYM]|MT|(?:GL|KI|KN|KQ|KV|KZ|ML|JH|MU|JAF|Un)_?\w*(?:\.\d+)?"
+_GENOME = r"(?:(?:GRCh3[78]|hg19|hg38|mm\d+|GRCm\d+)_+)?"
+COORDINATES = re.compile(rf"^({_GENOME}(?:{_CHROM}))[:_-](\d+)[-_](\d+)$")
+_ANY_PLACE = re.compile(r"^(\S+):(\d+)-(\d+)$")
+_NAMES = {
+    PEAK: COORDINATES,
+    TAG: re.compile(r"^HTO([_-]\w+|\d{0,3})$|^CMO\d{3}$|hashtag", re.I),
+    GUIDE: re.compile(r"^sg[A-Z0-9]\w*[_.-]\w+$|^(?i:non[-_ ]?target)|^(sg|g)RNA[_-]"),
+    PROTEIN: re.compile(
+        r"^(adt|ab|prot|protein|antibody|cite|anti|totalseq\w?)[ ._:|-]+\w|\(prot(ein)?\)|isotype"
+        r"|[ ._:|-]\(?(adt|prot|protein|antibody|totalseq\w*|pabo)\)?([ ._-]?\w)?$|_ab$"
+        r"|^hu(ms)?(rt)?\.\w|^[abcd]\d{4}[-_ ]|\|AHS\d+|^((mouse|rat|hamster)[ _-]*)?ig[gm]\d?[abc]?(_|-| |$)",
+        re.I,
+    ),
+}
+_ANTIGEN = re.compile(r"CD\d+[A-Z]{0,2}\d?")
+_FEWEST = (
+    3  # names of antigens that make a table doubtful: a file of genes has one or two such doublets
+)
+_LARGEST_PANEL = 1000
+
+
+def kind_of_word(text: object) -> str | None:
+    """Return the kind of feature that a word means, such as ``Antibody Capture``, ``gex`` or ``ADT``."""
+    words = _plain(text)
+    if _BIOTYPE in words:
+        return None
+    return next((kind for kind, known in _KINDS.items() if known.search(words)), None)
+
+
+def stated_kinds(features: pd.DataFrame) -> pd.Series:
+    """Return the kind of every feature as a column of the table says it, ``None`` where none does."""
+    columns = {re.sub(r"[^a-z]", "", str(name).lower()): name for name in features}
+    for column in (*_SURELY, *_PERHAPS):
+        if column not in columns:
+            continue
+        words = features[columns[column]].astype(object)
+        known = {word: kind_of_word(word) for word in words.dropna().unique() if _plain(word)}
+        said = [kind is not None for kind in known.values()]
+        biotypes = any(_BIOTYPE in _plain(word) for word in known)
+        if any(said) and not biotypes and (all(said) or column in _SURELY):
+            found = words.map({word: kind or OTHER for word, kind in known.items()})
+            return found.where(found.notna(), None).astype(object)
+    return pd.Series([None] * len(features), index=features.index, dtype=object)
+
+
+def known_kinds(features: pd.DataFrame) -> pd.Series:
+    """Return the kind of every feature: as it is stated, else as its name tells, else ``None``."""
+    kinds = stated_kinds(features)
+    unsaid = kinds.isna().to_numpy()
+    if unsaid.any():
+        names = features.index.astype(str)[unsaid].str.strip()
+        kinds[unsaid] = [_kind_of_name(name) for name in names]
+    return kinds
+
+
+def feature_kinds(features: pd.DataFrame) -> pd.Series:
+    """Return the kind of every feature; what neither a column nor a name tells is a gene.
+
+    Raises
+    ------
+    UserError
+        Rule ``features-indistinct``: antibodies seem to be among the genes, and nothing tells them apart.
+    """
+    kinds = known_kinds(features)
+    unsaid = kinds.isna().to_numpy()
+    if unsaid.any() and (doubt := _doubt(features.index.astype(str), unsaid, kinds)):
+        raise UserError(
+            "features-indistinct",
+            found=doubt,
+            expected="features that are told apart: an antibody that is taken for a gene falsifies it",
+            mend='say it in var["feature_types"]: "Gene Expression" for genes, "Antibody Capture" for '
+            "antibodies; for RNA and proteins of the same cells there is scm multiome",
+        )
+    return kinds.where(~unsaid, GENE)
+
+
+def no_gene_feature(kinds: pd.Series) -> UserError:
+    """Say what a table without genes holds, and which verb is meant."""
+    counts = kinds.value_counts()
+    names = {PROTEIN: "antibodies", OTHER: "other features"}
+    held = ", ".join(f"{count:,} {names.get(kind, f'{kind}s')}" for kind, count in counts.items())
+    beside = {PROTEIN: "rna=FILE protein=FILE", PEAK: "rna=FILE atac=FILE"}
+    verb = next((f": scm multiome {beside[kind]}" for kind in counts.index if kind in beside), "")
+    return UserError(
+        "features-no-gene",
+        found=f"{held}, and no gene",
+        expected="gene expression",
+        mend=f"give the RNA of these cells, alone or beside them{verb}; if these are genes, say "
+        'var["feature_types"] = "Gene Expression"',
+    )
+
+
+def features_set_aside(features: pd.DataFrame) -> dict[str, int]:
+    """Count the features that are no genes, by kind."""
+    counts = feature_kinds(features).value_counts()
+    return {str(kind): int(count) for kind, count in counts.items() if kind != GENE}
+
+
+def parse_places(names: pd.Index) -> pd.DataFrame:
+    """Read chromosome, start and end from names such as ``chr1:100-600``, ``1_100_600``; NaN elsewhere.
+
+    The prefix of a human genome is left out; chromosomes are written ``chr1`` to ``chrM``.
+    """
+    text = pd.Series(names.astype(str)).str.strip()
+    places = text.str.extract(COORDINATES).set_axis(list(PLACE), axis=1)
+    places = places.where(places["chrom"].notna(), text.str.extract(_ANY_PLACE).to_numpy())
+    chrom = places["chrom"].str.replace(r"^(GRCh3[78]|hg19|hg38)_+", "", regex=True)
+    bare = chrom.str.fullmatch(r"\d{1,2}|[XYM]|MT").eq(True)
+    return places.assign(chrom=chrom.where(~bare, "chr" + chrom.str.replace("MT", "M")))
+
+
+def is_place(names: pd.Index) -> np.ndarray:
+    """Return which names are coordinates."""
+    return parse_places(names)["chrom"].notna().to_numpy()
+
+
+@cache
+def protein_aliases() -> dict[str, str]:
+    """Return the symbol of the coding gene by the protein's name in capitals."""
+    place = resources.files("sc_mamba2.genes").joinpath("data", "protein-genes.csv")
+    lines = place.read_text(encoding="utf-8").split()[1:]
+    return dict(line.split(",") for line in lines)
+
+
+def _kind_of_name(name: str) -> str | None:
+    return next((kind for kind, told in _NAMES.items() if told.search(name)), None)
+
+
+def _plain(text: object) -> str:
+    written = re.sub(r"^b'(.*)'$", r"\1", str(text).strip())
+    return re.sub(r"[\s_./-]+", " ", written).strip().lower()
+
+
+def _doubt(names: pd.Index, unsaid: np.ndarray, kinds: pd.Series) -> str:
+    """Say why features of which nothing is said seem to be antibodies, or nothing."""
+    text = pd.Series(names).str.upper()
+    antigen = text.isin([*protein_aliases(), *protein_aliases().values()]) | text.str.fullmatch(
+        _ANTIGEN
+    )
+    if not (kinds == GENE).any() and 5 <= unsaid.sum() < _LARGEST_PANEL:
+        share = antigen[unsaid].mean()
+        if share >= 0.8:
+            return f"{int(unsaid.sum()):,} features, {share:.0%} of them named as surface antigens"
+    base = text.str.replace(r"[-._]\d+$", "", regex=True)
+    again = text.duplicated() | ((base != text) & base.isin(set(text)))
+    antigen_again = base.isin(set(text[antigen])) & again & unsaid
+    ids = text.str.match(r"ENSG\d{11}")
+    # CD3, CD16 and CD45RA are no symbols of genes; among Ensembl ids no symbol stands.
+    foreign = text.isin(set(protein_aliases()) - set(protein_aliases().values()))
+    if ids.mean() > 0.5:
+        foreign = antigen & ~ids
+    foreign &= unsaid
+    if foreign.sum() >= _FEWEST:
+        return f"{int(foreign.sum()):,} names of antibodies among genes ({_some(names, foreign)})"
+    if antigen_again.sum() >= max(_FEWEST, 0.1 * again.sum()):
+        return (
+            f"{int(antigen_again.sum()):,} names of surface antigens that stand twice "
+            f"({_some(names, antigen_again)}), as a gene and as an antibody it seems"
+        )
+    return ""
+
+
+def _some(names: pd.Index, chosen: pd.Series) -> str:
+    return ", ".join(names[chosen.to_numpy()][:3]) + ", …"

@@ -1,0 +1,222 @@
+"""Folders of a matrix in Matrix Market's format, with the names of its cells and features beside it.
+
+Each quantifier calls them otherwise, and lays the matrix down in one of two ways. Every file may be
+gzipped; in a folder of Cell Ranger's all may carry one prefix, as GEO gives them.
+"""
+
+import gzip
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+from scipy import io, sparse
+
+from sc_mamba2.cells import keys
+from sc_mamba2.cells.readers.layout import (
+    LARGEST_RATIO,
+    MAXIMUM_SIDE,
+    contradiction,
+    points_outside,
+)
+from sc_mamba2.errors import UserError
+
+BYTES_A_LINE = 4  # of a matrix at least: row, column, and what parts them
+COLUMNS = ("gene_ids", "gene_symbols", keys.FEATURE_TYPES, "chrom", "start", "end")
+CLEARLY = 1.5  # times more do the totals of genes vary than those of cells
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a quantifier names the three files, and which side of the matrix its cells are."""
+
+    who: str
+    matrix: str
+    cells: tuple[str, ...]
+    features: tuple[str, ...]
+    cells_in_rows: bool = False
+
+
+LAYOUTS = (
+    Layout("Cell Ranger", "*matrix.mtx", ("barcodes.tsv",), ("features.tsv", "genes.tsv")),
+    Layout(
+        "kb-python",
+        "cells_x_genes*.mtx",
+        ("cells_x_genes.barcodes.txt",),
+        ("cells_x_genes.genes.txt",),
+        cells_in_rows=True,
+    ),
+    Layout(
+        "alevin-fry",
+        "quants_mat.mtx",
+        ("quants_mat_rows.txt",),
+        ("quants_mat_cols.txt",),
+        cells_in_rows=True,
+    ),
+    *(
+        Layout("Parse", matrix, ("cell_metadata.csv",), ("all_genes.csv", "genes.csv"), True)
+        for matrix in ("DGE.mtx", "count_matrix.mtx")
+    ),
+    Layout("STARsolo", "*.mtx", ("barcodes.tsv",), ("features.tsv", "genes.tsv")),
+)
+
+
+def is_mtx_folder(path: Path) -> bool:
+    """Whether a folder holds a matrix in the layout of a quantifier."""
+    return _layout_of(path) is not None
+
+
+def read_mtx_folder(path: Path) -> ad.AnnData:
+    """Read all features of a folder; names of genes are their symbols, where there are any.
+
+    Raises
+    ------
+    UserError
+        A file is missing or links outside the folder, there are several matrices, or their sizes
+        contradict each other.
+    """
+    layout, found = _layout_of(path) or (LAYOUTS[0], [])
+    if len(found) > 1:
+        raise _several(path, found, layout)
+    stored = _own(found[0], path)
+    prefix = stored.name[: stored.name.index("matrix.mtx")] if layout == LAYOUTS[0] else ""
+    genes = _features(_partner(path, prefix, layout.features))
+    obs = _cells(_partner(path, prefix, layout.cells))
+    _check_header(stored, len(genes), len(obs))
+    if genes.index.str.endswith(("-U", "-A")).mean() > 0.5:
+        raise _unspliced_columns(path)
+    with gzip.open(stored) if stored.suffix == ".gz" else stored.open("rb") as file:
+        matrix = sparse.csr_matrix(io.mmread(file))
+    upright = _cells_in_rows(matrix, stored, len(genes), len(obs), layout)
+    counts = matrix if upright else sparse.csr_matrix(matrix.T)
+    return ad.AnnData(X=counts.astype(np.float32), obs=obs, var=genes)
+
+
+def _layout_of(path: Path) -> tuple[Layout, list[Path]] | None:
+    """Return the first layout of which a folder holds the matrix and any partner, and its matrices."""
+    for layout in LAYOUTS:
+        found = sorted([*path.glob(layout.matrix), *path.glob(layout.matrix + ".gz")])
+        beside = any(any(path.glob(f"{name}*")) for name in layout.features + layout.cells)
+        named = layout == LAYOUTS[0] or beside
+        if found and named:
+            return layout, found
+    return None
+
+
+def _several(path: Path, found: list[Path], layout: Layout) -> UserError:
+    names = [*layout.cells, *layout.features[:1]]
+    return UserError(
+        "folder-ambiguous",
+        found=f"'{path}' holds {', '.join(file.name for file in found[:4])}",
+        expected="one matrix a folder",
+        mend=f"copy the one that is meant into a folder of its own, with {' and '.join(names)} of these; "
+        "STARsolo counts genes in Gene/filtered beside Velocyto",
+    )
+
+
+def _unspliced_columns(path: Path) -> UserError:
+    return UserError(
+        "folder-ambiguous",
+        found=f"'{path}' counts spliced, unspliced (-U) and ambiguous (-A) molecules of a gene apart",
+        expected="one column a gene",
+        mend="add up those that are meant, for example with pyroe.load_fry, and save an .h5ad",
+    )
+
+
+def _partner(path: Path, prefix: str, names: tuple[str, ...]) -> Path:
+    for name in names:
+        for file in (path / f"{prefix}{name}.gz", path / f"{prefix}{name}"):
+            if file.is_file():
+                return _own(file, path)
+    raise UserError(
+        "folder-incomplete",
+        found=f"'{path}' holds no {' or '.join(prefix + name for name in names)}",
+        expected="a matrix, the names of its cells and those of its features, each plain or gzipped",
+        mend="copy the whole folder",
+    )
+
+
+def _own(file: Path, folder: Path) -> Path:
+    if not file.resolve().is_relative_to(folder.resolve()):
+        raise points_outside(file.name, folder)
+    return file
+
+
+def _features(file: Path) -> pd.DataFrame:
+    if ".csv" in file.suffixes:
+        table = _read(file, ",", header=0)
+        table = table.rename(columns={"gene_id": "gene_ids", "gene_name": "gene_symbols"})
+    else:
+        table = _read(file, "\t", header=None).iloc[:, : len(COLUMNS)]
+        table = table.set_axis(list(COLUMNS[: table.shape[1]]), axis=1)
+        for place in {"start", "end"} & set(table):
+            table[place] = pd.to_numeric(table[place], errors="coerce")
+    index = table["gene_symbols" if "gene_symbols" in table else table.columns[0]]
+    return table.set_axis(pd.Index(index.to_numpy(), dtype=object), axis=0)
+
+
+def _cells(file: Path) -> pd.DataFrame:
+    named = ".csv" in file.suffixes
+    table = _read(file, "," if named else "\t", header=0 if named else None)
+    index = pd.Index(table.iloc[:, 0].to_numpy(), dtype=object)
+    return table.iloc[:, 1 if named else table.shape[1] :].set_axis(index, axis=0)
+
+
+def _read(file: Path, separator: str, header: int | None) -> pd.DataFrame:
+    quoting = 3 if separator == "\t" else 0
+    return pd.read_csv(
+        file, sep=separator, header=header, dtype=str, keep_default_na=False, quoting=quoting
+    )
+
+
+def _check_header(file: Path, features: int, cells: int) -> None:
+    """Refuse a matrix that declares other sides than its tables, or more than its bytes can hold."""
+    rows, columns, values, *_ = io.mminfo(file)
+    most = file.stat().st_size * (LARGEST_RATIO if file.suffix == ".gz" else 1) / BYTES_A_LINE
+    agree = sorted((rows, columns)) == sorted((features, cells))
+    if not agree or max(rows, columns) > MAXIMUM_SIDE or values > most:
+        raise contradiction(
+            f"{file.name} declares {rows:,} x {columns:,} and {values:,} values; beside it lie "
+            f"{features:,} features and {cells:,} barcodes",
+            "features x barcodes, and as many values as the file holds",
+        )
+
+
+def _cells_in_rows(
+    matrix: sparse.csr_matrix, file: Path, features: int, cells: int, layout: Layout
+) -> bool:
+    """Tell which side of a matrix is which: by its sides, or by its values where these are equal."""
+    if features != cells:
+        upright = matrix.shape == (cells, features)
+        if upright != layout.cells_in_rows:
+            rows = "cells" if upright else "genes"
+            _log.warning("%s has %s in rows, unlike those of %s", file.name, rows, layout.who)
+        return upright
+    if layout.cells_in_rows or _by_cell_ranger(file):
+        return layout.cells_in_rows
+    rows, columns = (_spread(matrix.sum(axis=side)) for side in (1, 0))
+    if max(rows, columns) < CLEARLY * min(rows, columns):
+        raise UserError(
+            "folder-square",
+            found=f"{file.name} is square, {cells:,} x {cells:,}: nothing tells cells from genes",
+            expected="genes in rows, as Cell Ranger writes them",
+            mend="save it as .h5ad; or where cells are in rows, call the three files as kb-python does: "
+            "cells_x_genes.mtx, cells_x_genes.barcodes.txt, cells_x_genes.genes.txt",
+        )
+    told = "cells" if rows < columns else "genes"
+    _log.warning("%s is square; by its values %s are in rows", file.name, told)
+    return told == "cells"
+
+
+def _by_cell_ranger(file: Path) -> bool:
+    with gzip.open(file) if file.suffix == ".gz" else file.open("rb") as stored:
+        return b"metadata_json" in b"".join(stored.readline() for _ in range(2))
+
+
+def _spread(totals: np.ndarray) -> float:
+    """Return how much totals vary, in units of their mean."""
+    flat = np.asarray(totals, dtype=np.float64).ravel()
+    return float(flat.std() / max(flat.mean(), 1e-12))
