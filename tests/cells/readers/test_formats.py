@@ -12,6 +12,7 @@ from tests.cells import formats
 from tests.cells.formats import refusal
 
 from sc_mamba2.cells import read_cells, standardise
+from sc_mamba2.cells.gene_columns import gene_features
 
 FOLDERS = ["tenx_mtx", "tenx_mtx_2", "tenx_mtx_of_geo"]
 
@@ -58,7 +59,7 @@ def test_h5mu_of_mudata_itself(cells, tmp_path):
     assert list(read.var_names) == list(cells.var_names) and (read.X != cells.X).nnz == 0
 
 
-def test_antibodies_of_a_folder_are_left_out(cells, tmp_path):
+def test_antibodies_of_a_folder_are_no_genes(cells, tmp_path):
     path = formats.write_tenx_mtx(cells, tmp_path)
     with gzip.open(path / "features.tsv.gz", "rt") as file:
         lines = file.read().splitlines()
@@ -66,7 +67,8 @@ def test_antibodies_of_a_folder_are_left_out(cells, tmp_path):
     with gzip.open(path / "features.tsv.gz", "wt") as file:
         file.write("\n".join(lines))
     read = read_cells(path)
-    assert np.array_equal(read.X.toarray(), cells.X.toarray()[:, :-1])
+    assert np.array_equal(read.X.toarray(), cells.X.toarray())
+    assert list(gene_features(read.var)) == list(range(cells.n_vars - 1))
 
 
 @pytest.mark.parametrize("lost", ["barcodes.tsv", "genes.tsv"])

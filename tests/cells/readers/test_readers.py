@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from sc_mamba2.cells import EMBEDDED, choose_expression, read_cells, simulate_cells
+from sc_mamba2.cells import EMBEDDED, read_cells, simulate_cells, standardise
+from sc_mamba2.cells.gene_columns import gene_features
 from sc_mamba2.errors import UserError
+from sc_mamba2.genes import load_gene_table
 
 
 def refusal(source) -> UserError:
@@ -52,8 +54,10 @@ def test_every_form_of_matrix_is_read(cells, tmp_path, form):
         assert np.array_equal(matrix.toarray() if sparse.issparse(matrix) else matrix, counts)
 
 
-def test_10x_is_read_without_its_proteins(cells, tenx):
-    read = read_cells(tenx)
+def test_10x_is_read_with_its_proteins_which_are_no_genes(cells, tenx):
+    whole = read_cells(tenx)
+    read = whole[:, gene_features(whole.var)]
+    assert whole.n_vars == cells.n_vars and read.n_vars == cells.n_vars - 1
     assert np.array_equal(read.X.toarray(), cells.X.toarray()[:, :-1])
     assert list(read.obs_names) == list(cells.obs_names)
     assert list(read.var["gene_ids"]) == list(cells.var_names[:-1])
@@ -131,8 +135,9 @@ def test_counts_in_a_layer_need_no_x(tmp_path):
     cells.layers["counts"], counts = cells.X.copy(), cells.X
     cells.X = None
     cells.write_h5ad(tmp_path / "cells.h5ad")
-    found = choose_expression(read_cells(tmp_path / "cells.h5ad"))
-    assert found.origin == "layers[counts]" and (found.matrix != counts).nnz == 0
+    standard, report = standardise(read_cells(tmp_path / "cells.h5ad"), load_gene_table())
+    assert report["expression"]["origin"] == "layers[counts]"
+    assert (standard.layers["counts"] != counts).nnz == 0
 
 
 @pytest.mark.parametrize("place", ["X", "uns/elsewhere"])
