@@ -27,6 +27,12 @@ class EmbeddingOptions(EncodeParams):
     max_length: int | None = Field(
         None, ge=2, description="tokens a cell at most; null: as the checkpoint was trained with"
     )
+    minimum_share: float = Field(
+        0.005,
+        ge=0,
+        le=1,
+        description="share of the checkpoint's weight that the genes of the file must hold",
+    )
     cells_a_block: int = Field(
         4096, ge=1, description="cells that are read and kept together; bounds the memory"
     )
