@@ -52,9 +52,7 @@ def _meet() -> Node:
 
 def _fit() -> list[Node]:
     """From training cells to a trained model, and what stands beside it."""
-    groups = (
-        "params:labels params:tokenization params:backbone params:head params:validation params:compute"
-    )
+    groups = "params:labels params:tokenization params:backbone params:head params:validation params:compute"
     tokens = "training_tokens validation_tokens query_tokens"
     return [
         step(prepare, f"training_cells query_cells {groups}", f"untrained_model {tokens}"),
@@ -110,7 +108,9 @@ def _annotate(fitted: bool, roles: tuple[str, ...]) -> list[Node]:
             "metrics",
             tags="evaluation",
         ),
-        step(write_annotated, "raw_query calls embedding model report_of_query run_info", "annotated"),
+        step(
+            write_annotated, "raw_query calls embedding model report_of_query run_info", "annotated"
+        ),
         step(
             report,
             same("metrics", "calls", "embedding", "truth", "parameters")

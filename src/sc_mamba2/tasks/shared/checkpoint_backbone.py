@@ -30,7 +30,8 @@ def backbone_from_checkpoint(
     Raises
     ------
     UserError
-        Too little of its weight (`coverage.check_genes`), a gene that the checkpoint does not know, other bins, or a broken checkpoint.
+        Too little of its weight (`coverage.check_genes`), a gene that it does not know, other bins, or a
+        broken checkpoint.
     """
     checkpoint = read_checkpoint(folder)
     rows = checkpoint.vocabulary.rows_of(vocabulary.ids)

@@ -30,7 +30,10 @@ class ValidationParams(Parameters):
         20, ge=0, description="cells with fewer expressed genes are counted in the report"
     )
     minimum_weight_share: float = Field(
-        0.1, ge=0, le=1, description="share of a trained model's weight that a file's genes must hold"
+        0.1,
+        ge=0,
+        le=1,
+        description="share of a trained model's weight that a file's genes must hold",
     )
     remark_weight_share: float = Field(
         0.5, ge=0, le=1, description="below this share of the weight the answer is warned of"
