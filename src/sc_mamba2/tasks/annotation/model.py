@@ -105,6 +105,9 @@ class AnnotationModel(TaskModel):
 
     def _make_room(self, cells: int, entries: int) -> None:
         """Give the kept cells their buffers, which the checkpoint holds beside the weights."""
+        self.kept_gene_rows_T: Tensor
+        self.kept_bins_T: Tensor
+        self.kept_values_T: Tensor
         self.kept_classes_N: Tensor
         self.kept_offsets: Tensor
         kinds = {"gene_rows": torch.int32, "bins": torch.int16, "values": torch.float32}
@@ -134,10 +137,14 @@ class AnnotationModel(TaskModel):
 
     def kept_cells(self) -> TokenizedCells:
         """Return the kept cells, with their class as ``obs["label"]``."""
-        columns = (self.kept_gene_rows_T, self.kept_bins_T, self.kept_values_T, self.kept_offsets)
         names = np.asarray(self.labels, dtype=object)[self.kept_classes_N.cpu().numpy()]
-        arrays = (column.cpu().numpy() for column in columns)
-        return TokenizedCells(*arrays, pd.DataFrame({LABEL: names}))
+        return TokenizedCells(
+            gene_rows=self.kept_gene_rows_T.cpu().numpy(),
+            bins=self.kept_bins_T.cpu().numpy(),
+            values=self.kept_values_T.cpu().numpy(),
+            offsets=self.kept_offsets.cpu().numpy(),
+            obs=pd.DataFrame({LABEL: names}),
+        )
 
     def gene_weights(self) -> np.ndarray:
         """Say how much the model makes of each token, (V,).

@@ -124,10 +124,14 @@ def write_block(
     squares
         (V,) a token: the sum of the cells' squared values.
     """
-    arrays = {"vectors": vectors, "sums": sums, "squares": squares}
     with atomic_file(_path(folder, start)) as draft:
-        rounded = {name: array.astype(np.float32) for name, array in arrays.items()}
-        np.savez(draft, genes=genes.astype(np.int32), **rounded)
+        np.savez(
+            draft,
+            vectors=vectors.astype(np.float32),
+            genes=genes.astype(np.int32),
+            sums=sums.astype(np.float32),
+            squares=squares.astype(np.float32),
+        )
 
 
 def has_block(folder: Path, start: int) -> bool:
