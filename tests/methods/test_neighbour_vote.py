@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sc_mamba2.methods.neighbour_vote import NeighbourVote, cross_validated_votes, own_distances
+from sc_mamba2.methods.neighbour_vote import NeighbourVote, cross_validated_votes
 
 
 def test_near_points_weigh_more():
@@ -13,12 +13,6 @@ def test_near_points_weigh_more():
     votes = np.array([1 / 0.4, 1 / 0.6 + 1 / 3.6])
     assert share[0] == pytest.approx(max(votes) / votes.sum())
     assert distance == pytest.approx([(0.4 + 0.6 + 3.6) / 3, (3 + 2 + 1) / 3])
-
-
-def test_own_distances_leave_the_point_itself_out():
-    points = np.array([[0.0], [1.0], [3.0]])
-    assert own_distances(points, 1, 10).tolist() == [1, 1, 2]
-    assert own_distances(points, 10, 2).tolist() == [2, 2.5]  # the first and the last
 
 
 def test_cross_validated_votes_or_none():

@@ -20,6 +20,7 @@ SCORES = {
 }
 # What is shown where there are more scores and more methods than a terminal has room for.
 MAIN = ("avg_bio", "batch_mixing", "pearson_rna", "pearson_protein", "pearson_atac", "foscttm")
+SAID = ("model-genes", "cells-unassigned")  # remarks of the report that the screen shows too
 _MOST_COLUMNS = 6
 
 
@@ -43,6 +44,10 @@ def show_results(metrics: Path, places: dict[str, Path]) -> None:
         return
     if taken.get("model"):
         Console().print(_table(taken))
+    read = taken.get("data", {})
+    for remark in read.get("query", read).get("remarks", []):
+        if remark["rule"] in SAID:
+            typer.echo(f"remark: {remark['remark']}", err=True)
     show_lines(places, 11)
 
 

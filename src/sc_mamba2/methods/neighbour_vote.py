@@ -37,26 +37,6 @@ class NeighbourVote:
         return votes.argmax(axis=1), share, distances_NK.mean(axis=1)
 
 
-def own_distances(vectors_RD: np.ndarray, neighbours: int, most: int) -> np.ndarray:
-    """Return mean distances of points, evenly taken, to their nearest others, rising, float32.
-
-    Parameters
-    ----------
-    vectors_RD
-        Points.
-    neighbours
-        Nearest others of each; all where there are fewer.
-    most
-        How many points are measured at most.
-    """
-    size, others = min(most, len(vectors_RD)), min(neighbours, len(vectors_RD) - 1)
-    chosen = np.linspace(0, len(vectors_RD) - 1, size).round().astype(np.int64)
-    search = NearestNeighbors(n_neighbors=others + 1).fit(vectors_RD)
-    distances, _ = search.kneighbors(vectors_RD[chosen])
-    # The nearest one is the point itself.
-    return np.sort(distances[:, 1:].mean(axis=1)).astype(np.float32)
-
-
 def cross_validated_votes(
     vectors_ND: np.ndarray, classes_N: np.ndarray, neighbours: int, folds: int, seed: int
 ) -> np.ndarray | None:

@@ -61,6 +61,13 @@ class TaskModel(nn.Module, ABC):
         """Return the `predict` for the cells of a table; a task that reads it there overrides this."""
         return self.predict
 
+    def gene_weights(self) -> np.ndarray:
+        """Say how much the model makes of each token, (V,): what a file lacks of it, it cannot tell.
+
+        Here the squared length of its embedding; a task whose weights say more overrides this.
+        """
+        return squared_lengths(self.backbone)
+
     @property
     def fits_itself(self) -> bool:
         """Whether `fit_itself` takes the place of training by gradients."""
@@ -146,6 +153,12 @@ class TaskModel(nn.Module, ABC):
             ) from error
         load_state(model, checkpoint.state)
         return model.eval()
+
+
+def squared_lengths(backbone: Backbone) -> np.ndarray:
+    """Return the squared length of every token's embedding, (V,)."""
+    table_VD = backbone.gene_embedding.weight.detach().float().cpu()
+    return np.asarray(table_VD.square().sum(dim=1).numpy(), dtype=np.float64)
 
 
 def parameter_groups(

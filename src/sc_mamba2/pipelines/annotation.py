@@ -4,11 +4,13 @@ Names without a dot live in the namespace `annotation`.
 """
 
 from kedro.pipeline import Pipeline
+from kedro.pipeline.node import Node
 
 from sc_mamba2.pipelines.shared import namespaced, same, step
 from sc_mamba2.tasks.annotation.baselines import compare
 from sc_mamba2.tasks.annotation.evaluate import score
 from sc_mamba2.tasks.annotation.fit import calibrate, prepare
+from sc_mamba2.tasks.annotation.other_genes import meet_query
 from sc_mamba2.tasks.annotation.predict import call_cells, prepare_query, write_annotated
 from sc_mamba2.tasks.annotation.report import report
 from sc_mamba2.tasks.annotation.split import hold_out, take_query
@@ -20,26 +22,37 @@ _PARTS = "training_cells query_cells truth"
 def create_pipeline() -> Pipeline:
     """Return the pipeline that holds out a part of the reference and annotates it."""
     split = step(hold_out, "valid_reference params:labels params:compute", _PARTS)
-    inputs = {"raw_query": "reference.raw_cells", "query_report": "reference.validation_report"}
-    return _namespaced([split, *_fit(), *_annotate(fitted=True, roles=("reference",))], **inputs)
+    known = {"raw_query": "reference.raw_cells", "report_of_query": "reference.validation_report"}
+    return _namespaced([split, *_fit(), *_annotate(fitted=True, roles=("reference",))], **known)
 
 
 def create_query_pipeline() -> Pipeline:
     """Return the pipeline that learns from the reference and annotates the query."""
     split = step(take_query, "valid_reference valid_query params:labels", _PARTS)
-    return _namespaced([split, *_fit(), *_annotate(fitted=True, roles=("reference", "query"))])
+    nodes = [split, *_fit(), _meet(), *_annotate(fitted=True, roles=("reference", "query"))]
+    return _namespaced(nodes)
 
 
 def create_prediction_pipeline() -> Pipeline:
     """Return the pipeline that annotates the query with a trained model."""
     first = step(prepare_query, "valid_query model params:labels", "query_tokens truth")
-    nodes = [first, *_annotate(fitted=False, roles=("query",))]
+    nodes = [first, _meet(), *_annotate(fitted=False, roles=("query",))]
     return _namespaced(nodes, model="annotation.checkpoint")
 
 
-def _fit() -> list:
+def _meet() -> Node:
+    """From a model and a query to the model as it reads the query's genes."""
+    return step(
+        meet_query,
+        "model valid_query query_report params:validation params:predict params:compute",
+        "reader report_of_query",
+        tags="inference",
+    )
+
+
+def _fit() -> list[Node]:
     """From training cells to a trained model, and what stands beside it."""
-    groups = "params:labels params:tokenization params:backbone params:head params:compute"
+    groups = "params:labels params:tokenization params:backbone params:head params:validation params:compute"
     tokens = "training_tokens validation_tokens query_tokens"
     return [
         step(prepare, f"training_cells query_cells {groups}", f"untrained_model {tokens}"),
@@ -65,17 +78,19 @@ def _fit() -> list:
     ]
 
 
-def _annotate(fitted: bool, roles: tuple[str, ...]) -> list:
+def _annotate(fitted: bool, roles: tuple[str, ...]) -> list[Node]:
     """From query cells and a model to what a person reads; a run that trained shows more."""
     beside = same("baseline_calls", "ablation_calls") if fitted else {}
-    reports = {f"{role}_report": f"{role}_report" for role in roles}
+    reader = "reader" if "query" in roles else "model"
+    names = {"reference": "reference_report", "query": "report_of_query"}
+    reports = {f"{role}_report": names[role] for role in roles}
     if roles == ("reference",):
-        reports = {"reference_report": "query_report"}
+        reports = {"reference_report": "report_of_query"}
     history = same("history") if fitted else {}
     return [
         step(
             predict,
-            "model query_tokens params:predict params:compute",
+            f"{reader} query_tokens params:predict params:compute",
             "outputs",
             tags="backbone inference",
         ),
@@ -93,7 +108,9 @@ def _annotate(fitted: bool, roles: tuple[str, ...]) -> list:
             "metrics",
             tags="evaluation",
         ),
-        step(write_annotated, "raw_query calls embedding model query_report run_info", "annotated"),
+        step(
+            write_annotated, "raw_query calls embedding model report_of_query run_info", "annotated"
+        ),
         step(
             report,
             same("metrics", "calls", "embedding", "truth", "parameters")

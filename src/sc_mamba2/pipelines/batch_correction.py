@@ -15,6 +15,7 @@ from sc_mamba2.tasks.batch_correction.fit import prepare
 from sc_mamba2.tasks.batch_correction.predict import prepare_known, write_integrated
 from sc_mamba2.tasks.batch_correction.report import report
 from sc_mamba2.tasks.shared.backbone import fine_tune, predict
+from sc_mamba2.tasks.shared.coverage import meet_genes
 
 NAMESPACE = "batch_correction"
 PARTS = "training_tokens validation_tokens"
@@ -50,9 +51,14 @@ def create_pipeline() -> Pipeline:
 
 def create_prediction_pipeline() -> Pipeline:
     """Return the pipeline that corrects cells of known batches with a trained model."""
-    first = step(prepare_known, "valid_cells model params:keys", "tokens truth", "tokenization")
-    inputs = REFERENCE | {"model": "batch_correction.checkpoint"}
-    return namespaced(Pipeline([first, *_correct({}, {})]), NAMESPACE, inputs)
+    first = [
+        step(meet_genes, "model valid_cells report_of_file params:validation", "validation_report"),
+        step(prepare_known, "valid_cells model params:keys", "tokens truth", "tokenization"),
+    ]
+    known = {"valid_cells": REFERENCE["valid_cells"], "raw_cells": REFERENCE["raw_cells"]}
+    known |= {"report_of_file": REFERENCE["validation_report"]}
+    inputs = known | {"model": "batch_correction.checkpoint"}
+    return namespaced(Pipeline([*first, *_correct({}, {})]), NAMESPACE, inputs)
 
 
 def _correct(scored: dict[str, str], shown: dict[str, str]) -> list[Node]:

@@ -15,6 +15,7 @@ from sc_mamba2.tasks.perturbation.fit import complete_model, gate_layers, hold_o
 from sc_mamba2.tasks.perturbation.predict import prepare_prediction, write_predicted
 from sc_mamba2.tasks.perturbation.report import report
 from sc_mamba2.tasks.shared.backbone import fine_tune, predict
+from sc_mamba2.tasks.shared.coverage import meet_genes
 
 NAMESPACE = "perturbation"
 
@@ -57,9 +58,18 @@ def create_pipeline() -> Pipeline:
 
 def create_prediction_pipeline() -> Pipeline:
     """Return the pipeline that predicts with a trained model."""
-    first = step(
-        prepare_prediction, "checkpoint valid_cells params:population", "requested controls tokens"
-    )
+    first = [
+        step(
+            meet_genes,
+            "checkpoint valid_cells report_of_file params:validation",
+            "validation_report",
+        ),
+        step(
+            prepare_prediction,
+            "checkpoint valid_cells params:population",
+            "requested controls tokens",
+        ),
+    ]
     last = [
         step(
             describe_prediction,
@@ -69,7 +79,10 @@ def create_prediction_pipeline() -> Pipeline:
         ),
         step(report, "metrics genes parameters", "figures report", "reporting"),
     ]
-    return namespaced(Pipeline([first, *_predict("checkpoint"), *last]), NAMESPACE, REFERENCE)
+    whole = Pipeline([*first, *_predict("checkpoint"), *last])
+    known = {name: place for name, place in REFERENCE.items() if name != "validation_report"}
+    known["report_of_file"] = REFERENCE["validation_report"]
+    return namespaced(whole, NAMESPACE, known)
 
 
 def _fit() -> list[Node]:

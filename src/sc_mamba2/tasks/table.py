@@ -582,6 +582,12 @@ INDEX = replace(
             short="k",
             required=True,
         ),
+        Option(
+            "batch_key",
+            "Column of obs with studies, donors or batches: left out in turn for the limit.",
+            "embedding.keys.batch_key",
+            short="b",
+        ),
         *(o for o in _EMBED.options if o.name == "checkpoint" or o.panel),
     ),
 )

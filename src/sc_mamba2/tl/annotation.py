@@ -9,6 +9,7 @@ from anndata import AnnData
 from sc_mamba2.cells.adding import WORD
 from sc_mamba2.tasks.annotation.fit import calibrate, prepare
 from sc_mamba2.tasks.annotation.model import AnnotationModel
+from sc_mamba2.tasks.annotation.other_genes import meet_query
 from sc_mamba2.tasks.annotation.params import AnnotationParams
 from sc_mamba2.tasks.annotation.predict import call_cells, prepare_query, write_annotated
 from sc_mamba2.tasks.annotation.split import take_query
@@ -108,7 +109,7 @@ def annotate(
 def train(
     reference: AnnData, query: AnnData, groups: Groups
 ) -> tuple[AnnotationModel, pd.DataFrame]:
-    """Train on valid cells of a reference, with the genes that a query measures too; also the history."""
+    """Train on valid cells of a reference, if a query has enough of their genes; also the history."""
     params, compute = groups["annotation"], groups["compute"]
     training_cells, query_cells, _ = take_query(reference, query, params.labels)
     untrained, training, validation, _ = prepare(
@@ -118,6 +119,7 @@ def train(
         groups["tokenization"],
         params.backbone,
         params.head,
+        groups["validation"],
         compute,
     )
     fitted, history = fine_tune(untrained, training, validation, params.fine_tune, compute)
@@ -128,7 +130,9 @@ def apply(model: AnnotationModel, query: ValidCells, groups: Groups, caller: str
     """Annotate a copy of the cells by a trained model."""
     params, compute = groups["annotation"], groups["compute"]
     tokens, _ = prepare_query(query.valid, model, params.labels)
-    outputs = predict(model, tokens, params.predict, compute)
+    met = query.valid, query.report, groups["validation"], params.predict, compute
+    reader, report = meet_query(model, *met)
+    outputs = predict(reader, tokens, params.predict, compute)
     calls, embedding = call_cells(outputs, model, tokens, params.calls, params.labels, compute)
     facts = run_facts(caller, groups)
-    return write_annotated(query.raw, calls, embedding, model, query.report, facts)
+    return write_annotated(query.raw, calls, embedding, model, report, facts)

@@ -11,6 +11,7 @@ from sc_mamba2.tasks.batch_correction.model import BatchCorrectionModel
 from sc_mamba2.tasks.batch_correction.params import BatchCorrectionParams
 from sc_mamba2.tasks.batch_correction.predict import prepare_known, write_integrated
 from sc_mamba2.tasks.shared.backbone import fine_tune, predict
+from sc_mamba2.tasks.shared.coverage import meet_genes
 from sc_mamba2.tasks.shared.parameters import build_parameters
 from sc_mamba2.tasks.shared.params import SHARED_GROUPS
 from sc_mamba2.tl.shared import (
@@ -108,8 +109,9 @@ def train(valid: AnnData, groups: Groups) -> tuple[BatchCorrectionModel, pd.Data
 def apply(model: BatchCorrectionModel, cells: ValidCells, groups: Groups, caller: str) -> AnnData:
     """Correct a copy of the cells by a trained model."""
     params, compute = groups["batch_correction"], groups["compute"]
+    report = meet_genes(model, cells.valid, cells.report, groups["validation"])
     tokens, _ = prepare_known(cells.valid, model, params.keys)
     outputs = predict(model, tokens, params.predict, compute)
     facts = run_facts(caller, groups)
-    written = model, cells.report, facts, params.output, groups["ingestion"]
+    written = model, report, facts, params.output, groups["ingestion"]
     return write_integrated(cells.raw, outputs, *written)

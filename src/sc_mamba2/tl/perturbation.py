@@ -11,6 +11,7 @@ from sc_mamba2.tasks.perturbation.model import PerturbationModel
 from sc_mamba2.tasks.perturbation.params import PerturbationParams
 from sc_mamba2.tasks.perturbation.predict import prepare_prediction, write_predicted
 from sc_mamba2.tasks.shared.backbone import fine_tune, predict
+from sc_mamba2.tasks.shared.coverage import meet_genes
 from sc_mamba2.tasks.shared.parameters import build_parameters
 from sc_mamba2.tasks.shared.params import SHARED_GROUPS
 from sc_mamba2.tl.shared import Changes, Checkpoint, returned, run_facts, trained_model, valid_cells
@@ -86,6 +87,7 @@ def perturb(
             model, controls, tokens = complete_model(scored, training, test, valid, requested)
         else:
             model = trained_model(checkpoint, PerturbationModel)
+            report = meet_genes(model, valid, report, groups["validation"])
             requested, controls, tokens = prepare_prediction(model, valid, p.population)
         outputs = predict(model, tokens, p.predict, compute)
         numbers = (p.population, groups["ingestion"], compute)

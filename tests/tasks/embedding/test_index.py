@@ -18,6 +18,7 @@ def index() -> ReferenceIndex:
         random.choice(["a", "b"], 20),
         pd.Index([f"cell {at}" for at in range(20)]),
         np.sort(random.random(20).astype(np.float32)),
+        random.random(30).astype(np.float32),
         {"label_key": "cell_type", "neighbours": 3, "space": SPACE},
     )
 

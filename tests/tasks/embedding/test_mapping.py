@@ -1,12 +1,21 @@
 """Types from an index: the votes by hand, what lies far away, and what is refused."""
 
+from dataclasses import replace
+
 import anndata as ad
 import numpy as np
+import pandas as pd
 import pytest
 
 from sc_mamba2.cells import keys, simulate_cells
+from sc_mamba2.methods.type_space import TypeSpace, mean_direction
 from sc_mamba2.tasks.embedding.index import ReferenceIndex
-from sc_mamba2.tasks.embedding.mapping import make_index, map_cells
+from sc_mamba2.tasks.embedding.mapping import (
+    farthest,
+    make_index,
+    map_cells,
+    unassigned_remarks,
+)
 from sc_mamba2.tasks.embedding.model import load_encoder
 from sc_mamba2.tasks.embedding.params import EmbeddingOptions, KeyParams, MappingParams
 
@@ -31,36 +40,46 @@ def index(reference, make) -> ReferenceIndex:
     return make(reference)
 
 
-def distances(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    return np.linalg.norm(one[:, None].astype(float) - other[None].astype(float), axis=-1)
+def sums_of(embedded) -> np.ndarray:
+    return np.concatenate(list(embedded.of_all("sums")))
 
 
-def test_an_index_holds_the_labelled_cells_and_their_own_distances(index, reference, cells_file):
+def test_an_index_holds_the_labelled_cells_as_sums_of_their_genes(index, reference, cells_file):
     obs = ad.read_h5ad(cells_file).obs
     assert list(index.labels) == list(obs["cell_type"]) and list(index.names) == list(obs.index)
-    among = distances(index.vectors, index.vectors)
-    np.fill_diagonal(among, np.inf)
-    expected = np.sort(np.sort(among, axis=1)[:, :3].mean(axis=1))
-    np.testing.assert_allclose(index.own_distances, expected, rtol=1e-4)
+    np.testing.assert_array_equal(index.vectors, sums_of(reference))
+    assert len(index.own_distances) == len(obs) and (np.diff(index.own_distances) >= 0).all()
 
 
 def test_votes_and_distances_are_those_by_hand(index, embed, tmp_path):
     simulate_cells(20, seed=1).write_h5ad(tmp_path / "query.h5ad")
     query = embed(tmp_path / "query.h5ad", "query")
     calls = map_cells(query, index, PARAMS)
-    far = distances(np.concatenate(list(query)), index.vectors)
+    space = TypeSpace(index.vectors, index.labels, PARAMS.ridge)
+    shift = space.shift(mean_direction([sums_of(query)]), PARAMS.shift)
+    far = np.linalg.norm(
+        space.place(sums_of(query), shift)[:, None] - space.place(index.vectors)[None], axis=-1
+    )
+    limit = farthest(index, PARAMS)
     for cell, row in enumerate(far):
         near = np.argsort(row)[:3]
         votes = {name: (1 / row[near])[index.labels[near] == name].sum() for name in index.labels}
-        best = max(sorted(votes), key=votes.get)
         call = calls.iloc[cell]
-        assert call[keys.CELL_TYPE] == best
-        share = votes[best] / (1 / row[near]).sum()
+        assert call[keys.CELL_TYPE] == max(sorted(votes), key=votes.get)
+        share = max(votes.values()) / (1 / row[near]).sum()
         assert call[keys.CONFIDENCE] == pytest.approx(share, rel=1e-3)
-        beyond = (index.own_distances < row[near].mean()).mean()
-        assert call[keys.DISTANCE] == pytest.approx(beyond, abs=0.021)  # one cell of 50
-        marked = call[keys.CONFIDENCE] < 0.5 or call[keys.DISTANCE] > 0.99
+        assert call[keys.DISTANCE] == pytest.approx(row[near].mean() / 2**0.5, rel=1e-4)
+        marked = call[keys.CONFIDENCE] < 0.5 or call[keys.DISTANCE] > limit
         assert call[keys.UNASSIGNED] == marked
+
+
+def test_the_limit_is_a_quantile_of_what_was_left_out_with_a_margin_for_one_batch(
+    index, embed, make
+):
+    quantile = np.quantile(index.own_distances, 0.99) / 2**0.5
+    assert farthest(index, PARAMS) == pytest.approx(quantile + 0.33 * (1 - quantile))
+    by_batch = replace(index, facts=index.facts | {"batches": 2})
+    assert farthest(by_batch, PARAMS) == pytest.approx(quantile)
 
 
 def test_a_cell_of_the_reference_gets_its_own_type(index, reference):
@@ -70,10 +89,28 @@ def test_a_cell_of_the_reference_gets_its_own_type(index, reference):
 
 
 def test_what_nothing_is_like_is_marked(index, reference):
-    far = ReferenceIndex(index.vectors + 100, index.labels, index.names, index.own_distances, {})
-    calls = map_cells(reference, far, PARAMS)
-    assert (calls[keys.DISTANCE] == 1).all() and calls[keys.UNASSIGNED].all()
+    strict = replace(index, own_distances=np.zeros(3, np.float32))
+    calls = map_cells(reference, strict, PARAMS.model_copy(update={"margin": 0.0}))
+    assert calls[keys.UNASSIGNED].all() and calls.attrs["remarks"]
     assert set(calls[keys.CELL_TYPE]) <= set(index.labels)  # the best type is there all the same
+
+
+@pytest.mark.parametrize(
+    ("distances", "share", "word"),
+    [
+        ([0.99, 0.99, 0.99], 1.0, "another tissue or kind of cell"),
+        ([0.81, 0.81, 0.3], 1.0, "protocol"),
+        ([0.99, 0.99, 0.99], 0.2, "other genes"),
+        ([0.1, 0.1, 0.9], 1.0, "neighbours disagree"),
+    ],
+)
+def test_many_unassigned_cells_have_a_cause_in_words(distances, share, word):
+    table = {keys.DISTANCE: distances, keys.UNASSIGNED: [True, True, True]}
+    remarks = unassigned_remarks(pd.DataFrame(table), 0.8, {"weight_share": share}, PARAMS)
+    assert [remark["rule"] for remark in remarks] == ["cells-unassigned"]
+    assert word in remarks[0]["remark"]
+    few = pd.DataFrame(table | {keys.UNASSIGNED: [True, False, False]})
+    assert not unassigned_remarks(few, 0.8, {"weight_share": share}, PARAMS)
 
 
 def test_cells_without_a_label_are_left_out(embed, make, tmp_path, cells_file):

@@ -52,7 +52,8 @@ def compare(
         One row a query cell, one column a method, values are class names.
     """
     vocabulary = untrained_model.tokenizer.vocabulary
-    genes = [vocabulary.ids[row] for row in vocabulary.gene_rows]
+    measured = set(query_cells.var_names)
+    genes = [ident for row in vocabulary.gene_rows if (ident := vocabulary.ids[row]) in measured]
     simple = baseline_calls(training_cells, query_cells, genes, baselines, compute.seed)
     variants = pd.DataFrame(index=query_tokens.obs.index)
     for name in ablations.names:

@@ -10,7 +10,7 @@ from sklearn.metrics import roc_auc_score
 from sc_mamba2.cells import keys
 from sc_mamba2.metrics.classification import classification_metrics, expected_calibration_error
 from sc_mamba2.reporting import Scores, scores_by_method
-from sc_mamba2.tasks.annotation.model import LABEL, AnnotationModel
+from sc_mamba2.tasks.annotation.model import LABEL, AnnotationModel, Calibration
 from sc_mamba2.tasks.annotation.params import LabelParams
 from sc_mamba2.tasks.annotation.predict import ENERGY
 from sc_mamba2.tasks.annotation.rollup import Rollup, broad_truth, known_rollup
@@ -34,6 +34,8 @@ def score(
     rollup = known_rollup(label_params.rollup, model.labels, model.rollup)
     reports = {"reference": reference_report, "query": query_report}
     reports = {role: report for role, report in reports.items() if report is not None}
+    met = (query_report or {}).get("coverage", {})
+    calibration = Calibration() if met.get("refitted") else model.calibration
     data = describe_data(calls, labels, model.labels, reports)
     if rollup is None and len(labels) and not data["known_share"]:
         # Other names for the same types, or no types at all: 0 would say that every call is wrong.
@@ -46,7 +48,7 @@ def score(
         "views": score_views(calls, labels, model.labels, rollup),
         "baselines": {} if baseline_calls is None else score_others(baseline_calls, labels),
         "ablations": {} if ablation_calls is None else score_others(ablation_calls, labels),
-        "data": data | {"calibration": model.calibration.model_dump(mode="json")},
+        "data": data | {"calibration": calibration.model_dump(mode="json")},
         "run": run_info | {"checkpoint_sha256": model.sha256()},
     }
 

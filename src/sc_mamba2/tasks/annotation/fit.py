@@ -9,12 +9,23 @@ from natsort import natsorted
 from sc_mamba2.methods.temperature import at_temperature, fit_temperature
 from sc_mamba2.metrics.classification import expected_calibration_error
 from sc_mamba2.model import Backbone
-from sc_mamba2.tasks.annotation.model import LABEL, AnnotationModel, Calibration
+from sc_mamba2.tasks.annotation.model import (
+    LABEL,
+    AnnotationModel,
+    Calibration,
+    mean_squares,
+)
 from sc_mamba2.tasks.annotation.params import CallParams, HeadParams, LabelParams
 from sc_mamba2.tasks.annotation.rollup import read_rollup
 from sc_mamba2.tasks.annotation.split import stratified_split
 from sc_mamba2.tasks.shared.backbone import load_or_build_backbone, predict
-from sc_mamba2.tasks.shared.params import BackboneParams, PredictParams, TokenizationParams
+from sc_mamba2.tasks.shared.coverage import check_genes
+from sc_mamba2.tasks.shared.params import (
+    BackboneParams,
+    PredictParams,
+    TokenizationParams,
+    ValidationParams,
+)
 from sc_mamba2.tasks.shared.tokenization import fit_tokenizer, tokenize_cells
 from sc_mamba2.tokens import TokenizedCells, Tokenizer
 from sc_mamba2.training import ComputeOptions, seed_everything
@@ -27,21 +38,32 @@ def prepare(
     tokenization: TokenizationParams,
     backbone: BackboneParams,
     head: HeadParams,
+    validation_limits: ValidationParams,
     compute: ComputeOptions,
 ) -> tuple[AnnotationModel, TokenizedCells, TokenizedCells, TokenizedCells]:
     """Choose the genes, make tokens, and build the model that is to be trained.
+
+    The genes are the reference's, also those that this query lacks: other queries may have them.
 
     Returns
     -------
     untrained_model, training_tokens, validation_tokens, query_tokens
         The validation tokens are a share of the training cells, which chooses the epoch.
+
+    Raises
+    ------
+    UserError
+        Rule ``model-genes``: too little of what the reference varies in is measured in the query.
     """
-    tokenizer = fit_tokenizer(training_cells, query_cells, tokenization)
-    training, validation = split_validation(
-        tokenize_cells(training_cells, tokenizer), labels, compute
-    )
+    tokenizer = fit_tokenizer(training_cells, training_cells, tokenization)
+    whole = tokenize_cells(training_cells, tokenizer)
+    square_V = mean_squares(whole, tokenizer.vocabulary.size)
+    floor = validation_limits.minimum_weight_share
+    check_genes(tokenizer.vocabulary, square_V, query_cells.var_names, floor, what="the reference")
+    training, validation = split_validation(whole, labels, compute)
     loaded = load_or_build_backbone(tokenizer, training, backbone, compute)
     model = attach_head(loaded, tokenizer, training, head, labels, compute)
+    model.keep_cells(whole, compute.seed)
     return model, training, validation, tokenize_cells(query_cells, tokenizer)
 
 

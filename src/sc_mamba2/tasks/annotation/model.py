@@ -15,12 +15,14 @@ from torch.nn import functional as F
 
 from sc_mamba2.methods.logistic_regression import Block
 from sc_mamba2.model import Backbone, CellClassifier, TaskModel, sum_of_genes
+from sc_mamba2.model.task_model import squared_lengths
 from sc_mamba2.tasks.annotation.fit_at_once import fit_paths
 from sc_mamba2.tasks.annotation.params import HeadParams
 from sc_mamba2.tasks.annotation.rollup import Rollup
 from sc_mamba2.tokens import Batch, TokenizedCells, Tokenizer, as_matrix
 
 LABEL = "label"
+_FEWEST_KEPT = 20  # cells of a class
 
 
 class Calibration(BaseModel):
@@ -32,6 +34,11 @@ class Calibration(BaseModel):
     cells: int = Field(0, ge=0, description="validation cells it was fitted to; 0: not fitted")
     error_before: float | None = Field(None, description="calibration error on them at 1")
     error_after: float | None = Field(None, description="the same at the temperature")
+
+
+def mean_squares(cells: TokenizedCells, size: int) -> np.ndarray:
+    """Return the mean squared value of every token of a vocabulary of `size`, (V,)."""
+    return np.asarray(as_matrix(cells, size).power(2).mean(axis=0)).ravel()
 
 
 class AnnotationModel(TaskModel):
@@ -59,6 +66,8 @@ class AnnotationModel(TaskModel):
         Broad type of every class, where there is one.
     calibration
         Temperature of the probabilities; None: not fitted.
+    kept
+        Cells and entries of the tokens that stay with the model, see `keep_cells`.
     """
 
     task = "annotation"
@@ -73,6 +82,7 @@ class AnnotationModel(TaskModel):
         label_key: str,
         rollup: Rollup | None = None,
         calibration: Calibration | None = None,
+        kept: tuple[int, int] = (0, 0),
     ) -> None:
         super().__init__(backbone, tokenizer)
         self.labels, self.head = labels, head
@@ -91,6 +101,67 @@ class AnnotationModel(TaskModel):
         self.dropout = nn.Dropout(head.dropout)
         if "readout" in head.paths:
             self._start_as_linear_model()
+        self._make_room(*kept)
+
+    def _make_room(self, cells: int, entries: int) -> None:
+        """Give the kept cells their buffers, which the checkpoint holds beside the weights."""
+        self.kept_gene_rows_T: Tensor
+        self.kept_bins_T: Tensor
+        self.kept_values_T: Tensor
+        self.kept_classes_N: Tensor
+        self.kept_offsets: Tensor
+        kinds = {"gene_rows": torch.int32, "bins": torch.int16, "values": torch.float32}
+        for name, kind in kinds.items():
+            self.register_buffer(f"kept_{name}_T", torch.zeros(entries, dtype=kind))
+        self.register_buffer("kept_offsets", torch.zeros(cells + 1, dtype=torch.int64))
+        self.register_buffer("kept_classes_N", torch.zeros(cells, dtype=torch.int64))
+
+    def keep_cells(self, tokens: TokenizedCells, seed: int) -> None:
+        """Keep some labelled cells, by which the head is fitted to the genes of a query (`for_genes`).
+
+        As many of a class as it has its share of all cells, but 20 if there are.
+        """
+        generator = np.random.default_rng(seed)
+        classes_N = self.targets(tokens.obs)["class_B"].numpy()
+        order_N = generator.permutation(len(tokens))
+        drawn = pd.Series(classes_N[order_N]).groupby(classes_N[order_N])
+        turn_N, count_N = drawn.cumcount().to_numpy(), drawn.transform("size").to_numpy()
+        place_N = np.where(turn_N < _FEWEST_KEPT, 0.0, (turn_N + 1) / count_N)
+        chosen = np.sort(order_N[np.argsort(place_N, kind="stable")[: self.head.kept_cells]])
+        kept = tokens.take(chosen)
+        self._make_room(len(kept), len(kept.values))
+        for name in ("gene_rows", "bins", "values"):
+            getattr(self, f"kept_{name}_T").copy_(torch.from_numpy(getattr(kept, name)))
+        self.kept_offsets.copy_(torch.from_numpy(kept.offsets))
+        self.kept_classes_N.copy_(torch.from_numpy(classes_N[chosen]))
+
+    def kept_cells(self) -> TokenizedCells:
+        """Return the kept cells, with their class as ``obs["label"]``."""
+        names = np.asarray(self.labels, dtype=object)[self.kept_classes_N.cpu().numpy()]
+        return TokenizedCells(
+            gene_rows=self.kept_gene_rows_T.cpu().numpy(),
+            bins=self.kept_bins_T.cpu().numpy(),
+            values=self.kept_values_T.cpu().numpy(),
+            offsets=self.kept_offsets.cpu().numpy(),
+            obs=pd.DataFrame({LABEL: names}),
+        )
+
+    def gene_weights(self) -> np.ndarray:
+        """Say how much the model makes of each token, (V,).
+
+        Its mean squared value in the kept cells (1 where none are) times the squared length of what a
+        value is multiplied by: its row of the readout, less the row's mean, which no class gains by;
+        without a readout that of its embedding.
+        """
+        kept, size = self.kept_cells(), self.tokenizer.vocabulary.size
+        length_V = squared_lengths(self.backbone)
+        if "readout" in self.head.paths:
+            readout_VK = self.readout_VK.detach().cpu().double()
+            own_V = (readout_VK - readout_VK.mean(dim=1, keepdim=True)).square().sum(dim=1)
+            length_V = own_V.numpy() if own_V.any() else length_V
+        if not len(kept):
+            return length_V
+        return mean_squares(kept, size) * length_V
 
     def _start_as_linear_model(self) -> None:
         """Let the other paths start at zero beside a readout, so that they add only what helps.
@@ -113,6 +184,7 @@ class AnnotationModel(TaskModel):
             "label_key": self.label_key,
             "rollup": self.rollup,
             "calibration": self.calibration.model_dump(mode="json"),
+            "kept": [len(self.kept_classes_N), len(self.kept_values_T)],
         }
 
     @classmethod
@@ -129,6 +201,7 @@ class AnnotationModel(TaskModel):
             settings["label_key"],
             settings.get("rollup"),
             Calibration(**settings.get("calibration", {})),
+            tuple(settings.get("kept", (0, 0))),
         )
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:

@@ -65,6 +65,18 @@ class HeadParams(Parameters):
     folds: int = Field(
         3, ge=2, description="of a head fitted at once: folds of that cross-validation"
     )
+    kept_cells: int = Field(
+        1000,
+        ge=0,
+        description="labelled cells that stay with the model, by which its head is fitted anew to a "
+        "query that lacks genes; 0: none",
+    )
+    refit_below: float = Field(
+        0.98,
+        ge=0,
+        le=1,
+        description="share of the model's weight below which a query's genes have the head fitted anew",
+    )
     dropout: float = Field(0.2, ge=0, lt=1, description="dropout before the classifiers")
     class_weight_power: float = Field(
         0.5, ge=0, le=1, description="a class weighs (1 / its cells) to this power; 0: all alike"

@@ -34,6 +34,8 @@ class EmbeddedBlocks:
         N rows: names of the cells, and the keys that were named, as ``label`` and ``batch``.
     form
         How the source was read.
+    coverage
+        How much of the checkpoint, or of the index, its genes are (`coverage.check_genes`).
     """
 
     folder: Path
@@ -42,6 +44,7 @@ class EmbeddedBlocks:
     cells_a_block: int
     obs: pd.DataFrame
     form: StandardForm
+    coverage: dict[str, Any]
 
     @property
     def cells(self) -> int:
@@ -55,13 +58,16 @@ class EmbeddedBlocks:
 
     def __iter__(self) -> Iterator[np.ndarray]:
         """Give the vectors of the blocks, each (cells of the block, D) float32."""
+        return self.of_all("vectors")
+
+    def of_all(self, what: str) -> Iterator[np.ndarray]:
+        """Give an array of every block, by its name in `write_block`."""
         for start in range(0, self.cells, self.cells_a_block):
-            yield read_block(self.folder, start)[0]
+            yield read_block(self.folder, start, what)
 
     def genes_a_cell(self) -> np.ndarray:
         """Return how many genes the model read of each cell, (N,)."""
-        starts = range(0, self.cells, self.cells_a_block)
-        return np.concatenate([read_block(self.folder, start)[1] for start in starts])
+        return np.concatenate(list(self.of_all("genes")))
 
     def take(self, positions: np.ndarray) -> np.ndarray:
         """Return the vectors of some cells, (n, D); positions rise."""
@@ -101,10 +107,31 @@ def open_blocks(folder: Path, identity: dict[str, Any]) -> None:
             draft.write_text(wanted, encoding="utf-8")
 
 
-def write_block(folder: Path, start: int, vectors: np.ndarray, genes: np.ndarray) -> None:
-    """Write the vectors and the numbers of genes of the cells from `start` on, whole or not at all."""
+def write_block(
+    folder: Path,
+    start: int,
+    vectors: np.ndarray,
+    genes: np.ndarray,
+    sums: np.ndarray,
+    squares: np.ndarray,
+) -> None:
+    """Write what is known of the cells from `start` on, whole or not at all.
+
+    Parameters
+    ----------
+    vectors, genes, sums
+        A row a cell: the embedding, how many genes were read, the sum of value times gene embedding.
+    squares
+        (V,) a token: the sum of the cells' squared values.
+    """
     with atomic_file(_path(folder, start)) as draft:
-        np.savez(draft, vectors=vectors.astype(np.float32), genes=genes.astype(np.int32))
+        np.savez(
+            draft,
+            vectors=vectors.astype(np.float32),
+            genes=genes.astype(np.int32),
+            sums=sums.astype(np.float32),
+            squares=squares.astype(np.float32),
+        )
 
 
 def has_block(folder: Path, start: int) -> bool:
@@ -112,10 +139,10 @@ def has_block(folder: Path, start: int) -> bool:
     return _path(folder, start).is_file()
 
 
-def read_block(folder: Path, start: int) -> tuple[np.ndarray, np.ndarray]:
-    """Read the vectors and the numbers of genes of a block."""
+def read_block(folder: Path, start: int, what: str) -> np.ndarray:
+    """Read an array of a block."""
     with np.load(_path(folder, start), allow_pickle=False) as file:
-        return file["vectors"], file["genes"]
+        return np.asarray(file[what])
 
 
 def _path(folder: Path, start: int) -> Path:

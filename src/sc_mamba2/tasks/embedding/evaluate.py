@@ -14,6 +14,7 @@ from sc_mamba2.tasks.embedding.baselines import METHODS, SIMPLE
 from sc_mamba2.tasks.embedding.blocks import BATCH, LABEL, EmbeddedBlocks
 from sc_mamba2.tasks.embedding.model import Encoder
 from sc_mamba2.tasks.embedding.params import EvaluationParams
+from sc_mamba2.tasks.shared.coverage import with_coverage
 from sc_mamba2.tasks.shared.params import ValidationParams
 from sc_mamba2.tasks.shared.validation import aside_remarks, quartiles, remarks
 from sc_mamba2.training import ComputeOptions
@@ -47,7 +48,7 @@ def score(
         "model": scores["model"],
         "baselines": {name: scores[name] for name in SIMPLE if name in scores},
         "ablations": {name: scores[name] for name in ("untrained",) if name in scores},
-        "data": _describe_data(sample, embedded, validation),
+        "data": _describe_data(sample, embedded, validation, calls),
         "run": run_info | {"checkpoint_sha256": encoder.checkpoint_sha256},
     }
 
@@ -110,11 +111,16 @@ def _score_votes(
 
 
 def _describe_data(
-    sample: AnnData, embedded: EmbeddedBlocks, validation: ValidationParams
+    sample: AnnData,
+    embedded: EmbeddedBlocks,
+    validation: ValidationParams,
+    calls: pd.DataFrame | None,
 ) -> dict[str, Any]:
     expressed, report = embedded.genes_a_cell(), embedded.form.report
     counted = embedded.form.kind == "counts"
-    return {
+    seen = [] if calls is None else calls.attrs.get("remarks", [])
+    limit = {} if calls is None else {"unassigned_beyond": calls.attrs.get("limit")}
+    described = {
         "cells": embedded.cells,
         "width": embedded.width,
         "scored_cells": len(sample),
@@ -122,9 +128,12 @@ def _describe_data(
         **{name: value for name, value in report.items() if name != "absence"},
         "genes_a_cell": quartiles(expressed),
         "remarks": [
+            *seen,
             *report["remarks"],
             *remarks(expressed, report["genes"], counted, validation),
             *aside_remarks(report),
             *report.get("absence", ()),
         ],
+        **limit,
     }
+    return with_coverage(described, embedded.coverage)

@@ -18,8 +18,13 @@ from sc_mamba2.model.manifest import (
 )
 
 FACTS = "index.json"
-_VECTORS, _DISTANCES, _CELLS = "vectors.npy", "own_distances.npy", "cells.parquet"
-_FILES = (FACTS, _VECTORS, _DISTANCES, _CELLS)
+_ARRAYS = {
+    "vectors": "vectors.npy",
+    "own_distances": "own_distances.npy",
+    "squares_V": "squares.npy",
+}
+_CELLS = "cells.parquet"
+_FILES = (FACTS, _CELLS, *_ARRAYS.values())
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,20 +34,25 @@ class ReferenceIndex:
     Parameters
     ----------
     vectors
-        (N, D) float32.
+        (N, D) float32: sums of gene embeddings, each times the value.
     labels, names
         (N,) types and names of the cells.
     own_distances
-        (M,) float32, rising: mean Euclidean distances of some of the cells to their nearest others.
+        (M,) float32, rising: of some cells, when their batch or a part of all cells with them is left
+        out of the reference (`left_out_distances`).
+    squares_V
+        (V,) float32, a token of the checkpoint: the sum of its squared values in the reference.
     facts
-        Ready for JSON: ``label_key``, ``neighbours``, and ``space``, the checkpoint and the options
-        that another embedding must share.
+        Ready for JSON: ``label_key``, ``neighbours``, ``ridge``, ``batches`` (how many were left out
+        in turn; 1: parts of all cells), and ``space``, the checkpoint and the options that another
+        embedding must share.
     """
 
     vectors: np.ndarray
     labels: np.ndarray
     names: pd.Index
     own_distances: np.ndarray
+    squares_V: np.ndarray
     facts: dict[str, Any]
 
     def check_space(self, space: dict[str, object]) -> None:
@@ -66,8 +76,8 @@ class ReferenceIndex:
     def save(self, folder: Path) -> None:
         """Write the folder; it appears whole or not at all, in the place of an older one."""
         with atomic_folder(folder) as draft:
-            np.save(draft / _VECTORS, self.vectors)
-            np.save(draft / _DISTANCES, self.own_distances)
+            for name, file in _ARRAYS.items():
+                np.save(draft / file, getattr(self, name))
             table = pd.DataFrame({"name": self.names.astype(str), "label": self.labels})
             table.to_parquet(draft / _CELLS)
             write_json(draft / FACTS, self.facts)
@@ -100,5 +110,6 @@ class ReferenceIndex:
                 mend="make the index again: scm index",
             ) from error
         table = pd.read_parquet(folder / _CELLS)
-        vectors, own = (np.load(folder / name) for name in (_VECTORS, _DISTANCES))
-        return cls(vectors, table["label"].to_numpy(dtype=str), pd.Index(table["name"]), own, facts)
+        arrays = {name: np.load(folder / file) for name, file in _ARRAYS.items()}
+        labels, names = table["label"].to_numpy(dtype=str), pd.Index(table["name"])
+        return cls(labels=labels, names=names, facts=facts, **arrays)

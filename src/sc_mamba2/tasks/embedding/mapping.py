@@ -1,14 +1,26 @@
 """Reference mapping: an index of labelled cells, and types for cells that lie near to them."""
 
+import logging
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
 from sc_mamba2.cells import keys
-from sc_mamba2.methods.neighbour_vote import NeighbourVote, own_distances
-from sc_mamba2.tasks.embedding.blocks import LABEL, EmbeddedBlocks
+from sc_mamba2.methods.neighbour_vote import NeighbourVote
+from sc_mamba2.methods.type_space import (
+    RIGHT_ANGLE,
+    TypeSpace,
+    left_out_distances,
+    mean_direction,
+)
+from sc_mamba2.tasks.embedding.blocks import BATCH, LABEL, EmbeddedBlocks
 from sc_mamba2.tasks.embedding.index import ReferenceIndex
 from sc_mamba2.tasks.embedding.model import Encoder
 from sc_mamba2.tasks.embedding.params import EmbeddingOptions, KeyParams, MappingParams
+
+_FEW_GENES = 0.5  # of the reference's weight
+_log = logging.getLogger(__name__)
 
 
 def make_index(
@@ -33,15 +45,25 @@ def make_index(
     """
     labels = embedded.obs[LABEL]
     labelled = np.flatnonzero(labels.notna())
-    vectors = embedded.take(labelled)
+    vectors = np.concatenate(list(embedded.of_all("sums")))[labelled]
+    types = labels.iloc[labelled].to_numpy(dtype=str)
+    classes = np.unique(types, return_inverse=True)[1]
+    own = np.linspace(0, len(types) - 1, min(params.own_cells, len(types))).round().astype(np.int64)
+    batches = None
+    if BATCH in embedded.obs:
+        batches = embedded.obs[BATCH].iloc[labelled[own]].fillna("").to_numpy(dtype=str)
+    left_out = params.ridge, params.neighbours, params.folds, 0
     return ReferenceIndex(
-        vectors,
-        labels.iloc[labelled].to_numpy(dtype=str),
-        labels.index[labelled],
-        own_distances(vectors, params.neighbours, params.own_cells),
-        {
+        vectors=vectors,
+        labels=types,
+        names=labels.index[labelled],
+        own_distances=left_out_distances(vectors[own], classes[own], batches, *left_out),
+        squares_V=np.sum(list(embedded.of_all("squares")), axis=0),
+        facts={
             "label_key": obs_keys.label_key,
             "neighbours": params.neighbours,
+            "ridge": params.ridge,
+            "batches": 1 if batches is None else len(set(batches)),
             "space": encoder.identity(options),
         },
     )
@@ -50,7 +72,7 @@ def make_index(
 def map_cells(
     embedded: EmbeddedBlocks, index: ReferenceIndex, params: MappingParams
 ) -> pd.DataFrame:
-    """Give every cell the type of the reference cells next to it, by `NeighbourVote`.
+    """Give every cell the type of the reference cells next to it, by `NeighbourVote` in a `TypeSpace`.
 
     Parameters
     ----------
@@ -64,24 +86,67 @@ def map_cells(
     Returns
     -------
     DataFrame
-        N rows: the best type; its share of the votes as confidence, 0 to 1; the distance, as the share
-        of reference cells that are nearer to their own neighbours than this cell is, 0 to 1 (1:
-        nothing in the reference is like it); and the mark.
+        N rows: the best type; its share of the votes as confidence, 0 to 1; the distance, the mean of
+        those to the neighbours over that of cells that have nothing in common (0: the same; 1: a right
+        angle); and the mark. In ``attrs`` the ``limit``, the distance beyond which a cell is marked, and
+        ``remarks`` on many that are.
     """
     names, classes = np.unique(index.labels, return_inverse=True)
-    vote, own = NeighbourVote(index.vectors, classes, params.neighbours), index.own_distances
-    best, share, distance = map(
-        np.concatenate, zip(*(vote(vectors) for vectors in embedded), strict=True)
-    )
-    nearer = np.searchsorted(own, distance.astype(own.dtype)) / len(own)
+    space = TypeSpace(index.vectors, classes, index.facts["ridge"])
+    vote = NeighbourVote(space.place(index.vectors), classes, params.neighbours)
+    shift_D = space.shift(mean_direction(embedded.of_all("sums")), params.shift)
+    told = (vote(space.place(sums, shift_D)) for sums in embedded.of_all("sums"))
+    best, share, distance = map(np.concatenate, zip(*told, strict=True))
     calls = pd.DataFrame(
         {
             keys.CELL_TYPE: pd.Categorical.from_codes(best, categories=pd.Index(names)),
             keys.CONFIDENCE: share.astype(np.float32),
-            keys.DISTANCE: nearer.astype(np.float32),
+            keys.DISTANCE: (distance / RIGHT_ANGLE).astype(np.float32),
         },
         index=embedded.obs.index,
     )
+    limit = farthest(index, params)
     doubtful = calls[keys.CONFIDENCE] < params.unassigned_below
-    calls[keys.UNASSIGNED] = doubtful | (calls[keys.DISTANCE] > params.unassigned_beyond)
+    calls[keys.UNASSIGNED] = doubtful | (calls[keys.DISTANCE] > limit)
+    remarks = unassigned_remarks(calls, limit, embedded.coverage, params)
+    calls.attrs |= {"limit": limit, "remarks": remarks}
     return calls
+
+
+def farthest(index: ReferenceIndex, params: MappingParams) -> float:
+    """Return the distance beyond which nothing in a reference is like a cell, over a right angle's.
+
+    Of the reference cells that were left out, the share `unassigned_beyond` is nearer. Where they were
+    of no batch of their own, the limit goes on by `margin` of what is left to 1.
+    """
+    if not len(index.own_distances):
+        return 1.0
+    limit = float(np.quantile(index.own_distances, params.unassigned_beyond)) / RIGHT_ANGLE
+    return limit if index.facts["batches"] > 1 else limit + params.margin * max(0.0, 1 - limit)
+
+
+def unassigned_remarks(
+    calls: pd.DataFrame, limit: float, coverage: dict[str, Any], params: MappingParams
+) -> list[dict[str, str]]:
+    """Say in words that most cells are unassigned, and what is the likely cause."""
+    share = float(calls[keys.UNASSIGNED].mean())
+    if share <= params.remark_unassigned:
+        return []
+    beyond = float((calls[keys.DISTANCE] > limit).mean())
+    median = float(calls[keys.DISTANCE].median())
+    if beyond <= share / 2:
+        cause = (
+            "their neighbours disagree: types that lie close, or labels too fine for this embedding"
+        )
+    elif coverage["weight_share"] < _FEW_GENES:
+        cause = f"other genes: only {coverage['weight_share']:.0%} of the reference's weight is measured"
+    elif median > (limit + 1) / 2:
+        cause = "another tissue or kind of cell: they have little in common with any type there"
+    else:
+        cause = "another tissue, or a protocol that moves all cells: they lie just beyond the limit"
+    words = (
+        f"{share:.0%} of the cells are unassigned (median distance {median:.2f}, limit {limit:.2f}). "
+        f"The likely cause is {cause}"
+    )
+    _log.warning("%s.", words)
+    return [{"rule": "cells-unassigned", "remark": words}]

@@ -1,6 +1,6 @@
 """A checkpoint made ready to embed cells: its backbone, its tokenizer, and its identity."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -8,6 +8,7 @@ import pandas as pd
 from sc_mamba2.errors import UserError
 from sc_mamba2.model import Backbone, read_checkpoint
 from sc_mamba2.model.manifest import broken_checkpoint
+from sc_mamba2.model.task_model import squared_lengths
 from sc_mamba2.tasks.embedding.index import ReferenceIndex
 from sc_mamba2.tasks.embedding.params import EmbeddingOptions, KeyParams
 from sc_mamba2.tasks.shared.checkpoint_backbone import whole_backbone
@@ -25,11 +26,22 @@ class Encoder:
         Of one checkpoint, pretrained or fine-tuned.
     checkpoint_sha256
         The checkpoint's identity.
+    weight_V
+        How much each token is worth, (V,).
+    mapped
+        Whether that is how much the reference of an index has of it.
     """
 
     backbone: Backbone
     tokenizer: Tokenizer
     checkpoint_sha256: str
+    weight_V: np.ndarray
+    mapped: bool = False
+
+    def gene_vectors(self) -> np.ndarray:
+        """Return the embedding of every token, (V, D) float32."""
+        table_VD = self.backbone.gene_embedding.weight.detach().float().cpu()
+        return np.asarray(table_VD.numpy())
 
     def identity(self, options: EmbeddingOptions) -> dict[str, object]:
         """Say what two embeddings must have in common to lie in one space; ready for JSON."""
@@ -67,10 +79,12 @@ def load_encoder(options: EmbeddingOptions, index: ReferenceIndex | None = None)
     if options.max_length is not None:
         rules = rules.model_copy(update={"max_length": options.max_length})
     tokenizer = Tokenizer(checkpoint.vocabulary, rules)
-    encoder = Encoder(whole_backbone(checkpoint), tokenizer, checkpoint.sha256)
-    if index is not None:
-        index.check_space(encoder.identity(options))
-    return encoder
+    backbone = whole_backbone(checkpoint)
+    encoder = Encoder(backbone, tokenizer, checkpoint.sha256, squared_lengths(backbone))
+    if index is None:
+        return encoder
+    index.check_space(encoder.identity(options))
+    return replace(encoder, weight_V=index.squares_V * encoder.weight_V, mapped=True)
 
 
 def load_encoder_for_index(options: EmbeddingOptions, obs_keys: KeyParams) -> Encoder:
@@ -95,7 +109,7 @@ def gene_table(encoder: Encoder) -> pd.DataFrame:
     """
     vocabulary = encoder.tokenizer.vocabulary
     rows = vocabulary.gene_rows
-    table_VD = encoder.backbone.gene_embedding.weight.detach().float().cpu().numpy()
+    table_VD = encoder.gene_vectors()
     names = {
         "ensembl_id": np.asarray(vocabulary.ids, dtype=object)[rows],
         "symbol": np.asarray(vocabulary.symbols, dtype=object)[rows],

@@ -27,6 +27,12 @@ class EmbeddingOptions(EncodeParams):
     max_length: int | None = Field(
         None, ge=2, description="tokens a cell at most; null: as the checkpoint was trained with"
     )
+    minimum_share: float = Field(
+        0.005,
+        ge=0,
+        le=1,
+        description="share of the checkpoint's weight that the genes of the file must hold",
+    )
     cells_a_block: int = Field(
         4096, ge=1, description="cells that are read and kept together; bounds the memory"
     )
@@ -63,11 +69,37 @@ class MappingParams(Parameters):
         0.99,
         ge=0,
         le=1,
-        description="cells further away than this share of the reference's own cells are marked "
-        "as unassigned: nothing there is like them",
+        description="cells further away than this share of reference cells, of a batch that was left "
+        "out, are marked as unassigned: nothing there is like them",
+    )
+    margin: float = Field(
+        0.33,
+        ge=0,
+        le=1,
+        description="how far that limit is moved towards the distance of cells that have nothing in "
+        "common, where the reference has one batch, which cannot tell what another protocol does",
+    )
+    shift: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="share of the difference between the query's mean and the reference's that is "
+        "taken off the query",
+    )
+    ridge: float = Field(
+        3.0, gt=0, description="strength by which what varies within the types is held down less"
+    )
+    folds: int = Field(
+        4, ge=2, description="parts of a reference of one batch that are left out in turn"
     )
     own_cells: int = Field(
-        20_000, ge=2, description="reference cells, at most, whose own distances are measured"
+        20_000, ge=2, description="reference cells, at most, that are left out for the limit"
+    )
+    remark_unassigned: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="share of unassigned cells beyond which the cause is looked for",
     )
 
 

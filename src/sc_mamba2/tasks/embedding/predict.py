@@ -29,11 +29,13 @@ from sc_mamba2.tasks.embedding.blocks import (
 from sc_mamba2.tasks.embedding.model import Encoder
 from sc_mamba2.tasks.embedding.params import EmbeddingOptions, KeyParams, SourceParams
 from sc_mamba2.tasks.shared.backbone import encode_cells
+from sc_mamba2.tasks.shared.coverage import check_genes
 from sc_mamba2.tasks.shared.facts import output_facts
 from sc_mamba2.tasks.shared.params import IngestionParams, ValidationParams
 from sc_mamba2.tasks.shared.progress import training_progress
 from sc_mamba2.tasks.shared.tokenization import tokenize_cells
 from sc_mamba2.tasks.shared.validation import absence_remarks
+from sc_mamba2.tokens import as_matrix
 from sc_mamba2.training import ComputeOptions
 
 _log = logging.getLogger(__name__)
@@ -68,6 +70,14 @@ def encode_file(
         form = decide_valid_form(stored, ingestion, validation, options)
         obs = read_keys(stored.obs, obs_keys)
         form.report["absence"] = list(absence_remarks(stored.obs))
+        coverage = check_genes(
+            encoder.tokenizer.vocabulary,
+            encoder.weight_V,
+            form.var.index,
+            options.minimum_share,
+            validation.remark_weight_share if encoder.mapped else 0.0,
+            "the index" if encoder.mapped else f"the checkpoint '{options.checkpoint}'",
+        )
         folder, cells = Path(source.blocks), len(stored.obs)
         open_blocks(folder, _identity(path, encoder, ingestion, options, compute))
         starts = list(range(0, cells, options.cells_a_block))
@@ -82,10 +92,14 @@ def encode_file(
             for start, block in zip(todo, blocks, strict=True):
                 tokens = tokenize_cells(block, encoder.tokenizer, with_obs=False)
                 parts = (encoder.backbone, tokens, encoder.tokenizer, options, compute)
-                write_block(folder, start, encode_cells(*parts), tokens.lengths)
+                values = as_matrix(tokens, encoder.tokenizer.vocabulary.size)
+                squares = np.asarray(values.power(2).sum(axis=0)).ravel()
+                vectors = encode_cells(*parts)
+                more = tokens.lengths, values @ encoder.gene_vectors(), squares
+                write_block(folder, start, vectors, *more)
                 on_cells(start + len(tokens), cells)
-    width = read_block(folder, starts[0])[0].shape[1]
-    return EmbeddedBlocks(folder, path, width, options.cells_a_block, obs, form)
+    width = read_block(folder, starts[0], "vectors").shape[1]
+    return EmbeddedBlocks(folder, path, width, options.cells_a_block, obs, form, coverage)
 
 
 def decide_valid_form(
@@ -172,5 +186,6 @@ def _identity(
         "source": origin,
         "ingestion": ingestion.model_dump(mode="json"),
         "cells_a_block": options.cells_a_block,
+        "arrays": ["vectors", "genes", "sums", "squares"],
         "scan_path": compute.scan_path,
     }

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sc_mamba2.cells.modalities.kinds import RNA
 from sc_mamba2.model import Backbone, BatchDiscriminator, DomainNorm, TaskModel
 from sc_mamba2.model.domains import batch_excess
 from sc_mamba2.tasks.multiomics.cells import has
@@ -124,6 +125,11 @@ class MultiomicsModel(TaskModel):
         """Kind of every token, (V,)."""
         assert self.backbone.token_kinds is not None, "the backbone was grown"
         return self.backbone.token_kinds.kind_of_token_V
+
+    def gene_weights(self) -> np.ndarray:
+        """Say how much the model makes of each token of RNA, (V,); of the other modalities nothing."""
+        genes = np.isin(np.arange(self.tokenizer.vocabulary.size), self.rows_of(RNA).cpu().numpy())
+        return np.asarray(super().gene_weights() * genes)
 
     def rows_of(self, kind: str) -> Tensor:
         """Return the rows of a modality's features."""

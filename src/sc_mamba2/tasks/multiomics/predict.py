@@ -8,7 +8,7 @@ import pandas as pd
 from anndata import AnnData
 
 from sc_mamba2.cells import keys as written
-from sc_mamba2.cells.modalities.kinds import modality_of_name
+from sc_mamba2.cells.modalities.kinds import RNA, modality_of_name
 from sc_mamba2.cells.modalities.opening import quiet_mudata
 from sc_mamba2.errors import UserError
 from sc_mamba2.tasks.multiomics.cells import (
@@ -24,6 +24,7 @@ from sc_mamba2.tasks.multiomics.cells import (
 from sc_mamba2.tasks.multiomics.model import MultiomicsModel
 from sc_mamba2.tasks.multiomics.params import KeyParams, OutputParams, SourceParams
 from sc_mamba2.tasks.multiomics.tokens import tokenize_modalities
+from sc_mamba2.tasks.shared.coverage import meet_genes
 from sc_mamba2.tasks.shared.facts import output_facts
 from sc_mamba2.tasks.shared.params import IngestionParams, ValidationParams
 from sc_mamba2.tokens import TokenizedCells
@@ -51,7 +52,7 @@ def standardise_known(
     Raises
     ------
     UserError
-        Rule ``modality-unlearnt``, beside those of `standardise_modalities`.
+        Rules ``modality-unlearnt`` and ``model-genes``, beside those of `standardise_modalities`.
     """
     unknown = [kind for kind in raw if kind not in model.widths]
     if unknown:
@@ -61,7 +62,8 @@ def standardise_known(
             expected=f"its modalities: {', '.join(model.widths)}",
             mend="leave it out, or train with all modalities (without --checkpoint)",
         )
-    return standardise_modalities(raw, model.features, ingestion, validation)
+    cells, report = standardise_modalities(raw, model.features, ingestion, validation)
+    return cells, meet_genes(model, cells.modalities[RNA], report, validation)
 
 
 def prepare_known(

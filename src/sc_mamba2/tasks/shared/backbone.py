@@ -55,7 +55,9 @@ def load_or_build_backbone(
     seed_everything(compute.seed)
     vocabulary = tokenizer.vocabulary
     if params.checkpoint is not None:
-        backbone = backbone_from_checkpoint(params.checkpoint, vocabulary, tokenizer.rules.n_bins)
+        backbone = backbone_from_checkpoint(
+            params.checkpoint, vocabulary, tokenizer.rules.n_bins, params.minimum_share
+        )
     else:
         own = {"pad_id": vocabulary.pad_id, "n_bins": tokenizer.rules.n_bins}
         backbone = Backbone(preset(params.preset, vocabulary.size, **own, dropout=params.dropout))

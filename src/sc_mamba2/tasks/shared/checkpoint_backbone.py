@@ -1,15 +1,19 @@
 """The backbone of a checkpoint folder: whole, or for a part of its vocabulary."""
 
+import pandas as pd
 import torch
 
 from sc_mamba2.errors import UserError
 from sc_mamba2.genes import Vocabulary
 from sc_mamba2.model import Backbone, Checkpoint, ModelConfig, load_state, read_checkpoint
+from sc_mamba2.tasks.shared.coverage import check_genes
 
 EMBEDDING = "gene_encoder.embedding.weight"
 
 
-def backbone_from_checkpoint(folder: str, vocabulary: Vocabulary, n_bins: int) -> Backbone:
+def backbone_from_checkpoint(
+    folder: str, vocabulary: Vocabulary, n_bins: int, floor: float = 0.0
+) -> Backbone:
     """Load a checkpoint's backbone for a part of its vocabulary.
 
     Parameters
@@ -20,11 +24,14 @@ def backbone_from_checkpoint(folder: str, vocabulary: Vocabulary, n_bins: int) -
         Genes that the task uses; its rows are picked from the checkpoint's embedding by id.
     n_bins
         Value bins of the task's tokens.
+    floor
+        Share of the checkpoint's weight that these genes must hold.
 
     Raises
     ------
     UserError
-        A gene that the checkpoint does not know, other bins, or a broken checkpoint.
+        Too little of its weight (`coverage.check_genes`), a gene that it does not know, other bins, or a
+        broken checkpoint.
     """
     checkpoint = read_checkpoint(folder)
     rows = checkpoint.vocabulary.rows_of(vocabulary.ids)
@@ -36,6 +43,9 @@ def backbone_from_checkpoint(folder: str, vocabulary: Vocabulary, n_bins: int) -
             mend=f"set tokenization.vocabulary to '{folder}'",
         )
     state = _state_of_backbone(checkpoint)
+    lengths_V = state[EMBEDDING].float().square().sum(dim=1).numpy()
+    genes = pd.Index(vocabulary.ids)
+    check_genes(checkpoint.vocabulary, lengths_V, genes, floor, what=f"the start '{folder}'")
     state[EMBEDDING] = state[EMBEDDING][torch.from_numpy(rows)]
     fields = checkpoint.model_config().model_dump()
     if fields["n_bins"] != n_bins:

@@ -36,6 +36,15 @@ class ValidationParams(Parameters):
     few_genes_a_cell: int = Field(
         20, ge=0, description="cells with fewer expressed genes are counted in the report"
     )
+    minimum_weight_share: float = Field(
+        0.1,
+        ge=0,
+        le=1,
+        description="share of a trained model's weight that a file's genes must hold",
+    )
+    remark_weight_share: float = Field(
+        0.5, ge=0, le=1, description="below this share of the weight the answer is warned of"
+    )
 
 
 class LabelReadingParams(Parameters):
@@ -82,6 +91,12 @@ class BackboneParams(Parameters):
     )
     start_scale: float = Field(
         0.1, gt=0, description="root mean square of the gene embedding's first values"
+    )
+    minimum_share: float = Field(
+        0.005,
+        ge=0,
+        le=1,
+        description="share of the checkpoint's weight that the genes of the cells must hold",
     )
 
 

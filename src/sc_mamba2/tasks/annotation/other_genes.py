@@ -1,0 +1,72 @@
+"""A trained model for a query that lacks some of its genes: the head is fitted to those that are there.
+
+A gene that was not measured is no gene without expression; left as it is, a head would take it for one.
+"""
+
+import copy
+from typing import Any
+
+import numpy as np
+from anndata import AnnData
+
+from sc_mamba2.tasks.annotation.model import AnnotationModel
+from sc_mamba2.tasks.shared.backbone import predict
+from sc_mamba2.tasks.shared.coverage import meet_genes, with_coverage
+from sc_mamba2.tasks.shared.params import PredictParams, ValidationParams
+from sc_mamba2.training import ComputeOptions
+
+
+def meet_query(
+    model: AnnotationModel,
+    valid_query: AnnData,
+    query_report: dict[str, Any],
+    validation: ValidationParams,
+    prediction: PredictParams,
+    compute: ComputeOptions,
+) -> tuple[AnnotationModel, dict[str, Any]]:
+    """Return the model as it reads cells of the query's genes, and the report with their share.
+
+    Where they hold less of the model than `HeadParams.refit_below`, its head is fitted to them.
+
+    Raises
+    ------
+    UserError
+        Rule ``model-genes``: they hold too little of it.
+    """
+    report = meet_genes(model, valid_query, query_report, validation)
+    if report["coverage"]["weight_share"] >= model.head.refit_below or not len(model.kept_cells()):
+        return model, report
+    found = report["coverage"]
+    words = (
+        f"{found['words']}; its head was fitted anew to these, by {len(model.kept_cells()):,} cells"
+    )
+    report = with_coverage(query_report, found | {"words": words, "refitted": True})
+    return fit_to_genes(model, valid_query.var_names.to_numpy(), prediction, compute), report
+
+
+def fit_to_genes(
+    model: AnnotationModel, gene_ids: np.ndarray, prediction: PredictParams, compute: ComputeOptions
+) -> AnnotationModel:
+    """Fit a model's head to some of its genes, by the cells that it keeps; the backbone stays.
+
+    The kept cells lose all other genes, as the query has. A head that fits itself is fitted as it was;
+    one that learnt with the backbone becomes a logistic regression on what its paths read.
+    """
+    kept, vocabulary = model.kept_cells(), model.tokenizer.vocabulary
+    left = kept.keep(np.isin(kept.gene_rows, vocabulary.rows_of(gene_ids)))
+    head = model.head
+    if not model.fits_itself:
+        head = head.model_copy(update={"fit": "linear"})
+    fitted = AnnotationModel(
+        copy.deepcopy(model.backbone),
+        model.tokenizer,
+        model.labels,
+        model.class_weights,
+        head,
+        model.label_key,
+        model.rollup,
+    )
+    if "pooled" in head.paths:
+        fitted.pooled_norm.load_state_dict(model.pooled_norm.state_dict())
+    fitted.fit_itself([(left, predict(fitted, left, prediction, compute))], compute.seed)
+    return fitted.cpu().eval()

@@ -1,0 +1,104 @@
+"""A model meets a file of other genes: how much of what it weighs the file can speak to."""
+
+import logging
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+
+from sc_mamba2.errors import UserError
+from sc_mamba2.genes import Vocabulary
+from sc_mamba2.model import TaskModel
+from sc_mamba2.tasks.shared.params import ValidationParams
+
+RULE = "model-genes"
+_log = logging.getLogger(__name__)
+
+
+def meet_genes(
+    model: TaskModel,
+    valid_cells: AnnData,
+    validation_report: dict[str, Any],
+    validation: ValidationParams,
+) -> dict[str, Any]:
+    """Return a validation report with the share of a trained model that the cells' genes can speak to.
+
+    Raises
+    ------
+    UserError
+        Rule ``model-genes``: too little of it.
+    """
+    limits = validation.minimum_weight_share, validation.remark_weight_share
+    weight_V = model.gene_weights()
+    found = check_genes(model.tokenizer.vocabulary, weight_V, valid_cells.var_names, *limits)
+    return with_coverage(validation_report, found)
+
+
+def with_coverage(report: dict[str, Any], coverage: dict[str, Any]) -> dict[str, Any]:
+    """Add what `check_genes` found to a report, and put it in words first among the remarks."""
+    remark = {"rule": RULE, "remark": coverage["words"]}
+    return report | {"coverage": coverage, "remarks": [remark, *report.get("remarks", [])]}
+
+
+def check_genes(
+    vocabulary: Vocabulary,
+    weight_V: np.ndarray,
+    gene_ids: pd.Index,
+    floor: float,
+    low: float = 0.0,
+    what: str = "the model",
+) -> dict[str, Any]:
+    """Measure how much of a model some genes are, and refuse or warn where it is little.
+
+    Parameters
+    ----------
+    vocabulary
+        The model's.
+    weight_V
+        (V,) how much it makes of each token; 0: it is not looked at.
+    gene_ids
+        Ensembl ids of the genes that were measured.
+    floor
+        Share of the weight below which the file is refused.
+    low
+        Share below which a warning is given.
+    what
+        What is met, for the words.
+
+    Returns
+    -------
+    dict
+        ``genes`` that it knows, ``measured`` of them, ``gene_share``, ``weight_share`` (both 0 to 1),
+        and ``words``.
+
+    Raises
+    ------
+    UserError
+        Rule ``model-genes``.
+    """
+    genes = vocabulary.gene_rows[weight_V[vocabulary.gene_rows] > 0]
+    measured = genes[np.isin(genes, vocabulary.rows_of(gene_ids))]
+    share = float(weight_V[measured].sum() / weight_V[genes].sum()) if len(genes) else 1.0
+    words = (
+        f"{len(measured):,} of the {len(genes):,} genes of {what} are measured here; they hold "
+        f"{share:.1%} of its weight"
+    )
+    if share < floor:
+        raise UserError(
+            RULE,
+            found=words,
+            expected=f"{floor:.1%} of the weight or more",
+            mend="give the file with all its genes, use a model that was trained on these genes, or "
+            "train one on a reference that has them",
+        )
+    if share < low:
+        words += ", so that its answers stand on little"
+        _log.warning("%s.", words)
+    return {
+        "genes": len(genes),
+        "measured": len(measured),
+        "gene_share": len(measured) / max(1, len(genes)),
+        "weight_share": share,
+        "words": words,
+    }
