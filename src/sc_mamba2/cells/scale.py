@@ -41,7 +41,7 @@ MOST_TOTALS = 3  # of one matrix, such as one a batch
 SAME = 0.9  # share of the cells that must agree
 LARGEST_LOG_SUM = 1e7  # no log-normalised cell has a larger sum of expm1
 FEWEST, FEWEST_DISTINCT = 10, 5  # values by which a cell is told from others
-FEWEST_CELLS = 1e-3  # share of the cells of another scale that is no chance
+FEWEST_CELLS, SOME_CELLS = 1e-3, 0.05  # share of cells of another scale that is no chance
 WHOLE_SHARE = 0.1  # of values with decimals that are whole: logarithms have none
 NEAR_WHOLE = 0.5  # concentration of decimals at which values are counts less a little
 CELLS_FOR_A_TOTAL, FEWEST_UNITS = 40, 5  # the shallowest cells, by which a common total is found
@@ -266,7 +266,7 @@ def _scale_of_decimals(facts: CellFacts) -> Scale:
     logged = (_fits(facts.told_CT, facts.evidence_CT, SURE_OF_A_CELL) & told)[:, 1:].any(axis=1)
     if len(logged) >= FEWEST:
         logged |= totals[log].exact
-    if FEWEST_CELLS < logged.mean() < 1:
+    if SOME_CELLS < logged.mean() < 1:
         raise _mixed(
             "a function of counts", int(logged.sum()), "something else", int((~logged).sum())
         )
