@@ -58,7 +58,7 @@ def test_h5mu_of_mudata_itself(cells, tmp_path):
     assert list(read.var_names) == list(cells.var_names) and (read.X != cells.X).nnz == 0
 
 
-def test_antibodies_of_a_folder_are_left_out(cells, tmp_path):
+def test_a_folder_is_read_with_all_its_features(cells, tmp_path):
     path = formats.write_tenx_mtx(cells, tmp_path)
     with gzip.open(path / "features.tsv.gz", "rt") as file:
         lines = file.read().splitlines()
@@ -66,7 +66,8 @@ def test_antibodies_of_a_folder_are_left_out(cells, tmp_path):
     with gzip.open(path / "features.tsv.gz", "wt") as file:
         file.write("\n".join(lines))
     read = read_cells(path)
-    assert np.array_equal(read.X.toarray(), cells.X.toarray()[:, :-1])
+    assert np.array_equal(read.X.toarray(), cells.X.toarray())
+    assert list(read.var["feature_types"])[-2:] == ["Gene Expression", "Antibody Capture"]
 
 
 @pytest.mark.parametrize("lost", ["barcodes.tsv", "genes.tsv"])

@@ -52,12 +52,13 @@ def test_every_form_of_matrix_is_read(cells, tmp_path, form):
         assert np.array_equal(matrix.toarray() if sparse.issparse(matrix) else matrix, counts)
 
 
-def test_10x_is_read_without_its_proteins(cells, tenx):
+def test_10x_is_read_with_all_its_features(cells, tenx):
     read = read_cells(tenx)
-    assert np.array_equal(read.X.toarray(), cells.X.toarray()[:, :-1])
+    assert np.array_equal(read.X.toarray(), cells.X.toarray())
     assert list(read.obs_names) == list(cells.obs_names)
-    assert list(read.var["gene_ids"]) == list(cells.var_names[:-1])
-    assert list(read.var["gene_symbols"]) == list(cells.var["symbol"][:-1])
+    assert list(read.var["gene_ids"]) == list(cells.var_names)
+    assert list(read.var["gene_symbols"]) == list(cells.var["symbol"])
+    assert list(read.var["feature_types"])[-2:] == ["Gene Expression", "Antibody Capture"]
 
 
 @pytest.mark.parametrize("name", EMBEDDED)
