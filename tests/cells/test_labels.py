@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sc_mamba2.cells import label_text, read_labels
+from sc_mamba2.cells import known_labels, label_text, read_labels
+from sc_mamba2.cells.labels import absence_columns, whole_column
 from sc_mamba2.errors import UserError
 
 
@@ -83,3 +84,71 @@ def test_whole_numbers_read_alike_with_and_without_missing_ones(category):
     column = column.astype("category") if category else column
     assert label_text(column).tolist() == ["1", "2"] * 4
     assert label_text(pd.Series([1, 2] * 4)).tolist() == ["1", "2"] * 4
+
+
+NOTHING = ["nan", "NaN", "None", "NA", "N/A", "null", "<NA>", "-", "?", "n/a"]
+UNKNOWN = [
+    "unknown",
+    "Unknown",
+    "UNKNOWN",
+    "unassigned",
+    "Unassigned",
+    "not available",
+    "undefined",
+]
+UNKNOWN += [
+    "missing",
+    "unlabeled",
+    "Unlabelled",
+    "not_assigned",
+    "Unknown cell type",
+    "unannotated",
+]
+
+
+@pytest.mark.parametrize("word", NOTHING + UNKNOWN)
+@pytest.mark.parametrize("category", [False, True])
+def test_words_of_absence_are_no_labels_unless_they_are_kept(word, category, caplog):
+    column = pd.Series(["a", "b", f" {word}"] * 3).astype("category" if category else object)
+    obs = pd.DataFrame({"type": column})
+    assert list(read_labels(obs, "type")) == ["a", "b", None] * 3
+    assert f"3 cells have no label but a word of absence, '{word}' (3)" in caplog.text
+    assert list(read_labels(obs, "type", keep_absence_words=True)) == ["a", "b", word] * 3
+    assert absence_columns(obs) == {"type": {word: 3}}
+    assert known_labels(column).tolist() == ["a", "b"] * 3
+
+
+@pytest.mark.parametrize("word", NOTHING + UNKNOWN)
+def test_a_column_of_absence_alone_is_empty_and_says_the_word(word):
+    with pytest.raises(UserError) as caught:
+        read([word] * 9)
+    assert caught.value.rule == "label-empty" and f"'{word}' (9)" in caught.value.found
+    assert "keep_absence_words=true" in caught.value.found
+
+
+@pytest.mark.parametrize(
+    "word", ["nanocyte", "Unknown-like T", "Other", "non-T", "NK", "none-such"]
+)
+def test_words_that_only_look_like_absence_are_labels(word):
+    assert read(["a", word] * 6) == ["a", word] * 6
+
+
+@pytest.mark.parametrize("word", NOTHING)
+def test_a_batch_without_a_value_is_refused(word):
+    obs = pd.DataFrame({"batch": ["a", "b", word] * 3})
+    with pytest.raises(UserError, match="batch-incomplete"):
+        whole_column(obs, "batch", "batch")
+
+
+def test_an_unknown_donor_is_a_batch():
+    assert set(whole_column(pd.DataFrame({"batch": ["a", "unknown"]}), "batch", "batch")) == {
+        "a",
+        "unknown",
+    }
+
+
+@pytest.mark.parametrize(
+    "label", ["T/NK, CD4+ <b>αβ</b>", 'B "memory"\nline two', "x" * 300, "🧬", "a,b;c\t"]
+)
+def test_labels_of_any_text_stay_as_they_are(label):
+    assert read(["a", label] * 6) == ["a", label.strip()] * 6

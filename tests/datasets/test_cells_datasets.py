@@ -1,6 +1,7 @@
 """AnnData and raw cells as catalog entries."""
 
 import json
+from pathlib import Path
 
 import anndata as ad
 import numpy as np
@@ -39,11 +40,16 @@ def test_anndata_preview_is_ready_for_json(cells, tmp_path):
     assert len(json.loads(json.dumps(preview))["index"]) == 3
 
 
-def test_a_failing_save_leaves_the_old_file(cells, tmp_path):
+def test_a_failing_save_leaves_the_old_file(cells, tmp_path, monkeypatch):
     dataset = AnnDataDataset(str(tmp_path / "cells.h5ad"))
     dataset.save(cells)
     before = (tmp_path / "cells.h5ad").read_bytes()
-    cells.uns["cannot"] = object()
+
+    def fail(_cells, path, **_options):
+        Path(path).write_text("half")
+        raise RuntimeError
+
+    monkeypatch.setattr(ad.AnnData, "write_h5ad", fail)
     with pytest.raises(DatasetError):
         dataset.save(cells)
     assert (tmp_path / "cells.h5ad").read_bytes() == before

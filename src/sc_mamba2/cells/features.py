@@ -165,9 +165,9 @@ def _plain(text: object) -> str:
 def _doubt(names: pd.Index, unsaid: np.ndarray, kinds: pd.Series) -> str:
     """Say why features of which nothing is said seem to be antibodies, or nothing."""
     text = pd.Series(names).str.upper()
-    antigen = text.isin([*protein_aliases(), *protein_aliases().values()]) | text.str.fullmatch(
-        _ANTIGEN
-    )
+    symbols = set(protein_aliases().values())
+    antigen = text.isin({*protein_aliases(), *symbols}) | text.str.fullmatch(_ANTIGEN)
+    antigen &= ~pd.Series(names).str.match(r"[A-Z][a-z]")  # Cd4 is a gene of the mouse
     if not (kinds == GENE).any() and 5 <= unsaid.sum() < _LARGEST_PANEL:
         share = antigen[unsaid].mean()
         if share >= 0.8:
@@ -177,7 +177,7 @@ def _doubt(names: pd.Index, unsaid: np.ndarray, kinds: pd.Series) -> str:
     antigen_again = base.isin(set(text[antigen])) & again & unsaid
     ids = text.str.match(r"ENSG\d{11}")
     # CD3, CD16 and CD45RA are no symbols of genes; among Ensembl ids no symbol stands.
-    foreign = text.isin(set(protein_aliases()) - set(protein_aliases().values()))
+    foreign = antigen & text.isin(set(protein_aliases()) - symbols)
     if ids.mean() > 0.5:
         foreign = antigen & ~ids
     foreign &= unsaid

@@ -55,7 +55,7 @@ def _parts(
         name: writable_table(getattr(cells, name), f"{where}{name}", changed) for name in _TABLES
     }
     for name in _ARRAYS:
-        if hasattr(cells, name):
+        if getattr(cells, name, None) is not None:  # joint tables have no layers
             parts[name] = _mapping(dict(getattr(cells, name)), f"{where}{name}", changed)
     parts["uns"] = _mapping(dict(cells.uns), f"{where}uns", changed)
     return parts
@@ -120,7 +120,7 @@ def _as_text(column: pd.Series) -> pd.Series:
     kinds = {type(value) for value in values[~missing]}
     if kinds <= {bool, np.bool_} and kinds:
         return pd.Series(pd.array(values.where(~missing, None), dtype="boolean"), column.index)
-    text = values.astype(str).where(~missing, None)
+    text = column.astype(str).astype(object).where(~missing, None)
     return pd.Series(pd.Categorical(text), index=column.index)
 
 

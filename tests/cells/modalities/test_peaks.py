@@ -82,3 +82,41 @@ def test_the_nearest_gene_is_that_of_a_plain_search():
         ]
         assert (place == -1) == (min(away) > 300)
         assert place == -1 or away[place] == min(away)
+
+
+CONTIGS = ["GL000194.1:55758-56597", "KI270727.1-24160-25010", "chrUn_KI270742v1:5-9", "chrM:1-9"]
+CONTIGS += ["MT-1-9", "chr1_KI270706v1_random:5-9", "mm10_chr1:5-9", "NC_012920.1:5-9"]
+
+
+@pytest.mark.parametrize("contig", CONTIGS)
+@pytest.mark.parametrize("features", ["peaks", "bins"])
+def test_contigs_are_set_aside_and_counted(contig, features):
+    found, report = standard(cells_with(["chr1:5-10", contig, "chr2:5-10"]), features)
+    assert found.n_vars == 2 and report["total"] == 3
+    assert [remark["rule"] for remark in report["remarks"]] == ["peaks-contigs"]
+    assert report["remarks"][0]["remark"].startswith("1 peaks on contigs")
+
+
+@pytest.mark.parametrize("prefix", ["GRCh38_", "hg19_", "GRCh38__", ""])
+@pytest.mark.parametrize("written", ["chr1:5-10", "chr1-5-10", "chr1_5_10", "1:5-10"])
+def test_prefixes_and_writings_give_the_same_peak(prefix, written):
+    assert list(standard(cells_with([prefix + written]))[0].var_names) == ["peak:chr1:5-10"]
+
+
+def test_a_few_peaks_that_end_behind_their_chromosome_are_set_aside():
+    inside = [f"chr1:{start}-{start + 5}" for start in range(10, 20_010, 10)]
+    found, report = standard(cells_with([*inside, "chr17:83257400-83257492"]))
+    assert found.n_vars == 2000
+    assert [remark["rule"] for remark in report["remarks"]] == ["peaks-outside"]
+
+
+@pytest.mark.parametrize("spoilt", [0, 1])
+def test_the_message_names_the_build_that_nearly_all_fit(spoilt):
+    inside = [f"chr1:{start}-{start + 5}" for start in range(249_000_000, 249_020_000, 10)]
+    cells = cells_with(inside + ["chr17:81195200-81195261"] * spoilt)
+    assert "multiomics.features.genome=hg19" in refused("peaks-build", cells)
+    assert standard(cells, build="hg19")[0].n_vars == 2000
+
+
+def test_peaks_of_contigs_alone_are_refused():
+    refused("peaks-contigs", cells_with(CONTIGS))

@@ -12,7 +12,6 @@ from tests.cells import formats
 from tests.cells.formats import refusal
 
 from sc_mamba2.cells import read_cells, standardise
-from sc_mamba2.cells.gene_columns import gene_features
 
 FOLDERS = ["tenx_mtx", "tenx_mtx_2", "tenx_mtx_of_geo"]
 
@@ -59,7 +58,7 @@ def test_h5mu_of_mudata_itself(cells, tmp_path):
     assert list(read.var_names) == list(cells.var_names) and (read.X != cells.X).nnz == 0
 
 
-def test_antibodies_of_a_folder_are_no_genes(cells, tmp_path):
+def test_a_folder_is_read_with_all_its_features(cells, tmp_path):
     path = formats.write_tenx_mtx(cells, tmp_path)
     with gzip.open(path / "features.tsv.gz", "rt") as file:
         lines = file.read().splitlines()
@@ -68,7 +67,7 @@ def test_antibodies_of_a_folder_are_no_genes(cells, tmp_path):
         file.write("\n".join(lines))
     read = read_cells(path)
     assert np.array_equal(read.X.toarray(), cells.X.toarray())
-    assert list(gene_features(read.var)) == list(range(cells.n_vars - 1))
+    assert list(read.var["feature_types"])[-2:] == ["Gene Expression", "Antibody Capture"]
 
 
 @pytest.mark.parametrize("lost", ["barcodes.tsv", "genes.tsv"])

@@ -12,7 +12,6 @@ import pytest
 from scipy import sparse
 
 from sc_mamba2.cells import EMBEDDED, read_cells, simulate_cells, standardise
-from sc_mamba2.cells.gene_columns import gene_features
 from sc_mamba2.errors import UserError
 from sc_mamba2.genes import load_gene_table
 
@@ -54,14 +53,13 @@ def test_every_form_of_matrix_is_read(cells, tmp_path, form):
         assert np.array_equal(matrix.toarray() if sparse.issparse(matrix) else matrix, counts)
 
 
-def test_10x_is_read_with_its_proteins_which_are_no_genes(cells, tenx):
-    whole = read_cells(tenx)
-    read = whole[:, gene_features(whole.var)]
-    assert whole.n_vars == cells.n_vars and read.n_vars == cells.n_vars - 1
-    assert np.array_equal(read.X.toarray(), cells.X.toarray()[:, :-1])
+def test_10x_is_read_with_all_its_features(cells, tenx):
+    read = read_cells(tenx)
+    assert np.array_equal(read.X.toarray(), cells.X.toarray())
     assert list(read.obs_names) == list(cells.obs_names)
-    assert list(read.var["gene_ids"]) == list(cells.var_names[:-1])
-    assert list(read.var["gene_symbols"]) == list(cells.var["symbol"][:-1])
+    assert list(read.var["gene_ids"]) == list(cells.var_names)
+    assert list(read.var["gene_symbols"]) == list(cells.var["symbol"])
+    assert list(read.var["feature_types"])[-2:] == ["Gene Expression", "Antibody Capture"]
 
 
 @pytest.mark.parametrize("name", EMBEDDED)

@@ -40,8 +40,8 @@ class Layout:
     cells_in_rows: bool = False
 
 
+CELL_RANGER = Layout("Cell Ranger", "*matrix.mtx", ("barcodes.tsv",), ("features.tsv", "genes.tsv"))
 LAYOUTS = (
-    Layout("Cell Ranger", "*matrix.mtx", ("barcodes.tsv",), ("features.tsv", "genes.tsv")),
     Layout(
         "kb-python",
         "cells_x_genes*.mtx",
@@ -60,6 +60,7 @@ LAYOUTS = (
         Layout("Parse", matrix, ("cell_metadata.csv",), ("all_genes.csv", "genes.csv"), True)
         for matrix in ("DGE.mtx", "count_matrix.mtx")
     ),
+    CELL_RANGER,
     Layout("STARsolo", "*.mtx", ("barcodes.tsv",), ("features.tsv", "genes.tsv")),
 )
 
@@ -78,11 +79,11 @@ def read_mtx_folder(path: Path) -> ad.AnnData:
         A file is missing or links outside the folder, there are several matrices, or their sizes
         contradict each other.
     """
-    layout, found = _layout_of(path) or (LAYOUTS[0], [])
+    layout, found = _layout_of(path) or (CELL_RANGER, [])
     if len(found) > 1:
         raise _several(path, found, layout)
     stored = _own(found[0], path)
-    prefix = stored.name[: stored.name.index("matrix.mtx")] if layout == LAYOUTS[0] else ""
+    prefix = stored.name[: stored.name.index("matrix.mtx")] if layout == CELL_RANGER else ""
     genes = _features(_partner(path, prefix, layout.features))
     obs = _cells(_partner(path, prefix, layout.cells))
     _check_header(stored, len(genes), len(obs))
@@ -100,7 +101,7 @@ def _layout_of(path: Path) -> tuple[Layout, list[Path]] | None:
     for layout in LAYOUTS:
         found = sorted([*path.glob(layout.matrix), *path.glob(layout.matrix + ".gz")])
         beside = any(any(path.glob(f"{name}*")) for name in layout.features + layout.cells)
-        named = layout == LAYOUTS[0] or beside
+        named = layout == CELL_RANGER or beside
         if found and named:
             return layout, found
     return None
