@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from sc_mamba2.cells import CopiedCells, simulate_cells, write_copy
+from sc_mamba2.cells import CopiedCells, read_cells, simulate_cells, write_copy
+from sc_mamba2.cells.opening import open_cells
 
 
 class Blocks:
@@ -96,3 +97,57 @@ def test_of_other_sources_the_table_of_the_cells_is_written(cells, tmp_path):
     assert list(found.obs_names) == list(cells.obs_names)
     assert list(found.obs["note"]) == list(cells.obs["note"])
     assert (found.obsm["X_scm"] == 1).all()
+
+
+def rewritten(path: Path, layout: str) -> None:
+    """Make an `.h5ad` file of today one of an older anndata."""
+    with h5py.File(path, "r+") as file:
+        del file.attrs["encoding-type"], file.attrs["encoding-version"]
+        if layout == "0.7":
+            return
+        for name in ("obs", "var"):
+            table = ad.io.read_elem(file[name])
+            kinds = [("index", "S20"), *((column, "S20") for column in table)]
+            rows = list(table.astype(str).reset_index().itertuples(index=False, name=None))
+            del file[name]
+            file[name] = np.array(
+                [tuple(str(v).encode() for v in row) for row in rows], dtype=kinds
+            )
+
+
+@pytest.mark.parametrize("layout", ["0.7", "0.6"])
+def test_older_layouts_keep_expression_and_genes(layout, tmp_path):
+    cells = simulate_cells(20)
+    cells.write_h5ad(tmp_path / "in.h5ad")
+    rewritten(tmp_path / "in.h5ad", layout)
+    write_copy(tmp_path / "out.h5ad", additions(tmp_path / "in.h5ad"))
+    found = ad.read_h5ad(tmp_path / "out.h5ad")
+    assert (found.X != cells.X).nnz == 0 and list(found.var_names) == list(cells.var_names)
+    assert list(found.obs["cell_type"].astype(str)) == list(cells.obs["cell_type"].astype(str))
+    assert (found.obsm["X_scm"] == 1).all() and found.obs["scm_share"].notna().all()
+
+
+def test_keys_with_a_slash_are_read_and_renamed_in_a_copy(cells, tmp_path, caplog):
+    cells.write_h5ad(tmp_path / "in.h5ad")
+    with h5py.File(tmp_path / "in.h5ad", "r+") as file:
+        ad.io.write_elem(file["layers"].create_group("soup"), "x", cells.layers["dense"])
+        ad.io.write_elem(file["obsm"].create_group("X_pca"), "harmony", cells.obsm["X_mine"])
+    assert set(read_cells(tmp_path / "in.h5ad").layers) == {"dense", "soup/x"}
+    with open_cells(tmp_path / "in.h5ad") as stored:
+        assert (stored.layers["soup/x"].read(0, 20) == cells.layers["dense"]).all()
+    write_copy(tmp_path / "out.h5ad", additions(tmp_path / "in.h5ad"))
+    found = ad.read_h5ad(tmp_path / "out.h5ad")
+    assert (found.layers["soup_x"] == cells.layers["dense"]).all()
+    assert (
+        found.obsm["X_pca_harmony"] == cells.obsm["X_mine"]
+    ).all() and "soup" not in found.layers
+    assert "layers['soup/x'] is called 'soup_x'" in caplog.text
+
+
+def test_what_a_copy_lacks_is_said(cells, tmp_path, caplog):
+    cells.obs["kind"] = pd.array(["a", None] * 10, dtype="string")
+    with ad.settings.override(allow_write_nullable_strings=True):
+        cells.write_zarr(tmp_path / "in.zarr")
+    write_copy(tmp_path / "out.h5ad", additions(tmp_path / "in.zarr"))
+    assert "without the expression" in caplog.text
+    assert ad.read_h5ad(tmp_path / "out.h5ad").obs["kind"].isna().sum() == 10

@@ -166,3 +166,24 @@ def test_a_file_that_changes_between_the_passes(folder):
     with pytest.raises(UserError) as caught:
         ingest_corpus([str(folder / "a.h5ad")], RULES, replace_source)
     assert caught.value.rule == "file-changed"
+
+
+@pytest.mark.parametrize("word", ["protein", "Antibody Capture", "HTO", "Peaks", "sgRNA"])
+def test_features_that_are_no_genes_are_left_out_of_a_corpus(word, folder):
+    cells = read_cells(folder / "a.h5ad")
+    cells.var["feature_types"] = ["rna"] * 70 + [word] * 10
+    cells.write_h5ad(folder / "a.h5ad")
+    found = ingest_corpus([str(folder / "a.h5ad")], RULES, names_of)
+    cells[:, :70].copy().write_h5ad(folder / "b.h5ad")
+    alone = ingest_corpus([str(folder / "b.h5ad")], RULES, names_of)
+    assert found["files"][0]["result"] == alone["files"][0]["result"]
+    assert sum(found["files"][0]["set_aside"].values()) == 10
+
+
+def test_a_file_of_antibodies_is_a_bad_file_of_a_corpus(folder):
+    cells = read_cells(folder / "a.h5ad")
+    cells.var["feature_types"] = "antibody capture"
+    cells.write_h5ad(folder / "a.h5ad")
+    with pytest.raises(UserError) as caught:
+        ingest_corpus([str(folder / "a.h5ad")], RULES, names_of)
+    assert caught.value.rule == "features-no-gene" and "a.h5ad" in caught.value.found

@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -5,10 +7,13 @@ import pytest
 from sc_mamba2.tasks.annotation.evaluate import (
     describe_data,
     methods_and_views,
+    score,
     score_model,
     score_others,
     score_views,
 )
+from sc_mamba2.tasks.annotation.params import LabelParams
+from sc_mamba2.tasks.annotation.report import annotation_report
 
 NAMES = pd.Index(["1", "2", "3", "4"])
 CALLS = pd.DataFrame(
@@ -83,3 +88,32 @@ def test_broad_types_and_votes_are_scored_where_there_are_any():
     rows = methods_and_views({"model": {}, "views": views, "baselines": {"m": {}}, "ablations": {}})
     names = [f"model: {view}" for view in ("assigned", "rolled up", "majority vote")]
     assert list(rows) == ["model (all paths)", *names, "baseline: m"]
+
+
+MODEL = SimpleNamespace(
+    labels=("a", "b"),
+    rollup=None,
+    calibration=SimpleNamespace(model_dump=lambda mode: {}),
+    sha256=lambda: "0",
+)
+RUN = {"version": "1", "command": "scm annotate", "seed": "0", "run_id": "now"}
+
+
+def score_labels(labels: list) -> dict:
+    truth = pd.DataFrame({"label": pd.Series(labels, index=NAMES[: len(labels)], dtype=object)})
+    others = pd.DataFrame({"knn": ["a"] * 4}, index=NAMES)
+    return score(CALLS, truth, MODEL, RUN, LabelParams(), baseline_calls=others)
+
+
+@pytest.mark.parametrize("labels", [["A", "B", "A", "B"], ["0.14", "0.28", "0.42", "0.57"], ["x"]])
+def test_labels_that_share_nothing_with_the_reference_are_not_scored_and_named(labels, caplog):
+    metrics = score_labels(labels)
+    assert metrics["model"] == {"unassigned_share": 0.25} and metrics["baselines"] == {}
+    assert metrics["views"] == {} and metrics["data"]["scored_cells"] == 0
+    assert f"None of the query's labels ({labels[0]}" in caplog.text
+    assert "is a type of the reference" in annotation_report(metrics, {}, {})
+
+
+def test_one_label_of_the_reference_is_enough_to_be_scored(caplog):
+    assert score_labels(["a", "new", "new", "new"])["model"]["accuracy"] == 0.25
+    assert not caplog.text

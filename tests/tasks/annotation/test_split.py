@@ -5,7 +5,7 @@ from hypothesis import given, strategies as st
 from sc_mamba2.cells import simulate_cells
 from sc_mamba2.errors import UserError
 from sc_mamba2.tasks.annotation.params import LabelParams
-from sc_mamba2.tasks.annotation.split import labelled, stratified_split
+from sc_mamba2.tasks.annotation.split import labelled, query_truth, stratified_split
 
 class_sizes = st.lists(st.integers(2, 30), min_size=2, max_size=5)
 
@@ -36,3 +36,15 @@ def test_unlabelled_cells_are_left_out():
     cells.obs["half"] = cells.obs["cell_type"].astype(object).where(np.arange(30) < 20)
     kept = labelled(cells, LabelParams(key="half"))
     assert list(kept.obs.columns) == ["label"] and kept.n_obs == 20
+
+
+@pytest.mark.parametrize("word", ["nan", "Unknown", "unassigned", "NA", ""])
+def test_words_of_absence_are_neither_learnt_nor_a_truth(word):
+    cells = simulate_cells(30)
+    cells.obs["half"] = cells.obs["cell_type"].astype(object).where(np.arange(30) < 20, word)
+    params = LabelParams(key="half")
+    assert labelled(cells, params).n_obs == len(query_truth(cells, "half", params)) == 20
+    cells.obs["half"] = word
+    assert query_truth(cells, "half", params).empty
+    kept = query_truth(cells, "half", LabelParams(key="half", keep_absence_words=True))
+    assert len(kept) == (30 if word else 0)
