@@ -4,7 +4,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from kedro.config import OmegaConfigLoader
+from kedro.config import AbstractConfigLoader, OmegaConfigLoader
 
 from sc_mamba2.errors import UserError, nearest
 from sc_mamba2.files import shipped_conf
@@ -35,6 +35,11 @@ def shipped_parameters() -> dict[str, Any]:
 def load_configuration(conf_source: Path, env: str | None) -> OmegaConfigLoader:
     """Return the configuration of an environment, without parameters given at run time."""
     return OmegaConfigLoader(str(conf_source), env=env, runtime_params={}, **CONFIG_LOADER)
+
+
+def data_folder(loader: AbstractConfigLoader) -> str:
+    """Return the folder of the layers that the runs of an environment write, within the project."""
+    return str(loader["globals"].get("data", "data"))
 
 
 def choose_environment(conf_source: Path, env: str | None) -> str | None:

@@ -18,7 +18,13 @@ from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 
 from sc_mamba2.files import atomic_file, make_folder, sole_writer
-from sc_mamba2.runs.configuration import READ, SOURCES, shipped_conf, shipped_parameters
+from sc_mamba2.runs.configuration import (
+    READ,
+    SOURCES,
+    data_folder,
+    shipped_conf,
+    shipped_parameters,
+)
 from sc_mamba2.runs.fingerprints import code_facts, fingerprint, located
 from sc_mamba2.runs.records import LOCK, DataFact, RunRecord, record_folder, write_record
 from sc_mamba2.runs.selection import Selection
@@ -54,7 +60,7 @@ class RunHook:
         self._record = _begin(run_params, pipeline, catalog, self._context.config_loader)
         if RUN_INFO in pipeline.inputs():
             catalog.save(RUN_INFO, _facts(self._record, catalog))
-        self._folder = _folder(run_params, _task(run_params, pipeline))
+        self._folder = self._keep(run_params, _task(run_params, pipeline))
         make_folder(self._folder)
         # Interrupted runs leave "running" behind; the lock tells them from those at work.
         self._held.close()
@@ -80,7 +86,7 @@ class RunHook:
         for name in sorted(pipeline.all_outputs()):
             if name.endswith((METRICS, REPORT)):
                 task, path = name.split(".")[0], catalog[name].filepath
-                with atomic_file(_folder(run_params, task) / path.name) as draft:
+                with atomic_file(self._keep(run_params, task) / path.name) as draft:
                     shutil.copyfile(path, draft)
                 metrics |= {task: path} if name.endswith(METRICS) else {}
         self._end("finished", scores={task: _scores(path) for task, path in metrics.items()})
@@ -91,6 +97,12 @@ class RunHook:
         known = as_user_error(error)
         reason = f"{known.rule}: {known.found}" if known else repr(error)
         self._end("failed", error=reason[:300])
+
+    def _keep(self, run_params: Mapping[str, Any], task: str) -> Path:
+        """Return where a run is kept for a task, among the layers of its environment."""
+        assert self._context is not None, "Kedro makes a context before it runs"
+        layers = Path(run_params["project_path"]) / data_folder(self._context.config_loader)
+        return record_folder(layers, task, run_params["run_id"])
 
     def _end(self, state: str, **outcome: Any) -> None:
         assert self._record is not None, "a run begins before it ends"
@@ -106,10 +118,6 @@ def _task(run_params: Mapping[str, Any], pipeline: Pipeline) -> str:
     """Return whose reporting folder keeps a run: the first task that it scores, else the pipeline."""
     tasks = sorted(name.split(".")[0] for name in pipeline.all_outputs() if name.endswith(METRICS))
     return tasks[0] if tasks else (run_params["pipeline_names"] or ["default"])[0].strip("_")
-
-
-def _folder(run_params: Mapping[str, Any], task: str) -> Path:
-    return record_folder(Path(run_params["project_path"]), task, run_params["run_id"])
 
 
 def _facts(record: RunRecord, catalog: CatalogProtocol) -> dict[str, Any]:
