@@ -2,7 +2,8 @@
 
 import pandas as pd
 
-from sc_mamba2.errors import UserError, nearest
+from sc_mamba2.cells.glance import missing_column
+from sc_mamba2.errors import UserError
 
 MOST_CLASSES = 1000
 WELL_FILLED = 3  # mean cells a class under which a column is an identifier, not a label
@@ -62,12 +63,7 @@ def read_labels(obs: pd.DataFrame, label_key: str) -> pd.Series:
 def check_column(obs: pd.DataFrame, column: str, rule: str, option: str) -> None:
     """Refuse a column that is not there; `option` is where a person names it."""
     if column not in obs.columns:
-        raise UserError(
-            rule,
-            found=f"no column '{column}' in obs",
-            expected=f"one of: {', '.join(map(str, obs.columns)) or 'obs has no columns'}",
-            mend=f"name a column of obs by {option}" + nearest(column, obs.columns),
-        )
+        raise missing_column(column, obs.columns, rule, option)
 
 
 def whole_column(obs: pd.DataFrame, key: str, what: str) -> pd.Series:

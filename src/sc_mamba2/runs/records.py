@@ -59,6 +59,8 @@ class RunRecord(_Part):
 
     Parameters
     ----------
+    command
+        As it was typed; of a run that was begun in another way, the line for Kedro.
     parameters
         Every parameter that the pipeline read, by dotted name.
     defaults
@@ -76,6 +78,7 @@ class RunRecord(_Part):
     seconds: float | None = None
     error: str | None = None
     selection: Selection
+    command: str | None = None
     parameters: dict[str, Any]
     defaults: dict[str, Any]
     data: dict[str, DataFact]

@@ -21,6 +21,7 @@ from sc_mamba2.tl.shared import (
     Groups,
     ValidCells,
     needed,
+    note_training,
     returned,
     run_facts,
     trained_model,
@@ -121,7 +122,9 @@ def train(
         compute,
     )
     fitted, history = fine_tune(untrained, training, validation, params.fine_tune, compute)
-    return calibrate(fitted, validation, params.calls, params.predict, compute), history
+    model = calibrate(fitted, validation, params.calls, params.predict, compute)
+    note_training(model, groups)
+    return model, history
 
 
 def apply(model: AnnotationModel, query: ValidCells, groups: Groups, caller: str) -> AnnData:
@@ -130,5 +133,5 @@ def apply(model: AnnotationModel, query: ValidCells, groups: Groups, caller: str
     tokens, _ = prepare_query(query.valid, model, params.labels)
     outputs = predict(model, tokens, params.predict, compute)
     calls, embedding = call_cells(outputs, model, tokens, params.calls, params.labels, compute)
-    facts = run_facts(caller, groups)
+    facts = run_facts(caller, groups, model)
     return write_annotated(query.raw, calls, embedding, model, query.report, facts)

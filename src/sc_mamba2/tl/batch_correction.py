@@ -19,6 +19,7 @@ from sc_mamba2.tl.shared import (
     Groups,
     ValidCells,
     needed,
+    note_training,
     returned,
     run_facts,
     trained_model,
@@ -102,7 +103,9 @@ def train(valid: AnnData, groups: Groups) -> tuple[BatchCorrectionModel, pd.Data
         params.objective,
         compute,
     )
-    return fine_tune(untrained, training, validation, params.fine_tune, compute)
+    model, history = fine_tune(untrained, training, validation, params.fine_tune, compute)
+    note_training(model, groups)
+    return model, history
 
 
 def apply(model: BatchCorrectionModel, cells: ValidCells, groups: Groups, caller: str) -> AnnData:
@@ -110,6 +113,6 @@ def apply(model: BatchCorrectionModel, cells: ValidCells, groups: Groups, caller
     params, compute = groups["batch_correction"], groups["compute"]
     tokens, _ = prepare_known(cells.valid, model, params.keys)
     outputs = predict(model, tokens, params.predict, compute)
-    facts = run_facts(caller, groups)
+    facts = run_facts(caller, groups, model)
     written = model, cells.report, facts, params.output, groups["ingestion"]
     return write_integrated(cells.raw, outputs, *written)
