@@ -57,6 +57,11 @@ class Tokenizer:
         UserError
             No gene of the matrix is in the vocabulary.
         """
+        if not sparse.issparse(matrix):
+            raise TypeError(
+                f"expression as a sparse matrix is needed, not {type(matrix).__name__}; "
+                "sc_mamba2.Tokenizer reads an AnnData"
+            )
         rows = self.vocabulary.rows_of(gene_ids)
         known = np.flatnonzero(np.isin(rows, self.vocabulary.gene_rows))
         if not len(known):
