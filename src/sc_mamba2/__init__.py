@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 __version__ = "0.1.0"
-__all__ = ["Model", "__version__", "from_pretrained", "pl", "pp", "tl"]
+__all__ = ["Model", "Tokenizer", "__version__", "from_pretrained", "pl", "pp", "tl"]
 
 
 def from_pretrained(folder: str | Path) -> Any:
@@ -34,6 +34,8 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(f"sc_mamba2.{name}")
     if name == "Model":
         return importlib.import_module("sc_mamba2.estimator").Model
+    if name == "Tokenizer":
+        return importlib.import_module("sc_mamba2.pp").Tokenizer
     raise AttributeError(f"module 'sc_mamba2' has no attribute '{name}'")
 
 

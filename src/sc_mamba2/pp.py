@@ -1,13 +1,117 @@
-"""Preparation in scanpy's manner: are the cells good, and what would be read from them."""
+"""Preparation in scanpy's manner: are the cells good, what would be read from them, and as which tokens."""
 
-from typing import Any
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Protocol, Self
 
+import numpy as np
 from anndata import AnnData
+from torch import Tensor
 
+from sc_mamba2 import tokens
+from sc_mamba2.cells import RawCellsContract
 from sc_mamba2.cells.adding import readable_cells
+from sc_mamba2.model import read_checkpoint
+from sc_mamba2.model.manifest import broken_checkpoint
 from sc_mamba2.tasks.shared.check import check_cells
+from sc_mamba2.tasks.shared.params import IngestionParams, ValidationParams
+from sc_mamba2.tasks.shared.tokenization import tokenize_cells
+from sc_mamba2.tasks.shared.validation import ingest_cells, validate_cells
 
-__all__ = ["validate"]
+__all__ = ["Tokenizer", "validate"]
+
+
+class HasTokenizer(Protocol):
+    """A model that was trained on tokens."""
+
+    tokenizer: tokens.Tokenizer
+
+
+class Tokenizer:
+    """From cells to what a backbone reads: the one way from an AnnData to a model of ours.
+
+    Parameters
+    ----------
+    tokenizer
+        Genes and rules of a model, as it has them in its attribute `tokenizer`.
+
+    Examples
+    --------
+    >>> import sc_mamba2 as scm
+    >>> from sc_mamba2.cells import simulate_cells
+    >>> model = scm.from_pretrained("scm-tiny")
+    >>> tokenizer = scm.Tokenizer.of(model)
+    >>> batch = tokenizer(simulate_cells(cells=3))
+    >>> sorted(batch)
+    ['bins_BL', 'lengths', 'token_ids_BL']
+    >>> model(**batch).cell_BD.shape
+    torch.Size([3, 128])
+    """
+
+    def __init__(self, tokenizer: tokens.Tokenizer) -> None:
+        self.tokenizer = tokenizer
+
+    @classmethod
+    def of(cls, model: str | Path | HasTokenizer) -> Self:
+        """Take the tokenizer of a model, or of a checkpoint by its name or folder, of any task.
+
+        Raises
+        ------
+        UserError
+            Rules of `read_checkpoint`.
+        """
+        if not isinstance(model, str | Path):
+            return cls(model.tokenizer)
+        checkpoint = read_checkpoint(model)
+        try:
+            rules = tokens.TokenizerRules(**checkpoint.config["tokenizer"])
+        except (KeyError, TypeError, ValueError) as error:
+            found = f"config.json of '{model}': {error}"
+            raise broken_checkpoint("checkpoint-config", found, "its tokenizer") from error
+        return cls(tokens.Tokenizer(checkpoint.vocabulary, rules))
+
+    def __call__(self, adata: AnnData, *, layer: str | None = None) -> dict[str, Tensor]:
+        """Turn cells into one right-padded batch.
+
+        Parameters
+        ----------
+        adata
+            N cells; they stay as they are.
+        layer
+            Layer with the expression; else the first usable matrix.
+
+        Returns
+        -------
+        dict
+            Arguments of the model and its backbone: ``token_ids_BL`` (N, L) int64, ``bins_BL`` (N, L)
+            float32, ``lengths`` (N,) int64, with `<cls>`.
+
+        Raises
+        ------
+        UserError
+            Everything that `validate` refuses, and genes of which the model knows none.
+        """
+        (batch,) = self.batches(adata, sys.maxsize, layer=layer)
+        return batch
+
+    def batches(
+        self, adata: AnnData, batch_size: int, *, layer: str | None = None
+    ) -> Iterator[dict[str, Tensor]]:
+        """Turn cells into batches of `batch_size` cells, in their order; each as a call gives it."""
+        raw, ingestion = readable_cells(adata), IngestionParams(layer=layer)
+        RawCellsContract(layer).validate(raw)
+        standard, report = ingest_cells(raw, ingestion)
+        valid, _ = validate_cells(standard, report, ValidationParams())
+        found = tokenize_cells(valid, self.tokenizer, with_obs=False)
+        for first in range(0, len(found), batch_size):
+            cells = np.arange(first, min(first + batch_size, len(found)))
+            batch = tokens.make_batch(found, cells, self.tokenizer.vocabulary)
+            yield {
+                "token_ids_BL": batch.token_ids_BL,
+                "bins_BL": batch.bins_BL,
+                "lengths": batch.lengths_B,
+            }
 
 
 def validate(

@@ -12,6 +12,7 @@ from sc_mamba2.runs import verbs
 from sc_mamba2.runs.selection import Selection
 from sc_mamba2.runs.session import Finished
 
+SOURCE = "simulated:three-types"
 METRICS = {
     "model": {"score": 0.5, "none": None},
     "baselines": {},
@@ -45,7 +46,7 @@ def test_json_is_one_object_and_the_log_is_elsewhere(tmp_path):
 
 def test_json_holds_outputs_metrics_and_the_run(tmp_path, quick_run):
     output = tmp_path / "out.h5ad"
-    answer = json.loads(entered("embed", "cells.h5ad", "-o", output, "--json").stdout)
+    answer = json.loads(entered("embed", SOURCE, "-o", output, "--json").stdout)
     assert answer.pop("outputs")["cells"] == str(output) and output.is_file()
     assert answer == {
         "run": METRICS["run"]["run_id"],
@@ -55,7 +56,7 @@ def test_json_holds_outputs_metrics_and_the_run(tmp_path, quick_run):
 
 def test_quiet_is_the_places_of_the_results(tmp_path, quick_run):
     output = tmp_path / "out.h5ad"
-    result = entered("embed", "cells.h5ad", "-o", output, "--quiet")
+    result = entered("embed", SOURCE, "-o", output, "--quiet")
     assert result.output.split() == [str(output), str(tmp_path / "out.scm" / "report.html")]
     assert logging.root.manager.disable == logging.NOTSET
 

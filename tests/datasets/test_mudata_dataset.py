@@ -28,11 +28,16 @@ def test_roundtrip_and_exists(together, tmp_path):
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["cells.h5mu"]
 
 
-def test_a_failing_save_leaves_the_old_file(together, tmp_path):
+def half_written(cells, path, **options):
+    path.write_bytes(b"half")
+    raise OSError("disk full")
+
+
+def test_a_failing_save_leaves_the_old_file(together, tmp_path, monkeypatch):
     dataset = MuDataDataset(str(tmp_path / "cells.h5mu"))
     dataset.save(together)
     before = (tmp_path / "cells.h5mu").read_bytes()
-    together.uns["broken"] = object()
+    monkeypatch.setattr(mudata.MuData, "write_h5mu", half_written)
     with pytest.raises(DatasetError):
         dataset.save(together)
     assert (tmp_path / "cells.h5mu").read_bytes() == before

@@ -23,5 +23,5 @@ def test_the_pipeline_runs_in_the_project_under_the_test_environment(
     blocks = f"embedding.source.blocks={tmp_path / 'blocks'}"
     words = ["run", "--pipeline", "embedding", "--env", "test", "--params", f"{options},{blocks}"]
     assert "pca" in entered(*words).output
-    metrics = json.loads((ROOT / "data/08_reporting/embedding/metrics.json").read_text())
+    metrics = json.loads((ROOT / "data/test/08_reporting/embedding/metrics.json").read_text())
     assert metrics["data"]["label_classes"] == 3 and metrics["data"]["batch_classes"] == 2

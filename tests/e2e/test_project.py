@@ -44,7 +44,7 @@ def test_a_run_is_listed_with_what_it_was_made_of(project: Path):
         "compute.seed" not in record["defaults"] and "compute.seed" in second["record"]["defaults"]
     )
     assert record["data"]["reference.raw_cells"]["sources"] == ["simulated:three-types"]
-    metrics = project / "data/08_reporting/annotation/runs" / first["run_id"] / "metrics.json"
+    metrics = project / "data/test/08_reporting/annotation/runs" / first["run_id"] / "metrics.json"
     model = json.loads(metrics.read_text("utf-8"))["model"]
     assert record["scores"]["annotation"]["model.accuracy"] == model["accuracy"]
 
@@ -74,12 +74,14 @@ def test_a_run_at_work_is_listed_as_running(project: Path, monkeypatch: pytest.M
     entered("run", "--pipeline", "validation", "--env", "test", "--quiet")
     newest = list_runs(project)[0]
     assert seen == ["running"] and newest.state == "finished"
-    folder = record_folder(project, newest.task, newest.run_id)
+    folder = record_folder(project / "data" / "test", newest.task, newest.run_id)
     assert [path.name for path in folder.iterdir()] == [RECORD]
 
 
 def test_its_notebook_shows_the_last_run(project: Path):
     notebook = nbformat.read(project / "notebooks" / "results.ipynb", as_version=4)
+    assert "%reload_kedro --env test" in notebook.cells[0].source
+    notebook.cells.insert(2, nbformat.v4.new_code_cell("%reload_kedro --env test"))
     place = {"metadata": {"path": str(project / "notebooks")}}
     NotebookClient(notebook, timeout=300, kernel_name="python3", resources=place).execute()
     said = [output for cell in notebook.cells for output in cell.get("outputs", [])]

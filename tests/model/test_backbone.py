@@ -50,7 +50,7 @@ def test_the_golden_cell(path):
 
 def test_hidden_vectors_are_zero_at_pads_and_the_first_is_the_cell():
     backbone = Backbone(preset("micro", 9))
-    ids, values = torch.randint(0, 9, (2, 7)), torch.rand(2, 7)
+    ids, values = torch.randint(0, 9, (2, 7)), torch.randint(0, 51, (2, 7)).float()
     hidden = backbone(ids, values, torch.tensor([7, 3]))
     assert hidden.shape == (2, 7, 64)
     assert not hidden[1, 3:].any()
@@ -60,7 +60,9 @@ def test_hidden_vectors_are_zero_at_pads_and_the_first_is_the_cell():
 @pytest.mark.parametrize("cell_start", ["token", "genes"])
 def test_every_parameter_gets_a_gradient(cell_start):
     backbone = Backbone(preset("micro", 9, feed_forward=16, cell_start=cell_start))
-    hidden = backbone(torch.randint(0, 9, (2, 7)), torch.rand(2, 7), torch.tensor([7, 3]))
+    hidden = backbone(
+        torch.randint(0, 9, (2, 7)), torch.randint(0, 51, (2, 7)).float(), torch.tensor([7, 3])
+    )
     (hidden * torch.randn_like(hidden)).sum().backward()
     silent = [n for n, p in backbone.named_parameters() if p.grad is None or not p.grad.any()]
     assert silent == []
@@ -69,7 +71,11 @@ def test_every_parameter_gets_a_gradient(cell_start):
 def test_the_path_is_settable_and_an_unknown_one_is_refused():
     torch.manual_seed(0)
     backbone = Backbone(preset("micro", 9)).double()
-    batch = (torch.randint(0, 9, (2, 7)), torch.rand(2, 7), torch.tensor([7, 3]))
+    batch = (
+        torch.randint(0, 9, (2, 7)),
+        torch.randint(0, 51, (2, 7)).float(),
+        torch.tensor([7, 3]),
+    )
     blocked = backbone(*batch)
     backbone.scan_path = "reference"
     torch.testing.assert_close(backbone(*batch), blocked, rtol=1e-10, atol=1e-10)
@@ -79,7 +85,11 @@ def test_the_path_is_settable_and_an_unknown_one_is_refused():
 
 
 def test_recomputed_layers_give_the_same_gradients():
-    batch = (torch.randint(0, 9, (2, 90)), torch.rand(2, 90), torch.tensor([90, 30]))
+    batch = (
+        torch.randint(0, 9, (2, 90)),
+        torch.randint(0, 51, (2, 90)).float(),
+        torch.tensor([90, 30]),
+    )
     results = []
     for recompute in (False, True):
         torch.manual_seed(0)

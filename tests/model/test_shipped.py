@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 
 from sc_mamba2.errors import UserError
-from sc_mamba2.model import checkpoint_folder, read_checkpoint, saving, shipped_checkpoints
+from sc_mamba2.model import checkpoint_folder, folder, read_checkpoint, shipped_checkpoints
 
 
 @pytest.fixture
 def package(tmp_path, monkeypatch):
     (tmp_path / "checkpoints" / "scm-own").mkdir(parents=True)
-    monkeypatch.setattr(saving, "files", lambda name: tmp_path)
+    monkeypatch.setattr(folder, "files", lambda name: tmp_path)
     return tmp_path
 
 
@@ -28,5 +28,5 @@ def test_a_name_that_is_nearly_right_is_told(package):
 
 
 def test_a_package_without_checkpoints(tmp_path, monkeypatch):
-    monkeypatch.setattr(saving, "files", lambda name: tmp_path)
+    monkeypatch.setattr(folder, "files", lambda name: tmp_path)
     assert shipped_checkpoints() == []

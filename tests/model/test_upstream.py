@@ -48,7 +48,7 @@ def without(*names):
 def some_cells():
     """Three cells of 7, 4 and 1 real tokens, right-padded, `<cls>` first."""
     ids = torch.tensor([[CLS, 0, 2, 3, 5, 6, 9], [CLS, 8, 3, 0] + [PAD] * 3, [CLS] + [PAD] * 6])
-    values = torch.tensor([[0.0, 3, 50, 0, 700, 1, 2], [0, 9, 8, 1] + [-2] * 3, [0] + [-2] * 6])
+    values = torch.tensor([[0.0, 3, 50, 0, 50, 1, 2], [0, 9, 8, 1] + [-2] * 3, [0] + [-2] * 6])
     return ids, values
 
 

@@ -21,7 +21,7 @@ def test_the_last_token_reaches_cls(recompute):
         mixer.dt_bias[0] = -4.6  # softplus: about 0.01
     backbone.recompute_layers = recompute
     ids = torch.arange(GENES)[None]
-    values = torch.rand(1, GENES).mul(50).requires_grad_()
+    values = torch.rand(1, GENES).mul(50).round().requires_grad_()
     cell = backbone.encode(ids, values, torch.tensor([GENES]))
     (reach,) = torch.autograd.grad(cell[0, 0], values)
     assert torch.isfinite(reach).all()
@@ -38,7 +38,7 @@ def test_other_last_tokens_give_another_cell():
     with torch.no_grad():
         for layer in backbone.layers:
             layer.mixer.A_log -= 9
-    ids, values = torch.arange(GENES)[None], torch.rand(1, GENES).mul(50)
+    ids, values = torch.arange(GENES)[None], torch.rand(1, GENES).mul(50).round()
     changed = values.clone()
     changed[0, -1] += 20
     lengths = torch.tensor([GENES])

@@ -30,6 +30,6 @@ def made(run_id: str = FIRST, **changes: Any) -> RunRecord:
 
 def kept(project: Path, record: RunRecord, task: str = "annotation") -> Path:
     """Keep a record in a project; returns its folder."""
-    folder = record_folder(project, task, record.run_id)
+    folder = record_folder(project / "data", task, record.run_id)
     write_record(folder, record)
     return folder

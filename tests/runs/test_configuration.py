@@ -1,9 +1,17 @@
 import pytest
 from kedro.config import OmegaConfigLoader
+from kedro.io import DataCatalog
 from pydantic import BaseModel
 
 from sc_mamba2.errors import UserError
-from sc_mamba2.runs.configuration import CONFIG_LOADER, check_params, shipped_conf
+from sc_mamba2.pipelines.registry import named_pipelines
+from sc_mamba2.runs.configuration import (
+    CONFIG_LOADER,
+    check_params,
+    load_configuration,
+    shipped_conf,
+)
+from sc_mamba2.runs.hooks import PLACES
 from sc_mamba2.tasks.annotation.params import AnnotationParams
 from sc_mamba2.tasks.batch_correction.params import BatchCorrectionParams
 from sc_mamba2.tasks.embedding.params import EmbeddingParams
@@ -12,6 +20,7 @@ from sc_mamba2.tasks.multiomics.params import MultiomicsParams
 from sc_mamba2.tasks.perturbation.params import PerturbationParams
 from sc_mamba2.tasks.perturbation.reverse.params import ReversePerturbationParams
 from sc_mamba2.tasks.pretraining.params import PretrainingParams
+from sc_mamba2.tasks.shared.parameters import flatten
 from sc_mamba2.tasks.shared.params import SHARED_GROUPS
 
 MODELS: dict[str, type[BaseModel]] = SHARED_GROUPS | {
@@ -60,3 +69,21 @@ def test_an_unknown_parameter_gets_the_nearest_name():
 
 def test_sources_are_known_parameters():
     check_params({"input": "x", "query": "y", "checkpoint": "z"}, shipped_conf(), None)
+
+
+def places(env: str) -> dict[str, str]:
+    """Return what the runs of all pipelines write in an environment, by the name of the dataset or parameter."""
+    loader = load_configuration(shipped_conf(), env)
+    catalog = DataCatalog.from_config(loader["catalog"])
+    named = {name for pipeline in named_pipelines().values() for name in pipeline.all_outputs()}
+    paths = {name: getattr(catalog.get(name), "filepath", None) for name in named}
+    parameters = flatten(loader["parameters"])
+    paths |= {name: parameters[name] for name in PLACES}
+    return {name: str(path) for name, path in paths.items() if path}
+
+
+def test_the_test_environment_shares_no_place_with_real_results():
+    real, simulated = places("base"), places("test")
+    assert real.keys() == simulated.keys() and len(real) > 50
+    for name, path in simulated.items():
+        assert path == real[name].replace("data/", "data/test/", 1) != real[name], name

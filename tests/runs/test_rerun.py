@@ -79,7 +79,7 @@ def test_only_what_the_configuration_would_not_give_is_set_and_the_scores_are_co
 
 def test_embedding_and_pretraining_do_not_go_on_from_what_is_there(tmp_path):
     record = made(parameters={"embedding.source.input": "x", "pretraining.corpus.sources": ["x"]})
-    with repeating._fresh_places(record, tmp_path) as places:
+    with repeating._fresh_places(record, tmp_path / "data") as places:
         assert places.keys() == {"embedding.source.blocks", "pretraining.launch.run"}
         assert not any((tmp_path / str(place)).exists() for place in places.values())
 
@@ -89,7 +89,11 @@ def test_what_stands_in_local_by_now_does_not_change_a_run_that_is_repeated(tmp_
     at_first = made(
         parameters={"compute.seed": 0}, selection=Selection(pipelines=("annotation",)), data={}
     )
-    assert repeating._params(at_first, project) == {}
+
+    def configuration():
+        return repeating._configuration(at_first.selection, project)
+
+    assert repeating._params(at_first, configuration()) == {}
     (project / "conf/local").mkdir(exist_ok=True)
     (project / "conf/local/parameters.yml").write_text("compute:\n  seed: 7\n")
-    assert repeating._params(at_first, project) == {"compute.seed": 0}
+    assert repeating._params(at_first, configuration()) == {"compute.seed": 0}

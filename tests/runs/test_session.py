@@ -35,7 +35,3 @@ def test_a_second_run_in_one_project_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(session, "bootstrap_project", lambda project: None)
     with FileLock(tmp_path / "data" / ".scm.lock"), pytest.raises(UserError, match="run-locked"):
         session.run_in_project(Selection(pipelines=("validation",)), tmp_path)
-
-
-def test_the_project_is_found_from_inside_it():
-    assert session.find_project(ROOT / "src" / "sc_mamba2") == ROOT

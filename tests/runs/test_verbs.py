@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from tests.checkpoints import write_random_checkpoint
 
 from sc_mamba2.errors import UserError
 from sc_mamba2.runs import verbs
@@ -17,7 +18,7 @@ def keep(output: Path, force: bool = False, **params: object) -> verbs.Kept:
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> Path:
     folder = tmp_path / "data" / "06_models" / "task"
-    folder.mkdir(parents=True)
+    write_random_checkpoint(folder)
     return folder
 
 

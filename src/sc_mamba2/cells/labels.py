@@ -7,7 +7,8 @@ import logging
 
 import pandas as pd
 
-from sc_mamba2.errors import UserError, nearest
+from sc_mamba2.cells.glance import missing_column
+from sc_mamba2.errors import UserError
 
 MOST_CLASSES = 1000
 _NOTHING = "nan, none, na, n/a, n.a., null, nil, nat, <na>, -, --, ?, ., #n/a"
@@ -117,12 +118,7 @@ def _plain(text: pd.Series) -> pd.Series:
 def check_column(obs: pd.DataFrame, column: str, rule: str, option: str) -> None:
     """Refuse a column that is not there; `option` is where a person names it."""
     if column not in obs.columns:
-        raise UserError(
-            rule,
-            found=f"no column '{column}' in obs",
-            expected=f"one of: {', '.join(map(str, obs.columns)) or 'obs has no columns'}",
-            mend=f"name a column of obs by {option}" + nearest(column, obs.columns),
-        )
+        raise missing_column(column, obs.columns, rule, option)
 
 
 def whole_column(obs: pd.DataFrame, key: str, what: str) -> pd.Series:

@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 
 from sc_mamba2.commands.mode import Mode, answering, mode
 from sc_mamba2.errors import UserError
+from sc_mamba2.runs.command_line import remembered
 
 
 @contextmanager
@@ -89,14 +90,15 @@ class Verbs(TyperGroup):
     """The verbs; a wrong use of one is answered as JSON where its line asks for JSON."""
 
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:
-        """Remember whether the line asks for JSON: a wrong one may never come to its verb."""
-        ctx.meta["json"] = "--json" in args
+        """Remember the line, and whether it asks for JSON: a wrong one may never come to its verb."""
+        ctx.meta["json"], ctx.meta["words"] = "--json" in args, list(args)
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: typer.Context) -> Any:
         """Call the verb."""
         try:
-            return super().invoke(ctx)
+            with remembered(ctx.meta["words"]):
+                return super().invoke(ctx)
         except Exception as error:
             # Of click's errors: which class they have differs between versions of Typer.
             if not (ctx.meta["json"] and hasattr(error, "format_message")):

@@ -32,8 +32,8 @@ def compare(
 
 def _record(name: str) -> "RunRecord":
     """Read a run of this project, or what a verb left anywhere."""
+    from sc_mamba2.runs.project import find_project
     from sc_mamba2.runs.records import FOLDER_SUFFIX, find_run, read_record
-    from sc_mamba2.runs.session import find_project
 
     if Path(name).suffix == FOLDER_SUFFIX:
         return read_record(Path(name))

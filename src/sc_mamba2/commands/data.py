@@ -103,7 +103,7 @@ def verify(
 
 def project_here(needed: bool = True) -> Path:
     """Return the project's folder; where it is not needed and there is none, this folder."""
-    from sc_mamba2.runs.session import find_project
+    from sc_mamba2.runs.project import find_project
 
     try:
         return find_project(Path.cwd())

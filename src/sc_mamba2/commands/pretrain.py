@@ -17,11 +17,16 @@ def pretrain(given: Given) -> None:
     conf/base/parameters/pretraining.yml.
     """
     from sc_mamba2.commands.results import show_results
-    from sc_mamba2.runs.session import find_project, run_in_project
+    from sc_mamba2.runs.preflight import check_project_run
+    from sc_mamba2.runs.project import find_project
 
     sources = [from_here(one) for one in given.sources or []]
     more = {"pretraining.corpus.sources": sources} if sources else {}
     selection = select(PRETRAIN, "pretraining", given, more)
-    written = run_in_project(selection, find_project(Path.cwd())).written
+    project = find_project(Path.cwd())
+    check_project_run(selection, project)
+    from sc_mamba2.runs.session import run_in_project
+
+    written = run_in_project(selection, project).written
     places = {name.rsplit(".", 1)[-1]: path for name, path in written.items()}
     show_results(written["pretraining.metrics"], places)

@@ -27,14 +27,15 @@ def rerun(
     """
     from sc_mamba2.commands.results import answered_briefly
     from sc_mamba2.commands.run_tables import show_comparison
-    from sc_mamba2.runs import rerun as repeating
     from sc_mamba2.runs.logs import set_logging
+    from sc_mamba2.runs.project import find_project
     from sc_mamba2.runs.records import find_run
-    from sc_mamba2.runs.session import find_project
 
     set_logging(verbose)
     project = find_project(Path.cwd())
     record = find_run(project, run)
+    from sc_mamba2.runs import rerun as repeating
+
     done = repeating.rerun(record, project, force)
     new, comparison = done.run.run_id, done.comparison
     facts = {"run": new, "repeats": record.run_id, "equal": done.equal}

@@ -73,8 +73,9 @@ def run(
     """
     from sc_mamba2.commands.results import show_results
     from sc_mamba2.runs.logs import set_logging
+    from sc_mamba2.runs.preflight import check_project_run
+    from sc_mamba2.runs.project import find_project
     from sc_mamba2.runs.selection import Selection, given_params
-    from sc_mamba2.runs.session import find_project, run_in_project
 
     path = forced_path(scan_path, require_kernels)
     chosen = {"input": from_here(input_), "compute.scan_path": path}
@@ -98,6 +99,9 @@ def run(
     set_logging(verbose)
     if not mode().quiet:
         typer.echo(selection.kedro_line(), err=True)
+    check_project_run(selection, project)
+    from sc_mamba2.runs.session import run_in_project
+
     written = run_in_project(selection, project).written
     metrics = next((path for name, path in written.items() if name.endswith(".metrics")), Path())
     results = {

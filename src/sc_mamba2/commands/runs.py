@@ -19,8 +19,8 @@ def runs(
     """
     from sc_mamba2.commands.results import answered_briefly
     from sc_mamba2.commands.run_tables import show_runs
+    from sc_mamba2.runs.project import find_project
     from sc_mamba2.runs.records import list_runs
-    from sc_mamba2.runs.session import find_project
 
     every = list_runs(find_project(Path.cwd()))
     chosen = [run for run in every if pipeline in (None, run.task)]

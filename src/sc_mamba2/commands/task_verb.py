@@ -10,7 +10,6 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-import yaml
 
 from sc_mamba2.commands.mode import mode
 from sc_mamba2.commands.options import contradiction, forced_path, from_here
@@ -106,9 +105,17 @@ def select(
         getattr(given, "scan_path", None), getattr(given, "require_kernels", False)
     )
     if isinstance(checkpoint := getattr(given, "checkpoint", None), Path):
-        chosen["checkpoint"] = str(checkpoint.resolve())
+        chosen["checkpoint"] = _named(checkpoint)
     params = merge(nest(dict(more or {})), given_params(chosen, given.params))
     return Selection(pipelines=(pipeline,), params=params, env=getattr(given, "env", None))
+
+
+def _named(checkpoint: Path) -> str:
+    """Return a folder as it is called from anywhere; a name that comes with the package as it is."""
+    from sc_mamba2.model.folder import shipped_checkpoints
+
+    name = str(checkpoint)
+    return name if name in shipped_checkpoints() else str(checkpoint.resolve())
 
 
 def _parameter(option: Option) -> inspect.Parameter:
@@ -152,11 +159,9 @@ def _default(option: Option) -> str | None:
 @functools.cache
 def _defaults() -> dict[str, Any]:
     """Read conf/base/parameters, which repeat the defaults of the models, without importing these."""
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    found: dict[str, Any] = {}
-    for file in sorted((shipped_conf() / "base" / "parameters").glob("*.yml")):
-        found |= yaml.load(file.read_text("utf-8"), loader)
-    return found
+    from sc_mamba2.runs.configuration import read_parameters
+
+    return read_parameters(shipped_conf(), "base")
 
 
 def _from_here(option: Option, value: Any) -> Any:

@@ -30,10 +30,14 @@ def validate(
     was expected and how to mend it.
     """
     from sc_mamba2.commands.results import show_facts
-    from sc_mamba2.tasks.shared.check import check_source
+    from sc_mamba2.runs.preflight import check_cells
     from sc_mamba2.versions.names import with_paths
 
-    report = check_source(with_paths(source, Path.cwd()), layer, label_key)
+    place = with_paths(source, Path.cwd())
+    check_cells([place], {label_key: "label_key"} if label_key else {}, layer)
+    from sc_mamba2.tasks.shared.check import check_source
+
+    report = check_source(place, layer, label_key)
     facts = {"source": source, "valid": True, **report}
     show_facts(facts, _lines(source, report), 12)
 

@@ -27,8 +27,9 @@ def viz(
     """Show the pipelines with Kedro-Viz; nothing is asked of the network."""
     from importlib.util import find_spec
 
-    from sc_mamba2.runs.session import find_project
-    from sc_mamba2.runs.site import build_site
+    from sc_mamba2.runs.preflight import check_names
+    from sc_mamba2.runs.project import find_project
+    from sc_mamba2.runs.selection import Selection
 
     if find_spec("kedro_viz") is None:
         raise UserError(
@@ -38,7 +39,10 @@ def viz(
             mend="pip install -c constraints-py311.txt -e '.[viz]'",
         )
     project = find_project(Path.cwd())
+    check_names(Selection(pipelines=(pipeline,) if pipeline else ()))
     if build:
+        from sc_mamba2.runs.site import build_site
+
         site = project / "build" / "viz"
         build_site(project, site, pipeline)
         typer.echo(f"site: {site}")

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from sc_mamba2.errors import UserError
 from sc_mamba2.model.config import ModelConfig
 from sc_mamba2.model.embeddings import GeneBag, GeneEncoder, TokenKinds, input_norm, value_encoder
 from sc_mamba2.model.mixer import Mamba2Mixer
@@ -63,6 +64,35 @@ class BidirectionalLayer(nn.Module):
         return fed_BLD
 
 
+def check_tokens(token_ids_BL: Tensor, bins_BL: Tensor, lengths: Tensor, n_bins: int) -> None:
+    """Refuse ids, bins and lengths that do not fit together, and values that are no bins (rule ``token-bins``)."""
+    found, expected = "", f"whole bins from -1 (hidden) to {n_bins - 1}"
+    real_B = lengths if lengths.dim() == 1 else lengths.sum(1)
+    rows, length = token_ids_BL.shape if token_ids_BL.dim() == 2 else (0, 0)
+    if token_ids_BL.shape != bins_BL.shape or real_B.shape != (rows,):
+        shapes = (tuple(part.shape) for part in (token_ids_BL, bins_BL, lengths))
+        found = "ids, bins and lengths of the shapes " + ", ".join(map(str, shapes))
+        expected = "ids and bins of one shape, cells x tokens, and the real tokens of each cell"
+    elif rows and not 0 <= int(real_B.min()) <= int(real_B.max()) <= length:
+        found, expected = f"{int(real_B.max())} tokens in a row of {length}", f"0 to {length}"
+    elif bins_BL.dtype == torch.bool or bins_BL.is_complex():
+        found = f"values of the type {bins_BL.dtype}"
+    elif bins_BL.device.type != "meta":
+        real_T = bins_BL[real_tokens(lengths, length)]
+        wrong_T = real_T[~((real_T == real_T.round()) & (real_T >= -1) & (real_T < n_bins))]
+        if len(wrong_T):
+            found = (
+                f"the value {wrong_T[0].item():.4g}, and {len(wrong_T) - 1:,} more that are no bins"
+            )
+    if found:
+        raise UserError(
+            "token-bins",
+            found=found,
+            expected=expected,
+            mend="sc_mamba2.Tokenizer.of(model)(adata) gives what the backbone reads; of a Batch that is bins_BL",
+        )
+
+
 class Backbone(nn.Module):
     """Gene and value embedding, then bidirectional Mamba2 layers.
 
@@ -80,6 +110,7 @@ class Backbone(nn.Module):
         self.config = config
         self.scan_path: ScanPath = "auto"
         self.recompute_layers = False
+        self._looked_at = False  # whether tokens were checked once
         self.gene_encoder = GeneEncoder(config)
         self.value_encoder = value_encoder(config)
         self.gene_bag = GeneBag(config) if config.cell_start == "genes" else None
@@ -96,7 +127,7 @@ class Backbone(nn.Module):
     def forward(
         self,
         token_ids_BL: Tensor,
-        values_BL: Tensor,
+        bins_BL: Tensor,
         lengths: Tensor,
         added_BLD: Tensor | None = None,
     ) -> Tensor:
@@ -106,8 +137,9 @@ class Backbone(nn.Module):
         ----------
         token_ids_BL
             Gene ids, (B, L), 0 to V - 1; at pads anything.
-        values_BL
-            Bins or log-normalised values, (B, L); at pads anything, NaN included.
+        bins_BL
+            Whole bins, (B, L), -1 (hidden) to ``n_bins - 1``, of any number type; at pads anything, NaN
+            included. Log-normalised values are refused: `Batch.bins_BL`, not `Batch.values_BL`.
         lengths
             Real tokens of each cell, (B,), 0 to L; of packed rows (B, S), see `ops.rows`.
         added_BLD
@@ -117,8 +149,17 @@ class Backbone(nn.Module):
         -------
         Tensor
             (B, L, D), zero at pads.
+
+        Raises
+        ------
+        UserError
+            Rule ``token-bins``: what would be misread. On a GPU the first call alone looks, so that none
+            waits for another.
         """
-        x_BLD = self.embed(token_ids_BL, values_BL, lengths)
+        if bins_BL.device.type == "cpu" or not self._looked_at:
+            self._looked_at = True
+            check_tokens(token_ids_BL, bins_BL, lengths, self.config.n_bins)
+        x_BLD = self.embed(token_ids_BL, bins_BL, lengths)
         if added_BLD is not None:
             x_BLD = x_BLD + added_BLD
         for layer in self.layers:
@@ -130,32 +171,32 @@ class Backbone(nn.Module):
         pad_BL = ~real_tokens(lengths, token_ids_BL.shape[1])
         return hidden_BLD.masked_fill(pad_BL.unsqueeze(-1), 0)
 
-    def embed(self, token_ids_BL: Tensor, values_BL: Tensor, lengths: Tensor) -> Tensor:
+    def embed(self, token_ids_BL: Tensor, bins_BL: Tensor, lengths: Tensor) -> Tensor:
         """Embed genes and values, (B, L), to what enters the trunk, (B, L, D), zero at pads."""
         pad_BL = ~real_tokens(lengths, token_ids_BL.shape[1])
         token_ids_BL = token_ids_BL.masked_fill(pad_BL, self.config.pad_id)
-        values_BL = values_BL.masked_fill(pad_BL, 0)
+        bins_BL = bins_BL.masked_fill(pad_BL, 0)
         genes_BLD: Tensor = self.gene_encoder(token_ids_BL)
         if self.value_encoder is None:
-            x_BLD = genes_BLD * values_BL.to(genes_BLD.dtype).unsqueeze(-1)
+            x_BLD = genes_BLD * bins_BL.to(genes_BLD.dtype).unsqueeze(-1)
         else:
-            x_BLD = genes_BLD + self.value_encoder(values_BL)
+            x_BLD = genes_BLD + self.value_encoder(bins_BL)
         if self.token_kinds is not None:
             x_BLD = x_BLD + self.token_kinds(token_ids_BL)
         if self.gene_bag is not None:
             starts = cell_spans(lengths, token_ids_BL.shape[1]).starts
-            bags_CD = self.gene_bag(self.gene_embedding.weight, token_ids_BL, values_BL, starts)
+            bags_CD = self.gene_bag(self.gene_embedding.weight, token_ids_BL, bins_BL, starts)
             x_BLD = x_BLD.flatten(0, 1).index_add(0, starts, bags_CD.to(x_BLD)).view_as(x_BLD)
         if self.input_norm is not None:
             x_BLD = self.input_norm(x_BLD, ~pad_BL)
         return x_BLD.masked_fill(pad_BL.unsqueeze(-1), 0)
 
-    def encode(self, token_ids_BL: Tensor, values_BL: Tensor, lengths: Tensor) -> Tensor:
+    def encode(self, token_ids_BL: Tensor, bins_BL: Tensor, lengths: Tensor) -> Tensor:
         """Compute the cell embedding, the hidden vector of `<cls>`, a cell's first token.
 
         (B, D); of packed rows (cells, D), row after row, empty cells left out.
         """
-        hidden_BLD: Tensor = self(token_ids_BL, values_BL, lengths)
+        hidden_BLD: Tensor = self(token_ids_BL, bins_BL, lengths)
         if lengths.dim() == 1:
             return hidden_BLD[:, 0]
         starts = cell_spans(lengths, hidden_BLD.shape[1]).starts

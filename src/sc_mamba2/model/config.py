@@ -5,7 +5,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, ValidationError, model_validator
 
 from sc_mamba2.errors import UserError, nearest
-from sc_mamba2.tokens import Options
+from sc_mamba2.tokens.options import Options
 
 Norm = Literal["none", "layer", "rms"]
 

@@ -6,12 +6,14 @@ The folder as a whole stands in `saving`.
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sc_mamba2.errors import UserError
 from sc_mamba2.files import sha256_of
-from sc_mamba2.genes import Vocabulary
-from sc_mamba2.model.config import ModelConfig
+
+if TYPE_CHECKING:
+    from sc_mamba2.genes import Vocabulary
+    from sc_mamba2.model.config import ModelConfig
 
 MANIFEST = "manifest.json"
 _FORMAT = 1
@@ -107,7 +109,7 @@ def _files(folder: Path) -> list[str]:
 
 
 def card_text(
-    title: str, config: ModelConfig, vocabulary: Vocabulary, *facts: Mapping[str, Any]
+    title: str, config: "ModelConfig", vocabulary: "Vocabulary", *facts: Mapping[str, Any]
 ) -> str:
     """Write the text of `MODEL_CARD.md`: what the model is, then further facts, a line each.
 

@@ -7,33 +7,13 @@ holds then adds up to the same whole however a batch is divided. B cells, L toke
 from typing import NamedTuple
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
 from sc_mamba2.model.heads import expression_in_chunks
 from sc_mamba2.model.losses import hidden_genes_nll_sum, masked_squares, masked_zero_nll_sum
+from sc_mamba2.model.options import ObjectiveOptions
 from sc_mamba2.model.pretrained import PretrainedModel
-from sc_mamba2.tokens import MaskedBatch, Options
-
-
-class ObjectiveOptions(Options):
-    """How much each part of the objective counts, from 0."""
-
-    expression: float = Field(
-        1.0, ge=0, description="squared error of a masked token's bin, over the highest bin"
-    )
-    cell_expression: float = Field(
-        1.0, ge=0, description="the same, of what the cell embedding alone tells of the gene"
-    )
-    zeros: float = Field(
-        0.1, ge=0, description="log loss of whether a masked token is expressed, from the token"
-    )
-    cell_zeros: float = Field(
-        0.1, ge=0, description="log loss of whether it is expressed, from the cell embedding"
-    )
-    cell_genes: float = Field(
-        0.1, ge=0, description="log loss of which genes were left out, from the cell embedding"
-    )
+from sc_mamba2.tokens import MaskedBatch
 
 
 class Recovered(NamedTuple):

@@ -95,15 +95,19 @@ class PretrainedModel(nn.Module):
             CellClassifier(width, heads.classes, heads.classifier_layers) if heads.classes else None
         )
 
-    def forward(self, token_ids_BL: Tensor, values_BL: Tensor) -> Outputs:
+    def forward(
+        self, token_ids_BL: Tensor, bins_BL: Tensor, lengths: Tensor | None = None
+    ) -> Outputs:
         """Compute every output of right-padded cells.
 
         Parameters
         ----------
         token_ids_BL
             Rows of the vocabulary, (B, L), `<cls>` first, `<pad>` on the right and nowhere else.
-        values_BL
-            Bins, (B, L), 0 at `<cls>`; at pads anything.
+        bins_BL
+            Bins, (B, L), 0 at `<cls>`; at pads anything. `Tokenizer.of(model)(adata)` gives both.
+        lengths
+            Real tokens of each cell, (B,); without them the pads tell.
 
         Returns
         -------
@@ -113,10 +117,14 @@ class PretrainedModel(nn.Module):
         Raises
         ------
         UserError
-            Rule `token-ids`: ids that are no rows, a pad before a token, or unequal shapes.
+            Rule `token-ids`: ids that are no rows, a pad before a token, unequal shapes, or lengths that
+            are not those of the pads. Rule `token-bins`: values that are no bins.
         """
-        lengths_B = self._lengths(token_ids_BL, values_BL)
-        hidden_BLD: Tensor = self.backbone(token_ids_BL, values_BL, lengths_B)
+        lengths_B = self._lengths(token_ids_BL, bins_BL)
+        if lengths is not None and not torch.equal(lengths.to(lengths_B), lengths_B):
+            found = f"lengths {lengths[:3].tolist()}… of rows with {lengths_B[:3].tolist()}… tokens"
+            raise _wrong_tokens(found, "the real tokens of each row, the pads left out")
+        hidden_BLD: Tensor = self.backbone(token_ids_BL, bins_BL, lengths_B)
         cell_BD = hidden_BLD[:, 0]
         pad_BL = token_ids_BL == self.tokenizer.vocabulary.pad_id
         expression: tuple[Tensor | None, Tensor | None] = (None, None)
@@ -140,12 +148,14 @@ class PretrainedModel(nn.Module):
             expression_from_cell_nonzero_BL=from_cell[1],
         )
 
-    def _lengths(self, token_ids_BL: Tensor, values_BL: Tensor) -> Tensor:
+    def _lengths(self, token_ids_BL: Tensor, bins_BL: Tensor) -> Tensor:
         """Count the real tokens of each row, and refuse what the model would misread."""
         vocabulary = self.tokenizer.vocabulary
-        if token_ids_BL.dim() != 2 or token_ids_BL.shape != values_BL.shape or not len(values_BL.T):
+        if token_ids_BL.is_floating_point() or token_ids_BL.is_complex():
+            raise _wrong_tokens(f"ids of the type {token_ids_BL.dtype}", "whole numbers")
+        if token_ids_BL.dim() != 2 or token_ids_BL.shape != bins_BL.shape or not len(bins_BL.T):
             raise _wrong_tokens(
-                f"shapes {tuple(token_ids_BL.shape)} and {tuple(values_BL.shape)}",
+                f"shapes {tuple(token_ids_BL.shape)} and {tuple(bins_BL.shape)}",
                 "ids and values of one shape, cells x tokens, with one token at least",
             )
         if bool(((token_ids_BL < 0) | (token_ids_BL >= vocabulary.size)).any()):

@@ -9,7 +9,6 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +17,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from sc_mamba2.errors import UserError, nearest
+from sc_mamba2.errors import UserError
 from sc_mamba2.files import atomic_folder, sha256_of
 from sc_mamba2.genes import Vocabulary
 from sc_mamba2.model.config import ModelConfig
+from sc_mamba2.model.folder import CARD, CONFIG, LISTED, TENSORS, VOCABULARY, check_folder
 from sc_mamba2.model.manifest import (
     MANIFEST,
     broken_checkpoint,
@@ -33,28 +33,6 @@ from sc_mamba2.model.manifest import (
     write_json,
     write_manifest,
 )
-
-
-def shipped_checkpoints() -> list[str]:
-    """Name the checkpoints that come with the package."""
-    room = Path(str(files("sc_mamba2"))) / "checkpoints"
-    return sorted(folder.name for folder in room.iterdir()) if room.is_dir() else []
-
-
-def checkpoint_folder(name: str | Path) -> Path:
-    """Find a checkpoint by the name it is shipped under, or by its path.
-
-    A name of `shipped_checkpoints` is one wherever it is said; a folder of one's own that is called
-    so needs a slash, such as ``./scm-tiny``.
-    """
-    if isinstance(name, str) and name in shipped_checkpoints():
-        return Path(str(files("sc_mamba2"))) / "checkpoints" / name
-    return Path(name)
-
-
-CONFIG, VOCABULARY, TENSORS = "config.json", "vocabulary.json", "model.safetensors"
-CARD = "MODEL_CARD.md"
-_LISTED = (CONFIG, VOCABULARY, TENSORS, CARD)
 
 
 @dataclass(frozen=True)
@@ -170,23 +148,10 @@ def read_checkpoint(folder: str | Path, verify: bool = True) -> Checkpoint:
         `checkpoint-json` (unreadable JSON), `checkpoint-tensors` (unreadable tensors), and those of
         `Vocabulary.from_json`.
     """
-    folder = checkpoint_folder(folder)
-    if not folder.is_dir():
-        names = shipped_checkpoints()
-        raise UserError(
-            "checkpoint-folder",
-            found=f"no folder at {folder}",
-            expected="a checkpoint folder, or a name that comes with the package: "
-            + ", ".join(names),
-            mend="give the path of a folder that holds " + MANIFEST + nearest(str(folder), names),
-        )
-    for name in (*_LISTED, MANIFEST):
-        if not (folder / name).is_file():
-            found = f"no {name} in {folder}"
-            raise broken_checkpoint("checkpoint-file", found, "all files of a checkpoint")
+    folder = check_folder(folder)
     hashes = read_manifest(folder)
     if verify:
-        compare_hashes(folder, hashes, needed=_LISTED)
+        compare_hashes(folder, hashes, needed=LISTED)
     return Checkpoint(
         state=read_tensors(folder / TENSORS),
         config=read_json(folder / CONFIG),

@@ -5,8 +5,9 @@ A fine-tuned model is one checkpoint folder: backbone, head, tokenizer and setti
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -28,6 +29,7 @@ class TaskModel(nn.Module, ABC):
 
     task: ClassVar[str]
     run_id: str | None = None  # of the run that trained it, for its card
+    trained_with: Mapping[str, Any] = MappingProxyType({})  # parameters of that run by dotted name
 
     def __init__(self, backbone: Backbone, tokenizer: Tokenizer) -> None:
         super().__init__()
@@ -109,6 +111,7 @@ class TaskModel(nn.Module, ABC):
             "model": self.backbone.config.model_dump(mode="json"),
             "tokenizer": self.tokenizer.rules.model_dump(mode="json"),
             "settings": self.settings(),
+            "trained_with": dict(self.trained_with),
             "weights_sha256": self.sha256(),
         }
         write_checkpoint(
@@ -152,6 +155,7 @@ class TaskModel(nn.Module, ABC):
                 mend="train it again, or use the version that wrote it",
             ) from error
         load_state(model, checkpoint.state)
+        model.trained_with = dict(checkpoint.config.get("trained_with", {}))
         return model.eval()
 
 

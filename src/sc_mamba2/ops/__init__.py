@@ -1,21 +1,5 @@
-"""The scan, arrays in and arrays out: reference twin, CPU path, GPU path, dispatch. No modules."""
+"""The scan, arrays in and arrays out: reference twin, CPU path, GPU path, dispatch. No modules. Lazy."""
 
-from sc_mamba2.ops.dispatch import ScanPath, bidirectional_scan, choose_path, directional_scan
-from sc_mamba2.ops.kernels import kernels_missing
-from sc_mamba2.ops.reference import ssd_reference
-from sc_mamba2.ops.rows import cell_numbers, cell_spans, real_tokens, smart_flip
-from sc_mamba2.ops.weights import MixerWeights
+import lazy_loader
 
-__all__ = [
-    "MixerWeights",
-    "ScanPath",
-    "bidirectional_scan",
-    "cell_numbers",
-    "cell_spans",
-    "choose_path",
-    "directional_scan",
-    "kernels_missing",
-    "real_tokens",
-    "smart_flip",
-    "ssd_reference",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -8,7 +8,7 @@ width, S cells of a packed row.
 import logging
 from collections.abc import Sequence
 from functools import cache
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import torch
 from torch import Tensor
@@ -16,10 +16,9 @@ from torch import Tensor
 from sc_mamba2.errors import UserError, nearest
 from sc_mamba2.ops.blocks import scan_in_blocks
 from sc_mamba2.ops.kernels import kernels_missing, scan_with_kernels
+from sc_mamba2.ops.options import ScanPath
 from sc_mamba2.ops.reference import scan_reference
 from sc_mamba2.ops.weights import MixerWeights, at_least_single
-
-ScanPath = Literal["auto", "reference", "blocked", "kernels"]
 
 _log = logging.getLogger(__name__)
 

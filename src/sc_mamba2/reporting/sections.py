@@ -74,9 +74,14 @@ def task_report(
     run
         Facts of the run, as in ``metrics.json``.
     """
+    shown = {
+        name: value for name, value in run.items() if name != "parameters"
+    }  # which stand above
     closing = [
         Section("Parameters", tables=[Table(["parameter", "value"], _rows(parameters), SET)]),
-        Section("Run", tables=[Table([], _rows(run), "Who ran what, when, with which versions.")]),
+        Section(
+            "Run", tables=[Table([], _rows(shown), "Who ran what, when, with which versions.")]
+        ),
     ]
     footer = f"sc-mamba2 {run.get('version', '')} · run {run.get('run_id', '')}"
     return render_report(title, lead, [*sections, *closing], footer)

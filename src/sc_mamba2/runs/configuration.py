@@ -1,14 +1,18 @@
 """Where the configuration lies, and whether parameters given at run time exist in it."""
 
+import contextlib
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from kedro.config import OmegaConfigLoader
+import yaml
 
 from sc_mamba2.errors import UserError, nearest
 from sc_mamba2.files import shipped_conf
 from sc_mamba2.tasks.shared.parameters import flatten, unknown_parameter
+
+if TYPE_CHECKING:
+    from kedro.config import AbstractConfigLoader, OmegaConfigLoader
 
 __all__ = ["CONFIG_LOADER", "SOURCES", "check_params", "choose_environment", "shipped_conf"]
 
@@ -26,15 +30,51 @@ READ = (
 )  # fmt: skip
 
 
+def read_parameters(conf_source: Path, env: str | None) -> dict[str, Any]:
+    """Return the parameters of an environment as they stand in its files: nothing in them is resolved."""
+    return _read(conf_source, env, "parameters")
+
+
+def read_globals(conf_source: Path, env: str | None) -> dict[str, Any]:
+    """Return the globals of an environment as they stand in its files."""
+    return _read(conf_source, env, "globals")
+
+
+def _read(conf_source: Path, env: str | None, word: str) -> dict[str, Any]:
+    """Read the files that Kedro would, without it: it takes seconds to load."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    found: dict[str, Any] = {}
+    for folder in dict.fromkeys((conf_source / "base", conf_source / (env or "local"))):
+        for file in sorted(folder.rglob("*.y*ml")):
+            if any(part.startswith(word) for part in file.relative_to(folder).parts):
+                with contextlib.suppress(yaml.YAMLError, ValueError):  # of which Kedro tells
+                    found = merge_tables(found, yaml.load(file.read_text("utf-8"), loader) or {})
+    return found
+
+
+def merge_tables(under: Any, over: Any) -> Any:
+    """Return a nested table with the values of another over its own."""
+    if isinstance(under, dict) and isinstance(over, dict):
+        return under | {name: merge_tables(under.get(name), part) for name, part in over.items()}
+    return over
+
+
 @cache
 def shipped_parameters() -> dict[str, Any]:
     """Return the parameters of `conf/base` by dotted name; they are read once a process."""
     return flatten(load_configuration(shipped_conf(), "base")["parameters"])
 
 
-def load_configuration(conf_source: Path, env: str | None) -> OmegaConfigLoader:
+def load_configuration(conf_source: Path, env: str | None) -> "OmegaConfigLoader":
     """Return the configuration of an environment, without parameters given at run time."""
+    from kedro.config import OmegaConfigLoader
+
     return OmegaConfigLoader(str(conf_source), env=env, runtime_params={}, **CONFIG_LOADER)
+
+
+def data_folder(loader: "AbstractConfigLoader") -> str:
+    """Return the folder of the layers that the runs of an environment write, within the project."""
+    return str(loader["globals"].get("data", "data"))
 
 
 def choose_environment(conf_source: Path, env: str | None) -> str | None:
@@ -74,11 +114,7 @@ def check_params(params: dict[str, Any], conf_source: Path, env: str | None) -> 
     UserError
         Rule ``parameter-unknown``, with the nearest known name.
     """
-    if (conf_source, env) == (shipped_conf(), "base"):
-        known = shipped_parameters()
-    else:
-        known = flatten(load_configuration(conf_source, env)["parameters"])
-    names = {*SOURCES, *known}
+    names = {*SOURCES, *flatten(read_parameters(conf_source, env))}
     for name, value in flatten(params).items():
         if name not in names and value != {}:
             raise unknown_parameter(name, names)

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import sc_mamba2
 from sc_mamba2.files import sha256_of
+from sc_mamba2.model.folder import CARD, checkpoint_folder
 from sc_mamba2.model.manifest import MANIFEST
-from sc_mamba2.model.saving import CARD, checkpoint_folder
 from sc_mamba2.runs.records import CodeFacts
 
 LIBRARIES = ("torch", "kedro", "anndata", "scanpy", "scikit-learn")

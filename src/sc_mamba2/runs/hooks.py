@@ -18,15 +18,31 @@ from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 
 from sc_mamba2.files import atomic_file, make_folder, sole_writer
-from sc_mamba2.runs.configuration import READ, SOURCES, shipped_conf, shipped_parameters
+from sc_mamba2.model.folder import CONFIG
+from sc_mamba2.model.manifest import read_json
+from sc_mamba2.runs.command_line import typed
+from sc_mamba2.runs.configuration import (
+    READ,
+    SOURCES,
+    data_folder,
+    shipped_conf,
+    shipped_parameters,
+)
 from sc_mamba2.runs.fingerprints import code_facts, fingerprint, located
 from sc_mamba2.runs.records import LOCK, DataFact, RunRecord, record_folder, write_record
-from sc_mamba2.runs.selection import Selection
+from sc_mamba2.runs.selection import Selection, as_text, nest
 from sc_mamba2.runs.translate import as_user_error
-from sc_mamba2.tasks.shared.parameters import flat_parameters, flatten
+from sc_mamba2.tasks.shared.parameters import (
+    changed_text,
+    decided_by_model,
+    flat_parameters,
+    flatten,
+    plain,
+)
 
-RUN_INFO, MODEL, METRICS, REPORT = "run_info", ".model", ".metrics", ".report"
-_PARAMS = "params:"
+RUN_INFO, PARAMETERS = "run_info", "parameters"
+MODEL, CHECKPOINT, METRICS, REPORT = ".model", ".checkpoint", ".metrics", ".report"
+_PARAMS, FROM_CHECKPOINT = "params:", "(from the checkpoint)"
 # Parameters that say where a run goes on from, not what it does.
 PLACES = ("embedding.source.blocks", "pretraining.corpus.store", "pretraining.launch.run")
 
@@ -52,9 +68,14 @@ class RunHook:
         """Write down who runs what, when, with which versions."""
         assert self._context is not None, "Kedro makes a context before it runs"
         self._record = _begin(run_params, pipeline, catalog, self._context.config_loader)
+        model = _of_checkpoint(pipeline, catalog)
         if RUN_INFO in pipeline.inputs():
-            catalog.save(RUN_INFO, _facts(self._record, catalog))
-        self._folder = _folder(run_params, _task(run_params, pipeline))
+            catalog.save(RUN_INFO, _facts(self._record, catalog, model))
+        if model and PARAMETERS in pipeline.inputs():
+            values = flatten(plain(catalog.load(PARAMETERS)))
+            marked = {name: f"{as_text(value)} {FROM_CHECKPOINT}" for name, value in model.items()}
+            catalog.save(PARAMETERS, nest(values | marked))
+        self._folder = self._keep(run_params, _task(run_params, pipeline))
         make_folder(self._folder)
         # Interrupted runs leave "running" behind; the lock tells them from those at work.
         self._held.close()
@@ -64,12 +85,14 @@ class RunHook:
 
     @hook_impl
     def before_dataset_saved(self, dataset_name: str, data: Any) -> None:
-        """Let a model's card name the run that trained it."""
+        """Let a model name the run that trained it, and its parameters."""
         if dataset_name.endswith(MODEL) and self._record is not None:
             from sc_mamba2.model import TaskModel
 
             if isinstance(data, TaskModel):
                 data.run_id = self._record.run_id
+                own = self._record.parameters.items()
+                data.trained_with = {n: v for n, v in own if n not in (*SOURCES, *PLACES)}
 
     @hook_impl
     def after_pipeline_run(
@@ -80,7 +103,7 @@ class RunHook:
         for name in sorted(pipeline.all_outputs()):
             if name.endswith((METRICS, REPORT)):
                 task, path = name.split(".")[0], catalog[name].filepath
-                with atomic_file(_folder(run_params, task) / path.name) as draft:
+                with atomic_file(self._keep(run_params, task) / path.name) as draft:
                     shutil.copyfile(path, draft)
                 metrics |= {task: path} if name.endswith(METRICS) else {}
         self._end("finished", scores={task: _scores(path) for task, path in metrics.items()})
@@ -91,6 +114,12 @@ class RunHook:
         known = as_user_error(error)
         reason = f"{known.rule}: {known.found}" if known else repr(error)
         self._end("failed", error=reason[:300])
+
+    def _keep(self, run_params: Mapping[str, Any], task: str) -> Path:
+        """Return where a run is kept for a task, among the layers of its environment."""
+        assert self._context is not None, "Kedro makes a context before it runs"
+        layers = Path(run_params["project_path"]) / data_folder(self._context.config_loader)
+        return record_folder(layers, task, run_params["run_id"])
 
     def _end(self, state: str, **outcome: Any) -> None:
         assert self._record is not None, "a run begins before it ends"
@@ -108,18 +137,27 @@ def _task(run_params: Mapping[str, Any], pipeline: Pipeline) -> str:
     return tasks[0] if tasks else (run_params["pipeline_names"] or ["default"])[0].strip("_")
 
 
-def _folder(run_params: Mapping[str, Any], task: str) -> Path:
-    return record_folder(Path(run_params["project_path"]), task, run_params["run_id"])
+def _of_checkpoint(pipeline: Pipeline, catalog: CatalogProtocol) -> dict[str, Any]:
+    """Return the parameters that the trained model which a pipeline reads decides, by their name."""
+    name = next((name for name in pipeline.inputs() if name.endswith(CHECKPOINT)), None)
+    folder = name and catalog.get(name).filepath
+    if not folder or not (Path(folder) / CONFIG).is_file():  # the run itself says what is wrong
+        return {}
+    config = read_json(Path(folder) / CONFIG)
+    own = {one.removeprefix(_PARAMS) for one in pipeline.inputs() if one.startswith(_PARAMS)}
+    return decided_by_model(config, own)
 
 
-def _facts(record: RunRecord, catalog: CatalogProtocol) -> dict[str, Any]:
+def _facts(record: RunRecord, catalog: CatalogProtocol, model: Mapping[str, Any]) -> dict[str, Any]:
     """Return the facts of a run that its outputs carry, ready for JSON."""
     compute = catalog.load("params:compute")
+    defaults = shipped_parameters()
     code = record.code
     return {
         "run_id": record.run_id,
         "started": record.started.isoformat(timespec="seconds"),
-        "command": record.selection.kedro_line(),
+        "command": record.command,
+        "parameters": changed_text(record.parameters | model, defaults),
         "version": code.version,
         "seed": compute["seed"] if isinstance(compute, dict) else compute.seed,
         "python": code.python,
@@ -145,7 +183,8 @@ def _begin(
         run_id=run_params["run_id"],
         state="running",
         started=datetime.now(UTC),
-        selection=_selection(run_params, loader),
+        selection=(selection := _selection(run_params, loader)),
+        command=typed() or selection.kedro_line(),
         parameters=parameters | {name: given[name] for name in SOURCES if given.get(name) in read},
         defaults={
             name: defaults.get(name)

@@ -2,9 +2,8 @@
 
 import json
 import shutil
+from importlib.metadata import version
 from pathlib import Path
-
-import kedro
 
 from sc_mamba2.errors import UserError
 from sc_mamba2.files import make_folder, scratch_folder
@@ -63,7 +62,7 @@ def _write(draft: Path, name: str) -> None:
     for place in ("conf/local", "src", *(f"data/{layer}" for layer in LAYERS)):
         (draft / place).mkdir(parents=True)
         (draft / place / ".gitkeep").touch()
-    words = {"@NAME@": json.dumps(name), "@TITLE@": name, "@KEDRO@": kedro.__version__}
+    words = {"@NAME@": json.dumps(name), "@TITLE@": name, "@KEDRO@": version("kedro")}
     for source, target in _FILES.items():
         text = (_TEMPLATE / source).read_text(encoding="utf-8")
         for word, value in words.items():

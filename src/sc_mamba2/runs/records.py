@@ -4,6 +4,7 @@
 """
 
 import re
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -18,8 +19,7 @@ from sc_mamba2.runs.selection import Selection
 RECORD, LOCK, FORMAT = "run.json", ".lock", 1
 LATEST = "latest"
 FOLDER_SUFFIX = ".scm"  # of what a verb leaves beside its output
-_REPORTING = Path("data", "08_reporting")
-_RUNS = "runs"
+_REPORTING, _RUNS = "08_reporting", "runs"
 _MOST_BYTES = 10_000_000
 _ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]*")
 
@@ -59,6 +59,8 @@ class RunRecord(_Part):
 
     Parameters
     ----------
+    command
+        As it was typed; of a run that was begun in another way, the line for Kedro.
     parameters
         Every parameter that the pipeline read, by dotted name.
     defaults
@@ -76,6 +78,7 @@ class RunRecord(_Part):
     seconds: float | None = None
     error: str | None = None
     selection: Selection
+    command: str | None = None
     parameters: dict[str, Any]
     defaults: dict[str, Any]
     data: dict[str, DataFact]
@@ -94,15 +97,20 @@ class Listed(_Part):
     reason: str | None = None
 
 
-def record_folder(project: Path, task: str, run_id: str) -> Path:
-    """Return the folder that keeps a run's record, metrics and report."""
-    return project / _REPORTING / task / _RUNS / run_id
+def record_folder(data: Path, task: str, run_id: str) -> Path:
+    """Return the folder that keeps a run's record, metrics and report, among the layers in `data`."""
+    return data / _REPORTING / task / _RUNS / run_id
 
 
 def kept_folder(project: Path, run_id: str) -> Path | None:
     """Return the folder of a run by its whole id, whichever task keeps it."""
-    records = (project / _REPORTING).glob(f"*/{_RUNS}/{run_id}/{RECORD}")
-    return next((path.parent for path in records), None)
+    return next((path.parent for path in _records(project, run_id)), None)
+
+
+def _records(project: Path, run_id: str) -> Iterator[Path]:
+    """Find records among the project's layers, and those of an environment with layers of its own."""
+    for layers in ("data", "data/*"):
+        yield from project.glob(f"{layers}/{_REPORTING}/*/{_RUNS}/{run_id}/{RECORD}")
 
 
 def write_record(folder: Path, record: RunRecord) -> None:
@@ -141,7 +149,7 @@ def read_record(folder: Path) -> RunRecord:
 
 def list_runs(project: Path) -> list[Listed]:
     """List the runs of a project, the newest first; a damaged one is listed as damaged."""
-    records = (project / _REPORTING).glob(f"*/{_RUNS}/*/{RECORD}")
+    records = _records(project, "*")
     listed = [_look(path.parent) for path in records if not path.parent.name.startswith(".")]
     return sorted(listed, key=lambda run: run.run_id, reverse=True)
 

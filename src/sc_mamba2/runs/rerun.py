@@ -6,13 +6,20 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from kedro.config import OmegaConfigLoader
+
 from sc_mamba2.errors import UserError
 from sc_mamba2.files import make_folder, scratch_folder
 from sc_mamba2.runs.compare import Comparison, compare_runs
-from sc_mamba2.runs.configuration import SOURCES, choose_environment, load_configuration
+from sc_mamba2.runs.configuration import (
+    SOURCES,
+    choose_environment,
+    data_folder,
+    load_configuration,
+)
 from sc_mamba2.runs.fingerprints import code_facts, fingerprint
 from sc_mamba2.runs.records import RunRecord, read_record, write_record
-from sc_mamba2.runs.selection import merge, nest
+from sc_mamba2.runs.selection import Selection, merge, nest
 from sc_mamba2.runs.session import run_in_project
 from sc_mamba2.tasks.shared.parameters import flatten
 
@@ -39,8 +46,9 @@ def rerun(record: RunRecord, project: Path, force: bool) -> Repeated:
         Rules ``rerun-state``, ``rerun-code`` and ``rerun-data``; and what any run may raise.
     """
     check_repeatable(record, project, force)
-    with _fresh_places(record, project) as places:
-        params = merge(nest(_params(record, project)), nest(places))
+    loader = _configuration(record.selection, project)
+    with _fresh_places(record, project / data_folder(loader)) as places:
+        params = merge(nest(_params(record, loader)), nest(places))
         changes = {"params": params, "only_missing_outputs": False}
         folder = run_in_project(record.selection.model_copy(update=changes), project).record
     assert folder is not None, "a run that ended well has a record"
@@ -85,12 +93,14 @@ def _hash(sha256: str | None) -> str:
     return f"sha256 {sha256[:12]}…" if sha256 else "nothing that can be read"
 
 
-def _params(record: RunRecord, project: Path) -> dict[str, object]:
-    """Return the parameters of the run that the project's configuration would not give by itself."""
-    selection = record.selection
+def _configuration(selection: Selection, project: Path) -> OmegaConfigLoader:
     conf = Path(selection.conf_source) if selection.conf_source else project / "conf"
     env = choose_environment(conf, selection.env)  # as the run will: what is in `local` counts
-    loader = load_configuration(conf, env)
+    return load_configuration(conf, env)
+
+
+def _params(record: RunRecord, loader: OmegaConfigLoader) -> dict[str, object]:
+    """Return the parameters of the run that the project's configuration would not give by itself."""
     known = flatten(loader["parameters"]) | {name: loader["globals"].get(name) for name in SOURCES}
     return {
         name: value
@@ -100,16 +110,16 @@ def _params(record: RunRecord, project: Path) -> dict[str, object]:
 
 
 @contextmanager
-def _fresh_places(record: RunRecord, project: Path) -> Iterator[dict[str, object]]:
+def _fresh_places(record: RunRecord, layers: Path) -> Iterator[dict[str, object]]:
     """Give new folders to what would go on from an older run's, and then compute nothing."""
     places: dict[str, object] = {}
     with ExitStack() as stack:
         if "embedding.source.input" in record.parameters:
-            parent = project / "data" / "07_model_output" / "embedding"
+            parent = layers / "07_model_output" / "embedding"
             make_folder(parent)
             scratch = stack.enter_context(scratch_folder(parent / "blocks"))
             places["embedding.source.blocks"] = str(scratch / "blocks")
         if "pretraining.corpus.sources" in record.parameters:
             now = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
-            places["pretraining.launch.run"] = f"data/06_models/pretraining-{now}"
+            places["pretraining.launch.run"] = str(layers / "06_models" / f"pretraining-{now}")
         yield places

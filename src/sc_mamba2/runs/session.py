@@ -5,21 +5,21 @@ import copy
 from dataclasses import dataclass
 from pathlib import Path
 
-from kedro.framework.project import configure_project, pipelines
+from sc_mamba2.runs.quietly import configure_project, pipelines  # isort: skip
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 from kedro.pipeline import Pipeline
-from kedro.utils import find_kedro_project, load_obj
+from kedro.utils import load_obj
 
-from sc_mamba2.errors import UserError, nearest
 from sc_mamba2.files import sole_writer
-from sc_mamba2.runs.configuration import check_params, choose_environment, shipped_conf
-from sc_mamba2.runs.dry_run import DryRunner, dry
+from sc_mamba2.runs.configuration import shipped_conf
+from sc_mamba2.runs.dry_run import dry
+from sc_mamba2.runs.dry_runner import DryRunner
 from sc_mamba2.runs.logs import apply_logging
+from sc_mamba2.runs.preflight import check_run, conf_of, unknown_runner
+from sc_mamba2.runs.project import PACKAGE
 from sc_mamba2.runs.records import kept_folder
 from sc_mamba2.runs.selection import PARTS, Selection
-
-PACKAGE = "sc_mamba2"
 
 
 @dataclass(frozen=True)
@@ -28,26 +28,6 @@ class Finished:
 
     written: dict[str, Path]
     record: Path | None = None
-
-
-def find_project(start: Path) -> Path:
-    """Return the folder of this project at or above `start`.
-
-    Raises
-    ------
-    UserError
-        Rule ``project-missing``.
-    """
-    project = find_kedro_project(start)
-    if project is None or bootstrap_project(project).package_name != PACKAGE:
-        raise UserError(
-            "project-missing",
-            found=f"no sc-mamba2 project at or above '{start}'",
-            expected="a clone of the project, or what `scm init` made (pyproject.toml, conf/, data/)",
-            mend="change into the project's folder, or make one: scm init FOLDER; "
-            "`scm annotate` works in any folder",
-        )
-    return Path(project)
 
 
 def run_in_project(selection: Selection, project: Path) -> Finished:
@@ -59,7 +39,7 @@ def run_in_project(selection: Selection, project: Path) -> Finished:
         Unknown names or parameters, bad input, or another run at work.
     """
     bootstrap_project(project)
-    conf = Path(selection.conf_source).absolute() if selection.conf_source else project / "conf"
+    conf = conf_of(selection, project)
     if (estimate := dry()) is not None:
         with contextlib.chdir(project):
             finished = _run(selection, project, conf)
@@ -85,9 +65,7 @@ def run_in_folder(selection: Selection, folder: Path) -> Finished:
 
 def _run(selection: Selection, project: Path, conf: Path) -> Finished:
     apply_logging()
-    check_names(selection)
-    env = choose_environment(conf, selection.env)
-    check_params(selection.params, conf, env)
+    env = check_run(selection, conf, selection.env)
     estimate = dry()
     runner = _runner(selection.runner)
     with KedroSession.create(
@@ -119,27 +97,8 @@ def _chosen_nodes(selection: Selection) -> Pipeline:
     return whole.filter(node_namespaces=part.pop("namespaces"), **part)
 
 
-def check_names(selection: Selection) -> None:
-    """Refuse pipelines that there are not; rule ``pipeline-unknown``."""
-    for name in selection.pipelines:
-        if name not in pipelines:
-            known = sorted(other for other in pipelines if not other.startswith("__"))
-            raise UserError(
-                "pipeline-unknown",
-                found=f"the pipeline '{name}'",
-                expected=f"one of {', '.join(known)}",
-                mend="name one of these" + nearest(name, known),
-            )
-
-
 def _runner(name: str | None):
     try:
         return load_obj(name or "SequentialRunner", "kedro.runner")()
     except (ImportError, AttributeError, ValueError, TypeError) as error:
-        known = ("SequentialRunner", "ThreadRunner", "ParallelRunner")
-        raise UserError(
-            "runner-unknown",
-            found=f"the runner '{name}'",
-            expected=f"one of {', '.join(known)}, or the dotted path of a runner",
-            mend="name one of these" + nearest(str(name), known),
-        ) from error
+        raise unknown_runner(str(name)) from error

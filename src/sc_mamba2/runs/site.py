@@ -18,8 +18,7 @@ from pathlib import Path
 from sc_mamba2.errors import UserError
 from sc_mamba2.files import atomic_folder
 from sc_mamba2.runs.logs import apply_logging
-from sc_mamba2.runs.selection import Selection
-from sc_mamba2.runs.session import PACKAGE, check_names
+from sc_mamba2.runs.project import PACKAGE
 
 _OUTSIDE = re.compile(r"<link\b[^>]*https?://[^>]*>")
 _POLICY = (
@@ -49,7 +48,6 @@ def build_site(project: Path, folder: Path, pipeline: str | None = None) -> None
     apply_logging()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Kedro's and the web framework's, about themselves
-        check_names(Selection(pipelines=(pipeline,) if pipeline else ()))
         with atomic_folder(folder) as draft:
             _write_answers(project, draft, pipeline)
             _write_pages(draft)

@@ -5,15 +5,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sc_mamba2.errors import UserError
 from sc_mamba2.files import clean_scratch, make_folder, scratch_folder, sole_writer
-from sc_mamba2.runs.configuration import READ
+from sc_mamba2.runs.configuration import READ, shipped_conf
 from sc_mamba2.runs.dry_run import dry
+from sc_mamba2.runs.preflight import check_run
 from sc_mamba2.runs.records import FOLDER_SUFFIX, RECORD
 from sc_mamba2.runs.selection import Selection
-from sc_mamba2.runs.session import run_in_folder
 from sc_mamba2.tasks.shared.parameters import flatten
+
+if TYPE_CHECKING:
+    from sc_mamba2.runs.session import Finished
 
 _FOR_PEOPLE = ("06_models", "08_reporting")  # layers that a verb keeps
 
@@ -54,6 +58,7 @@ def run_verb(
     _check_free(folder, (folder / "metrics.json").is_file(), force)
     _check_free(output, output.is_file(), force)
     _check_inputs(selection, (output, folder))
+    check_run(selection, shipped_conf(), selection.env or "base")
     with _scratch_for(output) as scratch:
         finished = run_in_folder(selection, scratch)
         written = finished.written
@@ -91,6 +96,7 @@ def run_for(selection: Selection, output: Path, result: str, sign: str, force: b
     _check_place(output, sign if is_file else None)
     _check_free(output, output.is_file() if is_file else (output / sign).is_file(), force)
     _check_inputs(selection, (output,))
+    check_run(selection, shipped_conf(), selection.env or "base")
     with _scratch_for(output) as scratch:
         written = run_in_folder(selection, scratch).written[result]
         if (estimate := dry()) is not None:
@@ -134,6 +140,13 @@ def resumable_folder(output: Path) -> Iterator[Path]:
                 shutil.rmtree(folder)
             raise
         shutil.rmtree(folder)
+
+
+def run_in_folder(selection: Selection, folder: Path) -> "Finished":
+    """Do as `session.run_in_folder`, for which Kedro is loaded now."""
+    from sc_mamba2.runs import session
+
+    return session.run_in_folder(selection, folder)
 
 
 @contextmanager

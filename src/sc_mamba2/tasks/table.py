@@ -6,10 +6,14 @@ It imports nothing heavy: `scm --help` reads it.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sc_mamba2.cells import keys
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 READING, COMPUTING, RUNNING = "Reading the cells", "Computing", "The run"
 
@@ -78,6 +82,9 @@ class Task:
         What a person wants to know, for the tables of the docs.
     pipelines
         Every pipeline by the name that `scm run` takes, with the function of the page that makes it.
+    reads
+        For each of them the parameters that name what is read (cells, ``checkpoint``, ``index``), each
+        with those that name columns of its obs.
     result, suffix
         The dataset that becomes the verb's output, and what its file's name ends in.
     shows
@@ -96,6 +103,7 @@ class Task:
     verb: str
     question: str
     pipelines: Mapping[str, str]
+    reads: Mapping[str, Mapping[str, tuple[str, ...]]]
     result: str
     suffix: str
     options: tuple[Option, ...]
@@ -195,6 +203,8 @@ def _ablations(task: str, *names: str) -> tuple[Option, ...]:
     )
 
 
+_EMBEDDING_KEYS = ("embedding.keys.label_key", "embedding.keys.batch_key")
+
 _EMBED = Task(
     pipeline="embedding",
     verb="embed",
@@ -204,6 +214,12 @@ _EMBED = Task(
         "embedding_mapping": "create_mapping_pipeline",
         "embedding_index": "create_index_pipeline",
         "embedding_genes": "create_gene_pipeline",
+    },
+    reads={
+        "embedding": {"input": _EMBEDDING_KEYS},
+        "embedding_mapping": {"input": _EMBEDDING_KEYS, "index": ()},
+        "embedding_index": {"input": _EMBEDDING_KEYS},
+        "embedding_genes": {},
     },
     result="embedded",
     suffix=".h5ad",
@@ -247,6 +263,14 @@ _ANNOTATE = Task(
         "annotation": "create_pipeline",
         "annotation_query": "create_query_pipeline",
         "annotation_predict": "create_prediction_pipeline",
+    },
+    reads={
+        "annotation": {"input": ("annotation.labels.key",)},
+        "annotation_query": {
+            "input": ("annotation.labels.key",),
+            "query": ("annotation.labels.query_key",),
+        },
+        "annotation_predict": {"query": ("annotation.labels.query_key",), "checkpoint": ()},
     },
     result="annotated",
     suffix=".h5ad",
@@ -301,6 +325,15 @@ _INTEGRATE = Task(
         "batch_correction": "create_pipeline",
         "batch_correction_predict": "create_prediction_pipeline",
     },
+    reads={
+        "batch_correction": {
+            "input": ("batch_correction.keys.batch_key", "batch_correction.keys.label_key")
+        },
+        "batch_correction_predict": {
+            "input": ("batch_correction.keys.label_key",),
+            "checkpoint": (),
+        },
+    },
     result="integrated",
     suffix=".h5ad",
     options=(
@@ -340,6 +373,19 @@ _MULTIOME = Task(
     verb="multiome",
     question="what RNA and protein, or RNA and ATAC, say together",
     pipelines={"multiomics": "create_pipeline", "multiomics_predict": "create_prediction_pipeline"},
+    reads={
+        "multiomics": {
+            "multiomics.source.inputs": (
+                "multiomics.keys.batch_key",
+                "multiomics.keys.label_key",
+                "multiomics.keys.held_out_key",
+            )
+        },
+        "multiomics_predict": {
+            "multiomics.source.inputs": ("multiomics.keys.label_key",),
+            "checkpoint": (),
+        },
+    },
     result="joint",
     suffix=".h5mu",
     options=(
@@ -398,6 +444,17 @@ _PERTURB = Task(
     pipelines={
         "perturbation": "create_pipeline",
         "perturbation_predict": "create_prediction_pipeline",
+    },
+    reads={
+        "perturbation": {
+            "input": (
+                "perturbation.keys.perturbation_key",
+                "perturbation.keys.dose_key",
+                "perturbation.keys.context_key",
+                "perturbation.keys.time_key",
+            )
+        },
+        "perturbation_predict": {"input": (), "checkpoint": ()},
     },
     result="predicted_cells",
     suffix=".h5ad",
@@ -479,6 +536,12 @@ _REVERSE = Task(
     verb="reverse",
     question="which perturbation leads to a state",
     pipelines={"reverse_perturbation": "create_pipeline"},
+    reads={
+        "reverse_perturbation": {
+            "input": ("reverse_perturbation.states.state_key",),
+            "checkpoint": (),
+        }
+    },
     result="ranking",
     suffix=".csv",
     options=(
@@ -527,6 +590,7 @@ _NETWORK = Task(
     verb="network",
     question="which genes regulate which",
     pipelines={"gene_network": "create_pipeline"},
+    reads={"gene_network": {"input": ()}},
     result="edges",
     suffix=".csv",
     options=(
@@ -596,6 +660,7 @@ PRETRAIN = Task(
     verb="pretrain",
     question="what can be learnt from unlabelled cells",
     pipelines={"pretraining": "create_pipeline"},
+    reads={"pretraining": {"pretraining.corpus.sources": ()}},
     result="metrics",
     suffix="",
     options=(
@@ -622,6 +687,29 @@ PRETRAIN = Task(
         *(option for option in _RUN if option.name != "force"),
     ),
 )
+
+EVERY_TASK = (*TASKS.values(), PRETRAIN)
+# What `scm run` can run and what each reads; the last are the first steps of every task.
+READS: dict[str, Mapping[str, tuple[str, ...]]] = {
+    name: reads for task in EVERY_TASK for name, reads in task.reads.items()
+} | {
+    "ingestion": {"input": ()},
+    "validation": {"input": ()},
+    "tokenization": {"input": ()},
+    "backbone": {},
+}
+
+
+def parameter_model(group: str) -> "type[BaseModel]":
+    """Return the parameter model of a group: a task's, or one that all share."""
+    from sc_mamba2.tasks.shared.params import SHARED_GROUPS
+
+    if group in SHARED_GROUPS:
+        return SHARED_GROUPS[group]
+    room = "perturbation.reverse" if group == "reverse_perturbation" else group
+    name = group.title().replace("_", "") + "Params"
+    model: type[BaseModel] = getattr(import_module(f"sc_mamba2.tasks.{room}.params"), name)
+    return model
 
 
 def changed_parameters(options: Iterable[Option], given: Mapping[str, Any]) -> dict[str, Any]:

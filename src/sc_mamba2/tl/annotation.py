@@ -22,6 +22,7 @@ from sc_mamba2.tl.shared import (
     Groups,
     ValidCells,
     needed,
+    note_training,
     returned,
     run_facts,
     trained_model,
@@ -123,7 +124,9 @@ def train(
         compute,
     )
     fitted, history = fine_tune(untrained, training, validation, params.fine_tune, compute)
-    return calibrate(fitted, validation, params.calls, params.predict, compute), history
+    model = calibrate(fitted, validation, params.calls, params.predict, compute)
+    note_training(model, groups)
+    return model, history
 
 
 def apply(model: AnnotationModel, query: ValidCells, groups: Groups, caller: str) -> AnnData:
@@ -134,5 +137,5 @@ def apply(model: AnnotationModel, query: ValidCells, groups: Groups, caller: str
     reader, report = meet_query(model, *met)
     outputs = predict(reader, tokens, params.predict, compute)
     calls, embedding = call_cells(outputs, model, tokens, params.calls, params.labels, compute)
-    facts = run_facts(caller, groups)
+    facts = run_facts(caller, groups, model)
     return write_annotated(query.raw, calls, embedding, model, report, facts)

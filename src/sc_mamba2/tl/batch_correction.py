@@ -20,6 +20,7 @@ from sc_mamba2.tl.shared import (
     Groups,
     ValidCells,
     needed,
+    note_training,
     returned,
     run_facts,
     trained_model,
@@ -103,7 +104,9 @@ def train(valid: AnnData, groups: Groups) -> tuple[BatchCorrectionModel, pd.Data
         params.objective,
         compute,
     )
-    return fine_tune(untrained, training, validation, params.fine_tune, compute)
+    model, history = fine_tune(untrained, training, validation, params.fine_tune, compute)
+    note_training(model, groups)
+    return model, history
 
 
 def apply(model: BatchCorrectionModel, cells: ValidCells, groups: Groups, caller: str) -> AnnData:
@@ -112,6 +115,6 @@ def apply(model: BatchCorrectionModel, cells: ValidCells, groups: Groups, caller
     report = meet_genes(model, cells.valid, cells.report, groups["validation"])
     tokens, _ = prepare_known(cells.valid, model, params.keys)
     outputs = predict(model, tokens, params.predict, compute)
-    facts = run_facts(caller, groups)
+    facts = run_facts(caller, groups, model)
     written = model, report, facts, params.output, groups["ingestion"]
     return write_integrated(cells.raw, outputs, *written)

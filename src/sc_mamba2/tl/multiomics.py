@@ -15,7 +15,15 @@ from sc_mamba2.tasks.multiomics.predict import prepare_known, standardise_known,
 from sc_mamba2.tasks.shared.backbone import fine_tune, predict
 from sc_mamba2.tasks.shared.parameters import build_parameters
 from sc_mamba2.tasks.shared.params import SHARED_GROUPS
-from sc_mamba2.tl.shared import Changes, Checkpoint, Groups, returned, run_facts, trained_model
+from sc_mamba2.tl.shared import (
+    Changes,
+    Checkpoint,
+    Groups,
+    note_training,
+    returned,
+    run_facts,
+    trained_model,
+)
 from sc_mamba2.tl.tool import alone, tool
 from sc_mamba2.tokens import TokenizedCells
 from sc_mamba2.training.machine import chance_as_found
@@ -94,10 +102,11 @@ def multiome(
         else:
             cells, report = standardise_modalities(raw, task.features, *reading)
             model, tokens = _train(cells, groups)
+            note_training(model, groups)
             if save is not None:
                 model.save_pretrained(save)
         outputs = predict(model, tokens, task.predict, groups["compute"])
-        own_cells, facts = mudata.MuData(dict(raw)), run_facts("tl.multiome", groups)
+        own_cells, facts = mudata.MuData(dict(raw)), run_facts("tl.multiome", groups, model)
         joint = write_joint(own_cells, tokens, outputs, model, report, facts, task.output)
         return returned(mdata, joint, key_added, copy)
 

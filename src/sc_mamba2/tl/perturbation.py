@@ -14,7 +14,15 @@ from sc_mamba2.tasks.shared.backbone import fine_tune, predict
 from sc_mamba2.tasks.shared.coverage import meet_genes
 from sc_mamba2.tasks.shared.parameters import build_parameters
 from sc_mamba2.tasks.shared.params import SHARED_GROUPS
-from sc_mamba2.tl.shared import Changes, Checkpoint, returned, run_facts, trained_model, valid_cells
+from sc_mamba2.tl.shared import (
+    Changes,
+    Checkpoint,
+    note_training,
+    returned,
+    run_facts,
+    trained_model,
+    valid_cells,
+)
 from sc_mamba2.tl.tool import alone, tool
 from sc_mamba2.training.machine import chance_as_found
 
@@ -74,7 +82,6 @@ def perturb(
     own = {"perturbation.population.perturbation": perturbation}
     groups = build_parameters(GROUPS, {**own, **options})
     p, compute = groups["perturbation"], groups["compute"]
-    facts = run_facts("tl.perturb", groups)
     with chance_as_found():
         raw, valid, report = valid_cells(adata, groups)
         if checkpoint is None:
@@ -85,11 +92,13 @@ def perturb(
             fitted, _ = fine_tune(untrained, learning, validating, p.fine_tune, compute)
             scored, _ = gate_layers(fitted, learning, validating, compute)
             model, controls, tokens = complete_model(scored, training, test, valid, requested)
+            note_training(model, groups)
         else:
             model = trained_model(checkpoint, PerturbationModel)
             report = meet_genes(model, valid, report, groups["validation"])
             requested, controls, tokens = prepare_prediction(model, valid, p.population)
         outputs = predict(model, tokens, p.predict, compute)
+        facts = run_facts("tl.perturb", groups, model)
         numbers = (p.population, groups["ingestion"], compute)
         made = (raw, controls, outputs, model, requested, report, facts)
         cells, genes, _ = write_predicted(*made, *numbers)

@@ -14,7 +14,9 @@ from sc_mamba2.cells import RawCellsContract
 from sc_mamba2.cells.adding import Cells, add_results, readable_cells
 from sc_mamba2.errors import UserError
 from sc_mamba2.model import TaskModel
+from sc_mamba2.tasks.shared.parameters import changed_text, decided_by_model, flat_parameters
 from sc_mamba2.tasks.shared.validation import ingest_cells, validate_cells
+from sc_mamba2.tl.tool import called
 
 Checkpoint = str | Path | TaskModel
 Changes = Mapping[str, Any]
@@ -45,14 +47,30 @@ def valid_cells(adata: AnnData, groups: Groups) -> ValidCells:
     return ValidCells(raw, valid, report)
 
 
-def run_facts(caller: str, groups: Groups) -> dict[str, Any]:
-    """Return the facts of a call that its results carry, as a run has them."""
+def run_facts(caller: str, groups: Groups, model: TaskModel | None = None) -> dict[str, Any]:
+    """Return the facts of a call that its results carry, as a run has them.
+
+    With a trained model, its parameters are those that it was trained with.
+    """
+    values = flat_parameters(groups, tuple(groups))
+    if model is not None:
+        read = ("predict", "output", "calls", "labels", "keys", "population")
+        own = {"compute", "ingestion", "validation"}
+        own |= {f"{group}.{part}" for group in groups for part in read}
+        values |= decided_by_model({"trained_with": model.trained_with}, own)
+    defaults = {group: type(one)() for group, one in groups.items()}
     return {
         "version": sc_mamba2.__version__,
-        "command": caller,
+        "command": called() or caller,
+        "parameters": changed_text(values, flat_parameters(defaults, tuple(groups))),
         "seed": groups["compute"].seed,
         "run_id": datetime.now(UTC).strftime("%Y-%m-%dT%H.%M.%S.%f")[:-3] + "Z",
     }
+
+
+def note_training(model: TaskModel, groups: Groups) -> None:
+    """Let a model that was trained keep the parameters of its training."""
+    model.trained_with = flat_parameters(groups, tuple(groups))
 
 
 def needed(name: str, what: str) -> UserError:

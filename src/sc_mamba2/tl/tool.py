@@ -2,7 +2,10 @@
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
 from typing import Any, TypeVar
 
 from sc_mamba2.errors import UserError
@@ -44,13 +47,38 @@ def tool(verb: str) -> Callable[[Callable[..., Result]], Callable[..., Result]]:
             if given.get("checkpoint") is not None:
                 _alone(options, chosen)
             changed = changed_parameters(options, chosen) | dict(params or {})
-            return function(**given, options=changed)
+            with _remembered(f"sc_mamba2.tl.{verb}", own, args, values):
+                return function(**given, options=changed)
 
         call.__signature__ = signature  # type: ignore[attr-defined]
         call.__doc__ = _documented(function.__doc__, own, options)
         return call
 
     return decorate
+
+
+_called: ContextVar[str | None] = ContextVar("called", default=None)
+called = _called.get  # the call of a tool that is under way, as Python
+
+
+@contextmanager
+def _remembered(
+    name: str, own: Mapping[str, Any], args: Sequence[Any], values: Mapping[str, Any]
+) -> Iterator[None]:
+    """Hold the text of a call for as long as it runs; what is no plain value stands by its name."""
+    named = [_shown(value, "") or word for value, word in zip(args, own, strict=False)]
+    named += [_shown(value, f"{word}=") or f"{word}={word}" for word, value in values.items()]
+    token = _called.set(f"{name}({', '.join(named)})")
+    try:
+        yield
+    finally:
+        _called.reset(token)
+
+
+def _shown(value: Any, before: str) -> str:
+    value = str(value) if isinstance(value, Path) else value
+    plain = value is None or isinstance(value, str | int | float | bool | list | tuple | dict)
+    return f"{before}{value!r}" if plain else ""
 
 
 def alone(checkpoint: object, given: Mapping[str, object]) -> None:

@@ -45,7 +45,10 @@ class Batch:
 
 
 def make_batch(tokens: TokenSource, cells: np.ndarray, vocabulary: Vocabulary) -> Batch:
-    """Collate the cells at the positions `cells` into one right-padded batch."""
+    """Collate the cells at the positions `cells` into one right-padded batch.
+
+    The backbone reads its `bins_BL`; `values_BL` are for heads that read expression itself.
+    """
     gene_rows, bins, values, offsets = tokens.gather(cells)
     lengths_B = np.diff(offsets)[:, None]
     place_L = np.arange(1 + int(lengths_B.max(initial=0)))

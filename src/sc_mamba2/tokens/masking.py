@@ -7,52 +7,18 @@ O genes of a cell that are left out.
 """
 
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 import torch
-from pydantic import Field, model_validator
 from torch import Tensor
 
 from sc_mamba2.tokens.batches import PAD_BIN, Batch
 from sc_mamba2.tokens.hashing import as_uniform, hash_of
-from sc_mamba2.tokens.tokenizer import Options, Tokenizer
+from sc_mamba2.tokens.options import MaskOptions
+from sc_mamba2.tokens.tokenizer import Tokenizer
 
 MASK_BIN = -1.0  # between the pads' -2 and the zero's 0
 _RATIO, _TOKEN, _ZERO, _SHARE, _LEFT_OUT = range(5)  # keep the kinds of chance apart
-
-
-class MaskOptions(Options):
-    """How much is hidden, and of what."""
-
-    min_ratio: float = Field(
-        0.15, ge=0, le=1, description="least share of a cell's genes that is hidden, 0 to 1"
-    )
-    max_ratio: float = Field(
-        0.5, ge=0, le=1, description="largest share; each cell's is drawn evenly between the two"
-    )
-    left_out: float = Field(
-        0.5,
-        ge=0,
-        le=1,
-        description="largest share of a cell's genes that the model does not see at all and is "
-        "asked for by name; each cell's share is drawn evenly from 0 to it",
-    )
-    zero_share: float = Field(
-        0.1,
-        ge=0,
-        le=4,
-        description="unexpressed genes that are added, as a share of the cell's genes, 0 to 4",
-    )
-    channel: Literal["bins", "values"] = Field(
-        "bins", description="what is hidden and asked for: bins, or log-normalised values"
-    )
-
-    @model_validator(mode="after")
-    def _ordered(self) -> "MaskOptions":
-        if self.min_ratio > self.max_ratio:
-            raise ValueError("min_ratio is larger than max_ratio")
-        return self
 
 
 @dataclass(frozen=True)

@@ -6,39 +6,18 @@ on its neighbours, on chance or on the order of the genes in a file.
 
 import json
 from itertools import pairwise
-from typing import Literal
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field
 from scipy import sparse
 
 from sc_mamba2.errors import UserError
 from sc_mamba2.genes import Vocabulary
 from sc_mamba2.tokens.binning import bin_cells, rank_cells
+from sc_mamba2.tokens.options import TokenizerRules
 from sc_mamba2.tokens.tokenized import TokenizedCells, offsets_of
 
 _BLOCK = 128  # cells that are sorted and binned together
-
-
-class Options(BaseModel):
-    """What a person may choose: fields that are known, and do not change."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class TokenizerRules(Options):
-    """How values become tokens; stored with every checkpoint."""
-
-    n_bins: int = Field(51, ge=3, le=32767, description="value bins, with bin 0 for zero")
-    max_length: int = Field(
-        4096, ge=2, description="tokens a cell at most, with <cls>; the highest values are kept"
-    )
-    order: Literal["vocabulary", "expression"] = Field(
-        "vocabulary",
-        description="order of a cell's genes: the vocabulary's, or highest value first; masked "
-        "training needs the vocabulary's, since a place among values would tell a hidden one",
-    )
 
 
 class Tokenizer:
@@ -78,6 +57,11 @@ class Tokenizer:
         UserError
             No gene of the matrix is in the vocabulary.
         """
+        if not sparse.issparse(matrix):
+            raise TypeError(
+                f"expression as a sparse matrix is needed, not {type(matrix).__name__}; "
+                "sc_mamba2.Tokenizer reads an AnnData"
+            )
         rows = self.vocabulary.rows_of(gene_ids)
         known = np.flatnonzero(np.isin(rows, self.vocabulary.gene_rows))
         if not len(known):

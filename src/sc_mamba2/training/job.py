@@ -3,50 +3,22 @@
 import hashlib
 import json
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import ValidationError, model_validator
 
 from sc_mamba2.errors import UserError
 from sc_mamba2.model import PRESETS
-from sc_mamba2.model.objective import ObjectiveOptions
+from sc_mamba2.model.options import ObjectiveOptions
 from sc_mamba2.tokens import MaskOptions, Options
-from sc_mamba2.training.masked_cells import HeldOut, SamplingOptions
-from sc_mamba2.training.options import ComputeOptions
-from sc_mamba2.training.pretraining import PretrainOptions
-
-
-class KeepOptions(Options):
-    """What is written while the training runs, and how often."""
-
-    log_every: int = Field(10, ge=1, description="steps between lines of the journal")
-    judge_every: int = Field(200, ge=1, description="steps between looks at held-out cells")
-    judge_cells: int = Field(512, ge=1, description="held-out cells that are looked at, at most")
-    gene_mean_cells: int = Field(
-        4096, ge=1, description="training cells that give the gene means beside, at most"
-    )
-    checkpoint_every: int = Field(200, ge=1, description="steps between checkpoints")
-    keep_last: int = Field(3, ge=1, description="checkpoints that stay, beside the best")
-    tensorboard: bool = Field(False, description="whether TensorBoard's log is written too")
-
-
-class Shape(Options):
-    """Shape of a new model."""
-
-    preset: str = Field("tiny", description="named shape: micro, tiny, small, base, …")
-    dropout: float = Field(0.0, ge=0, lt=1, description="share of numbers dropped in training")
-    cell_start: Literal["token", "genes"] = Field(
-        "genes",
-        description="what enters the trunk at <cls>: its own embedding, or that and the sum of the "
-        "cell's genes, each times its value",
-    )
-    gene_start: Literal["random", "svd"] = Field(
-        "svd", description="gene embeddings at the start: random, or from a truncated SVD of cells"
-    )
-    start_scale: float = Field(
-        0.05, gt=0, description="root mean square of the gene embeddings that SVD gives"
-    )
-    start_cells: int = Field(20_000, ge=2, description="cells that the starts look at, at most")
+from sc_mamba2.training.options import (
+    ComputeOptions,
+    HeldOut,
+    KeepOptions,
+    PretrainOptions,
+    SamplingOptions,
+    Shape,
+)
 
 
 class PretrainJob(Options):

@@ -4,18 +4,14 @@ The store keeps all genes; a model's vocabulary is a part of them, in the same o
 drawn for rows of the model's vocabulary.
 """
 
-from typing import Self
-
 import numpy as np
 import pandas as pd
-from pydantic import Field, model_validator
 
 from sc_mamba2.errors import UserError, nearest
 from sc_mamba2.genes import Vocabulary
 from sc_mamba2.tokens import (
     MaskedBatch,
     MaskOptions,
-    Options,
     Ragged,
     Sampler,
     Tokenizer,
@@ -24,30 +20,9 @@ from sc_mamba2.tokens import (
     mask_tokens,
     weights_by_group,
 )
+from sc_mamba2.training.options import HeldOut, SamplingOptions
 
 _READ_AT_ONCE = 4096  # cells, when all of a store is looked through
-
-
-class HeldOut(Options):
-    """Which cells judge the training and are never trained on."""
-
-    column: str = Field("study", description="column of obs that tells the cells apart")
-    values: tuple[str, ...] = Field((), description="values that are held out; none, no judgement")
-
-
-class SamplingOptions(Options):
-    """In which order cells are read, and how often."""
-
-    block: int = Field(64, ge=1, description="neighbouring cells that are read together")
-    window: int = Field(100, ge=1, description="batches that are sorted by length together")
-    column: str | None = Field(None, description="column of obs whose values have shares; or none")
-    shares: dict[str, float] = Field({}, description="relative share of the draws by value")
-
-    @model_validator(mode="after")
-    def _fits_together(self) -> Self:
-        if (self.column is None) != (not self.shares):
-            raise ValueError("column and shares go together: give both, or neither")
-        return self
 
 
 class KnownGenes:

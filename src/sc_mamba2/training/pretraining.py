@@ -9,11 +9,10 @@ import contextlib
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Any
 
 import numpy as np
 import torch
-from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.distributed.checkpoint.state_dict import (
     StateDictOptions,
@@ -26,48 +25,15 @@ from torch.distributed.checkpoint.state_dict import (
 from sc_mamba2.errors import UserError
 from sc_mamba2.model.objective import OBJECTIVES, MaskedObjective
 from sc_mamba2.model.task_model import parameter_groups
-from sc_mamba2.tokens import Options, rank_share
+from sc_mamba2.tokens import rank_share
 from sc_mamba2.training.optimization import (
     MovingAverage,
     flatten_optimizer,
     rate_factor,
     unflatten_optimizer,
 )
+from sc_mamba2.training.options import PretrainOptions
 from sc_mamba2.training.ranks import MaskedSource, Ranks, rank_batches, share_model
-
-
-class PretrainOptions(Options):
-    """One pretraining: AdamW, linear warm-up, cosine decay."""
-
-    steps: int = Field(1000, ge=1, description="optimizer steps")
-    batch_size: int = Field(64, ge=1, description="cells a step, over all processes")
-    micro_batch_size: int = Field(
-        16, ge=1, description="cells that one process holds at a time; gradients are added up"
-    )
-    learning_rate: float = Field(1e-3, gt=0, le=1, description="highest rate of AdamW")
-    weight_decay: float = Field(0.01, ge=0, le=1, description="decay of matrices, none on vectors")
-    warmup_share: float = Field(
-        0.05, ge=0, lt=1, description="share of the steps with a rising rate"
-    )
-    final_rate_share: float = Field(0.1, ge=0, le=1, description="last rate over the highest")
-    gradient_clip: float = Field(1.0, gt=0, description="largest L2 norm of the gradient")
-    average_decay: float = Field(
-        0.0, ge=0, lt=1, description="decay a step of the running mean of the weights; 0 for none"
-    )
-    precision: Literal["fp32", "bf16", "fp64"] = Field(
-        "fp32",
-        description="bf16: projections in half, weights and scan in single; fp64: all in double, "
-        "to compare runs",
-    )
-    sharded: bool = Field(
-        False, description="whether processes hold shards (FSDP2) or copies (DDP) of the model"
-    )
-
-    @model_validator(mode="after")
-    def _can_be_averaged(self) -> Self:
-        if self.sharded and self.average_decay:
-            raise ValueError("average_decay needs whole weights: set it to 0, or sharded to false")
-        return self
 
 
 @dataclass(frozen=True)

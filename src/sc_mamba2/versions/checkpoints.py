@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from sc_mamba2.errors import UserError, nearest
+from sc_mamba2.model.folder import CARD, CONFIG, TENSORS, checkpoint_folder, shipped_checkpoints
 from sc_mamba2.model.manifest import MANIFEST, compare_hashes, read_json, read_manifest
-from sc_mamba2.model.saving import CARD, CONFIG, TENSORS, checkpoint_folder, shipped_checkpoints
 from sc_mamba2.versions import dvc
 from sc_mamba2.versions.data import copy_whole
 from sc_mamba2.versions.names import check_name

@@ -1,15 +1,5 @@
-"""Corpora: many files as one ordered set of cells, filtered, each cell once, a block at a time."""
+"""Corpora: many files as one ordered set of cells, filtered, each cell once, a block at a time. Lazy."""
 
-from sc_mamba2.cells.corpus.filters import CorpusFilters
-from sc_mamba2.cells.corpus.ingest import Consume, CorpusFile, ingest_corpus
-from sc_mamba2.cells.corpus.scan import ReadingRules
-from sc_mamba2.cells.corpus.sources import list_sources
+import lazy_loader
 
-__all__ = [
-    "Consume",
-    "CorpusFile",
-    "CorpusFilters",
-    "ReadingRules",
-    "ingest_corpus",
-    "list_sources",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

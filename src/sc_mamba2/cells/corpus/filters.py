@@ -4,37 +4,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field
 
+from sc_mamba2.cells.corpus.options import CorpusFilters
 from sc_mamba2.errors import UserError, nearest
 
 PRIMARY = "is_primary_data"
 LISTED = ("tissue", "disease", "assay")
 FEW_GENES = "few_genes"
 DUPLICATE = "duplicate"
-
-
-class CorpusFilters(BaseModel):
-    """What a cell must be to be kept; values must be equal to those of the file.
-
-    Where a file has no column `tissue`, `disease` or `assay` that a filter names, nothing says that
-    its cells are meant, and all are dropped. Where it has no `is_primary_data`, nothing says that
-    they stand elsewhere too, and all are kept. The report names such columns.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    tissue: tuple[str, ...] = Field((), description="tissues that are kept; empty: all")
-    disease: tuple[str, ...] = Field((), description="diseases that are kept; empty: all")
-    assay: tuple[str, ...] = Field((), description="assays that are kept; empty: all")
-    minimum_genes: int = Field(1, ge=0, description="expressed known genes that a cell must have")
-    primary_only: bool = Field(
-        True, description="drop cells with is_primary_data false: another file holds them too"
-    )
-    minimum_matched_share: float = Field(
-        0.5, ge=0, le=1, description="share of a file's genes that the gene table must know"
-    )
-    minimum_matched_genes: int = Field(50, ge=1, description="mapped genes that a file must have")
 
 
 @dataclass

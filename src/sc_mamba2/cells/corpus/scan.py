@@ -8,7 +8,8 @@ import numpy as np
 from sc_mamba2.cells.blocks import decide_stored_form, standard_blocks
 from sc_mamba2.cells.contract import check_matched
 from sc_mamba2.cells.corpus.duplicates import hash_cells
-from sc_mamba2.cells.corpus.filters import FEW_GENES, CorpusFilters, sift_table
+from sc_mamba2.cells.corpus.filters import FEW_GENES, sift_table
+from sc_mamba2.cells.corpus.options import CorpusFilters
 from sc_mamba2.cells.keys import Kind
 from sc_mamba2.cells.opening import Source, open_cells
 from sc_mamba2.cells.standard_form import StandardForm

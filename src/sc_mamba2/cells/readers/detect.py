@@ -7,6 +7,7 @@ from pathlib import Path
 
 import h5py
 
+from sc_mamba2.cells.glance import missing_file
 from sc_mamba2.cells.readers.layout import (
     FORMATS,
     check_size,
@@ -18,7 +19,7 @@ from sc_mamba2.cells.readers.layout import (
 )
 from sc_mamba2.cells.readers.mtx_folder import is_mtx_folder
 from sc_mamba2.cells.readers.zarr_folder import check_zarr, is_zarr_folder
-from sc_mamba2.errors import UserError, nearest
+from sc_mamba2.errors import UserError
 
 SUFFIXES = (".h5ad", ".h5", ".h5mu", ".loom", ".zarr")
 LEGACY_10X = {"barcodes", "data", "gene_names", "genes", "indices", "indptr", "shape"}
@@ -38,13 +39,7 @@ def detect_format(path: Path) -> str:
         It does not exist, may not be read, is damaged, reaches outside itself, or holds no cells.
     """
     if not path.exists():
-        siblings = [other.name for other in path.parent.glob("*")] if path.parent.is_dir() else []
-        raise UserError(
-            "file-missing",
-            found=f"no file at '{path}'",
-            expected=FORMATS,
-            mend="check the path" + nearest(path.name, siblings),
-        )
+        raise missing_file(path)
     if not path.is_dir():
         _refuse_what_is_no_hdf5(path)
         return _detect_hdf5(path)

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from sc_mamba2.cells.glance import FORMATS
 from sc_mamba2.errors import UserError
 
-FORMATS = "cells as .h5ad, .zarr, .h5mu, .loom, Cell Ranger .h5 or a folder with matrix.mtx"
 MAXIMUM_SIDE = 2**31 - 1
 LARGEST_RATIO = 1100  # of unpacked to stored bytes; deflate cannot reach it
 SURELY_FITS = 2**30  # bytes that are unpacked whatever the ratio

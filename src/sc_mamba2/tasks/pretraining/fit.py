@@ -11,15 +11,21 @@ import pandas as pd
 
 from sc_mamba2.errors import UserError
 from sc_mamba2.files import atomic_file
-from sc_mamba2.model.objective import ObjectiveOptions
+from sc_mamba2.model.options import ObjectiveOptions
 from sc_mamba2.tasks.pretraining.params import CorpusParams, LaunchParams
 from sc_mamba2.tasks.shared.progress import training_progress
 from sc_mamba2.tokens import MaskOptions
 from sc_mamba2.training import ComputeOptions
-from sc_mamba2.training.job import KeepOptions, PretrainJob, PretrainOptions, Shape
+from sc_mamba2.training.job import PretrainJob
 from sc_mamba2.training.journal import read_journal
 from sc_mamba2.training.machine import stop_on_signals
-from sc_mamba2.training.masked_cells import HeldOut, SamplingOptions
+from sc_mamba2.training.options import (
+    HeldOut,
+    KeepOptions,
+    PretrainOptions,
+    SamplingOptions,
+    Shape,
+)
 from sc_mamba2.training.run import JOURNAL, MODEL, pretrain as run_job
 
 _LOOK_EVERY_SECONDS = 0.2

@@ -6,11 +6,16 @@ from pydantic import Field
 
 from sc_mamba2.cells.corpus import CorpusFilters
 from sc_mamba2.cells.keys import Kind
-from sc_mamba2.model.objective import ObjectiveOptions
+from sc_mamba2.model.options import ObjectiveOptions
 from sc_mamba2.tasks.shared.parameters import Parameters
 from sc_mamba2.tokens import MaskOptions
-from sc_mamba2.training.job import KeepOptions, PretrainOptions, Shape
-from sc_mamba2.training.masked_cells import HeldOut, SamplingOptions
+from sc_mamba2.training.options import (
+    HeldOut,
+    KeepOptions,
+    PretrainOptions,
+    SamplingOptions,
+    Shape,
+)
 
 
 class CorpusParams(Parameters):

@@ -5,16 +5,22 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from sc_mamba2.model.objective import ObjectiveOptions
+from sc_mamba2.model.options import ObjectiveOptions
 from sc_mamba2.tasks.pretraining.corpus import sample_corpus
 from sc_mamba2.tasks.pretraining.params import CorpusParams, LaunchParams
 from sc_mamba2.tasks.shared.probe import count_parameters
 from sc_mamba2.tasks.shared.work import PROBED_STEPS, Clock, TokenCount, Work, count_tokens
 from sc_mamba2.tokens import MaskOptions, TokenStore
 from sc_mamba2.training import ComputeOptions, choose_device
-from sc_mamba2.training.job import KeepOptions, PretrainJob, PretrainOptions, Shape
+from sc_mamba2.training.job import PretrainJob
 from sc_mamba2.training.machine import peak_bytes, state_bytes
-from sc_mamba2.training.masked_cells import HeldOut, SamplingOptions
+from sc_mamba2.training.options import (
+    HeldOut,
+    KeepOptions,
+    PretrainOptions,
+    SamplingOptions,
+    Shape,
+)
 from sc_mamba2.training.run import try_steps
 
 _SAMPLE = 4096  # cells of the corpus that are tokenised

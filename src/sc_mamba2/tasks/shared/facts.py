@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+_OF_RUN = ("version", "command", "parameters", "seed", "run_id")
+
 
 def output_facts(
     run_info: dict[str, Any],
@@ -17,13 +19,13 @@ def output_facts(
     Parameters
     ----------
     run_info
-        Facts of the run: version, command, seed, run id and more.
+        Facts of the run: those of `_OF_RUN`, and more.
     reading_report
         What was read: ``expression`` and ``genes`` of a validation report.
     checkpoint_sha256, vocabulary_sha256
         Identity of the model and of its vocabulary.
     """
-    return {name: str(run_info[name]) for name in ("version", "command", "seed", "run_id")} | {
+    return {name: str(run_info[name]) for name in _OF_RUN} | {
         "checkpoint_sha256": checkpoint_sha256,
         "vocabulary_sha256": vocabulary_sha256,
         "expression": reading_report["expression"]["origin"],

@@ -3,12 +3,24 @@
 Defaults stand in the models; `conf/base/parameters` repeats them.
 """
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from sc_mamba2.errors import UserError, nearest
+
+# Parameters that only a training reads, in groups of which a prediction reads others.
+OF_TRAINING = frozenset(
+    {
+        *(f"annotation.labels.{name}" for name in ("key", "test_share", "validation_share")),
+        "annotation.calls.calibrate",
+        "batch_correction.keys.batch_key",
+        *(f"multiomics.keys.{name}" for name in ("batch_key", "held_out_key", "held_out_value")),
+        *(f"multiomics.keys.{name}" for name in ("held_out_share", "validation_share")),
+    }
+)
 
 
 class Parameters(BaseModel):
@@ -53,7 +65,7 @@ def build_parameters(
         for group in groups:
             place = place[group]
         place[last] = value
-    return {group: _validated(group, model, values[group]) for group, model in models.items()}
+    return {group: validated(group, model, values[group]) for group, model in models.items()}
 
 
 def unknown_parameter(name: str, known: Iterable[str]) -> UserError:
@@ -68,7 +80,32 @@ def unknown_parameter(name: str, known: Iterable[str]) -> UserError:
 
 def flat_parameters(parameters: dict[str, Any], groups: tuple[str, ...]) -> dict[str, Any]:
     """Return the parameters of some groups by dotted name, for a report."""
-    return flatten({name: _plain(parameters[name]) for name in groups if name in parameters})
+    return flatten({name: plain(parameters[name]) for name in groups if name in parameters})
+
+
+def decided_by_model(config: Mapping[str, Any], own: Collection[str]) -> dict[str, Any]:
+    """Return the parameters that a trained model decides, not the run that predicts with it.
+
+    Parameters
+    ----------
+    config
+        A checkpoint's ``config.json``, whose ``trained_with`` has those of its training by dotted name;
+        one that was written without has none.
+    own
+        Groups that the run reads itself, such as ``annotation.predict``; of `OF_TRAINING` it reads
+        nothing.
+    """
+    return {
+        name: value
+        for name, value in config.get("trained_with", {}).items()
+        if name in OF_TRAINING or not any(name.startswith(f"{group}.") for group in own)
+    }
+
+
+def changed_text(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> str:
+    """Return as JSON the parameters that are not at their default, by dotted name."""
+    changed = {name: value for name, value in values.items() if value != defaults.get(name)}
+    return json.dumps(dict(sorted(changed.items())), ensure_ascii=False, default=str)
 
 
 def flatten(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -83,7 +120,8 @@ def flatten(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _validated(group: str, model: type[BaseModel], values: dict[str, Any]) -> BaseModel:
+def validated(group: str, model: type[BaseModel], values: dict[str, Any]) -> BaseModel:
+    """Build the parameters of a group, or refuse the first wrong one (rule ``parameter-invalid``)."""
     try:
         return model.model_validate(values)
     except ValidationError as error:
@@ -97,8 +135,8 @@ def _validated(group: str, model: type[BaseModel], values: dict[str, Any]) -> Ba
         ) from error
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Return a model, which Kedro puts in the place of its dictionary, as that dictionary."""
     if isinstance(value, dict):
-        return {name: _plain(part) for name, part in value.items()}
+        return {name: plain(part) for name, part in value.items()}
     return value.model_dump(mode="json") if isinstance(value, BaseModel) else value

@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field
 
 from sc_mamba2.cells.keys import Kind
 from sc_mamba2.tasks.shared.parameters import EachOnce, Parameters
-from sc_mamba2.training import ComputeOptions, FitOptions
+from sc_mamba2.training.options import ComputeOptions, FitOptions
 
 Readout = Literal["cls", "mean", "pooled"]
 

@@ -1,0 +1,132 @@
+"""What can be told of a source of cells without reading it: is it there, which columns and layers has it.
+
+It imports h5py alone. What nothing here can tell is left to `readers`, which look at all of a file.
+"""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import h5py
+
+from sc_mamba2.errors import UserError, nearest
+
+FORMATS = "cells as .h5ad, .zarr, .h5mu, .loom, Cell Ranger .h5 or a folder with matrix.mtx"
+SOURCES = (
+    "scanpy:pbmc68k_reduced", "simulated:three-types", "simulated:perturbations",
+    "simulated:rna-atac", "simulated:rna-protein",
+)  # fmt: skip
+
+
+def missing_file(path: Path, found: str | None = None) -> UserError:
+    """Return the refusal of a path at which nothing lies (rule ``file-missing``)."""
+    siblings = [other.name for other in path.parent.glob("*")] if path.parent.is_dir() else []
+    return UserError(
+        "file-missing",
+        found=found or f"no file at '{path}'",
+        expected=FORMATS,
+        mend="check the path" + nearest(path.name, siblings),
+    )
+
+
+def missing_column(column: str, columns: Iterable[Any], rule: str, option: str) -> UserError:
+    """Return the refusal of a column that is not there; `option` is where a person names it."""
+    columns = list(map(str, columns))
+    return UserError(
+        rule,
+        found=f"no column '{column}' in obs",
+        expected=f"one of: {', '.join(columns) or 'obs has no columns'}",
+        mend=f"name a column of obs by {option}" + nearest(column, columns),
+    )
+
+
+def missing_layer(layer: str, layers: Iterable[str]) -> UserError:
+    """Return the refusal of a layer that is not there (rule ``layer-missing``)."""
+    layers = list(layers)
+    return UserError(
+        "layer-missing",
+        found=f"no layer '{layer}'",
+        expected=f"one of the layers: {', '.join(layers) or 'none in this file'}",
+        mend="name a layer of the file, or none" + nearest(layer, layers),
+    )
+
+
+def check_there(source: str) -> Path | None:
+    """Return the path of a source, ``None`` for a named one; refuse what is not there or no format.
+
+    Raises
+    ------
+    UserError
+        Rules ``source-unknown``, ``file-missing``, ``file-empty`` and ``file-format``.
+    """
+    if source.startswith(tuple({f"{name.split(':')[0]}:" for name in SOURCES})):
+        if source not in SOURCES:
+            raise UserError(
+                "source-unknown",
+                found=f"the source '{source}'",
+                expected=f"one of {', '.join(SOURCES)}, or a file",
+                mend="use one of these names or a path" + nearest(source, SOURCES),
+            )
+        return None
+    path = Path(source)
+    if not path.exists():
+        raise missing_file(path)
+    if path.is_file() and _readable(path) and not h5py.is_hdf5(path):
+        empty = not path.stat().st_size
+        raise UserError(
+            "file-empty" if empty else "file-format",
+            found=f"'{path}' holds 0 bytes" if empty else f"{path.name} is not an HDF5 file",
+            expected=FORMATS,
+            mend="copy or download the file again"
+            if empty
+            else "read it with the tool that made it and save it with adata.write_h5ad()",
+        )
+    return path
+
+
+def columns_and_layers(path: Path) -> tuple[list[str], list[str]] | None:
+    """Return the columns of obs and the layers of an .h5ad, .h5mu or zarr; ``None``: not to be told here.
+
+    Of several modalities the columns of all are given.
+    """
+    try:
+        if path.is_dir():
+            columns = _column_order(path / "obs")
+            layers = path / "layers"
+            names = (
+                [one.name for one in layers.iterdir() if one.is_dir()] if layers.is_dir() else []
+            )
+            return None if columns is None else (columns, names)
+        with h5py.File(path, "r") as file:
+            tables = [file, *(file["mod"].values() if "mod" in file else ())]
+            found = [_columns(table["obs"]) for table in tables]
+            layers = [name for table in tables for name in table.get("layers", ())]
+            return list(dict.fromkeys(name for names in found for name in names)), layers
+    except (OSError, KeyError, ValueError, AttributeError, TypeError, RuntimeError):
+        return None  # the readers say what is wrong with it
+
+
+def _readable(path: Path) -> bool:
+    try:
+        with path.open("rb"):
+            return True
+    except OSError:
+        return False
+
+
+def _columns(obs: Any) -> list[str]:
+    if isinstance(obs, h5py.Dataset):  # before anndata 0.7
+        return list(obs.dtype.names[1:])
+    order = obs.attrs["column-order"]
+    return [name.decode() if isinstance(name, bytes) else str(name) for name in order]
+
+
+def _column_order(folder: Path) -> list[str] | None:
+    """Read the order of a zarr table's columns, of format 3 or 2."""
+    for mark, inside in (("zarr.json", "attributes"), (".zattrs", None)):
+        if (folder / mark).is_file():
+            attributes = json.loads((folder / mark).read_text(encoding="utf-8"))
+            order = (attributes[inside] if inside else attributes)["column-order"]
+            return list(map(str, order))
+    return None

@@ -1,0 +1,56 @@
+"""Where a checkpoint stands: names of those that come along, and a folder with all its files. No torch."""
+
+from importlib.resources import files
+from pathlib import Path
+
+from sc_mamba2.errors import UserError, nearest
+from sc_mamba2.model.manifest import MANIFEST, broken_checkpoint
+
+CONFIG, VOCABULARY, TENSORS = "config.json", "vocabulary.json", "model.safetensors"
+CARD = "MODEL_CARD.md"
+LISTED = (CONFIG, VOCABULARY, TENSORS, CARD)
+
+
+def shipped_checkpoints() -> list[str]:
+    """Name the checkpoints that come with the package."""
+    room = Path(str(files("sc_mamba2"))) / "checkpoints"
+    return sorted(folder.name for folder in room.iterdir()) if room.is_dir() else []
+
+
+def checkpoint_folder(name: str | Path) -> Path:
+    """Find a checkpoint by the name it is shipped under, or by its path.
+
+    A name of `shipped_checkpoints` is one wherever it is said; a folder of one's own that is called
+    so needs a slash, such as ``./scm-tiny``.
+    """
+    if isinstance(name, str) and name in shipped_checkpoints():
+        return Path(str(files("sc_mamba2"))) / "checkpoints" / name
+    return Path(name)
+
+
+def check_folder(name: str | Path, known: tuple[str, ...] = ()) -> Path:
+    """Return the folder of a checkpoint, given as `checkpoint_folder` takes it; `known` are other names.
+
+    Raises
+    ------
+    UserError
+        Rules `checkpoint-folder` (no folder, with the nearest name) and `checkpoint-file` (a file is
+        missing).
+    """
+    folder = checkpoint_folder(name)
+    if not folder.is_dir():
+        shipped, beside = [*known, *shipped_checkpoints()], folder.parent
+        near = [other.name for other in beside.glob("*") if (other / MANIFEST).is_file()]
+        raise UserError(
+            "checkpoint-folder",
+            found=f"no folder at {folder}",
+            expected="a checkpoint folder, or a name that comes with the package: "
+            + ", ".join(shipped),
+            mend=f"give the path of a folder that holds {MANIFEST}"
+            + (nearest(str(name), shipped) or nearest(folder.name, near)),
+        )
+    for file in (*LISTED, MANIFEST):
+        if not (folder / file).is_file():
+            found = f"no {file} in {folder}"
+            raise broken_checkpoint("checkpoint-file", found, "all files of a checkpoint")
+    return folder

@@ -1,0 +1,25 @@
+"""What a person may choose about the objective. It imports nothing heavy."""
+
+from pydantic import Field
+
+from sc_mamba2.tokens.options import Options
+
+
+class ObjectiveOptions(Options):
+    """How much each part of the objective counts, from 0."""
+
+    expression: float = Field(
+        1.0, ge=0, description="squared error of a masked token's bin, over the highest bin"
+    )
+    cell_expression: float = Field(
+        1.0, ge=0, description="the same, of what the cell embedding alone tells of the gene"
+    )
+    zeros: float = Field(
+        0.1, ge=0, description="log loss of whether a masked token is expressed, from the token"
+    )
+    cell_zeros: float = Field(
+        0.1, ge=0, description="log loss of whether it is expressed, from the cell embedding"
+    )
+    cell_genes: float = Field(
+        0.1, ge=0, description="log loss of which genes were left out, from the cell embedding"
+    )

@@ -1,0 +1,15 @@
+from .dispatch import (
+    bidirectional_scan as bidirectional_scan,
+    choose_path as choose_path,
+    directional_scan as directional_scan,
+)
+from .kernels import kernels_missing as kernels_missing
+from .options import ScanPath as ScanPath
+from .reference import ssd_reference as ssd_reference
+from .rows import (
+    cell_numbers as cell_numbers,
+    cell_spans as cell_spans,
+    real_tokens as real_tokens,
+    smart_flip as smart_flip,
+)
+from .weights import MixerWeights as MixerWeights

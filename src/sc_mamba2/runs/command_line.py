@@ -1,0 +1,19 @@
+"""The command that was typed: what a run leaves behind names it."""
+
+import shlex
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+_typed: ContextVar[str | None] = ContextVar("typed", default=None)
+typed = _typed.get  # quoted for a shell, or None where no command of ours runs
+
+
+@contextmanager
+def remembered(words: Iterable[str]) -> Iterator[None]:
+    """Hold the words behind `scm` for as long as the command runs."""
+    token = _typed.set(shlex.join(["scm", *words]))
+    try:
+        yield
+    finally:
+        _typed.reset(token)

@@ -1,0 +1,254 @@
+"""What is refused before anything heavy is loaded: names, values, files and columns of a run.
+
+What only the content of a file can tell is left to the run itself.
+"""
+
+import contextlib
+import glob
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sc_mamba2.cells.glance import (
+    check_there,
+    columns_and_layers,
+    missing_column,
+    missing_file,
+    missing_layer,
+)
+from sc_mamba2.errors import UserError, nearest
+from sc_mamba2.model.config import preset
+from sc_mamba2.model.folder import CONFIG, check_folder
+from sc_mamba2.model.manifest import read_json
+from sc_mamba2.runs.configuration import (
+    check_params,
+    choose_environment,
+    merge_tables,
+    read_globals,
+    read_parameters,
+)
+from sc_mamba2.runs.selection import PARTS, Selection
+from sc_mamba2.tasks.shared.parameters import flatten, validated
+from sc_mamba2.tasks.shared.params import TokenizationParams
+from sc_mamba2.tasks.table import EVERY_TASK, READS, parameter_model
+
+RUNNERS = ("SequentialRunner", "ThreadRunner", "ParallelRunner")
+_DEFAULT = "__default__"
+_MATRICES = ("X", "raw", "raw.X")  # that are no layers
+# Parameters that name a file, and the rule of one that is not there.
+_FILES = {
+    "perturbation.keys.feature_file": "feature-file",
+    "gene_network.reference.reference_network": "reference-network",
+    "reverse_perturbation.candidates.candidates": "candidates-file",
+    "annotation.labels.rollup": "rollup-file",
+}
+_INDEX = "index.json"
+_TASK = {name: task.pipeline for task in EVERY_TASK for name in task.pipelines}
+_TASK["reverse_perturbation"] = "perturbation"  # whose model it asks
+_VOCABULARY: str = TokenizationParams.model_fields["vocabulary"].default
+
+
+def check_run(selection: Selection, conf: Path, env: str | None) -> str | None:
+    """Refuse what a run cannot begin with, and return the environment that Kedro is to read.
+
+    Parameters
+    ----------
+    selection
+        What to run; paths in it are those of the working folder.
+    conf, env
+        The folder of configuration, and the environment that was asked for.
+
+    Raises
+    ------
+    UserError
+        Rules ``pipeline-unknown``, ``conf-missing``, ``env-unknown``, ``runner-unknown``,
+        ``parameter-unknown``, ``parameter-invalid``, and those of files, columns, layers and checkpoints
+        that are not there.
+    """
+    check_names(selection)
+    env = choose_environment(conf, env)
+    check_params(selection.params, conf, env)
+    known = read_parameters(conf, env)
+    _check_values(selection.params, known)
+    given = flatten(selection.params)
+    values = flatten(known) | given
+    _check_given(given)
+    places = read_globals(conf, env) | values
+    if not any(getattr(selection, part) for part in (*PARTS, "only_missing_outputs")):
+        for pipeline in selection.pipelines or ("tokenization",):  # which the bare run is
+            if pipeline in READS:
+                _check_read(pipeline, places, values)
+    return env
+
+
+def check_project_run(selection: Selection, project: Path) -> None:
+    """Do as `check_run` for a run in a project, before Kedro is loaded for it."""
+    with contextlib.chdir(project):
+        check_run(selection, conf_of(selection, project), selection.env)
+
+
+def conf_of(selection: Selection, project: Path) -> Path:
+    """Return the folder of configuration of a run in a project, absolute."""
+    return Path(selection.conf_source).absolute() if selection.conf_source else project / "conf"
+
+
+def check_names(selection: Selection) -> None:
+    """Refuse pipelines and runners that there are not."""
+    for name in selection.pipelines:
+        if name not in (*READS, _DEFAULT):
+            raise UserError(
+                "pipeline-unknown",
+                found=f"the pipeline '{name}'",
+                expected=f"one of {', '.join(sorted(READS))}",
+                mend="name one of these" + nearest(name, READS),
+            )
+    if selection.runner and "." not in selection.runner and selection.runner not in RUNNERS:
+        raise unknown_runner(selection.runner)
+
+
+def unknown_runner(name: str) -> UserError:
+    """Return the refusal of a runner that there is not (rule ``runner-unknown``)."""
+    return UserError(
+        "runner-unknown",
+        found=f"the runner '{name}'",
+        expected=f"one of {', '.join(RUNNERS)}, or the dotted path of a runner",
+        mend="name one of these" + nearest(name, RUNNERS),
+    )
+
+
+def _check_values(params: Mapping[str, Any], known: Mapping[str, Any]) -> None:
+    """Check the groups of which something was given, as they will be; what conf/ computes is left out."""
+    for group, given in params.items():
+        if group in known and isinstance(given, dict):
+            values = merge_tables(_plain(known[group]), given)
+            validated(group, parameter_model(group), values)
+
+
+def _plain(value: Any) -> Any:
+    """Leave out what Kedro has to resolve first, such as ``${globals:input}``."""
+    if not isinstance(value, dict):
+        return value
+    return {name: _plain(part) for name, part in value.items() if not _unresolved(part)}
+
+
+def _unresolved(value: Any) -> bool:
+    parts = value if isinstance(value, list) else [value]
+    return any(isinstance(part, str) and "${" in part for part in parts)
+
+
+def _check_given(given: Mapping[str, Any]) -> None:
+    """Check what given parameters name: checkpoints, presets, vocabularies, files."""
+    for name, value in given.items():
+        last = name.rpartition(".")[2]
+        if not isinstance(value, str):
+            continue
+        if last == "checkpoint" or name == "perturbation.keys.features":
+            check_folder(value)
+        elif last == "vocabulary" and value != _VOCABULARY:
+            check_folder(value, known=(_VOCABULARY,))
+        elif last == "preset":
+            preset(value, vocabulary_size=3)
+        elif name == "index" and not (Path(value) / _INDEX).is_file():
+            raise UserError(
+                "index-folder",
+                found=f"no index at '{value}'",
+                expected=f"a folder with {_INDEX}",
+                mend="make one: scm index REF.h5ad --label-key KEY --output INDEX",
+            )
+        elif name == "gene_network.genes.regulators" and Path(value).suffix in (".txt", ".csv"):
+            _check_file(name, value, "regulators-file")
+        elif name in _FILES and value != "all":
+            _check_file(name, value, _FILES[name])
+
+
+def _check_file(parameter: str, path: str, rule: str) -> None:
+    if not Path(path).is_file():
+        said = missing_file(Path(path))
+        raise UserError(rule, found=said.found, expected=f"the file of {parameter}", mend=said.mend)
+
+
+def _check_read(pipeline: str, places: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+    """Check the cells that a pipeline reads, with their columns, and the task of its checkpoint."""
+    for source, columns in READS[pipeline].items():
+        value = places.get(source)
+        if source == "checkpoint":
+            _check_task(value, _TASK[pipeline])
+        elif source != "index":
+            if value is None:
+                raise UserError(
+                    "source-none",
+                    found="no file of cells was named",
+                    expected="a path or a named source",
+                    mend="pass it: --input FILE for the reference, --params query=FILE for the query",
+                )
+            sources = [value] if isinstance(value, str) else list(value)
+            named = {values[name]: name for name in columns if values.get(name)}
+            check_cells(sources, named, values.get("ingestion.layer"))
+
+
+def _check_task(name: str | None, task: str) -> None:
+    if name is None:
+        raise UserError(
+            "checkpoint-folder",
+            found="no checkpoint was named",
+            expected="a checkpoint folder",
+            mend="pass it: --params checkpoint=FOLDER",
+        )
+    found = read_json(check_folder(name) / CONFIG).get("task")
+    if found != task:
+        raise UserError(
+            "checkpoint-task",
+            found=f"a checkpoint of the task '{found}' in '{name}'",
+            expected=f"one of the task '{task}'",
+            mend=f"name a folder that {task} wrote"
+            + (f", or begin a training with it: --start {name}" if found == "pretrained" else ""),
+        )
+
+
+def check_cells(sources: list[str], columns: Mapping[str, str], layer: str | None = None) -> None:
+    """Refuse cells that are not there, or of which no file has a column of obs or a layer.
+
+    Parameters
+    ----------
+    sources
+        Files and names, one or more of the same cells.
+    columns
+        The parameter that names each column, by the column.
+    layer
+        Name of a layer.
+
+    Raises
+    ------
+    UserError
+        Rules of `check_there`; ``label-missing`` and the like; ``layer-missing``.
+    """
+    paths = list(map(_path, sources))
+    seen = [path and columns_and_layers(path) for path in paths]
+    if not all(seen):
+        return  # it takes reading them
+    there = list(dict.fromkeys(name for names, _ in seen for name in names))
+    for column, parameter in columns.items():
+        if column not in there:
+            raise missing_column(column, there, *_rule_and_option(parameter))
+    layers = list(dict.fromkeys(name for _, names in seen for name in names))
+    if layer is not None and layer not in (*layers, *_MATRICES):
+        raise missing_layer(layer, layers)
+
+
+def _path(source: str) -> Path | None:
+    """Return the file of a source, or ``None`` for one that is named, a pattern or a list."""
+    if "${" in source or (glob.has_magic(source) and not Path(source).exists()):
+        return None
+    kind, equals, place = source.partition("=")
+    path = check_there(place if equals and kind.isidentifier() else source)
+    return None if path is None or path.suffix == ".txt" else path
+
+
+def _rule_and_option(parameter: str) -> tuple[str, str]:
+    """Return the rule of a column that is not there, and where a person names it."""
+    last = parameter.rpartition(".")[2]
+    what = {"key": "label", "query_key": "label", "dose_key": "perturbation", "time_key": "context"}
+    rule = what.get(last, last.removesuffix("_key").replace("_", "-"))
+    options = (option for task in EVERY_TASK for option in task.options)
+    flag = next((option.flag for option in options if option.sets == parameter), parameter)
+    return f"{rule}-missing", "--label-key" if rule == "label" else flag
