@@ -100,7 +100,7 @@ class Tokenizer:
     ) -> Iterator[dict[str, Tensor]]:
         """Turn cells into batches of `batch_size` cells, in their order; each as a call gives it."""
         raw, ingestion = readable_cells(adata), IngestionParams(layer=layer)
-        RawCellsContract(layer).validate(raw)
+        RawCellsContract().validate(raw)
         standard, report = ingest_cells(raw, ingestion)
         valid, _ = validate_cells(standard, report, ValidationParams())
         found = tokenize_cells(valid, self.tokenizer, with_obs=False)

@@ -120,6 +120,15 @@ def name_genes(genes: pd.DataFrame, table: GeneTable) -> GeneNames:
     return GeneNames(mapping, str(used), cleaned.taken_off, foreign, dates)
 
 
+def column_ids(genes: pd.DataFrame, table: GeneTable) -> np.ndarray:
+    """Return the Ensembl id of each of N columns, "" where it is no gene or none that is known."""
+    found = np.full(len(genes), "", dtype=object)
+    measured = gene_features(genes)
+    places = np.arange(len(genes)) if measured is None else measured
+    found[places] = name_genes(genes.iloc[places], table).mapping.ensembl_ids
+    return found
+
+
 def share_of_ids(names: pd.Index) -> float:
     """Return the share of names that are Ensembl ids, with or without a version."""
     return float(names.astype(str).str.match(r"^ENSG\d{11}").mean())

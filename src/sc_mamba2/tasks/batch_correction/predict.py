@@ -9,7 +9,7 @@ from anndata import AnnData
 from scipy import sparse
 
 from sc_mamba2.cells import keys
-from sc_mamba2.cells.gene_columns import map_gene_names
+from sc_mamba2.cells.gene_columns import column_ids
 from sc_mamba2.genes import load_gene_table
 from sc_mamba2.tasks.batch_correction.fit import separate_truth
 from sc_mamba2.tasks.batch_correction.model import BatchCorrectionModel
@@ -54,7 +54,7 @@ def write_integrated(
     facts = output_facts(run_info, validation_report, model.sha256(), vocabulary.sha256)
     written.uns[keys.FACTS] = facts | own
     if params.expression:
-        ids = map_gene_names(written.var, load_gene_table(ingestion.gene_table)).ensembl_ids
+        ids = column_ids(written.var, load_gene_table(ingestion.gene_table))
         layer, decoded = corrected_layer(model, embedding_NE, vocabulary.rows_of(ids))
         written.layers[keys.CORRECTED_LAYER] = layer
         written.var[keys.CORRECTED_LAYER] = decoded

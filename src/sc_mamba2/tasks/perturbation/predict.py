@@ -12,7 +12,7 @@ from anndata import AnnData
 from scipy import sparse, stats
 
 from sc_mamba2.cells import canonical_name, keys as written_keys
-from sc_mamba2.cells.gene_columns import map_gene_names
+from sc_mamba2.cells.gene_columns import column_ids
 from sc_mamba2.genes import load_gene_table
 from sc_mamba2.methods.mean_changes import changed_cells, mean_change, moments
 from sc_mamba2.tasks.perturbation.effect_prior import ensemble_estimates, known_prior
@@ -181,7 +181,7 @@ def write_predicted(
         compute.seed,
     )
     written = raw_cells[controls.obs_names].copy()
-    ids = map_gene_names(written.var, load_gene_table(ingestion.gene_table)).ensembl_ids
+    ids = column_ids(written.var, load_gene_table(ingestion.gene_table))
     place = {ident: at for at, ident in enumerate(controls.var_names)}
     # Of two columns for one gene the first has the prediction.
     columns: dict[str, int] = {}
