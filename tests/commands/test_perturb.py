@@ -179,7 +179,7 @@ def one_cell_each(obs: pd.DataFrame) -> list[str]:
 def test_a_perturbation_column_that_cannot_be_learnt_from_is_refused(tmp_path):
     obs = simulate_perturbed(cells=20, genes=80, targets=6, pairs=1).obs
     wrong = {
-        "control-missing": obs["perturbation"].astype(str).replace("control", "ctrl"),
+        "control-missing": obs["perturbation"].astype(str).replace("control", "baseline"),
         "perturbation-none": ["control"] * len(obs),
         "perturbation-cells": one_cell_each(obs),
         "perturbation-name": obs["perturbation"].astype(str) + "+",
