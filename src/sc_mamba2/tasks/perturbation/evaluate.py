@@ -15,7 +15,7 @@ from sc_mamba2.cells import parts_of
 from sc_mamba2.errors import UserError, nearest
 from sc_mamba2.metrics import perturbation as measures
 from sc_mamba2.reporting import Scores
-from sc_mamba2.tasks.perturbation.effect_prior import EffectPrior
+from sc_mamba2.tasks.perturbation.effect_prior import EffectPrior, names_of
 from sc_mamba2.tasks.perturbation.effects import CELLS, Effects, measure_effects, sides_of
 from sc_mamba2.tasks.perturbation.features import own_columns
 from sc_mamba2.tasks.perturbation.model import PerturbationModel
@@ -91,11 +91,16 @@ def score(
     parts = {part for name in names for part in parts_of(name, whole)}
     own = list(own_columns(parts, effects.genes, keys).values())
     truth = read_truth(effects, perturbed, controls, own, split.kind, params, compute.seed)
+    if split.kind != "unseen_context":
+        known = names_of(effect_prior, keys, truth.units.index)
+        named = {"names": tuple(map(known.resolve, params.names))}
+        params = params.model_copy(update=named)
     units = scored_units(truth, params)
     tables = {name: score_units(effect_TG, truth, params) for name, effect_TG in predicted.items()}
     means = {name: mean_scores(table, units) for name, table in tables.items()}
     scores = means.pop("model")
-    strong = [unit for unit in units if truth.units.loc[unit, CEILING] >= params.least_ceiling]
+    clear = truth.units.index[truth.units[CEILING] >= params.least_ceiling]
+    strong = [unit for unit in units if unit in clear]
     above = {name: mean_scores(table, strong) for name, table in tables.items()}
     rows = effect_prior.effects.rows
     data = {

@@ -84,6 +84,8 @@ def hold_out(
     if params.kind != "unseen_context":
         named = {"held_out": tuple(map(known.resolve, params.held_out))}
         params = params.model_copy(update=named)
+        scored = {"names": tuple(map(known.resolve, scoring.names))}
+        scoring = scoring.model_copy(update=scored)
     given = None
     if params.key is not None:
         given = given_parts(valid_cells.obs, params.key).loc[cells.obs_names]

@@ -25,12 +25,12 @@ from sc_mamba2.tasks.shared.parameters import flat_parameters
 DELTA = "pearson_delta"
 CAPTION = (
     "Same held-out cells, means over all that was held out. Higher is better, but for mse and mae. pearson "
-    "delta: correlation of the change of all genes; …_top: of the 20 that change most; direction match: share of these with the "
-    "right sign; discrimination: whether the right perturbation's cells are the nearest (0.5 by "
-    "chance; L1, and cosine). The marked row has the best pearson delta."
+    "delta: correlation of the change of all genes; …_top: of the 20 that change most; direction match: share "
+    "of these with the right sign; discrimination: whether the right perturbation's cells are the nearest "
+    "(0.5 by chance; L1, and cosine). The marked row has the best pearson delta."
 )
 WRITTEN = {
-    'layers["scm_predicted"]': "each control cell as if it were perturbed, log1p(CP10K)",
+    'layers["scm_predicted"]': "each control cell as if it were perturbed, log1p(CP10K); other genes keep its value",
     'var["scm_predicted"]': "genes that are predicted",
     'uns["scm"]': "version, checkpoint, perturbation, source of the expression, command",
     "genes.csv": "mean, spread and change of every gene, p, q and direction",
