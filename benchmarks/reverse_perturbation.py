@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 from machine import describe_machine
 
-from sc_mamba2.cells import simulate_perturbed, standardise
+from sc_mamba2.cells import parts_of, simulate_perturbed, standardise
 from sc_mamba2.genes import load_gene_table
 from sc_mamba2.metrics.retrieval import (
     any_gene_hits,
@@ -57,10 +57,11 @@ def rank_queries(
     control = (training.obs["perturbation"] == "control").to_numpy()
     effects = measure_effects(training[~control], training[control])
     singles = single_features({part for name in names for part in name.split("+")}, KEYS)
-    own = own_columns(names, effects.genes, KEYS)
+    parts = {name: parts_of(name, ()) for name in names}
+    own = own_columns({part for some in parts.values() for part in some}, effects.genes, KEYS)
     prior = fit_effect_prior(effects, singles, StartParams(), own)
     source = queries[(queries.obs["perturbation"] == "control").to_numpy()]
-    columns = [list(own_columns([name], effects.genes, KEYS).values()) for name in names]
+    columns = [list(own_columns(parts[name], effects.genes, KEYS).values()) for name in names]
     head = HeadParams()
     decoding = fit_rising_share(effects, head), head.most_scale
     candidates = Candidates(names, columns, prior, "new", decoding)

@@ -38,6 +38,7 @@ def _rebuild(rule: str, found: str, expected: str, mend: str) -> UserError:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return a hint at the known name nearest to `name`: ``"; did you mean 'x'?"``, or nothing."""
-    close = difflib.get_close_matches(name, [str(other) for other in known], n=1, cutoff=0.6)
-    return f"; did you mean '{close[0]}'?" if close else ""
+    """Return a hint at the known name nearest to `name` but for case: ``"; did you mean 'x'?"``."""
+    spelled = {str(other).casefold(): str(other) for other in known}
+    close = difflib.get_close_matches(name.casefold(), spelled, n=1, cutoff=0.6)
+    return f"; did you mean '{spelled[close[0]]}'?" if close else ""

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from sc_mamba2.cells import simulate_perturbed
+from sc_mamba2.cells import simulate_perturbed, target_gene
 from sc_mamba2.commands import app
 
 QUICK = (
@@ -75,7 +75,6 @@ def test_the_control_cells_come_back_as_they_were_with_the_layer(cells, perturbe
     assert (before.X != after.X).nnz == 0
     layer = after.layers["scm_predicted"]
     assert layer.shape == after.shape and layer.data.min() >= 0 and np.isfinite(layer.data).all()
-    assert np.diff(layer.tocsc().indptr)[~after.var["scm_predicted"].to_numpy()].sum() == 0
     assert after.uns["scm"]["perturbation"] == f"{names[0]}+{names[1]}"
     values = np.log1p(1e4 * before.X.toarray() / before.X.sum(axis=1).A)
     change = np.asarray(layer.mean(axis=0)).ravel() - values.mean(axis=0)
@@ -179,7 +178,7 @@ def one_cell_each(obs: pd.DataFrame) -> list[str]:
 def test_a_perturbation_column_that_cannot_be_learnt_from_is_refused(tmp_path):
     obs = simulate_perturbed(cells=20, genes=80, targets=6, pairs=1).obs
     wrong = {
-        "control-missing": obs["perturbation"].astype(str).replace("control", "ctrl"),
+        "control-missing": obs["perturbation"].astype(str).replace("control", "baseline"),
         "perturbation-none": ["control"] * len(obs),
         "perturbation-cells": one_cell_each(obs),
         "perturbation-name": obs["perturbation"].astype(str) + "+",
@@ -236,3 +235,136 @@ def test_doses_and_a_table_of_features_describe_a_compound_that_no_cell_had(tmp_
     scm("perturb", path, "-p", "drug1@30", *more)
     trust = json.loads((tmp_path / "more.scm" / "metrics.json").read_text())["data"]["predicted"]
     assert trust["seen"] == "at other doses"
+
+
+def test_genes_that_are_not_predicted_keep_the_value_of_the_control_cell(
+    cells, perturbed, tmp_path
+):
+    raw = ad.read_h5ad(cells)
+    raw = raw[raw.obs["perturbation"] == "control"].copy()
+    more = ad.AnnData(
+        raw.X[:, :6].copy(), obs=raw.obs, var=pd.DataFrame(index=[f"clone-{at}" for at in range(6)])
+    )
+    more.X.data *= 3
+    wide = ad.concat([raw, more], axis=1, merge="first")
+    wide.raw = wide  # the expression is that of raw, whose genes stand in another order here
+    wide = wide[:, np.random.default_rng(0).permutation(wide.n_vars)].copy()
+    wide.X = wide.X * 1.5
+    wide.write_h5ad(tmp_path / "wide.h5ad")
+    checkpoint = perturbed.with_suffix(".scm") / "checkpoint"
+    output = tmp_path / "out.h5ad"
+    scm("perturb", tmp_path / "wide.h5ad", "-p", "STAT1", "-c", checkpoint, "-o", output)
+    after = ad.read_h5ad(output)
+    apart = ~after.var["scm_predicted"].to_numpy()
+    assert set(after.var_names[apart]) == {f"clone-{at}" for at in range(6)}
+    whole = after.raw.to_adata()[:, after.var_names].X.toarray()
+    expected = np.log1p(1e4 * whole / whole.sum(axis=1, keepdims=True))
+    layer = after.layers["scm_predicted"].toarray()
+    np.testing.assert_allclose(layer[:, apart], expected[:, apart], rtol=1e-5)
+    assert abs(layer[:, ~apart] - expected[:, ~apart]).max() > 0.1
+
+
+def test_scores_are_of_all_that_was_held_out_with_the_ceilings_beside_them(perturbed):
+    folder = perturbed.with_suffix(".scm")
+    metrics = json.loads((folder / "metrics.json").read_text())
+    data = metrics["data"]
+    units = {unit["unit"]: unit for unit in data["units"]}
+    assert data["scored"] == list(units)
+    for method, mean in {"model": metrics["model"], **metrics["baselines"]}.items():
+        own = [unit["scores"][method]["pearson_delta"] for unit in units.values()]
+        assert mean["pearson_delta"] == pytest.approx(np.mean(own))
+    assert data["with_effect"] == [n for n, unit in units.items() if unit["ceiling"] >= 0.3]
+    page = (folder / "report.html").read_text()
+    assert f"of all {len(units)} that were held out" in page
+    if data["with_effect"]:
+        above = [units[n]["scores"]["model"]["pearson_delta"] for n in data["with_effect"]]
+        view = metrics["views"]["model: with an effect"]
+        assert view["pearson_delta"] == pytest.approx(np.mean(above))
+
+
+QUICKEST = (*QUICK[:1], f"{QUICK[1]},perturbation.head.paths=[start]")
+
+
+def named(folder: Path, rename, column: str = "perturbation") -> tuple[Path, list[str]]:
+    """Simulated cells whose perturbations bear other names; and the six genes."""
+    cells = simulate_perturbed(cells=10, genes=80, targets=6, pairs=0)
+    text = cells.obs["perturbation"].astype(str)
+    genes = sorted(set(text) - {"control"})
+    cells.obs[column] = [rename(name, at) for at, name in enumerate(text)]
+    cells.write_h5ad(folder / "named.h5ad")
+    return folder / "named.h5ad", genes
+
+
+def predicted(path: Path, *words: object) -> tuple[dict, str]:
+    """What is said of a prediction, and the screen."""
+    output = path.with_name("named_out.h5ad")
+    text = scm("perturb", path, "-o", output, *words, *QUICKEST)
+    facts = json.loads((output.with_suffix(".scm") / "metrics.json").read_text())
+    return facts["data"]["predicted"], text
+
+
+@pytest.mark.parametrize(
+    ("rename", "asked", "control"),
+    {
+        "gears": (lambda n, i: "ctrl" if n == "control" else f"{n}+ctrl", "{}+ctrl", "ctrl"),
+        "blanks": (
+            lambda n, i: " ctrl " if n == "control" else f" ctrl+{n}" if i % 2 else f"{n} + ctrl ",
+            "ctrl+{}",
+            "ctrl",
+        ),
+        "guides": (
+            lambda n, i: f"non-targeting_{i % 8:05d}" if n == "control" else f"{n}_g{i % 2 + 1}",
+            "{}",
+            "non-targeting",
+        ),
+        "guide asked": (
+            lambda n, i: f"NT_{i % 8}" if n == "control" else f"sg{n}-{i % 2 + 1}",
+            "{}_sg9",
+            "control",
+        ),
+        "several controls": (
+            lambda n, i: ("NT", "ctrl", "safe-targeting_3")[i % 3] if n == "control" else n,
+            "{}",
+            "control",
+        ),
+    }.values(),
+    ids=("gears", "blanks", "guides", "guide asked", "several controls"),
+)  # fmt: skip
+def test_names_of_the_field_are_read(tmp_path, rename, asked, control):
+    path, genes = named(tmp_path, rename)
+    trust, text = predicted(path, "--control", control, "-p", asked.format(genes[0]))
+    assert trust["perturbation"] == genes[0] and trust["seen"] == "in these contexts"
+    if control != "ctrl":
+        assert "names were taken for the control" in text
+
+
+def test_a_request_by_the_id_of_a_gene_is_the_gene(tmp_path):
+    path, genes = named(tmp_path, lambda name, at: name)
+    ident = target_gene(genes[0])
+    assert predicted(path, "-p", ident)[0]["perturbation"] == genes[0]
+    trust, _ = predicted(path, "-p", genes[0], "--force")
+    assert trust["seen"] == "in these contexts"
+
+
+def test_a_compound_with_a_plus_is_whole_and_the_mend_for_an_unknown_one_works(tmp_path):
+    drugs = ["(+)-JQ1", "Poly(I:C)+LPS", "D-(+)-Glucose", "Ca2+", "A@ site", "Quisinostat"]
+    genes = named(tmp_path, lambda name, at: name)[1]
+    names = dict(zip(genes, drugs, strict=True)) | {"control": "DMSO_1"}
+    path, _ = named(tmp_path, lambda name, at: names[name], "drug")
+    words = ("-k", "drug", "--kind", "chemical", "--control", "vehicle")
+    for drug in drugs[:2]:
+        trust, _ = predicted(path, "-p", drug, *words, "--force")
+        assert trust["perturbation"] == drug and trust["seen"] == "in these contexts"
+    more = ("-o", tmp_path / "new.h5ad", *QUICKEST)
+    text = refused(tmp_path, path, "-p", "(+)-JQ2", *words, *more)
+    assert "found:    '(+)-JQ2'" in text and "did you mean '(+)-JQ1'" in text
+    rows = "".join(f'"{drug}",{at},{at % 2}\n' for at, drug in enumerate([*drugs, "(+)-JQ2"], 1))
+    (tmp_path / "table.csv").write_text("name,a,b\n" + rows)
+    mend = ("--perturbation-features", tmp_path / "table.csv")
+    trust, _ = predicted(path, "-p", "(+)-JQ2", *words, *mend, "--force")
+    assert trust["seen"] == "never"
+
+
+def test_the_mend_for_a_gene_in_another_case_works(cells, names, tmp_path):
+    text = refused(tmp_path, cells, "-p", names[0].lower(), "-o", tmp_path / "out.h5ad")
+    assert f"did you mean '{names[0]}'" in text

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import log_softmax, softmax
 
-from sc_mamba2.methods.temperature import at_temperature, fit_temperature
+from sc_mamba2.methods.temperature import at_temperature, cross_fitted, fit_temperature
 from sc_mamba2.tasks.annotation.fit import fit_calibration
 
 
@@ -53,3 +53,34 @@ def test_probabilities_at_another_temperature_are_those_of_the_scaled_logits():
 def test_a_probability_of_zero_is_no_trouble():
     probability_NK = np.array([[1, 0], [1, 0], [0, 1]], dtype=np.float32)
     assert 0.05 <= fit_temperature(probability_NK, np.array([0, 1, 1])) <= 20.001
+
+
+def test_a_temperature_that_harms_other_cells_is_not_applied():
+    generator = np.random.default_rng(1)
+    harmed = 0
+    for _ in range(20):
+        logits_NK = generator.normal(size=(12, 4)) * 2
+        right_NK = softmax(logits_NK, axis=1)
+        classes_N = (right_NK.cumsum(axis=1) > generator.random((12, 1))).argmax(axis=1)
+        found = fit_calibration(right_NK, classes_N)
+        better = found.loss_after < found.loss_before and found.error_after <= found.error_before
+        assert found.applied == better and (found.applied or found.temperature == 1)
+        harmed += not found.applied
+    assert harmed >= 10  # probabilities that are right need no temperature
+
+
+def test_one_cell_says_nothing_of_others():
+    found = fit_calibration(np.array([[0.9, 0.1]]), np.array([0]))
+    assert not found.applied and found.temperature == 1 and found.loss_after == found.loss_before
+
+
+def test_cross_fitting_gives_no_cell_a_temperature_of_its_own():
+    logits_NK, classes_N = drawn(2.0, cells=40)
+    probability_NK = softmax(logits_NK, axis=1)
+    before = cross_fitted(probability_NK, classes_N)
+    other = (classes_N + 1) % 5
+    for cell in (0, 7):  # the true class of a cell changes others, not itself
+        changed = classes_N.copy()
+        changed[cell] = other[cell]
+        after = cross_fitted(probability_NK, changed)
+        assert np.allclose(after[cell], before[cell]) and not np.allclose(after, before)

@@ -9,6 +9,7 @@ from sc_mamba2.metrics.classification import (
     classification_metrics,
     confusion,
     expected_calibration_error,
+    paired_margins,
 )
 
 TRUTH = np.array(["a", "a", "a", "b", "b", "c"])
@@ -91,3 +92,22 @@ def test_confusion_has_truth_in_rows_and_every_class():
     classes, counts = confusion(TRUTH, np.where(CALLS == "b", "x", CALLS))
     assert classes == ["a", "b", "c", "x"]
     assert counts.tolist() == [[2, 0, 0, 1], [0, 0, 0, 2], [1, 0, 0, 0], [0, 0, 0, 0]]
+
+
+def test_the_margin_is_that_of_a_bootstrap_of_the_cells():
+    generator = np.random.default_rng(0)
+    truth = generator.choice(list("abc"), 150)
+    own, other = (
+        np.where(generator.random(150) < right, truth, generator.choice(list("abcx"), 150))
+        for right in (0.8, 0.6)
+    )
+    differences = []
+    for _ in range(400):
+        drawn = generator.integers(150, size=150)
+        first, second = (classification_metrics(truth[drawn], c[drawn]) for c in (own, other))
+        differences.append([first[name] - second[name] for name in first])
+    expected = 1.96 * np.std(differences, axis=0)
+    margins = paired_margins(truth, own, other, repeats=2000)
+    np.testing.assert_allclose(list(margins.values()), expected, rtol=0.12)
+    assert list(margins) == list(classification_metrics(truth, own))
+    assert set(paired_margins(truth, own, own).values()) == {0.0}

@@ -28,7 +28,7 @@ def test_nothing_is_marked_where_nobody_asks_or_has_the_score():
 
 
 def test_words():
-    assert [comparison(1, 0), comparison(1, 1), comparison(0, 1)] == [
+    assert [comparison(1, 0), comparison(1, 1.0001), comparison(0, 1)] == [
         "is above",
         "equals",
         "is BELOW",

@@ -1,7 +1,6 @@
 """Sections that reports share: who won in words, what was read, what an output means."""
 
 from sc_mamba2.reporting import (
-    beside_baselines,
     pictures_section,
     read_section,
     worth_of_parts,
@@ -20,18 +19,11 @@ READ = {
 }
 
 
-def test_the_best_rival_and_the_parts_are_told():
-    assert beside_baselines("f1", "F1", METRICS) == [
-        "F1: the model's 0.500 is BELOW the best baseline, pca (0.700)."
-    ]
+def test_the_parts_are_told_where_there_is_a_score():
     assert worth_of_parts("f1", "F1", METRICS) == [
         "F1: no_trunk reaches 0.450 (+0.050 for all parts)."
     ]
-
-
-def test_a_score_that_is_lacking_is_not_told():
-    assert beside_baselines("r", "R", METRICS) == [] == worth_of_parts("r", "R", METRICS)
-    assert beside_baselines("f1", "F1", METRICS | {"baselines": {}}) == []
+    assert worth_of_parts("r", "R", METRICS) == []
 
 
 def test_what_was_read_is_counted_and_zero_is_no_news():

@@ -10,12 +10,15 @@ from .labels import (
     label_text as label_text,
     read_labels as read_labels,
 )
-from .perturbations import (
+from .perturbation_names import (
+    NameRules as NameRules,
+    PerturbationNames as PerturbationNames,
     base_and_dose as base_and_dose,
-    canonical_name as canonical_name,
+    learn_names as learn_names,
     parts_of as parts_of,
-    read_perturbations as read_perturbations,
+    target_gene as target_gene,
 )
+from .perturbations import read_perturbations as read_perturbations
 from .readers import EMBEDDED as EMBEDDED, read_cells as read_cells
 from .simulate import simulate_cells as simulate_cells, simulate_perturbed as simulate_perturbed
 from .standard_form import human_cells as human_cells, standardise as standardise

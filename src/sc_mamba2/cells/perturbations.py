@@ -1,7 +1,6 @@
-"""Perturbed cells: the names of perturbations, and what a table of them must keep.
+"""Perturbed cells: the perturbation of every cell, and what a table of them must keep.
 
-A name is one perturbation, or several joined by "+", whose order does not matter; a dose stands behind
-a "@". What is done with them stands in `tasks/perturbation`.
+What a name means stands in `perturbation_names`, what is done with them in `tasks/perturbation`.
 """
 
 from typing import Any
@@ -9,49 +8,27 @@ from typing import Any
 import pandas as pd
 
 from sc_mamba2.cells.labels import check_column, label_text
+from sc_mamba2.cells.perturbation_names import (
+    JOINT,
+    NameRules,
+    PerturbationNames,
+    base_and_dose,
+    family,
+    learn_names,
+    parts_of,
+    with_dose,
+)
 from sc_mamba2.errors import UserError, nearest
 
-JOINT = "+"
-DOSE = "@"
 MOST_SHOWN = 5
 
 
-def parts_of(name: str) -> tuple[str, ...]:
-    """Return the single perturbations of a name in alphabetical order, each once.
-
-    Rule ``perturbation-name``: nothing stands before, between or after a "+".
-    """
-    parts = [part.strip() for part in str(name).split(JOINT)]
-    if not all(parts):
-        raise UserError(
-            "perturbation-name",
-            found=f"the perturbation '{name}'",
-            expected=f"a name, or names joined by '{JOINT}', such as KLF1{JOINT}MAP2K6",
-            mend="write every name out, and leave no sign alone",
-        )
-    return tuple(sorted(set(parts)))
-
-
-def canonical_name(name: str) -> str:
-    """Return the one name of a combination: "B+A" is "A+B"."""
-    return JOINT.join(parts_of(name))
-
-
-def base_and_dose(part: str) -> tuple[str, float | None]:
-    """Return a single perturbation without its dose, and the dose; ``None`` where it has none."""
-    base, sign, dose = part.rpartition(DOSE)
-    try:
-        value = float(dose) if sign and base else None
-    except ValueError:
-        value = None
-    return (part, None) if value is None else (base, value)
-
-
-def with_doses(names: pd.Series, doses: pd.Series, control: str) -> pd.Series:
-    """Put doses, all in one unit, behind the names of the same cells; those of controls are not read.
+def with_doses(names: pd.Series, doses: pd.Series, known: PerturbationNames) -> pd.Series:
+    """Put doses, all in one unit, behind all parts of the same cells' names, but of the control's.
 
     Rule ``perturbation-dose``: a perturbed cell's dose is no number above 0.
     """
+    control = known.rules.control
     perturbed = (names != control).to_numpy()
     values = pd.to_numeric(doses.astype(object), errors="coerce").to_numpy(dtype=float)
     wrong = perturbed & ~((values > 0) & (values < float("inf")))
@@ -64,15 +41,15 @@ def with_doses(names: pd.Series, doses: pd.Series, control: str) -> pd.Series:
             mend=f"correct the column, or call cells without a dose '{control}'",
         )
     dosed = [
-        f"{name}{DOSE}{value:g}" if own else name
+        JOINT.join(with_dose(part, value) for part in parts_of(name, known.whole)) if own else name
         for name, value, own in zip(names, values, perturbed, strict=True)
     ]
     return pd.Series(dosed, index=names.index)
 
 
 def read_perturbations(
-    obs: pd.DataFrame, key: str, control: str, fewest_cells: int, dose_key: str | None = None
-) -> tuple[pd.Series, list[dict[str, Any]]]:
+    obs: pd.DataFrame, key: str, rules: NameRules, fewest_cells: int, dose_key: str | None = None
+) -> tuple[pd.Series, PerturbationNames, list[dict[str, Any]]]:
     """Read the perturbation of every cell.
 
     Parameters
@@ -81,9 +58,8 @@ def read_perturbations(
         Table of N cells.
     key
         Its column with the perturbations.
-    control
-        How unperturbed cells are called there. It may stand beside a name ("KLF1+control"), where
-        it is left out.
+    rules
+        How names are read. The control may stand beside a name ("KLF1+control"), where it is left out.
     fewest_cells
         Perturbations with fewer cells are left out, with a remark.
     dose_key
@@ -92,14 +68,18 @@ def read_perturbations(
     Returns
     -------
     perturbations
-        Canonical names of the cells that are kept, `control` for unperturbed ones.
+        Canonical names of the cells that are kept, the control's for unperturbed ones.
+    known
+        What the column's names mean.
     remarks
-        Dictionaries of ``rule`` and ``remark``: ``perturbation-unlabelled``, ``perturbation-small``.
+        Dictionaries of ``rule`` and ``remark``: ``perturbation-unlabelled``, ``perturbation-small``, and
+        those of `reading_remarks`.
 
     Raises
     ------
     UserError
-        ``perturbation-missing``: no such column. ``perturbation-dose``: see `with_doses`.
+        ``perturbation-missing``: no such column. ``perturbation-name``, ``perturbation-dose``: see
+        `PerturbationNames.resolve` and `with_doses`.
         ``control-missing``: no control cell.
         ``perturbation-none``: nothing but controls. ``perturbation-cells``: no perturbation, or the
         control, has `fewest_cells`.
@@ -112,11 +92,13 @@ def read_perturbations(
     if unnamed := len(obs) - len(text):
         said = f"{unnamed:,} cells without a name in obs['{key}'] were left out"
         remarks["perturbation-unlabelled"] = said
+    known = learn_names(text.unique(), rules)
+    meaning = {label: known.resolve(label) for label in text.unique()}
+    remarks |= reading_remarks(meaning, known)
+    names, control = text.map(meaning), rules.control
+    _check_control(text, names, key, control)
     if dose_key is not None:
-        text = with_doses(text, obs.loc[text.index, dose_key], control)
-    known = {name: _without_control(name, control) for name in text.unique()}
-    names = text.map(known)
-    _check_control(names, key, control)
+        names = with_doses(names, obs.loc[text.index, dose_key], known)
     counts = names.value_counts()
     small = sorted(name for name, count in counts.items() if count < fewest_cells)
     if control in small or len(small) == len(counts) - 1:
@@ -135,27 +117,91 @@ def read_perturbations(
             f"{shown}{more}"
         )
     listed = [{"rule": rule, "remark": remark} for rule, remark in remarks.items()]
-    return names[~names.isin(small)], listed
+    return names[~names.isin(small)], known, listed
 
 
-def _without_control(name: str, control: str) -> str:
-    if name == control:
-        return control
-    parts = [part for part in parts_of(name) if part != control]
-    return JOINT.join(parts) or control
+def reading_remarks(meaning: dict[str, str], known: PerturbationNames) -> dict[str, str]:
+    """Say by rule how names were read, where not as they stand.
+
+    ``control-spelled``, ``control-likely``, ``perturbation-guides``, ``perturbation-joined``,
+    ``perturbation-whole``, ``perturbation-genes``. `meaning` is the canonical name of every label.
+    """
+    control = known.rules.control
+    found: dict[str, dict[str, str]] = {
+        "control": {},
+        "likely": {},
+        "guides": {},
+        "joined": {},
+        "whole": {},
+        "genes": {},
+    }
+    for label, name in sorted(meaning.items()):
+        pieces = known.pieces(label)
+        if name == control:
+            kind = "control" if label != control else ""
+        elif family(label) is not None:
+            kind = "likely"
+        elif len(pieces) > 1:
+            kind = "joined" if JOINT not in label else ""
+        elif name in known.whole and len(parts_of(name, ())) > 1:
+            kind = "whole"
+        else:
+            base, own = base_and_dose(label)[0], base_and_dose(name)[0]
+            kind = "" if base == own else "guides" if known.target(base) else "genes"
+        if kind:
+            found[kind][label] = name
+    said = {
+        "control-spelled": (found["control"], "names were taken for the control", ""),
+        "control-likely": (
+            found["likely"],
+            "names may be controls too, and were read as perturbations",
+            f"; call these cells '{control}' to put them with the controls",
+        ),
+        "perturbation-guides": (
+            found["guides"],
+            f"guides were put together as {len(set(found['guides'].values())):,} targets",
+            "; perturbation.keys.join_guides=false keeps them apart",
+        ),
+        "perturbation-joined": (
+            found["joined"],
+            "names were read as several perturbations each",
+            "; perturbation.keys.joined_by='+' takes apart at that sign alone",
+        ),
+        "perturbation-whole": (
+            found["whole"],
+            "names with a '+' were read as one perturbation each, since not every part is a name of the file "
+            "or a gene",
+            "; perturbation.keys.joined_by='+' takes them apart",
+        ),
+        "perturbation-genes": (found["genes"], "names go by another name of their gene", ""),
+    }
+    return {
+        rule: f"{len(labels):,} {words} ({_shown(labels)}){mend}"
+        for rule, (labels, words, mend) in said.items()
+        if labels
+    }
 
 
-def _check_control(names: pd.Series, key: str, control: str) -> None:
+def _shown(labels: dict[str, str]) -> str:
+    listed = [
+        f"'{label}'" if label == name else f"'{label}' as '{name}'"
+        for label, name in labels.items()
+    ]
+    return ", ".join(listed[:MOST_SHOWN]) + (", …" if len(listed) > MOST_SHOWN else "")
+
+
+def _check_control(text: pd.Series, names: pd.Series, key: str, control: str) -> None:
     found = sorted(set(names))
     if control not in found:
-        shown = ", ".join(f"'{name}'" for name in found[:MOST_SHOWN])
-        likely = nearest(control, found) or nearest(control.lower(), found)
+        labels = sorted(set(text))
+        words = [label for label in labels if family(label) is not None]
+        shown = ", ".join(f"'{name}'" for name in (words or labels)[:MOST_SHOWN])
         raise UserError(
             "control-missing",
             found=f"no cell of the control '{control}' in obs['{key}'] (there are {shown}"
-            + (", …)" if len(found) > MOST_SHOWN else ")"),
+            + (", …)" if len(labels) > MOST_SHOWN else ")"),
             expected="unperturbed cells, from which predictions start",
-            mend="pass --control with their name in that column" + likely,
+            mend="pass --control with their name in that column" + nearest(control, labels),
         )
     if len(found) == 1:
         raise UserError(

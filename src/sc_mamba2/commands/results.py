@@ -20,7 +20,15 @@ SCORES = {
 }
 # What is shown where there are more scores and more methods than a terminal has room for.
 MAIN = ("avg_bio", "batch_mixing", "pearson_rna", "pearson_protein", "pearson_atac", "foscttm")
-SAID = ("model-genes", "cells-unassigned")  # remarks of the report that the screen shows too
+SAID = (  # remarks of the report that the screen shows too
+    "model-genes",
+    "cells-unassigned",
+    "control-spelled",
+    "control-likely",
+    "perturbation-guides",
+    "perturbation-joined",
+    "perturbation-whole",
+)
 _MOST_COLUMNS = 6
 
 
@@ -40,6 +48,8 @@ def show_results(metrics: Path, places: dict[str, Path]) -> None:
         or None,
         "run": taken.get("run", {}).get("run_id"),
     }
+    if said := _said(taken):
+        facts["said"] = said
     if answered_briefly(facts, places.values()):
         return
     if taken.get("model"):
@@ -48,7 +58,18 @@ def show_results(metrics: Path, places: dict[str, Path]) -> None:
     for remark in read.get("query", read).get("remarks", []):
         if remark["rule"] in SAID:
             typer.echo(f"remark: {remark['remark']}", err=True)
+    for words in said:
+        typer.echo(words)
     show_lines(places, 11)
+
+
+def _said(metrics: dict[str, Any]) -> list[str]:
+    """Return what is said of the results: how they stand to the baselines, and alarms."""
+    from sc_mamba2.reporting import beside_baselines, remark_words
+
+    if not metrics:
+        return []
+    return beside_baselines(metrics) + remark_words(metrics["data"].get("alarms", ()))
 
 
 def show_facts(

@@ -46,3 +46,24 @@ def at_temperature(probability_NK: np.ndarray, temperature: float) -> np.ndarray
     log_NK = np.log(np.maximum(probability_NK, _LEAST).astype(np.float64)) / temperature
     scaled_NK: np.ndarray = np.exp(log_NK - np.logaddexp.reduce(log_NK, axis=1, keepdims=True))
     return scaled_NK
+
+
+def cross_fitted(probability_NK: np.ndarray, classes_N: np.ndarray, folds: int = 5) -> np.ndarray:
+    """Return the probabilities, each cell's at the temperature that the other folds' cells ask for.
+
+    Every `folds`-th cell is a fold, in an order by chance; of one cell nothing can be said.
+    """
+    order = np.random.default_rng(0).permutation(len(classes_N))
+    crossed_NK = np.array(probability_NK, dtype=np.float64)
+    for held_out in (order[first::folds] for first in range(min(folds, len(order)))):
+        others = np.setdiff1d(order, held_out)
+        if len(others):
+            temperature = fit_temperature(probability_NK[others], classes_N[others])
+            crossed_NK[held_out] = at_temperature(probability_NK[held_out], temperature)
+    return crossed_NK
+
+
+def log_loss(probability_NK: np.ndarray, classes_N: np.ndarray) -> float:
+    """Return the mean negative logarithm of the true classes' probabilities."""
+    true_N = probability_NK[np.arange(len(classes_N)), classes_N].astype(np.float64)
+    return float(-np.log(np.maximum(true_N, _LEAST)).mean())

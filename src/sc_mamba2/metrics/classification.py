@@ -27,6 +27,43 @@ def classification_metrics(truth: np.ndarray, calls: np.ndarray) -> dict[str, fl
     }
 
 
+def paired_margins(
+    truth: np.ndarray, own: np.ndarray, other: np.ndarray, repeats: int = 200, seed: int = 0
+) -> dict[str, float]:
+    """Return by score how far two callers of the same cells may differ by chance.
+
+    1.96 standard deviations of the difference over bootstrap draws of the cells, which a draw of the counts of
+    (truth, own, other) is; for the scores of `classification_metrics`.
+    """
+    _, codes = np.unique(np.concatenate([truth, own, other]).astype(str), return_inverse=True)
+    triples_J3, counts_J = np.unique(codes.reshape(3, -1).T, axis=0, return_counts=True)
+    generator = np.random.default_rng(seed)
+    drawn_RJ = generator.multinomial(len(truth), counts_J / len(truth), size=repeats).astype(float)
+    kept = np.unique(triples_J3[:, 0])
+    true_JK = triples_J3[:, [0]] == kept
+    scores = [_drawn_scores(drawn_RJ, true_JK, triples_J3[:, [at]] == kept) for at in (1, 2)]
+    return {name: float(1.96 * (scores[0][name] - scores[1][name]).std()) for name in scores[0]}
+
+
+def _drawn_scores(
+    drawn_RJ: np.ndarray, true_JK: np.ndarray, called_JK: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Return the scores of `classification_metrics` of every draw, (R,) each."""
+
+    def share(part_RK: np.ndarray, whole_RK: np.ndarray) -> np.ndarray:
+        return np.divide(part_RK, whole_RK, out=np.zeros_like(part_RK), where=whole_RK > 0)
+
+    right_RK, true_RK, called_RK = (drawn_RJ @ m for m in (true_JK & called_JK, true_JK, called_JK))
+    there_RK = true_RK > 0
+    macro = {
+        "balanced_accuracy": share(right_RK, true_RK),
+        "macro_precision": share(right_RK, called_RK),
+        "macro_f1": share(2 * right_RK, true_RK + called_RK),
+    }
+    means = {name: (part_RK * there_RK).sum(1) / there_RK.sum(1) for name, part_RK in macro.items()}
+    return {"accuracy": right_RK.sum(axis=1) / drawn_RJ.sum(axis=1), **means}
+
+
 def expected_calibration_error(correct: np.ndarray, confidence: np.ndarray) -> float:
     """Return the mean gap between confidence, the probability of the called class, and accuracy.
 

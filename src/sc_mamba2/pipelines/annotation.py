@@ -102,7 +102,7 @@ def _annotate(fitted: bool, roles: tuple[str, ...]) -> list[Node]:
         step(
             score,
             same("calls", "truth", "model", "run_info")
-            | {"label_params": "params:labels"}
+            | {"label_params": "params:labels", "calling": "params:calls"}
             | reports
             | beside,
             "metrics",

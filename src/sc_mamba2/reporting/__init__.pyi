@@ -17,7 +17,6 @@ from .layout import (
 from .pictures import Picture as Picture, captions as captions, draw_pictures as draw_pictures
 from .sections import (
     Scores as Scores,
-    beside_baselines as beside_baselines,
     comparison as comparison,
     pictures_section as pictures_section,
     read_section as read_section,
@@ -36,3 +35,4 @@ from .style import (
     new_figure as new_figure,
     palette as palette,
 )
+from .verdict import beside_baselines as beside_baselines

@@ -55,7 +55,9 @@ def shown_score(score: float | None) -> str:
 
 def comparison(own: float, other: float) -> str:
     """Say in words how the model's score stands to another."""
-    return "is above" if own > other else "equals" if own == other else "is BELOW"
+    if round(own, 3) == round(other, 3):
+        return "equals"
+    return "is above" if own > other else "is BELOW"
 
 
 def task_report(
@@ -139,18 +141,6 @@ def written_section(what: str, meanings: dict[str, str]) -> Section:
     """Show what each key of an output means."""
     rows = [[key, meaning] for key, meaning in meanings.items()]
     return Section("What was written", tables=[Table([what, "meaning"], rows, f"Each {what}.")])
-
-
-def beside_baselines(score: str, what: str, metrics: dict[str, Any]) -> list[str]:
-    """Say in words how the model's score stands to that of the best baseline; a higher one is better."""
-    others = _having(score, metrics["baselines"])
-    if score not in metrics["model"] or not others:
-        return []
-    own, name = metrics["model"][score], max(others, key=others.__getitem__)
-    return [
-        f"{what}: the model's {own:.3f} {comparison(own, others[name])} the best baseline, {name} "
-        f"({others[name]:.3f})."
-    ]
 
 
 def worth_of_parts(score: str, what: str, metrics: dict[str, Any]) -> list[str]:

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from sc_mamba2.tasks.annotation.evaluate import (
+    calibration_alarms,
     describe_data,
     methods_and_views,
     score,
@@ -12,7 +13,8 @@ from sc_mamba2.tasks.annotation.evaluate import (
     score_others,
     score_views,
 )
-from sc_mamba2.tasks.annotation.params import LabelParams
+from sc_mamba2.tasks.annotation.model import Calibration
+from sc_mamba2.tasks.annotation.params import CallParams, LabelParams
 from sc_mamba2.tasks.annotation.report import annotation_report
 
 NAMES = pd.Index(["1", "2", "3", "4"])
@@ -117,3 +119,31 @@ def test_labels_that_share_nothing_with_the_reference_are_not_scored_and_named(l
 def test_one_label_of_the_reference_is_enough_to_be_scored(caplog):
     assert score_labels(["a", "new", "new", "new"])["model"]["accuracy"] == 0.25
     assert not caplog.text
+
+
+@pytest.mark.parametrize(
+    ("error", "confidence", "accuracy", "says"),
+    [
+        (0.257, 0.95, 0.70, "too sure"),
+        (0.257, 0.40, 0.70, "too unsure"),
+        (0.101, 0.95, 0.85, "0.101"),
+        (0.1, 0.95, 0.85, None),
+    ],
+)
+def test_a_bad_calibration_raises_an_alarm(error, confidence, accuracy, says):
+    scores = {"expected_calibration_error": error, "accuracy": accuracy}
+    calls = CALLS.assign(scm_cell_type_confidence=confidence)
+    alarms = calibration_alarms(scores, calls, Calibration(), CallParams())
+    assert [alarm["rule"] for alarm in alarms] == (["calibration-bad"] if says else [])
+    assert says is None or (says in alarms[0]["remark"] and "4 scored cells" in alarms[0]["remark"])
+    lax = CallParams(most_calibration_error=0.3)
+    assert calibration_alarms(scores, calls, Calibration(), lax) == []
+
+
+def test_without_a_truth_the_validation_cells_are_asked():
+    fitted = Calibration(cells=50, applied=False, error_before=0.2, error_after=0.05)
+    (alarm,) = calibration_alarms({}, CALLS.iloc[:0], fitted, CallParams())
+    assert "50 validation cells is 0.200" in alarm["remark"]
+    applied = fitted.model_copy(update={"applied": True})
+    assert calibration_alarms({}, CALLS.iloc[:0], applied, CallParams()) == []
+    assert calibration_alarms({}, CALLS.iloc[:0], Calibration(), CallParams()) == []

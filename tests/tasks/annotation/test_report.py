@@ -25,7 +25,7 @@ def test_a_baseline_that_wins_is_marked_and_said():
     table = table_of(metrics(0.8, 0.9, frozen=0.95))
     assert [table.rows[i][0] for i in table.best] == ["baseline: logistic_regression"]
     page = annotation_report(metrics(0.8, 0.9), {}, {})
-    assert "is BELOW the better baseline, logistic_regression (0.900)" in page
+    assert "is BELOW the best baseline by accuracy (0.800, logistic_regression 0.900)" in page
 
 
 def test_the_trunks_worth_is_told_in_cells():
@@ -63,9 +63,16 @@ def test_confidence_and_unseen_types_are_told_in_words():
     told["data"]["calibration"] = {
         "temperature": 1.5,
         "cells": 80,
+        "applied": True,
         "error_before": 0.2,
         "error_after": 0.03,
+        "loss_before": 0.9,
+        "loss_after": 0.5,
     }
     page = annotation_report(told, {}, {})
-    assert "temperature of 1.50" in page and "from 0.200 to 0.030" in page
+    assert "temperature of 1.50 was applied" in page and "from 0.200 to 0.030" in page
+    told["data"]["calibration"]["applied"] = False
+    told["data"]["alarms"] = [{"rule": "calibration-bad", "remark": "CONFIDENCE CANNOT"}]
+    other = annotation_report(told, {}, {})
+    assert "No temperature was applied" in other and "CONFIDENCE CANNOT (calibration-bad)" in other
     assert "AUROC of 0.610" in page and "40.0% of them are left unassigned" in page

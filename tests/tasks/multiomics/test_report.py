@@ -29,8 +29,10 @@ def metrics(model: float, ridge: float, held_out: int = 30) -> dict:
 
 def test_the_verdict_names_who_won():
     won, lost = " ".join(verdict(metrics(0.7, 0.5))), " ".join(verdict(metrics(0.4, 0.5)))
-    assert "is above the best baseline, ridge" in won and "BELOW" not in won
-    assert lost.count("is BELOW") == 2
+    assert (
+        "best by types kept (AvgBIO) (0.700" in won and "ridge 0.500" in won and "BELOW" not in won
+    )
+    assert "BELOW the best baseline by types kept (AvgBIO)" in lost and "ridge 0.500" in lost
     assert "start_alone reaches 0.650 (+0.050 for all parts)" in won
     assert "scores flatter" in verdict(metrics(0.7, 0.5) | {"baselines": {}})[0]
     assert "Too few cells were held out" in verdict(metrics(0.7, 0.5, held_out=3))[0]

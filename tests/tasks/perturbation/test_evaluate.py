@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy import stats
 
 from sc_mamba2.metrics.perturbation import pearson_delta
 from sc_mamba2.tasks.perturbation import evaluate
@@ -47,14 +48,24 @@ def test_perturbed_genes_do_not_discriminate_between_units(held):
     assert (scores["discrimination"] == 1).all() and (scores["pearson_delta"] < 0.5).all()
 
 
-def test_the_mean_is_of_units_with_an_effect_or_of_those_named(held):
+def test_the_mean_is_of_all_units_or_of_those_named(held):
     _, truth = held
     listed = list(truth.units.index)
-    high = truth.units["ceiling"].max()
-    best = [name for name in listed if truth.units.loc[name, "ceiling"] == high]
-    assert evaluate.scored_units(truth, ScoreParams(least_ceiling=high)) == best
-    assert evaluate.scored_units(truth, ScoreParams(names=(listed[0],))) == listed[:1]
     assert evaluate.scored_units(truth, ScoreParams(least_ceiling=1.0)) == listed
+    assert evaluate.scored_units(truth, ScoreParams(names=(listed[0],))) == listed[:1]
+
+
+def test_the_margin_is_the_interval_of_a_paired_t_test(held):
+    effects, truth = held
+    tables = {
+        name: evaluate.score_units(effects.delta_QG * size + 0.1, truth, PARAMS)
+        for name, size in (("model", 1.0), ("half", 0.5))
+    }
+    units = list(truth.units.index)
+    margin = evaluate.margins(tables, units)["mse"]["half"]
+    found = stats.ttest_rel(tables["model"]["mse"], tables["half"]["mse"]).confidence_interval(0.95)
+    assert margin == pytest.approx((found.high - found.low) / 2)
+    assert evaluate.margins(tables, units[:1]) == {}
 
 
 def test_the_table_of_effects_holds_what_the_scores_are_of(held):

@@ -6,11 +6,18 @@ import torch
 
 from sc_mamba2.errors import UserError
 from sc_mamba2.tasks.perturbation.effects import measure_effects, sides_of
-from sc_mamba2.tasks.perturbation.fit import complete_model, gate_layers, hold_out
-from sc_mamba2.tasks.perturbation.params import ScoreParams, SplitParams
+from sc_mamba2.tasks.perturbation.fit import complete_model, gate_layers, hold_out, prepare
+from sc_mamba2.tasks.perturbation.params import (
+    KeyParams,
+    PerturbationParams,
+    PopulationParams,
+    ScoreParams,
+    SplitParams,
+)
+from sc_mamba2.tasks.shared.params import TokenizationParams
 from sc_mamba2.training import ComputeOptions
 
-COMPUTE = ComputeOptions()
+COMPUTE, PARAMS = ComputeOptions(), PerturbationParams()
 
 
 def test_what_is_prepared_knows_the_names_of_what_is_held_out_and_no_cell_of_it(parts):
@@ -53,3 +60,25 @@ def test_all_cells_are_measured_in_the_end(parts):
     everyone = (parts.valid.obs["perturbation"] == "control").sum()
     assert controls.n_obs == len(tokens) == everyone > parts.controls.n_obs
     assert set(tokens.obs["perturbation"]) == {parts.requested} and not np.any(tokens.obs["row"])
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_whether_a_request_is_known_does_not_depend_on_the_seed(parts, seed):
+    keys = KeyParams(
+        context_key="batch", kind="chemical"
+    )  # nothing describes a compound but its cells
+    compute = ComputeOptions(seed=seed)
+    training, test, split, _ = hold_out(parts.valid, keys, PARAMS.split, PARAMS.evaluation, compute)
+    asked = PopulationParams(perturbation=min(set(split["perturbation"]) - {"control"}))
+    own = (keys, PARAMS.split, PARAMS.start, PARAMS.head, asked, TokenizationParams())
+    untrained, _, requested, *_ = prepare(training, split, *own, PARAMS.backbone, compute)
+    model, *_ = complete_model(untrained, training, test, parts.valid, requested)
+    assert requested in set(model.prior.effects.rows["perturbation"])
+
+
+def test_names_to_hold_out_and_to_score_are_read_as_those_of_the_file(parts):
+    name, other = sorted(set(parts.split["perturbation"]) - {"control"})[:2]
+    splitting = SplitParams(held_out=(f"{name}+ctrl", f"sg{other}"))
+    scoring = ScoreParams(names=(f"ctrl+{name}",))
+    split = hold_out(parts.valid, parts.keys, splitting, scoring, COMPUTE)[2]
+    assert set(split.loc[split["part"] == "test", "perturbation"]) == {name, other, "control"}

@@ -8,10 +8,14 @@ import pandas as pd
 from sklearn.metrics import roc_auc_score
 
 from sc_mamba2.cells import keys
-from sc_mamba2.metrics.classification import classification_metrics, expected_calibration_error
+from sc_mamba2.metrics.classification import (
+    classification_metrics,
+    expected_calibration_error,
+    paired_margins,
+)
 from sc_mamba2.reporting import Scores, scores_by_method
 from sc_mamba2.tasks.annotation.model import LABEL, AnnotationModel, Calibration
-from sc_mamba2.tasks.annotation.params import LabelParams
+from sc_mamba2.tasks.annotation.params import CallParams, LabelParams
 from sc_mamba2.tasks.annotation.predict import ENERGY
 from sc_mamba2.tasks.annotation.rollup import Rollup, broad_truth, known_rollup
 
@@ -24,6 +28,7 @@ def score(
     model: AnnotationModel,
     run_info: dict[str, Any],
     label_params: LabelParams,
+    calling: CallParams,
     reference_report: dict[str, Any] | None = None,
     query_report: dict[str, Any] | None = None,
     baseline_calls: pd.DataFrame | None = None,
@@ -43,8 +48,12 @@ def score(
         data["labels_unshared"] = sorted(labels.unique())[:5]
         _log.warning(unshared_words(data["labels_unshared"]))
         labels = labels.iloc[:0]
+    scores = score_model(calls, labels, model.labels)
+    data["alarms"] = calibration_alarms(scores, calls.loc[labels.index], calibration, calling)
+    if baseline_calls is not None and len(labels):
+        data["margins"] = margins(calls, baseline_calls, labels)
     return {
-        "model": score_model(calls, labels, model.labels),
+        "model": scores,
         "views": score_views(calls, labels, model.labels, rollup),
         "baselines": {} if baseline_calls is None else score_others(baseline_calls, labels),
         "ablations": {} if ablation_calls is None else score_others(ablation_calls, labels),
@@ -59,6 +68,41 @@ def unshared_words(labels: list[str]) -> str:
         f"None of the query's labels ({', '.join(labels)}, …) is a type of the reference, so nothing can "
         "be scored: the column holds something else, or the types have other names."
     )
+
+
+def calibration_alarms(
+    scores: Scores, calls: pd.DataFrame, fitted: Calibration, params: CallParams
+) -> list[dict[str, str]]:
+    """Say where a confidence does not mean what it says: on the scored cells, or else those of validation."""
+    error = scores.get("expected_calibration_error")
+    if error is not None:
+        confidence = float(calls[keys.CONFIDENCE].mean())
+        way = "too sure" if confidence > scores["accuracy"] else "too unsure"
+        on = f"the {len(calls):,} scored cells"
+        why = f": a confidence of {confidence:.2f} on average, an accuracy of {scores['accuracy']:.2f}; {way}"
+    else:
+        error = fitted.error_after if fitted.applied else fitted.error_before
+        on, why = f"the {fitted.cells:,} validation cells", ""
+    if error is None or error <= params.most_calibration_error:
+        return []
+    remark = (
+        f"CONFIDENCE CANNOT BE TAKEN AT ITS WORD: its calibration error on {on} is {error:.3f}, above "
+        f"annotation.calls.most_calibration_error={params.most_calibration_error:g}{why}"
+    )
+    return [{"rule": "calibration-bad", "remark": remark}]
+
+
+def margins(
+    calls: pd.DataFrame, others: pd.DataFrame, truth: pd.Series
+) -> dict[str, dict[str, float]]:
+    """Return by score and baseline how far the model may be from it by chance; see `paired_margins`."""
+    own = calls.loc[truth.index, keys.CELL_TYPE].to_numpy()
+    found: dict[str, dict[str, float]] = {}
+    for name in others:
+        other = others.loc[truth.index, name].to_numpy()
+        for score_name, margin in paired_margins(truth.to_numpy(), own, other).items():
+            found.setdefault(score_name, {})[str(name)] = margin
+    return found
 
 
 def score_model(calls: pd.DataFrame, truth: pd.Series, labels: tuple[str, ...]) -> Scores:

@@ -6,7 +6,7 @@ import numpy as np
 from anndata import AnnData
 from natsort import natsorted
 
-from sc_mamba2.methods.temperature import at_temperature, fit_temperature
+from sc_mamba2.methods.temperature import cross_fitted, fit_temperature, log_loss
 from sc_mamba2.metrics.classification import expected_calibration_error
 from sc_mamba2.model import Backbone
 from sc_mamba2.tasks.annotation.model import (
@@ -117,7 +117,10 @@ def calibrate(
 
 
 def fit_calibration(probability_NK: np.ndarray, classes_N: np.ndarray) -> Calibration:
-    """Fit the temperature by likelihood, with the expected calibration error before and after.
+    """Fit the temperature by likelihood, and keep it if it helps cells that it was not fitted to.
+
+    Judged by cross-fitting: the log loss must fall, and the expected calibration error must not rise; else the
+    temperature is 1.
 
     Parameters
     ----------
@@ -126,11 +129,19 @@ def fit_calibration(probability_NK: np.ndarray, classes_N: np.ndarray) -> Calibr
     classes_N
         The true classes, 0 to K - 1.
     """
-    temperature = fit_temperature(probability_NK, classes_N)
-    before, after = (
-        expected_calibration_error(p_NK.argmax(axis=1) == classes_N, p_NK.max(axis=1))
-        for p_NK in (probability_NK, at_temperature(probability_NK, temperature))
-    )
+    crossed_NK = cross_fitted(probability_NK, classes_N)
+    errors, losses = [], []
+    for p_NK in (probability_NK, crossed_NK):
+        right_N = p_NK.argmax(axis=1) == classes_N
+        errors.append(expected_calibration_error(right_N, p_NK.max(axis=1)))
+        losses.append(log_loss(p_NK, classes_N))
+    applied = losses[1] < losses[0] and errors[1] <= errors[0]
     return Calibration(
-        temperature=temperature, cells=len(classes_N), error_before=before, error_after=after
+        temperature=fit_temperature(probability_NK, classes_N) if applied else 1.0,
+        cells=len(classes_N),
+        applied=applied,
+        error_before=errors[0],
+        error_after=errors[1],
+        loss_before=losses[0],
+        loss_after=losses[1],
     )

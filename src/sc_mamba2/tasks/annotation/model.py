@@ -32,8 +32,13 @@ class Calibration(BaseModel):
 
     temperature: float = Field(1.0, gt=0, description="logits are divided by it")
     cells: int = Field(0, ge=0, description="validation cells it was fitted to; 0: not fitted")
+    applied: bool = Field(True, description="whether it helps cells that it was not fitted to")
     error_before: float | None = Field(None, description="calibration error on them at 1")
-    error_after: float | None = Field(None, description="the same at the temperature")
+    error_after: float | None = Field(
+        None, description="the same, each cell at a temperature that others were fitted with"
+    )
+    loss_before: float | None = Field(None, description="mean negative log likelihood at 1")
+    loss_after: float | None = Field(None, description="the same, as `error_after`")
 
 
 def mean_squares(cells: TokenizedCells, size: int) -> np.ndarray:

@@ -102,7 +102,11 @@ class CallParams(Parameters):
     )
     calibrate: bool = Field(
         True,
-        description="whether a temperature for the probabilities is fitted to the validation cells",
+        description="whether a temperature for the probabilities is fitted to the validation cells, and "
+        "applied if it helps them by cross-fitting",
+    )
+    most_calibration_error: float = Field(
+        0.1, gt=0, le=1, description="calibration error above which an alarm is raised"
     )
     majority_vote: bool = Field(
         False, description="whether the cells of a neighbourhood also vote on a common type"

@@ -7,8 +7,8 @@ import pandas as pd
 from sc_mamba2.reporting import (
     Section,
     Table,
+    beside_baselines,
     captions,
-    comparison,
     draw_pictures,
     lay_out,
     pictures_section,
@@ -92,23 +92,16 @@ def _verdict(metrics: dict[str, Any]) -> list[str]:
     """Say in words who won, and what the trunk is worth."""
     model = metrics["model"].get("accuracy")
     if model is None:
+        alarms = remark_words(metrics["data"].get("alarms", ()))
         unshared = metrics["data"].get("labels_unshared")
         if unshared:
-            return [unshared_words(unshared)]
-        return ["The query has no labels under this key, so nothing can be scored."]
+            return [unshared_words(unshared), *alarms]
+        return ["The query has no labels under this key, so nothing can be scored.", *alarms]
     known = metrics["data"]["known_share"]
     words = [
         f"{known:.1%} of the scored cells have a type that the reference knows; no method can exceed it."
     ]
-    if metrics["baselines"]:
-        name, best = max(
-            ((name, scores["accuracy"]) for name, scores in metrics["baselines"].items()),
-            key=lambda pair: pair[1],
-        )
-        words.append(
-            f"The model's accuracy of {model:.3f} {comparison(model, best)} the better baseline, "
-            f"{name} ({best:.3f})."
-        )
+    words += beside_baselines(metrics)
     frozen = metrics["ablations"].get("trunk_frozen", {}).get("accuracy")
     if frozen is not None:
         cells = round((model - frozen) * metrics["data"]["scored_cells"])
@@ -121,13 +114,19 @@ def _verdict(metrics: dict[str, Any]) -> list[str]:
 
 def _on_confidence(metrics: dict[str, Any]) -> list[str]:
     """Say what a confidence is worth here, and whether unknown types are noticed."""
-    words, model = [], metrics["model"]
+    model = metrics["model"]
+    words = remark_words(metrics["data"].get("alarms", ()))
     fitted = metrics["data"].get("calibration", {})
     if fitted.get("cells"):
+        how = (
+            f"A temperature of {fitted['temperature']:.2f} was applied: it takes"
+            if fitted["applied"]
+            else "No temperature was applied: validation says that it does harm. It would take"
+        )
         words.append(
-            f"A temperature of {fitted['temperature']:.2f}, fitted to {fitted['cells']:,} validation cells, "
-            f"took their calibration error from {fitted['error_before']:.3f} to "
-            f"{fitted['error_after']:.3f}; on the scored cells it is "
+            f"{how} the calibration error of {fitted['cells']:,} validation cells that it was not fitted to "
+            f"from {fitted['error_before']:.3f} to {fitted['error_after']:.3f}, their log loss from "
+            f"{fitted['loss_before']:.3f} to {fitted['loss_after']:.3f}; on the scored cells the error is "
             f"{model['expected_calibration_error']:.3f}."
         )
     assigned = metrics.get("views", {}).get("assigned", {})

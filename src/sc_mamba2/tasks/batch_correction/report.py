@@ -81,9 +81,9 @@ def _verdict(metrics: dict[str, Any]) -> list[str]:
             "No column of types was named, or it has too few: whether types were kept cannot be "
             "scored. Batches can be mixed perfectly by mixing everything; look at the pictures."
         ]
-    words = []
+    words = beside_baselines(metrics)
     for score, what in (("avg_bio", "types kept (AvgBIO)"), ("asw_batch", "batches mixed (ASW)")):
-        words += beside_baselines(score, what, metrics) + worth_of_parts(score, what, metrics)
+        words += worth_of_parts(score, what, metrics)
     return words
 
 

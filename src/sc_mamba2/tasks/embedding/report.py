@@ -8,6 +8,7 @@ from anndata import AnnData
 from sc_mamba2.reporting import (
     Section,
     Table,
+    beside_baselines,
     comparison,
     pictures_section,
     read_section,
@@ -70,13 +71,11 @@ def _verdict(metrics: dict[str, Any]) -> list[str]:
     own = metrics["model"].get("knn_accuracy")
     if own is None:
         return ["No column of labels was named, so how well types stay together is not scored."]
-    words = []
-    for group, name, what in (
-        ("baselines", "pca", "the principal components of variable genes"),
-        ("baselines", "harmony", "Harmony on these"),
-        ("ablations", "untrained", "the same model with random weights"),
-    ):
-        other = metrics[group].get(name, {}).get("knn_accuracy")
-        if other is not None:
-            words.append(f"The model's {own:.3f} {comparison(own, other)} {what} ({other:.3f}).")
+    words = beside_baselines(metrics)
+    other = metrics["ablations"].get("untrained", {}).get("knn_accuracy")
+    if other is not None:
+        words.append(
+            f"By the neighbours' votes the model's {own:.3f} {comparison(own, other)} the same model with "
+            f"random weights ({other:.3f})."
+        )
     return words

@@ -7,6 +7,7 @@ import pandas as pd
 from sc_mamba2.reporting import (
     Section,
     Table,
+    beside_baselines,
     comparison,
     pictures_section,
     score_table,
@@ -74,13 +75,12 @@ def verdict(metrics: dict[str, Any]) -> list[str]:
             "edges are is not known."
         ]
     own = metrics["model"]["auprc_ratio"]
-    words = []
-    for group in ("baselines", "ablations"):
-        for name, scores in metrics[group].items():
-            other = scores["auprc_ratio"]
-            words.append(
-                f"The model's AUPRC ratio of {own:.3f} {comparison(own, other)} {name} ({other:.3f})."
-            )
+    words = beside_baselines(metrics)
+    for name, scores in metrics["ablations"].items():
+        other = scores["auprc_ratio"]
+        words.append(
+            f"The model's AUPRC ratio of {own:.3f} {comparison(own, other)} {name} ({other:.3f})."
+        )
     ranked = sorted(
         ({"the model": metrics["model"]} | metrics["baselines"]).items(),
         key=lambda item: -item[1]["auprc_ratio"],

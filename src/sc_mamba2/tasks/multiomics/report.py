@@ -91,8 +91,9 @@ def verdict(metrics: dict[str, Any]) -> list[str]:
         ]
     elif metrics["data"]["parts"].get("held_out", 0) < metrics["data"]["scored_cells"]:
         words = ["Too few cells were held out: scores are also of cells that chose the epoch."]
+    words += beside_baselines(metrics)
     for score, what in _headline_scores(metrics["model"]):
-        words += beside_baselines(score, what, metrics) + worth_of_parts(score, what, metrics)
+        words += worth_of_parts(score, what, metrics)
     return words
 
 

@@ -135,9 +135,9 @@ def matching_mean(effects: Effects, name: str, context: str, params: ScoreParams
     names = effects.rows[PERTURBATION].to_numpy()
     if (names == name).any():
         return np.asarray(effects.delta_QG[names == name].mean(axis=0))
-    parts = [effects.delta_QG[names == part] for part in parts_of(name) if (names == part).any()]
+    parts = [names == part for part in parts_of(name, effects.whole) if (names == part).any()]
     if parts:
-        return np.mean([part.mean(axis=0) for part in parts], axis=0)
+        return np.mean([effects.delta_QG[part_Q].mean(axis=0) for part_Q in parts], axis=0)
     here = (effects.rows[CONTEXT] == context).to_numpy()
     if here.any():
         return np.asarray(effects.delta_QG[here].mean(axis=0))
@@ -148,7 +148,7 @@ def additive(effects: Effects, name: str, context: str, params: ScoreParams) -> 
     """Return the sum of the parts' effects, (G,); a part that was not seen adds the training mean."""
     pooled = pooled_effects(effects)
     mean_G = training_mean(effects, name, context, params)
-    return np.sum([pooled.get(part, mean_G) for part in parts_of(name)], axis=0)
+    return np.sum([pooled.get(part, mean_G) for part in parts_of(name, effects.whole)], axis=0)
 
 
 def ridge(effects: Effects, name: str, context: str, params: ScoreParams) -> np.ndarray:
@@ -165,9 +165,8 @@ def ridge(effects: Effects, name: str, context: str, params: ScoreParams) -> np.
     centred_GM = np.stack([delta_G - mean_G for delta_G in pooled.values()], axis=1)
     levels_GC = effects.control_CG.T - effects.control_CG.mean()
     components_GK = _components(np.hstack([centred_GM, levels_GC]), params.components)
-    places = {ident: place for place, ident in enumerate(effects.genes)}
-    rows = [_row(other, places, components_GK) for other in pooled]
-    own_K = _row(name, places, components_GK)
+    rows = [_row(other, effects, components_GK) for other in pooled]
+    own_K = _row(name, effects, components_GK)
     known = [place for place, row in enumerate(rows) if row is not None]
     if own_K is None or not known:
         return mean_G
@@ -198,8 +197,9 @@ def _components(matrix_GX: np.ndarray, count: int) -> np.ndarray:
     return left_GK[:, :count] * values_K[:count]
 
 
-def _row(name: str, places: dict[str, int], components_GK: np.ndarray) -> np.ndarray | None:
-    ids = gene_ids(parts_of(name)).values()
+def _row(name: str, effects: Effects, components_GK: np.ndarray) -> np.ndarray | None:
+    places = {ident: place for place, ident in enumerate(effects.genes)}
+    ids = gene_ids(parts_of(name, effects.whole)).values()
     rows = [components_GK[places[ident]] for ident in ids if ident in places]
     return np.sum(rows, axis=0) if rows else None
 

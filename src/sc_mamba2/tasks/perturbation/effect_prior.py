@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from scipy.special import softmax
 
-from sc_mamba2.cells import base_and_dose, parts_of
+from sc_mamba2.cells import PerturbationNames, base_and_dose, learn_names, parts_of
 from sc_mamba2.errors import UserError, nearest
 from sc_mamba2.methods.mean_changes import reliability
 from sc_mamba2.tasks.perturbation.effects import CELLS, Effects, pairs_of
@@ -91,9 +91,10 @@ class EffectPrior:
         """
         seen_Q = np.ones(len(self.effects.rows), bool) if hidden_Q is None else ~hidden_Q
         names = self.effects.rows[PERTURBATION].to_numpy()
-        if len(parts_of(name)) > 1 and not (seen_Q & (names == name)).any():
-            parts = [self.estimate(part, context, control_G, hidden_Q) for part in parts_of(name)]
-            return np.sum(parts, axis=0)
+        parts = parts_of(name, self.effects.whole)
+        if len(parts) > 1 and not (seen_Q & (names == name)).any():
+            estimates = [self.estimate(part, context, control_G, hidden_Q) for part in parts]
+            return np.sum(estimates, axis=0)
         own_Q = seen_Q & (names == name) & (self.effects.rows[CONTEXT].to_numpy() == context)
         prior_G = self._prior(name, control_G, seen_Q & ~own_Q)
         if not own_Q.any():
@@ -122,10 +123,11 @@ class EffectPrior:
 
     def cosines(self, name: str) -> dict[str, float]:
         """Return the cosine of a perturbation's feature with that of every measured one."""
-        own = joined_feature(name, self.singles)
+        whole = self.effects.whole
+        own = joined_feature(name, self.singles, whole)
         cosines = {}
         for other in sorted(set(self.effects.rows[PERTURBATION])):
-            feature = joined_feature(other, self.singles)
+            feature = joined_feature(other, self.singles, whole)
             if own is not None and feature is not None:
                 cosines[other] = float(own @ feature)
         return cosines
@@ -136,10 +138,11 @@ class EffectPrior:
             return np.zeros(self.effects.delta_QG.shape[1])
         logit_Q = self._context_cosines(control_G) / self.context_temperature
         names = self.effects.rows[PERTURBATION].to_numpy()
-        bases = np.array([base_name(other) for other in names])
-        distance_Q = np.array([dose_distance(name, other) for other in names])
+        whole = self.effects.whole
+        bases = np.array([base_name(other, whole) for other in names])
+        distance_Q = np.array([dose_distance(name, other, whole) for other in names])
         logit_Q = logit_Q - distance_Q / self.params.dose_temperature
-        elsewhere_Q = usable_Q & (bases == base_name(name))
+        elsewhere_Q = usable_Q & (bases == base_name(name, whole))
         if elsewhere_Q.any():
             return self._over_contexts(elsewhere_Q, logit_Q)[0]
         others = sorted(set(bases[usable_Q]))
@@ -147,7 +150,8 @@ class EffectPrior:
             [self._without_own(other, usable_Q & (bases == other), logit_Q) for other in others]
         )
         logit_P = np.zeros(len(others))
-        if alike := {base_name(other): cosine for other, cosine in self.cosines(name).items()}:
+        cosines = self.cosines(name)
+        if alike := {base_name(other, whole): cosine for other, cosine in cosines.items()}:
             # What has no feature of its own is as unlike as can be.
             logit_P = np.array([alike.get(other, -1.0) for other in others])
         weight_P = softmax(logit_P / self.perturbation_temperature)
@@ -177,7 +181,7 @@ class EffectPrior:
         return above / below if below > 0 else 0.0
 
     def _own_of(self, name: str) -> list[int]:
-        bases = {base_and_dose(part)[0] for part in parts_of(name)}
+        bases = {base_and_dose(part)[0] for part in parts_of(name, self.effects.whole)}
         return sorted(
             {column for part, column in self.own.items() if base_and_dose(part)[0] in bases}
         )
@@ -251,34 +255,51 @@ def fit_effect_prior(
 
 def described(prior: EffectPrior, keys: KeyParams, names: Iterable[str]) -> EffectPrior:
     """Return the prior with what describes more perturbations, where anything does."""
-    names = list(names)
-    parts = sorted({part for name in names for part in parts_of(name)} - prior.singles.keys())
+    every = {part for name in names for part in parts_of(name, prior.effects.whole)}
+    parts = sorted(every - prior.singles.keys())
     # A row of a person's table, and any gene, describes every dose.
-    singles = {p: prior.singles[base_name(p)] for p in parts if base_name(p) in prior.singles}
+    bases = {part: base_and_dose(part)[0] for part in parts}
+    singles = {p: prior.singles[base] for p, base in bases.items() if base in prior.singles}
     missing = [part for part in parts if part not in singles]
     if missing and keys.feature_file is None:
         singles |= single_features(missing, keys)
     if singles:
         prior = replace(prior, singles={**prior.singles, **singles})
     if prior.own:  # an ablation may have taken the own genes away
-        own = own_columns(names, prior.effects.genes, keys)
+        own = own_columns(every, prior.effects.genes, keys)
         prior = replace(prior, own={**prior.own, **own})
     return prior
 
 
-def known_prior(prior: EffectPrior, keys: KeyParams, *names: str) -> EffectPrior:
+def names_of(prior: EffectPrior, keys: KeyParams, names: Iterable[str] = ()) -> PerturbationNames:
+    """Return what names mean to a prior: those that it measured, that are described, and more."""
+    known = {*prior.effects.rows[PERTURBATION], *prior.singles, *names}
+    parts = {part for name in known for part in parts_of(name, prior.effects.whole)}
+    return replace(learn_names(known | parts, keys.rules), whole=prior.effects.whole)
+
+
+def known_prior(
+    prior: EffectPrior, keys: KeyParams, *names: str, measured: Iterable[str] = ()
+) -> EffectPrior:
     """Return the prior with what describes more perturbations, or refuse one of them.
+
+    `measured` are perturbations that have cells which the prior does not know yet.
 
     Raises
     ------
     UserError
         Rule ``perturbation-unknown``: a part of it was never seen, and nothing describes it.
     """
-    seen = sorted(set(prior.effects.rows[PERTURBATION]))
-    bases = {base_name(other) for other in seen}
+    whole = prior.effects.whole
+    seen = sorted({*prior.effects.rows[PERTURBATION], *measured})
+    bases = {base_name(other, whole) for other in seen}
     prior = described(prior, keys, names)
     for name in names:
-        parts = [p for p in parts_of(name) if base_name(p) not in bases and p not in prior.singles]
+        parts = [
+            part
+            for part in parts_of(name, whole)
+            if base_and_dose(part)[0] not in bases and part not in prior.singles
+        ]
         if parts and name not in seen:
             lacks = "is no gene that the checkpoint of gene embeddings knows"
             if keys.feature_file is not None or keys.kind == "chemical":
@@ -289,7 +310,7 @@ def known_prior(prior: EffectPrior, keys: KeyParams, *names: str) -> EffectPrior
                 expected=f"one that was seen ({shown(seen, 5)}), "
                 "or one that is described by its gene or by a table",
                 mend="give --perturbation-features FILE with a row for it"
-                + nearest(parts[0], seen),
+                + nearest(parts[0], {*seen, *prior.singles}),
             )
     return prior
 
@@ -324,8 +345,9 @@ def ensemble_estimates(
     generator = np.random.default_rng(seed)
     effects = prior.effects
     names = effects.rows[PERTURBATION].to_numpy()
-    bases = {base_name(name), *(base_name(part) for part in parts_of(name))}
-    kept = {other for other in set(names) if base_name(other) in bases}
+    whole = effects.whole
+    bases = {base_name(one, whole) for one in (name, *parts_of(name, whole))}
+    kept = {other for other in set(names) if base_name(other, whole) in bases}
     others = sorted(set(names) - kept)
     estimates = []
     for _ in range(count):

@@ -11,7 +11,7 @@ import pandas as pd
 from anndata import AnnData
 
 from sc_mamba2.methods.mean_changes import moments, reliability
-from sc_mamba2.tasks.perturbation.split import CONTEXT, PERTURBATION
+from sc_mamba2.tasks.perturbation.split import CONTEXT, PERTURBATION, WHOLE
 
 CELLS = "cells"
 _FEWEST = 2  # one cell has no spread
@@ -37,6 +37,8 @@ class Effects:
         Mean and standard deviation of their control cells.
     genes
         G Ensembl ids.
+    whole
+        Names that hold a "+" and are no combination; see `parts_of`.
     """
 
     rows: pd.DataFrame
@@ -47,6 +49,7 @@ class Effects:
     control_CG: np.ndarray
     control_spread_CG: np.ndarray
     genes: tuple[str, ...]
+    whole: frozenset[str] = frozenset()
 
     @property
     def reliability_Q(self) -> np.ndarray:
@@ -135,4 +138,5 @@ def measure_effects(perturbed: AnnData, controls: AnnData) -> Effects:
         control_CG=np.stack([mean for mean, _ in kept]),
         control_spread_CG=np.sqrt(np.stack([variance for _, variance in kept])),
         genes=tuple(map(str, perturbed.var_names)),
+        whole=frozenset(map(str, perturbed.uns.get(WHOLE, ()))),
     )

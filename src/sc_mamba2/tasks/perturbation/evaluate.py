@@ -9,12 +9,13 @@ from typing import Any, get_args
 import numpy as np
 import pandas as pd
 from anndata import AnnData
-from scipy import sparse
+from scipy import sparse, stats
 
+from sc_mamba2.cells import parts_of
 from sc_mamba2.errors import UserError, nearest
 from sc_mamba2.metrics import perturbation as measures
 from sc_mamba2.reporting import Scores
-from sc_mamba2.tasks.perturbation.effect_prior import EffectPrior
+from sc_mamba2.tasks.perturbation.effect_prior import EffectPrior, names_of
 from sc_mamba2.tasks.perturbation.effects import CELLS, Effects, measure_effects, sides_of
 from sc_mamba2.tasks.perturbation.features import own_columns
 from sc_mamba2.tasks.perturbation.model import PerturbationModel
@@ -29,6 +30,7 @@ from sc_mamba2.tasks.perturbation.split import CONTEXT, PERTURBATION, shown
 from sc_mamba2.training import ComputeOptions
 
 UNIT, CEILING = "unit", "ceiling"
+WITH_EFFECT = ": with an effect"
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,17 +87,29 @@ def score(
     """
     perturbed, controls = sides_of(test_cells, keys.control)
     effects = measure_effects(perturbed, controls)
-    own = list(own_columns(set(effects.rows[PERTURBATION]), effects.genes, keys).values())
+    names, whole = effects.rows[PERTURBATION], effects.whole
+    parts = {part for name in names for part in parts_of(name, whole)}
+    own = list(own_columns(parts, effects.genes, keys).values())
     truth = read_truth(effects, perturbed, controls, own, split.kind, params, compute.seed)
+    if split.kind != "unseen_context":
+        known = names_of(effect_prior, keys, truth.units.index)
+        named = {"names": tuple(map(known.resolve, params.names))}
+        params = params.model_copy(update=named)
     units = scored_units(truth, params)
     tables = {name: score_units(effect_TG, truth, params) for name, effect_TG in predicted.items()}
     means = {name: mean_scores(table, units) for name, table in tables.items()}
     scores = means.pop("model")
-    everything = mean_scores(tables["model"], list(truth.units.index))
+    clear = truth.units.index[truth.units[CEILING] >= params.least_ceiling]
+    strong = [unit for unit in units if unit in clear]
+    above = {name: mean_scores(table, strong) for name, table in tables.items()}
     rows = effect_prior.effects.rows
     data = {
         "split": split.kind,
         "scored": units,
+        "least_ceiling": params.least_ceiling,
+        "with_effect": strong,
+        "mean_ceiling": float(truth.units.loc[units, CEILING].mean()),
+        "margins": margins(tables, units),
         "units": describe_units(truth, tables),
         "correlation_between": diversity(predicted["model"], truth),
         "training_effects": len(rows),
@@ -109,7 +123,7 @@ def score(
     }
     metrics = {
         "model": scores,
-        "views": {"model: all held out": everything},
+        "views": {f"{name}{WITH_EFFECT}": mean for name, mean in above.items() if mean},
         "baselines": {name: mean for name, mean in means.items() if name not in get_args(Variant)},
         "ablations": {name: mean for name, mean in means.items() if name in get_args(Variant)},
         "data": data,
@@ -257,10 +271,25 @@ def score_units(predicted_TG: np.ndarray, truth: Truth, params: ScoreParams) -> 
 def scored_units(truth: Truth, params: ScoreParams) -> list[str]:
     """Name the units that the mean score is of."""
     listed = list(truth.units.index)
-    if params.names:
-        return [name for name in listed if name in params.names]
-    with_effect = truth.units.index[truth.units[CEILING] >= params.least_ceiling]
-    return list(with_effect) or listed
+    return [name for name in listed if name in params.names] if params.names else listed
+
+
+def margins(tables: dict[str, pd.DataFrame], units: list[str]) -> dict[str, dict[str, float]]:
+    """Return by score and other method how far the model's mean may be from it by chance.
+
+    The half-width of the 95 % interval of the mean difference over the units, by Student's t; of one
+    unit nothing is known.
+    """
+    if len(units) < 2:
+        return {}
+    own = tables["model"].loc[units]
+    wide = stats.t.ppf(0.975, len(units) - 1) / np.sqrt(len(units))
+    found: dict[str, dict[str, float]] = {str(score): {} for score in own}
+    for name, table in tables.items():
+        if name != "model":
+            for score, spread in (own - table.loc[units]).std(ddof=1).items():
+                found[str(score)][name] = float(wide * spread)
+    return found
 
 
 def mean_scores(table: pd.DataFrame, units: list[str]) -> Scores:

@@ -1,27 +1,22 @@
 """What is known of a perturbation before any cell: the embedding of its gene, or a person's table."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from sc_mamba2.cells import base_and_dose, canonical_name, parts_of
+from sc_mamba2.cells import base_and_dose, learn_names, parts_of, target_gene
+from sc_mamba2.cells.perturbation_names import JOINT
 from sc_mamba2.errors import UserError, nearest
-from sc_mamba2.genes import load_gene_table, map_genes
 from sc_mamba2.model import read_checkpoint
 from sc_mamba2.tasks.perturbation.params import KeyParams
 from sc_mamba2.tasks.shared.checkpoint_backbone import EMBEDDING
 
 
 def gene_ids(names: Iterable[str]) -> dict[str, str]:
-    """Map names of single perturbations to Ensembl ids, "" where a name (without dose) is no gene."""
-    listed = list(names)
-    if not listed:
-        return {}
-    bases = [base_and_dose(name)[0] for name in listed]
-    found = map_genes(bases, load_gene_table()).ensembl_ids
-    return {name: str(ident) for name, ident in zip(listed, found, strict=True)}
+    """Map names of single perturbations to Ensembl ids, "" where one aims at no gene."""
+    return {name: target_gene(name) for name in names}
 
 
 def own_columns(names: Iterable[str], genes: tuple[str, ...], keys: KeyParams) -> dict[str, int]:
@@ -30,7 +25,7 @@ def own_columns(names: Iterable[str], genes: tuple[str, ...], keys: KeyParams) -
     Parameters
     ----------
     names
-        Of perturbations, combined ones too.
+        Of single perturbations.
     genes
         Ensembl ids of the columns.
     keys
@@ -39,7 +34,7 @@ def own_columns(names: Iterable[str], genes: tuple[str, ...], keys: KeyParams) -
     if keys.kind == "chemical":
         return {}
     place = {ident: column for column, ident in enumerate(genes)}
-    ids = gene_ids(sorted({part for name in names for part in parts_of(name)}))
+    ids = gene_ids(sorted(set(names)))
     return {name: place[ident] for name, ident in ids.items() if ident in place}
 
 
@@ -66,7 +61,9 @@ def single_features(names: Iterable[str], keys: KeyParams) -> dict[str, np.ndarr
     """
     if keys.feature_file is not None:
         table = _unit(_read_table(keys.feature_file))
-        dosed = {name: table.get(base_and_dose(name)[0]) for name in names}
+        rules = learn_names(table, keys.rules)
+        resolved = {rules.resolve(name): vector for name, vector in table.items()}
+        dosed = {name: resolved.get(rules.resolve(base_and_dose(name)[0])) for name in names}
         return table | {name: vector for name, vector in dosed.items() if vector is not None}
     if keys.features is None or keys.kind == "chemical":
         return {}
@@ -77,31 +74,34 @@ def single_features(names: Iterable[str], keys: KeyParams) -> dict[str, np.ndarr
     return _unit({name: embedding_VD[row] for name, row in zip(ids, rows, strict=True) if row >= 0})
 
 
-def base_name(name: str) -> str:
-    """Return a perturbation's name without its doses."""
-    return canonical_name("+".join(base_and_dose(part)[0] for part in parts_of(name)))
+def base_name(name: str, whole: Collection[str]) -> str:
+    """Return a perturbation's name without its doses; for `whole` see `parts_of`."""
+    return JOINT.join(sorted({base_and_dose(part)[0] for part in parts_of(name, whole)}))
 
 
-def dose_distance(name: str, other: str) -> float:
+def dose_distance(name: str, other: str, whole: Collection[str]) -> float:
     """Return how many factors of ten lie between the doses of two perturbations of one base name."""
-    pairs = zip(_doses(name), _doses(other), strict=False)
+    pairs = zip(_doses(name, whole), _doses(other, whole), strict=False)
     return float(sum(abs(np.log10(one / two)) for one, two in pairs))
 
 
-def log_dose(name: str) -> float:
+def log_dose(name: str, whole: Collection[str]) -> float:
     """Return the sum of the log10 of a perturbation's doses, 0 where it has none."""
-    return float(np.log10(_doses(name)).sum())
+    return float(np.log10(_doses(name, whole)).sum())
 
 
-def _doses(name: str) -> list[float]:
-    dosed = sorted(base_and_dose(part) for part in parts_of(name))
+def _doses(name: str, whole: Collection[str]) -> list[float]:
+    dosed = sorted((base_and_dose(part) for part in parts_of(name, whole)), key=lambda one: one[0])
     return [1.0 if dose is None else dose for _, dose in dosed]
 
 
-def joined_feature(name: str, singles: dict[str, np.ndarray]) -> np.ndarray | None:
+def joined_feature(
+    name: str, singles: dict[str, np.ndarray], whole: Collection[str]
+) -> np.ndarray | None:
     """Describe a perturbation, combined or not: the mean of its parts, to length 1; or ``None``."""
-    known = [singles[part] for part in parts_of(name) if part in singles]
-    if len(known) < len(parts_of(name)):
+    parts = parts_of(name, whole)
+    known = [singles[part] for part in parts if part in singles]
+    if len(known) < len(parts):
         return None
     return _unit({name: np.mean(known, axis=0)}).get(name)
 

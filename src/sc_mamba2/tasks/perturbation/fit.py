@@ -13,10 +13,15 @@ import pandas as pd
 from anndata import AnnData
 from scipy import stats
 
-from sc_mamba2.cells import canonical_name, parts_of
+from sc_mamba2.cells import learn_names, parts_of
 from sc_mamba2.methods.mean_changes import affine
 from sc_mamba2.model import Backbone
-from sc_mamba2.tasks.perturbation.effect_prior import EffectPrior, fit_effect_prior, known_prior
+from sc_mamba2.tasks.perturbation.effect_prior import (
+    EffectPrior,
+    fit_effect_prior,
+    known_prior,
+    names_of,
+)
 from sc_mamba2.tasks.perturbation.effects import (
     Effects,
     effect_rows,
@@ -75,11 +80,16 @@ def hold_out(
     remarks
         What was left out.
     """
-    cells, remarks = read_cells(valid_cells, keys)
+    cells, known, remarks = read_cells(valid_cells, keys)
+    if params.kind != "unseen_context":
+        named = {"held_out": tuple(map(known.resolve, params.held_out))}
+        params = params.model_copy(update=named)
+        scored = {"names": tuple(map(known.resolve, scoring.names))}
+        scoring = scoring.model_copy(update=scored)
     given = None
     if params.key is not None:
         given = given_parts(valid_cells.obs, params.key).loc[cells.obs_names]
-    parts = split_cells(cells.obs, keys.control, given, params, compute.seed)
+    parts = split_cells(cells.obs, keys.control, given, params, compute.seed, known.whole)
     split = cells.obs.assign(**{PART: parts})
     check_names(held_out_rows(split, keys.control), params.kind, scoring)
     training, test = (cells[(parts == part).to_numpy()].copy() for part in (TRAIN, TEST))
@@ -126,19 +136,25 @@ def prepare(
     """
     perturbed, controls = sides_of(training_cells, keys.control)
     held_out = held_out_rows(split, keys.control)
-    names = {part for name in set(split[PERTURBATION]) for part in parts_of(name)} - {keys.control}
     effects = measure_effects(perturbed, controls)
+    all_names = set(split[PERTURBATION]) - {keys.control}
+    names = {part for name in all_names for part in parts_of(name, effects.whole)}
     singles = single_features(sorted(names), keys)
+    # Of a table's rows some may hold a "+" that joins nothing.
+    described_too = learn_names({*names, *singles}, keys.rules)
+    effects = replace(effects, whole=effects.whole | described_too.whole)
     own = own_columns(names, effects.genes, keys)
     prior = fit_effect_prior(effects, singles, start, own)
     if population.perturbation is None:
         requested = str(sorted(held_out[PERTURBATION])[0])
     else:
-        requested = canonical_name(population.perturbation)
-        prior = known_prior(prior, keys, requested)
+        requested = names_of(prior, keys, all_names).resolve(population.perturbation)
+        # In the end all cells are measured, those too that are held out now.
+        prior = known_prior(prior, keys, requested, measured=all_names)
     perturbed_genes: set[str] = set()
     if keys.kind != "chemical":
-        measured = {part for name in effects.rows[PERTURBATION] for part in parts_of(name)}
+        known, whole = effects.rows[PERTURBATION], effects.whole
+        measured = {part for name in known for part in parts_of(name, whole)}
         perturbed_genes = set(gene_ids(sorted(measured | set(prior.singles))).values()) - {""}
     # The genes that vary among control cells, and those that are perturbed.
     tokenizer = fit_tokenizer(controls, controls, tokenization, always=sorted(perturbed_genes))
@@ -253,7 +269,7 @@ def complete_model(
     cells = ad.concat([training_cells, test_cells])
     effects = measure_effects(*sides_of(cells, scored_model.keys.control))
     model = copy.deepcopy(scored_model)
-    prior = replace(model.prior, effects=effects)
+    prior = replace(model.prior, effects=replace(effects, whole=model.prior.effects.whole))
     model.set_prior(known_prior(prior, model.keys, requested))
     model.rising_share = fit_rising_share(effects, model.head)
     return model, *tokens_of_request(valid_cells, model, requested)

@@ -132,6 +132,7 @@ class PerturbationModel(TaskModel):
             "effects": effects.rows.astype({CELLS: int}).to_dict("list"),
             "contexts": list(effects.contexts),
             "genes": list(effects.genes),
+            "whole_names": sorted(effects.whole),
             "features": sorted(self.prior.singles),
             "own": self.prior.own,
             "feature_width": self.feature_PF.shape[1],
@@ -145,7 +146,9 @@ class PerturbationModel(TaskModel):
         rows = pd.DataFrame(settings["effects"], columns=[PERTURBATION, CONTEXT, CELLS])
         genes, contexts = tuple(settings["genes"]), tuple(settings["contexts"])
         measured, control = (np.zeros((len(part), len(genes))) for part in (rows, contexts))
-        effects = Effects(rows, measured, measured, measured, contexts, control, control, genes)
+        whole = frozenset(settings.get("whole_names", ()))
+        tables = (measured, measured, measured, contexts, control, control)
+        effects = Effects(rows, *tables, genes, whole)
         blank = {name: np.zeros(settings["feature_width"]) for name in settings["features"]}
         temperatures = (settings["perturbation_temperature"], settings["context_temperature"])
         params = StartParams(**settings["start"])
@@ -196,7 +199,8 @@ class PerturbationModel(TaskModel):
             Rows of the vocabulary, `NO_GENE` where there are fewer genes.
         """
         singles = (prior or self.prior).singles
-        parts = {name: parts_of(name) for name in set(names)}
+        whole = self.prior.effects.whole
+        parts = {name: parts_of(name, whole) for name in set(names)}
         ids = {}
         if self.keys.kind != "chemical":
             ids = gene_ids(sorted({part for some in parts.values() for part in some}))
@@ -207,7 +211,7 @@ class PerturbationModel(TaskModel):
         for name, some in parts.items():
             known = [singles[part] for part in some if len(singles.get(part, ())) == width]
             feature = np.sum(known, axis=0) if known else np.zeros(width)
-            features[name] = np.append(feature, log_dose(name))
+            features[name] = np.append(feature, log_dose(name, whole))
             genes[name] = [int(rows.get(part, NO_GENE)) for part in some]
             genes[name] += [NO_GENE] * (most - len(some))
         feature_NF = np.stack([features[name] for name in names]).astype(np.float32)

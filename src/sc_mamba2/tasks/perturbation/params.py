@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
+from sc_mamba2.cells import NameRules
 from sc_mamba2.tasks.shared.parameters import Parameters
 from sc_mamba2.tasks.shared.params import BackboneParams, FineTuneParams, PredictParams
 
@@ -35,6 +36,14 @@ class KeyParams(Parameters):
     kind: Kind = Field(
         "knockout", description="what was done to the genes; chemical: names are compounds"
     )
+    join_guides: bool = Field(
+        True, description="whether the guides of one gene (A_g1, sgA-2) are one perturbation"
+    )
+    joined_by: str | None = Field(
+        None,
+        description="sign between the parts of a combination, empty where there are none; null: + | ; , & / : "
+        "or _ where every part is a name of the file, a gene or the control",
+    )
     fewest_cells: int = Field(
         5, ge=2, description="perturbations with fewer cells are left out, with a remark"
     )
@@ -45,6 +54,12 @@ class KeyParams(Parameters):
     feature_file: str | None = Field(
         None, description="CSV with a row of numbers a perturbation, in the place of `features`"
     )
+
+    @property
+    def rules(self) -> NameRules:
+        """How names are read."""
+        genes = self.kind != "chemical"
+        return NameRules(self.control, genes, self.join_guides, self.joined_by)
 
 
 class SplitParams(Parameters):
@@ -180,12 +195,14 @@ class ScoreParams(Parameters):
     """How predictions are scored."""
 
     names: tuple[str, ...] = Field(
-        (),
-        description="held-out perturbations (or contexts) that the mean score is of; empty: those "
-        "whose noise ceiling is at least `least_ceiling`, or all where none is",
+        (), description="held-out perturbations (or contexts) that the mean score is of; empty: all"
     )
     least_ceiling: float = Field(
-        0.3, ge=-1, le=1, description="noise ceiling under which there is no effect to predict"
+        0.3,
+        ge=-1,
+        le=1,
+        description="noise ceiling under which there is no effect to predict; the mean of the others is "
+        "shown beside that of all",
     )
     de_genes: int = Field(20, ge=1, description="genes that differ most, by Welch's t")
     fewest_cells: int = Field(3, ge=1, description="genes of fewer cells are not scored")

@@ -11,11 +11,13 @@ import pandas as pd
 from anndata import AnnData
 from scipy import sparse, stats
 
-from sc_mamba2.cells import canonical_name, keys as written_keys
+from sc_mamba2.cells import choose_expression, keys as written_keys
+from sc_mamba2.cells.expression import clean_matrix
 from sc_mamba2.cells.gene_columns import column_ids
+from sc_mamba2.cells.stored import StoredCells
 from sc_mamba2.genes import load_gene_table
 from sc_mamba2.methods.mean_changes import changed_cells, mean_change, moments
-from sc_mamba2.tasks.perturbation.effect_prior import ensemble_estimates, known_prior
+from sc_mamba2.tasks.perturbation.effect_prior import ensemble_estimates, known_prior, names_of
 from sc_mamba2.tasks.perturbation.effects import pairs_of
 from sc_mamba2.tasks.perturbation.features import base_name
 from sc_mamba2.tasks.perturbation.model import ROW, PerturbationModel
@@ -123,7 +125,7 @@ def prepare_prediction(
         See `tokens_of_request`.
     """
     first = str(model.prior.effects.rows[PERTURBATION][0])
-    requested = canonical_name(params.perturbation or first)
+    requested = names_of(model.prior, model.keys).resolve(params.perturbation or first)
     known_prior(model.prior, model.keys, requested)
     return requested, *tokens_of_request(valid_cells, model, requested)
 
@@ -165,8 +167,8 @@ def write_predicted(
     -------
     predicted_cells
         Control cells with ``layers["scm_predicted"]``, sparse: log1p(CP10K) of each as if it were
-        perturbed. Genes that are not predicted are empty there; ``var["scm_predicted"]`` tells them
-        from zeros.
+        perturbed. Genes that are not predicted keep the control cell's value there;
+        ``var["scm_predicted"]`` says which are.
     genes
         A row a gene, with the Ensembl id, surest change first; see `predict_population`.
     trust
@@ -193,12 +195,38 @@ def write_predicted(
         (np.ones(len(source), dtype=np.float32), (source, target)),
         shape=(controls.n_vars, written.n_vars),
     )
-    written.layers[written_keys.PREDICTED] = sparse.csr_matrix(cells @ move)
-    written.var[written_keys.PREDICTED] = np.isin(np.arange(written.n_vars), target)
+    predicted = np.isin(np.arange(written.n_vars), target)
+    kept = control_values(raw_cells, written, ingestion) @ sparse.diags((~predicted).astype("f4"))
+    written.layers[written_keys.PREDICTED] = sparse.csr_matrix(cells @ move + kept)
+    written.var[written_keys.PREDICTED] = predicted
     written.uns[written_keys.FACTS] = output_facts(
         run_info, validation_report, model.sha256(), model.tokenizer.vocabulary.sha256
     ) | {"perturbation": requested, "perturbation_kind": model.keys.kind}
     return written, genes.reset_index(names="ensembl_id"), trust
+
+
+def control_values(
+    raw_cells: AnnData, written: AnnData, ingestion: IngestionParams
+) -> sparse.csr_matrix:
+    """Return log1p(CP10K) of some of a file's cells over all of its genes, known ones or not.
+
+    A feature that is no gene, and a gene that the matrix of the expression lacks, is empty.
+    """
+    table = load_gene_table(ingestion.gene_table)
+    stored = StoredCells.of(raw_cells)
+    expression = choose_expression(stored, table, ingestion.layer, ingestion.holds)
+    rows = raw_cells.obs_names.get_indexer(written.obs_names)
+    matrix = clean_matrix(expression.candidate.read(0, raw_cells.n_obs))[rows]
+    values = expression.scale.log_normalise(matrix)
+    genes, measured = expression.candidate.genes, expression.candidate.measured
+    source = np.arange(len(genes)) if measured is None else measured
+    target = source
+    if not genes.index.equals(written.var_names):  # those of raw
+        target = written.var_names.get_indexer(genes.index[source])
+    there = target >= 0
+    ones = np.ones(there.sum(), dtype=np.float32)
+    places = (np.flatnonzero(there), target[there])
+    return values @ sparse.csr_matrix((ones, places), (values.shape[1], written.n_vars))
 
 
 def predict_population(
@@ -283,8 +311,9 @@ def _trust(
     size = float(np.linalg.norm(table["change"]))
     seen = "in these contexts" if contexts <= set(own[CONTEXT]) else "in other contexts"
     if own.empty:
-        bases = {base_name(other) for other in rows[PERTURBATION]}
-        seen = "at other doses" if base_name(name) in bases else "never"
+        whole = model.prior.effects.whole
+        bases = {base_name(other, whole) for other in rows[PERTURBATION]}
+        seen = "at other doses" if base_name(name, whole) in bases else "never"
     return {
         "perturbation": name,
         "seen": seen,

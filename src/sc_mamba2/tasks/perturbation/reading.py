@@ -10,22 +10,27 @@ import pandas as pd
 from anndata import AnnData
 from scipy import sparse
 
-from sc_mamba2.cells import label_text, read_perturbations
+from sc_mamba2.cells import PerturbationNames, label_text, learn_names, read_perturbations
 from sc_mamba2.cells.labels import whole_column
 from sc_mamba2.errors import UserError
 from sc_mamba2.tasks.perturbation.params import KeyParams
-from sc_mamba2.tasks.perturbation.split import CONTEXT, PERTURBATION
+from sc_mamba2.tasks.perturbation.split import CONTEXT, PERTURBATION, WHOLE
 
 ONE_CONTEXT = "all"
 
 
-def read_cells(valid_cells: AnnData, keys: KeyParams) -> tuple[AnnData, list[dict[str, Any]]]:
+def read_cells(
+    valid_cells: AnnData, keys: KeyParams
+) -> tuple[AnnData, PerturbationNames, list[dict[str, Any]]]:
     """Keep of the cells' table the perturbation and the context, and the cells that have both.
 
     Returns
     -------
     cells
-        With ``obs["perturbation"]`` (canonical) and ``obs["context"]``.
+        With ``obs["perturbation"]`` (canonical) and ``obs["context"]``, and in ``uns["whole_names"]`` the
+        names that hold a "+" and are no combination.
+    known
+        What the names mean.
     remarks
         Of `read_perturbations`, and ``context-without-control``.
 
@@ -35,12 +40,14 @@ def read_cells(valid_cells: AnnData, keys: KeyParams) -> tuple[AnnData, list[dic
         Rules of `read_perturbations`; ``context-missing``, ``context-incomplete``.
     """
     obs = valid_cells.obs
-    names, remarks = read_perturbations(
-        obs, keys.perturbation_key, keys.control, keys.fewest_cells, keys.dose_key
+    names, known, remarks = read_perturbations(
+        obs, keys.perturbation_key, keys.rules, keys.fewest_cells, keys.dose_key
     )
     contexts = read_contexts(obs.loc[names.index], keys)
     cells = valid_cells[names.index].copy()
     cells.obs = pd.DataFrame({PERTURBATION: names, CONTEXT: contexts}, index=names.index)
+    if known.whole:
+        cells.uns[WHOLE] = np.array(sorted(known.whole), dtype=object)
     lone = sorted(set(contexts) - set(contexts[names == keys.control]))
     if lone:
         shown = ", ".join(f"'{name}'" for name in lone[:5])
@@ -49,7 +56,7 @@ def read_cells(valid_cells: AnnData, keys: KeyParams) -> tuple[AnnData, list[dic
             "the control cells of all contexts"
         )
         remarks.append({"rule": "context-without-control", "remark": remark})
-    return cells, remarks
+    return cells, known, remarks
 
 
 def read_controls(valid_cells: AnnData, keys: KeyParams, genes: tuple[str, ...]) -> AnnData:
@@ -66,7 +73,9 @@ def read_controls(valid_cells: AnnData, keys: KeyParams, genes: tuple[str, ...])
     cells = valid_cells
     if keys.perturbation_key in cells.obs:
         names = label_text(cells.obs[keys.perturbation_key])
-        chosen = names.index[names == keys.control]
+        known = learn_names(names.unique(), keys.rules)
+        controls = {name for name in names.unique() if known.resolve(name) == keys.control}
+        chosen = names.index[names.isin(controls)]
         if not len(chosen):
             found = ", ".join(f"'{name}'" for name in sorted(set(names))[:5])
             raise UserError(

@@ -4,7 +4,7 @@ Parts are ``train`` and ``test``. Perturbed cells of ``test`` are scored on; con
 are what they are compared with, those of ``train`` what predictions start from.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import numpy as np
 import pandas as pd
@@ -15,11 +15,17 @@ from sc_mamba2.errors import UserError, nearest
 from sc_mamba2.tasks.perturbation.params import SplitKind, SplitParams
 
 PERTURBATION, CONTEXT, PART = "perturbation", "context", "part"
+WHOLE = "whole_names"
 TRAIN, TEST, UNUSED = "train", "test", "unused"
 
 
 def split_cells(
-    table: pd.DataFrame, control: str, given: pd.Series | None, params: SplitParams, seed: int
+    table: pd.DataFrame,
+    control: str,
+    given: pd.Series | None,
+    params: SplitParams,
+    seed: int,
+    whole: Collection[str] = (),
 ) -> pd.Series:
     """Give every cell its part.
 
@@ -35,6 +41,8 @@ def split_cells(
         Kind, names, shares.
     seed
         Seed of the draws.
+    whole
+        See `parts_of`.
 
     Returns
     -------
@@ -51,7 +59,7 @@ def split_cells(
     if given is not None:
         held_out = _given_parts(given, params.key) & perturbed
     else:
-        held_out = perturbed & _draw(table, perturbed, params, generator)
+        held_out = perturbed & _draw(table, perturbed, params, generator, whole)
     if not held_out.any() or not (perturbed & ~held_out).any():
         raise _impossible(params, "no perturbed cell is left on one side")
     part = np.where(held_out, TEST, TRAIN).astype(object)
@@ -130,23 +138,27 @@ def draw_validation(rows: pd.DataFrame, kind: SplitKind, share: float, seed: int
 
 
 def _draw(
-    table: pd.DataFrame, perturbed: np.ndarray, params: SplitParams, generator: np.random.Generator
+    table: pd.DataFrame,
+    perturbed: np.ndarray,
+    params: SplitParams,
+    generator: np.random.Generator,
+    whole: Collection[str],
 ) -> np.ndarray:
     if params.kind == "random_cells":
         return generator.random(len(table)) < params.test_share
     column = table[CONTEXT if params.kind == "unseen_context" else PERTURBATION]
     names = sorted(set(column[perturbed]))
     if params.kind == "unseen_combination":
-        names = [name for name in names if len(parts_of(name)) > 1]
+        names = [name for name in names if len(parts_of(name, whole)) > 1]
     if params.held_out:
         _check_names(params.held_out, names)
         return column.isin(params.held_out).to_numpy()
     if not names:
         raise _impossible(params, "no combination of perturbations, written A+B, is in the file")
-    whole = len(set(column[perturbed]))
-    if whole < 2:
+    every = len(set(column[perturbed]))
+    if every < 2:
         raise _impossible(params, f"there is one {column.name} only, '{names[0]}'")
-    count = min(whole - 1, max(1, round(params.test_share * len(names))))
+    count = min(every - 1, max(1, round(params.test_share * len(names))))
     return column.isin(generator.permutation(names)[:count]).to_numpy()
 
 

@@ -4,17 +4,19 @@ Legend: C candidates, G genes.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 
-from sc_mamba2.cells import canonical_name, parts_of
+from sc_mamba2.cells import PerturbationNames, parts_of
+from sc_mamba2.cells.perturbation_names import JOINT
 from sc_mamba2.errors import UserError, nearest
-from sc_mamba2.tasks.perturbation.effect_prior import EffectPrior, known_prior
+from sc_mamba2.tasks.perturbation.effect_prior import EffectPrior, known_prior, names_of
 from sc_mamba2.tasks.perturbation.model import PerturbationModel
+from sc_mamba2.tasks.perturbation.params import KeyParams
 from sc_mamba2.tasks.perturbation.reverse.params import CandidateParams
 from sc_mamba2.tasks.perturbation.split import PERTURBATION
 
@@ -35,6 +37,8 @@ class Candidates:
         Of the source cells; one that the model does not know is estimated by its control mean.
     decoding
         See `PerturbationModel.decoding`.
+    keys
+        How names are read.
     """
 
     names: list[str]
@@ -42,6 +46,7 @@ class Candidates:
     prior: EffectPrior
     context: str
     decoding: tuple[float, float]
+    keys: KeyParams = field(default_factory=KeyParams)
 
     @cached_property
     def own_sign(self) -> float:
@@ -53,7 +58,8 @@ class Candidates:
     def parts(self) -> list[tuple[str, ...]]:
         """What each candidate is estimated from: itself where it was measured, else its parts."""
         measured = set(self.prior.effects.rows[PERTURBATION])
-        return [(name,) if name in measured else parts_of(name) for name in self.names]
+        whole = self.prior.effects.whole
+        return [(name,) if name in measured else parts_of(name, whole) for name in self.names]
 
     def changes(self, prior: EffectPrior, control_G: np.ndarray) -> np.ndarray:
         """Estimate the change of every candidate, (C, G), by a prior of the same perturbations."""
@@ -86,14 +92,15 @@ def read_candidates(
         ``candidates-file``: no such file, or nothing in it. ``candidates-many``: more than allowed.
         ``perturbation-unknown``: one that nothing is known of.
     """
+    whole = model.prior.effects.whole
     if listed is None and params.candidates == "all":
         names = sorted(set(model.prior.effects.rows[PERTURBATION]))
     else:
-        names = _canonical(params.candidates, listed)
+        names = _canonical(params.candidates, listed, names_of(model.prior, model.keys))
     known_prior(model.prior, model.keys, *names)
     if params.pairs:
-        single = [name for name in names if len(parts_of(name)) == 1]
-        names = sorted({*names, *(canonical_name("+".join(p)) for p in combinations(single, 2))})
+        single = [name for name in names if len(parts_of(name, whole)) == 1]
+        names = sorted({*names, *(JOINT.join(sorted(p)) for p in combinations(single, 2))})
     if not 2 <= len(names) <= params.most:
         raise UserError(
             "candidates-many",
@@ -104,11 +111,11 @@ def read_candidates(
     return names
 
 
-def _canonical(path: str, listed: Iterable[str] | None) -> list[str]:
+def _canonical(path: str, listed: Iterable[str] | None, known: PerturbationNames) -> list[str]:
     file = Path(path)
     if listed is None:
         listed = file.read_text("utf-8").splitlines() if file.is_file() else []
-    names = sorted({canonical_name(name) for name in listed if name.strip()})
+    names = sorted({known.resolve(name) for name in listed if name.strip()})
     if not names:
         raise UserError(
             "candidates-file",

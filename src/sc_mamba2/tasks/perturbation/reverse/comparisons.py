@@ -72,7 +72,7 @@ def pseudobulk_scores(change_G: np.ndarray, effects: Effects, names: list[str]) 
     measured = {name: effects.delta_QG[rows == name].mean(axis=0) for name in set(rows)}
 
     def distance(name: str) -> float:
-        parts = (name,) if name in measured else parts_of(name)
+        parts = (name,) if name in measured else parts_of(name, effects.whole)
         if not all(part in measured for part in parts):
             return np.inf
         return float(np.linalg.norm(np.sum([measured[p] for p in parts], axis=0) - change_G))

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from anndata import AnnData
 
-from sc_mamba2.cells import canonical_name, label_text
+from sc_mamba2.cells import PerturbationNames
 from sc_mamba2.errors import UserError
 from sc_mamba2.metrics.retrieval import (
     hits,
@@ -15,11 +15,17 @@ from sc_mamba2.metrics.retrieval import (
     tied_rank,
 )
 from sc_mamba2.reporting import Scores
+from sc_mamba2.tasks.perturbation.effect_prior import names_of
 from sc_mamba2.tasks.perturbation.model import PerturbationModel
 from sc_mamba2.tasks.perturbation.reverse.comparisons import baseline_scores
 from sc_mamba2.tasks.perturbation.reverse.params import KnownParams, StateParams
 from sc_mamba2.tasks.perturbation.reverse.rank import Ranker
-from sc_mamba2.tasks.perturbation.reverse.states import FEWEST_CELLS, Query, read_query
+from sc_mamba2.tasks.perturbation.reverse.states import (
+    FEWEST_CELLS,
+    Query,
+    read_query,
+    read_states,
+)
 from sc_mamba2.tasks.perturbation.split import PERTURBATION
 from sc_mamba2.training import ComputeOptions
 
@@ -79,19 +85,20 @@ def find_known(
         change: then its cells are those of the file.
     """
     candidates = ranker.candidates
-    column = label_text(valid_cells.obs[states.state_key]).astype(str)
+    column, source, _ = read_states(valid_cells.obs, states, candidates.keys)
     sizes = column.value_counts()
     place = {name: at for at, name in enumerate(candidates.names)}
+    known_names = names_of(candidates.prior, candidates.keys)
     right = {
         state: place[name]
         for state in sorted(sizes.index[sizes >= FEWEST_CELLS])
-        if state != states.source and (name := _name_of(state)) in place
+        if state != source and (name := _name_of(state, known_names)) in place
     }
     drawn = np.random.default_rng(seed).permutation(list(right))[: params.states]
     known = []
     for state in sorted(map(str, drawn)):
         target = states.model_copy(update={"target": state})
-        query = read_query(valid_cells, target, candidates.prior.effects.genes)
+        query = read_query(valid_cells, target, candidates.prior.effects.genes, candidates.keys)
         scores = ranker.scores(query)
         methods = {MODEL: scores[ranker.method]} | scores | baseline_scores(query, candidates)
         known.append(
@@ -139,9 +146,9 @@ def calibration(ranker: Ranker) -> dict[str, float]:
     }
 
 
-def _name_of(state: str) -> str | None:
+def _name_of(state: str, known: PerturbationNames) -> str | None:
     try:
-        return canonical_name(state)
+        return known.resolve(state)
     except UserError:  # a state need not be a perturbation's name: "CD4+"
         return None
 

@@ -95,7 +95,7 @@ def prepare(
     listed: Iterable[str] | None = None,
 ) -> tuple[Query, list[str]]:
     """Read source and target cells over the model's genes, and list what is ranked; or refuse them."""
-    query = read_query(valid_cells, states, model.prior.effects.genes)
+    query = read_query(valid_cells, states, model.prior.effects.genes, model.keys)
     return query, read_candidates(model, candidates, listed)
 
 
@@ -108,9 +108,12 @@ def fit_ranker(
 ) -> Ranker:
     """Predict every candidate from the source cells, and learn to rank them; see `make_ranker`."""
     prior = model.knowing(*candidates).prior
-    columns = own_columns(candidates, prior.effects.genes, model.keys)
-    own = [[columns[part] for part in parts_of(name) if part in columns] for name in candidates]
-    all_of_them = Candidates(candidates, own, prior, ONE_CONTEXT, model.decoding)
+    whole = prior.effects.whole
+    parts = {name: parts_of(name, whole) for name in candidates}
+    every = {part for some in parts.values() for part in some}
+    columns = own_columns(every, prior.effects.genes, model.keys)
+    own = [[columns[part] for part in parts[name] if part in columns] for name in candidates]
+    all_of_them = Candidates(candidates, own, prior, ONE_CONTEXT, model.decoding, model.keys)
     return make_ranker(all_of_them, query.source.X, query.error_G, params, compute.seed)
 
 

@@ -85,8 +85,7 @@ def verdict(metrics: dict[str, Any]) -> list[str]:
             f"{learnt:,} of the {len(known):,} states were measured by the checkpoint on these very cells: "
             "the scores FLATTER, most of all the pseudobulk neighbour's. Ask with other cells."
         )
-    for score, what in (("mrr", "Mean reciprocal rank"), ("hits@1", "Found at once")):
-        words += beside_baselines(score, what, metrics)
+    words += beside_baselines(metrics)
     for name, scores in metrics["ablations"].items():
         change = model["mrr"] - scores["mrr"]
         words.append(

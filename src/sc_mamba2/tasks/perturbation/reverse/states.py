@@ -6,10 +6,11 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
-from sc_mamba2.cells import label_text
+from sc_mamba2.cells import label_text, learn_names
 from sc_mamba2.cells.labels import check_column
 from sc_mamba2.errors import UserError, nearest
 from sc_mamba2.methods.mean_changes import moments
+from sc_mamba2.tasks.perturbation.params import KeyParams
 from sc_mamba2.tasks.perturbation.reading import over_genes
 from sc_mamba2.tasks.perturbation.reverse.params import StateParams
 from sc_mamba2.tasks.perturbation.split import shown
@@ -32,8 +33,10 @@ class Query:
         return self.target.var["symbol"].to_numpy(str)
 
 
-def read_query(valid_cells: AnnData, params: StateParams, genes: tuple[str, ...]) -> Query:
-    """Read source and target cells over the genes of a model.
+def read_query(
+    valid_cells: AnnData, params: StateParams, genes: tuple[str, ...], keys: KeyParams
+) -> Query:
+    """Read source and target cells over the genes of a model; for `keys` see `read_states`.
 
     Raises
     ------
@@ -49,11 +52,32 @@ def read_query(valid_cells: AnnData, params: StateParams, genes: tuple[str, ...]
             expected="two different states",
             mend="pass --source and --target",
         )
-    states = label_text(obs[key])
-    source, target = (
-        _cells_of(valid_cells, states, name, key) for name in (params.source, params.target)
-    )
+    states, *named = read_states(obs, params, keys)
+    source, target = (_cells_of(valid_cells, states, name, key) for name in named)
     return make_query(over_genes(source, genes), over_genes(target, genes))
+
+
+def read_states(
+    obs: pd.DataFrame, params: StateParams, keys: KeyParams
+) -> tuple[pd.Series, str, str]:
+    """Return the state of every cell, and the names of source and target.
+
+    Of the column that a model was trained with, and of one that lacks these very names, they are names of
+    perturbations, which `keys` say how to read; other states stand as they are.
+    """
+    states = label_text(obs[params.state_key]).astype(str)
+    found = set(states)
+    source, target = params.source, str(params.target)
+    try:
+        known = learn_names(found, keys.rules)
+        meaning = {state: known.resolve(state) for state in found}
+        asked = known.resolve(source), known.resolve(target)
+    except UserError:  # a state need not be a perturbation's name: "CD4+"
+        return states, source, target
+    trained = params.state_key == keys.perturbation_key
+    if set(asked) <= set(meaning.values()) and (trained or not {source, target} <= found):
+        return states.map(meaning), *asked
+    return states, source, target
 
 
 def make_query(source: AnnData, target: AnnData) -> Query:

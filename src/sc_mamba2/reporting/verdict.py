@@ -1,0 +1,67 @@
+"""The verdict in words: how the model stands to the best of its baselines, by more than one score."""
+
+from typing import Any
+
+# In the order of weight; a minus before those of which less is better.
+_WORDS = {
+    "accuracy": "accuracy",
+    "macro_f1": "macro F1",
+    "balanced_accuracy": "balanced accuracy",
+    "knn_accuracy": "accuracy of the neighbours' votes",
+    "transfer_accuracy": "accuracy of the transfer",
+    "avg_bio": "types kept (AvgBIO)",
+    "avg_batch": "batches mixed (AvgBATCH)",
+    "asw_batch": "batches mixed (ASW)",
+    "pearson_delta": "Pearson delta",
+    "pearson_delta_top": "Pearson delta of the genes that change most",
+    "discrimination": "discrimination",
+    "-mse": "squared error",
+    "mrr": "mean reciprocal rank",
+    "hits@1": "found at once",
+    "auprc_ratio": "AUPRC ratio",
+    "early_precision_ratio": "early precision",
+    "pearson_rna": "correlation of predicted RNA",
+    "pearson_protein": "correlation of predicted proteins",
+    "pearson_atac": "correlation of predicted peaks",
+    "-foscttm": "cells nearer than the cell itself (FOSCTTM)",
+}
+_SAME = 5e-4  # equal as shown, to three decimals
+
+
+def beside_baselines(metrics: dict[str, Any]) -> list[str]:
+    """Say by which scores the model is best, ties, or is below, and who is the best baseline of each.
+
+    A difference within ``data.margins``, by score and method, is a tie. Nothing where there is no baseline.
+
+    Parameters
+    ----------
+    metrics
+        The contents of ``metrics.json``.
+    """
+    said: dict[str, list[str]] = {"best": [], "tied": [], "below": []}
+    for signed, words in _WORDS.items():
+        score, sign = signed.removeprefix("-"), -1 if signed.startswith("-") else 1
+        others = {
+            name: scores[score]
+            for name, scores in metrics.get("baselines", {}).items()
+            if scores.get(score) is not None
+        }
+        own = metrics["model"].get(score)
+        if own is None or not others:
+            continue
+        name = max(others, key=lambda other: sign * others[other])
+        margin = metrics.get("data", {}).get("margins", {}).get(score, {}).get(name, 0)
+        gain = sign * (own - others[name])
+        figures = f"{own:.3f}, {name} {others[name]:.3f}"
+        if abs(gain) <= max(margin, _SAME):
+            noise = f", within {margin:.3f} of noise" if margin > _SAME else ""
+            said["tied"].append(f"{words} ({figures}{noise})")
+        else:
+            said["best" if gain > 0 else "below"].append(f"{words} ({figures})")
+    starts = {
+        "best": "best by ",
+        "tied": "no better or worse than the best baseline by ",
+        "below": "BELOW the best baseline by ",
+    }
+    parts = [starts[how] + ", ".join(found) for how, found in said.items() if found]
+    return [f"The model is {'; '.join(parts)}."] if parts else []
