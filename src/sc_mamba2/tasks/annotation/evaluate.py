@@ -98,8 +98,8 @@ def margins(
     """Return by score and baseline how far the model may be from it by chance; see `paired_margins`."""
     own = calls.loc[truth.index, keys.CELL_TYPE].to_numpy()
     found: dict[str, dict[str, float]] = {}
-    for name in others:
-        other = others.loc[truth.index, name].to_numpy()
+    for name, called in others.loc[truth.index].items():
+        other = called.to_numpy()
         for score_name, margin in paired_margins(truth.to_numpy(), own, other).items():
             found.setdefault(score_name, {})[str(name)] = margin
     return found
