@@ -30,7 +30,7 @@ CAPTION = (
     "(0.5 by chance; L1, and cosine). The marked row has the best pearson delta."
 )
 WRITTEN = {
-    'layers["scm_predicted"]': "each control cell as if it were perturbed, log1p(CP10K); other genes keep its value",
+    'layers["scm_predicted"]': "each control cell as if perturbed, log1p(CP10K); other genes keep its value",
     'var["scm_predicted"]': "genes that are predicted",
     'uns["scm"]': "version, checkpoint, perturbation, source of the expression, command",
     "genes.csv": "mean, spread and change of every gene, p, q and direction",
