@@ -1,6 +1,8 @@
 """The verbs as a person types them, in process."""
 
+import html
 import json
+import re
 from pathlib import Path
 
 import anndata as ad
@@ -51,6 +53,39 @@ def test_a_pretrained_model_and_prototypes_annotate_without_training(files):
     assert every.obsm["X_scm"].shape == (120, 2 * record["model"]["d_model"])
     same = every.obs.loc[held_out.obs_names, "scm_cell_type"].astype(str)
     assert (same == held_out.obs["scm_cell_type"].astype(str)).all()
+
+
+def test_results_name_the_command_as_typed_and_the_parameters_of_the_model(files, monkeypatch):
+    """With a checkpoint: the model's own label column and genes, not those that are the default here."""
+    monkeypatch.chdir(files)
+    out = "first run.h5ad"
+    words = ("-r", "reference.h5ad", "-k", "cell_type", "-o", out, "--max-length", "100", "--quiet")
+    entered("annotate", *words, *QUICK)
+    entered("annotate", "query.h5ad", "-c", "first run.scm/checkpoint", "-o", "again.h5ad")
+    trained, used = (ad.read_h5ad(files / name).uns["scm"] for name in (out, "again.h5ad"))
+    typed = "scm annotate query.h5ad -c 'first run.scm/checkpoint' -o again.h5ad"
+    assert used["command"] == typed
+    assert trained["command"].startswith(
+        "scm annotate -r reference.h5ad -k cell_type -o 'first run"
+    )
+    for name, value in {
+        "annotation.labels.key": "cell_type",
+        "annotation.fine_tune.max_epochs": 2,
+        "tokenization.max_length": 100,
+    }.items():
+        assert json.loads(trained["parameters"])[name] == value
+        assert json.loads(used["parameters"])[name] == value
+    assert read_record(files / "again.scm").command == typed
+    report = re.sub(r"<[^>]+>", " ", (files / "again.scm" / "report.html").read_text("utf-8"))
+    rows = " ".join(html.unescape(report).split())
+    assert typed in rows
+    for row in (
+        "annotation.labels.key cell_type (from the checkpoint)",
+        "annotation.fine_tune.max_epochs 2 (from the checkpoint)",
+        "tokenization.max_length 100 (from the checkpoint)",
+        "annotation.predict.batch_size 64 annotation",
+    ):
+        assert row in rows, row
 
 
 def test_annotate_writes_cells_report_and_checkpoint_in_any_folder(annotated):

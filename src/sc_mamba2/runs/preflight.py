@@ -231,8 +231,9 @@ def check_cells(sources: list[str], columns: Mapping[str, str], layer: str | Non
         if column not in there:
             raise missing_column(column, there, *_rule_and_option(parameter))
     layers = list(dict.fromkeys(name for _, names in seen for name in names))
-    if layer is not None and layer not in (*layers, *_MATRICES):
-        raise missing_layer(layer, layers)
+    known = layer is None or layer in (*layers, *_MATRICES) or "/" in layer  # a group in a group
+    if not known:
+        raise missing_layer(str(layer), layers)
 
 
 def _path(source: str) -> Path | None:

@@ -40,10 +40,6 @@ def build_site(project: Path, folder: Path, pipeline: str | None = None) -> None
     pipeline
         The one to show; ``None``: all, `FIRST` before the others.
 
-    Raises
-    ------
-    UserError
-        Rule ``pipeline-unknown``.
     """
     apply_logging()
     with warnings.catch_warnings():
