@@ -35,7 +35,8 @@ _MOST_COLUMNS = 6
 def show_results(metrics: Path, places: dict[str, Path]) -> None:
     """Show the metrics of ``metrics.json`` and the places of the results.
 
-    As JSON: ``outputs`` by name, ``metrics`` (null where none were taken) and the id of the ``run``.
+    As JSON: ``outputs`` by name, ``metrics`` (null where none were taken), the id of the ``run``, and what is
+    ``said`` of them.
     """
     if mode().dry_run:  # the estimate is shown in its place
         return
@@ -69,7 +70,7 @@ def _said(metrics: dict[str, Any]) -> list[str]:
 
     if not metrics:
         return []
-    return beside_baselines(metrics) + remark_words(metrics["data"].get("alarms", ()))
+    return beside_baselines(metrics) + remark_words(metrics.get("data", {}).get("alarms", ()))
 
 
 def show_facts(

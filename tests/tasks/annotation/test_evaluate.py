@@ -95,7 +95,7 @@ def test_broad_types_and_votes_are_scored_where_there_are_any():
 MODEL = SimpleNamespace(
     labels=("a", "b"),
     rollup=None,
-    calibration=SimpleNamespace(model_dump=lambda mode: {}),
+    calibration=Calibration(),
     sha256=lambda: "0",
 )
 RUN = {"version": "1", "command": "scm annotate", "seed": "0", "run_id": "now"}
@@ -104,7 +104,7 @@ RUN = {"version": "1", "command": "scm annotate", "seed": "0", "run_id": "now"}
 def score_labels(labels: list) -> dict:
     truth = pd.DataFrame({"label": pd.Series(labels, index=NAMES[: len(labels)], dtype=object)})
     others = pd.DataFrame({"knn": ["a"] * 4}, index=NAMES)
-    return score(CALLS, truth, MODEL, RUN, LabelParams(), baseline_calls=others)
+    return score(CALLS, truth, MODEL, RUN, LabelParams(), CallParams(), baseline_calls=others)
 
 
 @pytest.mark.parametrize("labels", [["A", "B", "A", "B"], ["0.14", "0.28", "0.42", "0.57"], ["x"]])

@@ -11,10 +11,8 @@ def test_the_best_is_named_and_each_is_compared():
     }
     first, *others = verdict(metrics)
     assert first == "Best by AUPRC ratio: correlation; 1 is chance."
-    assert (
-        "BELOW the best baseline by AUPRC ratio (1.500, correlation 2.000)" in others[0]
-        and "cosine alone (1.000)" in others[1]
-    )
+    assert "BELOW the best baseline by AUPRC ratio (1.500, correlation 2.000)" in others[0]
+    assert "cosine alone (1.000)" in others[1]
 
 
 def test_without_known_edges_nothing_is_claimed():
