@@ -1,6 +1,6 @@
 """A model that was trained once meets files with other genes; cells are mapped onto an index.
 
-    python benchmarks/reuse.py [--parts checkpoint index] [--cells 400] [--seed 0]
+    python benchmarks/reuse.py [--parts default prototypes index] [--cells 300 1000 600] [--seed 0]
 
 Checkpoint: an annotator learns broad types from Kang's cells and calls three other studies, with their
 genes and with a half of them, beside one that is trained anew on the genes of each. Index: blood mapped
@@ -81,26 +81,25 @@ def annotated(query: ad.AnnData, **options: object) -> float | None:
     return float(accuracy_score(query.obs[TYPE].astype(str), done.obs[keys.CELL_TYPE].astype(str)))
 
 
-def checkpoint_rows(cells: int, seed: int) -> Iterator[str]:
+def checkpoint_rows(fit: str, cells: int, seed: int) -> Iterator[str]:
     """Train once on Kang, and anew for each query: a line of the table a query and fit."""
     yield "| fit | query | genes | trained once | trained anew | difference |"
     yield "|---|---|---|---|---|---|"
     reference = read("kang", cells, seed)
-    for fit, params in FITS.items():
-        with tempfile.TemporaryDirectory() as folder:
-            saved = f"{folder}/model"
-            once = {"label_key": TYPE, "params": params}
-            tl.annotate(reference, reference, copy=True, save=saved, **once)
-            for name in ("mudan", "zheng", "cite"):
-                whole = read(name, cells, seed)
-                for genes, query in (("all", whole), ("half", half(whole, seed))):
-                    known = reference.var_names.isin(query.var_names)
-                    anew = annotated(query, reference=reference[:, known].copy(), **once)
-                    reused = annotated(query, checkpoint=saved)
-                    scores = [shown(reused), shown(anew)]
-                    both = None not in (reused, anew)
-                    scores.append(f"{reused - anew:+.3f}" if both else "–")
-                    yield f"| {fit} | {name} | {genes} | {' | '.join(scores)} |"
+    with tempfile.TemporaryDirectory() as folder:
+        saved = f"{folder}/model"
+        once = {"label_key": TYPE, "params": FITS[fit]}
+        tl.annotate(reference, reference, copy=True, save=saved, **once)
+        for name in ("mudan", "zheng", "cite"):
+            whole = read(name, cells, seed)
+            for genes, query in (("all", whole), ("half", half(whole, seed))):
+                known = reference.var_names.isin(query.var_names)
+                anew = annotated(query, reference=reference[:, known].copy(), **once)
+                reused = annotated(query, checkpoint=saved)
+                scores = [shown(reused), shown(anew)]
+                both = None not in (reused, anew)
+                scores.append(f"{reused - anew:+.3f}" if both else "–")
+                yield f"| {fit} | {name} | {genes} | {' | '.join(scores)} |"
 
 
 def shown(score: float | None) -> str:
@@ -157,18 +156,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--parts", nargs="+", default=["checkpoint", "index"])
-    parser.add_argument("--cells", type=int, default=400)
+    parser.add_argument("--parts", nargs="+", default=["default", "prototypes", "index"])
+    parser.add_argument("--cells", nargs="+", type=int, default=[300, 1000, 600])
     parser.add_argument("--seed", type=int, default=0)
     chosen = parser.parse_args()
     warnings.filterwarnings("ignore")
-    parts = {"checkpoint": checkpoint_rows, "index": index_rows}
-    for part in chosen.parts:
+    for part, cells in zip(chosen.parts, chosen.cells, strict=True):
         started, lines = time.perf_counter(), []
-        for line in parts[part](chosen.cells, chosen.seed):
+        own = (cells, chosen.seed)
+        for line in index_rows(*own) if part == "index" else checkpoint_rows(part, *own):
             lines.append(line)
             print(line, flush=True)
-        text = f"{chosen.cells} cells a study, seed {chosen.seed}\n\n" + "\n".join(lines) + "\n"
+        text = f"{cells} cells a study, seed {chosen.seed}\n\n" + "\n".join(lines) + "\n"
         (RESULTS / f"reuse_{part}.md").write_text(text)
         print(f"{time.perf_counter() - started:.0f} s")
 

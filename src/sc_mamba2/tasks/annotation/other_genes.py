@@ -4,6 +4,7 @@ A gene that was not measured is no gene without expression; left as it is, a hea
 """
 
 import copy
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -49,11 +50,15 @@ def fit_to_genes(
 ) -> AnnotationModel:
     """Fit a model's head to some of its genes, by the cells that it keeps; the backbone stays.
 
-    The kept cells lose all other genes, as the query has. A head that fits itself is fitted as it was;
+    The kept cells lose all other genes, as the query has, and are normalised anew. A head that fits itself is fitted as it was;
     one that learnt with the backbone becomes a logistic regression on what its paths read.
     """
     kept, vocabulary = model.kept_cells(), model.tokenizer.vocabulary
     left = kept.keep(np.isin(kept.gene_rows, vocabulary.rows_of(gene_ids)))
+    # A file without these genes is normalised over the others: their values are higher.
+    share = np.expm1(left.values).sum() / np.expm1(kept.values).sum()
+    if share > 0:
+        left = replace(left, values=np.log1p(np.expm1(left.values) / share))
     head = model.head
     if not model.fits_itself:
         head = head.model_copy(update={"fit": "linear"})
