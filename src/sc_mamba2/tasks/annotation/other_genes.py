@@ -50,8 +50,9 @@ def fit_to_genes(
 ) -> AnnotationModel:
     """Fit a model's head to some of its genes, by the cells that it keeps; the backbone stays.
 
-    The kept cells lose all other genes, as the query has, and are normalised anew. A head that fits itself is fitted as it was;
-    one that learnt with the backbone becomes a logistic regression on what its paths read.
+    The kept cells lose all other genes, as the query has, and are normalised anew. A head that fits
+    itself is fitted as it was; one that learnt with the backbone becomes a logistic regression on what
+    its paths read.
     """
     kept, vocabulary = model.kept_cells(), model.tokenizer.vocabulary
     left = kept.keep(np.isin(kept.gene_rows, vocabulary.rows_of(gene_ids)))
