@@ -20,15 +20,7 @@ SCORES = {
 }
 # What is shown where there are more scores and more methods than a terminal has room for.
 MAIN = ("avg_bio", "batch_mixing", "pearson_rna", "pearson_protein", "pearson_atac", "foscttm")
-SAID = (  # remarks of the report that the screen shows too
-    "model-genes",
-    "cells-unassigned",
-    "control-spelled",
-    "control-likely",
-    "perturbation-guides",
-    "perturbation-joined",
-    "perturbation-whole",
-)
+QUIET = ("genes-dropped", "cells-poor", "counts-absent")  # remarks that stand in the report alone
 _MOST_COLUMNS = 6
 
 
@@ -56,9 +48,10 @@ def show_results(metrics: Path, places: dict[str, Path]) -> None:
     if taken.get("model"):
         Console().print(_table(taken))
     read = taken.get("data", {})
-    for remark in read.get("query", read).get("remarks", []):
-        if remark["rule"] in SAID:
-            typer.echo(f"remark: {remark['remark']}", err=True)
+    for role in ("", "reference", "query"):
+        for remark in (read.get(role) or {} if role else read).get("remarks", []):
+            if remark["rule"] not in QUIET:
+                typer.echo(f"remark: {role}{': ' if role else ''}{remark['remark']}", err=True)
     for words in said:
         typer.echo(words)
     show_lines(places, 11)
