@@ -39,7 +39,6 @@ def build_site(project: Path, folder: Path, pipeline: str | None = None) -> None
         Folders of the project and of the site; an older site is replaced.
     pipeline
         The one to show; ``None``: all, `FIRST` before the others.
-
     """
     apply_logging()
     with warnings.catch_warnings():
