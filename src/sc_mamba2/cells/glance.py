@@ -72,7 +72,8 @@ def check_there(source: str) -> Path | None:
     path = Path(source)
     if not path.exists():
         raise missing_file(path)
-    if path.is_file() and _readable(path) and not h5py.is_hdf5(path):
+    matrix = path.name.endswith((".mtx", ".mtx.gz"))  # whose folder the reader names
+    if path.is_file() and not matrix and _readable(path) and not h5py.is_hdf5(path):
         empty = not path.stat().st_size
         raise UserError(
             "file-empty" if empty else "file-format",
