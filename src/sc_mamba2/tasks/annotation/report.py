@@ -132,8 +132,8 @@ def _on_confidence(metrics: dict[str, Any]) -> list[str]:
         )
         words.append(
             f"{how} the calibration error of {fitted['cells']:,} validation cells that it was not fitted to "
-            f"from {fitted['error_before']:.3f} to {fitted['error_after']:.3f}{_loss_words(fitted)}; on the scored cells the error is "
-            f"{model['expected_calibration_error']:.3f}."
+            f"from {fitted['error_before']:.3f} to {fitted['error_after']:.3f}"
+            f"{_loss_words(fitted)}; on the scored cells the error is {model['expected_calibration_error']:.3f}."
         )
     assigned = metrics.get("views", {}).get("assigned", {})
     if "unseen_auroc" in model and "unseen_recall" in assigned:
