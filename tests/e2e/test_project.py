@@ -57,10 +57,14 @@ def test_what_was_changed_is_what_differs(project: Path):
 
 
 def test_a_run_that_failed_is_kept_with_its_reason(project: Path):
-    words = ("run", "--pipeline", "validation", "--input", "nowhere.h5ad", "--quiet")
-    refused(*words, rule="file-missing")
+    cells = simulate_cells(cells=20)
+    cells.var_names = [f"made_up_{n}" for n in range(cells.n_vars)]
+    cells.var = cells.var[[]]
+    cells.write_h5ad(project / "unknown.h5ad")
+    words = ("run", "--pipeline", "validation", "--input", "unknown.h5ad", "--quiet")
+    refused(*words, rule="genes-unmatched")
     (run,) = json.loads(entered("runs", "-p", "validation", "--json").stdout)
-    assert run["state"] == "failed" and "file-missing" in run["record"]["error"]
+    assert run["state"] == "failed" and "genes-unmatched" in run["record"]["error"]
 
 
 def test_a_run_at_work_is_listed_as_running(project: Path, monkeypatch: pytest.MonkeyPatch):

@@ -23,7 +23,11 @@ from sc_mamba2.runs.selection import parse_params
 from sc_mamba2.tasks.shared.parameters import flatten
 
 ROOT = Path(__file__).parents[2]
-OF_THE_RUN = {"command", "run_id"}  # facts that differ between runs
+OF_THE_RUN = {
+    "command",
+    "parameters",
+    "run_id",
+}  # facts that differ between runs; parameters name files
 OF_MEMORY = {"scm_predicted_genes"}  # a file of its own beside the verb's cells
 
 

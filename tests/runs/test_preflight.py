@@ -177,3 +177,11 @@ def test_a_checkpoint_of_another_task_says_what_it_is_for(tmp_path):
     folder = write_random_checkpoint(tmp_path / "blood")
     with pytest.raises(UserError, match=r"checkpoint-task.*'pretrained'.*--start"):
         check("annotation_predict", query="simulated:three-types", checkpoint=str(folder))
+
+
+def test_a_table_without_columns_is_left_to_the_readers(tmp_path):
+    """It may hold genes in the place of cells, which they say."""
+    cells = simulate_cells(cells=20)
+    cells.obs = cells.obs[[]]
+    cells.write_h5ad(tmp_path / "bare.h5ad")
+    check("annotation", input=str(tmp_path / "bare.h5ad"), annotation__labels__key="cell_type")

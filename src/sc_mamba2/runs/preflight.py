@@ -227,6 +227,8 @@ def check_cells(sources: list[str], columns: Mapping[str, str], layer: str | Non
     if not all(seen):
         return  # it takes reading them
     there = list(dict.fromkeys(name for names, _ in seen for name in names))
+    if not there:
+        return  # the readers know why, such as genes in the place of cells
     for column, parameter in columns.items():
         if column not in there:
             raise missing_column(column, there, *_rule_and_option(parameter))

@@ -1,12 +1,14 @@
 """Parameters that are particular to perturbations."""
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, field_validator
 
-from sc_mamba2.cells import NameRules
 from sc_mamba2.tasks.shared.parameters import Parameters
 from sc_mamba2.tasks.shared.params import BackboneParams, FineTuneParams, PredictParams
+
+if TYPE_CHECKING:
+    from sc_mamba2.cells import NameRules
 
 Kind = Literal["knockout", "crispri", "crispra", "chemical"]
 SplitKind = Literal["unseen_perturbation", "unseen_combination", "unseen_context", "random_cells"]
@@ -56,9 +58,11 @@ class KeyParams(Parameters):
     )
 
     @property
-    def rules(self) -> NameRules:
+    def rules(self) -> "NameRules":
         """How names are read."""
         genes = self.kind != "chemical"
+        from sc_mamba2.cells import NameRules  # brings pandas along, which a slip can do without
+
         return NameRules(self.control, genes, self.join_guides, self.joined_by)
 
 

@@ -25,7 +25,7 @@ def output_facts(
     checkpoint_sha256, vocabulary_sha256
         Identity of the model and of its vocabulary.
     """
-    return {name: str(run_info[name]) for name in _OF_RUN} | {
+    return {name: str(run_info[name]) for name in _OF_RUN if name in run_info} | {
         "checkpoint_sha256": checkpoint_sha256,
         "vocabulary_sha256": vocabulary_sha256,
         "expression": reading_report["expression"]["origin"],
