@@ -215,7 +215,7 @@ def test_contradictions_and_outputs(good, tmp_path):
 def test_a_query_that_shares_no_gene(good, tmp_path):
     other = simulate_cells(40, 400)[:, 200:].copy()
     other.write_h5ad(tmp_path / "other.h5ad")
-    refused_reference(tmp_path, good, "genes-not-shared", tmp_path / "other.h5ad")
+    refused_reference(tmp_path, good, "model-genes", tmp_path / "other.h5ad")
 
 
 @pytest.mark.parametrize(
