@@ -10,14 +10,14 @@ from anndata import AnnData
 from torch import Tensor
 
 from sc_mamba2 import tokens
-from sc_mamba2.cells import RawCellsContract
 from sc_mamba2.cells.adding import readable_cells
+from sc_mamba2.cells.keys import Kind
 from sc_mamba2.model import read_checkpoint
 from sc_mamba2.model.manifest import broken_checkpoint
 from sc_mamba2.tasks.shared.check import check_cells
 from sc_mamba2.tasks.shared.params import IngestionParams, ValidationParams
 from sc_mamba2.tasks.shared.tokenization import tokenize_cells
-from sc_mamba2.tasks.shared.validation import ingest_cells, validate_cells
+from sc_mamba2.tasks.shared.validation import take_valid
 
 __all__ = ["Tokenizer", "validate"]
 
@@ -71,15 +71,17 @@ class Tokenizer:
             raise broken_checkpoint("checkpoint-config", found, "its tokenizer") from error
         return cls(tokens.Tokenizer(checkpoint.vocabulary, rules))
 
-    def __call__(self, adata: AnnData, *, layer: str | None = None) -> dict[str, Tensor]:
+    def __call__(
+        self, adata: AnnData, *, layer: str | None = None, holds: Kind | None = None
+    ) -> dict[str, Tensor]:
         """Turn cells into one right-padded batch.
 
         Parameters
         ----------
         adata
             N cells; they stay as they are.
-        layer
-            Layer with the expression; else the first usable matrix.
+        layer, holds
+            Layer with the expression, and what its values are; as in `validate`.
 
         Returns
         -------
@@ -92,17 +94,20 @@ class Tokenizer:
         UserError
             Everything that `validate` refuses, and genes of which the model knows none.
         """
-        (batch,) = self.batches(adata, sys.maxsize, layer=layer)
+        (batch,) = self.batches(adata, sys.maxsize, layer=layer, holds=holds)
         return batch
 
     def batches(
-        self, adata: AnnData, batch_size: int, *, layer: str | None = None
+        self,
+        adata: AnnData,
+        batch_size: int,
+        *,
+        layer: str | None = None,
+        holds: Kind | None = None,
     ) -> Iterator[dict[str, Tensor]]:
         """Turn cells into batches of `batch_size` cells, in their order; each as a call gives it."""
-        raw, ingestion = readable_cells(adata), IngestionParams(layer=layer)
-        RawCellsContract().validate(raw)
-        standard, report = ingest_cells(raw, ingestion)
-        valid, _ = validate_cells(standard, report, ValidationParams())
+        ingestion = IngestionParams(layer=layer, holds=holds)
+        valid, _ = take_valid(readable_cells(adata), ingestion, ValidationParams())
         found = tokenize_cells(valid, self.tokenizer, with_obs=False)
         for first in range(0, len(found), batch_size):
             cells = np.arange(first, min(first + batch_size, len(found)))
@@ -115,7 +120,11 @@ class Tokenizer:
 
 
 def validate(
-    adata: AnnData, *, label_key: str | None = None, layer: str | None = None
+    adata: AnnData,
+    *,
+    label_key: str | None = None,
+    layer: str | None = None,
+    holds: Kind | None = None,
 ) -> dict[str, Any]:
     """Check cells, and report what would be read and dropped; as `scm validate`.
 
@@ -126,7 +135,10 @@ def validate(
     label_key
         Column of `obs` with labels to check too.
     layer
-        Layer with the expression; else the first usable matrix.
+        Layer with the expression, ``X`` or ``raw``; else the first usable matrix.
+    holds
+        What its values are: ``counts``, ``normalised``, ``log_normalised`` (log1p of 10,000 a cell); else
+        their structure says it.
 
     Returns
     -------
@@ -147,4 +159,5 @@ def validate(
     >>> report["expression"]["origin"], report["genes"]["matched"]
     ('X', 200)
     """
-    return check_cells(readable_cells(adata), layer, label_key)
+    ingestion = IngestionParams(layer=layer, holds=holds)
+    return check_cells(readable_cells(adata), ingestion, label_key)

@@ -243,6 +243,7 @@ def test_a_person_can_say_what_values_are():
         choose_expression(ad.AnnData(X=wild))
     assert caught.value.rule == "matrix-scale" and "ingestion.holds=" in caught.value.mend
     assert choose_expression(ad.AnnData(X=wild), holds="log_normalised").scale.total == 1e4
+    assert "scm validate --holds" in caught.value.mend
     for kind in ("counts", "normalised"):
         chosen = choose_expression(ad.AnnData(X=wild), holds=kind)
         sums = np.expm1(chosen.scale.log_normalise(matrix_of(chosen)).toarray()).sum(axis=1)

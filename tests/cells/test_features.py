@@ -16,6 +16,7 @@ from sc_mamba2.cells.features import (
     feature_kinds,
     kind_of_word,
     parse_places,
+    with_kinds_of,
 )
 from sc_mamba2.errors import UserError
 from sc_mamba2.genes import load_gene_table
@@ -205,3 +206,12 @@ def test_places_are_written_alike():
     names = ["GRCh38_chr1:5-9", "hg38_2-5-9", "X_5_9", "MT:5-9", "GL000194.1:5-9", "CD3"]
     found = parse_places(pd.Index(names))["chrom"].tolist()
     assert found[:5] == ["chr1", "chr2", "chrX", "chrM", "GL000194.1"] and pd.isna(found[5])
+
+
+def test_raw_without_a_column_of_kinds_takes_that_of_var():
+    own = pd.DataFrame(index=["CD3E", "CD4", "CD4-1", "GAPDH"])
+    var = pd.DataFrame(
+        {"feature_types": ["Gene Expression", "Antibody Capture"]}, index=["CD3E", "CD4-1"]
+    )
+    assert list(feature_kinds(with_kinds_of(own, var))) == ["gene", "gene", "antibody", "gene"]
+    assert with_kinds_of(own, pd.DataFrame(index=own.index)) is own

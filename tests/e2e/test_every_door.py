@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
-from tests.cli import invoke
+from tests.cli import entered, invoke
 
+import sc_mamba2 as scm
 from sc_mamba2.cells import read_cells, simulate_cells, standardise
 from sc_mamba2.cells.blocks import decide_stored_form, standard_blocks
 from sc_mamba2.cells.corpus.scan import ReadingRules, scan_file
@@ -252,3 +253,15 @@ def test_every_door_reads_or_refuses_alike(kind, variant, tmp_path):
         np.testing.assert_allclose(
             found.X.toarray(), expected[:, places], rtol=3e-3, atol=2e-4, err_msg=door
         )
+
+
+@pytest.mark.parametrize("kind", ["counts", "normalised", "log_normalised"])
+def test_what_a_person_says_of_the_values_is_taken(kind, tmp_path):
+    made, path = VARIANTS["scale"]["0 to 1 a gene"][0](), tmp_path / "cells.h5ad"
+    made.write_h5ad(path)
+    assert "--holds" in invoke("validate", path).output
+    assert f"({kind})" in entered("validate", path, "--holds", kind).output
+    assert scm.pp.validate(made, holds=kind)["expression"]["kind"] == kind
+    corpus = scan_file(str(path), ReadingRules(holds=kind))
+    assert corpus.error is None and corpus.form.kind == kind
+    assert "(parameter-invalid)" in invoke("validate", path, "--holds", "logs").output

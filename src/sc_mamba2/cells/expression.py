@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from sc_mamba2.cells.features import with_kinds_of
 from sc_mamba2.cells.gene_columns import (
     FEW_KNOWN,
     GeneNames,
@@ -19,6 +20,7 @@ from sc_mamba2.cells.gene_columns import (
     gene_features,
     name_genes,
 )
+from sc_mamba2.cells.glance import missing_layer
 from sc_mamba2.cells.keys import COUNTS_LAYER, Kind
 from sc_mamba2.cells.scale import (
     DECLARED,
@@ -29,7 +31,7 @@ from sc_mamba2.cells.scale import (
     look_at_cells,
 )
 from sc_mamba2.cells.stored import Rows, StoredCells, StoredMatrix
-from sc_mamba2.errors import UserError, nearest
+from sc_mamba2.errors import UserError
 from sc_mamba2.genes import GeneTable
 
 CELLS_A_BLOCK = 4096
@@ -131,7 +133,7 @@ def expression_candidates(cells: StoredCells, layer: str | None = None) -> list[
         name = LAYER.format(COUNTS_LAYER)
         found.append(Candidate(name, cells.layers[COUNTS_LAYER], cells.var))
     if cells.raw is not None and cells.raw.X is not None:
-        found.append(Candidate("raw.X", cells.raw.X, cells.raw.var))
+        found.append(Candidate("raw.X", cells.raw.X, with_kinds_of(cells.raw.var, cells.var)))
     if cells.X is not None:
         found.append(Candidate("X", cells.X, cells.var))
     if layer is None:
@@ -141,12 +143,7 @@ def expression_candidates(cells: StoredCells, layer: str | None = None) -> list[
     own = [one for one in found if layer in (one.origin, one.origin.removesuffix(".X"))]
     if not own:
         known = [*cells.layers, *(one.origin.removesuffix(".X") for one in found)]
-        raise UserError(
-            "layer-missing",
-            found=f"no layer '{layer}'",
-            expected=f"one of: {', '.join(known) or 'none in this file'}",
-            mend="name one of these, or none" + nearest(layer, known),
-        )
+        raise missing_layer(layer, known)
     return own
 
 

@@ -58,6 +58,19 @@ def kind_of_word(text: object) -> str | None:
     return next((kind for kind, known in _KINDS.items() if known.search(words)), None)
 
 
+def with_kinds_of(features: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
+    """Return a table of features with what another one says of the kinds of the same names.
+
+    So it is where ``raw`` lost the columns that `var` has.
+    """
+    if stated_kinds(features).notna().any() or not other.index.is_unique:
+        return features
+    said = stated_kinds(other)
+    if said.isna().all():
+        return features
+    return features.assign(feature_types=said.reindex(features.index).to_numpy(dtype=object))
+
+
 def stated_kinds(features: pd.DataFrame) -> pd.Series:
     """Return the kind of every feature as a column of the table says it, ``None`` where none does."""
     columns = {re.sub(r"[^a-z]", "", str(name).lower()): name for name in features}

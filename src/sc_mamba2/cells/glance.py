@@ -42,13 +42,13 @@ def missing_column(column: str, columns: Iterable[Any], rule: str, option: str) 
 
 
 def missing_layer(layer: str, layers: Iterable[str]) -> UserError:
-    """Return the refusal of a layer that is not there (rule ``layer-missing``)."""
+    """Return the refusal of a layer that is not there (rule ``layer-missing``); `layers` are those there."""
     layers = list(layers)
     return UserError(
         "layer-missing",
         found=f"no layer '{layer}'",
-        expected=f"one of the layers: {', '.join(layers) or 'none in this file'}",
-        mend="name a layer of the file, or none" + nearest(layer, layers),
+        expected=f"one of: {', '.join(layers) or 'none in this file'}",
+        mend="name one of these, or none" + nearest(layer, layers),
     )
 
 

@@ -240,7 +240,9 @@ def _scale_of_decimals(facts: CellFacts) -> Scale:
     functions = list(INVERSES)
     totals = [find_totals(facts.sums_CT[:, place]) for place in range(len(functions))]
     fits_CT = _fits(facts.told_CT, facts.evidence_CT)
-    _refuse_several(facts, fits_CT)
+    sure_CT = _fits(facts.told_CT, facts.evidence_CT, SURE_OF_A_CELL)
+    sure_CT &= facts.told_CT >= FEWEST_DISTINCT
+    _refuse_several(facts, fits_CT, sure_CT)
     if (place := _best_by_units(facts, fits_CT)) is not None:
         if functions[place] == PLAIN and np.allclose(facts.units_CT[:, place], 1, rtol=EXACT):
             return Scale("counts", words="counts with decimals", remark="most values are whole")
@@ -262,8 +264,7 @@ def _scale_of_decimals(facts: CellFacts) -> Scale:
         place = min(same, key=lambda at: totals[at].spread)
         return _of_totals(functions[place], totals[place].values)
     log = functions.index(LOG1P)
-    told = facts.told_CT >= FEWEST_DISTINCT
-    logged = (_fits(facts.told_CT, facts.evidence_CT, SURE_OF_A_CELL) & told)[:, 1:].any(axis=1)
+    logged = sure_CT[:, 1:].any(axis=1)
     if len(logged) >= FEWEST:
         logged |= totals[log].exact
     if SOME_CELLS < logged.mean() < 1:
@@ -278,21 +279,20 @@ def _scale_of_decimals(facts: CellFacts) -> Scale:
         found=f"values with decimals from {facts.units_CT[:, 0].min():.3g} that are no counts, and whose "
         f"sum of expm1 goes from {sums.min():.4g} to {sums.max():.4g} a cell",
         expected="counts, or a function of counts of one total a cell, such as log1p of 10,000",
-        mend='keep the counts in layers["counts"]; or, if you know what the values are, say it: '
-        "ingestion.holds=log_normalised (log1p of 10,000 a cell), normalised or counts",
+        mend='keep the counts in layers["counts"]; or, if you know what the values are, say it: --params '
+        "ingestion.holds=log_normalised (log1p of 10,000 a cell), normalised or counts; "
+        "scm validate --holds; of a corpus pretraining.corpus.holds",
     )
 
 
-def _refuse_several(facts: CellFacts, fits_CT: np.ndarray) -> None:
+def _refuse_several(facts: CellFacts, fits_CT: np.ndarray, sure_CT: np.ndarray) -> None:
     """Refuse cells of which some surely are one function of counts, and some another."""
-    sure = _fits(facts.told_CT, facts.evidence_CT, SURE_OF_A_CELL)
-    sure &= facts.told_CT >= FEWEST_DISTINCT
-    mean = np.where(sure, facts.evidence_CT / np.maximum(facts.told_CT, 1), -np.inf)
+    mean = np.where(sure_CT, facts.evidence_CT / np.maximum(facts.told_CT, 1), -np.inf)
     # The square of whole numbers is whole: of functions that fit alike the first one counts.
     best_C = (mean >= mean.max(axis=1, keepdims=True) - 0.5).argmax(axis=1)
-    counts_T = np.bincount(best_C[sure.any(axis=1)], minlength=len(INVERSES))
+    counts_T = np.bincount(best_C[sure_CT.any(axis=1)], minlength=len(INVERSES))
     first = int(counts_T.argmax())
-    others_C = sure.any(axis=1) & ~fits_CT[:, first]
+    others_C = sure_CT.any(axis=1) & ~fits_CT[:, first]
     if counts_T[first] and others_C.sum() > FEWEST_CELLS * len(facts.size_C):
         names = [_words(name) for name in INVERSES]
         other = names[int(np.bincount(best_C[others_C]).argmax())]

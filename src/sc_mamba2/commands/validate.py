@@ -21,6 +21,15 @@ def validate(
             help="Layer with the expression; else the first usable matrix.", rich_help_panel=READING
         ),
     ] = None,
+    holds: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KIND",
+            help="What its values are: counts, normalised or log_normalised (log1p of 10,000 a cell); "
+            "else their structure says it.",
+            rich_help_panel=READING,
+        ),
+    ] = None,
 ) -> None:
     """Check a file of cells: what would be read and dropped?
 
@@ -31,13 +40,16 @@ def validate(
     """
     from sc_mamba2.commands.results import show_facts
     from sc_mamba2.runs.preflight import check_cells
+    from sc_mamba2.tasks.shared.parameters import validated
+    from sc_mamba2.tasks.shared.params import IngestionParams
     from sc_mamba2.versions.names import with_paths
 
     place = with_paths(source, Path.cwd())
     check_cells([place], {label_key: "label_key"} if label_key else {}, layer)
+    ingestion = validated("ingestion", IngestionParams, {"layer": layer, "holds": holds})
     from sc_mamba2.tasks.shared.check import check_source
 
-    report = check_source(place, layer, label_key)
+    report = check_source(place, ingestion, label_key)
     facts = {"source": source, "valid": True, **report}
     show_facts(facts, _lines(source, report), 12)
 

@@ -35,4 +35,4 @@ from .style import (
     new_figure as new_figure,
     palette as palette,
 )
-from .verdict import beside_baselines as beside_baselines
+from .verdict import beside_baselines as beside_baselines, unshared_words as unshared_words

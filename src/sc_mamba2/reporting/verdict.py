@@ -65,3 +65,11 @@ def beside_baselines(metrics: dict[str, Any]) -> list[str]:
     }
     parts = [starts[how] + ", ".join(found) for how, found in said.items() if found]
     return [f"The model is {'; '.join(parts)}."] if parts else []
+
+
+def unshared_words(labels: list[str], known: str) -> str:
+    """Say that labels, of which some are named, are no types of what is known, such as the reference."""
+    return (
+        f"None of the query's labels ({', '.join(labels)}, …) is a type of {known}, so nothing can "
+        "be scored: the column holds something else, or the types have other names."
+    )

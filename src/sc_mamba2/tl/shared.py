@@ -10,12 +10,11 @@ import mudata
 from anndata import AnnData
 
 import sc_mamba2
-from sc_mamba2.cells import RawCellsContract
 from sc_mamba2.cells.adding import Cells, add_results, readable_cells
 from sc_mamba2.errors import UserError
 from sc_mamba2.model import TaskModel
 from sc_mamba2.tasks.shared.parameters import changed_text, decided_by_model, flat_parameters
-from sc_mamba2.tasks.shared.validation import ingest_cells, validate_cells
+from sc_mamba2.tasks.shared.validation import take_valid
 from sc_mamba2.tl.tool import called
 
 Checkpoint = str | Path | TaskModel
@@ -41,10 +40,7 @@ def valid_cells(adata: AnnData, groups: Groups) -> ValidCells:
         Everything that the verb refuses of a file.
     """
     raw = readable_cells(adata)
-    RawCellsContract().validate(raw)
-    cells, ingestion_report = ingest_cells(raw, groups["ingestion"])
-    valid, report = validate_cells(cells, ingestion_report, groups["validation"])
-    return ValidCells(raw, valid, report)
+    return ValidCells(raw, *take_valid(raw, groups["ingestion"], groups["validation"]))
 
 
 def run_facts(caller: str, groups: Groups, model: TaskModel | None = None) -> dict[str, Any]:

@@ -71,6 +71,13 @@ def test_types_from_an_index_are_scored_where_there_are_labels():
     assert score_transfer(calls, obs)["transfer_accuracy"] == pytest.approx(2 / 3)
 
 
+def test_labels_that_are_no_types_of_the_index_are_not_scored(caplog):
+    calls = pd.DataFrame({keys.CELL_TYPE: ["a", "b"], keys.UNASSIGNED: [False, True]})
+    obs = pd.DataFrame({"label": ["x", "y"]}, dtype=object)
+    assert score_transfer(calls, obs) == {"unassigned_share": 0.5}
+    assert "None of the query's labels (x, y, …) is a type of the index" in caplog.text
+
+
 COMPUTE = ComputeOptions(device="cpu")
 
 

@@ -13,7 +13,7 @@ from sc_mamba2.metrics.classification import (
     expected_calibration_error,
     paired_margins,
 )
-from sc_mamba2.reporting import Scores, scores_by_method
+from sc_mamba2.reporting import Scores, scores_by_method, unshared_words
 from sc_mamba2.tasks.annotation.model import LABEL, AnnotationModel, Calibration
 from sc_mamba2.tasks.annotation.params import CallParams, LabelParams
 from sc_mamba2.tasks.annotation.predict import ENERGY
@@ -46,7 +46,7 @@ def score(
         # Other names for the same types, or no types at all: 0 would say that every call is wrong.
         data["scored_cells"] = 0
         data["labels_unshared"] = sorted(labels.unique())[:5]
-        _log.warning(unshared_words(data["labels_unshared"]))
+        _log.warning(unshared_words(data["labels_unshared"], "the reference"))
         labels = labels.iloc[:0]
     scores = score_model(calls, labels, model.labels)
     data["alarms"] = calibration_alarms(scores, calls.loc[labels.index], calibration, calling)
@@ -60,14 +60,6 @@ def score(
         "data": data | {"calibration": calibration.model_dump(mode="json")},
         "run": run_info | {"checkpoint_sha256": model.sha256()},
     }
-
-
-def unshared_words(labels: list[str]) -> str:
-    """Say that a query's labels are no types of the reference; some of them are named."""
-    return (
-        f"None of the query's labels ({', '.join(labels)}, …) is a type of the reference, so nothing can "
-        "be scored: the column holds something else, or the types have other names."
-    )
 
 
 def calibration_alarms(

@@ -15,9 +15,10 @@ from sc_mamba2.reporting import (
     remark_words,
     score_table,
     task_report,
+    unshared_words,
     written_section,
 )
-from sc_mamba2.tasks.annotation.evaluate import methods_and_views, unshared_words
+from sc_mamba2.tasks.annotation.evaluate import methods_and_views
 from sc_mamba2.tasks.annotation.figures import PICTURES
 from sc_mamba2.tasks.annotation.model import LABEL
 from sc_mamba2.tasks.shared.parameters import flat_parameters
@@ -95,7 +96,7 @@ def _verdict(metrics: dict[str, Any]) -> list[str]:
         alarms = remark_words(metrics["data"].get("alarms", ()))
         unshared = metrics["data"].get("labels_unshared")
         if unshared:
-            return [unshared_words(unshared), *alarms]
+            return [unshared_words(unshared, "the reference"), *alarms]
         return ["The query has no labels under this key, so nothing can be scored.", *alarms]
     known = metrics["data"]["known_share"]
     words = [

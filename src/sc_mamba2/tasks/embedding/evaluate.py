@@ -1,5 +1,6 @@
 """How good an embedding is at keeping cells of a type together: one function for every method."""
 
+import logging
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from sc_mamba2.cells import keys
 from sc_mamba2.methods.neighbour_vote import cross_validated_votes
 from sc_mamba2.metrics.classification import classification_metrics
 from sc_mamba2.metrics.integration import integration_scores, known_scores
+from sc_mamba2.reporting import unshared_words
 from sc_mamba2.tasks.embedding.baselines import METHODS, SIMPLE
 from sc_mamba2.tasks.embedding.blocks import BATCH, LABEL, EmbeddedBlocks
 from sc_mamba2.tasks.embedding.model import Encoder
@@ -18,6 +20,8 @@ from sc_mamba2.tasks.shared.coverage import with_coverage
 from sc_mamba2.tasks.shared.params import ValidationParams
 from sc_mamba2.tasks.shared.validation import aside_remarks, quartiles, remarks
 from sc_mamba2.training import ComputeOptions
+
+_log = logging.getLogger(__name__)
 
 
 def score(
@@ -88,13 +92,19 @@ def score_embedding(
 
 
 def score_transfer(calls: pd.DataFrame, obs: pd.DataFrame) -> dict[str, float]:
-    """Score the types that came from an index, over all cells with a label of their own."""
+    """Score the types that came from an index, over all cells with a label of their own.
+
+    Where no label is a type of the index nothing is scored: 0 would say that every call is wrong.
+    """
     scores = {"unassigned_share": float(calls[keys.UNASSIGNED].mean())}
     if LABEL not in obs or not (known := obs[LABEL].notna().to_numpy()).any():
         return scores
     truth, called = (
         column[known].to_numpy(dtype=str) for column in (obs[LABEL], calls[keys.CELL_TYPE])
     )
+    if not np.isin(truth, calls[keys.CELL_TYPE].astype("category").cat.categories).any():
+        _log.warning(unshared_words(sorted(set(truth))[:5], "the index"))
+        return scores
     transfer = classification_metrics(truth, called)
     return scores | {f"transfer_{name}": transfer[name] for name in ("accuracy", "macro_f1")}
 

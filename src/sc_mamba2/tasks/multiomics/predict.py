@@ -8,9 +8,12 @@ import pandas as pd
 from anndata import AnnData
 
 from sc_mamba2.cells import keys as written
-from sc_mamba2.cells.modalities.kinds import RNA, modality_of_name
+from sc_mamba2.cells.features import parse_places
+from sc_mamba2.cells.gene_columns import column_ids
+from sc_mamba2.cells.modalities.kinds import PROTEIN, RNA, modality_of_name
 from sc_mamba2.cells.modalities.opening import quiet_mudata
 from sc_mamba2.errors import UserError
+from sc_mamba2.genes import load_gene_table
 from sc_mamba2.tasks.multiomics.cells import (
     HELD_OUT,
     PART,
@@ -78,6 +81,17 @@ def prepare_known(
     return tokens, read_truth(cells.obs, keys)
 
 
+def names_of_features(kind: str, var: pd.DataFrame) -> pd.Index:
+    """Return what a user's features are called in the vocabulary, less the modality; "" where no such is."""
+    if kind == RNA:
+        return pd.Index(column_ids(var, load_gene_table()))
+    if kind == PROTEIN:
+        return var.index.astype(str)
+    places = parse_places(var.index)
+    named = places["chrom"] + ":" + places["start"] + "-" + places["end"]
+    return pd.Index(named.fillna(""))
+
+
 def write_joint(
     mdata: mudata.MuData,
     tokens: TokenizedCells,
@@ -120,7 +134,7 @@ def write_joint(
         if kind in names:
             var = joint.mod[names[kind]].var
             errors = pd.Series(model.error_V[own].numpy(), index=features)
-            errors = errors.reindex(var.index.astype(str))
+            errors = errors.reindex(names_of_features(kind, var))
             var[written.IMPUTED_ERROR] = errors.to_numpy(np.float32)
     held_out = np.zeros(len(rows), dtype=bool)
     held_out[known] = (tokens.obs[PART] == HELD_OUT).to_numpy()[rows[known]]

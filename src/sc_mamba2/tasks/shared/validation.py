@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
-from sc_mamba2.cells import check_matched, keys, standardise
+from sc_mamba2.cells import RawCellsContract, check_matched, keys, standardise
 from sc_mamba2.cells.labels import absence_columns
 from sc_mamba2.genes import load_gene_table
 from sc_mamba2.tasks.shared.params import IngestionParams, ValidationParams
@@ -35,6 +35,14 @@ def ingest_cells(raw_cells: AnnData, params: IngestionParams) -> tuple[AnnData, 
     """
     table = load_gene_table(params.gene_table)
     return standardise(raw_cells, table, params.layer, params.holds)
+
+
+def take_valid(
+    raw_cells: AnnData, ingestion: IngestionParams, validation: ValidationParams
+) -> tuple[AnnData, dict[str, Any]]:
+    """Do as the nodes of ingestion and validation do, for cells as they were read or are in memory."""
+    raw = RawCellsContract().validate(raw_cells)
+    return validate_cells(*ingest_cells(raw, ingestion), validation)
 
 
 def validate_cells(
