@@ -83,7 +83,9 @@ def test_a_project_is_left_as_it_was(monkeypatch, words, untimed):
     found = dry(*words.split(), "--env", "test")
     assert everything(*places) == before
     assert found["untimed"].count("fine_tune") == untimed == len(found["later"])
-    assert any(path.startswith(str(ROOT / "data" / "08_reporting")) for path in found["writes"])
+    assert any(
+        path.startswith(str(ROOT / "data" / "test" / "08_reporting")) for path in found["writes"]
+    )
 
 
 def test_what_is_told_is_what_a_run_does(folder, tmp_path, monkeypatch):

@@ -61,9 +61,9 @@ def test_results_name_the_command_as_typed_and_the_parameters_of_the_model(files
     out = "first run.h5ad"
     words = ("-r", "reference.h5ad", "-k", "cell_type", "-o", out, "--max-length", "100", "--quiet")
     entered("annotate", *words, *QUICK)
-    entered("annotate", "query.h5ad", "-c", "first run.scm/checkpoint", "-o", "again.h5ad")
-    trained, used = (ad.read_h5ad(files / name).uns["scm"] for name in (out, "again.h5ad"))
-    typed = "scm annotate query.h5ad -c 'first run.scm/checkpoint' -o again.h5ad"
+    entered("annotate", "query.h5ad", "-c", "first run.scm/checkpoint", "-o", "second.h5ad")
+    trained, used = (ad.read_h5ad(files / name).uns["scm"] for name in (out, "second.h5ad"))
+    typed = "scm annotate query.h5ad -c 'first run.scm/checkpoint' -o second.h5ad"
     assert used["command"] == typed
     assert trained["command"].startswith(
         "scm annotate -r reference.h5ad -k cell_type -o 'first run"
@@ -75,8 +75,8 @@ def test_results_name_the_command_as_typed_and_the_parameters_of_the_model(files
     }.items():
         assert json.loads(trained["parameters"])[name] == value
         assert json.loads(used["parameters"])[name] == value
-    assert read_record(files / "again.scm").command == typed
-    report = re.sub(r"<[^>]+>", " ", (files / "again.scm" / "report.html").read_text("utf-8"))
+    assert read_record(files / "second.scm").command == typed
+    report = re.sub(r"<[^>]+>", " ", (files / "second.scm" / "report.html").read_text("utf-8"))
     rows = " ".join(html.unescape(report).split())
     assert typed in rows
     for row in (

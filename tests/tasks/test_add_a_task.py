@@ -127,6 +127,7 @@ ROW = """_TOY = Task(
     verb="toy",
     question="how many genes a cell expresses",
     pipelines={"toy": "create_pipeline"},
+    reads={"toy": {"input": ()}},
     result="genes",
     suffix=".csv",
     options=(

@@ -7,6 +7,7 @@ It imports nothing heavy: `scm --help` reads it.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -701,14 +702,17 @@ READS: dict[str, Mapping[str, tuple[str, ...]]] = {
 
 
 def parameter_model(group: str) -> "type[BaseModel]":
-    """Return the parameter model of a group: a task's, or one that all share."""
+    """Return the parameter model of a group: one that all share, or a task's, of its folder or its one file."""
     from sc_mamba2.tasks.shared.params import SHARED_GROUPS
 
     if group in SHARED_GROUPS:
         return SHARED_GROUPS[group]
     room = "perturbation.reverse" if group == "reverse_perturbation" else group
     name = group.title().replace("_", "") + "Params"
-    model: type[BaseModel] = getattr(import_module(f"sc_mamba2.tasks.{room}.params"), name)
+    place = f"sc_mamba2.tasks.{room}"
+    spec = find_spec(place)
+    own = spec is not None and spec.submodule_search_locations is not None
+    model: type[BaseModel] = getattr(import_module(f"{place}.params" if own else place), name)
     return model
 
 

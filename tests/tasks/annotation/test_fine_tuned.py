@@ -9,7 +9,7 @@ from sc_mamba2.cells import simulate_cells, standardise
 from sc_mamba2.genes import load_gene_table
 from sc_mamba2.tasks.annotation.baselines import variant
 from sc_mamba2.tasks.annotation.fit import attach_head, calibrate, split_validation
-from sc_mamba2.tasks.annotation.model import AnnotationModel
+from sc_mamba2.tasks.annotation.model import AnnotationModel, Calibration
 from sc_mamba2.tasks.annotation.params import CallParams, HeadParams, LabelParams
 from sc_mamba2.tasks.annotation.predict import call_cells
 from sc_mamba2.tasks.annotation.split import hold_out
@@ -38,6 +38,9 @@ def rollup(tmp_path_factory):
     return str(path)
 
 
+HOT = Calibration(temperature=1.7, cells=10)  # of so few cells cross-fitting may apply none
+
+
 def fitted(cells, labels: LabelParams, calls: CallParams, **options):
     training, query, _ = hold_out(cells, labels, COMPUTE)
     tokenizer = fit_tokenizer(training, query, TokenizationParams())
@@ -57,6 +60,7 @@ def test_saved_it_predicts_new_cells_equal_to_the_run_that_trained_it(
 ):
     labels = LabelParams(key="cell_type", rollup=rollup)
     model, query = fitted(cells, labels, CallParams(), mode=mode, lora_rank=2)
+    model.calibration = HOT
     model.save_pretrained(tmp_path / "model")
     loaded = AnnotationModel.from_pretrained(tmp_path / "model")
     assert loaded.calibration == model.calibration and loaded.calibration.temperature != 1
@@ -79,6 +83,7 @@ def test_calibration_scales_the_probabilities_and_leaves_the_calls(cells):
     labels = LabelParams(key="cell_type")
     plain, query = fitted(cells, labels, CallParams(calibrate=False))
     scaled, _ = fitted(cells, labels, CallParams())
+    scaled.calibration = HOT
     assert plain.calibration.temperature == 1 and plain.sha256() == scaled.sha256()
     first, second = (predict(m, query, PREDICTION, COMPUTE)["probability"] for m in (plain, scaled))
     assert np.array_equal(first.argmax(axis=1), second.argmax(axis=1))

@@ -113,13 +113,6 @@ def _verdict(metrics: dict[str, Any]) -> list[str]:
     return words + _on_confidence(metrics)
 
 
-def _loss_words(fitted: dict[str, Any]) -> str:
-    """Say what a temperature does to the log loss, where metrics hold it."""
-    if fitted.get("loss_before") is None:
-        return ""
-    return f", their log loss from {fitted['loss_before']:.3f} to {fitted['loss_after']:.3f}"
-
-
 def _on_confidence(metrics: dict[str, Any]) -> list[str]:
     """Say what a confidence is worth here, and whether unknown types are noticed."""
     model = metrics["model"]
@@ -128,13 +121,14 @@ def _on_confidence(metrics: dict[str, Any]) -> list[str]:
     if fitted.get("cells"):
         how = (
             f"A temperature of {fitted['temperature']:.2f} was applied: it takes"
-            if fitted.get("applied", True)
+            if fitted["applied"]
             else "No temperature was applied: validation says that it does harm. It would take"
         )
         words.append(
             f"{how} the calibration error of {fitted['cells']:,} validation cells that it was not fitted to "
             f"from {fitted['error_before']:.3f} to {fitted['error_after']:.3f}"
-            f"{_loss_words(fitted)}; on the scored cells the error is {model['expected_calibration_error']:.3f}."
+            f", their log loss from {fitted['loss_before']:.3f} to {fitted['loss_after']:.3f}; on the scored "
+            f"cells the error is {model['expected_calibration_error']:.3f}."
         )
     assigned = metrics.get("views", {}).get("assigned", {})
     if "unseen_auroc" in model and "unseen_recall" in assigned:

@@ -93,7 +93,7 @@ class BackboneParams(Parameters):
         0.1, gt=0, description="root mean square of the gene embedding's first values"
     )
     minimum_share: float = Field(
-        0.005,
+        0.002,
         ge=0,
         le=1,
         description="share of the checkpoint's weight that the genes of the cells must hold",
