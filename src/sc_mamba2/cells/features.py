@@ -118,6 +118,12 @@ def feature_kinds(features: pd.DataFrame) -> pd.Series:
     return kinds.where(~unsaid, GENE)
 
 
+def is_antibody_panel(features: pd.DataFrame) -> bool:
+    """Whether no column of a table is known for a gene, and most are named as surface antigens."""
+    kinds = known_kinds(features)
+    return _is_panel(_antigens(features.index.astype(str)), kinds.isna().to_numpy(), kinds)
+
+
 def no_gene_feature(kinds: pd.Series) -> UserError:
     """Say what a table without genes holds, and which verb is meant."""
     counts = kinds.value_counts()
@@ -175,22 +181,32 @@ def _plain(text: object) -> str:
     return re.sub(r"[\s_./-]+", " ", written).strip().lower()
 
 
+def _antigens(names: pd.Index) -> pd.Series:
+    """Say which names are those of surface antigens, or of the human genes that code for them."""
+    text = pd.Series(names).str.upper()
+    named = text.isin({*protein_aliases(), *protein_aliases().values()})
+    mouse = pd.Series(names).str.match(r"[A-Z][a-z]")  # Cd4 is a gene of the mouse
+    return (named | text.str.fullmatch(_ANTIGEN)) & ~mouse
+
+
+def _is_panel(antigen: pd.Series, unsaid: np.ndarray, kinds: pd.Series) -> bool:
+    some = 5 <= unsaid.sum() < _LARGEST_PANEL and not (kinds == GENE).any()
+    return bool(some and antigen[unsaid].mean() >= 0.8)
+
+
 def _doubt(names: pd.Index, unsaid: np.ndarray, kinds: pd.Series) -> str:
     """Say why features of which nothing is said seem to be antibodies, or nothing."""
     text = pd.Series(names).str.upper()
-    symbols = set(protein_aliases().values())
-    antigen = text.isin({*protein_aliases(), *symbols}) | text.str.fullmatch(_ANTIGEN)
-    antigen &= ~pd.Series(names).str.match(r"[A-Z][a-z]")  # Cd4 is a gene of the mouse
-    if not (kinds == GENE).any() and 5 <= unsaid.sum() < _LARGEST_PANEL:
+    antigen = _antigens(names)
+    if _is_panel(antigen, unsaid, kinds):
         share = antigen[unsaid].mean()
-        if share >= 0.8:
-            return f"{int(unsaid.sum()):,} features, {share:.0%} of them named as surface antigens"
+        return f"{int(unsaid.sum()):,} features, {share:.0%} of them named as surface antigens"
     base = text.str.replace(r"[-._]\d+$", "", regex=True)
     again = text.duplicated() | ((base != text) & base.isin(set(text)))
     antigen_again = base.isin(set(text[antigen])) & again & unsaid
     ids = text.str.match(r"ENSG\d{11}")
     # CD3, CD16 and CD45RA are no symbols of genes; among Ensembl ids no symbol stands.
-    foreign = antigen & text.isin(set(protein_aliases()) - symbols)
+    foreign = antigen & text.isin(set(protein_aliases()) - set(protein_aliases().values()))
     if ids.mean() > 0.5:
         foreign = antigen & ~ids
     foreign &= unsaid

@@ -8,6 +8,7 @@ from scipy import io, sparse
 
 from sc_mamba2.cells import read_cells, standardise
 from sc_mamba2.cells.modalities import read_modalities
+from sc_mamba2.cells.modalities.kinds import modalities_of_features
 from sc_mamba2.cells.simulate_pairs import simulate_rna_atac, simulate_rna_protein
 from sc_mamba2.errors import UserError
 from sc_mamba2.genes import load_gene_table
@@ -35,6 +36,7 @@ def test_a_file_a_modality_told_by_ids_and_by_the_name_of_the_file(pair, tmp_pat
 
 def test_what_a_person_says_counts(pair, tmp_path):
     pair["rna"].write_h5ad(tmp_path / "a.h5ad")
+    pair["protein"].var_names = [f"target {at}" for at in range(pair["protein"].n_vars)]
     pair["protein"].write_h5ad(tmp_path / "b.h5ad")
     assert "protein=FILE" in refused("modality-unknown", tmp_path / "a.h5ad", tmp_path / "b.h5ad")
     found = read_modalities([f"rna={tmp_path / 'a.h5ad'}", f"protein={tmp_path / 'b.h5ad'}"])
@@ -178,3 +180,19 @@ def test_a_file_that_holds_another_modality_than_is_said_is_refused(pair, tmp_pa
         "rna",
         "protein",
     ]
+
+
+@pytest.mark.parametrize("study", ["malt_cite", "pbmc_cite_5k10k", "bmmc_cite"])
+def test_proteins_of_real_studies_beside_their_rna(shared_data, study, tmp_path):
+    sources = []
+    for kind, name in (("rna", "first"), ("protein", "second")):  # names of files that say nothing
+        cells = ad.read_h5ad(shared_data / f"{study}_{kind}.h5ad")[:20].copy()
+        sources.append(str(tmp_path / f"{name}.h5ad"))
+        cells.write_h5ad(sources[-1])
+    assert list(read_modalities(sources)) == ["rna", "protein"]
+
+
+def test_a_panel_of_antigens_is_what_its_file_is_called_else_proteins():
+    var = pd.DataFrame(index=["CD3", "CD4", "CD8a", "CD14", "CD19", "CD56", "IgG1"])
+    kinds = [list(modalities_of_features(var, name)) for name in ("x", "ADT", "targeted_rna")]
+    assert kinds == [["protein"], ["protein"], ["rna"]]

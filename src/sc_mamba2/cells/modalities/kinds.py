@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 
 from sc_mamba2.cells import features as kinds_of
-from sc_mamba2.cells.gene_columns import share_of_ids
+from sc_mamba2.cells.gene_columns import share_known
+from sc_mamba2.genes import load_gene_table
 
 RNA, PROTEIN, ATAC = "rna", "protein", "atac"
 MODALITIES = (RNA, PROTEIN, ATAC)
@@ -21,12 +22,15 @@ def modality_of_name(name: str) -> str | None:
     return found.pop() if len(found) == 1 else None
 
 
-def modalities_of_features(features: pd.DataFrame) -> dict[str, np.ndarray]:
+def modalities_of_features(features: pd.DataFrame, name: str = "") -> dict[str, np.ndarray]:
     """Tell which columns are of which modality; those of no modality, such as guides, are in none.
 
     Empty where neither the table nor the names of the features say it. Where names alone do, and most of
-    them, the rest is of that kind too: a panel of antibodies of which not all are marked.
+    them, the rest is of that kind too: a panel of antibodies of which not all are marked. A table of names
+    of surface antigens alone is of the modality that `name`, that of its file, means, else of proteins.
     """
+    if kinds_of.is_antibody_panel(features):
+        return {modality_of_name(name) or PROTEIN: np.arange(len(features))}
     known = kinds_of.known_kinds(features)
     told = known.dropna()
     if told.empty:
@@ -52,7 +56,8 @@ def columns_of_modality(features: pd.DataFrame, kind: str) -> np.ndarray:
 
 
 def modality_of_names(names: pd.Index) -> str | None:
-    """Guess the modality from the features' names: coordinates are peaks, Ensembl ids are genes."""
+    """Guess the modality from the features' names: coordinates are peaks, what is known are genes."""
     if kinds_of.is_place(names).mean() > 0.5:
         return ATAC
-    return RNA if share_of_ids(names) > 0.5 else None
+    known = share_known(list(names.astype(str)), load_gene_table())
+    return RNA if known > 0.5 else None

@@ -159,17 +159,17 @@ def _of_mudata(together: mudata.MuData, name: str) -> Modalities:
 
 
 def _of_cells(cells: ad.AnnData, name: str) -> Modalities:
-    parts = modalities_of_features(cells.var)
+    parts = modalities_of_features(cells.var, name)
     if len(parts) > 1:
         return {kind: cells[:, columns].copy() for kind, columns in parts.items()}
-    kind = _kind_of(cells) or modality_of_name(name)
+    kind = _kind_of(cells, name) or modality_of_name(name)
     if kind is None:
         raise _unknown(f"'{name}', whose features are called {', '.join(cells.var_names[:3])}, …")
     return {kind: cells}
 
 
-def _kind_of(cells: ad.AnnData) -> str | None:
-    parts = modalities_of_features(cells.var)
+def _kind_of(cells: ad.AnnData, name: str = "") -> str | None:
+    parts = modalities_of_features(cells.var, name)
     return next(iter(parts)) if len(parts) == 1 else modality_of_names(cells.var_names)
 
 
