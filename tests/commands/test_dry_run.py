@@ -11,6 +11,7 @@ from sc_mamba2.cells import simulate_perturbed
 from sc_mamba2.cells.simulate import simulate_cells
 from sc_mamba2.cells.simulate_pairs import simulate_rna_protein
 from sc_mamba2.pipelines.registry import named_pipelines
+from sc_mamba2.runs.new_project import new_project
 from sc_mamba2.runs.probes import PROBES
 from sc_mamba2.runs.selection import Selection
 from sc_mamba2.runs.session import run_in_folder
@@ -76,16 +77,15 @@ def test_every_verb_can_be_dry_and_leaves_all_as_it_was(folder, monkeypatch, wor
     ("words", "untimed"),
     [("run --pipeline annotation,batch_correction", 1), ("pretrain", 0)],  # the second of two tasks
 )
-def test_a_project_is_left_as_it_was(monkeypatch, words, untimed):
-    monkeypatch.chdir(ROOT)
-    places = [ROOT / name for name in ("data", ".viz", "conf")]
-    before = everything(*places)
+def test_a_project_is_left_as_it_was(monkeypatch, tmp_path, words, untimed):
+    project = new_project(tmp_path / "own")  # no other test runs in it
+    monkeypatch.chdir(project)
+    before = everything(project)
     found = dry(*words.split(), "--env", "test")
-    assert everything(*places) == before
+    assert everything(project) == before
     assert found["untimed"].count("fine_tune") == untimed == len(found["later"])
-    assert any(
-        path.startswith(str(ROOT / "data" / "test" / "08_reporting")) for path in found["writes"]
-    )
+    reports = str(project / "data" / "test" / "08_reporting")
+    assert any(path.startswith(reports) for path in found["writes"])
 
 
 def test_what_is_told_is_what_a_run_does(folder, tmp_path, monkeypatch):
