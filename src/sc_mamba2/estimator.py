@@ -13,7 +13,7 @@ from anndata import AnnData
 from sc_mamba2.cells import keys
 from sc_mamba2.errors import UserError
 from sc_mamba2.model import TaskModel, read_checkpoint
-from sc_mamba2.tasks.annotation.model import AnnotationModel
+from sc_mamba2.tasks.annotation.annotator import Annotator
 from sc_mamba2.tasks.batch_correction.model import BatchCorrectionModel
 from sc_mamba2.tasks.shared.parameters import build_parameters
 from sc_mamba2.tl import annotation, batch_correction
@@ -23,7 +23,7 @@ from sc_mamba2.training.machine import chance_as_found
 __all__ = ["Model"]
 
 _CLASSES: dict[str, type[TaskModel]] = {
-    "annotation": AnnotationModel,
+    "annotation": Annotator,  # type: ignore[type-abstract]
     "batch_correction": BatchCorrectionModel,
 }
 _TOOLS: dict[str, Any] = {"annotation": annotation, "batch_correction": batch_correction}

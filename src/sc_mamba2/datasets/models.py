@@ -69,7 +69,7 @@ class CheckpointDataset(Kept, _FolderWithFacts):
         annotation.model:
           type: sc_mamba2.datasets.CheckpointDataset
           filepath: data/06_models/annotation
-          model_class: sc_mamba2.tasks.annotation.model.AnnotationModel
+          model_class: sc_mamba2.tasks.annotation.annotator.Annotator
 
     Parameters
     ----------

@@ -6,6 +6,8 @@ varies much costs little to use: a block's variance is its weight. N cells, F fe
 """
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -144,10 +146,16 @@ def search_strength(
     """Fit a model with the inverse penalty C that stratified cross-validation by accuracy chooses."""
     split = StratifiedKFold(folds, shuffle=True, random_state=seed)
     search = GridSearchCV(model, {"C": list(regularisation)}, cv=split, scoring="accuracy")
-    with warnings.catch_warnings():
-        # Classes rarer than the folds are spread as well as they can be.
-        warnings.filterwarnings("ignore", message="The least populated class")
+    with quiet_rare_classes():
         return search.fit(features, classes_N)
+
+
+@contextmanager
+def quiet_rare_classes() -> Iterator[None]:
+    """Say nothing of classes rarer than the folds: they are spread as well as they can be."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The least populated class")
+        yield
 
 
 def summed_variance(block: Block) -> float:

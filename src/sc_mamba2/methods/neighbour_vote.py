@@ -3,11 +3,11 @@
 Legend: N points, R reference points, D width, K neighbours.
 """
 
-import warnings
-
 import numpy as np
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
+
+from sc_mamba2.methods.logistic_regression import quiet_rare_classes
 
 
 class NeighbourVote:
@@ -65,7 +65,5 @@ def cross_validated_votes(
     smallest = len(classes_N) - -(-len(classes_N) // folds)  # points of the smallest training part
     voters = KNeighborsClassifier(max(1, min(neighbours, smallest)))
     split = StratifiedKFold(folds, shuffle=True, random_state=seed)
-    with warnings.catch_warnings():
-        # Classes rarer than the folds are spread as well as they can be.
-        warnings.filterwarnings("ignore", message="The least populated class")
+    with quiet_rare_classes():
         return cross_val_predict(voters, vectors_ND, classes_N, cv=split)

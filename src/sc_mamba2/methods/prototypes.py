@@ -41,7 +41,9 @@ def fit_prototypes(blocks: list[np.ndarray], classes_N: np.ndarray, n_classes: i
     there = np.unique(classes_N)
     means_JF = np.stack([features_NF[classes_N == known].mean(axis=0) for known in there])
     biases_J = -np.square(means_JF).sum(axis=1) / 2
-    strength = _likeliest(features_NF @ means_JF.T + biases_J, np.searchsorted(there, classes_N))
+    strength = likeliest_strength(
+        features_NF @ means_JF.T + biases_J, np.searchsorted(there, classes_N)
+    )
     bias_K = np.full(n_classes, strength * biases_J.min() - ABSENT)
     bias_K[there] = strength * biases_J
     widths = [block.shape[1] for block in blocks]
@@ -55,8 +57,8 @@ def fit_prototypes(blocks: list[np.ndarray], classes_N: np.ndarray, n_classes: i
     return LinearHead(weights, bias_K, strength)
 
 
-def _likeliest(scores_NJ: np.ndarray, classes_N: np.ndarray) -> float:
-    """Return the factor of scores under which the classes are likeliest."""
+def likeliest_strength(scores_NJ: np.ndarray, classes_N: np.ndarray) -> float:
+    """Return the factor of scores, (N, K), under which the classes are likeliest (softmax)."""
 
     def surprise(log_strength: float) -> float:
         told_NJ = log_softmax(np.exp(log_strength) * scores_NJ, axis=1)

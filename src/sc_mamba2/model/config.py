@@ -16,7 +16,7 @@ class ModelConfig(Options):
     vocabulary_size: int = Field(ge=2, description="Tokens of the vocabulary, `<pad>` included.")
     pad_id: int = Field(0, ge=0, description="Id of `<pad>`, below `vocabulary_size`.")
     d_model: int = Field(ge=1, description="Width of a token, in numbers.")
-    n_layers: int = Field(ge=1, description="Bidirectional layers.")
+    n_layers: int = Field(ge=0, description="Bidirectional layers; 0: an embedding of genes alone.")
     d_state: int = Field(64, ge=1, description="Numbers of state for each number of a head.")
     d_conv: int = Field(4, ge=1, description="Taps of the causal convolution, in tokens.")
     expand: int = Field(2, ge=1, description="Inner width over `d_model`.")
@@ -110,6 +110,7 @@ _RELEASE: dict[str, Any] = {
 }
 
 PRESETS: dict[str, dict[str, Any]] = {
+    "genes": {"n_layers": 0, "d_model": 64},
     "micro": {"n_layers": 2, "d_model": 64},
     "tiny": {"n_layers": 4, "d_model": 128},
     "small": {"n_layers": 8, "d_model": 256},

@@ -52,7 +52,10 @@ def _meet() -> Node:
 
 def _fit() -> list[Node]:
     """From training cells to a trained model, and what stands beside it."""
-    groups = "params:labels params:tokenization params:backbone params:head params:validation params:compute"
+    groups = (
+        "params:labels params:tokenization params:backbone params:head params:consensus "
+        "params:validation params:compute"
+    )
     tokens = "training_tokens validation_tokens query_tokens"
     return [
         step(prepare, f"training_cells query_cells {groups}", f"untrained_model {tokens}"),
@@ -96,7 +99,7 @@ def _annotate(fitted: bool, roles: tuple[str, ...]) -> list[Node]:
         ),
         step(
             call_cells,
-            "outputs model query_tokens params:calls params:labels params:compute",
+            f"outputs {reader} query_tokens params:calls params:labels params:compute",
             "calls embedding",
         ),
         step(

@@ -7,8 +7,8 @@ import pandas as pd
 from anndata import AnnData
 
 from sc_mamba2.cells.adding import WORD
+from sc_mamba2.tasks.annotation.annotator import Annotator
 from sc_mamba2.tasks.annotation.fit import calibrate, prepare
-from sc_mamba2.tasks.annotation.model import AnnotationModel
 from sc_mamba2.tasks.annotation.other_genes import meet_query
 from sc_mamba2.tasks.annotation.params import AnnotationParams
 from sc_mamba2.tasks.annotation.predict import call_cells, prepare_query, write_annotated
@@ -98,7 +98,7 @@ def annotate(
     with chance_as_found():
         query = valid_cells(adata, groups)
         if checkpoint is not None:
-            model = trained_model(checkpoint, AnnotationModel)
+            model = trained_model(checkpoint, Annotator)  # type: ignore[type-abstract]
         else:
             model, _ = train(valid_cells(reference, groups).valid, query.valid, groups)
             if save is not None:
@@ -107,9 +107,7 @@ def annotate(
     return returned(adata, annotated, key_added, copy)
 
 
-def train(
-    reference: AnnData, query: AnnData, groups: Groups
-) -> tuple[AnnotationModel, pd.DataFrame]:
+def train(reference: AnnData, query: AnnData, groups: Groups) -> tuple[Annotator, pd.DataFrame]:
     """Train on valid cells of a reference, if a query has enough of their genes; also the history."""
     params, compute = groups["annotation"], groups["compute"]
     training_cells, query_cells, _ = take_query(reference, query, params.labels)
@@ -120,6 +118,7 @@ def train(
         groups["tokenization"],
         params.backbone,
         params.head,
+        params.consensus,
         groups["validation"],
         compute,
     )
@@ -129,13 +128,13 @@ def train(
     return model, history
 
 
-def apply(model: AnnotationModel, query: ValidCells, groups: Groups, caller: str) -> AnnData:
+def apply(model: Annotator, query: ValidCells, groups: Groups, caller: str) -> AnnData:
     """Annotate a copy of the cells by a trained model."""
     params, compute = groups["annotation"], groups["compute"]
     tokens, _ = prepare_query(query.valid, model, params.labels)
     met = query.valid, query.report, groups["validation"], params.predict, compute
     reader, report = meet_query(model, *met)
     outputs = predict(reader, tokens, params.predict, compute)
-    calls, embedding = call_cells(outputs, model, tokens, params.calls, params.labels, compute)
+    calls, embedding = call_cells(outputs, reader, tokens, params.calls, params.labels, compute)
     facts = run_facts(caller, groups, model)
     return write_annotated(query.raw, calls, embedding, model, report, facts)

@@ -16,7 +16,8 @@ from sklearn.pipeline import make_pipeline
 
 from sc_mamba2.cells import keys
 from sc_mamba2.methods.logistic_regression import search_strength
-from sc_mamba2.tasks.annotation.model import LABEL, AnnotationModel
+from sc_mamba2.tasks.annotation.annotator import LABEL
+from sc_mamba2.tasks.annotation.model import AnnotationModel
 from sc_mamba2.tasks.annotation.params import AblationParams, BaselineParams, Branch, CallParams
 from sc_mamba2.tasks.annotation.predict import call_types
 from sc_mamba2.tasks.shared.backbone import fine_tune, predict

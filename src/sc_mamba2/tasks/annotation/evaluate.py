@@ -14,7 +14,7 @@ from sc_mamba2.metrics.classification import (
     paired_margins,
 )
 from sc_mamba2.reporting import Scores, scores_by_method, unshared_words
-from sc_mamba2.tasks.annotation.model import LABEL, AnnotationModel, Calibration
+from sc_mamba2.tasks.annotation.annotator import LABEL, Annotator, Calibration
 from sc_mamba2.tasks.annotation.params import CallParams, LabelParams
 from sc_mamba2.tasks.annotation.predict import ENERGY
 from sc_mamba2.tasks.annotation.rollup import Rollup, broad_truth, known_rollup
@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 def score(
     calls: pd.DataFrame,
     truth: pd.DataFrame,
-    model: AnnotationModel,
+    model: Annotator,
     run_info: dict[str, Any],
     label_params: LabelParams,
     calling: CallParams,

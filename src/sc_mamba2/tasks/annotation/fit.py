@@ -9,15 +9,13 @@ from natsort import natsorted
 from sc_mamba2.methods.temperature import cross_fitted, fit_temperature, log_loss
 from sc_mamba2.metrics.classification import expected_calibration_error
 from sc_mamba2.model import Backbone
-from sc_mamba2.tasks.annotation.model import (
-    LABEL,
-    AnnotationModel,
-    Calibration,
-    mean_squares,
-)
-from sc_mamba2.tasks.annotation.params import CallParams, HeadParams, LabelParams
-from sc_mamba2.tasks.annotation.rollup import read_rollup
+from sc_mamba2.tasks.annotation.annotator import LABEL, Annotator, Calibration, mean_squares
+from sc_mamba2.tasks.annotation.consensus import ConsensusModel
+from sc_mamba2.tasks.annotation.model import AnnotationModel
+from sc_mamba2.tasks.annotation.params import CallParams, ConsensusParams, HeadParams, LabelParams
+from sc_mamba2.tasks.annotation.rollup import Rollup, read_rollup
 from sc_mamba2.tasks.annotation.split import stratified_split
+from sc_mamba2.tasks.annotation.tokens import annotation_tokens
 from sc_mamba2.tasks.shared.backbone import load_or_build_backbone, predict
 from sc_mamba2.tasks.shared.coverage import check_genes
 from sc_mamba2.tasks.shared.params import (
@@ -26,7 +24,7 @@ from sc_mamba2.tasks.shared.params import (
     TokenizationParams,
     ValidationParams,
 )
-from sc_mamba2.tasks.shared.tokenization import fit_tokenizer, tokenize_cells
+from sc_mamba2.tasks.shared.tokenization import fit_tokenizer
 from sc_mamba2.tokens import TokenizedCells, Tokenizer
 from sc_mamba2.training import ComputeOptions, seed_everything
 
@@ -38,12 +36,14 @@ def prepare(
     tokenization: TokenizationParams,
     backbone: BackboneParams,
     head: HeadParams,
+    consensus: ConsensusParams,
     validation_limits: ValidationParams,
     compute: ComputeOptions,
-) -> tuple[AnnotationModel, TokenizedCells, TokenizedCells, TokenizedCells]:
+) -> tuple[Annotator, TokenizedCells, TokenizedCells, TokenizedCells]:
     """Choose the genes, make tokens, and build the model that is to be trained.
 
-    The genes are the reference's, also those that this query lacks: other queries may have them.
+    The genes are the reference's, also those that this query lacks: other queries may have them. A
+    consensus reads all of them, and keeps its cells whole: none is set apart to choose an epoch.
 
     Returns
     -------
@@ -55,16 +55,44 @@ def prepare(
     UserError
         Rule ``model-genes``: too little of what the reference varies in is measured in the query.
     """
+    together = head.fit == "consensus"
+    if together:
+        every = {"variable_genes": None, "max_length": len(training_cells.var_names) + 2}
+        tokenization = tokenization.model_copy(update=every)
+        if backbone.checkpoint is None:
+            backbone = backbone.model_copy(update={"preset": "genes"})
     tokenizer = fit_tokenizer(training_cells, training_cells, tokenization)
-    whole = tokenize_cells(training_cells, tokenizer)
+    whole = annotation_tokens(training_cells, tokenizer)
     square_V = mean_squares(whole, tokenizer.vocabulary.size)
     floor = validation_limits.minimum_weight_share
     check_genes(tokenizer.vocabulary, square_V, query_cells.var_names, floor, what="the reference")
+    query = annotation_tokens(query_cells, tokenizer)
+    if together:
+        loaded = load_or_build_backbone(tokenizer, whole, backbone, compute)
+        classes, rollup = _classes(whole, labels)
+        model = ConsensusModel(
+            loaded,
+            tokenizer,
+            classes,
+            head,
+            labels.key,
+            consensus,
+            pretrained=backbone.checkpoint is not None,
+            rollup=rollup,
+        )
+        kept = whole.take(model.choose_cells(whole, compute.seed))
+        return model, kept, whole.take(np.arange(0)), query
     training, validation = split_validation(whole, labels, compute)
     loaded = load_or_build_backbone(tokenizer, training, backbone, compute)
-    model = attach_head(loaded, tokenizer, training, head, labels, compute)
-    model.keep_cells(whole, compute.seed)
-    return model, training, validation, tokenize_cells(query_cells, tokenizer)
+    network = attach_head(loaded, tokenizer, training, head, labels, compute)
+    network.keep_cells(whole, compute.seed)
+    return network, training, validation, query
+
+
+def _classes(cells: TokenizedCells, labels: LabelParams) -> tuple[tuple[str, ...], Rollup | None]:
+    """Return the class names in their order, and what each is broadly."""
+    classes = tuple(natsorted(cells.obs[LABEL].unique()))  # T2 before T10
+    return classes, None if labels.rollup is None else read_rollup(labels.rollup, classes)
 
 
 def split_validation(
@@ -86,10 +114,8 @@ def attach_head(
 ) -> AnnotationModel:
     """Put an untrained classifier for the training cells' types on the backbone."""
     seed_everything(compute.seed)
-    counts = training_tokens.obs[LABEL].value_counts()
-    classes = tuple(natsorted(counts.index))  # T2 before T10
-    counts = counts.loc[list(classes)]
-    rollup = None if labels.rollup is None else read_rollup(labels.rollup, classes)
+    classes, rollup = _classes(training_tokens, labels)
+    counts = training_tokens.obs[LABEL].value_counts().loc[list(classes)]
     weights = (1 / counts) ** params.class_weight_power
     weights /= (weights * counts).sum() / counts.sum()
     class_weights = tuple(map(float, weights))
@@ -97,22 +123,33 @@ def attach_head(
 
 
 def calibrate(
-    fitted_model: AnnotationModel,
+    fitted_model: Annotator,
     validation_tokens: TokenizedCells,
     calls: CallParams,
     prediction: PredictParams,
     compute: ComputeOptions,
-) -> AnnotationModel:
-    """Return the model with a temperature of its probabilities, fitted to the validation cells.
+) -> Annotator:
+    """Return the model with a temperature of its probabilities.
 
-    Where the head fits itself, nothing is kept apart from what it learns from, and none is fitted.
+    A network's is fitted to the validation cells, a consensus's to the labelled cells that its experts
+    called without having seen their part. Where a head fits itself, nothing is kept apart from what it
+    learns from, and none is fitted.
     """
-    if fitted_model.fits_itself or not calls.calibrate:
+    if not calls.calibrate:
         return fitted_model
-    outputs = predict(fitted_model, validation_tokens, prediction, compute)
-    classes_N = fitted_model.targets(validation_tokens.obs)["class_B"].numpy()
+    if isinstance(fitted_model, ConsensusModel):
+        probability_NK, classes_N = fitted_model.left_out_calls(compute.seed)
+        if not len(classes_N):
+            return fitted_model
+    elif fitted_model.fits_itself:
+        return fitted_model
+    else:
+        probability_NK = predict(fitted_model, validation_tokens, prediction, compute)[
+            "probability"
+        ]
+        classes_N = fitted_model.targets(validation_tokens.obs)["class_B"].numpy()
     model = copy.copy(fitted_model)  # shares its weights
-    model.calibration = fit_calibration(outputs["probability"], classes_N)
+    model.calibration = fit_calibration(probability_NK, classes_N)
     return model
 
 

@@ -6,47 +6,22 @@ Legend: B cells, L tokens, D width, V vocabulary, K classes.
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
-from pydantic import BaseModel, ConfigDict, Field
 from scipy import sparse
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sc_mamba2.methods.logistic_regression import Block
-from sc_mamba2.model import Backbone, CellClassifier, TaskModel, sum_of_genes
+from sc_mamba2.model import Backbone, CellClassifier, sum_of_genes
 from sc_mamba2.model.task_model import squared_lengths
+from sc_mamba2.tasks.annotation.annotator import Annotator, Calibration, mean_squares
 from sc_mamba2.tasks.annotation.fit_at_once import fit_paths
 from sc_mamba2.tasks.annotation.params import HeadParams
 from sc_mamba2.tasks.annotation.rollup import Rollup
 from sc_mamba2.tokens import Batch, TokenizedCells, Tokenizer, as_matrix
 
-LABEL = "label"
-_FEWEST_KEPT = 20  # cells of a class
 
-
-class Calibration(BaseModel):
-    """How a model's logits are scaled, and what that did on the cells it was fitted to."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    temperature: float = Field(1.0, gt=0, description="logits are divided by it")
-    cells: int = Field(0, ge=0, description="validation cells it was fitted to; 0: not fitted")
-    applied: bool = Field(True, description="whether it helps cells that it was not fitted to")
-    error_before: float | None = Field(None, description="calibration error on them at 1")
-    error_after: float | None = Field(
-        None, description="the same, each cell at a temperature that others were fitted with"
-    )
-    loss_before: float | None = Field(None, description="mean negative log likelihood at 1")
-    loss_after: float | None = Field(None, description="the same, as `error_after`")
-
-
-def mean_squares(cells: TokenizedCells, size: int) -> np.ndarray:
-    """Return the mean squared value of every token of a vocabulary of `size`, (V,)."""
-    return np.asarray(as_matrix(cells, size).power(2).mean(axis=0)).ravel()
-
-
-class AnnotationModel(TaskModel):
+class AnnotationModel(Annotator):
     """Classifies cells; the logits of its paths are added.
 
     ``logits = trunk(h_cls) + pooled(LayerNorm(sum_l v_l E[g_l])) + sum_l v_l W[g_l] + b``, with
@@ -55,27 +30,13 @@ class AnnotationModel(TaskModel):
 
     Parameters
     ----------
-    backbone
-        The trunk and the gene embedding.
-    tokenizer
-        Makes the tokens that the model reads.
-    labels
-        K class names, in the order of the logits.
     class_weights
         K positive weights of the cross entropy, mean 1 over the training cells.
     head
         Paths, dropout, rates.
-    label_key
-        Column of `obs` that the classes came from.
-    rollup
-        Broad type of every class, where there is one.
-    calibration
-        Temperature of the probabilities; None: not fitted.
-    kept
-        Cells and entries of the tokens that stay with the model, see `keep_cells`.
-    """
 
-    task = "annotation"
+    The others are those of every `Annotator`.
+    """
 
     def __init__(
         self,
@@ -89,10 +50,8 @@ class AnnotationModel(TaskModel):
         calibration: Calibration | None = None,
         kept: tuple[int, int] = (0, 0),
     ) -> None:
-        super().__init__(backbone, tokenizer)
-        self.labels, self.head = labels, head
-        self.class_weights, self.label_key = class_weights, label_key
-        self.rollup, self.calibration = rollup, calibration or Calibration()
+        super().__init__(backbone, tokenizer, labels, head, label_key, rollup, calibration, kept)
+        self.class_weights = class_weights
         width, classes = backbone.config.d_model, len(labels)
         self.bias_K = nn.Parameter(torch.zeros(classes))
         if "trunk" in head.paths:
@@ -106,50 +65,6 @@ class AnnotationModel(TaskModel):
         self.dropout = nn.Dropout(head.dropout)
         if "readout" in head.paths:
             self._start_as_linear_model()
-        self._make_room(*kept)
-
-    def _make_room(self, cells: int, entries: int) -> None:
-        """Give the kept cells their buffers, which the checkpoint holds beside the weights."""
-        self.kept_gene_rows_T: Tensor
-        self.kept_bins_T: Tensor
-        self.kept_values_T: Tensor
-        self.kept_classes_N: Tensor
-        self.kept_offsets: Tensor
-        kinds = {"gene_rows": torch.int32, "bins": torch.int16, "values": torch.float32}
-        for name, kind in kinds.items():
-            self.register_buffer(f"kept_{name}_T", torch.zeros(entries, dtype=kind))
-        self.register_buffer("kept_offsets", torch.zeros(cells + 1, dtype=torch.int64))
-        self.register_buffer("kept_classes_N", torch.zeros(cells, dtype=torch.int64))
-
-    def keep_cells(self, tokens: TokenizedCells, seed: int) -> None:
-        """Keep some labelled cells, by which the head is fitted to the genes of a query (`for_genes`).
-
-        As many of a class as it has its share of all cells, but 20 if there are.
-        """
-        generator = np.random.default_rng(seed)
-        classes_N = self.targets(tokens.obs)["class_B"].numpy()
-        order_N = generator.permutation(len(tokens))
-        drawn = pd.Series(classes_N[order_N]).groupby(classes_N[order_N])
-        turn_N, count_N = drawn.cumcount().to_numpy(), drawn.transform("size").to_numpy()
-        place_N = np.where(turn_N < _FEWEST_KEPT, 0.0, (turn_N + 1) / count_N)
-        chosen = np.sort(order_N[np.argsort(place_N, kind="stable")[: self.head.kept_cells]])
-        kept = tokens.take(chosen)
-        self._make_room(len(kept), len(kept.values))
-        for name in ("gene_rows", "bins", "values"):
-            getattr(self, f"kept_{name}_T").copy_(torch.from_numpy(getattr(kept, name)))
-        self.kept_offsets.copy_(torch.from_numpy(kept.offsets))
-        self.kept_classes_N.copy_(torch.from_numpy(classes_N[chosen]))
-
-    def kept_cells(self) -> TokenizedCells:
-        """Return the kept cells, with their class as ``obs["label"]``."""
-        names = np.asarray(self.labels, dtype=object)[self.kept_classes_N.cpu().numpy()]
-        return TokenizedCells(
-            gene_rows=self.kept_gene_rows_T.cpu().numpy(),
-            bins=self.kept_bins_T.cpu().numpy(),
-            values=self.kept_values_T.cpu().numpy(),
-            offsets=self.kept_offsets.cpu().numpy(),
-            obs=pd.DataFrame({LABEL: names}),
-        )
 
     def gene_weights(self) -> np.ndarray:
         """Say how much the model makes of each token, (V,).
@@ -182,15 +97,7 @@ class AnnotationModel(TaskModel):
 
     def settings(self) -> dict[str, Any]:
         """Return what `from_settings` needs to build the same model."""
-        return {
-            "labels": list(self.labels),
-            "class_weights": list(self.class_weights),
-            "head": self.head.model_dump(mode="json"),
-            "label_key": self.label_key,
-            "rollup": self.rollup,
-            "calibration": self.calibration.model_dump(mode="json"),
-            "kept": [len(self.kept_classes_N), len(self.kept_values_T)],
-        }
+        return super().settings() | {"class_weights": list(self.class_weights)}
 
     @classmethod
     def from_settings(
@@ -228,12 +135,6 @@ class AnnotationModel(TaskModel):
         if "readout" in self.head.paths:
             logits_BK = logits_BK + sum_of_genes(batch, self.readout_VK)
         return logits_BK, torch.cat(embedding, dim=1)
-
-    def targets(self, obs: pd.DataFrame) -> dict[str, Tensor]:
-        """Read the classes of cells from ``obs["label"]``, (N,) int64."""
-        classes = pd.Categorical(obs[LABEL], categories=list(self.labels)).codes
-        assert (classes >= 0).all(), "every training label is a class of the model"
-        return {"class_B": torch.from_numpy(classes.astype("int64"))}
 
     def loss(self, batch: Batch, targets: dict[str, Tensor]) -> Tensor:
         """Return the weighted cross entropy a cell; labels are smoothed in training only."""

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from anndata import AnnData
 
+from sc_mamba2.tasks.annotation.annotator import Annotator
+from sc_mamba2.tasks.annotation.consensus import ConsensusModel
 from sc_mamba2.tasks.annotation.model import AnnotationModel
 from sc_mamba2.tasks.shared.backbone import predict
 from sc_mamba2.tasks.shared.coverage import meet_genes, with_coverage
@@ -18,16 +20,17 @@ from sc_mamba2.training import ComputeOptions
 
 
 def meet_query(
-    model: AnnotationModel,
+    model: Annotator,
     valid_query: AnnData,
     query_report: dict[str, Any],
     validation: ValidationParams,
     prediction: PredictParams,
     compute: ComputeOptions,
-) -> tuple[AnnotationModel, dict[str, Any]]:
+) -> tuple[Annotator, dict[str, Any]]:
     """Return the model as it reads cells of the query's genes, and the report with their share.
 
-    Where they hold less of the model than `HeadParams.refit_below`, its head is fitted to them.
+    A consensus asks its experts over them alone. Where they hold less of a network than
+    `HeadParams.refit_below`, its head is fitted to them.
 
     Raises
     ------
@@ -35,6 +38,9 @@ def meet_query(
         Rule ``model-genes``: they hold too little of it.
     """
     report = meet_genes(model, valid_query, query_report, validation)
+    if isinstance(model, ConsensusModel):
+        return read_genes(model, valid_query.var_names.to_numpy(), prediction, compute), report
+    assert isinstance(model, AnnotationModel)
     if report["coverage"]["weight_share"] >= model.head.refit_below or not len(model.kept_cells()):
         return model, report
     found = report["coverage"]
@@ -43,6 +49,22 @@ def meet_query(
     )
     report = with_coverage(query_report, found | {"words": words, "refitted": True})
     return fit_to_genes(model, valid_query.var_names.to_numpy(), prediction, compute), report
+
+
+def read_genes(
+    model: ConsensusModel, gene_ids: np.ndarray, prediction: PredictParams, compute: ComputeOptions
+) -> ConsensusModel:
+    """Return a consensus whose experts look at some genes alone; it shares the cells of `model`."""
+    vocabulary = model.tokenizer.vocabulary
+    rows = vocabulary.rows_of(gene_ids)
+    reader = copy.copy(model)
+    reader.measured_V = model.measured_V & np.isin(np.arange(vocabulary.size), rows)
+    if model.pretrained and not reader.measured_V[vocabulary.gene_rows].all():
+        kept = model.kept_cells()
+        kept = kept.keep(reader.measured_V[kept.gene_rows])
+        reader._buffers = dict(model._buffers)
+        reader.keep_states(predict(model, kept, prediction, compute)["embedding"])
+    return reader
 
 
 def fit_to_genes(

@@ -13,12 +13,26 @@ from sc_mamba2.tasks.shared.params import (
 )
 
 Branch = Literal["trunk", "pooled", "readout"]
+Expert = Literal[
+    "logistic_regression",
+    "balanced_logistic_regression",
+    "pca_neighbours",
+    "rank_prototypes",
+    "rank_neighbours",
+    "pooled",
+    "trunk",
+]
 
 
 class LabelParams(LabelReadingParams):
     """Labels and the split of the reference."""
 
     key: str = Field("bulk_labels", description="column of obs with the cell types")
+    batch_key: str | None = Field(
+        None,
+        description="column of the reference's obs with studies, donors or batches: left out one after "
+        "another they judge the experts; null: the first of study, dataset, batch, donor and sample",
+    )
     query_key: str | None = Field(
         None,
         description="column of the query with its own labels, for the score; null: the same key",
@@ -45,9 +59,11 @@ class HeadParams(Parameters):
         description="trunk: the Mamba2 layers; pooled: sum of value times gene embedding; readout: "
         "linear in the log-normalised values",
     )
-    fit: Literal["gradient", "linear", "prototypes"] = Field(
-        "gradient",
-        description="gradient: the head learns with the backbone, epoch by epoch. The others leave "
+    fit: Literal["consensus", "gradient", "linear", "prototypes"] = Field(
+        "consensus",
+        description="consensus: several methods that are fitted at once, each as heavy as the query's own "
+        "structure and left-out batches find it right (`annotation.consensus`). The others train one "
+        "network; gradient: the head learns with the backbone, epoch by epoch. The others leave "
         "the backbone as it is; linear: the head is one logistic regression, for few labels; "
         "prototypes: trunk and pooled tell by the nearest mean of a type's cells, the readout is a "
         "logistic regression, for a query of another study",
@@ -66,10 +82,10 @@ class HeadParams(Parameters):
         3, ge=2, description="of a head fitted at once: folds of that cross-validation"
     )
     kept_cells: int = Field(
-        1000,
+        5000,
         ge=0,
-        description="labelled cells that stay with the model, by which its head is fitted anew to a "
-        "query that lacks genes; 0: none",
+        description="labelled cells that stay with the model: a consensus calls by them, a network's "
+        "head is fitted anew by them to a query that lacks genes",
     )
     refit_below: float = Field(
         0.98,
@@ -92,6 +108,70 @@ class HeadParams(Parameters):
         1.0, gt=0, description="learning rate of the readout over that of the rest"
     )
     readout_weight_decay: float = Field(1.0, ge=0, description="weight decay of the readout")
+
+
+class ConsensusParams(Parameters):
+    """The experts of a consensus, and how much each counts."""
+
+    experts: Annotated[tuple[Expert, ...], EachOnce] = Field(
+        (
+            "logistic_regression",
+            "balanced_logistic_regression",
+            "pca_neighbours",
+            "rank_prototypes",
+            "rank_neighbours",
+            "pooled",
+            "trunk",
+        ),
+        min_length=1,
+        description="who is asked; pooled and trunk, where there is a pretrained checkpoint: the nearest "
+        "mean of a type in its sum of gene embeddings, and in the state of its Mamba2 layers",
+    )
+    components: int = Field(50, ge=1, description="principal components before the neighbours")
+    neighbours: int = Field(15, ge=1, description="neighbours that vote")
+    markers: int = Field(100, ge=1, description="genes a type whose ranks are looked at")
+    depth_ratio: float = Field(
+        1.25,
+        ge=1,
+        description="of the median molecules a cell, above which the deeper file is thinned to the other",
+    )
+    least_molecules: float = Field(
+        1000, ge=0, description="a cell, in the median, below which no file is thinned"
+    )
+    resolutions: tuple[float, ...] = Field(
+        (1.0, 2.0, 3.0), description="of the query's Leiden clusters that judge the experts"
+    )
+    fewest_cells: int = Field(
+        30, ge=2, description="of a query; with fewer its structure says nothing"
+    )
+    structure_scale: float = Field(
+        0.0075,
+        gt=0,
+        description="difference of mutual information with the clusters that counts (e-fold)",
+    )
+    left_out_scale: float = Field(
+        0.03, gt=0, description="difference of accuracy in batches left out that counts (e-fold)"
+    )
+    folds: int = Field(
+        3,
+        ge=2,
+        description="parts of the reference that are left out one after another, whole batches",
+    )
+    left_out_cells: int = Field(
+        1500, ge=10, description="labelled cells at most on which that is done"
+    )
+    shared_error_power: float = Field(
+        4.0, ge=0, description="of kappa between two experts' calls; the higher, the less is shared"
+    )
+    mixtures: int = Field(200, ge=1, description="mixtures of experts that are tried")
+    smoothing: float = Field(
+        0.8,
+        ge=0,
+        lt=1,
+        description="share of the neighbours in a cell's probabilities, in a query without end",
+    )
+    smoothing_cells: int = Field(1000, ge=1, description="cells of a query with half of that share")
+    smoothing_steps: int = Field(3, ge=0, description="how far a neighbour's word reaches")
 
 
 class CallParams(Parameters):
@@ -149,6 +229,7 @@ class AnnotationParams(Parameters):
     labels: LabelParams = LabelParams()
     backbone: BackboneParams = BackboneParams()
     head: HeadParams = HeadParams()
+    consensus: ConsensusParams = ConsensusParams()
     fine_tune: FineTuneParams = FineTuneParams()
     predict: PredictParams = PredictParams()
     calls: CallParams = CallParams()

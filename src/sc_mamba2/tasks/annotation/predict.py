@@ -8,30 +8,33 @@ from anndata import AnnData, settings
 
 from sc_mamba2.cells import keys
 from sc_mamba2.methods.majority_vote import majority_vote, over_cluster
-from sc_mamba2.tasks.annotation.model import AnnotationModel
+from sc_mamba2.tasks.annotation.annotator import Annotator
+from sc_mamba2.tasks.annotation.consensus import ConsensusModel
 from sc_mamba2.tasks.annotation.params import CallParams, LabelParams
 from sc_mamba2.tasks.annotation.rollup import Rollup, known_rollup, roll_up
 from sc_mamba2.tasks.annotation.split import query_truth
+from sc_mamba2.tasks.annotation.tokens import annotation_tokens
 from sc_mamba2.tasks.shared.facts import output_facts, vector_columns
-from sc_mamba2.tasks.shared.tokenization import tokenize_cells
 from sc_mamba2.tokens import TokenizedCells
 from sc_mamba2.training import ComputeOptions
 
 PROBABILITY_PREFIX = "probability:"
 ENERGY = "energy"
+EXPERT_PREFIX = "expert:"
+WEIGHT_PREFIX = "weight:"
 
 
 def prepare_query(
-    valid_query: AnnData, checkpoint: AnnotationModel, labels: LabelParams
+    valid_query: AnnData, checkpoint: Annotator, labels: LabelParams
 ) -> tuple[TokenizedCells, pd.DataFrame]:
     """Return a query's tokens and its own labels, for a trained model."""
     truth = query_truth(valid_query, checkpoint.label_key, labels)
-    return tokenize_cells(valid_query, checkpoint.tokenizer, with_obs=False), truth
+    return annotation_tokens(valid_query, checkpoint.tokenizer, with_obs=False), truth
 
 
 def call_cells(
     outputs: dict[str, np.ndarray],
-    model: AnnotationModel,
+    reader: Annotator,
     query_tokens: TokenizedCells,
     calling: CallParams,
     labels: LabelParams,
@@ -39,9 +42,13 @@ def call_cells(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Turn the model's outputs into a table of calls (see `call_types`) and a table of the embedding."""
     cells = query_tokens.obs.index
+    if isinstance(reader, ConsensusModel):
+        outputs = reader.consult(query_tokens, outputs["embedding"], compute.seed)
     embedding = vector_columns(outputs["embedding"], cells)
-    rollup = known_rollup(labels.rollup, model.labels, model.rollup)
-    calls = call_types(outputs, model.labels, cells, calling, rollup)
+    rollup = known_rollup(labels.rollup, reader.labels, reader.rollup)
+    calls = call_types(outputs, reader.labels, cells, calling, rollup)
+    if isinstance(reader, ConsensusModel):
+        calls = calls.join(call_experts(outputs, reader.experts, reader.labels, cells))
     if calling.majority_vote:
         clusters = over_cluster(embedding, calling.majority_resolution, compute.seed)
         voted = majority_vote(calls[keys.CELL_TYPE], clusters, calling.majority_share)
@@ -98,11 +105,29 @@ def call_types(
     return pd.concat([calls, pd.DataFrame(probability_NK, index=cells, columns=columns)], axis=1)
 
 
+def call_experts(
+    outputs: dict[str, np.ndarray],
+    experts: tuple[str, ...],
+    labels: tuple[str, ...],
+    cells: pd.Index,
+) -> pd.DataFrame:
+    """Return what a consensus stands on, N rows.
+
+    ``scm_cell_type_agreement``, the weight of the experts that call what the consensus calls (0 to 1);
+    ``expert:<name>``, what each calls; ``weight:<name>``, what it counts.
+    """
+    columns: dict[str, np.ndarray] = {keys.AGREEMENT: outputs["agreement"]}
+    for at, name in enumerate(experts):
+        columns[EXPERT_PREFIX + name] = np.asarray(labels, dtype=object)[outputs["experts"][:, at]]
+        columns[WEIGHT_PREFIX + name] = np.full(len(cells), outputs["weights"][at])
+    return pd.DataFrame(columns, index=cells)
+
+
 def write_annotated(
     raw_query: AnnData,
     calls: pd.DataFrame,
     embedding: pd.DataFrame,
-    model: AnnotationModel,
+    model: Annotator,
     query_report: dict[str, Any],
     run_info: dict[str, Any],
 ) -> AnnData:
@@ -130,6 +155,16 @@ def annotate(
             annotated.obs[key] = pd.Categorical(calls[key])
     if keys.BROAD_CONFIDENCE in calls:
         annotated.obs[keys.BROAD_CONFIDENCE] = calls[keys.BROAD_CONFIDENCE].astype("float32")
+    if keys.AGREEMENT in calls:
+        annotated.obs[keys.AGREEMENT] = calls[keys.AGREEMENT].astype("float32")
+        experts = calls.filter(like=EXPERT_PREFIX).astype("category")
+        annotated.obsm[keys.EXPERTS] = experts.rename(
+            columns=lambda n: n.removeprefix(EXPERT_PREFIX)
+        )
+        weights = (
+            calls.filter(like=WEIGHT_PREFIX).iloc[0].rename(lambda n: n.removeprefix(WEIGHT_PREFIX))
+        )
+        facts = facts | {"expert_weights": {str(n): float(w) for n, w in weights.items()}}
     # An array, not a table: class names hold slashes, which HDF5 keys must not.
     probability = calls.filter(like=PROBABILITY_PREFIX)
     annotated.obsm[keys.PROBABILITY] = probability.to_numpy(dtype=np.float32)

@@ -18,9 +18,9 @@ from sc_mamba2.reporting import (
     unshared_words,
     written_section,
 )
+from sc_mamba2.tasks.annotation.annotator import LABEL
 from sc_mamba2.tasks.annotation.evaluate import methods_and_views
 from sc_mamba2.tasks.annotation.figures import PICTURES
-from sc_mamba2.tasks.annotation.model import LABEL
 from sc_mamba2.tasks.shared.parameters import flat_parameters
 from sc_mamba2.training import ComputeOptions
 

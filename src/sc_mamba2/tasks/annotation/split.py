@@ -6,10 +6,14 @@ from anndata import AnnData
 from sklearn.model_selection import train_test_split
 
 from sc_mamba2.cells import known_labels, read_labels
+from sc_mamba2.cells.labels import whole_column
 from sc_mamba2.errors import UserError
-from sc_mamba2.tasks.annotation.model import LABEL
+from sc_mamba2.tasks.annotation.annotator import BATCH, LABEL
 from sc_mamba2.tasks.annotation.params import LabelParams
 from sc_mamba2.training import ComputeOptions
+
+_BATCH_COLUMNS = ("study", "dataset", "batch", "donor", "sample")
+_MOST_BATCHES = 200  # more are rather names of cells
 
 
 def hold_out(
@@ -59,12 +63,28 @@ def query_truth(query_cells: AnnData, reference_key: str, params: LabelParams) -
 
 
 def labelled(cells: AnnData, params: LabelParams) -> AnnData:
-    """Return the cells that have a label, with it in ``obs["label"]`` and no other column."""
+    """Return the cells that have a label, with it in ``obs["label"]``.
+
+    Where batches are known they are ``obs["batch"]``; no other column is kept.
+    """
     labels = read_labels(cells.obs, params.key, params.keep_absence_words)
     kept = labels.notna().to_numpy()
     chosen = cells[kept].copy()
-    chosen.obs = pd.DataFrame({LABEL: labels[kept].astype(str)}, index=chosen.obs.index)
+    obs = pd.DataFrame({LABEL: labels[kept].astype(str)}, index=chosen.obs.index)
+    key = params.batch_key or _named_batches(chosen.obs, params.key)
+    if key is not None:
+        obs[BATCH] = whole_column(chosen.obs, key, "batch").to_numpy(str)
+    chosen.obs = obs
     return chosen
+
+
+def _named_batches(obs: pd.DataFrame, label_key: str) -> str | None:
+    """Return the first column by the name of a batch that has several, and a value for every cell."""
+    for name in _BATCH_COLUMNS:
+        there = name != label_key and name in obs and obs[name].notna().all()
+        if there and 1 < obs[name].nunique() <= _MOST_BATCHES:
+            return name
+    return None
 
 
 def stratified_split(labels: np.ndarray, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:

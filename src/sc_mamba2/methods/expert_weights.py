@@ -1,0 +1,97 @@
+"""How much each of several classifiers counts, judged without the labels of the cells they call.
+
+Two witnesses: cells that keep together (clusters of the query) should get one class, and where whole
+batches of labelled cells were left out, calls of these should be right. Both are asked of mixtures, not of
+single classifiers, so that several that err alike do not outvote one that does not. Legend: E experts, N
+cells, K classes, S mixtures.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.special import softmax
+from sklearn.metrics import cohen_kappa_score, normalized_mutual_info_score
+
+_SPREAD = 0.5  # Dirichlet: mixtures from near one expert to near all
+
+
+def weigh_experts(
+    probability_ENK: np.ndarray,
+    clusterings: Sequence[np.ndarray],
+    structure_scale: float,
+    left_out: tuple[np.ndarray, np.ndarray] | None,
+    left_out_scale: float,
+    shared_error_power: float,
+    mixtures: int,
+    seed: int,
+) -> np.ndarray:
+    """Return the weight of every expert, (E,), not negative, sum 1.
+
+    Mixtures w_s are drawn around a start that gives experts of like calls one share together. The weight
+    is their mean under ``P(s) ~ exp(I_s / structure_scale + A_s / left_out_scale)``: I is the normalised mutual
+    information of the mixture's calls with the clusters, mean over the clusterings; A the accuracy of the
+    same mixture on the cells that were left out.
+
+    Parameters
+    ----------
+    probability_ENK
+        Of the cells to call.
+    clusterings
+        (N,) cluster numbers each; none: the structure says nothing.
+    structure_scale, left_out_scale
+        Differences that count, above 0.
+    left_out
+        Probabilities (E, M, K) of labelled cells by experts that did not see their batch, and their
+        classes (M,); ``None``: no batches are known.
+    shared_error_power
+        Power of Cohen's kappa between two experts' calls at which they count as one; see `shares_apart`.
+    mixtures
+        S.
+    seed
+        Of the mixtures.
+    """
+    start_E = shares_apart(probability_ENK.argmax(axis=2), shared_error_power)
+    if not clusterings and left_out is None:
+        return start_E
+    experts = len(start_E)
+    drawn_SE = np.random.default_rng(seed).dirichlet(np.full(experts, _SPREAD), mixtures)
+    weights_SE = np.concatenate([np.ones((1, experts)), drawn_SE]) * start_E
+    weights_SE /= weights_SE.sum(axis=1, keepdims=True)
+    weights_SE = np.concatenate([weights_SE, np.eye(experts)])
+    evidence_S = np.zeros(len(weights_SE))
+    for at, weight_E in enumerate(weights_SE):
+        if clusterings:
+            called_N = mix(probability_ENK, weight_E).argmax(axis=1)
+            agreed = [normalized_mutual_info_score(one, called_N) for one in clusterings]
+            evidence_S[at] += np.mean(agreed) / structure_scale
+        if left_out is not None:
+            right_M = mix(left_out[0], weight_E).argmax(axis=1) == left_out[1]
+            evidence_S[at] += right_M.mean() / left_out_scale
+    return np.asarray(softmax(evidence_S) @ weights_SE)
+
+
+def mix(probability_ENK: np.ndarray, weight_E: np.ndarray) -> np.ndarray:
+    """Return the weighed mean probability, (N, K)."""
+    return np.tensordot(weight_E, probability_ENK, axes=1)
+
+
+def shares_apart(called_EN: np.ndarray, power: float) -> np.ndarray:
+    """Give every expert a share, (E,), sum 1, that falls with the number of those who call alike.
+
+    ``1 / sum_f max(0, kappa_ef)^power``, kappa Cohen's (1960) agreement of two experts' calls beyond chance: two
+    that always agree have half a share each.
+    """
+    experts = len(called_EN)
+    alike_EE = np.eye(experts)
+    for first in range(experts):
+        for second in range(first):
+            kappa = _kappa(called_EN[first], called_EN[second])
+            alike_EE[first, second] = alike_EE[second, first] = max(0.0, kappa) ** power
+    share_E = 1 / alike_EE.sum(axis=1)
+    return np.asarray(share_E / share_E.sum())
+
+
+def _kappa(first_N: np.ndarray, second_N: np.ndarray) -> float:
+    if np.array_equal(first_N, second_N):
+        return 1.0  # also where both call one class alone, for which kappa is not defined
+    return float(cohen_kappa_score(first_N, second_N))

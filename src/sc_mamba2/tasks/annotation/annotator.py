@@ -1,0 +1,184 @@
+"""What every trained annotator is: its types, some labelled cells of its reference, a calibration.
+
+Two kinds call cells: a consensus of simple methods (`consensus.py`), and a network (`model.py`).
+"""
+
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
+
+from sc_mamba2.methods.temperature import at_temperature
+from sc_mamba2.model import Backbone, TaskModel
+from sc_mamba2.tasks.annotation.params import HeadParams
+from sc_mamba2.tasks.annotation.rollup import Rollup
+from sc_mamba2.tokens import TokenizedCells, Tokenizer, as_matrix
+
+LABEL = "label"
+BATCH = "batch"  # of a reference that names some
+TOTAL = "total"  # molecules of a cell, where its counts are known
+_FEWEST_KEPT = 20  # cells of a class
+
+
+class Calibration(BaseModel):
+    """How a model's logits are scaled, and what that did on the cells it was fitted to."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    temperature: float = Field(1.0, gt=0, description="logits are divided by it")
+    cells: int = Field(0, ge=0, description="validation cells it was fitted to; 0: not fitted")
+    applied: bool = Field(True, description="whether it helps cells that it was not fitted to")
+    error_before: float | None = Field(None, description="calibration error on them at 1")
+    error_after: float | None = Field(
+        None, description="the same, each cell at a temperature that others were fitted with"
+    )
+    loss_before: float | None = Field(None, description="mean negative log likelihood at 1")
+    loss_after: float | None = Field(None, description="the same, as `error_after`")
+
+    def apply(self, probability_NK: np.ndarray) -> np.ndarray:
+        """Return probabilities at the temperature, rows that sum to one."""
+        if self.temperature == 1:
+            return probability_NK
+        return at_temperature(probability_NK, self.temperature)
+
+
+def mean_squares(cells: TokenizedCells, size: int) -> np.ndarray:
+    """Return the mean squared value of every token of a vocabulary of `size`, (V,)."""
+    return np.asarray(as_matrix(cells, size).power(2).mean(axis=0)).ravel()
+
+
+class Annotator(TaskModel):
+    """A model that gives cells one of K types.
+
+    Parameters
+    ----------
+    backbone
+        The trunk and the gene embedding.
+    tokenizer
+        Makes the tokens that the model reads.
+    labels
+        K class names, in the order of the probabilities.
+    head
+        How cells are called.
+    label_key
+        Column of `obs` that the classes came from.
+    rollup
+        Broad type of every class, where there is one.
+    calibration
+        Temperature of the probabilities; None: not fitted.
+    kept
+        Cells and entries of the tokens that stay with the model, see `keep_cells`.
+    """
+
+    task = "annotation"
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        tokenizer: Tokenizer,
+        labels: tuple[str, ...],
+        head: HeadParams,
+        label_key: str,
+        rollup: Rollup | None = None,
+        calibration: Calibration | None = None,
+        kept: tuple[int, int] = (0, 0),
+    ) -> None:
+        super().__init__(backbone, tokenizer)
+        self.labels, self.head, self.label_key = labels, head, label_key
+        self.rollup, self.calibration = rollup, calibration or Calibration()
+        self._make_room(*kept)
+
+    @classmethod
+    def from_settings(
+        cls, backbone: Backbone, tokenizer: Tokenizer, settings: dict[str, Any]
+    ) -> Self:
+        """Build an untrained model of the kind that the settings tell."""
+        from sc_mamba2.tasks.annotation.consensus import ConsensusModel
+        from sc_mamba2.tasks.annotation.model import AnnotationModel
+
+        consensus = settings["head"]["fit"] == "consensus"
+        kind: type[Annotator] = ConsensusModel if consensus else AnnotationModel
+        return kind.from_settings(backbone, tokenizer, settings)  # type: ignore[return-value]
+
+    def settings(self) -> dict[str, Any]:
+        """Return what `from_settings` needs to build the same model."""
+        return {
+            "labels": list(self.labels),
+            "head": self.head.model_dump(mode="json"),
+            "label_key": self.label_key,
+            "rollup": self.rollup,
+            "calibration": self.calibration.model_dump(mode="json"),
+            "kept": [len(self.kept_classes_N), len(self.kept_values_T)],
+        }
+
+    def targets(self, obs: pd.DataFrame) -> dict[str, Tensor]:
+        """Read the classes of cells from ``obs["label"]``, (N,) int64."""
+        classes = pd.Categorical(obs[LABEL], categories=list(self.labels)).codes
+        assert (classes >= 0).all(), "every training label is a class of the model"
+        return {"class_B": torch.from_numpy(classes.astype("int64"))}
+
+    def _make_room(self, cells: int, entries: int) -> None:
+        """Give the kept cells their buffers, which the checkpoint holds beside the weights."""
+        self.kept_gene_rows_T: Tensor
+        self.kept_bins_T: Tensor
+        self.kept_values_T: Tensor
+        self.kept_classes_N: Tensor
+        self.kept_batches_N: Tensor
+        self.kept_totals_N: Tensor
+        self.kept_offsets: Tensor
+        kinds = {"gene_rows": torch.int32, "bins": torch.int16, "values": torch.float32}
+        for name, kind in kinds.items():
+            self.register_buffer(f"kept_{name}_T", torch.zeros(entries, dtype=kind))
+        self.register_buffer("kept_offsets", torch.zeros(cells + 1, dtype=torch.int64))
+        self.register_buffer("kept_classes_N", torch.zeros(cells, dtype=torch.int64))
+        self.register_buffer("kept_batches_N", torch.zeros(cells, dtype=torch.int64))
+        self.register_buffer("kept_totals_N", torch.zeros(cells, dtype=torch.float64))
+
+    def choose_cells(self, tokens: TokenizedCells, seed: int) -> np.ndarray:
+        """Return the positions of the labelled cells that are kept, rising.
+
+        As many of a class as it has its share of all cells, but 20 if there are.
+        """
+        generator = np.random.default_rng(seed)
+        classes_N = self.targets(tokens.obs)["class_B"].numpy()
+        order_N = generator.permutation(len(tokens))
+        drawn = pd.Series(classes_N[order_N]).groupby(classes_N[order_N])
+        turn_N, count_N = drawn.cumcount().to_numpy(), drawn.transform("size").to_numpy()
+        place_N = np.where(turn_N < _FEWEST_KEPT, 0.0, (turn_N + 1) / count_N)
+        return np.sort(order_N[np.argsort(place_N, kind="stable")[: self.head.kept_cells]])
+
+    def keep_cells(self, tokens: TokenizedCells, seed: int) -> None:
+        """Keep some labelled cells, by which cells of other genes and another depth can be called."""
+        chosen = self.choose_cells(tokens, seed)
+        classes_N = self.targets(tokens.obs)["class_B"].numpy()
+        kept = tokens.take(chosen)
+        self._make_room(len(kept), len(kept.values))
+        for name in ("gene_rows", "bins", "values"):
+            getattr(self, f"kept_{name}_T").copy_(torch.from_numpy(getattr(kept, name)))
+        self.kept_offsets.copy_(torch.from_numpy(kept.offsets))
+        self.kept_classes_N.copy_(torch.from_numpy(classes_N[chosen]))
+        totals_N = kept.obs[TOTAL].to_numpy(np.float64) if TOTAL in kept.obs else np.nan
+        self.kept_totals_N.copy_(torch.from_numpy(np.broadcast_to(totals_N, len(kept)).copy()))
+        if BATCH in kept.obs:
+            codes_N = pd.Categorical(kept.obs[BATCH]).codes.astype(np.int64)
+            self.kept_batches_N.copy_(torch.from_numpy(codes_N))
+
+    def kept_cells(self) -> TokenizedCells:
+        """Return the kept cells, with class, batch (a number) and total (NaN: unknown) in `obs`."""
+        names = np.asarray(self.labels, dtype=object)[self.kept_classes_N.cpu().numpy()]
+        return TokenizedCells(
+            gene_rows=self.kept_gene_rows_T.cpu().numpy(),
+            bins=self.kept_bins_T.cpu().numpy(),
+            values=self.kept_values_T.cpu().numpy(),
+            offsets=self.kept_offsets.cpu().numpy(),
+            obs=pd.DataFrame(
+                {
+                    LABEL: names,
+                    BATCH: self.kept_batches_N.cpu().numpy(),
+                    TOTAL: self.kept_totals_N.cpu().numpy(),
+                }
+            ),
+        )

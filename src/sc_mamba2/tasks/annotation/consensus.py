@@ -1,0 +1,293 @@
+"""The consensus of several experts about a query, weighed without its labels.
+
+Nothing is trained: the model is its labelled cells, and the experts are fitted to them and to the query's
+genes and depth when they are asked. Legend: B cells of a batch, N query cells, R kept cells, M left-out
+cells, E experts, K classes, G measured genes, V vocabulary, D width.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+from scipy import sparse
+from sklearn.decomposition import PCA
+from sklearn.model_selection import GroupKFold, StratifiedKFold
+from torch import Tensor
+
+from sc_mamba2.methods.expert_weights import mix, weigh_experts
+from sc_mamba2.methods.graph_smoothing import smooth_over_graph
+from sc_mamba2.methods.logistic_regression import quiet_rare_classes
+from sc_mamba2.metrics.clustering import connectivities, leiden
+from sc_mamba2.metrics.neighbours import nearest_neighbours
+from sc_mamba2.model import Backbone, sum_of_genes
+from sc_mamba2.model.task_model import squared_lengths
+from sc_mamba2.tasks.annotation.annotator import BATCH, TOTAL, Annotator, Calibration, mean_squares
+from sc_mamba2.tasks.annotation.experts import PER_CELL, Readings, ask_experts
+from sc_mamba2.tasks.annotation.params import ConsensusParams, HeadParams
+from sc_mamba2.tasks.annotation.rollup import Rollup
+from sc_mamba2.tokens import Batch, TokenizedCells, Tokenizer, as_matrix, stack_cells
+
+OF_BACKBONE = ("pooled", "trunk")
+_STRUCTURE = 30  # principal components of the query in which its cells are neighbours
+_NEAR = 15
+_MOST_JUDGED = 20_000  # cells of a query that judge the experts
+
+
+class ConsensusModel(Annotator):
+    """Calls cells by several experts; the parameters of the base class, and the experts'.
+
+    Parameters
+    ----------
+    consensus
+        The experts and how they are weighed.
+    pretrained
+        Whether the backbone knows something: only then its states are experts. Otherwise it is an
+        embedding of genes without layers, from the reference's singular vectors.
+    left_out
+        Cells and experts of the left-out answers that stay with the model.
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        tokenizer: Tokenizer,
+        labels: tuple[str, ...],
+        head: HeadParams,
+        label_key: str,
+        consensus: ConsensusParams,
+        pretrained: bool,
+        rollup: Rollup | None = None,
+        calibration: Calibration | None = None,
+        kept: tuple[int, int] = (0, 0),
+        left_out: tuple[int, int] = (0, 0),
+        batches: bool = False,
+    ) -> None:
+        super().__init__(backbone, tokenizer, labels, head, label_key, rollup, calibration, kept)
+        self.consensus, self.pretrained, self.by_batches = consensus, pretrained, batches
+        # Which tokens the query at hand measures; a reader of another file has another mask.
+        self.measured_V = np.isin(
+            np.arange(tokenizer.vocabulary.size), tokenizer.vocabulary.gene_rows
+        )
+        self.kept_states_RD: Tensor
+        self.left_out_EMK: Tensor
+        self.left_out_classes_M: Tensor
+        width = backbone.config.d_model * len(self.state_names)
+        self.register_buffer("kept_states_RD", torch.zeros(kept[0], width))
+        self._room_for_left_out(*left_out)
+
+    def _room_for_left_out(self, cells: int, experts: int) -> None:
+        shape = experts, cells, len(self.labels)
+        self.register_buffer("left_out_EMK", torch.zeros(shape, dtype=torch.float32))
+        self.register_buffer("left_out_classes_M", torch.zeros(cells, dtype=torch.int64))
+
+    @property
+    def state_names(self) -> tuple[str, ...]:
+        """Embeddings of a cell, in the order in which `predict` gives them."""
+        return OF_BACKBONE if self.pretrained else OF_BACKBONE[:1]
+
+    @property
+    def experts(self) -> tuple[str, ...]:
+        """Those that can be asked, in the order of the parameters."""
+        return tuple(
+            name for name in self.consensus.experts if self.pretrained or name not in OF_BACKBONE
+        )
+
+    def settings(self) -> dict[str, Any]:
+        """Return what `from_settings` needs to build the same model."""
+        return super().settings() | {
+            "consensus": self.consensus.model_dump(mode="json"),
+            "pretrained": self.pretrained,
+            "left_out": [self.left_out_EMK.shape[1], self.left_out_EMK.shape[0]],
+            "batches": self.by_batches,
+        }
+
+    @classmethod
+    def from_settings(
+        cls, backbone: Backbone, tokenizer: Tokenizer, settings: dict[str, Any]
+    ) -> "ConsensusModel":
+        """Build a model without cells from stored settings."""
+        return cls(
+            backbone,
+            tokenizer,
+            tuple(settings["labels"]),
+            HeadParams(**settings["head"]),
+            settings["label_key"],
+            ConsensusParams(**settings["consensus"]),
+            settings["pretrained"],
+            settings["rollup"],
+            Calibration(**settings["calibration"]),
+            tuple(settings["kept"]),
+            tuple(settings["left_out"]),
+            settings["batches"],
+        )
+
+    def loss(self, batch: Batch, targets: dict[str, Tensor]) -> Tensor:
+        """There is none: a consensus is never trained by gradients."""
+        raise NotImplementedError
+
+    def predict(self, batch: Batch) -> dict[str, Tensor]:
+        """Return the backbone's states of every cell, ``embedding`` (B, D a state); see `consult`."""
+        states = [sum_of_genes(batch, self.backbone.gene_embedding.weight)]
+        if self.pretrained:
+            hidden_BLD = self.backbone(batch.token_ids_BL, batch.bins_BL, batch.lengths_B)
+            states.append(hidden_BLD[:, 0])
+        return {"embedding": torch.cat(states, dim=1)}
+
+    def gene_weights(self) -> np.ndarray:
+        """Say how much of the kept cells each token is, (V,): its mean squared value in them."""
+        if not len(self.kept_classes_N):
+            return squared_lengths(self.backbone)
+        return mean_squares(self.kept_cells(), self.tokenizer.vocabulary.size)
+
+    @property
+    def fits_itself(self) -> bool:
+        """It is its cells; nothing is learnt epoch by epoch."""
+        return True
+
+    def fit_itself(
+        self, parts: list[tuple[TokenizedCells, dict[str, np.ndarray]]], seed: int
+    ) -> None:
+        """Keep the labelled cells, and let the experts call parts of them that they did not see."""
+        parts = [part for part in parts if len(part[0])]
+        tokens = stack_cells([part for part, _ in parts])
+        states_ND = np.concatenate([outputs["embedding"] for _, outputs in parts])
+        chosen = self.choose_cells(tokens, seed)
+        self.keep_cells(tokens, seed)
+        self.keep_states(states_ND[chosen])
+        self.by_batches = BATCH in tokens.obs and tokens.obs[BATCH].nunique() > 1
+        self._leave_out(seed)
+
+    def keep_states(self, states_RD: np.ndarray) -> None:
+        """Take the backbone's states of the kept cells."""
+        self.kept_states_RD = torch.from_numpy(states_RD.astype(np.float32))
+
+    def _leave_out(self, seed: int) -> None:
+        """Call parts of the kept cells by the rest: whole batches where some are known."""
+        params = self.consensus
+        kept, reference = self.kept_cells(), self.reference()
+        classes_R = self.kept_classes_N.cpu().numpy()
+        generator = np.random.default_rng(seed)
+        order = generator.permutation(len(kept))[: params.left_out_cells]
+        some, classes_M = reference.take(np.sort(order)), classes_R[np.sort(order)]
+        batches_M = kept.obs[BATCH].to_numpy()[np.sort(order)]
+        folds = min(params.folds, len(np.unique(batches_M)) if self.by_batches else len(classes_M))
+        if folds < 2:
+            return
+        split = GroupKFold if self.by_batches else StratifiedKFold
+        groups_M = batches_M if self.by_batches else None
+        answers_EMK = np.zeros((len(self.experts), len(classes_M), len(self.labels)))
+        with quiet_rare_classes():
+            for rest, out in split(folds, shuffle=True, random_state=seed).split(
+                classes_M, classes_M, groups_M
+            ):
+                asked = some.take(rest), classes_M[rest], len(self.labels), some.take(out)
+                answers = ask_experts(*asked, params, seed)
+                answers_EMK[:, out] = np.stack([answers[name] for name in self.experts])
+        self._room_for_left_out(len(classes_M), len(self.experts))
+        self.left_out_EMK.copy_(torch.from_numpy(answers_EMK))
+        self.left_out_classes_M.copy_(torch.from_numpy(classes_M))
+
+    def left_out(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the experts' answers about cells that they did not see, (E, M, K), and the truth, (M,)."""
+        return self.left_out_EMK.cpu().numpy(), self.left_out_classes_M.cpu().numpy()
+
+    def left_out_calls(self, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the consensus's probabilities of the cells left out, (M, K), and their classes, (M,)."""
+        answers_EMK, classes_M = self.left_out()
+        weight_E = self._weigh(answers_EMK, [], seed)
+        return mix(answers_EMK, weight_E), classes_M
+
+    def _weigh(
+        self, answers_ENK: np.ndarray, clusterings: list[np.ndarray], seed: int
+    ) -> np.ndarray:
+        params = self.consensus
+        return weigh_experts(
+            answers_ENK,
+            clusterings,
+            params.structure_scale,
+            self.left_out() if self.by_batches and self.left_out_EMK.numel() else None,
+            params.left_out_scale,
+            params.shared_error_power,
+            params.mixtures,
+            seed,
+        )
+
+    def reference(self) -> Readings:
+        """Return the kept cells as the experts read them, over the measured genes."""
+        return self._readings(self.kept_cells(), self.kept_states_RD.cpu().numpy())
+
+    def _readings(self, tokens: TokenizedCells, states_ND: np.ndarray) -> Readings:
+        values_NV = as_matrix(tokens, self.tokenizer.vocabulary.size)
+        amounts_NG = sparse.csr_matrix(values_NV[:, self.measured_V]).expm1()
+        totals_N = (
+            tokens.obs[TOTAL].to_numpy(np.float64) if TOTAL in tokens.obs else np.full(1, np.nan)
+        )
+        counted = bool(np.isfinite(totals_N).all())
+        if counted:
+            amounts_NG = sparse.csr_matrix(sparse.diags(totals_N / PER_CELL) @ amounts_NG)
+            amounts_NG.data = amounts_NG.data.round()
+        parts = np.split(states_ND, len(self.state_names), axis=1) if self.pretrained else []
+        return Readings(amounts_NG, counted, dict(zip(self.state_names, parts, strict=False)))
+
+    def consult(
+        self, tokens: TokenizedCells, states_ND: np.ndarray, seed: int
+    ) -> dict[str, np.ndarray]:
+        """Ask the experts about a query and weigh what they say.
+
+        Parameters
+        ----------
+        tokens
+            N cells.
+        states_ND
+            What `predict` gave of them.
+        seed
+            Of thinning, clusters and mixtures.
+
+        Returns
+        -------
+        dict
+            ``probability`` (N, K), smoothed over the query's graph and at the calibrated temperature;
+            ``experts`` (N, E), the class that each calls; ``weights`` (E,); ``agreement`` (N,), the
+            weight of the experts that call what the consensus calls; ``embedding``.
+        """
+        params, query = self.consensus, self._readings(tokens, states_ND)
+        classes_R = self.kept_classes_N.cpu().numpy()
+        answers = ask_experts(self.reference(), classes_R, len(self.labels), query, params, seed)
+        answers_ENK = np.stack([answers[name] for name in self.experts])
+        graph_NN, clusterings, judged = self._structure(query, seed)
+        weight_E = self._weigh(answers_ENK[:, judged], clusterings, seed)
+        probability_NK = mix(answers_ENK, weight_E)
+        if graph_NN is not None:
+            share = params.smoothing * len(tokens) / (len(tokens) + params.smoothing_cells)
+            probability_NK = smooth_over_graph(
+                probability_NK, graph_NN, share, params.smoothing_steps
+            )
+        called_EN = answers_ENK.argmax(axis=2)
+        agreement_N = weight_E @ (called_EN == probability_NK.argmax(axis=1))
+        return {
+            "probability": self.calibration.apply(probability_NK),
+            "experts": called_EN.T,
+            "weights": weight_E,
+            "agreement": agreement_N,
+            "embedding": states_ND,
+        }
+
+    def _structure(
+        self, query: Readings, seed: int
+    ) -> tuple[sparse.csr_matrix | None, list[np.ndarray], np.ndarray | slice]:
+        """Return the query's graph of neighbours, its clusterings, and of which cells these are."""
+        cells = query.amounts_NG.shape[0]
+        count = min(_STRUCTURE, min(query.amounts_NG.shape) - 1)
+        if cells < self.consensus.fewest_cells or count < 1:
+            return None, [], slice(None)
+        axes = PCA(count, svd_solver="arpack", random_state=seed)
+        places_ND = axes.fit_transform(query.log_normalised())
+        near = max(3, min(_NEAR, cells // 10))
+        graph_NN = connectivities(nearest_neighbours(places_ND, near, seed))
+        judged: np.ndarray | slice = slice(None)
+        own_NN = graph_NN
+        if cells > _MOST_JUDGED:
+            judged = np.sort(np.random.default_rng(seed).permutation(cells)[:_MOST_JUDGED])
+            own_NN = connectivities(nearest_neighbours(places_ND[judged], near, seed))
+        clusterings = [leiden(own_NN, r, seed) for r in self.consensus.resolutions]
+        return graph_NN, clusterings, judged

@@ -1,0 +1,175 @@
+"""The experts of a consensus: simple methods that each give every cell a probability of every type.
+
+Each reads the same labelled cells and the same query, over the genes that both measure. Legend: N query
+cells, R reference cells, G genes, K classes, D width of an embedding.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from scipy import sparse
+from scipy.special import softmax
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
+
+from sc_mamba2.methods.depth import match_depth
+from sc_mamba2.methods.prototypes import fit_prototypes, likeliest_strength
+from sc_mamba2.methods.rank_scores import DirectionPrototypes, marker_genes, rank_scores
+from sc_mamba2.tasks.annotation.params import ConsensusParams, Expert
+
+PER_CELL = 10_000.0
+
+
+@dataclass(frozen=True, eq=False)
+class Readings:
+    """What the experts read of N cells.
+
+    Attributes
+    ----------
+    amounts_NG
+        Counts, or normalised expression, not negative and not in logarithms.
+    counted
+        Whether they are counts.
+    states
+        Embeddings (N, D) of a pretrained backbone by expert.
+    """
+
+    amounts_NG: sparse.csr_matrix
+    counted: bool
+    states: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def take(self, cells_N: np.ndarray) -> "Readings":
+        """Return some of the cells."""
+        states = {name: states_ND[cells_N] for name, states_ND in self.states.items()}
+        return Readings(self.amounts_NG[cells_N], self.counted, states)
+
+    def log_normalised(self) -> sparse.csr_matrix:
+        """Return log1p of each cell's amounts, scaled to 10,000 over these genes."""
+        totals_N = np.asarray(self.amounts_NG.sum(axis=1)).ravel()
+        factors_N = PER_CELL / np.where(totals_N > 0, totals_N, 1)
+        return sparse.csr_matrix(sparse.diags(factors_N) @ self.amounts_NG).log1p()
+
+
+def ask_experts(
+    reference: Readings,
+    classes_R: np.ndarray,
+    n_classes: int,
+    query: Readings,
+    params: ConsensusParams,
+    seed: int,
+) -> dict[str, np.ndarray]:
+    """Return the probabilities (N, K) of every expert by its name.
+
+    Where both sides are counts the deeper one is thinned first, see `match_depth`. A class without
+    reference cells has no probability.
+    """
+    if reference.counted and query.counted:
+        limits = params.depth_ratio, params.least_molecules, seed
+        pair = match_depth(reference.amounts_NG, query.amounts_NG, *limits)
+        reference, query = (
+            replace(side, amounts_NG=thinned)
+            for side, thinned in zip((reference, query), pair, strict=True)
+        )
+    present = np.unique(classes_R)
+    codes_R = np.searchsorted(present, classes_R)
+    answers: dict[str, np.ndarray] = {}
+    if len(present) == 1:
+        answers = {name: np.ones((query.amounts_NG.shape[0], 1)) for name in params.experts}
+    else:
+        asked = Asked(reference, codes_R, len(present), query, params, seed)
+        for name in params.experts:
+            if name in _ALONE:
+                answers[name] = _ALONE[name](asked)
+            elif name in reference.states:
+                answers[name] = by_embedding(asked, name)
+        answers |= {name: told for name, told in by_ranks(asked) if name in params.experts}
+    return {name: _spread(answer_NJ, present, n_classes) for name, answer_NJ in answers.items()}
+
+
+def _spread(answer_NJ: np.ndarray, present: np.ndarray, n_classes: int) -> np.ndarray:
+    """Give the classes without reference cells a column of zeros."""
+    answer_NK = np.zeros((len(answer_NJ), n_classes))
+    answer_NK[:, present] = answer_NJ
+    return answer_NK
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """One question to all experts; the classes 0 to J - 1 all have reference cells."""
+
+    reference: Readings
+    classes_R: np.ndarray
+    n_classes: int
+    query: Readings
+    params: ConsensusParams
+    seed: int
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "known_RG", self.reference.log_normalised())
+        object.__setattr__(self, "asked_NG", self.query.log_normalised())
+
+    known_RG: sparse.csr_matrix = field(init=False)
+    asked_NG: sparse.csr_matrix = field(init=False)
+
+    def neighbours(self, known_RD: np.ndarray, asked_ND: np.ndarray) -> np.ndarray:
+        """Let the nearest reference cells vote, one each."""
+        count = min(self.params.neighbours, len(known_RD))
+        fitted = KNeighborsClassifier(count).fit(known_RD, self.classes_R)
+        return np.asarray(fitted.predict_proba(asked_ND))
+
+
+def by_logistic_regression(asked: Asked) -> np.ndarray:
+    """Logistic regression on all genes, C 0.1."""
+    return _regression(asked, 0.1, None)
+
+
+def by_balanced_regression(asked: Asked) -> np.ndarray:
+    """The same with C 0.01, every class as heavy as the others."""
+    return _regression(asked, 0.01, "balanced")
+
+
+def _regression(asked: Asked, strength: float, class_weight: str | None) -> np.ndarray:
+    # Stopped early: between studies the last digits of a fit are the wrong ones.
+    model = LogisticRegression(C=strength, class_weight=class_weight, max_iter=300, tol=1e-3)
+    return np.asarray(model.fit(asked.known_RG, asked.classes_R).predict_proba(asked.asked_NG))
+
+
+def by_pca_neighbours(asked: Asked) -> np.ndarray:
+    """The nearest reference cells in its principal components of all genes."""
+    return asked.neighbours(*principal_components(asked.known_RG, asked.asked_NG, asked))
+
+
+def principal_components(
+    known_RG: sparse.csr_matrix, asked_NG: sparse.csr_matrix, asked: Asked
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return both sides in the principal components of the reference."""
+    count = min(asked.params.components, min(known_RG.shape) - 1)
+    axes = PCA(count, svd_solver="arpack", random_state=asked.seed).fit(known_RG)
+    return axes.transform(known_RG), axes.transform(asked_NG)
+
+
+def by_ranks(asked: Asked) -> Iterator[tuple[str, np.ndarray]]:
+    """Prototypes and neighbours among rank scores of each class's markers."""
+    known, told = rank_scores(asked.known_RG), rank_scores(asked.asked_NG)
+    genes_F = marker_genes(known, asked.classes_R, asked.params.markers)
+    known_RF, told_NF = known.of(genes_F), told.of(genes_F)
+    prototypes = DirectionPrototypes.fit(known_RF, asked.classes_R, asked.n_classes)
+    strength = likeliest_strength(prototypes.cosines(known_RF), asked.classes_R)
+    yield "rank_prototypes", softmax(strength * prototypes.cosines(told_NF), axis=1)
+    yield "rank_neighbours", asked.neighbours(known_RF, told_NF)
+
+
+def by_embedding(asked: Asked, name: str) -> np.ndarray:
+    """The nearest mean of a class in an embedding of the pretrained backbone."""
+    known_RD, told_ND = asked.reference.states[name], asked.query.states[name]
+    head = fit_prototypes([known_RD], asked.classes_R, asked.n_classes)
+    return np.asarray(softmax(head.logits([told_ND]), axis=1))
+
+
+_ALONE: dict[Expert, Callable[[Asked], np.ndarray]] = {
+    "logistic_regression": by_logistic_regression,
+    "balanced_logistic_regression": by_balanced_regression,
+    "pca_neighbours": by_pca_neighbours,
+}

@@ -1,0 +1,40 @@
+"""Cells as the tokens of annotation: with their label and batch, and how many molecules they have."""
+
+import numpy as np
+from anndata import AnnData
+from scipy import sparse
+
+from sc_mamba2.cells import keys
+from sc_mamba2.tasks.annotation.annotator import TOTAL
+from sc_mamba2.tasks.shared.tokenization import tokenize_cells
+from sc_mamba2.tokens import TokenizedCells, Tokenizer
+
+_PER_CELL = 10_000.0
+
+
+def annotation_tokens(
+    valid_cells: AnnData, tokenizer: Tokenizer, with_obs: bool = True
+) -> TokenizedCells:
+    """Return tokens whose table also says what a value of 10,000 stands for in each cell (see `totals`)."""
+    tokens = tokenize_cells(valid_cells, tokenizer, with_obs)
+    tokens.obs[TOTAL] = totals(valid_cells)
+    return tokens
+
+
+def totals(valid_cells: AnnData) -> np.ndarray:
+    """Return by what a cell's counts were divided, (N,); NaN where no whole counts are known.
+
+    ``X = log1p(10,000 counts / total)``, and so the total is the sum of the counts over that of
+    ``expm1(X)``, times 10,000: it may hold molecules of genes that are not here.
+    """
+    cells = valid_cells.n_obs
+    counts = valid_cells.layers.get(keys.COUNTS_LAYER)
+    if counts is None:
+        return np.full(cells, np.nan)
+    counts = sparse.csr_matrix(counts, dtype=np.float64)
+    if (counts.data % 1 != 0).any():
+        return np.full(cells, np.nan)
+    whole_N = np.asarray(counts.sum(axis=1)).ravel()
+    shares_N = np.asarray(sparse.csr_matrix(valid_cells.X, dtype=np.float64).expm1().sum(axis=1))
+    shares_N = shares_N.ravel()
+    return np.divide(whole_N, shares_N, out=np.zeros(cells), where=shares_N > 0) * _PER_CELL
