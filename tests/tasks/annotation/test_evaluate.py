@@ -13,7 +13,7 @@ from sc_mamba2.tasks.annotation.evaluate import (
     score_others,
     score_views,
 )
-from sc_mamba2.tasks.annotation.model import Calibration
+from sc_mamba2.tasks.annotation.annotator import Calibration
 from sc_mamba2.tasks.annotation.params import CallParams, LabelParams
 from sc_mamba2.tasks.annotation.report import annotation_report
 

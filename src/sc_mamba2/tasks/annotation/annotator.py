@@ -38,6 +38,10 @@ class Calibration(BaseModel):
     loss_before: float | None = Field(None, description="mean negative log likelihood at 1")
     loss_after: float | None = Field(None, description="the same, as `error_after`")
 
+    set_threshold: float | None = Field(
+        None, ge=0, le=1, description="probability at which a type is in a cell's set"
+    )
+
     def apply(self, probability_NK: np.ndarray) -> np.ndarray:
         """Return probabilities at the temperature, rows that sum to one."""
         if self.temperature == 1:

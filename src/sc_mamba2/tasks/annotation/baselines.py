@@ -1,8 +1,7 @@
 """What stands beside the model on the same split: simple methods, and variants of the model itself.
 
-The simple methods, logistic regression and PCA + kNN, read the same log-normalised values as the model.
-Logistic regression gets every gene that both files share, not only the chosen ones, since it is the
-stronger for it.
+The simple methods, logistic regression and PCA + kNN, read the log-normalised values of every gene that both
+files share, not only those that a network reads: they are the stronger for it.
 """
 
 import copy
@@ -16,7 +15,7 @@ from sklearn.pipeline import make_pipeline
 
 from sc_mamba2.cells import keys
 from sc_mamba2.methods.logistic_regression import search_strength
-from sc_mamba2.tasks.annotation.annotator import LABEL
+from sc_mamba2.tasks.annotation.annotator import LABEL, Annotator
 from sc_mamba2.tasks.annotation.model import AnnotationModel
 from sc_mamba2.tasks.annotation.params import AblationParams, BaselineParams, Branch, CallParams
 from sc_mamba2.tasks.annotation.predict import call_types
@@ -35,7 +34,8 @@ _BRANCHES: dict[str, tuple[Branch, ...]] = {
 def compare(
     training_cells: AnnData,
     query_cells: AnnData,
-    untrained_model: AnnotationModel,
+    truth: pd.DataFrame,
+    untrained_model: Annotator,
     training_tokens: TokenizedCells,
     validation_tokens: TokenizedCells,
     query_tokens: TokenizedCells,
@@ -45,18 +45,20 @@ def compare(
     prediction: PredictParams,
     compute: ComputeOptions,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Annotate the query by the simple methods, and by the variants of the model that are named.
+    """Annotate the query by the simple methods, and by the variants of a network that are named.
 
     Returns
     -------
     baseline_calls, ablation_calls
-        One row a query cell, one column a method, values are class names.
+        One row a query cell, one column a method, values are class names. Without a truth there is
+        nothing to compare, and no column.
     """
-    vocabulary = untrained_model.tokenizer.vocabulary
-    measured = set(query_cells.var_names)
-    genes = [ident for row in vocabulary.gene_rows if (ident := vocabulary.ids[row]) in measured]
-    simple = baseline_calls(training_cells, query_cells, genes, baselines, compute.seed)
-    variants = pd.DataFrame(index=query_tokens.obs.index)
+    simple = variants = pd.DataFrame(index=query_tokens.obs.index)
+    if truth.empty:
+        return simple, variants
+    simple = baseline_calls(training_cells, query_cells, baselines, compute.seed)
+    if not isinstance(untrained_model, AnnotationModel):
+        return simple, variants  # a consensus shows what each of its experts is worth
     for name in ablations.names:
         # A head that fits itself leaves the backbone as it is: a frozen one is no other model.
         if name == "trunk_frozen" and untrained_model.fits_itself:
@@ -65,14 +67,14 @@ def compare(
         trained, _ = fine_tune(untrained, training_tokens, validation_tokens, options, compute)
         outputs = predict(trained, query_tokens, prediction, compute)
         table = call_types(outputs, untrained_model.labels, variants.index, CallParams())
-        variants[name] = table[keys.CELL_TYPE]
+        variants = variants.assign(**{name: table[keys.CELL_TYPE]})
     return simple, variants
 
 
 def baseline_calls(
-    training: AnnData, query: AnnData, genes: list[str], params: BaselineParams, seed: int
+    training: AnnData, query: AnnData, params: BaselineParams, seed: int
 ) -> pd.DataFrame:
-    """Predict the query by every baseline.
+    """Predict the query by every baseline, from all genes that both files measure.
 
     Parameters
     ----------
@@ -80,8 +82,6 @@ def baseline_calls(
         Labelled cells in the standard form, ``obs["label"]``.
     query
         Cells to predict, in the standard form.
-    genes
-        Ensembl ids that the model uses, all measured in both; kNN reads these.
     params
         Grid of C, folds, components, neighbours.
     seed
@@ -93,23 +93,21 @@ def baseline_calls(
         One row a query cell, one column a baseline, values are class names.
     """
     shared = list(training.var_names[training.var_names.isin(query.var_names)])
+    known, asked = training[:, shared].X, query[:, shared].X
     classes = training.obs[LABEL].to_numpy()
     # scikit-learn refuses more folds than the largest class has cells.
     folds = max(2, min(params.folds, int(training.obs[LABEL].value_counts().max())))
-    model, values = LogisticRegression(max_iter=300, tol=1e-3), training[:, shared].X
-    logistic = search_strength(model, values, classes, params.regularisation, folds, seed)
-    neighbours = make_pipeline(
-        PCA(min(params.components, len(classes) - 1, len(genes)), random_state=seed),
-        KNeighborsClassifier(min(params.neighbours, len(classes))),
-    )
-    neighbours.fit(training[:, genes].X.toarray(), classes)
-    return pd.DataFrame(
-        {
-            "logistic_regression": logistic.predict(query[:, shared].X),
-            "pca_knn": neighbours.predict(query[:, genes].X.toarray()),
-        },
-        index=query.obs_names,
-    )
+    model = LogisticRegression(max_iter=300, tol=1e-3)
+    logistic = search_strength(model, known, classes, params.regularisation, folds, seed)
+    calls = {"logistic_regression": logistic.predict(asked)}
+    components = min(params.components, min(known.shape) - 1)
+    if components:
+        neighbours = make_pipeline(
+            PCA(components, svd_solver="arpack", random_state=seed),
+            KNeighborsClassifier(min(params.neighbours, len(classes))),
+        )
+        calls["pca_knn"] = neighbours.fit(known, classes).predict(asked)
+    return pd.DataFrame(calls, index=query.obs_names)
 
 
 def variant(

@@ -71,6 +71,7 @@ class ConsensusModel(Annotator):
         self.kept_states_RD: Tensor
         self.left_out_EMK: Tensor
         self.left_out_classes_M: Tensor
+        self.left_out_distance_M: Tensor
         width = backbone.config.d_model * len(self.state_names)
         self.register_buffer("kept_states_RD", torch.zeros(kept[0], width))
         self._room_for_left_out(*left_out)
@@ -79,6 +80,7 @@ class ConsensusModel(Annotator):
         shape = experts, cells, len(self.labels)
         self.register_buffer("left_out_EMK", torch.zeros(shape, dtype=torch.float32))
         self.register_buffer("left_out_classes_M", torch.zeros(cells, dtype=torch.int64))
+        self.register_buffer("left_out_distance_M", torch.zeros(cells, dtype=torch.float32))
 
     @property
     def state_names(self) -> tuple[str, ...]:
@@ -176,20 +178,27 @@ class ConsensusModel(Annotator):
         split = GroupKFold if self.by_batches else StratifiedKFold
         groups_M = batches_M if self.by_batches else None
         answers_EMK = np.zeros((len(self.experts), len(classes_M), len(self.labels)))
+        distance_M = np.zeros(len(classes_M))
         with quiet_rare_classes():
             for rest, out in split(folds, shuffle=True, random_state=seed).split(
                 classes_M, classes_M, groups_M
             ):
                 asked = some.take(rest), classes_M[rest], len(self.labels), some.take(out)
-                answers = ask_experts(*asked, params, seed)
+                answers, distance_M[out] = ask_experts(*asked, params, seed)
                 answers_EMK[:, out] = np.stack([answers[name] for name in self.experts])
         self._room_for_left_out(len(classes_M), len(self.experts))
         self.left_out_EMK.copy_(torch.from_numpy(answers_EMK))
         self.left_out_classes_M.copy_(torch.from_numpy(classes_M))
+        self.left_out_distance_M.copy_(torch.from_numpy(distance_M))
 
     def left_out(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the experts' answers about cells that they did not see, (E, M, K), and the truth, (M,)."""
         return self.left_out_EMK.cpu().numpy(), self.left_out_classes_M.cpu().numpy()
+
+    def farthest(self, share: float) -> float:
+        """Return the distance within which a share of the left-out cells lies; of none infinity."""
+        distance_M = self.left_out_distance_M.cpu().numpy()
+        return float(np.quantile(distance_M, share)) if len(distance_M) else np.inf
 
     def left_out_calls(self, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the consensus's probabilities of the cells left out, (M, K), and their classes, (M,)."""
@@ -198,14 +207,22 @@ class ConsensusModel(Annotator):
         return mix(answers_EMK, weight_E), classes_M
 
     def _weigh(
-        self, answers_ENK: np.ndarray, clusterings: list[np.ndarray], seed: int
+        self,
+        answers_ENK: np.ndarray,
+        clusterings: list[np.ndarray],
+        seed: int,
+        asked_E: np.ndarray | slice = slice(None),
     ) -> np.ndarray:
-        params = self.consensus
+        """Weigh some of the experts, (E,), by what they say and by the batches that were left out."""
+        params, left_out = self.consensus, None
+        if self.by_batches and self.left_out_EMK.numel():
+            left_out_EMK, classes_M = self.left_out()
+            left_out = left_out_EMK[asked_E], classes_M
         return weigh_experts(
             answers_ENK,
             clusterings,
             params.structure_scale,
-            self.left_out() if self.by_batches and self.left_out_EMK.numel() else None,
+            left_out,
             params.left_out_scale,
             params.shared_error_power,
             params.mixtures,
@@ -248,29 +265,45 @@ class ConsensusModel(Annotator):
         dict
             ``probability`` (N, K), smoothed over the query's graph and at the calibrated temperature;
             ``experts`` (N, E), the class that each calls; ``weights`` (E,); ``agreement`` (N,), the
-            weight of the experts that call what the consensus calls; ``embedding``.
+            weight of the experts that call what the consensus calls; ``distance`` (N,), see `ask_experts`;
+            ``embedding``; with a pretrained backbone ``without_backbone`` (N,), the calls of a
+            consensus without its states.
         """
         params, query = self.consensus, self._readings(tokens, states_ND)
         classes_R = self.kept_classes_N.cpu().numpy()
-        answers = ask_experts(self.reference(), classes_R, len(self.labels), query, params, seed)
+        asked = self.reference(), classes_R, len(self.labels), query
+        answers, distance_N = ask_experts(*asked, params, seed)
         answers_ENK = np.stack([answers[name] for name in self.experts])
         graph_NN, clusterings, judged = self._structure(query, seed)
         weight_E = self._weigh(answers_ENK[:, judged], clusterings, seed)
-        probability_NK = mix(answers_ENK, weight_E)
-        if graph_NN is not None:
-            share = params.smoothing * len(tokens) / (len(tokens) + params.smoothing_cells)
-            probability_NK = smooth_over_graph(
-                probability_NK, graph_NN, share, params.smoothing_steps
-            )
+        probability_NK = self._smooth(mix(answers_ENK, weight_E), graph_NN)
         called_EN = answers_ENK.argmax(axis=2)
         agreement_N = weight_E @ (called_EN == probability_NK.argmax(axis=1))
-        return {
+        outputs = {
             "probability": self.calibration.apply(probability_NK),
             "experts": called_EN.T,
             "weights": weight_E,
             "agreement": agreement_N,
+            "distance": distance_N,
             "embedding": states_ND,
         }
+        simple_E = np.array([name not in OF_BACKBONE for name in self.experts])
+        if self.pretrained and simple_E.any() and not simple_E.all():
+            weight_E = np.zeros(len(simple_E))
+            weight_E[simple_E] = self._weigh(
+                answers_ENK[:, judged][simple_E], clusterings, seed, simple_E
+            )
+            without_NK = self._smooth(mix(answers_ENK, weight_E), graph_NN)
+            outputs["without_backbone"] = without_NK.argmax(axis=1)
+        return outputs
+
+    def _smooth(self, probability_NK: np.ndarray, graph_NN: sparse.csr_matrix | None) -> np.ndarray:
+        """Let neighbours in the query speak, the more the larger it is."""
+        if graph_NN is None:
+            return probability_NK
+        params, cells = self.consensus, len(probability_NK)
+        share = params.smoothing * cells / (cells + params.smoothing_cells)
+        return smooth_over_graph(probability_NK, graph_NN, share, params.smoothing_steps)
 
     def _structure(
         self, query: Readings, seed: int

@@ -16,7 +16,13 @@ from sc_mamba2.metrics.classification import (
 from sc_mamba2.reporting import Scores, scores_by_method, unshared_words
 from sc_mamba2.tasks.annotation.annotator import LABEL, Annotator, Calibration
 from sc_mamba2.tasks.annotation.params import CallParams, LabelParams
-from sc_mamba2.tasks.annotation.predict import ENERGY
+from sc_mamba2.tasks.annotation.predict import (
+    ENERGY,
+    EXPERT_PREFIX,
+    SET_BAR,
+    WEIGHT_PREFIX,
+    WITHOUT_BACKBONE,
+)
 from sc_mamba2.tasks.annotation.rollup import Rollup, broad_truth, known_rollup
 
 _log = logging.getLogger(__name__)
@@ -50,13 +56,15 @@ def score(
         labels = labels.iloc[:0]
     scores = score_model(calls, labels, model.labels)
     data["alarms"] = calibration_alarms(scores, calls.loc[labels.index], calibration, calling)
+    data["alarms"] += set_alarms(scores, calling)
     if baseline_calls is not None and len(labels):
         data["margins"] = margins(calls, baseline_calls, labels)
     return {
         "model": scores,
         "views": score_views(calls, labels, model.labels, rollup),
         "baselines": {} if baseline_calls is None else score_others(baseline_calls, labels),
-        "ablations": {} if ablation_calls is None else score_others(ablation_calls, labels),
+        "experts": score_experts(calls, labels),
+        "ablations": score_others(_variants(calls, ablation_calls), labels),
         "data": data | {"calibration": calibration.model_dump(mode="json")},
         "run": run_info | {"checkpoint_sha256": model.sha256()},
     }
@@ -82,6 +90,40 @@ def calibration_alarms(
         f"annotation.calls.most_calibration_error={params.most_calibration_error:g}{why}"
     )
     return [{"rule": "calibration-bad", "remark": remark}]
+
+
+def set_alarms(scores: Scores, params: CallParams) -> list[dict[str, str]]:
+    """Say where the sets of types hold the true one less often than they promise."""
+    coverage = scores.get("set_coverage")
+    if coverage is None or coverage >= params.coverage - params.most_calibration_error:
+        return []
+    remark = (
+        f"THE SETS OF TYPES ARE TOO SMALL HERE: they hold the true type of {coverage:.1%} of the cells of known "
+        f"types, not of annotation.calls.coverage={params.coverage:.0%}: this query is unlike the reference"
+    )
+    return [{"rule": "sets-too-small", "remark": remark}]
+
+
+def score_experts(calls: pd.DataFrame, truth: pd.Series) -> dict[str, Scores]:
+    """Return each expert's ``weight``, the share of cells that it calls like the consensus, and its scores."""
+    experts = calls.filter(like=EXPERT_PREFIX).rename(
+        columns=lambda name: name.removeprefix(EXPERT_PREFIX)
+    )
+    scored = score_others(experts, truth)
+    return {
+        str(name): {
+            "weight": float(calls[WEIGHT_PREFIX + str(name)].iloc[0]),
+            "like_consensus": float((called == calls[keys.CELL_TYPE]).mean()),
+        }
+        | scored.get(str(name), {})
+        for name, called in experts.items()
+    }
+
+
+def _variants(calls: pd.DataFrame, trained: pd.DataFrame | None) -> pd.DataFrame:
+    """Put together what was called by variants that were trained, and by a consensus without its backbone."""
+    own = calls[[WITHOUT_BACKBONE]] if WITHOUT_BACKBONE in calls else calls[[]]
+    return own if trained is None else trained.join(own)
 
 
 def margins(
@@ -112,7 +154,7 @@ def score_model(calls: pd.DataFrame, truth: pd.Series, labels: tuple[str, ...]) 
     Returns
     -------
     dict
-        The classification metrics, the expected calibration error, the share of cells left
+        The classification metrics, the expected calibration error, what the sets hold, the share of cells left
         unassigned, and where the query has types that the model does not know, how well they are told
         from the others (`unseen_scores`); without a truth the share alone.
     """
@@ -125,9 +167,20 @@ def score_model(calls: pd.DataFrame, truth: pd.Series, labels: tuple[str, ...]) 
     return (
         classification_metrics(truth.to_numpy(), names)
         | {"expected_calibration_error": calibration}
+        | set_scores(chosen, truth, labels)
         | scores
         | unseen_scores(chosen, ~np.isin(truth.to_numpy(), labels))
     )
+
+
+def set_scores(calls: pd.DataFrame, truth: pd.Series, labels: tuple[str, ...]) -> Scores:
+    """Return how many cells of known types have it in their set (``set_coverage``), and the mean ``set_size``."""
+    known = truth.isin(labels).to_numpy()
+    if keys.TYPE_SET not in calls or not known.any():
+        return {}
+    sets = calls.loc[known, keys.TYPE_SET].str.split(SET_BAR, regex=False)
+    held = [name in names for name, names in zip(truth[known], sets, strict=True)]
+    return {"set_coverage": float(np.mean(held)), "set_size": float(sets.map(len).mean())}
 
 
 def unseen_scores(calls: pd.DataFrame, unseen_N: np.ndarray) -> Scores:
@@ -143,15 +196,16 @@ def unseen_scores(calls: pd.DataFrame, unseen_N: np.ndarray) -> Scores:
     Returns
     -------
     dict
-        ``unseen_auroc`` by one minus the confidence, ``unseen_auroc_energy`` by the energy: the
+        ``unseen_auroc`` by one minus the confidence, ``unseen_auroc_energy`` and ``_distance`` by these: the
         probability that a cell of an unseen type scores higher than one of a known, 0.5 by chance.
         Nothing where all cells are of one kind.
     """
     if unseen_N.all() or not unseen_N.any():
         return {}
     doubt = {"unseen_auroc": 1 - calls[keys.CONFIDENCE].to_numpy()}
-    if ENERGY in calls:
-        doubt["unseen_auroc_energy"] = calls[ENERGY].to_numpy()
+    for name, column in (("energy", ENERGY), ("distance", keys.DISTANCE)):
+        if column in calls:
+            doubt[f"unseen_auroc_{name}"] = calls[column].to_numpy()
     return {name: float(roc_auc_score(unseen_N, values)) for name, values in doubt.items()}
 
 

@@ -4,7 +4,7 @@ Each reads the same labelled cells and the same query, over the genes that both 
 cells, R reference cells, G genes, K classes, D width of an embedding.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -59,8 +59,10 @@ def ask_experts(
     query: Readings,
     params: ConsensusParams,
     seed: int,
-) -> dict[str, np.ndarray]:
-    """Return the probabilities (N, K) of every expert by its name.
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Return the probabilities (N, K) of every expert by its name, and how far each cell is from any type.
+
+    The distance (N,), 0 to 2, is one minus the cosine with the nearest of the rank prototypes.
 
     Where both sides are counts the deeper one is thinned first, see `match_depth`. A class without
     reference cells has no probability.
@@ -76,7 +78,9 @@ def ask_experts(
     codes_R = np.searchsorted(present, classes_R)
     answers: dict[str, np.ndarray] = {}
     if len(present) == 1:
-        answers = {name: np.ones((query.amounts_NG.shape[0], 1)) for name in params.experts}
+        cells = query.amounts_NG.shape[0]
+        answers = {name: np.ones((cells, 1)) for name in params.experts}
+        distance_N = np.zeros(cells)
     else:
         asked = Asked(reference, codes_R, len(present), query, params, seed)
         for name in params.experts:
@@ -84,8 +88,10 @@ def ask_experts(
                 answers[name] = _ALONE[name](asked)
             elif name in reference.states:
                 answers[name] = by_embedding(asked, name)
-        answers |= {name: told for name, told in by_ranks(asked) if name in params.experts}
-    return {name: _spread(answer_NJ, present, n_classes) for name, answer_NJ in answers.items()}
+        by_rank, distance_N = by_ranks(asked)
+        answers |= {name: told for name, told in by_rank.items() if name in params.experts}
+    whole = {name: _spread(answer_NJ, present, n_classes) for name, answer_NJ in answers.items()}
+    return whole, distance_N
 
 
 def _spread(answer_NJ: np.ndarray, present: np.ndarray, n_classes: int) -> np.ndarray:
@@ -150,15 +156,19 @@ def principal_components(
     return axes.transform(known_RG), axes.transform(asked_NG)
 
 
-def by_ranks(asked: Asked) -> Iterator[tuple[str, np.ndarray]]:
-    """Prototypes and neighbours among rank scores of each class's markers."""
+def by_ranks(asked: Asked) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Prototypes and neighbours among rank scores of each class's markers; and the distance."""
     known, told = rank_scores(asked.known_RG), rank_scores(asked.asked_NG)
     genes_F = marker_genes(known, asked.classes_R, asked.params.markers)
     known_RF, told_NF = known.of(genes_F), told.of(genes_F)
     prototypes = DirectionPrototypes.fit(known_RF, asked.classes_R, asked.n_classes)
     strength = likeliest_strength(prototypes.cosines(known_RF), asked.classes_R)
-    yield "rank_prototypes", softmax(strength * prototypes.cosines(told_NF), axis=1)
-    yield "rank_neighbours", asked.neighbours(known_RF, told_NF)
+    cosine_NJ = prototypes.cosines(told_NF)
+    answers = {
+        "rank_prototypes": softmax(strength * cosine_NJ, axis=1),
+        "rank_neighbours": asked.neighbours(known_RF, told_NF),
+    }
+    return answers, 1 - cosine_NJ.max(axis=1)
 
 
 def by_embedding(asked: Asked, name: str) -> np.ndarray:

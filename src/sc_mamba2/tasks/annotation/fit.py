@@ -6,6 +6,7 @@ import numpy as np
 from anndata import AnnData
 from natsort import natsorted
 
+from sc_mamba2.methods.conformal import set_threshold
 from sc_mamba2.methods.temperature import cross_fitted, fit_temperature, log_loss
 from sc_mamba2.metrics.classification import expected_calibration_error
 from sc_mamba2.model import Backbone
@@ -149,11 +150,13 @@ def calibrate(
         ]
         classes_N = fitted_model.targets(validation_tokens.obs)["class_B"].numpy()
     model = copy.copy(fitted_model)  # shares its weights
-    model.calibration = fit_calibration(probability_NK, classes_N)
+    model.calibration = fit_calibration(probability_NK, classes_N, calls.coverage)
     return model
 
 
-def fit_calibration(probability_NK: np.ndarray, classes_N: np.ndarray) -> Calibration:
+def fit_calibration(
+    probability_NK: np.ndarray, classes_N: np.ndarray, coverage: float = 0.9
+) -> Calibration:
     """Fit the temperature by likelihood, and keep it if it helps cells that it was not fitted to.
 
     Judged by cross-fitting: the log loss must fall, and the expected calibration error must not rise; else the
@@ -165,6 +168,8 @@ def fit_calibration(probability_NK: np.ndarray, classes_N: np.ndarray) -> Calibr
         Probabilities at temperature 1, rows that sum to one.
     classes_N
         The true classes, 0 to K - 1.
+    coverage
+        Of the sets of types, see `methods.conformal.set_threshold`.
     """
     crossed_NK = cross_fitted(probability_NK, classes_N)
     errors, losses = [], []
@@ -181,4 +186,5 @@ def fit_calibration(probability_NK: np.ndarray, classes_N: np.ndarray) -> Calibr
         error_after=errors[1],
         loss_before=losses[0],
         loss_after=losses[1],
+        set_threshold=set_threshold(crossed_NK if applied else probability_NK, classes_N, coverage),
     )

@@ -180,6 +180,19 @@ class CallParams(Parameters):
     unassigned_below: float = Field(
         0.5, ge=0, le=1, description="cells with a lower confidence are marked as unassigned"
     )
+    coverage: float = Field(
+        0.9,
+        ge=0,
+        lt=1,
+        description="share of cells whose set of types is to hold the true one, like those it was fitted to",
+    )
+    farthest_share: float = Field(
+        0.99,
+        gt=0,
+        le=1,
+        description="of a consensus: share of the reference's own cells, called without having been seen, "
+        "beyond whose distance a cell is marked as unassigned",
+    )
     calibrate: bool = Field(
         True,
         description="whether a temperature for the probabilities is fitted to the validation cells, and "

@@ -7,6 +7,7 @@ import pandas as pd
 from anndata import AnnData, settings
 
 from sc_mamba2.cells import keys
+from sc_mamba2.methods.conformal import class_sets
 from sc_mamba2.methods.majority_vote import majority_vote, over_cluster
 from sc_mamba2.tasks.annotation.annotator import Annotator
 from sc_mamba2.tasks.annotation.consensus import ConsensusModel
@@ -21,6 +22,8 @@ from sc_mamba2.training import ComputeOptions
 PROBABILITY_PREFIX = "probability:"
 ENERGY = "energy"
 EXPERT_PREFIX = "expert:"
+WITHOUT_BACKBONE = "without_backbone"
+SET_BAR = " | "
 WEIGHT_PREFIX = "weight:"
 
 
@@ -46,7 +49,11 @@ def call_cells(
         outputs = reader.consult(query_tokens, outputs["embedding"], compute.seed)
     embedding = vector_columns(outputs["embedding"], cells)
     rollup = known_rollup(labels.rollup, reader.labels, reader.rollup)
-    calls = call_types(outputs, reader.labels, cells, calling, rollup)
+    farthest = np.inf
+    if isinstance(reader, ConsensusModel):
+        farthest = reader.farthest(calling.farthest_share)
+    threshold = reader.calibration.set_threshold
+    calls = call_types(outputs, reader.labels, cells, calling, rollup, threshold, farthest)
     if isinstance(reader, ConsensusModel):
         calls = calls.join(call_experts(outputs, reader.experts, reader.labels, cells))
     if calling.majority_vote:
@@ -62,13 +69,15 @@ def call_types(
     cells: pd.Index,
     params: CallParams,
     rollup: Rollup | None = None,
+    set_threshold: float | None = None,
+    farthest: float = np.inf,
 ) -> pd.DataFrame:
     """Call the best class of every cell.
 
     Parameters
     ----------
     outputs
-        ``probability`` (N, K), rows that sum to one; ``energy`` (N,), where it is known.
+        ``probability`` (N, K), rows that sum to one; ``energy`` or ``distance`` (N,), where it is known.
     labels
         K class names.
     cells
@@ -77,6 +86,10 @@ def call_types(
         Threshold below which a cell is marked unassigned.
     rollup
         Broad type of every class.
+    set_threshold
+        Probability at which a class is in a cell's set; ``None``: no sets.
+    farthest
+        Distance beyond which a cell is marked unassigned too.
 
     Returns
     -------
@@ -91,18 +104,33 @@ def call_types(
         {
             keys.CELL_TYPE: np.asarray(labels, dtype=object)[probability_NK.argmax(axis=1)],
             keys.CONFIDENCE: confidence_N,
-            keys.UNASSIGNED: confidence_N < params.unassigned_below,
+            keys.UNASSIGNED: (confidence_N < params.unassigned_below)
+            | (outputs.get("distance", np.zeros(len(cells))) > farthest),
         },
         index=cells,
     )
     if "energy" in outputs:
         calls[ENERGY] = outputs["energy"]
+    if "distance" in outputs:
+        calls[keys.DISTANCE] = outputs["distance"]
+    if set_threshold is not None:
+        calls[keys.TYPE_SET] = name_sets(class_sets(probability_NK, set_threshold), labels)
     if rollup is not None:
         calls[keys.BROAD_TYPE], calls[keys.BROAD_CONFIDENCE] = roll_up(
             probability_NK, labels, rollup
         )
     columns = [PROBABILITY_PREFIX + label for label in labels]
     return pd.concat([calls, pd.DataFrame(probability_NK, index=cells, columns=columns)], axis=1)
+
+
+def name_sets(sets_NK: np.ndarray, labels: tuple[str, ...]) -> np.ndarray:
+    """Write each cell's set of classes as their names with a bar between them, (N,)."""
+    distinct_JK, place_N = np.unique(sets_NK, axis=0, return_inverse=True)
+    names = [
+        SET_BAR.join(name for name, there in zip(labels, row, strict=True) if there)
+        for row in distinct_JK
+    ]
+    return np.asarray(names, dtype=object)[place_N]
 
 
 def call_experts(
@@ -120,6 +148,8 @@ def call_experts(
     for at, name in enumerate(experts):
         columns[EXPERT_PREFIX + name] = np.asarray(labels, dtype=object)[outputs["experts"][:, at]]
         columns[WEIGHT_PREFIX + name] = np.full(len(cells), outputs["weights"][at])
+    if "without_backbone" in outputs:
+        columns[WITHOUT_BACKBONE] = np.asarray(labels, dtype=object)[outputs["without_backbone"]]
     return pd.DataFrame(columns, index=cells)
 
 
@@ -150,13 +180,13 @@ def annotate(
     annotated.obs[keys.CELL_TYPE] = pd.Categorical(calls[keys.CELL_TYPE])
     annotated.obs[keys.CONFIDENCE] = calls[keys.CONFIDENCE].astype("float32")
     annotated.obs[keys.UNASSIGNED] = calls[keys.UNASSIGNED].astype(bool)
-    for key in (keys.BROAD_TYPE, keys.VOTED_TYPE):
+    for key in (keys.BROAD_TYPE, keys.VOTED_TYPE, keys.TYPE_SET):
         if key in calls:
             annotated.obs[key] = pd.Categorical(calls[key])
-    if keys.BROAD_CONFIDENCE in calls:
-        annotated.obs[keys.BROAD_CONFIDENCE] = calls[keys.BROAD_CONFIDENCE].astype("float32")
+    for key in (keys.BROAD_CONFIDENCE, keys.DISTANCE, keys.AGREEMENT):
+        if key in calls:
+            annotated.obs[key] = calls[key].astype("float32")
     if keys.AGREEMENT in calls:
-        annotated.obs[keys.AGREEMENT] = calls[keys.AGREEMENT].astype("float32")
         experts = calls.filter(like=EXPERT_PREFIX).astype("category")
         annotated.obsm[keys.EXPERTS] = experts.rename(
             columns=lambda n: n.removeprefix(EXPERT_PREFIX)

@@ -33,7 +33,11 @@ CAPTION = (
 WRITTEN = {
     'obs["scm_cell_type"]': "the best class, always",
     'obs["scm_cell_type_confidence"]': "its probability",
-    'obs["scm_unassigned"]': "whether that is below the threshold",
+    'obs["scm_unassigned"]': "whether that is below the threshold, or the cell far from every type",
+    'obs["scm_cell_type_set"]': "the types that may be true, at the coverage that was asked for",
+    'obs["scm_cell_type_agreement"]': "of a consensus: weight of the experts that call this type",
+    'obs["scm_distance"]': "of a consensus: how far from any type, 0 to 2",
+    'obsm["scm_cell_type_experts"]': "of a consensus: what each expert calls",
     'obs["scm_cell_type_broad"]': "with a roll-up: the best broad type, and _confidence",
     'obs["scm_cell_type_majority"]': "with a majority vote: the type of the neighbourhood",
     'obsm["scm_cell_type_probability"]': "probability of every class",
@@ -82,6 +86,7 @@ def annotation_report(
     ]
     sections = [
         Section("How well it went", _verdict(metrics), [table]),
+        *_experts_section(metrics.get("experts", {})),
         pictures_section(figures, captions(PICTURES)),
         Section("What was read and dropped", remarks, [_read_table(reports)]),
         written_section("key of annotated.h5ad", WRITTEN),
@@ -113,6 +118,20 @@ def _verdict(metrics: dict[str, Any]) -> list[str]:
     return words + _on_confidence(metrics)
 
 
+def _experts_section(experts: dict[str, dict[str, float]]) -> list[Section]:
+    """Lay out who stood behind a consensus, the heaviest first."""
+    if not experts:
+        return []
+    words = (
+        "A consensus calls by several methods. How much each counts is judged without the labels of these "
+        "cells: cells that keep together should get one type, and where the reference names batches, calls of "
+        'batches that were left out should be right. Each one\'s calls are in obsm["scm_cell_type_experts"].'
+    )
+    ordered = dict(sorted(experts.items(), key=lambda pair: -pair[1]["weight"]))
+    table = score_table(ordered, ["weight", "like_consensus", *SCORES], "Higher is better.")
+    return [Section("Who stood behind the calls", [words], [table])]
+
+
 def _on_confidence(metrics: dict[str, Any]) -> list[str]:
     """Say what a confidence is worth here, and whether unknown types are noticed."""
     model = metrics["model"]
@@ -129,6 +148,11 @@ def _on_confidence(metrics: dict[str, Any]) -> list[str]:
             f"from {fitted['error_before']:.3f} to {fitted['error_after']:.3f}"
             f", their log loss from {fitted['loss_before']:.3f} to {fitted['loss_after']:.3f}; on the scored "
             f"cells the error is {model['expected_calibration_error']:.3f}."
+        )
+    if "set_coverage" in model:
+        words.append(
+            f"The sets of types hold the true one of {model['set_coverage']:.1%} of the cells of known types, "
+            f"with {model['set_size']:.2f} types a cell."
         )
     assigned = metrics.get("views", {}).get("assigned", {})
     if "unseen_auroc" in model and "unseen_recall" in assigned:
