@@ -35,7 +35,7 @@ def test_unlabelled_cells_are_left_out():
     cells = simulate_cells(30)
     cells.obs["half"] = cells.obs["cell_type"].astype(object).where(np.arange(30) < 20)
     kept = labelled(cells, LabelParams(key="half"))
-    assert list(kept.obs.columns) == ["label"] and kept.n_obs == 20
+    assert list(kept.obs.columns) == ["label", "batch"] and kept.n_obs == 20
 
 
 @pytest.mark.parametrize("word", ["nan", "Unknown", "unassigned", "NA", ""])
