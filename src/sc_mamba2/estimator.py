@@ -120,6 +120,9 @@ class Model:
     ) -> None:
         """Train from the start; `history` has a row an epoch afterwards.
 
+        A model of types is a consensus of methods fitted at once, without epochs, unless one of the
+        options of training is named: then it is a network (``annotation.head.fit="gradient"``).
+
         Parameters
         ----------
         max_epochs
@@ -138,12 +141,14 @@ class Model:
         UserError
             Everything that the verb refuses; or a model that was loaded has no cells to learn from.
         """
-        own = {
+        own: dict[str, Any] = {
             f"{self.task}.fine_tune.max_epochs": max_epochs,
             f"{self.task}.fine_tune.batch_size": batch_size,
             f"{self.task}.fine_tune.learning_rate": learning_rate,
             "tokenization.max_length": max_length,
         }
+        if self.task == "annotation" and _given(own):  # epochs and rates are a network's
+            own["annotation.head.fit"] = "gradient"
         groups = self._groups({**_given(own), **(params or {})})
         with chance_as_found():
             valid = valid_cells(self._cells(None), groups).valid

@@ -20,7 +20,12 @@ from sc_mamba2.tokens import load_tokens
 from sc_mamba2.training.loop import _Trainer
 
 ROOT = Path(__file__).parents[2]
-EPOCHS = {"annotation": {"fine_tune": {"max_epochs": 2, "batch_size": 10}}}
+EPOCHS = {
+    "annotation": {
+        "head": {"fit": "gradient"},
+        "fine_tune": {"max_epochs": 2, "batch_size": 10},
+    }
+}
 
 
 def dry(*words: object) -> dict[str, Any]:
@@ -49,7 +54,12 @@ def folder(tmp_path_factory) -> Path:
 @pytest.mark.parametrize(
     ("words", "work", "writes"),
     [
-        ("annotate -r cells.h5ad -k cell_type -o out.h5ad", "fine-tuning", "out.h5ad"),
+        ("annotate -r cells.h5ad -k cell_type -o out.h5ad", "fit at once", "out.h5ad"),
+        (
+            "annotate -r cells.h5ad -k cell_type --fit gradient -o out.h5ad",
+            "fine-tuning",
+            "out.h5ad",
+        ),
         ("integrate cells.h5ad -b batch -o out.h5ad", "fine-tuning", "out.scm/checkpoint"),
         ("perturb perturbed.h5ad -p SKI -o out.h5ad", "fine-tuning", "out.scm/genes.csv"),
         ("multiome rna.h5ad protein.h5ad -o out.h5mu", "fine-tuning", "out.h5mu"),
@@ -89,7 +99,7 @@ def test_a_project_is_left_as_it_was(monkeypatch, tmp_path, words, untimed):
 
 
 def test_what_is_told_is_what_a_run_does(folder, tmp_path, monkeypatch):
-    params = "annotation.fine_tune.max_epochs=2,annotation.fine_tune.batch_size=10"
+    params = "annotation.head.fit=gradient,annotation.fine_tune.max_epochs=2,annotation.fine_tune.batch_size=10"
     words = ("annotate", "-r", folder / "cells.h5ad", "-k", "cell_type", "-o", tmp_path / "o.h5ad")
     told = dry(*words, "--params", params)
 

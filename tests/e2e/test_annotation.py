@@ -31,7 +31,15 @@ def test_the_run_writes_what_the_contract_promises(finished):
 
 def test_metrics_stand_beside_baselines_and_ablations(finished):
     metrics = json.loads(finished.written["annotation.metrics"].read_text())
-    assert set(metrics) == {"model", "views", "baselines", "ablations", "data", "run"}
+    assert set(metrics) == {
+        "model",
+        "views",
+        "baselines",
+        "experts",
+        "ablations",
+        "data",
+        "run",
+    }
     assert set(metrics["baselines"]) == {"logistic_regression", "pca_knn"}
     assert set(metrics["ablations"]) == {"trunk_frozen"}
     # Types with marker genes are easy: a baseline that misses them is broken.

@@ -73,7 +73,7 @@ def _fit() -> list[Node]:
         ),
         step(
             compare,
-            f"training_cells query_cells truth untrained_model {tokens} params:baselines "
+            f"training_cells query_cells untrained_model {tokens} params:baselines "
             "params:ablations params:fine_tune params:predict params:compute",
             "baseline_calls ablation_calls",
             tags="evaluation",

@@ -5,6 +5,7 @@ What only the content of a file can tell is left to the run itself.
 
 import contextlib
 import glob
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,8 @@ from sc_mamba2.tasks.table import EVERY_TASK, READS, parameter_model
 
 RUNNERS = ("SequentialRunner", "ThreadRunner", "ParallelRunner")
 _DEFAULT = "__default__"
+_FIT = "annotation.head.fit"
+_log = logging.getLogger(__name__)
 _MATRICES = ("X", "raw", "raw.X")  # that are no layers
 # Parameters that name a file, and the rule of one that is not there.
 _FILES = {
@@ -73,6 +76,7 @@ def check_run(selection: Selection, conf: Path, env: str | None) -> str | None:
     given = flatten(selection.params)
     values = flatten(known) | given
     _check_given(given)
+    _remark_unused(given, values)
     places = read_globals(conf, env) | values
     if not any(getattr(selection, part) for part in (*PARTS, "only_missing_outputs")):
         for pipeline in selection.pipelines or ("tokenization",):  # which the bare run is
@@ -122,6 +126,20 @@ def _check_values(params: Mapping[str, Any], known: Mapping[str, Any]) -> None:
         if group in known and isinstance(given, dict):
             values = merge_tables(_plain(known[group]), given)
             validated(group, parameter_model(group), values)
+
+
+def _remark_unused(given: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+    """Say which of the given parameters of training play no part where nothing is trained."""
+    if values.get(_FIT) == "gradient":
+        return
+    unused = [name for name in given if name.startswith("annotation.fine_tune.")]
+    if unused:
+        _log.warning(
+            "%s plays no part with %s=%s, which trains nothing: add --fit gradient to train a network.",
+            ", ".join(unused),
+            _FIT,
+            values.get(_FIT),
+        )
 
 
 def _plain(value: Any) -> Any:

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from sc_mamba2.tasks.annotation.annotator import Calibration
 from sc_mamba2.tasks.annotation.evaluate import (
     calibration_alarms,
     describe_data,
@@ -13,7 +14,6 @@ from sc_mamba2.tasks.annotation.evaluate import (
     score_others,
     score_views,
 )
-from sc_mamba2.tasks.annotation.annotator import Calibration
 from sc_mamba2.tasks.annotation.params import CallParams, LabelParams
 from sc_mamba2.tasks.annotation.report import annotation_report
 

@@ -7,9 +7,9 @@ import pytest
 
 from sc_mamba2.cells import simulate_cells, standardise
 from sc_mamba2.genes import load_gene_table
+from sc_mamba2.tasks.annotation.annotator import Calibration
 from sc_mamba2.tasks.annotation.baselines import variant
 from sc_mamba2.tasks.annotation.fit import attach_head, calibrate, split_validation
-from sc_mamba2.tasks.annotation.annotator import Calibration
 from sc_mamba2.tasks.annotation.model import AnnotationModel
 from sc_mamba2.tasks.annotation.params import CallParams, HeadParams, LabelParams
 from sc_mamba2.tasks.annotation.predict import call_cells

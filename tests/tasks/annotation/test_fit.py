@@ -6,8 +6,8 @@ from sklearn.linear_model import LogisticRegression
 
 from sc_mamba2.cells import simulate_cells, standardise
 from sc_mamba2.genes import load_gene_table
-from sc_mamba2.tasks.annotation.fit import attach_head, calibrate, split_validation
 from sc_mamba2.tasks.annotation.annotator import LABEL
+from sc_mamba2.tasks.annotation.fit import attach_head, calibrate, split_validation
 from sc_mamba2.tasks.annotation.params import CallParams, HeadParams, LabelParams
 from sc_mamba2.tasks.annotation.split import hold_out
 from sc_mamba2.tasks.shared.backbone import fine_tune, load_or_build_backbone, predict

@@ -34,7 +34,6 @@ _BRANCHES: dict[str, tuple[Branch, ...]] = {
 def compare(
     training_cells: AnnData,
     query_cells: AnnData,
-    truth: pd.DataFrame,
     untrained_model: Annotator,
     training_tokens: TokenizedCells,
     validation_tokens: TokenizedCells,
@@ -50,12 +49,9 @@ def compare(
     Returns
     -------
     baseline_calls, ablation_calls
-        One row a query cell, one column a method, values are class names. Without a truth there is
-        nothing to compare, and no column.
+        One row a query cell, one column a method, values are class names.
     """
-    simple = variants = pd.DataFrame(index=query_tokens.obs.index)
-    if truth.empty:
-        return simple, variants
+    variants = pd.DataFrame(index=query_tokens.obs.index)
     simple = baseline_calls(training_cells, query_cells, baselines, compute.seed)
     if not isinstance(untrained_model, AnnotationModel):
         return simple, variants  # a consensus shows what each of its experts is worth

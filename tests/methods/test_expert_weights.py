@@ -1,0 +1,60 @@
+"""Experts are weighed by the cells' structure and by left-out batches, together and not one by one."""
+
+import numpy as np
+import pytest
+from hypothesis import given, strategies as st
+
+from sc_mamba2.methods.expert_weights import mix, shares_apart, weigh_experts
+
+SETTINGS = {
+    "structure_scale": 0.01,
+    "left_out_scale": 0.03,
+    "shared_error_power": 4.0,
+    "mixtures": 50,
+    "seed": 0,
+}
+
+
+def says(called_N, classes=3, sure=0.8):
+    return np.eye(classes)[called_N] * sure + (1 - sure) / classes
+
+
+def some(cells=90, seed=0):
+    """Return the truth, a right expert and two that err alike."""
+    generator = np.random.default_rng(seed)
+    truth = np.arange(cells) % 3
+    wrong = np.where(generator.random(cells) < 0.4, (truth + 1) % 3, truth)
+    return truth, np.stack([says(truth), says(wrong), says(wrong)])
+
+
+def test_the_structure_finds_the_one_who_is_right_against_two_who_err_alike():
+    truth, answers = some()
+    weight_E = weigh_experts(answers, [truth], left_out=None, **SETTINGS)
+    assert weight_E[0] > 0.5 and weight_E.sum() == pytest.approx(1)
+    assert (mix(answers, weight_E).argmax(axis=1) == truth).all()
+
+
+def test_left_out_batches_find_the_one_who_is_right():
+    truth, answers = some()
+    weight_E = weigh_experts(answers, [], left_out=(answers, truth), **SETTINGS)
+    assert weight_E[0] > 0.5
+
+
+def test_without_a_witness_those_who_call_alike_share():
+    _, answers = some()
+    weight_E = weigh_experts(answers, [], left_out=None, **SETTINGS)
+    np.testing.assert_allclose(weight_E, shares_apart(answers.argmax(axis=2), 4.0))
+    assert weight_E[1] == weight_E[2] < weight_E[0]
+
+
+@given(st.integers(0, 100), st.integers(1, 5), st.floats(0, 8))
+def test_shares_are_shares_and_copies_count_once(seed, experts, power):
+    called_EN = np.random.default_rng(seed).integers(0, 3, (experts, 60))
+    share_E = shares_apart(called_EN, power)
+    assert (share_E > 0).all() and share_E.sum() == pytest.approx(1)
+    twice_E = shares_apart(np.concatenate([called_EN[:1], called_EN]), 50.0)
+    np.testing.assert_allclose(twice_E[0], twice_E[1])
+
+
+def test_experts_that_call_one_class_alone_agree_and_nothing_breaks():
+    assert list(shares_apart(np.zeros((2, 10), int), 4.0)) == [0.5, 0.5]

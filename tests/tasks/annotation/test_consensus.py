@@ -1,0 +1,122 @@
+"""The consensus: what its experts are asked, who counts, what stays with the folder."""
+
+import numpy as np
+import pytest
+
+from sc_mamba2 import tl
+from sc_mamba2.cells import keys, simulate_cells
+from sc_mamba2.tasks.annotation.annotator import Annotator
+from sc_mamba2.tasks.annotation.consensus import ConsensusModel
+from sc_mamba2.tasks.annotation.experts import Readings, ask_experts
+from sc_mamba2.tasks.annotation.params import ConsensusParams
+
+CELLS = simulate_cells(180, 120)
+REFERENCE, QUERY = CELLS[:120].copy(), CELLS[120:].copy()
+SIMPLE = ConsensusParams().experts[:5]
+
+
+def accuracy(annotated):
+    return (
+        annotated.obs[keys.CELL_TYPE].to_numpy(str) == QUERY.obs["cell_type"].to_numpy(str)
+    ).mean()
+
+
+@pytest.fixture(scope="module")
+def called(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("consensus") / "model"
+    options = {"label_key": "cell_type", "save": folder, "copy": True}
+    return folder, tl.annotate(QUERY.copy(), REFERENCE.copy(), **options)
+
+
+def test_every_expert_is_right_of_easy_types_and_all_together():
+    params = ConsensusParams(least_molecules=0)
+    readings = [Readings(cells.X, counted=True) for cells in (REFERENCE, QUERY)]
+    types = sorted(set(REFERENCE.obs["cell_type"]))
+    classes_R = np.array([types.index(name) for name in REFERENCE.obs["cell_type"]])
+    answers, distance_N = ask_experts(readings[0], classes_R, 4, readings[1], params, 0)
+    assert set(answers) == set(SIMPLE) and distance_N.shape == (60,)
+    truth_N = np.array([types.index(name) for name in QUERY.obs["cell_type"]])
+    for name, answer_NK in answers.items():
+        np.testing.assert_allclose(answer_NK.sum(axis=1), 1, rtol=1e-5, err_msg=name)
+        assert (answer_NK[:, 3] == 0).all(), "a class without cells"
+        assert (answer_NK.argmax(axis=1) == truth_N).mean() > 0.9, name
+
+
+def test_it_writes_who_called_what(called):
+    _, annotated = called
+    assert accuracy(annotated) > 0.9
+    experts = annotated.obsm[keys.EXPERTS]
+    assert list(experts.columns) == list(SIMPLE)
+    weights = annotated.uns[keys.FACTS]["expert_weights"]
+    assert sum(weights.values()) == pytest.approx(1)
+    like = sum(
+        (experts[name].astype(str) == annotated.obs[keys.CELL_TYPE].astype(str)) * weight
+        for name, weight in weights.items()
+    )
+    np.testing.assert_allclose(annotated.obs[keys.AGREEMENT], like, atol=1e-6)
+    held = [
+        called in names.split(" | ")
+        for called, names in zip(
+            annotated.obs[keys.CELL_TYPE], annotated.obs[keys.TYPE_SET], strict=True
+        )
+    ]
+    assert all(held) and (annotated.obs[keys.DISTANCE] >= 0).all()
+
+
+def test_the_folder_calls_again_to_the_bit_without_the_reference(called):
+    folder, annotated = called
+    assert isinstance(Annotator.from_pretrained(folder), ConsensusModel)
+    again = tl.annotate(QUERY.copy(), checkpoint=folder, copy=True)
+    assert np.array_equal(again.obsm[keys.PROBABILITY], annotated.obsm[keys.PROBABILITY])
+
+
+def test_a_query_of_fewer_genes_is_called_as_if_the_reference_had_no_others(called, tmp_path):
+    folder, _ = called
+    part = QUERY[:, ::2].copy()
+    reused = tl.annotate(part, checkpoint=folder, copy=True)
+    anew = tl.annotate(part, REFERENCE[:, ::2].copy(), label_key="cell_type", copy=True)
+    same = reused.obs[keys.CELL_TYPE].astype(str) == anew.obs[keys.CELL_TYPE].astype(str)
+    assert accuracy(reused) > 0.8 and same.mean() > 0.95
+
+
+def test_a_cell_of_its_own_and_a_few_are_called_without_structure(called):
+    folder, _ = called
+    for cells in (1, 5):
+        few = tl.annotate(QUERY[:cells].copy(), checkpoint=folder, copy=True)
+        assert few.obs[keys.CELL_TYPE].notna().all()
+
+
+def test_values_without_counts_are_called_too():
+    cells = [part.copy() for part in (QUERY, REFERENCE)]
+    for part in cells:
+        part.X = (part.X.multiply(1e4 / part.X.sum(axis=1))).tocsr().log1p()
+    kinds = {"ingestion.holds": "log_normalised"}
+    annotated = tl.annotate(*cells, label_key="cell_type", copy=True, params=kinds)
+    assert accuracy(annotated) > 0.9
+
+
+def test_with_a_pretrained_start_its_states_are_experts_and_their_worth_is_told(tmp_path):
+    folder = tmp_path / "model"
+    annotated = tl.annotate(
+        QUERY.copy(),
+        REFERENCE.copy(),
+        label_key="cell_type",
+        start="scm-tiny",
+        save=folder,
+        copy=True,
+    )
+    assert list(annotated.obsm[keys.EXPERTS].columns) == [*SIMPLE, "pooled", "trunk"]
+    assert accuracy(annotated) > 0.9
+    again = tl.annotate(QUERY.copy(), checkpoint=folder, copy=True)
+    assert np.array_equal(again.obsm[keys.PROBABILITY], annotated.obsm[keys.PROBABILITY])
+    fewer = tl.annotate(QUERY[:, ::2].copy(), checkpoint=folder, copy=True)
+    assert accuracy(fewer) > 0.8
+
+
+def test_a_reference_that_names_batches_is_judged_by_leaving_them_out(called):
+    folder, _ = called
+    model = Annotator.from_pretrained(folder)
+    assert model.by_batches
+    answers_EMK, classes_M = model.left_out()
+    assert answers_EMK.shape == (5, 120, 3) and len(classes_M) == 120
+    assert (answers_EMK.argmax(axis=2) == classes_M).mean() > 0.8
