@@ -25,9 +25,9 @@ from scipy.spatial.distance import pdist
 from sc_mamba2.cells import read_cells, read_labels
 from sc_mamba2.metrics.classification import classification_metrics
 from sc_mamba2.model import Backbone
+from sc_mamba2.tasks.annotation.annotator import LABEL
 from sc_mamba2.tasks.annotation.baselines import variant
 from sc_mamba2.tasks.annotation.fit import attach_head, split_validation
-from sc_mamba2.tasks.annotation.annotator import LABEL
 from sc_mamba2.tasks.annotation.model import AnnotationModel
 from sc_mamba2.tasks.annotation.params import HeadParams, LabelParams
 from sc_mamba2.tasks.annotation.split import hold_out, stratified_split

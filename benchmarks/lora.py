@@ -23,8 +23,8 @@ from memory import extra_memory
 from sc_mamba2.cells import read_cells
 from sc_mamba2.metrics.classification import classification_metrics
 from sc_mamba2.model import Backbone, add_adapters
-from sc_mamba2.tasks.annotation.fit import attach_head, split_validation
 from sc_mamba2.tasks.annotation.annotator import LABEL
+from sc_mamba2.tasks.annotation.fit import attach_head, split_validation
 from sc_mamba2.tasks.annotation.model import AnnotationModel
 from sc_mamba2.tasks.annotation.params import HeadParams, LabelParams
 from sc_mamba2.tasks.annotation.split import hold_out

@@ -292,11 +292,20 @@ _ANNOTATE = Task(
             own_default=False,
         ),
         Option("label_key", "Column of obs with the cell types.", short="k"),
+        Option(
+            "batch_key",
+            "Column of the reference's obs with batches: left out, they judge the experts.",
+            "annotation.labels.batch_key",
+            tool="batch_key",
+            training=True,
+        ),
         _TRAINED,
-        _start("annotation", "Pretrained checkpoint to begin with; all its genes are read."),
+        _start(
+            "annotation", "Pretrained checkpoint: its states are experts, or a network's start."
+        ),
         Option(
             "fit",
-            "How the head learns: gradient, linear or prototypes.",
+            "Who calls: consensus, or a network by gradient, linear or prototypes.",
             "annotation.head.fit",
             tool="fit",
             training=True,
@@ -311,8 +320,12 @@ _ANNOTATE = Task(
     writes=(
         f"obs/{keys.CELL_TYPE}",
         f"obs/{keys.CONFIDENCE}",
+        f"obs/{keys.TYPE_SET}",
+        f"obs/{keys.AGREEMENT}",
+        f"obs/{keys.DISTANCE}",
         f"obs/{keys.UNASSIGNED}",
         f"obsm/{keys.PROBABILITY}",
+        f"obsm/{keys.EXPERTS}",
         f"obsm/{keys.EMBEDDING}",
         f"uns/{keys.FACTS}",
     ),

@@ -68,8 +68,10 @@ def annotate(
     -------
     AnnData or None
         The copy, if one was asked for. Added: ``obs["scm_cell_type"]``,
-        ``obs["scm_cell_type_confidence"]`` (0 to 1), ``obs["scm_unassigned"]``,
-        ``obsm["scm_cell_type_probability"]`` (N, K), ``obsm["X_scm"]`` (N, D) and ``uns["scm"]``.
+        ``obs["scm_cell_type_confidence"]`` (0 to 1), ``obs["scm_cell_type_set"]``,
+        ``obs["scm_cell_type_agreement"]``, ``obs["scm_distance"]``, ``obs["scm_unassigned"]``,
+        ``obsm["scm_cell_type_probability"]`` (N, K), ``obsm["scm_cell_type_experts"]``, ``obsm["X_scm"]``
+        (N, D) and ``uns["scm"]``.
 
     Raises
     ------
@@ -81,8 +83,7 @@ def annotate(
     >>> import sc_mamba2 as scm
     >>> from sc_mamba2.cells import simulate_cells
     >>> reference, query = simulate_cells(cells=60), simulate_cells(cells=20, seed=1)
-    >>> short = {"annotation.fine_tune.max_epochs": 1}
-    >>> scm.tl.annotate(query, reference, label_key="cell_type", params=short)
+    >>> scm.tl.annotate(query, reference, label_key="cell_type")
     >>> set(query.obs["scm_cell_type"]) <= set(reference.obs["cell_type"])
     True
     """
