@@ -17,6 +17,7 @@ from sc_mamba2.reporting import (
     written_section,
 )
 from sc_mamba2.reporting.pictures import captions, draw_pictures
+from sc_mamba2.tasks.batch_correction.candidates import Candidates
 from sc_mamba2.tasks.batch_correction.figures import PICTURES, before_and_after
 from sc_mamba2.tasks.batch_correction.fit import LABEL
 from sc_mamba2.tasks.shared.batches import BATCH
@@ -39,7 +40,7 @@ WRITTEN = {
 
 def report(
     outputs: dict[str, np.ndarray],
-    baselines: dict[str, np.ndarray],
+    candidates: Candidates,
     truth: pd.DataFrame,
     metrics: dict[str, Any],
     parameters: dict[str, Any],
@@ -51,8 +52,10 @@ def report(
     Without a `history`, nothing was trained.
     """
     after = outputs["embedding"]
-    places = before_and_after(baselines.get("pca", after), after, truth.index, compute.seed)
+    before = candidates.embeddings.get("pca", after)
+    places = before_and_after(before, after, truth.index, compute.seed)
     labels = truth[LABEL].dropna()
+    history = None if history is None or history.empty else history
     shown = {"places": places, "batches": truth[BATCH], "labels": labels, "history": history}
     figures = draw_pictures(PICTURES, **shown)
     return figures, correction_report(metrics, figures, flat_parameters(parameters, GROUPS))
