@@ -84,7 +84,7 @@ def combine(
             NETWORK: network_NE,
             CORRECTED_NETWORK: harmony_embedding(network_NE, codes_N, seed),
         }
-    weights, result_NE, clusters = _join(own, codes_N, params, seed)
+    weights, result_NE, clusters, scores = _join(own, codes_N, params, seed)
     without = None
     if network_NE is not None:
         without = _join({name: own[name] for name in found}, codes_N, params, seed)[1]
@@ -93,25 +93,25 @@ def combine(
     combined.map = CorrectionMap.fit(
         list(found.values()), network_NE, result_NE, values_NV, codes_N
     )
-    every = _simple(valid_cells, values_NV, overall_G, codes_N, params, seed) | own
-    scores = {
-        name: inner_scores(embedding, codes_N, clusters, seed)
-        for name, embedding in {**every, RESULT: result_NE}.items()
-    }
-    return combined, Candidates(every, without, scores)
+    simple = _simple(valid_cells, values_NV, overall_G, codes_N, params, seed)
+    for name, embedding in {**simple, RESULT: result_NE}.items():
+        scores[name] = inner_scores(embedding, codes_N, clusters, seed)
+    return combined, Candidates(simple | own, without, scores)
 
 
 def _join(
     candidates: Embeddings, codes_N: np.ndarray, params: CandidateParams, seed: int
-) -> tuple[dict[str, float], np.ndarray, Clusters]:
+) -> tuple[dict[str, float], np.ndarray, Clusters, dict[str, dict[str, float]]]:
     """Weigh the candidates, join them, and let Harmony take out what the joining left of the batches."""
     clusters = agreed_clusters(candidates.values(), codes_N, seed)
-    scores = [inner_scores(own, codes_N, clusters, seed) for own in candidates.values()]
-    inner_M = np.asarray([own.get("inner", 0.0) for own in scores])
+    scores = {
+        name: inner_scores(own, codes_N, clusters, seed) for name, own in candidates.items()
+    }
+    inner_M = np.asarray([own.get("inner", 0.0) for own in scores.values()])
     weights_M = consensus_weights(inner_M, params.temperature)
     joined = consensus_embedding(list(candidates.values()), weights_M, params.width, seed)
     weights = dict(zip(candidates, weights_M.tolist(), strict=True))
-    return weights, harmony_embedding(joined, codes_N, seed), clusters
+    return weights, harmony_embedding(joined, codes_N, seed), clusters, scores
 
 
 def _simple(

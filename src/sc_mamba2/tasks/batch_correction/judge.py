@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
-from sc_mamba2.metrics.clustering import asw_label, connectivities, leiden, nmi_ari
+from sc_mamba2.metrics.clustering import as_graph, asw_label, connectivities, leiden, nmi_ari
 from sc_mamba2.metrics.groups import spread_sample
 from sc_mamba2.metrics.integration import NEIGHBOURS
 from sc_mamba2.metrics.mixing import asw_batch
@@ -46,8 +46,8 @@ def agreed_clusters(
         Seed of Leiden.
     """
     rows = spread_sample([codes_N], MOST_CELLS)
-    graphs = [_graph(embedding[rows], seed) for embedding in candidates]
-    mean = sum(graphs[1:], graphs[0]) / len(graphs)
+    graphs = [_weights(embedding[rows], seed) for embedding in candidates]
+    mean = as_graph(sum(graphs[1:], graphs[0]) / len(graphs))
     return Clusters(rows, {at: leiden(mean, at, seed) for at in RESOLUTIONS})
 
 
@@ -67,7 +67,7 @@ def inner_scores(
         where there are no two clusters.
     """
     own, codes = embedding_NE[clusters.rows], codes_N[clusters.rows]
-    graph = _graph(own, seed)
+    graph = as_graph(_weights(own, seed))
     found = []
     for resolution, labels in clusters.labels.items():
         agreements = [
@@ -85,5 +85,5 @@ def inner_scores(
     return {"clusters_kept": kept, "clusters_mixed": mixed, "inner": inner}
 
 
-def _graph(embedding_NE: np.ndarray, seed: int) -> sparse.csr_matrix:
+def _weights(embedding_NE: np.ndarray, seed: int) -> sparse.csr_matrix:
     return connectivities(nearest_neighbours(embedding_NE, NEIGHBOURS, seed))
