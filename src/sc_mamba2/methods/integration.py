@@ -66,9 +66,7 @@ def harmony_candidates(
         chosen_G = within_G if within else overall_G
         projection = fit_projection(values_NV, chosen_G, components, scaled, seed)
         before_ND = projection(values_NV)
-        found[name] = Candidate(
-            projection, before_ND, harmony_embedding(before_ND, batches, seed)
-        )
+        found[name] = Candidate(projection, before_ND, harmony_embedding(before_ND, batches, seed))
     return found
 
 

@@ -50,8 +50,8 @@ def fit_projection(
     """Fit principal components of some genes.
 
     Centred values differ from uncentred ones by the same vector for every cell, which the components'
-    own centring takes away: so scaled values stay sparse, and the result is that of scanpy's ``scale(max_value=10)``
-    and ``pca``.
+    own centring takes away: so scaled values stay sparse, and the result is that of scanpy's
+    ``scale(max_value=10)`` and ``pca``.
 
     Parameters
     ----------

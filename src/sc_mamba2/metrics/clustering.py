@@ -106,7 +106,9 @@ def connectivities(neighbours: Neighbours) -> sparse.csr_matrix:
     """
     cells, count = neighbours.indices_NK.shape
     distance_NK = neighbours.distances_NK[:, 1:].astype(np.float64)
-    nearest_N1 = np.where(distance_NK > 0, distance_NK, np.inf).min(axis=1, keepdims=True, initial=np.inf)
+    nearest_N1 = np.where(distance_NK > 0, distance_NK, np.inf).min(
+        axis=1, keepdims=True, initial=np.inf
+    )
     nearest_N1[np.isinf(nearest_N1)] = 0
     beyond_NK = np.maximum(distance_NK - nearest_N1, 0)
     width_N1 = _widths(beyond_NK, float(np.log2(count)))
@@ -114,7 +116,9 @@ def connectivities(neighbours: Neighbours) -> sparse.csr_matrix:
     least_N1 = np.where(nearest_N1 > 0, own_N1, neighbours.distances_NK.mean())
     width_N1 = np.maximum(width_N1, _LEAST_WIDTH * least_N1)
     weight_NK = np.where(beyond_NK > 0, np.exp(-beyond_NK / np.maximum(width_N1, 1e-300)), 1.0)
-    starts = np.arange(0, cells * (count - 1) + 1, count - 1) if count > 1 else np.zeros(cells + 1, int)
+    starts = (
+        np.arange(0, cells * (count - 1) + 1, count - 1) if count > 1 else np.zeros(cells + 1, int)
+    )
     parts = weight_NK.ravel(), neighbours.indices_NK[:, 1:].ravel(), starts
     directed = sparse.csr_matrix(parts, shape=(cells, cells))
     return (directed + directed.T - directed.multiply(directed.T)).tocsr()
@@ -142,7 +146,9 @@ def as_graph(weights: sparse.spmatrix) -> "igraph.Graph":
     return graph
 
 
-def leiden(weights: "sparse.spmatrix | igraph.Graph", resolution: float, seed: int = 0) -> np.ndarray:
+def leiden(
+    weights: "sparse.spmatrix | igraph.Graph", resolution: float, seed: int = 0
+) -> np.ndarray:
     """Cluster by Leiden: modularity with a resolution, igraph's two iterations; clusters from 0.
 
     Traag et al. 2019, "From Louvain to Leiden". The same graph and seed give the same clusters;

@@ -52,14 +52,16 @@ def integrate(
     checkpoint
         Fitted folder, or model, that knows the batches; nothing is fitted.
     save
-        Folder for the fitted model, to be used as `checkpoint` here and by the verb.    options
+        Folder for the fitted model, to be used as `checkpoint` here and by the verb.
+    options
         Those of the verb.
 
     Returns
     -------
     AnnData or None
         The copy, if one was asked for. Added: ``obsm["X_scm_corrected"]`` (N, E) float32 and
-        ``uns["scm"]``; if asked for, ``obsm["X_scm_corrected_<candidate>"]``, ``layers["scm_corrected"]`` and ``var["scm_corrected"]``.
+        ``uns["scm"]``; if asked for, ``obsm["X_scm_corrected_<candidate>"]``,
+        ``layers["scm_corrected"]`` and ``var["scm_corrected"]``.
 
     Raises
     ------
@@ -93,9 +95,7 @@ def integrate(
     return returned(adata, integrated, key_added, copy)
 
 
-def train(
-    valid: AnnData, groups: Groups
-) -> tuple[BatchCorrectionModel, pd.DataFrame, Candidates]:
+def train(valid: AnnData, groups: Groups) -> tuple[BatchCorrectionModel, pd.DataFrame, Candidates]:
     """Integrate valid cells of several batches: the model, its history, and what it was made of."""
     params, compute = groups["batch_correction"], groups["compute"]
     untrained, tokens, training, validation, _ = prepare(

@@ -73,9 +73,7 @@ def combine(
     values_NV = values_NV.astype(np.float32)
     codes_N = batch_codes(tokens.obs[BATCH], model.batches)
     overall_G, within_G = (np.flatnonzero(chosen) for chosen in model.chosen_2V.numpy())
-    found = harmony_candidates(
-        values_NV, overall_G, within_G, codes_N, params.components, seed
-    )
+    found = harmony_candidates(values_NV, overall_G, within_G, codes_N, params.components, seed)
     own = {name: one.corrected_ND for name, one in found.items()}
     network_NE = None
     if model.has_network:
@@ -104,9 +102,7 @@ def _join(
 ) -> tuple[dict[str, float], np.ndarray, Clusters, dict[str, dict[str, float]]]:
     """Weigh the candidates, join them, and let Harmony take out what the joining left of the batches."""
     clusters = agreed_clusters(candidates.values(), codes_N, seed)
-    scores = {
-        name: inner_scores(own, codes_N, clusters, seed) for name, own in candidates.items()
-    }
+    scores = {name: inner_scores(own, codes_N, clusters, seed) for name, own in candidates.items()}
     inner_M = np.asarray([own.get("inner", 0.0) for own in scores.values()])
     weights_M = consensus_weights(inner_M, params.temperature)
     joined = consensus_embedding(list(candidates.values()), weights_M, params.width, seed)

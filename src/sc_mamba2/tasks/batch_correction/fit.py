@@ -12,7 +12,12 @@ from scipy import sparse
 from sc_mamba2.cells import read_labels
 from sc_mamba2.model import Backbone
 from sc_mamba2.tasks.batch_correction.model import BatchCorrectionModel
-from sc_mamba2.tasks.batch_correction.params import AblationParams, HeadParams, KeyParams, LossParams
+from sc_mamba2.tasks.batch_correction.params import (
+    AblationParams,
+    HeadParams,
+    KeyParams,
+    LossParams,
+)
 from sc_mamba2.tasks.shared.backbone import load_or_build_backbone
 from sc_mamba2.tasks.shared.batches import BATCH, batch_codes, read_batches
 from sc_mamba2.tasks.shared.params import BackboneParams, TokenizationParams

@@ -63,8 +63,8 @@ def inner_scores(
     -------
     dict
         ``clusters_kept`` (mean of NMI, ARI and the clusters' silhouette), ``clusters_mixed`` (the
-        batches' silhouette within the clusters) and ``inner`` (0.6 and 0.4 of these), means over `RESOLUTIONS`; empty
-        where there are no two clusters.
+        batches' silhouette within the clusters) and ``inner`` (0.6 and 0.4 of these), means over
+        `RESOLUTIONS`; empty where there are no two clusters.
     """
     own, codes = embedding_NE[clusters.rows], codes_N[clusters.rows]
     graph = as_graph(_weights(own, seed))
@@ -77,7 +77,7 @@ def inner_scores(
         width = asw_label(own, labels, MOST_FOR_SILHOUETTES)
         if known and width is not None:
             mixed = asw_batch(own, labels, codes, MOST_FOR_SILHOUETTES) or 0.0
-            found.append((np.mean([*max(known), width]), mixed))
+            found.append((float(np.mean([*max(known), width])), mixed))
     if not found:
         return {}
     kept, mixed = map(float, np.mean(found, axis=0))

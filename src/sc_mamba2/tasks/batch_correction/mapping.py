@@ -17,8 +17,6 @@ from sc_mamba2.methods.integration import Candidate
 NEIGHBOURS = 15
 SAME = 1e-3  # a cell this near, where all cells lie about 1 apart, is the same cell
 _RIDGE = 1e-3  # of the variance of the embedding
-_FITTED = ("before_NC", "embedding_NE", "code_N", "weight_RV", "limit_RV", "loadings_RVD")
-_FITTED += ("centre_RD", "scale_R", "linear_CE", "decoder_EV", "offset_V")
 
 
 class CorrectionMap(nn.Module):
@@ -36,15 +34,31 @@ class CorrectionMap(nn.Module):
         Of its buffers by name, as `shapes` gives them.
     """
 
+    before_NC: Tensor
+    embedding_NE: Tensor
+    code_N: Tensor
+    weight_RV: Tensor
+    limit_RV: Tensor
+    loadings_RVD: Tensor
+    centre_RD: Tensor
+    scale_R: Tensor
+    linear_CE: Tensor
+    decoder_EV: Tensor
+    offset_V: Tensor
+
     def __init__(self, shapes: dict[str, Sequence[int]]) -> None:
         super().__init__()
-        for name in _FITTED:
+        for name in self._names():
             kind = torch.long if name == "code_N" else torch.float32
             self.register_buffer(name, torch.zeros(tuple(shapes[name]), dtype=kind))
 
+    @classmethod
+    def _names(cls) -> list[str]:
+        return [name for name in cls.__annotations__ if "_" in name]
+
     def shapes(self) -> dict[str, list[int]]:
         """Return what builds an empty map of the same size."""
-        return {name: list(getattr(self, name).shape) for name in _FITTED}
+        return {name: list(getattr(self, name).shape) for name in self._names()}
 
     @classmethod
     def fit(

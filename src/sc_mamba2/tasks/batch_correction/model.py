@@ -34,7 +34,8 @@ class BatchCorrectionModel(TaskModel):
     """Embeds cells without their batch: by the map of what was integrated (`map`), and by a network.
 
     The map is fitted to the joint result of all candidates. The network, which is there where one is
-    trained (`has_network`), is one of them; by default there is none. Its embedding is ``z = Norm_k(T h_cls + P sum_l v_l E[g_l])`` with ``h_cls`` the backbone's state at `<cls>`, v
+    trained (`has_network`), is one of them; by default there is none. Its embedding is
+    ``z = Norm_k(T h_cls + P sum_l v_l E[g_l])`` with ``h_cls`` the backbone's state at `<cls>`, v
     log-normalised values, E the gene embedding, k the cell's batch (`DomainNorm`). The decoder gives
     ``x = W z + c + MLP(z, b_k)``: expression of every gene of the vocabulary, with ``b_k`` an embedding
     of the batch, which nothing else is given. What a batch does to one type and not to another is
@@ -246,7 +247,9 @@ class BatchCorrectionModel(TaskModel):
             network_BE = self(batch, own_B) if self.has_network else None
             if self.map is not None:
                 return {"embedding": self.map(self._values(batch), network_BE, own_B)}
-            return {"embedding": own_B.new_zeros(len(own_B), 0) if network_BE is None else network_BE}
+            return {
+                "embedding": own_B.new_zeros(len(own_B), 0) if network_BE is None else network_BE
+            }
 
         return embed
 
