@@ -62,7 +62,7 @@ def test_a_trained_network_is_one_candidate_and_the_result_without_it_is_kept(pa
     network, _ = fine_tune(untrained, parts.tokens, parts.tokens, fitting, compute)
     options = CandidateParams(components=8, width=6), PredictParams(), compute
     model, made = combine(parts.valid, parts.tokens, network, *options)
-    assert {NETWORK, "model_harmony"} <= set(model.weights) and network.map is None
+    assert {NETWORK, "trained_model_harmony"} <= set(model.weights) and network.map is None
     assert made.without_model.shape == (120, 6)
     outputs = predict(model, parts.tokens, PredictParams(), compute)
     assert outputs["embedding"].shape == (120, 6) and len(model.map.scale_R) == len(RECIPES) + 1

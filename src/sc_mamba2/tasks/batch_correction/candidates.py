@@ -30,7 +30,7 @@ from sc_mamba2.tokens import TokenizedCells, as_matrix
 from sc_mamba2.training import ComputeOptions
 
 Embeddings = dict[str, np.ndarray]
-NETWORK, CORRECTED_NETWORK, RESULT = "model", "model_harmony", "result"
+NETWORK, CORRECTED_NETWORK, RESULT = "trained_model", "trained_model_harmony", "result"
 
 
 class Candidates(NamedTuple):

@@ -16,7 +16,7 @@ from sc_mamba2.tasks.batch_correction.model import BatchCorrectionModel
 from sc_mamba2.tasks.shared.batches import BATCH, confounded_labels
 from sc_mamba2.training import ComputeOptions
 
-WITHOUT = "without_the_model"
+WITHOUT = "without_trained_model"
 LOG = logging.getLogger(__name__)
 
 
