@@ -239,7 +239,8 @@ def summary() -> str:
         lines += _annotation_line(file, f"{task}, prototypes", "accuracy", -0.005)
         lines += _annotation_line(file, f"{task}, prototypes", "macro_f1", 0)
     lines += _lora_lines()
-    lines += [*_few_label_lines(), *_batch_lines("kang"), *_batch_lines("mixology")]
+    lines += _few_label_lines()
+    lines += [line for study in batch_correction.STUDIES for line in _batch_lines(study)]
     lines += _perturbation_lines("papalexi", "perturbation, papalexi, unseen targets")
     lines += _perturbation_lines("kang", "perturbation, kang, unseen cell types")
     lines += _reverse_lines()
