@@ -36,7 +36,7 @@ def lay_out(embedding: pd.DataFrame, seed: int) -> pd.DataFrame:
     # 8,192 cells on, which does not work with every scipy.
     near = nearest_neighbours(values, NEIGHBOURS, seed)
     cells.obsp["connectivities"] = connectivities(near).astype(np.float32)
-    params = {"n_neighbors": near.indices_NK.shape[1], "method": "umap"}
+    params = {"n_neighbors": near.indices_NK.shape[1], "method": "umap", "use_rep": "X"}
     cells.uns["neighbors"] = {"connectivities_key": "connectivities", "params": params}
     sc.tl.umap(cells, random_state=seed)
     return pd.DataFrame(cells.obsm["X_umap"], index=embedding.index, columns=["x", "y"])
