@@ -87,7 +87,7 @@ def _verdict(metrics: dict[str, Any]) -> list[str]:
         return [
             *joined,
             "No column of types was named, or it has too few: whether types were kept cannot be "
-            "scored. Batches can be mixed perfectly by mixing everything; look at the pictures."
+            "scored. Batches can be mixed perfectly by mixing everything; look at the pictures.",
         ]
     words = joined + beside_baselines(metrics)
     for score, what in (("avg_bio", "types kept (AvgBIO)"), ("asw_batch", "batches mixed (ASW)")):
