@@ -116,8 +116,7 @@ def run_studies(studies: list[str], seeds: list[int], params: dict[str, Any]) ->
         for seed in seeds:
             runs.append(run_study(study, seed, params))
             scores = {
-                method: round(found["overall"], 3)
-                for method, found in runs[-1]["methods"].items()
+                method: round(found["overall"], 3) for method, found in runs[-1]["methods"].items()
             }
             print(f"{study}, seed {seed}, {runs[-1]['seconds']} s: {scores}", flush=True)
             keep(study, runs, params)

@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import numpy as np
 from anndata import AnnData
-from scipy import sparse
 
 from sc_mamba2.cells.keys import COUNTS_LAYER
 from sc_mamba2.methods.embedding_consensus import consensus_embedding, consensus_weights
@@ -19,7 +18,7 @@ from sc_mamba2.methods.integration import (
     scvi_available,
     scvi_embedding,
 )
-from sc_mamba2.tasks.batch_correction.judge import Clusters, agreed_clusters, inner_scores
+from sc_mamba2.tasks.batch_correction.label_free import Clusters, agreed_clusters, inner_scores
 from sc_mamba2.tasks.batch_correction.mapping import CorrectionMap
 from sc_mamba2.tasks.batch_correction.model import BatchCorrectionModel
 from sc_mamba2.tasks.batch_correction.params import CandidateParams
@@ -91,7 +90,11 @@ def combine(
     combined.map = CorrectionMap.fit(
         list(found.values()), network_NE, result_NE, values_NV, codes_N
     )
-    simple = _simple(valid_cells, values_NV, overall_G, codes_N, params, seed)
+    simple = {"pca": pca_embedding(values_NV[:, overall_G], params.components, seed)}
+    if scvi_available() and COUNTS_LAYER in valid_cells.layers:
+        genes_G = np.asarray(model.tokenizer.vocabulary.ids, dtype=object)[overall_G]
+        counts_NG = valid_cells[:, list(genes_G)].layers[COUNTS_LAYER]
+        simple["scvi"] = scvi_embedding(counts_NG, codes_N, params.components, seed)
     for name, embedding in {**simple, RESULT: result_NE}.items():
         scores[name] = inner_scores(embedding, codes_N, clusters, seed)
     return combined, Candidates(simple | own, without, scores)
@@ -108,19 +111,3 @@ def _join(
     joined = consensus_embedding(list(candidates.values()), weights_M, params.width, seed)
     weights = dict(zip(candidates, weights_M.tolist(), strict=True))
     return weights, harmony_embedding(joined, codes_N, seed), clusters, scores
-
-
-def _simple(
-    valid_cells: AnnData,
-    values_NV: sparse.csr_matrix,
-    overall_G: np.ndarray,
-    codes_N: np.ndarray,
-    params: CandidateParams,
-    seed: int,
-) -> Embeddings:
-    """Embed by what takes no part: components without a correction, scVI where it is installed."""
-    simple = {"pca": pca_embedding(values_NV[:, overall_G], params.components, seed)}
-    counts = valid_cells.layers.get(COUNTS_LAYER)
-    if scvi_available() and counts is not None:
-        simple["scvi"] = scvi_embedding(counts, codes_N, params.components, seed)
-    return simple
