@@ -28,7 +28,7 @@ def test_a_model_of_types_is_the_checkpoint_of_the_verb(tmp_path):
 
 def test_a_model_of_batches_loads_what_the_tool_saved(tmp_path):
     cells = simulate_cells(60)
-    short = {"batch_correction.fine_tune.max_epochs": 2, "batch_correction.head.width": 8}
+    short = {"batch_correction.candidates.width": 8}
     model = scm.Model(cells, batch_key="batch", params=short)
     model.train()
     scm.tl.integrate(cells, batch_key="batch", params=short, save=tmp_path / "model")

@@ -155,7 +155,7 @@ class Model:
             if self.task == "annotation":  # learn from all labelled cells, hold out none
                 self.module, self.history = annotation.train(valid, valid, groups)
             else:
-                self.module, self.history = batch_correction.train(valid, groups)
+                self.module, self.history, _ = batch_correction.train(valid, groups)
 
     def get_latent_representation(self, adata: AnnData | None = None) -> np.ndarray:
         """Return the embedding of every cell, (N, D) float32.

@@ -60,7 +60,8 @@ def folder(tmp_path_factory) -> Path:
             "fine-tuning",
             "out.h5ad",
         ),
-        ("integrate cells.h5ad -b batch -o out.h5ad", "fine-tuning", "out.scm/checkpoint"),
+        ("integrate cells.h5ad -b batch -o out.h5ad", "fit at once", "out.scm/checkpoint"),
+        ("integrate cells.h5ad -b batch --fit gradient -o out.h5ad", "fine-tuning", "out.h5ad"),
         ("perturb perturbed.h5ad -p SKI -o out.h5ad", "fine-tuning", "out.scm/genes.csv"),
         ("multiome rna.h5ad protein.h5ad -o out.h5mu", "fine-tuning", "out.h5mu"),
         (

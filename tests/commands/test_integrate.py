@@ -10,11 +10,11 @@ from tests.tasks.batch_correction.conftest import cells_with_a_shift
 from typer.testing import CliRunner
 
 from sc_mamba2.commands import app
+from sc_mamba2.methods.integration import RECIPES
 
 QUICK = (
     "--params",
-    "batch_correction.fine_tune.max_epochs=2,batch_correction.head.width=8,"
-    "batch_correction.baselines.components=8",
+    "batch_correction.candidates.width=8,batch_correction.candidates.components=8",
 )
 
 
@@ -53,7 +53,7 @@ def cells(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def integrated(cells) -> Path:
     output = cells.with_name("out.h5ad")
-    words = ("-b", "batch", "-k", "cell_type", "--expression", "--no-ablations", *QUICK)
+    words = ("-b", "batch", "-k", "cell_type", "--expression", "--keep-candidates", *QUICK)
     text = scm("integrate", cells, "-o", output, *words)
     assert "harmony" in text and "report.html" in text
     return output
@@ -62,12 +62,15 @@ def integrated(cells) -> Path:
 def test_the_cells_come_back_as_they_were_with_the_embedding(cells, integrated):
     before, after = ad.read_h5ad(cells), ad.read_h5ad(integrated)
     assert (before.X != after.X).nnz == 0 and after.obs.equals(before.obs)
-    assert set(after.obsm) == {"X_pca", "X_scm_corrected"}
+    kept = {f"X_scm_corrected_{name}" for name in ("pca", *RECIPES)}
+    assert set(after.obsm) - {"X_scm_corrected_scvi"} == {"X_pca", "X_scm_corrected"} | kept
     embedding = after.obsm["X_scm_corrected"]
     assert embedding.shape == (120, 8) and embedding.dtype == np.float32
     assert np.isfinite(embedding).all()
     facts = after.uns["scm"]
     assert facts["batch_key"] == "batch" and list(facts["batches"]) == ["first", "second"]
+    assert set(facts["weights"]) == set(RECIPES)
+    assert sum(facts["weights"].values()) == pytest.approx(1)
 
 
 def test_the_corrected_expression_lies_where_the_genes_are(integrated):
@@ -87,9 +90,10 @@ def test_metrics_figures_and_report_stand_beside_it(integrated):
     assert set(metrics) == {"model", "baselines", "ablations", "data", "run"}
     assert set(metrics["baselines"]) >= {"pca", "harmony"}
     assert {"avg_bio", "asw_batch", "graph_connectivity", "batch_mixing"} <= set(metrics["model"])
-    assert len(list((folder / "figures").glob("*.png"))) == 3
+    assert {"clusters_kept", "clusters_mixed", "inner"} <= set(metrics["model"])
+    assert len(list((folder / "figures").glob("*.png"))) == 2
     page = (folder / "report.html").read_text()
-    assert page.count("data:image/png;base64,") == 3 and "harmony" in page
+    assert page.count("data:image/png;base64,") == 2 and "harmony" in page
 
 
 def test_the_checkpoint_gives_the_same_embedding_without_training(cells, integrated):
@@ -152,6 +156,7 @@ def test_a_batch_that_the_checkpoint_does_not_know_is_refused(cells, integrated,
         ("--checkpoint", "folder", "--batch-key", "batch"),
         ("--checkpoint", "folder", "--start", "other"),
         ("--checkpoint", "folder", "--max-length", "100"),
+        ("--checkpoint", "folder", "--keep-candidates"),
     ],
 )
 def test_contradictions_are_refused(cells, tmp_path, words):

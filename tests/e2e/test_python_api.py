@@ -79,7 +79,7 @@ CASES = {
         told="input={f}/cells.h5ad,batch_correction.keys.batch_key=batch,"
         "batch_correction.keys.label_key=null,batch_correction.ablations.names=[],"
         "batch_correction.output.expression=true",
-        params="batch_correction.fine_tune.max_epochs=2,batch_correction.head.width=8",
+        params="batch_correction.candidates.width=8",
         dataset="batch_correction.integrated",
         result="batch_correction/integrated.h5ad",
         call=lambda cells, f, **more: scm.tl.integrate(

@@ -21,3 +21,12 @@ def test_many_cells_take_the_same_way_as_few(monkeypatch):
     monkeypatch.setattr(sc.tl, "umap", no_umap)
     many = np.random.default_rng(0).normal(size=(8200, 3))
     assert len(lay_out(pd.DataFrame(many), seed=0)) == 8200
+
+
+def test_a_wide_embedding_is_laid_out_as_it_is():
+    """The start of a UMAP must not take components of what is an embedding already."""
+    wide = np.random.default_rng(0).normal(size=(30, 60)) + 9 * (np.arange(30) % 2)[:, None]
+    places = lay_out(pd.DataFrame(wide), seed=0).to_numpy()
+    centres = [places[np.arange(30) % 2 == half] for half in (0, 1)]
+    apart = np.linalg.norm(centres[0].mean(0) - centres[1].mean(0))
+    assert np.isfinite(places).all() and apart > max(part.std(0).max() for part in centres)

@@ -1,15 +1,73 @@
-"""Embeddings by simple methods, beside a model: variable genes and PCA, Harmony on it, scVI where installed.
+"""Embeddings by simple methods: variable genes and PCA, Harmony on it in several ways, scVI where installed.
 
-Legend: N cells, G genes, D width of the embedding.
+Legend: N cells, V genes, G chosen genes (in `variable_genes` all), D width of the embedding.
 """
 
 from importlib.util import find_spec
+from typing import NamedTuple
 
 import numpy as np
 import scanpy as sc
 from scipy import sparse
 
+from sc_mamba2.methods.projection import Projection, fit_projection
+
 _FEWEST_FOR_HARMONY = 8  # of two cells harmonypy's clusters never settle
+
+
+class Candidate(NamedTuple):
+    """Harmony on the principal components of some genes.
+
+    `before_ND` are the components, `corrected_ND` what Harmony made of them, `projection` their map.
+    """
+
+    projection: Projection
+    before_ND: np.ndarray
+    corrected_ND: np.ndarray
+
+
+# By name: whether genes are scaled, and whether they were chosen within the batches.
+RECIPES = {
+    "harmony": (False, False),
+    "harmony_scaled": (True, False),
+    "harmony_by_batch": (False, True),
+    "harmony_scaled_by_batch": (True, True),
+}
+
+
+def harmony_candidates(
+    values_NV: sparse.csr_matrix,
+    overall_G: np.ndarray,
+    within_G: np.ndarray,
+    batches: np.ndarray,
+    components: int = 30,
+    seed: int = 0,
+) -> dict[str, Candidate]:
+    """Run Harmony as it is really used: genes scaled or not, chosen over all cells or within batches.
+
+    Parameters
+    ----------
+    values_NV
+        log1p(CP10K), sparse.
+    overall_G, within_G
+        Columns of the variable genes of either choice.
+    batches
+        (N,) code of each cell's batch, at least two.
+    components, seed
+        See `fit_projection`.
+
+    Returns
+    -------
+    dict
+        By the names of `RECIPES`.
+    """
+    found = {}
+    for name, (scaled, within) in RECIPES.items():
+        chosen_G = within_G if within else overall_G
+        projection = fit_projection(values_NV, chosen_G, components, scaled, seed)
+        before_ND = projection(values_NV)
+        found[name] = Candidate(projection, before_ND, harmony_embedding(before_ND, batches, seed))
+    return found
 
 
 def integration_baselines(
@@ -17,9 +75,9 @@ def integration_baselines(
     counts_NG: sparse.csr_matrix | None,
     batches: np.ndarray | None,
     *,
-    genes: int = 2000,
+    genes: int | None = 2000,
     components: int = 30,
-    within_batches: bool = False,
+    recipes: bool = False,
     seed: int = 0,
 ) -> dict[str, np.ndarray]:
     """Embed cells by every simple method that this machine and these cells allow.
@@ -34,26 +92,36 @@ def integration_baselines(
         (N,) code of each cell's batch, or ``None``.
     genes, components, seed
         See `variable_genes` and `pca_embedding`.
-    within_batches
-        Whether the variable genes are chosen within the batches.
+    recipes
+        Whether Harmony is run by every one of `RECIPES`.
 
     Returns
     -------
     dict
-        ``pca`` always; ``harmony`` where there are two batches and eight cells; ``scvi`` where the
-        extra `scvi` is installed and there are counts. (N, D) float32 each.
+        ``pca`` always; ``harmony``, or all `RECIPES`, where there are two batches and eight cells;
+        ``scvi`` where the extra `scvi` is installed and there are counts. (N, D) float32 each.
     """
-    chosen = variable_genes(values_NG, genes, batches if within_batches else None)
+    chosen = variable_genes(values_NG, genes)
     embeddings = {"pca": pca_embedding(values_NG[:, chosen], components, seed)}
     if batches is not None and batches.any() and len(batches) >= _FEWEST_FOR_HARMONY:
-        embeddings["harmony"] = harmony_embedding(embeddings["pca"], batches, seed)
-    if find_spec("scvi") is not None and counts_NG is not None:
+        if recipes:
+            within = variable_genes(values_NG, genes, batches)
+            found = harmony_candidates(values_NG, chosen, within, batches, components, seed)
+            embeddings |= {name: one.corrected_ND for name, one in found.items()}
+        else:
+            embeddings["harmony"] = harmony_embedding(embeddings["pca"], batches, seed)
+    if counts_NG is not None and scvi_available():
         embeddings["scvi"] = scvi_embedding(counts_NG[:, chosen], batches, components, seed)
     return embeddings
 
 
+def scvi_available() -> bool:
+    """Say whether the extra `scvi` is installed."""
+    return find_spec("scvi") is not None
+
+
 def variable_genes(
-    values_NG: sparse.csr_matrix, genes: int, batches: np.ndarray | None = None
+    values_NG: sparse.csr_matrix, genes: int | None, batches: np.ndarray | None = None
 ) -> np.ndarray:
     """Return the columns of the most variable genes.
 
@@ -63,13 +131,13 @@ def variable_genes(
         log1p(CP10K), sparse.
     genes
         How many to keep (dispersion by mean expression, scanpy's method "seurat"); all where there
-        are not more. Genes that no cell expresses are never kept.
+        are not more, or for ``None``. Genes that no cell expresses are never kept.
     batches
         (N,) code of each cell's batch: genes that vary within many batches come first, not those
         that tell batches apart. ``None``: all cells as one.
     """
     usable = np.flatnonzero(np.asarray((values_NG > 0).sum(axis=0)).ravel() > 0)
-    if len(usable) <= genes:
+    if genes is None or len(usable) <= genes:
         return usable
     plain = sc.AnnData(X=values_NG[:, usable])
     if batches is not None:

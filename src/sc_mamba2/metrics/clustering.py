@@ -5,6 +5,7 @@ Legend: N cells, D width of the embedding.
 
 import random
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import sparse
@@ -19,6 +20,10 @@ from sc_mamba2.metrics.groups import (
 )
 from sc_mamba2.metrics.neighbours import Neighbours
 
+if TYPE_CHECKING:
+    import igraph
+
+_HALVINGS, _LEAST_WIDTH = 64, 1e-3  # as umap-learn has them
 RESOLUTIONS = tuple(step / 10 for step in range(1, 21))  # those of scib 1.1: 0.1, 0.2 … 2.0
 
 
@@ -30,9 +35,6 @@ class Clustering:
     resolution: float
     nmi: float
     ari: float
-
-
-_LEAST_SHARED = 1 / 15
 
 
 def nmi_ari(labels: Groups, clusters_N: np.ndarray) -> tuple[float, float] | None:
@@ -83,10 +85,10 @@ def best_clustering(
     codes = group_codes(labels)
     if len(np.unique(codes[codes >= 0])) < 2:
         return None
-    weights = connectivities(neighbours)
+    graph = as_graph(connectivities(neighbours))
     best: Clustering | None = None
     for resolution in resolutions:
-        clusters = leiden(weights, resolution, seed)
+        clusters = leiden(graph, resolution, seed)
         agreement = nmi_ari(labels, clusters)
         assert agreement is not None
         if best is None or agreement[0] > best.nmi:
@@ -97,42 +99,56 @@ def best_clustering(
 def connectivities(neighbours: Neighbours) -> sparse.csr_matrix:
     """Return the symmetric (N, N) graph of UMAP's weights, 0 to 1, as scanpy clusters on it.
 
-    McInnes et al. 2018, "UMAP: Uniform Manifold Approximation and Projection", section 3.1.
-    """
-    from umap.umap_ import fuzzy_simplicial_set  # compiles at import
-
-    cells, count = neighbours.indices_NK.shape
-    weights, *_ = fuzzy_simplicial_set(
-        sparse.csr_matrix((cells, 1)),
-        n_neighbors=count,
-        random_state=None,
-        metric=None,
-        knn_indices=neighbours.indices_NK,
-        knn_dists=neighbours.distances_NK,
-    )
-    return weights
-
-
-def shared_neighbours(neighbours: Neighbours) -> sparse.csr_matrix:
-    """Return the symmetric (N, N) graph of the share of neighbours that two cells have in common.
-
-    The Jaccard index of their K nearest, themselves included, 1/15 at least, as Seurat clusters on it. It
-    compiles nothing, unlike `connectivities`.
+    Of cell i the neighbour j at the distance d weighs ``exp(-max(0, d - r) / s)``, with r the distance of the
+    nearest neighbour that is not on the same spot and s such that the K weights sum to log2(K + 1);
+    then ``w + w.T - w * w.T`` (McInnes et al. 2018, "UMAP: Uniform Manifold Approximation and
+    Projection", section 3.1). Written out here, since umap-learn compiles for ten seconds at its first call.
     """
     cells, count = neighbours.indices_NK.shape
-    starts = np.arange(0, cells * count + 1, count)
-    near_NN = sparse.csr_matrix(
-        (np.ones(cells * count), neighbours.indices_NK.ravel(), starts), (cells, cells)
+    distance_NK = neighbours.distances_NK[:, 1:].astype(np.float64)
+    nearest_N1 = np.where(distance_NK > 0, distance_NK, np.inf).min(
+        axis=1, keepdims=True, initial=np.inf
     )
-    shared_NN = sparse.csr_matrix(near_NN @ near_NN.T)
-    shared_NN.data = shared_NN.data / (2 * count - shared_NN.data)
-    shared_NN.data[shared_NN.data < _LEAST_SHARED] = 0
-    shared_NN.setdiag(0)
-    shared_NN.eliminate_zeros()
-    return shared_NN
+    nearest_N1[np.isinf(nearest_N1)] = 0
+    beyond_NK = np.maximum(distance_NK - nearest_N1, 0)
+    width_N1 = _widths(beyond_NK, float(np.log2(count)))
+    own_N1 = neighbours.distances_NK.mean(axis=1, keepdims=True)
+    least_N1 = np.where(nearest_N1 > 0, own_N1, neighbours.distances_NK.mean())
+    width_N1 = np.maximum(width_N1, _LEAST_WIDTH * least_N1)
+    weight_NK = np.where(beyond_NK > 0, np.exp(-beyond_NK / np.maximum(width_N1, 1e-300)), 1.0)
+    starts = (
+        np.arange(0, cells * (count - 1) + 1, count - 1) if count > 1 else np.zeros(cells + 1, int)
+    )
+    parts = weight_NK.ravel(), neighbours.indices_NK[:, 1:].ravel(), starts
+    directed = sparse.csr_matrix(parts, shape=(cells, cells))
+    return (directed + directed.T - directed.multiply(directed.T)).tocsr()
 
 
-def leiden(weights: sparse.spmatrix, resolution: float, seed: int = 0) -> np.ndarray:
+def _widths(beyond_NK: np.ndarray, total: float) -> np.ndarray:
+    """Find s of each cell, (N, 1), with ``sum(exp(-beyond / s)) = total``, by halving."""
+    low, high = np.zeros((len(beyond_NK), 1)), np.full((len(beyond_NK), 1), np.inf)
+    width = np.ones((len(beyond_NK), 1))
+    for _ in range(_HALVINGS):
+        over = np.exp(-beyond_NK / width).sum(axis=1, keepdims=True) > total
+        high, low = np.where(over, width, high), np.where(over, low, width)
+        width = np.where(np.isinf(high), width * 2, (low + high) / 2)
+    return width
+
+
+def as_graph(weights: sparse.spmatrix) -> "igraph.Graph":
+    """Return a symmetric (N, N) matrix as the undirected graph that `leiden` takes, to be used often."""
+    import igraph
+
+    upper = sparse.triu(weights, k=1).tocoo()
+    edges = np.column_stack([upper.row, upper.col])
+    graph = igraph.Graph(n=weights.shape[0], edges=edges)
+    graph.es["weight"] = upper.data
+    return graph
+
+
+def leiden(
+    weights: "sparse.spmatrix | igraph.Graph", resolution: float, seed: int = 0
+) -> np.ndarray:
     """Cluster by Leiden: modularity with a resolution, igraph's two iterations; clusters from 0.
 
     Traag et al. 2019, "From Louvain to Leiden". The same graph and seed give the same clusters;
@@ -141,7 +157,7 @@ def leiden(weights: sparse.spmatrix, resolution: float, seed: int = 0) -> np.nda
     Parameters
     ----------
     weights
-        (N, N) symmetric graph.
+        (N, N) symmetric graph, or what `as_graph` made of it.
     resolution
         Above 0; the higher, the more clusters.
     seed
@@ -149,8 +165,7 @@ def leiden(weights: sparse.spmatrix, resolution: float, seed: int = 0) -> np.nda
     """
     import igraph
 
-    graph = igraph.Graph.Weighted_Adjacency(weights, mode="directed")
-    graph.to_undirected(mode="each")
+    graph = weights if isinstance(weights, igraph.Graph) else as_graph(weights)
     igraph.set_random_number_generator(random.Random(seed))
     try:
         found = graph.community_leiden(

@@ -10,6 +10,7 @@ from kedro.pipeline.node import Node
 
 from sc_mamba2.pipelines.shared import REFERENCE, namespaced, same, step
 from sc_mamba2.tasks.batch_correction.baselines import compare, run_ablations
+from sc_mamba2.tasks.batch_correction.candidates import combine
 from sc_mamba2.tasks.batch_correction.evaluate import score
 from sc_mamba2.tasks.batch_correction.fit import prepare
 from sc_mamba2.tasks.batch_correction.predict import prepare_known, write_integrated
@@ -27,15 +28,21 @@ def create_pipeline() -> Pipeline:
         step(
             prepare,
             "valid_cells params:keys params:tokenization params:backbone params:head "
-            "params:objective params:compute",
+            "params:objective params:ablations params:compute",
             f"untrained_model tokens {PARTS} truth",
             "tokenization",
         ),
         step(
             fine_tune,
             f"untrained_model {PARTS} params:fine_tune params:compute",
-            "model history",
+            "trained_model history",
             "backbone training",
+        ),
+        step(
+            combine,
+            "valid_cells tokens trained_model params:candidates params:predict params:compute",
+            "model candidates",
+            "training",
         ),
         step(
             run_ablations,
@@ -52,6 +59,12 @@ def create_pipeline() -> Pipeline:
 def create_prediction_pipeline() -> Pipeline:
     """Return the pipeline that corrects cells of known batches with a trained model."""
     first = [
+        step(
+            compare,
+            "valid_cells tokens params:tokenization params:candidates params:compute",
+            "candidates",
+            "evaluation",
+        ),
         step(meet_genes, "model valid_cells report_of_file params:validation", "validation_report"),
         step(prepare_known, "valid_cells model params:keys", "tokens truth", "tokenization"),
     ]
@@ -65,18 +78,16 @@ def _correct(scored: dict[str, str], shown: dict[str, str]) -> list[Node]:
     """From tokens and a model to what a person reads; a run that trained scores and shows more."""
     compute = {"compute": "params:compute"}
     facts = same("model", "validation_report", "run_info")
-    compared = same("outputs", "baselines", "truth")
+    compared = same("outputs", "candidates", "truth")
     return [
         step(
             predict, "model tokens params:predict params:compute", "outputs", "backbone inference"
         ),
-        step(
-            compare, "valid_cells tokens params:baselines params:compute", "baselines", "evaluation"
-        ),
         step(score, compared | facts | compute | scored, "metrics", "evaluation"),
         step(
             write_integrated,
-            "raw_cells outputs model validation_report run_info params:output params:ingestion",
+            "raw_cells outputs model validation_report run_info params:output params:ingestion "
+            "candidates",
             "integrated",
         ),
         step(

@@ -8,6 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from sc_mamba2.metrics.clustering import connectivities
+from sc_mamba2.metrics.neighbours import nearest_neighbours
 from sc_mamba2.reporting.style import label
 
 NEIGHBOURS = 15
@@ -30,10 +32,12 @@ def lay_out(embedding: pd.DataFrame, seed: int) -> pd.DataFrame:
         flat[:, : values.shape[1]] = values[:, :2]
         return pd.DataFrame(flat, index=embedding.index, columns=["x", "y"])
     cells = AnnData(X=values)
-    # Exact neighbours: the approximate search that scanpy turns to from 8,192 cells on does not work
-    # with every scipy, and would be another method for large files.
-    neighbours = {"n_neighbors": min(NEIGHBOURS, len(values) - 1), "transformer": "sklearn"}
-    sc.pp.neighbors(cells, use_rep="X", random_state=seed, **neighbours)
+    # Our own graph, the same weights: scanpy's compiles for seconds, and turns to an approximate search from
+    # 8,192 cells on, which does not work with every scipy.
+    near = nearest_neighbours(values, NEIGHBOURS, seed)
+    cells.obsp["connectivities"] = connectivities(near).astype(np.float32)
+    params = {"n_neighbors": near.indices_NK.shape[1], "method": "umap", "use_rep": "X"}
+    cells.uns["neighbors"] = {"connectivities_key": "connectivities", "params": params}
     sc.tl.umap(cells, random_state=seed)
     return pd.DataFrame(cells.obsm["X_umap"], index=embedding.index, columns=["x", "y"])
 

@@ -364,7 +364,22 @@ _INTEGRATE = Task(
         ),
         Option("label_key", _SCORED_LABELS, short="k"),
         _TRAINED,
-        _start("batch_correction", "Checkpoint whose backbone the training begins with."),
+        Option(
+            "fit",
+            "harmony; or gradient: a model is trained too, and joined.",
+            "batch_correction.head.fit",
+            tool="fit",
+            training=True,
+        ),
+        _start("batch_correction", "Checkpoint whose backbone such a training begins with."),
+        Option(
+            "keep_candidates",
+            "Write every candidate's embedding too, under its name.",
+            "batch_correction.output.candidates",
+            bool,
+            tool="keep_candidates",
+            training=True,
+        ),
         Option(
             "expression",
             "Write the corrected expression too, as a layer.",

@@ -6,6 +6,7 @@ import pandas as pd
 from anndata import AnnData
 
 from sc_mamba2.cells.adding import WORD
+from sc_mamba2.tasks.batch_correction.candidates import Candidates, combine
 from sc_mamba2.tasks.batch_correction.fit import prepare
 from sc_mamba2.tasks.batch_correction.model import BatchCorrectionModel
 from sc_mamba2.tasks.batch_correction.params import BatchCorrectionParams
@@ -49,16 +50,18 @@ def integrate(
     adata
         N cells of two batches or more.
     checkpoint
-        Trained folder, or model, that knows the batches; nothing is trained.
+        Fitted folder, or model, that knows the batches; nothing is fitted.
     save
-        Folder for the trained model, to be used as `checkpoint` here and by the verb.    options
+        Folder for the fitted model, to be used as `checkpoint` here and by the verb.
+    options
         Those of the verb.
 
     Returns
     -------
     AnnData or None
         The copy, if one was asked for. Added: ``obsm["X_scm_corrected"]`` (N, E) float32 and
-        ``uns["scm"]``; if asked for, ``layers["scm_corrected"]`` and ``var["scm_corrected"]``.
+        ``uns["scm"]``; if asked for, ``obsm["X_scm_corrected_<candidate>"]``,
+        ``layers["scm_corrected"]`` and ``var["scm_corrected"]``.
 
     Raises
     ------
@@ -70,10 +73,9 @@ def integrate(
     >>> import sc_mamba2 as scm
     >>> from sc_mamba2.cells import simulate_cells
     >>> cells = simulate_cells(cells=60)
-    >>> short = {"batch_correction.fine_tune.max_epochs": 1, "batch_correction.head.width": 8}
-    >>> scm.tl.integrate(cells, batch_key="batch", params=short)
+    >>> scm.tl.integrate(cells, batch_key="batch")
     >>> cells.obsm["X_scm_corrected"].shape
-    (60, 8)
+    (60, 20)
     """
     alone(checkpoint, {"save": save})
     if checkpoint is None and "batch_correction.keys.batch_key" not in options:
@@ -82,39 +84,49 @@ def integrate(
     groups = build_parameters(GROUPS, {"batch_correction.keys.label_key": None, **options})
     with chance_as_found():
         cells = valid_cells(adata, groups)
+        candidates = None
         if checkpoint is not None:
             model = trained_model(checkpoint, BatchCorrectionModel)
         else:
-            model, _ = train(cells.valid, groups)
+            model, _, candidates = train(cells.valid, groups)
             if save is not None:
                 model.save_pretrained(save)
-        integrated = apply(model, cells, groups, "tl.integrate")
+        integrated = apply(model, cells, groups, "tl.integrate", candidates)
     return returned(adata, integrated, key_added, copy)
 
 
-def train(valid: AnnData, groups: Groups) -> tuple[BatchCorrectionModel, pd.DataFrame]:
-    """Train on valid cells of several batches; also the history."""
+def train(valid: AnnData, groups: Groups) -> tuple[BatchCorrectionModel, pd.DataFrame, Candidates]:
+    """Integrate valid cells of several batches: the model, its history, and what it was made of."""
     params, compute = groups["batch_correction"], groups["compute"]
-    untrained, _, training, validation, _ = prepare(
+    untrained, tokens, training, validation, _ = prepare(
         valid,
         params.keys,
         groups["tokenization"],
         params.backbone,
         params.head,
         params.objective,
+        params.ablations,
         compute,
     )
-    model, history = fine_tune(untrained, training, validation, params.fine_tune, compute)
+    trained, history = fine_tune(untrained, training, validation, params.fine_tune, compute)
+    joined = valid, tokens, trained, params.candidates, params.predict, compute
+    model, candidates = combine(*joined)
     note_training(model, groups)
-    return model, history
+    return model, history, candidates
 
 
-def apply(model: BatchCorrectionModel, cells: ValidCells, groups: Groups, caller: str) -> AnnData:
-    """Correct a copy of the cells by a trained model."""
+def apply(
+    model: BatchCorrectionModel,
+    cells: ValidCells,
+    groups: Groups,
+    caller: str,
+    candidates: Candidates | None = None,
+) -> AnnData:
+    """Correct a copy of the cells by a fitted model; `candidates` are written where they are wanted."""
     params, compute = groups["batch_correction"], groups["compute"]
     report = meet_genes(model, cells.valid, cells.report, groups["validation"])
     tokens, _ = prepare_known(cells.valid, model, params.keys)
     outputs = predict(model, tokens, params.predict, compute)
     facts = run_facts(caller, groups, model)
-    written = model, report, facts, params.output, groups["ingestion"]
+    written = model, report, facts, params.output, groups["ingestion"], candidates
     return write_integrated(cells.raw, outputs, *written)

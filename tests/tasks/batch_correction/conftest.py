@@ -11,12 +11,19 @@ from scipy import sparse
 
 from sc_mamba2.cells import simulate_cells, standardise
 from sc_mamba2.genes import load_gene_table
-from sc_mamba2.tasks.batch_correction.fit import new_model, separate_truth
+from sc_mamba2.tasks.batch_correction.candidates import Candidates, combine
+from sc_mamba2.tasks.batch_correction.fit import new_model, prepare, separate_truth
 from sc_mamba2.tasks.batch_correction.model import BatchCorrectionModel
-from sc_mamba2.tasks.batch_correction.params import HeadParams, KeyParams, LossParams
-from sc_mamba2.tasks.shared.backbone import load_or_build_backbone
+from sc_mamba2.tasks.batch_correction.params import (
+    AblationParams,
+    CandidateParams,
+    HeadParams,
+    KeyParams,
+    LossParams,
+)
+from sc_mamba2.tasks.shared.backbone import load_or_build_backbone, predict
 from sc_mamba2.tasks.shared.batches import read_batches
-from sc_mamba2.tasks.shared.params import BackboneParams, TokenizationParams
+from sc_mamba2.tasks.shared.params import BackboneParams, PredictParams, TokenizationParams
 from sc_mamba2.tasks.shared.tokenization import fit_tokenizer, tokenize_cells
 from sc_mamba2.tokens import TokenizedCells, Tokenizer
 from sc_mamba2.training import ComputeOptions
@@ -43,12 +50,33 @@ class Parts:
     tokens: TokenizedCells
 
     def model(self, objective: dict[str, Any] | None = None, **head: Any) -> BatchCorrectionModel:
-        """Return an untrained model of width 8."""
+        """Return an untrained model with a network of width 8."""
         compute = ComputeOptions()
-        params = HeadParams(**{"width": 8, "paths": ("trunk", "pooled")} | head)
+        params = HeadParams(**{"fit": "gradient", "width": 8, "paths": ("trunk", "pooled")} | head)
         backbone = load_or_build_backbone(self.tokenizer, self.tokens, BackboneParams(), compute)
         parts = (backbone, self.tokenizer, self.tokens, params, LossParams(**objective or {}))
         return new_model(*parts, KEYS.batch_key, compute.seed)
+
+
+@dataclass(frozen=True)
+class Joined:
+    """The default's model, the tokens that it was fitted to, and what it was made of."""
+
+    model: BatchCorrectionModel
+    tokens: TokenizedCells
+    candidates: Candidates
+    embedding: np.ndarray
+
+
+@pytest.fixture(scope="session")
+def joined(parts) -> Joined:
+    given = KEYS, TokenizationParams(), BackboneParams(), HeadParams(), LossParams()
+    compute = ComputeOptions()
+    untrained, tokens, *_ = prepare(parts.valid, *given, AblationParams(), compute)
+    options = CandidateParams(components=8, width=6), PredictParams()
+    model, candidates = combine(parts.valid, tokens, untrained, *options, compute)
+    embedding = predict(model, tokens, PredictParams(), compute)["embedding"]
+    return Joined(model, tokens, candidates, embedding)
 
 
 @pytest.fixture(scope="session")

@@ -2,25 +2,26 @@
 
 import numpy as np
 
+from sc_mamba2.methods.integration import RECIPES
 from sc_mamba2.tasks.batch_correction.baselines import compare, run_ablations, variant
 from sc_mamba2.tasks.batch_correction.fit import split_validation
 from sc_mamba2.tasks.batch_correction.params import (
     AblationParams,
-    BaselineParams,
+    CandidateParams,
     CorrectionFitParams,
     HeadParams,
     LossParams,
 )
-from sc_mamba2.tasks.shared.params import PredictParams
+from sc_mamba2.tasks.shared.params import PredictParams, TokenizationParams
 from sc_mamba2.training import ComputeOptions
 
 
 def test_simple_methods_need_three_cells(parts):
-    params = BaselineParams(genes=50, components=4)
-    found = compare(parts.valid, parts.tokens, params, ComputeOptions())
-    assert {"pca", "harmony"} <= found.keys()
+    params = TokenizationParams(variable_genes=50), CandidateParams(components=4), ComputeOptions()
+    found = compare(parts.valid, parts.tokens, *params).embeddings
+    assert found.keys() >= {"pca", *RECIPES}
     assert all(np.isfinite(it).all() and len(it) == 120 for it in found.values())
-    assert compare(parts.valid[:2], parts.tokens.take(slice(2)), params, ComputeOptions()) == {}
+    assert compare(parts.valid[:2], parts.tokens.take(slice(2)), *params).embeddings == {}
 
 
 def test_variants_leave_out_what_they_are_named_after():

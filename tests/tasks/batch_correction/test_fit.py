@@ -6,7 +6,12 @@ from scipy import sparse
 from tests.tasks.batch_correction.conftest import KEYS
 
 from sc_mamba2.tasks.batch_correction.fit import prepare, separate_truth, split_validation
-from sc_mamba2.tasks.batch_correction.params import HeadParams, KeyParams, LossParams
+from sc_mamba2.tasks.batch_correction.params import (
+    AblationParams,
+    HeadParams,
+    KeyParams,
+    LossParams,
+)
 from sc_mamba2.tasks.shared.backbone import predict
 from sc_mamba2.tasks.shared.batches import batch_codes
 from sc_mamba2.tasks.shared.params import BackboneParams, PredictParams, TokenizationParams
@@ -59,11 +64,16 @@ def test_the_cells_that_choose_the_epoch_are_of_every_batch_and_no_training_cell
 
 
 def test_preparing_follows_the_seed_and_leaves_the_cells_as_they_are(parts):
-    params = (KEYS, TokenizationParams(variable_genes=50), BackboneParams(), HeadParams(width=8))
-    before = parts.valid.copy()
+    params = (
+        KEYS,
+        TokenizationParams(variable_genes=50),
+        BackboneParams(),
+        HeadParams(fit="gradient", width=8),
+    )
+    rest, before = (LossParams(), AblationParams()), parts.valid.copy()
     models, splits = [], []
     for seed in (0, 0, 1):
-        model, *tokens, _ = prepare(parts.valid, *params, LossParams(), ComputeOptions(seed=seed))
+        model, *tokens, _ = prepare(parts.valid, *params, *rest, ComputeOptions(seed=seed))
         models.append(model)
         splits.append(list(tokens[2].obs.index))
     assert models[0].sha256() == models[1].sha256() != models[2].sha256()

@@ -21,9 +21,8 @@ def test_known_batches_are_read_under_the_models_own_key(parts):
     assert refusal.value.rule == "batch-unknown"
 
 
-def test_expression_lies_in_the_first_column_of_each_gene_of_the_model(parts, monkeypatch):
-    model = parts.model().eval()
-    embedding = np.random.default_rng(0).normal(size=(7, 8)).astype(np.float32)
+def test_expression_lies_in_the_first_column_of_each_gene_of_the_model(joined, monkeypatch):
+    model, embedding = joined.model, joined.embedding[:7]
     one, other = model.tokenizer.vocabulary.gene_rows[[5, 2]]
     monkeypatch.setattr("sc_mamba2.tasks.batch_correction.predict.CELLS_AT_ONCE", 3)
     layer, decoded = corrected_layer(model, embedding, np.array([-1, one, one, other]))

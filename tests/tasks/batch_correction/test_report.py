@@ -18,7 +18,7 @@ def metrics(model: float, harmony: float) -> dict:
         "model": scores(model),
         "baselines": {"pca": scores(0.1), "harmony": scores(harmony)},
         "ablations": {"no_adversary": scores(0.95)},
-        "data": data,
+        "data": data | {"weights": {"harmony": 0.3, "harmony_scaled": 0.7}},
         "run": {"version": "0", "run_id": "now"},
     }
 
@@ -28,6 +28,7 @@ def test_a_baseline_that_wins_is_marked_and_said():
     assert [table.rows[place][0] for place in table.best] == ["baseline: harmony"]
     page = correction_report(metrics(0.6, 0.7), {}, {"a": "<script>"})
     assert "harmony 0.700" in page
+    assert "harmony_scaled 70%, harmony 30%. No trained model took part" in page
     assert "no_adversary reaches 0.950 (-0.350 for all parts)" in page
     assert "<script>" not in page
 

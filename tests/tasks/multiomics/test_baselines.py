@@ -9,6 +9,7 @@ from tests.tasks.multiomics.conftest import COMPUTE, IMPUTATION
 from sc_mamba2.tasks.multiomics import baselines
 from sc_mamba2.tasks.multiomics.baselines import (
     baseline_embeddings,
+    match_by_ridge,
     predict_by_ridge,
     totalvi_embedding,
     train_variant,
@@ -25,7 +26,9 @@ PARAMS = BaselineParams(components=4)
 def test_principal_components_are_fitted_without_the_scored_cells(whole):
     values = modality_values(whole.tokens, whole.vocabulary)
     result = baseline_embeddings(values, whole.tokens.obs, PARAMS, 0)
-    assert list(result) == ["pca_rna", "pca_protein", "concatenated_pca"]
+    names = ["pca_rna", "pca_protein", "concatenated_pca", "weighted_neighbours"]
+    assert list(result) == names
+    assert (result["weighted_neighbours"] ** 2).sum(axis=1) == pytest.approx(1, abs=1e-4)
     fitted = ~scored_cells(whole.tokens.obs)
     dense = values["protein"].toarray()
     expected = PCA(4).fit(dense[fitted]).transform(dense)
@@ -40,6 +43,24 @@ def test_batches_bring_harmony_and_what_is_lacking_is_the_mean(parts):
     assert "harmony" in result
     lacking = ~parts.tokens.obs["has_protein"].to_numpy(bool)
     assert not result["pca_protein"][lacking].any()
+    alone = result["pca_rna"] / np.linalg.norm(result["pca_rna"], axis=1, keepdims=True)
+    np.testing.assert_allclose(
+        result["weighted_neighbours"][lacking, :4], alone[lacking], atol=1e-4
+    )
+
+
+def test_modalities_are_matched_by_ridge_from_components_of_cells_that_are_not_scored(parts):
+    values, design = modality_values(parts.tokens, parts.vocabulary), parts.tokens.obs
+    rna, told = match_by_ridge(values, design, PARAMS, 0)["protein"]
+    lacking = ~design["has_protein"].to_numpy(bool)
+    assert np.isnan(told[lacking]).all() and np.isfinite(told[~lacking]).all()
+    assert rna.shape == told.shape and np.isfinite(rna[design["has_rna"].to_numpy(bool)]).all()
+    changed = dict(values)
+    changed["rna"] = values["rna"].copy()
+    scored = np.flatnonzero(scored_cells(design))
+    changed["rna"][scored] = 0
+    again = match_by_ridge(changed, design, PARAMS, 0)["protein"][1]
+    np.testing.assert_allclose(again[~lacking], told[~lacking], atol=1e-3)
 
 
 @pytest.mark.parametrize("cells", [None, 40])

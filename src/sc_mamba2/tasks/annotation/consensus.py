@@ -17,7 +17,7 @@ from torch import Tensor
 from sc_mamba2.methods.expert_weights import mix, weigh_experts
 from sc_mamba2.methods.graph_smoothing import smooth_over_graph
 from sc_mamba2.methods.logistic_regression import quiet_rare_classes
-from sc_mamba2.metrics.clustering import leiden, shared_neighbours
+from sc_mamba2.metrics.clustering import connectivities, leiden
 from sc_mamba2.metrics.neighbours import nearest_neighbours
 from sc_mamba2.model import Backbone, sum_of_genes
 from sc_mamba2.model.task_model import squared_lengths
@@ -316,11 +316,11 @@ class ConsensusModel(Annotator):
         axes = PCA(count, svd_solver="arpack", random_state=seed)
         places_ND = axes.fit_transform(query.log_normalised())
         near = max(3, min(_NEAR, cells // 10))
-        graph_NN = shared_neighbours(nearest_neighbours(places_ND, near, seed))
+        graph_NN = connectivities(nearest_neighbours(places_ND, near, seed))
         judged: np.ndarray | slice = slice(None)
         own_NN = graph_NN
         if cells > _MOST_JUDGED:
             judged = np.sort(np.random.default_rng(seed).permutation(cells)[:_MOST_JUDGED])
-            own_NN = shared_neighbours(nearest_neighbours(places_ND[judged], near, seed))
+            own_NN = connectivities(nearest_neighbours(places_ND[judged], near, seed))
         clusterings = [leiden(own_NN, r, seed) for r in self.consensus.resolutions]
         return graph_NN, clusterings, judged

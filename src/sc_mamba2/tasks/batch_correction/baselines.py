@@ -5,11 +5,12 @@ import copy
 import numpy as np
 from anndata import AnnData
 
+from sc_mamba2.tasks.batch_correction.candidates import Candidates
 from sc_mamba2.tasks.batch_correction.fit import new_model
 from sc_mamba2.tasks.batch_correction.model import BatchCorrectionModel
 from sc_mamba2.tasks.batch_correction.params import (
     AblationParams,
-    BaselineParams,
+    CandidateParams,
     HeadParams,
     LossParams,
     Variant,
@@ -17,7 +18,7 @@ from sc_mamba2.tasks.batch_correction.params import (
 from sc_mamba2.tasks.shared.backbone import fine_tune, predict
 from sc_mamba2.tasks.shared.batches import BATCH
 from sc_mamba2.tasks.shared.integration_baselines import baseline_embeddings
-from sc_mamba2.tasks.shared.params import FineTuneParams, PredictParams
+from sc_mamba2.tasks.shared.params import FineTuneParams, PredictParams, TokenizationParams
 from sc_mamba2.tokens import TokenizedCells
 from sc_mamba2.training import ComputeOptions
 
@@ -25,13 +26,24 @@ FEWEST_CELLS = 3
 
 
 def compare(
-    valid_cells: AnnData, tokens: TokenizedCells, params: BaselineParams, compute: ComputeOptions
-) -> dict[str, np.ndarray]:
-    """Embed the cells by the simple methods, (N, D) by name; none where there are too few cells."""
+    valid_cells: AnnData,
+    tokens: TokenizedCells,
+    tokenization: TokenizationParams,
+    params: CandidateParams,
+    compute: ComputeOptions,
+) -> Candidates:
+    """Embed cells of a later file by the simple methods, fitted to these alone; none of too few cells."""
     if len(tokens) < FEWEST_CELLS:
-        return {}
-    batches = tokens.obs[BATCH]
-    return baseline_embeddings(valid_cells, batches, seed=compute.seed, **params.model_dump())
+        return Candidates({}, None, {})
+    found = baseline_embeddings(
+        valid_cells,
+        tokens.obs[BATCH],
+        genes=tokenization.variable_genes,
+        components=params.components,
+        recipes=True,
+        seed=compute.seed,
+    )
+    return Candidates(found, None, {})
 
 
 def run_ablations(

@@ -10,17 +10,19 @@ from sc_mamba2.metrics.integration import NEIGHBOURS, integration_scores, known_
 from sc_mamba2.metrics.mixing import neighbour_mixing
 from sc_mamba2.metrics.neighbours import nearest_neighbours
 from sc_mamba2.reporting import Scores
+from sc_mamba2.tasks.batch_correction.candidates import RESULT, Candidates
 from sc_mamba2.tasks.batch_correction.fit import LABEL
 from sc_mamba2.tasks.batch_correction.model import BatchCorrectionModel
 from sc_mamba2.tasks.shared.batches import BATCH, confounded_labels
 from sc_mamba2.training import ComputeOptions
 
+WITHOUT = "without_trained_model"
 LOG = logging.getLogger(__name__)
 
 
 def score(
     outputs: dict[str, np.ndarray],
-    baselines: dict[str, np.ndarray],
+    candidates: Candidates,
     truth: pd.DataFrame,
     model: BatchCorrectionModel,
     validation_report: dict[str, Any],
@@ -28,13 +30,19 @@ def score(
     compute: ComputeOptions,
     ablations: dict[str, np.ndarray] | None = None,
 ) -> dict[str, Any]:
-    """Score the model beside its baselines and ablations; the contents of ``metrics.json``."""
-    before = baselines.get("pca")
-    groups = {"model": {"model": outputs["embedding"]}, "baselines": baselines}
+    """Score the result beside its candidates and ablations; the contents of ``metrics.json``.
+
+    Among the baselines stand all candidates, the model's own embedding too where one was trained.
+    """
+    before = candidates.embeddings.get("pca")
+    groups = {"model": {RESULT: outputs["embedding"]}, "baselines": candidates.embeddings}
     groups["ablations"] = ablations or {}
+    if candidates.without_model is not None:
+        groups["ablations"] = groups["ablations"] | {WITHOUT: candidates.without_model}
     scores = {
         group: {
             name: score_embedding(embedding, truth, before, compute.seed)
+            | candidates.scores.get(name, {})
             for name, embedding in embeddings.items()
         }
         for group, embeddings in groups.items()
@@ -45,8 +53,9 @@ def score(
     genes = len(model.tokenizer.vocabulary.gene_rows)
     return {
         **scores,
-        "model": scores["model"]["model"],
-        "data": data | {"reference": validation_report, "genes_used": genes},
+        "model": scores["model"][RESULT],
+        "data": data
+        | {"reference": validation_report, "genes_used": genes, "weights": dict(model.weights)},
         "run": run_info | {"checkpoint_sha256": model.sha256()},
     }
 

@@ -1,4 +1,4 @@
-"""The untrained model and its tokens: batches and types apart, the split, a start at principal components.
+"""The untrained model and its tokens: batches and types apart, the split, a network's start.
 
 Legend: N cells, V vocabulary, D width of the backbone, E width of the cell embedding, K batches.
 """
@@ -12,11 +12,21 @@ from scipy import sparse
 from sc_mamba2.cells import read_labels
 from sc_mamba2.model import Backbone
 from sc_mamba2.tasks.batch_correction.model import BatchCorrectionModel
-from sc_mamba2.tasks.batch_correction.params import HeadParams, KeyParams, LossParams
+from sc_mamba2.tasks.batch_correction.params import (
+    AblationParams,
+    HeadParams,
+    KeyParams,
+    LossParams,
+)
 from sc_mamba2.tasks.shared.backbone import load_or_build_backbone
 from sc_mamba2.tasks.shared.batches import BATCH, batch_codes, read_batches
 from sc_mamba2.tasks.shared.params import BackboneParams, TokenizationParams
-from sc_mamba2.tasks.shared.tokenization import fit_tokenizer, tokenize_cells
+from sc_mamba2.tasks.shared.tokenization import (
+    choose_genes,
+    fit_tokenizer,
+    source_vocabulary,
+    tokenize_cells,
+)
 from sc_mamba2.tokens import TokenizedCells, Tokenizer, as_matrix
 from sc_mamba2.training import ComputeOptions, seed_everything
 from sc_mamba2.training.components import components
@@ -31,9 +41,12 @@ def prepare(
     backbone: BackboneParams,
     head: HeadParams,
     objective: LossParams,
+    ablations: AblationParams,
     compute: ComputeOptions,
 ) -> tuple[BatchCorrectionModel, TokenizedCells, TokenizedCells, TokenizedCells, pd.DataFrame]:
-    """Read the batches, make the tokens, and build the model that will be trained.
+    """Read the batches, make the tokens, and build the model that will be fitted.
+
+    A pretrained checkpoint, or variants of the network, mean that a network is trained.
 
     Returns
     -------
@@ -45,13 +58,24 @@ def prepare(
         See `separate_truth`; for scores and figures only.
     """
     cells, truth = separate_truth(valid_cells, read_batches(valid_cells.obs, keys.batch_key), keys)
+    if backbone.checkpoint is not None or ablations.names:
+        head = head.model_copy(update={"fit": "gradient"})
+    if head.fit == "harmony":  # nobody reads the gene embedding
+        backbone = backbone.model_copy(update={"gene_start": "random"})
+    source, pretrained = source_vocabulary(tokenization.vocabulary)
+    genes, own = tokenization.variable_genes, (source, tokenization.variable_genes)
+    overall = choose_genes(cells, cells, *own, pretrained=pretrained)
     # Genes that vary within the batches, not those that differ between batches.
-    tokenizer = fit_tokenizer(cells, cells, tokenization, batch_key=BATCH)
+    tokenizer = fit_tokenizer(cells, cells, tokenization, batch_key=BATCH, always=overall)
+    within = overall if genes is None else choose_genes(cells, cells, *own, BATCH)
     tokens = tokenize_cells(cells, tokenizer)
     training, validation = split_validation(tokens, keys.validation_share, compute.seed)
     trunk = load_or_build_backbone(tokenizer, training, backbone, compute)
     parts = (trunk, tokenizer, training, head, objective, keys.batch_key, compute.seed)
-    return new_model(*parts), tokens, training, validation, truth
+    model = new_model(*parts)
+    for chosen_V, names in zip(model.chosen_2V, (overall, within), strict=True):
+        chosen_V[torch.from_numpy(tokenizer.vocabulary.rows_of(names))] = True
+    return model, tokens, training, validation, truth
 
 
 def separate_truth(
@@ -91,7 +115,7 @@ def new_model(
 ) -> BatchCorrectionModel:
     """Put an untrained head for the batches of some cells on a backbone.
 
-    The pooled branch starts as the linear map of the gene embedding that is nearest to the principal
+    Of a network the pooled branch starts as the linear map of the gene embedding that is nearest to the principal
     components of the values, centred by batch; the norm at their moments, by batch; the decoder at
     the components' loadings. So the training begins at "principal components without the batches'
     shifts", whatever the gene embedding is: singular vectors, chance, or a pretrained one.
@@ -110,6 +134,8 @@ def new_model(
     seed_everything(seed)
     names = tuple(sorted(set(tokens.obs[BATCH])))
     model = BatchCorrectionModel(backbone, tokenizer, names, head, objective, batch_key)
+    if not model.has_network:
+        return model
     codes_N = batch_codes(tokens.obs[BATCH], names)
     values_NV = as_matrix(tokens, tokenizer.vocabulary.size)
     mean_V = np.asarray(values_NV.mean(axis=0)).ravel()

@@ -1,10 +1,11 @@
-"""The batch correction model: branches into a cell embedding, and a decoder that alone is given the batch.
+"""The batch correction model: the map of an integration, and a network whose embedding may take part in it.
 
 Legend: B cells, L tokens, D width of the backbone, E width of the cell embedding, V vocabulary,
 K batches, H width of a batch's embedding.
 """
 
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -22,15 +23,18 @@ from sc_mamba2.model import (
     sum_of_genes,
 )
 from sc_mamba2.model.domains import batch_excess
+from sc_mamba2.tasks.batch_correction.mapping import CorrectionMap
 from sc_mamba2.tasks.batch_correction.params import HeadParams, LossParams
 from sc_mamba2.tasks.shared.batches import BATCH, batch_codes
-from sc_mamba2.tokens import Batch, Tokenizer
+from sc_mamba2.tokens import Batch, TokenizedCells, Tokenizer
 from sc_mamba2.tokens.augmentation import hide_tokens
 
 
 class BatchCorrectionModel(TaskModel):
-    """Embeds cells without their batch.
+    """Embeds cells without their batch: by the map of what was integrated (`map`), and by a network.
 
+    The map is fitted to the joint result of all candidates. The network, which is there where one is
+    trained (`has_network`), is one of them; by default there is none. Its embedding is
     ``z = Norm_k(T h_cls + P sum_l v_l E[g_l])`` with ``h_cls`` the backbone's state at `<cls>`, v
     log-normalised values, E the gene embedding, k the cell's batch (`DomainNorm`). The decoder gives
     ``x = W z + c + MLP(z, b_k)``: expression of every gene of the vocabulary, with ``b_k`` an embedding
@@ -72,7 +76,19 @@ class BatchCorrectionModel(TaskModel):
         super().__init__(backbone, tokenizer)
         self.batches, self.head, self.objective = batches, head, objective
         self.batch_key = batch_key
-        width, genes = backbone.config.d_model, tokenizer.vocabulary.size
+        self.map: CorrectionMap | None = None
+        self.weights: dict[str, float] = {}  # of the candidates that were joined
+        # The genes of the candidates: variable over all cells, and within the batches.
+        self.chosen_2V: Tensor
+        self.register_buffer(
+            "chosen_2V", torch.zeros(2, tokenizer.vocabulary.size, dtype=torch.bool)
+        )
+        if self.has_network:
+            self._build_network()
+
+    def _build_network(self) -> None:
+        head, batches = self.head, self.batches
+        width, genes = self.backbone.config.d_model, self.tokenizer.vocabulary.size
         if "trunk" in head.paths:
             self.trunk_projection = nn.Linear(width, head.width, bias=False)
         if "pooled" in head.paths:
@@ -96,9 +112,34 @@ class BatchCorrectionModel(TaskModel):
         self.gene_variance: Tensor
         self.register_buffer("gene_variance", torch.ones(()))
 
+    @property
+    def has_network(self) -> bool:
+        """Whether a network is trained."""
+        return self.head.fit == "gradient"
+
+    @property
+    def fits_itself(self) -> bool:
+        """Whether nothing is trained."""
+        return not self.has_network
+
+    def fit_itself(
+        self, parts: list[tuple[TokenizedCells, dict[str, np.ndarray]]], seed: int
+    ) -> None:
+        """Do nothing: the map is fitted when the candidates are joined."""
+
+    def copy(self) -> "BatchCorrectionModel":
+        """Return a copy that can be given a map."""
+        return deepcopy(self)
+
+    def gene_weights(self) -> np.ndarray:
+        """Say how much the model makes of each token, (V,): the components, once there is a map."""
+        return super().gene_weights() if self.map is None else self.map.gene_weights()
+
     def settings(self) -> dict[str, Any]:
         """Return what `from_settings` needs to build the same model."""
         return {
+            "weights": self.weights,
+            "map": None if self.map is None else self.map.shapes(),
             "batches": list(self.batches),
             "head": self.head.model_dump(mode="json"),
             "objective": self.objective.model_dump(mode="json"),
@@ -110,7 +151,7 @@ class BatchCorrectionModel(TaskModel):
         cls, backbone: Backbone, tokenizer: Tokenizer, settings: dict[str, Any]
     ) -> "BatchCorrectionModel":
         """Build an untrained model from stored settings."""
-        return cls(
+        model = cls(
             backbone,
             tokenizer,
             tuple(settings["batches"]),
@@ -118,6 +159,10 @@ class BatchCorrectionModel(TaskModel):
             LossParams(**settings["objective"]),
             settings["batch_key"],
         )
+        model.weights = settings["weights"]
+        if settings["map"] is not None:
+            model.map = CorrectionMap(settings["map"])
+        return model
 
     def project(self, batch: Batch) -> Tensor:
         """Sum the projected branches, (B, E): the embedding before its norm."""
@@ -144,9 +189,9 @@ class BatchCorrectionModel(TaskModel):
 
     @torch.no_grad()
     def corrected_expression(self, cell_BE: Tensor) -> Tensor:
-        """Predict the expression of every gene, (B, V), as if every cell were of the mean batch."""
-        mean_BH = self.batch_encoder.weight.mean(dim=0).expand(len(cell_BE), -1)
-        return self.decode(cell_BE, mean_BH).clamp(min=0)
+        """Tell the expression of every gene, (B, V), as if every cell were of the mean batch."""
+        assert self.map is not None
+        return self.map.decode(cell_BE)
 
     def targets(self, obs: pd.DataFrame) -> dict[str, Tensor]:
         """Read the batches of cells from ``obs["batch"]``, (N,) int64; no label is ever read."""
@@ -183,9 +228,7 @@ class BatchCorrectionModel(TaskModel):
 
     def _reconstruction(self, cell_BE: Tensor, batch: Batch, batch_B: Tensor) -> Tensor:
         decoded_BV = self.decode(cell_BE, self.batch_encoder(batch_B))
-        target_BV = torch.zeros_like(decoded_BV).scatter_add_(
-            1, batch.token_ids_BL, batch.values_BL.to(decoded_BV)
-        )
+        target_BV = self._values(batch).to(decoded_BV)
         return (decoded_BV - target_BV).square().mean() / self.gene_variance
 
     def predict(self, batch: Batch) -> dict[str, Tensor]:
@@ -193,11 +236,24 @@ class BatchCorrectionModel(TaskModel):
         raise NotImplementedError("the batches of the cells are needed: call predictor(obs)")
 
     def predictor(self, obs: pd.DataFrame) -> Callable[[Batch], dict[str, Tensor]]:
-        """Return what gives ``embedding`` (B, E) for cells of a table with the column ``batch``."""
+        """Return what gives ``embedding`` (B, E) for cells of a table with the column ``batch``.
+
+        That of the map; before there is one that of the network, and without either nothing (B, 0).
+        """
         batch_N = torch.from_numpy(batch_codes(obs[BATCH], self.batches))
 
         def embed(batch: Batch) -> dict[str, Tensor]:
             own_B = batch_N.to(batch.cells_B.device)[batch.cells_B]
-            return {"embedding": self(batch, own_B)}
+            network_BE = self(batch, own_B) if self.has_network else None
+            if self.map is not None:
+                return {"embedding": self.map(self._values(batch), network_BE, own_B)}
+            return {
+                "embedding": own_B.new_zeros(len(own_B), 0) if network_BE is None else network_BE
+            }
 
         return embed
+
+    def _values(self, batch: Batch) -> Tensor:
+        """Lay the values of cells out by gene, (B, V)."""
+        values_BV = batch.values_BL.new_zeros(len(batch.cells_B), self.tokenizer.vocabulary.size)
+        return values_BV.scatter_add_(1, batch.token_ids_BL, batch.values_BL)

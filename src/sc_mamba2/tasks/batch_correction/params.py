@@ -31,14 +31,21 @@ class KeyParams(LabelReadingParams):
 
 
 class HeadParams(Parameters):
-    """From a cell to its embedding, and from that back to expression."""
+    """What is fitted; and, of a model that is trained, from a cell to its embedding and back to expression."""
+
+    fit: Literal["harmony", "gradient"] = Field(
+        "harmony",
+        description="harmony: Harmony alone, nothing is trained (seconds); gradient: a model is trained "
+        "too and its embedding joins the candidates (minutes), as it is with a pretrained checkpoint to "
+        "begin with",
+    )
 
     paths: tuple[Branch, ...] = Field(
         ("pooled",),
         description="trunk: the Mamba2 layers' state at <cls>; pooled: sum of value times gene "
         "embedding; their projections are added. The trunk takes minutes where pooled takes seconds",
     )
-    width: int = Field(30, ge=2, le=1024, description="numbers of the cell embedding")
+    width: int = Field(30, ge=2, le=1024, description="numbers of the trained model's embedding")
     domain_norm: bool = Field(
         True, description="whether each batch has moments of its own in the norm of the embedding"
     )
@@ -94,14 +101,18 @@ class CorrectionFitParams(FineTuneParams):
     )
 
 
-class BaselineParams(Parameters):
-    """The simple methods beside the model, see `integration_baselines`."""
+class CandidateParams(Parameters):
+    """What is integrated, see `combine`; Harmony takes as many genes as the tokenization."""
 
-    genes: int = Field(2000, ge=2, description="most variable genes")
-    components: int = Field(30, ge=1, description="principal components")
-    within_batches: bool = Field(
-        False, description="whether their genes are chosen within the batches, as the model's are"
+    components: int = Field(30, ge=2, le=1024, description="principal components of a candidate")
+    temperature: float = Field(
+        0.03,
+        gt=0,
+        le=100,
+        description="difference of the label-free scores (0 to 1) by which a candidate weighs 2.7 times as much; "
+        "large: all alike",
     )
+    width: int = Field(20, ge=2, le=1024, description="numbers of the corrected embedding")
 
 
 class AblationParams(Parameters):
@@ -120,6 +131,9 @@ class OutputParams(Parameters):
     expression: bool = Field(
         False, description="whether the corrected expression is written, as a layer"
     )
+    candidates: bool = Field(
+        False, description="whether every candidate's embedding is written too, under its name"
+    )
 
 
 class BatchCorrectionParams(Parameters):
@@ -131,6 +145,6 @@ class BatchCorrectionParams(Parameters):
     objective: LossParams = LossParams()
     fine_tune: CorrectionFitParams = CorrectionFitParams()
     predict: PredictParams = PredictParams()
-    baselines: BaselineParams = BaselineParams()
+    candidates: CandidateParams = CandidateParams()
     ablations: AblationParams = AblationParams()
     output: OutputParams = OutputParams()

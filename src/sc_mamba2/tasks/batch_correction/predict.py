@@ -11,6 +11,7 @@ from scipy import sparse
 from sc_mamba2.cells import keys
 from sc_mamba2.cells.gene_columns import column_ids
 from sc_mamba2.genes import load_gene_table
+from sc_mamba2.tasks.batch_correction.candidates import Candidates
 from sc_mamba2.tasks.batch_correction.fit import separate_truth
 from sc_mamba2.tasks.batch_correction.model import BatchCorrectionModel
 from sc_mamba2.tasks.batch_correction.params import KeyParams, OutputParams
@@ -40,9 +41,11 @@ def write_integrated(
     run_info: dict[str, Any],
     params: OutputParams,
     ingestion: IngestionParams,
+    candidates: Candidates | None = None,
 ) -> AnnData:
-    """Write the embedding, the corrected expression if wanted, and facts into a copy of the cells.
+    """Write the embedding, what else is wanted, and facts into a copy of the cells.
 
+    Of every candidate, if wanted, the embedding in ``obsm["X_scm_corrected_<name>"]``.
     `X`, the order and every key of the user's stay as they are. ``layers["scm_corrected"]`` is
     described at `corrected_layer`; ``var["scm_corrected"]`` marks the genes that it has values of.
     """
@@ -52,7 +55,12 @@ def write_integrated(
     own = {"batch_key": model.batch_key, "batches": np.asarray(model.batches, dtype=object)}
     vocabulary = model.tokenizer.vocabulary
     facts = output_facts(run_info, validation_report, model.sha256(), vocabulary.sha256)
+    if model.weights:
+        own["weights"] = dict(model.weights)
     written.uns[keys.FACTS] = facts | own
+    if params.candidates and candidates is not None:
+        for name, embedding in candidates.embeddings.items():
+            written.obsm[f"{keys.CORRECTED}_{name}"] = embedding.astype(np.float32)
     if params.expression:
         ids = column_ids(written.var, load_gene_table(ingestion.gene_table))
         layer, decoded = corrected_layer(model, embedding_NE, vocabulary.rows_of(ids))

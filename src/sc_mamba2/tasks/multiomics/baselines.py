@@ -17,6 +17,7 @@ from sklearn.linear_model import RidgeCV
 from sc_mamba2.cells.keys import COUNTS_LAYER
 from sc_mamba2.cells.modalities import PROTEIN, RNA
 from sc_mamba2.methods.integration import harmony_embedding
+from sc_mamba2.methods.modality_weights import modality_weights, weighted_embedding
 from sc_mamba2.tasks.multiomics.cells import JointCells, has, scored_cells
 from sc_mamba2.tasks.multiomics.fit import fit_imputers
 from sc_mamba2.tasks.multiomics.initial_embedding import new_model
@@ -41,6 +42,8 @@ Outputs = dict[str, np.ndarray]
 Values = dict[str, sparse.csr_matrix]
 TOTALVI_WIDTH = 20  # totalVI's own default
 _CONCATENATED = "concatenated_pca"
+FEWEST_NEIGHBOURS = 5
+MATCHED = 20  # components of the RNA by which modalities are matched
 _BRANCHES = {"pooled_alone": ("pooled",), "trunk_alone": ("trunk",)}
 
 
@@ -56,6 +59,8 @@ class Comparison:
         (N, P) as predicted from the other modalities by ridge regression, by modality.
     variants
         Outputs of each ablation, by its name.
+    matched
+        By modality: components of the RNA, and what ridge predicts of them from that modality's.
     shuffled
         The model's joint embedding of cells with a modality of other cells, by modality.
     """
@@ -64,6 +69,7 @@ class Comparison:
     ridge: Outputs = field(default_factory=dict)
     variants: dict[str, Outputs] = field(default_factory=dict)
     shuffled: Outputs = field(default_factory=dict)
+    matched: dict[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
 
 
 def compare(
@@ -107,7 +113,8 @@ def compare(
         moved = shuffle_modality(tokens, kind, vocabulary, seed)
         shuffled[kind] = predict(model, moved, prediction, compute)["joint"]
     ridge = predict_by_ridge(values, design, params, seed)
-    return Comparison(embeddings, ridge, variants, shuffled)
+    matched = match_by_ridge(values, design, params, seed)
+    return Comparison(embeddings, ridge, variants, shuffled, matched)
 
 
 def baseline_embeddings(
@@ -119,8 +126,9 @@ def baseline_embeddings(
     -------
     dict
         ``pca_m`` of every modality, ``concatenated_pca``: all of them side by side, each scaled to a
-        variance of 1 in all, and ``harmony`` on that where there are batches. A modality that a cell lacks
-        counts as its mean.
+        variance of 1 in all, ``weighted_neighbours``: the same weighed for each cell (see
+        `modality_weights`), where there are two modalities or more, and ``harmony`` on the
+        unweighed where there are batches. A modality that a cell lacks counts as its mean.
     """
     embeddings = {}
     for kind, own in values.items():
@@ -134,6 +142,13 @@ def baseline_embeddings(
             float(np.sqrt((scores[fitted] ** 2).sum(1).mean())), 1e-12
         )
     embeddings[_CONCATENATED] = np.concatenate(list(embeddings.values()), axis=1)
+    have_NM = design[[has(kind) for kind in values]].to_numpy(bool)
+    whole = have_NM.all(axis=1) & ~scored_cells(design)
+    if len(values) > 1 and whole.sum() > FEWEST_NEIGHBOURS:
+        alone = [embeddings[f"pca_{kind}"] for kind in values]
+        weights_NM = modality_weights(alone, whole) * have_NM
+        weights_NM /= np.maximum(weights_NM.sum(axis=1, keepdims=True), 1e-12)
+        embeddings["weighted_neighbours"] = weighted_embedding(alone, weights_NM)
     if design[BATCH].nunique() > 1:
         codes = pd.factorize(design[BATCH], sort=True)[0]
         embeddings["harmony"] = harmony_embedding(embeddings[_CONCATENATED], codes, seed)
@@ -147,6 +162,32 @@ def _components(
     _, loadings, _, _ = sc.pp.pca(own[fitted], n_comps=count, random_state=seed, return_info=True)
     mean = np.asarray(own[fitted].mean(axis=0)).ravel()
     return np.asarray(own @ loadings.T) - mean @ loadings.T
+
+
+def match_by_ridge(
+    values: Values, design: pd.DataFrame, params: BaselineParams, seed: int
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Predict components of the RNA from those of each other modality, by ridge: of peaks, from LSI.
+
+    Returns
+    -------
+    dict
+        By modality the RNA's own components and the predicted ones, `MATCHED` numbers a cell; NaN
+        for cells that lack the RNA, or the modality. Fitted without the cells that are scored.
+    """
+    have = {kind: design[has(kind)].to_numpy(bool) for kind in values}
+    free, found = ~scored_cells(design), {}
+    for kind, own in values.items():
+        both = have[kind] & have[RNA]
+        if kind == RNA or (both & free).sum() < 3:
+            continue
+        rna_NC = _components(values[RNA], have[RNA] & free, MATCHED, seed)
+        from_NC = _components(own, have[kind] & free, params.components, seed)
+        ridge = RidgeCV(np.asarray(params.regularisation), alpha_per_target=True)
+        told_NC = ridge.fit(from_NC[both & free], rna_NC[both & free]).predict(from_NC)
+        rna_NC[~have[RNA]], told_NC[~have[kind]] = np.nan, np.nan
+        found[kind] = rna_NC, told_NC
+    return found
 
 
 def predict_by_ridge(

@@ -1,10 +1,12 @@
 """Scores on the cells held out: are types kept, is a modality predicted by the others, do they match?"""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from sc_mamba2.cells.modalities import RNA
 from sc_mamba2.metrics.integration import NEIGHBOURS, integration_scores, known_scores
 from sc_mamba2.metrics.mixing import neighbour_mixing
 from sc_mamba2.metrics.neighbours import nearest_neighbours
@@ -36,8 +38,11 @@ def score(
     values = modality_values(tokens, model.tokenizer.vocabulary)
     others = comparison or Comparison()
 
+    alone = {kind: others.embeddings.get(f"pca_{kind}") for kind in values}
+
     def embedded(own: np.ndarray) -> Scores:
-        return embedding_scores(own, design, truth, fewest, seed)
+        by_type = embedding_scores(own, design, truth, fewest, seed)
+        return by_type | neighbours_kept(own, alone, design, seed)
 
     def all_scores(own: Outputs) -> Scores:
         imputed = _named(own, "imputed_")
@@ -47,6 +52,12 @@ def score(
     baselines = {name: embedded(own) for name, own in others.embeddings.items()}
     if others.ridge:
         baselines["ridge"] = imputation_scores(others.ridge, values, design)
+    if others.matched:
+        baselines["ridge_components"] = {
+            name: value
+            for kind, (rna, told) in others.matched.items()
+            for name, value in matching_scores({RNA: rna, kind: told}, design).items()
+        }
     views = _named(outputs, "embedding_")
     return {
         "model": all_scores(outputs),
@@ -93,6 +104,32 @@ def embedding_scores(
         if mixing is not None:  # the scored cells may be of one batch
             scores["batch_mixing"] = mixing
     return scores
+
+
+def neighbours_kept(
+    embedding_NE: np.ndarray,
+    alone: Mapping[str, np.ndarray | None],
+    design: pd.DataFrame,
+    seed: int,
+) -> Scores:
+    """Score how much an embedding keeps of what each modality says alone; no label is needed.
+
+    ``kept_m``: of a cell's 15 nearest neighbours in the components of modality m, the share that is
+    among its 15 nearest in the embedding; mean over the scored cells that have all modalities.
+    """
+    known = {kind: own for kind, own in alone.items() if own is not None}
+    usable = scored_cells(design) & np.isfinite(embedding_NE).all(axis=1)
+    rows = np.flatnonzero(usable & design[[has(kind) for kind in alone]].all(axis=1).to_numpy())
+    if len(rows) <= NEIGHBOURS:
+        return {}
+    near = nearest_neighbours(embedding_NE[rows], NEIGHBOURS, seed).graph() > 0
+    return {
+        f"kept_{kind}": float(
+            near.multiply(nearest_neighbours(own[rows], NEIGHBOURS, seed).graph() > 0).sum()
+            / (len(rows) * (NEIGHBOURS - 1))
+        )
+        for kind, own in known.items()
+    }
 
 
 def imputation_scores(imputed: Outputs, values: Values, design: pd.DataFrame) -> Scores:

@@ -29,7 +29,8 @@ CAPTION = (
     "Scored on the same cells. avg bio = mean of nmi, ari, asw label (types kept), higher is better; pearson: "
     "mean correlation of a modality's features as predicted from the others alone, higher is better; rmse: its "
     "error, lower is better; foscttm: share of cells nearer than the cell itself, lower is better, 0.5 by "
-    "chance. The marked row has the best avg bio, or else the best correlation."
+    "chance; kept: share of the neighbours by one modality alone that are neighbours here too, higher is "
+    "better, without labels. The marked row has the best avg bio, or else the best correlation."
 )
 READ = "Genes by Ensembl id, then symbol; proteins by name; peaks by coordinates."
 WRITTEN = {

@@ -1,0 +1,100 @@
+"""How much each modality says of each cell: weights as weighted nearest neighbours have them.
+
+Hao et al. 2021, "Integrated analysis of multimodal single-cell data". N cells, M modalities, K neighbours,
+D width of a modality's components.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy import sparse
+from sklearn.neighbors import NearestNeighbors
+
+NEIGHBOURS = 20
+_FLOOR = 1e-4  # of the prediction across modalities, as in the paper
+
+
+def modality_weights(
+    embeddings: Sequence[np.ndarray], fitted_N: np.ndarray, neighbours: int = NEIGHBOURS
+) -> np.ndarray:
+    """Weigh modalities for each cell by how well its neighbours predict it, within and across.
+
+    Of a cell its neighbours in modality m predict ``z_m`` (their mean) with the affinity
+
+    ``a(p) = exp(-max(0, |z - p| - |z - z_1|) / (s - |z - z_1|))``
+
+    where ``z_1`` is the nearest neighbour and s the mean distance of the K cells that share the
+    fewest neighbours with it, one at least (smallest Jaccard index above 0). A modality's ratio is its
+    affinity by its own neighbours over the mean of those by the other modalities' neighbours (with a
+    floor of 1e-4); the weights are the ratios' softmax.
+
+    Parameters
+    ----------
+    embeddings
+        M of the same cells, (N, D) each; brought to length 1 first.
+    fitted_N
+        bool; neighbours are looked for among these.
+    neighbours
+        K, fewer where there are fewer cells.
+
+    Returns
+    -------
+    ndarray
+        (N, M); rows sum to 1.
+    """
+    units = [_unit(embedding) for embedding in embeddings]
+    near = [_nearest(unit, fitted_N, neighbours) for unit in units]
+    ratios = []
+    for own, unit in enumerate(units):
+        first_N = np.linalg.norm(unit - unit[near[own][:, 0]], axis=1)
+        width_N = np.maximum(_reach(unit, near[own], fitted_N) - first_N, 1e-12)
+        affinity = [
+            np.exp(
+                -np.maximum(0, np.linalg.norm(unit - unit[places].mean(axis=1), axis=1) - first_N)
+                / width_N
+            )
+            for places in near
+        ]
+        others = [affinity[other] for other in range(len(units)) if other != own]
+        ratios.append(affinity[own] / (np.mean(others, axis=0) + _FLOOR))
+    ratio_NM = np.stack(ratios, axis=1)
+    raised_NM = np.exp(ratio_NM - ratio_NM.max(axis=1, keepdims=True))
+    return np.asarray(raised_NM / raised_NM.sum(axis=1, keepdims=True))
+
+
+def weighted_embedding(embeddings: Sequence[np.ndarray], weights_NM: np.ndarray) -> np.ndarray:
+    """Put modalities side by side, each at length 1 times the root of the cell's weight."""
+    parts = [_unit(own) * np.sqrt(weights_NM[:, [at]]) for at, own in enumerate(embeddings)]
+    return np.concatenate(parts, axis=1)
+
+
+def _reach(unit_ND: np.ndarray, near_NK: np.ndarray, fitted_N: np.ndarray) -> np.ndarray:
+    """Return the mean distance of the K fitted cells that share the fewest neighbours with each, (N,)."""
+    cells, count = near_NK.shape
+    starts = np.arange(0, cells * count + 1, count)
+    member = sparse.csr_matrix((np.ones(cells * count), near_NK.ravel(), starts), (cells, cells))
+    rows = np.flatnonzero(fitted_N)
+    shared = sparse.csr_matrix(member @ member[rows].T)  # all have K, so fewest is least Jaccard
+    reach_N = np.zeros(cells)
+    for cell in range(cells):
+        part = slice(shared.indptr[cell], shared.indptr[cell + 1])
+        places, overlap = rows[shared.indices[part]], shared.data[part]
+        distance = np.linalg.norm(unit_ND[places] - unit_ND[cell], axis=1)
+        reach_N[cell] = distance[np.lexsort((-distance, overlap))[:count]].mean()
+    return reach_N
+
+
+def _unit(embedding_ND: np.ndarray) -> np.ndarray:
+    length_N1 = np.linalg.norm(embedding_ND, axis=1, keepdims=True)
+    return np.asarray(embedding_ND / np.maximum(length_N1, 1e-12), np.float64)
+
+
+def _nearest(unit_ND: np.ndarray, fitted_N: np.ndarray, count: int) -> np.ndarray:
+    """Return rows of the nearest fitted cells, (N, K), the cell itself left out."""
+    rows = np.flatnonzero(fitted_N)
+    count = min(count, len(rows) - 1)
+    search = NearestNeighbors(n_neighbors=count + 1).fit(unit_ND[rows])
+    places = rows[search.kneighbors(unit_ND, return_distance=False)]
+    own = places == np.arange(len(unit_ND))[:, None]
+    own[~own.any(axis=1), -1] = True  # not among them: the farthest goes
+    return places[~own].reshape(len(unit_ND), count)

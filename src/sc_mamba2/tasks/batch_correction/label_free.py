@@ -1,0 +1,89 @@
+"""How good embeddings are, without labels: against clusters on which all of them agree.
+
+N cells.
+"""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+from scipy import sparse
+
+from sc_mamba2.metrics.clustering import as_graph, asw_label, connectivities, leiden, nmi_ari
+from sc_mamba2.metrics.groups import spread_sample
+from sc_mamba2.metrics.integration import NEIGHBOURS
+from sc_mamba2.metrics.mixing import asw_batch
+from sc_mamba2.metrics.neighbours import nearest_neighbours
+
+RESOLUTIONS = (0.5, 1.0)  # of the clusters that stand for the types: coarse and less so
+_NEARBY = (0.6, 1.0, 1.6)  # an embedding's own clusters may be finer or coarser
+_BIO = 0.6  # share of what is kept in scIB's overall score
+MOST_CELLS = 10_000
+MOST_FOR_SILHOUETTES = 3000
+
+
+class Clusters(NamedTuple):
+    """Clusters on which candidates agree: of the cells in `rows`, one array a resolution."""
+
+    rows: np.ndarray
+    labels: dict[float, np.ndarray]
+
+
+def agreed_clusters(
+    candidates: Iterable[np.ndarray], codes_N: np.ndarray, seed: int = 0
+) -> Clusters:
+    """Cluster cells by the mean of the candidates' neighbour graphs.
+
+    A cell's neighbours in one embedding may be an accident; those in all of them are not.
+
+    Parameters
+    ----------
+    candidates
+        (N, …) each.
+    codes_N
+        Batches; of many cells some are taken, evenly from each.
+    seed
+        Seed of Leiden.
+    """
+    rows = spread_sample([codes_N], MOST_CELLS)
+    graphs = [_weights(embedding[rows], seed) for embedding in candidates]
+    mean = as_graph(sum(graphs[1:], graphs[0]) / len(graphs))
+    return Clusters(rows, {at: leiden(mean, at, seed) for at in RESOLUTIONS})
+
+
+def inner_scores(
+    embedding_NE: np.ndarray, codes_N: np.ndarray, clusters: Clusters, seed: int = 0
+) -> dict[str, float]:
+    """Score an embedding as scIB does, with agreed clusters in the place of types.
+
+    An embedding that mixes a batch's own cells into others loses the clusters; one that keeps batches
+    apart loses the batches' silhouette within them.
+
+    Returns
+    -------
+    dict
+        ``clusters_kept`` (mean of NMI, ARI and the clusters' silhouette), ``clusters_mixed`` (the
+        batches' silhouette within the clusters) and ``inner`` (0.6 and 0.4 of these), means over
+        `RESOLUTIONS`; empty where there are no two clusters.
+    """
+    own, codes = embedding_NE[clusters.rows], codes_N[clusters.rows]
+    graph = as_graph(_weights(own, seed))
+    found = []
+    for resolution, labels in clusters.labels.items():
+        agreements = [
+            nmi_ari(labels, leiden(graph, resolution * factor, seed)) for factor in _NEARBY
+        ]
+        known = [agreement for agreement in agreements if agreement is not None]
+        width = asw_label(own, labels, MOST_FOR_SILHOUETTES)
+        if known and width is not None:
+            mixed = asw_batch(own, labels, codes, MOST_FOR_SILHOUETTES) or 0.0
+            found.append((float(np.mean([*max(known), width])), mixed))
+    if not found:
+        return {}
+    kept, mixed = map(float, np.mean(found, axis=0))
+    inner = _BIO * kept + (1 - _BIO) * mixed
+    return {"clusters_kept": kept, "clusters_mixed": mixed, "inner": inner}
+
+
+def _weights(embedding_NE: np.ndarray, seed: int) -> sparse.csr_matrix:
+    return connectivities(nearest_neighbours(embedding_NE, NEIGHBOURS, seed))
