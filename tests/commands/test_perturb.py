@@ -230,7 +230,7 @@ def test_doses_and_a_table_of_features_describe_a_compound_that_no_cell_had(tmp_
     output = tmp_path / "out.h5ad"
     scm("perturb", path, "-p", "drug7@3", "-o", output, *words, "--params", params)
     trust = json.loads((tmp_path / "out.scm" / "metrics.json").read_text())["data"]["predicted"]
-    assert trust["seen"] == "never" and all("@" in name for name in trust["nearest_seen"])
+    assert trust["seen"] == "never" and all("@" in name for name in trust["likeness"]["nearest"])
     more = ("-c", tmp_path / "out.scm" / "checkpoint", "-o", tmp_path / "more.h5ad")
     scm("perturb", path, "-p", "drug1@30", *more)
     trust = json.loads((tmp_path / "more.scm" / "metrics.json").read_text())["data"]["predicted"]
