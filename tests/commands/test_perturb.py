@@ -100,9 +100,11 @@ def test_metrics_figures_split_and_report_stand_beside_it(perturbed):
     assert set(metrics["baselines"]) == {
         "no_change",
         "training_mean",
+        "shrunken_mean",
         "matching_mean",
         "additive",
         "ridge",
+        "ridge_reactome",
     }
     assert {"pearson_delta", "pearson_delta_top", "mse"} <= set(metrics["model"])
     split = pd.read_parquet(folder / "split.parquet")
