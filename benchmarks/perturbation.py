@@ -108,7 +108,7 @@ def run_seed(study: str, seed: int, permuted: bool, params: dict[str, Any]) -> d
                     "units": metrics["data"]["units"],
                     "layers": metrics["data"]["layers"],
                     "shares": metrics["data"]["shares"],
-                    "context_temperature": metrics["data"]["context_temperature"],
+                    "context_shares": metrics["data"]["context_shares"],
                     "correlation_between": metrics["data"]["correlation_between"],
                 }
             )

@@ -108,16 +108,36 @@ def test_without_a_feature_it_is_the_mean_of_the_shrunken_effects():
     np.testing.assert_allclose(found, expected, rtol=1e-10)
 
 
-def test_another_context_is_estimated_from_those_like_it():
+def test_another_context_is_estimated_from_those_like_it_and_from_all():
     effects = effects_of([("A", "x"), ("A", "y"), ("B", "z")])
-    prior = EffectPrior(effects, SINGLES, context_temperature=0.5)
+    prior = EffectPrior(effects, SINGLES, context_shares=(0.2, 0.5, 0.3))
     likeness = cosines(effects, "z")
-    weights = np.array(
-        [np.exp(likeness[name] / 0.5) / effects.error_QG[at].sum() for at, name in enumerate("xy")]
-    )
-    expected = weights @ effects.delta_QG[:2] / weights.sum()
+    ways = [np.array([20.0, 21.0])]
+    for temperature in (0.2, 0.4):
+        ways.append(
+            np.array(
+                [
+                    np.exp(likeness[name] / temperature) / effects.error_QG[at].sum()
+                    for at, name in enumerate("xy")
+                ]
+            )
+        )
+    weights = sum(share * way / way.sum() for share, way in zip((0.2, 0.5, 0.3), ways, strict=True))
     found = prior.estimate("A", "z", effects.control_of("z"))
-    np.testing.assert_allclose(found, expected, rtol=1e-10)
+    np.testing.assert_allclose(found, weights @ effects.delta_QG[:2], rtol=1e-10)
+
+
+def test_likeness_of_contexts_earns_its_share():
+    """Two pairs of like contexts with like effects: likeness gains; with effects at random, the mean."""
+    generator = np.random.default_rng(5)
+    effects = effects_of([("A", name) for name in "wxyz"], "wxyz", noise=1e-4)
+    for first in (0, 2):
+        effects.control_CG[first + 1] = effects.control_CG[first] + 0.01
+        effects.delta_QG[first + 1] = effects.delta_QG[first] + generator.normal(0, 0.05, GENES)
+    shares = fit_effect_prior(effects, {}, StartParams()).context_shares
+    assert sum(shares) == pytest.approx(1) and shares[0] < 0.2
+    effects.delta_QG[[1, 2]] = effects.delta_QG[[2, 1]]
+    assert fit_effect_prior(effects, {}, StartParams()).context_shares[0] > 0.6
 
 
 def test_what_was_measured_answers_for_itself_as_far_as_it_is_sure():
@@ -209,10 +229,11 @@ def test_another_dose_is_estimated_from_the_doses_near_it():
     effects = effects_of([("A@1", "x"), ("A@100", "x"), ("B@1", "x")], noise=1e-9)
     prior = EffectPrior(effects, {})
     control = effects.control_of("x")
-    precision = 1 / effects.error_QG[:2].sum(axis=1)
+    ways = [effects.rows["cells"].to_numpy()[:2], *[1 / effects.error_QG[:2].sum(axis=1)] * 2]
     for dose, distances in ((10, (1, 1)), (2, (np.log10(2), np.log10(50)))):
-        weights = np.exp(-np.array(distances) / 0.5) * precision
-        expected = weights @ effects.delta_QG[:2] / weights.sum()
+        weighed = [np.exp(-np.array(distances) / 0.5) * way for way in ways]
+        weights = np.mean([way / way.sum() for way in weighed], axis=0)
+        expected = weights @ effects.delta_QG[:2]
         np.testing.assert_allclose(prior.estimate(f"A@{dose}", "x", control), expected)
     np.testing.assert_allclose(prior.estimate("A@1", "x", control), effects.delta_QG[0], atol=1e-6)
     keys = KeyParams(kind="chemical")

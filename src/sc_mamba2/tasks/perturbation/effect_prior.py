@@ -46,10 +46,12 @@ class EffectPrior:
 
     What was measured of a perturbation p in several contexts is one effect for the context c,
 
-    ``delta_p(c) = sum_q w_q delta_q / sum_q w_q``, ``w_q = exp(cos(c, c_q) / T_c) / e_q``,
+    ``delta_p(c) = sum_j b_j sum_q w_jq delta_q``
 
-    over its measurements q, with e_q the sum of their squared errors and c control means; those at other
-    doses weigh less by ``exp(-|log10 dose - log10 dose_q| / T_d)``. That is the estimate (``prior``)
+    over its measurements q. The weights w_jq sum to 1 for each j: by the number of cells (the mean, which
+    is the floor), and by ``exp(cos(c, c_q) / T_j) / e_q``, with e_q the sum of the squared errors and c
+    control means; measurements at other doses weigh less by ``exp(-|log10 dose - log10 dose_q| / T_d)``. Their
+    shares b_j are earned by leaving contexts out. That is the estimate (``prior``)
     for a context or a dose in which p was not measured. A perturbation that was measured
     nowhere is estimated from all others, with r the reliability of delta_p(c):
 
@@ -76,10 +78,10 @@ class EffectPrior:
         Ensembl ids of single perturbations' genes, by which pathways are looked up.
     shares
         a_k by name of the weighting; empty: not fitted, the prior shares of `params`.
-    context_temperature
-        T_c, above 0.
+    context_shares
+        b_j of the mean and of every T_j; empty: not fitted, all have the same.
     params
-        The other temperatures, and the number of genes behind the likeness of contexts.
+        The temperatures, and the number of genes behind the likeness of contexts.
     """
 
     effects: Effects
@@ -87,7 +89,7 @@ class EffectPrior:
     own: dict[str, int] = field(default_factory=dict)
     targets: dict[str, str] = field(default_factory=dict)
     shares: dict[str, float] = field(default_factory=dict)
-    context_temperature: float = 0.4
+    context_shares: tuple[float, ...] = ()
     params: StartParams = field(default_factory=StartParams)
 
     def estimate(
@@ -218,16 +220,16 @@ class EffectPrior:
         """Estimate an effect from measurements that are not of it."""
         if not usable_Q.any():
             return np.zeros(self.effects.delta_QG.shape[1])
-        logit_Q = self._context_cosines(control_G) / self.context_temperature
         names = self.effects.rows[PERTURBATION].to_numpy()
         whole = self.effects.whole
         bases = np.array([base_name(other, whole) for other in names])
         distance_Q = np.array([dose_distance(name, other, whole) for other in names])
-        logit_Q = logit_Q - distance_Q / self.params.dose_temperature
+        logit_JQ = self._context_logits(control_G) - distance_Q / self.params.dose_temperature
         elsewhere_Q = usable_Q & (bases == base_name(name, whole))
         if elsewhere_Q.any():
-            return self._over_contexts(elsewhere_Q, logit_Q)[0]
-        return self.share_K @ self._unseen(name, control_G, usable_Q, bases, logit_Q)
+            weight_Q = self.context_share_J @ softmax(logit_JQ[:, elsewhere_Q], axis=1)
+            return np.asarray(weight_Q @ self.effects.delta_QG[elsewhere_Q])
+        return self.share_K @ self._unseen(name, control_G, usable_Q, bases, logit_JQ)
 
     def _unseen(
         self,
@@ -235,13 +237,13 @@ class EffectPrior:
         control_G: np.ndarray,
         usable_Q: np.ndarray,
         bases: np.ndarray,
-        logit_Q: np.ndarray,
+        logit_JQ: np.ndarray,
     ) -> np.ndarray:
         """Estimate an effect that was measured nowhere by every weighting, (K, G)."""
         others = self._others(usable_Q)
         shrunk_PG = np.stack(
             [
-                self._without_own(other, usable_Q & (bases == base), logit_Q)
+                self._without_own(other, usable_Q & (bases == base), logit_JQ)
                 for base, other in others.items()
             ]
         )
@@ -281,26 +283,26 @@ class EffectPrior:
             {column for part, column in self.own.items() if base_and_dose(part)[0] in bases}
         )
 
-    def _without_own(self, name: str, chosen_Q: np.ndarray, logit_Q: np.ndarray) -> np.ndarray:
+    def _without_own(self, name: str, chosen_Q: np.ndarray, logit_JQ: np.ndarray) -> np.ndarray:
         """Return what a perturbation does to other genes than its own, shrunk by its reliability."""
         own = self._own_of(name)
-        delta_G, error_G = self._over_contexts(chosen_Q, logit_Q)
+        weight_Q = self.context_share_J @ softmax(logit_JQ[:, chosen_Q], axis=1)
+        delta_G = weight_Q @ self.effects.delta_QG[chosen_Q]
+        error_G = weight_Q**2 @ self.effects.error_QG[chosen_Q]
         delta_G[own], error_G[own] = 0, 0
         return delta_G * reliability(delta_G[None], error_G[None])[0]
 
-    def _over_contexts(
-        self, chosen_Q: np.ndarray, logit_Q: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return one perturbation's effect over its contexts, and its squared standard errors."""
-        effects, places = self.effects, np.flatnonzero(chosen_Q)
-        error_QG = effects.error_QG[places]
-        precision_Q = 1 / np.maximum(error_QG.sum(axis=1), _SMALL)
-        weight_Q = softmax(logit_Q[places]) * precision_Q
-        weight_Q /= weight_Q.sum()
-        return weight_Q @ effects.delta_QG[places], weight_Q**2 @ error_QG
+    @property
+    def context_share_J(self) -> np.ndarray:
+        """Shares of the ways to weigh contexts, (J,), which sum to 1."""
+        count = 1 + len(self.params.context_temperatures)
+        return np.array(self.context_shares or np.full(count, 1 / count))
 
-    def _context_cosines(self, control_G: np.ndarray) -> np.ndarray:
-        """Return the cosine of a context with that of every effect, from centred control means."""
+    def _context_logits(self, control_G: np.ndarray) -> np.ndarray:
+        """Return the log weight of every effect for a context, (J, Q), by cells and by likeness.
+
+        Likeness is the cosine of centred control means.
+        """
         effects = self.effects
         centre_G = effects.control_CG.mean(axis=0)
         most = self.params.profile_genes
@@ -310,7 +312,11 @@ class EffectPrior:
             for name in set(effects.rows[CONTEXT])
         }
         own = _direction((control_G - centre_G)[kept])
-        return np.array([own @ profiles[name] for name in effects.rows[CONTEXT]])
+        cosine_Q = np.array([own @ profiles[name] for name in effects.rows[CONTEXT]])
+        noise_Q = np.log(np.maximum(effects.error_QG.sum(axis=1), _SMALL))
+        cells_Q = np.log(effects.rows[CELLS].to_numpy(dtype=float))
+        temperatures = self.params.context_temperatures
+        return np.stack([cells_Q, *(cosine_Q / wide - noise_Q for wide in temperatures)])
 
 
 def fit_effect_prior(
@@ -322,9 +328,9 @@ def fit_effect_prior(
 ) -> EffectPrior:
     """Choose by leaving out, from training effects alone.
 
-    Each effect is estimated without itself for T_c; the value with the smallest
-    ``sum_q r_q |estimate_q - delta_q|^2 / |delta_q|^2`` is kept. The shares of the weightings are
-    stacked over perturbations that are left out with all of their contexts, by the same error.
+    The ways to weigh contexts are stacked over effects that are left out with their context, the
+    weightings of perturbations over those that are left out with all of their contexts; both by
+    ``sum r |estimate - delta|^2 / |delta|^2``, see `stacking_shares`.
 
     Parameters
     ----------
@@ -340,12 +346,28 @@ def fit_effect_prior(
         Ensembl ids of single perturbations' genes; ``None``: pathways say nothing.
     """
     prior = EffectPrior(effects, singles, own or {}, targets or {}, params=params)
-    if len(set(effects.rows[CONTEXT])) > 2:
-        tried = [replace(prior, context_temperature=value) for value in params.context_temperatures]
-        prior = tried[int(np.argmin([_left_out_loss(one) for one in tried]))]
-    else:  # of two contexts each has one other: nothing to choose, and all weigh alike
-        prior = replace(prior, context_temperature=max(params.context_temperatures))
+    prior = replace(prior, context_shares=_fit_context_shares(prior))
     return replace(prior, shares=_fit_shares(prior))
+
+
+def _fit_context_shares(prior: EffectPrior) -> tuple[float, ...]:
+    """Stack the ways to weigh contexts over effects whose context is left out in turn."""
+    effects, prior_J = prior.effects, prior.context_share_J
+    names, contexts = (effects.rows[column].to_numpy() for column in (PERTURBATION, CONTEXT))
+    errors, weights = [], []
+    for place, trust in enumerate(effects.reliability_Q):
+        elsewhere_Q = (names == names[place]) & (contexts != contexts[place])
+        if trust and elsewhere_Q.sum() > 1:  # of one other all ways say the same
+            control_G, delta_G = effects.control_of(contexts[place]), effects.delta_QG[place]
+            weight_JQ = softmax(prior._context_logits(control_G)[:, elsewhere_Q], axis=1)
+            errors.append(weight_JQ @ effects.delta_QG[elsewhere_Q] - delta_G)
+            weights.append(trust / max(float(delta_G @ delta_G), _SMALL))
+    if not errors:
+        return tuple(map(float, prior_J))
+    strength = prior.params.stacking_strength
+    return tuple(
+        map(float, stacking_shares(np.stack(errors), np.array(weights), prior_J, strength))
+    )
 
 
 def _fit_shares(prior: EffectPrior) -> dict[str, float]:
@@ -365,9 +387,9 @@ def _fit_shares(prior: EffectPrior) -> dict[str, float]:
         if not (trust := reliability(delta_G[None], error_G[None])[0]):
             continue
         control_G = effects.control_CG.mean(axis=0)
-        logit_Q = np.zeros(len(names))
+        logit_JQ = prior._context_logits(control_G)
         one = str(names[places[0]])
-        estimate_KG = prior._unseen(one, control_G, ~hidden_Q, bases, logit_Q)[used]
+        estimate_KG = prior._unseen(one, control_G, ~hidden_Q, bases, logit_JQ)[used]
         error_KG = estimate_KG - delta_G
         error_KG[:, prior._own_of(name)] = 0  # every weighting has the same there
         errors.append(error_KG)
@@ -489,14 +511,6 @@ def ensemble_estimates(
         again = replace(prior, effects=moved)
         estimates.append(again.estimate(name, context, control_G, hidden_Q))
     return np.stack(estimates)
-
-
-def _left_out_loss(prior: EffectPrior) -> float:
-    """Return the loss of estimating every effect without its context."""
-    effects = prior.effects
-    error_Q = ((left_out_estimates(prior, "unseen_context") - effects.delta_QG) ** 2).sum(axis=1)
-    size_Q = np.maximum((effects.delta_QG**2).sum(axis=1), _SMALL)
-    return float((prior.reliability_Q * error_Q / size_Q).sum())
 
 
 def _together(effects: Effects, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -116,7 +116,7 @@ def score(
         "training_perturbations": int(rows[PERTURBATION].nunique()),
         "contexts": len(effect_prior.effects.contexts),
         "shares": effect_prior.shares,
-        "context_temperature": effect_prior.context_temperature,
+        "context_shares": effect_prior.context_shares,
         "partners": {str(name): effect_prior.partners(name) for name in dict.fromkeys(names)},
         "layers": gate,
         "remarks": remarks,

@@ -127,7 +127,7 @@ class PerturbationModel(TaskModel):
             "kind": self.kind,
             "rising_share": self.rising_share,
             "shares": self.prior.shares,
-            "context_temperature": self.prior.context_temperature,
+            "context_shares": self.prior.context_shares,
             "start": self.prior.params.model_dump(mode="json"),
             "effects": effects.rows.astype({CELLS: int}).to_dict("list"),
             "contexts": list(effects.contexts),
@@ -153,7 +153,7 @@ class PerturbationModel(TaskModel):
         blank = {name: np.zeros(settings["feature_width"]) for name in settings["features"]}
         known = settings["own"], settings["targets"], settings["shares"]
         params = StartParams(**settings["start"])
-        prior = EffectPrior(effects, blank, *known, settings["context_temperature"], params)
+        prior = EffectPrior(effects, blank, *known, tuple(settings["context_shares"]), params)
         return cls(
             backbone,
             tokenizer,

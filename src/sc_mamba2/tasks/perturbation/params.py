@@ -129,9 +129,9 @@ class StartParams(Parameters):
         description="how far the ways of weighing keep equal shares, in left-out perturbations",
     )
     context_temperatures: tuple[float, ...] = Field(
-        (0.1, 0.2, 0.4, 0.8, 1000.0),
-        description="candidates: the same for the cosine of two contexts' control means; 1000: all weigh "
-        "alike",
+        (0.2, 0.4),
+        description="how fast weight falls with the cosine of two contexts' control means; each is mixed with "
+        "the mean of all by what it earns",
     )
     dose_temperature: float = Field(
         0.5, gt=0, description="factors of ten in dose by which a measurement's weight falls to 1/e"
