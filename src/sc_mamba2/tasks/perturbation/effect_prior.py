@@ -190,7 +190,7 @@ class EffectPrior:
         weight_P = self.share_K @ self.weights(name, others)
         least = {"pathways": self.params.least_pathways, "features": 0.0}
         speaks = self.is_alike(alike)
-        nearest = np.argsort(-weight_P, kind="stable")[:MOST_NEAR] if speaks else []
+        nearest = np.argsort(-weight_P, kind="stable")[: MOST_NEAR * speaks]
         return {
             "by": [
                 by for by in alike if speaks and alike[by].max() >= least[by] and alike[by].any()
