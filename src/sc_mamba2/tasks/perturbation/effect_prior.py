@@ -48,10 +48,10 @@ class EffectPrior:
 
     ``delta_p(c) = sum_j b_j sum_q w_jq delta_q``
 
-    over its measurements q. The weights w_jq sum to 1 for each j: by the number of cells (the mean, which
-    is the floor), and by ``exp(cos(c, c_q) / T_j) / e_q``, with e_q the sum of the squared errors and c
-    control means; measurements at other doses weigh less by ``exp(-|log10 dose - log10 dose_q| / T_d)``. Their
-    shares b_j are earned by leaving contexts out. That is the estimate (``prior``)
+    over its measurements q. The weights w_jq sum to 1 for each j: by the number of cells n_q (the mean,
+    which is the floor), and by ``n_q exp(cos(c, c_q) / T_j)``, with c control means; measurements at
+    other doses weigh less by ``exp(-|log10 dose - log10 dose_q| / T_d)``. The shares b_j are earned by
+    leaving contexts out. That is the estimate (``prior``)
     for a context or a dose in which p was not measured. A perturbation that was measured
     nowhere is estimated from all others, with r the reliability of delta_p(c):
 
@@ -313,10 +313,9 @@ class EffectPrior:
         }
         own = _direction((control_G - centre_G)[kept])
         cosine_Q = np.array([own @ profiles[name] for name in effects.rows[CONTEXT]])
-        noise_Q = np.log(np.maximum(effects.error_QG.sum(axis=1), _SMALL))
         cells_Q = np.log(effects.rows[CELLS].to_numpy(dtype=float))
         temperatures = self.params.context_temperatures
-        return np.stack([cells_Q, *(cosine_Q / wide - noise_Q for wide in temperatures)])
+        return np.stack([cells_Q, *(cells_Q + cosine_Q / wide for wide in temperatures)])
 
 
 def fit_effect_prior(
