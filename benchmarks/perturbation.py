@@ -107,7 +107,8 @@ def run_seed(study: str, seed: int, permuted: bool, params: dict[str, Any]) -> d
                 {
                     "units": metrics["data"]["units"],
                     "layers": metrics["data"]["layers"],
-                    "temperatures": metrics["data"]["temperatures"],
+                    "shares": metrics["data"]["shares"],
+                    "context_shares": metrics["data"]["context_shares"],
                     "correlation_between": metrics["data"]["correlation_between"],
                 }
             )

@@ -100,9 +100,11 @@ def test_metrics_figures_split_and_report_stand_beside_it(perturbed):
     assert set(metrics["baselines"]) == {
         "no_change",
         "training_mean",
+        "shrunken_mean",
         "matching_mean",
         "additive",
         "ridge",
+        "ridge_reactome",
     }
     assert {"pearson_delta", "pearson_delta_top", "mse"} <= set(metrics["model"])
     split = pd.read_parquet(folder / "split.parquet")
@@ -230,7 +232,7 @@ def test_doses_and_a_table_of_features_describe_a_compound_that_no_cell_had(tmp_
     output = tmp_path / "out.h5ad"
     scm("perturb", path, "-p", "drug7@3", "-o", output, *words, "--params", params)
     trust = json.loads((tmp_path / "out.scm" / "metrics.json").read_text())["data"]["predicted"]
-    assert trust["seen"] == "never" and all("@" in name for name in trust["nearest_seen"])
+    assert trust["seen"] == "never" and all("@" in name for name in trust["likeness"]["nearest"])
     more = ("-c", tmp_path / "out.scm" / "checkpoint", "-o", tmp_path / "more.h5ad")
     scm("perturb", path, "-p", "drug1@30", *more)
     trust = json.loads((tmp_path / "more.scm" / "metrics.json").read_text())["data"]["predicted"]

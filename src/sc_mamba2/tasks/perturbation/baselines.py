@@ -14,6 +14,9 @@ import pandas as pd
 from anndata import AnnData
 
 from sc_mamba2.cells import parts_of
+from sc_mamba2.genes.pathways import pathway_features
+from sc_mamba2.methods.mean_changes import reliability
+from sc_mamba2.methods.similar_effects import damped_cosines, kernel_ridge_effect
 from sc_mamba2.model import Backbone
 from sc_mamba2.tasks.perturbation.effect_prior import EffectPrior, fit_effect_prior
 from sc_mamba2.tasks.perturbation.effects import (
@@ -106,7 +109,7 @@ def variant(
     if name == "no_perturbation_embedding":
         prior = fit_effect_prior(prior.effects, {}, prior.params, prior.own)
     elif name == "no_own_gene":
-        prior = fit_effect_prior(prior.effects, prior.singles, prior.params)
+        prior = fit_effect_prior(prior.effects, prior.singles, prior.params, None, prior.targets)
     paths = {"start_alone": ("start",), "trunk_alone": ("trunk",)}.get(name, head.paths)
     head = head.model_copy(update={"paths": paths})
     trunk = copy.deepcopy(backbone)
@@ -124,6 +127,16 @@ def training_mean(effects: Effects, name: str, context: str, params: ScoreParams
     The baseline that unseen perturbations are hardest won from (Ahlmann-Eltze 2025; Csendes 2025).
     """
     return np.mean(list(pooled_effects(effects).values()), axis=0)
+
+
+def shrunken_mean(effects: Effects, name: str, context: str, params: ScoreParams) -> np.ndarray:
+    """Return the mean over training perturbations, each shrunk by its reliability, (G,).
+
+    ``mean_p r_p delta_p``: what is noise draws towards no change; see `methods.mean_changes.reliability`.
+    """
+    pooled, errors = pooled_effects(effects), pooled_effects(effects, errors=True)
+    delta_PG, error_PG = np.stack(list(pooled.values())), np.stack(list(errors.values()))
+    return np.asarray((reliability(delta_PG, error_PG)[:, None] * delta_PG).mean(axis=0))
 
 
 def matching_mean(effects: Effects, name: str, context: str, params: ScoreParams) -> np.ndarray:
@@ -176,19 +189,47 @@ def ridge(effects: Effects, name: str, context: str, params: ScoreParams) -> np.
     return mean_G + components_GK @ (weight_KK @ own_K)
 
 
+def ridge_reactome(effects: Effects, name: str, context: str, params: ScoreParams) -> np.ndarray:
+    """Predict an effect by ridge regression on Reactome membership, (G,); see `kernel_ridge_effect`.
+
+    Of a combination the memberships of its genes are added.
+    """
+    pooled = pooled_effects(effects)
+    groups = [gene_ids(parts_of(one, effects.whole)).values() for one in (name, *pooled)]
+    sets_PS = pathway_features(groups)
+    alike_PP = np.stack([damped_cosines(sets_S, sets_PS) for sets_S in sets_PS])
+    effect_PG = np.stack(list(pooled.values()))
+    return kernel_ridge_effect(alike_PP[1:, 1:], alike_PP[0, 1:], effect_PG, list(RIDGES))
+
+
+RIDGES = (0.1, 0.3, 1.0, 3.0)
 BASELINES: dict[str, Baseline] = {
-    method.__name__: method for method in (no_change, training_mean, matching_mean, additive, ridge)
+    method.__name__: method
+    for method in (
+        no_change,
+        training_mean,
+        shrunken_mean,
+        matching_mean,
+        additive,
+        ridge,
+        ridge_reactome,
+    )
 }
 
 
-def pooled_effects(effects: Effects) -> dict[str, np.ndarray]:
-    """Return the effect of each perturbation over its contexts, weighed by cells, by sorted name."""
+def pooled_effects(effects: Effects, errors: bool = False) -> dict[str, np.ndarray]:
+    """Return the effect of each perturbation over its contexts, weighed by cells, by sorted name.
+
+    With `errors` its squared standard errors.
+    """
     groups = effects.rows.groupby(PERTURBATION).indices
-    cells_Q = effects.rows[CELLS].to_numpy(dtype=float)
-    return {
-        str(name): np.average(effects.delta_QG[rows], axis=0, weights=cells_Q[rows])
-        for name, rows in sorted(groups.items())
-    }
+    pooled = {}
+    for name, rows in sorted(groups.items()):
+        weight_Q = effects.rows[CELLS].to_numpy(dtype=float)[rows]
+        weight_Q /= weight_Q.sum()
+        table_QG = effects.error_QG if errors else effects.delta_QG
+        pooled[str(name)] = (weight_Q**2 if errors else weight_Q) @ table_QG[rows]
+    return pooled
 
 
 def _components(matrix_GX: np.ndarray, count: int) -> np.ndarray:

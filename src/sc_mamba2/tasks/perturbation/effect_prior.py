@@ -13,11 +13,20 @@ from scipy.special import softmax
 
 from sc_mamba2.cells import PerturbationNames, base_and_dose, learn_names, parts_of
 from sc_mamba2.errors import UserError, nearest
+from sc_mamba2.genes.pathways import pathway_features
 from sc_mamba2.methods.mean_changes import reliability
+from sc_mamba2.methods.own_gene import fit_fold, fold_effect
+from sc_mamba2.methods.similar_effects import (
+    damped_cosines,
+    likeness_weights,
+    stacking_shares,
+    weighed_effects,
+)
 from sc_mamba2.tasks.perturbation.effects import CELLS, Effects, pairs_of
 from sc_mamba2.tasks.perturbation.features import (
     base_name,
     dose_distance,
+    gene_ids,
     joined_feature,
     own_columns,
     single_features,
@@ -26,6 +35,9 @@ from sc_mamba2.tasks.perturbation.params import KeyParams, SplitKind, StartParam
 from sc_mamba2.tasks.perturbation.split import CONTEXT, PERTURBATION, shown
 
 _SMALL = 1e-12
+MOST_NEAR = 3
+# How measured perturbations may be weighed for one that was not; the first is the floor.
+WEIGHTINGS = ("shrunken_mean", "pathways", "features", "both")
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,20 +46,25 @@ class EffectPrior:
 
     What was measured of a perturbation p in several contexts is one effect for the context c,
 
-    ``delta_p(c) = sum_q w_q delta_q / sum_q w_q``, ``w_q = exp(cos(c, c_q) / T_c) / e_q``,
+    ``delta_p(c) = sum_j b_j sum_q w_jq delta_q``
 
-    over its measurements q, with e_q the sum of their squared errors and c control means; those at other
-    doses weigh less by ``exp(-|log10 dose - log10 dose_q| / T_d)``. That is the estimate (``prior``)
+    over its measurements q. The weights w_jq sum to 1 for each j: by the number of cells n_q (the mean,
+    which is the floor), and by ``n_q exp(cos(c, c_q) / T_j)``, with c control means; measurements at
+    other doses weigh less by ``exp(-|log10 dose - log10 dose_q| / T_d)``. The shares b_j are earned by
+    leaving contexts out. That is the estimate (``prior``)
     for a context or a dose in which p was not measured. A perturbation that was measured
-    nowhere is estimated from all others, with f their features and r the reliability of delta_p(c):
+    nowhere is estimated from all others, with r the reliability of delta_p(c):
 
-    ``prior = sum_p softmax_p(cos(f, f_p) / T_p) r_p delta_p(c)``
+    ``prior = sum_k a_k sum_p w_kp r_p delta_p(c)``
 
-    so that what is noise draws towards no change; without a feature all others weigh alike. What a
-    perturbation does to its own gene is left out of that sum and estimated by itself: it is ``rho`` times the
-    gene's control mean, with rho fitted to the measured perturbations' own genes. A combination that
-    no context has is the sum of its parts. Where the very effect was measured, the answer is
-    ``r delta + (1 - r) prior``.
+    so that what is noise draws towards no change. The weightings w_k are `WEIGHTINGS`: all alike (the
+    shrunken mean, which is the floor), softmax by the likeness of pathways, by that of features, and by
+    both. Their shares a_k are earned by leaving perturbations out, see `stacking_shares`. What shares no
+    pathway and is like nothing by its features gets the shrunken mean alone. What a
+    perturbation does to its own gene is left out of that sum; it is mixed from the sum over others and
+    the fold change that n measured targets show of their own genes, which counts ``n / (n + 1)``.
+    A combination that no context has is the sum of its parts. Where the very effect was measured, the
+    answer is ``r delta + (1 - r) prior``.
 
     Attributes
     ----------
@@ -57,17 +74,22 @@ class EffectPrior:
         Unit vectors of single perturbations by name; those that are not described are absent.
     own
         Columns of single perturbations' own genes; see `own_columns`.
-    perturbation_temperature, context_temperature
-        T_p and T_c, above 0.
+    targets
+        Ensembl ids of single perturbations' genes, by which pathways are looked up.
+    shares
+        a_k by name of the weighting; empty: not fitted, the prior shares of `params`.
+    context_shares
+        b_j of the mean and of every T_j; empty: not fitted, all have the same.
     params
-        T_d, and the number of genes behind the likeness of contexts.
+        The temperatures, and the number of genes behind the likeness of contexts.
     """
 
     effects: Effects
     singles: dict[str, np.ndarray]
     own: dict[str, int] = field(default_factory=dict)
-    perturbation_temperature: float = 0.2
-    context_temperature: float = 0.4
+    targets: dict[str, str] = field(default_factory=dict)
+    shares: dict[str, float] = field(default_factory=dict)
+    context_shares: tuple[float, ...] = ()
     params: StartParams = field(default_factory=StartParams)
 
     def estimate(
@@ -121,64 +143,139 @@ class EffectPrior:
         """Reliability of every measured effect."""
         return self.effects.reliability_Q
 
-    def cosines(self, name: str) -> dict[str, float]:
-        """Return the cosine of a perturbation's feature with that of every measured one."""
+    def likenesses(self, name: str, others: list[str]) -> dict[str, np.ndarray]:
+        """Return how alike a perturbation is to others: ``pathways`` and ``features``, (P,) each.
+
+        0 where nothing is known of one of them; features that point away are not alike either.
+        """
         whole = self.effects.whole
+        groups = [
+            [self.targets.get(part, "") for part in parts_of(one, whole)] for one in (name, *others)
+        ]
+        sets_PS = pathway_features(groups)
+        pathways_P = damped_cosines(sets_PS[0], sets_PS[1:], self.params.pathway_evidence)
         own = joined_feature(name, self.singles, whole)
-        cosines = {}
-        for other in sorted(set(self.effects.rows[PERTURBATION])):
+        features_P = np.zeros(len(others))
+        for place, other in enumerate(others):
             feature = joined_feature(other, self.singles, whole)
             if own is not None and feature is not None:
-                cosines[other] = float(own @ feature)
-        return cosines
+                features_P[place] = own @ feature
+        return {"pathways": pathways_P, "features": features_P}
+
+    def weights(self, name: str, others: list[str]) -> np.ndarray:
+        """Return what each weighting gives to each of the others, (K, P); rows sum to 1."""
+        params, alike = self.params, self.likenesses(name, others)
+        logit_KP = np.zeros((len(WEIGHTINGS), len(others)))
+        if self.is_alike(alike):
+            logit_KP[1] = alike["pathways"] / params.pathway_temperature
+            logit_KP[2] = alike["features"] / params.feature_temperature
+            logit_KP[3] = logit_KP[1] + logit_KP[2]
+        return likeness_weights(logit_KP)
+
+    def partners(self, name: str) -> dict[str, Any]:
+        """Say by what an unseen perturbation is estimated from the measured ones.
+
+        Returns
+        -------
+        dict
+            ``by``: the likenesses that speak, of ``pathways`` and ``features``, empty where it is like no
+            other; ``nearest``: those that weigh most, each with its ``weight`` (1 in all) and both likenesses.
+        """
+        everything_Q = np.ones(len(self.effects.rows), bool)
+        own = base_name(name, self.effects.whole)
+        others = [one for base, one in self._others(everything_Q).items() if base != own]
+        if not others:
+            return {"by": [], "nearest": {}}
+        alike = self.likenesses(name, others)
+        weight_P = self.share_K @ self.weights(name, others)
+        least = {"pathways": self.params.least_pathways, "features": 0.0}
+        speaks = self.is_alike(alike)
+        nearest = np.argsort(-weight_P, kind="stable")[: MOST_NEAR * speaks]
+        return {
+            "by": [
+                by for by in alike if speaks and alike[by].max() >= least[by] and alike[by].any()
+            ],
+            "nearest": {
+                others[at]: {"weight": round(float(weight_P[at]), 3)}
+                | {by: round(float(alike_P[at]), 3) for by, alike_P in alike.items()}
+                for at in nearest
+            },
+        }
+
+    def is_alike(self, likenesses: dict[str, np.ndarray]) -> bool:
+        """Whether a perturbation is like any other, so that likeness may speak."""
+        least = {"pathways": self.params.least_pathways, "features": self.params.least_features}
+        return any(alike_P.max(initial=-1) >= least[by] for by, alike_P in likenesses.items())
+
+    @property
+    def share_K(self) -> np.ndarray:
+        """Shares of the weightings, (K,), which sum to 1; those without a description have none."""
+        if self.shares:
+            return np.array([self.shares[name] for name in WEIGHTINGS])
+        known = np.array([True, bool(self.targets), bool(self.singles), False])
+        known[3] = known[1] and known[2]
+        return known / known.sum()
 
     def _prior(self, name: str, control_G: np.ndarray, usable_Q: np.ndarray) -> np.ndarray:
         """Estimate an effect from measurements that are not of it."""
         if not usable_Q.any():
             return np.zeros(self.effects.delta_QG.shape[1])
-        logit_Q = self._context_cosines(control_G) / self.context_temperature
         names = self.effects.rows[PERTURBATION].to_numpy()
         whole = self.effects.whole
         bases = np.array([base_name(other, whole) for other in names])
         distance_Q = np.array([dose_distance(name, other, whole) for other in names])
-        logit_Q = logit_Q - distance_Q / self.params.dose_temperature
+        logit_JQ = self._context_logits(control_G) - distance_Q / self.params.dose_temperature
         elsewhere_Q = usable_Q & (bases == base_name(name, whole))
         if elsewhere_Q.any():
-            return self._over_contexts(elsewhere_Q, logit_Q)[0]
-        others = sorted(set(bases[usable_Q]))
+            weight_Q = self.context_share_J @ softmax(logit_JQ[:, elsewhere_Q], axis=1)
+            return np.asarray(weight_Q @ self.effects.delta_QG[elsewhere_Q])
+        return self.share_K @ self._unseen(name, control_G, usable_Q, bases, logit_JQ)
+
+    def _unseen(
+        self,
+        name: str,
+        control_G: np.ndarray,
+        usable_Q: np.ndarray,
+        bases: np.ndarray,
+        logit_JQ: np.ndarray,
+    ) -> np.ndarray:
+        """Estimate an effect that was measured nowhere by every weighting, (K, G)."""
+        others = self._others(usable_Q)
         shrunk_PG = np.stack(
-            [self._without_own(other, usable_Q & (bases == other), logit_Q) for other in others]
+            [
+                self._without_own(other, usable_Q & (bases == base), logit_JQ)
+                for base, other in others.items()
+            ]
         )
-        logit_P = np.zeros(len(others))
-        cosines = self.cosines(name)
-        if alike := {base_name(other, whole): cosine for other, cosine in cosines.items()}:
-            # What has no feature of its own is as unlike as can be.
-            logit_P = np.array([alike.get(other, -1.0) for other in others])
-        weight_P = softmax(logit_P / self.perturbation_temperature)
-        others_PG = np.ones(shrunk_PG.shape)
-        for place, other in enumerate(others):
-            others_PG[place, self._own_of(other)] = 0
-        share_G = weight_P @ others_PG
-        summed_G = weight_P @ (others_PG * shrunk_PG)
-        prior_G = np.divide(summed_G, share_G, out=np.zeros_like(summed_G), where=share_G > 0)
+        known_PG = np.ones(shrunk_PG.shape)
+        for place, other in enumerate(others.values()):
+            known_PG[place, self._own_of(other)] = 0
+        weight_KP = self.weights(name, list(others.values()))
+        prior_KG = weighed_effects(weight_KP, shrunk_PG, known_PG)
         own = self._own_of(name)
-        prior_G[own] = self.own_ratio(usable_Q) * control_G[own]
-        return prior_G
+        fold, targets = self.own_fold(usable_Q)
+        trust = targets / (targets + 1)
+        prior_KG[:, own] *= 1 - trust
+        prior_KG[:, own] += trust * fold_effect(fold, control_G[own])
+        return prior_KG
 
-    def own_ratio(self, usable_Q: np.ndarray) -> float:
-        """Return rho: change of a perturbed gene itself over its control mean, by weighted least squares.
+    def _others(self, usable_Q: np.ndarray) -> dict[str, str]:
+        """Return measured perturbations by their names without doses, each by one of its doses."""
+        named = self.effects.rows[PERTURBATION].to_numpy()[usable_Q]
+        return dict(sorted((base_name(one, self.effects.whole), str(one)) for one in named[::-1]))
 
-        0 where no perturbation has its own gene measured.
-        """
-        above, below = 0.0, 0.0
+    def own_fold(self, usable_Q: np.ndarray) -> tuple[float, int]:
+        """Return the fold change of perturbed genes themselves, and how many targets show it."""
         effects = self.effects
-        for place in np.flatnonzero(usable_Q):
-            own = self._own_of(effects.rows[PERTURBATION][place])
-            level = effects.control_of(effects.rows[CONTEXT][place])[own]
-            weight = 1 / np.maximum(effects.error_QG[place, own], _SMALL)
-            above += float((weight * level * effects.delta_QG[place, own]).sum())
-            below += float((weight * level**2).sum())
-        return above / below if below > 0 else 0.0
+        places = [
+            (place, column)
+            for place in np.flatnonzero(usable_Q)
+            for column in self._own_of(effects.rows[PERTURBATION][place])
+        ]
+        levels = [effects.control_of(effects.rows[CONTEXT][at])[column] for at, column in places]
+        changes = [effects.delta_QG[at, column] for at, column in places]
+        targets = len({column for _, column in places})
+        return fit_fold(np.array(levels), np.array(changes)), targets
 
     def _own_of(self, name: str) -> list[int]:
         bases = {base_and_dose(part)[0] for part in parts_of(name, self.effects.whole)}
@@ -186,26 +283,26 @@ class EffectPrior:
             {column for part, column in self.own.items() if base_and_dose(part)[0] in bases}
         )
 
-    def _without_own(self, name: str, chosen_Q: np.ndarray, logit_Q: np.ndarray) -> np.ndarray:
+    def _without_own(self, name: str, chosen_Q: np.ndarray, logit_JQ: np.ndarray) -> np.ndarray:
         """Return what a perturbation does to other genes than its own, shrunk by its reliability."""
         own = self._own_of(name)
-        delta_G, error_G = self._over_contexts(chosen_Q, logit_Q)
+        weight_Q = self.context_share_J @ softmax(logit_JQ[:, chosen_Q], axis=1)
+        delta_G = weight_Q @ self.effects.delta_QG[chosen_Q]
+        error_G = weight_Q**2 @ self.effects.error_QG[chosen_Q]
         delta_G[own], error_G[own] = 0, 0
         return delta_G * reliability(delta_G[None], error_G[None])[0]
 
-    def _over_contexts(
-        self, chosen_Q: np.ndarray, logit_Q: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return one perturbation's effect over its contexts, and its squared standard errors."""
-        effects, places = self.effects, np.flatnonzero(chosen_Q)
-        error_QG = effects.error_QG[places]
-        precision_Q = 1 / np.maximum(error_QG.sum(axis=1), _SMALL)
-        weight_Q = softmax(logit_Q[places]) * precision_Q
-        weight_Q /= weight_Q.sum()
-        return weight_Q @ effects.delta_QG[places], weight_Q**2 @ error_QG
+    @property
+    def context_share_J(self) -> np.ndarray:
+        """Shares of the ways to weigh contexts, (J,), which sum to 1."""
+        count = 1 + len(self.params.context_temperatures)
+        return np.array(self.context_shares or np.full(count, 1 / count))
 
-    def _context_cosines(self, control_G: np.ndarray) -> np.ndarray:
-        """Return the cosine of a context with that of every effect, from centred control means."""
+    def _context_logits(self, control_G: np.ndarray) -> np.ndarray:
+        """Return the log weight of every effect for a context, (J, Q), by cells and by likeness.
+
+        Likeness is the cosine of centred control means.
+        """
         effects = self.effects
         centre_G = effects.control_CG.mean(axis=0)
         most = self.params.profile_genes
@@ -215,7 +312,10 @@ class EffectPrior:
             for name in set(effects.rows[CONTEXT])
         }
         own = _direction((control_G - centre_G)[kept])
-        return np.array([own @ profiles[name] for name in effects.rows[CONTEXT]])
+        cosine_Q = np.array([own @ profiles[name] for name in effects.rows[CONTEXT]])
+        cells_Q = np.log(effects.rows[CELLS].to_numpy(dtype=float))
+        temperatures = self.params.context_temperatures
+        return np.stack([cells_Q, *(cells_Q + cosine_Q / wide for wide in temperatures)])
 
 
 def fit_effect_prior(
@@ -223,12 +323,13 @@ def fit_effect_prior(
     singles: dict[str, np.ndarray],
     params: StartParams,
     own: dict[str, int] | None = None,
+    targets: dict[str, str] | None = None,
 ) -> EffectPrior:
-    """Choose the temperatures by leaving out, from training effects alone.
+    """Choose by leaving out, from training effects alone.
 
-    Each effect is estimated without itself for T_c, without all of its perturbation for T_p; the
-    value with the smallest ``sum_q r_q |estimate_q - delta_q|^2 / |delta_q|^2`` is kept, for T_p over
-    perturbations with their contexts together.
+    The ways to weigh contexts are stacked over effects that are left out with their context, the
+    weightings of perturbations over those that are left out with all of their contexts; both by
+    ``sum r |estimate - delta|^2 / |delta|^2``, see `stacking_shares`.
 
     Parameters
     ----------
@@ -240,17 +341,64 @@ def fit_effect_prior(
         Candidates, and what else the estimate needs.
     own
         Columns of single perturbations' own genes; ``None``: they are genes like others.
+    targets
+        Ensembl ids of single perturbations' genes; ``None``: pathways say nothing.
     """
-    prior = EffectPrior(effects, singles, own or {}, params=params)
-    if len(set(effects.rows[CONTEXT])) > 2:
-        candidates = params.context_temperatures
-        prior = _best(prior, "context_temperature", candidates, "unseen_context")
-    else:  # of two contexts each has one other: nothing to choose, and all weigh alike
-        prior = replace(prior, context_temperature=max(params.context_temperatures))
-    if effects.rows[PERTURBATION].nunique() > 2 and singles:
-        candidates = params.perturbation_temperatures
-        prior = _best(prior, "perturbation_temperature", candidates, "unseen_perturbation")
-    return prior
+    prior = EffectPrior(effects, singles, own or {}, targets or {}, params=params)
+    prior = replace(prior, context_shares=_fit_context_shares(prior))
+    return replace(prior, shares=_fit_shares(prior))
+
+
+def _fit_context_shares(prior: EffectPrior) -> tuple[float, ...]:
+    """Stack the ways to weigh contexts over effects whose context is left out in turn."""
+    effects, prior_J = prior.effects, prior.context_share_J
+    names, contexts = (effects.rows[column].to_numpy() for column in (PERTURBATION, CONTEXT))
+    errors, weights = [], []
+    for place, trust in enumerate(effects.reliability_Q):
+        elsewhere_Q = (names == names[place]) & (contexts != contexts[place])
+        if trust and elsewhere_Q.sum() > 1:  # of one other all ways say the same
+            control_G, delta_G = effects.control_of(contexts[place]), effects.delta_QG[place]
+            weight_JQ = softmax(prior._context_logits(control_G)[:, elsewhere_Q], axis=1)
+            errors.append(weight_JQ @ effects.delta_QG[elsewhere_Q] - delta_G)
+            weights.append(trust / max(float(delta_G @ delta_G), _SMALL))
+    if not errors:
+        return tuple(map(float, prior_J))
+    strength = prior.params.stacking_strength
+    return tuple(
+        map(float, stacking_shares(np.stack(errors), np.array(weights), prior_J, strength))
+    )
+
+
+def _fit_shares(prior: EffectPrior) -> dict[str, float]:
+    """Stack the weightings over single perturbations that are left out in turn."""
+    effects, prior_K = prior.effects, prior.share_K
+    names = effects.rows[PERTURBATION].to_numpy()
+    bases = np.array([base_name(name, effects.whole) for name in names])
+    errors, weights = [], []
+    used = np.flatnonzero(prior_K)
+    parts = [{base_name(one, effects.whole) for one in parts_of(n, effects.whole)} for n in names]
+    for name in sorted({base for base, own in zip(bases, parts, strict=True) if len(own) == 1}):
+        hidden_Q = np.array([name in own for own in parts])
+        if hidden_Q.all():
+            continue
+        places = np.flatnonzero(bases == name)
+        delta_G, error_G = _together(effects, places)
+        if not (trust := reliability(delta_G[None], error_G[None])[0]):
+            continue
+        control_G = effects.control_CG.mean(axis=0)
+        logit_JQ = prior._context_logits(control_G)
+        one = str(names[places[0]])
+        estimate_KG = prior._unseen(one, control_G, ~hidden_Q, bases, logit_JQ)[used]
+        error_KG = estimate_KG - delta_G
+        error_KG[:, prior._own_of(name)] = 0  # every weighting has the same there
+        errors.append(error_KG)
+        weights.append(trust / max(float(delta_G @ delta_G), _SMALL))
+    share_K = prior_K.copy()
+    if len(errors) > 1 and len(used) > 1:
+        share_K[used] = stacking_shares(
+            np.stack(errors), np.array(weights), prior_K[used], prior.params.stacking_strength
+        )
+    return dict(zip(WEIGHTINGS, map(float, share_K), strict=True))
 
 
 def described(prior: EffectPrior, keys: KeyParams, names: Iterable[str]) -> EffectPrior:
@@ -265,7 +413,9 @@ def described(prior: EffectPrior, keys: KeyParams, names: Iterable[str]) -> Effe
         singles |= single_features(missing, keys)
     if singles:
         prior = replace(prior, singles={**prior.singles, **singles})
-    if prior.own:  # an ablation may have taken the own genes away
+    if prior.targets:  # an ablation may have taken them away
+        prior = replace(prior, targets={**prior.targets, **gene_ids(sorted(every))})
+    if prior.own:  # likewise
         own = own_columns(every, prior.effects.genes, keys)
         prior = replace(prior, own={**prior.own, **own})
     return prior
@@ -298,7 +448,9 @@ def known_prior(
         parts = [
             part
             for part in parts_of(name, whole)
-            if base_and_dose(part)[0] not in bases and part not in prior.singles
+            if base_and_dose(part)[0] not in bases
+            and part not in prior.singles
+            and not prior.targets.get(part)
         ]
         if parts and name not in seen:
             lacks = "is no gene that the checkpoint of gene embeddings knows"
@@ -360,29 +512,11 @@ def ensemble_estimates(
     return np.stack(estimates)
 
 
-def _best(
-    prior: EffectPrior, name: str, candidates: Iterable[float], kind: SplitKind
-) -> EffectPrior:
-    changed: list[dict[str, Any]] = [{name: value} for value in candidates]
-    tried = [replace(prior, **one) for one in changed]
-    return tried[int(np.argmin([_left_out_loss(candidate, kind) for candidate in tried]))]
-
-
-def _left_out_loss(prior: EffectPrior, kind: SplitKind) -> float:
-    effects = prior.effects
-    estimate_QG = left_out_estimates(prior, kind)
-    groups: Any = [[place] for place in range(len(effects.rows))]
-    if kind == "unseen_perturbation":  # contexts together: less noise to choose by
-        groups = effects.rows.groupby(PERTURBATION).indices.values()
-    loss = 0.0
-    for places in groups:
-        weight_Q = effects.rows[CELLS].to_numpy(dtype=float)[places]
-        weight_Q = weight_Q / weight_Q.sum()
-        delta_G = weight_Q @ effects.delta_QG[places]
-        weight = reliability(delta_G[None], (weight_Q**2 @ effects.error_QG[places])[None])[0]
-        error_G = weight_Q @ estimate_QG[places] - delta_G
-        loss += float(weight * (error_G @ error_G) / max(delta_G @ delta_G, _SMALL))
-    return loss
+def _together(effects: Effects, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean of some effects by cells, and its squared standard errors."""
+    weight_Q = effects.rows[CELLS].to_numpy(dtype=float)[places]
+    weight_Q /= weight_Q.sum()
+    return weight_Q @ effects.delta_QG[places], weight_Q**2 @ effects.error_QG[places]
 
 
 def _direction(vector: np.ndarray) -> np.ndarray:

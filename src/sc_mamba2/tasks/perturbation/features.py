@@ -19,6 +19,13 @@ def gene_ids(names: Iterable[str]) -> dict[str, str]:
     return {name: target_gene(name) for name in names}
 
 
+def pathway_targets(names: Iterable[str], keys: KeyParams) -> dict[str, str]:
+    """Return the genes of single perturbations by which pathways are looked up; none of compounds."""
+    if keys.kind == "chemical" or not keys.pathways:
+        return {}
+    return gene_ids(sorted(set(names)))
+
+
 def own_columns(names: Iterable[str], genes: tuple[str, ...], keys: KeyParams) -> dict[str, int]:
     """Return the columns of single perturbations' own genes, where they are genes and measured.
 

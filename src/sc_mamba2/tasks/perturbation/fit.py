@@ -30,7 +30,12 @@ from sc_mamba2.tasks.perturbation.effects import (
     sides_of,
 )
 from sc_mamba2.tasks.perturbation.evaluate import check_names
-from sc_mamba2.tasks.perturbation.features import gene_ids, own_columns, single_features
+from sc_mamba2.tasks.perturbation.features import (
+    gene_ids,
+    own_columns,
+    pathway_targets,
+    single_features,
+)
 from sc_mamba2.tasks.perturbation.model import ROW, PerturbationModel
 from sc_mamba2.tasks.perturbation.params import (
     HeadParams,
@@ -144,7 +149,7 @@ def prepare(
     described_too = learn_names({*names, *singles}, keys.rules)
     effects = replace(effects, whole=effects.whole | described_too.whole)
     own = own_columns(names, effects.genes, keys)
-    prior = fit_effect_prior(effects, singles, start, own)
+    prior = fit_effect_prior(effects, singles, start, own, pathway_targets(names, keys))
     if population.perturbation is None:
         requested = str(sorted(held_out[PERTURBATION])[0])
     else:

@@ -126,8 +126,8 @@ class PerturbationModel(TaskModel):
             "head": self.head.model_dump(mode="json"),
             "kind": self.kind,
             "rising_share": self.rising_share,
-            "perturbation_temperature": self.prior.perturbation_temperature,
-            "context_temperature": self.prior.context_temperature,
+            "shares": self.prior.shares,
+            "context_shares": self.prior.context_shares,
             "start": self.prior.params.model_dump(mode="json"),
             "effects": effects.rows.astype({CELLS: int}).to_dict("list"),
             "contexts": list(effects.contexts),
@@ -135,6 +135,7 @@ class PerturbationModel(TaskModel):
             "whole_names": sorted(effects.whole),
             "features": sorted(self.prior.singles),
             "own": self.prior.own,
+            "targets": self.prior.targets,
             "feature_width": self.feature_PF.shape[1],
         }
 
@@ -150,12 +151,13 @@ class PerturbationModel(TaskModel):
         tables = (measured, measured, measured, contexts, control, control)
         effects = Effects(rows, *tables, genes, whole)
         blank = {name: np.zeros(settings["feature_width"]) for name in settings["features"]}
-        temperatures = (settings["perturbation_temperature"], settings["context_temperature"])
+        known = settings["own"], settings["targets"], settings["shares"]
         params = StartParams(**settings["start"])
+        prior = EffectPrior(effects, blank, *known, tuple(settings["context_shares"]), params)
         return cls(
             backbone,
             tokenizer,
-            EffectPrior(effects, blank, settings["own"], *temperatures, params),
+            prior,
             KeyParams(**settings["keys"]),
             HeadParams(**settings["head"]),
             settings["kind"],

@@ -53,6 +53,9 @@ class KeyParams(Parameters):
         "scm-tiny",
         description="checkpoint whose gene embedding describes perturbed genes; null: none",
     )
+    pathways: bool = Field(
+        True, description="whether genes are alike by their Reactome pathways too"
+    )
     feature_file: str | None = Field(
         None, description="CSV with a row of numbers a perturbation, in the place of `features`"
     )
@@ -101,16 +104,34 @@ class SplitParams(Parameters):
 
 
 class StartParams(Parameters):
-    """The simple estimate that the model begins with; its temperatures are chosen by leave-one-out."""
+    """The simple estimate that the model begins with; shares are earned by leaving out."""
 
-    perturbation_temperatures: tuple[float, ...] = Field(
-        (0.05, 0.1, 0.2, 0.4),
-        description="candidates: how fast weight falls with the cosine of two perturbations",
+    pathway_temperature: float = Field(
+        0.1, gt=0, description="likeness of pathways by which weight rises e-fold"
+    )
+    pathway_evidence: float = Field(
+        0.1,
+        ge=0,
+        description="what damps the likeness of genes in few or large pathways: one set of 10 is 0.1",
+    )
+    feature_temperature: float = Field(
+        0.4, gt=0, description="cosine of features by which weight rises e-fold"
+    )
+    least_pathways: float = Field(
+        0.02, ge=0, description="likeness of pathways below which nothing is shared"
+    )
+    least_features: float = Field(
+        0.5, ge=-1, description="cosine of features below which nothing is alike"
+    )
+    stacking_strength: float = Field(
+        1.0,
+        gt=0,
+        description="how far the ways of weighing keep equal shares, in left-out perturbations",
     )
     context_temperatures: tuple[float, ...] = Field(
-        (0.1, 0.2, 0.4, 0.8, 1000.0),
-        description="candidates: the same for the cosine of two contexts' control means; 1000: all weigh "
-        "alike",
+        (0.2, 0.4),
+        description="how fast weight falls with the cosine of two contexts' control means; each is mixed with "
+        "the mean of all by what it earns",
     )
     dose_temperature: float = Field(
         0.5, gt=0, description="factors of ten in dose by which a measurement's weight falls to 1/e"

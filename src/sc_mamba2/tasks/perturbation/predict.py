@@ -30,8 +30,6 @@ from sc_mamba2.tasks.shared.tokenization import tokenize_cells
 from sc_mamba2.tokens import TokenizedCells
 from sc_mamba2.training import ComputeOptions
 
-MOST_NEAR = 3
-
 
 def pair_with_controls(
     rows: pd.DataFrame, controls: TokenizedCells, cells: int, seed: int
@@ -306,8 +304,6 @@ def _trust(
 ) -> dict[str, Any]:
     rows = model.prior.effects.rows
     own = rows[rows[PERTURBATION] == name]
-    cosines = sorted(model.prior.cosines(name).items(), key=lambda item: -item[1])
-    near = {other: round(cosine, 3) for other, cosine in cosines if other != name}
     size = float(np.linalg.norm(table["change"]))
     seen = "in these contexts" if contexts <= set(own[CONTEXT]) else "in other contexts"
     if own.empty:
@@ -320,7 +316,7 @@ def _trust(
         "measured_weight": round(
             float(np.mean([model.prior.measured_weight(name, context) for context in contexts])), 3
         ),
-        "nearest_seen": dict(list(near.items())[:MOST_NEAR]),
+        "likeness": model.prior.partners(name),
         "ensemble_spread_over_change": round(
             float(np.linalg.norm(table["ensemble_spread"])) / max(size, 1e-12), 3
         ),

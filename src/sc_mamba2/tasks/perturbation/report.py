@@ -23,6 +23,7 @@ from sc_mamba2.tasks.perturbation.figures import PICTURES
 from sc_mamba2.tasks.shared.parameters import flat_parameters
 
 DELTA = "pearson_delta"
+_LIKENESS = {"pathways": "shared pathways (Reactome)", "features": "features of the genes"}
 CAPTION = (
     "Same held-out cells, means over all that was held out. Higher is better, but for mse and mae. pearson "
     "delta: correlation of the change of all genes; …_top: of the 20 that change most; direction match: share "
@@ -88,7 +89,7 @@ def _trust_words(metrics: dict[str, Any]) -> list[str]:
     words = [
         f"{trust['perturbation']} was measured {trust['seen']}."
         if trust["seen"] != "never"
-        else f"{trust['perturbation']} was never measured: it is estimated from perturbations like it."
+        else f"{trust['perturbation']} was never measured: {likeness_words(trust['likeness'])}."
     ]
     spread = trust["ensemble_spread_over_change"]
     if spread > 1:
@@ -106,6 +107,22 @@ def _trust_words(metrics: dict[str, Any]) -> list[str]:
     else:
         words.append("Nothing was held out in this run; the training's report has its scores.")
     return words
+
+
+def likeness_words(likeness: dict[str, Any]) -> str:
+    """Say from what an effect that was never measured is estimated."""
+    if not likeness["nearest"]:
+        return "it is like no other that was, so it gets their shrunken mean"
+    by = " and ".join(_LIKENESS[one] for one in likeness["by"])
+    words = f"it is estimated from the measured ones, weighed by {by}, most from {_near(likeness)}"
+    if "pathways" in likeness["by"]:
+        return words
+    return f"{words}; it shares no pathway with any, so much of it is their shrunken mean"
+
+
+def _near(likeness: dict[str, Any]) -> str:
+    near = likeness["nearest"].items()
+    return ", ".join(f"{name} ({one['weight']:.2f})" for name, one in near)
 
 
 def on_average(metrics: dict[str, Any]) -> str:
@@ -136,7 +153,21 @@ def _score_tables(metrics: dict[str, Any]) -> list[Table]:
 def _verdict(metrics: dict[str, Any]) -> list[str]:
     """Say in words who won, what the parts are worth, and whether predictions differ."""
     words = beside_baselines(metrics) + worth_of_parts(DELTA, "Pearson delta", metrics)
+    words += _share_words(metrics["data"])
     return words + _layer_words(metrics["data"]["layers"]) + _alike_words(metrics["data"])
+
+
+def _share_words(data: dict[str, Any]) -> list[str]:
+    """Say what every way of weighing earned, where perturbations were to be estimated from others."""
+    if data["split"] not in ("unseen_perturbation", "unseen_combination"):
+        return []
+    shares = ", ".join(
+        f"{name.replace('_', ' ')} {share:.2f}" for name, share in data["shares"].items()
+    )
+    return [
+        "An unseen perturbation is a mixture of ways to weigh the training effects; their shares, earned on "
+        f"training perturbations that were left out: {shares}."
+    ]
 
 
 def _layer_words(gate: dict[str, Any]) -> list[str]:
@@ -147,8 +178,8 @@ def _layer_words(gate: dict[str, Any]) -> list[str]:
         f"layers and {gate['loss_without']:.4f} without (p = {gate['p']:.2f})"
     )
     if gate["kept"]:
-        return [f"The Mamba2 layers are part of the predictions: {losses}."]
-    return [f"The Mamba2 layers did not earn their place and were left out: {losses}."]
+        return [f"The Mamba2 layers are part of the predictions (weight 1): {losses}."]
+    return [f"The Mamba2 layers did not earn their place and were left out (weight 0): {losses}."]
 
 
 def _alike_words(data: dict[str, Any]) -> list[str]:
@@ -162,11 +193,14 @@ def _alike_words(data: dict[str, Any]) -> list[str]:
 
 
 def _trust_table(trust: dict[str, Any]) -> Table:
-    near = ", ".join(f"{name} ({cosine:.2f})" for name, cosine in trust["nearest_seen"].items())
+    likeness = trust["likeness"]
+    near = _near(likeness) or "like no other: the shrunken mean"
+    by = " and ".join(_LIKENESS[one] for one in likeness["by"]) or "none"
     rows = [
         ["measured", trust["seen"]],
         ["weight of its own measurement", f"{trust['measured_weight']:.2f}"],
-        ["nearest measured perturbations (cosine)", near or "nothing describes it"],
+        ["likeness that speaks", by],
+        ["nearest measured perturbations (weight where it is not measured)", near],
         ["spread of resamples over change", f"{trust['ensemble_spread_over_change']:.2f}"],
         ["genes with q < 0.05", f"{trust['genes_changed']:,}"],
     ]
@@ -178,14 +212,17 @@ def _unit_table(metrics: dict[str, Any]) -> Table:
     rows, best = [], set()
     for place, unit in enumerate(sorted(data["units"], key=lambda unit: -unit[CEILING])):
         scores = [f"{unit['scores'][method]['pearson_delta']:.3f}" for method in methods]
-        rows.append([unit[UNIT], f"{unit['cells']:,}", f"{unit[CEILING]:.2f}", *scores])
+        likeness = data["partners"].get(unit[UNIT])
+        near = "" if likeness is None else _near(likeness) or "like no other: shrunken mean"
+        rows.append([unit[UNIT], f"{unit['cells']:,}", f"{unit[CEILING]:.2f}", *scores, near])
         if unit[UNIT] in data["with_effect"]:
             best.add(place)
     caption = (
         "Pearson delta by held-out perturbation. ceiling: what one half of its cells tells of the "
         "other. Of the marked rows it is high enough for an effect to be there."
     )
-    return Table(["held out", "cells", "ceiling", *methods], rows, caption, frozenset(best))
+    header = ["held out", "cells", "ceiling", *methods, "estimated most from (weight)"]
+    return Table(header, rows, caption, frozenset(best))
 
 
 def _read_rows(data: dict[str, Any]) -> list[tuple[str, Any]]:

@@ -1,0 +1,60 @@
+"""Which pathways a gene is in: Reactome (CC0), which ships with the package; see `data/README.md`."""
+
+import gzip
+from collections.abc import Iterable
+from functools import cache
+from importlib import resources
+
+import numpy as np
+from scipy import sparse
+
+from sc_mamba2.genes.table import load_gene_table
+
+_FILE = "reactome-pathways.gmt.gz"
+# A set of one says nothing of likeness, and one of many hardly anything.
+SMALLEST, LARGEST = 2, 500
+
+
+@cache
+def _memberships() -> tuple[dict[str, int], sparse.csr_matrix]:
+    """Return the row of every gene by Ensembl id, and the genes x sets matrix, 1/sqrt(size)."""
+    table = load_gene_table()
+    content = resources.files("sc_mamba2.genes").joinpath("data", _FILE).read_bytes()
+    row_of: dict[str, int] = {}
+    rows, columns, values = [], [], []
+    kept = 0
+    for line in gzip.decompress(content).decode().splitlines():
+        members = {symbol for symbol in line.split("\t")[2:] if symbol}
+        if not SMALLEST <= len(members) <= LARGEST:
+            continue
+        for symbol in sorted(members):
+            place = table.row_of_symbol.get(symbol, table.row_of_alias_symbol.get(symbol))
+            if place is not None:
+                rows.append(row_of.setdefault(str(table.ids[place]), len(row_of)))
+                columns.append(kept)
+                values.append(len(members) ** -0.5)
+        kept += 1
+    return row_of, sparse.csr_matrix((values, (rows, columns)), (len(row_of), kept))
+
+
+def pathway_features(groups: Iterable[Iterable[str]]) -> np.ndarray:
+    """Describe groups of genes by their Reactome pathways.
+
+    Parameters
+    ----------
+    groups
+        N groups of Ensembl ids; most are of one gene.
+
+    Returns
+    -------
+    ndarray
+        (N, S) over the S sets that any of them is in: the sum over the group's genes of
+        ``1 / sqrt(size)`` where the gene is a member, of sets with 2 to 500 genes. All zero where
+        no gene is known.
+    """
+    row_of, member_VS = _memberships()
+    places = [[row_of[gene] for gene in group if gene in row_of] for group in groups]
+    picked = sparse.vstack(
+        [sparse.csr_matrix(member_VS[rows].sum(axis=0)) for rows in places], format="csc"
+    )
+    return picked[:, np.flatnonzero(np.diff(picked.indptr))].toarray()
