@@ -294,9 +294,9 @@ class EffectPrior:
 
     @property
     def context_share_J(self) -> np.ndarray:
-        """Shares of the ways to weigh contexts, (J,), which sum to 1."""
-        count = 1 + len(self.params.context_temperatures)
-        return np.array(self.context_shares or np.full(count, 1 / count))
+        """Shares of the ways to weigh contexts, (J,), which sum to 1; likeness has to earn one above the mean."""
+        floor = (1.0, *(0.0 for _ in self.params.context_temperatures))
+        return np.array(self.context_shares or floor)
 
     def _context_logits(self, control_G: np.ndarray) -> np.ndarray:
         """Return the log weight of every effect for a context, (J, Q), by cells and by likeness.
