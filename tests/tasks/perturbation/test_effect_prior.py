@@ -132,9 +132,9 @@ def test_likeness_of_contexts_earns_its_share():
         effects.control_CG[first + 1] = effects.control_CG[first] + 0.01
         effects.delta_QG[first + 1] = effects.delta_QG[first] + generator.normal(0, 0.05, GENES)
     shares = fit_effect_prior(effects, {}, StartParams()).context_shares
-    assert sum(shares) == pytest.approx(1) and shares[0] < 0.2
+    assert sum(shares) == pytest.approx(1) and shares[0] < 0.5
     effects.delta_QG[[1, 2]] = effects.delta_QG[[2, 1]]
-    assert fit_effect_prior(effects, {}, StartParams()).context_shares[0] > 0.6
+    assert fit_effect_prior(effects, {}, StartParams()).context_shares[0] > 0.95
 
 
 def test_what_was_measured_answers_for_itself_as_far_as_it_is_sure():
