@@ -291,4 +291,5 @@ def methods_and_views(metrics: dict[str, Any]) -> dict[str, Scores]:
     model, *others = scores_by_method(metrics).items()
     views = metrics.get("views", {})
     named = {f"model: {name.replace('_', ' ')}": scores for name, scores in views.items()}
-    return {"model (all paths)": model[1]} | named | dict(others)
+    own = "model (consensus)" if metrics.get("experts") else "model (all paths)"
+    return {own: model[1]} | named | dict(others)
