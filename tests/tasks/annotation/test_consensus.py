@@ -1,6 +1,7 @@
 """The consensus: what its experts are asked, who counts, what stays with the folder."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from sc_mamba2 import tl
@@ -120,3 +121,12 @@ def test_a_reference_that_names_batches_is_judged_by_leaving_them_out(called):
     answers_EMK, classes_M = model.left_out()
     assert answers_EMK.shape == (5, 120, 3) and len(classes_M) == 120
     assert (answers_EMK.argmax(axis=2) == classes_M).mean() > 0.8
+
+
+def test_names_of_a_type_of_their_own_stay_the_names_of_the_experts_calls(called):
+    folder, annotated = called
+    query = QUERY.copy()
+    query.obs_names = query.obs_names.astype(pd.StringDtype())
+    again = tl.annotate(query, checkpoint=folder, copy=True)
+    assert list(again.obsm[keys.EXPERTS].index) == list(QUERY.obs_names)
+    assert (again.obs[keys.CELL_TYPE] == annotated.obs[keys.CELL_TYPE]).all()

@@ -188,6 +188,9 @@ def annotate(
             annotated.obs[key] = calls[key].astype("float32")
     if keys.AGREEMENT in calls:
         experts = calls.filter(like=EXPERT_PREFIX).astype("category")
+        experts.index = (
+            annotated.obs_names
+        )  # the same names, also where the file's have a type of their own
         annotated.obsm[keys.EXPERTS] = experts.rename(
             columns=lambda n: n.removeprefix(EXPERT_PREFIX)
         )
