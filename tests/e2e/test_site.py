@@ -146,7 +146,7 @@ def test_figures_and_metrics_are_shown_beside_the_graph(graph, site):
     widths = page.locator(".pipeline-metadata img").evaluate_all(
         "all => all.map(i => i.naturalWidth)"
     )
-    assert len(widths) == 3 and min(widths) > 100
+    assert len(widths) == 4 and min(widths) > 100
     metrics = answer(site, f"nodes/{node_id(site, 'annotation.metrics')}")
     assert metrics["preview_type"] == "JSONPreview" and "baselines" in metrics["preview"]
     assert watch.complaints == []
