@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from sc_mamba2 import tl
 from sc_mamba2.cells import keys, simulate_cells
@@ -34,8 +35,8 @@ def test_every_expert_is_right_of_easy_types_and_all_together():
     readings = [Readings(cells.X, counted=True) for cells in (REFERENCE, QUERY)]
     types = sorted(set(REFERENCE.obs["cell_type"]))
     classes_R = np.array([types.index(name) for name in REFERENCE.obs["cell_type"]])
-    answers, distance_N = ask_experts(readings[0], classes_R, 4, readings[1], params, 0)
-    assert set(answers) == set(SIMPLE) and distance_N.shape == (60,)
+    answers, distance_N, alike = ask_experts(readings[0], classes_R, 4, readings[1], params, 0)
+    assert set(answers) == set(SIMPLE) and distance_N.shape == (60,) and 0 <= alike <= 1
     truth_N = np.array([types.index(name) for name in QUERY.obs["cell_type"]])
     for name, answer_NK in answers.items():
         np.testing.assert_allclose(answer_NK.sum(axis=1), 1, rtol=1e-5, err_msg=name)
@@ -130,3 +131,18 @@ def test_names_of_a_type_of_their_own_stay_the_names_of_the_experts_calls(called
     again = tl.annotate(query, checkpoint=folder, copy=True)
     assert list(again.obsm[keys.EXPERTS].index) == list(QUERY.obs_names)
     assert list(again.obs[keys.CELL_TYPE]) == list(annotated.obs[keys.CELL_TYPE])
+
+
+def test_a_query_like_the_reference_is_judged_by_cells_that_were_left_out(tmp_path):
+    reference = REFERENCE.copy()
+    del reference.obs["batch"]
+    tl.annotate(QUERY.copy(), reference, label_key="cell_type", save=tmp_path / "model", copy=True)
+    model = Annotator.from_pretrained(tmp_path / "model")
+    assert not model.by_batches
+    truth_M = model.left_out()[1]
+    right = np.eye(3)[truth_M]
+    model.left_out_EMK.copy_(torch.from_numpy(np.stack([right] + [np.roll(right, 1, axis=1)] * 4)))
+    generator = np.random.default_rng(0)
+    answers_ENK = generator.dirichlet(np.ones(3), (5, 60))
+    alike_E, other_E = (model._weigh(answers_ENK, [], alike, 0) for alike in (1.0, 0.0))
+    assert alike_E[0] > 0.9 and other_E[0] < 0.4

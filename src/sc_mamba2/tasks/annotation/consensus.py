@@ -30,6 +30,7 @@ from sc_mamba2.tokens import Batch, TokenizedCells, Tokenizer, as_matrix, stack_
 OF_BACKBONE = ("pooled", "trunk")
 _STRUCTURE = 30  # principal components of the query in which its cells are neighbours
 _NEAR = 15
+_LEAST_WEIGHT = 1e-6
 _MOST_JUDGED = 20_000  # cells of a query that judge the experts
 
 
@@ -184,8 +185,9 @@ class ConsensusModel(Annotator):
                 classes_M, classes_M, groups_M
             ):
                 asked = some.take(rest), classes_M[rest], len(self.labels), some.take(out)
-                answers, distance_M[out] = ask_experts(*asked, params, seed)
-                answers_EMK[:, out] = np.stack([answers[name] for name in self.experts])
+                answers = ask_experts(*asked, params, seed)
+                distance_M[out] = answers.distance_N
+                answers_EMK[:, out] = np.stack([answers.by_expert[name] for name in self.experts])
         self._room_for_left_out(len(classes_M), len(self.experts))
         self.left_out_EMK.copy_(torch.from_numpy(answers_EMK))
         self.left_out_classes_M.copy_(torch.from_numpy(classes_M))
@@ -203,27 +205,36 @@ class ConsensusModel(Annotator):
     def left_out_calls(self, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the consensus's probabilities of the cells left out, (M, K), and their classes, (M,)."""
         answers_EMK, classes_M = self.left_out()
-        weight_E = self._weigh(answers_EMK, [], seed)
+        weight_E = self._weigh(answers_EMK, [], 1.0, seed)
         return mix(answers_EMK, weight_E), classes_M
 
     def _weigh(
         self,
         answers_ENK: np.ndarray,
         clusterings: list[np.ndarray],
+        alike: float,
         seed: int,
         asked_E: np.ndarray | slice = slice(None),
     ) -> np.ndarray:
-        """Weigh some of the experts, (E,), by what they say and by the batches that were left out."""
+        """Weigh some of the experts, (E,), by what they say and by the cells that were left out.
+
+        The more a query is like the reference (`alike`, 0 to 1), the more the left-out cells say about it,
+        and the less its structure is needed; whole batches that were left out always count.
+        """
         params, left_out = self.consensus, None
-        if self.by_batches and self.left_out_EMK.numel():
+        if self.left_out_EMK.numel():
             left_out_EMK, classes_M = self.left_out()
             left_out = left_out_EMK[asked_E], classes_M
+        unlike = max(1 - alike, _LEAST_WEIGHT)
+        left_out_scale = params.left_out_scale
+        if not self.by_batches:
+            left_out_scale = params.alike_scale / max(alike, _LEAST_WEIGHT)
         return weigh_experts(
             answers_ENK,
             clusterings,
-            params.structure_scale,
+            params.structure_scale / unlike,
             left_out,
-            params.left_out_scale,
+            left_out_scale,
             params.shared_error_power,
             params.mixtures,
             seed,
@@ -265,17 +276,18 @@ class ConsensusModel(Annotator):
         dict
             ``probability`` (N, K), smoothed over the query's graph and at the calibrated temperature;
             ``experts`` (N, E), the class that each calls; ``weights`` (E,); ``agreement`` (N,), the
-            weight of the experts that call what the consensus calls; ``distance`` (N,), see `ask_experts`;
-            ``embedding``; with a pretrained backbone ``without_backbone`` (N,), the calls of a
+            weight of the experts that call what the consensus calls; ``distance`` and ``likeness`` (N,), see
+            `Answers`; ``embedding``; with a pretrained backbone ``without_backbone`` (N,), the calls of a
             consensus without its states.
         """
         params, query = self.consensus, self._readings(tokens, states_ND)
         classes_R = self.kept_classes_N.cpu().numpy()
         asked = self.reference(), classes_R, len(self.labels), query
-        answers, distance_N = ask_experts(*asked, params, seed)
-        answers_ENK = np.stack([answers[name] for name in self.experts])
+        answers = ask_experts(*asked, params, seed)
+        answers_ENK = np.stack([answers.by_expert[name] for name in self.experts])
         graph_NN, clusterings, judged = self._structure(query, seed)
-        weight_E = self._weigh(answers_ENK[:, judged], clusterings, seed)
+        alike = answers.likeness
+        weight_E = self._weigh(answers_ENK[:, judged], clusterings, alike, seed)
         probability_NK = self._smooth(mix(answers_ENK, weight_E), graph_NN)
         called_EN = answers_ENK.argmax(axis=2)
         agreement_N = weight_E @ (called_EN == probability_NK.argmax(axis=1))
@@ -284,14 +296,15 @@ class ConsensusModel(Annotator):
             "experts": called_EN.T,
             "weights": weight_E,
             "agreement": agreement_N,
-            "distance": distance_N,
+            "distance": answers.distance_N,
+            "likeness": np.full(len(tokens), alike),
             "embedding": states_ND,
         }
         simple_E = np.array([name not in OF_BACKBONE for name in self.experts])
         if self.pretrained and simple_E.any() and not simple_E.all():
             weight_E = np.zeros(len(simple_E))
             weight_E[simple_E] = self._weigh(
-                answers_ENK[:, judged][simple_E], clusterings, seed, simple_E
+                answers_ENK[:, judged][simple_E], clusterings, alike, seed, simple_E
             )
             without_NK = self._smooth(mix(answers_ENK, weight_E), graph_NN)
             outputs["without_backbone"] = without_NK.argmax(axis=1)

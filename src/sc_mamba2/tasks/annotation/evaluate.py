@@ -19,6 +19,7 @@ from sc_mamba2.tasks.annotation.params import CallParams, LabelParams
 from sc_mamba2.tasks.annotation.predict import (
     ENERGY,
     EXPERT_PREFIX,
+    LIKENESS,
     SET_BAR,
     WEIGHT_PREFIX,
     WITHOUT_BACKBONE,
@@ -57,6 +58,8 @@ def score(
     scores = score_model(calls, labels, model.labels)
     data["alarms"] = calibration_alarms(scores, calls.loc[labels.index], calibration, calling)
     data["alarms"] += set_alarms(scores, calling)
+    if LIKENESS in calls:
+        data["likeness"] = float(calls[LIKENESS].iloc[0])
     if baseline_calls is not None and len(labels):
         data["margins"] = margins(calls, baseline_calls, labels)
     return {

@@ -6,6 +6,8 @@ cells, R reference cells, G genes, K classes, D width of an embedding.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
@@ -17,6 +19,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sc_mamba2.methods.depth import match_depth
 from sc_mamba2.methods.prototypes import fit_prototypes, likeliest_strength
 from sc_mamba2.methods.rank_scores import DirectionPrototypes, marker_genes, rank_scores
+from sc_mamba2.methods.two_samples import likeness
 from sc_mamba2.tasks.annotation.params import ConsensusParams, Expert
 
 PER_CELL = 10_000.0
@@ -52,6 +55,24 @@ class Readings:
         return sparse.csr_matrix(sparse.diags(factors_N) @ self.amounts_NG).log1p()
 
 
+class Answers(NamedTuple):
+    """What the experts say.
+
+    Attributes
+    ----------
+    by_expert
+        Probabilities (N, K) by name.
+    distance_N
+        How far each cell is from any type, 0 to 2: one minus the cosine with the nearest rank prototype.
+    likeness
+        How hard query and reference are to tell apart, 0 to 1; see `methods.two_samples`.
+    """
+
+    by_expert: dict[str, np.ndarray]
+    distance_N: np.ndarray
+    likeness: float
+
+
 def ask_experts(
     reference: Readings,
     classes_R: np.ndarray,
@@ -59,10 +80,8 @@ def ask_experts(
     query: Readings,
     params: ConsensusParams,
     seed: int,
-) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Return the probabilities (N, K) of every expert by its name, and how far each cell is from any type.
-
-    The distance (N,), 0 to 2, is one minus the cosine with the nearest of the rank prototypes.
+) -> Answers:
+    """Ask every expert about every cell of a query.
 
     Where both sides are counts the deeper one is thinned first, see `match_depth`. A class without
     reference cells has no probability.
@@ -80,7 +99,7 @@ def ask_experts(
     if len(present) == 1:
         cells = query.amounts_NG.shape[0]
         answers = {name: np.ones((cells, 1)) for name in params.experts}
-        distance_N = np.zeros(cells)
+        distance_N, alike = np.zeros(cells), 0.0
     else:
         asked = Asked(reference, codes_R, len(present), query, params, seed)
         for name in params.experts:
@@ -89,9 +108,10 @@ def ask_experts(
             elif name in reference.states:
                 answers[name] = by_embedding(asked, name)
         by_rank, distance_N = by_ranks(asked)
+        alike = likeness(*asked.components, seed)
         answers |= {name: told for name, told in by_rank.items() if name in params.experts}
     whole = {name: _spread(answer_NJ, present, n_classes) for name, answer_NJ in answers.items()}
-    return whole, distance_N
+    return Answers(whole, distance_N, alike)
 
 
 def _spread(answer_NJ: np.ndarray, present: np.ndarray, n_classes: int) -> np.ndarray:
@@ -115,6 +135,13 @@ class Asked:
     def __post_init__(self) -> None:
         object.__setattr__(self, "known_RG", self.reference.log_normalised())
         object.__setattr__(self, "asked_NG", self.query.log_normalised())
+
+    @cached_property
+    def components(self) -> tuple[np.ndarray, np.ndarray]:
+        """Both sides in the principal components of the reference."""
+        count = min(self.params.components, min(self.known_RG.shape) - 1)
+        axes = PCA(count, svd_solver="arpack", random_state=self.seed).fit(self.known_RG)
+        return axes.transform(self.known_RG), axes.transform(self.asked_NG)
 
     known_RG: sparse.csr_matrix = field(init=False)
     asked_NG: sparse.csr_matrix = field(init=False)
@@ -144,16 +171,7 @@ def _regression(asked: Asked, strength: float, class_weight: str | None) -> np.n
 
 def by_pca_neighbours(asked: Asked) -> np.ndarray:
     """The nearest reference cells in its principal components of all genes."""
-    return asked.neighbours(*principal_components(asked.known_RG, asked.asked_NG, asked))
-
-
-def principal_components(
-    known_RG: sparse.csr_matrix, asked_NG: sparse.csr_matrix, asked: Asked
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return both sides in the principal components of the reference."""
-    count = min(asked.params.components, min(known_RG.shape) - 1)
-    axes = PCA(count, svd_solver="arpack", random_state=asked.seed).fit(known_RG)
-    return axes.transform(known_RG), axes.transform(asked_NG)
+    return asked.neighbours(*asked.components)
 
 
 def by_ranks(asked: Asked) -> tuple[dict[str, np.ndarray], np.ndarray]:

@@ -157,6 +157,11 @@ class ConsensusParams(Parameters):
         ge=2,
         description="parts of the reference that are left out one after another, whole batches",
     )
+    alike_scale: float = Field(
+        0.0015,
+        gt=0,
+        description="the same of cells left out without their batch, where the query is like the reference",
+    )
     left_out_cells: int = Field(
         1500, ge=10, description="labelled cells at most on which that is done"
     )

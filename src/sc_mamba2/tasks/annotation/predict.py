@@ -22,6 +22,7 @@ from sc_mamba2.training import ComputeOptions
 PROBABILITY_PREFIX = "probability:"
 ENERGY = "energy"
 EXPERT_PREFIX = "expert:"
+LIKENESS = "likeness"
 WITHOUT_BACKBONE = "without_backbone"
 SET_BAR = " | "
 WEIGHT_PREFIX = "weight:"
@@ -142,9 +143,13 @@ def call_experts(
     """Return what a consensus stands on, N rows.
 
     ``scm_cell_type_agreement``, the weight of the experts that call what the consensus calls (0 to 1);
-    ``expert:<name>``, what each calls; ``weight:<name>``, what it counts.
+    ``likeness``, how hard the query is to tell from the reference; ``expert:<name>``, what each calls;
+    ``weight:<name>``, what it counts.
     """
-    columns: dict[str, np.ndarray] = {keys.AGREEMENT: outputs["agreement"]}
+    columns: dict[str, np.ndarray] = {
+        keys.AGREEMENT: outputs["agreement"],
+        LIKENESS: outputs["likeness"],
+    }
     for at, name in enumerate(experts):
         columns[EXPERT_PREFIX + name] = np.asarray(labels, dtype=object)[outputs["experts"][:, at]]
         columns[WEIGHT_PREFIX + name] = np.full(len(cells), outputs["weights"][at])

@@ -86,7 +86,7 @@ def annotation_report(
     ]
     sections = [
         Section("How well it went", _verdict(metrics), [table]),
-        *_experts_section(metrics.get("experts", {})),
+        *_experts_section(metrics.get("experts", {}), data.get("likeness", 0.0)),
         pictures_section(figures, captions(PICTURES)),
         Section("What was read and dropped", remarks, [_read_table(reports)]),
         written_section("key of annotated.h5ad", WRITTEN),
@@ -118,14 +118,16 @@ def _verdict(metrics: dict[str, Any]) -> list[str]:
     return words + _on_confidence(metrics)
 
 
-def _experts_section(experts: dict[str, dict[str, float]]) -> list[Section]:
+def _experts_section(experts: dict[str, dict[str, float]], likeness: float) -> list[Section]:
     """Lay out who stood behind a consensus, the heaviest first."""
     if not experts:
         return []
     words = (
         "A consensus calls by several methods. How much each counts is judged without the labels of these "
-        "cells: cells that keep together should get one type, and where the reference names batches, calls of "
-        'batches that were left out should be right. Each one\'s calls are in obsm["scm_cell_type_experts"].'
+        "cells: cells that keep together should get one type, and types of reference cells that were left out "
+        "should be right; these say the more the harder the query is to tell from the reference "
+        f"({likeness:.2f} here; 1: not at all, 0: at once), and always where whole batches were left out. "
+        'Each one\'s calls are in obsm["scm_cell_type_experts"].'
     )
     ordered = dict(sorted(experts.items(), key=lambda pair: -pair[1]["weight"]))
     table = score_table(ordered, ["weight", "like_consensus", *SCORES], "Higher is better.")
