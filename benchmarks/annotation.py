@@ -33,6 +33,7 @@ EVERY_PART = {
         "ablations": {"names": ["readout_alone", "pooled_alone", "trunk_alone", "trunk_frozen"]}
     }
 }
+NETWORK = {"annotation": {"head": {"fit": "gradient"}}}
 ABLATIONS = {"annotation": {"ablations": {"names": ["pooled_alone", "trunk_alone"]}}}
 
 
@@ -53,7 +54,8 @@ def rows(checkpoint: str | None) -> dict[str, tuple[str, dict[str, Any]]]:
     tiny_prototypes = {"annotation": {"head": {"fit": "prototypes"}}}
     zheng_to_kang = merge(between("zheng_facs_pbmc", "kang_ifnb_pbmc"), LABELS)
     found = {
-        "held-out": ("annotation", EVERY_PART),
+        "held-out": ("annotation", merge(NETWORK, EVERY_PART)),
+        "held-out, consensus": ("annotation", {}),
         "held-out, scm-tiny": (
             "annotation",
             merge(merge(on_checkpoint("scm-tiny"), linear), EVERY_PART),
@@ -62,7 +64,7 @@ def rows(checkpoint: str | None) -> dict[str, tuple[str, dict[str, Any]]]:
             "annotation",
             merge(merge(on_checkpoint("scm-tiny"), tiny_prototypes), EVERY_PART),
         ),
-        "across": ("annotation_query", merge(zheng_to_kang, EVERY_PART)),
+        "across": ("annotation_query", merge(zheng_to_kang, merge(NETWORK, EVERY_PART))),
     }
     if checkpoint is not None:
         unseen = merge(on_checkpoint(checkpoint), LABELS)

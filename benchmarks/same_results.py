@@ -18,7 +18,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-SHORT_ANNOTATION = "annotation.fine_tune.max_epochs=2,annotation.baselines.regularisation=[1.0]"
+SHORT_ANNOTATION = (
+    "annotation.head.fit=gradient,annotation.fine_tune.max_epochs=2,"
+    "annotation.baselines.regularisation=[1.0]"
+)
 SHORT_PERTURBATION = (
     "perturbation.fine_tune.max_epochs=1,perturbation.head.pairs=4,"
     "perturbation.population.ensemble=3,perturbation.evaluation.ceiling_repeats=2"

@@ -3,7 +3,6 @@ import pytest
 
 from sc_mamba2.methods.embedding_consensus import (
     consensus_embedding,
-    consensus_weights,
     unit_scale,
 )
 
@@ -22,11 +21,3 @@ def test_squared_distances_are_the_weighted_mean_of_theirs():
     assert joined.shape == (40, 4)  # one fewer than its columns
     kept = consensus_embedding([first, second, np.zeros((40, 1))], np.array([0.25, 0.75, 0]), 5)
     assert squares(kept) == pytest.approx(expected, rel=1e-3, abs=1e-3)
-
-
-def test_weights_follow_the_scores():
-    even = consensus_weights(np.array([0.7, 0.7]), 0.03)
-    assert even == pytest.approx([0.5, 0.5])
-    better = consensus_weights(np.array([0.73, 0.70]), 0.03)
-    assert better[0] / better[1] == pytest.approx(np.e)
-    assert consensus_weights(np.array([9.0, 0.0]), 0.01)[1] == pytest.approx(0, abs=1e-12)

@@ -1,7 +1,6 @@
 """Sets of one kind are hard to tell apart, others are not."""
 
 import numpy as np
-import pytest
 
 from sc_mamba2.methods.two_samples import likeness
 
@@ -20,4 +19,4 @@ def test_one_kind_is_near_one_and_another_near_zero():
 def test_sizes_do_not_matter_and_few_say_nothing():
     assert likeness(points(600), points(60, seed=1), 0) > 0.7
     assert likeness(points(600), points(2, seed=1), 0) == 0
-    assert likeness(points(9), points(9), 3) == pytest.approx(likeness(points(9), points(9), 3))
+    assert likeness(points(300), points(300, -5.0), 0) < 0.05  # to either side

@@ -15,12 +15,6 @@ def unit_scale(embedding_ND: np.ndarray) -> float:
     return 1 / max(variance, 1e-24) ** 0.5
 
 
-def consensus_weights(scores_M: np.ndarray, temperature: float) -> np.ndarray:
-    """Return ``softmax(score / temperature)``, (M,) that sum to 1."""
-    raised_M = np.exp((scores_M - scores_M.max()) / temperature)
-    return np.asarray(raised_M / raised_M.sum())
-
-
 def consensus_embedding(
     embeddings: Sequence[np.ndarray], weights_M: np.ndarray, width: int, seed: int = 0
 ) -> np.ndarray:

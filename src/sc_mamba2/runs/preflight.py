@@ -29,6 +29,7 @@ from sc_mamba2.runs.configuration import (
     read_parameters,
 )
 from sc_mamba2.runs.selection import PARTS, Selection
+from sc_mamba2.tasks.annotation.params import unused_by, unused_words
 from sc_mamba2.tasks.shared.parameters import flatten, validated
 from sc_mamba2.tasks.shared.params import TokenizationParams
 from sc_mamba2.tasks.table import EVERY_TASK, READS, parameter_model
@@ -129,17 +130,11 @@ def _check_values(params: Mapping[str, Any], known: Mapping[str, Any]) -> None:
 
 
 def _remark_unused(given: Mapping[str, Any], values: Mapping[str, Any]) -> None:
-    """Say which of the given parameters of training play no part where nothing is trained."""
-    if values.get(_FIT) == "gradient":
-        return
-    unused = [name for name in given if name.startswith("annotation.fine_tune.")]
+    """Say which of the given parameters of a network play no part where none is trained."""
+    fit = values[_FIT]
+    unused = unused_by(fit, given)
     if unused:
-        _log.warning(
-            "%s plays no part with %s=%s, which trains nothing: add --fit gradient to train a network.",
-            ", ".join(unused),
-            _FIT,
-            values.get(_FIT),
-        )
+        _log.warning("%s.", unused_words(fit, unused))
 
 
 def _plain(value: Any) -> Any:

@@ -1,5 +1,6 @@
 """`tl.annotate`: cell types, learnt from a labelled reference or by a trained checkpoint."""
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,11 @@ from sc_mamba2.cells.adding import WORD
 from sc_mamba2.tasks.annotation.annotator import Annotator
 from sc_mamba2.tasks.annotation.fit import calibrate, prepare
 from sc_mamba2.tasks.annotation.other_genes import meet_query
-from sc_mamba2.tasks.annotation.params import AnnotationParams
+from sc_mamba2.tasks.annotation.params import AnnotationParams, unused_by, unused_words
 from sc_mamba2.tasks.annotation.predict import call_cells, prepare_query, write_annotated
 from sc_mamba2.tasks.annotation.split import take_query
 from sc_mamba2.tasks.shared.backbone import fine_tune, predict
-from sc_mamba2.tasks.shared.parameters import build_parameters
+from sc_mamba2.tasks.shared.parameters import build_parameters, flatten
 from sc_mamba2.tasks.shared.params import SHARED_GROUPS
 from sc_mamba2.tl.shared import (
     Changes,
@@ -32,6 +33,7 @@ from sc_mamba2.tl.tool import alone, tool
 from sc_mamba2.training.machine import chance_as_found
 
 START = "annotation.backbone.checkpoint"
+_log = logging.getLogger(__name__)
 GROUPS: dict[str, Any] = {"annotation": AnnotationParams, **SHARED_GROUPS}
 
 
@@ -96,6 +98,9 @@ def annotate(
     labels = {} if label_key is None else {key: label_key}
     every_gene = {"tokenization.variable_genes": None} if START in options else {}
     groups = build_parameters(GROUPS, {**labels, **every_gene, **options})
+    fit = groups["annotation"].head.fit
+    if unused := unused_by(fit, flatten(dict(options))):
+        _log.warning("%s.", unused_words(fit, unused))
     with chance_as_found():
         query = valid_cells(adata, groups)
         if checkpoint is not None:

@@ -7,6 +7,7 @@ import torch
 
 from sc_mamba2 import tl
 from sc_mamba2.cells import keys, simulate_cells
+from sc_mamba2.errors import UserError
 from sc_mamba2.tasks.annotation.annotator import Annotator
 from sc_mamba2.tasks.annotation.consensus import ConsensusModel
 from sc_mamba2.tasks.annotation.experts import Readings, ask_experts
@@ -118,7 +119,7 @@ def test_with_a_pretrained_start_its_states_are_experts_and_their_worth_is_told(
 def test_a_reference_that_names_batches_is_judged_by_leaving_them_out(called):
     folder, _ = called
     model = Annotator.from_pretrained(folder)
-    assert model.by_batches
+    assert model.batch_key == "batch"
     answers_EMK, classes_M = model.left_out()
     assert answers_EMK.shape == (5, 120, 3) and len(classes_M) == 120
     assert (answers_EMK.argmax(axis=2) == classes_M).mean() > 0.8
@@ -138,7 +139,7 @@ def test_a_query_like_the_reference_is_judged_by_cells_that_were_left_out(tmp_pa
     del reference.obs["batch"]
     tl.annotate(QUERY.copy(), reference, label_key="cell_type", save=tmp_path / "model", copy=True)
     model = Annotator.from_pretrained(tmp_path / "model")
-    assert not model.by_batches
+    assert model.batch_key is None
     truth_M = model.left_out()[1]
     right = np.eye(3)[truth_M]
     model.left_out_EMK.copy_(torch.from_numpy(np.stack([right] + [np.roll(right, 1, axis=1)] * 4)))
@@ -146,3 +147,22 @@ def test_a_query_like_the_reference_is_judged_by_cells_that_were_left_out(tmp_pa
     answers_ENK = generator.dirichlet(np.ones(3), (5, 60))
     alike_E, other_E = (model._weigh(answers_ENK, [], alike, 0) for alike in (1.0, 0.0))
     assert alike_E.argmax() == 0 and alike_E[0] > 2 * other_E[0]
+
+
+@pytest.mark.parametrize(
+    ("params", "named"),
+    [
+        ({"annotation.head.kept_cells": 0}, "kept_cells"),
+        ({"annotation.consensus.experts": ("pooled",)}, "checkpoint"),
+    ],
+)
+def test_a_consensus_of_nobody_is_refused(params, named):
+    with pytest.raises(UserError, match=named):
+        tl.annotate(QUERY.copy(), REFERENCE.copy(), label_key="cell_type", params=params)
+
+
+def test_parameters_of_a_network_that_is_not_trained_are_named(caplog, called):
+    params = {"annotation.fine_tune.max_epochs": 3, "annotation.consensus.neighbours": 5}
+    tl.annotate(QUERY.copy(), REFERENCE.copy(), label_key="cell_type", params=params, copy=True)
+    (said,) = [record.getMessage() for record in caplog.records if "no part" in record.getMessage()]
+    assert "max_epochs" in said and "neighbours" not in said and "--fit gradient" in said

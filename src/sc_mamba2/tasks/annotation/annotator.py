@@ -37,7 +37,6 @@ class Calibration(BaseModel):
     )
     loss_before: float | None = Field(None, description="mean negative log likelihood at 1")
     loss_after: float | None = Field(None, description="the same, as `error_after`")
-
     set_threshold: float | None = Field(
         None, ge=0, le=1, description="probability at which a type is in a cell's set"
     )
@@ -99,7 +98,7 @@ class Annotator(TaskModel):
     def from_settings(
         cls, backbone: Backbone, tokenizer: Tokenizer, settings: dict[str, Any]
     ) -> Self:
-        """Build an untrained model of the kind that the settings tell."""
+        """Build an untrained model of the kind that the settings tell; the kinds know this class, not it them."""
         from sc_mamba2.tasks.annotation.consensus import ConsensusModel
         from sc_mamba2.tasks.annotation.model import AnnotationModel
 
@@ -116,6 +115,18 @@ class Annotator(TaskModel):
             "rollup": self.rollup,
             "calibration": self.calibration.model_dump(mode="json"),
             "kept": [len(self.kept_classes_N), len(self.kept_values_T)],
+        }
+
+    @classmethod
+    def _shared(cls, settings: dict[str, Any]) -> dict[str, Any]:
+        """Return the arguments of every annotator from stored settings."""
+        return {
+            "labels": tuple(settings["labels"]),
+            "head": HeadParams(**settings["head"]),
+            "label_key": settings["label_key"],
+            "rollup": settings["rollup"],
+            "calibration": Calibration(**settings["calibration"]),
+            "kept": tuple(settings["kept"]),
         }
 
     def targets(self, obs: pd.DataFrame) -> dict[str, Tensor]:
@@ -154,16 +165,13 @@ class Annotator(TaskModel):
         place_N = np.where(turn_N < _FEWEST_KEPT, 0.0, (turn_N + 1) / count_N)
         return np.sort(order_N[np.argsort(place_N, kind="stable")[: self.head.kept_cells]])
 
-    def keep_cells(self, tokens: TokenizedCells, seed: int) -> None:
-        """Keep some labelled cells, by which cells of other genes and another depth can be called."""
-        chosen = self.choose_cells(tokens, seed)
-        classes_N = self.targets(tokens.obs)["class_B"].numpy()
-        kept = tokens.take(chosen)
+    def keep_cells(self, kept: TokenizedCells) -> None:
+        """Keep labelled cells (`choose_cells`), by which a query of other genes and another depth is called."""
         self._make_room(len(kept), len(kept.values))
         for name in ("gene_rows", "bins", "values"):
             getattr(self, f"kept_{name}_T").copy_(torch.from_numpy(getattr(kept, name)))
         self.kept_offsets.copy_(torch.from_numpy(kept.offsets))
-        self.kept_classes_N.copy_(torch.from_numpy(classes_N[chosen]))
+        self.kept_classes_N.copy_(self.targets(kept.obs)["class_B"])
         totals_N = kept.obs[TOTAL].to_numpy(np.float64) if TOTAL in kept.obs else np.nan
         self.kept_totals_N.copy_(torch.from_numpy(np.broadcast_to(totals_N, len(kept)).copy()))
         if BATCH in kept.obs:

@@ -14,6 +14,7 @@ from sklearn.decomposition import PCA
 from sklearn.model_selection import GroupKFold, StratifiedKFold
 from torch import Tensor
 
+from sc_mamba2.cells.scale import CELL_TOTAL
 from sc_mamba2.methods.expert_weights import mix, weigh_experts
 from sc_mamba2.methods.graph_smoothing import smooth_over_graph
 from sc_mamba2.methods.logistic_regression import quiet_rare_classes
@@ -21,13 +22,11 @@ from sc_mamba2.metrics.clustering import connectivities, leiden
 from sc_mamba2.metrics.neighbours import nearest_neighbours
 from sc_mamba2.model import Backbone, sum_of_genes
 from sc_mamba2.model.task_model import squared_lengths
-from sc_mamba2.tasks.annotation.annotator import BATCH, TOTAL, Annotator, Calibration, mean_squares
-from sc_mamba2.tasks.annotation.experts import PER_CELL, Readings, ask_experts
-from sc_mamba2.tasks.annotation.params import ConsensusParams, HeadParams
-from sc_mamba2.tasks.annotation.rollup import Rollup
+from sc_mamba2.tasks.annotation.annotator import TOTAL, Annotator, mean_squares
+from sc_mamba2.tasks.annotation.experts import Readings, ask_experts
+from sc_mamba2.tasks.annotation.params import OF_BACKBONE, ConsensusParams
 from sc_mamba2.tokens import Batch, TokenizedCells, Tokenizer, as_matrix, stack_cells
 
-OF_BACKBONE = ("pooled", "trunk")
 _STRUCTURE = 30  # principal components of the query in which its cells are neighbours
 _NEAR = 15
 _LEAST_WEIGHT = 1e-6
@@ -44,6 +43,8 @@ class ConsensusModel(Annotator):
     pretrained
         Whether the backbone knows something: only then its states are experts. Otherwise it is an
         embedding of genes without layers, from the reference's singular vectors.
+    batch_key
+        Column of the reference's `obs` by whose values cells are left out together; ``None``: by chance.
     left_out
         Cells and experts of the left-out answers that stay with the model.
     """
@@ -52,19 +53,15 @@ class ConsensusModel(Annotator):
         self,
         backbone: Backbone,
         tokenizer: Tokenizer,
-        labels: tuple[str, ...],
-        head: HeadParams,
-        label_key: str,
+        *,
         consensus: ConsensusParams,
         pretrained: bool,
-        rollup: Rollup | None = None,
-        calibration: Calibration | None = None,
-        kept: tuple[int, int] = (0, 0),
+        batch_key: str | None = None,
         left_out: tuple[int, int] = (0, 0),
-        batches: bool = False,
+        **shared: Any,
     ) -> None:
-        super().__init__(backbone, tokenizer, labels, head, label_key, rollup, calibration, kept)
-        self.consensus, self.pretrained, self.by_batches = consensus, pretrained, batches
+        super().__init__(backbone, tokenizer, **shared)
+        self.consensus, self.pretrained, self.batch_key = consensus, pretrained, batch_key
         # Which tokens the query at hand measures; a reader of another file has another mask.
         self.measured_V = np.isin(
             np.arange(tokenizer.vocabulary.size), tokenizer.vocabulary.gene_rows
@@ -74,7 +71,7 @@ class ConsensusModel(Annotator):
         self.left_out_classes_M: Tensor
         self.left_out_distance_M: Tensor
         width = backbone.config.d_model * len(self.state_names)
-        self.register_buffer("kept_states_RD", torch.zeros(kept[0], width))
+        self.register_buffer("kept_states_RD", torch.zeros(len(self.kept_classes_N), width))
         self._room_for_left_out(*left_out)
 
     def _room_for_left_out(self, cells: int, experts: int) -> None:
@@ -101,7 +98,7 @@ class ConsensusModel(Annotator):
             "consensus": self.consensus.model_dump(mode="json"),
             "pretrained": self.pretrained,
             "left_out": [self.left_out_EMK.shape[1], self.left_out_EMK.shape[0]],
-            "batches": self.by_batches,
+            "batch_key": self.batch_key,
         }
 
     @classmethod
@@ -112,16 +109,11 @@ class ConsensusModel(Annotator):
         return cls(
             backbone,
             tokenizer,
-            tuple(settings["labels"]),
-            HeadParams(**settings["head"]),
-            settings["label_key"],
-            ConsensusParams(**settings["consensus"]),
-            settings["pretrained"],
-            settings["rollup"],
-            Calibration(**settings["calibration"]),
-            tuple(settings["kept"]),
-            tuple(settings["left_out"]),
-            settings["batches"],
+            consensus=ConsensusParams(**settings["consensus"]),
+            pretrained=settings["pretrained"],
+            batch_key=settings["batch_key"],
+            left_out=tuple(settings["left_out"]),
+            **cls._shared(settings),
         )
 
     def loss(self, batch: Batch, targets: dict[str, Tensor]) -> Tensor:
@@ -150,14 +142,14 @@ class ConsensusModel(Annotator):
     def fit_itself(
         self, parts: list[tuple[TokenizedCells, dict[str, np.ndarray]]], seed: int
     ) -> None:
-        """Keep the labelled cells, and let the experts call parts of them that they did not see."""
+        """Keep these labelled cells, and let the experts call parts of them that they did not see."""
         parts = [part for part in parts if len(part[0])]
         tokens = stack_cells([part for part, _ in parts])
         states_ND = np.concatenate([outputs["embedding"] for _, outputs in parts])
-        chosen = self.choose_cells(tokens, seed)
-        self.keep_cells(tokens, seed)
-        self.keep_states(states_ND[chosen])
-        self.by_batches = BATCH in tokens.obs and tokens.obs[BATCH].nunique() > 1
+        self.keep_cells(tokens)
+        self.keep_states(states_ND)
+        if self.kept_batches_N.unique().numel() < 2:
+            self.batch_key = None
         self._leave_out(seed)
 
     def keep_states(self, states_RD: np.ndarray) -> None:
@@ -166,18 +158,16 @@ class ConsensusModel(Annotator):
 
     def _leave_out(self, seed: int) -> None:
         """Call parts of the kept cells by the rest: whole batches where some are known."""
-        params = self.consensus
-        kept, reference = self.kept_cells(), self.reference()
-        classes_R = self.kept_classes_N.cpu().numpy()
-        generator = np.random.default_rng(seed)
-        order = generator.permutation(len(kept))[: params.left_out_cells]
-        some, classes_M = reference.take(np.sort(order)), classes_R[np.sort(order)]
-        batches_M = kept.obs[BATCH].to_numpy()[np.sort(order)]
-        folds = min(params.folds, len(np.unique(batches_M)) if self.by_batches else len(classes_M))
+        params, reference = self.consensus, self.reference()
+        cells = len(self.kept_classes_N)
+        chosen_M = np.sort(np.random.default_rng(seed).permutation(cells)[: params.left_out_cells])
+        some, classes_M = reference.take(chosen_M), self.kept_classes_N.cpu().numpy()[chosen_M]
+        batches_M = self.kept_batches_N.cpu().numpy()[chosen_M]
+        folds = min(params.folds, len(np.unique(batches_M)) if self.batch_key else len(classes_M))
         if folds < 2:
             return
-        split = GroupKFold if self.by_batches else StratifiedKFold
-        groups_M = batches_M if self.by_batches else None
+        split = GroupKFold if self.batch_key else StratifiedKFold
+        groups_M = batches_M if self.batch_key else None
         answers_EMK = np.zeros((len(self.experts), len(classes_M), len(self.labels)))
         distance_M = np.zeros(len(classes_M))
         with quiet_rare_classes():
@@ -227,7 +217,7 @@ class ConsensusModel(Annotator):
             left_out = left_out_EMK[asked_E], classes_M
         unlike = max(1 - alike, _LEAST_WEIGHT)
         left_out_scale = params.left_out_scale
-        if not self.by_batches:
+        if self.batch_key is None:
             left_out_scale = params.alike_scale / max(alike, _LEAST_WEIGHT)
         return weigh_experts(
             answers_ENK,
@@ -252,7 +242,7 @@ class ConsensusModel(Annotator):
         )
         counted = bool(np.isfinite(totals_N).all())
         if counted:
-            amounts_NG = sparse.csr_matrix(sparse.diags(totals_N / PER_CELL) @ amounts_NG)
+            amounts_NG = sparse.csr_matrix(sparse.diags(totals_N / CELL_TOTAL) @ amounts_NG)
             amounts_NG.data = amounts_NG.data.round()
         parts = np.split(states_ND, len(self.state_names), axis=1) if self.pretrained else []
         return Readings(amounts_NG, counted, dict(zip(self.state_names, parts, strict=False)))

@@ -60,6 +60,7 @@ def score(
     data["alarms"] += set_alarms(scores, calling)
     if LIKENESS in calls:
         data["likeness"] = float(calls[LIKENESS].iloc[0])
+        data["batch_key"] = getattr(model, "batch_key", None)
     if baseline_calls is not None and len(labels):
         data["margins"] = margins(calls, baseline_calls, labels)
     return {

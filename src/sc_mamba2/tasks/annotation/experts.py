@@ -16,13 +16,12 @@ from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 
+from sc_mamba2.cells.scale import CELL_TOTAL
 from sc_mamba2.methods.depth import match_depth
 from sc_mamba2.methods.prototypes import fit_prototypes, likeliest_strength
 from sc_mamba2.methods.rank_scores import DirectionPrototypes, marker_genes, rank_scores
 from sc_mamba2.methods.two_samples import likeness
 from sc_mamba2.tasks.annotation.params import ConsensusParams, Expert
-
-PER_CELL = 10_000.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +50,7 @@ class Readings:
     def log_normalised(self) -> sparse.csr_matrix:
         """Return log1p of each cell's amounts, scaled to 10,000 over these genes."""
         totals_N = np.asarray(self.amounts_NG.sum(axis=1)).ravel()
-        factors_N = PER_CELL / np.where(totals_N > 0, totals_N, 1)
+        factors_N = CELL_TOTAL / np.where(totals_N > 0, totals_N, 1)
         return sparse.csr_matrix(sparse.diags(factors_N) @ self.amounts_NG).log1p()
 
 
@@ -123,7 +122,10 @@ def _spread(answer_NJ: np.ndarray, present: np.ndarray, n_classes: int) -> np.nd
 
 @dataclass(frozen=True, eq=False)
 class Asked:
-    """One question to all experts; the classes 0 to J - 1 all have reference cells."""
+    """One question to all experts; the classes 0 to J - 1 all have reference cells.
+
+    `reference` and `query` are R and N cells over the same genes, `classes_R` the reference's classes.
+    """
 
     reference: Readings
     classes_R: np.ndarray
@@ -132,9 +134,15 @@ class Asked:
     params: ConsensusParams
     seed: int
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "known_RG", self.reference.log_normalised())
-        object.__setattr__(self, "asked_NG", self.query.log_normalised())
+    @cached_property
+    def known_RG(self) -> sparse.csr_matrix:
+        """Log-normalised values of the reference."""
+        return self.reference.log_normalised()
+
+    @cached_property
+    def asked_NG(self) -> sparse.csr_matrix:
+        """Log-normalised values of the query."""
+        return self.query.log_normalised()
 
     @cached_property
     def components(self) -> tuple[np.ndarray, np.ndarray]:
@@ -143,24 +151,21 @@ class Asked:
         axes = PCA(count, svd_solver="arpack", random_state=self.seed).fit(self.known_RG)
         return axes.transform(self.known_RG), axes.transform(self.asked_NG)
 
-    known_RG: sparse.csr_matrix = field(init=False)
-    asked_NG: sparse.csr_matrix = field(init=False)
-
     def neighbours(self, known_RD: np.ndarray, asked_ND: np.ndarray) -> np.ndarray:
-        """Let the nearest reference cells vote, one each."""
+        """Let the nearest reference cells vote, one each: shares of the votes (N, J)."""
         count = min(self.params.neighbours, len(known_RD))
         fitted = KNeighborsClassifier(count).fit(known_RD, self.classes_R)
         return np.asarray(fitted.predict_proba(asked_ND))
 
 
 def by_logistic_regression(asked: Asked) -> np.ndarray:
-    """Logistic regression on all genes, C 0.1."""
-    return _regression(asked, 0.1, None)
+    """Return probabilities (N, J) by logistic regression on all genes."""
+    return _regression(asked, asked.params.strength, None)
 
 
 def by_balanced_regression(asked: Asked) -> np.ndarray:
-    """The same with C 0.01, every class as heavy as the others."""
-    return _regression(asked, 0.01, "balanced")
+    """Do the same with every class as heavy as the others."""
+    return _regression(asked, asked.params.balanced_strength, "balanced")
 
 
 def _regression(asked: Asked, strength: float, class_weight: str | None) -> np.ndarray:
@@ -170,12 +175,12 @@ def _regression(asked: Asked, strength: float, class_weight: str | None) -> np.n
 
 
 def by_pca_neighbours(asked: Asked) -> np.ndarray:
-    """The nearest reference cells in its principal components of all genes."""
+    """Return the votes (N, J) of the nearest reference cells in its principal components of all genes."""
     return asked.neighbours(*asked.components)
 
 
 def by_ranks(asked: Asked) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Prototypes and neighbours among rank scores of each class's markers; and the distance."""
+    """Return (N, J) of prototypes and of neighbours among ranks of each class's markers, and the distance (N,)."""
     known, told = rank_scores(asked.known_RG), rank_scores(asked.asked_NG)
     genes_F = marker_genes(known, asked.classes_R, asked.params.markers)
     known_RF, told_NF = known.of(genes_F), told.of(genes_F)
@@ -190,7 +195,7 @@ def by_ranks(asked: Asked) -> tuple[dict[str, np.ndarray], np.ndarray]:
 
 
 def by_embedding(asked: Asked, name: str) -> np.ndarray:
-    """The nearest mean of a class in an embedding of the pretrained backbone."""
+    """Return (N, J) by the nearest mean of a class in an embedding of the pretrained backbone."""
     known_RD, told_ND = asked.reference.states[name], asked.query.states[name]
     head = fit_prototypes([known_RD], asked.classes_R, asked.n_classes)
     return np.asarray(softmax(head.logits([told_ND]), axis=1))

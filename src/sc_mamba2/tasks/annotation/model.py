@@ -104,17 +104,8 @@ class AnnotationModel(Annotator):
         cls, backbone: Backbone, tokenizer: Tokenizer, settings: dict[str, Any]
     ) -> "AnnotationModel":
         """Build an untrained model from stored settings."""
-        return cls(
-            backbone,
-            tokenizer,
-            tuple(settings["labels"]),
-            tuple(settings["class_weights"]),
-            HeadParams(**settings["head"]),
-            settings["label_key"],
-            settings.get("rollup"),
-            Calibration(**settings.get("calibration", {})),
-            tuple(settings.get("kept", (0, 0))),
-        )
+        weights = tuple(settings["class_weights"])
+        return cls(backbone, tokenizer, class_weights=weights, **cls._shared(settings))
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return logits (B, K) and the embedding (B, D a path): trunk, then pooled, as they are used.

@@ -1,8 +1,9 @@
 """Parameters that are particular to annotation."""
 
-from typing import Annotated, Literal
+from collections.abc import Iterable
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from sc_mamba2.tasks.shared.parameters import EachOnce, Parameters
 from sc_mamba2.tasks.shared.params import (
@@ -110,6 +111,17 @@ class HeadParams(Parameters):
     readout_weight_decay: float = Field(1.0, ge=0, description="weight decay of the readout")
 
 
+OF_BACKBONE: tuple[Expert, ...] = ("pooled", "trunk")
+# What of annotation a consensus reads nothing of: it trains no network.
+OF_NETWORK = (
+    "annotation.fine_tune",
+    "annotation.ablations",
+    "annotation.head.paths",
+    "annotation.head.dropout",
+    "annotation.backbone.preset",
+)
+
+
 class ConsensusParams(Parameters):
     """The experts of a consensus, and how much each counts."""
 
@@ -126,6 +138,12 @@ class ConsensusParams(Parameters):
         min_length=1,
         description="who is asked; pooled and trunk, where there is a pretrained checkpoint: the nearest "
         "mean of a type in its sum of gene embeddings, and in the state of its Mamba2 layers",
+    )
+    strength: float = Field(
+        0.1, gt=0, description="inverse penalty C of logistic regression on all genes"
+    )
+    balanced_strength: float = Field(
+        0.01, gt=0, description="the same where every type is as heavy as the others"
     )
     components: int = Field(50, ge=1, description="principal components before the neighbours")
     neighbours: int = Field(15, ge=1, description="neighbours that vote")
@@ -244,6 +262,15 @@ class AblationParams(Parameters):
 class AnnotationParams(Parameters):
     """All parameters of annotation."""
 
+    @model_validator(mode="after")
+    def _can_call(self) -> Self:
+        if self.head.fit == "consensus":
+            if not self.head.kept_cells:
+                raise ValueError("A consensus calls by the cells that it keeps: kept_cells above 0")
+            if self.backbone.checkpoint is None and set(self.consensus.experts) <= set(OF_BACKBONE):
+                raise ValueError("Experts that need no pretrained checkpoint, or a checkpoint")
+        return self
+
     labels: LabelParams = LabelParams()
     backbone: BackboneParams = BackboneParams()
     head: HeadParams = HeadParams()
@@ -253,3 +280,19 @@ class AnnotationParams(Parameters):
     calls: CallParams = CallParams()
     baselines: BaselineParams = BaselineParams()
     ablations: AblationParams = AblationParams()
+
+
+def unused_by(fit: str, given: Iterable[str]) -> list[str]:
+    """Return which of the given parameters, by dotted name, play no part in a way to call cells."""
+    if fit == "gradient":
+        return []
+    groups = OF_NETWORK if fit == "consensus" else ("annotation.fine_tune",)
+    return [name for name in given if name.startswith(groups)]
+
+
+def unused_words(fit: str, unused: Iterable[str]) -> str:
+    """Say that parameters play no part."""
+    return (
+        f"{', '.join(unused)}: no part of annotation.head.fit={fit}, which trains no network; "
+        "--fit gradient trains one"
+    )

@@ -45,18 +45,16 @@ def call_cells(
     compute: ComputeOptions,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Turn the model's outputs into a table of calls (see `call_types`) and a table of the embedding."""
-    cells = query_tokens.obs.index
+    cells, threshold, farthest = query_tokens.obs.index, reader.calibration.set_threshold, np.inf
+    rollup = known_rollup(labels.rollup, reader.labels, reader.rollup)
+    experts = pd.DataFrame(index=cells)
     if isinstance(reader, ConsensusModel):
         outputs = reader.consult(query_tokens, outputs["embedding"], compute.seed)
-    embedding = vector_columns(outputs["embedding"], cells)
-    rollup = known_rollup(labels.rollup, reader.labels, reader.rollup)
-    farthest = np.inf
-    if isinstance(reader, ConsensusModel):
+        experts = call_experts(outputs, reader.experts, reader.labels, cells)
         farthest = reader.farthest(calling.farthest_share)
-    threshold = reader.calibration.set_threshold
+    embedding = vector_columns(outputs["embedding"], cells)
     calls = call_types(outputs, reader.labels, cells, calling, rollup, threshold, farthest)
-    if isinstance(reader, ConsensusModel):
-        calls = calls.join(call_experts(outputs, reader.experts, reader.labels, cells))
+    calls = calls.join(experts)
     if calling.majority_vote:
         clusters = over_cluster(embedding, calling.majority_resolution, compute.seed)
         voted = majority_vote(calls[keys.CELL_TYPE], clusters, calling.majority_share)
@@ -193,9 +191,8 @@ def annotate(
             annotated.obs[key] = calls[key].astype("float32")
     if keys.AGREEMENT in calls:
         experts = calls.filter(like=EXPERT_PREFIX).astype("category")
-        experts.index = (
-            annotated.obs_names
-        )  # the same names, also where the file's have a type of their own
+        # The same names, also where the file's have a type of their own.
+        experts.index = annotated.obs_names
         annotated.obsm[keys.EXPERTS] = experts.rename(
             columns=lambda n: n.removeprefix(EXPERT_PREFIX)
         )

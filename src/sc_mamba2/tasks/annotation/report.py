@@ -86,7 +86,7 @@ def annotation_report(
     ]
     sections = [
         Section("How well it went", _verdict(metrics), [table]),
-        *_experts_section(metrics.get("experts", {}), data.get("likeness", 0.0)),
+        *_experts_section(metrics.get("experts", {}), data),
         pictures_section(figures, captions(PICTURES)),
         Section("What was read and dropped", remarks, [_read_table(reports)]),
         written_section("key of annotated.h5ad", WRITTEN),
@@ -118,15 +118,20 @@ def _verdict(metrics: dict[str, Any]) -> list[str]:
     return words + _on_confidence(metrics)
 
 
-def _experts_section(experts: dict[str, dict[str, float]], likeness: float) -> list[Section]:
+def _experts_section(experts: dict[str, dict[str, float]], data: dict[str, Any]) -> list[Section]:
     """Lay out who stood behind a consensus, the heaviest first."""
     if not experts:
         return []
+    key = data.get("batch_key")
+    left_out = (
+        f"types of whole batches of the reference that were left out should be right (obs['{key}'])."
+        if key
+        else "types of reference cells that were left out should be right, which counts the more the harder "
+        f"the query is to tell from the reference ({data['likeness']:.2f} here; 1: not at all, 0: at once)."
+    )
     words = (
         "A consensus calls by several methods. How much each counts is judged without the labels of these "
-        "cells: cells that keep together should get one type, and types of reference cells that were left out "
-        "should be right; these say the more the harder the query is to tell from the reference "
-        f"({likeness:.2f} here; 1: not at all, 0: at once), and always where whole batches were left out. "
+        f"cells: cells that keep together should get one type, and {left_out} "
         'Each one\'s calls are in obsm["scm_cell_type_experts"].'
     )
     ordered = dict(sorted(experts.items(), key=lambda pair: -pair[1]["weight"]))

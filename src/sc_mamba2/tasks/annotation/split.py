@@ -65,7 +65,8 @@ def query_truth(query_cells: AnnData, reference_key: str, params: LabelParams) -
 def labelled(cells: AnnData, params: LabelParams) -> AnnData:
     """Return the cells that have a label, with it in ``obs["label"]``.
 
-    Where batches are known they are ``obs["batch"]``; no other column is kept.
+    Where batches are known they are ``obs["batch"]``, and the name of their column ``uns["batch"]``; no other
+    column is kept.
     """
     labels = read_labels(cells.obs, params.key, params.keep_absence_words)
     kept = labels.notna().to_numpy()
@@ -74,6 +75,7 @@ def labelled(cells: AnnData, params: LabelParams) -> AnnData:
     key = params.batch_key or _named_batches(chosen.obs, params.key)
     if key is not None:
         obs[BATCH] = whole_column(chosen.obs, key, "batch").to_numpy(str)
+        chosen.uns[BATCH] = key
     chosen.obs = obs
     return chosen
 

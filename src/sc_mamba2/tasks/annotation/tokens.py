@@ -5,11 +5,10 @@ from anndata import AnnData
 from scipy import sparse
 
 from sc_mamba2.cells import keys
+from sc_mamba2.cells.scale import CELL_TOTAL
 from sc_mamba2.tasks.annotation.annotator import TOTAL
 from sc_mamba2.tasks.shared.tokenization import tokenize_cells
 from sc_mamba2.tokens import TokenizedCells, Tokenizer
-
-_PER_CELL = 10_000.0
 
 
 def annotation_tokens(
@@ -37,4 +36,4 @@ def totals(valid_cells: AnnData) -> np.ndarray:
     whole_N = np.asarray(counts.sum(axis=1)).ravel()
     shares_N = np.asarray(sparse.csr_matrix(valid_cells.X, dtype=np.float64).expm1().sum(axis=1))
     shares_N = shares_N.ravel()
-    return np.divide(whole_N, shares_N, out=np.zeros(cells), where=shares_N > 0) * _PER_CELL
+    return np.divide(whole_N, shares_N, out=np.zeros(cells), where=shares_N > 0) * CELL_TOTAL

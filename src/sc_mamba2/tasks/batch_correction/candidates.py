@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 from anndata import AnnData
+from scipy.special import softmax
 
 from sc_mamba2.cells.keys import COUNTS_LAYER
-from sc_mamba2.methods.embedding_consensus import consensus_embedding, consensus_weights
+from sc_mamba2.methods.embedding_consensus import consensus_embedding
 from sc_mamba2.methods.integration import (
     harmony_candidates,
     harmony_embedding,
@@ -107,7 +108,7 @@ def _join(
     clusters = agreed_clusters(candidates.values(), codes_N, seed)
     scores = {name: inner_scores(own, codes_N, clusters, seed) for name, own in candidates.items()}
     inner_M = np.asarray([own.get("inner", 0.0) for own in scores.values()])
-    weights_M = consensus_weights(inner_M, params.temperature)
+    weights_M = softmax(inner_M / params.temperature)
     joined = consensus_embedding(list(candidates.values()), weights_M, params.width, seed)
     weights = dict(zip(candidates, weights_M.tolist(), strict=True))
     return weights, harmony_embedding(joined, codes_N, seed), clusters, scores

@@ -79,7 +79,7 @@ class EffectPrior:
     shares
         a_k by name of the weighting; empty: not fitted, the prior shares of `params`.
     context_shares
-        b_j of the mean and of every T_j; empty: not fitted, all have the same.
+        b_j of the mean and of every T_j; empty: not fitted, the mean alone.
     params
         The temperatures, and the number of genes behind the likeness of contexts.
     """

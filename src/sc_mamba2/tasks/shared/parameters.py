@@ -14,8 +14,10 @@ from sc_mamba2.errors import UserError, nearest
 # Parameters that only a training reads, in groups of which a prediction reads others.
 OF_TRAINING = frozenset(
     {
-        *(f"annotation.labels.{name}" for name in ("key", "test_share", "validation_share")),
+        *(f"annotation.labels.{name}" for name in ("key", "batch_key", "test_share")),
+        "annotation.labels.validation_share",
         "annotation.calls.calibrate",
+        "annotation.calls.coverage",
         "batch_correction.keys.batch_key",
         *(f"multiomics.keys.{name}" for name in ("batch_key", "held_out_key", "held_out_value")),
         *(f"multiomics.keys.{name}" for name in ("held_out_share", "validation_share")),
