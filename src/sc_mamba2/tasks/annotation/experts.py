@@ -48,10 +48,14 @@ class Readings:
         return Readings(self.amounts_NG[cells_N], self.counted, states)
 
     def log_normalised(self) -> sparse.csr_matrix:
-        """Return log1p of each cell's amounts, scaled to 10,000 over these genes."""
+        """Return log1p of each cell's amounts, scaled to 10,000 over these genes, in float32.
+
+        ARPACK and the regressions take a third of the time that they take in float64.
+        """
         totals_N = np.asarray(self.amounts_NG.sum(axis=1)).ravel()
         factors_N = CELL_TOTAL / np.where(totals_N > 0, totals_N, 1)
-        return sparse.csr_matrix(sparse.diags(factors_N) @ self.amounts_NG).log1p()
+        scaled_NG = sparse.diags(factors_N) @ self.amounts_NG
+        return sparse.csr_matrix(scaled_NG, dtype=np.float32).log1p()
 
 
 class Answers(NamedTuple):
