@@ -1,6 +1,7 @@
 """Multi-omics beside its baselines and ablations, over several seeds; hidden proteins told back.
 
-    python benchmarks/multiomics.py [--studies bmmc pbmc mosaic] [--seeds 0 1 2] [--params a=b] [--suffix _x]
+    python benchmarks/multiomics.py [--studies bmmc pbmc malt a549 mosaic] [--seeds 0 1 2] [--params a=b]
+                                    [--suffix _x]
 
 Each study and seed is one run of the project's own pipeline with the parameters of conf/base; the script
 only collects `metrics.json`, and for `mosaic` compares what was told of a batch whose proteins it had
@@ -34,7 +35,13 @@ from sc_mamba2.tokens import clr, load_tokens
 
 RESULTS = Path(__file__).parent / "results"
 SHARED = Path(__file__).parents[2] / "shared" / "data"
-FILES = {"bmmc": "bmmc_cite", "pbmc": "pbmc_cite_5k10k", "mosaic": "pbmc_cite_5k10k"}
+FILES = {
+    "bmmc": "bmmc_cite",
+    "pbmc": "pbmc_cite_5k10k",
+    "malt": "malt_cite",
+    "a549": "a549_scicar",
+    "mosaic": "pbmc_cite_5k10k",
+}
 KEYS: dict[str, dict[str, Any]] = {
     "bmmc": {"label_key": "cell_type", "held_out_key": "split", "held_out_value": "test"},
     "pbmc": {
@@ -42,14 +49,18 @@ KEYS: dict[str, dict[str, Any]] = {
         "batch_key": "batch",
         "held_out_share": 0.25,
     },
+    "malt": {"held_out_share": 0.25},
+    "a549": {"held_out_share": 0.25},
     "mosaic": {"batch_key": "batch", "held_out_share": 0.0},
 }
+FEATURES = {"a549": {"genome": "hg19"}}
 
 
 def run_study(study: str, seed: int, params: dict[str, Any]) -> dict[str, Any]:
     """Run one study with one seed; return its scores by method, and the seconds that it took."""
     started = time.perf_counter()
-    inputs = [str(SHARED / f"{FILES[study]}_{kind}.h5ad") for kind in ("rna", "protein")]
+    other = "atac" if study == "a549" else "protein"
+    inputs = [str(SHARED / f"{FILES[study]}_{kind}.h5ad") for kind in ("rna", other)]
     with tempfile.TemporaryDirectory() as folder:
         if study == "mosaic":
             methods = {}
@@ -70,6 +81,7 @@ def run_pipeline(
         "multiomics": {
             "source": {"inputs": inputs},
             "keys": KEYS[study],
+            "features": FEATURES.get(study, {}),
             "ablations": {"names": ["start_alone"]},
         },
     }
@@ -149,7 +161,7 @@ def run_studies(
         runs: list[dict[str, Any]] = []
         for seed in seeds:
             runs.append(run_study(study, seed, params))
-            wanted = ("avg_bio", "pearson_protein")
+            wanted = ("avg_bio", "pearson_protein", "foscttm_protein", "foscttm_atac")
             scores = {
                 method: tuple(round(found[name], 3) for name in wanted if name in found)
                 for method, found in runs[-1]["methods"].items()

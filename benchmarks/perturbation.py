@@ -1,12 +1,12 @@
 """Perturbations beside their baselines, ablations and the noise ceiling, over several seeds.
 
-    python benchmarks/perturbation.py [--studies papalexi replicate kang norman] [--seeds 0 1 2]
-                                      [--permuted] [--params a=b]
+    python benchmarks/perturbation.py [--studies papalexi replicate kang gbm norman] [--seeds 0 1 2]
+                                      [--variants trunk_alone ...] [--permuted] [--params a=b]
 
 `papalexi`: 5 folds of 4 targets held out. `replicate`: its second replicate held out. `kang`: the
-stimulated cells of each cell type held out in turn. `norman`: unseen pairs, a smoke test without a
-claim. Each fold and seed is one run of the project's own pipeline with the parameters of conf/base and
-all ablations; the script only collects `metrics.json`. What was tried stands in
+stimulated cells of each cell type held out in turn. `gbm`: the drug's cells of each patient in turn.
+`norman`: unseen pairs, a smoke test without a claim. Each fold and seed is one run of the project's own
+pipeline with the parameters of conf/base; the script only collects `metrics.json`. What was tried stands in
 `results/perturbation_tried.md`. Writes `results/perturbation_<study>.json` and a Markdown table.
 """
 
@@ -36,6 +36,7 @@ FILES = {
     "papalexi": "papalexi_partA.h5ad",
     "replicate": "papalexi_partA.h5ad",
     "kang": "kang_ifnb_pbmc.h5ad",
+    "gbm": "gbm_panobinostat_300.h5ad",
     "norman": "norman19_k562_crispra.h5ad",
 }
 # Targets whose split-half ceiling is 0.3 or more, as `evaluation.md` of the design names them.
@@ -71,6 +72,10 @@ def folds_of(study: str, cells: ad.AnnData, seed: int) -> Iterator[dict[str, Any
         for name in sorted(counts.index[counts >= FEWEST].astype(str)):
             split = {"kind": "unseen_context", "held_out": [name]}
             yield {"keys": {"context_key": "cell_type", "kind": "chemical"}, "split": split}
+    elif study == "gbm":
+        for name in sorted(cells.obs["batch"].astype(str).unique()):
+            split = {"kind": "unseen_context", "held_out": [name]}
+            yield {"keys": {"context_key": "batch", "kind": "chemical"}, "split": split}
     else:
         yield {"keys": {"kind": "crispra"}, "split": {"kind": "unseen_combination"}}
 
@@ -87,7 +92,9 @@ def write_cells(study: str, seed: int, permuted: bool, folder: Path) -> tuple[Pa
     return path, cells
 
 
-def run_seed(study: str, seed: int, permuted: bool, params: dict[str, Any]) -> dict[str, Any]:
+def run_seed(
+    study: str, seed: int, permuted: bool, variants: list[str], params: dict[str, Any]
+) -> dict[str, Any]:
     """Run all folds of a study with one seed; return the scores of every fold."""
     started = time.perf_counter()
     found: list[dict[str, Any]] = []
@@ -97,7 +104,7 @@ def run_seed(study: str, seed: int, permuted: bool, params: dict[str, Any]) -> d
         for place, fold in enumerate(folds_of(study, cells, seed)):
             # Every unit keeps its own scores; which are averaged is decided below.
             fold["evaluation"] = {"least_ceiling": -1}
-            fold["ablations"] = {"names": list(get_args(Variant))}
+            fold["ablations"] = {"names": variants}
             given = {"input": str(path), "compute": {"seed": seed}, "perturbation": fold}
             selection = Selection(pipelines=("perturbation",), params=merge(given, params))
             finished = run_in_folder(selection, Path(scratch) / f"run_{place}")
@@ -261,7 +268,11 @@ def _mean(units: list[dict[str, Any]], field: str) -> float:
 
 
 def run_studies(
-    studies: list[str], seeds: list[int], permuted: bool, params: dict[str, Any]
+    studies: list[str],
+    seeds: list[int],
+    permuted: bool,
+    variants: list[str],
+    params: dict[str, Any],
 ) -> None:
     """Run studies over seeds; what has run so far is kept after each seed."""
     RESULTS.mkdir(exist_ok=True)
@@ -269,7 +280,7 @@ def run_studies(
         runs = []
         path = RESULTS / f"perturbation_{study}{'_permuted' if permuted else ''}"
         for seed in seeds:
-            runs.append(run_seed(study, seed, permuted, params))
+            runs.append(run_seed(study, seed, permuted, variants, params))
             record = {"study": study, "params": params, "machine": describe_machine()}
             path.with_suffix(".json").write_text(
                 json.dumps(record | {"runs": runs}, indent=1) + "\n"
@@ -287,13 +298,15 @@ def main() -> None:
     parser.add_argument("--studies", nargs="+", choices=list(FILES), default=list(FILES))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--permuted", action="store_true", help="perturbations swap their names")
+    parser.add_argument("--variants", nargs="*", choices=get_args(Variant), default=[])
     parser.add_argument("--params", nargs="+", default=[])
     chosen = parser.parse_args()
     set_logging(verbose=False)
     if not SHARED.is_dir():
         print(f"skipped: no folder {SHARED.name} beside the project")
         return
-    run_studies(chosen.studies, chosen.seeds, chosen.permuted, parse_params(chosen.params))
+    params = parse_params(chosen.params)
+    run_studies(chosen.studies, chosen.seeds, chosen.permuted, chosen.variants, params)
 
 
 if __name__ == "__main__":
