@@ -39,8 +39,8 @@ _COMMON = {
     "lymph prog": "lymphoid lineage restricted progenitor cell",
     "g m prog": "granulocyte monocyte progenitor cell",
     "e mk prog": "megakaryocyte-erythroid progenitor cell",
-    "cd16 monocyte": "CD14-low, CD16-positive monocyte",
-    "fcgr3a monocyte": "CD14-low, CD16-positive monocyte",
+    "cd16 monocyte": "non-classical monocyte",
+    "fcgr3a monocyte": "non-classical monocyte",
     "activated b": "B cell",
     "b transitional": "transitional stage B cell",
     "bcell": "B cell",
@@ -79,8 +79,16 @@ _BESIDE: tuple[tuple[set[str], set[str], dict[str, str]], ...] = (
             "quiescent stellate": "pancreatic stellate cell",
         },
     ),
-    ({"cd16 monocyte"}, set(), {"cd14 monocyte": "classical monocyte"}),
-    ({"fcgr3a monocyte"}, set(), {"cd14 monocyte": "classical monocyte"}),
+    (
+        {"cd16 monocyte"},
+        set(),
+        {"cd14 monocyte": "CD14-positive, CD16-negative classical monocyte"},
+    ),
+    (
+        {"fcgr3a monocyte"},
+        set(),
+        {"cd14 monocyte": "CD14-positive, CD16-negative classical monocyte"},
+    ),
     (
         {"b", "nk", "t"},  # blood; in the liver HSC is a stellate cell
         {"hepatocyte", "endothelial", "epithelial", "fibroblast", "stromal"},
