@@ -7,6 +7,7 @@ from sc_mamba2.cells import cell_ontology
 from sc_mamba2.cells.cell_ontology import TOO_GENERAL, CellOntology, load_cell_ontology
 
 ONTOLOGY = load_cell_ontology()
+NO_WORDS = pd.DataFrame(columns=["words", "name", "beside", "without"])
 
 
 def names(labels, known=None):
@@ -19,10 +20,10 @@ def common(*labels):
 
 
 def test_every_name_of_the_tables_is_one_of_the_ontology_under_words_that_can_be_found():
-    tables = [cell_ontology._COMMON, *(table for _, _, table in cell_ontology._BESIDE)]
-    for table in tables:
-        assert set(table.values()) <= set(ONTOLOGY.id_of_name)
-        assert all(cell_ontology._key(key) == key for key in table)
+    for key, name, beside, without in ONTOLOGY._words:
+        assert name in ONTOLOGY.id_of_name
+        for words in {key} | beside | without:
+            assert cell_ontology._key(words) == words
     assert set(ONTOLOGY.id_of_name) >= TOO_GENERAL
 
 
@@ -154,7 +155,7 @@ def test_the_common_parent_is_a_lowest_common_ancestor_by_brute_force(data):
     below = {a: sum((a, i) in over for i in range(size)) for a in range(size)}
     lowest = [a for a in lowest if not (general and a == 0)]
     expected = min(lowest, key=lambda a: (below[a], a), default=None)
-    ontology = CellOntology(table)
+    ontology = CellOntology(table, NO_WORDS)
     assert ontology.common_parent(f"CL:{i:02}" for i in chosen) == (
         None if expected is None else f"CL:{expected:02}"
     )

@@ -3,6 +3,8 @@
 The table ships with the package, see `data/README.md`; `build_cell_ontology.py` made it.
 """
 
+import gzip
+import io
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -22,84 +24,7 @@ _GENERAL = (
     "professional antigen presenting cell, abnormal cell"
 )
 TOO_GENERAL = frozenset(_GENERAL.split(", "))
-# Ways to write a type that CL does not list, or (DC2) lists as something older. Words in their order of
-# the alphabet, without "cell"; where CL has no such type, the nearest one that holds it.
-_COMMON = {
-    "nk": "natural killer cell",
-    "dc": "dendritic cell",
-    "cdc": "conventional dendritic cell",
-    "cdc1": "conventional dendritic cell",
-    "cdc2": "conventional dendritic cell",
-    "dc1": "conventional dendritic cell",
-    "dc2": "conventional dendritic cell",
-    "pdc": "plasmacytoid dendritic cell",
-    "mk": "megakaryocyte",
-    "eryth": "erythroid lineage cell",
-    "ilc": "innate lymphoid cell",
-    "lymph prog": "lymphoid lineage restricted progenitor cell",
-    "g m prog": "granulocyte monocyte progenitor cell",
-    "e mk prog": "megakaryocyte-erythroid progenitor cell",
-    "cd16 monocyte": "non-classical monocyte",
-    "fcgr3a monocyte": "non-classical monocyte",
-    "activated b": "B cell",
-    "b transitional": "transitional stage B cell",
-    "bcell": "B cell",
-    "activated t": "T cell",
-    "tcell": "T cell",
-    "reg t": "regulatory T cell",
-    "treg": "regulatory T cell",
-    "mait": "mucosal-associated invariant T cell",
-    "gdt": "gamma-delta T cell",
-    "alpha beta cd4 naive t": "naive thymus-derived CD4-positive, alpha-beta T cell",
-    "alpha beta cd8 naive t": "naive thymus-derived CD8-positive, alpha-beta T cell",
-    "cd4 central memory naive": "CD4-positive, alpha-beta T cell",
-    "memoryt": "memory T cell",
-    "naivet": "naive T cell",
-    "regulatoryt": "regulatory T cell",
-    "thelper": "helper T cell",
-    "cytotoxict": "cytotoxic T cell",
-    "naivecytotoxic": "naive thymus-derived CD8-positive, alpha-beta T cell",
-}
-# Words that mean a type only where all of certain others stand beside them, and none of some.
-_BESIDE: tuple[tuple[set[str], set[str], dict[str, str]], ...] = (
-    (
-        {"alpha", "beta"},
-        set(),
-        {
-            "alpha": "pancreatic A cell",
-            "beta": "type B pancreatic cell",
-            "delta": "pancreatic D cell",
-            "gamma": "pancreatic PP cell",
-            "pp": "pancreatic PP cell",
-            "epsilon": "pancreatic epsilon cell",
-            "acinar": "pancreatic acinar cell",
-            "ductal": "pancreatic ductal cell",
-            "stellate": "pancreatic stellate cell",
-            "activated stellate": "pancreatic stellate cell",
-            "quiescent stellate": "pancreatic stellate cell",
-        },
-    ),
-    (
-        {"cd16 monocyte"},
-        set(),
-        {"cd14 monocyte": "CD14-positive, CD16-negative classical monocyte"},
-    ),
-    (
-        {"fcgr3a monocyte"},
-        set(),
-        {"cd14 monocyte": "CD14-positive, CD16-negative classical monocyte"},
-    ),
-    (
-        {"b", "nk", "t"},  # blood; in the liver HSC is a stellate cell
-        {"hepatocyte", "endothelial", "epithelial", "fibroblast", "stromal"},
-        {
-            "cd14": "CD14-positive monocyte",
-            "cd34": "hematopoietic precursor cell",
-            "hsc": "hematopoietic stem cell",
-        },
-    ),
-    ({"erythroblast"}, set(), {"hsc": "hematopoietic stem cell"}),
-)
+_WORDS = "cell-type-words.csv"
 _GREEK = str.maketrans({"α": "alpha ", "β": "beta ", "γ": "gamma ", "δ": "delta ", "ε": "epsilon "})
 _MARKER = re.compile(r"(?<!\S)\w+[+-](?!\S)")
 
@@ -111,16 +36,20 @@ class CellOntology:
     ----------
     table
         ``id,name,synonyms,parents``, the last two joined with ``|``; every parent is a term.
+    words
+        ``words,name,beside,without``: ways to write a type, see `data/README.md`.
     """
 
-    def __init__(self, table: pd.DataFrame) -> None:
+    def __init__(self, table: pd.DataFrame, words: pd.DataFrame) -> None:
         self.names = dict(zip(table["id"], table["name"], strict=True))
         self.id_of_name = {name: ident for ident, name in self.names.items()}
         parents = dict(zip(table["id"], table["parents"], strict=True))
-        self._parents = {
-            ident: above.split("|") if above else [] for ident, above in parents.items()
-        }
+        self._parents = {ident: _parts(above) for ident, above in parents.items()}
         self._above: dict[str, frozenset[str]] = {}
+        self._words = [
+            (key, name, _parts(beside), _parts(without))
+            for key, name, beside, without in words.itertuples(index=False)
+        ]
         self._below = Counter(a for ident in self.names for a in self.ancestors(ident))
         names = [(_key(name), ident) for ident, name in self.names.items()]
         synonyms = [
@@ -175,30 +104,35 @@ class CellOntology:
         labels = list(labels)
         keys = {_key(label) for label in labels}
         letters = {label.lower() for label in labels if len(label) == 1}
-        tables = [t for needs, bars, t in _BESIDE if needs <= keys and not bars & keys]
+        # Those that hold everywhere come first, so that what stands beside a label can say more of it.
+        words = {
+            key: name
+            for key, name, beside, without in self._words
+            if beside <= keys and not without & keys
+        }
         found = {}
         for label in labels:
             if (ident := (known or {}).get(label, label)) in self.names:
                 found[label] = ident
             elif len(label) > 1 or letters <= {"b", "t"}:
-                found[label] = self._find(label, [*tables, _COMMON])
+                found[label] = self._find(label, words)
         return {label: ident for label, ident in found.items() if ident}
 
-    def _find(self, label: str, tables: list[dict[str, str]]) -> str | None:
+    def _find(self, label: str, words: dict[str, str]) -> str | None:
         """Find one label's term, or that of the label without its last marker, which holds it."""
         if label in self.id_of_name:
             return self.id_of_name[label]
         if (key := _key(label)) in ("", "cell"):
             return None
-        if name := next((table[key] for table in tables if key in table), None):
-            return self.id_of_name[name]
+        if key in words:
+            return self.id_of_name[words[key]]
         if ident := self._ids.get(key) or self._ids.get(_key(label, whole=True)):
             return ident
         markers = list(_MARKER.finditer(label))
         if not markers:
             return None
         start, end = markers[-1].span()
-        return self._find(label[:start] + label[end:], tables)
+        return self._find(label[:start] + label[end:], words)
 
 
 def _key(label: str, whole: bool = False) -> str:
@@ -215,6 +149,10 @@ def _key(label: str, whole: bool = False) -> str:
     return " ".join(sorted(set(words)))
 
 
+def _parts(joined: str) -> frozenset[str]:
+    return frozenset(joined.split("|")) if joined else frozenset()
+
+
 def _unambiguous(pairs: list[tuple[str, str]]) -> dict[str, str]:
     """Return id by key, where a key means one id."""
     meant: dict[str, set[str]] = {}
@@ -226,6 +164,10 @@ def _unambiguous(pairs: list[tuple[str, str]]) -> dict[str, str]:
 @cache
 def load_cell_ontology() -> CellOntology:
     """Return the shipped Cell Ontology."""
-    with resources.files("sc_mamba2.cells").joinpath("data", FILE).open("rb") as stream:
-        table = pd.read_csv(stream, compression="gzip", dtype=str, keep_default_na=False)
-    return CellOntology(table)
+    folder = resources.files("sc_mamba2.cells").joinpath("data")
+    packed = gzip.decompress(folder.joinpath(FILE).read_bytes())
+    tables = (
+        pd.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False)
+        for content in (packed, folder.joinpath(_WORDS).read_bytes())
+    )
+    return CellOntology(*tables)
