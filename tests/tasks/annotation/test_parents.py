@@ -67,6 +67,14 @@ def test_a_truth_in_other_words_is_judged_by_the_ontology_alone():
     assert "parent_accuracy" not in parent_scores(table, truth[:4], LABELS, {}, None)
 
 
+def test_a_label_whose_term_is_broader_than_its_meaning_is_no_parent_of_another():
+    labels = ("T activated", "CD8 T")
+    table = calls(["T activated"], ["T activated"])
+    truth = pd.Series(["CD8 T"], index=table.index)
+    terms = load_cell_ontology().match(labels)
+    assert parent_scores(table, truth, labels, terms, None)["parent_accuracy"] == 0
+
+
 def test_the_references_own_ids_are_kept_where_a_label_has_one():
     cells = simulate_cells(60)
     first, second = sorted(cells.obs["cell_type"].unique())[:2]

@@ -62,7 +62,7 @@ def parent_scores(
         ``parent_share`` of all cells, ``several_share`` those with several types in their set, and
         ``several_parent_share`` of these with a parent. Where there is a truth, ``parent_accuracy`` and of the
         parents of several ``several_parent_accuracy``: the share that is the true type or lies above
-        it. A truth that is none of the model's `labels` counts where both have a term, and then also
+        it; of the model's `labels` only the same one is. A truth that is none of the model's `labels` counts where both have a term, and then also
         if it is the broader one.
     """
     parent, several = calls[keys.TYPE_PARENT], ~calls[keys.TYPE_SET].isin(labels)
@@ -77,6 +77,9 @@ def parent_scores(
         broad, narrow = terms.get(called, ontology.id_of_name.get(called)), true_terms.get(true)
         if called in (true, (rollup or {}).get(true)):
             return True
+        # A label may have a broader term than it means: T activated is no parent of CD8 T.
+        if called in labels and true in labels:
+            return False
         if broad is None or narrow is None:
             return False if true in labels else None
         within = true not in labels and narrow in ontology.ancestors(broad)
