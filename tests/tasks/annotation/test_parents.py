@@ -75,6 +75,14 @@ def test_a_label_whose_term_is_broader_than_its_meaning_is_no_parent_of_another(
     assert parent_scores(table, truth, labels, terms, None)["parent_accuracy"] == 0
 
 
+def test_a_parent_that_is_also_a_label_is_right_of_what_lies_under_it():
+    labels = ("T cell", "CD4 T", "CD8 T")
+    table = calls(["T cell", "T cell"], ["CD4 T | T cell", "T cell"])
+    truth = pd.Series(["CD8 T", "CD8 T"], index=table.index)
+    scores = parent_scores(table, truth, labels, load_cell_ontology().match(labels), None)
+    assert scores["several_parent_accuracy"] == 1 and scores["parent_accuracy"] == 0.5
+
+
 def test_the_references_own_ids_are_kept_where_a_label_has_one():
     cells = simulate_cells(60)
     first, second = sorted(cells.obs["cell_type"].unique())[:2]

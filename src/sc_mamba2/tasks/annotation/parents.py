@@ -62,8 +62,8 @@ def parent_scores(
         ``parent_share`` of all cells, ``several_share`` those with several types in their set, and
         ``several_parent_share`` of these with a parent. Where there is a truth, ``parent_accuracy`` and of the
         parents of several ``several_parent_accuracy``: the share that is the true type or lies above
-        it; of the model's `labels` only the same one is. A truth that is none of the model's `labels` counts where both have a term, and then also
-        if it is the broader one.
+        it; a set of one of the model's `labels` is right of the same one alone. A truth that is none of
+        them counts where both have a term, and then also if it is the broader one.
     """
     parent, several = calls[keys.TYPE_PARENT], ~calls[keys.TYPE_SET].isin(labels)
     scores = {"parent_share": parent.notna().mean(), "several_share": several.mean()}
@@ -72,13 +72,13 @@ def parent_scores(
     ontology = load_cell_ontology()
     true_terms = ontology.match(truth.unique()) | terms
 
-    def right(called: str, true: str) -> bool | None:
+    def right(called: str, true: str, several: bool) -> bool | None:
         """Whether a parent is right of a true type; None: nobody can tell."""
         broad, narrow = terms.get(called, ontology.id_of_name.get(called)), true_terms.get(true)
         if called in (true, (rollup or {}).get(true)):
             return True
         # A label may have a broader term than it means: T activated is no parent of CD8 T.
-        if called in labels and true in labels:
+        if not several and true in labels:
             return False
         if broad is None or narrow is None:
             return False if true in labels else None
@@ -89,7 +89,8 @@ def parent_scores(
     pairs = pd.DataFrame({"called": parent[truth.index], "true": truth})[given]
     pairs["several"] = several[pairs.index]
     judged = pairs.value_counts().rename("cells").reset_index()
-    judged["right"] = [right(c, t) for c, t in zip(judged["called"], judged["true"], strict=True)]
+    columns = (judged[name] for name in ("called", "true", "several"))
+    judged["right"] = [right(*row) for row in zip(*columns, strict=True)]
     judged = judged.dropna()
     for name, part in (("", judged), ("several_", judged[judged["several"]])):
         if len(part):
