@@ -321,6 +321,7 @@ _ANNOTATE = Task(
         f"obs/{keys.CELL_TYPE}",
         f"obs/{keys.CONFIDENCE}",
         f"obs/{keys.TYPE_SET}",
+        f"obs/{keys.TYPE_PARENT}",
         f"obs/{keys.AGREEMENT}",
         f"obs/{keys.DISTANCE}",
         f"obs/{keys.UNASSIGNED}",

@@ -71,9 +71,9 @@ def annotate(
     AnnData or None
         The copy, if one was asked for. Added: ``obs["scm_cell_type"]``,
         ``obs["scm_cell_type_confidence"]`` (0 to 1), ``obs["scm_cell_type_set"]``,
-        ``obs["scm_cell_type_agreement"]``, ``obs["scm_distance"]``, ``obs["scm_unassigned"]``,
-        ``obsm["scm_cell_type_probability"]`` (N, K), ``obsm["scm_cell_type_experts"]``, ``obsm["X_scm"]``
-        (N, D) and ``uns["scm"]``.
+        ``obs["scm_cell_type_parent"]``, ``obs["scm_cell_type_agreement"]``, ``obs["scm_distance"]``,
+        ``obs["scm_unassigned"]``, ``obsm["scm_cell_type_probability"]`` (N, K),
+        ``obsm["scm_cell_type_experts"]``, ``obsm["X_scm"]`` (N, D) and ``uns["scm"]``.
 
     Raises
     ------

@@ -11,6 +11,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
+from sc_mamba2.cells.cell_ontology import load_cell_ontology
 from sc_mamba2.methods.temperature import at_temperature
 from sc_mamba2.model import Backbone, TaskModel
 from sc_mamba2.tasks.annotation.params import HeadParams
@@ -18,6 +19,7 @@ from sc_mamba2.tasks.annotation.rollup import Rollup
 from sc_mamba2.tokens import TokenizedCells, Tokenizer, as_matrix
 
 LABEL = "label"
+TERM_IDS = "term_ids"  # of a reference that gives them
 BATCH = "batch"  # of a reference that names some
 TOTAL = "total"  # molecules of a cell, where its counts are known
 _FEWEST_KEPT = 20  # cells of a class
@@ -74,6 +76,8 @@ class Annotator(TaskModel):
         Temperature of the probabilities; None: not fitted.
     kept
         Cells and entries of the tokens that stay with the model, see `keep_cells`.
+    term_ids
+        Ids in the Cell Ontology that the reference gives its labels; see `terms`.
     """
 
     task = "annotation"
@@ -88,10 +92,12 @@ class Annotator(TaskModel):
         rollup: Rollup | None = None,
         calibration: Calibration | None = None,
         kept: tuple[int, int] = (0, 0),
+        term_ids: dict[str, str] | None = None,
     ) -> None:
         super().__init__(backbone, tokenizer)
         self.labels, self.head, self.label_key = labels, head, label_key
         self.rollup, self.calibration = rollup, calibration or Calibration()
+        self.term_ids = term_ids or {}
         self._make_room(*kept)
 
     @classmethod
@@ -115,6 +121,7 @@ class Annotator(TaskModel):
             "rollup": self.rollup,
             "calibration": self.calibration.model_dump(mode="json"),
             "kept": [len(self.kept_classes_N), len(self.kept_values_T)],
+            "term_ids": self.term_ids,
         }
 
     @classmethod
@@ -127,7 +134,13 @@ class Annotator(TaskModel):
             "rollup": settings["rollup"],
             "calibration": Calibration(**settings["calibration"]),
             "kept": tuple(settings["kept"]),
+            "term_ids": settings.get("term_ids"),
         }
+
+    @property
+    def terms(self) -> dict[str, str]:
+        """Ids in the Cell Ontology of the labels that have one, by the reference or by their names."""
+        return load_cell_ontology().match(self.labels, self.term_ids)
 
     def targets(self, obs: pd.DataFrame) -> dict[str, Tensor]:
         """Read the classes of cells from ``obs["label"]``, (N,) int64."""

@@ -8,6 +8,7 @@ import pandas as pd
 from sklearn.metrics import roc_auc_score
 
 from sc_mamba2.cells import keys
+from sc_mamba2.cells.cell_ontology import load_cell_ontology
 from sc_mamba2.metrics.classification import (
     classification_metrics,
     expected_calibration_error,
@@ -16,6 +17,7 @@ from sc_mamba2.metrics.classification import (
 from sc_mamba2.reporting import Scores, scores_by_method, unshared_words
 from sc_mamba2.tasks.annotation.annotator import LABEL, Annotator, Calibration
 from sc_mamba2.tasks.annotation.params import CallParams, LabelParams
+from sc_mamba2.tasks.annotation.parents import parent_scores
 from sc_mamba2.tasks.annotation.predict import (
     ENERGY,
     EXPERT_PREFIX,
@@ -49,13 +51,19 @@ def score(
     met = (query_report or {}).get("coverage", {})
     calibration = Calibration() if met.get("refitted") else model.calibration
     data = describe_data(calls, labels, model.labels, reports)
+    of_parents: Scores = {}
+    if keys.TYPE_PARENT in calls:
+        terms, names = model.terms, load_cell_ontology().names
+        of_parents = parent_scores(calls, labels, model.labels, terms, rollup)
+        found = {label: [ident, names[ident]] for label, ident in terms.items()}
+        data["terms"] = {label: found.get(label) for label in model.labels}
     if rollup is None and len(labels) and not data["known_share"]:
         # Other names for the same types, or no types at all: 0 would say that every call is wrong.
         data["scored_cells"] = 0
         data["labels_unshared"] = sorted(labels.unique())[:5]
         _log.warning(unshared_words(data["labels_unshared"], "the reference"))
         labels = labels.iloc[:0]
-    scores = score_model(calls, labels, model.labels)
+    scores = score_model(calls, labels, model.labels) | of_parents
     data["alarms"] = calibration_alarms(scores, calls.loc[labels.index], calibration, calling)
     data["alarms"] += set_alarms(scores, calling)
     if LIKENESS in calls:

@@ -10,7 +10,14 @@ from sc_mamba2.methods.conformal import set_threshold
 from sc_mamba2.methods.temperature import cross_fitted, fit_temperature, log_loss
 from sc_mamba2.metrics.classification import expected_calibration_error
 from sc_mamba2.model import Backbone
-from sc_mamba2.tasks.annotation.annotator import BATCH, LABEL, Annotator, Calibration, mean_squares
+from sc_mamba2.tasks.annotation.annotator import (
+    BATCH,
+    LABEL,
+    TERM_IDS,
+    Annotator,
+    Calibration,
+    mean_squares,
+)
 from sc_mamba2.tasks.annotation.consensus import ConsensusModel
 from sc_mamba2.tasks.annotation.model import AnnotationModel
 from sc_mamba2.tasks.annotation.params import CallParams, ConsensusParams, HeadParams, LabelParams
@@ -81,12 +88,14 @@ def prepare(
             pretrained=backbone.checkpoint is not None,
             batch_key=training_cells.uns.get(BATCH),
             rollup=rollup,
+            term_ids=training_cells.uns.get(TERM_IDS),
         )
         kept = whole.take(model.choose_cells(whole, compute.seed))
         return model, kept, whole.take(np.arange(0)), query
     training, validation = split_validation(whole, labels, compute)
     loaded = load_or_build_backbone(tokenizer, training, backbone, compute)
     network = attach_head(loaded, tokenizer, training, head, labels, compute)
+    network.term_ids = training_cells.uns.get(TERM_IDS, {})
     network.keep_cells(whole.take(network.choose_cells(whole, compute.seed)))
     return network, training, validation, query
 

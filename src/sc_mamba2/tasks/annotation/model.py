@@ -49,8 +49,10 @@ class AnnotationModel(Annotator):
         rollup: Rollup | None = None,
         calibration: Calibration | None = None,
         kept: tuple[int, int] = (0, 0),
+        term_ids: dict[str, str] | None = None,
     ) -> None:
-        super().__init__(backbone, tokenizer, labels, head, label_key, rollup, calibration, kept)
+        shared = labels, head, label_key, rollup, calibration, kept, term_ids
+        super().__init__(backbone, tokenizer, *shared)
         self.class_weights = class_weights
         width, classes = backbone.config.d_model, len(labels)
         self.bias_K = nn.Parameter(torch.zeros(classes))

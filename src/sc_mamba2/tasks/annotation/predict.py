@@ -12,6 +12,7 @@ from sc_mamba2.methods.majority_vote import majority_vote, over_cluster
 from sc_mamba2.tasks.annotation.annotator import Annotator
 from sc_mamba2.tasks.annotation.consensus import ConsensusModel
 from sc_mamba2.tasks.annotation.params import CallParams, LabelParams
+from sc_mamba2.tasks.annotation.parents import name_parents
 from sc_mamba2.tasks.annotation.rollup import Rollup, known_rollup, roll_up
 from sc_mamba2.tasks.annotation.split import query_truth
 from sc_mamba2.tasks.annotation.tokens import annotation_tokens
@@ -53,7 +54,9 @@ def call_cells(
         experts = call_experts(outputs, reader.experts, reader.labels, cells)
         farthest = reader.farthest(calling.farthest_share)
     embedding = vector_columns(outputs["embedding"], cells)
-    calls = call_types(outputs, reader.labels, cells, calling, rollup, threshold, farthest)
+    calls = call_types(
+        outputs, reader.labels, cells, calling, rollup, threshold, farthest, reader.terms
+    )
     calls = calls.join(experts)
     if calling.majority_vote:
         clusters = over_cluster(embedding, calling.majority_resolution, compute.seed)
@@ -70,6 +73,7 @@ def call_types(
     rollup: Rollup | None = None,
     set_threshold: float | None = None,
     farthest: float = np.inf,
+    terms: dict[str, str] | None = None,
 ) -> pd.DataFrame:
     """Call the best class of every cell.
 
@@ -89,6 +93,8 @@ def call_types(
         Probability at which a class is in a cell's set; ``None``: no sets.
     farthest
         Distance beyond which a cell is marked unassigned too.
+    terms
+        Ids of classes in the Cell Ontology, by which a set has a common parent.
 
     Returns
     -------
@@ -113,7 +119,9 @@ def call_types(
     if "distance" in outputs:
         calls[keys.DISTANCE] = outputs["distance"]
     if set_threshold is not None:
-        calls[keys.TYPE_SET] = name_sets(class_sets(probability_NK, set_threshold), labels)
+        sets_NK = class_sets(probability_NK, set_threshold)
+        calls[keys.TYPE_SET] = name_sets(sets_NK, labels)
+        calls[keys.TYPE_PARENT] = name_parents(sets_NK, labels, terms or {}, rollup)
     if rollup is not None:
         calls[keys.BROAD_TYPE], calls[keys.BROAD_CONFIDENCE] = roll_up(
             probability_NK, labels, rollup
@@ -183,7 +191,7 @@ def annotate(
     annotated.obs[keys.CELL_TYPE] = pd.Categorical(calls[keys.CELL_TYPE])
     annotated.obs[keys.CONFIDENCE] = calls[keys.CONFIDENCE].astype("float32")
     annotated.obs[keys.UNASSIGNED] = calls[keys.UNASSIGNED].astype(bool)
-    for key in (keys.BROAD_TYPE, keys.VOTED_TYPE, keys.TYPE_SET):
+    for key in (keys.BROAD_TYPE, keys.VOTED_TYPE, keys.TYPE_SET, keys.TYPE_PARENT):
         if key in calls:
             annotated.obs[key] = pd.Categorical(calls[key])
     for key in (keys.BROAD_CONFIDENCE, keys.DISTANCE, keys.AGREEMENT):

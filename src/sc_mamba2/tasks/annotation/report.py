@@ -35,6 +35,7 @@ WRITTEN = {
     'obs["scm_cell_type_confidence"]': "its probability",
     'obs["scm_unassigned"]': "whether that is below the threshold, or the cell far from every type",
     'obs["scm_cell_type_set"]': "the types that may be true, at the coverage that was asked for",
+    'obs["scm_cell_type_parent"]': "what all of these are: the type, or their common parent in the Cell Ontology",
     'obs["scm_cell_type_agreement"]': "of a consensus: weight of the experts that call this type",
     'obs["scm_distance"]': "of a consensus: how far from any type, 0 to 2",
     'obsm["scm_cell_type_experts"]': "of a consensus: what each expert calls",
@@ -87,6 +88,7 @@ def annotation_report(
     sections = [
         Section("How well it went", _verdict(metrics), [table]),
         *_experts_section(metrics.get("experts", {}), data),
+        *_ontology_section(metrics),
         pictures_section(figures, captions(PICTURES)),
         Section("What was read and dropped", remarks, [_read_table(reports)]),
         written_section("key of annotated.h5ad", WRITTEN),
@@ -137,6 +139,30 @@ def _experts_section(experts: dict[str, dict[str, float]], data: dict[str, Any])
     ordered = dict(sorted(experts.items(), key=lambda pair: -pair[1]["weight"]))
     table = score_table(ordered, ["weight", "like_consensus", *SCORES], "Higher is better.")
     return [Section("Who stood behind the calls", [words], [table])]
+
+
+def _ontology_section(metrics: dict[str, Any]) -> list[Section]:
+    """Say what each type is in the Cell Ontology, which are not there, and what their parents are worth."""
+    terms, model = metrics["data"].get("terms"), metrics["model"]
+    if terms is None:
+        return []
+    words = [
+        f"{model['parent_share']:.1%} of the cells have one type, or a common parent of the several that may be "
+        f"true ({model['several_share']:.1%} have several)."
+    ]
+    if "parent_accuracy" in model:
+        several = model.get("several_parent_accuracy")
+        of_several = "" if several is None else f" ({several:.1%} for parents of several)"
+        words.append(
+            f"Of cells whose type is known it is that type, or lies above it, for {model['parent_accuracy']:.1%}"
+            f"{of_several}."
+        )
+    if missing := [name for name, term in terms.items() if term is None]:
+        words.append(f"Not found, so that a set with one has no parent: {', '.join(missing)}.")
+    rows = [[name, *(term or ["–", "–"])] for name, term in terms.items()]
+    caption = "How the reference's types were read, by their ids or by their names; CL, CC BY 4.0."
+    table = Table(["type", "id", "Cell Ontology"], rows, caption)
+    return [Section("What the types have in common", [" ".join(words)], [table])]
 
 
 def _on_confidence(metrics: dict[str, Any]) -> list[str]:

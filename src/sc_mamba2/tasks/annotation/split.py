@@ -5,10 +5,10 @@ import pandas as pd
 from anndata import AnnData
 from sklearn.model_selection import train_test_split
 
-from sc_mamba2.cells import known_labels, read_labels
+from sc_mamba2.cells import keys, known_labels, read_labels
 from sc_mamba2.cells.labels import whole_column
 from sc_mamba2.errors import UserError
-from sc_mamba2.tasks.annotation.annotator import BATCH, LABEL
+from sc_mamba2.tasks.annotation.annotator import BATCH, LABEL, TERM_IDS
 from sc_mamba2.tasks.annotation.params import LabelParams
 from sc_mamba2.training import ComputeOptions
 
@@ -65,8 +65,8 @@ def query_truth(query_cells: AnnData, reference_key: str, params: LabelParams) -
 def labelled(cells: AnnData, params: LabelParams) -> AnnData:
     """Return the cells that have a label, with it in ``obs["label"]``.
 
-    Where batches are known they are ``obs["batch"]``, and the name of their column ``uns["batch"]``; no other
-    column is kept.
+    Where batches are known they are ``obs["batch"]``, and the name of their column ``uns["batch"]``; ids of
+    the labels in the Cell Ontology are ``uns["term_ids"]``. No other column is kept.
     """
     labels = read_labels(cells.obs, params.key, params.keep_absence_words)
     kept = labels.notna().to_numpy()
@@ -76,8 +76,17 @@ def labelled(cells: AnnData, params: LabelParams) -> AnnData:
     if key is not None:
         obs[BATCH] = whole_column(chosen.obs, key, "batch").to_numpy(str)
         chosen.uns[BATCH] = key
+    chosen.uns[TERM_IDS] = _term_ids(chosen.obs, obs[LABEL])
     chosen.obs = obs
     return chosen
+
+
+def _term_ids(obs: pd.DataFrame, labels: pd.Series) -> dict[str, str]:
+    """Return the id of every label whose cells all have the same one, where the file gives any."""
+    if keys.ONTOLOGY_IDS not in obs:
+        return {}
+    ids = obs[keys.ONTOLOGY_IDS].astype(str).groupby(labels, observed=True)
+    return {str(label): str(own.iloc[0]) for label, own in ids if own.nunique() == 1}
 
 
 def _named_batches(obs: pd.DataFrame, label_key: str) -> str | None:
