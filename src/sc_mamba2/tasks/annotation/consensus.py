@@ -278,7 +278,7 @@ class ConsensusModel(Annotator):
         graph_NN, clusterings, judged = self._structure(query, seed)
         alike = answers.likeness
         weight_E = self._weigh(answers_ENK[:, judged], clusterings, alike, seed)
-        probability_NK = self._smooth(mix(answers_ENK, weight_E), graph_NN)
+        probability_NK = self._smooth(mix(answers_ENK, weight_E), graph_NN, alike)
         called_EN = answers_ENK.argmax(axis=2)
         agreement_N = weight_E @ (called_EN == probability_NK.argmax(axis=1))
         outputs = {
@@ -296,16 +296,18 @@ class ConsensusModel(Annotator):
             weight_E[simple_E] = self._weigh(
                 answers_ENK[:, judged][simple_E], clusterings, alike, seed, simple_E
             )
-            without_NK = self._smooth(mix(answers_ENK, weight_E), graph_NN)
+            without_NK = self._smooth(mix(answers_ENK, weight_E), graph_NN, alike)
             outputs["without_backbone"] = without_NK.argmax(axis=1)
         return outputs
 
-    def _smooth(self, probability_NK: np.ndarray, graph_NN: sparse.csr_matrix | None) -> np.ndarray:
-        """Let neighbours in the query speak, the more the larger it is."""
+    def _smooth(
+        self, probability_NK: np.ndarray, graph_NN: sparse.csr_matrix | None, alike: float
+    ) -> np.ndarray:
+        """Let neighbours in the query speak, the more the larger it is and the less it is like the reference."""
         if graph_NN is None:
             return probability_NK
         params, cells = self.consensus, len(probability_NK)
-        share = params.smoothing * cells / (cells + params.smoothing_cells)
+        share = (1 - alike) * params.smoothing * cells / (cells + params.smoothing_cells)
         return smooth_over_graph(probability_NK, graph_NN, share, params.smoothing_steps)
 
     def _structure(

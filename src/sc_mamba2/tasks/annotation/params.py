@@ -191,7 +191,8 @@ class ConsensusParams(Parameters):
         0.8,
         ge=0,
         lt=1,
-        description="share of the neighbours in a cell's probabilities, in a query without end",
+        description="share of the neighbours in a cell's probabilities, in a query without end that is unlike "
+        "the reference",
     )
     smoothing_cells: int = Field(1000, ge=1, description="cells of a query with half of that share")
     smoothing_steps: int = Field(3, ge=0, description="how far a neighbour's word reaches")
