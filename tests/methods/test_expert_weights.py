@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 from hypothesis import given, strategies as st
+from sklearn.metrics import normalized_mutual_info_score
 
-from sc_mamba2.methods.expert_weights import mix, shares_apart, weigh_experts
+from sc_mamba2.methods.expert_weights import mix, shared_information, shares_apart, weigh_experts
 
 SETTINGS = {
     "structure_scale": 0.01,
@@ -58,3 +59,11 @@ def test_shares_are_shares_and_copies_count_once(seed, experts, power):
 
 def test_experts_that_call_one_class_alone_agree_and_nothing_breaks():
     assert list(shares_apart(np.zeros((2, 10), int), 4.0)) == [0.5, 0.5]
+
+
+@given(st.integers(0, 1000), st.integers(1, 6), st.integers(1, 6), st.integers(1, 80))
+def test_shared_information_is_that_of_scikit_learn(seed, kinds, others, cells):
+    generator = np.random.default_rng(seed)
+    first_N, second_N = generator.integers(0, kinds, cells), generator.integers(0, others, cells)
+    expected = normalized_mutual_info_score(first_N, second_N)
+    assert shared_information(first_N, second_N) == pytest.approx(expected, abs=1e-12)

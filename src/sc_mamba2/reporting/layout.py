@@ -13,6 +13,7 @@ from sc_mamba2.metrics.neighbours import nearest_neighbours
 from sc_mamba2.reporting.style import label
 
 NEIGHBOURS = 15
+_EPOCHS = 200  # as umap-learn has for more cells than 10,000; 500 look the same
 _MARK_INCHES, _LETTER_INCHES, _LINE_INCHES = 0.5, 0.075, 0.18  # of a legend
 FEWEST_CELLS = 4  # scanpy's spectral start of a UMAP needs as many
 
@@ -38,7 +39,7 @@ def lay_out(embedding: pd.DataFrame, seed: int) -> pd.DataFrame:
     cells.obsp["connectivities"] = connectivities(near).astype(np.float32)
     params = {"n_neighbors": near.indices_NK.shape[1], "method": "umap", "use_rep": "X"}
     cells.uns["neighbors"] = {"connectivities_key": "connectivities", "params": params}
-    sc.tl.umap(cells, random_state=seed)
+    sc.tl.umap(cells, maxiter=_EPOCHS, random_state=seed)
     return pd.DataFrame(cells.obsm["X_umap"], index=embedding.index, columns=["x", "y"])
 
 
