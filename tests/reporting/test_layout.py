@@ -15,7 +15,7 @@ def test_too_little_to_lay_out_is_shown_as_it_is(cells, width):
 
 
 def test_many_cells_take_the_same_way_as_few(monkeypatch):
-    def no_umap(cells, random_state):
+    def no_umap(cells, **_):
         cells.obsm["X_umap"] = cells.X[:, :2]
 
     monkeypatch.setattr(sc.tl, "umap", no_umap)
