@@ -27,6 +27,7 @@ PREDICTED_GENES = "scm_predicted_genes"
 RANKING = "scm_ranking"
 EDGES = "scm_edges"
 MODULES = "scm_modules"
+DENOISED = "scm_denoised"
 FACTS = "scm"
 
 COUNTS_LAYER = "counts"

@@ -39,9 +39,9 @@ class OwnCounts:
     def __init__(self, counts_NG: sparse.csr_matrix) -> None:
         self._counts_NG, self._means_G = counts_NG, gene_means(counts_NG)
 
-    def __call__(self, rows_B: np.ndarray, molecules: float) -> np.ndarray:
-        """Return the prior of some cells, ``(c + molecules * means) / (n + molecules)``."""
-        return _with_means(self._counts_NG[rows_B], self._means_G, molecules)
+    def __call__(self, rows_B: np.ndarray, mean_molecules: float) -> np.ndarray:
+        """Return the prior of some cells, ``(c + mean_molecules * means) / (n + mean_molecules)``."""
+        return _with_means(self._counts_NG[rows_B], self._means_G, mean_molecules)
 
 
 class NearestCells:
@@ -73,9 +73,9 @@ class NearestCells:
         self._near_NK = nearest_neighbours(axes.fit_transform(logs_NG), most + 1, seed).indices_NK
         self._summed: tuple[np.ndarray, int, sparse.csr_matrix] | None = None
 
-    def __call__(self, rows_B: np.ndarray, neighbours: int, molecules: float) -> np.ndarray:
-        """Return the prior of some cells, ``(N + molecules * means) / (sum N + molecules)``."""
-        return _with_means(self._sum(rows_B, neighbours), self._means_G, molecules)
+    def __call__(self, rows_B: np.ndarray, neighbours: int, mean_molecules: float) -> np.ndarray:
+        """Return the prior of some cells, ``(N + mean_molecules * means) / (sum N + mean_molecules)``."""
+        return _with_means(self._sum(rows_B, neighbours), self._means_G, mean_molecules)
 
     def _sum(self, rows_B: np.ndarray, neighbours: int) -> sparse.csr_matrix:
         """Sum the neighbours' counts; the last sum is kept, since a grid asks for it several times."""
@@ -129,10 +129,10 @@ class SingularVectors:
 
 
 def _with_means(
-    counts_BG: sparse.csr_matrix, means_G: np.ndarray, molecules: float
+    counts_BG: sparse.csr_matrix, means_G: np.ndarray, mean_molecules: float
 ) -> np.ndarray:
     prior_BG = counts_BG.toarray().astype(np.float32, copy=False)
-    prior_BG += (molecules * means_G).astype(np.float32)
+    prior_BG += (mean_molecules * means_G).astype(np.float32)
     prior_BG /= prior_BG.sum(axis=1, keepdims=True)
     return prior_BG
 

@@ -21,6 +21,8 @@ class Choice:
 
     Attributes
     ----------
+    prior
+        Its name.
     numbers
         The prior's own, by name.
     phi
@@ -29,6 +31,7 @@ class Choice:
         Of a held-out molecule, by which it was chosen.
     """
 
+    prior: str
     numbers: Mapping[str, Any]
     phi: float
     nats: float
@@ -100,6 +103,7 @@ def rates_by_block(
 
 
 def choose_numbers(
+    name: str,
     prior: Prior,
     grid: Sequence[Mapping[str, Any]],
     phis: Sequence[float],
@@ -112,7 +116,7 @@ def choose_numbers(
 
     Parameters
     ----------
-    prior
+    name, prior
         Fitted to `kept_NG`.
     grid
         Its numbers, of which one set is chosen for each phi.
@@ -137,7 +141,7 @@ def choose_numbers(
     nats /= max(1.0, float(held_NG[rows_M].sum()))
     best = nats.argmin(axis=0)
     return [
-        Choice(grid[at], phi, float(nats[at, place]))
+        Choice(name, grid[at], phi, float(nats[at, place]))
         for place, (at, phi) in enumerate(zip(best, phis, strict=True))
     ]
 
