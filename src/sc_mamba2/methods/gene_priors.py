@@ -10,6 +10,7 @@ from scipy import sparse
 from scipy.sparse.linalg import svds
 from sklearn.decomposition import PCA
 
+from sc_mamba2.methods.molecules import posterior_rates
 from sc_mamba2.metrics.neighbours import nearest_neighbours
 
 CELL_TOTAL = 1e4
@@ -41,13 +42,18 @@ class OwnCounts:
 
     def __call__(self, rows_B: np.ndarray, mean_molecules: float) -> np.ndarray:
         """Return the prior of some cells, ``(c + mean_molecules * means) / (n + mean_molecules)``."""
-        return _with_means(self._counts_NG[rows_B], self._means_G, mean_molecules)
+        prior_BG = self._counts_NG[rows_B].toarray().astype(np.float32, copy=False)
+        prior_BG += (mean_molecules * self._means_G).astype(np.float32)
+        prior_BG /= prior_BG.sum(axis=1, keepdims=True)
+        return prior_BG
 
 
 class NearestCells:
-    """The summed counts of the nearest cells, itself left out, and some molecules of the gene means.
+    """The posterior of the gene means that looks at the summed counts of the nearest cells.
 
-    Near in the principal components of ``log1p(CP10K)``. The cell itself comes in by the posterior.
+    Near in the principal components of ``log1p(CP10K)``. The cell itself is left out: it comes in by the
+    posterior that this is the prior of. A gene that few cells have stays near its mean where none of the
+    neighbours has it; molecules of the gene means, added to the sum, would leave it a fifth of that.
 
     Parameters
     ----------
@@ -64,7 +70,7 @@ class NearestCells:
     def __init__(
         self, counts_NG: sparse.csr_matrix, components: int, most: int, seed: int = 0
     ) -> None:
-        self._counts_NG, self._means_G = counts_NG, gene_means(counts_NG)
+        self._counts_NG, self._means_1G = counts_NG, gene_means(counts_NG).astype(np.float32)[None]
         totals_N = np.asarray(counts_NG.sum(axis=1)).ravel()
         logs_NG = _scale_rows(counts_NG, CELL_TOTAL / np.maximum(totals_N, 1))
         logs_NG.data = np.log1p(logs_NG.data)
@@ -73,9 +79,10 @@ class NearestCells:
         self._near_NK = nearest_neighbours(axes.fit_transform(logs_NG), most + 1, seed).indices_NK
         self._summed: tuple[np.ndarray, int, sparse.csr_matrix] | None = None
 
-    def __call__(self, rows_B: np.ndarray, neighbours: int, mean_molecules: float) -> np.ndarray:
-        """Return the prior of some cells, ``(N + mean_molecules * means) / (sum N + mean_molecules)``."""
-        return _with_means(self._sum(rows_B, neighbours), self._means_G, mean_molecules)
+    def __call__(self, rows_B: np.ndarray, neighbours: int, kappa: float) -> np.ndarray:
+        """Return the prior of some cells; kappa is the phi of `posterior_rates`."""
+        summed_BG = self._sum(rows_B, neighbours).toarray()
+        return posterior_rates(self._means_1G, summed_BG, kappa)
 
     def _sum(self, rows_B: np.ndarray, neighbours: int) -> sparse.csr_matrix:
         """Sum the neighbours' counts; the last sum is kept, since a grid asks for it several times."""
@@ -126,15 +133,6 @@ class SingularVectors:
         # A cell without a share has the gene means alone.
         shares_BG += np.where(totals_B1 > 0, HALF, 1).astype(np.float32) * self._means_G
         return shares_BG
-
-
-def _with_means(
-    counts_BG: sparse.csr_matrix, means_G: np.ndarray, mean_molecules: float
-) -> np.ndarray:
-    prior_BG = counts_BG.toarray().astype(np.float32, copy=False)
-    prior_BG += (mean_molecules * means_G).astype(np.float32)
-    prior_BG /= prior_BG.sum(axis=1, keepdims=True)
-    return prior_BG
 
 
 def _scale_rows(counts_NG: sparse.csr_matrix, scale_N: np.ndarray) -> sparse.csr_matrix:

@@ -29,22 +29,24 @@ class PriorParams(Parameters):
     neighbours: tuple[int, ...] = Field(
         (15, 30, 60, 120), min_length=1, description="nearest cells whose counts are summed"
     )
-    mean_molecules: tuple[float, ...] = Field(
-        (500, 2000, 8000, 32000),
+    kappa: tuple[float, ...] = Field(
+        (1, 2, 5),
         min_length=1,
-        description="molecules of the gene means that are added to these",
+        description="shape of the Gamma distribution of the neighbours' rate about the gene mean",
     )
-    own_molecules: tuple[float, ...] = Field(
+    mean_molecules: tuple[float, ...] = Field(
         (1, 10, 100, 1000, 10000),
         min_length=1,
-        description="the same, added to a cell's own counts, of the simple method beside",
+        description="molecules of the gene means that the simple method adds to a cell's own counts",
     )
     components: int = Field(
         30, ge=1, description="principal components in which the nearest cells are looked for"
     )
     ranks: tuple[int, ...] = Field((10, 30), min_length=1, description="singular vectors")
     phi: tuple[float, ...] = Field(
-        (0.2, 0.5, 1, 2, 5), min_length=1, description="shape of the Gamma distribution of a rate"
+        (0.2, 0.5, 1, 2, 5),
+        min_length=1,
+        description="shape of the Gamma distribution of a cell's rate about its prior",
     )
 
 

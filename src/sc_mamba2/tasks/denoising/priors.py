@@ -38,17 +38,17 @@ class Candidate:
 
 def candidates(params: PriorParams) -> dict[str, Candidate]:
     """Return every prior by name; all also stand as they are, as simple methods."""
-    near = product(params.neighbours, params.mean_molecules)
+    near = product(params.neighbours, params.kappa)
     most, rank = max(params.neighbours), max(params.ranks)
     fits: dict[str, tuple[Callable[[sparse.csr_matrix, int], Prior], list[dict[str, Any]]]] = {
         MEANS: (lambda counts, _: GeneMeans(counts), [{}]),
         OWN: (
             lambda counts, _: OwnCounts(counts),
-            [{"mean_molecules": a} for a in params.own_molecules],
+            [{"mean_molecules": a} for a in params.mean_molecules],
         ),
         NEIGHBOURS: (
             lambda counts, seed: NearestCells(counts, params.components, most, seed),
-            [{"neighbours": k, "mean_molecules": a} for k, a in near],
+            [{"neighbours": count, "kappa": kappa} for count, kappa in near],
         ),
         SVD: (
             lambda counts, seed: SingularVectors(counts, rank, seed),
