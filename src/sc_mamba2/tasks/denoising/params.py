@@ -44,7 +44,7 @@ class PriorParams(Parameters):
     )
     ranks: tuple[int, ...] = Field((10, 30), min_length=1, description="singular vectors")
     phi: tuple[float, ...] = Field(
-        (0.2, 0.5, 1, 2, 5),
+        (0.2, 0.5, 1, 2, 5, 20),
         min_length=1,
         description="shape of the Gamma distribution of a cell's rate about its prior",
     )
