@@ -20,7 +20,7 @@ def nats_figure(metrics: dict[str, Any]) -> Figure:
     names = sorted(methods, key=lambda name: methods[name]["gain"])
     gains, errors = ([methods[n][score] for n in names] for score in ("gain", "gain_error"))
     colours = ["tab:orange" if name == "denoised" else "tab:blue" for name in names]
-    figure, (axis,) = new_figure(width=6.5, height=1.2 + 0.28 * len(names))
+    figure, (axis,) = new_figure(width=8.0, height=1.2 + 0.28 * len(names))
     axis.barh(names, gains, xerr=2 * np.array(errors), color=colours)
     axis.axvline(0, color="grey", lw=0.8)
     axis.set_xlabel("nats a held-out molecule better than the gene means")
