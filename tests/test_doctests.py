@@ -13,6 +13,7 @@ MODULES = (
     "pp",
     "tl.annotation",
     "tl.batch_correction",
+    "tl.denoising",
     "tl.embedding",
     "tl.gene_network",
     "tl.multiomics",

@@ -33,6 +33,12 @@ PICTURES: dict[str, tuple[str, str, str, dict[str, str]]] = {
         "out.h5ad",
         {"batch_correction_batches": "by_batch", "batch_correction_types": "by_type"},
     ),
+    "denoising": (
+        "kang_ifnb_pbmc.h5ad",
+        "denoise CELLS",
+        "out.h5ad",
+        {"denoising": "nats", "denoising_calibration": "calibration"},
+    ),
     "perturbation": (
         "papalexi_partA.h5ad",
         "perturb CELLS --perturbation IFNGR1",

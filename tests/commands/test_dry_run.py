@@ -69,6 +69,7 @@ def folder(tmp_path_factory) -> Path:
             "knock-outs",
             "out.scm/network.graphml",
         ),
+        ("denoise cells.h5ad -o out.h5ad", "denoising", "out.scm/metrics.json"),
     ],
 )
 def test_every_verb_can_be_dry_and_leaves_all_as_it_was(folder, monkeypatch, words, work, writes):

@@ -116,6 +116,17 @@ CASES = {
             cells, target_of(cells), context_key="batch", **more
         ),
     ),
+    "denoising": Case(
+        verb="denoise",
+        words="{f}/cells.h5ad --seed 2",
+        pipeline="denoising",
+        told="input={f}/cells.h5ad,compute.seed=2",
+        params="denoising.priors.neighbours=[5,15],denoising.priors.kappa=[2],"
+        "denoising.priors.ranks=[3],denoising.priors.components=5",
+        dataset="denoising.denoised",
+        result="denoising/denoised.h5ad",
+        call=lambda cells, f, **more: scm.tl.denoise(cells, seed=2, **more),
+    ),
     "gene_network": Case(
         verb="network",
         words="{f}/cells.h5ad -c {f}/pretrained",

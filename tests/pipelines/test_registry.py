@@ -38,6 +38,7 @@ def test_every_embedding_goes_through_the_shared_encoder():
         "perturbation_predict",
         "reverse_perturbation",
         "gene_network",
+        "denoising",
     ],
 )
 def test_predicting_with_a_checkpoint_trains_nothing(pipelines, name):
@@ -57,6 +58,7 @@ def test_only_sources_facts_and_parameters_come_from_outside(pipelines):
         "multiomics": set(),  # its files are parameters, since there may be several
         "multiomics_predict": {"multiomics.checkpoint"},
         "gene_network": {"reference.raw_cells"},
+        "denoising": {"reference.raw_cells"},
         "embedding": set(),  # its file is a parameter, since it is never loaded
         "embedding_index": set(),
         "embedding_mapping": {"embedding.reference"},

@@ -14,6 +14,7 @@ from sc_mamba2.runs.configuration import (
 from sc_mamba2.runs.hooks import PLACES
 from sc_mamba2.tasks.annotation.params import AnnotationParams
 from sc_mamba2.tasks.batch_correction.params import BatchCorrectionParams
+from sc_mamba2.tasks.denoising.params import DenoisingParams
 from sc_mamba2.tasks.embedding.params import EmbeddingParams
 from sc_mamba2.tasks.gene_network.params import GeneNetworkParams
 from sc_mamba2.tasks.multiomics.params import MultiomicsParams
@@ -26,6 +27,7 @@ from sc_mamba2.tasks.shared.params import SHARED_GROUPS
 MODELS: dict[str, type[BaseModel]] = SHARED_GROUPS | {
     "annotation": AnnotationParams,
     "batch_correction": BatchCorrectionParams,
+    "denoising": DenoisingParams,
     "embedding": EmbeddingParams,
     "gene_network": GeneNetworkParams,
     "multiomics": MultiomicsParams,

@@ -11,6 +11,7 @@ from sc_mamba2.methods.gene_modules import find_modules
 from sc_mamba2.reporting import class_figure
 from sc_mamba2.tasks.annotation import figures as annotation
 from sc_mamba2.tasks.batch_correction import figures as batch_correction
+from sc_mamba2.tasks.denoising import figures as denoising
 from sc_mamba2.tasks.embedding import figures as embedding
 from sc_mamba2.tasks.gene_network import figures as gene_network
 from sc_mamba2.tasks.gene_network.genes import Choice
@@ -56,6 +57,18 @@ def draw_embedding() -> dict[str, Figure]:
     return {
         "umap": embedding.umap_figure(PLACES, classes, shades),
         "neighbours": embedding.neighbours_figure(PLACES.to_numpy(), classes, 15),
+    }
+
+
+def draw_denoising() -> dict[str, Figure]:
+    one = {"nats": 6.0, "gain": 0.3, "gain_error": 0.01}
+    names = [f"baseline {at}, posterior" for at in range(METHODS)]
+    metrics = {"model": one, "baselines": dict.fromkeys(names, one), "ablations": {}}
+    expected = np.logspace(-5, 3, 20)
+    told = {"expected": expected, "found": 1.1 * expected, "values": np.full(20, 1e4)}
+    return {
+        "nats": denoising.nats_figure(metrics),
+        "calibration": denoising.calibration_figure(pd.DataFrame(told)),
     }
 
 
@@ -134,6 +147,7 @@ def draw_reverse_perturbation() -> dict[str, Figure]:
 DRAWERS = {
     "annotation": draw_annotation,
     "batch_correction": draw_batch_correction,
+    "denoising": draw_denoising,
     "embedding": draw_embedding,
     "gene_network": draw_gene_network,
     "multiomics": draw_multiomics,

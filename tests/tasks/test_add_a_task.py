@@ -142,7 +142,7 @@ ROW = """_TOY = Task(
 
 TASKS = {"""
 EDITS = {
-    "src/sc_mamba2/tasks/table.py": [("TASKS = {", ROW), ("_NETWORK)\n", "_NETWORK, _TOY)\n")],
+    "src/sc_mamba2/tasks/table.py": [("TASKS = {", ROW), ("_DENOISE)\n", "_DENOISE, _TOY)\n")],
     "docs/README.md": [
         ("## The model\n", "| [Toy](toy.md) | how many genes? | `scm toy` |\n\n## The model\n")
     ],

@@ -17,6 +17,7 @@ from sc_mamba2.datasets import FiguresDataset
 from sc_mamba2.reporting.pictures import as_png
 from sc_mamba2.tasks.annotation.report import annotation_report
 from sc_mamba2.tasks.batch_correction.report import correction_report
+from sc_mamba2.tasks.denoising.report import denoising_report
 from sc_mamba2.tasks.embedding.report import embedding_report
 from sc_mamba2.tasks.gene_network.report import network_report
 from sc_mamba2.tasks.multiomics.report import joint_report
@@ -50,6 +51,7 @@ def write_report(task: str, found: dict[str, Any], pictures: dict[str, bytes]) -
         return ranking_report(metrics, pd.DataFrame(found["ranking"]), pictures, parameters)
     simple = {
         "batch_correction": correction_report,
+        "denoising": denoising_report,
         "embedding": embedding_report,
         "multiomics": joint_report,
         "perturbation": perturbation_report,

@@ -115,7 +115,7 @@ def _check_free(cells: Cells, places: list[tuple[str, str]], key_added: str) -> 
             mend="choose another word",
         )
     facts = cells.uns.get(key_added)
-    if key_added == WORD or (isinstance(facts, Mapping) and "checkpoint_sha256" in facts):
+    if key_added == WORD or (isinstance(facts, Mapping) and "run_id" in facts):
         return  # results of before, which may be replaced
     taken = [f'{table}["{name}"]' for table, name in places if name in getattr(cells, table)]
     if taken:

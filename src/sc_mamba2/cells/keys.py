@@ -28,6 +28,7 @@ PREDICTED_GENES = "scm_predicted_genes"
 RANKING = "scm_ranking"
 EDGES = "scm_edges"
 MODULES = "scm_modules"
+DENOISED = "scm_denoised"
 FACTS = "scm"
 
 ONTOLOGY_IDS = "cell_type_ontology_term_id"  # as CELLxGENE names it

@@ -21,9 +21,11 @@ def _lines(estimate: "DryRun") -> dict[str, Any]:
     lines["cells"] = [f"{role}: {_cells(report)}" for role, report in reports if "cells" in report]
     if (work := estimate.work) is not None:
         counts = work.tokens | estimate.later
-        lines["tokens"] = [f"{role}: {_tokens(count)}" for role, count in counts.items()]
+        if counts:
+            lines["tokens"] = [f"{role}: {_tokens(count)}" for role, count in counts.items()]
         trained = f", {work.trained:,} of them trained" if work.trained else ""
-        lines["model"] = f"{work.parameters:,} parameters{trained}"
+        if work.parameters:
+            lines["model"] = f"{work.parameters:,} parameters{trained}"
         epochs = "" if work.epochs is None else f", {work.epochs:,} epochs at most"
         lines[work.name] = f"{work.steps:,} steps of {work.step}{epochs}"
         lines |= {name: f"{value:,}" for name, value in work.facts.items()}

@@ -23,6 +23,7 @@ _WORDS = {
     "pearson_rna": "correlation of predicted RNA",
     "pearson_protein": "correlation of predicted proteins",
     "pearson_atac": "correlation of predicted peaks",
+    "-nats": "nats a held-out molecule",
     "-foscttm": "cells nearer than the cell itself (FOSCTTM)",
 }
 _SAME = 5e-4  # equal as shown, to three decimals

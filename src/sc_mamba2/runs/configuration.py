@@ -26,7 +26,7 @@ SOURCES = ("input", "query", "checkpoint", "index")  # runtime parameters that t
 # Last words of parameters that may name something that is read.
 READ = (
     *SOURCES, "inputs", "sources", "regulators", "reference_network", "candidates",
-    "feature_file", "features", "vocabulary",
+    "feature_file", "features", "vocabulary", "named_genes",
 )  # fmt: skip
 
 

@@ -46,6 +46,11 @@ _FILES = {
     "reverse_perturbation.candidates.candidates": "candidates-file",
     "annotation.labels.rollup": "rollup-file",
 }
+# The same of names of genes, which also stand for themselves.
+_NAMES = {
+    "gene_network.genes.regulators": "regulators-file",
+    "denoising.output.named_genes": "genes-file",
+}
 _INDEX = "index.json"
 _TASK = {name: task.pipeline for task in EVERY_TASK for name in task.pipelines}
 _TASK["reverse_perturbation"] = "perturbation"  # whose model it asks
@@ -168,8 +173,8 @@ def _check_given(given: Mapping[str, Any]) -> None:
                 expected=f"a folder with {_INDEX}",
                 mend="make one: scm index REF.h5ad --label-key KEY --output INDEX",
             )
-        elif name == "gene_network.genes.regulators" and Path(value).suffix in (".txt", ".csv"):
-            _check_file(name, value, "regulators-file")
+        elif name in _NAMES and Path(value).suffix in (".txt", ".csv"):
+            _check_file(name, value, _NAMES[name])
         elif name in _FILES and value != "all":
             _check_file(name, value, _FILES[name])
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+from sc_mamba2.tasks.denoising.choose import choose
+from sc_mamba2.tasks.denoising.probe import probe_denoising
 from sc_mamba2.tasks.embedding.predict import encode_file
 from sc_mamba2.tasks.embedding.probe import probe_encoding
 from sc_mamba2.tasks.gene_network.probe import probe_scoring
@@ -19,6 +21,7 @@ PROBES: dict[Callable, Callable] = {
     predict: probe_prediction,
     encode_file: probe_encoding,
     score_pairs: probe_scoring,
+    choose: probe_denoising,
     fit_ranker: probe_ranking,
     pretrain: probe_pretraining,
 }

@@ -654,9 +654,33 @@ _NETWORK = Task(
     ),
 )
 
+_DENOISE = Task(
+    pipeline="denoising",
+    verb="denoise",
+    question="what a cell expresses without the chance of counting",
+    pipelines={"denoising": "create_pipeline"},
+    reads={"denoising": {"input": ()}},
+    result="denoised",
+    suffix=".h5ad",
+    options=(
+        _cells("CELLS", "Cells with counts."),
+        _output(),
+        Option("genes", "These genes only: names by commas, or a file, a name a line."),
+        _read(),
+        _SEED,
+        *_RUN,
+    ),
+    writes=(
+        f"layers/{keys.DENOISED}",
+        f"obsm/{keys.DENOISED}",
+        f"var/{keys.DENOISED}",
+        f"uns/{keys.FACTS}",
+    ),
+)
+
 TASKS = {
     task.verb: task
-    for task in (_ANNOTATE, _EMBED, _INTEGRATE, _PERTURB, _REVERSE, _MULTIOME, _NETWORK)
+    for task in (_ANNOTATE, _EMBED, _INTEGRATE, _PERTURB, _REVERSE, _MULTIOME, _NETWORK, _DENOISE)
 }
 
 # Verbs that make what tasks start from: no tool, no stage, no page of their own.

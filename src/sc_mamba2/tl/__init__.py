@@ -12,13 +12,14 @@ from sc_mamba2.tasks.table import TASKS
 if TYPE_CHECKING:
     from sc_mamba2.tl.annotation import annotate
     from sc_mamba2.tl.batch_correction import integrate
+    from sc_mamba2.tl.denoising import denoise
     from sc_mamba2.tl.embedding import embed
     from sc_mamba2.tl.gene_network import network
     from sc_mamba2.tl.multiomics import multiome
     from sc_mamba2.tl.perturbation import perturb
     from sc_mamba2.tl.reverse_perturbation import reverse
 
-__all__ = ["annotate", "embed", "integrate", "multiome", "network", "perturb", "reverse"]
+__all__ = ["annotate", "denoise", "embed", "integrate", "multiome", "network", "perturb", "reverse"]
 
 
 def __getattr__(name: str) -> Any:

@@ -4,7 +4,6 @@ Legend: R regulators, T targets.
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -18,6 +17,7 @@ from sc_mamba2.model import PretrainedModel
 from sc_mamba2.tasks.gene_network.model import read_model
 from sc_mamba2.tasks.gene_network.params import GeneParams, ReferenceParams, ScoreParams
 from sc_mamba2.tasks.gene_network.reference import read_reference
+from sc_mamba2.tasks.shared.gene_names import read_names
 from sc_mamba2.training import ComputeOptions
 
 FEWEST_CELLS = 10
@@ -141,7 +141,7 @@ def _first(places: np.ndarray, by: np.ndarray, params: GeneParams) -> np.ndarray
 
 def _named(given: str, cells: AnnData, known: np.ndarray, share: np.ndarray) -> np.ndarray:
     """Return the places of the regulators that a person named, each once."""
-    names = _read_names(given)
+    names = read_names(given, "regulators-file")
     place = {ident: at for at, ident in enumerate(cells.var_names) if known[at]}
     ids = map_genes(names, load_gene_table()).ensembl_ids
     missing = [name for name, ident in zip(names, ids, strict=True) if ident not in place]
@@ -156,18 +156,3 @@ def _named(given: str, cells: AnnData, known: np.ndarray, share: np.ndarray) -> 
         )
     places = np.array(list(dict.fromkeys(place[ident] for ident in ids)), dtype=np.int64)
     return places[share[places] > 0]
-
-
-def _read_names(given: str) -> list[str]:
-    file = Path(given)
-    is_file = file.is_file()
-    text = file.read_text("utf-8") if is_file else given
-    names = [part.strip() for part in text.replace("\n", ",").split(",") if part.strip()]
-    if not names or (not is_file and ("/" in given or file.suffix in (".txt", ".csv"))):
-        raise UserError(
-            "regulators-file",
-            found=f"no gene in '{file.name}'" if is_file else f"no file '{given}'",
-            expected="names of genes by commas, or a text file with a name a line",
-            mend="correct --genes",
-        )
-    return names

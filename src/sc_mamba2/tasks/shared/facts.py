@@ -11,8 +11,8 @@ _OF_RUN = ("version", "command", "parameters", "seed", "run_id")
 def output_facts(
     run_info: dict[str, Any],
     reading_report: dict[str, Any],
-    checkpoint_sha256: str,
-    vocabulary_sha256: str,
+    checkpoint_sha256: str | None = None,
+    vocabulary_sha256: str | None = None,
 ) -> dict[str, Any]:
     """Return who computed an output, from what and how.
 
@@ -23,14 +23,18 @@ def output_facts(
     reading_report
         What was read: ``expression`` and ``genes`` of a validation report.
     checkpoint_sha256, vocabulary_sha256
-        Identity of the model and of its vocabulary.
+        Identity of the model and of its vocabulary, where there is one.
     """
-    return {name: str(run_info[name]) for name in _OF_RUN if name in run_info} | {
-        "checkpoint_sha256": checkpoint_sha256,
-        "vocabulary_sha256": vocabulary_sha256,
-        "expression": reading_report["expression"]["origin"],
-        "genes_matched": reading_report["genes"]["matched"],
-    }
+    of_model = {"checkpoint_sha256": checkpoint_sha256, "vocabulary_sha256": vocabulary_sha256}
+    facts = {name: str(run_info[name]) for name in _OF_RUN if name in run_info}
+    return (
+        facts
+        | {name: value for name, value in of_model.items() if value is not None}
+        | {
+            "expression": reading_report["expression"]["origin"],
+            "genes_matched": reading_report["genes"]["matched"],
+        }
+    )
 
 
 def vector_columns(vectors: np.ndarray, index: pd.Index | None = None) -> pd.DataFrame:

@@ -1,0 +1,158 @@
+"""Molecules held out: counts split in two, rates by a posterior, and how well rates tell the other half.
+
+The priors that the posterior begins with stand in `gene_priors`.
+Legend: N cells, G genes, B cells of a block.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+Prior = Callable[..., np.ndarray]  # rows (B,) and its numbers -> (B, G), rows sum to one
+PLAIN = np.inf  # the phi at which the posterior is the prior
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a prior is used with.
+
+    Attributes
+    ----------
+    prior
+        Its name.
+    numbers
+        The prior's own, by name.
+    phi
+        Of the posterior; `PLAIN` for the prior as it is.
+    nats
+        Of a held-out molecule, by which it was chosen.
+    """
+
+    prior: str
+    numbers: Mapping[str, Any]
+    phi: float
+    nats: float
+
+
+def split_molecules(
+    counts_NG: sparse.csr_matrix, share: float, generator: np.random.Generator
+) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
+    """Keep each molecule with the probability `share`; return what was kept and what was not.
+
+    Of Poisson counts the halves are independent given the rates (Batson 2019, "Molecular
+    cross-validation for single-cell RNA-seq"; Neufeld 2022, "Inference after latent variable
+    estimation").
+    """
+    molecules = counts_NG.data.astype(np.int64)
+    kept = generator.binomial(molecules, share)
+    parts = []
+    for values in (kept, molecules - kept):
+        part = counts_NG.copy()
+        part.data = values.astype(counts_NG.dtype)
+        part.eliminate_zeros()
+        parts.append(part)
+    return parts[0], parts[1]
+
+
+def posterior_rates(prior_BG: np.ndarray, counts_BG: np.ndarray, phi: float) -> np.ndarray:
+    """Return the mean rates of cells whose own counts are looked at too.
+
+    The rate of a gene is ``P`` times a Gamma variable of mean 1 and shape phi, its count Poisson with
+    n times the rate: so ``rate ~ P (phi + c) / (phi + n P)``, brought to a sum of one.
+
+    Parameters
+    ----------
+    prior_BG
+        P, positive, rows sum to one; its dtype is that of the result.
+    counts_BG
+        c, of n molecules a cell.
+    phi
+        Molecules that the prior is worth: 0 leaves the cell's shares, `PLAIN` the prior.
+    """
+    if phi == PLAIN:
+        return prior_BG
+    counts_BG = counts_BG.astype(prior_BG.dtype, copy=False)
+    molecules_B1 = counts_BG.sum(axis=1, keepdims=True)
+    rates_BG = molecules_B1 * prior_BG
+    rates_BG += phi
+    np.divide(prior_BG, rates_BG, out=rates_BG)
+    rates_BG *= counts_BG + prior_BG.dtype.type(phi)
+    rates_BG /= rates_BG.sum(axis=1, dtype=np.float64, keepdims=True)
+    return rates_BG
+
+
+def nats_a_cell(rates_BG: np.ndarray, held_BG: sparse.csr_matrix) -> np.ndarray:
+    """Return ``-sum(held * log rate)`` of every cell, (B,) float64."""
+    rows = np.repeat(np.arange(held_BG.shape[0]), np.diff(held_BG.indptr))
+    told = held_BG.data * np.log(rates_BG[rows, held_BG.indices].astype(np.float64))
+    return -np.bincount(rows, told, minlength=held_BG.shape[0])
+
+
+def rates_by_block(
+    prior: Prior, choice: Choice, counts_NG: sparse.csr_matrix, rows_M: np.ndarray, together: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Give places in `rows_M` and the rates of these cells, (B, G), `together` at a time."""
+    for start in range(0, len(rows_M), together):
+        places = np.arange(start, min(start + together, len(rows_M)))
+        rows = rows_M[places]
+        own_BG = counts_NG[rows].toarray()
+        yield places, posterior_rates(prior(rows, **choice.numbers), own_BG, choice.phi)
+
+
+def choose_numbers(
+    name: str,
+    prior: Prior,
+    grid: Sequence[Mapping[str, Any]],
+    phis: Sequence[float],
+    kept_NG: sparse.csr_matrix,
+    held_NG: sparse.csr_matrix,
+    rows_M: np.ndarray,
+    together: int,
+) -> list[Choice]:
+    """Return the numbers by which a prior tells the molecules held out best, for each phi.
+
+    Parameters
+    ----------
+    name, prior
+        Fitted to `kept_NG`.
+    grid
+        Its numbers, of which one set is chosen for each phi.
+    phis
+        Of the posterior.
+    kept_NG, held_NG
+        The two parts of `split_molecules`.
+    rows_M
+        Cells that are looked at.
+    together
+        Cells a block.
+    """
+    nats = np.zeros((len(grid), len(phis)))
+    for start in range(0, len(rows_M), together):
+        rows = rows_M[start : start + together]
+        own_BG, held_BG = kept_NG[rows].toarray(), held_NG[rows]
+        for at, numbers in enumerate(grid):
+            prior_BG = prior(rows, **numbers)
+            for place, phi in enumerate(phis):
+                rates_BG = posterior_rates(prior_BG, own_BG, phi)
+                nats[at, place] += nats_a_cell(rates_BG, held_BG).sum()
+    nats /= max(1.0, float(held_NG[rows_M].sum()))
+    best = nats.argmin(axis=0)
+    return [
+        Choice(name, grid[at], phi, float(nats[at, place]))
+        for place, (at, phi) in enumerate(zip(best, phis, strict=True))
+    ]
+
+
+def mean_and_error(nats_N: np.ndarray, molecules_N: np.ndarray) -> tuple[float, float]:
+    """Return nats, or a paired difference of them, a molecule, and the standard error over cells.
+
+    Of the ratio ``x = sum d / sum m`` the error is ``sqrt(N / (N - 1) sum (d - x m)^2) / sum m``.
+    """
+    total = max(1.0, float(molecules_N.sum()))
+    mean = float(nats_N.sum()) / total
+    cells = len(nats_N)
+    spread = float(((nats_N - mean * molecules_N) ** 2).sum()) * cells / max(1, cells - 1)
+    return mean, float(np.sqrt(spread)) / total

@@ -1,0 +1,49 @@
+"""The denoising pipeline, as a table of nodes; it trains nothing.
+
+Names without a dot live in the namespace `denoising`.
+"""
+
+from kedro.pipeline import Pipeline
+
+from sc_mamba2.pipelines.shared import REFERENCE, namespaced, step
+from sc_mamba2.tasks.denoising.choose import choose, judge
+from sc_mamba2.tasks.denoising.evaluate import score
+from sc_mamba2.tasks.denoising.genes import prepare
+from sc_mamba2.tasks.denoising.predict import denoise, write_denoised
+from sc_mamba2.tasks.denoising.report import report
+
+
+def create_pipeline() -> Pipeline:
+    """Return the pipeline that chooses a prior by molecules held out, and denoises by it."""
+    nodes = [
+        step(prepare, "raw_cells valid_cells params:output params:ingestion", "counts written"),
+        step(
+            choose,
+            "counts params:split params:priors params:output params:compute",
+            "choices",
+        ),
+        step(
+            judge,
+            "counts choices params:split params:priors params:output params:compute",
+            "judged",
+            "evaluation",
+        ),
+        step(
+            score,
+            "judged choices params:priors validation_report run_info",
+            "metrics",
+            "evaluation",
+        ),
+        step(
+            denoise,
+            "counts written choices params:priors params:output params:compute",
+            "rates",
+        ),
+        step(
+            write_denoised,
+            "raw_cells rates written metrics validation_report run_info",
+            "denoised",
+        ),
+        step(report, "judged metrics parameters", "figures report", "reporting"),
+    ]
+    return namespaced(Pipeline(nodes), "denoising", REFERENCE)

@@ -1,0 +1,140 @@
+"""Which prior and which numbers: by molecules of an inner split of those that the score leaves.
+
+Legend: N cells, M of them that are scored, G genes.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from sc_mamba2.methods.molecules import (
+    Choice,
+    choose_numbers,
+    nats_a_cell,
+    rates_by_block,
+    split_molecules,
+)
+from sc_mamba2.tasks.denoising.params import OutputParams, PriorParams, SplitParams
+from sc_mamba2.tasks.denoising.priors import candidates
+from sc_mamba2.tasks.shared.progress import training_progress
+from sc_mamba2.training import ComputeOptions
+
+POSTERIOR = ", posterior"
+EDGES = np.logspace(-4, 2, 19)  # of expected molecules
+
+
+class Halves(NamedTuple):
+    """Counts of all cells in two parts, and the rows of those that are scored."""
+
+    kept_NG: sparse.csr_matrix
+    held_NG: sparse.csr_matrix
+    rows_M: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """How every method tells the molecules held out.
+
+    Attributes
+    ----------
+    nats
+        (M,) of each cell, by method.
+    molecules_M
+        Held-out molecules of these cells.
+    calibration
+        By expected molecules of a gene in a cell, of the chosen method: ``expected`` and ``found``,
+        means over ``values`` values.
+    """
+
+    nats: dict[str, np.ndarray]
+    molecules_M: np.ndarray
+    calibration: pd.DataFrame
+
+
+def hold_out(counts_NG: sparse.csr_matrix, params: SplitParams, seed: int) -> tuple[Halves, Halves]:
+    """Split counts, and what is kept of them once more; the inner split sees nothing of the held-out half."""
+    outer = split_molecules(counts_NG, params.share, np.random.default_rng([seed, 0]))
+    inner = split_molecules(outer[0], params.share, np.random.default_rng([seed, 1]))
+    order = np.random.default_rng([seed, 2]).permutation(counts_NG.shape[0])
+    rows_M = np.sort(order[: params.cells])
+    return Halves(*outer, rows_M), Halves(*inner, rows_M)
+
+
+def choose(
+    counts_NG: sparse.csr_matrix,
+    split: SplitParams,
+    priors: PriorParams,
+    output: OutputParams,
+    compute: ComputeOptions,
+) -> dict[str, Choice]:
+    """Choose the numbers of every method: each prior as it is, and with the posterior."""
+    _, inner = hold_out(counts_NG, split, compute.seed)
+    return choose_by(inner, priors, output, compute)
+
+
+def choose_by(
+    inner: Halves, priors: PriorParams, output: OutputParams, compute: ComputeOptions
+) -> dict[str, Choice]:
+    """Do as `choose`, by the inner split alone."""
+    found: dict[str, Choice] = {}
+    named = candidates(priors)
+    with training_progress("choosing", unit="prior") as on_step:
+        for at, (name, one) in enumerate(named.items(), start=1):
+            prior = one.fit(inner.kept_NG, compute.seed)
+            plain, *others = choose_numbers(
+                name, prior, one.grid, one.phis, *inner, output.cells_a_block
+            )
+            found[name] = plain
+            if others:
+                found[name + POSTERIOR] = min(others, key=lambda choice: choice.nats)
+            on_step(at, len(named))
+    return found
+
+
+def chosen_method(choices: dict[str, Choice], priors: PriorParams) -> str:
+    """Return the method that denoises: the best posterior of the inner split."""
+    return min((n + POSTERIOR for n in priors.names), key=lambda name: choices[name].nats)
+
+
+def judge(
+    counts_NG: sparse.csr_matrix,
+    choices: dict[str, Choice],
+    split: SplitParams,
+    priors: PriorParams,
+    output: OutputParams,
+    compute: ComputeOptions,
+) -> Judged:
+    """Tell the held-out half from the kept one, by every method."""
+    outer, _ = hold_out(counts_NG, split, compute.seed)
+    held_MG = outer.held_NG[outer.rows_M]
+    molecules_M = np.asarray(held_MG.sum(axis=1, dtype=np.float64)).ravel()
+    best = chosen_method(choices, priors)
+    nats = {name: np.zeros(len(molecules_M)) for name in choices}
+    sums = np.zeros((3, len(EDGES) + 1))
+    named = candidates(priors)
+    with training_progress("scoring", unit="prior") as on_step:
+        for at, (name, one) in enumerate(named.items(), start=1):
+            prior = one.fit(outer.kept_NG, compute.seed)
+            for method in (n for n, choice in choices.items() if choice.prior == name):
+                parts = outer.kept_NG, outer.rows_M, output.cells_a_block
+                for places, rates_BG in rates_by_block(prior, choices[method], *parts):
+                    nats[method][places] = nats_a_cell(rates_BG, held_MG[places])
+                    if method == best:
+                        expected_BG = rates_BG * molecules_M[places, None]
+                        sums += _calibration(expected_BG, held_MG[places])
+            on_step(at, len(named))
+    full = sums[2] > 0
+    expected, found = sums[:2, full] / sums[2, full]
+    table = {"expected": expected, "found": found, "values": sums[2, full]}
+    return Judged(nats, molecules_M, pd.DataFrame(table))
+
+
+def _calibration(expected_BG: np.ndarray, held_BG: sparse.csr_matrix) -> np.ndarray:
+    """Sum expected and found molecules, and values, by the expected ones."""
+    bins = np.searchsorted(EDGES, expected_BG.ravel())
+    size = len(EDGES) + 1
+    weights = (expected_BG.ravel(), held_BG.toarray().ravel(), None)
+    return np.stack([np.bincount(bins, weight, size) for weight in weights])

@@ -1,0 +1,61 @@
+"""What the methods' nats come to: a molecule, beside the gene means, with their error over cells."""
+
+from typing import Any
+
+from sc_mamba2.methods.molecules import Choice, mean_and_error
+from sc_mamba2.tasks.denoising.choose import POSTERIOR, Judged, chosen_method
+from sc_mamba2.tasks.denoising.params import PriorParams
+from sc_mamba2.tasks.denoising.priors import MEANS
+
+FLOOR = MEANS + POSTERIOR
+
+
+def score(
+    judged: Judged,
+    choices: dict[str, Choice],
+    priors: PriorParams,
+    validation_report: dict[str, Any],
+    run_info: dict[str, Any],
+) -> dict[str, Any]:
+    """Return the contents of ``metrics.json``.
+
+    ``nats`` a held-out molecule, lower is better; ``gain`` over the gene means and its standard error
+    over cells. ``data.margins`` are two standard errors of the paired difference to the model.
+    """
+    best = chosen_method(choices, priors)
+    methods = {name: _scores(judged, name) for name in choices}
+    beside = {name: one for name, one in methods.items() if name != best}
+    simple = [name for name in choices if POSTERIOR not in name or name == FLOOR]
+    pairs = {name: _gain(judged, name, best) for name in simple}
+    choice = choices[best]
+    data = {
+        "cells": validation_report["cells"],
+        "scored_cells": len(judged.molecules_M),
+        "held_out_molecules": int(judged.molecules_M.sum()),
+        "chosen": {"prior": choice.prior, "phi": choice.phi, **choice.numbers},
+        "numbers": {
+            name: {**one.numbers, **({"phi": one.phi} if POSTERIOR in name else {})}
+            for name, one in choices.items()
+        },
+        "gains": {name: {"nats": gain, "error": error} for name, (gain, error) in pairs.items()},
+        "margins": {"nats": {name: 2 * error for name, (_, error) in pairs.items()}},
+        "reference": validation_report,
+    }
+    return {
+        "model": methods[best],
+        "baselines": {name: methods[name] for name in simple},
+        "ablations": {name: one for name, one in beside.items() if name not in simple},
+        "data": data,
+        "run": run_info,
+    }
+
+
+def _scores(judged: Judged, name: str) -> dict[str, float]:
+    nats, _ = mean_and_error(judged.nats[name], judged.molecules_M)
+    gain, error = _gain(judged, MEANS, name)
+    return {"nats": nats, "gain": gain, "gain_error": error}
+
+
+def _gain(judged: Judged, over: str, name: str) -> tuple[float, float]:
+    """Return by how many nats a molecule a method is better than another, and the error of that."""
+    return mean_and_error(judged.nats[over] - judged.nats[name], judged.molecules_M)

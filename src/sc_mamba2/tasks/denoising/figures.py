@@ -1,0 +1,52 @@
+"""The pictures of a denoising: nats by method, and expected molecules beside those that were found."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from sc_mamba2.reporting import in_style, new_figure, scores_by_method
+from sc_mamba2.reporting.pictures import Picture
+
+
+@in_style
+def nats_figure(metrics: dict[str, Any]) -> Figure:
+    """Draw the gain of every method over the gene means, with two standard errors."""
+    methods = {
+        method.partition(": ")[2].replace("_", " ") or "denoised": scores
+        for method, scores in scores_by_method(metrics).items()
+    }
+    names = sorted(methods, key=lambda name: methods[name]["gain"])
+    gains, errors = ([methods[n][score] for n in names] for score in ("gain", "gain_error"))
+    colours = ["tab:orange" if name == "denoised" else "tab:blue" for name in names]
+    figure, (axis,) = new_figure(width=8.0, height=1.2 + 0.28 * len(names))
+    axis.barh(names, gains, xerr=2 * np.array(errors), color=colours)
+    axis.axvline(0, color="grey", lw=0.8)
+    axis.set_xlabel("nats a held-out molecule better than the gene means")
+    return figure
+
+
+@in_style
+def calibration_figure(calibration: pd.DataFrame) -> Figure:
+    """Draw mean molecules found against those expected, with two standard errors of Poisson counts."""
+    figure, (axis,) = new_figure(width=4.6, height=4.2)
+    there = calibration[calibration["found"] > 0]
+    expected, found = there["expected"], there["found"]
+    error = 2 * np.sqrt(found / there["values"])
+    span = [min(expected.min(), found.min()), max(expected.max(), found.max())]
+    axis.plot(span, span, color="grey", ls="--", lw=0.8, label="as expected")
+    axis.errorbar(expected, found, np.minimum(error, found * 0.99), fmt="o", ms=4, label="found")
+    axis.set(xscale="log", yscale="log", xlabel="expected molecules", ylabel="found, mean")
+    axis.legend()
+    return figure
+
+
+PICTURES = (
+    Picture("nats", "How well each method tells molecules that it has not seen", nats_figure),
+    Picture(
+        "calibration",
+        "Held-out molecules of a gene in a cell: expected by the denoised rates, and found",
+        calibration_figure,
+    ),
+)

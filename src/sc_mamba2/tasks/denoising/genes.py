@@ -1,0 +1,110 @@
+"""What is denoised: counts of whole molecules, and which genes of the cells are written.
+
+Legend: N cells, G genes of the valid cells, K of them that are written.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+from scipy import sparse
+
+from sc_mamba2.cells import keys
+from sc_mamba2.cells.gene_columns import column_ids
+from sc_mamba2.errors import UserError, nearest
+from sc_mamba2.genes import load_gene_table, map_genes
+from sc_mamba2.tasks.denoising.params import OutputParams
+from sc_mamba2.tasks.shared.gene_names import read_names
+from sc_mamba2.tasks.shared.params import IngestionParams
+
+FEWEST = 10  # cells and genes
+
+
+@dataclass(frozen=True, eq=False)
+class Written:
+    """Which genes are written, and where.
+
+    Attributes
+    ----------
+    genes_K
+        Columns of the valid cells.
+    places_K
+        Columns of the result.
+    width
+        Columns that the result has: those of the file, or K.
+    names
+        Genes as a person named them; ``None``: all, in the columns of the file.
+    """
+
+    genes_K: np.ndarray
+    places_K: np.ndarray
+    width: int
+    names: tuple[str, ...] | None
+
+
+def prepare(
+    raw_cells: AnnData, valid_cells: AnnData, params: OutputParams, ingestion: IngestionParams
+) -> tuple[sparse.csr_matrix, Written]:
+    """Check the counts and return them, (N, G), and the genes that are written.
+
+    Raises
+    ------
+    UserError
+        ``denoise-counts``: no whole counts. ``denoise-cells``: fewer than ten cells or genes.
+        ``gene-unknown``, ``genes-file``: of the named ones. ``denoise-size``: more numbers than may be written.
+    """
+    counts_NG = _whole_counts(valid_cells)
+    if params.named_genes is None:
+        ids = column_ids(raw_cells.var, load_gene_table(ingestion.gene_table))
+        place = {ident: at for at, ident in reversed(list(enumerate(ids)))}
+        places = np.array([place.get(ident, -1) for ident in valid_cells.var_names])
+        genes = np.flatnonzero(places >= 0)
+        written = Written(genes, places[genes], raw_cells.n_vars, None)
+    else:
+        names = tuple(dict.fromkeys(read_names(params.named_genes, "genes-file")))
+        genes = _named(names, valid_cells)
+        written = Written(genes, np.arange(len(genes)), len(genes), names)
+    values = valid_cells.n_obs * written.width
+    if values > params.most_values:
+        raise UserError(
+            "denoise-size",
+            found=f"{valid_cells.n_obs:,} cells and {written.width:,} genes, {values * 4 / 1e9:,.1f} GB",
+            expected=f"{params.most_values:,} numbers at most (denoising.output.most_values)",
+            mend="name the genes that are wanted: --genes NAMES, or a file with a name a line",
+        )
+    return counts_NG, written
+
+
+def _whole_counts(cells: AnnData) -> sparse.csr_matrix:
+    """Return counts that are whole, or refuse; also too few cells."""
+    counts = cells.layers.get(keys.COUNTS_LAYER)
+    if counts is None or not np.array_equal(counts.data, np.rint(counts.data)):
+        raise UserError(
+            "denoise-counts",
+            found="no counts" if counts is None else "counts with decimals",
+            expected="whole counts of molecules or reads, which can be held out one by one",
+            mend='keep the counts in layers["counts"] or raw, or name their layer with --layer',
+        )
+    if min(cells.shape) < FEWEST:
+        raise UserError(
+            "denoise-cells",
+            found=f"{cells.n_obs} cells and {cells.n_vars} genes",
+            expected=f"{FEWEST} of each at least",
+            mend="give more cells",
+        )
+    return counts
+
+
+def _named(names: tuple[str, ...], cells: AnnData) -> np.ndarray:
+    """Return the columns of named genes, (K,)."""
+    genes = pd.Index(cells.var_names).get_indexer(map_genes(names, load_gene_table()).ensembl_ids)
+    missing = [name for name, at in zip(names, genes, strict=True) if at < 0]
+    if missing:
+        raise UserError(
+            "gene-unknown",
+            found=f"{len(missing)} genes that the cells lack: {', '.join(missing[:5])}",
+            expected="symbols or Ensembl ids of genes that were read",
+            mend="correct --genes" + nearest(missing[0], cells.var[keys.SYMBOL].to_numpy(str)),
+        )
+    return genes

@@ -1,0 +1,74 @@
+"""Rates of all cells from all of their counts, and the cells with these.
+
+Legend: N cells, K genes that are written.
+"""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+from scipy import sparse
+
+from sc_mamba2.cells import keys
+from sc_mamba2.methods.gene_priors import CELL_TOTAL
+from sc_mamba2.methods.molecules import Choice, rates_by_block
+from sc_mamba2.tasks.denoising.choose import chosen_method
+from sc_mamba2.tasks.denoising.genes import Written
+from sc_mamba2.tasks.denoising.params import OutputParams, PriorParams
+from sc_mamba2.tasks.denoising.priors import candidates
+from sc_mamba2.tasks.shared.facts import output_facts
+from sc_mamba2.tasks.shared.progress import training_progress
+from sc_mamba2.training import ComputeOptions
+
+
+def denoise(
+    counts_NG: sparse.csr_matrix,
+    written: Written,
+    choices: dict[str, Choice],
+    priors: PriorParams,
+    output: OutputParams,
+    compute: ComputeOptions,
+) -> np.ndarray:
+    """Return expected molecules of 10,000 of every cell, (N, width) float32; NaN for what was not read."""
+    choice = choices[chosen_method(choices, priors)]
+    prior = candidates(priors)[choice.prior].fit(counts_NG, compute.seed)
+    cells = counts_NG.shape[0]
+    denoised = np.full((cells, written.width), np.nan, dtype=np.float32)
+    blocks = rates_by_block(prior, choice, counts_NG, np.arange(cells), output.cells_a_block)
+    with training_progress("denoising", unit="block") as on_step:
+        for at, (rows, rates_BG) in enumerate(blocks, start=1):
+            denoised[rows[:, None], written.places_K] = CELL_TOTAL * rates_BG[:, written.genes_K]
+            on_step(at, -(-cells // output.cells_a_block))
+    return denoised
+
+
+def write_denoised(
+    raw_cells: AnnData,
+    denoised: np.ndarray,
+    written: Written,
+    metrics: dict[str, Any],
+    validation_report: dict[str, Any],
+    run_info: dict[str, Any],
+) -> AnnData:
+    """Write the result and facts into a copy of the user's cells; see `add_denoised`."""
+    cells = raw_cells.copy()
+    add_denoised(cells, denoised, written, output_facts(run_info, validation_report), metrics)
+    return cells
+
+
+def add_denoised(
+    cells: AnnData,
+    denoised: np.ndarray,
+    written: Written,
+    facts: dict[str, Any],
+    metrics: dict[str, Any],
+) -> None:
+    """Add ``layers["scm_denoised"]`` and ``var["scm_denoised"]``, or of named genes ``obsm``; facts to ``uns``."""
+    if written.names is None:
+        cells.layers[keys.DENOISED] = denoised
+        cells.var[keys.DENOISED] = np.isin(np.arange(cells.n_vars), written.places_K)
+    else:
+        columns = list(written.names)
+        cells.obsm[keys.DENOISED] = pd.DataFrame(denoised, cells.obs_names, columns)
+    cells.uns[keys.FACTS] = facts | metrics["data"]["chosen"] | {"nats": metrics["model"]["nats"]}

@@ -1,0 +1,96 @@
+"""The report of a denoising: which method tells held-out molecules best, and whether that is any gain."""
+
+from typing import Any
+
+from sc_mamba2.reporting import (
+    Section,
+    Table,
+    beside_baselines,
+    pictures_section,
+    read_section,
+    scores_by_method,
+    task_report,
+    written_section,
+)
+from sc_mamba2.reporting.pictures import captions, draw_pictures
+from sc_mamba2.tasks.denoising.choose import Judged
+from sc_mamba2.tasks.denoising.evaluate import FLOOR
+from sc_mamba2.tasks.denoising.figures import PICTURES
+from sc_mamba2.tasks.denoising.priors import MEANS
+from sc_mamba2.tasks.shared.parameters import flat_parameters
+
+GROUPS = ("ingestion", "validation", "denoising", "compute")
+WRITTEN = {
+    'layers["scm_denoised"]': "expected molecules of 10,000 of the cell; NaN for genes that were not read",
+    'var["scm_denoised"]': "which genes have values",
+    'obsm["scm_denoised"]': "with --genes: the same of these genes, in the place of both",
+    'uns["scm"]': "version, source of the counts, prior, its numbers, phi, nats, command",
+}
+CAPTION = (
+    "Nats a held-out molecule, lower is better; gain over the gene means ± standard error over cells. "
+    "'posterior' looks at the cell's own counts too. Numbers were chosen on other molecules."
+)
+
+
+def report(
+    judged: Judged, metrics: dict[str, Any], parameters: dict[str, Any]
+) -> tuple[dict[str, bytes], str]:
+    """Draw the figures, PNG by name, and write the one-file HTML report."""
+    figures = draw_pictures(PICTURES, metrics=metrics, calibration=judged.calibration)
+    return figures, denoising_report(metrics, figures, flat_parameters(parameters, GROUPS))
+
+
+def denoising_report(
+    metrics: dict[str, Any], figures: dict[str, bytes], parameters: dict[str, Any]
+) -> str:
+    """Write the HTML page from ``metrics.json``, PNG files by name and parameters by dotted name."""
+    data, run = metrics["data"], metrics["run"]
+    lead = (
+        f"{data['cells']:,} cells; {data['held_out_molecules']:,} molecules of "
+        f"{data['scored_cells']:,} cells were held out and told. Nothing was trained."
+    )
+    sections = [
+        Section("How well it went", verdict(metrics), [_score_table(metrics)]),
+        pictures_section(figures, captions(PICTURES)),
+        read_section(data["reference"]),
+        written_section("key of denoised.h5ad", WRITTEN),
+    ]
+    return task_report("Denoising", lead, sections, parameters, run)
+
+
+def verdict(metrics: dict[str, Any]) -> list[str]:
+    """Say in words what the denoised rates gain, and what of it is the prior's."""
+    gains, chosen = metrics["data"]["gains"], metrics["data"]["chosen"]
+    prior = chosen["prior"].replace("_", " ")
+    means = _gain_words("the gene means", **gains[MEANS])
+    own = _gain_words("these with the cell's own counts (the posterior)", **gains[FLOOR])
+    words = [f"{means} {own}"]
+    if chosen["prior"] == MEANS:
+        words.append("No prior told more than the gene means: the cell's own counts do the work.")
+    words.append(f"Prior: {prior}; chosen by an inner split, which sees nothing of what is scored.")
+    return words + beside_baselines(metrics)
+
+
+def _gain_words(other: str, nats: float, error: float) -> str:
+    size = f"by {abs(nats):.3f} ± {error:.3f} nats a molecule"
+    if abs(nats) <= 2 * error or nats == 0:
+        return f"The denoised rates tell held-out molecules no better than {other} ({nats:+.3f} ± {error:.3f})."
+    how = "better" if nats > 0 else "WORSE"
+    return f"The denoised rates tell held-out molecules {how} than {other} {size}."
+
+
+def _score_table(metrics: dict[str, Any]) -> Table:
+    numbers = metrics["data"]["numbers"]
+    rows = []
+    for shown, scores in scores_by_method(metrics).items():
+        kind, _, name = shown.partition(": ")
+        own = metrics["data"]["chosen"] if kind == "model" else numbers[name]
+        words = ", ".join(
+            f"{key.replace('_', ' ')} {str(value).replace('_', ' ')}" for key, value in own.items()
+        )
+        gain = f"{scores['gain']:+.3f} ± {scores['gain_error']:.3f}"
+        label = "denoised" if kind == "model" else name.replace("_", " ")
+        rows.append([label, words or "–", f"{scores['nats']:.3f}", gain])
+    best = min(float(row[2]) for row in rows)
+    marked = frozenset(at for at, row in enumerate(rows) if float(row[2]) == best)
+    return Table(["method", "numbers", "nats", "gain"], rows, CAPTION, marked)

@@ -1,0 +1,21 @@
+"""Genes that a person names: by commas, or in a file with a name a line."""
+
+from pathlib import Path
+
+from sc_mamba2.errors import UserError
+
+
+def read_names(given: str, rule: str) -> list[str]:
+    """Return the names; a file without one, or none where its name says file, is refused by `rule`."""
+    file = Path(given)
+    is_file = file.is_file()
+    text = file.read_text("utf-8") if is_file else given
+    names = [part.strip() for part in text.replace("\n", ",").split(",") if part.strip()]
+    if not names or (not is_file and ("/" in given or file.suffix in (".txt", ".csv"))):
+        raise UserError(
+            rule,
+            found=f"no gene in '{file.name}'" if is_file else f"no file '{given}'",
+            expected="names of genes by commas, or a text file with a name a line",
+            mend="correct --genes",
+        )
+    return names

@@ -1,0 +1,76 @@
+"""`tl.denoise`: the rates behind the counts of each cell, judged by molecules held out."""
+
+from collections.abc import Sequence
+
+from anndata import AnnData
+
+from sc_mamba2.cells.adding import WORD
+from sc_mamba2.tasks.denoising.choose import choose, judge
+from sc_mamba2.tasks.denoising.evaluate import score
+from sc_mamba2.tasks.denoising.genes import prepare
+from sc_mamba2.tasks.denoising.params import DenoisingParams
+from sc_mamba2.tasks.denoising.predict import add_denoised, denoise as denoise_counts
+from sc_mamba2.tasks.shared.facts import output_facts
+from sc_mamba2.tasks.shared.parameters import build_parameters
+from sc_mamba2.tasks.shared.params import SHARED_GROUPS
+from sc_mamba2.tl.shared import Changes, Groups, returned, run_facts, valid_cells
+from sc_mamba2.tl.tool import tool
+
+GROUPS = SHARED_GROUPS | {"denoising": DenoisingParams}
+
+
+@tool("denoise")
+def denoise(
+    adata: AnnData,
+    genes: Sequence[str] | None = None,
+    *,
+    key_added: str = WORD,
+    copy: bool = False,
+    options: Changes,
+) -> AnnData | None:
+    """Estimate what each cell expresses from its counts and those of others; as `scm denoise`.
+
+    Parameters
+    ----------
+    adata
+        N cells with whole counts.
+    genes
+        Only these are written, by symbol or Ensembl id; else all.
+    options
+        Those of the verb.
+
+    Returns
+    -------
+    AnnData or None
+        The copy, if one was asked for. Added: ``layers["scm_denoised"]`` (N, G) float32, expected
+        molecules of 10,000, NaN for genes that were not read, and ``var["scm_denoised"]``, which have
+        values; of named genes the table ``obsm["scm_denoised"]`` instead; ``uns["scm"]``.
+
+    Raises
+    ------
+    UserError
+        Everything that the verb refuses; nothing is added then.
+
+    Examples
+    --------
+    >>> import sc_mamba2 as scm
+    >>> from sc_mamba2.cells import simulate_cells
+    >>> cells = simulate_cells(cells=60)
+    >>> scm.tl.denoise(cells)
+    >>> cells.layers["scm_denoised"].sum(axis=1).round()[:2].tolist()
+    [10000.0, 10000.0]
+    """
+    named = {} if genes is None else {"denoising.output.named_genes": ",".join(genes)}
+    groups: Groups = build_parameters(GROUPS, {**named, **options})
+    split, priors, output = (getattr(groups["denoising"], n) for n in ("split", "priors", "output"))
+    compute = groups["compute"]
+    cells = valid_cells(adata, groups)
+    counts, written = prepare(cells.raw, cells.valid, output, groups["ingestion"])
+    choices = choose(counts, split, priors, output, compute)
+    judged = judge(counts, choices, split, priors, output, compute)
+    metrics = score(judged, choices, priors, cells.report, {})
+    denoised = denoise_counts(counts, written, choices, priors, output, compute)
+    facts = output_facts(run_facts("tl.denoise", groups), cells.report)
+    results = AnnData(obs=adata.obs[[]], var=adata.var[[]])
+    add_denoised(results, denoised, written, facts, metrics)
+    return returned(adata, results, key_added, copy)
