@@ -47,9 +47,7 @@ def build_list(symbols: set[str], table: GeneTable) -> pd.DataFrame:
 
 def main(arguments: list[str] | None = None) -> None:
     """Build the list and write it to a folder."""
-    parser = argparse.ArgumentParser(
-        prog="build_transcription_factors", description=main.__doc__
-    )
+    parser = argparse.ArgumentParser(prog="build_transcription_factors", description=main.__doc__)
     parser.add_argument("--jaspar", type=Path, required=True, help="JASPAR2026.sqlite")
     parser.add_argument("--output", type=Path, required=True, help="folder of the list")
     options = parser.parse_args(arguments)

@@ -641,9 +641,21 @@ _NETWORK = Task(
             tool="checkpoint",
         ),
         Option(
+            "knock_outs",
+            "Take regulators from cells, and see what the model expects; slow.",
+            "gene_network.scoring.knock_outs",
+            bool,
+        ),
+        Option(
             "boosting",
-            "Score boosted trees beside the model; slow.",
+            "Score boosted trees beside the rest; slow.",
             "gene_network.baselines.boosting",
+            bool,
+        ),
+        Option(
+            "ablations",
+            "Score an untrained model beside the trained one.",
+            "gene_network.baselines.untrained",
             bool,
         ),
         _read(),

@@ -3,6 +3,7 @@
 Legend: R regulators, T targets.
 """
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from anndata import AnnData
 from sc_mamba2.cells import keys
 from sc_mamba2.errors import UserError, nearest
 from sc_mamba2.genes import Vocabulary, load_gene_table, map_genes
+from sc_mamba2.genes.transcription_factors import transcription_factors
 from sc_mamba2.model import PretrainedModel
 from sc_mamba2.tasks.gene_network.model import read_model
 from sc_mamba2.tasks.gene_network.params import GeneParams, ReferenceParams, ScoreParams
@@ -21,6 +23,8 @@ from sc_mamba2.tasks.gene_network.reference import read_reference
 from sc_mamba2.training import ComputeOptions
 
 FEWEST_CELLS = 10
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,14 +65,12 @@ def prepare(
     return (
         model,
         known_edges,
-        choose_pairs(valid_cells, model.tokenizer.vocabulary, known_edges, genes),
+        choose_pairs(valid_cells, model.tokenizer.vocabulary, genes),
     )
 
 
-def choose_pairs(
-    cells: AnnData, vocabulary: Vocabulary, known_edges: pd.DataFrame, params: GeneParams
-) -> Choice:
-    """Choose regulators and targets.
+def choose_pairs(cells: AnnData, vocabulary: Vocabulary, params: GeneParams) -> Choice:
+    """Choose regulators and targets, and log by which rule.
 
     Parameters
     ----------
@@ -76,8 +78,6 @@ def choose_pairs(
         Valid cells.
     vocabulary
         Genes that the model knows.
-    known_edges
-        Their sources are regulators where none are named.
     params
         Named regulators, and how many genes.
 
@@ -86,7 +86,8 @@ def choose_pairs(
     UserError
         ``network-cells``: fewer than ten cells. ``gene-unknown``: a regulator that is named and that
         cells or checkpoint lack. ``regulators-file``: nothing in the file. ``regulators-none``: none
-        is expressed. ``network-targets``: fewer than two genes are expressed.
+        is expressed, or there is no transcription factor. ``network-targets``: fewer than two genes are
+        expressed.
     """
     if cells.n_obs < FEWEST_CELLS:
         raise UserError(
@@ -110,18 +111,19 @@ def choose_pairs(
     targets = np.sort(places[np.argsort(-variability, kind="stable")][: params.targets])
     if params.regulators is not None:
         regulators, origin = _named(params.regulators, cells, known, share), "named"
-    elif len(known_edges):
-        sources = places[np.isin(cells.var_names[places], known_edges["source"].unique())]
-        regulators, origin = _first(sources, share[sources], params), "sources of the reference"
     else:
-        regulators, origin = _first(places, variability, params), "most variable genes"
+        factors = places[np.isin(cells.var_names[places], list(transcription_factors()))]
+        regulators = factors[np.argsort(-share[factors], kind="stable")][: params.most_regulators]
+        origin = f"transcription factors, of {len(factors):,} expressed ones those in most cells"
     if not len(regulators):
         raise UserError(
             "regulators-none",
-            found=f"no regulator in {params.expressed_share:.0%} of the cells or more",
-            expected="one at least",
+            found=f"no regulator among {len(places):,} genes in {params.expressed_share:.0%} of the "
+            "cells or more",
+            expected="one at least: a human transcription factor, or a gene of --genes",
             mend="name genes that the cells express with --genes",
         )
+    logger.info("%d regulators (%s), %d targets", len(regulators), origin, len(targets))
     ids, symbols = cells.var_names.to_numpy(str), cells.var[keys.SYMBOL].to_numpy(str)
     return Choice(ids[regulators], ids[targets], symbols[regulators], symbols[targets], origin)
 
@@ -133,10 +135,6 @@ def _variability(cells: AnnData, places: np.ndarray) -> np.ndarray:
     plain = AnnData(X=cells.X[:, places])
     table = sc.pp.highly_variable_genes(plain, flavor="seurat", n_top_genes=1, inplace=False)
     return table["dispersions_norm"].fillna(-np.inf).to_numpy()
-
-
-def _first(places: np.ndarray, by: np.ndarray, params: GeneParams) -> np.ndarray:
-    return places[np.argsort(-by, kind="stable")][: params.most_regulators]
 
 
 def _named(given: str, cells: AnnData, known: np.ndarray, share: np.ndarray) -> np.ndarray:
