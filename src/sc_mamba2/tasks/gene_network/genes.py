@@ -86,8 +86,7 @@ def choose_pairs(cells: AnnData, vocabulary: Vocabulary, params: GeneParams) -> 
     UserError
         ``network-cells``: fewer than ten cells. ``gene-unknown``: a regulator that is named and that
         cells or checkpoint lack. ``regulators-file``: nothing in the file. ``regulators-none``: none
-        is expressed, or there is no transcription factor. ``network-targets``: fewer than two genes are
-        expressed.
+        is expressed. ``network-targets``: fewer than two genes are expressed.
     """
     if cells.n_obs < FEWEST_CELLS:
         raise UserError(
@@ -112,15 +111,13 @@ def choose_pairs(cells: AnnData, vocabulary: Vocabulary, params: GeneParams) -> 
     if params.regulators is not None:
         regulators, origin = _named(params.regulators, cells, known, share), "named"
     else:
-        factors = places[np.isin(cells.var_names[places], list(transcription_factors()))]
-        regulators = factors[np.argsort(-share[factors], kind="stable")][: params.most_regulators]
-        origin = f"transcription factors, of {len(factors):,} expressed ones those in most cells"
+        regulators, origin = _factors(cells, places, share, variability, params.most_regulators)
     if not len(regulators):
         raise UserError(
             "regulators-none",
             found=f"no regulator among {len(places):,} genes in {params.expressed_share:.0%} of the "
             "cells or more",
-            expected="one at least: a human transcription factor, or a gene of --genes",
+            expected="one at least",
             mend="name genes that the cells express with --genes",
         )
     logger.info("%d regulators (%s), %d targets", len(regulators), origin, len(targets))
@@ -135,6 +132,27 @@ def _variability(cells: AnnData, places: np.ndarray) -> np.ndarray:
     plain = AnnData(X=cells.X[:, places])
     table = sc.pp.highly_variable_genes(plain, flavor="seurat", n_top_genes=1, inplace=False)
     return table["dispersions_norm"].fillna(-np.inf).to_numpy()
+
+
+def _factors(
+    cells: AnnData, places: np.ndarray, share: np.ndarray, variability: np.ndarray, most: int
+) -> tuple[np.ndarray, str]:
+    """Return the places of the transcription factors among expressed genes, and where they come from.
+
+    Where there are none, as in a small panel, the most variable genes take their place.
+    """
+    factors = places[np.isin(cells.var_names[places], list(transcription_factors()))]
+    if not len(factors):
+        logger.warning(
+            "no human transcription factor among %d expressed genes: the most variable genes are taken "
+            "for regulators; name your own with --genes",
+            len(places),
+        )
+        chosen = places[np.argsort(-variability, kind="stable")][:most]
+        return chosen, "most variable genes, for want of a transcription factor"
+    chosen = factors[np.argsort(-share[factors], kind="stable")][:most]
+    rule = "" if len(factors) <= most else f", of {len(factors):,} those in most cells"
+    return chosen, "expressed transcription factors" + rule
 
 
 def _named(given: str, cells: AnnData, known: np.ndarray, share: np.ndarray) -> np.ndarray:
