@@ -641,12 +641,6 @@ _NETWORK = Task(
             tool="checkpoint",
         ),
         Option(
-            "knock_outs",
-            "Take regulators from cells, and see what the model expects; slow.",
-            "gene_network.scoring.knock_outs",
-            bool,
-        ),
-        Option(
             "boosting",
             "Score boosted trees beside the rest; slow.",
             "gene_network.baselines.boosting",

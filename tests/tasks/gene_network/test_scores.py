@@ -22,8 +22,7 @@ OPTIONS = ComputeOptions()
 @pytest.fixture(scope="module")
 def scores(cells, scoring, prepared):
     model, _, choice = prepared
-    params = scoring.model_copy(update={"knock_outs": True})
-    return score_pairs(cells, model, choice, params, BaselineParams(untrained=True), OPTIONS)
+    return score_pairs(cells, model, choice, scoring, BaselineParams(untrained=True), OPTIONS)
 
 
 def test_the_consensus_is_the_mean_of_what_stands_out_among_a_regulators_pairs():
@@ -54,7 +53,7 @@ def test_every_way_scores_every_pair(scores):
     assert set(scores.baselines) == {"correlation, size"} and scores.cells == 30
     assert set(scores.ablations) == {
         "consensus without the model",
-        "consensus with knock-outs",
+        "consensus without knock-outs",
         "untrained cosine",
         "untrained knock_out",
     }
@@ -67,11 +66,12 @@ def test_every_way_scores_every_pair(scores):
 def test_without_knock_outs_no_cell_is_decoded(cells, scoring, prepared, monkeypatch):
     model, _, choice = prepared
     monkeypatch.setattr(model.backbone, "encode", None)
-    scores = score_pairs(cells, model, choice, scoring, BaselineParams(), OPTIONS)
+    params = scoring.model_copy(update={"knock_outs": False})
+    scores = score_pairs(cells, model, choice, params, BaselineParams(), OPTIONS)
     assert scores.knock_outs is None and "knock_out" not in scores.by_method
     assert not {"knock_out_effect", "specific_effect"} & set(edge_table(scores, "consensus", 5))
-    asked = scoring.model_copy(update={"method": "knock_out"})
-    assert asked.takes_away and not scoring.takes_away
+    asked = params.model_copy(update={"method": "knock_out"})
+    assert asked.takes_away and not params.takes_away
 
 
 def test_scores_follow_the_seed_and_leave_cells_and_model_as_they_are(cells, scoring, prepared):

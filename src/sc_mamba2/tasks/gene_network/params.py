@@ -32,7 +32,7 @@ class GeneParams(Parameters):
         "transcription factors",
     )
     most_regulators: int = Field(
-        200, ge=1, description="regulators that are chosen at most, those in most cells first"
+        100, ge=1, description="regulators that are chosen at most, those in most cells first"
     )
     targets: int = Field(1000, ge=2, description="targets at most: the most variable genes")
     expressed_share: float = Field(
@@ -47,13 +47,15 @@ class ScoreParams(PredictParams):
         "scm-tiny", description="name of a shipped checkpoint, or a folder, of a pretrained model"
     )
     cells: int = Field(10_000, ge=10, description="cells at most, drawn by chance")
-    knock_outs: bool = Field(False, description="whether regulators are taken from cells, slow")
+    knock_outs: bool = Field(
+        True, description="whether regulators are taken from cells; most of a run's time"
+    )
     cells_a_regulator: int = Field(
         10, ge=3, description="cells, at most, that a regulator is taken from"
     )
     method: Method = Field(
         "consensus",
-        description="which score orders the edges; consensus: of both correlations and the cosine",
+        description="which score orders the edges; consensus: of all but boosting",
     )
 
     @property

@@ -7,9 +7,8 @@ from sc_mamba2.model import PretrainedModel
 from sc_mamba2.tasks.gene_network.genes import Choice
 from sc_mamba2.tasks.gene_network.knockouts import cells_with, decoder
 from sc_mamba2.tasks.gene_network.params import BaselineParams, ScoreParams
-from sc_mamba2.tasks.gene_network.scores import draw_sample
+from sc_mamba2.tasks.gene_network.scores import draw_sample, short_tokens
 from sc_mamba2.tasks.shared.probe import count_parameters
-from sc_mamba2.tasks.shared.tokenization import tokenize_cells
 from sc_mamba2.tasks.shared.work import Work, count_tokens, forward_rate, forward_work
 from sc_mamba2.training import ComputeOptions, choose_device
 from sc_mamba2.training.machine import peak_bytes
@@ -28,7 +27,7 @@ def probe_scoring(
     An untrained model beside takes the same time again. Without knock-outs no cell is decoded.
     """
     sample = draw_sample(valid_cells, params, compute)
-    tokens = tokenize_cells(sample, model.tokenizer, with_obs=False)
+    tokens = short_tokens(sample, model, choice)
     tokenizer, limit = model.tokenizer, model.tokenizer.rules.max_length
     regulators = tokenizer.vocabulary.rows_of(choice.regulators)
     targets = tokenizer.vocabulary.rows_of(choice.targets)

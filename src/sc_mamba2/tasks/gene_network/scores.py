@@ -17,11 +17,12 @@ from sc_mamba2.tasks.gene_network.knockouts import KnockOuts, knock_out
 from sc_mamba2.tasks.gene_network.model import cosines, untrained_like
 from sc_mamba2.tasks.gene_network.params import BaselineParams, Method, NetworkParams, ScoreParams
 from sc_mamba2.tasks.shared.tokenization import tokenize_cells
+from sc_mamba2.tokens import TokenizedCells
 from sc_mamba2.training import ComputeOptions
 
 SIMPLE = ("correlation", "pearson", "boosting")
-_CONSENSUS = ("correlation", "pearson", "cosine")
-_VOTERS = ("correlation", "boosting", "cosine", "knock_out")
+_CELLS, _MODEL = ("correlation", "pearson"), ("cosine", "knock_out")
+_VOTERS = ("correlation", "boosting", *_MODEL)
 _BEST_SHARE = 0.05
 
 
@@ -75,21 +76,22 @@ def score_pairs(
     beside |= {name: simple.pop(name) for name in simple.keys() - set(SIMPLE)}
     knock_outs, own = _score_by(model, sample, choice, params, compute)
     by_method = simple | own
-    alone = [part for name, part in simple.items() if name in _CONSENSUS]
-    ablations = {"consensus without the model": consensus(alone, pairs_RT)}
-    if "knock_out" in own:
-        parts = [by_method[name] for name in (*_CONSENSUS, "knock_out")]
-        ablations["consensus with knock-outs"] = consensus(parts, pairs_RT)
+
+    def mean_of(*names: str) -> np.ndarray:
+        return consensus([by_method[name] for name in names if name in by_method], pairs_RT)
+
+    ablations = {"consensus without the model": mean_of(*_CELLS)}
+    if knock_outs is not None:
+        ablations["consensus without knock-outs"] = mean_of(*_CELLS, "cosine")
     if baselines.untrained:
         fresh = untrained_like(model, compute.seed)
         _, untrained = _score_by(fresh, sample, choice, params, compute)
         ablations |= {f"untrained {name}": part for name, part in untrained.items()}
     voters = [by_method[name] for name in _VOTERS if name in by_method]
-    every = [by_method[name] for name in _CONSENSUS]
     return PairScores(
         choice,
         knock_outs,
-        {"consensus": consensus(every, pairs_RT)} | by_method,
+        {"consensus": mean_of(*_CELLS, *_MODEL)} | by_method,
         beside,
         ablations,
         agreement(voters, pairs_RT),
@@ -101,6 +103,13 @@ def draw_sample(cells: AnnData, params: ScoreParams, compute: ComputeOptions) ->
     """Draw the cells that are looked at."""
     drawn = np.random.default_rng(compute.seed).permutation(cells.n_obs)[: params.cells]
     return cells[np.sort(drawn)]
+
+
+def short_tokens(sample: AnnData, model: PretrainedModel, choice: Choice) -> TokenizedCells:
+    """Return the cells as tokens of regulators and targets alone: a fifth of the genes, and of the time."""
+    tokens = tokenize_cells(sample, model.tokenizer, with_obs=False)
+    genes = np.union1d(choice.regulators, choice.targets)
+    return tokens.keep(np.isin(tokens.gene_rows, model.tokenizer.vocabulary.rows_of(genes)))
 
 
 def _score_by(
@@ -116,7 +125,7 @@ def _score_by(
     scores = {"cosine": cosines(model, *rows)}
     if not params.takes_away:
         return None, scores
-    tokens = tokenize_cells(sample, model.tokenizer, with_obs=False)
+    tokens = short_tokens(sample, model, choice)
     size = params.cells_a_regulator, params.batch_size
     knock_outs = knock_out(model, tokens, *rows, *size, compute.device)
     return knock_outs, scores | {"knock_out": np.abs(knock_outs.specific_RT)}
