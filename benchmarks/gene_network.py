@@ -3,7 +3,8 @@
     python benchmarks/gene_network.py [--studies kang_ifnb_pbmc zheng_facs_pbmc] [--seeds 0 1 2]
 
 Known edges: DoRothEA A to C of `../shared/data/resources`. A seed draws the cells that are looked at,
-and the weights of the untrained model. The functions are those of the pipeline. Writes `results/gene_network_STUDY.json` and a Markdown table.
+and the weights of the untrained model. The functions are those of the pipeline. Writes
+`results/gene_network_STUDY.json` and a Markdown table.
 """
 
 import argparse
