@@ -34,8 +34,7 @@ def network(
     adata
         Cells to look at.
     genes
-        Regulators, by symbol or Ensembl id; else the expressed transcription factors.
-    options
+        Regulators, by symbol or Ensembl id; else the expressed transcription factors.    options
         Those of the verb.
 
     Returns
