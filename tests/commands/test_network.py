@@ -10,12 +10,22 @@ from typer.testing import CliRunner
 
 from sc_mamba2.cells import simulate_cells
 from sc_mamba2.commands import app
+from sc_mamba2.genes.transcription_factors import transcription_factors
 
 QUICK = (
     "gene_network.genes.most_regulators=4,gene_network.genes.targets=25,"
     "gene_network.scoring.cells=20,gene_network.scoring.cells_a_regulator=4,"
     "gene_network.network.drawn=30"
 )
+
+
+MORE = ("--ablations",)
+EVIDENCE = {"agreement", "correlation", "pearson", "boosting", "cosine"}
+KNOCKED = {"knock_out_effect", "specific_effect"}
+
+
+def edges_of(path: Path) -> set[str]:
+    return set(pd.read_csv(path).columns)
 
 
 def invoke(*words: object):
@@ -25,13 +35,13 @@ def invoke(*words: object):
 @pytest.fixture(scope="module")
 def cells(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("network") / "cells.h5ad"
-    simulate_cells().write_h5ad(path)
+    simulate_cells(genes=400).write_h5ad(path)
     return path
 
 
 @pytest.fixture(scope="module")
 def done(cells) -> Path:
-    """Edges of most variable genes."""
+    """Edges of transcription factors."""
     output = cells.parent / "edges.csv"
     result = invoke("network", cells, "-o", output, "--params", QUICK)
     assert result.exit_code == 0, result.output + repr(result.exception)
@@ -42,6 +52,8 @@ def test_edges_graph_modules_and_pictures_are_written(done):
     edges = pd.read_csv(done)
     assert len(edges) >= 4 * 24 and edges["source"].nunique() == 4
     assert (edges["source_id"] != edges["target_id"]).all()
+    assert set(edges["source_id"]) <= transcription_factors()
+    assert set(edges) >= EVIDENCE | KNOCKED
     assert edges["score"].is_monotonic_decreasing
     assert list(edges["rank"]) == list(range(1, len(edges) + 1))
     folder = done.with_suffix(".scm")
@@ -66,13 +78,14 @@ def test_named_regulators_are_judged_by_known_edges(cells, done, tmp_path):
     (tmp_path / "genes.txt").write_text(f"{first}\n{second}\n")
     words = ("--genes", tmp_path / "genes.txt", "--reference-network", tmp_path / "known.csv")
     output = tmp_path / "out.csv"
-    result = invoke("network", cells, "-o", output, *words, "--params", QUICK)
+    result = invoke("network", cells, "-o", output, *words, *MORE, "--params", QUICK)
     assert result.exit_code == 0, result.output + repr(result.exception)
     assert set(pd.read_csv(output)["source"]) == {first, second}
     metrics = pd.read_json(tmp_path / "out.scm" / "metrics.json", typ="series")
     assert metrics["data"]["judged_regulators"] == 1
     assert metrics["data"]["known_edges"] == len(table) - 1
-    assert {"correlation", "untrained cosine"} <= metrics["baselines"].keys()
+    assert {"correlation", "boosting"} <= metrics["baselines"].keys()
+    assert "untrained cosine" in metrics["ablations"] and edges_of(output) >= EVIDENCE | KNOCKED
     assert np.isfinite(metrics["model"]["auprc_ratio"])
     assert "Best by AUPRC ratio" in (tmp_path / "out.scm" / "report.html").read_text()
 
@@ -84,7 +97,6 @@ def test_named_regulators_are_judged_by_known_edges(cells, done, tmp_path):
         (("--genes", "nowhere.txt"), "regulators-file"),
         (("--reference-network", "nowhere.csv"), "reference-network"),
         (("--reference-network", "COLUMNS"), "reference-network"),
-        (("--reference-network", "ELSEWHERE"), "regulators-none"),
         (("--params", "gene_network.genes.expressed_share=1.0"), "network-targets"),
         (("--checkpoint", "scm-tine"), "checkpoint-folder"),
     ],
@@ -93,8 +105,7 @@ def test_what_cannot_be_scored_is_refused(cells, tmp_path, words, rule):
     files, out = tmp_path / "files", tmp_path / "out"
     files.mkdir(), out.mkdir()
     (files / "columns.csv").write_text("a,b\n1,2\n")
-    (files / "elsewhere.csv").write_text("source,target\nOR4F5,OR4F29\n")
-    places = {"COLUMNS": files / "columns.csv", "ELSEWHERE": files / "elsewhere.csv"}
+    places = {"COLUMNS": files / "columns.csv"}
     words = [places.get(word, word) for word in words]
     result = invoke("network", cells, "-o", out / "out.csv", *words)
     assert result.exit_code == 2, result.output + repr(result.exception)

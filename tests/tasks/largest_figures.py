@@ -80,12 +80,14 @@ def draw_gene_network() -> dict[str, Figure]:
     scores = SimpleNamespace(
         choice=Choice(*ids, *symbols, "here"),
         knock_outs=SimpleNamespace(specific_RT=values, effect_RT=values),
-        by_method={"knock_out": np.abs(values), "cosine": values},
-        correlation_RT=values,
+        by_method=dict.fromkeys(
+            ("consensus", "correlation", "pearson", "boosting", "cosine"), values
+        ),
+        agreement_RT=np.ones(values.shape, int),
     )
-    edges = edge_table(scores, "knock_out", 300)
+    edges = edge_table(scores, "consensus", 300)
     return {
-        "heat_map": gene_network.heat_map_figure(scores, "knock_out"),
+        "heat_map": gene_network.heat_map_figure(scores, "consensus"),
         "network": gene_network.graph_figure(edges, find_modules(edges, 1.0, 0), 0),
     }
 

@@ -1,4 +1,4 @@
-"""`scm network`: which genes regulate which, by knock-outs in silico and by embeddings."""
+"""`scm network`: which genes regulate which, by correlation, knock-outs in silico and embeddings."""
 
 from pathlib import Path
 
@@ -13,6 +13,9 @@ def network(given: Given) -> None:
     scm network FILE --output OUT.csv
 
     scm network FILE --genes STAT1,IRF7 --reference-network KNOWN.csv -o OUT.csv
+
+    Regulators are the expressed transcription factors, unless --genes names others; a
+    reference network is what the edges are judged by, and is not needed.
 
     Writes OUT.csv (a line an edge) and the folder OUT.scm with network.graphml,
     modules.csv, report.html, metrics.json and figures.

@@ -16,15 +16,21 @@ SMALLEST, LARGEST = 2, 500
 
 
 @cache
+def read_pathways() -> dict[str, frozenset[str]]:
+    """Return the symbols of every set by Reactome's id."""
+    content = resources.files("sc_mamba2.genes").joinpath("data", _FILE).read_bytes()
+    lines = (line.split("\t") for line in gzip.decompress(content).decode().splitlines())
+    return {ident: frozenset(filter(None, symbols)) for _, ident, *symbols in lines}
+
+
+@cache
 def _memberships() -> tuple[dict[str, int], sparse.csr_matrix]:
     """Return the row of every gene by Ensembl id, and the genes x sets matrix, 1/sqrt(size)."""
     table = load_gene_table()
-    content = resources.files("sc_mamba2.genes").joinpath("data", _FILE).read_bytes()
     row_of: dict[str, int] = {}
     rows, columns, values = [], [], []
     kept = 0
-    for line in gzip.decompress(content).decode().splitlines():
-        members = {symbol for symbol in line.split("\t")[2:] if symbol}
+    for members in read_pathways().values():
         if not SMALLEST <= len(members) <= LARGEST:
             continue
         for symbol in sorted(members):

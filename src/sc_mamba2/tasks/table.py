@@ -643,8 +643,14 @@ _NETWORK = Task(
         ),
         Option(
             "boosting",
-            "Score boosted trees beside the model; slow.",
+            "Score boosted trees beside the rest; slow.",
             "gene_network.baselines.boosting",
+            bool,
+        ),
+        Option(
+            "ablations",
+            "Score an untrained model beside the trained one.",
+            "gene_network.baselines.untrained",
             bool,
         ),
         _read(),

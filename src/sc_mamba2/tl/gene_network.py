@@ -1,4 +1,4 @@
-"""`tl.network`: which genes regulate which, by knock-outs in silico and by embeddings."""
+"""`tl.network`: which genes regulate which, by correlation, knock-outs in silico and embeddings."""
 
 from collections.abc import Sequence
 
@@ -34,7 +34,7 @@ def network(
     adata
         Cells to look at.
     genes
-        Regulators, by symbol or Ensembl id; else those of the reference network, or well-known ones.    options
+        Regulators, by symbol or Ensembl id; else the expressed transcription factors.    options
         Those of the verb.
 
     Returns
@@ -60,8 +60,7 @@ def network(
     ['source', 'target']
     """
     regulators = {} if genes is None else {"gene_network.genes.regulators": ",".join(genes)}
-    unscored = {"gene_network.baselines.untrained": False}
-    groups: Groups = build_parameters(GROUPS, {**regulators, **unscored, **options})
+    groups: Groups = build_parameters(GROUPS, {**regulators, **options})
     task, compute = groups["gene_network"], groups["compute"]
     with chance_as_found():
         valid = valid_cells(adata, groups).valid

@@ -53,5 +53,5 @@ def scoring(tmp_path_factory) -> ScoreParams:
 @pytest.fixture(scope="session")
 def prepared(cells, scoring) -> tuple[PretrainedModel, pd.DataFrame, Choice]:
     """Four regulators by twelve targets."""
-    genes = GeneParams(most_regulators=4, targets=12)
+    genes = GeneParams(regulators=",".join(cells.var_names[[3, 9, 20, 41]]), targets=12)
     return prepare(cells, scoring, ReferenceParams(), genes, ComputeOptions())

@@ -19,11 +19,11 @@ KNOWN = pd.DataFrame({"source": ["a", "a", "x"], "target": ["c", "e", "d"]})
 def scores() -> PairScores:
     """A model that orders the pairs of `a` as they are known, and a baseline that reverses it."""
     right = np.array([[0.0, 3, 1, 2], [9, 9, 9, 9]])
-    methods = {"mean_rank": right, "knock_out": right, "cosine": -right}
+    methods = {"consensus": right, "correlation": -right, "cosine": -right, "knock_out": right}
     choice = Choice(REGULATORS, TARGETS, REGULATORS, TARGETS, "named")
     knock_outs = SimpleNamespace(cells_R=np.array([5, 0]))
-    beside = {"correlation": -right}, {"untrained knock_out": right}
-    return PairScores(choice, knock_outs, right, methods, *beside, 30)
+    beside = {"correlation, size": right}, {"consensus without the model": right}
+    return PairScores(choice, knock_outs, methods, *beside, right, 30)
 
 
 def test_pairs_of_two_genes_whose_regulator_has_an_edge_are_evaluated(scores):
@@ -33,17 +33,18 @@ def test_pairs_of_two_genes_whose_regulator_has_an_edge_are_evaluated(scores):
 
 
 def test_every_way_is_scored_on_the_same_pairs(scores):
-    results, facts = score_all(scores, KNOWN, "mean_rank")
+    results, facts = score_all(scores, KNOWN, "consensus")
     assert facts == {"judged_pairs": 3, "judged_regulators": 1, "known_edges": 2}
     assert results["model"]["auprc"] == 1 and results["model"]["early_precision"] == 1
     assert results["baselines"]["correlation"]["auprc"] < 1
-    names = {"knock_out alone", "cosine alone", "untrained knock_out"}
+    assert set(results["baselines"]) == {"correlation", "correlation, size"}
+    names = {"knock_out alone", "cosine alone", "consensus without the model"}
     assert set(results["ablations"]) == names
 
 
 @pytest.mark.parametrize("known", [KNOWN[:0], pd.DataFrame({"source": "a", "target": TARGETS})])
 def test_without_edges_or_with_nothing_else_there_are_no_scores(scores, known):
-    results, facts = score_all(scores, known, "mean_rank")
+    results, facts = score_all(scores, known, "consensus")
     assert results == {"model": {}, "baselines": {}, "ablations": {}}
     assert facts["known_edges"] == facts["judged_pairs"]
 

@@ -25,8 +25,11 @@ def random_scores(regulators: int, targets: int) -> SimpleNamespace:
     return SimpleNamespace(
         choice=Choice(*names, *names, "here"),
         knock_outs=SimpleNamespace(specific_RT=values, effect_RT=values),
-        by_method={"knock_out": np.abs(values), "cosine": values},
-        correlation_RT=values,
+        by_method=dict.fromkeys(
+            ("consensus", "correlation", "pearson", "boosting", "cosine"), values
+        )
+        | {"knock_out": np.abs(values)},
+        agreement_RT=np.ones(values.shape, int),
     )
 
 
@@ -38,7 +41,7 @@ def test_the_heat_map_shows_the_best_and_the_largest_effect_is_the_scale(regulat
     shown = np.asarray(image.get_array())
     assert shown.shape == (min(regulators, MOST_ROWS), min(targets, MOST_COLUMNS))
     assert image.norm.vmax == -image.norm.vmin == np.abs(shown).max()
-    assert np.abs(shown).max() == np.abs(scores.knock_outs.specific_RT).max()
+    assert np.abs(shown).max() == np.abs(scores.by_method["correlation"]).max()
     assert len(axis.get_yticklabels()) == len(shown)
 
 
@@ -49,7 +52,7 @@ def test_an_effect_stands_at_its_two_names():
     for row, regulator in enumerate(axis.get_yticklabels()):
         for column, target in enumerate(axis.get_xticklabels()):
             at = [int(one.get_text().split("_")[1]) for one in (regulator, target)]
-            assert shown[row, column] == scores.knock_outs.specific_RT[*at]
+            assert shown[row, column] == scores.by_method["correlation"][*at]
 
 
 def test_the_graph_has_every_edge_and_leaves_chance_as_it_was():

@@ -1,20 +1,22 @@
-"""Which genes may regulate and be regulated: named, of the reference, or the most variable ones."""
+"""Which genes may regulate and be regulated: named, or transcription factors."""
+
+import logging
 
 import numpy as np
 import pandas as pd
 import pytest
 from anndata import AnnData
 
+from sc_mamba2.cells import simulate_cells, standardise
 from sc_mamba2.errors import UserError
-from sc_mamba2.genes import load_vocabulary
+from sc_mamba2.genes import load_gene_table, load_vocabulary
+from sc_mamba2.genes.transcription_factors import transcription_factors
 from sc_mamba2.tasks.gene_network.genes import Choice, choose_pairs
 from sc_mamba2.tasks.gene_network.params import GeneParams
 
-NONE_KNOWN = pd.DataFrame(columns=["source", "target"], dtype=str)
 
-
-def choose(cells: AnnData, known: pd.DataFrame = NONE_KNOWN, **genes) -> Choice:
-    return choose_pairs(cells, load_vocabulary(), known, GeneParams(**genes))
+def choose(cells: AnnData, **genes) -> Choice:
+    return choose_pairs(cells, load_vocabulary(), GeneParams(**genes))
 
 
 def share(cells: AnnData) -> pd.Series:
@@ -22,26 +24,34 @@ def share(cells: AnnData) -> pd.Series:
     return pd.Series((cells.X.toarray() > 0).mean(axis=0), cells.var_names)
 
 
-def test_without_names_the_most_variable_genes_regulate(cells):
-    choice = choose(cells, most_regulators=5, targets=20, expressed_share=0.2)
-    assert choice.origin == "most variable genes"
-    assert len(choice.regulators) == 5 and len(choice.targets) == 20
-    assert set(choice.regulators) <= set(choice.targets)
-    assert (share(cells)[choice.targets] >= 0.2).all()
+def test_expressed_transcription_factors_regulate_those_in_most_cells_first():
+    cells = standardise(simulate_cells(60, 400), load_gene_table())[0]
+    shares = share(cells)
+    factors = shares[cells.var_names.isin(transcription_factors())]
+    factors = factors[factors >= 0.1].sort_values(ascending=False, kind="stable")
+    assert len(factors) > 2
+    choice = choose(cells, targets=20, expressed_share=0.1)
+    assert choice.origin == "expressed transcription factors"
+    assert list(choice.regulators) == list(factors.index) and len(choice.targets) == 20
+    assert (shares[choice.targets] >= 0.1).all()
     assert list(choice.targets) == [gene for gene in cells.var_names if gene in choice.targets]
-    assert (~choice.pairs()).sum() == 5
     symbols = cells.var["symbol"]
     assert list(choice.target_symbols) == symbols[choice.targets].tolist()
     assert list(choice.regulator_symbols) == symbols[choice.regulators].tolist()
+    fewer = choose(cells, most_regulators=2, expressed_share=0.1)
+    assert fewer.origin.endswith(f"of {len(factors)} those in most cells")
+    assert list(fewer.regulators) == list(factors.index[:2])
 
 
-def test_sources_of_the_reference_regulate_those_in_most_cells_first(cells):
-    sources = cells.var_names[::3]
-    known = pd.DataFrame({"source": [*sources, "ENSG_elsewhere"], "target": cells.var_names[1]})
-    choice = choose(cells, known, most_regulators=6, expressed_share=0.1)
-    assert choice.origin == "sources of the reference"
-    shares = share(cells)[sources].sort_values(ascending=False)
-    assert shares[choice.regulators].tolist() == shares.head(6).tolist()
+def test_where_no_factor_is_expressed_the_most_variable_genes_regulate_with_a_warning(
+    cells, caplog
+):
+    others = cells[:, ~cells.var_names.isin(transcription_factors())].copy()
+    with caplog.at_level(logging.WARNING):
+        choice = choose(others, most_regulators=5, targets=20)
+    assert choice.origin.startswith("most variable genes") and "--genes" in caplog.text
+    assert len(choice.regulators) == 5 and set(choice.regulators) <= set(choice.targets)
+    assert (~choice.pairs()).sum() == 5
 
 
 def test_names_by_symbol_id_and_file_are_each_taken_once(cells, tmp_path):

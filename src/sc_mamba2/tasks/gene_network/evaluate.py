@@ -9,7 +9,7 @@ from sc_mamba2.metrics.retrieval import edge_scores
 from sc_mamba2.model import PretrainedModel
 from sc_mamba2.tasks.gene_network.params import Method, ScoreParams
 from sc_mamba2.tasks.gene_network.reference import known_pairs
-from sc_mamba2.tasks.gene_network.scores import PairScores
+from sc_mamba2.tasks.gene_network.scores import SIMPLE, PairScores
 
 
 def score(
@@ -26,11 +26,12 @@ def score(
         "cells": scores.cells,
         "regulators": len(scores.choice.regulators),
         "regulators_from": scores.choice.origin,
-        "regulators_without_a_cell": int((scores.knock_outs.cells_R == 0).sum()),
         "targets": len(scores.choice.targets),
         **facts,
         "reference": validation_report,
     }
+    if scores.knock_outs is not None:
+        data["regulators_without_a_cell"] = int((scores.knock_outs.cells_R == 0).sum())
     run = run_info | {"checkpoint_sha256": model.checkpoint_sha256}
     return results | {"data": data, "run": run}
 
@@ -56,12 +57,13 @@ def score_all(
         return {name: edge_scores(values[evaluated_RT], truth) for name, values in named.items()}
 
     own = by_name(scores.by_method)
-    parts = {f"{name} alone": own[name] for name in own if name != method}
-    ablations = parts | by_name(scores.ablations)
+    model = own.pop(method)
+    baselines = {name: own.pop(name) for name in SIMPLE if name in own}
+    parts = {f"{name} alone": own[name] for name in own}
     return {
-        "model": own[method],
-        "baselines": by_name(scores.baselines),
-        "ablations": ablations,
+        "model": model,
+        "baselines": baselines | by_name(scores.baselines),
+        "ablations": parts | by_name(scores.ablations),
     }, facts
 
 

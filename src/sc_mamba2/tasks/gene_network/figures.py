@@ -1,4 +1,4 @@
-"""The pictures of a network: heat map of the knock-outs, and the graph of the best edges."""
+"""The pictures of a network: heat map of the correlations, and the graph of the best edges."""
 
 import random
 from typing import Any
@@ -21,12 +21,12 @@ MOST_ROWS, MOST_COLUMNS, MOST_NAMES = 30, 50, 60
 
 @in_style
 def heat_map_figure(scores: PairScores, method: Method) -> Figure:
-    """Draw the effects of the regulators and targets with the best scores."""
-    chosen_RT = np.where(scores.choice.pairs(), scores.by_method[method], 0)
+    """Draw the correlation of the regulators and targets with the best scores."""
+    chosen_RT = np.where(scores.choice.pairs(), scores.by_method[method], -np.inf)
     rows = np.argsort(-chosen_RT.max(axis=1), kind="stable")[:MOST_ROWS]
     columns = np.argsort(-chosen_RT[rows].max(axis=0), kind="stable")[:MOST_COLUMNS]
-    effect = scores.knock_outs.specific_RT[np.ix_(rows, columns)]
-    columns, shown = _alike_together(effect.T, columns)
+    correlation = np.where(scores.choice.pairs(), scores.by_method["correlation"], 0)
+    columns, shown = _alike_together(correlation[np.ix_(rows, columns)].T, columns)
     rows, shown = _alike_together(shown.T, rows)
     most = float(np.abs(shown).max()) or 1.0
     width, height = 2 + 0.17 * len(columns), 1.5 + 0.17 * len(rows)
@@ -43,8 +43,8 @@ def heat_map_figure(scores: PairScores, method: Method) -> Figure:
     axis.tick_params(labelsize=8)
     axis.set_xlabel("target")
     axis.set_ylabel("regulator")
-    axis.set_title("What the regulator does to the target beyond what all do, by knock-out")
-    figure.colorbar(picture, ax=axis, label="specific effect")
+    axis.set_title("Regulators and targets of the best edges: how they go together")
+    figure.colorbar(picture, ax=axis, label="Spearman's correlation")
     return figure
 
 
@@ -87,7 +87,7 @@ def graph_figure(edges: pd.DataFrame, modules: pd.DataFrame, seed: int) -> Figur
     names = modules["gene"].iloc[named].tolist()
     name_points(axis, places[named], names, np.zeros(len(named), dtype=bool))
     axis.set_title(
-        f"The {len(edges)} best edges (diamonds: regulators; red raises, blue lowers; "
+        f"The {len(edges)} best edges (diamonds: regulators; red: rise together, blue: one falls; "
         "colours: modules)"
     )
     axis.set_axis_off()
@@ -107,7 +107,7 @@ def _places(graph: igraph.Graph, seed: int) -> np.ndarray:
 PICTURES = (
     Picture(
         "heat_map",
-        "What taking a regulator away does to the targets that the model expects",
+        "How the regulators and targets of the best edges go together in the cells",
         heat_map_figure,
     ),
     Picture("network", "The best edges as a graph", graph_figure),

@@ -3,6 +3,7 @@
 Legend: R regulators, T targets.
 """
 
+import logging
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,7 @@ from anndata import AnnData
 from sc_mamba2.cells import keys
 from sc_mamba2.errors import UserError, nearest
 from sc_mamba2.genes import Vocabulary, load_gene_table, map_genes
+from sc_mamba2.genes.transcription_factors import transcription_factors
 from sc_mamba2.model import PretrainedModel
 from sc_mamba2.tasks.gene_network.model import read_model
 from sc_mamba2.tasks.gene_network.params import GeneParams, ReferenceParams, ScoreParams
@@ -21,6 +23,8 @@ from sc_mamba2.tasks.shared.gene_names import read_names
 from sc_mamba2.training import ComputeOptions
 
 FEWEST_CELLS = 10
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,14 +65,12 @@ def prepare(
     return (
         model,
         known_edges,
-        choose_pairs(valid_cells, model.tokenizer.vocabulary, known_edges, genes),
+        choose_pairs(valid_cells, model.tokenizer.vocabulary, genes),
     )
 
 
-def choose_pairs(
-    cells: AnnData, vocabulary: Vocabulary, known_edges: pd.DataFrame, params: GeneParams
-) -> Choice:
-    """Choose regulators and targets.
+def choose_pairs(cells: AnnData, vocabulary: Vocabulary, params: GeneParams) -> Choice:
+    """Choose regulators and targets, and log by which rule.
 
     Parameters
     ----------
@@ -76,8 +78,6 @@ def choose_pairs(
         Valid cells.
     vocabulary
         Genes that the model knows.
-    known_edges
-        Their sources are regulators where none are named.
     params
         Named regulators, and how many genes.
 
@@ -110,18 +110,17 @@ def choose_pairs(
     targets = np.sort(places[np.argsort(-variability, kind="stable")][: params.targets])
     if params.regulators is not None:
         regulators, origin = _named(params.regulators, cells, known, share), "named"
-    elif len(known_edges):
-        sources = places[np.isin(cells.var_names[places], known_edges["source"].unique())]
-        regulators, origin = _first(sources, share[sources], params), "sources of the reference"
     else:
-        regulators, origin = _first(places, variability, params), "most variable genes"
+        regulators, origin = _factors(cells, places, share, variability, params.most_regulators)
     if not len(regulators):
         raise UserError(
             "regulators-none",
-            found=f"no regulator in {params.expressed_share:.0%} of the cells or more",
+            found=f"no regulator among {len(places):,} genes in {params.expressed_share:.0%} of the "
+            "cells or more",
             expected="one at least",
             mend="name genes that the cells express with --genes",
         )
+    logger.info("%d regulators (%s), %d targets", len(regulators), origin, len(targets))
     ids, symbols = cells.var_names.to_numpy(str), cells.var[keys.SYMBOL].to_numpy(str)
     return Choice(ids[regulators], ids[targets], symbols[regulators], symbols[targets], origin)
 
@@ -135,8 +134,25 @@ def _variability(cells: AnnData, places: np.ndarray) -> np.ndarray:
     return table["dispersions_norm"].fillna(-np.inf).to_numpy()
 
 
-def _first(places: np.ndarray, by: np.ndarray, params: GeneParams) -> np.ndarray:
-    return places[np.argsort(-by, kind="stable")][: params.most_regulators]
+def _factors(
+    cells: AnnData, places: np.ndarray, share: np.ndarray, variability: np.ndarray, most: int
+) -> tuple[np.ndarray, str]:
+    """Return the places of the transcription factors among expressed genes, and where they come from.
+
+    Where there are none, as in a small panel, the most variable genes take their place.
+    """
+    factors = places[np.isin(cells.var_names[places], list(transcription_factors()))]
+    if not len(factors):
+        logger.warning(
+            "no human transcription factor among %d expressed genes: the most variable genes are taken "
+            "for regulators; name your own with --genes",
+            len(places),
+        )
+        chosen = places[np.argsort(-variability, kind="stable")][:most]
+        return chosen, "most variable genes, for want of a transcription factor"
+    chosen = factors[np.argsort(-share[factors], kind="stable")][:most]
+    rule = "" if len(factors) <= most else f", of {len(factors):,} those in most cells"
+    return chosen, "expressed transcription factors" + rule
 
 
 def _named(given: str, cells: AnnData, known: np.ndarray, share: np.ndarray) -> np.ndarray:

@@ -68,11 +68,12 @@ def knock_out(
     device
         auto, cpu or cuda.
     """
-    expected = _decoder(model, target_rows, batch_size, choose_device(device))
-    with_NT = expected(tokens)
+    expected = decoder(model, target_rows, batch_size, choose_device(device))
     shape = len(regulator_rows), len(target_rows)
     effect_RT, strength_RT, cells_R = np.zeros(shape), np.zeros(shape), np.zeros(shape[0], int)
     having = cells_with(tokens, regulator_rows, cells_a_regulator)
+    used = np.unique(np.concatenate(having)) if having else np.empty(0, dtype=np.int64)
+    with_MT = expected(tokens.take(used))
     cells_R[:] = [len(cells) for cells in having]
     with training_progress("knock-outs", unit="gene") as on_step:
         for start in range(0, shape[0], _TOGETHER):
@@ -84,7 +85,8 @@ def knock_out(
                     for cells, at in zip(own, group, strict=True)
                 ]
                 without_MT = expected(stack_cells(parts))
-                change_MT = with_NT[np.concatenate([having[at] for at in group])] - without_MT
+                cells_M = np.concatenate([having[at] for at in group])
+                change_MT = with_MT[np.searchsorted(used, cells_M)] - without_MT
                 changes = np.split(change_MT, np.cumsum(cells_R[group])[:-1])
                 for at, change_NT in zip(group, changes, strict=True):
                     effect_RT[at], strength_RT[at] = summarise(change_NT)
@@ -123,7 +125,7 @@ def specific(strength_RT: np.ndarray) -> np.ndarray:
     return np.where(known_R[:, None], rows_RT - rows_RT[known_R].mean(axis=0), 0.0)
 
 
-def _decoder(
+def decoder(
     model: PretrainedModel, target_rows: np.ndarray, batch_size: int, place: torch.device
 ) -> Callable[[TokenizedCells], np.ndarray]:
     """Return the function that decodes the expected bins of the targets of cells, (N, T) float64."""

@@ -7,7 +7,7 @@ from pydantic import Field
 from sc_mamba2.tasks.shared.parameters import Parameters
 from sc_mamba2.tasks.shared.params import PredictParams
 
-Method = Literal["mean_rank", "knock_out", "cosine"]
+Method = Literal["consensus", "correlation", "boosting", "cosine", "knock_out"]
 
 
 class ReferenceParams(Parameters):
@@ -28,11 +28,11 @@ class GeneParams(Parameters):
 
     regulators: str | None = Field(
         None,
-        description="names by commas, or a file with a name a line; null: the expressed sources of "
-        "the reference network, else the most variable genes",
+        description="names by commas, or a file with a name a line; null: the expressed "
+        "transcription factors",
     )
     most_regulators: int = Field(
-        50, ge=1, description="regulators that are chosen at most, those in most cells first"
+        100, ge=1, description="regulators that are chosen at most, those in most cells first"
     )
     targets: int = Field(1000, ge=2, description="targets at most: the most variable genes")
     expressed_share: float = Field(
@@ -46,25 +46,35 @@ class ScoreParams(PredictParams):
     checkpoint: str = Field(
         "scm-tiny", description="name of a shipped checkpoint, or a folder, of a pretrained model"
     )
-    cells: int = Field(500, ge=10, description="cells that are looked at, drawn by chance")
+    cells: int = Field(10_000, ge=10, description="cells at most, drawn by chance")
+    knock_outs: bool = Field(
+        True, description="whether regulators are taken from cells; most of a run's time"
+    )
     cells_a_regulator: int = Field(
-        40, ge=3, description="cells, at most, that a regulator is taken from"
+        10, ge=3, description="cells, at most, that a regulator is taken from"
     )
     method: Method = Field(
-        "mean_rank", description="which score orders the edges; mean_rank: of the other two"
+        "consensus",
+        description="which score orders the edges; consensus: of all but boosting",
     )
+
+    @property
+    def takes_away(self) -> bool:
+        """Whether there are knock-outs: asked for, or to order by."""
+        return self.knock_outs or self.method == "knock_out"
 
 
 class BaselineParams(Parameters):
     """What stands beside the model."""
 
     untrained: bool = Field(
-        True, description="whether the same model with random weights is scored too"
+        False, description="whether the same model with random weights is scored too"
     )
+    rounds: int = Field(300, ge=1, description="rounds of boosting with stumps")
     boosting: bool = Field(
-        False, description="whether the targets are regressed on the regulators by boosted trees"
+        False, description="whether the targets are regressed on the regulators by trees too, slow"
     )
-    trees: int = Field(50, ge=1, description="trees a target of that boosting")
+    trees: int = Field(50, ge=1, description="trees a target")
 
 
 class NetworkParams(Parameters):

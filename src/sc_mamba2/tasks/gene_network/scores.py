@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from anndata import AnnData
-from scipy.stats import rankdata
 
 from sc_mamba2.methods.gene_modules import as_graphml, find_modules, make_graph
 from sc_mamba2.model import PretrainedModel
@@ -21,6 +20,11 @@ from sc_mamba2.tasks.shared.tokenization import tokenize_cells
 from sc_mamba2.tokens import TokenizedCells
 from sc_mamba2.training import ComputeOptions
 
+SIMPLE = ("correlation", "pearson", "boosting")
+_CELLS, _MODEL = ("correlation", "pearson"), ("cosine", "knock_out")
+_VOTERS = ("correlation", "boosting", *_MODEL)
+_BEST_SHARE = 0.05
+
 
 @dataclass(frozen=True, eq=False)
 class PairScores:
@@ -31,24 +35,24 @@ class PairScores:
     choice
         The genes.
     knock_outs
-        What taking the regulators away does.
-    correlation_RT
-        Spearman's, signed.
+        What taking the regulators away does, where that was asked for.
     by_method
-        The model's scores, (R, T) each, higher is likelier an edge: ``mean_rank``, ``knock_out``,
-        ``cosine``.
+        The scores that can order edges, (R, T) each, higher is likelier an edge: ``consensus``,
+        ``correlation``, ``pearson``, ``boosting``, ``cosine``, and perhaps ``knock_out``.
     baselines, ablations
-        The same of what stands beside the model.
+        The same of what stands beside.
+    agreement_RT
+        See `agreement`.
     cells
         Cells that were looked at.
     """
 
     choice: Choice
-    knock_outs: KnockOuts
-    correlation_RT: np.ndarray
+    knock_outs: KnockOuts | None
     by_method: dict[str, np.ndarray]
     baselines: dict[str, np.ndarray]
     ablations: dict[str, np.ndarray]
+    agreement_RT: np.ndarray
     cells: int
 
 
@@ -60,61 +64,102 @@ def score_pairs(
     baselines: BaselineParams,
     compute: ComputeOptions,
 ) -> PairScores:
-    """Score all pairs in a sample of the cells, by the model and by what stands beside it."""
-    sample, tokens = draw_sample(valid_cells, model, params, compute)
+    """Score all pairs in a sample of the cells, by the cells themselves and by the model."""
+    sample = draw_sample(valid_cells, params, compute)
     pairs_RT = choice.pairs()
     x_NR, y_NT = (
         np.asarray(sample[:, ids].X.toarray(), dtype=np.float64)
         for ids in (choice.regulators, choice.targets)
     )
-    knock_outs, by_method = _score_by(model, tokens, choice, params, compute)
-    correlation_RT, scores = compare(x_NR, y_NT, pairs_RT, baselines, compute.seed)
-    ablations: dict[str, np.ndarray] = {}
+    simple = compare(x_NR, y_NT, pairs_RT, baselines, compute.seed)
+    beside = {"correlation, size": np.abs(simple["correlation"])}
+    beside |= {name: simple.pop(name) for name in simple.keys() - set(SIMPLE)}
+    knock_outs, own = _score_by(model, sample, choice, params, compute)
+    by_method = simple | own
+
+    def mean_of(*names: str) -> np.ndarray:
+        return consensus([by_method[name] for name in names if name in by_method], pairs_RT)
+
+    ablations = {"consensus without the model": mean_of(*_CELLS)}
+    if knock_outs is not None:
+        ablations["consensus without knock-outs"] = mean_of(*_CELLS, "cosine")
     if baselines.untrained:
         fresh = untrained_like(model, compute.seed)
-        _, untrained = _score_by(fresh, tokens, choice, params, compute)
-        scores["untrained cosine"] = untrained["cosine"]
-        ablations["untrained knock_out"] = untrained["knock_out"]
+        _, untrained = _score_by(fresh, sample, choice, params, compute)
+        ablations |= {f"untrained {name}": part for name, part in untrained.items()}
+    voters = [by_method[name] for name in _VOTERS if name in by_method]
     return PairScores(
-        choice, knock_outs, correlation_RT, by_method, scores, ablations, sample.n_obs
+        choice,
+        knock_outs,
+        {"consensus": mean_of(*_CELLS, *_MODEL)} | by_method,
+        beside,
+        ablations,
+        agreement(voters, pairs_RT),
+        sample.n_obs,
     )
 
 
-def draw_sample(
-    cells: AnnData, model: PretrainedModel, params: ScoreParams, compute: ComputeOptions
-) -> tuple[AnnData, TokenizedCells]:
-    """Draw the cells that are looked at; also as tokens."""
+def draw_sample(cells: AnnData, params: ScoreParams, compute: ComputeOptions) -> AnnData:
+    """Draw the cells that are looked at."""
     drawn = np.random.default_rng(compute.seed).permutation(cells.n_obs)[: params.cells]
-    sample = cells[np.sort(drawn)]
-    return sample, tokenize_cells(sample, model.tokenizer, with_obs=False)
+    return cells[np.sort(drawn)]
+
+
+def short_tokens(sample: AnnData, model: PretrainedModel, choice: Choice) -> TokenizedCells:
+    """Return the cells as tokens of regulators and targets alone: a fifth of the genes, and of the time."""
+    tokens = tokenize_cells(sample, model.tokenizer, with_obs=False)
+    genes = np.union1d(choice.regulators, choice.targets)
+    return tokens.keep(np.isin(tokens.gene_rows, model.tokenizer.vocabulary.rows_of(genes)))
 
 
 def _score_by(
     model: PretrainedModel,
-    tokens: TokenizedCells,
+    sample: AnnData,
     choice: Choice,
     params: ScoreParams,
     compute: ComputeOptions,
-) -> tuple[KnockOuts, dict[str, np.ndarray]]:
-    """Score all pairs by a model, as `PairScores.by_method`."""
+) -> tuple[KnockOuts | None, dict[str, np.ndarray]]:
+    """Score all pairs by a model: the cosine, and what knock-outs say where they are wanted."""
     vocabulary = model.tokenizer.vocabulary
     rows = vocabulary.rows_of(choice.regulators), vocabulary.rows_of(choice.targets)
+    scores = {"cosine": cosines(model, *rows)}
+    if not params.takes_away:
+        return None, scores
+    tokens = short_tokens(sample, model, choice)
     size = params.cells_a_regulator, params.batch_size
     knock_outs = knock_out(model, tokens, *rows, *size, compute.device)
-    parts = {"knock_out": np.abs(knock_outs.specific_RT), "cosine": cosines(model, *rows)}
-    return knock_outs, {"mean_rank": mean_rank(list(parts.values()), choice.pairs())} | parts
+    return knock_outs, scores | {"knock_out": np.abs(knock_outs.specific_RT)}
 
 
-def mean_rank(parts: list[np.ndarray], pairs_RT: np.ndarray) -> np.ndarray:
-    """Return the mean over scores of each pair's rank, (R, T), 0 (worst) to 1 (best).
+def consensus(parts: list[np.ndarray], pairs_RT: np.ndarray) -> np.ndarray:
+    """Return the mean over scores of how far each pair stands above its regulator's other pairs, (R, T).
 
-    Ranks are over all pairs of two genes; a gene with itself gets 0.
+    Each score is brought to mean 0 and spread 1 over the targets of a regulator: one that goes with
+    everything, as depth or a cell type does, gains nothing by it. A gene with itself gets 0.
     """
-    count = int(pairs_RT.sum())
-    mean_RT = np.zeros(pairs_RT.shape)
-    ranks = [rankdata(part[pairs_RT]) for part in parts]
-    mean_RT[pairs_RT] = (np.mean(ranks, axis=0) - 1) / max(1, count - 1)
+    standard = []
+    for part in parts:
+        own_RT = np.where(pairs_RT, part, np.nan)
+        centred_RT = own_RT - np.nanmean(own_RT, axis=1, keepdims=True)
+        spread_R1 = np.nanstd(own_RT, axis=1, keepdims=True)
+        standard.append(
+            np.divide(centred_RT, spread_R1, out=np.zeros_like(own_RT), where=spread_R1 > 1e-12)
+        )
+    mean_RT: np.ndarray = np.where(pairs_RT, np.mean(standard, axis=0), 0.0)
     return mean_RT
+
+
+def agreement(parts: list[np.ndarray], pairs_RT: np.ndarray) -> np.ndarray:
+    """Count the scores that hold a pair among the best twentieth of its regulator's, (R, T) int.
+
+    Pairs as good as the last of them count too; one at or below the regulator's median never does.
+    """
+    votes_RT = np.zeros(pairs_RT.shape, dtype=np.int64)
+    for part in parts:
+        own_RT = np.where(pairs_RT, part, np.nan)
+        least_R1 = np.nanquantile(own_RT, 1 - _BEST_SHARE, axis=1, keepdims=True)
+        votes_RT += (own_RT >= least_R1) & (own_RT > np.nanmedian(own_RT, axis=1, keepdims=True))
+    return votes_RT
 
 
 def make_network(
@@ -143,15 +188,19 @@ def edge_table(scores: PairScores, method: Method, most: int) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``source``, ``target`` (symbols), ``source_id``, ``target_id``, ``score``, ``sign`` (1 where the
-        regulator raises the target more than others do, -1 less), ``knock_out_effect`` (bins),
-        ``specific_effect``, ``cosine``, ``correlation``, ``rank`` from 1.
+        ``source``, ``target`` (symbols), ``source_id``, ``target_id``, ``score``, ``rank`` from 1,
+        ``agreement`` (see `agreement`), ``sign`` of the correlation, then every method's own score:
+        ``correlation`` (Spearman's), ``pearson``, ``boosting`` (share of variance), ``cosine``; with
+        knock-outs ``knock_out_effect`` (bins) and ``specific_effect``.
     """
     choice, chosen_RT = scores.choice, scores.by_method[method]
     row, column = np.nonzero(choice.pairs())
     order = np.argsort(-chosen_RT[row, column], kind="stable")[:most]
     row, column = row[order], column[order]
-    knock_outs = scores.knock_outs
+    evidence = {name: scores.by_method[name] for name in (*SIMPLE, "cosine")}
+    if scores.knock_outs is not None:
+        evidence["knock_out_effect"] = scores.knock_outs.effect_RT
+        evidence["specific_effect"] = scores.knock_outs.specific_RT
     return pd.DataFrame(
         {
             "source": choice.regulator_symbols[row],
@@ -159,11 +208,9 @@ def edge_table(scores: PairScores, method: Method, most: int) -> pd.DataFrame:
             "source_id": choice.regulators[row],
             "target_id": choice.targets[column],
             "score": chosen_RT[row, column],
-            "sign": np.sign(knock_outs.specific_RT[row, column]).astype(int),
-            "knock_out_effect": knock_outs.effect_RT[row, column],
-            "specific_effect": knock_outs.specific_RT[row, column],
-            "cosine": scores.by_method["cosine"][row, column],
-            "correlation": scores.correlation_RT[row, column],
             "rank": np.arange(1, len(order) + 1),
+            "agreement": scores.agreement_RT[row, column],
+            "sign": np.sign(evidence["correlation"][row, column]).astype(int),
         }
+        | {name: values[row, column] for name, values in evidence.items()}
     )
