@@ -63,6 +63,10 @@ class TaskModel(nn.Module, ABC):
         """Return the `predict` for the cells of a table; a task that reads it there overrides this."""
         return self.predict
 
+    def readable(self, tokens: TokenizedCells) -> TokenizedCells:
+        """Return what `predict` is to read of cells; a task that leaves genes out overrides this."""
+        return tokens
+
     def gene_weights(self) -> np.ndarray:
         """Say how much the model makes of each token, (V,): what a file lacks of it, it cannot tell.
 

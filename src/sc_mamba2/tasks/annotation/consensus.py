@@ -128,6 +128,10 @@ class ConsensusModel(Annotator):
             states.append(hidden_BLD[:, 0])
         return {"embedding": torch.cat(states, dim=1)}
 
+    def readable(self, tokens: TokenizedCells) -> TokenizedCells:
+        """Return the genes that the backbone knows; the other experts read all of the reference's."""
+        return tokens.keep((squared_lengths(self.backbone) > 0)[tokens.gene_rows])
+
     def gene_weights(self) -> np.ndarray:
         """Say how much of the kept cells each token is, (V,): its mean squared value in them."""
         if not len(self.kept_classes_N):

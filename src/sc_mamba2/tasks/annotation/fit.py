@@ -51,7 +51,8 @@ def prepare(
     """Choose the genes, make tokens, and build the model that is to be trained.
 
     The genes are the reference's, also those that this query lacks: other queries may have them. A
-    consensus reads all of them, and keeps its cells whole: none is set apart to choose an epoch.
+    consensus reads all of them, also those that a pretrained checkpoint does not know, and keeps its cells
+    whole: none is set apart to choose an epoch.
 
     Returns
     -------
@@ -65,7 +66,11 @@ def prepare(
     """
     together = head.fit == "consensus"
     if together:
-        every = {"variable_genes": None, "max_length": len(training_cells.var_names) + 2}
+        every = {
+            "vocabulary": TokenizationParams().vocabulary,
+            "variable_genes": None,
+            "max_length": len(training_cells.var_names) + 2,
+        }
         tokenization = tokenization.model_copy(update=every)
         if backbone.checkpoint is None:
             backbone = backbone.model_copy(update={"preset": "genes"})
@@ -76,7 +81,7 @@ def prepare(
     check_genes(tokenizer.vocabulary, square_V, query_cells.var_names, floor, what="the reference")
     query = annotation_tokens(query_cells, tokenizer)
     if together:
-        loaded = load_or_build_backbone(tokenizer, whole, backbone, compute)
+        loaded = load_or_build_backbone(tokenizer, whole, backbone, compute, others=True)
         classes, rollup = _classes(whole, labels)
         model = ConsensusModel(
             loaded,

@@ -33,6 +33,7 @@ def load_or_build_backbone(
     training_tokens: TokenizedCells,
     params: BackboneParams,
     compute: ComputeOptions,
+    others: bool = False,
 ) -> Backbone:
     """Load a backbone from a checkpoint folder, or build a new one of a preset.
 
@@ -46,6 +47,8 @@ def load_or_build_backbone(
         Checkpoint or preset, and the start.
     compute
         Seed and scan path.
+    others
+        Whether the vocabulary may hold genes that the checkpoint does not know.
 
     Returns
     -------
@@ -56,7 +59,7 @@ def load_or_build_backbone(
     vocabulary = tokenizer.vocabulary
     if params.checkpoint is not None:
         backbone = backbone_from_checkpoint(
-            params.checkpoint, vocabulary, tokenizer.rules.n_bins, params.minimum_share
+            params.checkpoint, vocabulary, tokenizer.rules.n_bins, params.minimum_share, others
         )
     else:
         own = {"pad_id": vocabulary.pad_id, "n_bins": tokenizer.rules.n_bins}
@@ -139,7 +142,7 @@ def predict(
     _use(model.backbone, compute)
     predict_cells = model.predictor(tokens.obs)
     return run_over_cells(
-        predict_cells, tokens, model.tokenizer.vocabulary, params.batch_size, device
+        predict_cells, model.readable(tokens), model.tokenizer.vocabulary, params.batch_size, device
     )
 
 

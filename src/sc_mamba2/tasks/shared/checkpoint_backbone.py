@@ -12,7 +12,7 @@ EMBEDDING = "gene_encoder.embedding.weight"
 
 
 def backbone_from_checkpoint(
-    folder: str, vocabulary: Vocabulary, n_bins: int, floor: float = 0.0
+    folder: str, vocabulary: Vocabulary, n_bins: int, floor: float = 0.0, others: bool = False
 ) -> Backbone:
     """Load a checkpoint's backbone for a part of its vocabulary.
 
@@ -26,6 +26,8 @@ def backbone_from_checkpoint(
         Value bins of the task's tokens.
     floor
         Share of the checkpoint's weight that these genes must hold.
+    others
+        Whether there may be genes that it does not know, whose rows are zero.
 
     Raises
     ------
@@ -35,7 +37,7 @@ def backbone_from_checkpoint(
     """
     checkpoint = read_checkpoint(folder)
     rows = checkpoint.vocabulary.rows_of(vocabulary.ids)
-    if (rows < 0).any():
+    if not others and (rows < 0).any():
         raise UserError(
             "checkpoint-genes",
             found=f"{int((rows < 0).sum()):,} genes that the checkpoint '{folder}' does not know",
@@ -44,9 +46,10 @@ def backbone_from_checkpoint(
         )
     state = _state_of_backbone(checkpoint)
     lengths_V = state[EMBEDDING].float().square().sum(dim=1).numpy()
-    genes = pd.Index(vocabulary.ids)
+    genes = pd.Index(vocabulary.ids)[rows >= 0]
     check_genes(checkpoint.vocabulary, lengths_V, genes, floor, what=f"the start '{folder}'")
-    state[EMBEDDING] = state[EMBEDDING][torch.from_numpy(rows)]
+    table_VD = state[EMBEDDING][torch.from_numpy(rows)]
+    state[EMBEDDING] = table_VD.masked_fill(torch.from_numpy(rows < 0).unsqueeze(1), 0)
     fields = checkpoint.model_config().model_dump()
     if fields["n_bins"] != n_bins:
         raise UserError(
