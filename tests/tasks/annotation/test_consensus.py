@@ -12,6 +12,7 @@ from sc_mamba2.tasks.annotation.annotator import Annotator
 from sc_mamba2.tasks.annotation.consensus import ConsensusModel
 from sc_mamba2.tasks.annotation.experts import Readings, ask_experts
 from sc_mamba2.tasks.annotation.params import ConsensusParams
+from sc_mamba2.tasks.shared.tokenization import source_vocabulary
 
 CELLS = simulate_cells(180, 120)
 REFERENCE, QUERY = CELLS[:120].copy(), CELLS[120:].copy()
@@ -98,7 +99,8 @@ def test_values_without_counts_are_called_too():
     assert accuracy(annotated) > 0.9
 
 
-def test_with_a_pretrained_start_its_states_are_experts_and_their_worth_is_told(tmp_path):
+def test_with_a_pretrained_start_its_states_are_experts_and_their_worth_is_told(called, tmp_path):
+    _, without = called
     folder = tmp_path / "model"
     annotated = tl.annotate(
         QUERY.copy(),
@@ -110,6 +112,11 @@ def test_with_a_pretrained_start_its_states_are_experts_and_their_worth_is_told(
     )
     assert list(annotated.obsm[keys.EXPERTS].columns) == [*SIMPLE, "pooled", "trunk"]
     assert accuracy(annotated) > 0.9
+    unknown = source_vocabulary("scm-tiny")[0].rows_of(REFERENCE.var_names) < 0
+    assert unknown.any(), "genes that the checkpoint does not know"
+    for name in SIMPLE:  # they read these too
+        told, before = annotated.obsm[keys.EXPERTS][name], without.obsm[keys.EXPERTS][name]
+        assert (told.astype(str) == before.astype(str)).all()
     again = tl.annotate(QUERY.copy(), checkpoint=folder, copy=True)
     assert np.array_equal(again.obsm[keys.PROBABILITY], annotated.obsm[keys.PROBABILITY])
     fewer = tl.annotate(QUERY[:, ::2].copy(), checkpoint=folder, copy=True)
