@@ -16,6 +16,7 @@ from typing import Any
 
 import annotation
 import batch_correction
+import denoising
 import few_labels
 import multiomics
 import numpy as np
@@ -43,6 +44,7 @@ JOINT_SCORES = {
     "foscttm_protein": "matching, 1 - FOSCTTM",
     "foscttm_atac": "matching, 1 - FOSCTTM",
 }
+NETWORKS = ("kang_ifnb_pbmc", "zheng_facs_pbmc", "mudan_sorted_pbmc_reference")
 # What keeps all of its own neighbours, by being nothing else.
 ONE_MODALITY = ("baseline: pca_rna", "baseline: pca_protein", "baseline: pca_atac")
 
@@ -232,6 +234,35 @@ def _mosaic_lines() -> list[Line]:
     return lines
 
 
+def _network_lines(study: str) -> list[Line]:
+    record = _read(f"gene_network_{study}")
+    if record is None:
+        return []
+    found = {
+        name: [table[name]["auprc_ratio"] for table in record["tables"]]
+        for name in ("model (consensus)", "correlation", "pearson", "boosting")
+    }
+    model = found.pop("model (consensus)")
+    name = max(found, key=lambda method: np.mean(found[method]))
+    least = float(np.mean(found[name]))
+    return [Line(f"gene network, {study}", "AUPRC over chance", model, found[name], name, least)]
+
+
+def _denoising_lines(study: str) -> list[Line]:
+    """Compare gains over the gene means, in nats a held-out molecule."""
+    record = _read("denoising")
+    if record is None:
+        return []
+    runs = record["studies"][study]
+    model = [run["model"]["gain"] for run in runs]
+    found = {
+        name: [run["baselines"][name]["gain"] for run in runs] for name in runs[0]["baselines"]
+    }
+    name = max(found, key=lambda method: np.mean(found[method]))
+    title, least = "nats a molecule gained over gene means", float(np.mean(found[name]))
+    return [Line(f"denoising, {study}", title, model, found[name], name.replace("_", " "), least)]
+
+
 def summary() -> str:
     """Return the table of all rows that have been run."""
     held_out = "annotation, held-out cells, `pbmc68k_reduced`"
@@ -249,6 +280,8 @@ def summary() -> str:
     lines += _reverse_lines()
     lines += [line for study in multiomics.FILES for line in _joint_lines(study)]
     lines += _mosaic_lines()
+    lines += [line for study in NETWORKS for line in _network_lines(study)]
+    lines += [line for study in denoising.STUDIES for line in _denoising_lines(study)]
     head = "| task | score | model | strongest simple method | must | reached |\n|---|---|---|---|---|---|"
     return "\n".join([head, *(line.text() for line in lines)]) + "\n"
 
