@@ -6,7 +6,14 @@ from tests.tasks.denoising.conftest import COMPUTE, FEW
 
 from sc_mamba2.methods.molecules import PLAIN, nats_a_cell, posterior_rates
 from sc_mamba2.tasks.denoising import choose as module
-from sc_mamba2.tasks.denoising.choose import POSTERIOR, choose, choose_by, chosen_method, hold_out
+from sc_mamba2.tasks.denoising.choose import (
+    POSTERIOR,
+    choose,
+    choose_by,
+    chosen_method,
+    hold_out,
+    looks,
+)
 from sc_mamba2.tasks.denoising.priors import candidates
 
 
@@ -63,3 +70,10 @@ def test_the_score_is_that_of_the_held_out_half(prepared, choices, judged):
     assert told["values"].sum() == 60 * prepared[0].shape[1]
     totals = (told[["expected", "found"]].mul(told["values"], axis=0)).sum()
     assert totals.to_numpy() == pytest.approx(judged.molecules_M.sum(), rel=1e-4)
+
+
+@pytest.mark.parametrize("phis", [(PLAIN,), (PLAIN, 1.0), (PLAIN, 1.0, 2.0), (PLAIN, *range(1, 7))])
+def test_every_phi_is_tried_once(phis):
+    first, others = looks(phis)
+    assert sorted(first + others) == sorted(phis)
+    assert first[0] == PLAIN and len(first) == min(2, len(phis))

@@ -84,14 +84,24 @@ def choose_by(
     with training_progress("choosing", unit="prior") as on_step:
         for at, (name, one) in enumerate(named.items(), start=1):
             prior = one.fit(inner.kept_NG, compute.seed)
-            plain, *others = choose_numbers(
-                name, prior, one.grid, one.phis, *inner, output.cells_a_block
-            )
-            found[name] = plain
-            if others:
-                found[name + POSTERIOR] = min(others, key=lambda choice: choice.nats)
+            first, others = looks(one.phis)
+            where = (*inner, output.cells_a_block)
+            found[name], *posterior = choose_numbers(name, prior, one.grid, first, *where)
+            if posterior:
+                best = [posterior[0].numbers]
+                posterior += choose_numbers(name, prior, best, others, *where)
+                found[name + POSTERIOR] = min(posterior, key=lambda choice: choice.nats)
             on_step(at, len(named))
     return found
+
+
+def looks(phis: tuple[float, ...]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Part phis in those that all numbers of a prior are tried with, and those that its best are.
+
+    The prior as it is and the middle phi come first: which neighbours are best hardly depends on phi.
+    """
+    middle = max(1, len(phis) // 2)
+    return (phis[0], *phis[middle : middle + 1]), phis[1:middle] + phis[middle + 1 :]
 
 
 def chosen_method(choices: dict[str, Choice], priors: PriorParams) -> str:
