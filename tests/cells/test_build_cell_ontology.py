@@ -45,8 +45,8 @@ def test_the_newest_version_is_read_and_obsolete_terms_are_left_out(tmp_path):
 
 def test_the_command_writes_the_same_bytes_again_and_says_what(tmp_path, caplog):
     path = wheel(tmp_path, **{"2026_01_01": TERMS})
-    caplog.set_level(logging.INFO)
-    build_cell_ontology.main(["--wheel", str(path), "--output", str(tmp_path / "out")])
+    with caplog.at_level(logging.INFO, logger=build_cell_ontology.__name__):
+        build_cell_ontology.main(["--wheel", str(path), "--output", str(tmp_path / "out")])
     assert (tmp_path / "out" / FILE).read_bytes() == compressed_csv(build_table(TERMS))
     assert "version 2026-01-01, 3 terms" in caplog.text
 

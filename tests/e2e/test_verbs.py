@@ -141,7 +141,7 @@ def test_a_query_without_labels_is_annotated_and_not_scored(annotated, files):
     checkpoint = out.with_suffix(".scm") / "checkpoint"
     entered("annotate", files / "unlabelled.h5ad", "-c", checkpoint, "-o", target)
     metrics = json.loads((target.with_suffix(".scm") / "metrics.json").read_text())
-    assert set(metrics["model"]) == {"unassigned_share"}
+    assert set(metrics["model"]) == {"unassigned_share", "parent_share", "several_share"}
 
 
 def test_validate_tells_what_would_be_read(files):

@@ -14,8 +14,8 @@ def network(given: Given) -> None:
 
     scm network FILE --genes STAT1,IRF7 --reference-network KNOWN.csv -o OUT.csv
 
-    Regulators are the expressed transcription factors, unless --genes names others; a
-    reference network is what the edges are judged by, and is not needed.
+    Regulators are the expressed transcription factors, unless --genes names
+    others; a reference network judges the edges, and is not needed.
 
     Writes OUT.csv (a line an edge) and the folder OUT.scm with network.graphml,
     modules.csv, report.html, metrics.json and figures.
