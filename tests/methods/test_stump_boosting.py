@@ -33,4 +33,4 @@ def test_all_targets_at_once_are_as_one_by_one():
 
 def test_constant_genes_and_targets_without_a_regulator_explain_nothing():
     x, y = np.ones((9, 1)), np.arange(18.0).reshape(9, 2) * [1, 0]
-    assert not stump_importances(x, y, np.array([[True, False]]), 5).any()
+    assert not stump_importances(x, y, np.array([[True, False]]), 5, 0.1).any()

@@ -1,8 +1,6 @@
 """`scm denoise`: the rates behind the counts of each cell, judged by molecules held out."""
 
-from pathlib import Path
-
-from sc_mamba2.commands.options import from_here
+from sc_mamba2.commands.options import names_from_here
 from sc_mamba2.commands.task_verb import Given, run_task
 from sc_mamba2.tasks.table import TASKS
 
@@ -17,8 +15,5 @@ def denoise(given: Given) -> None:
     Writes OUT.h5ad (the cells with the layer scm_denoised, of named genes
     obsm) and the folder OUT.scm with report.html, metrics.json and figures.
     """
-    more = {}
-    if given.genes:  # names, or a file with them
-        names = from_here(given.genes) if Path(given.genes).is_file() else given.genes
-        more["denoising.output.named_genes"] = names
+    more = {"denoising.output.named_genes": names_from_here(given.genes)} if given.genes else {}
     run_task(TASKS["denoise"], "denoising", given, more)

@@ -1,8 +1,6 @@
 """`scm network`: which genes regulate which, by correlation, knock-outs in silico and embeddings."""
 
-from pathlib import Path
-
-from sc_mamba2.commands.options import from_here
+from sc_mamba2.commands.options import names_from_here
 from sc_mamba2.commands.task_verb import Given, run_task
 from sc_mamba2.tasks.table import TASKS
 
@@ -20,8 +18,5 @@ def network(given: Given) -> None:
     Writes OUT.csv (a line an edge) and the folder OUT.scm with network.graphml,
     modules.csv, report.html, metrics.json and figures.
     """
-    more = {}
-    if given.genes:  # names, or a file with them
-        names = from_here(given.genes) if Path(given.genes).is_file() else given.genes
-        more["gene_network.genes.regulators"] = names
+    more = {"gene_network.genes.regulators": names_from_here(given.genes)} if given.genes else {}
     run_task(TASKS["network"], "gene_network", given, more)

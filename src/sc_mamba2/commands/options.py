@@ -43,6 +43,11 @@ def from_here(source: str | None) -> str | None:
     return str(Path.cwd() / source)
 
 
+def names_from_here(given: str) -> str:
+    """Return names by commas as they are, and a file of names as `from_here` does."""
+    return str(from_here(given)) if Path(given).is_file() else given
+
+
 def contradiction(found: str, expected: str, mend: str) -> UserError:
     """Return the refusal of options that mean nothing together (rule `options`)."""
     return UserError("options", found=found, expected=expected, mend=mend)

@@ -11,7 +11,7 @@ _LEAST_LENGTH = 1e-9
 
 
 def stump_importances(
-    x_NR: np.ndarray, y_NT: np.ndarray, pairs_RT: np.ndarray, rounds: int, rate: float = 0.1
+    x_NR: np.ndarray, y_NT: np.ndarray, pairs_RT: np.ndarray, rounds: int, rate: float
 ) -> np.ndarray:
     """Return the share of each target's variance that each feature's stump explains, (R, T), 0 to 1.
 

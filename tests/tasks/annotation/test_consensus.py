@@ -5,17 +5,25 @@ import pandas as pd
 import pytest
 import torch
 
-from sc_mamba2 import tl
+from sc_mamba2 import from_pretrained, tl
 from sc_mamba2.cells import keys, simulate_cells
 from sc_mamba2.errors import UserError
+from sc_mamba2.genes import Vocabulary
+from sc_mamba2.model import Backbone, Heads, PretrainedModel as Pretrained
 from sc_mamba2.tasks.annotation.annotator import Annotator
 from sc_mamba2.tasks.annotation.consensus import ConsensusModel
 from sc_mamba2.tasks.annotation.experts import Readings, ask_experts
+from sc_mamba2.tasks.annotation.fit import tokenizer_of_all
 from sc_mamba2.tasks.annotation.params import ConsensusParams
+from sc_mamba2.tasks.shared.parameters import build_parameters
+from sc_mamba2.tasks.shared.params import SHARED_GROUPS, TokenizationParams
 from sc_mamba2.tasks.shared.tokenization import source_vocabulary
+from sc_mamba2.tl.shared import valid_cells
+from sc_mamba2.tokens import Tokenizer
 
 CELLS = simulate_cells(180, 120)
 REFERENCE, QUERY = CELLS[:120].copy(), CELLS[120:].copy()
+GROUPS_AS_THEY_ARE = build_parameters(SHARED_GROUPS, {})
 SIMPLE = ConsensusParams().experts[:5]
 
 
@@ -121,6 +129,31 @@ def test_with_a_pretrained_start_its_states_are_experts_and_their_worth_is_told(
     assert np.array_equal(again.obsm[keys.PROBABILITY], annotated.obsm[keys.PROBABILITY])
     fewer = tl.annotate(QUERY[:, ::2].copy(), checkpoint=folder, copy=True)
     assert accuracy(fewer) > 0.8
+
+
+def test_the_genes_of_a_checkpoint_keep_its_order(tmp_path):
+    shipped = from_pretrained("scm-tiny")
+    known = shipped.tokenizer.vocabulary
+    backwards = Vocabulary("backwards", known.ids[::-1], known.symbols[::-1])
+    config = shipped.backbone.config.model_copy(update={"pad_id": backwards.pad_id})
+    backbone = Backbone(config)
+    backbone.load_state_dict(shipped.backbone.state_dict())
+    with torch.no_grad():
+        backbone.gene_embedding.weight.copy_(shipped.backbone.gene_embedding.weight.flip(0))
+    tokenizer = Tokenizer(backwards, shipped.tokenizer.rules)
+    Pretrained(backbone, tokenizer, Heads(expression=False, cell_expression=False)).save_pretrained(
+        tmp_path / "backwards"
+    )
+    folder = str(tmp_path / "backwards")
+    params = TokenizationParams(vocabulary=folder)
+    valid = valid_cells(REFERENCE, GROUPS_AS_THEY_ARE).valid
+    found = tokenizer_of_all(valid, params, folder).vocabulary
+    rows = known.rows_of(found.ids)
+    there = rows[(rows >= 0) & np.isin(rows, known.gene_rows)]
+    others = int((rows < 0).sum())
+    assert (np.diff(there) < 0).all() and others and (rows[-others:] < 0).all()
+    usual = tokenizer_of_all(valid, TokenizationParams(), None).vocabulary
+    assert set(usual.ids) == set(found.ids)
 
 
 def test_a_reference_that_names_batches_is_judged_by_leaving_them_out(called):

@@ -32,8 +32,8 @@ from sc_mamba2.tasks.shared.params import (
     TokenizationParams,
     ValidationParams,
 )
-from sc_mamba2.tasks.shared.tokenization import fit_tokenizer
-from sc_mamba2.tokens import TokenizedCells, Tokenizer
+from sc_mamba2.tasks.shared.tokenization import fit_tokenizer, source_vocabulary
+from sc_mamba2.tokens import TokenizedCells, Tokenizer, grown_vocabulary
 from sc_mamba2.training import ComputeOptions, seed_everything
 
 
@@ -66,15 +66,11 @@ def prepare(
     """
     together = head.fit == "consensus"
     if together:
-        every = {
-            "vocabulary": TokenizationParams().vocabulary,
-            "variable_genes": None,
-            "max_length": len(training_cells.var_names) + 2,
-        }
-        tokenization = tokenization.model_copy(update=every)
+        tokenizer = tokenizer_of_all(training_cells, tokenization, backbone.checkpoint)
         if backbone.checkpoint is None:
             backbone = backbone.model_copy(update={"preset": "genes"})
-    tokenizer = fit_tokenizer(training_cells, training_cells, tokenization)
+    else:
+        tokenizer = fit_tokenizer(training_cells, training_cells, tokenization)
     whole = annotation_tokens(training_cells, tokenizer)
     square_V = mean_squares(whole, tokenizer.vocabulary.size)
     floor = validation_limits.minimum_weight_share
@@ -103,6 +99,33 @@ def prepare(
     network.term_ids = training_cells.uns.get(TERM_IDS, {})
     network.keep_cells(whole.take(network.choose_cells(whole, compute.seed)))
     return network, training, validation, query
+
+
+def tokenizer_of_all(
+    cells: AnnData, params: TokenizationParams, checkpoint: str | None
+) -> Tokenizer:
+    """Make a tokenizer of all genes that cells express.
+
+    Where the vocabulary is the checkpoint's, the genes that it knows stand first, in its order, which its
+    layers were trained in; the others behind.
+    """
+    of_checkpoint = params.vocabulary == checkpoint
+    every = {
+        "vocabulary": TokenizationParams().vocabulary if of_checkpoint else params.vocabulary,
+        "variable_genes": None,
+        "max_length": len(cells.var_names) + 2,
+    }
+    tokenizer = fit_tokenizer(cells, cells, params.model_copy(update=every))
+    if not of_checkpoint:
+        return tokenizer
+    source, _ = source_vocabulary(params.vocabulary)
+    whole = tokenizer.vocabulary
+    genes = [(whole.ids[row], whole.symbols[row]) for row in whole.gene_rows]
+    known = source.rows_of(ident for ident, _ in genes) >= 0
+    others = [gene for gene, there in zip(genes, known, strict=True) if not there]
+    first = source.subset(ident for (ident, _), there in zip(genes, known, strict=True) if there)
+    vocabulary = grown_vocabulary(first, [i for i, _ in others], [s for _, s in others])
+    return Tokenizer(vocabulary, tokenizer.rules)
 
 
 def _classes(cells: TokenizedCells, labels: LabelParams) -> tuple[tuple[str, ...], Rollup | None]:

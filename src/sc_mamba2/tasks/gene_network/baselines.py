@@ -37,7 +37,7 @@ def compare(
     scores = {
         "correlation": spearman(x_NR, y_NT),
         "pearson": pearson(x_NR, y_NT),
-        "boosting": stump_importances(x_NR, y_NT, pairs_RT, params.rounds),
+        "boosting": stump_importances(x_NR, y_NT, pairs_RT, params.rounds, params.rate),
     }
     if params.boosting:
         with training_progress("boosting", unit="target") as on_step:

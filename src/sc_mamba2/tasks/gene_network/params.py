@@ -71,6 +71,7 @@ class BaselineParams(Parameters):
         False, description="whether the same model with random weights is scored too"
     )
     rounds: int = Field(300, ge=1, description="rounds of boosting with stumps")
+    rate: float = Field(0.1, gt=0, le=1, description="share of a stump's fit that a round takes")
     boosting: bool = Field(
         False, description="whether the targets are regressed on the regulators by trees too, slow"
     )

@@ -24,8 +24,8 @@ from sc_mamba2.training import ComputeOptions
 GROUPS = ("ingestion", "validation", "gene_network", "compute")
 _SHOWN_EDGES, _SHOWN_GENES = 25, 12
 _EDGES = (
-    "All are in the CSV file. Agreement: how many of correlation, boosting and cosine (and knock-outs, "
-    "where asked for) hold the target among the best twentieth of the regulator's."
+    "All are in the CSV file. Agreement: how many of correlation, boosting, cosine and knock-outs hold the "
+    "target among the best twentieth of the regulator's."
 )
 
 

@@ -25,16 +25,13 @@ def output_facts(
     checkpoint_sha256, vocabulary_sha256
         Identity of the model and of its vocabulary, where there is one.
     """
-    of_model = {"checkpoint_sha256": checkpoint_sha256, "vocabulary_sha256": vocabulary_sha256}
-    facts = {name: str(run_info[name]) for name in _OF_RUN if name in run_info}
-    return (
-        facts
-        | {name: value for name, value in of_model.items() if value is not None}
-        | {
-            "expression": reading_report["expression"]["origin"],
-            "genes_matched": reading_report["genes"]["matched"],
-        }
-    )
+    facts: dict[str, Any] = {name: str(run_info[name]) for name in _OF_RUN if name in run_info}
+    if checkpoint_sha256 is not None:
+        facts |= {"checkpoint_sha256": checkpoint_sha256, "vocabulary_sha256": vocabulary_sha256}
+    return facts | {
+        "expression": reading_report["expression"]["origin"],
+        "genes_matched": reading_report["genes"]["matched"],
+    }
 
 
 def vector_columns(vectors: np.ndarray, index: pd.Index | None = None) -> pd.DataFrame:
