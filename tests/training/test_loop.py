@@ -176,8 +176,8 @@ def test_the_cells_of_the_broken_batch_are_named(make_model, training, validatio
 def test_thinned_cells_are_trained_on(train, monkeypatch):
     seen = []
 
-    def note(tokens, least_depth, n_bins, seed, epoch):
-        seen.append((least_depth, n_bins, epoch))
+    def note(tokens, least_depth, rules, seed, epoch):
+        seen.append((least_depth, rules.n_bins, epoch))
         return tokens
 
     monkeypatch.setattr("sc_mamba2.training.loop.thin_cells", note)

@@ -9,6 +9,7 @@ from torch.utils.checkpoint import checkpoint
 
 from sc_mamba2.errors import UserError
 from sc_mamba2.model.config import ModelConfig
+from sc_mamba2.model.counted_cells import Bags, CountedCells
 from sc_mamba2.model.embeddings import GeneBag, GeneEncoder, TokenKinds, input_norm, value_encoder
 from sc_mamba2.model.mixer import Mamba2Mixer
 from sc_mamba2.ops import ScanPath, cell_spans, real_tokens
@@ -114,6 +115,8 @@ class Backbone(nn.Module):
         self.gene_encoder = GeneEncoder(config)
         self.value_encoder = value_encoder(config)
         self.gene_bag = GeneBag(config) if config.cell_start == "genes" else None
+        counts = config.value_encoder == "counts"
+        self.counted_cells = CountedCells(config) if counts else None
         self.token_kinds = TokenKinds(config) if config.token_kinds else None
         self.input_norm = input_norm(config)
         self.layers = nn.ModuleList(BidirectionalLayer(config) for _ in range(config.n_layers))
@@ -130,8 +133,11 @@ class Backbone(nn.Module):
         bins_BL: Tensor,
         lengths: Tensor,
         added_BLD: Tensor | None = None,
+        read_B: Tensor | None = None,
     ) -> Tensor:
         """Compute the hidden vectors of cells, one a right-padded row or several packed in a row.
+
+        That of `<cls>`, a cell's first token, is its embedding.
 
         Parameters
         ----------
@@ -144,6 +150,9 @@ class Backbone(nn.Module):
             Real tokens of each cell, (B,), 0 to L; of packed rows (B, S), see `ops.rows`.
         added_BLD
             What a task adds to the embedded tokens, (B, L, D), zero at pads; ``None``: nothing.
+        read_B
+            Tokens from the left that the layers read, (B,), of cells that are bags, which hold all; only
+            these have a hidden vector then, and L is the most of them. ``None``: all.
 
         Returns
         -------
@@ -159,7 +168,11 @@ class Backbone(nn.Module):
         if bins_BL.device.type == "cpu" or not self._looked_at:
             self._looked_at = True
             check_tokens(token_ids_BL, bins_BL, lengths, self.config.n_bins)
-        x_BLD = self.embed(token_ids_BL, bins_BL, lengths)
+        bags = self._bags(token_ids_BL, bins_BL, lengths)
+        if read_B is not None:
+            lengths, most = read_B, int(read_B.max())
+            token_ids_BL, bins_BL = token_ids_BL[:, :most], bins_BL[:, :most]
+        x_BLD = self._embed(token_ids_BL, bins_BL, lengths, bags)
         if added_BLD is not None:
             x_BLD = x_BLD + added_BLD
         for layer in self.layers:
@@ -168,16 +181,33 @@ class Backbone(nn.Module):
             else:
                 x_BLD = layer(x_BLD, lengths, self.scan_path)
         hidden_BLD: Tensor = self.final_norm(x_BLD)
+        if self.counted_cells is not None and bags is not None:
+            cells_CD = self.counted_cells.read(hidden_BLD, lengths, bags).to(hidden_BLD)
+            starts = cell_spans(lengths, hidden_BLD.shape[1]).starts
+            hidden_BLD = hidden_BLD.flatten(0, 1).index_copy(0, starts, cells_CD).view_as(x_BLD)
         pad_BL = ~real_tokens(lengths, token_ids_BL.shape[1])
         return hidden_BLD.masked_fill(pad_BL.unsqueeze(-1), 0)
 
     def embed(self, token_ids_BL: Tensor, bins_BL: Tensor, lengths: Tensor) -> Tensor:
         """Embed genes and values, (B, L), to what enters the trunk, (B, L, D), zero at pads."""
+        bags = self._bags(token_ids_BL, bins_BL, lengths)
+        return self._embed(token_ids_BL, bins_BL, lengths, bags)
+
+    def _bags(self, token_ids_BL: Tensor, bins_BL: Tensor, lengths: Tensor) -> Bags | None:
+        if self.counted_cells is None:
+            return None
+        return self.counted_cells.bags(self.gene_embedding.weight, token_ids_BL, bins_BL, lengths)
+
+    def _embed(
+        self, token_ids_BL: Tensor, bins_BL: Tensor, lengths: Tensor, bags: Bags | None
+    ) -> Tensor:
         pad_BL = ~real_tokens(lengths, token_ids_BL.shape[1])
         token_ids_BL = token_ids_BL.masked_fill(pad_BL, self.config.pad_id)
         bins_BL = bins_BL.masked_fill(pad_BL, 0)
         genes_BLD: Tensor = self.gene_encoder(token_ids_BL)
-        if self.value_encoder is None:
+        if self.counted_cells is not None and bags is not None:
+            x_BLD = genes_BLD + self.counted_cells.values(bins_BL, lengths, bags)
+        elif self.value_encoder is None:
             x_BLD = genes_BLD * bins_BL.to(genes_BLD.dtype).unsqueeze(-1)
         else:
             x_BLD = genes_BLD + self.value_encoder(bins_BL)

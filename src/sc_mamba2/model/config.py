@@ -33,11 +33,13 @@ class ModelConfig(Options):
     input_norm_eps: float = Field(
         1e-5, gt=0, description="Added to the variance of the input norm, above 0."
     )
-    value_encoder: Literal["continuous", "categorical", "scaling"] = Field(
+    value_encoder: Literal["continuous", "categorical", "scaling", "counts"] = Field(
         "continuous",
         description="Values as numbers through a small network, as one embedding a bin, or as a "
-        "factor on the gene embedding.",
+        "factor on the gene embedding; counts: bins are counts, and a cell is a bag of its genes that "
+        "queries correct by what they read of the trunk.",
     )
+    cell_queries: int = Field(4, ge=1, description="Queries of a cell, where it is a bag.")
     cell_start: Literal["token", "genes"] = Field(
         "token",
         description="What enters the trunk at `<cls>`: its own embedding, or that and the sum of "
@@ -74,6 +76,10 @@ class ModelConfig(Options):
         if self.d_inner % self.head_dim:
             raise ValueError(
                 f"head_dim {self.head_dim} does not divide expand * d_model = {self.d_inner}"
+            )
+        if self.value_encoder == "counts" and self.cell_start != "token":
+            raise ValueError(
+                "value_encoder counts has its own bag of genes: set cell_start to token"
             )
         if self.pad_id >= self.vocabulary_size:
             raise ValueError(f"pad_id {self.pad_id} is not below {self.vocabulary_size} tokens")

@@ -116,8 +116,8 @@ class GeneBag(nn.Module):
 
 
 def value_encoder(config: ModelConfig) -> nn.Module | None:
-    """Build the value encoder; none for "scaling", where the value is a factor."""
-    if config.value_encoder == "scaling":
+    """Build the value encoder; none for "scaling", a factor, and for "counts" (`counted_cells`)."""
+    if config.value_encoder in ("scaling", "counts"):
         return None
     kinds = {"continuous": ContinuousValueEncoder, "categorical": CategoricalValueEncoder}
     return kinds[config.value_encoder](config)

@@ -34,6 +34,8 @@ class MaskedObjective(nn.Module):
     gene decoder.
     """
 
+    names = OBJECTIVES
+
     def __init__(self, model: PretrainedModel, options: ObjectiveOptions) -> None:
         super().__init__()
         self.model, self.options = model, options

@@ -23,3 +23,16 @@ class ObjectiveOptions(Options):
     cell_genes: float = Field(
         0.1, ge=0, description="log loss of which genes were left out, from the cell embedding"
     )
+
+
+class MoleculeOptions(Options):
+    """How much each part of the objective of count splitting counts, from 0."""
+
+    plain: float = Field(
+        0.5, ge=0, description="nats a molecule left out, by the rates as the cell tells them"
+    )
+    posterior: float = Field(
+        0.5,
+        ge=0,
+        description="the same, by rates that look at the counts of the molecules kept too",
+    )

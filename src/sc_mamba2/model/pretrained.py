@@ -22,6 +22,7 @@ from sc_mamba2.model.heads import (
     expression_in_chunks,
 )
 from sc_mamba2.model.manifest import broken_checkpoint, card_text, spaced
+from sc_mamba2.model.molecules import MoleculeDecoder
 from sc_mamba2.model.saving import load_state, read_checkpoint, write_checkpoint
 from sc_mamba2.tokens import Options, Tokenizer, TokenizerRules
 
@@ -37,6 +38,8 @@ class Heads(Options):
     cell_expression: bool = Field(True, description="Expression of a gene from the cell alone.")
     cell_expression_zeros: bool = Field(False, description="The same, for that head.")
     genes: bool = Field(False, description="Which genes a cell expresses, from the cell alone.")
+    molecules: bool = Field(False, description="Rates of molecules, from cell and tokens.")
+    studies: int = Field(0, ge=0, description="Studies with a row of their own in that head.")
     classes: int = Field(0, ge=0, description="Classes of the classifier; 0 for no classifier.")
     classifier_layers: int = Field(2, ge=0, description="Hidden layers of the classifier.")
 
@@ -91,6 +94,9 @@ class PretrainedModel(nn.Module):
         )
         vocabulary_size = backbone.config.vocabulary_size
         self.gene_decoder = GeneDecoder(width, vocabulary_size) if heads.genes else None
+        self.molecule_decoder = (
+            MoleculeDecoder(width, vocabulary_size, heads.studies) if heads.molecules else None
+        )
         self.classifier = (
             CellClassifier(width, heads.classes, heads.classifier_layers) if heads.classes else None
         )

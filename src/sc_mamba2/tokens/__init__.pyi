@@ -12,6 +12,7 @@ from .binning import (
     bin_cells as bin_cells,
     rank_cells as rank_cells,
 )
+from .counts import estimate_counts as estimate_counts
 from .masking import (
     MASK_BIN as MASK_BIN,
     MaskedBatch as MaskedBatch,
@@ -30,6 +31,7 @@ from .modalities import (
 from .options import (
     MaskOptions as MaskOptions,
     Options as Options,
+    ThinningOptions as ThinningOptions,
     TokenizerRules as TokenizerRules,
 )
 from .sampler import (
@@ -41,6 +43,10 @@ from .sampler import (
 from .store import (
     TokenStore as TokenStore,
     TokenStoreWriter as TokenStoreWriter,
+)
+from .thinning import (
+    ThinnedBatch as ThinnedBatch,
+    thin_batch as thin_batch,
 )
 from .tokenized import (
     Ragged as Ragged,

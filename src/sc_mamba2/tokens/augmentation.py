@@ -9,9 +9,11 @@ import numpy as np
 import torch
 
 from sc_mamba2.tokens.batches import Batch
-from sc_mamba2.tokens.binning import bin_cells, rank_cells
+from sc_mamba2.tokens.binning import bins_of, rank_cells
+from sc_mamba2.tokens.counts import estimate_counts
 from sc_mamba2.tokens.hashing import as_uniform, hash_of
 from sc_mamba2.tokens.masking import MASK_BIN
+from sc_mamba2.tokens.options import TokenizerRules
 from sc_mamba2.tokens.tokenized import TokenizedCells, offsets_of
 
 _DROPOUT = 1  # keeps this chance apart from that of the order of cells
@@ -35,20 +37,17 @@ _THINNING = 2  # keeps this chance apart from that of gene dropout and of the or
 
 
 def thin_cells(
-    tokens: TokenizedCells, least_depth: float, n_bins: int, seed: int, epoch: int
+    tokens: TokenizedCells, least_depth: float, rules: TokenizerRules, seed: int, epoch: int
 ) -> TokenizedCells:
     """Draw every cell again at a share of its depth, as a shallower sequencing might have seen it.
 
-    The share p of a cell is drawn uniformly from `least_depth` (above 0; 1 changes nothing) to 1. Tokens
-    hold log-normalised values, no counts, so these are estimated: with ``x = exp(v) - 1``, the cell's
-    smallest x is one count, and a gene has ``c = round(x / min x)``. A count stays with probability p,
-    ``c' ~ Binomial(c, p)``; a gene without counts is left out, so that the weakly expressed go first. The
-    new value is ``log(1 + x c' / (c p))``, that of a cell whose total is p times as large; bins are
-    taken anew, by the cell's own quantiles. Genes stay in their order. A pure function of its arguments.
+    The share p of a cell is drawn uniformly from `least_depth` (above 0; 1 changes nothing) to 1. A
+    count c, as `estimate_counts` has it, stays with probability p, ``c' ~ Binomial(c, p)``; a gene without
+    counts is left out, so that the weakly expressed go first. With ``x = exp(v) - 1`` the new value is
+    ``log(1 + x c' / (c p))``, that of a cell whose total is p times as large; bins are taken anew by the
+    rules. Genes stay in their order. A pure function of its arguments.
 
-    The estimate is exact where some gene of the cell has one count, as nearly always in sparse
-    droplet data; where none has, the cell is taken as shallower than it was. In a cell that was cut to
-    the longest length the bins are those of the genes that were kept.
+    In a cell that was cut to the longest length the bins are those of the genes that were kept.
     """
     if least_depth == 1 or not len(tokens.values):
         return tokens
@@ -56,8 +55,7 @@ def thin_cells(
     lengths = tokens.lengths
     share = np.repeat(generator.uniform(least_depth, 1, len(tokens)), lengths)
     x = np.expm1(tokens.values.astype(np.float64))
-    one = np.minimum.reduceat(x, tokens.offsets[:-1][lengths > 0])
-    counts = np.rint(x / np.repeat(one, lengths[lengths > 0])).astype(np.int64)
+    counts = estimate_counts(tokens.values, tokens.offsets)
     left = generator.binomial(counts, share)
     kept = left > 0
     values = np.log1p(x * left / (counts * share))[kept].astype(np.float32)
@@ -65,7 +63,7 @@ def thin_cells(
     return replace(
         tokens,
         gene_rows=tokens.gene_rows[kept],
-        bins=bin_cells(values, offsets, rank_cells(values, offsets), n_bins),
+        bins=bins_of(values, offsets, rank_cells(values, offsets), rules),
         values=values,
         offsets=offsets,
     )

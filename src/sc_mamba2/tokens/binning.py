@@ -7,6 +7,9 @@ from itertools import pairwise
 
 import numpy as np
 
+from sc_mamba2.tokens.counts import estimate_counts
+from sc_mamba2.tokens.options import TokenizerRules
+
 _LOW = np.uint64(0xFFFFFFFF)
 
 
@@ -79,3 +82,15 @@ def bin_cells(
     bins = np.empty(len(ranked), dtype=np.int16)
     bins[order] = 1 + np.cumsum(steps, dtype=np.int32)
     return bins
+
+
+def bins_of(
+    values: np.ndarray, offsets: np.ndarray, order: np.ndarray, rules: TokenizerRules
+) -> np.ndarray:
+    """Bin values as the rules say: by the cell's quantiles, or by its counts up to the highest bin.
+
+    Parameters and the result are those of `bin_cells`.
+    """
+    if rules.bins == "quantiles":
+        return bin_cells(values, offsets, order, rules.n_bins)
+    return np.minimum(estimate_counts(values, offsets), rules.n_bins - 1).astype(np.int16)

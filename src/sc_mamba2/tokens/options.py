@@ -14,6 +14,11 @@ class Options(BaseModel):
 class TokenizerRules(Options):
     """How values become tokens; stored with every checkpoint."""
 
+    bins: Literal["quantiles", "counts"] = Field(
+        "quantiles",
+        description="what the bin of a value is: the quantile of the cell that it falls in, or its count, "
+        "as it can be told from the values",
+    )
     n_bins: int = Field(51, ge=3, le=32767, description="value bins, with bin 0 for zero")
     max_length: int = Field(
         4096, ge=2, description="tokens a cell at most, with <cls>; the highest values are kept"
@@ -55,4 +60,32 @@ class MaskOptions(Options):
     def _ordered(self) -> "MaskOptions":
         if self.min_ratio > self.max_ratio:
             raise ValueError("min_ratio is larger than max_ratio")
+        return self
+
+
+class ThinningOptions(Options):
+    """How cells are split into molecules that are seen and molecules that are foretold."""
+
+    min_share: float = Field(
+        0.2, gt=0, lt=1, description="least share of a cell's molecules that is kept, 0 to 1"
+    )
+    max_share: float = Field(
+        0.8, gt=0, lt=1, description="largest share; each cell's is drawn evenly between the two"
+    )
+    read_tokens: int = Field(
+        192,
+        ge=1,
+        description="genes of a cell, drawn by chance, that the Mamba2 layers read at most; the bag reads all",
+    )
+    study_dropout: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="share of the cells whose study is not known, so that an unseen one can be foretold",
+    )
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "ThinningOptions":
+        if self.min_share > self.max_share:
+            raise ValueError("min_share is larger than max_share")
         return self

@@ -13,7 +13,7 @@ from scipy import sparse
 
 from sc_mamba2.errors import UserError
 from sc_mamba2.genes import Vocabulary
-from sc_mamba2.tokens.binning import bin_cells, rank_cells
+from sc_mamba2.tokens.binning import bins_of, rank_cells
 from sc_mamba2.tokens.options import TokenizerRules
 from sc_mamba2.tokens.tokenized import TokenizedCells, offsets_of
 
@@ -112,7 +112,7 @@ class Tokenizer:
             block = offsets[first : first + _BLOCK + 1]
             mine, within = slice(block[0], block[-1]), block - block[0]
             order = rank_cells(values[mine], within)
-            bins[mine] = bin_cells(values[mine], within, order, self.rules.n_bins)
+            bins[mine] = bins_of(values[mine], within, order, self.rules)
             for start, stop in pairwise(within.tolist()):
                 if stop - start > limit:
                     kept[mine][order[start : stop - limit]] = False

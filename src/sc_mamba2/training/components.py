@@ -7,25 +7,36 @@ import numpy as np
 import torch
 from scipy import sparse
 from scipy.sparse.linalg import LinearOperator, svds
-from torch import nn
+from torch import Tensor, nn
 
 from sc_mamba2.model import PretrainedModel
 from sc_mamba2.tokens import Ragged, TokenizedCells, as_matrix
 
 
 def start_heads(model: PretrainedModel, cells: Ragged) -> None:
-    """Start the biases of both heads at what can be told without looking at a cell, in place.
+    """Start the biases of the heads at what can be told without looking at a cell, in place.
 
     The gene decoder at the logarithm of each gene's share of the entries of some cells (with half an
-    entry more than there is), the expression decoder at the mean bin.
+    entry more than there is), the decoder of molecules at that of its share of the molecules, the
+    expression decoder at the mean bin.
     """
-    assert model.gene_decoder is not None and model.expression_decoder is not None
-    counts_V = np.bincount(cells.gene_rows, minlength=model.backbone.config.vocabulary_size) + 0.5
-    last = model.expression_decoder.fc[-1]
-    assert isinstance(last, nn.Linear)
+    size = model.backbone.config.vocabulary_size
     with torch.no_grad():
-        model.gene_decoder.bias_V.copy_(torch.from_numpy(np.log(counts_V / counts_V.sum())))
-        last.bias.fill_(float(cells.bins.mean()) if len(cells.bins) else 0.0)
+        if model.gene_decoder is not None:
+            model.gene_decoder.bias_V.copy_(
+                _log_shares(np.bincount(cells.gene_rows, minlength=size))
+            )
+        if model.molecule_decoder is not None:
+            molecules_V = np.bincount(cells.gene_rows, cells.bins, minlength=size)
+            model.molecule_decoder.rates.bias.copy_(_log_shares(molecules_V))
+        if model.expression_decoder is not None:
+            last = model.expression_decoder.fc[-1]
+            assert isinstance(last, nn.Linear)
+            last.bias.fill_(float(cells.bins.mean()) if len(cells.bins) else 0.0)
+
+
+def _log_shares(counts_V: np.ndarray) -> Tensor:
+    return torch.from_numpy(np.log((counts_V + 0.5) / (counts_V + 0.5).sum()))
 
 
 def start_genes(

@@ -9,8 +9,8 @@ from pydantic import ValidationError, model_validator
 
 from sc_mamba2.errors import UserError
 from sc_mamba2.model import PRESETS
-from sc_mamba2.model.options import ObjectiveOptions
-from sc_mamba2.tokens import MaskOptions, Options
+from sc_mamba2.model.options import MoleculeOptions, ObjectiveOptions
+from sc_mamba2.tokens import MaskOptions, Options, ThinningOptions
 from sc_mamba2.training.options import (
     ComputeOptions,
     HeldOut,
@@ -30,6 +30,8 @@ class PretrainJob(Options):
     masks: MaskOptions = MaskOptions()
     sampling: SamplingOptions = SamplingOptions()
     objective: ObjectiveOptions = ObjectiveOptions()
+    thinning: ThinningOptions = ThinningOptions()
+    molecules: MoleculeOptions = MoleculeOptions()
     training: PretrainOptions = PretrainOptions()
     held_out: HeldOut = HeldOut()
     keep: KeepOptions = KeepOptions()

@@ -177,8 +177,8 @@ class _Trainer:
     def run_epoch(self, epoch: int) -> tuple[float, float]:
         """See every cell once; return the mean loss a cell and the tokens a second."""
         started, total = time.perf_counter(), 0.0
-        n_bins = self.model.tokenizer.rules.n_bins
-        tokens = thin_cells(self.tokens, self.options.least_depth, n_bins, self.seed, epoch)
+        rules = self.model.tokenizer.rules
+        tokens = thin_cells(self.tokens, self.options.least_depth, rules, self.seed, epoch)
         tokens = drop_genes(tokens, self.options.gene_dropout, self.seed, epoch)
         sampler = Sampler(tokens.lengths, self.options.batch_size, self.seed, block=1)
         first = 1 + (epoch - 1) * self.steps_an_epoch

@@ -85,7 +85,7 @@ class MaskedCells:
         self.source = KnownGenes(store, tokenizer.vocabulary)
         weights = None
         if sampling.column is not None:
-            groups = _column(store, sampling.column)[cells]
+            groups = read_column(store, sampling.column)[cells]
             weights = weights_by_group(groups, sampling.shares)
         self.sampler = Sampler(
             store.lengths[cells], batch_size, seed, sampling.block, sampling.window, weights
@@ -116,7 +116,7 @@ def split_cells(store: TokenStore, held_out: HeldOut) -> tuple[np.ndarray, np.nd
     everything = np.arange(len(store))
     if not held_out.values:
         return everything, everything[:0]
-    groups = _column(store, held_out.column)
+    groups = read_column(store, held_out.column)
     there = set(map(str, pd.unique(groups)))
     for value in held_out.values:
         if value not in there:
@@ -143,16 +143,18 @@ def even_sample(cells: np.ndarray, most: int) -> np.ndarray:
     return cells[np.arange(count) * len(cells) // max(1, count)]
 
 
-def seen_vocabulary(store: TokenStore, cells: np.ndarray) -> Vocabulary:
-    """Keep the genes of the store's vocabulary that some cell expresses."""
+def seen_vocabulary(store: TokenStore, cells: np.ndarray, least: int = 1) -> Vocabulary:
+    """Keep the genes of the store's vocabulary that so many cells express at least."""
     vocabulary = store.tokenizer.vocabulary
-    seen = np.zeros(vocabulary.size, dtype=bool)
+    cells_V = np.zeros(vocabulary.size, dtype=np.int64)
     for start in range(0, len(cells), _READ_AT_ONCE):
-        seen[store.gather(cells[start : start + _READ_AT_ONCE]).gene_rows] = True
-    return vocabulary.subset([vocabulary.ids[row] for row in np.flatnonzero(seen)])
+        rows_T = store.gather(cells[start : start + _READ_AT_ONCE]).gene_rows
+        cells_V += np.bincount(rows_T, minlength=vocabulary.size)
+    return vocabulary.subset([vocabulary.ids[row] for row in np.flatnonzero(cells_V >= least)])
 
 
-def _column(store: TokenStore, name: str) -> np.ndarray:
+def read_column(store: TokenStore, name: str) -> np.ndarray:
+    """Read a column of obs that the corpus kept, (N,) text; rule `corpus-column` where it did not."""
     known = store.manifest.obs_columns or []
     if name not in known:
         raise UserError(

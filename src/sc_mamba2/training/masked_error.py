@@ -3,38 +3,16 @@
 B cells, L tokens, G groups of bins, V vocabulary.
 """
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
 from sc_mamba2.model.objective import OBJECTIVES, MaskedObjective
 from sc_mamba2.training.masked_cells import MaskedCells
+from sc_mamba2.training.pretraining import Judged
 from sc_mamba2.training.ranks import Ranks, rank_batches
 
 # First bin of each group: unexpressed, lowest, …, highest tenth.
 _FIRST = (0, 1, 2, 6, 16, 31, 46)
-
-
-@dataclass(frozen=True)
-class MaskedError:
-    """Mean squared error of masked bins (in bins squared), and the loss.
-
-    Attributes
-    ----------
-    loss
-        The weighted objective.
-    model, cell, gene_mean
-        Error of the token's head, of the cell's head, and of the gene's mean over training cells.
-    by_bin
-        The same three and the number of tokens, by group of bins, such as "6-15".
-    """
-
-    loss: float
-    model: float
-    cell: float
-    gene_mean: float
-    by_bin: dict[str, dict[str, float]]
 
 
 @torch.no_grad()
@@ -59,8 +37,12 @@ def gene_means(source: MaskedCells, size: int, most: int) -> Tensor:
 @torch.no_grad()
 def masked_error(
     objective: MaskedObjective, source: MaskedCells, means_V: Tensor, batch_size: int, ranks: Ranks
-) -> MaskedError:
+) -> Judged:
     """Judge a model on held-out cells; every process takes a share of each batch.
+
+    ``loss`` is the weighted objective. ``model``, ``cell`` and ``gene_mean`` are mean squared errors of
+    masked bins, in bins squared: of the token's head, of the cell's head, and of the gene's mean over training
+    cells; the same three and the number of tokens stand by group of bins, such as ``model/6-15``.
 
     Parameters
     ----------
@@ -102,13 +84,15 @@ def masked_error(
     loss = float(objective.weighed(sums_O / asked_O.clamp(min=1)))
     n_bins = objective.model.backbone.config.n_bins
     masked = counts_G.sum().clamp(min=1)
-    model, cell, mean = (float(row_G.sum() / masked) for row_G in errors_3G)
+    named = {"loss": loss}
+    for row, name in enumerate(("model", "cell", "gene_mean")):
+        named[name] = float(errors_3G[row].sum() / masked)
     ends = [*(first - 1 for first in _FIRST[1:]), n_bins - 1]
-    by_bin = {}
     for at, (first, end) in enumerate(zip(_FIRST, ends, strict=True)):
         if counts_G[at] > 0:
-            errors = (errors_3G[:, at] / counts_G[at]).tolist()
-            named = dict(zip(("model", "cell", "gene_mean"), errors, strict=True))
             group = f"{first}-{end}" if end > first else f"{first}"
-            by_bin[group] = named | {"tokens": float(counts_G[at])}
-    return MaskedError(loss, model, cell, mean, by_bin)
+            errors = (errors_3G[:, at] / counts_G[at]).tolist()
+            for name, error in zip(("model", "cell", "gene_mean"), errors, strict=True):
+                named[f"{name}/{group}"] = error
+            named[f"tokens/{group}"] = float(counts_G[at])
+    return Judged(loss, named)

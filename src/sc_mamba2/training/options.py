@@ -93,6 +93,11 @@ class Shape(Options):
     start_scale: float = Field(
         0.05, gt=0, description="root mean square of the gene embeddings that SVD gives"
     )
+    gene_cells: int = Field(
+        1,
+        ge=1,
+        description="training cells that express a gene, at least, for it to be in the vocabulary",
+    )
     start_cells: int = Field(20_000, ge=2, description="cells that the starts look at, at most")
 
 
@@ -121,6 +126,11 @@ class SamplingOptions(Options):
 class PretrainOptions(Options):
     """One pretraining: AdamW, linear warm-up, cosine decay."""
 
+    objective: Literal["molecules", "bins"] = Field(
+        "bins",
+        description="what is foretold: molecules left out of a cell, of tokens that are counts; or masked "
+        "bins, as the release does",
+    )
     steps: int = Field(1000, ge=1, description="optimizer steps")
     batch_size: int = Field(64, ge=1, description="cells a step, over all processes")
     micro_batch_size: int = Field(

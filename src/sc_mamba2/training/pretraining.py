@@ -1,7 +1,7 @@
-"""The loop of pretraining: steps over masked batches, on one process or many, resumable anywhere.
+"""The loop of pretraining: steps over batches, masked or thinned, on one process or many, resumable anywhere.
 
 A step is a pure function of the weights, the optimizer and the step's number: the cells, their
-masks and dropout are drawn from (seed, step), never from what ran before. What is written, and
+masks or thinning, and dropout, are drawn from (seed, step), never from what ran before. What is written, and
 when, is the caller's: `training.run`. B cells, L tokens.
 """
 
@@ -9,7 +9,7 @@ import contextlib
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -23,7 +23,7 @@ from torch.distributed.checkpoint.state_dict import (
 )
 
 from sc_mamba2.errors import UserError
-from sc_mamba2.model.objective import OBJECTIVES, MaskedObjective
+from sc_mamba2.model.pretrained import PretrainedModel
 from sc_mamba2.model.task_model import parameter_groups
 from sc_mamba2.tokens import rank_share
 from sc_mamba2.training.optimization import (
@@ -33,7 +33,36 @@ from sc_mamba2.training.optimization import (
     unflatten_optimizer,
 )
 from sc_mamba2.training.options import PretrainOptions
-from sc_mamba2.training.ranks import MaskedSource, Ranks, rank_batches, share_model
+from sc_mamba2.training.ranks import BatchSource, Ranks, rank_batches, share_model
+
+
+class Objective(Protocol):
+    """A model and its losses, a module; O parts, each a sum over what it is asked for."""
+
+    model: PretrainedModel
+    names: tuple[str, ...]  # of the parts
+
+    def asked(self, batch: Any) -> Tensor:
+        """Count what each part is asked for, (O,) int64."""
+
+    def weighed(self, sums_O: Tensor) -> Tensor:
+        """Add the parts up, (O,) to a scalar, each by its weight."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What held-out cells say of a model.
+
+    Attributes
+    ----------
+    loss
+        By which checkpoints are compared: lower is better.
+    named
+        What goes into the journal.
+    """
+
+    loss: float
+    named: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -68,8 +97,8 @@ class Pretrainer:
 
     def __init__(
         self,
-        objective: MaskedObjective,
-        source: MaskedSource,
+        objective: Objective,
+        source: BatchSource,
         options: PretrainOptions,
         seed: int,
         ranks: Ranks,
@@ -103,7 +132,7 @@ class Pretrainer:
         torch.manual_seed(int(mixed.generate_state(1, np.uint64)[0] >> 1))
         self.module.train()
         self.optimizer.zero_grad(set_to_none=True)
-        sums_O = torch.zeros(len(OBJECTIVES), dtype=torch.float64)
+        sums_O = torch.zeros(len(self.objective.names), dtype=torch.float64)
         for number, part in enumerate(own, start=1):
             with self._quiet(number < len(own)):
                 half = self.options.precision == "bf16"
@@ -120,7 +149,7 @@ class Pretrainer:
         self.optimizer.step()
         self.average.update(self.objective.model, step)
         means_O = self.ranks.total(sums_O.to(self.ranks.device)) / asked_O
-        parts = dict(zip(OBJECTIVES, means_O.tolist(), strict=True))
+        parts = dict(zip(self.objective.names, means_O.tolist(), strict=True))
         loss_value = float(self.objective.weighed(means_O))
         return Step(step, epoch, loss_value, parts, float(norm), rate, int(real))
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, distributed as dist, nn
 
-from sc_mamba2.tokens import MaskedBatch, rank_share
+from sc_mamba2.tokens import rank_share
 
 
 @dataclass(frozen=True)
@@ -91,22 +91,22 @@ def share_model(module: nn.Module, layers: nn.ModuleList, ranks: Ranks, sharded:
     return nn.parallel.DistributedDataParallel(module, broadcast_buffers=False)
 
 
-class MaskedSource(Protocol):
+class BatchSource(Protocol):
     """Where batches come from; pure functions of their arguments."""
 
     def cells(self, step: int) -> tuple[np.ndarray, int]:
         """Give the cells of a step, over all processes, and the epoch they belong to."""
 
-    def load(self, cells: np.ndarray, epoch: int) -> MaskedBatch:
-        """Give these cells as a masked batch."""
+    def load(self, cells: np.ndarray, epoch: int) -> Any:
+        """Give these cells as a batch, masked or thinned."""
 
     def names(self, cells: np.ndarray) -> list[str]:
         """Name cells for a message."""
 
 
 def rank_batches(
-    source: MaskedSource, cells: np.ndarray, epoch: int, size: int, ranks: Ranks
-) -> Iterator[MaskedBatch]:
+    source: BatchSource, cells: np.ndarray, epoch: int, size: int, ranks: Ranks
+) -> Iterator[Any]:
     """Load one process's share of a global batch, on its device.
 
     Processes that share a model act together, so each has the same number of pieces; one without cells
@@ -119,7 +119,7 @@ def rank_batches(
     cells
         (B,) positions over all processes, at least one.
     epoch
-        Of the masks.
+        Of the masks or the thinning.
     size
         Cells of a piece at most.
     ranks

@@ -7,16 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
-from torch import Tensor
 
 from sc_mamba2.errors import UserError
-from sc_mamba2.model import Backbone, Heads, PretrainedModel, preset, write_checkpoint
-from sc_mamba2.model.objective import MaskedObjective
-from sc_mamba2.tokens import Tokenizer, TokenStore
+from sc_mamba2.model import PretrainedModel, write_checkpoint
+from sc_mamba2.tokens import TokenStore
 from sc_mamba2.training.checkpoints import ModelContent, TrainingCheckpoints, TrainingState
-from sc_mamba2.training.components import start_genes, start_heads
 from sc_mamba2.training.job import PretrainJob
 from sc_mamba2.training.journal import Journal
 from sc_mamba2.training.machine import (
@@ -26,16 +22,9 @@ from sc_mamba2.training.machine import (
     seed_everything,
     stop_on_signals,
 )
-from sc_mamba2.training.masked_cells import (
-    MaskedCells,
-    SamplingOptions,
-    even_sample,
-    seen_vocabulary,
-    split_cells,
-)
-from sc_mamba2.training.masked_error import MaskedError, gene_means, masked_error
-from sc_mamba2.training.pretraining import Pretrainer, Step, load_shared, shared_state
+from sc_mamba2.training.pretraining import Judged, Pretrainer, Step, load_shared, shared_state
 from sc_mamba2.training.ranks import Ranks, joined_ranks
+from sc_mamba2.training.recipes import RECIPES
 
 JOURNAL, MODEL = "journal.jsonl", "model"
 
@@ -99,53 +88,10 @@ class _Run:
         self.job, self.ranks, self.stop, self.on_step = job, ranks, stop, on_step
         store = TokenStore.open(job.store)
         self.identity = job.identity(store.manifest.sha256)
-        training, judging = split_cells(store, job.held_out)
-        tokenizer = Tokenizer(seen_vocabulary(store, training), store.tokenizer.rules)
-        self.source = self._cells_of(store, training, tokenizer, job.sampling)
-        some = even_sample(judging, job.keep.judge_cells)
-        self.judging = None
-        if len(some):
-            self.judging = self._cells_of(store, some, tokenizer, SamplingOptions())
-        self.model = self._new_model(tokenizer)
-        objective = MaskedObjective(self.model, job.objective)
-        self.trainer = Pretrainer(objective, self.source, job.training, job.compute.seed, ranks)
-        self.means_V: Tensor | None = None
-
-    def _cells_of(
-        self, store: TokenStore, cells: np.ndarray, tokenizer: Tokenizer, sampling: SamplingOptions
-    ) -> MaskedCells:
-        job = self.job
-        size, seed = job.training.batch_size, job.compute.seed
-        return MaskedCells(store, cells, tokenizer, sampling, job.masks, size, seed)
-
-    def _new_model(self, tokenizer: Tokenizer) -> PretrainedModel:
-        job, vocabulary = self.job, tokenizer.vocabulary
-        config = preset(
-            job.shape.preset,
-            vocabulary.size,
-            pad_id=vocabulary.pad_id,
-            n_bins=tokenizer.rules.n_bins,
-            dropout=job.shape.dropout,
-            cell_start=job.shape.cell_start,
-        )
-        backbone = Backbone(config)
-        backbone.scan_path = job.compute.scan_path
-        backbone.recompute_layers = job.compute.recompute_layers
-        some = even_sample(self.source.positions, job.shape.start_cells)
-        cells = self.source.source.gather(some)
-        if job.shape.gene_start == "svd":
-            start_genes(backbone.gene_embedding, cells, job.shape.start_scale, job.compute.seed)
-        heads = Heads(expression_zeros=True, cell_expression_zeros=True, genes=True)
-        origin = {
-            "cells trained on": len(self.source.positions),
-            "steps": job.training.steps,
-            "cells a step": job.training.batch_size,
-            "held out": ", ".join(job.held_out.values) or "nothing",
-            "seed": job.compute.seed,
-        }
-        model = PretrainedModel(backbone, tokenizer, heads, origin)
-        start_heads(model, cells)
-        return model
+        self.recipe = RECIPES[job.training.objective](job, store)
+        self.model = self.recipe.new_model()
+        objective, source = self.recipe.objective(self.model), self.recipe.source
+        self.trainer = Pretrainer(objective, source, job.training, job.compute.seed, ranks)
 
     def to_the_end(self) -> Finished:
         """Go from the newest checkpoint to the last step, or to a signal."""
@@ -208,9 +154,7 @@ class _Run:
         load_shared(self.trainer, found.checkpoint.state, found.tensors, found.state["optimizer"])
         return found.step
 
-    def _save(
-        self, checkpoints: TrainingCheckpoints, taken: int, judged: MaskedError | None
-    ) -> None:
+    def _save(self, checkpoints: TrainingCheckpoints, taken: int, judged: Judged | None) -> None:
         state, tensors, table = shared_state(self.trainer)
         if self.ranks.first:
             checkpoints.save(
@@ -222,27 +166,16 @@ class _Run:
             )
         self.ranks.wait()
 
-    def _judge(self, taken: int, journal: Journal | None) -> MaskedError | None:
+    def _judge(self, taken: int, journal: Journal | None) -> Judged | None:
         keep, steps = self.job.keep, self.job.training.steps
-        if self.judging is None or (taken % keep.judge_every and taken != steps):
+        if not self.recipe.judges or (taken % keep.judge_every and taken != steps):
             return None
-        if self.means_V is None:
-            self.means_V = gene_means(
-                self.source, self.model.backbone.config.vocabulary_size, keep.gene_mean_cells
-            )
         with self.trainer.average.in_place_of(self.model):
-            found = masked_error(
-                self.trainer.objective,
-                self.judging,
-                self.means_V,
-                self.job.training.micro_batch_size,
-                self.ranks,
-            )
+            found = self.recipe.judge(self.trainer.objective, self.ranks)
         if journal is not None:
-            named = {f"held_out/{name}": getattr(found, name) for name in _JUDGED}
-            for group, row in found.by_bin.items():
-                named |= {f"held_out/{name}/{group}": value for name, value in row.items()}
-            journal.write(taken, **named)
+            journal.write(
+                taken, **{f"held_out/{name}": value for name, value in found.named.items()}
+            )
         return found
 
     def _final_model(self) -> Path:
@@ -253,9 +186,6 @@ class _Run:
             write_checkpoint(folder, **ModelContent.of(self.model, state)._asdict(), overwrite=True)
         self.ranks.wait()
         return folder
-
-
-_JUDGED = ("loss", "model", "cell", "gene_mean")
 
 
 def _measured(row: Step, pace: float, steps: int, since: float, here: int) -> dict[str, float]:

@@ -131,7 +131,9 @@ def tokenize_file(file: CorpusFile, params: CorpusParams, folder: Path) -> str:
 
 def make_tokenizer(params: CorpusParams) -> Tokenizer:
     """Make the tokenizer of a corpus."""
-    rules = TokenizerRules(n_bins=params.n_bins, max_length=params.max_length)
+    rules = TokenizerRules(
+        bins=params.bins, n_bins=params.n_bins, max_length=params.max_length
+    )
     return Tokenizer(load_vocabulary(params.vocabulary), rules)
 
 
@@ -184,7 +186,7 @@ def _identity(params: CorpusParams, sources: list[str]) -> str:
 
 def _fingerprint(file: CorpusFile, params: CorpusParams) -> str:
     table = params.model_dump(
-        mode="json", include={"keep_columns", "vocabulary", "n_bins", "layer"}
+        mode="json", include={"keep_columns", "vocabulary", "bins", "n_bins", "layer"}
     )
     table |= {"max_length": params.max_length, "source": str(file.source)}
     digest = hashlib.sha256(json.dumps(table, sort_keys=True).encode())

@@ -11,10 +11,10 @@ import pandas as pd
 
 from sc_mamba2.errors import UserError
 from sc_mamba2.files import atomic_file
-from sc_mamba2.model.options import ObjectiveOptions
+from sc_mamba2.model.options import MoleculeOptions, ObjectiveOptions
 from sc_mamba2.tasks.pretraining.params import CorpusParams, LaunchParams
 from sc_mamba2.tasks.shared.progress import training_progress
-from sc_mamba2.tokens import MaskOptions
+from sc_mamba2.tokens import MaskOptions, ThinningOptions
 from sc_mamba2.training import ComputeOptions
 from sc_mamba2.training.job import PretrainJob
 from sc_mamba2.training.journal import read_journal
@@ -39,6 +39,8 @@ def pretrain(
     masks: MaskOptions,
     sampling: SamplingOptions,
     objective: ObjectiveOptions,
+    thinning: ThinningOptions,
+    molecules: MoleculeOptions,
     training: PretrainOptions,
     held_out: HeldOut,
     keep: KeepOptions,
@@ -66,6 +68,8 @@ def pretrain(
         masks=masks,
         sampling=sampling,
         objective=objective,
+        thinning=thinning,
+        molecules=molecules,
         training=training,
         held_out=held_out,
         keep=keep,

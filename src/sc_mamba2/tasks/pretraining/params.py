@@ -6,9 +6,9 @@ from pydantic import Field
 
 from sc_mamba2.cells.corpus import CorpusFilters
 from sc_mamba2.cells.keys import Kind
-from sc_mamba2.model.options import ObjectiveOptions
+from sc_mamba2.model.options import MoleculeOptions, ObjectiveOptions
 from sc_mamba2.tasks.shared.parameters import Parameters
-from sc_mamba2.tokens import MaskOptions
+from sc_mamba2.tokens import MaskOptions, ThinningOptions
 from sc_mamba2.training.options import (
     HeldOut,
     KeepOptions,
@@ -34,6 +34,10 @@ class CorpusParams(Parameters):
     layer: str | None = Field(None, description="layer with the expression; null: by fixed order")
     holds: Kind | None = Field(None, description="what its values are; null: what they say")
     vocabulary: str = Field("gencode-v44", description="genes that can become tokens")
+    bins: Literal["quantiles", "counts"] = Field(
+        "quantiles",
+        description="what the bin of a value is: the quantile of the cell that it falls in, or its count",
+    )
     n_bins: int = Field(51, ge=3, le=32767, description="value bins, with bin 0 for zero")
     max_length: int = Field(
         1200, ge=2, description="tokens a cell at most, with <cls>; the highest values are kept"
@@ -66,6 +70,8 @@ class PretrainingParams(Parameters):
     masks: MaskOptions = MaskOptions()
     sampling: SamplingOptions = SamplingOptions()
     objective: ObjectiveOptions = ObjectiveOptions()
+    thinning: ThinningOptions = ThinningOptions()
+    molecules: MoleculeOptions = MoleculeOptions()
     training: PretrainOptions = PretrainOptions()
     held_out: HeldOut = HeldOut()
     keep: KeepOptions = KeepOptions()

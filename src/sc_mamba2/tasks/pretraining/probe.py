@@ -5,12 +5,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from sc_mamba2.model.options import ObjectiveOptions
+from sc_mamba2.model.options import MoleculeOptions, ObjectiveOptions
 from sc_mamba2.tasks.pretraining.corpus import sample_corpus
 from sc_mamba2.tasks.pretraining.params import CorpusParams, LaunchParams
 from sc_mamba2.tasks.shared.probe import count_parameters
 from sc_mamba2.tasks.shared.work import PROBED_STEPS, Clock, TokenCount, Work, count_tokens
-from sc_mamba2.tokens import MaskOptions, TokenStore
+from sc_mamba2.tokens import MaskOptions, ThinningOptions, TokenStore
 from sc_mamba2.training import ComputeOptions, choose_device
 from sc_mamba2.training.job import PretrainJob
 from sc_mamba2.training.machine import peak_bytes, state_bytes
@@ -33,6 +33,8 @@ def probe_pretraining(
     masks: MaskOptions,
     sampling: SamplingOptions,
     objective: ObjectiveOptions,
+    thinning: ThinningOptions,
+    molecules: MoleculeOptions,
     training: PretrainOptions,
     held_out: HeldOut,
     keep: KeepOptions,
@@ -53,6 +55,8 @@ def probe_pretraining(
             masks=masks,
             sampling=sampling,
             objective=objective,
+            thinning=thinning,
+            molecules=molecules,
             training=training,
             held_out=held_out,
             keep=keep,

@@ -1,0 +1,106 @@
+"""Cells by their counts: a bag of genes, known to every token of the trunk, and queries that read the trunk.
+
+B rows (one cell each, or packed), L tokens, C cells, T real tokens of all cells, D width, Q queries.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sc_mamba2.model.config import ModelConfig
+from sc_mamba2.ops import cell_spans, real_tokens
+
+_LOGARITHM = 10.0  # of a cell's total, about: brings it near one
+_HIDDEN = 4  # times the width: of the network that reads the bag
+
+
+class Bags(NamedTuple):
+    """What is known of cells before their tokens are read: ``bags`` (C, D), logarithms of totals (C,)."""
+
+    bags_CD: Tensor
+    depths_C: Tensor
+
+
+class CountedCells(nn.Module):
+    """What a cell is by the counts of its genes.
+
+    With c_l the count of a token, n their sum and E the gene embedding as it is stored, the bag is
+    ``z0 = MLP([sum_l sqrt(c_l / n) E[g_l], log(1 + n) / 10])``. A token's value is
+    ``MLP([log(1 + c_l), log(1 + n)]) + W LayerNorm(z0)``. With h the hidden vectors behind the trunk and q
+    the queries, the cell is ``LayerNorm(z0 + R [sum_l softmax_l(q_k h_l) h_l]_k)``. R starts at zero: the
+    trunk then corrects nothing.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        width = config.d_model
+        self.bag = nn.Sequential(
+            nn.Linear(width + 1, _HIDDEN * width), nn.GELU(), nn.Linear(_HIDDEN * width, width)
+        )
+        self.value = nn.Sequential(nn.Linear(2, width), nn.GELU(), nn.Linear(width, width))
+        self.context = nn.Linear(width, width)
+        self.norm = nn.LayerNorm(width)
+        self.query_QD = nn.Parameter(torch.randn(config.cell_queries, width) / width**0.5)
+        self.reading = nn.Linear(config.cell_queries * width, width)
+        nn.init.zeros_(self.reading.weight)
+        nn.init.zeros_(self.reading.bias)
+
+    def bags(
+        self, embedding_VD: Tensor, token_ids_BL: Tensor, counts_BL: Tensor, lengths: Tensor
+    ) -> Bags:
+        """Make the bags of all cells; hidden counts (below 0) and pads count as 0."""
+        length = token_ids_BL.shape[1]
+        real_BL = real_tokens(lengths, length)
+        counts_BL = counts_BL.to(embedding_VD.dtype).clamp(min=0).masked_fill(~real_BL, 0)
+        cells_T, count = number_cells(lengths, length)
+        totals_C = counts_BL.new_zeros(count).index_add(0, cells_T, counts_BL[real_BL])
+        weights_T = (counts_BL[real_BL] / totals_C.clamp(min=1)[cells_T]).sqrt()
+        starts_C = functional.pad(cell_spans(lengths, length).lengths.cumsum(0), (1, 0))[:-1]
+        summed_CD = functional.embedding_bag(
+            token_ids_BL[real_BL].long(),
+            embedding_VD,
+            starts_C,
+            mode="sum",
+            per_sample_weights=weights_T,
+        )
+        depths_C = totals_C.log1p() / _LOGARITHM
+        return Bags(self.bag(torch.cat([summed_CD, depths_C.unsqueeze(1)], dim=1)), depths_C)
+
+    def values(self, counts_BL: Tensor, lengths: Tensor, bags: Bags) -> Tensor:
+        """Embed the counts of tokens among the others of their cell, (B, L) to (B, L, D); zero at pads."""
+        real_BL = real_tokens(lengths, counts_BL.shape[1])
+        cells_T, _ = number_cells(lengths, counts_BL.shape[1])
+        counts_T = counts_BL[real_BL].to(bags.depths_C.dtype).clamp(min=0)
+        told_T2 = torch.stack([counts_T.log1p(), bags.depths_C[cells_T]], dim=1)
+        values_TD = self.value(told_T2) + self.context(self.norm(bags.bags_CD))[cells_T]
+        values_BLD = values_TD.new_zeros(*counts_BL.shape, values_TD.shape[1])
+        return values_BLD.masked_scatter(real_BL.unsqueeze(-1), values_TD)
+
+    def read(self, hidden_BLD: Tensor, lengths: Tensor, bags: Bags) -> Tensor:
+        """Correct the bags by what the queries read of the trunk, (B, L, D) to (C, D)."""
+        hidden_TD = hidden_BLD[real_tokens(lengths, hidden_BLD.shape[1])]
+        cells_T, count = number_cells(lengths, hidden_BLD.shape[1])
+        scores_TQ = hidden_TD @ self.query_QD.to(hidden_TD).T
+        cells_TQ = cells_T.unsqueeze(1).expand_as(scores_TQ)
+        highest_CQ = scores_TQ.new_zeros(count, scores_TQ.shape[1]).scatter_reduce(
+            0, cells_TQ, scores_TQ.detach(), "amax", include_self=False
+        )
+        weights_TQ = (scores_TQ - highest_CQ[cells_T]).exp()
+        sums_CQ = torch.zeros_like(highest_CQ).index_add(0, cells_T, weights_TQ)
+        weights_TQ = weights_TQ / sums_CQ[cells_T]
+        found_CD = hidden_TD.new_zeros(count, hidden_TD.shape[1])
+        read_CQD = [
+            found_CD.index_add(0, cells_T, weights_T.unsqueeze(1) * hidden_TD)
+            for weights_T in weights_TQ.unbind(1)
+        ]
+        cells_CD: Tensor = self.norm(bags.bags_CD + self.reading(torch.cat(read_CQD, dim=1)))
+        return cells_CD
+
+
+def number_cells(lengths: Tensor, length: int) -> tuple[Tensor, int]:
+    """Number the cells of a batch, empty ones left out: (T,) of every real token, and how many there are."""
+    spans = cell_spans(lengths, length).lengths
+    numbers = torch.arange(len(spans), device=spans.device)
+    return torch.repeat_interleave(numbers, spans), len(spans)

@@ -1,0 +1,100 @@
+"""The objective of count splitting: foretell the molecules of a cell that were left out.
+
+Losses are sums over what was asked for, never means, as in `objective`. B cells, V vocabulary, S studies,
+O objectives.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from sc_mamba2.model.molecules import posterior_log_rates
+from sc_mamba2.model.options import MoleculeOptions
+from sc_mamba2.model.pretrained import PretrainedModel
+from sc_mamba2.ops import real_tokens
+from sc_mamba2.tokens import ThinnedBatch
+
+
+class FromMolecules(NamedTuple):
+    """What one forward gives: losses added up over the cells, and what was foretold of all."""
+
+    sums_O: Tensor
+    log_rates_BV: Tensor  # of the measured genes, as it comes
+    log_phi_BV: Tensor
+
+
+class MoleculeObjective(nn.Module):
+    """A pretrained model with the losses of count splitting, nats a molecule that was left out.
+
+    ``plain`` of the rates as they are foretold, ``posterior`` of those that also look at the counts that
+    were kept. Every cell counts alike, however many molecules it has.
+
+    Parameters
+    ----------
+    model
+        With the head of molecules.
+    options
+        What each part counts.
+    measured_SV
+        bool, which genes each study measured; others have no rate in its cells.
+    """
+
+    names = tuple(MoleculeOptions.model_fields)
+
+    def __init__(
+        self, model: PretrainedModel, options: MoleculeOptions, measured_SV: Tensor
+    ) -> None:
+        super().__init__()
+        self.model, self.options = model, options
+        self.measured_SV: Tensor
+        self.register_buffer("measured_SV", measured_SV, persistent=False)
+
+    def forward(self, batch: ThinnedBatch) -> FromMolecules:
+        """Add up the losses of a batch, on the model's device."""
+        model, decoder = self.model, self.model.molecule_decoder
+        assert decoder is not None
+        hidden_BLD = model.backbone(
+            batch.token_ids_BL, batch.counts_BL, batch.lengths_B, read_B=batch.read_B
+        )
+        read_ids_BL = batch.token_ids_BL[:, : hidden_BLD.shape[1]]
+        real_BL = real_tokens(batch.read_B, hidden_BLD.shape[1])
+        logits_BV, log_phi_BV = decoder(hidden_BLD, read_ids_BL, real_BL)
+        known_B1 = batch.known_B.unsqueeze(1)
+        if len(decoder.study_SV):
+            own_BV = decoder.study_SV[batch.studies_B.clamp(max=len(decoder.study_SV) - 1)]
+            logits_BV = logits_BV + own_BV.masked_fill(~known_B1, 0)
+        unmeasured_BV = ~self.measured_SV[batch.studies_B]
+        log_rates_BV = logits_BV.masked_fill(unmeasured_BV, -torch.inf).log_softmax(1)
+        kept_BL = batch.counts_BL.to(logits_BV).clamp(min=0)
+        counts_BV = by_gene(batch.token_ids_BL, kept_BL, logits_BV.shape[1])
+        posterior_BV = posterior_log_rates(log_rates_BV, log_phi_BV, counts_BV)
+        molecules_B = batch.left_BO.sum(1).clamp(min=1)
+        nats = [
+            (_nats_B(rates_BV, batch) / molecules_B).sum()
+            for rates_BV in (log_rates_BV, posterior_BV)
+        ]
+        return FromMolecules(torch.stack(nats), log_rates_BV, log_phi_BV)
+
+    @staticmethod
+    def asked(batch: ThinnedBatch) -> Tensor:
+        """Count the cells that each part of the objective is asked for, (O,) int64."""
+        return (batch.left_BO.sum(1) > 0).sum().expand(len(MoleculeObjective.names))
+
+    def weighed(self, sums_O: Tensor) -> Tensor:
+        """Add the parts up, (O,) to a scalar, each by its weight."""
+        weights_O = sums_O.new_tensor([getattr(self.options, name) for name in self.names])
+        return (sums_O * weights_O).sum()
+
+
+def by_gene(ids_BL: Tensor, counts_BL: Tensor, size: int) -> Tensor:
+    """Spread counts at genes, (B, L), over rows of the whole vocabulary, (B, V)."""
+    return counts_BL.new_zeros(len(counts_BL), size).scatter_add(1, ids_BL, counts_BL)
+
+
+def _nats_B(log_rates_BV: Tensor, batch: ThinnedBatch) -> Tensor:
+    """Return ``-sum(left out * log rate)`` of every cell."""
+    told_BO = log_rates_BV.gather(1, batch.left_ids_BO)
+    # A pad has no molecule, and no rate either.
+    told_BO = told_BO.masked_fill(batch.left_BO == 0, 0)
+    return -(told_BO * batch.left_BO.to(told_BO)).sum(1)

@@ -1,0 +1,95 @@
+"""The head of count splitting: which genes the molecules of a cell are of, and how far its own counts say so.
+
+Legend: B cells, L tokens, D width, V vocabulary, S studies, R rank.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+_RANK = 8  # of what a cell's phi adds to a gene's
+_HIDDEN = 2  # times the width: of the network that reads a token
+
+
+class Foretold(NamedTuple):
+    """What is foretold of the molecules of cells."""
+
+    logits_BV: Tensor  # logarithms of rates, up to a number a cell
+    log_phi_BV: Tensor  # logarithm of the molecules that a gene's rate is worth
+
+
+class MoleculeDecoder(nn.Module):
+    """Rates of all genes from the cell, corrected at each token by what the trunk made of it.
+
+    With z a cell, h_g the hidden vector of a gene that is a token, and s the study, where it is known:
+
+    - logit of a gene's rate ``W_g z + b_g + rows_sg + a_g``
+    - ``log phi = u_g + u z + (U z) G_g + f_g``
+    - ``(a_g, f_g) = MLP(h_g, z)``, zero where a gene is no token, and at the start
+
+    See `posterior_log_rates` for what phi is.
+
+    Parameters
+    ----------
+    d_model, vocabulary_size
+        Of the backbone.
+    studies
+        Studies that have a row of their own.
+    """
+
+    def __init__(self, d_model: int, vocabulary_size: int, studies: int) -> None:
+        super().__init__()
+        self.rates = nn.Linear(d_model, vocabulary_size)
+        nn.init.normal_(self.rates.weight, std=0.02)
+        nn.init.zeros_(self.rates.bias)
+        self.study_SV = nn.Parameter(torch.zeros(studies, vocabulary_size))
+        self.phi_V = nn.Parameter(torch.zeros(vocabulary_size))
+        self.phi_cell = nn.Linear(d_model, 1 + _RANK)
+        self.phi_RV = nn.Parameter(torch.zeros(_RANK, vocabulary_size))
+        self.token_hidden = nn.Linear(d_model, _HIDDEN * d_model)
+        self.token_cell = nn.Linear(d_model, _HIDDEN * d_model, bias=False)
+        self.token = nn.Linear(_HIDDEN * d_model, 2)
+        nn.init.zeros_(self.token.weight)
+        nn.init.zeros_(self.token.bias)
+
+    def forward(self, hidden_BLD: Tensor, token_ids_BL: Tensor, real_BL: Tensor) -> Foretold:
+        """Foretell from the hidden vectors of right-padded cells, `<cls>` first.
+
+        `real_BL` marks the tokens whose hidden vectors there are.
+        """
+        cell_BD = hidden_BLD[:, 0]
+        phi_BR = self.phi_cell(cell_BD)
+        log_phi_BV = self.phi_V + phi_BR[:, :1] + phi_BR[:, 1:] @ self.phi_RV
+        seen_BLH = self.token_hidden(hidden_BLD) + self.token_cell(cell_BD).unsqueeze(1)
+        told_BL2 = self.token(nn.functional.gelu(seen_BLH))
+        gene_BL = real_BL.clone()
+        gene_BL[:, 0] = False
+        told_BL2 = told_BL2.masked_fill(~gene_BL.unsqueeze(-1), 0)
+        return Foretold(
+            self.rates(cell_BD).scatter_add(1, token_ids_BL, told_BL2[..., 0]),
+            log_phi_BV.scatter_add(1, token_ids_BL, told_BL2[..., 1]),
+        )
+
+
+def posterior_log_rates(log_rates_BV: Tensor, log_phi_BV: Tensor, counts_BV: Tensor) -> Tensor:
+    """Return the logarithms of the mean rates of cells whose own counts are looked at too.
+
+    The rate of a gene is P times a Gamma variable of mean 1 and shape phi, its count c Poisson with n times
+    the rate: so ``rate ~ P (phi + c) / (phi + n P)``, brought to a sum of one. It is
+    `methods.molecules.posterior_rates` with a phi for each gene.
+
+    Parameters
+    ----------
+    log_rates_BV
+        Logarithm of P, whose rows sum to one; -inf where a gene was not measured, as is the result.
+    log_phi_BV
+        Logarithm of phi.
+    counts_BV
+        c, of n molecules a cell.
+    """
+    rates_BV, phi_BV = log_rates_BV.exp(), log_phi_BV.exp()
+    molecules_B1 = counts_BV.sum(1, keepdim=True)
+    gain_BV = (phi_BV + counts_BV).log() - (phi_BV + molecules_B1 * rates_BV).log()
+    posterior_BV: Tensor = (log_rates_BV + gain_BV).log_softmax(1)
+    return posterior_BV

@@ -1,0 +1,200 @@
+"""What a pretraining is made of: where its batches come from, its model, its losses and its judge.
+
+`MaskedBins` hides bins, as the release does; `LeftOutMolecules` splits counts.
+"""
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sc_mamba2.errors import UserError
+from sc_mamba2.genes import Vocabulary
+from sc_mamba2.model import Backbone, Heads, PretrainedModel, preset
+from sc_mamba2.model.molecule_objective import MoleculeObjective
+from sc_mamba2.model.objective import MaskedObjective
+from sc_mamba2.tokens import Tokenizer, TokenStore
+from sc_mamba2.training.components import start_genes, start_heads
+from sc_mamba2.training.job import PretrainJob
+from sc_mamba2.training.masked_cells import (
+    MaskedCells,
+    even_sample,
+    seen_vocabulary,
+    split_cells,
+)
+from sc_mamba2.training.masked_error import gene_means, masked_error
+from sc_mamba2.training.molecules_held_out import molecules_held_out
+from sc_mamba2.training.options import SamplingOptions
+from sc_mamba2.training.pretraining import Judged
+from sc_mamba2.training.ranks import Ranks
+from sc_mamba2.training.thinned_cells import ThinnedCells, genes_by_study, number_studies
+
+_EVERY_SHARE = 0.5  # of the molecules of held-out cells that are kept
+
+
+class Recipe(ABC):
+    """What one pretraining is made of.
+
+    Attributes
+    ----------
+    source
+        Of the training cells.
+    judges
+        Whether there are held-out cells.
+    """
+
+    shape: ClassVar[dict[str, Any]]  # of the backbone, beside the preset
+    source: MaskedCells | ThinnedCells
+
+    def __init__(self, job: PretrainJob, store: TokenStore) -> None:
+        self.job, self.store = job, store
+        self.training, self.judging = split_cells(store, job.held_out)
+        self.judges = len(self.judging) > 0
+
+    @abstractmethod
+    def heads(self) -> Heads:
+        """Say which heads the model has."""
+
+    @abstractmethod
+    def objective(self, model: PretrainedModel) -> Any:
+        """Put the losses around a model."""
+
+    @abstractmethod
+    def judge(self, objective: Any, ranks: Ranks) -> Judged:
+        """Judge a model on the held-out cells."""
+
+    def new_model(self) -> PretrainedModel:
+        """Build the model that the training begins with."""
+        job, tokenizer = self.job, self.source.tokenizer
+        vocabulary = tokenizer.vocabulary
+        config = preset(
+            job.shape.preset,
+            vocabulary.size,
+            pad_id=vocabulary.pad_id,
+            n_bins=tokenizer.rules.n_bins,
+            dropout=job.shape.dropout,
+            **self.shape,
+        )
+        backbone = Backbone(config)
+        backbone.scan_path = job.compute.scan_path
+        backbone.recompute_layers = job.compute.recompute_layers
+        cells = self.source.source.gather(even_sample(self.training, job.shape.start_cells))
+        if job.shape.gene_start == "svd":
+            start_genes(backbone.gene_embedding, cells, job.shape.start_scale, job.compute.seed)
+        origin = {
+            "cells trained on": len(self.training),
+            "steps": job.training.steps,
+            "cells a step": job.training.batch_size,
+            "held out": ", ".join(job.held_out.values) or "nothing",
+            "objective": job.training.objective,
+            "seed": job.compute.seed,
+        }
+        model = PretrainedModel(backbone, tokenizer, self.heads(), origin)
+        start_heads(model, cells)
+        return model
+
+
+class MaskedBins(Recipe):
+    """Masked bins are recovered, from the token and from the cell."""
+
+    def __init__(self, job: PretrainJob, store: TokenStore) -> None:
+        super().__init__(job, store)
+        self.shape = {"cell_start": job.shape.cell_start}
+        vocabulary = seen_vocabulary(store, self.training, job.shape.gene_cells)
+        tokenizer = Tokenizer(vocabulary, store.tokenizer.rules)
+        self.source = self._cells(self.training, tokenizer, job.sampling)
+        some = even_sample(self.judging, job.keep.judge_cells)
+        self.held_out = self._cells(some, tokenizer, SamplingOptions()) if self.judges else None
+        self.means_V: Tensor | None = None
+
+    def _cells(
+        self, cells: np.ndarray, tokenizer: Tokenizer, sampling: SamplingOptions
+    ) -> MaskedCells:
+        size, seed = self.job.training.batch_size, self.job.compute.seed
+        return MaskedCells(self.store, cells, tokenizer, sampling, self.job.masks, size, seed)
+
+    def heads(self) -> Heads:
+        """Say which heads the model has."""
+        return Heads(expression_zeros=True, cell_expression_zeros=True, genes=True)
+
+    def objective(self, model: PretrainedModel) -> MaskedObjective:
+        """Put the losses around a model."""
+        return MaskedObjective(model, self.job.objective)
+
+    def judge(self, objective: MaskedObjective, ranks: Ranks) -> Judged:
+        """Judge a model by the error of masked bins, beside that of the gene means."""
+        assert self.held_out is not None and isinstance(self.source, MaskedCells)
+        if self.means_V is None:
+            size = objective.model.backbone.config.vocabulary_size
+            self.means_V = gene_means(self.source, size, self.job.keep.gene_mean_cells)
+        together = self.job.training.micro_batch_size
+        return masked_error(objective, self.held_out, self.means_V, together, ranks)
+
+
+class LeftOutMolecules(Recipe):
+    """Molecules that were left out of a cell are foretold from those that were kept."""
+
+    shape: ClassVar[dict[str, Any]] = {"value_encoder": "counts", "initializer_std": 0.5}
+
+    def __init__(self, job: PretrainJob, store: TokenStore) -> None:
+        super().__init__(job, store)
+        rules = store.tokenizer.rules
+        if rules.bins != "counts":
+            raise UserError(
+                "corpus-bins",
+                found=f"a corpus whose tokens are {rules.bins}",
+                expected="tokens that are counts, whose molecules can be left out",
+                mend="set pretraining.corpus.bins to counts, or pretraining.training.objective to bins",
+            )
+        self.studies_N, self.names = number_studies(store, job.held_out.column, self.training)
+        trained = len(np.unique(self.studies_N[self.training]))
+        cells_SV = genes_by_study(store, self.studies_N, len(self.names))
+        tokenizer = Tokenizer(self._known_genes(cells_SV[:trained].sum(axis=0)), rules)
+        self.trained = trained
+        rows = tokenizer.vocabulary.rows_of(store.tokenizer.vocabulary.ids)
+        self.measured_SV = np.zeros((len(self.names), tokenizer.vocabulary.size), dtype=bool)
+        self.measured_SV[:, rows[rows >= 0]] = cells_SV[:, rows >= 0] > 0
+        self.source = self._cells(self.training, tokenizer, job.sampling, False)
+        self.held_out = self._cells(self.judging, tokenizer, SamplingOptions(), True)
+        groups = self.studies_N[self.judging]
+        share = job.keep.judge_cells // max(1, len(self.names) - trained)
+        self.judged = {
+            self.names[study]: even_sample(self.judging[groups == study], max(1, share))
+            for study in range(trained, len(self.names))
+        }
+
+    def _known_genes(self, cells_V: np.ndarray) -> Vocabulary:
+        vocabulary, least = self.store.tokenizer.vocabulary, self.job.shape.gene_cells
+        return vocabulary.subset([vocabulary.ids[row] for row in np.flatnonzero(cells_V >= least)])
+
+    def _cells(
+        self, cells: np.ndarray, tokenizer: Tokenizer, sampling: SamplingOptions, held_out: bool
+    ) -> ThinnedCells:
+        job, thinning = self.job, self.job.thinning
+        if held_out:
+            halves = {"min_share": _EVERY_SHARE, "max_share": _EVERY_SHARE}
+            every = tokenizer.rules.max_length
+            alone = {"study_dropout": 1.0, "read_tokens": every}
+            thinning = thinning.model_copy(update=halves | alone)
+        size, seed = job.training.batch_size, job.compute.seed
+        where = (self.store, cells, tokenizer, self.studies_N)
+        return ThinnedCells(*where, sampling, thinning, size, seed)
+
+    def heads(self) -> Heads:
+        """Say which heads the model has."""
+        return Heads(expression=False, cell_expression=False, molecules=True, studies=self.trained)
+
+    def objective(self, model: PretrainedModel) -> MoleculeObjective:
+        """Put the losses around a model."""
+        measured_SV = torch.from_numpy(self.measured_SV)
+        return MoleculeObjective(model, self.job.molecules, measured_SV)
+
+    def judge(self, objective: MoleculeObjective, ranks: Ranks) -> Judged:
+        """Judge a model by the molecules left out, beside the gene means of each study."""
+        together = self.job.training.micro_batch_size
+        return molecules_held_out(objective, self.held_out, self.judged, together, ranks)
+
+
+RECIPES: dict[str, type[Recipe]] = {"bins": MaskedBins, "molecules": LeftOutMolecules}

@@ -1,0 +1,104 @@
+"""Where the batches of count splitting come from: a token store of counts, an order, and thinning.
+
+S studies: the values of a column of obs.
+"""
+
+import numpy as np
+import pandas as pd
+
+from sc_mamba2.tokens import (
+    Sampler,
+    ThinnedBatch,
+    ThinningOptions,
+    Tokenizer,
+    TokenStore,
+    thin_batch,
+    weights_by_group,
+)
+from sc_mamba2.training.masked_cells import KnownGenes, read_column
+from sc_mamba2.training.options import SamplingOptions
+
+
+class ThinnedCells:
+    """Thinned batches of some cells of a store: pure functions of the step.
+
+    Parameters
+    ----------
+    store, cells
+        Tokens of all genes, whose bins are counts, and (N,) positions in it.
+    tokenizer
+        The model's: its vocabulary is a part of the store's.
+    studies_N
+        Number of the study of every cell of the store.
+    sampling, thinning
+        Order, and how cells are split.
+    batch_size
+        Cells of a step.
+    seed
+        Of order and thinning.
+    """
+
+    def __init__(
+        self,
+        store: TokenStore,
+        cells: np.ndarray,
+        tokenizer: Tokenizer,
+        studies_N: np.ndarray,
+        sampling: SamplingOptions,
+        thinning: ThinningOptions,
+        batch_size: int,
+        seed: int,
+    ) -> None:
+        self.store, self.positions, self.tokenizer = store, cells, tokenizer
+        self.studies_N, self.thinning, self.seed = studies_N, thinning, seed
+        self.source = KnownGenes(store, tokenizer.vocabulary)
+        weights = None
+        if sampling.column is not None:
+            groups = read_column(store, sampling.column)[cells]
+            weights = weights_by_group(groups, sampling.shares)
+        self.sampler = Sampler(
+            store.lengths[cells], batch_size, seed, sampling.block, sampling.window, weights
+        )
+
+    def cells(self, step: int) -> tuple[np.ndarray, int]:
+        """Give the positions of a step's cells, over all processes, and their epoch."""
+        epoch, batch = divmod(step, len(self.sampler))
+        return self.positions[next(self.sampler.batches(epoch, batch))], epoch
+
+    def load(self, cells: np.ndarray, epoch: int) -> ThinnedBatch:
+        """Give cells as a thinned batch, in rows of the model's vocabulary."""
+        vocabulary = self.tokenizer.vocabulary
+        return thin_batch(
+            self.source, cells, vocabulary, self.thinning, self.seed, epoch, self.studies_N
+        )
+
+    def names(self, cells: np.ndarray) -> list[str]:
+        """Name the first cells."""
+        return [str(name) for name in self.store.take(cells[:3]).obs.index]
+
+
+def number_studies(
+    store: TokenStore, column: str, first: np.ndarray
+) -> tuple[np.ndarray, list[str]]:
+    """Number the values of a column, (N,) int64, those of the cells `first` before all others."""
+    groups = read_column(store, column)
+    names = [str(name) for name in pd.unique(np.concatenate([groups[first], groups]))]
+    return pd.Index(names).get_indexer(groups).astype(np.int64), names
+
+
+def genes_by_study(
+    store: TokenStore, studies_N: np.ndarray, count: int, together: int = 4096
+) -> np.ndarray:
+    """Count the cells of each study that express each row of the store's vocabulary, (S, V) int64.
+
+    A gene that no cell of a study expresses counts as not measured there.
+    """
+    size = store.tokenizer.vocabulary.size
+    cells_SV = np.zeros((count, size), dtype=np.int64)
+    for start in range(0, len(store), together):
+        cells = np.arange(start, min(start + together, len(store)))
+        found = store.gather(cells)
+        study_T = np.repeat(studies_N[cells], np.diff(found.offsets))
+        at_T = study_T * size + found.gene_rows.astype(np.int64)
+        cells_SV += np.bincount(at_T, minlength=count * size).reshape(count, size)
+    return cells_SV
