@@ -28,7 +28,8 @@ class MoleculeObjective(nn.Module):
     """A pretrained model with the losses of count splitting, nats a molecule that was left out.
 
     ``plain`` of the rates as they are foretold, ``posterior`` of those that also look at the counts that
-    were kept. Every cell counts alike, however many molecules it has.
+    were kept; ``types`` is the log loss of the terms that a cell is one of, of those for which it is known.
+    Every cell counts alike, however many molecules it has.
 
     Parameters
     ----------
@@ -38,17 +39,28 @@ class MoleculeObjective(nn.Module):
         What each part counts.
     measured_SV
         bool, which genes each study measured; others have no rate in its cells.
+    is_CT, known_CT
+        bool, whether a cell of a type is one of a term, and whether that is known.
     """
 
     names = tuple(MoleculeOptions.model_fields)
 
     def __init__(
-        self, model: PretrainedModel, options: MoleculeOptions, measured_SV: Tensor
+        self,
+        model: PretrainedModel,
+        options: MoleculeOptions,
+        measured_SV: Tensor,
+        is_CT: Tensor,
+        known_CT: Tensor,
     ) -> None:
         super().__init__()
         self.model, self.options = model, options
         self.measured_SV: Tensor
+        self.is_CT: Tensor
+        self.known_CT: Tensor
         self.register_buffer("measured_SV", measured_SV, persistent=False)
+        self.register_buffer("is_CT", is_CT, persistent=False)
+        self.register_buffer("known_CT", known_CT, persistent=False)
 
     def forward(self, batch: ThinnedBatch) -> FromMolecules:
         """Add up the losses of a batch, on the model's device."""
@@ -74,12 +86,25 @@ class MoleculeObjective(nn.Module):
             (_nats_B(rates_BV, batch) / molecules_B).sum()
             for rates_BV in (log_rates_BV, posterior_BV)
         ]
-        return FromMolecules(torch.stack(nats), log_rates_BV, log_phi_BV)
+        sums_O = torch.stack([*nats, self._types(hidden_BLD[:, 0], batch.types_B)])
+        return FromMolecules(sums_O, log_rates_BV, log_phi_BV)
+
+    def _types(self, cell_BD: Tensor, types_B: Tensor) -> Tensor:
+        if self.model.type_decoder is None:
+            return cell_BD.new_zeros(())
+        logits_BT = self.model.type_decoder(cell_BD)
+        known_BT = self.known_CT[types_B.clamp(min=0)] & (types_B >= 0).unsqueeze(1)
+        is_BT = self.is_CT[types_B.clamp(min=0)].to(logits_BT)
+        losses_BT = nn.functional.binary_cross_entropy_with_logits(
+            logits_BT, is_BT, known_BT.to(logits_BT), reduction="none"
+        )
+        return (losses_BT.sum(1) / known_BT.sum(1).clamp(min=1)).sum()
 
     @staticmethod
     def asked(batch: ThinnedBatch) -> Tensor:
         """Count the cells that each part of the objective is asked for, (O,) int64."""
-        return (batch.left_BO.sum(1) > 0).sum().expand(len(MoleculeObjective.names))
+        molecules, typed = (batch.left_BO.sum(1) > 0).sum(), (batch.types_B >= 0).sum()
+        return torch.stack([molecules, molecules, typed])
 
     def weighed(self, sums_O: Tensor) -> Tensor:
         """Add the parts up, (O,) to a scalar, each by its weight."""

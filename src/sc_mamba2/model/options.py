@@ -36,3 +36,8 @@ class MoleculeOptions(Options):
         ge=0,
         description="the same, by rates that look at the counts of the molecules kept too",
     )
+    types: float = Field(
+        0.5,
+        ge=0,
+        description="log loss of the Cell Ontology's terms that a cell is one of, where its type is known",
+    )

@@ -40,6 +40,7 @@ class Heads(Options):
     genes: bool = Field(False, description="Which genes a cell expresses, from the cell alone.")
     molecules: bool = Field(False, description="Rates of molecules, from cell and tokens.")
     studies: int = Field(0, ge=0, description="Studies with a row of their own in that head.")
+    types: tuple[str, ...] = Field((), description="Terms of types, told from the cell; none.")
     classes: int = Field(0, ge=0, description="Classes of the classifier; 0 for no classifier.")
     classifier_layers: int = Field(2, ge=0, description="Hidden layers of the classifier.")
 
@@ -97,6 +98,7 @@ class PretrainedModel(nn.Module):
         self.molecule_decoder = (
             MoleculeDecoder(width, vocabulary_size, heads.studies) if heads.molecules else None
         )
+        self.type_decoder = nn.Linear(width, len(heads.types)) if heads.types else None
         self.classifier = (
             CellClassifier(width, heads.classes, heads.classifier_layers) if heads.classes else None
         )

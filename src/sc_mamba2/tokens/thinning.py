@@ -43,6 +43,8 @@ class ThinnedBatch:
         int64, number of each cell's study.
     known_B
         bool, whether the cell's study may be used to foretell.
+    types_B
+        int64, number of each cell's type, -1 where it has none.
     cells_B
         int64, positions of the cells in the tokenised set.
     """
@@ -55,11 +57,13 @@ class ThinnedBatch:
     left_BO: Tensor
     studies_B: Tensor
     known_B: Tensor
+    types_B: Tensor
     cells_B: Tensor
 
     def asks_nothing(self) -> "ThinnedBatch":
         """Return the batch as one that asks for nothing and stands for no cell."""
-        return replace(self, left_BO=torch.zeros_like(self.left_BO), cells_B=self.cells_B[:0])
+        nothing, none = torch.zeros_like(self.left_BO), torch.full_like(self.types_B, -1)
+        return replace(self, left_BO=nothing, types_B=none, cells_B=self.cells_B[:0])
 
     def to(self, device: torch.device | str) -> "ThinnedBatch":
         """Return the batch on another device."""
@@ -74,6 +78,7 @@ def thin_batch(
     seed: int,
     epoch: int,
     studies_N: np.ndarray,
+    types_N: np.ndarray,
 ) -> ThinnedBatch:
     """Keep each molecule of a cell with a probability that is drawn for the cell, leave out the others.
 
@@ -92,8 +97,8 @@ def thin_batch(
         Shares, and how many tokens the trunk reads; which, is drawn.
     seed, epoch
         Not negative. Copies of a cell within an epoch are thinned alike.
-    studies_N
-        (N,) number of the study of every cell of the source.
+    studies_N, types_N
+        (N,) numbers of the study and of the type of every cell of the source.
     """
     found = tokens.gather(cells)
     lengths_B = np.diff(found.offsets)
@@ -119,9 +124,9 @@ def thin_batch(
     )
     read_B = 1 + np.bincount(cell_T[seen_T][read_T[seen_T]], minlength=len(cells))
     whole_B = 1 + np.bincount(cell_T[seen_T], minlength=len(cells))
-    studies_B, cells_B = studies_N[cells].astype(np.int64), np.array(cells, np.int64)
-    arrays = (ids_BL, counts_BL, whole_B, read_B, ids_BO, left_BO, studies_B, known_B, cells_B)
-    return ThinnedBatch(*map(torch.from_numpy, arrays))
+    tokens_BL = (ids_BL, counts_BL, whole_B, read_B, ids_BO, left_BO)
+    of_cells_B = (studies_N[cells], known_B, types_N[cells], np.array(cells, np.int64))
+    return ThinnedBatch(*map(torch.from_numpy, (*tokens_BL, *of_cells_B)))
 
 
 def _among_first(order_T: np.ndarray, offsets: np.ndarray, most: int) -> np.ndarray:

@@ -98,6 +98,11 @@ class Shape(Options):
         ge=1,
         description="training cells that express a gene, at least, for it to be in the vocabulary",
     )
+    type_cells: int = Field(
+        20,
+        ge=1,
+        description="training cells that are of a type, at least, and that are not, for it to be told",
+    )
     start_cells: int = Field(20_000, ge=2, description="cells that the starts look at, at most")
 
 

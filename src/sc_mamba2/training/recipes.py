@@ -29,7 +29,12 @@ from sc_mamba2.training.molecules_held_out import molecules_held_out
 from sc_mamba2.training.options import SamplingOptions
 from sc_mamba2.training.pretraining import Judged
 from sc_mamba2.training.ranks import Ranks
-from sc_mamba2.training.thinned_cells import ThinnedCells, genes_by_study, number_studies
+from sc_mamba2.training.thinned_cells import (
+    ThinnedCells,
+    genes_by_study,
+    number_studies,
+    type_targets,
+)
 
 _EVERY_SHARE = 0.5  # of the molecules of held-out cells that are kept
 
@@ -153,6 +158,7 @@ class LeftOutMolecules(Recipe):
         cells_SV = genes_by_study(store, self.studies_N, len(self.names))
         tokenizer = Tokenizer(self._known_genes(cells_SV[:trained].sum(axis=0)), rules)
         self.trained = trained
+        self.types = type_targets(store, self.training, job.shape.type_cells)
         rows = tokenizer.vocabulary.rows_of(store.tokenizer.vocabulary.ids)
         self.measured_SV = np.zeros((len(self.names), tokenizer.vocabulary.size), dtype=bool)
         self.measured_SV[:, rows[rows >= 0]] = cells_SV[:, rows >= 0] > 0
@@ -179,17 +185,23 @@ class LeftOutMolecules(Recipe):
             alone = {"study_dropout": 1.0, "read_tokens": every}
             thinning = thinning.model_copy(update=halves | alone)
         size, seed = job.training.batch_size, job.compute.seed
-        where = (self.store, cells, tokenizer, self.studies_N)
+        where = (self.store, cells, tokenizer, self.studies_N, self.types.numbers_N)
         return ThinnedCells(*where, sampling, thinning, size, seed)
 
     def heads(self) -> Heads:
         """Say which heads the model has."""
-        return Heads(expression=False, cell_expression=False, molecules=True, studies=self.trained)
+        return Heads(
+            expression=False,
+            cell_expression=False,
+            molecules=True,
+            studies=self.trained,
+            types=tuple(self.types.terms),
+        )
 
     def objective(self, model: PretrainedModel) -> MoleculeObjective:
         """Put the losses around a model."""
-        measured_SV = torch.from_numpy(self.measured_SV)
-        return MoleculeObjective(model, self.job.molecules, measured_SV)
+        tables = (self.measured_SV, self.types.is_CT, self.types.known_CT)
+        return MoleculeObjective(model, self.job.molecules, *map(torch.from_numpy, tables))
 
     def judge(self, objective: MoleculeObjective, ranks: Ranks) -> Judged:
         """Judge a model by the molecules left out, beside the gene means of each study."""

@@ -1,7 +1,9 @@
 """Where the batches of count splitting come from: a token store of counts, an order, and thinning.
 
-S studies: the values of a column of obs.
+S studies: the values of a column of obs. C types, T terms: what types are.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -18,6 +20,8 @@ from sc_mamba2.tokens import (
 from sc_mamba2.training.masked_cells import KnownGenes, read_column
 from sc_mamba2.training.options import SamplingOptions
 
+TYPES = "cell_type_terms"
+
 
 class ThinnedCells:
     """Thinned batches of some cells of a store: pure functions of the step.
@@ -28,8 +32,8 @@ class ThinnedCells:
         Tokens of all genes, whose bins are counts, and (N,) positions in it.
     tokenizer
         The model's: its vocabulary is a part of the store's.
-    studies_N
-        Number of the study of every cell of the store.
+    studies_N, types_N
+        Numbers of the study and of the type of every cell of the store.
     sampling, thinning
         Order, and how cells are split.
     batch_size
@@ -44,13 +48,15 @@ class ThinnedCells:
         cells: np.ndarray,
         tokenizer: Tokenizer,
         studies_N: np.ndarray,
+        types_N: np.ndarray,
         sampling: SamplingOptions,
         thinning: ThinningOptions,
         batch_size: int,
         seed: int,
     ) -> None:
         self.store, self.positions, self.tokenizer = store, cells, tokenizer
-        self.studies_N, self.thinning, self.seed = studies_N, thinning, seed
+        self.studies_N, self.types_N = studies_N, types_N
+        self.thinning, self.seed = thinning, seed
         self.source = KnownGenes(store, tokenizer.vocabulary)
         weights = None
         if sampling.column is not None:
@@ -67,10 +73,9 @@ class ThinnedCells:
 
     def load(self, cells: np.ndarray, epoch: int) -> ThinnedBatch:
         """Give cells as a thinned batch, in rows of the model's vocabulary."""
-        vocabulary = self.tokenizer.vocabulary
-        return thin_batch(
-            self.source, cells, vocabulary, self.thinning, self.seed, epoch, self.studies_N
-        )
+        chance = (self.thinning, self.seed, epoch)
+        of_cells = (self.studies_N, self.types_N)
+        return thin_batch(self.source, cells, self.tokenizer.vocabulary, *chance, *of_cells)
 
     def names(self, cells: np.ndarray) -> list[str]:
         """Name the first cells."""
@@ -102,3 +107,52 @@ def genes_by_study(
         at_T = study_T * size + found.gene_rows.astype(np.int64)
         cells_SV += np.bincount(at_T, minlength=count * size).reshape(count, size)
     return cells_SV
+
+
+class TypeTargets(NamedTuple):
+    """Types of cells, each with all that lies above it in an ontology.
+
+    Attributes
+    ----------
+    numbers_N
+        Number of the type of every cell of the store, -1 where it has none.
+    terms
+        T names.
+    is_CT
+        bool, whether a cell of a type is one of a term.
+    known_CT
+        bool, whether it is known if it is one: of terms that may lie below its own type it is not.
+    """
+
+    numbers_N: np.ndarray
+    terms: list[str]
+    is_CT: np.ndarray
+    known_CT: np.ndarray
+
+
+def type_targets(store: TokenStore, training: np.ndarray, least: int) -> TypeTargets:
+    """Read the types of a corpus: column `TYPES`, a cell's own term and all above it, apart by blanks.
+
+    A term counts where `least` training cells are ones and as many are none. It may lie below a type where
+    all cells that are ones are also of that type.
+    """
+    if TYPES not in (store.manifest.obs_columns or []):
+        empty = np.zeros((0, 0), dtype=bool)
+        return TypeTargets(np.full(len(store), -1), [], empty, empty)
+    column_N = read_column(store, TYPES)
+    names, counts = np.unique(column_N[training], return_counts=True)
+    names, counts = names[names != ""], counts[names != ""]
+    above = [name.split() for name in names]
+    terms = sorted({term for line in above for term in line})
+    is_CT = np.array([[term in line for term in terms] for line in above], dtype=bool)
+    is_CT = is_CT.reshape(len(names), len(terms))
+    ones_T = counts @ is_CT
+    chosen_T = (ones_T >= least) & (counts.sum() - ones_T >= least)
+    own_CC = np.array([[line[0] in other for other in above] for line in above], dtype=bool)
+    own_CC = own_CC.reshape(
+        len(names), len(names)
+    )  # (type, cells of a type): are these ones of it?
+    below_CT = (~own_CC).astype(np.int64) @ is_CT == 0
+    numbers_N = pd.Index(names).get_indexer(column_N).astype(np.int64)
+    kept = [term for term, chosen in zip(terms, chosen_T, strict=True) if chosen]
+    return TypeTargets(numbers_N, kept, is_CT[:, chosen_T], (is_CT | ~below_CT)[:, chosen_T])

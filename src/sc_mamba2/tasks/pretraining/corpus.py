@@ -15,13 +15,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sc_mamba2.cells.cell_ontology import load_cell_ontology
 from sc_mamba2.cells.corpus import Consume, CorpusFile, ReadingRules, ingest_corpus, list_sources
+from sc_mamba2.cells.opening import open_cells
 from sc_mamba2.errors import UserError
 from sc_mamba2.files import atomic_file, atomic_folder, file_facts
 from sc_mamba2.genes import load_vocabulary
 from sc_mamba2.tasks.pretraining.params import CorpusParams
 from sc_mamba2.tokens import Tokenizer, TokenizerRules, TokenStore, TokenStoreWriter
 from sc_mamba2.training.masked_cells import even_sample
+from sc_mamba2.training.thinned_cells import TYPES
 
 _CELLS_JOINED_AT_ONCE = 16_384
 
@@ -121,19 +124,38 @@ def tokenize_file(file: CorpusFile, params: CorpusParams, folder: Path) -> str:
     """
     part = folder / f"{file.number:06d}-{_fingerprint(file, params)}"
     if not part.is_dir():
-        tokenizer = make_tokenizer(params)
+        tokenizer, terms = make_tokenizer(params), _Terms(file, params.label_columns)
         with atomic_folder(part) as draft, TokenStoreWriter(draft, tokenizer) as writer:
             for block in file.blocks():
                 obs = _kept_columns(block.obs, params.keep_columns, str(file.source))
+                obs[TYPES] = terms.of(block.obs)
                 writer.add(tokenizer.tokenize(block.X, block.var_names.to_numpy(), obs))
     return str(part)
 
 
+class _Terms:
+    """Terms of the Cell Ontology by the labels of one file, whose labels are matched together."""
+
+    def __init__(self, file: CorpusFile, columns: tuple[str, ...]) -> None:
+        with open_cells(file.source) as stored:
+            self.column = next((name for name in columns if name in stored.obs), None)
+            labels = [] if self.column is None else stored.obs[self.column].dropna().unique()
+        ontology = load_cell_ontology()
+        self.above = {
+            label: " ".join([term, *sorted(ontology.ancestors(term) - {term})])
+            for label, term in ontology.match(map(str, labels)).items()
+        }
+
+    def of(self, obs: pd.DataFrame) -> np.ndarray:
+        """Give each cell's term and all above it, apart by blanks; empty where its label has none."""
+        if self.column is None:
+            return np.full(len(obs), "")
+        return obs[self.column].astype(str).map(self.above).fillna("").to_numpy(dtype=str)
+
+
 def make_tokenizer(params: CorpusParams) -> Tokenizer:
     """Make the tokenizer of a corpus."""
-    rules = TokenizerRules(
-        bins=params.bins, n_bins=params.n_bins, max_length=params.max_length
-    )
+    rules = TokenizerRules(bins=params.bins, n_bins=params.n_bins, max_length=params.max_length)
     return Tokenizer(load_vocabulary(params.vocabulary), rules)
 
 
@@ -186,7 +208,8 @@ def _identity(params: CorpusParams, sources: list[str]) -> str:
 
 def _fingerprint(file: CorpusFile, params: CorpusParams) -> str:
     table = params.model_dump(
-        mode="json", include={"keep_columns", "vocabulary", "bins", "n_bins", "layer"}
+        mode="json",
+        include={"keep_columns", "label_columns", "vocabulary", "bins", "n_bins", "layer"},
     )
     table |= {"max_length": params.max_length, "source": str(file.source)}
     digest = hashlib.sha256(json.dumps(table, sort_keys=True).encode())

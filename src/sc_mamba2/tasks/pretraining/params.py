@@ -30,6 +30,11 @@ class CorpusParams(Parameters):
     keep_columns: tuple[str, ...] = Field(
         ("study", "cell_type", "tissue", "assay"), description="columns of obs that are kept"
     )
+    label_columns: tuple[str, ...] = Field(
+        ("cell_type",),
+        description="columns of obs with cell types, the first that a file has; they are matched with the "
+        "Cell Ontology",
+    )
     filters: CorpusFilters = Field(CorpusFilters(), description="which cells are kept")
     layer: str | None = Field(None, description="layer with the expression; null: by fixed order")
     holds: Kind | None = Field(None, description="what its values are; null: what they say")
