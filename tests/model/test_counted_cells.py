@@ -73,7 +73,11 @@ def test_at_the_start_the_trunk_changes_nothing_of_the_cell(cells):
         backbone.counted_cells.reading.weight.zero_()
     without = new_backbone(n_layers=0)
     without.load_state_dict(
-        {name: part for name, part in backbone.state_dict().items() if not name.startswith("layers.")}
+        {
+            name: part
+            for name, part in backbone.state_dict().items()
+            if not name.startswith("layers.")
+        }
     )
     one, other = (model.encode(*cells, LENGTHS) for model in (backbone, without))
     torch.testing.assert_close(one, other, rtol=0, atol=1e-12)

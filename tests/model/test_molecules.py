@@ -58,7 +58,9 @@ def slow_losses(objective, batch):
     """Add up the three losses, cell by cell, gene by gene."""
     model = objective.model
     decoder = model.molecule_decoder
-    hidden = model.backbone(batch.token_ids_BL, batch.counts_BL, batch.lengths_B, read_B=batch.read_B)
+    hidden = model.backbone(
+        batch.token_ids_BL, batch.counts_BL, batch.lengths_B, read_B=batch.read_B
+    )
     sums = torch.zeros(3, dtype=torch.float64)
     for row in range(len(batch.cells_B)):
         z, study = hidden[row, 0], int(batch.studies_B[row])

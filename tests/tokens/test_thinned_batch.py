@@ -86,13 +86,18 @@ def test_what_the_trunk_reads_stands_first_and_each_part_in_order():
 
 
 def test_which_tokens_are_read_changes_from_epoch_to_epoch():
-    first, second = (thin([0], epoch=epoch, read_tokens=9).token_ids_BL[0, 1:10] for epoch in (0, 1))
+    first, second = (
+        thin([0], epoch=epoch, read_tokens=9).token_ids_BL[0, 1:10] for epoch in (0, 1)
+    )
     assert first.tolist() != second.tolist()
 
 
 @pytest.mark.parametrize(("dropout", "known"), [(0.0, 1.0), (1.0, 0.0), (0.5, 0.5)])
 def test_studies_are_dropped_as_often_as_asked(dropout, known):
-    found = [thin(range(CELLS), epoch=e, study_dropout=dropout).known_B.float().mean() for e in range(100)]
+    found = [
+        thin(range(CELLS), epoch=e, study_dropout=dropout).known_B.float().mean()
+        for e in range(100)
+    ]
     assert np.mean(found) == pytest.approx(known, abs=0.06)
 
 

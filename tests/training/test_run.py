@@ -5,7 +5,7 @@ import signal
 
 import pytest
 import torch
-from tests.training.corpora import small_job, write_store
+from tests.training.corpora import objective_of, small_job, write_store
 
 from sc_mamba2.errors import UserError
 from sc_mamba2.model import PretrainedModel
@@ -15,9 +15,9 @@ from sc_mamba2.training.journal import read_journal
 from sc_mamba2.training.run import pretrain
 
 
-@pytest.fixture(scope="module")
-def store(tmp_path_factory):
-    return write_store(tmp_path_factory.mktemp("corpus") / "store")
+@pytest.fixture(scope="module", params=["bins", "molecules"])
+def store(request, tmp_path_factory):
+    return write_store(tmp_path_factory.mktemp("corpus") / "store", request.param)
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def test_it_gives_a_model_that_can_be_loaded_and_called(unbroken):
     vocabulary = model.tokenizer.vocabulary
     ids = torch.tensor([[vocabulary.cls_id, *vocabulary.gene_rows[:5].tolist()]])
     outputs = model(ids, torch.ones(1, 6))
-    assert torch.isfinite(outputs.expression_BL).all()
+    assert torch.isfinite(outputs.hidden_BLD).all()
     assert vocabulary.size < 100  # the genes that were seen, not all of GENCODE
     assert "study" not in model.origin and model.origin["held out"] == "d"
 
@@ -111,11 +111,13 @@ def test_micro_batches_change_nothing_but_rounding(store, unbroken, tmp_path):
     assert (losses[0] - losses[1]).abs().max() < 1e-5
 
 
-def test_held_out_cells_are_judged_beside_the_gene_mean(unbroken):
+def test_held_out_cells_are_judged_beside_the_gene_means(store, unbroken):
     table = read_journal(unbroken.journal)
     judged = table.dropna(subset=["held_out/loss"])
     assert judged["step"].tolist() == [4, 8]
-    assert (judged["held_out/gene_mean"] > 0).all()
+    molecules = objective_of(store) == "molecules"
+    beside = ["means_posterior", "means_posterior/d"] if molecules else ["gene_mean"]
+    assert all((judged[f"held_out/{name}"] > 0).all() for name in beside)
     assert unbroken.best is not None
 
 
@@ -156,6 +158,13 @@ def test_weighted_studies_train_and_held_out_cells_are_judged_as_they_are(store,
     sampling = {"column": "study", "shares": {"a": 1.0, "b": 2.0}}
     finished = pretrain(small_job(store, tmp_path / "run", sampling=sampling))
     assert read_journal(finished.journal)["held_out/loss"].notna().sum() == 2
+
+
+def test_molecules_of_tokens_that_are_no_counts_are_refused(store, tmp_path):
+    if objective_of(store) == "molecules":
+        pytest.skip("these tokens are counts")
+    with pytest.raises(UserError, match=r"corpus-bins.*pretraining.corpus.bins"):
+        pretrain(small_job(store, tmp_path / "run", training={"objective": "molecules"}))
 
 
 def test_half_precision_projections_train(store, tmp_path):

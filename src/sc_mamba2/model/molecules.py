@@ -56,8 +56,12 @@ class MoleculeDecoder(nn.Module):
     def forward(self, hidden_BLD: Tensor, token_ids_BL: Tensor, real_BL: Tensor) -> Foretold:
         """Foretell from the hidden vectors of right-padded cells, `<cls>` first.
 
-        `real_BL` marks the tokens whose hidden vectors there are.
+        `real_BL` marks the tokens whose hidden vectors there are. Computed in the precision of the weights.
         """
+        with torch.autocast(hidden_BLD.device.type, enabled=False):
+            return self._foretell(hidden_BLD.to(self.rates.weight), token_ids_BL, real_BL)
+
+    def _foretell(self, hidden_BLD: Tensor, token_ids_BL: Tensor, real_BL: Tensor) -> Foretold:
         cell_BD = hidden_BLD[:, 0]
         phi_BR = self.phi_cell(cell_BD)
         log_phi_BV = self.phi_V + phi_BR[:, :1] + phi_BR[:, 1:] @ self.phi_RV

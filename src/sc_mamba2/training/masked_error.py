@@ -84,7 +84,7 @@ def masked_error(
     loss = float(objective.weighed(sums_O / asked_O.clamp(min=1)))
     n_bins = objective.model.backbone.config.n_bins
     masked = counts_G.sum().clamp(min=1)
-    named = {"loss": loss}
+    named = {}
     for row, name in enumerate(("model", "cell", "gene_mean")):
         named[name] = float(errors_3G[row].sum() / masked)
     ends = [*(first - 1 for first in _FIRST[1:]), n_bins - 1]

@@ -173,9 +173,8 @@ class _Run:
         with self.trainer.average.in_place_of(self.model):
             found = self.recipe.judge(self.trainer.objective, self.ranks)
         if journal is not None:
-            journal.write(
-                taken, **{f"held_out/{name}": value for name, value in found.named.items()}
-            )
+            named = {"loss": found.loss, **found.named}
+            journal.write(taken, **{f"held_out/{name}": value for name, value in named.items()})
         return found
 
     def _final_model(self) -> Path:
