@@ -4,7 +4,8 @@
 
 Each row and seed is one run of the project's own pipeline with the parameters of conf/base and those
 of the row; the script only collects `metrics.json`. The rows across studies that use a checkpoint need one
-that has not seen Kang's (`python benchmarks/scm_tiny.py train FOLDER --hold-out kang2018_a kang2018_b`).
+that has not seen Kang's: `python benchmarks/checkpoints.py train scm-tiny FOLDER --hold-out kang2018_a
+kang2018_b`.
 Writes `results/annotation_<row>.json` and a Markdown table.
 """
 

@@ -4,7 +4,7 @@
 
 STORE is a token store that `scm pretrain` wrote on any machine (a folder; it travels). Needs of this
 package `training` and what is below it, no single-cell library (PYTHONPATH=src will do). `small` is
-trained with the recipe of `scm_tiny.py` in larger batches, for as many steps as fit in the seconds.
+trained with the recipe of `checkpoints.py` in larger batches, for as many steps as fit in the seconds.
 Writes `results/pretraining_gpu.json`; without a GPU says so and writes nothing.
 """
 

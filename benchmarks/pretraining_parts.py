@@ -18,8 +18,8 @@ import numpy as np
 import torch
 from few_labels import RESULTS, SHARED, embed, read, score
 from machine import describe_machine
-from scm_tiny import CORPUS
 
+from checkpoints import CORPUS
 from sc_mamba2 import from_pretrained
 from sc_mamba2.tasks.pretraining.corpus import make_corpus
 from sc_mamba2.tasks.pretraining.params import CorpusParams

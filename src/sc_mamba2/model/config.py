@@ -117,6 +117,7 @@ _RELEASE: dict[str, Any] = {
 
 PRESETS: dict[str, dict[str, Any]] = {
     "genes": {"n_layers": 0, "d_model": 32, "head_dim": 64},
+    "bag": {"n_layers": 0, "d_model": 64, "head_dim": 64},
     "micro": {"n_layers": 2, "d_model": 64},
     "tiny": {"n_layers": 4, "d_model": 128},
     "small": {"n_layers": 8, "d_model": 256},

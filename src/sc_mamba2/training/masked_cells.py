@@ -83,13 +83,7 @@ class MaskedCells:
         self.store, self.positions, self.tokenizer = store, cells, tokenizer
         self.masks, self.seed = masks, seed
         self.source = KnownGenes(store, tokenizer.vocabulary)
-        weights = None
-        if sampling.column is not None:
-            groups = read_column(store, sampling.column)[cells]
-            weights = weights_by_group(groups, sampling.shares)
-        self.sampler = Sampler(
-            store.lengths[cells], batch_size, seed, sampling.block, sampling.window, weights
-        )
+        self.sampler = make_sampler(store, cells, sampling, batch_size, seed)
 
     def cells(self, step: int) -> tuple[np.ndarray, int]:
         """Give the positions of a step's cells, over all processes, and their epoch."""
@@ -106,6 +100,20 @@ class MaskedCells:
     def names(self, cells: np.ndarray) -> list[str]:
         """Name the first cells."""
         return [str(name) for name in self.store.take(cells[:3]).obs.index]
+
+
+def make_sampler(
+    store: TokenStore, cells: np.ndarray, sampling: SamplingOptions, batch_size: int, seed: int
+) -> Sampler:
+    """Make the order in which some cells of a store are drawn."""
+    weights = None
+    if sampling.column is not None:
+        groups = read_column(store, sampling.column)[cells]
+        sizes = dict(zip(*np.unique(groups, return_counts=True), strict=True))
+        by_size = {str(name): float(size) ** sampling.power for name, size in sizes.items()}
+        weights = weights_by_group(groups, sampling.shares or by_size)
+    lengths = store.lengths[cells]
+    return Sampler(lengths, batch_size, seed, sampling.block, sampling.window, weights)
 
 
 def split_cells(store: TokenStore, held_out: HeldOut) -> tuple[np.ndarray, np.ndarray]:

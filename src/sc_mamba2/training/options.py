@@ -120,11 +120,18 @@ class SamplingOptions(Options):
     window: int = Field(100, ge=1, description="batches that are sorted by length together")
     column: str | None = Field(None, description="column of obs whose values have shares; or none")
     shares: dict[str, float] = Field({}, description="relative share of the draws by value")
+    power: float = Field(
+        1.0,
+        ge=0,
+        le=1,
+        description="without shares: power of a value's number of cells that its share is; 1: as the cells "
+        "are, 0: all values alike",
+    )
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        if (self.column is None) != (not self.shares):
-            raise ValueError("column and shares go together: give both, or neither")
+        if (self.column is None) != (not self.shares and self.power == 1):
+            raise ValueError("column goes together with shares or power: give both, or neither")
         return self
 
 

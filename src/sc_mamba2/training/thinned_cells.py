@@ -9,15 +9,13 @@ import numpy as np
 import pandas as pd
 
 from sc_mamba2.tokens import (
-    Sampler,
     ThinnedBatch,
     ThinningOptions,
     Tokenizer,
     TokenStore,
     thin_batch,
-    weights_by_group,
 )
-from sc_mamba2.training.masked_cells import KnownGenes, read_column
+from sc_mamba2.training.masked_cells import KnownGenes, make_sampler, read_column
 from sc_mamba2.training.options import SamplingOptions
 
 TYPES = "cell_type_terms"
@@ -58,13 +56,7 @@ class ThinnedCells:
         self.studies_N, self.types_N = studies_N, types_N
         self.thinning, self.seed = thinning, seed
         self.source = KnownGenes(store, tokenizer.vocabulary)
-        weights = None
-        if sampling.column is not None:
-            groups = read_column(store, sampling.column)[cells]
-            weights = weights_by_group(groups, sampling.shares)
-        self.sampler = Sampler(
-            store.lengths[cells], batch_size, seed, sampling.block, sampling.window, weights
-        )
+        self.sampler = make_sampler(store, cells, sampling, batch_size, seed)
 
     def cells(self, step: int) -> tuple[np.ndarray, int]:
         """Give the positions of a step's cells, over all processes, and their epoch."""
