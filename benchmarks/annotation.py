@@ -34,7 +34,7 @@ EVERY_PART = {
         "ablations": {"names": ["readout_alone", "pooled_alone", "trunk_alone", "trunk_frozen"]}
     }
 }
-NETWORK = {"annotation": {"head": {"fit": "gradient"}}}
+NETWORK = {"annotation": {"head": {"fit": "network"}}}
 ABLATIONS = {"annotation": {"ablations": {"names": ["pooled_alone", "trunk_alone"]}}}
 
 

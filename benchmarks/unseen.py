@@ -47,7 +47,7 @@ def run(left_out: str, seed: int, epochs: int) -> dict[str, Any]:
             "query": str(folder / "query.h5ad"),
             "annotation": {
                 "labels": {"key": KEY},
-                "head": {"fit": "gradient"},
+                "head": {"fit": "network"},
                 "fine_tune": {"max_epochs": epochs},
                 "ablations": {"names": []},
             },

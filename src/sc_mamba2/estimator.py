@@ -121,7 +121,7 @@ class Model:
         """Train from the start; `history` has a row an epoch afterwards.
 
         A model of types is a consensus of methods fitted at once, without epochs, unless one of the
-        options of training is named: then it is a network (``annotation.head.fit="gradient"``).
+        options of training is named: then a network joins them (``annotation.head.fit="gradient"``).
 
         Parameters
         ----------
@@ -147,7 +147,7 @@ class Model:
             f"{self.task}.fine_tune.learning_rate": learning_rate,
             "tokenization.max_length": max_length,
         }
-        if self.task == "annotation" and _given(own):  # epochs and rates are a network's
+        if self.task == "annotation" and _given(own):  # epochs and rates are of a network
             own["annotation.head.fit"] = "gradient"
         groups = self._groups({**_given(own), **(params or {})})
         with chance_as_found():

@@ -12,7 +12,7 @@ QUICK: dict[str, Any] = {
     "input": "simulated:three-types",
     "annotation": {
         "labels": {"key": "cell_type"},
-        "head": {"fit": "gradient"},
+        "head": {"fit": "network"},
         "fine_tune": {"max_epochs": 2},
         "ablations": {"names": ["trunk_frozen"]},
         "baselines": {"regularisation": [1.0], "folds": 2},

@@ -132,6 +132,26 @@ def test_predicting_again_with_the_checkpoint_gives_equal_results(annotated, fil
     assert scores[0] == scores[1] and "accuracy" in scores[0]
 
 
+def test_a_network_is_one_more_expert_in_outputs_report_and_folder(files):
+    out, again = files / "joined.h5ad", files / "joined_again.h5ad"
+    folder = out.with_suffix(".scm")
+    words = ("-r", files / "reference.h5ad", "-k", "cell_type", "-o", out, "--fit", "gradient")
+    params = f"{QUICK[1]},annotation.ablations.names=[readout_alone]"
+    entered("annotate", files / "query.h5ad", *words, "--params", params)
+    entered("annotate", files / "query.h5ad", "-c", folder / "checkpoint", "-o", again)
+    first, second = (ad.read_h5ad(path) for path in (out, again))
+    for key in ("scm_cell_type_probability", "X_scm"):
+        assert np.array_equal(first.obsm[key], second.obsm[key]), key
+    assert first.obsm["scm_cell_type_experts"].equals(second.obsm["scm_cell_type_experts"])
+    metrics = json.loads((folder / "metrics.json").read_text())
+    weight = first.uns["scm"]["expert_weights"]["fine_tuned"]
+    assert metrics["experts"]["fine_tuned"]["weight"] == pytest.approx(weight)
+    assert set(metrics["ablations"]) == {"readout_alone", "without_fine_tuned"}
+    page = (folder / "report.html").read_text("utf-8")
+    assert "fine_tuned" in page and "did not learn from" in page
+    assert list((folder / "figures").glob("*_training.png"))
+
+
 def test_a_query_without_labels_is_annotated_and_not_scored(annotated, files):
     out, _ = annotated
     query = ad.read_h5ad(files / "query.h5ad")

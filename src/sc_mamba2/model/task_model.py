@@ -88,6 +88,18 @@ class TaskModel(nn.Module, ABC):
         """
         raise NotImplementedError
 
+    @property
+    def learner(self) -> "TaskModel | None":
+        """What of it is trained by gradients: all; nothing of a model that fits itself.
+
+        A task whose model fits itself and holds a network too names that, and `learner_tokens`.
+        """
+        return None if self.fits_itself else self
+
+    def learner_tokens(self, tokens: TokenizedCells) -> TokenizedCells:
+        """Return cells as the `learner` reads them."""
+        return tokens
+
     def parameter_groups(self, learning_rate: float, weight_decay: float) -> list[dict[str, Any]]:
         """Group the trainable parameters for an optimizer; a task that wants other rates overrides this."""
         return parameter_groups(self, learning_rate, weight_decay)

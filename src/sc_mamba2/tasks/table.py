@@ -305,7 +305,7 @@ _ANNOTATE = Task(
         ),
         Option(
             "fit",
-            "Who calls: consensus, or a network by gradient, linear or prototypes.",
+            "Who calls: consensus; gradient: with a network; network, linear, prototypes: it alone.",
             "annotation.head.fit",
             tool="fit",
             training=True,

@@ -1,5 +1,7 @@
 """The consensus: what its experts are asked, who counts, what stays with the folder."""
 
+import copy
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,17 +16,21 @@ from sc_mamba2.tasks.annotation.annotator import Annotator
 from sc_mamba2.tasks.annotation.consensus import ConsensusModel
 from sc_mamba2.tasks.annotation.experts import Readings, ask_experts
 from sc_mamba2.tasks.annotation.fit import tokenizer_of_all
+from sc_mamba2.tasks.annotation.other_genes import read_genes
 from sc_mamba2.tasks.annotation.params import ConsensusParams
+from sc_mamba2.tasks.annotation.tokens import annotation_tokens
 from sc_mamba2.tasks.shared.parameters import build_parameters
-from sc_mamba2.tasks.shared.params import SHARED_GROUPS, TokenizationParams
+from sc_mamba2.tasks.shared.params import SHARED_GROUPS, PredictParams, TokenizationParams
 from sc_mamba2.tasks.shared.tokenization import source_vocabulary
 from sc_mamba2.tl.shared import valid_cells
 from sc_mamba2.tokens import Tokenizer
+from sc_mamba2.training import ComputeOptions
 
 CELLS = simulate_cells(180, 120)
 REFERENCE, QUERY = CELLS[:120].copy(), CELLS[120:].copy()
 GROUPS_AS_THEY_ARE = build_parameters(SHARED_GROUPS, {})
 SIMPLE = ConsensusParams().experts[:5]
+SHORT = {"annotation.fine_tune.max_epochs": 2, "tokenization.variable_genes": 60}
 
 
 def accuracy(annotated):
@@ -206,3 +212,92 @@ def test_parameters_of_a_network_that_is_not_trained_are_named(caplog, called):
     tl.annotate(QUERY.copy(), REFERENCE.copy(), label_key="cell_type", params=params, copy=True)
     (said,) = [record.getMessage() for record in caplog.records if "no part" in record.getMessage()]
     assert "max_epochs" in said and "neighbours" not in said and "--fit gradient" in said
+
+
+@pytest.fixture(scope="module")
+def joined(tmp_path_factory):
+    """What `called` is, with a network beside the methods."""
+    folder = tmp_path_factory.mktemp("joined") / "model"
+    options = {"label_key": "cell_type", "fit": "gradient", "save": folder, "params": SHORT}
+    annotated = tl.annotate(QUERY.copy(), REFERENCE.copy(), copy=True, **options)
+    return folder, Annotator.from_pretrained(folder), annotated
+
+
+def test_a_network_joins_and_leaves_the_methods_as_they_are(called, joined):
+    _, without = called
+    _, model, annotated = joined
+    experts, before = annotated.obsm[keys.EXPERTS], without.obsm[keys.EXPERTS]
+    assert list(experts.columns) == [*SIMPLE, "fine_tuned"] == list(model.experts)
+    assert experts[list(SIMPLE)].astype(str).equals(before.astype(str))
+    weights, alone = (one.uns[keys.FACTS]["expert_weights"] for one in (annotated, without))
+    share = weights["fine_tuned"]
+    assert 0 < share < 1 and sum(weights.values()) == pytest.approx(1)
+    for name in SIMPLE:
+        assert weights[name] == pytest.approx(alone[name] * (1 - share)), name
+    assert accuracy(annotated) > 0.9
+
+
+def test_a_network_reads_the_cells_as_if_it_were_alone(joined):
+    _, model, _ = joined
+    valid = valid_cells(QUERY, GROUPS_AS_THEY_ARE).valid
+    narrow = model.network.tokenizer
+    assert len(narrow.vocabulary.gene_rows) == 60 < len(model.tokenizer.vocabulary.gene_rows)
+    anew = model.learner_tokens(annotation_tokens(valid, model.tokenizer))
+    own = annotation_tokens(valid, narrow)
+    for name in ("gene_rows", "bins", "values", "offsets"):
+        assert np.array_equal(getattr(anew, name), getattr(own, name)), name
+
+
+def test_a_network_is_judged_by_cells_that_it_did_not_learn_from(joined):
+    _, model, _ = joined
+    classes_M = model.unlearnt_classes_M.numpy()
+    assert model.unlearnt_EMK.shape == (6, 18, 3) and len(classes_M) == 18  # 15 % of 120
+    np.testing.assert_allclose(model.unlearnt_EMK.sum(dim=2), 1, rtol=1e-5)
+    right = (model.unlearnt_EMK[:5].argmax(dim=2).numpy() == classes_M).mean(axis=1)
+    assert (right > 0.7).all(), "the methods call them too"
+
+
+@pytest.mark.parametrize("right_of_unlearnt", [True, False])
+@pytest.mark.parametrize("right_of_query", [True, False])
+def test_a_network_counts_by_what_the_query_is_like(joined, right_of_unlearnt, right_of_query):
+    """Of a query like the reference unlearnt cells decide alone, of another its structure alone."""
+    model = copy.deepcopy(joined[1])
+
+    def told(classes, right):
+        network = np.eye(3)[classes if right else np.zeros_like(classes)]
+        methods = np.eye(3)[np.where(np.arange(len(classes)) % 2, classes, 0)]
+        return np.stack([methods] * 5 + [network])
+
+    of_unlearnt = told(model.unlearnt_classes_M.numpy(), right_of_unlearnt)
+    model.unlearnt_EMK.copy_(torch.from_numpy(of_unlearnt))
+    clusters = np.arange(60) // 20
+    asked = told(clusters, right_of_query), np.full(5, 0.2), [clusters]
+    for alike, right in ((1.0, right_of_unlearnt), (0.0, right_of_query)):
+        weight_E = model._weigh_network(*asked, alike, 0)
+        assert weight_E.sum() == pytest.approx(1) and np.ptp(weight_E[:5]) < 1e-12
+        assert weight_E[-1] > 0.6 if right else weight_E[-1] < 0.4
+
+
+@pytest.mark.parametrize("mode", ["full", "lora", "frozen"])
+def test_a_folder_with_a_network_calls_again_to_the_bit(joined, tmp_path, mode):
+    folder, _, annotated = joined
+    if mode != "full":  # from a pretrained checkpoint
+        folder = tmp_path / "model"
+        params = {"annotation.fine_tune.max_epochs": 1, "annotation.fine_tune.mode": mode}
+        options = {"label_key": "cell_type", "fit": "gradient", "save": folder, "params": params}
+        cells = QUERY.copy(), REFERENCE.copy()
+        annotated = tl.annotate(*cells, start="scm-tiny", copy=True, **options)
+    again = tl.annotate(QUERY.copy(), checkpoint=folder, copy=True)
+    assert np.array_equal(again.obsm[keys.PROBABILITY], annotated.obsm[keys.PROBABILITY])
+    assert again.obsm[keys.EXPERTS].equals(annotated.obsm[keys.EXPERTS])
+    assert list(again.obsm[keys.EXPERTS].columns)[-1] == "fine_tuned"
+
+
+def test_a_network_meets_a_query_of_fewer_genes_with_a_head_of_these(joined):
+    folder, model, _ = joined
+    part, before = QUERY[:, ::2].copy(), model.sha256()
+    genes = valid_cells(part, GROUPS_AS_THEY_ARE).valid.var_names.to_numpy()
+    reader = read_genes(model, genes, PredictParams(), ComputeOptions(device="cpu"))
+    assert reader.network.head.fit == "linear" and model.network.head.fit == "gradient"
+    assert model.sha256() == before
+    assert accuracy(tl.annotate(part, checkpoint=folder, copy=True)) > 0.8

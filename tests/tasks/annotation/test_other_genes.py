@@ -60,7 +60,7 @@ def test_the_whole_file_leaves_the_head_and_a_part_of_it_fits_it_anew(saved):
         assert (annotated.obs[keys.CELL_TYPE].to_numpy(str) == truth).mean() > 0.8
 
 
-@pytest.mark.parametrize("fit", ["linear", "prototypes", "gradient"])
+@pytest.mark.parametrize("fit", ["linear", "prototypes", "network"])
 def test_a_fitted_head_gives_genes_that_are_not_there_no_weight(tmp_path, fit):
     model = trained(tmp_path / "model", QUERY.copy(), fit)
     ids = np.asarray(model.tokenizer.vocabulary.ids)[model.tokenizer.vocabulary.gene_rows]

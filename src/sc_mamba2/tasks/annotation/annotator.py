@@ -21,6 +21,7 @@ from sc_mamba2.tokens import TokenizedCells, Tokenizer, as_matrix
 LABEL = "label"
 TERM_IDS = "term_ids"  # of a reference that gives them
 BATCH = "batch"  # of a reference that names some
+PLACE = "place"  # of a training cell among all, where some are set apart
 TOTAL = "total"  # molecules of a cell, where its counts are known
 _FEWEST_KEPT = 20  # cells of a class
 
@@ -108,8 +109,7 @@ class Annotator(TaskModel):
         from sc_mamba2.tasks.annotation.consensus import ConsensusModel
         from sc_mamba2.tasks.annotation.model import AnnotationModel
 
-        consensus = settings["head"]["fit"] == "consensus"
-        kind: type[Annotator] = ConsensusModel if consensus else AnnotationModel
+        kind: type[Annotator] = ConsensusModel if "consensus" in settings else AnnotationModel
         return kind.from_settings(backbone, tokenizer, settings)  # type: ignore[return-value]
 
     def settings(self) -> dict[str, Any]:

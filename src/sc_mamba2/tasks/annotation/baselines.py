@@ -53,15 +53,20 @@ def compare(
     """
     variants = pd.DataFrame(index=query_tokens.obs.index)
     simple = baseline_calls(training_cells, query_cells, baselines, compute.seed)
-    if not isinstance(untrained_model, AnnotationModel):
+    alone = isinstance(untrained_model, AnnotationModel)
+    network = untrained_model if alone else untrained_model.learner
+    if not isinstance(network, AnnotationModel):
         return simple, variants  # a consensus shows what each of its experts is worth
+    training, validation, query = map(
+        untrained_model.learner_tokens, (training_tokens, validation_tokens, query_tokens)
+    )
     for name in ablations.names:
         # A head that fits itself leaves the backbone as it is: a frozen one is no other model.
-        if name == "trunk_frozen" and untrained_model.fits_itself:
+        if name == "trunk_frozen" and network.fits_itself:
             continue
-        untrained, options = variant(name, untrained_model, fine_tuning, compute.seed)
-        trained, _ = fine_tune(untrained, training_tokens, validation_tokens, options, compute)
-        outputs = predict(trained, query_tokens, prediction, compute)
+        untrained, options = variant(name, network, fine_tuning, compute.seed)
+        trained, _ = fine_tune(untrained, training, validation, options, compute)
+        outputs = predict(trained, query, prediction, compute)
         table = call_types(outputs, untrained_model.labels, variants.index, CallParams())
         variants = variants.assign(**{name: table[keys.CELL_TYPE]})
     return simple, variants

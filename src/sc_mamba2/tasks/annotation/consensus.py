@@ -1,8 +1,9 @@
 """The consensus of several experts about a query, weighed without its labels.
 
-Nothing is trained: the model is its labelled cells, and the experts are fitted to them and to the query's
-genes and depth when they are asked. Legend: B cells of a batch, N query cells, R kept cells, M left-out
-cells, E experts, K classes, G measured genes, V vocabulary, D width.
+The model is its labelled cells: the experts are fitted to them and to the query's genes and depth when they
+are asked. One more may stand beside them, a network that was trained by gradients. Legend: B cells of a
+batch, N query cells, R kept cells, M left-out cells, E experts, K classes, G measured genes, V vocabulary, D
+width.
 """
 
 from typing import Any
@@ -20,12 +21,21 @@ from sc_mamba2.methods.graph_smoothing import smooth_over_graph
 from sc_mamba2.methods.logistic_regression import quiet_rare_classes
 from sc_mamba2.metrics.clustering import connectivities, leiden
 from sc_mamba2.metrics.neighbours import nearest_neighbours
-from sc_mamba2.model import Backbone, sum_of_genes
+from sc_mamba2.model import Backbone, ModelConfig, sum_of_genes
 from sc_mamba2.model.task_model import squared_lengths
-from sc_mamba2.tasks.annotation.annotator import TOTAL, Annotator, mean_squares
+from sc_mamba2.tasks.annotation.annotator import PLACE, TOTAL, Annotator, mean_squares
 from sc_mamba2.tasks.annotation.experts import Readings, ask_experts
-from sc_mamba2.tasks.annotation.params import OF_BACKBONE, ConsensusParams
-from sc_mamba2.tokens import Batch, TokenizedCells, Tokenizer, as_matrix, stack_cells
+from sc_mamba2.tasks.annotation.model import AnnotationModel
+from sc_mamba2.tasks.annotation.params import FINE_TUNED, OF_BACKBONE, ConsensusParams
+from sc_mamba2.tasks.annotation.tokens import read_anew
+from sc_mamba2.tokens import (
+    Batch,
+    TokenizedCells,
+    Tokenizer,
+    TokenizerRules,
+    as_matrix,
+    stack_cells,
+)
 
 _STRUCTURE = 30  # principal components of the query in which its cells are neighbours
 _NEAR = 15
@@ -35,6 +45,8 @@ _MOST_JUDGED = 20_000  # cells of a query that judge the experts
 
 class ConsensusModel(Annotator):
     """Calls cells by several experts; the parameters of the base class, and the experts'.
+
+    `network` is the expert that is trained by gradients, if there is one; see `add_network`.
 
     Parameters
     ----------
@@ -62,6 +74,7 @@ class ConsensusModel(Annotator):
     ) -> None:
         super().__init__(backbone, tokenizer, **shared)
         self.consensus, self.pretrained, self.batch_key = consensus, pretrained, batch_key
+        self.network: AnnotationModel | None = None
         # Which tokens the query at hand measures; a reader of another file has another mask.
         self.measured_V = np.isin(
             np.arange(tokenizer.vocabulary.size), tokenizer.vocabulary.gene_rows
@@ -80,33 +93,74 @@ class ConsensusModel(Annotator):
         self.register_buffer("left_out_classes_M", torch.zeros(cells, dtype=torch.int64))
         self.register_buffer("left_out_distance_M", torch.zeros(cells, dtype=torch.float32))
 
+    def add_network(self, network: AnnotationModel, unlearnt: int = 0) -> None:
+        """Take in one more expert, whose vocabulary is a part of this one's.
+
+        `unlearnt` counts the kept cells that it did not learn from; what is said of them stays with the model.
+        """
+        self.network = network
+        self._room_for_unlearnt(unlearnt)
+
+    def _room_for_unlearnt(self, cells: int) -> None:
+        self.unlearnt_EMK: Tensor
+        self.unlearnt_classes_M: Tensor
+        shape = len(self.experts), cells, len(self.labels)
+        self.register_buffer("unlearnt_EMK", torch.zeros(shape, dtype=torch.float32))
+        self.register_buffer("unlearnt_classes_M", torch.zeros(cells, dtype=torch.int64))
+
+    @property
+    def learner(self) -> AnnotationModel | None:
+        """The network alone is trained by gradients."""
+        return self.network
+
+    def learner_tokens(self, tokens: TokenizedCells) -> TokenizedCells:
+        """Return cells as the network reads them."""
+        if self.network is None:
+            return tokens
+        return read_anew(tokens, self.tokenizer.vocabulary, self.network.tokenizer)
+
     @property
     def state_names(self) -> tuple[str, ...]:
         """Embeddings of a cell, in the order in which `predict` gives them."""
         return OF_BACKBONE if self.pretrained else OF_BACKBONE[:1]
 
     @property
-    def experts(self) -> tuple[str, ...]:
-        """Those that can be asked, in the order of the parameters."""
+    def methods(self) -> tuple[str, ...]:
+        """Experts that are fitted at once when they are asked, in the order of the parameters."""
         return tuple(
             name for name in self.consensus.experts if self.pretrained or name not in OF_BACKBONE
         )
 
+    @property
+    def experts(self) -> tuple[str, ...]:
+        """The methods, and the network behind them."""
+        return self.methods if self.network is None else (*self.methods, FINE_TUNED)
+
     def settings(self) -> dict[str, Any]:
         """Return what `from_settings` needs to build the same model."""
-        return super().settings() | {
+        settings = super().settings() | {
             "consensus": self.consensus.model_dump(mode="json"),
             "pretrained": self.pretrained,
             "left_out": [self.left_out_EMK.shape[1], self.left_out_EMK.shape[0]],
             "batch_key": self.batch_key,
         }
+        if self.network is None:
+            return settings
+        tokenizer = self.network.tokenizer
+        network = self.network.settings() | {
+            "model": self.network.backbone.config.model_dump(mode="json"),
+            "tokenizer": tokenizer.rules.model_dump(mode="json"),
+            "genes": tokenizer.vocabulary.ids,
+            "unlearnt": len(self.unlearnt_classes_M),
+        }
+        return settings | {"network": network}
 
     @classmethod
     def from_settings(
         cls, backbone: Backbone, tokenizer: Tokenizer, settings: dict[str, Any]
     ) -> "ConsensusModel":
         """Build a model without cells from stored settings."""
-        return cls(
+        model = cls(
             backbone,
             tokenizer,
             consensus=ConsensusParams(**settings["consensus"]),
@@ -115,9 +169,16 @@ class ConsensusModel(Annotator):
             left_out=tuple(settings["left_out"]),
             **cls._shared(settings),
         )
+        if stored := settings.get("network"):
+            rules = TokenizerRules(**stored["tokenizer"])
+            own = Tokenizer(tokenizer.vocabulary.subset(stored["genes"]), rules)
+            shape = Backbone(ModelConfig.build(**stored["model"]))
+            network = AnnotationModel.from_settings(shape, own, stored)
+            model.add_network(network, stored["unlearnt"])
+        return model
 
     def loss(self, batch: Batch, targets: dict[str, Tensor]) -> Tensor:
-        """There is none: a consensus is never trained by gradients."""
+        """There is none: of a consensus its network alone is trained by gradients."""
         raise NotImplementedError
 
     def predict(self, batch: Batch) -> dict[str, Tensor]:
@@ -140,21 +201,29 @@ class ConsensusModel(Annotator):
 
     @property
     def fits_itself(self) -> bool:
-        """It is its cells; nothing is learnt epoch by epoch."""
+        """It is its cells, beside a network."""
         return True
 
     def fit_itself(
         self, parts: list[tuple[TokenizedCells, dict[str, np.ndarray]]], seed: int
     ) -> None:
-        """Keep these labelled cells, and let the experts call parts of them that they did not see."""
+        """Keep some of these labelled cells, and let the experts call parts of them that they did not see."""
         parts = [part for part in parts if len(part[0])]
         tokens = stack_cells([part for part, _ in parts])
-        states_ND = np.concatenate([outputs["embedding"] for _, outputs in parts])
-        self.keep_cells(tokens)
-        self.keep_states(states_ND)
+        order_N = np.argsort(tokens.obs[PLACE]) if PLACE in tokens.obs else np.arange(len(tokens))
+        kept_R = np.asarray(order_N)[self.choose_cells(tokens.take(order_N), seed)]
+        outputs = {
+            name: np.concatenate([outputs[name] for _, outputs in parts])[kept_R]
+            for name in parts[0][1]
+        }
+        self.keep_cells(tokens.take(kept_R))
+        self.keep_states(outputs["embedding"])
         if self.kept_batches_N.unique().numel() < 2:
             self.batch_key = None
         self._leave_out(seed)
+        if self.network is not None:
+            unlearnt_R = kept_R >= len(parts[0][0])  # the validation cells stand behind
+            self._leave_unlearnt(unlearnt_R, outputs["learner_probability"], seed)
 
     def keep_states(self, states_RD: np.ndarray) -> None:
         """Take the backbone's states of the kept cells."""
@@ -172,7 +241,7 @@ class ConsensusModel(Annotator):
             return
         split = GroupKFold if self.batch_key else StratifiedKFold
         groups_M = batches_M if self.batch_key else None
-        answers_EMK = np.zeros((len(self.experts), len(classes_M), len(self.labels)))
+        answers_EMK = np.zeros((len(self.methods), len(classes_M), len(self.labels)))
         distance_M = np.zeros(len(classes_M))
         with quiet_rare_classes():
             for rest, out in split(folds, shuffle=True, random_state=seed).split(
@@ -181,11 +250,25 @@ class ConsensusModel(Annotator):
                 asked = some.take(rest), classes_M[rest], len(self.labels), some.take(out)
                 answers = ask_experts(*asked, params, seed)
                 distance_M[out] = answers.distance_N
-                answers_EMK[:, out] = np.stack([answers.by_expert[name] for name in self.experts])
-        self._room_for_left_out(len(classes_M), len(self.experts))
+                answers_EMK[:, out] = np.stack([answers.by_expert[name] for name in self.methods])
+        self._room_for_left_out(len(classes_M), len(self.methods))
         self.left_out_EMK.copy_(torch.from_numpy(answers_EMK))
         self.left_out_classes_M.copy_(torch.from_numpy(classes_M))
         self.left_out_distance_M.copy_(torch.from_numpy(distance_M))
+
+    def _leave_unlearnt(
+        self, unlearnt_R: np.ndarray, probability_RK: np.ndarray, seed: int
+    ) -> None:
+        """Let all experts call the kept cells that the network did not learn from, by the others."""
+        reference, classes_R = self.reference(), self.kept_classes_N.cpu().numpy()
+        rest, out = ~unlearnt_R, unlearnt_R
+        asked = reference.take(rest), classes_R[rest], len(self.labels), reference.take(out)
+        with quiet_rare_classes():
+            answers = ask_experts(*asked, self.consensus, seed).by_expert
+        told = [*(answers[name] for name in self.methods), probability_RK[out]]
+        self._room_for_unlearnt(int(out.sum()))
+        self.unlearnt_EMK.copy_(torch.from_numpy(np.stack(told)))
+        self.unlearnt_classes_M.copy_(torch.from_numpy(classes_R[out]))
 
     def left_out(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the experts' answers about cells that they did not see, (E, M, K), and the truth, (M,)."""
@@ -197,9 +280,18 @@ class ConsensusModel(Annotator):
         return float(np.quantile(distance_M, share)) if len(distance_M) else np.inf
 
     def left_out_calls(self, seed: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return the consensus's probabilities of the cells left out, (M, K), and their classes, (M,)."""
-        answers_EMK, classes_M = self.left_out()
-        weight_E = self._weigh(answers_EMK, [], 1.0, seed)
+        """Return the consensus's probabilities of cells left out, (M, K), and their classes, (M,).
+
+        With a network these are cells that it did not learn from either.
+        """
+        if self.network is None:
+            answers_EMK, classes_M = self.left_out()
+            weight_E = self._weigh(answers_EMK, [], 1.0, seed)
+        else:
+            answers_EMK = self.unlearnt_EMK.cpu().numpy()
+            classes_M = self.unlearnt_classes_M.cpu().numpy()
+            weight_E = self._weigh(answers_EMK[:-1], [], 1.0, seed)
+            weight_E = self._weigh_network(answers_EMK, weight_E, [], 1.0, seed)
         return mix(answers_EMK, weight_E), classes_M
 
     def _weigh(
@@ -215,18 +307,57 @@ class ConsensusModel(Annotator):
         The more a query is like the reference (`alike`, 0 to 1), the more the left-out cells say about it,
         and the less its structure is needed; whole batches that were left out always count.
         """
-        params, left_out = self.consensus, None
+        left_out = None
         if self.left_out_EMK.numel():
             left_out_EMK, classes_M = self.left_out()
             left_out = left_out_EMK[asked_E], classes_M
-        unlike = max(1 - alike, _LEAST_WEIGHT)
+        by_batch = self.batch_key is not None
+        return self._judge(answers_ENK, clusterings, alike, left_out, by_batch, seed)
+
+    def _weigh_network(
+        self,
+        answers_ENK: np.ndarray,
+        weight_E: np.ndarray,
+        clusterings: list[np.ndarray],
+        alike: float,
+        seed: int,
+    ) -> np.ndarray:
+        """Give the network a share beside the methods, whose weights stay in proportion: (E,) with it behind.
+
+        It is trained once, not again without every batch, so that no whole batch says anything about it. Its
+        witnesses are the query's structure, and cells that were set apart when it was trained: they chose its
+        epoch, but no gradient saw them, and the methods call them by the other cells. These are like the reference
+        and count as far as the query is; of a query that is unlike it the structure alone decides.
+        """
+
+        def sides(all_ENK: np.ndarray) -> np.ndarray:
+            return np.stack([mix(all_ENK[:-1], weight_E), all_ENK[-1]])
+
+        left_out = None
+        if len(self.unlearnt_classes_M):
+            told_EMK, classes_M = self.unlearnt_EMK.cpu(), self.unlearnt_classes_M.cpu()
+            left_out = sides(told_EMK.numpy()), classes_M.numpy()
+        share = self._judge(sides(answers_ENK), clusterings, alike, left_out, False, seed)
+        return np.append(weight_E * share[0], share[1])
+
+    def _judge(
+        self,
+        answers_ENK: np.ndarray,
+        clusterings: list[np.ndarray],
+        alike: float,
+        left_out: tuple[np.ndarray, np.ndarray] | None,
+        by_batch: bool,
+        seed: int,
+    ) -> np.ndarray:
+        """Weigh answers, (E,), at the scales of the parameters; `by_batch`: whole batches were left out."""
+        params = self.consensus
         left_out_scale = params.left_out_scale
-        if self.batch_key is None:
+        if not by_batch:
             left_out_scale = params.alike_scale / max(alike, _LEAST_WEIGHT)
         return weigh_experts(
             answers_ENK,
             clusterings,
-            params.structure_scale / unlike,
+            params.structure_scale / max(1 - alike, _LEAST_WEIGHT),
             left_out,
             left_out_scale,
             params.shared_error_power,
@@ -252,7 +383,7 @@ class ConsensusModel(Annotator):
         return Readings(amounts_NG, counted, dict(zip(self.state_names, parts, strict=False)))
 
     def consult(
-        self, tokens: TokenizedCells, states_ND: np.ndarray, seed: int
+        self, tokens: TokenizedCells, outputs: dict[str, np.ndarray], seed: int
     ) -> dict[str, np.ndarray]:
         """Ask the experts about a query and weigh what they say.
 
@@ -260,8 +391,8 @@ class ConsensusModel(Annotator):
         ----------
         tokens
             N cells.
-        states_ND
-            What `predict` gave of them.
+        outputs
+            What the backbone, and a network, gave of them; see `tasks.shared.backbone.predict`.
         seed
             Of thinning, clusters and mixtures.
 
@@ -272,37 +403,44 @@ class ConsensusModel(Annotator):
             ``experts`` (N, E), the class that each calls; ``weights`` (E,); ``agreement`` (N,), the
             weight of the experts that call what the consensus calls; ``distance`` and ``likeness`` (N,), see
             `Answers`; ``embedding``; with a pretrained backbone ``without_backbone`` (N,), the calls of a
-            consensus without its states.
+            consensus of neither its states nor a network; with a network ``without_fine_tuned`` (N,), those
+            of one without it.
         """
-        params, query = self.consensus, self._readings(tokens, states_ND)
+        params, query = self.consensus, self._readings(tokens, outputs["embedding"])
         classes_R = self.kept_classes_N.cpu().numpy()
         asked = self.reference(), classes_R, len(self.labels), query
         answers = ask_experts(*asked, params, seed)
-        answers_ENK = np.stack([answers.by_expert[name] for name in self.experts])
+        answers_ENK = np.stack([answers.by_expert[name] for name in self.methods])
         graph_NN, clusterings, judged = self._structure(query, seed)
         alike = answers.likeness
         weight_E = self._weigh(answers_ENK[:, judged], clusterings, alike, seed)
+        without: dict[str, np.ndarray] = {}
+        simple_E = np.array([name not in OF_BACKBONE for name in self.methods])
+        if self.pretrained and simple_E.any() and not simple_E.all():
+            of_simple_E = np.zeros(len(simple_E))
+            of_simple_E[simple_E] = self._weigh(
+                answers_ENK[:, judged][simple_E], clusterings, alike, seed, simple_E
+            )
+            without_NK = self._smooth(mix(answers_ENK, of_simple_E), graph_NN, alike)
+            without["without_backbone"] = without_NK.argmax(axis=1)
+        if self.network is not None:
+            without_NK = self._smooth(mix(answers_ENK, weight_E), graph_NN, alike)
+            without["without_fine_tuned"] = without_NK.argmax(axis=1)
+            answers_ENK = np.concatenate([answers_ENK, outputs["learner_probability"][None]])
+            sides = answers_ENK[:, judged], weight_E, clusterings
+            weight_E = self._weigh_network(*sides, alike, seed)
         probability_NK = self._smooth(mix(answers_ENK, weight_E), graph_NN, alike)
         called_EN = answers_ENK.argmax(axis=2)
         agreement_N = weight_E @ (called_EN == probability_NK.argmax(axis=1))
-        outputs = {
+        return without | {
             "probability": self.calibration.apply(probability_NK),
             "experts": called_EN.T,
             "weights": weight_E,
             "agreement": agreement_N,
             "distance": answers.distance_N,
             "likeness": np.full(len(tokens), alike),
-            "embedding": states_ND,
+            "embedding": outputs["embedding"],
         }
-        simple_E = np.array([name not in OF_BACKBONE for name in self.experts])
-        if self.pretrained and simple_E.any() and not simple_E.all():
-            weight_E = np.zeros(len(simple_E))
-            weight_E[simple_E] = self._weigh(
-                answers_ENK[:, judged][simple_E], clusterings, alike, seed, simple_E
-            )
-            without_NK = self._smooth(mix(answers_ENK, weight_E), graph_NN, alike)
-            outputs["without_backbone"] = without_NK.argmax(axis=1)
-        return outputs
 
     def _smooth(
         self, probability_NK: np.ndarray, graph_NN: sparse.csr_matrix | None, alike: float

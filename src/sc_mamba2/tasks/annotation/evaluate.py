@@ -24,7 +24,7 @@ from sc_mamba2.tasks.annotation.predict import (
     LIKENESS,
     SET_BAR,
     WEIGHT_PREFIX,
-    WITHOUT_BACKBONE,
+    WITHOUT,
 )
 from sc_mamba2.tasks.annotation.rollup import Rollup, broad_truth, known_rollup
 
@@ -133,8 +133,8 @@ def score_experts(calls: pd.DataFrame, truth: pd.Series) -> dict[str, Scores]:
 
 
 def _variants(calls: pd.DataFrame, trained: pd.DataFrame | None) -> pd.DataFrame:
-    """Put together what was called by variants that were trained, and by a consensus without its backbone."""
-    own = calls[[WITHOUT_BACKBONE]] if WITHOUT_BACKBONE in calls else calls[[]]
+    """Put together what was called by variants that were trained, and by a consensus without some experts."""
+    own = calls[[name for name in WITHOUT if name in calls]]
     return own if trained is None else trained.join(own)
 
 

@@ -13,6 +13,7 @@ from sc_mamba2.model import Backbone
 from sc_mamba2.tasks.annotation.annotator import (
     BATCH,
     LABEL,
+    PLACE,
     TERM_IDS,
     Annotator,
     Calibration,
@@ -23,7 +24,7 @@ from sc_mamba2.tasks.annotation.model import AnnotationModel
 from sc_mamba2.tasks.annotation.params import CallParams, ConsensusParams, HeadParams, LabelParams
 from sc_mamba2.tasks.annotation.rollup import Rollup, read_rollup
 from sc_mamba2.tasks.annotation.split import stratified_split
-from sc_mamba2.tasks.annotation.tokens import annotation_tokens
+from sc_mamba2.tasks.annotation.tokens import annotation_tokens, read_anew
 from sc_mamba2.tasks.shared.backbone import load_or_build_backbone, predict
 from sc_mamba2.tasks.shared.coverage import check_genes
 from sc_mamba2.tasks.shared.params import (
@@ -51,24 +52,22 @@ def prepare(
     """Choose the genes, make tokens, and build the model that is to be trained.
 
     The genes are the reference's, also those that this query lacks: other queries may have them. A
-    consensus reads all of them, also those that a pretrained checkpoint does not know, and keeps its cells
-    whole: none is set apart to choose an epoch.
+    consensus reads all of them, also those that a pretrained checkpoint does not know; a network, alone or as
+    one of its experts, the most variable.
 
     Returns
     -------
     untrained_model, training_tokens, validation_tokens, query_tokens
-        The validation tokens are a share of the training cells, which chooses the epoch.
+        The validation tokens are a share of the training cells, which chooses the epoch; none where no
+        network is trained, whose training tokens are the cells that a consensus keeps.
 
     Raises
     ------
     UserError
         Rule ``model-genes``: too little of what the reference varies in is measured in the query.
     """
-    together = head.fit == "consensus"
-    if together:
+    if head.is_consensus:
         tokenizer = tokenizer_of_all(training_cells, tokenization, backbone.checkpoint)
-        if backbone.checkpoint is None:
-            backbone = backbone.model_copy(update={"preset": "genes"})
     else:
         tokenizer = fit_tokenizer(training_cells, training_cells, tokenization)
     whole = annotation_tokens(training_cells, tokenizer)
@@ -76,29 +75,39 @@ def prepare(
     floor = validation_limits.minimum_weight_share
     check_genes(tokenizer.vocabulary, square_V, query_cells.var_names, floor, what="the reference")
     query = annotation_tokens(query_cells, tokenizer)
-    if together:
-        loaded = load_or_build_backbone(tokenizer, whole, backbone, compute, others=True)
-        classes, rollup = _classes(whole, labels)
-        model = ConsensusModel(
-            loaded,
-            tokenizer,
-            labels=classes,
-            head=head,
-            label_key=labels.key,
-            consensus=consensus,
-            pretrained=backbone.checkpoint is not None,
-            batch_key=training_cells.uns.get(BATCH),
-            rollup=rollup,
-            term_ids=training_cells.uns.get(TERM_IDS),
-        )
+    if not head.is_consensus:
+        training, validation = split_validation(whole, labels, compute)
+        network = untrained_network(tokenizer, training, backbone, head, labels, compute)
+        network.term_ids = training_cells.uns.get(TERM_IDS, {})
+        network.keep_cells(whole.take(network.choose_cells(whole, compute.seed)))
+        return network, training, validation, query
+    pretrained = backbone.checkpoint is not None
+    own = backbone if pretrained else backbone.model_copy(update={"preset": "genes"})
+    loaded = load_or_build_backbone(tokenizer, whole, own, compute, others=True)
+    classes, rollup = _classes(whole, labels)
+    model = ConsensusModel(
+        loaded,
+        tokenizer,
+        labels=classes,
+        head=head,
+        label_key=labels.key,
+        consensus=consensus,
+        pretrained=pretrained,
+        batch_key=training_cells.uns.get(BATCH),
+        rollup=rollup,
+        term_ids=training_cells.uns.get(TERM_IDS),
+    )
+    if head.fit == "consensus":
         kept = whole.take(model.choose_cells(whole, compute.seed))
         return model, kept, whole.take(np.arange(0)), query
+    whole.obs[PLACE] = np.arange(len(whole))
     training, validation = split_validation(whole, labels, compute)
-    loaded = load_or_build_backbone(tokenizer, training, backbone, compute)
-    network = attach_head(loaded, tokenizer, training, head, labels, compute)
-    network.term_ids = training_cells.uns.get(TERM_IDS, {})
-    network.keep_cells(whole.take(network.choose_cells(whole, compute.seed)))
-    return network, training, validation, query
+    chosen = fit_tokenizer(training_cells, training_cells, tokenization)
+    genes = set(chosen.vocabulary.ids) & set(tokenizer.vocabulary.ids)
+    narrow = Tokenizer(tokenizer.vocabulary.subset(genes), chosen.rules)
+    read = read_anew(training, tokenizer.vocabulary, narrow)
+    model.add_network(untrained_network(narrow, read, backbone, head, labels, compute))
+    return model, training, validation, query
 
 
 def tokenizer_of_all(
@@ -143,6 +152,19 @@ def split_validation(
     return labelled_tokens.take(first), labelled_tokens.take(second)
 
 
+def untrained_network(
+    tokenizer: Tokenizer,
+    training_tokens: TokenizedCells,
+    backbone: BackboneParams,
+    head: HeadParams,
+    labels: LabelParams,
+    compute: ComputeOptions,
+) -> AnnotationModel:
+    """Load or build a backbone, and put an untrained classifier on it."""
+    loaded = load_or_build_backbone(tokenizer, training_tokens, backbone, compute)
+    return attach_head(loaded, tokenizer, training_tokens, head, labels, compute)
+
+
 def attach_head(
     backbone: Backbone,
     tokenizer: Tokenizer,
@@ -171,8 +193,8 @@ def calibrate(
     """Return the model with a temperature of its probabilities.
 
     A network's is fitted to the validation cells, a consensus's to the labelled cells that its experts
-    called without having seen their part. Where a head fits itself, nothing is kept apart from what it
-    learns from, and none is fitted.
+    called without having seen their part (`ConsensusModel.left_out_calls`). Where a head fits itself, nothing
+    is kept apart from what it learns from, and none is fitted.
     """
     if not calls.calibrate:
         return fitted_model

@@ -57,7 +57,7 @@ class AnnotationModel(Annotator):
         width, classes = backbone.config.d_model, len(labels)
         self.bias_K = nn.Parameter(torch.zeros(classes))
         if "trunk" in head.paths:
-            hidden = {} if head.fit == "gradient" else {"n_hidden": 0}
+            hidden = {"n_hidden": 0} if self.fits_itself else {}
             self.trunk_classifier = CellClassifier(width, classes, **hidden)
         if "pooled" in head.paths:
             self.pooled_norm = nn.LayerNorm(width)
@@ -68,14 +68,15 @@ class AnnotationModel(Annotator):
         if "readout" in head.paths:
             self._start_as_linear_model()
 
-    def gene_weights(self) -> np.ndarray:
+    def gene_weights(self, kept: TokenizedCells | None = None) -> np.ndarray:
         """Say how much the model makes of each token, (V,).
 
         Its mean squared value in the kept cells (1 where none are) times the squared length of what a
         value is multiplied by: its row of the readout, less the row's mean, which no class gains by;
-        without a readout that of its embedding.
+        without a readout that of its embedding. As an expert it keeps no cells, and is given them.
         """
-        kept, size = self.kept_cells(), self.tokenizer.vocabulary.size
+        kept = self.kept_cells() if kept is None else kept
+        size = self.tokenizer.vocabulary.size
         length_V = squared_lengths(self.backbone)
         if "readout" in self.head.paths:
             readout_VK = self.readout_VK.detach().cpu().double()
@@ -161,7 +162,7 @@ class AnnotationModel(Annotator):
     @property
     def fits_itself(self) -> bool:
         """Whether the head is fitted at once on a backbone that stays as it is."""
-        return self.head.fit != "gradient"
+        return self.head.fit in ("linear", "prototypes")
 
     def fit_itself(
         self, parts: list[tuple[TokenizedCells, dict[str, np.ndarray]]], seed: int

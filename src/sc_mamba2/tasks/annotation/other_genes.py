@@ -8,14 +8,16 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from anndata import AnnData
 
 from sc_mamba2.tasks.annotation.annotator import Annotator
 from sc_mamba2.tasks.annotation.consensus import ConsensusModel
 from sc_mamba2.tasks.annotation.model import AnnotationModel
 from sc_mamba2.tasks.shared.backbone import predict
-from sc_mamba2.tasks.shared.coverage import meet_genes, with_coverage
+from sc_mamba2.tasks.shared.coverage import check_genes, meet_genes, with_coverage
 from sc_mamba2.tasks.shared.params import PredictParams, ValidationParams
+from sc_mamba2.tokens import TokenizedCells
 from sc_mamba2.training import ComputeOptions
 
 
@@ -29,8 +31,8 @@ def meet_query(
 ) -> tuple[Annotator, dict[str, Any]]:
     """Return the model as it reads cells of the query's genes, and the report with their share.
 
-    A consensus asks its experts over them alone. Where they hold less of a network than
-    `HeadParams.refit_below`, its head is fitted to them.
+    A consensus asks its experts over them alone. Where they hold less of a network, alone or in a consensus,
+    than `HeadParams.refit_below`, its head is fitted to them.
 
     Raises
     ------
@@ -59,24 +61,34 @@ def read_genes(
     rows = vocabulary.rows_of(gene_ids)
     reader = copy.copy(model)
     reader.measured_V = model.measured_V & np.isin(np.arange(vocabulary.size), rows)
+    kept = model.kept_cells()
     if model.pretrained and not reader.measured_V[vocabulary.gene_rows].all():
-        kept = model.kept_cells()
-        kept = kept.keep(reader.measured_V[kept.gene_rows])
+        measured = kept.keep(reader.measured_V[kept.gene_rows])
         reader._buffers = dict(model._buffers)
-        reader.keep_states(predict(model, kept, prediction, compute)["embedding"])
+        reader.keep_states(predict(model, measured, prediction, compute)["embedding"])
+    if (network := model.network) is not None:
+        read, known = model.learner_tokens(kept), network.tokenizer.vocabulary
+        met = check_genes(known, network.gene_weights(read), pd.Index(gene_ids), floor=0.0)
+        if met["weight_share"] < model.head.refit_below:
+            fitted = fit_to_genes(network, gene_ids, prediction, compute, read)
+            reader._modules = {**model._modules, "network": fitted}
     return reader
 
 
 def fit_to_genes(
-    model: AnnotationModel, gene_ids: np.ndarray, prediction: PredictParams, compute: ComputeOptions
+    model: AnnotationModel,
+    gene_ids: np.ndarray,
+    prediction: PredictParams,
+    compute: ComputeOptions,
+    kept: TokenizedCells | None = None,
 ) -> AnnotationModel:
-    """Fit a model's head to some of its genes, by the cells that it keeps; the backbone stays.
+    """Fit a model's head to some of its genes, by the cells that it keeps or is given; the backbone stays.
 
     The kept cells lose all other genes, as the query has, and are normalised anew. A head that fits
     itself is fitted as it was; one that learnt with the backbone becomes a logistic regression on what
     its paths read.
     """
-    kept, vocabulary = model.kept_cells(), model.tokenizer.vocabulary
+    kept, vocabulary = kept or model.kept_cells(), model.tokenizer.vocabulary
     left = kept.keep(np.isin(kept.gene_rows, vocabulary.rows_of(gene_ids)))
     # A file without these genes is normalised over the others: their values are higher.
     share = np.expm1(left.values).sum() / np.expm1(kept.values).sum()

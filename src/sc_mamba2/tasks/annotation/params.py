@@ -60,11 +60,12 @@ class HeadParams(Parameters):
         description="trunk: the Mamba2 layers; pooled: sum of value times gene embedding; readout: "
         "linear in the log-normalised values",
     )
-    fit: Literal["consensus", "gradient", "linear", "prototypes"] = Field(
+    fit: Literal["consensus", "gradient", "network", "linear", "prototypes"] = Field(
         "consensus",
         description="consensus: several methods that are fitted at once, each as heavy as the query's own "
-        "structure and left-out batches find it right (`annotation.consensus`). The others train one "
-        "network; gradient: the head learns with the backbone, epoch by epoch. The others leave "
+        "structure and left-out batches find it right (`annotation.consensus`); gradient: a network, "
+        "whose head learns with the backbone epoch by epoch, is one more of these. The others are one "
+        "network alone; network: that of gradient; the last two leave "
         "the backbone as it is; linear: the head is one logistic regression, for few labels; "
         "prototypes: trunk and pooled tell by the nearest mean of a type's cells, the readout is a "
         "logistic regression, for a query of another study",
@@ -110,9 +111,15 @@ class HeadParams(Parameters):
     )
     readout_weight_decay: float = Field(1.0, ge=0, description="weight decay of the readout")
 
+    @property
+    def is_consensus(self) -> bool:
+        """Whether several experts call, not one network."""
+        return self.fit in ("consensus", "gradient")
+
 
 OF_BACKBONE: tuple[Expert, ...] = ("pooled", "trunk")
-# What of annotation a consensus reads nothing of: it trains no network.
+FINE_TUNED = "fine_tuned"  # the expert that is trained by gradients
+# What of annotation a consensus reads nothing of that trains no network.
 OF_NETWORK = (
     "annotation.fine_tune",
     "annotation.ablations",
@@ -265,7 +272,7 @@ class AnnotationParams(Parameters):
 
     @model_validator(mode="after")
     def _can_call(self) -> Self:
-        if self.head.fit == "consensus":
+        if self.head.is_consensus:
             if not self.head.kept_cells:
                 raise ValueError("A consensus calls by the cells that it keeps: kept_cells above 0")
             if self.backbone.checkpoint is None and set(self.consensus.experts) <= set(OF_BACKBONE):
@@ -285,7 +292,7 @@ class AnnotationParams(Parameters):
 
 def unused_by(fit: str, given: Iterable[str]) -> list[str]:
     """Return which of the given parameters, by dotted name, play no part in a way to call cells."""
-    if fit == "gradient":
+    if fit in ("gradient", "network"):
         return []
     groups = OF_NETWORK if fit == "consensus" else ("annotation.fine_tune",)
     return [name for name in given if name.startswith(groups)]

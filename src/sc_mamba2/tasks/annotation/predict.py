@@ -24,7 +24,7 @@ PROBABILITY_PREFIX = "probability:"
 ENERGY = "energy"
 EXPERT_PREFIX = "expert:"
 LIKENESS = "likeness"
-WITHOUT_BACKBONE = "without_backbone"
+WITHOUT = ("without_backbone", "without_fine_tuned")
 SET_BAR = " | "
 WEIGHT_PREFIX = "weight:"
 
@@ -50,7 +50,7 @@ def call_cells(
     rollup = known_rollup(labels.rollup, reader.labels, reader.rollup)
     experts = pd.DataFrame(index=cells)
     if isinstance(reader, ConsensusModel):
-        outputs = reader.consult(query_tokens, outputs["embedding"], compute.seed)
+        outputs = reader.consult(query_tokens, outputs, compute.seed)
         experts = call_experts(outputs, reader.experts, reader.labels, cells)
         farthest = reader.farthest(calling.farthest_share)
     embedding = vector_columns(outputs["embedding"], cells)
@@ -150,7 +150,7 @@ def call_experts(
 
     ``scm_cell_type_agreement``, the weight of the experts that call what the consensus calls (0 to 1);
     ``likeness``, how hard the query is to tell from the reference; ``expert:<name>``, what each calls;
-    ``weight:<name>``, what it counts.
+    ``weight:<name>``, what it counts; ``without_<experts>``, what the consensus calls without some.
     """
     columns: dict[str, np.ndarray] = {
         keys.AGREEMENT: outputs["agreement"],
@@ -159,8 +159,8 @@ def call_experts(
     for at, name in enumerate(experts):
         columns[EXPERT_PREFIX + name] = np.asarray(labels, dtype=object)[outputs["experts"][:, at]]
         columns[WEIGHT_PREFIX + name] = np.full(len(cells), outputs["weights"][at])
-    if "without_backbone" in outputs:
-        columns[WITHOUT_BACKBONE] = np.asarray(labels, dtype=object)[outputs["without_backbone"]]
+    for name in filter(outputs.__contains__, WITHOUT):
+        columns[name] = np.asarray(labels, dtype=object)[outputs[name]]
     return pd.DataFrame(columns, index=cells)
 
 

@@ -21,6 +21,7 @@ from sc_mamba2.reporting import (
 from sc_mamba2.tasks.annotation.annotator import LABEL
 from sc_mamba2.tasks.annotation.evaluate import methods_and_views
 from sc_mamba2.tasks.annotation.figures import PICTURES
+from sc_mamba2.tasks.annotation.params import FINE_TUNED
 from sc_mamba2.tasks.shared.parameters import flat_parameters
 from sc_mamba2.training import ComputeOptions
 
@@ -136,6 +137,11 @@ def _experts_section(experts: dict[str, dict[str, float]], data: dict[str, Any])
         f"cells: cells that keep together should get one type, and {left_out} "
         'Each one\'s calls are in obsm["scm_cell_type_experts"].'
     )
+    if FINE_TUNED in experts:
+        words += (
+            f" {FINE_TUNED} is the network that was trained: cells that it did not learn from stand for those "
+            "left out, and count as far as the query is like the reference."
+        )
     ordered = dict(sorted(experts.items(), key=lambda pair: -pair[1]["weight"]))
     table = score_table(ordered, ["weight", "like_consensus", *SCORES], "Higher is better.")
     return [Section("Who stood behind the calls", [words], [table])]

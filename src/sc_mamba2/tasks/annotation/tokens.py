@@ -6,9 +6,10 @@ from scipy import sparse
 
 from sc_mamba2.cells import keys
 from sc_mamba2.cells.scale import CELL_TOTAL
+from sc_mamba2.genes import Vocabulary
 from sc_mamba2.tasks.annotation.annotator import TOTAL
 from sc_mamba2.tasks.shared.tokenization import tokenize_cells
-from sc_mamba2.tokens import TokenizedCells, Tokenizer
+from sc_mamba2.tokens import TokenizedCells, Tokenizer, as_matrix
 
 
 def annotation_tokens(
@@ -18,6 +19,14 @@ def annotation_tokens(
     tokens = tokenize_cells(valid_cells, tokenizer, with_obs)
     tokens.obs[TOTAL] = totals(valid_cells)
     return tokens
+
+
+def read_anew(
+    tokens: TokenizedCells, vocabulary: Vocabulary, tokenizer: Tokenizer
+) -> TokenizedCells:
+    """Return cells, whole in the tokens of a vocabulary, in those of a tokenizer of some of its genes."""
+    values_NV = as_matrix(tokens, vocabulary.size)
+    return tokenizer.tokenize(values_NV, np.asarray(vocabulary.ids), tokens.obs)
 
 
 def totals(valid_cells: AnnData) -> np.ndarray:

@@ -84,26 +84,26 @@ def fine_tune(
     model
         A copy with its best weights, on the CPU, in evaluation mode; `task_model` stays untrained.
     history
-        One row an epoch: losses, rate, tokens a second; no row where the model fits itself.
+        One row an epoch: losses, rate, tokens a second; no row where nothing is trained by gradients.
     """
     model = copy.deepcopy(task_model)
     seed_everything(compute.seed)
+    parts, history = [training_tokens, validation_tokens], []
+    if (learner := model.learner) is not None:
+        with training_progress("fine-tuning", params.max_epochs) as on_step:
+            history = fit(
+                learner,
+                model.learner_tokens(training_tokens),
+                model.learner_tokens(validation_tokens),
+                learner.tokenizer.vocabulary,
+                params,
+                compute.seed,
+                choose_device(compute.device),
+                on_step,
+            )
     if model.fits_itself:
-        parts = [training_tokens, validation_tokens]
         outputs = [(part, predict(model, part, PredictParams(), compute)) for part in parts]
         model.fit_itself(outputs, compute.seed)
-        return model.cpu().eval(), _table([])
-    with training_progress("fine-tuning", params.max_epochs) as on_step:
-        history = fit(
-            model,
-            training_tokens,
-            validation_tokens,
-            model.tokenizer.vocabulary,
-            params,
-            compute.seed,
-            choose_device(compute.device),
-            on_step,
-        )
     return model.cpu().eval(), _table(history)
 
 
@@ -136,14 +136,22 @@ def encode_cells(
 def predict(
     model: TaskModel, tokens: TokenizedCells, params: PredictParams, compute: ComputeOptions
 ) -> dict[str, Any]:
-    """Return a task model's outputs for every cell, each an array with first dimension N."""
+    """Return a task model's outputs for every cell, each an array with first dimension N.
+
+    Those of a `learner` that is a part of it stand beside them, as ``learner_<name>``.
+    """
     device = choose_device(compute.device)
     model = model.to(device).eval()
     _use(model.backbone, compute)
     predict_cells = model.predictor(tokens.obs)
-    return run_over_cells(
+    outputs = run_over_cells(
         predict_cells, model.readable(tokens), model.tokenizer.vocabulary, params.batch_size, device
     )
+    learner = model.learner
+    if learner is not None and learner is not model:
+        learnt = predict(learner, model.learner_tokens(tokens), params, compute)
+        outputs |= {f"learner_{name}": array for name, array in learnt.items()}
+    return outputs
 
 
 def _use(backbone: Backbone, compute: ComputeOptions) -> None:

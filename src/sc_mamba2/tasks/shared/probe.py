@@ -36,12 +36,18 @@ def probe_fine_tuning(
     """
     seed_everything(compute.seed)
     device, size = choose_device(compute.device), params.batch_size
+    learner = task_model.learner
+    if learner is not None:
+        training_tokens, validation_tokens = map(
+            task_model.learner_tokens, (training_tokens, validation_tokens)
+        )
+        task_model = learner
     limit = task_model.tokenizer.rules.max_length
     tokens = {
         "training": count_tokens(training_tokens.lengths, limit),
         "validation": count_tokens(validation_tokens.lengths, limit),
     }
-    if task_model.fits_itself:
+    if learner is None:
         # It reads every cell once; what it fits to that is quick.
         return _probe_forward(
             "fit at once", task_model, training_tokens, tokens, PredictParams(), compute
