@@ -41,12 +41,12 @@ def run_study(study: str, seed: int) -> dict[str, Any]:
     valid, report = take_valid(raw, ingestion, ValidationParams())
     params = DenoisingParams()
     started = time.perf_counter()
-    counts, written = prepare(raw, valid, params.output, ingestion)
-    choices = choose(counts, params.split, params.priors, params.output, compute)
+    counts, genes, written = prepare(raw, valid, params.output, ingestion)
+    choices = choose(counts, genes, params.split, params.priors, params.output, compute)
     chosen = time.perf_counter()
-    judged = judge(counts, choices, params.split, params.priors, params.output, compute)
+    judged = judge(counts, genes, choices, params.split, params.priors, params.output, compute)
     scored = time.perf_counter()
-    denoise(counts, written, choices, params.priors, params.output, compute)
+    denoise(counts, genes, written, choices, params.priors, params.output, compute)
     seconds = {
         "choose": chosen - started,
         "judge": scored - chosen,
@@ -85,8 +85,10 @@ def by_name(metrics: dict[str, Any]) -> dict[str, float]:
     methods = scores_by_method(metrics)
     named = {name.partition(": ")[2] or "denoised": one["nats"] for name, one in methods.items()}
     own = f"{metrics['data']['chosen']['prior']}, posterior"
-    order = ("denoised", "gene_means", "own_counts", "neighbours", "svd")
-    posteriors = [f"{name}, posterior" for name in ("gene_means", "neighbours", "svd")]
+    order = ("denoised", "gene_means", "own_counts", "neighbours", "svd", "pretrained")
+    posteriors = [
+        f"{name}, posterior" for name in ("gene_means", "neighbours", "svd", "pretrained")
+    ]
     full = named | {own: named["denoised"]}
     return {name: full[name] for name in (*order, *posteriors)}
 

@@ -54,7 +54,7 @@ def test_neighbours_are_of_the_cells_kind_and_never_the_cell_itself():
     changed = COUNTS.tolil()
     changed[0] = COUNTS[0] * 3  # the same shares: the same neighbours
     again = NearestCells(sparse.csr_matrix(changed), 5, 10)
-    assert again._sum(ROWS[1:2], 8).sum() == prior._sum(ROWS[1:2], 8).sum()
+    assert again.sum_near(ROWS[1:2], 8).sum() == prior.sum_near(ROWS[1:2], 8).sum()
 
 
 def test_singular_vectors_are_those_of_a_dense_decomposition():

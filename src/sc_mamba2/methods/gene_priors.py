@@ -81,10 +81,9 @@ class NearestCells:
 
     def __call__(self, rows_B: np.ndarray, neighbours: int, kappa: float) -> np.ndarray:
         """Return the prior of some cells; kappa is the phi of `posterior_rates`."""
-        summed_BG = self._sum(rows_B, neighbours).toarray()
-        return posterior_rates(self._means_1G, summed_BG, kappa)
+        return posterior_rates(self._means_1G, self.sum_near(rows_B, neighbours).toarray(), kappa)
 
-    def _sum(self, rows_B: np.ndarray, neighbours: int) -> sparse.csr_matrix:
+    def sum_near(self, rows_B: np.ndarray, neighbours: int) -> sparse.csr_matrix:
         """Sum the neighbours' counts; the last sum is kept, since a grid asks for it several times."""
         last = self._summed
         if last is None or last[1] != neighbours or not np.array_equal(last[0], rows_B):

@@ -57,7 +57,9 @@ def split_molecules(
     return parts[0], parts[1]
 
 
-def posterior_rates(prior_BG: np.ndarray, counts_BG: np.ndarray, phi: float) -> np.ndarray:
+def posterior_rates(
+    prior_BG: np.ndarray, counts_BG: np.ndarray, phi: float, relative_BG: np.ndarray | None = None
+) -> np.ndarray:
     """Return the mean rates of cells whose own counts are looked at too.
 
     The rate of a gene is ``P`` times a Gamma variable of mean 1 and shape phi, its count Poisson with
@@ -71,15 +73,20 @@ def posterior_rates(prior_BG: np.ndarray, counts_BG: np.ndarray, phi: float) -> 
         c, of n molecules a cell.
     phi
         Molecules that the prior is worth: 0 leaves the cell's shares, `PLAIN` the prior.
+    relative_BG
+        Factor of it for each gene and cell, above 0; ``None``: 1.
     """
     if phi == PLAIN:
         return prior_BG
     counts_BG = counts_BG.astype(prior_BG.dtype, copy=False)
     molecules_B1 = counts_BG.sum(axis=1, keepdims=True)
+    shape: Any = prior_BG.dtype.type(phi)
+    if relative_BG is not None:
+        shape = shape * relative_BG
     rates_BG = molecules_B1 * prior_BG
-    rates_BG += phi
+    rates_BG += shape
     np.divide(prior_BG, rates_BG, out=rates_BG)
-    rates_BG *= counts_BG + prior_BG.dtype.type(phi)
+    rates_BG *= counts_BG + shape
     rates_BG /= rates_BG.sum(axis=1, dtype=np.float64, keepdims=True)
     return rates_BG
 
@@ -99,7 +106,14 @@ def rates_by_block(
         places = np.arange(start, min(start + together, len(rows_M)))
         rows = rows_M[places]
         own_BG = counts_NG[rows].toarray()
-        yield places, posterior_rates(prior(rows, **choice.numbers), own_BG, choice.phi)
+        prior_BG = prior(rows, **choice.numbers)
+        yield places, posterior_rates(prior_BG, own_BG, choice.phi, relative_phi(prior, rows))
+
+
+def relative_phi(prior: Prior, rows_B: np.ndarray) -> np.ndarray | None:
+    """Return what a prior says of phi gene by gene, where it does: its method of this name, (B, G)."""
+    told = getattr(prior, "relative_phi", None)
+    return None if told is None else told(rows_B)
 
 
 def choose_numbers(
@@ -133,10 +147,11 @@ def choose_numbers(
     for start in range(0, len(rows_M), together):
         rows = rows_M[start : start + together]
         own_BG, held_BG = kept_NG[rows].toarray(), held_NG[rows]
+        relative_BG = relative_phi(prior, rows)
         for at, numbers in enumerate(grid):
             prior_BG = prior(rows, **numbers)
             for place, phi in enumerate(phis):
-                rates_BG = posterior_rates(prior_BG, own_BG, phi)
+                rates_BG = posterior_rates(prior_BG, own_BG, phi, relative_BG)
                 nats[at, place] += nats_a_cell(rates_BG, held_BG).sum()
     nats /= max(1.0, float(held_NG[rows_M].sum()))
     best = nats.argmin(axis=0)

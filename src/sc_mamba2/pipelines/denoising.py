@@ -16,15 +16,17 @@ from sc_mamba2.tasks.denoising.report import report
 def create_pipeline() -> Pipeline:
     """Return the pipeline that chooses a prior by molecules held out, and denoises by it."""
     nodes = [
-        step(prepare, "raw_cells valid_cells params:output params:ingestion", "counts written"),
+        step(
+            prepare, "raw_cells valid_cells params:output params:ingestion", "counts genes written"
+        ),
         step(
             choose,
-            "counts params:split params:priors params:output params:compute",
+            "counts genes params:split params:priors params:output params:compute",
             "choices",
         ),
         step(
             judge,
-            "counts choices params:split params:priors params:output params:compute",
+            "counts genes choices params:split params:priors params:output params:compute",
             "judged",
             "evaluation",
         ),
@@ -36,7 +38,7 @@ def create_pipeline() -> Pipeline:
         ),
         step(
             denoise,
-            "counts written choices params:priors params:output params:compute",
+            "counts genes written choices params:priors params:output params:compute",
             "rates",
         ),
         step(

@@ -13,7 +13,12 @@ from sc_mamba2.training import ComputeOptions
 FEW = DenoisingParams(
     split=SplitParams(cells=60),
     priors=PriorParams(
-        neighbours=(5, 15), kappa=(1, 5), mean_molecules=(10, 100), components=5, ranks=(3,)
+        names=("gene_means", "neighbours", "svd"),
+        neighbours=(5, 15),
+        kappa=(1, 5),
+        mean_molecules=(10, 100),
+        components=5,
+        ranks=(3,),
     ),
     output=OutputParams(cells_a_block=32),
 )
@@ -36,10 +41,10 @@ def prepared(read):
 @pytest.fixture(scope="package")
 def choices(prepared):
     """Give the numbers of every method."""
-    return choose(prepared[0], FEW.split, FEW.priors, FEW.output, COMPUTE)
+    return choose(*prepared[:2], FEW.split, FEW.priors, FEW.output, COMPUTE)
 
 
 @pytest.fixture(scope="package")
 def judged(prepared, choices):
     """Give how every method tells the molecules held out."""
-    return judge(prepared[0], choices, FEW.split, FEW.priors, FEW.output, COMPUTE)
+    return judge(*prepared[:2], choices, FEW.split, FEW.priors, FEW.output, COMPUTE)

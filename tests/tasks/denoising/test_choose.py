@@ -18,7 +18,7 @@ from sc_mamba2.tasks.denoising.priors import candidates
 
 
 def test_the_inner_split_is_of_what_the_outer_one_keeps(prepared):
-    counts, _ = prepared
+    counts = prepared[0]
     outer, inner = hold_out(counts, FEW.split, 0)
     assert (outer.kept_NG + outer.held_NG != counts).nnz == 0
     assert (inner.kept_NG + inner.held_NG != outer.kept_NG).nnz == 0
@@ -31,14 +31,14 @@ def test_the_inner_split_is_of_what_the_outer_one_keeps(prepared):
 def test_what_is_scored_can_be_anything_without_a_change_of_the_choice(
     prepared, choices, monkeypatch
 ):
-    counts, _ = prepared
+    counts, genes, _ = prepared
 
     def without_the_held_out_half(*parts):
         outer, inner = hold_out(*parts)
         return outer._replace(held_NG=None), inner
 
     monkeypatch.setattr(module, "hold_out", without_the_held_out_half)
-    assert choose(counts, FEW.split, FEW.priors, FEW.output, COMPUTE) == choices
+    assert choose(counts, genes, FEW.split, FEW.priors, FEW.output, COMPUTE) == choices
 
 
 def test_every_prior_stands_as_it_is_and_with_the_posterior(choices):
@@ -53,7 +53,7 @@ def test_every_prior_stands_as_it_is_and_with_the_posterior(choices):
 def test_a_prior_that_is_left_out_is_not_chosen(prepared, choices):
     priors = FEW.priors.model_copy(update={"names": ("svd",)})
     _, inner = hold_out(prepared[0], FEW.split, 0)
-    found = choose_by(inner, priors, FEW.output, COMPUTE)
+    found = choose_by(inner, prepared[1], priors, FEW.output, COMPUTE)
     assert chosen_method(found, priors) == "svd, posterior"
     assert found.keys() == choices.keys() - {"neighbours, posterior"}
 
@@ -63,7 +63,9 @@ def test_the_score_is_that_of_the_held_out_half(prepared, choices, judged):
     held, rows = outer.held_NG[outer.rows_M], outer.rows_M
     assert np.array_equal(judged.molecules_M, np.asarray(held.sum(axis=1)).ravel())
     for name, one in choices.items():
-        prior = candidates(FEW.priors)[one.prior].fit(outer.kept_NG, 0)(rows, **one.numbers)
+        prior = candidates(FEW.priors)[one.prior].fit(outer.kept_NG, prepared[1], COMPUTE)(
+            rows, **one.numbers
+        )
         rates = posterior_rates(prior, outer.kept_NG[rows].toarray(), one.phi)
         assert judged.nats[name] == pytest.approx(nats_a_cell(rates, held), rel=1e-5)
     told = judged.calibration

@@ -18,7 +18,7 @@ def refused(rule: str, raw, valid, **output) -> str:
 
 def test_all_genes_stand_in_the_columns_of_the_file(read, prepared):
     raw, valid, _ = read
-    counts, written = prepared
+    counts, _, written = prepared
     assert (counts != valid.layers["counts"]).nnz == 0
     assert written.names is None and written.width == raw.n_vars
     assert list(raw.var_names[written.places_K]) == list(valid.var_names[written.genes_K])
@@ -29,7 +29,7 @@ def test_genes_of_a_file_that_are_none_have_no_column(read):
     other = raw[:, ::-1].copy()
     other.var_names = ["no gene", *other.var_names[1:]]
     del other.var["symbol"]
-    _, written = prepare(other, valid, OutputParams(), IngestionParams())
+    *_, written = prepare(other, valid, OutputParams(), IngestionParams())
     assert written.width == raw.n_vars and len(written.places_K) == raw.n_vars - 1
     assert list(other.var_names[written.places_K]) == list(valid.var_names[written.genes_K])
 
@@ -37,7 +37,7 @@ def test_genes_of_a_file_that_are_none_have_no_column(read):
 def test_named_genes_are_found_by_symbol_and_id_once_each(read):
     raw, valid, _ = read
     names = [valid.var["symbol"].iloc[7], valid.var_names[2], valid.var["symbol"].iloc[7]]
-    _, written = prepare(raw, valid, OutputParams(named_genes=",".join(names)), IngestionParams())
+    *_, written = prepare(raw, valid, OutputParams(named_genes=",".join(names)), IngestionParams())
     assert list(written.genes_K) == [7, 2] and written.names == tuple(names[:2])
     assert list(written.places_K) == [0, 1] and written.width == 2
 

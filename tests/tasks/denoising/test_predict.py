@@ -22,9 +22,11 @@ def rates(prepared, choices) -> np.ndarray:
 
 
 def test_rates_are_of_all_counts_and_sum_to_ten_thousand(prepared, choices, rates):
-    counts, written = prepared
+    counts, genes, written = prepared
     one = choices[chosen_method(choices, FEW.priors)]
-    prior = candidates(FEW.priors)[one.prior].fit(counts, 0)(np.arange(90), **one.numbers)
+    prior = candidates(FEW.priors)[one.prior].fit(counts, genes, COMPUTE)(
+        np.arange(90), **one.numbers
+    )
     whole = 1e4 * posterior_rates(prior, counts.toarray(), one.phi)
     assert rates[:, written.places_K] == pytest.approx(whole[:, written.genes_K], rel=1e-4)
     assert rates.dtype == np.float32 and rates.sum(axis=1) == pytest.approx(1e4, rel=1e-4)
@@ -37,9 +39,9 @@ def test_blocks_change_nothing(prepared, choices, rates):
 
 
 def test_columns_that_were_not_read_are_nan(prepared, choices, rates):
-    counts, written = prepared
+    counts, genes, written = prepared
     some = Written(written.genes_K[:5], np.array([9, 0, 2, 3, 5]), 12, None)
-    told = denoise(counts, some, choices, FEW.priors, FEW.output, COMPUTE)
+    told = denoise(counts, genes, some, choices, FEW.priors, FEW.output, COMPUTE)
     assert told.shape == (90, 12) and np.isnan(told[:, [1, 4, 6, 7, 8, 10, 11]]).all()
     assert told[:, [9, 0]] == pytest.approx(rates[:, written.places_K[:2]])
 
@@ -48,7 +50,7 @@ def test_the_cells_stay_and_the_keys_are_added(read, prepared, rates, tmp_path):
     raw, _, report = read
     raw = raw.copy()
     raw.uns["own"], raw.layers["own"] = "kept", raw.X * 2
-    cells = write_denoised(raw, rates, prepared[1], METRICS, report, FACTS)
+    cells = write_denoised(raw, rates, prepared[2], METRICS, report, FACTS)
     assert set(raw.layers) == {"own"} and "scm_denoised" not in raw.var
     assert (cells.X != raw.X).nnz == 0 and cells.uns["own"] == "kept"
     assert np.array_equal(cells.layers["scm_denoised"], rates)

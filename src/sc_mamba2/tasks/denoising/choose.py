@@ -65,6 +65,7 @@ def hold_out(counts_NG: sparse.csr_matrix, params: SplitParams, seed: int) -> tu
 
 def choose(
     counts_NG: sparse.csr_matrix,
+    genes_G: np.ndarray,
     split: SplitParams,
     priors: PriorParams,
     output: OutputParams,
@@ -72,18 +73,22 @@ def choose(
 ) -> dict[str, Choice]:
     """Choose the numbers of every method: each prior as it is, and with the posterior."""
     _, inner = hold_out(counts_NG, split, compute.seed)
-    return choose_by(inner, priors, output, compute)
+    return choose_by(inner, genes_G, priors, output, compute)
 
 
 def choose_by(
-    inner: Halves, priors: PriorParams, output: OutputParams, compute: ComputeOptions
+    inner: Halves,
+    genes_G: np.ndarray,
+    priors: PriorParams,
+    output: OutputParams,
+    compute: ComputeOptions,
 ) -> dict[str, Choice]:
     """Do as `choose`, by the inner split alone."""
     found: dict[str, Choice] = {}
     named = candidates(priors)
     with training_progress("choosing", unit="prior") as on_step:
         for at, (name, one) in enumerate(named.items(), start=1):
-            prior = one.fit(inner.kept_NG, compute.seed)
+            prior = one.fit(inner.kept_NG, genes_G, compute)
             first, others = looks(one.phis)
             where = (*inner, output.cells_a_block)
             found[name], *posterior = choose_numbers(name, prior, one.grid, first, *where)
@@ -111,6 +116,7 @@ def chosen_method(choices: dict[str, Choice], priors: PriorParams) -> str:
 
 def judge(
     counts_NG: sparse.csr_matrix,
+    genes_G: np.ndarray,
     choices: dict[str, Choice],
     split: SplitParams,
     priors: PriorParams,
@@ -127,7 +133,7 @@ def judge(
     named = candidates(priors)
     with training_progress("scoring", unit="prior") as on_step:
         for at, (name, one) in enumerate(named.items(), start=1):
-            prior = one.fit(outer.kept_NG, compute.seed)
+            prior = one.fit(outer.kept_NG, genes_G, compute)
             for method in (n for n, choice in choices.items() if choice.prior == name):
                 parts = outer.kept_NG, outer.rows_M, output.cells_a_block
                 for places, rates_BG in rates_by_block(prior, choices[method], *parts):

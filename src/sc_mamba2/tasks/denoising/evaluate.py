@@ -5,7 +5,7 @@ from typing import Any
 from sc_mamba2.methods.molecules import Choice, mean_and_error
 from sc_mamba2.tasks.denoising.choose import POSTERIOR, Judged, chosen_method
 from sc_mamba2.tasks.denoising.params import PriorParams
-from sc_mamba2.tasks.denoising.priors import MEANS
+from sc_mamba2.tasks.denoising.priors import MEANS, PRETRAINED
 
 FLOOR = MEANS + POSTERIOR
 
@@ -25,14 +25,17 @@ def score(
     best = chosen_method(choices, priors)
     methods = {name: _scores(judged, name) for name in choices}
     beside = {name: one for name, one in methods.items() if name != best}
-    simple = [name for name in choices if POSTERIOR not in name or name == FLOOR]
+    simple = [
+        name for name in choices if name == FLOOR or (POSTERIOR not in name and name != PRETRAINED)
+    ]
     pairs = {name: _gain(judged, name, best) for name in simple}
     choice = choices[best]
+    checkpoint = {"checkpoint": priors.checkpoint} if choice.prior == PRETRAINED else {}
     data = {
         "cells": validation_report["cells"],
         "scored_cells": len(judged.molecules_M),
         "held_out_molecules": int(judged.molecules_M.sum()),
-        "chosen": {"prior": choice.prior, "phi": choice.phi, **choice.numbers},
+        "chosen": {"prior": choice.prior, "phi": choice.phi, **choice.numbers, **checkpoint},
         "numbers": {
             name: {**one.numbers, **({"phi": one.phi} if POSTERIOR in name else {})}
             for name, one in choices.items()

@@ -45,8 +45,8 @@ class Written:
 
 def prepare(
     raw_cells: AnnData, valid_cells: AnnData, params: OutputParams, ingestion: IngestionParams
-) -> tuple[sparse.csr_matrix, Written]:
-    """Check the counts and return them, (N, G), and the genes that are written.
+) -> tuple[sparse.csr_matrix, np.ndarray, Written]:
+    """Check the counts and return them, (N, G), their genes, and those that are written.
 
     Raises
     ------
@@ -73,7 +73,7 @@ def prepare(
             expected=f"{params.most_values:,} numbers at most (denoising.output.most_values)",
             mend="name the genes that are wanted: --genes NAMES, or a file with a name a line",
         )
-    return counts_NG, written
+    return counts_NG, valid_cells.var_names.to_numpy(dtype=str), written
 
 
 def _whole_counts(cells: AnnData) -> sparse.csr_matrix:

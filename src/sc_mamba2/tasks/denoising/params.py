@@ -6,7 +6,7 @@ from pydantic import Field
 
 from sc_mamba2.tasks.shared.parameters import EachOnce, Parameters
 
-PriorName = Literal["gene_means", "neighbours", "svd"]
+PriorName = Literal["gene_means", "neighbours", "svd", "pretrained"]
 
 
 class SplitParams(Parameters):
@@ -25,6 +25,13 @@ class PriorParams(Parameters):
 
     names: Annotated[tuple[PriorName, ...], EachOnce] = Field(
         ("gene_means", "neighbours", "svd"), min_length=1, description="priors that may be chosen"
+    )
+    checkpoint: str = Field(
+        "scm-counts",
+        description="name of a shipped checkpoint, or a folder, of a model pretrained by molecules left out",
+    )
+    shift_cells: int = Field(
+        512, ge=1, description="cells by which its rates are moved to the gene means, at most"
     )
     neighbours: tuple[int, ...] = Field(
         (15, 30, 60, 120), min_length=1, description="nearest cells whose counts are summed"

@@ -24,6 +24,7 @@ from sc_mamba2.training import ComputeOptions
 
 def denoise(
     counts_NG: sparse.csr_matrix,
+    genes_G: np.ndarray,
     written: Written,
     choices: dict[str, Choice],
     priors: PriorParams,
@@ -32,7 +33,7 @@ def denoise(
 ) -> np.ndarray:
     """Return expected molecules of 10,000 of every cell, (N, width) float32; NaN for what was not read."""
     choice = choices[chosen_method(choices, priors)]
-    prior = candidates(priors)[choice.prior].fit(counts_NG, compute.seed)
+    prior = candidates(priors)[choice.prior].fit(counts_NG, genes_G, compute)
     cells = counts_NG.shape[0]
     denoised = np.full((cells, written.width), np.nan, dtype=np.float32)
     blocks = rates_by_block(prior, choice, counts_NG, np.arange(cells), output.cells_a_block)

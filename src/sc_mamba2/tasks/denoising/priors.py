@@ -1,6 +1,6 @@
 """The priors that may be chosen: how each is fitted to counts, and which numbers of it are tried.
 
-A further one is a further entry: a function of counts and a seed that gives a `Prior`.
+A further one is a further entry: a function of counts, genes and `ComputeOptions` that gives a `Prior`.
 """
 
 from collections.abc import Callable
@@ -8,13 +8,18 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
+import numpy as np
 from scipy import sparse
 
 from sc_mamba2.methods.gene_priors import GeneMeans, NearestCells, OwnCounts, SingularVectors
 from sc_mamba2.methods.molecules import PLAIN, Prior
 from sc_mamba2.tasks.denoising.params import PriorParams
+from sc_mamba2.tasks.denoising.pretrained import PretrainedRates, read_foreteller
+from sc_mamba2.training import ComputeOptions
 
 MEANS, OWN, NEIGHBOURS, SVD = "gene_means", "own_counts", "neighbours", "svd"
+PRETRAINED = "pretrained"
+Fit = Callable[[sparse.csr_matrix, np.ndarray, ComputeOptions], Prior]
 
 
 @dataclass(frozen=True)
@@ -24,37 +29,51 @@ class Candidate:
     Attributes
     ----------
     fit
-        From counts of all cells and a seed to the prior.
+        From counts of all cells, Ensembl ids of their genes and how it is computed to the prior.
     grid
         Its numbers, of which one set is chosen.
     phis
         Of the posterior that is tried with it; `PLAIN` alone: a simple method beside.
     """
 
-    fit: Callable[[sparse.csr_matrix, int], Prior]
+    fit: Fit
     grid: list[dict[str, Any]]
     phis: tuple[float, ...]
 
 
 def candidates(params: PriorParams) -> dict[str, Candidate]:
     """Return every prior by name; all also stand as they are, as simple methods."""
-    near = product(params.neighbours, params.kappa)
+    near = [
+        {"neighbours": count, "kappa": k} for count, k in product(params.neighbours, params.kappa)
+    ]
     most, rank = max(params.neighbours), max(params.ranks)
-    fits: dict[str, tuple[Callable[[sparse.csr_matrix, int], Prior], list[dict[str, Any]]]] = {
-        MEANS: (lambda counts, _: GeneMeans(counts), [{}]),
+
+    def nearest(counts: sparse.csr_matrix, seed: int) -> NearestCells:
+        return NearestCells(counts, params.components, most, seed)
+
+    fits: dict[str, tuple[Fit, list[dict[str, Any]]]] = {
+        MEANS: (lambda counts, *_: GeneMeans(counts), [{}]),
         OWN: (
-            lambda counts, _: OwnCounts(counts),
+            lambda counts, *_: OwnCounts(counts),
             [{"mean_molecules": a} for a in params.mean_molecules],
         ),
         NEIGHBOURS: (
-            lambda counts, seed: NearestCells(counts, params.components, most, seed),
-            [{"neighbours": count, "kappa": kappa} for count, kappa in near],
+            lambda counts, _, how: nearest(counts, how.seed),
+            near,
         ),
         SVD: (
-            lambda counts, seed: SingularVectors(counts, rank, seed),
+            lambda counts, _, how: SingularVectors(counts, rank, how.seed),
             [{"rank": r} for r in params.ranks],
         ),
     }
+    if PRETRAINED in params.names:
+        model = read_foreteller(params.checkpoint)
+        fits[PRETRAINED] = (
+            lambda counts, genes, how: PretrainedRates(
+                model, counts, genes, nearest(counts, how.seed), params.shift_cells, how.device
+            ),
+            [{"neighbours": 0, "kappa": 1}, *near],
+        )
     own = {
         name: (PLAIN, *params.phi) if name in (MEANS, *params.names) else (PLAIN,) for name in fits
     }

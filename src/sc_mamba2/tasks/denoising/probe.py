@@ -2,6 +2,7 @@
 
 from time import perf_counter
 
+import numpy as np
 from scipy import sparse
 
 from sc_mamba2.methods.molecules import choose_numbers
@@ -17,6 +18,7 @@ FITS = 3  # to the inner and the outer split, and the chosen one to all counts
 
 def probe_denoising(
     counts_NG: sparse.csr_matrix,
+    genes_G: np.ndarray,
     split: SplitParams,
     priors: PriorParams,
     output: OutputParams,
@@ -29,7 +31,7 @@ def probe_denoising(
     blocks = -(-len(inner.rows_M) // size)
     for name, one in candidates(priors).items():
         started = perf_counter()
-        prior = one.fit(inner.kept_NG, compute.seed)
+        prior = one.fit(inner.kept_NG, genes_G, compute)
         fitted = perf_counter()
         choose_numbers(name, prior, one.grid[:1], looks(one.phis)[0], *inner[:2], few, size)
         fitting += FITS * (fitted - started)

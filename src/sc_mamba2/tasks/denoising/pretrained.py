@@ -1,0 +1,144 @@
+"""Rates of cells as a pretrained model foretells them from their counts: a prior with a phi for each gene.
+
+Legend: N cells, G genes, B cells of a block, J genes of them that the model knows, V its vocabulary.
+"""
+
+from functools import cache
+
+import numpy as np
+import pandas as pd
+import torch
+from scipy import sparse
+
+from sc_mamba2.errors import UserError
+from sc_mamba2.methods.gene_priors import NearestCells, gene_means
+from sc_mamba2.methods.molecules import posterior_rates
+from sc_mamba2.model import PretrainedModel
+from sc_mamba2.ops import real_tokens
+from sc_mamba2.tokens import make_batch, reading_order
+from sc_mamba2.training import choose_device
+
+_BATCH = 32
+_ROUNDS = 4  # of the shift to the gene means
+
+
+@cache
+def read_foreteller(checkpoint: str) -> PretrainedModel:
+    """Read a model with the head of molecules, or refuse it (rule ``checkpoint-heads``)."""
+    model = PretrainedModel.from_pretrained(checkpoint)
+    if model.molecule_decoder is None:
+        raise UserError(
+            "checkpoint-heads",
+            found=f"'{checkpoint}' without the head of molecules",
+            expected="a model that was pretrained by molecules left out",
+            mend="use scm-counts, or pretrain with pretraining.training.objective=molecules",
+        )
+    return model
+
+
+class PretrainedRates:
+    """What a pretrained model foretells of cells, moved to their own gene means, and the nearest cells.
+
+    The neighbours' summed counts are looked at as in `NearestCells`, with these rates in the place of the
+    gene means: ``kappa`` is the shape of their Gamma distribution about them.
+
+    The genes that the model does not know have their means; together they have the share of the molecules
+    that they have in all cells.
+
+    Parameters
+    ----------
+    model
+        With the head of molecules.
+    counts_NG
+        Whole counts.
+    genes_G
+        Ensembl ids.
+    near
+        Neighbours by the same counts.
+    most
+        Cells that the shift to the gene means looks at, the first ones.
+    device
+        auto, cpu or cuda.
+    """
+
+    def __init__(
+        self,
+        model: PretrainedModel,
+        counts_NG: sparse.csr_matrix,
+        genes_G: np.ndarray,
+        near: NearestCells,
+        most: int,
+        device: str,
+    ) -> None:
+        self._device = choose_device(device)
+        self._model, self._counts_NG = model.to(self._device), counts_NG
+        self._near = near
+        self._means_G = gene_means(counts_NG)
+        rows_G = model.tokenizer.vocabulary.rows_of(genes_G)
+        self._known_G = np.flatnonzero(rows_G >= 0)
+        self._rows_J = torch.from_numpy(rows_G[self._known_G]).to(self._device)
+        values_NG = counts_NG.astype(np.float32)
+        values_NG.data = np.log1p(values_NG.data)
+        obs = pd.DataFrame(index=pd.RangeIndex(counts_NG.shape[0]))
+        self._tokens = model.tokenizer.tokenize(values_NG, genes_G, obs)
+        self._last: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
+        some = np.arange(min(most, counts_NG.shape[0]))
+        log_rates_BJ, log_phi_BJ = self._foretell(some)
+        self._shift_J = self._shift_to_means(log_rates_BJ, some)
+        self._log_phi = np.median(log_phi_BJ)
+
+    def __call__(self, rows_B: np.ndarray, neighbours: int = 0, kappa: float = 1.0) -> np.ndarray:
+        """Return the prior of some cells; of no neighbours what the model foretells alone."""
+        log_rates_BJ, _ = self._foretell(rows_B)
+        moved_BJ = _shares(log_rates_BJ + self._shift_J)
+        prior_BG = np.tile(self._means_G.astype(np.float32), (len(rows_B), 1))
+        prior_BG[:, self._known_G] = self._means_G[self._known_G].sum() * moved_BJ
+        if not neighbours:
+            return prior_BG
+        summed_BG = self._near.sum_near(rows_B, neighbours).toarray()
+        return posterior_rates(prior_BG, summed_BG, kappa)
+
+    def relative_phi(self, rows_B: np.ndarray) -> np.ndarray:
+        """Return each gene's phi over the median, (B, G); 1 of genes that the model does not know."""
+        _, log_phi_BJ = self._foretell(rows_B)
+        phi_BG = np.ones((len(rows_B), self._counts_NG.shape[1]), dtype=np.float32)
+        phi_BG[:, self._known_G] = np.exp(log_phi_BJ - self._log_phi)
+        return phi_BG
+
+    def _shift_to_means(self, log_rates_BJ: np.ndarray, rows_B: np.ndarray) -> np.ndarray:
+        """Return the shift of each gene after which the mean rate, weighed by molecules, is its mean."""
+        molecules_B = np.asarray(self._counts_NG[rows_B].sum(axis=1), dtype=np.float64).ravel()
+        weights_B = molecules_B / max(molecules_B.sum(), 1.0)
+        means_J = self._means_G[self._known_G]
+        wanted_J, shift_J = np.log(means_J / means_J.sum()), np.zeros(len(means_J))
+        for _ in range(_ROUNDS):
+            shift_J += wanted_J - np.log(weights_B @ _shares(log_rates_BJ + shift_J))
+        return shift_J.astype(np.float32)
+
+    def _foretell(self, rows_B: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return logarithms of rates and of phi, (B, J); the last ones are kept, a grid asks several times."""
+        if self._last is None or not np.array_equal(self._last[0], rows_B):
+            shape = (2, len(rows_B), len(self._rows_J))
+            told = np.zeros(shape, dtype=np.float32)
+            for places in reading_order(self._tokens.lengths[rows_B], _BATCH):
+                told[:, places] = self._foretell_batch(rows_B[places])
+            self._last = rows_B, told[0], told[1]
+        return self._last[1:]
+
+    @torch.no_grad()
+    def _foretell_batch(self, rows_B: np.ndarray) -> np.ndarray:
+        model = self._model
+        assert model.molecule_decoder is not None
+        batch = make_batch(self._tokens, rows_B, model.tokenizer.vocabulary).to(self._device)
+        hidden_BLD = model.backbone(batch.token_ids_BL, batch.bins_BL, batch.lengths_B)
+        real_BL = real_tokens(batch.lengths_B, batch.token_ids_BL.shape[1])
+        found = model.molecule_decoder(hidden_BLD, batch.token_ids_BL, real_BL)
+        log_rates_BJ = found.logits_BV[:, self._rows_J].log_softmax(1)
+        told = torch.stack([log_rates_BJ, found.log_phi_BV[:, self._rows_J]])
+        return np.asarray(told.cpu().numpy())
+
+
+def _shares(logits_BJ: np.ndarray) -> np.ndarray:
+    shares_BJ = np.exp(logits_BJ - logits_BJ.max(axis=1, keepdims=True))
+    shares_BJ /= shares_BJ.sum(axis=1, keepdims=True)
+    return np.asarray(shares_BJ)
