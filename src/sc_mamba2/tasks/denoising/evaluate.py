@@ -28,7 +28,7 @@ def score(
     simple = [
         name for name in choices if name == FLOOR or (POSTERIOR not in name and name != PRETRAINED)
     ]
-    pairs = {name: _gain(judged, name, best) for name in simple}
+    pairs = {name: _gain(judged, name, best) for name in [*beside, FLOOR]}
     choice = choices[best]
     checkpoint = {"checkpoint": priors.checkpoint} if choice.prior == PRETRAINED else {}
     data = {

@@ -16,7 +16,7 @@ from sc_mamba2.reporting.pictures import captions, draw_pictures
 from sc_mamba2.tasks.denoising.choose import Judged
 from sc_mamba2.tasks.denoising.evaluate import FLOOR
 from sc_mamba2.tasks.denoising.figures import PICTURES
-from sc_mamba2.tasks.denoising.priors import MEANS
+from sc_mamba2.tasks.denoising.priors import MEANS, PRETRAINED
 from sc_mamba2.tasks.shared.parameters import flat_parameters
 
 GROUPS = ("ingestion", "validation", "denoising", "compute")
@@ -67,6 +67,11 @@ def verdict(metrics: dict[str, Any]) -> list[str]:
     words = [f"{means} {own}"]
     if chosen["prior"] == MEANS:
         words.append("No prior told more than the gene means: the cell's own counts do the work.")
+    if chosen["prior"] == PRETRAINED:
+        others = {name: gains[name] for name in metrics["ablations"] if name != PRETRAINED}
+        if others:
+            best = min(others, key=lambda name: metrics["ablations"][name]["nats"])
+            words.append(_gain_words(f"without the pretrained model ({best})", **others[best]))
     words.append(f"Prior: {prior}; chosen by an inner split, which sees nothing of what is scored.")
     return words + beside_baselines(metrics)
 

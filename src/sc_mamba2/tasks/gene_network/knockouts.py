@@ -25,8 +25,8 @@ class KnockOuts:
     Attributes
     ----------
     effect_RT
-        Mean over cells of expected expression with the regulator minus without it, in bins: above 0
-        where the regulator raises the target.
+        Mean over cells of expected expression with the regulator minus without it, in bins or in
+        logarithms of rates, as the model tells it: above 0 where the regulator raises the target.
     strength_RT
         ``effect / (s + median_t s)``, s the standard deviation of the change over cells; 0 where no
         cell of the sample has the regulator.
@@ -56,7 +56,7 @@ def knock_out(
     Parameters
     ----------
     model
-        With the head for expression from the cell embedding.
+        With a head that tells expression from the cell embedding.
     tokens
         N cells; those that express a regulator are taken from the front.
     regulator_rows, target_rows
@@ -128,7 +128,7 @@ def specific(strength_RT: np.ndarray) -> np.ndarray:
 def decoder(
     model: PretrainedModel, target_rows: np.ndarray, batch_size: int, place: torch.device
 ) -> Callable[[TokenizedCells], np.ndarray]:
-    """Return the function that decodes the expected bins of the targets of cells, (N, T) float64."""
+    """Return the function that decodes the expected expression of the targets of cells, (N, T) float64."""
     model = model.to(place).eval()
     rows_T = torch.from_numpy(np.asarray(target_rows, dtype=np.int64)).to(place)
 
@@ -146,9 +146,12 @@ def decoder(
 
 
 def _decode(model: PretrainedModel, batch: Batch, rows_T: Tensor) -> Tensor:
-    """Decode the expected bins of the targets from the cell embedding, (B, T)."""
-    assert model.cell_expression_decoder is not None
+    """Decode the targets from the cell embedding, (B, T): expected bins, or logarithms of rates."""
     cell_BD = model.backbone.encode(batch.token_ids_BL, batch.bins_BL, batch.lengths_B)
+    if model.molecule_decoder is not None:
+        log_rates_BV: Tensor = model.molecule_decoder.rates(cell_BD).log_softmax(1)
+        return log_rates_BV[:, rows_T]
+    assert model.cell_expression_decoder is not None
     genes_1TD = model.backbone.gene_encoder(rows_T[None])
     value_BT: Tensor = model.cell_expression_decoder(cell_BD, genes_1TD).value
     return value_BT
