@@ -68,7 +68,7 @@ that a training cell expresses.
 
 COUNTS_LIMITS = """## Data
 
-46,000 human cells of nineteen public studies, counts of molecules (of one, reads): PBMC sorted by FACS
+54,000 human cells of nineteen public studies, counts of molecules (of one, reads): PBMC sorted by FACS
 (Zheng 2017, twice), PBMC of 10x, of Hao 2021 and of OneK1K, bone marrow (NeurIPS 2021), foetal thymus,
 tumours and cell lines with and without perturbations. Types are those of five of the studies, matched
 with the Cell Ontology. Held out whole: Kang 2018, a pancreas of five studies, a MALT lymphoma. The files

@@ -6,8 +6,8 @@ Every folder is one of `checkpoints.py train scm-counts`; names that differ by `
 molecule come from the journals. Embeddings are frozen: types of Kang by neighbours and class means of
 two studies that were trained on, and of a pancreas by its other studies, of which none was; AvgBIO of
 Kang; logistic regression on 5 and 20 labels of each of Kang's 13 types. Beside them PCA of
-`log1p(CP10K)`, rank-normal neighbours and prototypes, logistic regression on all genes. Writes `results/pretrained.json`
-and `.md`.
+`log1p(CP10K)`, rank-normal neighbours and prototypes, logistic regression on all genes. Writes
+`results/pretrained.json` and `.md`.
 """
 
 import argparse
@@ -52,8 +52,14 @@ def read(name: str) -> ad.AnnData:
 def of_model(folder: Path) -> Embed:
     """Return the embedding of a run's model."""
     model = from_pretrained(folder / "run" / "model")
+    known: dict[int, np.ndarray] = {}
 
     def embed(cells: ad.AnnData) -> np.ndarray:
+        if cells.n_obs not in known:
+            known[cells.n_obs] = embed_anew(cells)
+        return known[cells.n_obs]
+
+    def embed_anew(cells: ad.AnnData) -> np.ndarray:
         tokens = model.tokenizer.tokenize(cells.X.tocsr(), cells.var_names.to_numpy(), cells.obs)
         with torch.no_grad():
             found = run_over_cells(
