@@ -52,12 +52,13 @@ def read(name: str) -> ad.AnnData:
 def of_model(folder: Path) -> Embed:
     """Return the embedding of a run's model."""
     model = from_pretrained(folder / "run" / "model")
-    known: dict[int, np.ndarray] = {}
+    known: dict[tuple[str, ...], np.ndarray] = {}
 
     def embed(cells: ad.AnnData) -> np.ndarray:
-        if cells.n_obs not in known:
-            known[cells.n_obs] = embed_anew(cells)
-        return known[cells.n_obs]
+        names = tuple(cells.obs_names)
+        if names not in known:
+            known[names] = embed_anew(cells)
+        return known[names]
 
     def embed_anew(cells: ad.AnnData) -> np.ndarray:
         tokens = model.tokenizer.tokenize(cells.X.tocsr(), cells.var_names.to_numpy(), cells.obs)
