@@ -137,3 +137,32 @@ def test_every_weight_gets_a_gradient(cells):
 def test_two_bags_at_once_are_refused():
     with pytest.raises(UserError, match=r"model-config.*set cell_start to token"):
         preset("micro", V, value_encoder="counts", cell_start="genes")
+
+
+@pytest.mark.parametrize("most", [1, 3, 4, 8, 12])
+def test_a_backbone_that_reads_a_part_is_one_that_is_given_this_part(cells, most):
+    ids, counts = cells
+    some, whole = new_backbone(read_tokens=most), new_backbone()
+    some.load_state_dict(whole.state_dict())
+    found = some(ids, counts, LENGTHS)
+    assert found.shape == (4, 14, D)
+    for row, length in enumerate(LENGTHS.tolist()):
+        genes = length - 1
+        # Every place p of n where floor(p most / n) grows, written as a loop.
+        taken = [p for p in range(genes) if (p + 1) * most // genes > p * most // genes]
+        assert len(taken) == min(most, genes)
+        order = [0, *(p + 1 for p in taken)]
+        rest = [p for p in range(length) if p not in order]
+        told = whole(
+            ids[row, order + rest][None],
+            counts[row, order + rest][None],
+            torch.tensor([length]),
+            read_B=torch.tensor([len(order)]),
+        )[0]
+        torch.testing.assert_close(found[row, order], told, rtol=0, atol=1e-12)
+        assert (found[row, rest] == 0).all() and (found[row, length:] == 0).all()
+
+
+def test_to_read_a_part_needs_a_bag():
+    with pytest.raises(UserError, match=r"model-config.*read_tokens needs a bag"):
+        preset("micro", V, read_tokens=5)

@@ -9,7 +9,7 @@ from torch.utils.checkpoint import checkpoint
 
 from sc_mamba2.errors import UserError
 from sc_mamba2.model.config import ModelConfig
-from sc_mamba2.model.counted_cells import Bags, CountedCells
+from sc_mamba2.model.counted_cells import Bags, CountedCells, read_first
 from sc_mamba2.model.embeddings import GeneBag, GeneEncoder, TokenKinds, input_norm, value_encoder
 from sc_mamba2.model.mixer import Mamba2Mixer
 from sc_mamba2.ops import ScanPath, cell_spans, real_tokens
@@ -152,7 +152,8 @@ class Backbone(nn.Module):
             What a task adds to the embedded tokens, (B, L, D), zero at pads; ``None``: nothing.
         read_B
             Tokens from the left that the layers read, (B,), of cells that are bags, which hold all; only
-            these have a hidden vector then, and L is the most of them. ``None``: all.
+            these have a hidden vector then, and L is the most of them. ``None``: an even sample of
+            `config.read_tokens` genes, others have a hidden vector of zeros; all of packed rows.
 
         Returns
         -------
@@ -169,6 +170,14 @@ class Backbone(nn.Module):
             self._looked_at = True
             check_tokens(token_ids_BL, bins_BL, lengths, self.config.n_bins)
         bags = self._bags(token_ids_BL, bins_BL, lengths)
+        most, length = self.config.read_tokens, token_ids_BL.shape[1]
+        order_BL: Tensor | None = None
+        if read_B is None and most and lengths.dim() == 1 and length > most + 1:
+            order_BL, read_B = read_first(lengths, length, most)
+            order_BL = order_BL[:, : int(read_B.max())]
+            token_ids_BL, bins_BL = token_ids_BL.gather(1, order_BL), bins_BL.gather(1, order_BL)
+            if added_BLD is not None:
+                added_BLD = added_BLD.gather(1, _over_width(order_BL, added_BLD))
         if read_B is not None:
             lengths, most = read_B, int(read_B.max())
             token_ids_BL, bins_BL = token_ids_BL[:, :most], bins_BL[:, :most]
@@ -186,7 +195,11 @@ class Backbone(nn.Module):
             starts = cell_spans(lengths, hidden_BLD.shape[1]).starts
             hidden_BLD = hidden_BLD.flatten(0, 1).index_copy(0, starts, cells_CD).view_as(x_BLD)
         pad_BL = ~real_tokens(lengths, token_ids_BL.shape[1])
-        return hidden_BLD.masked_fill(pad_BL.unsqueeze(-1), 0)
+        hidden_BLD = hidden_BLD.masked_fill(pad_BL.unsqueeze(-1), 0)
+        if order_BL is None:
+            return hidden_BLD
+        whole_BLD = hidden_BLD.new_zeros(len(order_BL), length, hidden_BLD.shape[2])
+        return whole_BLD.scatter(1, _over_width(order_BL, hidden_BLD), hidden_BLD)
 
     def embed(self, token_ids_BL: Tensor, bins_BL: Tensor, lengths: Tensor) -> Tensor:
         """Embed genes and values, (B, L), to what enters the trunk, (B, L, D), zero at pads."""
@@ -231,6 +244,10 @@ class Backbone(nn.Module):
             return hidden_BLD[:, 0]
         starts = cell_spans(lengths, hidden_BLD.shape[1]).starts
         return hidden_BLD.flatten(0, 1)[starts]
+
+
+def _over_width(order_BL: Tensor, x_BLD: Tensor) -> Tensor:
+    return order_BL.unsqueeze(-1).expand(-1, -1, x_BLD.shape[2])
 
 
 def grow_backbone(backbone: Backbone, kind_of_token: torch.Tensor, n_kinds: int) -> Backbone:

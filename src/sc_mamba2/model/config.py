@@ -45,6 +45,12 @@ class ModelConfig(Options):
         description="What enters the trunk at `<cls>`: its own embedding, or that and the sum of "
         "the cell's genes, each times its value.",
     )
+    read_tokens: int = Field(
+        0,
+        ge=0,
+        description="Genes of a cell that the layers read at most, an even sample, where the cell is a bag "
+        "that holds all; 0: all.",
+    )
     token_kinds: int = Field(
         0,
         ge=0,
@@ -81,6 +87,8 @@ class ModelConfig(Options):
             raise ValueError(
                 "value_encoder counts has its own bag of genes: set cell_start to token"
             )
+        if self.read_tokens and self.value_encoder != "counts":
+            raise ValueError("read_tokens needs a bag that holds all genes: value_encoder counts")
         if self.pad_id >= self.vocabulary_size:
             raise ValueError(f"pad_id {self.pad_id} is not below {self.vocabulary_size} tokens")
         if self.norm == "none" and self.final_norm:

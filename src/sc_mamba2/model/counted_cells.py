@@ -104,3 +104,25 @@ def number_cells(lengths: Tensor, length: int) -> tuple[Tensor, int]:
     spans = cell_spans(lengths, length).lengths
     numbers = torch.arange(len(spans), device=spans.device)
     return torch.repeat_interleave(numbers, spans), len(spans)
+
+
+def read_first(lengths_B: Tensor, length: int, most: int) -> tuple[Tensor, Tensor]:
+    """Choose an even sample of every cell's genes, `most` at most, to be read behind `<cls>`.
+
+    Of a cell of n genes those at the places ``k n / most``: a function of the cell alone.
+
+    Returns
+    -------
+    order_BL, read_B
+        Places of all tokens in a new order, those that are read first, each part in its own; and how
+        many are read, `<cls>` with them.
+    """
+    place_L = torch.arange(length - 1, device=lengths_B.device)
+    genes_B1 = (lengths_B.unsqueeze(1) - 1).clamp(min=1)
+    # Place p of n is taken where floor(p most / n) grows: min(most, n) times.
+    after_BL = torch.div((place_L + 1) * most, genes_B1, rounding_mode="floor")
+    before_BL = torch.div(place_L * most, genes_B1, rounding_mode="floor")
+    taken_BL = (after_BL > before_BL) & (place_L < lengths_B.unsqueeze(1) - 1)
+    order_BL = torch.sort((~taken_BL).long(), dim=1, stable=True).indices + 1
+    order_BL = functional.pad(order_BL, (1, 0))
+    return order_BL, (taken_BL.sum(dim=1) + 1).clamp(max=lengths_B)

@@ -24,7 +24,9 @@ class PriorParams(Parameters):
     """What is tried: every combination, judged by molecules held out."""
 
     names: Annotated[tuple[PriorName, ...], EachOnce] = Field(
-        ("gene_means", "neighbours", "svd"), min_length=1, description="priors that may be chosen"
+        ("gene_means", "neighbours", "svd", "pretrained"),
+        min_length=1,
+        description="priors that may be chosen",
     )
     checkpoint: str = Field(
         "scm-counts",

@@ -14,7 +14,6 @@ from sc_mamba2.errors import UserError
 from sc_mamba2.methods.gene_priors import NearestCells, gene_means
 from sc_mamba2.methods.molecules import posterior_rates
 from sc_mamba2.model import PretrainedModel
-from sc_mamba2.ops import real_tokens
 from sc_mamba2.tokens import make_batch, reading_order
 from sc_mamba2.training import choose_device
 
@@ -131,8 +130,8 @@ class PretrainedRates:
         assert model.molecule_decoder is not None
         batch = make_batch(self._tokens, rows_B, model.tokenizer.vocabulary).to(self._device)
         hidden_BLD = model.backbone(batch.token_ids_BL, batch.bins_BL, batch.lengths_B)
-        real_BL = real_tokens(batch.lengths_B, batch.token_ids_BL.shape[1])
-        found = model.molecule_decoder(hidden_BLD, batch.token_ids_BL, real_BL)
+        read_BL = (hidden_BLD != 0).any(dim=2)  # neither pads nor what the layers do not read
+        found = model.molecule_decoder(hidden_BLD, batch.token_ids_BL, read_BL)
         log_rates_BJ = found.logits_BV[:, self._rows_J].log_softmax(1)
         told = torch.stack([log_rates_BJ, found.log_phi_BV[:, self._rows_J]])
         return np.asarray(told.cpu().numpy())
