@@ -4,7 +4,7 @@
 """
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -50,7 +50,7 @@ class Recipe(ABC):
         Whether there are held-out cells.
     """
 
-    shape: ClassVar[dict[str, Any]]  # of the backbone, beside the preset
+    shape: dict[str, Any]  # of the backbone, beside the preset
     source: MaskedCells | ThinnedCells
 
     def __init__(self, job: PretrainJob, store: TokenStore) -> None:
@@ -141,10 +141,9 @@ class MaskedBins(Recipe):
 class LeftOutMolecules(Recipe):
     """Molecules that were left out of a cell are foretold from those that were kept."""
 
-    shape: ClassVar[dict[str, Any]] = {"value_encoder": "counts", "initializer_std": 0.5}
-
     def __init__(self, job: PretrainJob, store: TokenStore) -> None:
         super().__init__(job, store)
+        self.shape = {"value_encoder": "counts", "initializer_std": 0.5}
         rules = store.tokenizer.rules
         if rules.bins != "counts":
             raise UserError(
