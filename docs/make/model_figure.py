@@ -19,7 +19,7 @@ HEADS = [
     ("state at <cls> + genes", "class of the cell", "scm annotate"),
     ("genes, (state at <cls>)", "cell without its batch", "scm integrate"),
     ("modalities, (<cls>)", "joint embedding", "scm multiome"),
-    ("every token", "masked bins, zeros, genes", "scm pretrain"),
+    ("every token", "bins, genes, or molecules", "scm pretrain"),
     ("<cls> + perturbed gene", "change of expression", "scm perturb · reverse"),
     ("<cls>, a token taken out", "effect of a knock-out", "scm network"),
 ]
@@ -154,7 +154,7 @@ def presets() -> list[str]:
             backbone = Backbone(config)
         layers = sum(weight.numel() for weight in backbone.layers.parameters())
         whole = sum(weight.numel() for weight in backbone.parameters())
-        y = 582 + 26 * row
+        y = 578 + 22 * row
         parts += [text(752, y, name, "mono left")]
         parts += [text(960, y, f"{config.n_layers} x {config.d_model:,}", "right")]
         parts += [text(1060, y, f"{layers / 1e6:.2f} M", "right")]

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 from tests.training.corpora import write_store
 
 from sc_mamba2.tokens import MaskOptions, Tokenizer, TokenStore
@@ -11,6 +12,7 @@ from sc_mamba2.training.masked_cells import (
     MaskedCells,
     SamplingOptions,
     even_sample,
+    make_sampler,
     seen_vocabulary,
     split_cells,
 )
@@ -89,3 +91,28 @@ def test_a_cell_that_was_cut_is_asked_for_no_zero_even_where_genes_are_unknown(t
     assert len(full)
     batch = source.load(full, 0)
     assert (batch.target_BL[batch.mask_BL] > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "shares"),
+    [
+        ({"power": 0.0}, (1, 1)),
+        ({"power": 0.5}, (2, 1)),
+        ({"shares": {"a": 3, "b": 1}}, (3, 1)),
+        ({"shares": {"a": 3, "b": 1}, "power": 0.5}, (3, 1)),  # shares come first
+    ],
+)
+def test_a_value_is_drawn_by_a_power_of_its_cells_or_by_its_share(store, options, shares):
+    studies = store.obs()["study"].to_numpy()
+    cells = np.sort(np.r_[np.flatnonzero(studies == "a"), np.flatnonzero(studies == "b")[:6]])
+    assert (studies[cells] == "a").sum() == 24  # four times as many
+    sampler = make_sampler(store, cells, SamplingOptions(column="study", **options), 6, 0)
+    drawn = np.concatenate([cells[batch] for e in range(300) for batch in sampler.batches(e)])
+    assert len(drawn) == 300 * len(cells)
+    assert (studies[drawn] == "a").mean() == pytest.approx(shares[0] / sum(shares), abs=0.01)
+
+
+@pytest.mark.parametrize("options", [{"column": "study"}, {"power": 0.5}, {"shares": {"a": 1}}])
+def test_a_column_goes_together_with_shares_or_a_power(options):
+    with pytest.raises(ValidationError, match="column goes together with shares or power"):
+        SamplingOptions(**options)

@@ -28,8 +28,8 @@ class CountedCells(nn.Module):
 
     With c_l the count of a token, n their sum and E the gene embedding as it is stored, the bag is
     ``z0 = MLP([sum_l sqrt(c_l / n) E[g_l], log(1 + n) / 10])``. A token's value is
-    ``MLP([log(1 + c_l), log(1 + n)]) + W LayerNorm(z0)``. With h the hidden vectors behind the trunk and q
-    the queries, the cell is ``LayerNorm(z0 + R [sum_l softmax_l(q_k h_l) h_l]_k)``. R starts at zero: the
+    ``MLP([log(1 + c_l), log(1 + n) / 10]) + W LayerNorm(z0)``. With h the hidden vectors behind the trunk and
+    q the queries, the cell is ``LayerNorm(z0 + R [sum_l softmax_l(q_k h_l) h_l]_k)``. R starts at zero: the
     trunk then corrects nothing.
     """
 

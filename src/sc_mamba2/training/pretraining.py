@@ -2,14 +2,14 @@
 
 A step is a pure function of the weights, the optimizer and the step's number: the cells, their
 masks or thinning, and dropout, are drawn from (seed, step), never from what ran before. What is written, and
-when, is the caller's: `training.run`. B cells, L tokens.
+when, is the caller's: `training.run`. B cells, L tokens, O parts of an objective.
 """
 
 import contextlib
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,7 +23,8 @@ from torch.distributed.checkpoint.state_dict import (
 )
 
 from sc_mamba2.errors import UserError
-from sc_mamba2.model.pretrained import PretrainedModel
+from sc_mamba2.model.molecule_objective import MoleculeObjective
+from sc_mamba2.model.objective import MaskedObjective
 from sc_mamba2.model.task_model import parameter_groups
 from sc_mamba2.tokens import rank_share
 from sc_mamba2.training.optimization import (
@@ -35,18 +36,7 @@ from sc_mamba2.training.optimization import (
 from sc_mamba2.training.options import PretrainOptions
 from sc_mamba2.training.ranks import BatchSource, Ranks, rank_batches, share_model
 
-
-class Objective(Protocol):
-    """A model and its losses, a module; O parts, each a sum over what it is asked for."""
-
-    model: PretrainedModel
-    names: tuple[str, ...]  # of the parts
-
-    def asked(self, batch: Any) -> Tensor:
-        """Count what each part is asked for, (O,) int64."""
-
-    def weighed(self, sums_O: Tensor) -> Tensor:
-        """Add the parts up, (O,) to a scalar, each by its weight."""
+Objective = MaskedObjective | MoleculeObjective
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,7 @@ def number_studies(
     """Number the values of a column, (N,) int64, those of the cells `first` before all others."""
     groups = read_column(store, column)
     names = [str(name) for name in pd.unique(np.concatenate([groups[first], groups]))]
-    return pd.Index(names).get_indexer(groups).astype(np.int64), names
+    return pd.Index(names).get_indexer(pd.Index(groups)).astype(np.int64), names
 
 
 def genes_by_study(

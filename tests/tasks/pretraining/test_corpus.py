@@ -2,13 +2,16 @@
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 from sc_mamba2.cells import simulate_cells
+from sc_mamba2.cells.cell_ontology import load_cell_ontology
 from sc_mamba2.errors import UserError
 from sc_mamba2.tasks.pretraining import corpus
 from sc_mamba2.tasks.pretraining.corpus import make_corpus
 from sc_mamba2.tasks.pretraining.params import CorpusParams
 from sc_mamba2.tokens import TokenStore
+from sc_mamba2.training.thinned_cells import TYPES
 
 
 @pytest.fixture(scope="module")
@@ -105,3 +108,40 @@ def test_a_finished_store_is_taken_as_it_is_until_a_file_changes(files, tmp_path
         assert make_corpus(params) == first
     (copies / "2.h5ad").unlink()
     assert make_corpus(params)["store"]["cells"] == 81
+
+
+def test_tokens_that_are_counts_hold_the_counts_of_the_file(tmp_path):
+    cells = simulate_cells(seed=1)
+    cells.write_h5ad(tmp_path / "cells.h5ad")
+    counts = {"bins": "counts", "n_bins": 4096, "max_length": 4096}
+    make_corpus(params_for(tmp_path / "cells.h5ad", tmp_path / "store", **counts))
+    store = TokenStore.open(tmp_path / "store")
+    found = store.gather(np.arange(len(store)))
+    ids = np.array(store.tokenizer.vocabulary.ids)[found.gene_rows]
+    shape = (found.bins, cells.var_names.get_indexer(ids), found.offsets)
+    assert cells.X.max() > 20
+    assert np.array_equal(sparse.csr_matrix(shape, cells.shape).toarray(), cells.X.toarray())
+
+
+def test_labels_become_terms_of_the_cell_ontology_with_all_above(tmp_path):
+    folder, labels = (
+        tmp_path / "files",
+        (["B cell", "CD4 T", "B cell", "nobody knows"], ["T cells"]),
+    )
+    folder.mkdir()
+    for number, (column, found) in enumerate(zip(("type", "author_type"), labels, strict=True)):
+        cells = simulate_cells(cells=len(found) + 1, seed=number)
+        cells.obs[column] = [*found, np.nan]
+        if number == 0:  # the first of the columns that a file has
+            cells.obs["author_type"] = "T cell"
+        cells.write_h5ad(folder / f"{number}.h5ad")
+    simulate_cells(cells=2, seed=3).write_h5ad(folder / "2.h5ad")  # has neither
+    make_corpus(params_for(folder, tmp_path / "store", label_columns=("type", "author_type")))
+    told = TokenStore.open(tmp_path / "store").obs()[TYPES].tolist()
+    b, cd4, t = "CL:0000236", "CL:0000624", "CL:0000084"
+    assert [line.split(" ")[0] for line in told] == [b, cd4, b, "", "", t, "", "", ""]
+    ontology = load_cell_ontology()
+    for line in filter(None, told):
+        own, *above = line.split(" ")
+        assert {own, *above} == ontology.ancestors(own) and own not in above
+    assert t in told[1].split(" ") and t not in told[0].split(" ")

@@ -139,7 +139,9 @@ class _Terms:
     def __init__(self, file: CorpusFile, columns: tuple[str, ...]) -> None:
         with open_cells(file.source) as stored:
             self.column = next((name for name in columns if name in stored.obs), None)
-            labels = [] if self.column is None else stored.obs[self.column].dropna().unique()
+            labels: list[Any] = []
+            if self.column is not None:
+                labels = stored.obs[self.column].dropna().unique().tolist()
         ontology = load_cell_ontology()
         self.above = {
             label: " ".join([term, *sorted(ontology.ancestors(term) - {term})])

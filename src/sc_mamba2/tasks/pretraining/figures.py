@@ -1,6 +1,7 @@
 """The picture of a pretraining."""
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from sc_mamba2.reporting import in_style, new_figure
@@ -9,27 +10,39 @@ from sc_mamba2.reporting.pictures import Picture, draw_pictures
 
 @in_style
 def loss_figure(history: pd.DataFrame) -> Figure:
-    """Draw the loss over the steps, and the masked error of held-out cells beside the gene mean.
+    """Draw the loss over the steps, and what held-out cells say beside their gene means.
+
+    That is the masked error; of count splitting the nats a molecule that was left out.
 
     Parameters
     ----------
     history
         A journal: `step`, `loss`, and `held_out/…` where cells were held out.
     """
-    held_out = "held_out/loss" in history
+    molecules, held_out = "loss/plain" in history, "held_out/loss" in history
     figure, axes = new_figure(columns=2 if held_out else 1, width=4.6, height=3.4)
     steps = history.dropna(subset=["loss"])
     axes[0].plot(steps["step"], steps["loss"], label="training", linewidth=1)
-    axes[0].set(xlabel="step", ylabel="loss a masked token")
+    axes[0].set(xlabel="step", ylabel="loss a cell" if molecules else "loss a masked token")
     if held_out:
         rows = history.dropna(subset=["held_out/loss"])
-        axes[0].plot(rows["step"], rows["held_out/loss"], marker="o", label="held out")
-        for name, label in _ERRORS.items():
-            axes[1].plot(rows["step"], rows[f"held_out/{name}"], marker="o", label=label)
-        axes[1].set(xlabel="step", ylabel="squared error of masked bins")
+        if molecules:
+            _draw(axes[1], rows, _NATS, "nats a molecule left out")
+            level = rows["held_out/means_posterior"].iloc[-1]
+            axes[1].axhline(level, color="grey", linestyle="--", label="study's gene means")
+            axes[1].margins(y=0.4)  # room for the legend beside the level
+        else:
+            axes[0].plot(rows["step"], rows["held_out/loss"], marker="o", label="held out")
+            _draw(axes[1], rows, _ERRORS, "squared error of masked bins")
         axes[1].legend()
     axes[0].legend()
     return figure
+
+
+def _draw(axis: Axes, rows: pd.DataFrame, labels: dict[str, str], scale: str) -> None:
+    for name, label in labels.items():
+        axis.plot(rows["step"], rows[f"held_out/{name}"], marker="o", label=label)
+    axis.set(xlabel="step", ylabel=scale)
 
 
 def draw_loss(history: pd.DataFrame) -> dict[str, bytes]:
@@ -38,10 +51,11 @@ def draw_loss(history: pd.DataFrame) -> dict[str, bytes]:
 
 
 _ERRORS = {"model": "from the token", "cell": "from the cell", "gene_mean": "gene mean"}
+_NATS = {"posterior": "as it comes", "own_posterior": "moved to the study's gene means"}
 PICTURES = (
     Picture(
         "loss",
-        "Loss over the steps, and the masked error of held-out cells beside the gene mean",
+        "Loss over the steps, and what held-out cells say beside their gene means",
         loss_figure,
     ),
 )

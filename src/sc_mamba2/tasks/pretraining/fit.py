@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,8 @@ def pretrain(
     Returns
     -------
     metrics
-        Of the last look at held-out cells: the model, the cell's head, and the gene mean beside.
+        Of the last look at held-out cells, the gene means beside: errors of masked bins, or nats a
+        molecule that was left out, these by study too.
     history
         The journal.
 
@@ -129,10 +131,30 @@ def _metrics(
     }
     if "held_out/loss" in history:
         last = history.dropna(subset=["held_out/loss"]).iloc[-1]
-        metrics["model"] |= {
-            "held_out_loss": float(last["held_out/loss"]),
-            "masked_error": float(last["held_out/model"]),
-            "masked_error_from_cell": float(last["held_out/cell"]),
-        }
-        metrics["baselines"]["gene_mean"] = {"masked_error": float(last["held_out/gene_mean"])}
+        told = {str(name).removeprefix("held_out/"): value for name, value in last.items()}
+        if job.training.objective == "molecules":
+            _add_molecules(metrics, told, job.held_out.values)
+        else:
+            _add_bins(metrics, told)
     return metrics
+
+
+def _add_bins(metrics: dict[str, Any], told: dict[str, float]) -> None:
+    metrics["model"] |= {
+        "held_out_loss": told["loss"],
+        "masked_error": told["model"],
+        "masked_error_from_cell": told["cell"],
+    }
+    metrics["baselines"]["gene_mean"] = {"masked_error": told["gene_mean"]}
+
+
+def _add_molecules(metrics: dict[str, Any], told: dict[str, float], studies: Iterable[str]) -> None:
+    kinds = ("plain", "posterior", "own_plain", "own_posterior")
+    metrics["model"] |= {kind: told[kind] for kind in kinds}
+    metrics["baselines"]["gene_means"] = {
+        f"own_{kind}": told[f"means_{kind}"] for kind in ("plain", "posterior")
+    }
+    metrics["data"]["studies"] = {
+        study: {kind: told[f"{kind}/{study}"] for kind in ("own_posterior", "means_posterior")}
+        for study in studies
+    }
