@@ -16,7 +16,7 @@ FEW = (
 
 
 @pytest.mark.slow
-def test_blood_cells_gain_by_their_own_counts_and_by_their_neighbours(
+def test_blood_cells_gain_by_their_own_counts_their_neighbours_and_what_was_learnt_before(
     shared_data: Path, tmp_path: Path
 ):
     ad.read_h5ad(shared_data / "kang_ifnb_pbmc.h5ad")[::4].copy().write_h5ad(
@@ -25,7 +25,7 @@ def test_blood_cells_gain_by_their_own_counts_and_by_their_neighbours(
     entered("denoise", tmp_path / "cells.h5ad", "-o", tmp_path / "out.h5ad", *FEW)
     metrics = json.loads((tmp_path / "out.scm" / "metrics.json").read_text())
     gains = metrics["data"]["gains"]
-    assert metrics["data"]["chosen"]["prior"] == "neighbours"
+    assert metrics["data"]["chosen"]["prior"] == "pretrained"
     assert gains["gene_means"]["nats"] > 0.25
     for gain in gains.values():
         assert gain["nats"] > 2 * gain["error"] > 0

@@ -25,6 +25,7 @@ _WORDS = {
     "pearson_atac": "correlation of predicted peaks",
     "-nats": "nats a held-out molecule",
     "-foscttm": "cells nearer than the cell itself (FOSCTTM)",
+    "-own_posterior": "nats a molecule of studies left out",
 }
 _SAME = 5e-4  # equal as shown, to three decimals
 
