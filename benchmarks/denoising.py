@@ -1,8 +1,9 @@
 """Nats a held-out molecule: `scm denoise` beside simple methods, on studies of ../shared/data.
 
-python benchmarks/denoising.py [--studies kang malt pancreas] [--seeds 0 1 2]
+python benchmarks/denoising.py [--studies kang malt pancreas] [--seeds 0 1 2] [--checkpoint FOLDER --name bag]
 
-Each seed splits the molecules anew. Writes results/denoising.json and .md.
+Each seed splits the molecules anew. Writes results/denoising.json and .md, or denoising_NAME of another
+checkpoint, such as one without Mamba2 layers.
 """
 
 import argparse
@@ -19,7 +20,7 @@ from sc_mamba2.reporting import scores_by_method
 from sc_mamba2.tasks.denoising.choose import choose, judge
 from sc_mamba2.tasks.denoising.evaluate import score
 from sc_mamba2.tasks.denoising.genes import prepare
-from sc_mamba2.tasks.denoising.params import DenoisingParams
+from sc_mamba2.tasks.denoising.params import DenoisingParams, PriorParams
 from sc_mamba2.tasks.denoising.predict import denoise
 from sc_mamba2.tasks.shared.params import IngestionParams, ValidationParams
 from sc_mamba2.tasks.shared.validation import take_valid
@@ -34,12 +35,12 @@ STUDIES = {
 }
 
 
-def run_study(study: str, seed: int) -> dict[str, Any]:
+def run_study(study: str, seed: int, checkpoint: str) -> dict[str, Any]:
     """Return metrics of a study, and seconds for a thousand of its cells."""
     ingestion, compute = IngestionParams(), ComputeOptions(seed=seed)
     raw = ad.read_h5ad(SHARED / STUDIES[study])
     valid, report = take_valid(raw, ingestion, ValidationParams())
-    params = DenoisingParams()
+    params = DenoisingParams(priors=PriorParams(checkpoint=checkpoint))
     started = time.perf_counter()
     counts, genes, written = prepare(raw, valid, params.output, ingestion)
     choices = choose(counts, genes, params.split, params.priors, params.output, compute)
@@ -100,13 +101,18 @@ def main() -> None:
     )
     parser.add_argument("--studies", nargs="+", choices=STUDIES, default=list(STUDIES))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--checkpoint", default=PriorParams().checkpoint)
+    parser.add_argument("--name", help="of the checkpoint, in the names of the results")
     chosen = parser.parse_args()
     if not SHARED.is_dir():
         print("skipped: no data sets in ../shared/data beside the project")
         return
-    found = {study: [run_study(study, seed) for seed in chosen.seeds] for study in chosen.studies}
+    found = {
+        study: [run_study(study, seed, chosen.checkpoint) for seed in chosen.seeds]
+        for study in chosen.studies
+    }
     record = {"machine": describe_machine(), "seeds": chosen.seeds, "studies": found}
-    path = RESULTS / "denoising"
+    path = RESULTS / ("_".join(filter(None, ["denoising", chosen.name])))
     path.with_suffix(".json").write_text(json.dumps(record, indent=1) + "\n")
     path.with_suffix(".md").write_text(markdown(found))
     print(markdown(found))
