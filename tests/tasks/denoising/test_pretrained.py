@@ -12,7 +12,11 @@ from sc_mamba2.methods.molecules import posterior_rates, rates_by_block
 from sc_mamba2.model import Backbone, Heads, PretrainedModel, preset
 from sc_mamba2.tasks.denoising.choose import choose, chosen_method, judge
 from sc_mamba2.tasks.denoising.predict import denoise
-from sc_mamba2.tasks.denoising.pretrained import PretrainedRates, read_foreteller
+from sc_mamba2.tasks.denoising.pretrained import (
+    PretrainedRates,
+    fit_pretrained,
+    read_foreteller,
+)
 from sc_mamba2.tokens import Tokenizer, TokenizerRules
 
 UNKNOWN = 7  # genes of the cells that the model does not know
@@ -106,6 +110,19 @@ def test_it_is_chosen_judged_and_denoises(prepared, folder):
     for places, block in rates_by_block(prior, one, counts, np.arange(90), 32):
         slow[places] = block
     assert told[:, written.places_K] == pytest.approx(1e4 * slow[:, written.genes_K], rel=1e-4)
+
+
+def test_of_genes_that_the_model_does_not_know_the_neighbours_are_left(prepared, tmp_path):
+    counts, genes, _ = prepared
+    new_model(genes[:2]).save_pretrained(tmp_path / "model")
+    few, others = counts[:, 2:], genes[2:]
+    near = NearestCells(few, 5, 15)
+    model = read_foreteller(str(tmp_path / "model"))
+    prior = fit_pretrained(model, few, others, near, 512, "cpu")
+    rows = np.array([0, 40])
+    means = gene_means(few).astype(np.float32)
+    assert prior(rows, neighbours=0, kappa=1) == pytest.approx(np.tile(means, (2, 1)), rel=1e-5)
+    assert prior(rows, neighbours=5, kappa=2) == pytest.approx(near(rows, 5, 2), rel=1e-6)
 
 
 def test_a_model_without_the_head_is_refused():

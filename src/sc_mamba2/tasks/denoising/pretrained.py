@@ -12,7 +12,7 @@ from scipy import sparse
 
 from sc_mamba2.errors import UserError
 from sc_mamba2.methods.gene_priors import NearestCells, gene_means
-from sc_mamba2.methods.molecules import posterior_rates
+from sc_mamba2.methods.molecules import Prior, posterior_rates
 from sc_mamba2.model import PretrainedModel
 from sc_mamba2.tokens import make_batch, reading_order
 from sc_mamba2.training import choose_device
@@ -33,6 +33,20 @@ def read_foreteller(checkpoint: str) -> PretrainedModel:
             mend="use scm-counts, or pretrain with pretraining.training.objective=molecules",
         )
     return model
+
+
+def fit_pretrained(
+    model: PretrainedModel,
+    counts_NG: sparse.csr_matrix,
+    genes_G: np.ndarray,
+    near: NearestCells,
+    most: int,
+    device: str,
+) -> Prior:
+    """Return `PretrainedRates`; of cells none of whose genes the model knows the nearest cells alone."""
+    if (model.tokenizer.vocabulary.rows_of(genes_G) < 0).all():
+        return near
+    return PretrainedRates(model, counts_NG, genes_G, near, most, device)
 
 
 class PretrainedRates:

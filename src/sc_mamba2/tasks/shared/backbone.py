@@ -59,7 +59,7 @@ def load_or_build_backbone(
     vocabulary = tokenizer.vocabulary
     if params.checkpoint is not None:
         backbone = backbone_from_checkpoint(
-            params.checkpoint, vocabulary, tokenizer.rules.n_bins, params.minimum_share, others
+            params.checkpoint, vocabulary, tokenizer.rules, params.minimum_share, others
         )
     else:
         own = {"pad_id": vocabulary.pad_id, "n_bins": tokenizer.rules.n_bins}

@@ -7,12 +7,17 @@ from sc_mamba2.errors import UserError
 from sc_mamba2.genes import Vocabulary
 from sc_mamba2.model import Backbone, Checkpoint, ModelConfig, load_state, read_checkpoint
 from sc_mamba2.tasks.shared.coverage import check_genes
+from sc_mamba2.tokens import TokenizerRules
 
 EMBEDDING = "gene_encoder.embedding.weight"
 
 
 def backbone_from_checkpoint(
-    folder: str, vocabulary: Vocabulary, n_bins: int, floor: float = 0.0, others: bool = False
+    folder: str,
+    vocabulary: Vocabulary,
+    rules: TokenizerRules,
+    floor: float = 0.0,
+    others: bool = False,
 ) -> Backbone:
     """Load a checkpoint's backbone for a part of its vocabulary.
 
@@ -22,8 +27,8 @@ def backbone_from_checkpoint(
         Checkpoint folder.
     vocabulary
         Genes that the task uses; its rows are picked from the checkpoint's embedding by id.
-    n_bins
-        Value bins of the task's tokens.
+    rules
+        Of the task's tokens, whose bins must be the checkpoint's.
     floor
         Share of the checkpoint's weight that these genes must hold.
     others
@@ -51,12 +56,15 @@ def backbone_from_checkpoint(
     table_VD = state[EMBEDDING][torch.from_numpy(rows)]
     state[EMBEDDING] = table_VD.masked_fill(torch.from_numpy(rows < 0).unsqueeze(1), 0)
     fields = checkpoint.model_config().model_dump()
-    if fields["n_bins"] != n_bins:
+    stored = checkpoint.config.get("tokenizer") or {}
+    read = TokenizerRules(bins=stored.get("bins", "quantiles"), n_bins=fields["n_bins"])
+    if (read.bins, read.n_bins) != (rules.bins, rules.n_bins):
         raise UserError(
             "checkpoint-bins",
-            found=f"tokens of {n_bins} bins",
-            expected=f"{fields['n_bins']} bins, as the checkpoint '{folder}' was trained with",
-            mend=f"set tokenization.n_bins to {fields['n_bins']}",
+            found=f"tokens of {rules.n_bins} bins that are {rules.bins}",
+            expected=f"{read.n_bins} bins that are {read.bins}, as '{folder}' was trained with",
+            mend=f"set tokenization.vocabulary to '{folder}'; RNA + protein or ATAC needs a checkpoint "
+            "of quantiles",
         )
     fields |= {"vocabulary_size": vocabulary.size, "pad_id": vocabulary.pad_id}
     backbone = Backbone(ModelConfig.build(**fields))

@@ -66,7 +66,12 @@ class TokenizationParams(Parameters):
     variable_genes: int | None = Field(
         2000, ge=1, description="most variable genes of the reference that are used; null: all"
     )
-    n_bins: int = Field(51, ge=3, le=32767, description="value bins, with bin 0 for zero")
+    n_bins: int = Field(
+        51,
+        ge=3,
+        le=32767,
+        description="value bins, with bin 0 for zero; of a checkpoint's vocabulary its own are taken",
+    )
     max_length: int = Field(
         4096, ge=2, description="tokens a cell at most, with <cls>; the highest values are kept"
     )

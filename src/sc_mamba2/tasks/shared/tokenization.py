@@ -48,8 +48,16 @@ def fit_tokenizer(
     wanted = list(always)
     known = source.rows_of(wanted) >= 0
     genes += [ident for ident, there in zip(wanted, known, strict=True) if there]
+    return Tokenizer(source.subset(genes), token_rules(params))
+
+
+def token_rules(params: TokenizationParams) -> TokenizerRules:
+    """Return the rules of a task's tokens; where the vocabulary is a checkpoint's, so are the bins."""
     rules = TokenizerRules(n_bins=params.n_bins, max_length=params.max_length, order=params.order)
-    return Tokenizer(source.subset(genes), rules)
+    if not _is_checkpoint(params.vocabulary):
+        return rules
+    stored = TokenizerRules(**read_checkpoint(params.vocabulary).config.get("tokenizer", {}))
+    return rules.model_copy(update={"bins": stored.bins, "n_bins": stored.n_bins})
 
 
 def tokenize_cells(
@@ -62,9 +70,13 @@ def tokenize_cells(
 
 def source_vocabulary(name: str) -> tuple[Vocabulary, bool]:
     """Return a vocabulary, and whether it is that of a checkpoint."""
-    is_checkpoint = name in shipped_checkpoints() or Path(name).is_dir() or "/" in name
+    is_checkpoint = _is_checkpoint(name)
     found = read_checkpoint(name).vocabulary if is_checkpoint else load_vocabulary(name)
     return found, is_checkpoint
+
+
+def _is_checkpoint(name: str) -> bool:
+    return name in shipped_checkpoints() or Path(name).is_dir() or "/" in name
 
 
 def choose_genes(
