@@ -33,7 +33,7 @@ from sc_mamba2.tasks.shared.params import (
     TokenizationParams,
     ValidationParams,
 )
-from sc_mamba2.tasks.shared.tokenization import fit_tokenizer, source_vocabulary
+from sc_mamba2.tasks.shared.tokenization import fit_tokenizer, source_vocabulary, token_rules
 from sc_mamba2.tokens import TokenizedCells, Tokenizer, grown_vocabulary
 from sc_mamba2.training import ComputeOptions, seed_everything
 
@@ -116,7 +116,7 @@ def tokenizer_of_all(
     """Make a tokenizer of all genes that cells express.
 
     Where the vocabulary is the checkpoint's, the genes that it knows stand first, in its order, which its
-    layers were trained in; the others behind.
+    layers were trained in; the others behind. Bins are the checkpoint's then.
     """
     of_checkpoint = params.vocabulary == checkpoint
     every = {
@@ -134,7 +134,8 @@ def tokenizer_of_all(
     others = [gene for gene, there in zip(genes, known, strict=True) if not there]
     first = source.subset(ident for (ident, _), there in zip(genes, known, strict=True) if there)
     vocabulary = grown_vocabulary(first, [i for i, _ in others], [s for _, s in others])
-    return Tokenizer(vocabulary, tokenizer.rules)
+    bins = token_rules(params).model_dump(include={"bins", "n_bins"})
+    return Tokenizer(vocabulary, tokenizer.rules.model_copy(update=bins))
 
 
 def _classes(cells: TokenizedCells, labels: LabelParams) -> tuple[tuple[str, ...], Rollup | None]:
