@@ -70,7 +70,7 @@ COUNTS_LIMITS = """## Data
 
 54,000 human cells of nineteen public studies, counts of molecules (of one, reads): PBMC sorted by FACS
 (Zheng 2017, twice), PBMC of 10x, of Hao 2021 and of OneK1K, bone marrow (NeurIPS 2021), foetal thymus,
-tumours and cell lines with and without perturbations. Types are those of five of the studies, matched
+tumours and cell lines with and without perturbations. Types are those of six of the studies, matched
 with the Cell Ontology. Held out whole: Kang 2018, a pancreas of five studies, a MALT lymphoma. The files
 are not part of this project; the weights are. Vocabulary: the genes of GENCODE v44 that ten training
 cells express.

@@ -15,14 +15,14 @@ import json
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import anndata as ad
 import numpy as np
 import torch
+from few_labels import FOLDS, GRID
 from machine import describe_machine
+from scipy import sparse
 from sklearn.decomposition import PCA
-from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, f1_score
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler, normalize
@@ -31,6 +31,7 @@ from checkpoints import JUDGES
 from sc_mamba2 import from_pretrained
 from sc_mamba2.cells.standard_form import standardise
 from sc_mamba2.genes import load_gene_table
+from sc_mamba2.methods.logistic_regression import fit_linear_head
 from sc_mamba2.methods.rank_scores import rank_scores
 from sc_mamba2.metrics.integration import integration_scores
 from sc_mamba2.tasks.shared.pooling import pool_cells
@@ -99,25 +100,24 @@ def transfer(a_ND: np.ndarray, types: np.ndarray, b_ND: np.ndarray, truth: np.nd
     return {name: float(accuracy_score(truth, calls)) for name, calls in called.items()}
 
 
-def few_labels(x: Any, types: np.ndarray, labels: int) -> Scores:
-    """Fit a logistic regression to a few labels of each type, and test it on all other cells."""
+def few_labels(x: np.ndarray | sparse.csr_matrix, types: np.ndarray, labels: int) -> Scores:
+    """Fit a logistic regression, C by cross-validation, to a few labels of each type; test all other cells."""
     found = []
+    codes = np.unique(types, return_inverse=True)[1]
+    sizes = np.bincount(codes)
     for draw in range(DRAWS):
         chance = np.random.default_rng(draw)
         known = np.concatenate(
             [
-                chance.permutation(np.flatnonzero(types == name))[
-                    : min(labels, (types == name).sum() // 2)
-                ]
-                for name in np.unique(types)
+                chance.permutation(np.flatnonzero(codes == code))[: min(labels, size // 2)]
+                for code, size in enumerate(sizes)
             ]
         )
-        rest = np.setdiff1d(np.arange(len(types)), known)
-        fitted = LogisticRegression(C=0.1, max_iter=500).fit(x[known], types[known])
-        called = fitted.predict(x[rest])
-        found.append(
-            (accuracy_score(types[rest], called), f1_score(types[rest], called, average="macro"))
-        )
+        rest = np.setdiff1d(np.arange(len(codes)), known)
+        fitted = fit_linear_head([x[known]], [1.0], codes[known], len(sizes), GRID, FOLDS, draw)
+        called = fitted.logits([x[rest]]).argmax(axis=1)
+        macro = f1_score(codes[rest], called, average="macro")
+        found.append((accuracy_score(codes[rest], called), macro))
     accuracy, macro = np.mean(found, axis=0)
     return {f"accuracy, {labels}": float(accuracy), f"macro F1, {labels}": float(macro)}
 

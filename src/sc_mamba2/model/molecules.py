@@ -1,8 +1,9 @@
 """The head of count splitting: which genes the molecules of a cell are of, and how far its own counts say so.
 
-Legend: B cells, L tokens, D width, V vocabulary, S studies, R rank.
+Legend: N cells of a study, B cells of a batch, L tokens, D width, V vocabulary, S studies, R rank.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 
 _RANK = 8  # of what a cell's phi adds to a gene's
 _HIDDEN = 2  # times the width: of the network that reads a token
+_ROUNDS, _CLOSE = 20, 1e-4  # of the shift to gene means, at most, and where it stops
 
 
 class Foretold(NamedTuple):
@@ -97,3 +99,37 @@ def posterior_log_rates(log_rates_BV: Tensor, log_phi_BV: Tensor, counts_BV: Ten
     gain_BV = (phi_BV + counts_BV).log() - (phi_BV + molecules_B1 * rates_BV).log()
     posterior_BV: Tensor = (log_rates_BV + gain_BV).log_softmax(1)
     return posterior_BV
+
+
+def shift_to_means(
+    log_rates_NV: Tensor,
+    molecules_N: Tensor,
+    log_means_V: Tensor,
+    total: Callable[[Tensor], Tensor] = lambda part: part,
+) -> Tensor:
+    """Return what moves the rates of cells so that their mean, weighed by molecules, is that of the genes.
+
+    One shift of the logarithm a gene for all cells, (V,), found in rounds; rates sum to one after it again.
+
+    Parameters
+    ----------
+    log_rates_NV
+        Of cells, whose rows' exponentials sum to one; -inf where a gene was not measured.
+    molecules_N
+        Of each cell.
+    log_means_V
+        Logarithm of the mean rates to come to; -inf where a gene was not measured, as in every cell.
+    total
+        Sums over all processes that hold a part of the cells.
+    """
+    weights_N1 = (molecules_N / total(molecules_N.sum()).clamp(min=1)).unsqueeze(1)
+    measured_V = torch.isfinite(log_means_V)
+    shift_V = torch.zeros_like(log_means_V)
+    for _ in range(_ROUNDS):
+        rates_NV = (log_rates_NV + shift_V).softmax(1)
+        mean_V = total((rates_NV * weights_N1).sum(0)).clamp(min=torch.finfo(rates_NV.dtype).tiny)
+        step_V = (log_means_V - mean_V.log()).masked_fill(~measured_V, 0)
+        shift_V = shift_V + step_V
+        if float(step_V.abs().max()) < _CLOSE:
+            break
+    return shift_V

@@ -10,14 +10,13 @@ import torch
 from torch import Tensor
 
 from sc_mamba2.model.molecule_objective import MoleculeObjective, by_gene
-from sc_mamba2.model.molecules import posterior_log_rates
+from sc_mamba2.model.molecules import posterior_log_rates, shift_to_means
 from sc_mamba2.training.pretraining import Judged
 from sc_mamba2.training.ranks import Ranks, rank_batches
 from sc_mamba2.training.thinned_cells import ThinnedCells
 
 HALF = 0.5  # molecule that every gene of a study is given
 PHIS = (0.5, 1, 2, 5, 10)  # of the gene means, the best in hindsight
-_ROUNDS = 4  # of the shift to a study's own gene means
 
 
 @torch.no_grad()
@@ -82,7 +81,8 @@ def _of_study(
     measured_V = objective.measured_SV[source.studies_N[cells[0]]]
     own_V = ranks.total(kept_NV.sum(0).double()) + HALF
     own_V = (own_V / own_V[measured_V].sum()).log().masked_fill(~measured_V, -torch.inf)
-    moved_NV = move_to_means(rates_NV, kept_NV, own_V, measured_V, ranks)
+    shift_V = shift_to_means(rates_NV, kept_NV.sum(1), own_V.to(rates_NV), ranks.total)
+    moved_NV = (rates_NV + shift_V).log_softmax(1)
     means_NV = own_V.to(rates_NV).expand_as(rates_NV)
 
     def nats(log_rates_NV: Tensor) -> float:
@@ -103,19 +103,3 @@ def _of_study(
         "means_plain": nats(means_NV),
         "means_posterior": min(of_means),
     }
-
-
-def move_to_means(
-    log_rates_NV: Tensor, kept_NV: Tensor, own_V: Tensor, measured_V: Tensor, ranks: Ranks
-) -> Tensor:
-    """Shift the rates of a study's cells so that, weighed by their molecules, their mean is `own_V`.
-
-    One shift a gene for all cells, found by a few rounds; `own_V` holds logarithms.
-    """
-    molecules_N1 = kept_NV.sum(1, keepdim=True)
-    total = ranks.total(molecules_N1.sum())
-    for _ in range(_ROUNDS):
-        mean_V = ranks.total((log_rates_NV.exp() * molecules_N1).sum(0)) / total
-        shift_V = (own_V.to(mean_V) - mean_V.clamp(min=1e-30).log()).masked_fill(~measured_V, 0)
-        log_rates_NV = (log_rates_NV + shift_V).log_softmax(1)
-    return log_rates_NV

@@ -37,7 +37,7 @@ from sc_mamba2.training.thinned_cells import (
 )
 
 _COUNTS = {"value_encoder": "counts", "initializer_std": 0.5}
-_EVERY_SHARE = 0.5  # of the molecules of held-out cells that are kept
+_JUDGED_SHARE = 0.5  # of the molecules of held-out cells that are kept
 
 
 class Recipe(ABC):
@@ -180,7 +180,7 @@ class LeftOutMolecules(Recipe):
     ) -> ThinnedCells:
         job, thinning = self.job, self.job.thinning
         if held_out:
-            halves = {"min_share": _EVERY_SHARE, "max_share": _EVERY_SHARE}
+            halves = {"min_share": _JUDGED_SHARE, "max_share": _JUDGED_SHARE}
             every = tokenizer.rules.max_length
             alone = {"study_dropout": 1.0, "read_tokens": every}
             thinning = thinning.model_copy(update=halves | alone)

@@ -3,8 +3,6 @@
 Legend: N cells, G genes, B cells of a block, J genes of them that the model knows, V its vocabulary.
 """
 
-from functools import cache
-
 import numpy as np
 import pandas as pd
 import torch
@@ -12,16 +10,16 @@ from scipy import sparse
 
 from sc_mamba2.errors import UserError
 from sc_mamba2.methods.gene_priors import NearestCells, gene_means
-from sc_mamba2.methods.molecules import Prior, posterior_rates
+from sc_mamba2.methods.molecules import posterior_rates
 from sc_mamba2.model import PretrainedModel
+from sc_mamba2.model.molecules import shift_to_means
 from sc_mamba2.tokens import make_batch, reading_order
 from sc_mamba2.training import choose_device
+from sc_mamba2.training.masked_cells import even_sample
 
 _BATCH = 32
-_ROUNDS = 4  # of the shift to the gene means
 
 
-@cache
 def read_foreteller(checkpoint: str) -> PretrainedModel:
     """Read a model with the head of molecules, or refuse it (rule ``checkpoint-heads``)."""
     model = PretrainedModel.from_pretrained(checkpoint)
@@ -33,20 +31,6 @@ def read_foreteller(checkpoint: str) -> PretrainedModel:
             mend="use scm-counts, or pretrain with pretraining.training.objective=molecules",
         )
     return model
-
-
-def fit_pretrained(
-    model: PretrainedModel,
-    counts_NG: sparse.csr_matrix,
-    genes_G: np.ndarray,
-    near: NearestCells,
-    most: int,
-    device: str,
-) -> Prior:
-    """Return `PretrainedRates`; of cells none of whose genes the model knows the nearest cells alone."""
-    if (model.tokenizer.vocabulary.rows_of(genes_G) < 0).all():
-        return near
-    return PretrainedRates(model, counts_NG, genes_G, near, most, device)
 
 
 class PretrainedRates:
@@ -65,11 +49,11 @@ class PretrainedRates:
     counts_NG
         Whole counts.
     genes_G
-        Ensembl ids.
+        Ensembl ids, at least one of which the model knows.
     near
         Neighbours by the same counts.
     most
-        Cells that the shift to the gene means looks at, the first ones.
+        Cells that the shift to the gene means looks at, spread evenly over all.
     device
         auto, cpu or cuda.
     """
@@ -95,9 +79,16 @@ class PretrainedRates:
         obs = pd.DataFrame(index=pd.RangeIndex(counts_NG.shape[0]))
         self._tokens = model.tokenizer.tokenize(values_NG, genes_G, obs)
         self._last: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
-        some = np.arange(min(most, counts_NG.shape[0]))
+        some = even_sample(np.arange(counts_NG.shape[0]), most)
         log_rates_BJ, log_phi_BJ = self._foretell(some)
-        self._shift_J = self._shift_to_means(log_rates_BJ, some)
+        means_J = self._means_G[self._known_G]
+        molecules_B = np.asarray(counts_NG[some].sum(axis=1), dtype=np.float32).ravel()
+        shift_J = shift_to_means(
+            torch.from_numpy(log_rates_BJ),
+            torch.from_numpy(molecules_B),
+            torch.from_numpy(np.log(means_J / means_J.sum())),
+        )
+        self._shift_J = shift_J.float().numpy()
         self._log_phi = np.median(log_phi_BJ)
 
     def __call__(self, rows_B: np.ndarray, neighbours: int = 0, kappa: float = 1.0) -> np.ndarray:
@@ -117,16 +108,6 @@ class PretrainedRates:
         phi_BG = np.ones((len(rows_B), self._counts_NG.shape[1]), dtype=np.float32)
         phi_BG[:, self._known_G] = np.exp(log_phi_BJ - self._log_phi)
         return phi_BG
-
-    def _shift_to_means(self, log_rates_BJ: np.ndarray, rows_B: np.ndarray) -> np.ndarray:
-        """Return the shift of each gene after which the mean rate, weighed by molecules, is its mean."""
-        molecules_B = np.asarray(self._counts_NG[rows_B].sum(axis=1), dtype=np.float64).ravel()
-        weights_B = molecules_B / max(molecules_B.sum(), 1.0)
-        means_J = self._means_G[self._known_G]
-        wanted_J, shift_J = np.log(means_J / means_J.sum()), np.zeros(len(means_J))
-        for _ in range(_ROUNDS):
-            shift_J += wanted_J - np.log(weights_B @ _shares(log_rates_BJ + shift_J))
-        return shift_J.astype(np.float32)
 
     def _foretell(self, rows_B: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return logarithms of rates and of phi, (B, J); the last ones are kept, a grid asks several times."""

@@ -14,7 +14,7 @@ from scipy import sparse
 from sc_mamba2.methods.gene_priors import GeneMeans, NearestCells, OwnCounts, SingularVectors
 from sc_mamba2.methods.molecules import PLAIN, Prior
 from sc_mamba2.tasks.denoising.params import PriorParams
-from sc_mamba2.tasks.denoising.pretrained import fit_pretrained, read_foreteller
+from sc_mamba2.tasks.denoising.pretrained import PretrainedRates, read_foreteller
 from sc_mamba2.training import ComputeOptions
 
 MEANS, OWN, NEIGHBOURS, SVD = "gene_means", "own_counts", "neighbours", "svd"
@@ -48,8 +48,13 @@ def candidates(params: PriorParams) -> dict[str, Candidate]:
     ]
     most, rank = max(params.neighbours), max(params.ranks)
 
-    def nearest(counts: sparse.csr_matrix, seed: int) -> NearestCells:
-        return NearestCells(counts, params.components, most, seed)
+    fitted: dict[int, NearestCells] = {}
+
+    def nearest(counts: sparse.csr_matrix, _: np.ndarray, how: ComputeOptions) -> NearestCells:
+        if id(counts) not in fitted:  # two priors look at the same neighbours
+            fitted.clear()
+            fitted[id(counts)] = NearestCells(counts, params.components, most, how.seed)
+        return fitted[id(counts)]
 
     fits: dict[str, tuple[Fit, list[dict[str, Any]]]] = {
         MEANS: (lambda counts, *_: GeneMeans(counts), [{}]),
@@ -57,10 +62,7 @@ def candidates(params: PriorParams) -> dict[str, Candidate]:
             lambda counts, *_: OwnCounts(counts),
             [{"mean_molecules": a} for a in params.mean_molecules],
         ),
-        NEIGHBOURS: (
-            lambda counts, _, how: nearest(counts, how.seed),
-            near,
-        ),
+        NEIGHBOURS: (nearest, near),
         SVD: (
             lambda counts, _, how: SingularVectors(counts, rank, how.seed),
             [{"rank": r} for r in params.ranks],
@@ -68,12 +70,14 @@ def candidates(params: PriorParams) -> dict[str, Candidate]:
     }
     if PRETRAINED in params.names:
         model = read_foreteller(params.checkpoint)
-        fits[PRETRAINED] = (
-            lambda counts, genes, how: fit_pretrained(
-                model, counts, genes, nearest(counts, how.seed), params.shift_cells, how.device
-            ),
-            [{"neighbours": 0, "kappa": 1}, *near],
-        )
+
+        def pretrained(counts: sparse.csr_matrix, genes: np.ndarray, how: ComputeOptions) -> Prior:
+            cells = nearest(counts, genes, how)
+            if (model.tokenizer.vocabulary.rows_of(genes) < 0).all():
+                return cells  # nothing that the model knows
+            return PretrainedRates(model, counts, genes, cells, params.shift_cells, how.device)
+
+        fits[PRETRAINED] = (pretrained, [{"neighbours": 0, "kappa": 1}, *near])
     own = {
         name: (PLAIN, *params.phi) if name in (MEANS, *params.names) else (PLAIN,) for name in fits
     }

@@ -1,8 +1,8 @@
 """Parameters of pretraining; those of the training itself stand in `sc_mamba2.training.job`."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from sc_mamba2.cells.corpus import CorpusFilters
 from sc_mamba2.cells.keys import Kind
@@ -16,6 +16,8 @@ from sc_mamba2.training.options import (
     SamplingOptions,
     Shape,
 )
+
+_FEWEST_COUNTS = 256  # that tokens must hold
 
 
 class CorpusParams(Parameters):
@@ -55,6 +57,15 @@ class CorpusParams(Parameters):
     dask_address: str | None = Field(
         None, description="a Dask scheduler whose workers read files instead; null: none"
     )
+
+    @model_validator(mode="after")
+    def _holds_counts(self) -> Self:
+        if self.bins == "counts" and self.n_bins < _FEWEST_COUNTS:
+            raise ValueError(
+                f"bins counts with n_bins {self.n_bins} would cut counts at {self.n_bins - 1}: set n_bins to "
+                f"{_FEWEST_COUNTS} or more"
+            )
+        return self
 
 
 class LaunchParams(Parameters):
