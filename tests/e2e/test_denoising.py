@@ -30,6 +30,8 @@ def test_blood_cells_gain_by_their_own_counts_their_neighbours_and_what_was_lear
     for gain in gains.values():
         assert gain["nats"] > 2 * gain["error"] > 0
     cells = ad.read_h5ad(tmp_path / "out.h5ad")
+    assert cells.uns["scm"]["checkpoint"] == "scm-counts"
+    assert cells.uns["scm"]["checkpoint_sha256"] == metrics["run"]["checkpoint_sha256"]
     known = cells.var["scm_denoised"].to_numpy()
     layer = cells.layers["scm_denoised"]
     assert np.isnan(layer[:, ~known]).all() and 0 < (~known).sum() < known.sum()

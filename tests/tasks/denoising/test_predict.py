@@ -12,7 +12,11 @@ from sc_mamba2.tasks.denoising.genes import Written
 from sc_mamba2.tasks.denoising.predict import denoise, write_denoised
 from sc_mamba2.tasks.denoising.priors import candidates
 
-METRICS = {"model": {"nats": 4.5}, "data": {"chosen": {"prior": "svd", "phi": 1.0, "rank": 3}}}
+METRICS = {
+    "run": {},
+    "model": {"nats": 4.5},
+    "data": {"chosen": {"prior": "svd", "phi": 1.0, "rank": 3}},
+}
 FACTS = {"run_id": "now", "version": "1", "seed": 0}
 
 

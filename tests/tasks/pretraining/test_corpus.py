@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 from scipy import sparse
 
 from sc_mamba2.cells import simulate_cells
@@ -145,3 +146,9 @@ def test_labels_become_terms_of_the_cell_ontology_with_all_above(tmp_path):
         own, *above = line.split(" ")
         assert {own, *above} == ontology.ancestors(own) and own not in above
     assert t in told[1].split(" ") and t not in told[0].split(" ")
+
+
+def test_bins_that_would_cut_counts_are_refused():
+    with pytest.raises(ValidationError, match="would cut counts at 50: set n_bins to 256 or more"):
+        CorpusParams(bins="counts")
+    assert CorpusParams(bins="counts", n_bins=4096).n_bins == 4096

@@ -5,6 +5,7 @@ from typing import Any
 from sc_mamba2.methods.molecules import Choice, mean_and_error
 from sc_mamba2.tasks.denoising.choose import POSTERIOR, Judged, chosen_method
 from sc_mamba2.tasks.denoising.params import PriorParams
+from sc_mamba2.tasks.denoising.pretrained import read_foreteller
 from sc_mamba2.tasks.denoising.priors import MEANS, PRETRAINED
 
 FLOOR = MEANS + POSTERIOR
@@ -30,7 +31,10 @@ def score(
     ]
     pairs = {name: _gain(judged, name, best) for name in [*beside, FLOOR]}
     choice = choices[best]
-    checkpoint = {"checkpoint": priors.checkpoint} if choice.prior == PRETRAINED else {}
+    checkpoint, identity = {}, {}
+    if choice.prior == PRETRAINED:
+        checkpoint = {"checkpoint": priors.checkpoint}
+        identity = {"checkpoint_sha256": read_foreteller(priors.checkpoint).checkpoint_sha256}
     data = {
         "cells": validation_report["cells"],
         "scored_cells": len(judged.molecules_M),
@@ -49,7 +53,7 @@ def score(
         "baselines": {name: methods[name] for name in simple},
         "ablations": {name: one for name, one in beside.items() if name not in simple},
         "data": data,
-        "run": run_info,
+        "run": run_info | identity,
     }
 
 

@@ -72,4 +72,7 @@ def add_denoised(
     else:
         columns = list(written.names)
         cells.obsm[keys.DENOISED] = pd.DataFrame(denoised, cells.obs_names, columns)
-    cells.uns[keys.FACTS] = facts | metrics["data"]["chosen"] | {"nats": metrics["model"]["nats"]}
+    of_model = {"nats": metrics["model"]["nats"]}
+    if sha256 := metrics["run"].get("checkpoint_sha256"):
+        of_model["checkpoint_sha256"] = sha256
+    cells.uns[keys.FACTS] = facts | metrics["data"]["chosen"] | of_model
