@@ -19,6 +19,7 @@ from sc_mamba2.tokens import (
 from sc_mamba2.training.masked_cells import KnownGenes
 from sc_mamba2.training.options import SamplingOptions
 from sc_mamba2.training.thinned_cells import (
+    SOURCE,
     TYPES,
     ThinnedCells,
     genes_by_study,
@@ -32,12 +33,12 @@ def store(tmp_path_factory):
     return TokenStore.open(write_store(tmp_path_factory.mktemp("corpus") / "store", "molecules"))
 
 
-def store_of_types(folder, lines):
-    """A store whose cells have these types, and a gene each."""
+def store_of(folder, columns):
+    """A store whose cells have these columns, and a gene each."""
     vocabulary = load_vocabulary("gencode-v44")
     tokenizer = Tokenizer(vocabulary, TokenizerRules(bins="counts"))
-    matrix = sparse.csr_matrix(np.ones((len(lines), 1), dtype=np.float32))
-    obs = pd.DataFrame({TYPES: lines}, index=[f"cell{i}" for i in range(len(lines))])
+    obs = pd.DataFrame(columns).rename(index=lambda number: f"cell{number}")
+    matrix = sparse.csr_matrix(np.ones((len(obs), 1), dtype=np.float32))
     with TokenStoreWriter(folder, tokenizer) as writer:
         ids = np.array([vocabulary.ids[vocabulary.gene_rows[0]]])
         writer.add(tokenizer.tokenize(matrix, ids, obs))
@@ -50,6 +51,15 @@ def test_studies_that_are_trained_on_come_first(store):
     numbers_N, names = number_studies(store, "study", training)
     assert names == ["b", "d", "a", "c"]
     assert [names[number] for number in numbers_N] == columns.tolist()
+
+
+@pytest.mark.parametrize("column", ["study", "nowhere"])
+def test_a_cell_without_a_study_is_of_its_file(tmp_path, column):
+    columns = {"study": ["s", "", "s", ""], SOURCE: ["a", "a", "b", "b"]}
+    store = store_of(tmp_path / "store", columns)
+    numbers_N, names = number_studies(store, column, np.array([0, 1, 2]))
+    told = [names[number] for number in numbers_N]
+    assert told == (["s", "a", "s", "b"] if column == "study" else columns[SOURCE])
 
 
 def test_genes_are_counted_by_study_whatever_the_blocks(store):
@@ -94,7 +104,7 @@ def test_types_are_those_of_the_slow_twin(tmp_path, seed):
     lines = [("" if kind == 12 else whole[kind]) for kind in draw.integers(0, 13, 90)]
     training = np.flatnonzero(draw.random(90) < 0.5)
     least = int(draw.integers(1, 8))
-    found = type_targets(store_of_types(tmp_path / "store", lines), training, least)
+    found = type_targets(store_of(tmp_path / "store", {TYPES: lines}), training, least)
     terms, is_so, known = slow_targets(lines, training, least)
     assert found.terms == terms and terms
     seen = {lines[cell] for cell in training}
@@ -112,7 +122,7 @@ def test_what_may_lie_below_a_cells_own_type_is_not_known(tmp_path):
     t, cd4, b = "CL:T CL:cell", "CL:CD4 CL:T CL:cell", "CL:B CL:cell"
     lines = [t] * 3 + [cd4] * 3 + [b] * 3 + [""] * 3 + ["CL:rare CL:cell"]
     training = np.arange(len(lines))
-    found = type_targets(store_of_types(tmp_path / "store", lines), training, 3)
+    found = type_targets(store_of(tmp_path / "store", {TYPES: lines}), training, 3)
     assert found.terms == ["CL:B", "CL:CD4", "CL:T"]  # all are cells, and one is rare
     told = {
         line.split()[0]: list(zip(found.is_CT[number], found.known_CT[number], strict=True))
@@ -129,7 +139,7 @@ def test_what_may_lie_below_a_cells_own_type_is_not_known(tmp_path):
 
 @pytest.mark.parametrize("lines", [None, ["", ""]])
 def test_a_corpus_without_types_has_no_terms(store, tmp_path, lines):
-    untyped = store_of_types(tmp_path / "store", lines or ["", ""])
+    untyped = store_of(tmp_path / "store", {TYPES: lines or ["", ""]})
     if lines is None:  # the column itself is absent
         untyped.manifest.obs_columns.remove(TYPES)
     found = type_targets(untyped, np.arange(2), 1)

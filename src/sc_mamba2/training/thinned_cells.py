@@ -18,7 +18,7 @@ from sc_mamba2.tokens import (
 from sc_mamba2.training.masked_cells import KnownGenes, make_sampler, read_column
 from sc_mamba2.training.options import SamplingOptions
 
-TYPES = "cell_type_terms"
+SOURCE, TYPES = "source", "cell_type_terms"  # columns of a corpus
 
 
 class ThinnedCells:
@@ -77,10 +77,20 @@ class ThinnedCells:
 def number_studies(
     store: TokenStore, column: str, first: np.ndarray
 ) -> tuple[np.ndarray, list[str]]:
-    """Number the values of a column, (N,) int64, those of the cells `first` before all others."""
-    groups = read_column(store, column)
-    names = [str(name) for name in pd.unique(np.concatenate([groups[first], groups]))]
-    return pd.Index(names).get_indexer(pd.Index(groups)).astype(np.int64), names
+    """Number the studies of all cells, (N,) int64, those of the cells `first` before all others.
+
+    A cell's study is its value in the column; where it has none, the file that it comes from: what one file
+    measured says nothing of another.
+    """
+    kept = store.manifest.obs_columns or []
+    if SOURCE in kept:
+        files_N = read_column(store, SOURCE)
+        groups_N = read_column(store, column) if column in kept else files_N
+        groups_N = np.where(groups_N == "", files_N, groups_N)
+    else:
+        groups_N = read_column(store, column)
+    names = [str(name) for name in pd.unique(np.concatenate([groups_N[first], groups_N]))]
+    return pd.Index(names).get_indexer(pd.Index(groups_N)).astype(np.int64), names
 
 
 def genes_by_study(

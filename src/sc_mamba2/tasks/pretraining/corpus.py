@@ -24,7 +24,7 @@ from sc_mamba2.genes import load_vocabulary
 from sc_mamba2.tasks.pretraining.params import CorpusParams
 from sc_mamba2.tokens import Tokenizer, TokenizerRules, TokenStore, TokenStoreWriter
 from sc_mamba2.training.masked_cells import even_sample
-from sc_mamba2.training.thinned_cells import TYPES
+from sc_mamba2.training.thinned_cells import SOURCE, TYPES
 
 _CELLS_JOINED_AT_ONCE = 16_384
 
@@ -184,7 +184,7 @@ def _kept_columns(obs: pd.DataFrame, columns: tuple[str, ...], source: str) -> p
         name: obs[name].astype(str).to_numpy() if name in obs else np.full(len(obs), "")
         for name in columns
     }
-    return pd.DataFrame({**kept, "source": Path(source).name}, index=obs.index.astype(str))
+    return pd.DataFrame({**kept, SOURCE: Path(source).name}, index=obs.index.astype(str))
 
 
 def _finished(done: Path, wanted: str) -> dict[str, Any] | None:
