@@ -59,6 +59,7 @@ def test_counts(small_table):
         "matched_by_alias": 2,
         "ambiguous": 3,
         "retired": 1,
+        "no_partner": 0,
         "unknown": 6,
         "duplicate": 5,
     }

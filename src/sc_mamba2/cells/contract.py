@@ -80,11 +80,12 @@ def check_matched(genes: dict[str, Any], minimum_share: float, minimum_genes: in
     genes
         ``report["genes"]`` of `standardise`.
     minimum_share
-        Share of the file's genes, but for those of another species, that the gene table must know, 0 to 1.
+        Share of the file's genes that the gene table must know, 0 to 1; those of another species, and those
+        of a mouse that no single human gene stands for, do not count.
     minimum_genes
         Mapped genes that it must have.
     """
-    own = genes["total"] - genes["foreign"]
+    own = genes["total"] - genes["foreign"] - genes["no_partner"]
     share = genes["matched"] / max(1, own)
     if share < minimum_share or genes["kept"] < minimum_genes:
         raise UserError(

@@ -13,7 +13,7 @@ from sc_mamba2.genes import (
     GeneMapping,
     GeneTable,
     clean_names,
-    is_of_mouse,
+    is_foreign,
     is_spreadsheet_date,
     looks_like,
     map_genes,
@@ -110,7 +110,7 @@ def name_genes(genes: pd.DataFrame, table: GeneTable) -> GeneNames:
     unknown = mapping.rows < 0
     foreign = np.array(
         [
-            lost and is_of_mouse(name, table)
+            lost and is_foreign(name, table)
             for lost, name in zip(unknown, cleaned.names, strict=True)
         ],
         dtype=bool,
@@ -131,7 +131,7 @@ def column_ids(genes: pd.DataFrame, table: GeneTable) -> np.ndarray:
 
 def share_of_ids(names: pd.Index) -> float:
     """Return the share of names that are Ensembl ids, with or without a version."""
-    return float(names.astype(str).str.match(r"^ENSG\d{11}").mean())
+    return float(names.astype(str).str.match(r"^ENS(MUS)?G\d{11}").mean())
 
 
 def share_known(names: list[str], table: GeneTable) -> float:
@@ -176,17 +176,19 @@ def columns_to_keep(mapping: GeneMapping, names: np.ndarray, totals: np.ndarray)
     return order.drop_duplicates("row").index.to_numpy()
 
 
-def no_gene_matched(mapping: GeneMapping) -> UserError:
+def no_gene_matched(mapping: GeneMapping, species: str) -> UserError:
     """Say that no gene is known, with a hint at what the names look like."""
     hints = {
-        "mouse": "these look like mouse genes; map them to human orthologues first",
+        "mouse": "these look like mouse genes: --species mouse reads them by their human partners",
         "spreadsheet-dates": "a spreadsheet turned gene names into dates; go back to the original",
     }
+    if species == "mouse":
+        hints = {"human": "these look like human genes: leave out --species mouse"}
     names = list(mapping.names)
     return UserError(
         "genes-unmatched",
         found=f"none of the {len(names):,} gene names is known (e.g. {', '.join(map(str, names[:3]))})",
-        expected="human genes by Ensembl id or symbol",
+        expected=f"{species} genes by Ensembl id or symbol",
         mend=hints.get(
             looks_like(names), 'put Ensembl ids in var["ensembl_id"]; is the matrix transposed?'
         ),

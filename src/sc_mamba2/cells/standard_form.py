@@ -131,8 +131,10 @@ def decide_form(expression: Expression, table: GeneTable) -> StandardForm:
     mapping, genes = names.mapping, candidate.measured_genes
     counts = mapping.counts()
     if not counts["matched"]:
-        raise no_gene_matched(mapping)
-    remarks = expression.remarks + check_species(expression.foreign_share, names)
+        raise no_gene_matched(mapping, table.species)
+    remarks = expression.remarks + check_species(expression.foreign_share, names, table.species)
+    if table.species != "human":
+        remarks.append({"rule": "genes-partners", "remark": _partners(counts, table.species)})
     columns = columns_to_keep(mapping, genes.index.astype(str).to_numpy(), expression.totals)
     rows = mapping.rows[columns]
     var = pd.DataFrame(
@@ -151,7 +153,7 @@ def decide_form(expression: Expression, table: GeneTable) -> StandardForm:
         },
         "dropped_examples": {
             status: [str(name) for name in mapping.examples(status, EXAMPLES)]
-            for status in ("ambiguous", "retired", "unknown_id", "unknown_symbol")
+            for status in ("ambiguous", "retired", "no_partner", "unknown_id", "unknown_symbol")
         },
         "expression": {
             "origin": candidate.origin,
@@ -173,7 +175,9 @@ def human_cells(cells: ad.AnnData) -> np.ndarray:
     return expression.foreign_share <= FOREIGN_CELL
 
 
-def check_species(foreign_share: np.ndarray, names: GeneNames) -> list[dict[str, str]]:
+def check_species(
+    foreign_share: np.ndarray, names: GeneNames, species: str = "human"
+) -> list[dict[str, str]]:
     """Refuse cells of another species (rule ``species``); remark on genes of one.
 
     `foreign_share` is (N,): of a cell's expressed genes the share that is of another species.
@@ -182,16 +186,35 @@ def check_species(foreign_share: np.ndarray, names: GeneNames) -> list[dict[str,
         return []
     others = int((foreign_share > FOREIGN_CELL).sum())
     if others:
+        cells = len(foreign_share)
         examples = [names.mapping.names[place] for place in np.flatnonzero(names.foreign)[:3]]
+        if species == "mouse":
+            mend = "leave out --species mouse for human cells; of a mixture keep one species"
+        elif others == cells:
+            mend = "--species mouse reads mouse genes by their human partners"
+        else:
+            mend = (
+                "keep the human cells: adata[sc_mamba2.cells.human_cells(adata)].write_h5ad(FILE); the "
+                "others with --species mouse"
+            )
         raise UserError(
             "species",
-            found=f"{others:,} of {len(foreign_share):,} cells of which more than {FOREIGN_CELL:.0%} of the "
-            f"expressed genes are of another species (e.g. {', '.join(examples)})",
-            expected="human cells",
-            mend="keep the human cells: adata[sc_mamba2.cells.human_cells(adata)].write_h5ad(FILE)",
+            found=f"{others:,} of {cells:,} cells ({others / cells:.0%}) of which more than {FOREIGN_CELL:.0%} "
+            f"of the expressed genes are of another species (e.g. {', '.join(examples)})",
+            expected=f"{species} cells",
+            mend=mend,
         )
     text = (
         f"{int(names.foreign.sum()):,} genes are of another species; cells express up to "
         f"{foreign_share.max():.0%} of them among their genes"
     )
     return [{"rule": "genes-foreign", "remark": text}]
+
+
+def _partners(counts: dict[str, int], species: str) -> str:
+    """Say how many genes of another species are read as human ones."""
+    return (
+        f"{counts['matched']:,} of {counts['total']:,} {species} genes are read as the one human gene that each "
+        f"stands for; {counts['no_partner']:,} have none and are left out. Checkpoints that come along were "
+        "trained on human cells"
+    )

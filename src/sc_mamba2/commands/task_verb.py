@@ -140,7 +140,9 @@ def _typer_info(option: Option) -> Any:
         text = f"{text.removesuffix('.')} (default {default})."
     if option.metavar:
         return typer.Argument(metavar=option.metavar, help=text)
-    names = [option.flag, *([f"-{option.short}"] if option.short else [])]
+    names = [option.flag]
+    names += [f"--{option.also}"] if option.also else []
+    names += [f"-{option.short}"] if option.short else []
     return typer.Option(
         *names, help=text, rich_help_panel=option.panel or None, hidden=option.hidden
     )

@@ -30,6 +30,13 @@ def validate(
             rich_help_panel=READING,
         ),
     ] = None,
+    species: Annotated[
+        str,
+        typer.Option(
+            help="Of the cells: human, or mouse, whose genes are read as their human partners.",
+            rich_help_panel=READING,
+        ),
+    ] = "human",
 ) -> None:
     """Check a file of cells: what would be read and dropped?
 
@@ -46,7 +53,8 @@ def validate(
 
     place = with_paths(source, Path.cwd())
     check_cells([place], {label_key: "label_key"} if label_key else {}, layer)
-    ingestion = validated("ingestion", IngestionParams, {"layer": layer, "holds": holds})
+    given = {"layer": layer, "holds": holds, "species": species}
+    ingestion = validated("ingestion", IngestionParams, given)
     from sc_mamba2.tasks.shared.check import check_source
 
     report = check_source(place, ingestion, label_key)

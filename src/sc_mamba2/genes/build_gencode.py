@@ -14,7 +14,7 @@ import pandas as pd
 
 GENES_FILE = "gencode-v44.csv.gz"
 RETIRED_FILE = "gencode-v38-retired.csv.gz"
-_UNIQUE_SUFFIX = r"_ENSG[0-9]{11}$"
+_UNIQUE_SUFFIX = r"_ENS(?:MUS)?G[0-9]{11}$"
 _ID_AS_SYMBOL = r"ENSG[0-9]{11}(?:\.[0-9]+)?"
 
 logger = logging.getLogger(__name__)

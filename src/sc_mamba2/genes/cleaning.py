@@ -8,7 +8,7 @@ import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
-from sc_mamba2.genes.mapping import is_known, is_of_mouse
+from sc_mamba2.genes.mapping import is_foreign, is_known
 from sc_mamba2.genes.table import GeneTable
 
 _TEXT = re.compile(r"""b'(.*)'|b"(.*)"|"(.*)"|'(.*)'""")
@@ -81,7 +81,7 @@ def _without_prefixes(names: list[str], places: list[int], table: GeneTable) -> 
         if len(own) < enough:
             continue
         bare = [names[place][len(prefix) :] for place in own]
-        known = sum(is_known(name, table) or is_of_mouse(name, table) for name in bare)
+        known = sum(is_known(name, table) or is_foreign(name, table) for name in bare)
         if known >= max(KNOWN_SHARE * len(own), enough):
             found |= {place: (name, f"'{prefix}'") for place, name in zip(own, bare, strict=True)}
     return found

@@ -22,13 +22,17 @@ Status = Literal[
     "alias_symbol",
     "ambiguous",
     "retired",
+    "no_partner",
     "unknown_id",
     "unknown_symbol",
 ]
 
 # An id with what may stand beside it: a version, _PAR_Y, the symbol on either side, a genome's name.
 _BETWEEN = r"[_\-|:;,.\s()]"
-ENSEMBL_ID = re.compile(rf"(?:[^,;]*{_BETWEEN})?(ENSG[0-9]{{11}})(?:{_BETWEEN}[^,;]*)?")
+_IDS = {
+    species: re.compile(rf"(?:[^,;]*{_BETWEEN})?({stem}[0-9]{{11}})(?:{_BETWEEN}[^,;]*)?")
+    for species, stem in {"human": "ENSG", "mouse": "ENSMUSG"}.items()
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +62,7 @@ class GeneMapping:
         Returns
         -------
         dict
-            `total` = `matched` + `ambiguous` + `retired` + `unknown`; `matched` =
+            `total` = `matched` + `ambiguous` + `retired` + `no_partner` + `unknown`; `matched` =
             `matched_by_id` + `matched_by_symbol` + `matched_by_alias`; `duplicate`: mapped names
             whose gene an earlier name was mapped to.
         """
@@ -72,6 +76,7 @@ class GeneMapping:
             "matched_by_alias": by["alias_id"] + by["alias_symbol"],
             "ambiguous": by["ambiguous"],
             "retired": by["retired"],
+            "no_partner": by["no_partner"],
             "unknown": by["unknown_id"] + by["unknown_symbol"],
             "duplicate": len(matched) - len(np.unique(matched)),
         }
@@ -140,37 +145,48 @@ def _find_either(name: str, fallback: str, table: GeneTable) -> tuple[int, Statu
 
 def _find(name: str, table: GeneTable) -> tuple[int, Status]:
     name = name.strip()
-    if match := ENSEMBL_ID.fullmatch(name):
+    if match := _IDS[table.species].fullmatch(name):
         ident = match[1]
         if (row := table.row_of_id.get(ident)) is not None:
             return row, "id"
         if (row := table.row_of_alias_id.get(ident)) is not None:
             return row, "alias_id"
+        if ident in table.alone:
+            return -1, "no_partner"
         return -1, "retired" if ident in table.retired else "unknown_id"
     if (row := table.row_of_symbol.get(name)) is not None:
         return row, "symbol"
     if (row := table.row_of_alias_symbol.get(name)) is not None:
         return row, "alias_symbol"
+    if name in table.alone:
+        return -1, "no_partner"
     return -1, "ambiguous" if name in table.ambiguous_symbols else "unknown_symbol"
 
 
 def is_known(name: str, table: GeneTable) -> bool:
     """Whether a name means a gene of the table, or meant one."""
-    if ENSEMBL_ID.fullmatch(name):
+    if _IDS[table.species].fullmatch(name):
         return True
     return (
         name in table.row_of_symbol
+        or name in table.alone
         or name in table.row_of_alias_symbol
         or name in table.ambiguous_symbols
     )
 
 
-def is_of_mouse(name: str, table: GeneTable) -> bool:
-    """Whether a name is an Ensembl id of another species, or a symbol such as `Cd3e`, not a human one."""
-    if _OTHER_ID.search(name):
-        return True
-    titled = _TITLE_CASE.fullmatch(name) and not is_known(name, table)
-    return bool(titled) and is_known(name.upper(), table)
+def is_foreign(name: str, table: GeneTable) -> bool:
+    """Whether a name is of another species than the table's: an Ensembl id, or a symbol that is none of its own.
+
+    Beside human genes that is a symbol such as `Cd3e`; beside mouse genes `CD3E`.
+    """
+    if is_known(name, table):
+        return False
+    if table.species == "mouse":
+        human = load_gene_table()
+        return bool(_IDS["human"].fullmatch(name)) or name in human.row_of_symbol
+    titled = _TITLE_CASE.fullmatch(name)
+    return bool(_OTHER_ID.search(name)) or (bool(titled) and is_known(name.upper(), table))
 
 
 # A list is of a species when this share of its names says so, and no more say the other: real

@@ -6,7 +6,7 @@ The shipped tables are made by `build_gencode.py`; how a name is looked up stand
 import io
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
 
@@ -17,6 +17,7 @@ from sc_mamba2.errors import UserError, nearest
 
 # name of a table: its genes, and the ids of an older list that lead to none of them
 _SHIPPED = {"gencode-v44": ("gencode-v44.csv.gz", "gencode-v38-retired.csv.gz")}
+MOUSE, MOUSE_FILE = "gencode-v44-mouse", "mouse-genes.csv.gz"
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +41,10 @@ class GeneTable:
         Symbols, today's and older ones, that lead to more than one gene.
     retired
         Older Ensembl ids that lead to no gene of this table, with their last symbol.
+    species
+        Whose names are looked up: ``human`` or ``mouse``; ids are human ones.
+    alone
+        Ids and symbols of that species' genes that no single human gene stands for.
     """
 
     name: str
@@ -52,6 +57,8 @@ class GeneTable:
     row_of_alias_symbol: Mapping[str, int]
     ambiguous_symbols: frozenset[str]
     retired: Mapping[str, str]
+    species: str = "human"
+    alone: frozenset[str] = frozenset()
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -88,6 +95,32 @@ class GeneTable:
             retired=dict(zip(retired["ensembl_id"], retired["symbol"], strict=True)),
         )
 
+    def by_orthologues(self, name: str, genes: pd.DataFrame) -> "GeneTable":
+        """Return this table as it is looked up by the names of mouse genes.
+
+        `genes` has `ensembl_id,symbol,human_id` (see `build_mouse.py`); a row's symbol is the mouse gene's.
+        """
+        paired = genes[genes["human_id"].isin(self.row_of_id.keys())]
+        rows = [self.row_of_id[ident] for ident in paired["human_id"]]
+        symbols = self.symbols.copy()
+        symbols[rows] = paired["symbol"]
+        row_of_id = dict(zip(paired["ensembl_id"], rows, strict=True))
+        row_of_symbol = dict(zip(paired["symbol"], rows, strict=True))
+        others = {*genes["ensembl_id"], *genes["symbol"]} - row_of_id.keys() - row_of_symbol.keys()
+        return replace(
+            self,
+            name=name,
+            symbols=_frozen(symbols),
+            row_of_id={ident: row for ident, row in row_of_id.items() if ident},
+            row_of_symbol=row_of_symbol,
+            row_of_alias_id={},
+            row_of_alias_symbol={},
+            ambiguous_symbols=frozenset(),
+            retired={},
+            species="mouse",
+            alone=frozenset(others - {""}),
+        )
+
 
 def _split_aliases(column: Iterable[str]) -> Iterable[tuple[str, int]]:
     for row, joined in enumerate(column):
@@ -95,9 +128,9 @@ def _split_aliases(column: Iterable[str]) -> Iterable[tuple[str, int]]:
             yield alias, row
 
 
-def _frozen(column: pd.Series) -> np.ndarray:
+def _frozen(column: pd.Series | np.ndarray) -> np.ndarray:
     # The table is cached and shared: nobody may write into it.
-    values = column.to_numpy(dtype=object, copy=True)
+    values = np.array(column, dtype=object)
     values.setflags(write=False)
     return values
 
@@ -110,18 +143,21 @@ def load_gene_table(name: str = "gencode-v44") -> GeneTable:
     UserError
         No table of that name ships with the package.
     """
-    if name not in _SHIPPED:
+    known = (*_SHIPPED, MOUSE)
+    if name not in known:
         raise UserError(
             "unknown-gene-table",
             found=f"'{name}'",
-            expected=f"one of {', '.join(_SHIPPED)}",
-            mend=f"name a shipped gene table{nearest(name, _SHIPPED)}",
+            expected=f"one of {', '.join(known)}",
+            mend=f"name a shipped gene table{nearest(name, known)}",
         )
     return _load(name)
 
 
 @cache
 def _load(name: str) -> GeneTable:
+    if name == MOUSE:
+        return load_gene_table().by_orthologues(name, _read_shipped(MOUSE_FILE))
     return GeneTable.from_frames(name, *map(_read_shipped, _SHIPPED[name]))
 
 

@@ -112,8 +112,11 @@ class TaskModel(nn.Module, ABC):
             digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()
 
-    def save_pretrained(self, folder: str | Path) -> None:
-        """Write the model as a checkpoint folder, in the place of an older checkpoint."""
+    def save_pretrained(self, folder: str | Path, *, more: str = "") -> None:
+        """Write the model as a checkpoint folder, in the place of an older checkpoint.
+
+        `more` is Markdown that stands in its card behind the facts.
+        """
         vocabulary = self.tokenizer.vocabulary
         facts = {
             "parameters": sum(parameter.numel() for parameter in self.parameters()),
@@ -135,7 +138,8 @@ class TaskModel(nn.Module, ABC):
             state=self.state_dict(),
             config=config,
             vocabulary=vocabulary,
-            model_card=card_text(f"{self.task} model", self.backbone.config, vocabulary, facts),
+            model_card=card_text(f"{self.task} model", self.backbone.config, vocabulary, facts)
+            + more,
             overwrite=True,
         )
 

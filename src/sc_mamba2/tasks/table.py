@@ -33,8 +33,8 @@ class Option:
         Parameters by dotted name, with spaces between; none where the verb's own code reads it.
     kind
         str, int, bool, Path (a file that is read: relative to the folder of the call) or list.
-    short, metavar, panel
-        Of the verb: a letter; the name of an argument, which an option lacks; the box of the help.
+    short, also, metavar, panel
+        Of the verb: a letter; a second name; the name of an argument, which an option lacks; the box of the help.
     required
         Whether the verb needs it.
     on
@@ -54,6 +54,7 @@ class Option:
     sets: str = ""
     kind: type = str
     short: str = ""
+    also: str = ""
     metavar: str = ""
     panel: str = ""
     required: bool = False
@@ -124,6 +125,15 @@ def _read() -> Option:
     )
 
 
+_SPECIES = Option(
+    "species",
+    "Of the cells: human, or mouse, whose genes are read as their human partners.",
+    "ingestion.species",
+    panel=READING,
+    tool="species",
+)
+
+
 def _length(parameter: str = "tokenization.max_length", training: bool = True) -> Option:
     return Option(
         "max_length",
@@ -174,6 +184,11 @@ _RUN = (
     Option("verbose", "Show every node that runs.", kind=bool, short="v", panel=RUNNING),
 )
 _TRAINED = Option("checkpoint", "Trained folder; nothing is trained.", kind=Path, short="c")
+_ANNOTATOR = replace(
+    _TRAINED,
+    help="Trained folder, or an annotator that comes along: blood, pancreas.",
+    also="model",
+)
 _SCORED_LABELS = "Column of obs with cell types: for scores only."
 
 
@@ -241,6 +256,7 @@ _EMBED = Task(
         Option("batch_key", "Column of obs to score by: batches.", "embedding.keys.batch_key"),
         Option("genes", "The .parquet file for the vectors of the genes.", kind=Path),
         _read(),
+        _SPECIES,
         _length("embedding.options.max_length", training=False),
         *_compute("embedding.options.batch_size"),
         _SEED,
@@ -299,7 +315,7 @@ _ANNOTATE = Task(
             tool="batch_key",
             training=True,
         ),
-        _TRAINED,
+        _ANNOTATOR,
         _start(
             "annotation", "Pretrained checkpoint: its states are experts, or a network's start."
         ),
@@ -312,6 +328,7 @@ _ANNOTATE = Task(
         ),
         *_ablations("annotation", "readout_alone", "pooled_alone", "trunk_alone", "trunk_frozen"),
         _read(),
+        _SPECIES,
         _length(),
         *_compute("annotation.predict.batch_size"),
         _SEED,
@@ -390,6 +407,7 @@ _INTEGRATE = Task(
         ),
         *_ablations("batch_correction", "no_adversary", "no_domain_norm", "pooled_alone"),
         _read(),
+        _SPECIES,
         _length(),
         *_compute("batch_correction.predict.batch_size"),
         _SEED,
@@ -654,6 +672,7 @@ _NETWORK = Task(
             bool,
         ),
         _read(),
+        _SPECIES,
         *_compute("gene_network.scoring.batch_size"),
         _SEED,
         *_RUN,
@@ -673,6 +692,7 @@ _DENOISE = Task(
         _output(),
         Option("genes", "These genes only: names by commas, or a file, a name a line."),
         _read(),
+        _SPECIES,
         _SEED,
         *_RUN,
     ),

@@ -14,7 +14,7 @@ from sc_mamba2.training import ComputeOptions
 SHORT = {
     "annotation.fine_tune.max_epochs": 1,
     "annotation.head.regularisation": (1.0,),
-    "ingestion.gene_table": "gencode-v44",
+    "ingestion.species": "human",
     "validation.minimum_genes": 5,
 }
 

@@ -82,6 +82,7 @@ class Annotator(TaskModel):
     """
 
     task = "annotation"
+    keeps_cells = True  # whether the labelled cells stay in the folder
 
     def __init__(
         self,
@@ -108,8 +109,10 @@ class Annotator(TaskModel):
         """Build an untrained model of the kind that the settings tell; the kinds know this class, not it them."""
         from sc_mamba2.tasks.annotation.consensus import ConsensusModel
         from sc_mamba2.tasks.annotation.model import AnnotationModel
+        from sc_mamba2.tasks.annotation.summed import SummedConsensus
 
         kind: type[Annotator] = ConsensusModel if "consensus" in settings else AnnotationModel
+        kind = SummedConsensus if "sums" in settings else kind
         return kind.from_settings(backbone, tokenizer, settings)  # type: ignore[return-value]
 
     def settings(self) -> dict[str, Any]:
@@ -159,11 +162,14 @@ class Annotator(TaskModel):
         self.kept_offsets: Tensor
         kinds = {"gene_rows": torch.int32, "bins": torch.int16, "values": torch.float32}
         for name, kind in kinds.items():
-            self.register_buffer(f"kept_{name}_T", torch.zeros(entries, dtype=kind))
-        self.register_buffer("kept_offsets", torch.zeros(cells + 1, dtype=torch.int64))
-        self.register_buffer("kept_classes_N", torch.zeros(cells, dtype=torch.int64))
-        self.register_buffer("kept_batches_N", torch.zeros(cells, dtype=torch.int64))
-        self.register_buffer("kept_totals_N", torch.zeros(cells, dtype=torch.float64))
+            self._keep(f"kept_{name}_T", torch.zeros(entries, dtype=kind))
+        self._keep("kept_offsets", torch.zeros(cells + 1, dtype=torch.int64))
+        self._keep("kept_classes_N", torch.zeros(cells, dtype=torch.int64))
+        self._keep("kept_batches_N", torch.zeros(cells, dtype=torch.int64))
+        self._keep("kept_totals_N", torch.zeros(cells, dtype=torch.float64))
+
+    def _keep(self, name: str, tensor: Tensor) -> None:
+        self.register_buffer(name, tensor, persistent=self.keeps_cells)
 
     def choose_cells(self, tokens: TokenizedCells, seed: int) -> np.ndarray:
         """Return the positions of the labelled cells that are kept, rising.

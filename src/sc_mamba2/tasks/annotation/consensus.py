@@ -84,7 +84,7 @@ class ConsensusModel(Annotator):
         self.left_out_classes_M: Tensor
         self.left_out_distance_M: Tensor
         width = backbone.config.d_model * len(self.state_names)
-        self.register_buffer("kept_states_RD", torch.zeros(len(self.kept_classes_N), width))
+        self._keep("kept_states_RD", torch.zeros(len(self.kept_classes_N), width))
         self._room_for_left_out(*left_out)
 
     def _room_for_left_out(self, cells: int, experts: int) -> None:

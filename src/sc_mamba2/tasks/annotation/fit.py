@@ -24,6 +24,7 @@ from sc_mamba2.tasks.annotation.model import AnnotationModel
 from sc_mamba2.tasks.annotation.params import CallParams, ConsensusParams, HeadParams, LabelParams
 from sc_mamba2.tasks.annotation.rollup import Rollup, read_rollup
 from sc_mamba2.tasks.annotation.split import stratified_split
+from sc_mamba2.tasks.annotation.summed import SummedConsensus
 from sc_mamba2.tasks.annotation.tokens import annotation_tokens, read_anew
 from sc_mamba2.tasks.shared.backbone import load_or_build_backbone, predict
 from sc_mamba2.tasks.shared.coverage import check_genes
@@ -85,7 +86,8 @@ def prepare(
     own = backbone if pretrained else backbone.model_copy(update={"preset": "genes"})
     loaded = load_or_build_backbone(tokenizer, whole, own, compute, others=True)
     classes, rollup = _classes(whole, labels)
-    model = ConsensusModel(
+    kind = SummedConsensus if head.keeps == "sums" else ConsensusModel
+    model = kind(
         loaded,
         tokenizer,
         labels=classes,

@@ -89,6 +89,11 @@ class HeadParams(Parameters):
         description="labelled cells that stay with the model: a consensus calls by them, a network's "
         "head is fitted anew by them to a query that lacks genes",
     )
+    keeps: Literal["cells", "sums"] = Field(
+        "cells",
+        description="what stays with a consensus: these cells, or sums over ten or more alike ones, from "
+        "which it draws cells: a folder that can be given away where cells cannot",
+    )
     refit_below: float = Field(
         0.98,
         ge=0,
@@ -277,6 +282,12 @@ class AnnotationParams(Parameters):
                 raise ValueError("A consensus calls by the cells that it keeps: kept_cells above 0")
             if self.backbone.checkpoint is None and set(self.consensus.experts) <= set(OF_BACKBONE):
                 raise ValueError("Experts that need no pretrained checkpoint, or a checkpoint")
+        if self.head.keeps == "sums" and (
+            self.head.fit != "consensus" or self.backbone.checkpoint is not None
+        ):
+            raise ValueError(
+                "Sums stay with a consensus (fit: consensus) without a checkpoint alone"
+            )
         return self
 
     labels: LabelParams = LabelParams()

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field
 
 from sc_mamba2.cells.keys import Kind
+from sc_mamba2.genes import MOUSE
 from sc_mamba2.tasks.shared.parameters import EachOnce, Parameters
 from sc_mamba2.training.options import ComputeOptions, FitOptions
 
@@ -23,7 +24,16 @@ class IngestionParams(Parameters):
         description="what its values are (log_normalised: log1p of 10,000 a cell); null: what their "
         "structure says",
     )
-    gene_table: str = Field("gencode-v44", description="offline table of ids, symbols and aliases")
+    species: Literal["human", "mouse"] = Field(
+        "human",
+        description="of the cells; mouse: a gene is read as the one human gene that it stands for, those "
+        "without one are left out, and what is written keeps the file's names",
+    )
+
+    @property
+    def gene_table(self) -> str:
+        """Name of the table that its genes are looked up in."""
+        return MOUSE if self.species == "mouse" else "gencode-v44"
 
 
 class ValidationParams(Parameters):

@@ -119,7 +119,8 @@ def remarks(
             "genes-dropped",
             f"{dropped:,} of {genes['total']:,} genes were dropped: {genes['unknown']:,} unknown, "
             f"{genes['ambiguous']:,} ambiguous, {genes['retired']:,} retired, "
-            f"{genes['duplicate']:,} second columns of one gene",
+            f"{genes['duplicate']:,} second columns of one gene"
+            + (f", {genes['no_partner']:,} without a human partner" if genes["no_partner"] else ""),
         )
     if not counted:
         yield _remark("counts-absent", "no counts were found; normalised values were used instead")
