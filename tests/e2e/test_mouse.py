@@ -3,12 +3,12 @@
 import anndata as ad
 import numpy as np
 import pytest
+from tests.cli import entered, refused
 
 from sc_mamba2 import tl
 from sc_mamba2.cells import keys, simulate_cells
 from sc_mamba2.errors import UserError
 from sc_mamba2.genes import MOUSE, load_gene_table, map_genes
-from tests.cli import entered, refused
 
 
 def as_mouse(cells: ad.AnnData) -> ad.AnnData:

@@ -31,7 +31,11 @@ def list_() -> None:
     lines = []
     for row in rows:
         address = " ".join(filter(None, (row.get("title"), row.get("address"))))
-        facts = (row.get("task", ""), row.get("parameters", ""), row.get("backbone") or address)
+        facts = (
+            row.get("task", ""),
+            row.get("parameters", ""),
+            row.get("types") or row.get("backbone") or address,
+        )
         lines.append((row["name"], row["state"], *facts))
     head = ("name", "state", "task", "parameters", "what")
     show_table(head, lines, whole=("state", "parameters"))

@@ -66,8 +66,8 @@ def sum_alike(
         group_N, return_index=True, return_inverse=True, return_counts=True
     )
     member_SN = sparse.csr_matrix((np.ones(len(group_N)), (group_N, np.arange(len(group_N)))))
-    sums_SG = (np.asarray((member_SN @ m).todense()) for m in (counts_NG, counts_NG > 0))
-    return Sums(*sums_SG, classes_N[first_S], sizes_S)
+    counts_SG, expressed_SG = ((member_SN @ m).toarray() for m in (counts_NG, counts_NG > 0))
+    return Sums(counts_SG, expressed_SG, classes_N[first_S], sizes_S)
 
 
 def _strata(classes_N: np.ndarray, batches_N: np.ndarray) -> np.ndarray:

@@ -59,6 +59,10 @@ class TaskModel(nn.Module, ABC):
     def predict(self, batch: Batch) -> dict[str, Tensor]:
         """Compute the outputs of a batch by name, each with cells first."""
 
+    def card_facts(self) -> dict[str, Any]:
+        """Say what its card tells beside the usual; a task that has such facts overrides this."""
+        return {}
+
     def predictor(self, obs: pd.DataFrame) -> Callable[[Batch], dict[str, Tensor]]:
         """Return the `predict` for the cells of a table; a task that reads it there overrides this."""
         return self.predict
@@ -121,8 +125,10 @@ class TaskModel(nn.Module, ABC):
         facts = {
             "parameters": sum(parameter.numel() for parameter in self.parameters()),
             "task settings": "see `settings` in config.json",
-            "limits": "fine-tuned on one data set; judge it on your own labelled cells first",
+            **self.card_facts(),
         }
+        if not more:
+            facts["limits"] = "trained on one data set; judge it on your own labelled cells first"
         if self.run_id is not None:
             facts["run"] = self.run_id
         config = {

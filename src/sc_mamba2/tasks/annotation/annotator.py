@@ -145,6 +145,10 @@ class Annotator(TaskModel):
         """Ids in the Cell Ontology of the labels that have one, by the reference or by their names."""
         return load_cell_ontology().match(self.labels, self.term_ids)
 
+    def card_facts(self) -> dict[str, Any]:
+        """Name the types."""
+        return {"types": ", ".join(self.labels)}
+
     def targets(self, obs: pd.DataFrame) -> dict[str, Tensor]:
         """Read the classes of cells from ``obs["label"]``, (N,) int64."""
         classes = pd.Categorical(obs[LABEL], categories=list(self.labels)).codes

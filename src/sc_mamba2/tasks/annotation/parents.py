@@ -85,9 +85,9 @@ def parent_scores(
         within = true not in labels and narrow in ontology.ancestors(broad)
         return within or broad in ontology.ancestors(narrow)
 
-    given = parent[truth.index].notna()
-    pairs = pd.DataFrame({"called": parent[truth.index], "true": truth})[given]
-    pairs["several"] = several[pairs.index]
+    found = parent.loc[truth.index]
+    pairs = pd.DataFrame({"called": found, "true": truth})[found.notna()]
+    pairs["several"] = several.loc[pairs.index]
     judged = pairs.value_counts().rename("cells").reset_index()
     columns = (judged[name] for name in ("called", "true", "several"))
     judged["right"] = [right(*row) for row in zip(*columns, strict=True)]

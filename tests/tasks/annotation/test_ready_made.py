@@ -1,0 +1,68 @@
+"""The annotators that come along: by name, without a reference, beside the cells of another study."""
+
+import anndata as ad
+import pytest
+import scanpy as sc
+
+from sc_mamba2 import tl
+from sc_mamba2.cells import keys
+from sc_mamba2.model import checkpoint_folder
+from sc_mamba2.tasks.annotation.annotator import Annotator
+from sc_mamba2.tasks.annotation.summed import SummedConsensus
+from tests.cli import entered, refused
+
+NAMES = ("blood", "pancreas")
+# Of the embedded cells; those that are called CD14+ express FCGR3A, not CD14.
+EXPECTED = {
+    "CD19+ B": {"B cell"},
+    "CD56+ NK": {"NK cell"},
+    "CD34+": {"hematopoietic stem cell"},
+    "CD14+ Monocyte": {"CD14 monocyte", "CD16 monocyte"},
+    "CD4+/CD25 T Reg": {"CD4 T cell", "CD8 T cell"},
+    "CD8+/CD45RA+ Naive Cytotoxic": {"CD4 T cell", "CD8 T cell"},
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_is_small_holds_no_cell_and_its_card_says_what_it_is(name):
+    folder = checkpoint_folder(name)
+    assert sum(file.stat().st_size for file in folder.iterdir()) < 10e6
+    model = Annotator.from_pretrained(name)
+    assert isinstance(model, SummedConsensus)
+    assert set(model.terms) == set(model.labels), "every type has a term of the Cell Ontology"
+    card = (folder / "MODEL_CARD.md").read_text(encoding="utf-8")
+    for label in model.labels:
+        assert f"- {label} (CL:" in card
+    for word in ("On studies that it had not seen", "logistic regression", "Limits", "GEO"):
+        assert word in card
+
+
+def test_the_list_shows_them():
+    listed = entered("model", "list", "--json").output
+    for name in NAMES:
+        assert f'"{name}"' in listed
+
+
+def test_blood_calls_the_embedded_cells_by_name(tmp_path):
+    output = tmp_path / "out.h5ad"
+    entered("annotate", "scanpy:pbmc68k_reduced", "--model", "blood", "--output", output)
+    calls = ad.read_h5ad(output).obs
+    types = calls["bulk_labels"].astype(str)
+    for label, expected in EXPECTED.items():
+        right = calls.loc[types == label, keys.CELL_TYPE].astype(str).isin(expected)
+        assert right.mean() > 0.75, label
+
+
+def test_a_query_of_too_few_genes_is_refused(tmp_path):
+    cells = sc.datasets.pbmc68k_reduced().raw.to_adata()
+    cells[:50, :120].copy().write_h5ad(tmp_path / "few.h5ad")
+    words = "annotate", tmp_path / "few.h5ad", "--model", "blood", "--output", tmp_path / "out.h5ad"
+    assert "genes of the model" in refused(*words, rule="model-genes", folder=tmp_path)
+
+
+def test_a_pretrained_checkpoint_is_no_annotator_nor_the_other_way_round(tmp_path):
+    words = "annotate", "scanpy:pbmc68k_reduced", "--output", tmp_path / "out.h5ad"
+    refused(*words, "--model", "scm-tiny", rule="checkpoint-task")
+    cells = sc.datasets.pbmc68k_reduced()
+    with pytest.raises(Exception, match="checkpoint-task"):
+        tl.embed(cells, checkpoint="blood")
