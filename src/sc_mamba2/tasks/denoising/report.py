@@ -46,8 +46,10 @@ def denoising_report(
     """Write the HTML page from ``metrics.json``, PNG files by name and parameters by dotted name."""
     data, run = metrics["data"], metrics["run"]
     lead = (
-        f"{data['cells']:,} cells; {data['held_out_molecules']:,} molecules of "
-        f"{data['scored_cells']:,} cells were held out and told. Nothing was trained."
+        f"{data['cells']:,} cells have expected molecules in the place of their counts; nothing was trained on "
+        f"them. {verdict(metrics)[0]} Look at the table and at the calibration: {data['held_out_molecules']:,} "
+        f"molecules of {data['scored_cells']:,} cells were held out, and points on the line mean that "
+        "expected values are right on average."
     )
     sections = [
         Section("How well it went", verdict(metrics), [_score_table(metrics)]),
@@ -64,7 +66,7 @@ def verdict(metrics: dict[str, Any]) -> list[str]:
     prior = chosen["prior"].replace("_", " ")
     means = _gain_words("the gene means", **gains[MEANS])
     own = _gain_words("these with the cell's own counts (the posterior)", **gains[FLOOR])
-    words = [f"{means} {own}"]
+    words = [own, means]
     if chosen["prior"] == MEANS:
         words.append("No prior told more than the gene means: the cell's own counts do the work.")
     if chosen["prior"] == PRETRAINED:
