@@ -117,7 +117,7 @@ def test_long_tables_and_wide_pictures_scroll_inside(opened):
         "all => all.map(e => [e.clientWidth, e.scrollWidth])"
     )
     assert all(outer < 360 for outer, _ in widths)
-    assert max(inner for _, inner in widths) > 600
+    assert max(inner for _, inner in widths) > 400
 
 
 @pytest.mark.parametrize("width", [700, 1200, 1600])
@@ -131,7 +131,7 @@ def test_the_first_screen_says_it_in_three_sentences(opened):
     lead = page.locator(".lead")
     box = lead.bounding_box()
     assert box["y"] + box["height"] < 400
-    assert len(re.findall(r"[.:] (?=[A-Z])|\.$", lead.inner_text().replace("WORSE", "worse"))) == 3
+    assert len(re.findall(r"\. (?=[A-Z])|\.$", lead.inner_text())) == 3
     assert "Look at" in lead.inner_text()
 
 

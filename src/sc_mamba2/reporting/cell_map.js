@@ -181,7 +181,7 @@ function cellMap(host, cells, { onselect = null } = {}) {
     waiting = false;
     pen.setTransform(fine(), 0, 0, fine(), 0, 0);
     pen.clearRect(0, 0, width, height);
-    const size = Math.max(2, Math.min(6, 300 / Math.sqrt(count))) * Math.min(2.5, Math.sqrt(state.zoom));
+    const size = Math.max(2, Math.min(8, 300 / Math.sqrt(count))) * Math.min(2.5, Math.sqrt(state.zoom));
     for (const i of order) {
       if (hidden[i]) continue;
       const [x, y] = place(i);

@@ -89,9 +89,12 @@ def map_of_calls(
     columns["confidence"] = calls[keys.CONFIDENCE]
     batch = named_batches(obs, "")
     if batch is not None and obs.index.is_unique:
-        columns[f"batch ({batch})"] = obs[batch]
-    more = {"unassigned": keys.UNASSIGNED, "types that may be true": keys.TYPE_SET}
-    columns |= {name: calls[key] for name, key in more.items() if key in calls}
+        columns["batch" if batch == "batch" else f"batch ({batch})"] = obs[batch]
+    columns["unassigned"] = calls[keys.UNASSIGNED]
+    if (
+        keys.TYPE_SET in calls
+    ):  # in braces: a set of one type is no class of the others, with their colours
+        columns["types that may be true"] = "{" + calls[keys.TYPE_SET].astype(str) + "}"
     return CellMap("Cells by UMAP of the model's embedding", {"UMAP": places}, columns, ("umap",))
 
 

@@ -6,6 +6,7 @@ from sc_mamba2.reporting import (
     Section,
     Table,
     beside_baselines,
+    in_brief,
     pictures_section,
     read_section,
     scores_by_method,
@@ -47,9 +48,9 @@ def denoising_report(
     data, run = metrics["data"], metrics["run"]
     lead = (
         f"{data['cells']:,} cells have expected molecules in the place of their counts; nothing was trained on "
-        f"them. {verdict(metrics)[0]} Look at the table and at the calibration: {data['held_out_molecules']:,} "
-        f"molecules of {data['scored_cells']:,} cells were held out, and points on the line mean that "
-        "expected values are right on average."
+        f"them. On {data['held_out_molecules']:,} molecules of {data['scored_cells']:,} cells that were held "
+        f"out: {in_brief(metrics, '-nats')}; less is better. Look at the table and at the calibration: points "
+        "on the line mean that expected values are right on average."
     )
     sections = [
         Section("How well it went", verdict(metrics), [_score_table(metrics)]),
@@ -66,7 +67,7 @@ def verdict(metrics: dict[str, Any]) -> list[str]:
     prior = chosen["prior"].replace("_", " ")
     means = _gain_words("the gene means", **gains[MEANS])
     own = _gain_words("these with the cell's own counts (the posterior)", **gains[FLOOR])
-    words = [own, means]
+    words = [f"{means} {own}"]
     if chosen["prior"] == MEANS:
         words.append("No prior told more than the gene means: the cell's own counts do the work.")
     if chosen["prior"] == PRETRAINED:
