@@ -25,10 +25,10 @@ def fewer_classes(*columns: pd.Series, most: int = MOST_CLASSES) -> list[pd.Seri
     return [column.astype(object).where(column.isin(kept), OTHER) for column in columns]
 
 
-def shares_size(classes: int) -> dict[str, float]:
-    """Return the inches of a square matrix of shares with its labels and scale, as `new_figure` takes them."""
+def shares_size(classes: int) -> tuple[float, float]:
+    """Return the width and height, inches, of a square matrix of shares with its labels and scale."""
     side = 2.8 + min(0.34 * classes, MOST_WIDE - 3.6)
-    return {"width": side + 0.8, "height": side}
+    return side + 0.8, side
 
 
 def draw_shares(axis: Axes, shares: np.ndarray, rows: list[str], columns: list[str]) -> AxesImage:
@@ -70,8 +70,10 @@ def class_figure(places: dict[str, pd.DataFrame], classes: pd.Series) -> Figure:
 def losses_together(history: pd.DataFrame, labels: tuple[str, str], unit: str) -> Figure:
     """Draw training and validation loss of each epoch, both of a unit, in the same axes."""
     figure, (axis,) = new_figure(width=6, height=3.6)
-    for column, label in zip(_LOSSES, labels, strict=True):
-        axis.plot(history["epoch"], history[column], marker="o", ms=3, label=label)
+    for column, label, mark in zip(
+        _LOSSES, labels, "os", strict=True
+    ):  # open: equal losses are both seen
+        axis.plot(history["epoch"], history[column], marker=mark, ms=5, mfc="none", label=label)
     axis.set_ylabel(unit)
     _finish(axis, history)
     return figure

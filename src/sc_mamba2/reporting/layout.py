@@ -83,7 +83,7 @@ def class_legends(figure: Figure, axes: list[Axes], colours: list[dict]) -> None
     for axis, own in zip(axes, colours, strict=True):
         spec = axis.get_subplotspec()
         assert spec is not None
-        room = figure.get_figwidth() / spec.get_gridspec().ncols
+        room = figure.get_figwidth() / spec.get_gridspec().ncols - _MARK_INCHES
         place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.08)}
         row = spec.rowspan.start
         lines[row] = max(lines.get(row, 0), _add_legend(axis, own, room, **place))

@@ -44,7 +44,7 @@ def confusion_figure(calls: pd.DataFrame, scored: pd.Series) -> Figure:
     called, scored = fewer_classes(calls.loc[scored.index, keys.CELL_TYPE], scored)
     names, counts = confusion(scored.to_numpy(), called.to_numpy())
     cells = counts.sum(axis=1)
-    figure, (axis,) = new_figure(**shares_size(len(names)))
+    figure, (axis,) = new_figure(1, *shares_size(len(names)))
     rows = [f"{label(name)} ({count:,})" for name, count in zip(names, cells, strict=True)]
     image = draw_shares(axis, counts / np.maximum(1, cells[:, None]), rows, list(map(label, names)))
     axis.set_xlabel("predicted type")

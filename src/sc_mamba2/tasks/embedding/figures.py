@@ -90,7 +90,7 @@ def neighbours_figure(
     search = NearestNeighbors(n_neighbors=min(neighbours, len(vectors) - 1)).fit(vectors)
     near = search.kneighbors(return_distance=False)  # without the cell itself
     rows = max(column.nunique() for column in keys_of_cells.values())
-    figure, axes = new_figure(columns=len(keys_of_cells), **shares_size(rows))
+    figure, axes = new_figure(len(keys_of_cells), *shares_size(rows))
     for axis, (title, column) in zip(axes, keys_of_cells.items(), strict=True):
         _shares(axis, column, near, title)
     return figure

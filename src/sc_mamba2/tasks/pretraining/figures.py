@@ -40,8 +40,10 @@ def loss_figure(history: pd.DataFrame) -> Figure:
 
 
 def _draw(axis: Axes, rows: pd.DataFrame, labels: dict[str, str], scale: str) -> None:
-    for name, label in labels.items():
-        axis.plot(rows["step"], rows[f"held_out/{name}"], marker="o", label=label)
+    for (name, label), mark in zip(
+        labels.items(), "osD", strict=False
+    ):  # open: equal ones are both seen
+        axis.plot(rows["step"], rows[f"held_out/{name}"], marker=mark, mfc="none", label=label)
     axis.set(xlabel="step", ylabel=scale)
 
 
