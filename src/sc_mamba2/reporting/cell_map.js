@@ -2,8 +2,8 @@
 // asks for nothing; where they come from, a report or a server, is the caller's business (see cell_map.py).
 "use strict";
 
-const VIRIDIS = ["440154", "472d7b", "3b528b", "2c728e", "21918c", "28ae80", "5ec962", "addc30", "fde725"];
-const SHADES = 64, MISSING = 0xffff, GREY = "#a6a6a6", MOST_ROUND = 10000, REACH = 12, MARGIN = 14;
+const VIRIDIS = "#440154 #472d7b #3b528b #2c728e #21918c #28ae80 #5ec962 #addc30 #fde725".split(" ");
+const SHADES = 64, MISSING = 0xffff, GREY = "#a6a6a6", REACH = 12, MARGIN = 14;
 
 // Cells as cell_map.py packs them, with typed arrays in the place of base64.
 function unpackCells(packed) {
@@ -20,22 +20,24 @@ function make(tag, properties = {}, ...inside) {
   return made;
 }
 
-function dot(x, y, radius) {
-  const made = new Path2D();
-  made.arc(x, y, radius, 0, 2 * Math.PI);
-  return made;
-}
-
 const fine = () => window.devicePixelRatio || 1;
 const shown = (number) => Number(number.toPrecision(3)).toLocaleString("en");
 const valueOf = (one, i) => one.codes ? one.classes[one.codes[i]] ?? "(none)"
   : Number.isNaN(one.values[i]) ? "(none)" : shown(one.values[i]);
 
+const rgb = (hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
+
 function shade(share) {
-  const at = Math.min(share, 0.9999) * (VIRIDIS.length - 1), low = Math.floor(at);
-  const part = (one, place) => parseInt(VIRIDIS[one].slice(place, place + 2), 16);
-  const mixed = [0, 2, 4].map((p) => Math.round(part(low, p) + (at - low) * (part(low + 1, p) - part(low, p))));
-  return `rgb(${mixed})`;
+  const at = Math.min(share, 0.9999) * (VIRIDIS.length - 1), low = Math.floor(at), next = rgb(VIRIDIS[low + 1]);
+  const mixed = rgb(VIRIDIS[low]).map((part, p) => Math.round(part + (at - low) * (next[p] - part)));
+  return `#${mixed.map((part) => part.toString(16).padStart(2, "0")).join("")}`;
+}
+
+// How much of each pixel of a square a dot of a radius, in pixels, covers, 0 to 1; and the side of the square.
+function coverage(radius) {
+  const side = 2 * Math.ceil(radius) + 1, middle = (side - 1) / 2;
+  const one = (_, at) => radius + 0.5 - Math.hypot((at % side) - middle, Math.floor(at / side) - middle);
+  return [Float32Array.from({ length: side * side }, one).map((part) => Math.max(0, Math.min(1, part))), side];
 }
 
 // Draws `cells` into `host`. cells: {names, layouts: [{name, places}], columns}; places are x, y of each cell,
@@ -46,45 +48,33 @@ function cellMap(host, cells, { onselect = null } = {}) {
   const count = cells.names.length, columns = [...cells.columns];
   const state = { layout: cells.layouts.at(-1), column: null, zoom: 1, x: 0, y: 0, hovered: -1, lasso: null };
   const hidden = new Uint8Array(count), paint = new Uint16Array(count), order = shuffled(count);
-  let inks = [], width = 1, height = 1, waiting = false;
-
-  const canvas = make("canvas", { tabIndex: 0 });
-  canvas.setAttribute("role", "img");
-  canvas.setAttribute("aria-label", "Map of cells: arrows move it, plus and minus zoom, 0 shows all");
+  let inks = [], width = 1, height = 1, wide = 0, left = 0, high = 0, low = 0, waiting = 0;
+  const ariaLabel = "Map of cells: arrows move it, plus and minus zoom, 0 shows all";
+  const canvas = make("canvas", { tabIndex: 0, role: "img", ariaLabel });
   const pen = canvas.getContext("2d");
   const tip = make("div", { className: "map-tip", hidden: true });
-  const legend = make("div", { className: "map-legend", tabIndex: 0 });
-  legend.setAttribute("role", "group");
-  legend.setAttribute("aria-label", "Legend; what it names can be hidden");
-  const amount = make("span", { className: "map-count" });
-  amount.setAttribute("aria-live", "polite");
+  const legend = make("div", { className: "map-legend", tabIndex: 0, role: "group", ariaLabel: "Legend" });
+  const amount = make("span", { className: "map-count", ariaLive: "polite" });
   const tools = make("div", { className: "map-tools" });
+  const button = (words, title, onclick) => make("button", { type: "button", title, ariaLabel: title, onclick }, words);
   const colours = picker("Colour by", columns, (one) => colourBy(one));
   if (cells.layouts.length > 1) picker("Layout", cells.layouts, (one) => ((state.layout = one), redraw()), state.layout);
   const zoomIn = (factor) => zoomAt(width / 2, height / 2, factor);
   tools.append(button("+", "Zoom in", () => zoomIn(1.5)), button("−", "Zoom out", () => zoomIn(1 / 1.5)),
     button("Show all", "Show all cells, none hidden", reset));
   const lasso = onselect && button("Lasso", "Draw around cells to select them", () =>
-    lasso.setAttribute("aria-pressed", (state.lasso = state.lasso ? null : []) !== null));
+    (lasso.ariaPressed = (state.lasso = state.lasso ? null : []) !== null));
   tools.append(...(lasso ? [lasso] : []), amount);
   host.replaceChildren(tools, make("div", { className: "map-body" },
     make("div", { className: "map-canvas" }, canvas, tip), legend));
 
   function picker(words, choices, chosen, first = choices[0]) {
-    const select = make("select");
+    const select = make("select", { onchange: () => chosen(choices[select.value]) });
     const fill = () => select.replaceChildren(...choices.map((one, at) => make("option", { value: at }, one.name)));
     fill();
     select.value = choices.indexOf(first);
-    select.addEventListener("change", () => chosen(choices[select.value]));
     tools.append(make("label", {}, `${words} `, select));
     return { select, fill };
-  }
-
-  function button(words, title, pressed) {
-    const made = make("button", { type: "button", title }, words);
-    made.setAttribute("aria-label", title);
-    made.addEventListener("click", pressed);
-    return made;
   }
 
   // Which cells the legends hide, and the ink of the others.
@@ -106,11 +96,11 @@ function cellMap(host, cells, { onselect = null } = {}) {
   function colourBy(one) {
     state.column = one;
     colours.select.value = columns.indexOf(one);
+    const ramp = (_, at) => shade(at / (SHADES - 1));
+    inks = [...(one.colours ?? Array.from({ length: SHADES }, ramp)), GREY];
     if (one.codes) {
-      inks = [...one.colours, GREY];
       for (let i = 0; i < count; i++) paint[i] = Math.min(one.codes[i], one.classes.length);
     } else {
-      inks = [...Array.from({ length: SHADES }, (_, at) => shade(at / (SHADES - 1))), GREY];
       const span = one.most - one.least || 1;
       for (let i = 0; i < count; i++) {
         const share = Math.max(0, Math.min(1, (one.values[i] - one.least) / span));
@@ -127,16 +117,15 @@ function cellMap(host, cells, { onselect = null } = {}) {
     for (const code of one.codes) counts[Math.min(code, one.classes.length)]++;
     const rows = [...one.classes, "(none)"].map((name, at) => {
       const code = at < one.classes.length ? at : MISSING;
-      const swatch = make("i");
-      swatch.style.background = inks[at];
-      const row = make("button", { type: "button", className: "map-class", title: name }, swatch,
-        make("span", {}, name), make("b", {}, counts[at].toLocaleString("en")));
-      row.mark = () => row.setAttribute("aria-pressed", !one.off.has(code));
-      row.addEventListener("click", () => {
+      const row = make("button", { type: "button", className: "map-class", title: name },
+        make("i", { style: `background: ${inks[at]}` }), make("span", {}, name),
+        make("b", {}, counts[at].toLocaleString("en")));
+      row.mark = () => (row.ariaPressed = !one.off.has(code));
+      row.onclick = () => {
         if (!one.off.delete(code)) one.off.add(code);
         row.mark();
         filter();
-      });
+      };
       row.mark();
       return [row, code, counts[at]];
     }).filter(([, , cellsOf]) => cellsOf);
@@ -150,8 +139,7 @@ function cellMap(host, cells, { onselect = null } = {}) {
   }
 
   function scaleLegend(one) {
-    const bar = make("div", { className: "map-scale" });
-    bar.style.background = `linear-gradient(90deg, ${[...VIRIDIS.keys()].map((at) => shade(at / 8))})`;
+    const bar = make("div", { className: "map-scale", style: `background: linear-gradient(90deg, ${VIRIDIS})` });
     const [low, high] = one.range ?? [one.least, one.most], slack = (one.most - one.least) * 1e-6;
     const ends = [["from", low], ["to", high]].map(([words, value]) => {
       const slider = make("input", { type: "range", min: one.least, max: one.most, step: "any", value });
@@ -168,31 +156,44 @@ function cellMap(host, cells, { onselect = null } = {}) {
     return [bar, ...ends.map(([, row]) => row)];
   }
 
-  const across = (i) => MARGIN + (state.layout.places[2 * i] / 65535) * (width - 2 * MARGIN);
-  const down = (i) => MARGIN + (1 - state.layout.places[2 * i + 1] / 65535) * (height - 2 * MARGIN);
-  const place = (i) => [across(i) * state.zoom + state.x, down(i) * state.zoom + state.y];
+  // Where a cell is on the canvas as it was last drawn.
+  const place = (i) => [state.layout.places[2 * i] * wide + left, state.layout.places[2 * i + 1] * high + low];
 
   function redraw() {
-    if (!waiting) requestAnimationFrame(draw);
-    waiting = true;
+    waiting ||= requestAnimationFrame(draw);
   }
 
   function draw() {
-    waiting = false;
+    waiting = 0;
     pen.setTransform(fine(), 0, 0, fine(), 0, 0);
-    pen.clearRect(0, 0, width, height);
+    [wide, left] = [((width - 2 * MARGIN) / 65535) * state.zoom, MARGIN * state.zoom + state.x];
+    [high, low] = [((2 * MARGIN - height) / 65535) * state.zoom, (height - MARGIN) * state.zoom + state.y];
     const size = Math.max(2, Math.min(8, 300 / Math.sqrt(count))) * Math.min(2.5, Math.sqrt(state.zoom));
+    drawDots((size / 2) * fine());
+    Object.assign(pen, { strokeStyle: getComputedStyle(canvas).color, lineWidth: 1.5 });
+    pen.beginPath();
+    if (state.hovered >= 0) pen.arc(...place(state.hovered), size / 2 + 2, 0, 2 * Math.PI);
+    pen.stroke();
+    if (state.lasso?.length) pen.stroke(new Path2D(`M${state.lasso.join("L")}`));
+  }
+
+  // Pixel by pixel: that is many times faster than paths where no graphics card helps.
+  function drawDots(radius) {
+    const { width: across, height: down } = canvas, image = pen.createImageData(across, down), { data } = image;
+    const [mask, side] = coverage(radius), colourOf = inks.map(rgb), scale = fine(), half = (side - 1) / 2;
     for (const i of order) {
       if (hidden[i]) continue;
-      const [x, y] = place(i);
-      if (x < -size || y < -size || x > width + size || y > height + size) continue;
-      pen.fillStyle = inks[paint[i]];
-      if (count > MOST_ROUND) pen.fillRect(x - size / 2, y - size / 2, size, size);
-      else pen.fill(dot(x, y, size / 2));
+      const ink = colourOf[paint[i]], [x, y] = place(i);
+      const startX = Math.round(x * scale - half), startY = Math.round(y * scale - half);
+      for (let at = 0; at < mask.length; at++) {
+        const px = startX + (at % side), py = startY + Math.floor(at / side);
+        if (!mask[at] || px < 0 || py < 0 || px >= across || py >= down) continue;
+        const to = 4 * (py * across + px), part = data[to + 3] ? mask[at] : 1;
+        for (let c = 0; c < 3; c++) data[to + c] += (ink[c] - data[to + c]) * part;
+        data[to + 3] = Math.max(data[to + 3], 255 * mask[at]);
+      }
     }
-    Object.assign(pen, { strokeStyle: getComputedStyle(canvas).color, lineWidth: 1.5 });
-    if (state.hovered >= 0) pen.stroke(dot(...place(state.hovered), size / 2 + 2));
-    if (state.lasso?.length) pen.stroke(new Path2D(`M${state.lasso.join("L")}`));
+    pen.putImageData(image, 0, 0);
   }
 
   function hover(x, y) {
@@ -261,8 +262,7 @@ function cellMap(host, cells, { onselect = null } = {}) {
   const keys = { ArrowLeft: [40, 0], ArrowRight: [-40, 0], ArrowUp: [0, 40], ArrowDown: [0, -40] };
   canvas.addEventListener("keydown", (event) => {
     const [x, y] = keys[event.key] ?? [0, 0];
-    if ("+=".includes(event.key)) zoomIn(1.5);
-    else if (event.key === "-") zoomIn(1 / 1.5);
+    if ("+=-".includes(event.key)) zoomIn(event.key === "-" ? 1 / 1.5 : 1.5);
     else if (event.key === "0") reset();
     else if (x || y) Object.assign(state, { x: state.x + x, y: state.y + y });
     else return;
