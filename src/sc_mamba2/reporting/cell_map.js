@@ -184,7 +184,7 @@ function cellMap(host, cells, { onselect = null } = {}) {
     for (const i of order) {
       if (hidden[i]) continue;
       const ink = colourOf[paint[i]], [x, y] = place(i);
-      const startX = Math.round(x * scale - half), startY = Math.round(y * scale - half);
+      const startX = Math.floor(x * scale) - half, startY = Math.floor(y * scale) - half;
       for (let at = 0; at < mask.length; at++) {
         const px = startX + (at % side), py = startY + Math.floor(at / side);
         if (!mask[at] || px < 0 || py < 0 || px >= across || py >= down) continue;
