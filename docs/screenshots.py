@@ -18,7 +18,12 @@ from pathlib import Path
 from typing import Any
 
 PROJECT = Path(__file__).parents[1]
-IMAGES = ("screen_report_light.png", "screen_report_dark.png", "screen_kedro_viz.png")
+IMAGES = (
+    "screen_report_light.png",
+    "screen_report_dark.png",
+    "screen_kedro_viz.png",
+    "screen_report_map.png",
+)
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -90,6 +95,9 @@ def main() -> None:
             page = browser.new_page(viewport=WINDOW, color_scheme=scheme)
             page.goto(report.as_uri())
             page.screenshot(path=Path(folder) / name)
+            if scheme == "light":
+                _point_at_a_cell(page)
+                page.locator(".map").screenshot(path=Path(folder) / IMAGES[3])
         with served(PROJECT / "build" / "viz") as address:
             page = browser.new_page(viewport={"width": 1600, "height": 900})
             open_graph(page, address, "annotation")
@@ -99,6 +107,18 @@ def main() -> None:
             page.screenshot(path=Path(folder) / IMAGES[2])
         for name in IMAGES:
             shutil.move(Path(folder) / name, output / name)
+
+
+def _point_at_a_cell(page: Any) -> None:
+    """Move over the map of a report until a cell is named."""
+    canvas, tip = page.locator(".map canvas"), page.locator(".map-tip")
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    for x in range(int(box["width"] / 4), int(box["width"]), 12):
+        for share in (0.4, 0.6, 0.8):
+            canvas.hover(position={"x": x, "y": share * box["height"]})
+            if tip.is_visible():
+                return
 
 
 def _scm(*words: str) -> None:

@@ -6,7 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sc_mamba2.reporting import class_legend, fewer_classes, label, name_points, new_figure, palette
+from sc_mamba2.reporting import (
+    class_legend,
+    class_legends,
+    fewer_classes,
+    label,
+    name_points,
+    new_figure,
+    palette,
+)
 
 
 @pytest.mark.parametrize("name", ["$x_{$", r"$\frac$", "_hidden", "two\nlines", "a" * 200, ""])
@@ -48,6 +56,20 @@ def test_a_legend_takes_room_below_the_axes_and_not_from_them():
         heights.append(axis.get_window_extent().height)
         assert figure.legends[0].get_window_extent().x0 >= 0
     assert heights[1] > 0.8 * heights[0]
+
+
+def test_every_panel_has_its_own_legend_below_it():
+    figure, axes = new_figure(columns=3, width=4.2, height=3.8)
+    heights = figure.get_figheight()
+    colours = [{f"{kind} {at}": "red" for at in range(9)} for kind in ("type", "batch")]
+    class_legends(figure, axes[:2], colours)
+    assert figure.get_figheight() > heights
+    figure.draw_without_rendering()
+    for axis, own in zip(axes, colours, strict=False):
+        legend = axis.get_legend()
+        assert [text.get_text() for text in legend.get_texts()] == list(own)
+        assert legend.get_window_extent().y1 < axis.get_window_extent().y0
+        assert 0 <= legend.get_window_extent().x0 < legend.get_window_extent().x1 <= figure.bbox.x1
 
 
 def test_names_that_would_lie_on_each_other_are_left_out_the_first_stays():

@@ -28,6 +28,13 @@ def test_no_names():
     assert palette([]) == {}
 
 
+@pytest.mark.parametrize(("columns", "size"), [(2, [8.4, 3.0]), (3, [8.4, 6.0]), (5, [8.4, 9.0])])
+def test_axes_that_are_too_wide_for_a_window_go_below(columns, size):
+    figure, axes = new_figure(columns, width=4.2, height=3)
+    assert len(axes) == columns == len(figure.axes)
+    assert figure.get_size_inches().tolist() == pytest.approx(size)
+
+
 @pytest.mark.parametrize("columns", [1, 3])
 def test_a_row_of_axes(columns):
     before = dict(mpl.rcParams)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sc_mamba2.reporting import beside_baselines
+from sc_mamba2.reporting import beside_baselines, in_brief
 
 
 def metrics(margin: float = 0, **model: float) -> dict:
@@ -43,6 +43,33 @@ def test_a_difference_within_noise_is_a_tie_whichever_way_it_goes():
         assert "no better or worse than the best baseline by accuracy" in words
         assert "within 0.050 of noise" in words and "BELOW" not in words and "best by" not in words
     assert "best by accuracy" in beside_baselines(metrics(margin=0.05, accuracy=0.86))[0]
+
+
+@pytest.mark.parametrize(
+    ("own", "scores", "words"),
+    [
+        (
+            {"accuracy": 0.9},
+            ["accuracy"],
+            "accuracy 0.900, better than the best baseline (logistic_",
+        ),
+        (
+            {"accuracy": 0.8},
+            ["accuracy"],
+            "accuracy 0.800, no better or worse than the best baseline",
+        ),
+        ({"accuracy": 0.7}, ["mrr", "accuracy"], "accuracy 0.700, WORSE than the best baseline"),
+        (
+            {"mse": 0.1},
+            ["-mse"],
+            "squared error 0.100, better than the best baseline (pca_knn 0.200)",
+        ),
+        ({"mrr": 0.5}, ["mrr"], "mean reciprocal rank 0.500, with no baseline beside it"),
+        ({"mrr": 0.5}, ["accuracy"], ""),
+    ],
+)
+def test_one_score_in_brief(own, scores, words):
+    assert in_brief(metrics(**own), *scores).startswith(words)
 
 
 def test_nothing_is_said_without_a_rival_or_a_score():

@@ -116,7 +116,7 @@ def _annotate(fitted: bool, roles: tuple[str, ...]) -> list[Node]:
         ),
         step(
             report,
-            same("metrics", "calls", "embedding", "truth", "parameters")
+            same("metrics", "calls", "embedding", "truth", "raw_query", "parameters")
             | {"compute": "params:compute"}
             | history,
             "figures report",

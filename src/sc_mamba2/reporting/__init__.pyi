@@ -1,14 +1,17 @@
+from .cell_map import CellMap as CellMap, shared_palettes as shared_palettes
 from .figures import (
     class_figure as class_figure,
     draw_shares as draw_shares,
     fewer_classes as fewer_classes,
     losses_apart as losses_apart,
     losses_together as losses_together,
+    shares_size as shares_size,
 )
 from .html import Section as Section, Table as Table, render_report as render_report
 from .layout import (
     bare as bare,
     class_legend as class_legend,
+    class_legends as class_legends,
     lay_out as lay_out,
     point_size as point_size,
     scatter_classes as scatter_classes,
@@ -35,4 +38,8 @@ from .style import (
     new_figure as new_figure,
     palette as palette,
 )
-from .verdict import beside_baselines as beside_baselines, unshared_words as unshared_words
+from .verdict import (
+    beside_baselines as beside_baselines,
+    in_brief as in_brief,
+    unshared_words as unshared_words,
+)

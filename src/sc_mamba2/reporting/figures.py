@@ -10,7 +10,7 @@ from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 
 from sc_mamba2.reporting.layout import class_legend, scatter_classes
-from sc_mamba2.reporting.style import OTHER, in_style, new_figure, palette
+from sc_mamba2.reporting.style import MOST_WIDE, OTHER, in_style, new_figure, palette
 
 MOST_CLASSES = 40  # more colours cannot be told apart, and rows of a matrix not be read
 MOST_SIDE_BY_SIDE = 20
@@ -25,11 +25,18 @@ def fewer_classes(*columns: pd.Series, most: int = MOST_CLASSES) -> list[pd.Seri
     return [column.astype(object).where(column.isin(kept), OTHER) for column in columns]
 
 
+def shares_size(classes: int) -> tuple[float, float]:
+    """Return the width and height, inches, of a square matrix of shares with its labels and scale."""
+    side = 2.8 + min(0.34 * classes, MOST_WIDE - 3.6)
+    return side + 0.8, side
+
+
 def draw_shares(axis: Axes, shares: np.ndarray, rows: list[str], columns: list[str]) -> AxesImage:
     """Draw a matrix of shares, 0 to 1, with its labels; with numbers where there are few."""
     image = axis.imshow(shares, vmin=0, vmax=1, cmap="Blues")
     axis.set_xticks(range(len(columns)), columns, rotation=90)
     axis.set_yticks(range(len(rows)), rows)
+    axis.tick_params(labelsize=9 if len(rows) <= MOST_NUMBERED else 6.5)
     if max(shares.shape) <= MOST_NUMBERED:
         for row, column in np.argwhere(shares >= 0.005):
             share = shares[row, column]
@@ -52,7 +59,7 @@ def class_figure(places: dict[str, pd.DataFrame], classes: pd.Series) -> Figure:
     """
     (shown,) = fewer_classes(classes, most=MOST_SIDE_BY_SIDE)
     colours = palette(sorted(set(shown)))
-    figure, axes = new_figure(columns=len(places), width=5.0, height=4.4)
+    figure, axes = new_figure(columns=len(places), width=4.2, height=3.8)
     for axis, (title, layout) in zip(axes, places.items(), strict=True):
         scatter_classes(axis, layout.loc[shown.index], shown, colours, title)
     class_legend(figure, colours)
@@ -63,8 +70,10 @@ def class_figure(places: dict[str, pd.DataFrame], classes: pd.Series) -> Figure:
 def losses_together(history: pd.DataFrame, labels: tuple[str, str], unit: str) -> Figure:
     """Draw training and validation loss of each epoch, both of a unit, in the same axes."""
     figure, (axis,) = new_figure(width=6, height=3.6)
-    for column, label in zip(_LOSSES, labels, strict=True):
-        axis.plot(history["epoch"], history[column], marker="o", ms=3, label=label)
+    for column, label, mark in zip(
+        _LOSSES, labels, "os", strict=True
+    ):  # open: equal losses are both seen
+        axis.plot(history["epoch"], history[column], marker=mark, ms=5, mfc="none", label=label)
     axis.set_ylabel(unit)
     _finish(axis, history)
     return figure
@@ -73,7 +82,7 @@ def losses_together(history: pd.DataFrame, labels: tuple[str, str], unit: str) -
 @in_style
 def losses_apart(history: pd.DataFrame, titles: tuple[str, str]) -> Figure:
     """Draw training and validation loss, each in its own axes: they measure different things."""
-    figure, axes = new_figure(columns=2, width=4.6, height=3.4)
+    figure, axes = new_figure(columns=2, width=4.2, height=3.4)
     for axis, column, title in zip(axes, _LOSSES, titles, strict=True):
         axis.plot(history["epoch"], history[column], marker="o", ms=3)
         axis.set_title(title)

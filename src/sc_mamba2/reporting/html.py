@@ -1,11 +1,14 @@
-"""One self-contained HTML page: text, tables and pictures inside, no script, nothing fetched."""
+"""One self-contained HTML page: text, tables, pictures and maps inside, one script of ours, nothing fetched."""
 
 import base64
+import hashlib
 import re
 from dataclasses import dataclass, field
 from importlib.resources import files
 
 from jinja2 import Environment
+
+from sc_mamba2.reporting.cell_map import CellMap
 
 _NUMBER = re.compile(r"–|[-+]?\d[\d,]*(\.\d+)?%?")
 
@@ -31,12 +34,14 @@ class Table:
 
 @dataclass(frozen=True)
 class Section:
-    """A heading with paragraphs, tables and PNG pictures under it."""
+    """A heading with paragraphs, tables and PNG pictures under it, and a map before them with its stills."""
 
     title: str
     paragraphs: list[str] = field(default_factory=list)
     tables: list[Table] = field(default_factory=list)
     pictures: dict[str, bytes] = field(default_factory=dict)
+    cell_map: CellMap | None = None
+    stills: dict[str, bytes] = field(default_factory=dict)
 
 
 def render_report(title: str, lead: str, sections: list[Section], footer: str) -> str:
@@ -45,7 +50,7 @@ def render_report(title: str, lead: str, sections: list[Section], footer: str) -
     Parameters
     ----------
     title, lead
-        Heading and one sentence under it.
+        Heading, and under it three sentences: what came out, how far to trust it, what to look at.
     sections
         In the order in which they are shown. All text is escaped; pictures are PNG bytes by caption.
     footer
@@ -54,15 +59,26 @@ def render_report(title: str, lead: str, sections: list[Section], footer: str) -
     Returns
     -------
     str
-        HTML that needs no network and runs no script.
+        HTML that needs no network. It runs one script, which the page names by its hash: no other can run.
     """
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters["base64"] = lambda data: base64.b64encode(data).decode("ascii")
     environment.filters["shown_width"] = _shown_width
-    source = files("sc_mamba2.reporting").joinpath("report.html.j2").read_text(encoding="utf-8")
-    return environment.from_string(source).render(
-        title=title, lead=lead, sections=sections, footer=footer
+    script = f"{own_text('cell_map.js')}\n{own_text('report.js')}"
+    return environment.from_string(own_text("report.html.j2")).render(
+        title=title,
+        lead=lead,
+        sections=sections,
+        footer=footer,
+        style=own_text("cell_map.css"),
+        script=script,
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
+
+
+def own_text(name: str) -> str:
+    """Return a file of this room: the template, scripts and styles of a page."""
+    return files("sc_mamba2.reporting").joinpath(name).read_text(encoding="utf-8")
 
 
 def _shown_width(png: bytes) -> int:

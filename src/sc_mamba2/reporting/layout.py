@@ -1,5 +1,7 @@
 """Cells in two dimensions: their layout by UMAP, and how such a layout is drawn."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import scanpy as sc
@@ -71,12 +73,31 @@ def scatter_values(
 
 def class_legend(figure: Figure, colours: dict) -> None:
     """Name the classes below the axes: as many side by side as there is room for, under it the rest."""
+    lines = _add_legend(figure, colours, figure.get_figwidth(), loc="outside lower center")
+    figure.set_figheight(figure.get_figheight() + _LINE_INCHES * lines)
+
+
+def class_legends(figure: Figure, axes: list[Axes], colours: list[dict]) -> None:
+    """Name the classes of each of the axes below it."""
+    lines: dict[int, int] = {}  # by row of axes, the most of them
+    for axis, own in zip(axes, colours, strict=True):
+        spec = axis.get_subplotspec()
+        assert spec is not None
+        room = figure.get_figwidth() / spec.get_gridspec().ncols - _MARK_INCHES
+        place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.08)}
+        row = spec.rowspan.start
+        lines[row] = max(lines.get(row, 0), _add_legend(axis, own, room, **place))
+    figure.set_figheight(figure.get_figheight() + _LINE_INCHES * sum(lines.values()))
+
+
+def _add_legend(where: Figure | Axes, colours: dict, room: float, **place: Any) -> int:
+    """Add a legend that fits into inches, and return how many lines it has."""
     names = [label(name) for name in colours]
     width = _MARK_INCHES + max(map(len, names), default=0) * _LETTER_INCHES
-    columns = max(1, int(figure.get_figwidth() / width))
-    figure.set_figheight(figure.get_figheight() + _LINE_INCHES * -(-len(names) // columns))
+    columns = max(1, int(room / width))
     marks = [Line2D([], [], ls="", marker="o", color=colour) for colour in colours.values()]
-    figure.legend(marks, names, loc="outside lower center", ncols=columns)
+    where.legend(marks, names, ncols=columns, **place)
+    return -(-len(names) // columns)
 
 
 def bare(axis: Axes, title: str) -> None:

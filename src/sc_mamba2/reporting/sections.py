@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
+from sc_mamba2.reporting.cell_map import CellMap
 from sc_mamba2.reporting.html import Section, Table, render_report
 
 Scores = dict[str, float]
@@ -93,10 +94,20 @@ def _rows(values: dict[str, Any]) -> list[list[str]]:
     return [[str(name), str(value)] for name, value in values.items()]
 
 
-def pictures_section(figures: dict[str, bytes], captions: dict[str, str]) -> Section:
-    """Show PNG pictures, each under its caption, or else under its name."""
-    pictures = {captions.get(name, name): picture for name, picture in figures.items()}
-    return Section("Pictures", pictures=pictures)
+def pictures_section(
+    figures: dict[str, bytes], captions: dict[str, str], cell_map: CellMap | None = None
+) -> Section:
+    """Show PNG pictures, each under its caption, or else under its name; of some a map stands in the place."""
+    mapped = cell_map.stands_for if cell_map else ()
+    stills, pictures = (
+        {
+            captions.get(name, name): png
+            for name, png in figures.items()
+            if (name in mapped) == still
+        }
+        for still in (True, False)
+    )
+    return Section("Pictures", pictures=pictures, cell_map=cell_map, stills=stills)
 
 
 def read_section(

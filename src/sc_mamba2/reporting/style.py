@@ -21,6 +21,7 @@ _STYLE: dict[Any, Any] = {
 }
 
 OTHER = "(other)"
+MOST_WIDE = 8.4  # inches of a figure: then a window of 700 pixels shows all of it, in letters that can be read
 _LONGEST = 40
 _SIZE, _LETTER_INCHES, _LINE_INCHES = 8, 0.08, 0.14  # of a name beside a point
 _GREY = (0.78, 0.78, 0.78, 1.0)
@@ -56,17 +57,22 @@ def label(name: object, longest: int = _LONGEST) -> str:
 def new_figure(
     columns: int = 1, width: float = 5.0, height: float = 4.0
 ) -> tuple[Figure, list[Axes]]:
-    """Return a figure without a window and its row of axes.
+    """Return a figure without a window and its axes, side by side, and below where they are too wide for it.
 
     Parameters
     ----------
     columns
-        Axes side by side.
+        Axes.
     width, height
         Inches of one of them.
     """
-    figure = ShownFigure(figsize=(columns * width, height), layout="constrained")
-    return figure, list(figure.subplots(1, columns, squeeze=False)[0])
+    across = min(columns, max(1, int(MOST_WIDE / width)))
+    down = -(-columns // across)
+    figure = ShownFigure(figsize=(across * width, down * height), layout="constrained")
+    axes = list(figure.subplots(down, across, squeeze=False).flat)
+    for unused in axes[columns:]:
+        unused.remove()
+    return figure, axes[:columns]
 
 
 def palette(names: list[str]) -> dict[str, tuple[float, float, float, float]]:

@@ -1,4 +1,4 @@
-"""The verdict in words: how the model stands to the best of its baselines, by more than one score."""
+"""The verdict in words: how the model stands to the best of its baselines, by one score or by all."""
 
 from typing import Any
 
@@ -27,6 +27,7 @@ _WORDS = {
     "-foscttm": "cells nearer than the cell itself (FOSCTTM)",
     "-own_posterior": "nats a molecule of studies left out",
 }
+_BRIEFLY = {"best": "better than", "tied": "no better or worse than", "below": "WORSE than"}
 _SAME = 5e-4  # equal as shown, to three decimals
 
 
@@ -42,24 +43,10 @@ def beside_baselines(metrics: dict[str, Any]) -> list[str]:
     """
     said: dict[str, list[str]] = {"best": [], "tied": [], "below": []}
     for signed, words in _WORDS.items():
-        score, sign = signed.removeprefix("-"), -1 if signed.startswith("-") else 1
-        others = {
-            name: scores[score]
-            for name, scores in metrics.get("baselines", {}).items()
-            if scores.get(score) is not None
-        }
-        own = metrics["model"].get(score)
-        if own is None or not others:
-            continue
-        name = max(others, key=lambda other: sign * others[other])
-        margin = metrics.get("data", {}).get("margins", {}).get(score, {}).get(name, 0)
-        gain = sign * (own - others[name])
-        figures = f"{own:.3f}, {name} {others[name]:.3f}"
-        if abs(gain) <= max(margin, _SAME):
-            noise = f", within {margin:.3f} of noise" if margin > _SAME else ""
-            said["tied"].append(f"{words} ({figures}{noise})")
-        else:
-            said["best" if gain > 0 else "below"].append(f"{words} ({figures})")
+        if standing := _standing(metrics, signed):
+            how, name, other, noise = standing
+            own = metrics["model"][signed.removeprefix("-")]
+            said[how].append(f"{words} ({own:.3f}, {name} {other:.3f}{noise})")
     starts = {
         "best": "best by ",
         "tied": "no better or worse than the best baseline by ",
@@ -67,6 +54,48 @@ def beside_baselines(metrics: dict[str, Any]) -> list[str]:
     }
     parts = [starts[how] + ", ".join(found) for how, found in said.items() if found]
     return [f"The model is {'; '.join(parts)}."] if parts else []
+
+
+def in_brief(metrics: dict[str, Any], *scores: str) -> str:
+    """Say in one clause what the model reaches by the first score that it has, beside the best baseline.
+
+    Parameters
+    ----------
+    metrics
+        The contents of ``metrics.json``.
+    scores
+        Names, a minus before those of which less is better; empty words where it has none of them.
+    """
+    for signed in scores:
+        own = metrics["model"].get(signed.removeprefix("-"))
+        if own is None:
+            continue
+        reached = f"{_WORDS[signed]} {own:.3f}"
+        if not (standing := _standing(metrics, signed)):
+            return f"{reached}, with no baseline beside it"
+        how, name, other, _ = standing
+        return f"{reached}, {_BRIEFLY[how]} the best baseline ({name} {other:.3f})"
+    return ""
+
+
+def _standing(metrics: dict[str, Any], signed: str) -> tuple[str, str, float, str] | None:
+    """Return how the model stands by a score, the best baseline, its score, and the noise in words."""
+    score, sign = signed.removeprefix("-"), -1 if signed.startswith("-") else 1
+    others = {
+        name: scores[score]
+        for name, scores in metrics.get("baselines", {}).items()
+        if scores.get(score) is not None
+    }
+    own = metrics["model"].get(score)
+    if own is None or not others:
+        return None
+    name = max(others, key=lambda other: sign * others[other])
+    margin = metrics.get("data", {}).get("margins", {}).get(score, {}).get(name, 0)
+    gain = sign * (own - others[name])
+    if abs(gain) <= max(margin, _SAME):
+        noise = f", within {margin:.3f} of noise" if margin > _SAME else ""
+        return "tied", name, others[name], noise
+    return "best" if gain > 0 else "below", name, others[name], ""
 
 
 def unshared_words(labels: list[str], known: str) -> str:

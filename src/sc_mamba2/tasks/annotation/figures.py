@@ -19,6 +19,7 @@ from sc_mamba2.reporting import (
     palette,
     scatter_classes,
     scatter_values,
+    shares_size,
 )
 
 
@@ -43,8 +44,7 @@ def confusion_figure(calls: pd.DataFrame, scored: pd.Series) -> Figure:
     called, scored = fewer_classes(calls.loc[scored.index, keys.CELL_TYPE], scored)
     names, counts = confusion(scored.to_numpy(), called.to_numpy())
     cells = counts.sum(axis=1)
-    side = 2.8 + 0.34 * len(names)
-    figure, (axis,) = new_figure(width=side + 0.8, height=side)
+    figure, (axis,) = new_figure(1, *shares_size(len(names)))
     rows = [f"{label(name)} ({count:,})" for name, count in zip(names, cells, strict=True)]
     image = draw_shares(axis, counts / np.maximum(1, cells[:, None]), rows, list(map(label, names)))
     axis.set_xlabel("predicted type")
@@ -63,7 +63,7 @@ def calibration_figure(calls: pd.DataFrame, scored: pd.Series) -> Figure:
     figure, (axis,) = new_figure(width=4.6, height=4)
     axis.plot([0, 1], [0, 1], color="grey", lw=0.8, ls="--", label="perfect")
     axis.plot(mean, accuracy, marker="o", ms=4, label="the scored cells")
-    axis.set(xlim=(0, 1), ylim=(0, 1), xlabel="mean confidence", ylabel="accuracy")
+    axis.set(xlim=(0, 1.02), ylim=(0, 1.02), xlabel="mean confidence", ylabel="accuracy")
     beside = axis.twinx()
     beside.hist(confidence, bins=CALIBRATION_BINS, range=(0, 1), alpha=0.2, color="grey")
     beside.set_ylabel("cells")

@@ -3,13 +3,17 @@
 from typing import Any
 
 import pandas as pd
+from anndata import AnnData
 
+from sc_mamba2.cells import keys
 from sc_mamba2.reporting import (
+    CellMap,
     Section,
     Table,
     beside_baselines,
     captions,
     draw_pictures,
+    in_brief,
     lay_out,
     pictures_section,
     remark_words,
@@ -22,6 +26,7 @@ from sc_mamba2.tasks.annotation.annotator import LABEL
 from sc_mamba2.tasks.annotation.evaluate import methods_and_views
 from sc_mamba2.tasks.annotation.figures import PICTURES
 from sc_mamba2.tasks.annotation.params import FINE_TUNED
+from sc_mamba2.tasks.annotation.split import named_batches
 from sc_mamba2.tasks.shared.parameters import flat_parameters
 from sc_mamba2.training import ComputeOptions
 
@@ -53,33 +58,55 @@ def report(
     calls: pd.DataFrame,
     embedding: pd.DataFrame,
     truth: pd.DataFrame,
+    raw_query: AnnData,
     parameters: dict[str, Any],
     compute: ComputeOptions,
     history: pd.DataFrame | None = None,
 ) -> tuple[dict[str, bytes], str]:
     """Draw the figures, PNG files by name, and write the one-file HTML report around them."""
+    places = lay_out(embedding, compute.seed)
     figures = draw_pictures(
         PICTURES,
-        places=lay_out(embedding, compute.seed),
+        places=places,
         calls=calls,
         truth=truth[LABEL],
         scored=truth[LABEL] if metrics["data"]["scored_cells"] else None,
         history=history if history is not None and len(history) else None,
     )
     groups = ("ingestion", "validation", "tokenization", "annotation", "compute")
-    return figures, annotation_report(metrics, figures, flat_parameters(parameters, groups))
+    cell_map = map_of_calls(places, calls, truth[LABEL], raw_query.obs)
+    flat = flat_parameters(parameters, groups)
+    return figures, annotation_report(metrics, figures, flat, cell_map)
+
+
+def map_of_calls(
+    places: pd.DataFrame, calls: pd.DataFrame, truth: pd.Series, obs: pd.DataFrame
+) -> CellMap:
+    """Return the map of the cells by what was called, by truth and batch where they are known."""
+    columns = {"predicted type": calls[keys.CELL_TYPE]}
+    if len(truth):
+        columns["true type"] = truth
+    columns["confidence"] = calls[keys.CONFIDENCE]
+    batch = named_batches(obs, "")
+    if batch is not None and obs.index.is_unique:
+        columns["batch" if batch == "batch" else f"batch ({batch})"] = obs[batch]
+    columns["unassigned"] = calls[keys.UNASSIGNED]
+    if (
+        keys.TYPE_SET in calls
+    ):  # in braces: a set of one type is no class of the others, with their colours
+        columns["types that may be true"] = "{" + calls[keys.TYPE_SET].astype(str) + "}"
+    return CellMap("Cells by UMAP of the model's embedding", {"UMAP": places}, columns, ("umap",))
 
 
 def annotation_report(
-    metrics: dict[str, Any], figures: dict[str, bytes], parameters: dict[str, Any]
+    metrics: dict[str, Any],
+    figures: dict[str, bytes],
+    parameters: dict[str, Any],
+    cell_map: CellMap | None = None,
 ) -> str:
     """Write the HTML page from ``metrics.json``, PNG files by name and parameters by dotted name."""
     reports = {role: metrics["data"][role] for role in ROLES if role in metrics["data"]}
     data, run = metrics["data"], metrics["run"]
-    lead = (
-        f"{data['query_cells']:,} cells, {data['classes']} types known from the reference, "
-        f"{metrics['model']['unassigned_share']:.1%} left unassigned."
-    )
     table = score_table(methods_and_views(metrics), list(SCORES), CAPTION, "accuracy")
     remarks = [
         words
@@ -90,11 +117,29 @@ def annotation_report(
         Section("How well it went", _verdict(metrics), [table]),
         *_experts_section(metrics.get("experts", {}), data),
         *_ontology_section(metrics),
-        pictures_section(figures, captions(PICTURES)),
+        pictures_section(figures, captions(PICTURES), cell_map),
         Section("What was read and dropped", remarks, [_read_table(reports)]),
         written_section("key of annotated.h5ad", WRITTEN),
     ]
-    return task_report("Cell-type annotation", lead, sections, parameters, run)
+    return task_report("Cell-type annotation", _lead(metrics), sections, parameters, run)
+
+
+def _lead(metrics: dict[str, Any]) -> str:
+    data = metrics["data"]
+    trust = (
+        f"On the {data['scored_cells']:,} cells whose true type is known: {in_brief(metrics, 'accuracy')}"
+        if "accuracy" in metrics["model"]
+        else "No true type of these cells is known, so nothing here says how many calls are right: trust a "
+        "confidence only as far as these cells are like the reference's"
+    )
+    if alarms := len(data.get("alarms", ())):
+        trust += f", and there {'is a warning' if alarms == 1 else f'are {alarms} warnings'} below"
+    return (
+        f"{data['query_cells']:,} cells were given one of {data['classes']:,} types known from the reference; "
+        f"{metrics['model']['unassigned_share']:.1%} of them are left unassigned, as too unsure or too far "
+        f"from every type. {trust}. Look at the map of the cells first: where confidence is low, and where "
+        "types run into each other, a call is to be doubted."
+    )
 
 
 def _verdict(metrics: dict[str, Any]) -> list[str]:

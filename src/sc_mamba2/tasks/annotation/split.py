@@ -72,7 +72,7 @@ def labelled(cells: AnnData, params: LabelParams) -> AnnData:
     kept = labels.notna().to_numpy()
     chosen = cells[kept].copy()
     obs = pd.DataFrame({LABEL: labels[kept].astype(str)}, index=chosen.obs.index)
-    key = params.batch_key or _named_batches(chosen.obs, params.key)
+    key = params.batch_key or named_batches(chosen.obs, params.key)
     if key is not None:
         obs[BATCH] = whole_column(chosen.obs, key, "batch").to_numpy(str)
         chosen.uns[BATCH] = key
@@ -89,7 +89,7 @@ def _term_ids(obs: pd.DataFrame, labels: pd.Series) -> dict[str, str]:
     return {str(label): str(own.iloc[0]) for label, own in ids if own.nunique() == 1}
 
 
-def _named_batches(obs: pd.DataFrame, label_key: str) -> str | None:
+def named_batches(obs: pd.DataFrame, label_key: str) -> str | None:
     """Return the first column by the name of a batch that has several, and a value for every cell."""
     for name in _BATCH_COLUMNS:
         there = name != label_key and name in obs and obs[name].notna().all()

@@ -6,8 +6,10 @@ import numpy as np
 import pandas as pd
 
 from sc_mamba2.reporting import (
+    CellMap,
     Section,
     beside_baselines,
+    in_brief,
     pictures_section,
     read_section,
     score_table,
@@ -61,19 +63,36 @@ def report(
     history = None if history is None or history.empty else history
     shown = {"places": places, "batches": truth[BATCH], "labels": labels, "history": history}
     figures = draw_pictures(PICTURES, **shown)
-    return figures, correction_report(metrics, figures, flat_parameters(parameters, GROUPS))
+    columns = {"batch": truth[BATCH]} | ({"type": labels} if len(labels) else {})
+    cell_map = CellMap("Cells by UMAP", places, columns, ("by_batch", "by_type"))
+    flat = flat_parameters(parameters, GROUPS)
+    return figures, correction_report(metrics, figures, flat, cell_map)
 
 
 def correction_report(
-    metrics: dict[str, Any], figures: dict[str, bytes], parameters: dict[str, Any]
+    metrics: dict[str, Any],
+    figures: dict[str, bytes],
+    parameters: dict[str, Any],
+    cell_map: CellMap | None = None,
 ) -> str:
     """Write the HTML page from ``metrics.json``, PNG files by name and parameters by dotted name."""
     data, run = metrics["data"], metrics["run"]
-    lead = f"{data['cells']:,} cells of {len(data['batches']):,} batches. No label was trained on."
+    trust = (
+        f"On the {data['labelled_cells']:,} cells whose type is known: {in_brief(metrics, 'avg_bio')}, and "
+        f"{in_brief(metrics, 'avg_batch', 'asw_batch')}"
+        if "avg_bio" in metrics["model"]
+        else "No types are known here, so whether they were kept is not scored, and batches that are mixed "
+        "alone prove nothing"
+    )
+    lead = (
+        f"{data['cells']:,} cells of {len(data['batches']):,} batches have one embedding without their batch; "
+        f"no label was trained on. {trust}. Look at the map before and after, by batch and by type: a type "
+        "that only one batch has must stay apart."
+    )
     table = score_table(scores_by_method(metrics), list(metrics["model"]), CAPTION, "avg_bio")
     sections = [
         Section("How well it went", _verdict(metrics), [table]),
-        pictures_section(figures, captions(PICTURES)),
+        pictures_section(figures, captions(PICTURES), cell_map),
         read_section(data["reference"], _read_rows(data), data["doubts"]),
         written_section("key of integrated.h5ad", WRITTEN),
     ]

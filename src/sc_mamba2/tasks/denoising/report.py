@@ -6,6 +6,7 @@ from sc_mamba2.reporting import (
     Section,
     Table,
     beside_baselines,
+    in_brief,
     pictures_section,
     read_section,
     scores_by_method,
@@ -46,8 +47,10 @@ def denoising_report(
     """Write the HTML page from ``metrics.json``, PNG files by name and parameters by dotted name."""
     data, run = metrics["data"], metrics["run"]
     lead = (
-        f"{data['cells']:,} cells; {data['held_out_molecules']:,} molecules of "
-        f"{data['scored_cells']:,} cells were held out and told. Nothing was trained."
+        f"{data['cells']:,} cells have expected molecules in the place of their counts; nothing was trained on "
+        f"them. On {data['held_out_molecules']:,} molecules of {data['scored_cells']:,} cells that were held "
+        f"out: {in_brief(metrics, '-nats')}; less is better. Look at the table and at the calibration: points "
+        "on the line mean that expected values are right on average."
     )
     sections = [
         Section("How well it went", verdict(metrics), [_score_table(metrics)]),

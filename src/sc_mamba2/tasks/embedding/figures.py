@@ -11,16 +11,17 @@ from sklearn.neighbors import NearestNeighbors
 
 from sc_mamba2.cells import keys
 from sc_mamba2.reporting import (
-    class_legend,
+    class_legends,
     draw_shares,
     fewer_classes,
     in_style,
     label,
     lay_out,
     new_figure,
-    palette,
     scatter_classes,
     scatter_values,
+    shared_palettes,
+    shares_size,
 )
 from sc_mamba2.reporting.pictures import Picture
 from sc_mamba2.tasks.embedding.baselines import GENES
@@ -67,16 +68,15 @@ def values_to_draw(
 def umap_figure(
     places: pd.DataFrame, classes: dict[str, pd.Series], shades: dict[str, pd.Series]
 ) -> Figure:
-    """Draw the UMAP once by each column: classes with one legend below, shades with a scale each."""
-    names = sorted({name for column in classes.values() for name in column})
-    colours = palette(names)
-    figure, axes = new_figure(columns=len(classes) + len(shades), width=4.2, height=4.2)
+    """Draw the UMAP once by each column: classes with a legend each, shades with a scale each."""
+    colours = shared_palettes(classes)
+    figure, axes = new_figure(columns=len(classes) + len(shades), width=4.2, height=3.8)
     for axis, (title, column) in zip(axes, classes.items(), strict=False):
-        scatter_classes(axis, places, column, colours, title)
+        scatter_classes(axis, places, column, colours[title], title)
     for axis, (title, values) in zip(axes[len(classes) :], shades.items(), strict=True):
         scatter_values(axis, places, values, title, title)
-    if names:
-        class_legend(figure, colours)
+    own = [{one: colours[name][one] for one in sorted(set(classes[name]))} for name in classes]
+    class_legends(figure, axes[: len(classes)], own)
     return figure
 
 
@@ -90,8 +90,7 @@ def neighbours_figure(
     search = NearestNeighbors(n_neighbors=min(neighbours, len(vectors) - 1)).fit(vectors)
     near = search.kneighbors(return_distance=False)  # without the cell itself
     rows = max(column.nunique() for column in keys_of_cells.values())
-    side = 2.8 + 0.3 * rows
-    figure, axes = new_figure(columns=len(keys_of_cells), width=side + 0.8, height=side)
+    figure, axes = new_figure(len(keys_of_cells), *shares_size(rows))
     for axis, (title, column) in zip(axes, keys_of_cells.items(), strict=True):
         _shares(axis, column, near, title)
     return figure

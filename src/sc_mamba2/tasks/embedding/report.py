@@ -6,10 +6,12 @@ import pandas as pd
 from anndata import AnnData
 
 from sc_mamba2.reporting import (
+    CellMap,
     Section,
     Table,
     beside_baselines,
     comparison,
+    in_brief,
     pictures_section,
     read_section,
     score_table,
@@ -35,18 +37,38 @@ def report(
     drawn = values_to_draw(sample, calls, evaluation.neighbours, compute.seed)
     figures = draw_pictures(PICTURES, **drawn)
     groups = ("ingestion", "validation", "embedding", "compute")
-    return figures, embedding_report(metrics, figures, flat_parameters(parameters, groups))
+    cell_map = CellMap(
+        "Cells by UMAP of the embedding",
+        {"UMAP": drawn["places"]},
+        drawn["classes"] | drawn["shades"],
+        ("umap",),
+    )
+    return figures, embedding_report(
+        metrics, figures, flat_parameters(parameters, groups), cell_map
+    )
 
 
 def embedding_report(
-    metrics: dict[str, Any], figures: dict[str, bytes], parameters: dict[str, Any]
+    metrics: dict[str, Any],
+    figures: dict[str, bytes],
+    parameters: dict[str, Any],
+    cell_map: CellMap | None = None,
 ) -> str:
     """Write the HTML page from ``metrics.json``, PNG files by name and parameters by dotted name."""
     data, run = metrics["data"], metrics["run"]
-    lead = f"{data['cells']:,} cells, {data['width']} numbers a cell, nothing was trained."
+    trust = (
+        f"On {data['scored_cells']:,} cells with a label: {in_brief(metrics, 'knn_accuracy')}"
+        if "knn_accuracy" in metrics["model"]
+        else "No column of labels was named, so how well it keeps types together is not known here"
+    )
+    lead = (
+        f"{data['cells']:,} cells have an embedding of {data['width']} numbers each; nothing was trained on "
+        f"them. {trust}. Look at the map first: types should lie apart and batches mixed, and cells of few "
+        "genes should not be a group of their own."
+    )
     sections = [
         Section("How well it went", _verdict(metrics), _score_tables(metrics)),
-        pictures_section(figures, captions(PICTURES)),
+        pictures_section(figures, captions(PICTURES), cell_map),
         read_section(
             data, [("genes read of a cell (median)", f"{data['genes_a_cell']['median']:.0f}")]
         ),

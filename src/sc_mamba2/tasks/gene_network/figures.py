@@ -13,6 +13,7 @@ from scipy.cluster.hierarchy import leaves_list, linkage
 from sc_mamba2.methods.gene_modules import make_graph
 from sc_mamba2.reporting import in_style, label, name_points, new_figure, palette
 from sc_mamba2.reporting.pictures import Picture
+from sc_mamba2.reporting.style import MOST_WIDE
 from sc_mamba2.tasks.gene_network.params import Method
 from sc_mamba2.tasks.gene_network.scores import PairScores
 
@@ -30,7 +31,7 @@ def heat_map_figure(scores: PairScores, method: Method) -> Figure:
     rows, shown = _alike_together(shown.T, rows)
     most = float(np.abs(shown).max()) or 1.0
     width, height = 2 + 0.17 * len(columns), 1.5 + 0.17 * len(rows)
-    figure, (axis,) = new_figure(1, max(5.0, width), max(3.5, height))
+    figure, (axis,) = new_figure(1, min(max(5.0, width), MOST_WIDE), max(3.5, height))
     picture = axis.imshow(shown, cmap="RdBu_r", vmin=-most, vmax=most, aspect="auto")
     axis.set_xticks(
         range(len(columns)),
@@ -40,7 +41,7 @@ def heat_map_figure(scores: PairScores, method: Method) -> Figure:
     axis.set_yticks(
         range(len(rows)), [label(name) for name in scores.choice.regulator_symbols[rows]]
     )
-    axis.tick_params(labelsize=8)
+    axis.tick_params(labelsize=7)
     axis.set_xlabel("target")
     axis.set_ylabel("regulator")
     axis.set_title("Regulators and targets of the best edges: how they go together")
@@ -72,7 +73,7 @@ def graph_figure(edges: pd.DataFrame, modules: pd.DataFrame, seed: int) -> Figur
     graph = make_graph(edges, modules)
     places = _places(graph, seed)
     colours = palette([str(module) for module in sorted(set(modules["module"]))])
-    figure, (axis,) = new_figure(1, 8.5, 7.5)
+    figure, (axis,) = new_figure(1, MOST_WIDE, 7.5)
     lines: Any = [places[list(edge.tuple)] for edge in graph.es]
     signs = ["tab:red" if sign > 0 else "tab:blue" for sign in graph.es["sign"]]
     axis.add_collection(LineCollection(lines, colors=signs, linewidths=0.6, alpha=0.45))

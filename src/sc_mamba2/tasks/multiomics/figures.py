@@ -86,7 +86,7 @@ def imputed_figure(
         axis.plot([low, high], [low, high], color="grey", lw=0.8, ls="--")
         axis.set_title(f"{label(names[place], 22)}\nr = {correlation:.2f}")
         axis.set_xlabel("measured")
-    axes[0].set_ylabel(f"{kind} predicted from the others")
+    figure.supylabel(f"{kind} predicted from the others", fontsize=9)
     return figure
 
 

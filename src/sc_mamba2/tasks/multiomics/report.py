@@ -5,8 +5,10 @@ from typing import Any
 import pandas as pd
 
 from sc_mamba2.reporting import (
+    CellMap,
     Section,
     beside_baselines,
+    in_brief,
     pictures_section,
     read_section,
     score_table,
@@ -17,6 +19,7 @@ from sc_mamba2.reporting import (
 )
 from sc_mamba2.reporting.pictures import captions, draw_pictures
 from sc_mamba2.tasks.multiomics.baselines import Comparison, Outputs
+from sc_mamba2.tasks.multiomics.cells import PART
 from sc_mamba2.tasks.multiomics.figures import PICTURES, what_to_draw
 from sc_mamba2.tasks.multiomics.model import MultiomicsModel
 from sc_mamba2.tasks.shared.parameters import flat_parameters
@@ -59,16 +62,34 @@ def report(
     others = comparison or Comparison()
     drawn = what_to_draw(outputs, tokens, truth, model, others, compute.seed)
     figures = draw_pictures(PICTURES, history=history, **drawn)
-    return figures, joint_report(metrics, figures, flat_parameters(parameters, GROUPS))
+    columns = {"type": drawn["types"], "batch": drawn["batches"], "part": tokens.obs[PART]}
+    there = {name: column for name, column in columns.items() if column is not None}
+    stills = ("by_type", "by_batch", "by_part")
+    cell_map = CellMap("Cells by UMAP", drawn["places"], there, stills)
+    return figures, joint_report(metrics, figures, flat_parameters(parameters, GROUPS), cell_map)
 
 
 def joint_report(
-    metrics: dict[str, Any], figures: dict[str, bytes], parameters: dict[str, Any]
+    metrics: dict[str, Any],
+    figures: dict[str, bytes],
+    parameters: dict[str, Any],
+    cell_map: CellMap | None = None,
 ) -> str:
     """Write the report as one HTML page, from ``metrics.json``, PNG bytes and flat parameters by name."""
     data, run = metrics["data"], metrics["run"]
     have = ", ".join(f"{count:,} with {kind}" for kind, count in data["modalities"].items())
-    lead = f"{data['cells']:,} cells, {have}. No label was trained on."
+    scores = ("avg_bio", *(name for name in metrics["model"] if name.startswith("pearson_")))
+    brief = in_brief(metrics, *scores)
+    trust = (
+        f"On {data['scored_cells']:,} scored cells: {brief}"
+        if brief
+        else "Nothing could be scored here, so how far to trust it is not known from these cells"
+    )
+    lead = (
+        f"{data['cells']:,} cells, {have}, have one joint embedding, and what they lack is predicted; no label "
+        f"was trained on. {trust}. Look at the map of the joint embedding beside that of RNA alone, and at how "
+        "predicted and measured features agree, before you use them."
+    )
     columns = list(
         dict.fromkeys(n for scores in scores_by_method(metrics).values() for n in scores)
     )
@@ -76,7 +97,7 @@ def joint_report(
     table = score_table(scores_by_method(metrics), columns, CAPTION, best_by)
     sections = [
         Section("How well it went", verdict(metrics), [table]),
-        pictures_section(figures, captions(PICTURES)),
+        pictures_section(figures, captions(PICTURES), cell_map),
         read_section(data["reference"], _read_rows(data), caption=READ),
         written_section("key of joint.h5mu", WRITTEN),
     ]

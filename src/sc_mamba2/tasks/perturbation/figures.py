@@ -19,7 +19,7 @@ COLOURS = {"up": "firebrick", "down": "royalblue", "none": "lightgrey"}
 
 @in_style
 def volcano_figure(table: pd.DataFrame, name: str) -> Figure:
-    """Draw the change of every gene over how sure it is; the surest are named."""
+    """Draw the change of every gene over how sure it is; the surest are named, whether or not any passes."""
     figure, (axis,) = new_figure(width=6.4, height=5)
     height = -np.log10(table["p"].clip(lower=LEAST_P))
     sure = table["q"] < 0.05
@@ -30,12 +30,13 @@ def volcano_figure(table: pd.DataFrame, name: str) -> Figure:
         axis.scatter(table["change"][chosen], height[chosen], s=9, color=colour, label=words)
     axis.axvline(0, color="grey", lw=0.6)
     axis.margins(x=0.15)
-    named = table.index[sure][:NAMED_GENES]
+    named = table.sort_values("p", kind="stable").index[:NAMED_GENES]
     places = np.column_stack([table["change"], height])[table.index.get_indexer(named)]
     name_points(axis, places, table.loc[named, "gene"].tolist(), places[:, 0] < 0)
     axis.set_xlabel("predicted change of the mean (log1p CP10K)")
     axis.set_ylabel("-log10 p, from the spread of resampled estimates")
-    axis.set_title(f"{label(name)}: predicted change of every gene")
+    none = "" if sure.any() else "\nnone has q < 0.05: the surest are named"
+    axis.set_title(f"{label(name)}: predicted change of every gene{none}")
     axis.legend(loc="best")
     return figure
 
@@ -44,17 +45,20 @@ def volcano_figure(table: pd.DataFrame, name: str) -> Figure:
 def unit_figure(units: list[dict[str, Any]], methods: list[str]) -> Figure:
     """Draw the Pearson delta of every held-out perturbation: methods as points, the ceiling a bar."""
     ordered = sorted(units, key=lambda unit: unit[CEILING])
-    figure, (axis,) = new_figure(width=7, height=max(2.8, 1.4 + 0.34 * len(ordered)))
+    row = 0.2 + 0.05 * len(
+        methods
+    )  # inches: each method has a line of its own, or equal scores would hide
+    figure, (axis,) = new_figure(width=7, height=max(2.8, 1.4 + row * len(ordered)))
     rows = np.arange(len(ordered))
     axis.barh(
         rows, [u[CEILING] for u in ordered], color="gainsboro", label="ceiling (half of cells)"
     )
     marks = dict(zip(methods, "osD^vP*X", strict=False))
-    for method in methods:
+    for method, beside in zip(methods, np.linspace(0.36, -0.36, len(methods)), strict=True):
         scores = [unit["scores"][method]["pearson_delta"] for unit in ordered]
         own = method == "model"
-        style = {"color": "firebrick", "zorder": 3, "s": 42} if own else {"s": 20, "alpha": 0.75}
-        axis.scatter(scores, rows, marker=marks.get(method, "."), label=method, **style)
+        style = {"color": "firebrick", "zorder": 3, "s": 36} if own else {"s": 16, "alpha": 0.85}
+        axis.scatter(scores, rows + beside, marker=marks.get(method, "."), label=method, **style)
     axis.margins(y=0.02)
     axis.set_yticks(rows, [f"{label(unit[UNIT])} ({unit['cells']:,})" for unit in ordered])
     axis.axvline(0, color="grey", lw=0.6)
@@ -78,7 +82,7 @@ def effects_figure(truth: Truth, predicted_TG: np.ndarray, scored: list[str]) ->
         axis.scatter(real_G, effect_G, s=6, color="firebrick", alpha=0.6)
         axis.set(xlim=(-limit, limit), ylim=(-limit, limit), xlabel="real change")
         axis.set_title(f"{label(name, 26)}: r = {pearson_delta(effect_G, real_G):.2f}")
-    axes[0].set_ylabel("predicted change (held out)")
+    figure.supylabel("predicted change (held out)", fontsize=9)
     return figure
 
 

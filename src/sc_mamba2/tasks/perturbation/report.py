@@ -9,6 +9,7 @@ from sc_mamba2.reporting import (
     Section,
     Table,
     beside_baselines,
+    in_brief,
     pictures_section,
     read_section,
     score_table,
@@ -70,7 +71,20 @@ def perturbation_report(
     """Write the report as one HTML page, from ``metrics.json``, PNG bytes and flat parameters by name."""
     data, run = metrics["data"], metrics["run"]
     trust = data["predicted"]
-    lead = f"{trust['perturbation']}, predicted from control cells."
+    scored = (
+        f"On {len(data['scored']):,} that were held out: {in_brief(metrics, DELTA)}, of a noise ceiling of "
+        f"{data['mean_ceiling']:.2f}"
+        if metrics["model"]
+        else "Nothing was held out in this run, so how well it predicts stands in the training's report"
+    )
+    if trust["ensemble_spread_over_change"] > 1:
+        scored += ", and THIS prediction is less than its own uncertainty: take it as none"
+    seen = "which was measured" if trust["seen"] != "never" else "never measured"
+    lead = (
+        f"The effect of {trust['perturbation']} ({seen}) was predicted on control cells: "
+        f"{trust['genes_changed']:,} genes change with q < 0.05. {scored}. Look at the genes of the volcano "
+        "first, then at how well those held out were predicted."
+    )
     sections = [Section("How far to trust it", _trust_words(metrics), [_trust_table(trust)])]
     if metrics["model"]:
         tables = _score_tables(metrics)

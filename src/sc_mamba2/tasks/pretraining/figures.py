@@ -20,7 +20,7 @@ def loss_figure(history: pd.DataFrame) -> Figure:
         A journal: `step`, `loss`, and `held_out/…` where cells were held out.
     """
     molecules, held_out = "loss/plain" in history, "held_out/loss" in history
-    figure, axes = new_figure(columns=2 if held_out else 1, width=4.6, height=3.4)
+    figure, axes = new_figure(columns=2 if held_out else 1, width=4.2, height=3.4)
     steps = history.dropna(subset=["loss"])
     axes[0].plot(steps["step"], steps["loss"], label="training", linewidth=1)
     axes[0].set(xlabel="step", ylabel="loss a cell" if molecules else "loss a masked token")
@@ -40,8 +40,10 @@ def loss_figure(history: pd.DataFrame) -> Figure:
 
 
 def _draw(axis: Axes, rows: pd.DataFrame, labels: dict[str, str], scale: str) -> None:
-    for name, label in labels.items():
-        axis.plot(rows["step"], rows[f"held_out/{name}"], marker="o", label=label)
+    for (name, label), mark in zip(
+        labels.items(), "osD", strict=False
+    ):  # open: equal ones are both seen
+        axis.plot(rows["step"], rows[f"held_out/{name}"], marker=mark, mfc="none", label=label)
     axis.set(xlabel="step", ylabel=scale)
 
 

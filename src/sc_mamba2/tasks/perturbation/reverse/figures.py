@@ -22,7 +22,7 @@ def candidate_figure(ranking: pd.DataFrame) -> Figure:
     """Draw probability and cosine of the first candidates, those that were never measured open."""
     first = ranking.head(MOST_CANDIDATES)[::-1]
     rows = np.arange(len(first))
-    figure, axes = new_figure(2, 4.0, max(2.4, 1.2 + 0.24 * len(first)))
+    figure, axes = new_figure(2, 4.2, max(2.4, 1.2 + 0.24 * len(first)))
     for axis, column, words in zip(
         axes, ("probability", "cosine"), ("probability", "cosine of the changes"), strict=True
     ):
@@ -41,7 +41,7 @@ def candidate_figure(ranking: pd.DataFrame) -> Figure:
 def driver_figure(ranking: pd.DataFrame, ranker: Ranker, query: Query) -> Figure:
     """Draw the predicted change of the first candidates over the one to the target, by gene."""
     first = list(ranking["perturbation"].head(MOST_DRIVEN))
-    figure, axes = new_figure(len(first), 3.4, 3.4)
+    figure, axes = new_figure(len(first), 2.8, 3.2)
     change_G, genes = query.change_G, query.symbols
     for axis, name in zip(axes, first, strict=True):
         predicted_G = ranker.changes_CG[ranker.candidates.names.index(name)]
@@ -54,7 +54,7 @@ def driver_figure(ranking: pd.DataFrame, ranker: Ranker, query: Query) -> Figure
         named = best[shared_G[best] > 0]
         places = np.column_stack([change_G, predicted_G])[named]
         name_points(axis, places, [genes[at] for at in named], places[:, 0] > 0)
-        axis.set_title(label(name))
+        axis.set_title(label(name, 24))
         axis.set_xlabel("change from source to target")
     axes[0].set_ylabel("predicted change of the candidate")
     return figure
@@ -88,11 +88,13 @@ def known_figure(known: list[dict[str, Any]], ranking: pd.DataFrame) -> Figure:
     candidates = len(ranking)
     figure, (axis,) = new_figure(width=5, height=3.8)
     first = np.arange(1, min(MOST_FIRST, candidates) + 1)
-    styles = dict(zip((MODEL, *BASELINES), ("firebrick", "tab:blue", "tab:green"), strict=True))
-    for name, colour in styles.items():
+    styles = ("firebrick", "o", -0.15), ("tab:blue", "s", 0), ("tab:green", "D", 0.15)
+    for name, (colour, mark, beside) in zip((MODEL, *BASELINES), styles, strict=True):
         ranks = [one["ranks"][name] for one in known]
         shares = [hits(ranks, int(count)) for count in first]
-        axis.plot(first, shares, marker="o", ms=3, color=colour, label=name.replace("_", " "))
+        look: dict[str, Any] = {"marker": mark, "ms": 4, "lw": 0.8, "color": colour}
+        # Beside each other: equal shares would hide each other.
+        axis.plot(first + beside, shares, label=name.replace("_", " "), **look)
     chance = [random_hits(candidates, int(count)) for count in first]
     axis.plot(first, chance, color="grey", ls="--", lw=0.8, label="random")
     axis.set(ylim=(-0.02, 1.02), xlabel="candidates that are looked at")

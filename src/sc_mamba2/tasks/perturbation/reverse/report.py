@@ -8,6 +8,7 @@ from sc_mamba2.reporting import (
     Section,
     Table,
     beside_baselines,
+    in_brief,
     pictures_section,
     read_section,
     score_table,
@@ -20,7 +21,7 @@ from sc_mamba2.tasks.perturbation.reverse.rank import Ranker
 from sc_mamba2.tasks.perturbation.reverse.states import Query
 from sc_mamba2.tasks.shared.parameters import flat_parameters
 
-_SHOWN_CANDIDATES, _SHOWN_STATES = 20, 30
+_SHOWN_CANDIDATES, _SHOWN_STATES = 200, 200
 _HARDLY = 0.2  # cosine below which the first is hardly more than chance
 _CAPTION = (
     "The same states and candidates. hits@k: share of the states whose right candidate is among the "
@@ -56,9 +57,21 @@ def ranking_report(
 ) -> str:
     """Write the report as one HTML page, from ``metrics.json``, PNG bytes and flat parameters by name."""
     data, run = metrics["data"], metrics["run"]
+    first = ranking.iloc[0]
+    trust = (
+        f"On {len(data['known']):,} states of the file whose answer is known: {in_brief(metrics, 'mrr')}"
+        if metrics["model"]
+        else "No state of the file has a known answer, so how well it finds is not known from these cells"
+    )
+    if metrics["model"] and any(one["learnt"] for one in data["known"]):
+        trust += ", which FLATTERS, as the checkpoint has learnt from such cells"
+    if first["cosine"] < _HARDLY:
+        trust += "; NO candidate explains this target well"
     lead = (
-        f"From '{data['source']}' ({data['source_cells']:,} cells) to '{data['target']}' "
-        f"({data['target_cells']:,} cells): {data['candidates']:,} candidates; nothing was trained."
+        f"To lead from '{data['source']}' ({data['source_cells']:,} cells) to '{data['target']}' "
+        f"({data['target_cells']:,} cells), {first['perturbation']} comes first of {data['candidates']:,} "
+        f"candidates; nothing was trained. {trust}. Look at the first few candidates rather than at the first "
+        "alone, and at the genes that drive them."
     )
     sections = [
         Section("Which perturbation leads there", _answer(ranking), [_ranking_table(ranking)]),
