@@ -145,7 +145,7 @@ class TaskModel(nn.Module, ABC):
             config=config,
             vocabulary=vocabulary,
             model_card=card_text(f"{self.task} model", self.backbone.config, vocabulary, facts)
-            + more,
+            + (more and f"\n{more}"),
             overwrite=True,
         )
 
