@@ -9,6 +9,7 @@ import yaml
 
 from sc_mamba2.errors import UserError, nearest
 from sc_mamba2.files import shipped_conf
+from sc_mamba2.model.folder import checkpoint_folder
 from sc_mamba2.tasks.shared.parameters import flatten, unknown_parameter
 
 if TYPE_CHECKING:
@@ -16,11 +17,18 @@ if TYPE_CHECKING:
 
 __all__ = ["CONFIG_LOADER", "SOURCES", "check_params", "choose_environment", "shipped_conf"]
 
+
+def _folder_of(name: str | None) -> str | None:
+    """Return where a checkpoint lies that is named, as the catalog says ``${checkpoint_folder:NAME}``."""
+    return None if name is None else str(checkpoint_folder(name))
+
+
 # An environment changes single parameters of a group; it does not replace the group.
 CONFIG_LOADER: dict[str, Any] = {
     "base_env": "base",
     "default_run_env": "local",
     "merge_strategy": {"parameters": "soft"},
+    "custom_resolvers": {"checkpoint_folder": _folder_of},
 }
 SOURCES = ("input", "query", "checkpoint", "index")  # runtime parameters that the catalog reads
 # Last words of parameters that may name something that is read.
