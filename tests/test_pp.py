@@ -42,6 +42,18 @@ def test_a_model_and_its_backbone_read_what_the_tokenizer_gives(model, batch):
     assert np.array_equal(batch["lengths"] - 1, np.diff(cells.X.tocsr().indptr))
 
 
+def test_a_loaded_model_has_the_tokenizer_and_its_shape_at_hand(model, batch):
+    cells = simulate_cells(cells=6)
+    given = model.tokenizer(cells)
+    assert given.keys() == batch.keys() and all(torch.equal(given[n], batch[n]) for n in batch)
+    outputs = model(*given.values())
+    assert torch.equal(outputs.cell_BD, model(**batch).cell_BD)
+    assert model.config is model.backbone.config and outputs.cell_BD.shape == (
+        6,
+        model.config.d_model,
+    )
+
+
 def test_it_gives_the_vectors_of_the_verb(folder, model, batch):
     cells = simulate_cells(cells=6)
     tl.embed(cells, checkpoint=folder)
