@@ -144,9 +144,11 @@ def test_the_tokenizer_of_tokens_says_who_reads_an_anndata(model):
         model.tokenizer.tokenize(cells, cells.var_names.to_numpy(), cells.obs)
 
 
-def test_the_lines_of_the_page_run(model):
+def test_the_lines_of_the_page_run(model, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     page = (Path(__file__).parents[1] / "docs/python.md").read_text("utf-8")
-    (block,) = re.findall(r"```python\n(tokenizer = [^`]*)```", page)
+    (block,) = re.findall(r"```python\nmodel = scm\.from_pretrained[^\n]*\n([^`]*)```", page)
     names = {"scm": scm, "model": model, "adata": simulate_cells(cells=6)}
     exec(block, names)
     assert names["vectors"].shape == (6, 64)
+    assert scm.from_pretrained("./FOLDER").config == model.config

@@ -12,7 +12,7 @@ from sc_mamba2.commands.results import answered_briefly, show_facts, show_table
 
 model = typer.Typer(
     name="model",
-    help="Checkpoints by name: list, push to a remote of DVC or the Hub, pull from there.",
+    help="Checkpoints by name: list, push to a remote of DVC or the Hub, pull back.",
     no_args_is_help=True,
 )
 Remote = Annotated[
@@ -63,7 +63,7 @@ def push(
 ) -> None:
     """Put a checkpoint under DVC and send it to the remote; or send it to the Hub.
 
-    With OWNER/NAME the Hub gets it, private without --public, and DVC is not asked.
+    With OWNER/NAME the Hugging Face Hub gets it, private without --public.
     """
     from sc_mamba2.model.folder import checkpoint_folder
     from sc_mamba2.versions.checkpoints import MODELS, push as push_checkpoint
@@ -104,9 +104,10 @@ def pull(
     ],
     remote: Remote = None,
 ) -> None:
-    """Bring a checkpoint from the remote or the Hugging Face Hub, and check its hashes.
+    """Bring a checkpoint from the remote or the Hub, and check its hashes.
 
-    What comes from the Hub lies in its cache: from then on OWNER/NAME names it, without a network.
+    What comes from the Hugging Face Hub lies in its cache: from then on
+    OWNER/NAME names it wherever a checkpoint is named, without a network.
     """
     if "/" in name:
         if remote is not None:
