@@ -81,7 +81,7 @@ def test_what_can_be_a_name_of_the_hub(name, parts):
     assert hub_name(name) == parts
 
 
-def test_a_model_is_fetched_when_asked_and_then_offline(hub, folder, no_network):
+def test_a_model_is_fetched_when_asked_and_then_offline(hub, folder, no_network, capfd):
     put(hub, folder, **{"pytorch_model.bin": b"a pickle", "run.py": b"code"})
     with pytest.raises(UserError, match=r"checkpoint-folder.*cache.*scm model pull lab/blood"):
         scm.from_pretrained(NAME)
@@ -96,6 +96,7 @@ def test_a_model_is_fetched_when_asked_and_then_offline(hub, folder, no_network)
         assert all(torch.equal(part, own[name]) for name, part in one.state_dict().items())
     assert read_checkpoint(NAME).sha256 == read_checkpoint(folder).sha256
     assert list(cached_checkpoints()) == [NAME]
+    assert "Fetching" not in capfd.readouterr().err  # bars are for a terminal
     assert all("torch" not in agent and "agent/" not in agent for agent in hub.agents)
 
 

@@ -6,6 +6,7 @@ extra ``hub``. How a name finds what was fetched stands in `hub_cache`.
 
 import os
 import re
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -162,9 +163,13 @@ def _check_whole(name: str | Path) -> Path:
 
 @contextmanager
 def _asking(name: str) -> Iterator[Any]:
-    """Give the Hub's own client, which tells it nothing of this machine, and turn its errors into ours."""
+    """Give the Hub's own client, and turn its errors into ours.
+
+    It sends no telemetry, and draws bars on a terminal alone; what it was set to is as before
+    afterwards.
+    """
     try:
-        from huggingface_hub import HfApi, constants, errors
+        from huggingface_hub import HfApi, constants, errors, utils
     except ImportError as error:
         raise UserError(
             "hub-missing",
@@ -172,6 +177,9 @@ def _asking(name: str) -> Iterator[Any]:
             expected="the library that speaks with the Hub",
             mend="pip install 'sc-mamba2[hub]'",
         ) from error
+    hidden = not sys.stderr.isatty() and not utils.are_progress_bars_disabled()
+    if hidden:
+        utils.disable_progress_bars()
     telling, constants.HF_HUB_DISABLE_TELEMETRY = constants.HF_HUB_DISABLE_TELEMETRY, True
     try:
         yield HfApi(endpoint=os.environ.get("HF_ENDPOINT"), library_name="sc-mamba2")
@@ -191,3 +199,5 @@ def _asking(name: str) -> Iterator[Any]:
         ) from error
     finally:
         constants.HF_HUB_DISABLE_TELEMETRY = telling
+        if hidden:
+            utils.enable_progress_bars()
