@@ -42,6 +42,18 @@ def test_a_model_and_its_backbone_read_what_the_tokenizer_gives(model, batch):
     assert np.array_equal(batch["lengths"] - 1, np.diff(cells.X.tocsr().indptr))
 
 
+def test_a_loaded_model_has_the_tokenizer_and_its_shape_at_hand(model, batch):
+    cells = simulate_cells(cells=6)
+    given = model.tokenizer(cells)
+    assert given.keys() == batch.keys() and all(torch.equal(given[n], batch[n]) for n in batch)
+    outputs = model(*given.values())
+    assert torch.equal(outputs.cell_BD, model(**batch).cell_BD)
+    assert model.config is model.backbone.config and outputs.cell_BD.shape == (
+        6,
+        model.config.d_model,
+    )
+
+
 def test_it_gives_the_vectors_of_the_verb(folder, model, batch):
     cells = simulate_cells(cells=6)
     tl.embed(cells, checkpoint=folder)
@@ -132,9 +144,11 @@ def test_the_tokenizer_of_tokens_says_who_reads_an_anndata(model):
         model.tokenizer.tokenize(cells, cells.var_names.to_numpy(), cells.obs)
 
 
-def test_the_lines_of_the_page_run(model):
+def test_the_lines_of_the_page_run(model, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     page = (Path(__file__).parents[1] / "docs/python.md").read_text("utf-8")
-    (block,) = re.findall(r"```python\n(tokenizer = [^`]*)```", page)
+    (block,) = re.findall(r"```python\nmodel = scm\.from_pretrained[^\n]*\n([^`]*)```", page)
     names = {"scm": scm, "model": model, "adata": simulate_cells(cells=6)}
     exec(block, names)
     assert names["vectors"].shape == (6, 64)
+    assert scm.from_pretrained("./FOLDER").config == model.config

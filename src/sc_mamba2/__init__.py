@@ -11,21 +11,42 @@ __version__ = "0.1.0"
 __all__ = ["Model", "Tokenizer", "__version__", "from_pretrained", "pl", "pp", "tl"]
 
 
-def from_pretrained(folder: str | Path) -> Any:
-    """Load a pretrained model by name ("scm-tiny") or from its checkpoint folder.
+def from_pretrained(folder: str | Path, *, download: bool = False) -> Any:
+    """Load a pretrained model, with a tokenizer that reads an AnnData.
 
-    See `PretrainedModel.from_pretrained`.
+    Parameters
+    ----------
+    folder
+        A name that comes along ("scm-tiny"), a checkpoint folder, or a model of the Hugging Face Hub
+        that was fetched before: "owner/name" or "owner/name@revision". A folder of that name is
+        meant first.
+    download
+        Whether such a model is fetched now. Without it the network is never asked.
+
+    Returns
+    -------
+    PretrainedModel
+        See `PretrainedModel.from_pretrained`.
+
+    Raises
+    ------
+    UserError
+        Those of `PretrainedModel.from_pretrained` and, to fetch, of `sc_mamba2.model.download`.
 
     Examples
     --------
     >>> import sc_mamba2 as scm
     >>> model = scm.from_pretrained("scm-tiny")
-    >>> model.backbone.config.d_model
+    >>> model.config.d_model
     128
     """
-    from sc_mamba2.model import PretrainedModel
+    from sc_mamba2.model import PretrainedModel, download as fetch, shipped_checkpoints
 
-    return PretrainedModel.from_pretrained(folder)
+    if download and str(folder) not in shipped_checkpoints() and not Path(folder).is_dir():
+        folder = fetch(str(folder))
+    model = PretrainedModel.from_pretrained(folder)
+    model.tokenizer = __getattr__("Tokenizer").of(model)
+    return model
 
 
 def __getattr__(name: str) -> Any:

@@ -28,29 +28,22 @@ class HasTokenizer(Protocol):
     tokenizer: tokens.Tokenizer
 
 
-class Tokenizer:
+class Tokenizer(tokens.Tokenizer):
     """From cells to what a backbone reads: the one way from an AnnData to a model of ours.
 
-    Parameters
-    ----------
-    tokenizer
-        Genes and rules of a model, as it has them in its attribute `tokenizer`.
+    What `sc_mamba2.from_pretrained` loads has it as `tokenizer`; for other models there is `of`.
 
     Examples
     --------
     >>> import sc_mamba2 as scm
     >>> from sc_mamba2.cells import simulate_cells
     >>> model = scm.from_pretrained("scm-tiny")
-    >>> tokenizer = scm.Tokenizer.of(model)
-    >>> batch = tokenizer(simulate_cells(cells=3))
-    >>> sorted(batch)
-    ['bins_BL', 'lengths', 'token_ids_BL']
+    >>> batch = model.tokenizer(simulate_cells(cells=3))
+    >>> list(batch)
+    ['token_ids_BL', 'bins_BL', 'lengths']
     >>> model(**batch).cell_BD.shape
     torch.Size([3, 128])
     """
-
-    def __init__(self, tokenizer: tokens.Tokenizer) -> None:
-        self.tokenizer = tokenizer
 
     @classmethod
     def of(cls, model: str | Path | HasTokenizer) -> Self:
@@ -62,14 +55,14 @@ class Tokenizer:
             Rules of `read_checkpoint`.
         """
         if not isinstance(model, str | Path):
-            return cls(model.tokenizer)
+            return cls(model.tokenizer.vocabulary, model.tokenizer.rules)
         checkpoint = read_checkpoint(model)
         try:
             rules = tokens.TokenizerRules(**checkpoint.config["tokenizer"])
         except (KeyError, TypeError, ValueError) as error:
             found = f"config.json of '{model}': {error}"
             raise broken_checkpoint("checkpoint-config", found, "its tokenizer") from error
-        return cls(tokens.Tokenizer(checkpoint.vocabulary, rules))
+        return cls(checkpoint.vocabulary, rules)
 
     def __call__(
         self, adata: AnnData, *, layer: str | None = None, holds: Kind | None = None
@@ -108,10 +101,10 @@ class Tokenizer:
         """Turn cells into batches of `batch_size` cells, in their order; each as a call gives it."""
         ingestion = IngestionParams(layer=layer, holds=holds)
         valid, _ = take_valid(readable_cells(adata), ingestion, ValidationParams())
-        found = tokenize_cells(valid, self.tokenizer, with_obs=False)
+        found = tokenize_cells(valid, self, with_obs=False)
         for first in range(0, len(found), batch_size):
             cells = np.arange(first, min(first + batch_size, len(found)))
-            batch = tokens.make_batch(found, cells, self.tokenizer.vocabulary)
+            batch = tokens.make_batch(found, cells, self.vocabulary)
             yield {
                 "token_ids_BL": batch.token_ids_BL,
                 "bins_BL": batch.bins_BL,

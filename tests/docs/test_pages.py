@@ -1,6 +1,7 @@
 """The pages of the tasks have one outline; what they show in Python and of parameters is there."""
 
 import ast
+import pkgutil
 import re
 import shlex
 from pathlib import Path
@@ -38,6 +39,16 @@ def test_every_task_is_told_in_the_same_order(name: str):
 def test_python_on_a_page_is_python(page: Path):
     for block in _blocks(page, "python"):
         ast.parse(block)
+
+
+def test_the_reference_says_of_every_name_whether_it_stays():
+    page = (ROOT / "docs" / "api.md").read_text("utf-8")
+    shown = re.findall(r"(?m)^::: (\S+)$", page)
+    rows = re.findall(r"(?m)^\| (`sc_mamba2.+?) \| (?:yes|may)", page)
+    told = re.findall(r"`(sc_mamba2[\w.]+)`", " ".join(row.partition("(")[0] for row in rows))
+    assert sorted(shown) == sorted(told)
+    for name in shown:
+        assert pkgutil.resolve_name(name) is not None
 
 
 def _names(tree: Any, above: str = "") -> set[str]:

@@ -111,11 +111,13 @@ def select(
 
 
 def _named(checkpoint: Path) -> str:
-    """Return a folder as it is called from anywhere; a name that comes with the package as it is."""
+    """Return a folder as it is called from anywhere; a name of the package or the Hub as it is."""
     from sc_mamba2.model.folder import shipped_checkpoints
+    from sc_mamba2.model.hub_cache import hub_name
 
     name = str(checkpoint)
-    return name if name in shipped_checkpoints() else str(checkpoint.resolve())
+    on_hub = hub_name(name) is not None and not checkpoint.exists()
+    return name if on_hub or name in shipped_checkpoints() else str(checkpoint.resolve())
 
 
 def _parameter(option: Option) -> inspect.Parameter:

@@ -33,6 +33,10 @@ from .heads import (
     ExpressionDecoder as ExpressionDecoder,
     expression_in_chunks as expression_in_chunks,
 )
+from .hub import (
+    download as download,
+    upload as upload,
+)
 from .losses import elastic_similarity as elastic_similarity
 from .mixer import Mamba2Mixer as Mamba2Mixer
 from .pretrained import (

@@ -1,9 +1,10 @@
-"""Where a checkpoint stands: names of those that come along, and a folder with all its files. No torch."""
+"""Where a checkpoint stands: those that come along, a folder, the Hub's cache. No torch, no network."""
 
 from importlib.resources import files
 from pathlib import Path
 
 from sc_mamba2.errors import UserError, nearest
+from sc_mamba2.model.hub_cache import cached_folder, hub_name
 from sc_mamba2.model.manifest import MANIFEST, broken_checkpoint
 
 CONFIG, VOCABULARY, TENSORS = "config.json", "vocabulary.json", "model.safetensors"
@@ -18,13 +19,16 @@ def shipped_checkpoints() -> list[str]:
 
 
 def checkpoint_folder(name: str | Path) -> Path:
-    """Find a checkpoint by the name it is shipped under, or by its path.
+    """Find a checkpoint by the name it is shipped under, by its path, or by its name on the Hub.
 
     A name of `shipped_checkpoints` is one wherever it is said; a folder of one's own that is called
-    so needs a slash, such as ``./scm-tiny``.
+    so needs a slash, such as ``./scm-tiny``. A folder called ``owner/name`` is meant before a model
+    of the Hub, of which the cache on this disk is looked at, never the network.
     """
     if isinstance(name, str) and name in shipped_checkpoints():
         return Path(str(files("sc_mamba2"))) / "checkpoints" / name
+    if isinstance(name, str) and not Path(name).exists():
+        return cached_folder(name) or Path(name)
     return Path(name)
 
 
@@ -41,12 +45,14 @@ def check_folder(name: str | Path, known: tuple[str, ...] = ()) -> Path:
     if not folder.is_dir():
         shipped, beside = [*known, *shipped_checkpoints()], folder.parent
         near = [other.name for other in beside.glob("*") if (other / MANIFEST).is_file()]
+        on_hub = hub_name(str(name)) is not None
         raise UserError(
             "checkpoint-folder",
-            found=f"no folder at {folder}",
+            found=f"no folder at {folder}" + on_hub * ", nor that model in the Hub's cache",
             expected="a checkpoint folder, or a name that comes with the package: "
             + ", ".join(shipped),
             mend=f"give the path of a folder that holds {MANIFEST}"
+            + on_hub * f"; a model of the Hub is fetched by: scm model pull {name}"
             + (nearest(str(name), shipped) or nearest(folder.name, near)),
         )
     for file in (*LISTED, MANIFEST):

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from sc_mamba2.errors import UserError
 from sc_mamba2.model.backbone import Backbone
+from sc_mamba2.model.config import ModelConfig
 from sc_mamba2.model.heads import (
     CellClassifier,
     CellExpressionDecoder,
@@ -21,6 +22,7 @@ from sc_mamba2.model.heads import (
     GeneDecoder,
     expression_in_chunks,
 )
+from sc_mamba2.model.hub import OnHub
 from sc_mamba2.model.manifest import broken_checkpoint, card_text, spaced
 from sc_mamba2.model.molecules import MoleculeDecoder
 from sc_mamba2.model.saving import load_state, read_checkpoint, write_checkpoint
@@ -57,7 +59,7 @@ class Outputs(NamedTuple):
     expression_from_cell_nonzero_BL: Tensor | None  # the same, 0 to 1
 
 
-class PretrainedModel(nn.Module):
+class PretrainedModel(OnHub, nn.Module):
     """A backbone with the heads of pretraining.
 
     Parameters
@@ -102,6 +104,11 @@ class PretrainedModel(nn.Module):
         self.classifier = (
             CellClassifier(width, heads.classes, heads.classifier_layers) if heads.classes else None
         )
+
+    @property
+    def config(self) -> ModelConfig:
+        """The shape of the backbone."""
+        return self.backbone.config
 
     def forward(
         self, token_ids_BL: Tensor, bins_BL: Tensor, lengths: Tensor | None = None
@@ -221,7 +228,7 @@ class PretrainedModel(nn.Module):
         Parameters
         ----------
         folder
-            Where it stands, or its name where it comes with the package.
+            Where it stands; or its name where it comes with the package, or lies in the Hub's cache.
 
         Returns
         -------

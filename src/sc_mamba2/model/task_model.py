@@ -16,12 +16,14 @@ from torch import Tensor, nn
 
 from sc_mamba2.errors import UserError
 from sc_mamba2.model.backbone import Backbone
+from sc_mamba2.model.config import ModelConfig
+from sc_mamba2.model.hub import OnHub
 from sc_mamba2.model.manifest import card_text
 from sc_mamba2.model.saving import load_state, read_checkpoint, write_checkpoint
 from sc_mamba2.tokens import Batch, TokenizedCells, Tokenizer, TokenizerRules
 
 
-class TaskModel(nn.Module, ABC):
+class TaskModel(OnHub, nn.Module, ABC):
     """A backbone with the heads of one task. Tasks subclass it in `tasks/<task>/model.py`.
 
     The tokenizer makes the tokens that the model reads, and is saved with it.
@@ -35,6 +37,11 @@ class TaskModel(nn.Module, ABC):
         super().__init__()
         self.backbone = backbone
         self.tokenizer = tokenizer
+
+    @property
+    def config(self) -> ModelConfig:
+        """The shape of the backbone."""
+        return self.backbone.config
 
     @abstractmethod
     def settings(self) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from sc_mamba2.runs.records import CodeFacts
 LIBRARIES = ("torch", "kedro", "anndata", "scanpy", "scikit-learn")
 _PACKAGE = Path(sc_mamba2.__file__).parent
 # What is said about a model is not the model: the card names the run, and the manifest hashes the card.
-_WORDS = {CARD, MANIFEST}
+_WORDS = {CARD, MANIFEST, "README.md"}
 _EMBEDDED = {"scanpy:pbmc68k_reduced": ("scanpy", "datasets/10x_pbmc68k_reduced.h5ad")}
 
 

@@ -23,7 +23,7 @@ _BLOCK = 128  # cells that are sorted and binned together
 class Tokenizer:
     """A vocabulary, whose genes can become tokens, and the rules.
 
-    `tokenize` is a pure function of one cell's values.
+    `tokenize` is a pure function of one cell's values. `sc_mamba2.Tokenizer` reads an AnnData too.
     """
 
     def __init__(self, vocabulary: Vocabulary, rules: TokenizerRules) -> None:
@@ -60,7 +60,7 @@ class Tokenizer:
         if not sparse.issparse(matrix):
             raise TypeError(
                 f"expression as a sparse matrix is needed, not {type(matrix).__name__}; "
-                "sc_mamba2.Tokenizer reads an AnnData"
+                "call the tokenizer of sc_mamba2.from_pretrained, or sc_mamba2.Tokenizer, with an AnnData"
             )
         rows = self.vocabulary.rows_of(gene_ids)
         known = np.flatnonzero(np.isin(rows, self.vocabulary.gene_rows))

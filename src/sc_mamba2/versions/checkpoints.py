@@ -1,4 +1,4 @@
-"""Checkpoints by name: those that come along, those under ``data/06_models``, public ones; push and pull."""
+"""Checkpoints by name: those that come along, of the project, of the Hub's cache, public; push and pull."""
 
 import shutil
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import Any
 
 from sc_mamba2.errors import UserError, nearest
 from sc_mamba2.model.folder import CARD, CONFIG, TENSORS, checkpoint_folder, shipped_checkpoints
+from sc_mamba2.model.hub_cache import cached_checkpoints
 from sc_mamba2.model.manifest import MANIFEST, compare_hashes, read_json, read_manifest
 from sc_mamba2.versions import dvc
 from sc_mamba2.versions.data import copy_whole
@@ -28,6 +29,8 @@ def list_checkpoints(root: Path) -> list[dict[str, Any]]:
         if folder in folders:
             state, facts = "versioned" if folder in pointers else "here", _card(folder)
         rows.append({"name": folder.relative_to(root / MODELS).as_posix(), "state": state, **facts})
+    for name, folder in cached_checkpoints().items():
+        rows.append({"name": name, "state": "cached", **_card(folder)})
     public = registry().checkpoints.items()
     return rows + [{"name": name, "state": "public", **row} for name, row in public]
 
