@@ -177,8 +177,8 @@ RECIPES = {
 - PBMC 5k and 10k of 10x Genomics with surface proteins (v3 chemistry), CC BY 4.0: 279 cells, types by crude gates
   on the proteins
 
-T cells are one type here. Told apart as CD4 and CD8, half of the CD4 cells of a study of another chemistry were called
-CD8: sorted cells are of one run a type, and what differs between runs was learnt as if it told the types.
+T cells are one type here. Told apart as CD4 and CD8, half of the CD4 cells of a study of another chemistry were
+called CD8: sorted cells are of one run a type, and what differs between runs was learnt as if it told them.
 """,
     ),
     "pancreas": Recipe(

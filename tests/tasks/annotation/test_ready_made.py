@@ -3,13 +3,13 @@
 import anndata as ad
 import pytest
 import scanpy as sc
+from tests.cli import entered, refused
 
 from sc_mamba2 import tl
 from sc_mamba2.cells import keys
 from sc_mamba2.model import checkpoint_folder
 from sc_mamba2.tasks.annotation.annotator import Annotator
 from sc_mamba2.tasks.annotation.summed import SummedConsensus
-from tests.cli import entered, refused
 
 NAMES = ("blood", "pancreas")
 # Of the embedded cells; those that are called CD14+ express FCGR3A, not CD14.
