@@ -2,7 +2,8 @@
 
 from sc_mamba2.runs.configuration import CONFIG_LOADER
 from sc_mamba2.runs.hooks import RunHook
+from sc_mamba2.runs.steps import StepsHook
 
-HOOKS = (RunHook(),)
+HOOKS = (RunHook(), StepsHook())
 CONFIG_LOADER_ARGS = CONFIG_LOADER
 DISABLE_HOOKS_FOR_PLUGINS = ("kedro-telemetry",)  # nothing is sent anywhere

@@ -22,7 +22,11 @@ _PARTS = "training_cells query_cells truth"
 def create_pipeline() -> Pipeline:
     """Return the pipeline that holds out a part of the reference and annotates it."""
     split = step(hold_out, "valid_reference params:labels params:compute", _PARTS)
-    known = {"raw_query": "reference.raw_cells", "report_of_query": "reference.validation_report"}
+    known = {
+        "raw_query": "reference.raw_cells",
+        "valid_query": "reference.valid_cells",
+        "report_of_query": "reference.validation_report",
+    }
     return _namespaced([split, *_fit(), *_annotate(fitted=True, roles=("reference",))], **known)
 
 
@@ -116,7 +120,7 @@ def _annotate(fitted: bool, roles: tuple[str, ...]) -> list[Node]:
         ),
         step(
             report,
-            same("metrics", "calls", "embedding", "truth", "raw_query", "parameters")
+            same("metrics", "calls", "embedding", "truth", "raw_query", "valid_query", "parameters")
             | {"compute": "params:compute"}
             | history,
             "figures report",

@@ -9,13 +9,21 @@ from rich.logging import RichHandler
 # Of an error, which the command shows once, in its own words.
 _REPEATED = ("failed with error", "You can resume the pipeline run", "No nodes ran", "Parameter '")
 # kedro-viz says of every run outside a project that it is outside a project.
-_levels = {"kedro": logging.INFO, "sc_mamba2": logging.INFO, "kedro_viz": logging.ERROR}
+_levels = {
+    "kedro": logging.INFO,
+    "sc_mamba2": logging.INFO,
+    "kedro_viz": logging.ERROR,
+    "py.warnings": logging.WARNING,
+}
 
 
 def set_logging(verbose: bool) -> None:
     """Let the runs that follow log their nodes (`verbose`), or only what went wrong."""
     _levels["kedro"] = logging.INFO if verbose else logging.ERROR
     _levels["sc_mamba2"] = logging.INFO if verbose else logging.WARNING
+    # What a library says to developers is for those who want to see everything.
+    _levels["py.warnings"] = logging.WARNING if verbose else logging.ERROR
+    logging.captureWarnings(True)
     apply_logging()
 
 

@@ -243,18 +243,21 @@ class ConsensusModel(Annotator):
         groups_M = batches_M if self.batch_key else None
         answers_EMK = np.zeros((len(self.methods), len(classes_M), len(self.labels)))
         distance_M = np.zeros(len(classes_M))
+        # Of a type that one batch alone has, the others can say nothing.
+        known_M = np.zeros(len(classes_M), dtype=bool)
         with quiet_rare_classes():
             for rest, out in split(folds, shuffle=True, random_state=seed).split(
                 classes_M, classes_M, groups_M
             ):
                 asked = some.take(rest), classes_M[rest], len(self.labels), some.take(out)
                 answers = ask_experts(*asked, params, seed)
+                known_M[out] = np.isin(classes_M[out], classes_M[rest])
                 distance_M[out] = answers.distance_N
                 answers_EMK[:, out] = np.stack([answers.by_expert[name] for name in self.methods])
-        self._room_for_left_out(len(classes_M), len(self.methods))
-        self.left_out_EMK.copy_(torch.from_numpy(answers_EMK))
-        self.left_out_classes_M.copy_(torch.from_numpy(classes_M))
-        self.left_out_distance_M.copy_(torch.from_numpy(distance_M))
+        self._room_for_left_out(int(known_M.sum()), len(self.methods))
+        self.left_out_EMK.copy_(torch.from_numpy(answers_EMK[:, known_M]))
+        self.left_out_classes_M.copy_(torch.from_numpy(classes_M[known_M]))
+        self.left_out_distance_M.copy_(torch.from_numpy(distance_M[known_M]))
 
     def _leave_unlearnt(
         self, unlearnt_R: np.ndarray, probability_RK: np.ndarray, seed: int

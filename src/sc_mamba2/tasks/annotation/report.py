@@ -25,6 +25,7 @@ from sc_mamba2.reporting import (
 from sc_mamba2.tasks.annotation.annotator import LABEL
 from sc_mamba2.tasks.annotation.evaluate import methods_and_views
 from sc_mamba2.tasks.annotation.figures import PICTURES
+from sc_mamba2.tasks.annotation.markers import type_markers
 from sc_mamba2.tasks.annotation.params import FINE_TUNED
 from sc_mamba2.tasks.annotation.split import named_batches
 from sc_mamba2.tasks.shared.parameters import flat_parameters
@@ -59,6 +60,7 @@ def report(
     embedding: pd.DataFrame,
     truth: pd.DataFrame,
     raw_query: AnnData,
+    valid_query: AnnData,
     parameters: dict[str, Any],
     compute: ComputeOptions,
     history: pd.DataFrame | None = None,
@@ -76,7 +78,8 @@ def report(
     groups = ("ingestion", "validation", "tokenization", "annotation", "compute")
     cell_map = map_of_calls(places, calls, truth[LABEL], raw_query.obs)
     flat = flat_parameters(parameters, groups)
-    return figures, annotation_report(metrics, figures, flat, cell_map)
+    markers = type_markers(valid_query, calls)
+    return figures, annotation_report(metrics, figures, flat, cell_map, markers)
 
 
 def map_of_calls(
@@ -103,8 +106,9 @@ def annotation_report(
     figures: dict[str, bytes],
     parameters: dict[str, Any],
     cell_map: CellMap | None = None,
+    markers: dict[str, tuple[int, list[str]]] | None = None,
 ) -> str:
-    """Write the HTML page from ``metrics.json``, PNG files by name and parameters by dotted name."""
+    """Write the HTML page from ``metrics.json``, PNG files by name, parameters by dotted name, `type_markers`."""
     reports = {role: metrics["data"][role] for role in ROLES if role in metrics["data"]}
     data, run = metrics["data"], metrics["run"]
     table = score_table(methods_and_views(metrics), list(SCORES), CAPTION, "accuracy")
@@ -118,10 +122,26 @@ def annotation_report(
         *_experts_section(metrics.get("experts", {}), data),
         *_ontology_section(metrics),
         pictures_section(figures, captions(PICTURES), cell_map),
+        *_markers_section(markers or {}),
         Section("What was read and dropped", remarks, [_read_table(reports)]),
         written_section("key of annotated.h5ad", WRITTEN),
     ]
     return task_report("Cell-type annotation", _lead(metrics), sections, parameters, run)
+
+
+def _markers_section(markers: dict[str, tuple[int, list[str]]]) -> list[Section]:
+    """Lay out the markers of the called types."""
+    if not markers:
+        return []
+    rows = [
+        [name, f"{cells:,}", ", ".join(genes) or "-"] for name, (cells, genes) in markers.items()
+    ]
+    words = (
+        "Genes by which the cells of each called type differ from all others here, the surest first. Known genes "
+        "of the type speak for the calls; known genes of another type speak against them."
+    )
+    table = Table(["type", "cells", "genes"], rows, "By Welch's t of log-normalised values.")
+    return [Section("Markers of the called types", [words], [table])]
 
 
 def _lead(metrics: dict[str, Any]) -> str:

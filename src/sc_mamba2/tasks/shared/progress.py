@@ -1,15 +1,44 @@
-"""A progress bar for trainings and other long work, on a terminal only."""
+"""Bars of progress for runs, trainings and other long work, on a terminal only."""
 
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
 from sc_mamba2.training.loop import OnStep
 
 _log = logging.getLogger(__name__)
+_open: list[Progress] = []  # a terminal shows one set of bars at a time
+
+
+class _Left(TimeRemainingColumn):
+    """The time left; of a run, whose steps are unlike each other, the time gone."""
+
+    def render(self, task: Task) -> Text:
+        if task.fields["steady"]:
+            return super().render(task)
+        return Text(f"{task.elapsed or 0:.0f} s so far", style="progress.elapsed")
+
+
+@contextmanager
+def bars() -> Iterator[Progress]:
+    """Give the set of bars that is open, or open one."""
+    if _open:
+        yield _open[0]
+        return
+    console = Console(stderr=True)
+    text = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[at]}")
+    # Where not even warnings are to be heard, progress is not to be seen.
+    shown = console.is_terminal and _log.isEnabledFor(logging.WARNING)
+    with Progress(*text, _Left(), console=console, disable=not shown, transient=True) as progress:
+        _open.append(progress)
+        try:
+            yield progress
+        finally:
+            _open.clear()
 
 
 @contextmanager
@@ -27,22 +56,16 @@ def training_progress(
     unit
         What is counted.
     """
-    console = Console(stderr=True)
-    columns = (
-        TextColumn(title),
-        BarColumn(),
-        TextColumn("{task.fields[at]}"),
-        TimeRemainingColumn(),
-    )
-    # Where not even warnings are to be heard, progress is not to be seen.
-    shown = console.is_terminal and _log.isEnabledFor(logging.WARNING)
-    with Progress(*columns, console=console, disable=not shown, transient=True) as bar:
-        task = bar.add_task("fit", total=None, at="")
+    with bars() as progress:
+        task = progress.add_task(title, total=None, at="", steady=True)
 
         def on_step(step: int, steps: int) -> None:
             at = f"{unit} {step:,} of {steps:,}"
             if epochs is not None:
                 at = f"epoch {1 + (step - 1) * epochs // steps} of at most {epochs}"
-            bar.update(task, completed=step, total=steps, at=at)
+            progress.update(task, completed=step, total=steps, at=at)
 
-        yield on_step
+        try:
+            yield on_step
+        finally:
+            progress.remove_task(task)
