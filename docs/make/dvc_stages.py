@@ -65,8 +65,8 @@ def stage(task: Task, catalog: DataCatalog) -> dict[str, Any]:
         "cmd": " ".join(words),
         "deps": [*SHARED, *read],
         "params": [{f"conf/base/parameters/{group}.yml": None} for group in sorted(groups)],
-        "outs": kept("model", task.result),
-        "metrics": kept("metrics"),
+        "outs": kept("model", task.result, "metrics"),
+        "metrics": [str(Path(path).with_name("scores.json")) for path in kept("metrics")],
         "plots": kept("figures", "history"),
     }
 

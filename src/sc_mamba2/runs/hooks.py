@@ -42,6 +42,7 @@ from sc_mamba2.tasks.shared.parameters import (
 
 RUN_INFO, PARAMETERS = "run_info", "parameters"
 MODEL, CHECKPOINT, METRICS, REPORT = ".model", ".checkpoint", ".metrics", ".report"
+SCORES = "scores.json"
 _PARAMS, FROM_CHECKPOINT = "params:", "(from the checkpoint)"
 # Parameters that say where a run goes on from, not what it does.
 PLACES = ("embedding.source.blocks", "pretraining.corpus.store", "pretraining.launch.run")
@@ -98,7 +99,10 @@ class RunHook:
     def after_pipeline_run(
         self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol
     ) -> None:
-        """Keep a copy of every task's metrics and report under ``runs/<run id>/`` beside them."""
+        """Keep a copy of every task's metrics and report under ``runs/<run id>/``, and its scores alone beside them.
+
+        DVC shows a file of metrics with all that is in it: ``scores.json`` holds numbers only.
+        """
         metrics = {}
         for name in sorted(pipeline.all_outputs()):
             if name.endswith((METRICS, REPORT)):
@@ -106,7 +110,11 @@ class RunHook:
                 with atomic_file(self._keep(run_params, task) / path.name) as draft:
                     shutil.copyfile(path, draft)
                 metrics |= {task: path} if name.endswith(METRICS) else {}
-        self._end("finished", scores={task: _scores(path) for task, path in metrics.items()})
+        scores = {task: _scores(path) for task, path in metrics.items()}
+        for task, path in metrics.items():
+            with atomic_file(path.with_name(SCORES)) as draft:
+                draft.write_text(json.dumps(scores[task], indent=1) + "\n", encoding="utf-8")
+        self._end("finished", scores=scores)
 
     @hook_impl
     def on_pipeline_error(self, error: Exception) -> None:

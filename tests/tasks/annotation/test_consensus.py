@@ -301,3 +301,18 @@ def test_a_network_meets_a_query_of_fewer_genes_with_a_head_of_these(joined):
     assert reader.network.head.fit == "linear" and model.network.head.fit == "gradient"
     assert model.sha256() == before
     assert accuracy(tl.annotate(part, checkpoint=folder, copy=True)) > 0.8
+
+
+def test_a_type_that_one_batch_alone_has_does_not_judge_the_others(tmp_path):
+    reference = REFERENCE.copy()
+    types = reference.obs["cell_type"].astype(str)
+    alone = sorted(types.unique())[0]
+    reference.obs["batch"] = np.where(types == alone, "a", np.resize(["a", "b", "c"], len(types)))
+    folder = tmp_path / "model"
+    tl.annotate(QUERY.copy(), reference, label_key="cell_type", batch_key="batch", save=folder)
+    model = Annotator.from_pretrained(folder)
+    answers_EMK, classes_M = model.left_out()
+    assert alone not in {model.labels[at] for at in classes_M}
+    assert len(classes_M) == (types != alone).sum()
+    assert (answers_EMK[:, np.arange(len(classes_M)), classes_M] > 0).any(axis=0).all()
+    assert model.calibration.set_threshold > 0.05
