@@ -22,6 +22,7 @@ from tests.cli import entered, refused
 from sc_mamba2.cells import simulate_cells
 from sc_mamba2.errors import UserError
 from sc_mamba2.files import sha256_of
+from sc_mamba2.reporting import layout
 from sc_mamba2.runs import explored
 from sc_mamba2.runs.explored import ExploredCells
 from sc_mamba2.runs.explorer import explorer
@@ -152,6 +153,23 @@ def test_genes_are_those_of_the_file_and_it_is_said_which(with_layout):
             assert ask(address, f"gene?{query}")[1]["rule"] == "gene-unknown"
 
 
+def test_genes_that_raw_alone_has_are_found_there(with_layout):
+    cells = ad.read_h5ad(with_layout)
+    whole = cells.copy()
+    whole.X = whole.X * 0.25
+    cells = cells[:, 20:].copy()
+    cells.raw = whole
+    cells.write_h5ad(with_layout)
+    own = ExploredCells(with_layout, with_layout.with_name("o.h5ad"))
+    assert len(own.genes) == 60 and own.matrices == ["X", 'layers["smooth"]', "raw.X"]
+    for name in (whole.var_names[3], whole.var_names[30]):
+        at = next(at for at, title in enumerate(own.genes) if name in title)
+        expected = whole[:, name].X.toarray()[:, 0]
+        assert np.array_equal(values(own.gene(at, "raw.X")), expected)
+    with pytest.raises(UserError, match="gene-unknown"):
+        own.gene(59, "X")  # those that X lacks stand last
+
+
 @pytest.mark.parametrize("form", [sparse.csc_matrix, np.asarray])
 def test_matrices_of_other_forms_give_the_same(with_layout, form):
     cells = ad.read_h5ad(with_layout)
@@ -226,17 +244,17 @@ def test_without_a_layout_the_embedding_is_laid_out(result, monkeypatch):
         assert np.array_equal(embedding, ad.read_h5ad(result).obsm["X_scm"])
         return pd.DataFrame(embedding.to_numpy()[:, :2], embedding.index, ["x", "y"])
 
-    monkeypatch.setattr(explored, "lay_out", lay_out)  # the real one compiles for long
+    monkeypatch.setattr(layout, "lay_out", lay_out)  # the real one compiles for long
     before = sha256_of(result)
     cells = ExploredCells(result, result.with_name("o.h5ad"))
     assert [one["name"] for one in cells.page()["layouts"]] == ["UMAP of X_scm"]
     assert sha256_of(result) == before
 
 
-@pytest.mark.parametrize("layout", ["X_nothing", "X_odd", "scm_cell_type_experts"])
-def test_a_layout_that_is_not_there_is_refused(with_layout, layout):
+@pytest.mark.parametrize("key", ["X_nothing", "X_odd", "scm_cell_type_experts"])
+def test_a_layout_that_is_not_there_is_refused(with_layout, key):
     with pytest.raises(UserError) as error:
-        ExploredCells(with_layout, with_layout.with_name("o.h5ad"), layout)
+        ExploredCells(with_layout, with_layout.with_name("o.h5ad"), key)
     assert error.value.rule == "layout-missing"
 
 

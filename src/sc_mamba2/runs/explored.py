@@ -23,8 +23,7 @@ from sc_mamba2.cells.stored import StoredCells, StoredMatrix
 from sc_mamba2.cells.writing import RESERVED
 from sc_mamba2.errors import UserError, nearest
 from sc_mamba2.files import atomic_file
-from sc_mamba2.reporting import CellMap, class_text, is_scale, lay_out, pack_column, shared_palettes
-from sc_mamba2.training.machine import chance_as_found
+from sc_mamba2.reporting import CellMap, class_text, is_scale, pack_column, shared_palettes
 
 MOST_CLASSES = 1000  # of a column; with more it names cells
 MOST_BYTES = 2**30  # of a matrix in memory
@@ -73,8 +72,10 @@ class ExploredCells:
         self.source, self.output, self._force = source, output, force
         with open_cells(source) as stored:
             self.obs: pd.DataFrame = stored.obs
-            self.genes = _gene_titles(stored.var)
-            self.matrices = list(_matrices(stored))
+            titles = _gene_titles(stored)
+            self._places = {name: _first(names) for name, (_, names) in _matrices(stored).items()}
+        self.genes, self._names = list(titles.values()), list(titles)
+        self.matrices = list(self._places)
         self.selections: dict[str, pd.Series] = {}
         self._columns = self._find_columns()
         classes = {
@@ -129,19 +130,22 @@ class ExploredCells:
         UserError
             Rules ``matrix-large`` and ``gene-unknown``.
         """
-        if not (0 <= at < len(self.genes) and matrix in self.matrices):
+        place = None
+        if 0 <= at < len(self.genes) and matrix in self.matrices:
+            place = self._places[matrix].get(self._names[at])
+        if place is None:
             raise UserError(
                 "gene-unknown",
-                found=f"gene {at} of '{matrix}'",
-                expected=f"one of {len(self.genes):,} genes in {', '.join(self.matrices) or 'no matrix'}",
-                mend="choose one of the list",
+                found=f"{matrix} has no gene {self.genes[at] if 0 <= at < len(self.genes) else at}",
+                expected=f"a gene in one of: {', '.join(self.matrices) or 'no matrix'}",
+                mend="take it from another matrix",
             )
         if self._loaded is None or self._loaded[0] != matrix:
             self._loaded = None  # first: there is room for one
             with open_cells(self.source) as stored:
-                self._loaded = (matrix, *_by_gene(_matrices(stored)[matrix], matrix))
+                self._loaded = (matrix, *_by_gene(_matrices(stored)[matrix][0], matrix))
         _, values_NG, said = self._loaded
-        values = pd.Series(values_NG[:, [at]].toarray()[:, 0], self.obs.index)
+        values = pd.Series(values_NG[:, [place]].toarray()[:, 0], self.obs.index)
         return pack_column(f"{self.genes[at]} in {matrix}", values, {}) | {"said": said}
 
     def select(self, name: str, value: str, cells: Iterable[int]) -> dict[str, Any]:
@@ -220,7 +224,7 @@ class ExploredCells:
         flat = {} if key else {name: self._array(name) for name in wide if wide[name] == 2}
         flat = {name: places for name, places in flat.items() if _finite(places)}
         if flat:
-            return {name: self._places(places) for name, places in flat.items()}
+            return {name: _place(self.obs, places) for name, places in flat.items()}
         others = [name for name in wide if name.startswith("X_") and wide[name] > 2]
         key = key or next((name for name in (*_EMBEDDINGS, *others) if wide.get(name, 0) > 2), None)
         array = self._array(key) if key and wide.get(key, 0) > 1 else None
@@ -237,13 +241,13 @@ class ExploredCells:
                 + nearest(key or "", wide),
             )
         if np.shape(array)[1] == 2:
-            return {str(key): self._places(array)}
+            return {str(key): _place(self.obs, array)}
+        from sc_mamba2.reporting.layout import lay_out  # scanpy and torch take seconds
+        from sc_mamba2.training.machine import chance_as_found
+
         with chance_as_found():
             places = lay_out(pd.DataFrame(np.asarray(array), self.obs.index), seed=0)
         return {f"UMAP of {key}": places}
-
-    def _places(self, array: Any) -> pd.DataFrame:
-        return pd.DataFrame(np.asarray(array, dtype=float), self.obs.index, ["x", "y"])
 
     def _array(self, name: str) -> Any:
         """Return an array of ``obsm`` with as many rows as cells, or ``None``."""
@@ -254,6 +258,10 @@ class ExploredCells:
         with h5py.File(self.source) as file, reading(self.source), contextlib.suppress(KeyError):
             return ad.io.read_elem(file[place])
         return None
+
+
+def _place(obs: pd.DataFrame, array: Any) -> pd.DataFrame:
+    return pd.DataFrame(np.asarray(array, dtype=float), obs.index, ["x", "y"])
 
 
 def _classes(column: pd.Series) -> pd.Series:
@@ -274,22 +282,31 @@ def _width(stored: Any) -> int:
     return int(stored.shape[1]) if stored.ndim == 2 else 0
 
 
-def _gene_titles(var: pd.DataFrame) -> list[str]:
-    """Name genes by symbol and id where both are there."""
-    names = var.index.astype(str)
-    column = next((name for name in keys.SYMBOL_COLUMNS if name in var), None)
-    if column is None:
-        return list(names)
-    symbols = class_text(var[column]).fillna("")
-    return [
-        f"{symbol} ({name})" if symbol not in ("", name) else name
-        for symbol, name in zip(symbols, names, strict=True)
-    ]
+def _gene_titles(stored: StoredCells) -> dict[str, str]:
+    """Give the genes of the file, also those of raw alone, by name: symbol and name where both are there."""
+    found: dict[str, str] = {}
+    for var in (stored.var, *([stored.raw.var] if stored.raw else [])):
+        names = var.index.astype(str)
+        column = next((name for name in keys.SYMBOL_COLUMNS if name in var), None)
+        symbols = names if column is None else class_text(var[column]).fillna("")
+        for name, symbol in zip(names, symbols, strict=True):
+            found.setdefault(name, f"{symbol} ({name})" if symbol not in ("", name) else name)
+    return found
 
 
-def _matrices(stored: StoredCells) -> dict[str, StoredMatrix]:
-    layers = {f'layers["{name}"]': matrix for name, matrix in stored.layers.items()}
-    return ({"X": stored.X} if stored.X is not None else {}) | layers
+def _first(names: pd.Index) -> dict[str, int]:
+    """Give the place of each name, the first of those that repeat."""
+    return {str(name): len(names) - 1 - at for at, name in enumerate(names[::-1])}
+
+
+def _matrices(stored: StoredCells) -> dict[str, tuple[StoredMatrix, pd.Index]]:
+    """Give matrices with the names of their genes."""
+    raw = stored.raw
+    found = {"X": (stored.X, stored.var.index)}
+    found |= {f'layers["{name}"]': (one, stored.var.index) for name, one in stored.layers.items()}
+    if raw is not None:
+        found["raw.X"] = (raw.X, raw.var.index)
+    return {name: (one, genes) for name, (one, genes) in found.items() if one is not None}
 
 
 def _by_gene(stored: StoredMatrix, name: str) -> tuple[sparse.csc_matrix, str]:
