@@ -1,4 +1,4 @@
-"""Make the pictures of the report, of Kedro-Viz and of `scm explore` that the pages show: docs/images/screen_*.png.
+"""Make the pictures of report, Kedro-Viz and `scm explore` that the pages show: docs/images/screen_*.png.
 
     python docs/screenshots.py
 
