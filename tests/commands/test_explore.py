@@ -5,10 +5,12 @@ import base64
 import json
 import signal
 import socket
+import sys
 import threading
 import webbrowser
 from contextlib import contextmanager
 from http.client import HTTPConnection
+from types import SimpleNamespace
 from urllib.parse import urlencode, urlsplit
 
 import anndata as ad
@@ -22,7 +24,6 @@ from tests.cli import entered, refused
 from sc_mamba2.cells import simulate_cells
 from sc_mamba2.errors import UserError
 from sc_mamba2.files import sha256_of
-from sc_mamba2.reporting import layout
 from sc_mamba2.runs import explored
 from sc_mamba2.runs.explored import ExploredCells
 from sc_mamba2.runs.explorer import explorer
@@ -244,11 +245,24 @@ def test_without_a_layout_the_embedding_is_laid_out(result, monkeypatch):
         assert np.array_equal(embedding, ad.read_h5ad(result).obsm["X_scm"])
         return pd.DataFrame(embedding.to_numpy()[:, :2], embedding.index, ["x", "y"])
 
-    monkeypatch.setattr(layout, "lay_out", lay_out)  # the real one compiles for long
+    real = "sc_mamba2.reporting.layout"  # loads for long, and then compiles
+    monkeypatch.setitem(sys.modules, real, SimpleNamespace(lay_out=lay_out))
     before = sha256_of(result)
     cells = ExploredCells(result, result.with_name("o.h5ad"))
     assert [one["name"] for one in cells.page()["layouts"]] == ["UMAP of X_scm"]
     assert sha256_of(result) == before
+
+
+def test_cells_without_columns_are_shown_and_names_of_cells_are_no_classes(
+    with_layout, monkeypatch
+):
+    cells = ad.read_h5ad(with_layout)
+    cells.obs = cells.obs[["barcode"]]
+    del cells.obsm["scm_cell_type_experts"], cells.obsm["scm_cell_type_probability"]
+    cells.write_h5ad(with_layout)
+    monkeypatch.setattr(explored, "MOST_CLASSES", 100)
+    page = ExploredCells(with_layout, with_layout.with_name("o.h5ad")).page()
+    assert page["titles"] == ["cells"] and classes(page["columns"][0]) == ["cell"] * 120
 
 
 @pytest.mark.parametrize("key", ["X_nothing", "X_odd", "scm_cell_type_experts"])

@@ -77,15 +77,14 @@ class ExploredCells:
         self.genes, self._names = list(titles.values()), list(titles)
         self.matrices = list(self._places)
         self.selections: dict[str, pd.Series] = {}
-        self._columns = self._find_columns()
-        classes = {
-            name: _classes(column) for name, column in self._columns.items() if not is_scale(column)
-        }
+        columns = self._find_columns()
+        classes = {name: _classes(one) for name, one in columns.items() if not is_scale(one)}
         self._columns = {
-            name: column
-            for name, column in self._columns.items()
-            if len(classes.get(name, ())) <= MOST_CLASSES
+            name: one for name, one in columns.items() if len(classes.get(name, ())) <= MOST_CLASSES
         }
+        if not self._columns:  # a map has to have some colour
+            self._columns["cells"] = pd.Series("cell", self.obs.index)
+            classes["cells"] = _classes(self._columns["cells"])
         self._colours = shared_palettes(
             {name: classes[name] for name in classes if name in self._columns}
         )
