@@ -1,4 +1,4 @@
-"""Make the pictures of the report and of Kedro-Viz that the pages show: docs/images/screen_*.png.
+"""Make the pictures of report, Kedro-Viz and `scm explore` that the pages show: docs/images/screen_*.png.
 
     python docs/screenshots.py
 
@@ -18,11 +18,13 @@ from pathlib import Path
 from typing import Any
 
 PROJECT = Path(__file__).parents[1]
+ANNOTATED = PROJECT / "data" / "07_model_output" / "annotation" / "annotated.h5ad"
 IMAGES = (
     "screen_report_light.png",
     "screen_report_dark.png",
     "screen_kedro_viz.png",
     "screen_report_map.png",
+    "screen_explore.png",
 )
 FLAGS = [
     "--no-sandbox",
@@ -68,6 +70,19 @@ def served(site: Path) -> Iterator[str]:
         server.shutdown()
 
 
+@contextmanager
+def explored(cells: Path) -> Iterator[str]:
+    """Let `scm explore` serve cells while the block runs; give its address."""
+    from sc_mamba2.runs.explored import ExploredCells
+    from sc_mamba2.runs.explorer import explorer
+
+    output = cells.with_suffix(".explored.h5ad")
+    with explorer(0, lambda: ExploredCells(cells, output)) as (server, _, address):
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield address
+        server.shutdown()
+
+
 def open_graph(page: Any, address: str, pipeline: str) -> None:
     """Open a pipeline's graph and wait until it is drawn."""
     node = page.locator(".pipeline-node").first
@@ -98,6 +113,11 @@ def main() -> None:
             if scheme == "light":
                 _point_at_a_cell(page)
                 page.locator(".map").screenshot(path=Path(folder) / IMAGES[3])
+        with explored(ANNOTATED) as address:
+            page = browser.new_page(viewport={"width": 1280, "height": 1150})
+            page.goto(address)
+            _select_cells(page)
+            page.screenshot(path=Path(folder) / IMAGES[4])
         with served(PROJECT / "build" / "viz") as address:
             page = browser.new_page(viewport={"width": 1600, "height": 900})
             open_graph(page, address, "annotation")
@@ -119,6 +139,22 @@ def _point_at_a_cell(page: Any) -> None:
             canvas.hover(position={"x": x, "y": share * box["height"]})
             if tip.is_visible():
                 return
+
+
+def _select_cells(page: Any) -> None:
+    """Colour explored cells by a gene and draw around some."""
+    page.locator(".map-count", has_text="of").wait_for()
+    page.get_by_label("Column or gene").fill("CST3")
+    page.keyboard.press("Enter")
+    page.locator("#said", has_text="as stored").wait_for()
+    page.get_by_role("button", name="Draw around cells").click()
+    box = page.locator(".map canvas").bounding_box()
+    ring = [(0.76, 0.5), (0.84, 0.47), (0.995, 0.46), (0.995, 0.62), (0.95, 0.7), (0.85, 0.71)]
+    for at, (x, y) in enumerate([*ring, ring[0]]):
+        page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"])
+        if at == 0:
+            page.mouse.down()
+    page.mouse.up()
 
 
 def _scm(*words: str) -> None:

@@ -94,6 +94,8 @@ SLIPS: dict[str, tuple[tuple[str, ...], str]] = {
     "rerun: no such run": (("rerun", "a"), "run-unknown"),
     "validate: no such file": (("validate", "no.h5ad"), "file-missing"),
     "validate: no such column": (("validate", "ref.h5ad", "-k", "type"), "label-missing"),
+    "explore: no such file": (("explore", "no.h5ad"), "file-missing"),
+    "explore: its own input": (("explore", "ref.h5ad", "-o", "ref.h5ad"), "output-is-input"),
     "data: no such name": (("data", "pull", "kng"), "data-unknown"),
     "data: nothing of that name here": (("embed", "data:mine", *OUT), "data-absent"),
     "model: no such name": (("model", "pull", "mine"), "model-unknown"),

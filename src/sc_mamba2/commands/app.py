@@ -9,6 +9,7 @@ from sc_mamba2.commands.answer import Verbs, with_modes
 from sc_mamba2.commands.compare import compare
 from sc_mamba2.commands.data import data
 from sc_mamba2.commands.doctor import doctor
+from sc_mamba2.commands.explore import explore
 from sc_mamba2.commands.import_weights import import_weights
 from sc_mamba2.commands.index import index
 from sc_mamba2.commands.init import init
@@ -54,7 +55,7 @@ for task in TASKS.values():
     app.command(rich_help_panel=TASK)(with_modes(task_verb(task, verb_of(task)), can_be_dry=True))
 for task, verb, panel in ((INDEX, index, CELLS), (PRETRAIN, pretrain, PROJECT)):
     app.command(rich_help_panel=panel)(with_modes(task_verb(task, verb), can_be_dry=True))
-for verb in (validate, import_weights):
+for verb in (validate, explore, import_weights):
     app.command(rich_help_panel=CELLS)(with_modes(verb))
 for verb in (init, run, runs, compare, rerun, doctor):
     app.command(rich_help_panel=PROJECT)(with_modes(verb, can_be_dry=verb is run))

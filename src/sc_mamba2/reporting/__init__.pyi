@@ -1,4 +1,10 @@
-from .cell_map import CellMap as CellMap, shared_palettes as shared_palettes
+from .cell_map import (
+    CellMap as CellMap,
+    class_text as class_text,
+    is_scale as is_scale,
+    pack_column as pack_column,
+    shared_palettes as shared_palettes,
+)
 from .figures import (
     class_figure as class_figure,
     draw_shares as draw_shares,
@@ -7,7 +13,12 @@ from .figures import (
     losses_together as losses_together,
     shares_size as shares_size,
 )
-from .html import Section as Section, Table as Table, render_report as render_report
+from .html import (
+    Section as Section,
+    Table as Table,
+    render_explorer as render_explorer,
+    render_report as render_report,
+)
 from .layout import (
     bare as bare,
     class_legend as class_legend,

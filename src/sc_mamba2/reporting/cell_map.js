@@ -7,12 +7,13 @@ const SHADES = 64, MISSING = 0xffff, GREY = "#a6a6a6", REACH = 12, MARGIN = 14;
 
 // Cells as cell_map.py packs them, with typed arrays in the place of base64.
 function unpackCells(packed) {
-  const read = (text, Kind) => new Kind(Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer);
-  const column = (one) => one.codes ? { ...one, codes: read(one.codes, Uint16Array) }
-    : { ...one, values: read(one.values, Float32Array) };
-  const layouts = packed.layouts.map((one) => ({ ...one, places: read(one.places, Uint16Array) }));
-  return { ...packed, layouts, columns: packed.columns.map(column) };
+  const layouts = packed.layouts.map((one) => ({ ...one, places: unpacked(one.places, Uint16Array) }));
+  return { ...packed, layouts, columns: packed.columns.map(unpackColumn) };
 }
+
+const unpacked = (text, Kind) => new Kind(Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer);
+const unpackColumn = (one) => one.codes ? { ...one, codes: unpacked(one.codes, Uint16Array) }
+  : { ...one, values: unpacked(one.values, Float32Array) };
 
 function make(tag, properties = {}, ...inside) {
   const made = Object.assign(document.createElement(tag), properties);
@@ -43,7 +44,8 @@ function coverage(radius) {
 // Draws `cells` into `host`. cells: {names, layouts: [{name, places}], columns}; places are x, y of each cell,
 // 0 to 65535, y upwards. A column is {name, classes, colours, codes} or {name, least, most, values}.
 // onselect(indices), where it is given, adds a lasso, and is called with the cells inside that are shown.
-// Returns {add(column), colour(name)}: add a column and colour by it, or by one that is there.
+// Returns {add(column), colour(name), shown()}: add a column and colour by it, or by one that is there; the
+// cells that no legend hides.
 function cellMap(host, cells, { onselect = null } = {}) {
   const count = cells.names.length, columns = [...cells.columns];
   const state = { layout: cells.layouts.at(-1), column: null, zoom: 1, x: 0, y: 0, hovered: -1, lasso: null };
@@ -284,6 +286,7 @@ function cellMap(host, cells, { onselect = null } = {}) {
       colourBy(column);
     },
     colour: (name) => colourBy(columns.find((one) => one.name === name)),
+    shown: () => [...cells.names.keys()].filter((i) => !hidden[i]),
   };
 }
 

@@ -41,12 +41,14 @@ class CellMap:
     columns: dict[str, pd.Series]
     stands_for: tuple[str, ...] = ()
 
-    def packed(self) -> dict[str, Any]:
-        """Return what `unpackCells` of the script reads, at most `MOST_CELLS`, evenly taken."""
+    def packed(self, most: int | None = None) -> dict[str, Any]:
+        """Return what `unpackCells` of the script reads, at most `most` cells or `MOST_CELLS`, evenly taken."""
         cells = next(iter(self.layouts.values())).index
-        taken = np.linspace(0, len(cells) - 1, min(len(cells), MOST_CELLS)).round().astype(int)
+        taken = (
+            np.linspace(0, len(cells) - 1, min(len(cells), most or MOST_CELLS)).round().astype(int)
+        )
         columns = {name: _aligned(column, cells) for name, column in self.columns.items()}
-        classes = {name: _text(one) for name, one in columns.items() if not _is_number(one)}
+        classes = {name: class_text(one) for name, one in columns.items() if not is_scale(one)}
         colours = shared_palettes({name: column.dropna() for name, column in classes.items()})
         return {
             "names": [str(name) for name in cells[taken]],
@@ -55,9 +57,7 @@ class CellMap:
                 for name, layout in self.layouts.items()
             ],
             "columns": [
-                _pack_classes(name, classes[name].iloc[taken], colours[name])
-                if name in classes
-                else _pack_numbers(name, column.to_numpy(np.float32)[taken])
+                pack_column(name, classes.get(name, column).iloc[taken], colours.get(name, {}))
                 for name, column in columns.items()
             ],
         }
@@ -90,15 +90,24 @@ def shared_palettes(classes: dict[str, pd.Series]) -> dict[str, dict[str, Any]]:
     return found
 
 
+def pack_column(name: str, column: pd.Series, colours: dict[str, Any]) -> dict[str, Any]:
+    """Return what `unpackColumn` of the script reads: numbers with their ends, or classes with their colours."""
+    if is_scale(column):
+        return _pack_numbers(name, column.to_numpy(np.float32, na_value=np.nan))
+    return _pack_classes(name, class_text(column), colours)
+
+
 def _aligned(column: pd.Series, cells: pd.Index) -> pd.Series:
     return column if column.index.equals(cells) else column.reindex(cells)
 
 
-def _text(column: pd.Series) -> pd.Series:
+def class_text(column: pd.Series) -> pd.Series:
+    """Return classes as text; what is missing stays missing."""
     return column.astype(object).map(str, na_action="ignore")
 
 
-def _is_number(column: pd.Series) -> bool:
+def is_scale(column: pd.Series) -> bool:
+    """Whether a column gets a scale; all else, truths too, are classes."""
     return pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
 
 

@@ -5,6 +5,7 @@ import hashlib
 import re
 from dataclasses import dataclass, field
 from importlib.resources import files
+from typing import Any
 
 from jinja2 import Environment
 
@@ -61,15 +62,34 @@ def render_report(title: str, lead: str, sections: list[Section], footer: str) -
     str
         HTML that needs no network. It runs one script, which the page names by its hash: no other can run.
     """
+    parts = {"title": title, "lead": lead, "sections": sections, "footer": footer}
+    return _render("report", parts)
+
+
+def render_explorer(title: str) -> str:
+    """Render the page of `scm explore`, which asks its own server for cells and no one else.
+
+    Parameters
+    ----------
+    title
+        The file.
+
+    Returns
+    -------
+    str
+        HTML with one script, named by its hash as that of a report.
+    """
+    return _render("explore", {"title": title})
+
+
+def _render(page: str, parts: dict[str, Any]) -> str:
+    """Render a template of this room with the map's script and its own."""
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters["base64"] = lambda data: base64.b64encode(data).decode("ascii")
     environment.filters["shown_width"] = _shown_width
-    script = f"{own_text('cell_map.js')}\n{own_text('report.js')}"
-    return environment.from_string(own_text("report.html.j2")).render(
-        title=title,
-        lead=lead,
-        sections=sections,
-        footer=footer,
+    script = f"{own_text('cell_map.js')}\n{own_text(f'{page}.js')}"
+    return environment.from_string(own_text(f"{page}.html.j2")).render(
+        **parts,
         style=own_text("cell_map.css"),
         script=script,
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),

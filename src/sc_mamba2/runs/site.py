@@ -11,8 +11,8 @@ import http.server
 import re
 import shutil
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from sc_mamba2.errors import UserError
@@ -88,16 +88,22 @@ def _write_pages(draft: Path) -> None:
     (draft / "index.html").write_text(page, encoding="utf-8")
 
 
+def site_server(folder: Path, port: int) -> AbstractContextManager[http.server.ThreadingHTTPServer]:
+    """Give a `local_server` of a static site."""
+    return local_server(functools.partial(_QuietHandler, directory=str(folder)), port)
+
+
 @contextmanager
-def site_server(folder: Path, port: int) -> Iterator[http.server.ThreadingHTTPServer]:
-    """Give a server of a static site on this machine alone, not yet running; port 0 takes a free one.
+def local_server(
+    handler: Callable[..., http.server.BaseHTTPRequestHandler], port: int
+) -> Iterator[http.server.ThreadingHTTPServer]:
+    """Give a server on this machine alone, not yet running; port 0 takes a free one.
 
     Raises
     ------
     UserError
         Rule ``port-taken``.
     """
-    handler = functools.partial(_QuietHandler, directory=str(folder))
     try:
         server = http.server.ThreadingHTTPServer(("127.0.0.1", port), handler)
     except OSError as error:

@@ -54,7 +54,7 @@ def run_verb(
     """
     output = output.resolve()
     folder = output.with_suffix(FOLDER_SUFFIX)
-    _check_place(output, suffix)
+    check_place(output, suffix)
     _check_free(folder, (folder / "metrics.json").is_file(), force)
     _check_free(output, output.is_file(), force)
     _check_inputs(selection, (output, folder))
@@ -93,7 +93,7 @@ def run_for(selection: Selection, output: Path, result: str, sign: str, force: b
     """
     output = output.resolve()
     is_file = sign.startswith(".")
-    _check_place(output, sign if is_file else None)
+    check_place(output, sign if is_file else None)
     _check_free(output, output.is_file() if is_file else (output / sign).is_file(), force)
     _check_inputs(selection, (output,))
     check_run(selection, shipped_conf(), selection.env or "base")
@@ -124,7 +124,7 @@ def resumable_folder(output: Path) -> Iterator[Path]:
     output = output.resolve()
     folder = output.with_name(f".{output.name}.blocks")
     blocks = folder / "blocks"
-    _check_place(output)
+    check_place(output)
     if dry() is not None:
         yield blocks
         return
@@ -185,7 +185,7 @@ def _put_in_place(kept: Path, folder: Path, result: Path, output: Path, aside: P
         raise
 
 
-def _check_place(output: Path, suffix: str | None = None) -> None:
+def check_place(output: Path, suffix: str | None = None) -> None:
     """Refuse an output that has another suffix, or no folder to lie in."""
     if suffix and output.suffix != suffix:
         raise UserError(

@@ -1,0 +1,91 @@
+"""`scm explore`: the cells of a result in the browser, on this machine alone."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def explore(
+    source: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A result, or any cells, as .h5ad.")
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="Where selections are written; else FILE.explored.h5ad, beside it.",
+        ),
+    ] = None,
+    layout: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KEY",
+            help="Of obsm: shown if it has two columns, else laid out by UMAP; else all of two columns.",
+        ),
+    ] = None,
+    port: Annotated[
+        int, typer.Option(help="Port of the local server; 0: any free one.", min=0, max=65535)
+    ] = 0,
+    no_browser: Annotated[
+        bool, typer.Option("--no-browser", help="Do not open a browser.")
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace the output if it is there, or FILE itself.")
+    ] = False,
+) -> None:
+    """Look at cells in the browser: colour, select, write selections.
+
+    scm explore OUT.h5ad
+
+    A map of the cells, coloured by any column, expert or gene. What is selected
+    is shown as a table, and written as a column of obs to a copy of the file.
+    The page comes from this machine alone and fetches nothing; Ctrl-C ends it.
+    """
+    import webbrowser
+
+    from rich.console import Console
+
+    from sc_mamba2.cells.glance import check_there, missing_file
+    from sc_mamba2.commands.mode import mode
+    from sc_mamba2.commands.results import show_facts
+
+    if check_there(str(source)) is None:
+        raise missing_file(source, found=f"'{source}' is a name, not a file")
+    output = output or source.with_suffix(".explored.h5ad")
+    _check_output(source, output, force)
+    from sc_mamba2.runs.explored import ExploredCells
+    from sc_mamba2.runs.explorer import explorer
+
+    console = Console(stderr=True, quiet=mode().quiet or mode().json)
+
+    def load() -> ExploredCells:
+        with console.status("reading the cells, and laying them out where no layout is there"):
+            return ExploredCells(source, output, layout, force)
+
+    with explorer(port, load) as (server, cells, address):
+        lines = {"explore": f"{address} (Ctrl-C ends it)", "writes to": output}
+        facts = {"address": address, "cells": len(cells.obs), "output": str(output)}
+        show_facts(facts, lines, 11, [address])
+        if not no_browser:
+            webbrowser.open(address)
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            console.print("ended")
+
+
+def _check_output(source: Path, output: Path, force: bool) -> None:
+    """Refuse an output that is the file itself, has another suffix, or no folder to lie in."""
+    from sc_mamba2.errors import UserError
+    from sc_mamba2.runs.verbs import check_place
+
+    check_place(output.resolve(), ".h5ad")
+    if output.resolve() == source.resolve() and not force:
+        raise UserError(
+            "output-is-input",
+            found=f"'{output.name}' would be read and written over",
+            expected="an output apart from what is read",
+            mend="choose another --output, or add --force",
+        )

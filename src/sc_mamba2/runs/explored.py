@@ -1,0 +1,331 @@
+"""A file of cells as a browser explores it: layouts, columns and genes to colour by, selections to keep.
+
+The file is never changed, and its matrices stay on the disk until a gene is asked for. The server stands in
+`explorer`, the page in `reporting`.
+"""
+
+import contextlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import anndata as ad
+import h5py
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from sc_mamba2.cells import keys
+from sc_mamba2.cells.copying import CopiedCells, write_copy
+from sc_mamba2.cells.opening import open_cells
+from sc_mamba2.cells.readers import array_names, detect_format, reading
+from sc_mamba2.cells.stored import StoredCells, StoredMatrix
+from sc_mamba2.cells.writing import RESERVED
+from sc_mamba2.errors import UserError, nearest
+from sc_mamba2.files import atomic_file
+from sc_mamba2.reporting import CellMap, class_text, is_scale, pack_column, shared_palettes
+
+MOST_CLASSES = 1000  # of a column; with more it names cells
+MOST_BYTES = 2**30  # of a matrix in memory
+_EMBEDDINGS = (
+    keys.CORRECTED,
+    keys.JOINT,
+    keys.EMBEDDING,
+    "X_pca",
+)  # what is laid out, the first that is there
+_FIRST_COLUMNS = 12  # that the page begins with; others are fetched when they are asked for
+_ROWS = 4096
+_TOTAL = 10_000
+
+
+class ExploredCells:
+    """Cells of an `.h5ad` file that are coloured and selected.
+
+    Parameters
+    ----------
+    source
+        The file.
+    output
+        Where selections are written: a copy of the file with them.
+    layout
+        A key of ``obsm``: of two columns it is shown, of more laid out by UMAP. ``None``: all that have two
+        columns, else a UMAP of the embedding.
+    force
+        Whether `output` may be there already, or be the source.
+
+    Raises
+    ------
+    UserError
+        Rules of `read_cells`, and ``layout-missing``.
+    """
+
+    def __init__(
+        self, source: Path, output: Path, layout: str | None = None, force: bool = False
+    ) -> None:
+        if (kind := detect_format(source)) != "h5ad":
+            raise UserError(
+                "file-format",
+                found=f"'{source.name}' is {kind}",
+                expected="cells as .h5ad",
+                mend="save them with adata.write_h5ad()",
+            )
+        self.source, self.output, self._force = source, output, force
+        with open_cells(source) as stored:
+            self.obs: pd.DataFrame = stored.obs
+            titles = _gene_titles(stored)
+            self._places = {name: _first(names) for name, (_, names) in _matrices(stored).items()}
+        self.genes, self._names = list(titles.values()), list(titles)
+        self.matrices = list(self._places)
+        self.selections: dict[str, pd.Series] = {}
+        columns = self._find_columns()
+        classes = {name: _classes(one) for name, one in columns.items() if not is_scale(one)}
+        self._columns = {
+            name: one for name, one in columns.items() if len(classes.get(name, ())) <= MOST_CLASSES
+        }
+        if not self._columns:  # a map has to have some colour
+            self._columns["cells"] = pd.Series("cell", self.obs.index)
+            classes["cells"] = _classes(self._columns["cells"])
+        self._colours = shared_palettes(
+            {name: classes[name] for name in classes if name in self._columns}
+        )
+        self._layouts = self._lay_out(layout)
+        self._loaded: tuple[str, sparse.csc_matrix, str] | None = None
+
+    def page(self) -> dict[str, Any]:
+        """Return what the page begins with: cells in their layouts, first columns, names of all else."""
+        first = list(self._columns)[:_FIRST_COLUMNS]
+        return CellMap("", self._layouts, {}).packed(len(self.obs)) | {
+            "columns": [self.column(name) for name in first],
+            "titles": list(self._columns),
+            "genes": self.genes,
+            "matrices": self.matrices,
+            "output": self.output.name,
+        }
+
+    def column(self, name: str) -> dict[str, Any]:
+        """Return a column as `unpackColumn` of the page reads it (rule ``column-missing``)."""
+        if name not in self._columns:
+            raise UserError(
+                "column-missing",
+                found=f"no column '{name}' to colour by",
+                expected=f"one of the file, with at most {MOST_CLASSES:,} classes",
+                mend="choose one of the list" + nearest(name, self._columns),
+            )
+        return pack_column(name, self._columns[name], self._colours.get(name, {}))
+
+    def gene(self, at: int, matrix: str) -> dict[str, Any]:
+        """Return a gene as `column` does, and what its values are.
+
+        Parameters
+        ----------
+        at
+            Its place in `genes`.
+        matrix
+            One of `matrices`: it is read once, and kept until another is asked for. Of counts the values are
+            ``log1p(10,000 x count / total of the cell)``, of all else as stored.
+
+        Raises
+        ------
+        UserError
+            Rules ``matrix-large`` and ``gene-unknown``.
+        """
+        place = None
+        if 0 <= at < len(self.genes) and matrix in self.matrices:
+            place = self._places[matrix].get(self._names[at])
+        if place is None:
+            raise UserError(
+                "gene-unknown",
+                found=f"{matrix} has no gene {self.genes[at] if 0 <= at < len(self.genes) else at}",
+                expected=f"a gene in one of: {', '.join(self.matrices) or 'no matrix'}",
+                mend="take it from another matrix",
+            )
+        if self._loaded is None or self._loaded[0] != matrix:
+            self._loaded = None  # first: there is room for one
+            with open_cells(self.source) as stored:
+                self._loaded = (matrix, *_by_gene(_matrices(stored)[matrix][0], matrix))
+        _, values_NG, said = self._loaded
+        values = pd.Series(values_NG[:, [place]].toarray()[:, 0], self.obs.index)
+        return pack_column(f"{self.genes[at]} in {matrix}", values, {}) | {"said": said}
+
+    def select(self, name: str, value: str, cells: Iterable[int]) -> dict[str, Any]:
+        """Write a selection, with those before it, to `output`; return it as `column` does.
+
+        Parameters
+        ----------
+        name
+            Column of ``obs``.
+        value
+            What the cells are called there, beside what others were called before; empty: it holds truths.
+        cells
+            Places of the cells.
+
+        Raises
+        ------
+        UserError
+            Rules ``selection-name``, ``selection-cells`` and ``output-exists``.
+        """
+        places = np.unique(np.fromiter(cells, np.int64))
+        if not len(places) or places[0] < 0 or places[-1] >= len(self.obs):
+            raise UserError(
+                "selection-cells",
+                found="no cell, or one that is not there",
+                expected="cells of the file",
+                mend="draw around some cells first",
+            )
+        taken = (set(self.obs) | set(self._columns)) - set(self.selections)
+        if not name or "/" in name or name == RESERVED or name in taken:
+            raise UserError(
+                "selection-name",
+                found=f"'{name}'",
+                expected="a name without a slash that is no column of the file",
+                mend="choose another name",
+            )
+        if self.output.exists() and not self._force:
+            raise UserError(
+                "output-exists",
+                found=f"'{self.output.name}' is there already",
+                expected="a new name",
+                mend="start with another --output, or add --force to replace it",
+            )
+        column = pd.Series(np.zeros(len(self.obs), dtype=bool), self.obs.index)
+        if value:
+            before = self.selections.get(name)
+            named = before is not None and isinstance(before.dtype, pd.CategoricalDtype)
+            column = before.astype(object) if named else column.astype(object).where(column)
+        column.iloc[places] = value or True
+        made = self.selections | {name: column.astype("category") if value else column}
+        with atomic_file(self.output) as draft:
+            write_copy(draft, CopiedCells(str(self.source), pd.DataFrame(made), {}))
+        self.selections, self._force = made, True  # what we wrote we may replace
+        self._columns[name] = made[name]
+        self._colours[name] = shared_palettes({name: _classes(made[name])})[name]
+        return self.column(name)
+
+    def _find_columns(self) -> dict[str, pd.Series]:
+        """Give all that cells can be coloured by: the calls, those of the experts, all else."""
+        found = {keys.CELL_TYPE: self.obs[keys.CELL_TYPE]} if keys.CELL_TYPE in self.obs else {}
+        experts, probability = self._array(keys.EXPERTS), self._array(keys.PROBABILITY)
+        if isinstance(experts, pd.DataFrame):
+            found |= {f"expert: {name}": experts[name] for name in experts}
+        found |= {str(name): self.obs[name] for name in self.obs}
+        classes = self._element(f"uns/{keys.FACTS}/classes")
+        if classes is not None and np.shape(probability) == (len(self.obs), len(classes)):
+            for at, name in enumerate(classes):
+                found[f"probability: {name}"] = pd.Series(probability[:, at], self.obs.index)
+        return found
+
+    def _lay_out(self, key: str | None) -> dict[str, pd.DataFrame]:
+        """Find the layouts, or make one."""
+        with h5py.File(self.source) as file:
+            table = file.get("obsm")
+            names = list(array_names(table)) if isinstance(table, h5py.Group) else []
+            wide = {name: _width(table[name]) for name in names}
+        flat = {} if key else {name: self._array(name) for name in wide if wide[name] == 2}
+        flat = {name: places for name, places in flat.items() if _finite(places)}
+        if flat:
+            return {name: _place(self.obs, places) for name, places in flat.items()}
+        others = [name for name in wide if name.startswith("X_") and wide[name] > 2]
+        key = key or next((name for name in (*_EMBEDDINGS, *others) if wide.get(name, 0) > 2), None)
+        array = self._array(key) if key and wide.get(key, 0) > 1 else None
+        if not _finite(array):
+            raise UserError(
+                "layout-missing",
+                found=f"no finite obsm['{key}'] of two or more columns"
+                if key
+                else "no layout, no embedding",
+                expected=f"one of: {', '.join(wide)}"
+                if wide
+                else "an array of two columns or more in obsm",
+                mend="name one: --layout KEY, or make one: scm embed FILE --output OUT.h5ad"
+                + nearest(key or "", wide),
+            )
+        if np.shape(array)[1] == 2:
+            return {str(key): _place(self.obs, array)}
+        from sc_mamba2.reporting.layout import lay_out  # scanpy and torch take seconds
+        from sc_mamba2.training.machine import chance_as_found
+
+        with chance_as_found():
+            places = lay_out(pd.DataFrame(np.asarray(array), self.obs.index), seed=0)
+        return {f"UMAP of {key}": places}
+
+    def _array(self, name: str) -> Any:
+        """Return an array of ``obsm`` with as many rows as cells, or ``None``."""
+        array = self._element(f"obsm/{name}")
+        return array if array is not None and len(array) == len(self.obs) else None
+
+    def _element(self, place: str) -> Any:
+        with h5py.File(self.source) as file, reading(self.source), contextlib.suppress(KeyError):
+            return ad.io.read_elem(file[place])
+        return None
+
+
+def _place(obs: pd.DataFrame, array: Any) -> pd.DataFrame:
+    return pd.DataFrame(np.asarray(array, dtype=float), obs.index, ["x", "y"])
+
+
+def _classes(column: pd.Series) -> pd.Series:
+    return class_text(pd.Series(column.dropna().unique()))
+
+
+def _finite(array: Any) -> bool:
+    try:
+        return array is not None and bool(np.isfinite(np.asarray(array, dtype=float)).all())
+    except (TypeError, ValueError):
+        return False
+
+
+def _width(stored: Any) -> int:
+    """Return the columns of a stored array or table; 0 of what is none."""
+    if isinstance(stored, h5py.Group):
+        return len(stored.attrs.get("column-order", ()))
+    return int(stored.shape[1]) if stored.ndim == 2 else 0
+
+
+def _gene_titles(stored: StoredCells) -> dict[str, str]:
+    """Give the genes of the file, also those of raw alone, by name: symbol and name where both are there."""
+    found: dict[str, str] = {}
+    for var in (stored.var, *([stored.raw.var] if stored.raw else [])):
+        names = var.index.astype(str)
+        column = next((name for name in keys.SYMBOL_COLUMNS if name in var), None)
+        symbols = names if column is None else class_text(var[column]).fillna("")
+        for name, symbol in zip(names, symbols, strict=True):
+            found.setdefault(name, f"{symbol} ({name})" if symbol not in ("", name) else name)
+    return found
+
+
+def _first(names: pd.Index) -> dict[str, int]:
+    """Give the place of each name, the first of those that repeat."""
+    return {str(name): len(names) - 1 - at for at, name in enumerate(names[::-1])}
+
+
+def _matrices(stored: StoredCells) -> dict[str, tuple[StoredMatrix, pd.Index]]:
+    """Give matrices with the names of their genes."""
+    raw = stored.raw
+    found = {"X": (stored.X, stored.var.index)}
+    found |= {f'layers["{name}"]': (one, stored.var.index) for name, one in stored.layers.items()}
+    if raw is not None:
+        found["raw.X"] = (raw.X, raw.var.index)
+    return {name: (one, genes) for name, (one, genes) in found.items() if one is not None}
+
+
+def _by_gene(stored: StoredMatrix, name: str) -> tuple[sparse.csc_matrix, str]:
+    """Read a matrix so that a gene is cheap; counts are normalised. Return it and what its values are."""
+    blocks, size = [], 0
+    for start in range(0, stored.shape[0], _ROWS):
+        rows = stored.read(start, min(start + _ROWS, stored.shape[0]))
+        blocks.append(sparse.csr_matrix(rows, dtype=np.float32))
+        size += blocks[-1].data.nbytes + blocks[-1].indices.nbytes
+        if size > MOST_BYTES:
+            raise UserError(
+                "matrix-large",
+                found=f"{name} takes more than {MOST_BYTES / 2**30:g} GiB of memory",
+                expected="a smaller matrix: genes are read from memory",
+                mend="explore some of the cells or genes; columns and calls can be shown all the same",
+            )
+    values_NG = sparse.vstack(blocks, format="csr")
+    if (values_NG.data < 0).any() or (values_NG.data % 1).any():
+        return values_NG.tocsc(), f"{name}, as stored"
+    totals_N = np.asarray(values_NG.sum(axis=1))[:, 0]
+    scale_N = _TOTAL / np.where(totals_N > 0, totals_N, 1)
+    normal_NG = sparse.diags(scale_N.astype(np.float32)) @ values_NG
+    return normal_NG.log1p().tocsc(), f"log1p of {_TOTAL:,} a cell, of the counts in {name}"

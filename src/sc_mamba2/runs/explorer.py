@@ -1,0 +1,138 @@
+"""Serves explored cells to a browser on this machine alone: a page, what it colours by, selections back.
+
+Whoever asks must know the token in the address, and must call the host by its own name: so neither another
+person of the machine nor another page in the same browser gets an answer.
+"""
+
+import json
+import secrets
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from sc_mamba2.errors import UserError
+from sc_mamba2.reporting import render_explorer
+from sc_mamba2.runs.explored import ExploredCells
+from sc_mamba2.runs.site import local_server
+from sc_mamba2.runs.translate import as_user_error
+
+_MOST_ASKED = 2**28  # bytes of a request
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+
+
+@contextmanager
+def explorer(
+    port: int, load: Callable[[], ExploredCells]
+) -> Iterator[tuple[ThreadingHTTPServer, ExploredCells, str]]:
+    """Give a server of cells, not yet running, the cells, and the address with the token.
+
+    Parameters
+    ----------
+    port
+        0 takes a free one.
+    load
+        Gives the cells; it may take long, and is called once the port is ours.
+
+    Raises
+    ------
+    UserError
+        Rule ``port-taken``, and those of `load`.
+    """
+    token = secrets.token_urlsafe(24)
+
+    class Handler(_Handler):
+        home, lock = f"/{token}/", threading.Lock()
+
+    with local_server(Handler, port) as server:
+        Handler.explored = load()
+        yield server, Handler.explored, f"http://127.0.0.1:{server.server_port}/{token}/"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    explored: ExploredCells
+    home: str
+    lock: threading.Lock
+    server: ThreadingHTTPServer
+    timeout = 60
+
+    def do_GET(self) -> None:
+        """Answer with the page, its cells, a column or a gene."""
+        if (asked := self._asked()) is None:
+            return
+        what, query = asked
+        if what == "":
+            page = render_explorer(self.explored.source.name)
+            self._send(200, page.encode(), "text/html; charset=utf-8")
+        elif what == "cells":
+            self._tell(self.explored.page, tuple)
+        elif what == "column":
+            self._tell(self.explored.column, lambda: (query["name"][0],))
+        elif what == "gene":
+            self._tell(self.explored.gene, lambda: (int(query["at"][0]), query["matrix"][0]))
+        else:
+            self.send_error(404)
+
+    def do_POST(self) -> None:
+        """Write a selection."""
+        if (asked := self._asked()) is None:
+            return
+        length = int(self.headers.get("Content-Length") or 0)
+        if asked[0] != "selection" or not 0 < length < _MOST_ASKED:
+            self.send_error(404)
+        elif self.headers.get("Content-Type") != "application/json":  # no form of a page sends that
+            self.send_error(415)
+        else:
+            self._tell(self.explored.select, lambda: _selection(self.rfile.read(length)))
+
+    def _asked(self) -> tuple[str, dict[str, list[str]]] | None:
+        """Return what is asked for, or refuse who names another host or no token."""
+        asked, port = urlsplit(self.path), self.server.server_port
+        if self.headers.get("Host") not in (f"127.0.0.1:{port}", f"localhost:{port}"):
+            self.send_error(403)
+            return None
+        if not secrets.compare_digest(asked.path[: len(self.home)].encode(), self.home.encode()):
+            self.send_error(404)
+            return None
+        return asked.path[len(self.home) :], parse_qs(asked.query)
+
+    def _tell(self, find: Callable[..., Any], given: Callable[[], tuple[Any, ...]]) -> None:
+        """Send what is found for what was given as JSON, or why there is nothing."""
+        try:
+            arguments = given()
+        except (KeyError, TypeError, ValueError):
+            self.send_error(400)
+            return
+        try:
+            with self.lock:
+                status, answer = 200, find(*arguments)
+        except Exception as error:
+            known = error if isinstance(error, UserError) else as_user_error(error)
+            if known is None:
+                raise
+            parts = ("rule", "found", "expected", "mend")
+            status, answer = 400, {name: getattr(known, name) for name in parts}
+        self._send(status, json.dumps(answer).encode(), "application/json")
+
+    def _send(self, status: int, body: bytes, kind: str) -> None:
+        self.send_response(status)
+        for name, value in {**_HEADERS, "Content-Type": kind, "Content-Length": len(body)}.items():
+            self.send_header(name, str(value))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing of every request."""
+
+
+def _selection(body: bytes) -> tuple[str, str, list[int]]:
+    given = json.loads(body)
+    return str(given["name"]).strip(), str(given["value"]).strip(), list(map(int, given["cells"]))
