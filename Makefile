@@ -8,7 +8,7 @@ PINS = $$($(BIN)/python -c 'import sys; print("-c $(CONSTRAINTS)" if sys.version
 TORCH := torch==2.13.0
 export KEDRO_DISABLE_TELEMETRY := 1
 
-.PHONY: run test test-faults test-notebooks lint lock viz docs clean
+.PHONY: run test test-faults test-notebooks lint lock viz docs wheel wheel-test image-test clean
 
 run: $(VENV)/.core
 	$(BIN)/scm run --pipeline annotation
@@ -35,6 +35,24 @@ viz: $(VENV)/.dev
 # them from the count). The variable silences an advertisement.
 docs: $(VENV)/.docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+
+# The wheel, in dist/; and the README's verbs with it alone, in an empty environment and an empty folder (minutes).
+wheel: $(VENV)/bin/python
+	rm -rf dist
+	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
+
+wheel-test: wheel
+	rm -rf build/wheel build/verbs && $(PYTHON) -m venv build/wheel
+	build/wheel/bin/pip install --quiet --upgrade pip
+	build/wheel/bin/pip install --quiet '$(TORCH)'
+	build/wheel/bin/pip install --quiet $(PINS) dist/*.whl
+	build/wheel/bin/python -I tests/installed.py README.md build/verbs
+
+# The image for CPU: what it finds, and a pipeline of a new project on simulated cells.
+image-test:
+	docker build --tag scm .
+	docker run --rm scm doctor
+	docker run --rm --entrypoint sh scm -c 'scm init /work/try && cd /work/try && scm run --pipeline annotation --env test'
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13) and "Python 3.11, 3.12 or 3.13 is needed: make PYTHON=python3.12 run")'
@@ -65,4 +83,4 @@ lock:
 	rm -rf .venv-lock
 
 clean:
-	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
