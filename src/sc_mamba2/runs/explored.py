@@ -241,11 +241,9 @@ class ExploredCells:
             )
         if np.shape(array)[1] == 2:
             return {str(key): _place(self.obs, array)}
-        from sc_mamba2.reporting.layout import lay_out  # scanpy and torch take seconds
-        from sc_mamba2.training.machine import chance_as_found
+        from sc_mamba2.reporting.layout import lay_out  # scanpy takes seconds
 
-        with chance_as_found():
-            places = lay_out(pd.DataFrame(np.asarray(array), self.obs.index), seed=0)
+        places = lay_out(pd.DataFrame(np.asarray(array), self.obs.index), seed=0)
         return {f"UMAP of {key}": places}
 
     def _array(self, name: str) -> Any:
