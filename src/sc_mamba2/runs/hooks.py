@@ -99,7 +99,7 @@ class RunHook:
     def after_pipeline_run(
         self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol
     ) -> None:
-        """Keep a copy of every task's metrics and report under ``runs/<run id>/``, and its scores alone beside them.
+        """Keep a copy of every task's metrics and report under ``runs/<run id>/``, and its scores beside them.
 
         DVC shows a file of metrics with all that is in it: ``scores.json`` holds numbers only.
         """

@@ -5,7 +5,6 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field
 
 from sc_mamba2.cells.keys import Kind
-from sc_mamba2.genes import MOUSE
 from sc_mamba2.tasks.shared.parameters import EachOnce, Parameters
 from sc_mamba2.training.options import ComputeOptions, FitOptions
 
@@ -33,6 +32,8 @@ class IngestionParams(Parameters):
     @property
     def gene_table(self) -> str:
         """Name of the table that its genes are looked up in."""
+        from sc_mamba2.genes import MOUSE  # which loads pandas
+
         return MOUSE if self.species == "mouse" else "gencode-v44"
 
 
