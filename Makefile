@@ -77,7 +77,7 @@ lock:
 	rm -rf .venv-lock && $(PYTHON) -m venv .venv-lock
 	.venv-lock/bin/pip install --quiet --upgrade pip
 	.venv-lock/bin/pip install --quiet '$(TORCH)'
-	.venv-lock/bin/pip install --quiet -e '.[dev]'
+	.venv-lock/bin/pip install --quiet -e '.[dev,census,distributed,metrics,perturbation,scvi,tensorboard]'
 	.venv-lock/bin/pip list --format=freeze --exclude-editable --exclude pip \
 	  | sed 's/+cpu$$//' | LC_ALL=C sort -f > $(CONSTRAINTS)
 	rm -rf .venv-lock
