@@ -104,13 +104,16 @@ def test_a_cell_of_its_own_and_a_few_are_called_without_structure(called):
         assert few.obs[keys.CELL_TYPE].notna().all()
 
 
-def test_values_without_counts_are_called_too():
+def test_values_without_counts_are_called_too(tmp_path):
     cells = [part.copy() for part in (QUERY, REFERENCE)]
     for part in cells:
         part.X = (part.X.multiply(1e4 / part.X.sum(axis=1))).tocsr().log1p()
     kinds = {"ingestion.holds": "log_normalised"}
-    annotated = tl.annotate(*cells, label_key="cell_type", copy=True, params=kinds)
+    options = {"label_key": "cell_type", "copy": True, "params": kinds, "save": tmp_path / "model"}
+    annotated = tl.annotate(*cells, **options)
     assert accuracy(annotated) > 0.9
+    again = tl.annotate(cells[0], checkpoint=tmp_path / "model", copy=True, params=kinds)
+    assert np.array_equal(again.obsm[keys.PROBABILITY], annotated.obsm[keys.PROBABILITY])
 
 
 def test_with_a_pretrained_start_its_states_are_experts_and_their_worth_is_told(called, tmp_path):

@@ -24,6 +24,7 @@ BATCH = "batch"  # of a reference that names some
 PLACE = "place"  # of a training cell among all, where some are set apart
 TOTAL = "total"  # molecules of a cell, where its counts are known
 _FEWEST_KEPT = 20  # cells of a class
+_UNKNOWN = -1.0  # total of a kept cell: a checkpoint holds no NaN
 
 
 class Calibration(BaseModel):
@@ -196,7 +197,8 @@ class Annotator(TaskModel):
         self.kept_offsets.copy_(torch.from_numpy(kept.offsets))
         self.kept_classes_N.copy_(self.targets(kept.obs)["class_B"])
         totals_N = kept.obs[TOTAL].to_numpy(np.float64) if TOTAL in kept.obs else np.nan
-        self.kept_totals_N.copy_(torch.from_numpy(np.broadcast_to(totals_N, len(kept)).copy()))
+        stored_N = np.nan_to_num(np.broadcast_to(totals_N, len(kept)), nan=_UNKNOWN)
+        self.kept_totals_N.copy_(torch.from_numpy(stored_N))
         if BATCH in kept.obs:
             codes_N = pd.Categorical(kept.obs[BATCH]).codes.astype(np.int64)
             self.kept_batches_N.copy_(torch.from_numpy(codes_N))
@@ -204,6 +206,7 @@ class Annotator(TaskModel):
     def kept_cells(self) -> TokenizedCells:
         """Return the kept cells, with class, batch (a number) and total (NaN: unknown) in `obs`."""
         names = np.asarray(self.labels, dtype=object)[self.kept_classes_N.cpu().numpy()]
+        totals_N = self.kept_totals_N.cpu().numpy()
         return TokenizedCells(
             gene_rows=self.kept_gene_rows_T.cpu().numpy(),
             bins=self.kept_bins_T.cpu().numpy(),
@@ -213,7 +216,7 @@ class Annotator(TaskModel):
                 {
                     LABEL: names,
                     BATCH: self.kept_batches_N.cpu().numpy(),
-                    TOTAL: self.kept_totals_N.cpu().numpy(),
+                    TOTAL: np.where(totals_N == _UNKNOWN, np.nan, totals_N),
                 }
             ),
         )
