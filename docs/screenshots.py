@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 PROJECT = Path(__file__).parents[1]
+GENE = "CST3"
 ANNOTATED = PROJECT / "data" / "07_model_output" / "annotation" / "annotated.h5ad"
 IMAGES = (
     "screen_report_light.png",
@@ -71,15 +72,15 @@ def served(site: Path) -> Iterator[str]:
 
 
 @contextmanager
-def explored(cells: Path) -> Iterator[str]:
-    """Let `scm explore` serve cells while the block runs; give its address."""
+def explored(cells: Path) -> Iterator[tuple[str, str]]:
+    """Let `scm explore` serve cells while the block runs; give its address, and a gene of theirs."""
     from sc_mamba2.runs.explored import ExploredCells
     from sc_mamba2.runs.explorer import explorer
 
     output = cells.with_suffix(".explored.h5ad")
-    with explorer(0, lambda: ExploredCells(cells, output)) as (server, _, address):
+    with explorer(0, lambda: ExploredCells(cells, output)) as (server, there, address):
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield address
+        yield address, GENE if GENE in there.genes else there.genes[0]
         server.shutdown()
 
 
@@ -113,10 +114,10 @@ def main() -> None:
             if scheme == "light":
                 _point_at_a_cell(page)
                 page.locator(".map").screenshot(path=Path(folder) / IMAGES[3])
-        with explored(ANNOTATED) as address:
+        with explored(ANNOTATED) as (address, gene):
             page = browser.new_page(viewport={"width": 1280, "height": 1150})
             page.goto(address)
-            _select_cells(page)
+            _select_cells(page, gene)
             page.screenshot(path=Path(folder) / IMAGES[4])
         with served(PROJECT / "build" / "viz") as address:
             page = browser.new_page(viewport={"width": 1600, "height": 900})
@@ -141,12 +142,12 @@ def _point_at_a_cell(page: Any) -> None:
                 return
 
 
-def _select_cells(page: Any) -> None:
+def _select_cells(page: Any, gene: str) -> None:
     """Colour explored cells by a gene and draw around some."""
     page.locator(".map-count", has_text="of").wait_for()
-    page.get_by_label("Column or gene").fill("CST3")
+    page.get_by_label("Column or gene").fill(gene)
     page.keyboard.press("Enter")
-    page.locator("#said", has_text="as stored").wait_for()
+    page.locator("#said", has_text=f"{gene}:").wait_for()
     page.get_by_role("button", name="Draw around cells").click()
     box = page.locator(".map canvas").bounding_box()
     ring = [(0.76, 0.5), (0.84, 0.47), (0.995, 0.46), (0.995, 0.62), (0.95, 0.7), (0.85, 0.71)]
