@@ -52,7 +52,7 @@ wheel-test: wheel
 image-test:
 	docker build --tag scm .
 	docker run --rm scm doctor
-	docker run --rm --entrypoint sh scm -c 'scm init /work/try && cd /work/try && scm run --pipeline annotation --env test'
+	docker run --rm --entrypoint sh scm -c 'scm init /tmp/try && cd /tmp/try && scm run --pipeline annotation --env test'
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13) and "Python 3.11, 3.12 or 3.13 is needed: make PYTHON=python3.12 run")'

@@ -211,7 +211,12 @@ def make(studies: dict[str, ad.AnnData], folder: Path) -> ad.AnnData:
 
 
 def regression(reference: ad.AnnData, query: ad.AnnData) -> pd.Series:
-    """Call a query by logistic regression, its penalty by cross-validation."""
+    """Call a query by logistic regression, its penalty by cross-validation.
+
+    Both are normalised over the genes that both measure.
+    """
+    shared = reference.var_names[reference.var_names.isin(query.var_names)]
+    reference, query = reference[:, shared].copy(), query[:, shared].copy()
     groups = build_parameters(GROUPS, {"annotation.labels.key": TYPE})
     known, asked = (valid_cells(cells, groups).valid for cells in (reference, query))
     training, cells, _ = take_query(known, asked, LabelParams(key=TYPE))

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Literal, Protocol, Self
 
 import numpy as np
 from anndata import AnnData
@@ -118,6 +118,7 @@ def validate(
     label_key: str | None = None,
     layer: str | None = None,
     holds: Kind | None = None,
+    species: Literal["human", "mouse"] = "human",
 ) -> dict[str, Any]:
     """Check cells, and report what would be read and dropped; as `scm validate`.
 
@@ -132,6 +133,8 @@ def validate(
     holds
         What its values are: ``counts``, ``normalised``, ``log_normalised`` (log1p of 10,000 a cell); else
         their structure says it.
+    species
+        Of the cells; mouse genes are read as the human gene that each stands for.
 
     Returns
     -------
@@ -152,5 +155,5 @@ def validate(
     >>> report["expression"]["origin"], report["genes"]["matched"]
     ('X', 200)
     """
-    ingestion = IngestionParams(layer=layer, holds=holds)
+    ingestion = IngestionParams(layer=layer, holds=holds, species=species)
     return check_cells(readable_cells(adata), ingestion, label_key)

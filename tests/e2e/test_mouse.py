@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 from tests.cli import entered, refused
 
-from sc_mamba2 import tl
+from sc_mamba2 import pp, tl
 from sc_mamba2.cells import keys, simulate_cells
 from sc_mamba2.errors import UserError
 from sc_mamba2.genes import MOUSE, load_gene_table, map_genes
+from sc_mamba2.tasks.shared.parameters import check_species
 
 
 def as_mouse(cells: ad.AnnData) -> ad.AnnData:
@@ -67,3 +68,17 @@ def test_a_mixture_is_refused_with_its_shares():
         tl.embed(mixed.copy())
     with pytest.raises(UserError, match=r"40 of 160 cells \(25%\)"):
         tl.embed(mixed.copy(), species="mouse")
+
+
+@pytest.mark.parametrize("task", ["perturbation", "multiomics"])
+def test_tasks_that_read_other_human_names_refuse_it(task, files, tmp_path):
+    words = "run", "--pipeline", task, "--params", "ingestion.species=mouse"
+    refused(*words, "--input", files[0], rule="species-task", folder=tmp_path)
+    with pytest.raises(UserError, match="species-task"):
+        check_species([task], "mouse")
+
+
+def test_a_report_of_what_would_be_read_counts_the_partners():
+    report = pp.validate(CELLS, species="mouse")
+    assert report["genes"]["matched"] + report["genes"]["no_partner"] <= report["genes"]["total"]
+    assert "genes-partners" in {remark["rule"] for remark in report["remarks"]}

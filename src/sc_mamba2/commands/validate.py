@@ -31,12 +31,12 @@ def validate(
         ),
     ] = None,
     species: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="Of the cells: human, or mouse, whose genes are read as their human partners.",
+            help="Of the cells: human, or mouse, whose genes are read as their human partners (default human).",
             rich_help_panel=READING,
         ),
-    ] = "human",
+    ] = None,
 ) -> None:
     """Check a file of cells: what would be read and dropped?
 
@@ -54,7 +54,8 @@ def validate(
     place = with_paths(source, Path.cwd())
     check_cells([place], {label_key: "label_key"} if label_key else {}, layer)
     given = {"layer": layer, "holds": holds, "species": species}
-    ingestion = validated("ingestion", IngestionParams, given)
+    named = {name: value for name, value in given.items() if value is not None}
+    ingestion = validated("ingestion", IngestionParams, named)
     from sc_mamba2.tasks.shared.check import check_source
 
     report = check_source(place, ingestion, label_key)

@@ -30,7 +30,7 @@ from sc_mamba2.runs.configuration import (
 )
 from sc_mamba2.runs.selection import PARTS, Selection
 from sc_mamba2.tasks.annotation.params import unused_by, unused_words
-from sc_mamba2.tasks.shared.parameters import flatten, validated
+from sc_mamba2.tasks.shared.parameters import check_species, flatten, validated
 from sc_mamba2.tasks.shared.params import TokenizationParams
 from sc_mamba2.tasks.table import EVERY_TASK, READS, parameter_model
 
@@ -82,6 +82,7 @@ def check_run(selection: Selection, conf: Path, env: str | None) -> str | None:
     given = flatten(selection.params)
     values = flatten(known) | given
     _check_given(given)
+    check_species(selection.pipelines, values.get("ingestion.species"))
     _remark_unused(given, values)
     places = read_globals(conf, env) | values
     if not any(getattr(selection, part) for part in (*PARTS, "only_missing_outputs")):

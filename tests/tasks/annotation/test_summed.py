@@ -98,3 +98,10 @@ def test_a_type_of_few_cells_and_values_without_counts_are_refused(tmp_path):
 def test_sums_stay_with_a_plain_consensus_alone(beside):
     with pytest.raises(UserError, match="Sums stay"):
         build_parameters(GROUPS, SUMS | beside)
+
+
+def test_half_precision_keeps_counts_to_250_exactly_and_others_within_four_in_a_thousand():
+    counts = np.concatenate([np.arange(251), np.geomspace(251, 1e6, 500).round()])
+    stored = np.expm1(np.log1p(counts).astype(np.float16).astype(np.float64)).round()
+    np.testing.assert_array_equal(stored[:251], counts[:251])
+    np.testing.assert_allclose(stored[251:], counts[251:], rtol=0.004, atol=0.5)

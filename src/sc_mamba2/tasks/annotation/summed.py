@@ -26,7 +26,7 @@ class SummedConsensus(ConsensusModel):
     """A consensus by cells drawn from sums; the parameters of the base class, and `sums`, how many there are.
 
     Experts are weighed, and probabilities calibrated, by the reference's own cells, before they are summed.
-    A sum is kept as the log1p of counts in half precision: exact to 250 molecules, within 0.3 % above.
+    A sum is kept as the log1p of counts in half precision: exact to 250 molecules, within 0.4 % above.
     """
 
     keeps_cells = False

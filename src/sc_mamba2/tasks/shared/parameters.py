@@ -37,6 +37,7 @@ def _each_once(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
+_HUMAN = ("multiomics", "perturbation", "reverse_perturbation")  # read names beside those of genes
 EachOnce = AfterValidator(_each_once)  # of a field's names
 
 
@@ -55,7 +56,7 @@ def build_parameters(
     Raises
     ------
     UserError
-        ``parameter-unknown``, with the nearest known name; ``parameter-invalid``.
+        ``parameter-unknown``, with the nearest known name; ``parameter-invalid``; ``species-task``.
     """
     values = {group: model().model_dump() for group, model in models.items()}
     known = flatten(values)
@@ -67,7 +68,21 @@ def build_parameters(
         for group in groups:
             place = place[group]
         place[last] = value
-    return {group: validated(group, model, values[group]) for group, model in models.items()}
+    built = {group: validated(group, model, values[group]) for group, model in models.items()}
+    check_species(models, values.get("ingestion", {}).get("species"))
+    return built
+
+
+def check_species(tasks: Iterable[str], species: str | None) -> None:
+    """Refuse a species that a task or pipeline does not read (rule ``species-task``)."""
+    human = [name for name in tasks if name.startswith(_HUMAN)]
+    if human and species not in (None, "human"):
+        raise UserError(
+            "species-task",
+            found=f"ingestion.species={species} for {human[0]}",
+            expected="human cells: it looks up targets, proteins or peaks among human genes",
+            mend="map the names to human genes first",
+        )
 
 
 def unknown_parameter(name: str, known: Iterable[str]) -> UserError:
