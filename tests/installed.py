@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 QUICK = ("annotation", "embedding")  # pipelines of the new project that are run on simulated cells
-SKIPPED = {"viz"}  # serves until it is stopped, and needs the extra `viz`
+SKIPPED = {"explore", "viz"}  # serve until they are stopped
 
 
 def main(readme: Path, folder: Path) -> None:
