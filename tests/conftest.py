@@ -5,6 +5,8 @@ pages in Chromium.
 `--notebooks full` runs every notebook.
 """
 
+import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,10 @@ from typing import Any
 import pytest
 from hypothesis import settings
 from tests.zygote import Zygote
+
+if shutil.which("nvidia-smi") is None:
+    # Triton reads it when it is imported, and torch may import it: kernels run in the interpreter.
+    os.environ["TRITON_INTERPRET"] = "1"
 
 settings.register_profile(
     "repeatable", deadline=None, derandomize=True, max_examples=25, database=None

@@ -43,6 +43,21 @@ def cell_numbers(lengths: Tensor, length: int) -> Tensor:
     )
 
 
+def tokens_near(lengths: Tensor, length: int) -> Tensor:
+    """Count for each token those of its cell before it and those after it, (2, B, length), int32; -1 at pads.
+
+    Parameters as in `real_tokens`.
+    """
+    ends_BS = _as_packed(lengths).cumsum(1)
+    bounds_BS = torch.nn.functional.pad(ends_BS, (1, 0))
+    cell_BL = cell_numbers(lengths, length).long().clamp(max=ends_BS.shape[1] - 1)
+    position_L = torch.arange(length, device=lengths.device)
+    before_BL = position_L - bounds_BS.gather(1, cell_BL)
+    after_BL = bounds_BS.gather(1, cell_BL + 1) - 1 - position_L
+    near_2BL = torch.stack([before_BL, after_BL]).int()
+    return near_2BL.masked_fill_(~real_tokens(lengths, length), -1)
+
+
 def cell_spans(lengths: Tensor, length: int) -> Spans:
     """Give the cells of a batch as ranges of its tokens, in the order of the rows and in a row.
 
