@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from scan_gpu import describe, device_peak, merged_flop
+from gpu_hour import describe, device_peak, merged_flop
 
 from sc_mamba2.model import preset
 from sc_mamba2.ops import kernels_missing
@@ -30,7 +30,7 @@ from sc_mamba2.training.run import JOURNAL, pretrain
 RESULT = Path(__file__).parent / "results" / "pretraining_gpu.json"
 MASKS = {"min_ratio": 0.1, "max_ratio": 0.3, "left_out": 0.8, "zero_share": 0.0}
 BATCH = 128
-SPEEDS = [("small", "kernels", "bf16"), ("small", "blocked", "bf16")]
+SPEEDS = [("small", "auto", "bf16"), ("small", "fused", "bf16"), ("small", "blocked", "bf16")]
 PROBE, SKIPPED = 12, 4  # steps of a speed, and those of them that compile and warm up
 
 
@@ -89,7 +89,7 @@ def train_small(store: Path, run: Path, seconds: float, step: float, held_out: l
     steps = max(100, int(seconds / step) // 100 * 100)
     given = {"held_out": {"values": held_out}} if held_out else {}
     start = time.perf_counter()
-    finished = pretrain(job(store, run, "small", "kernels", "bf16", steps, **given))
+    finished = pretrain(job(store, run, "small", "auto", "bf16", steps, **given))
     took = time.perf_counter() - start
     history = read_journal(run / JOURNAL).groupby("step").last().reset_index()
     kept = ["step", "loss", "clock/tokens_a_second"]

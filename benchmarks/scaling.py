@@ -5,7 +5,7 @@
 Prints Markdown for 1 to 64 GPUs. With n GPUs, m micro-batches a step and ring collectives:
 
 - compute = 3 x FLOP a token x tokens a GPU / (peak x share). A backward counts as two forwards; the
-  FLOP are those of the layers (`scan_gpu.merged_flop`), so decoders and embeddings are left out.
+  FLOP are those of the layers (`gpu_hour.merged_flop`), so decoders and embeddings are left out.
 - ring(bytes) = (n - 1) / n x bytes / bandwidth + (n - 1) x latency, the time of one all-gather or
   reduce-scatter; an all-reduce is two. The bandwidth is that inside a node as long as one node
   holds all GPUs, else the network's of a node, which carries the ring's one stream.
@@ -26,7 +26,7 @@ import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from scan_gpu import merged_flop
+from gpu_hour import merged_flop
 
 from sc_mamba2.genes import load_vocabulary
 from sc_mamba2.model import Backbone, preset

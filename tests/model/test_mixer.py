@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from sc_mamba2.model import Mamba2Mixer, preset
+from sc_mamba2.model import Mamba2Mixer, mixer, preset
 
 SHAPES = {
     "dt_bias": (2,),
@@ -84,3 +84,23 @@ def test_reverse_reads_the_row_from_its_last_real_token():
     expected = mixer(x[:, :6].flip(1), torch.tensor([6])).flip(1)
     torch.testing.assert_close(found[:, :6], expected, rtol=1e-12, atol=1e-12)
     assert not found[:, 6:].any()
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_the_fastest_path_is_measured_on_the_tokens_at_hand(monkeypatch, training):
+    given = {}
+
+    def first(work, judge, candidates):
+        given.update(work=work, judge=judge(), **{name: run() for name, run in candidates.items()})
+        return next(iter(candidates))
+
+    monkeypatch.setattr(mixer, "kernel_paths", lambda device, kind: ["reference"])
+    monkeypatch.setattr(mixer, "fastest", first)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "a card")
+    layer = Mamba2Mixer(preset("micro", 9))
+    with torch.set_grad_enabled(training):
+        path = layer._fastest(torch.randn(2, 30, 64), torch.tensor([30, 20]))
+    assert path == "reference"
+    assert (given["work"].rows, given["work"].length, given["work"].training) == (2, 30, training)
+    assert torch.allclose(given["reference"], given["judge"], atol=1e-5)
+    assert all(part.grad is None for part in layer.parameters())

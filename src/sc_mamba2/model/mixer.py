@@ -5,12 +5,23 @@ width, H heads, N state, E projected width.
 """
 
 import math
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from sc_mamba2.model.config import ModelConfig
-from sc_mamba2.ops import MixerWeights, ScanPath, bidirectional_scan, directional_scan
+from sc_mamba2.ops import (
+    MixerWeights,
+    ScanPath,
+    Work,
+    bidirectional_scan,
+    choose_path,
+    directional_scan,
+    fastest,
+    kernel_paths,
+    mix_twice,
+)
 
 _EPS = 1e-5
 _SHORTEST_STEP, _LONGEST_STEP, _STEP_FLOOR = 1e-3, 1e-1, 1e-4
@@ -56,10 +67,38 @@ class Mamba2Mixer(nn.Module):
         return mixed_BLD
 
     def both(self, x_BLD: Tensor, lengths: Tensor, path: ScanPath = "auto") -> Tensor:
-        """Average both directions, projections done once; parameters as in `forward`."""
+        """Average both directions, projections done once; parameters as in `forward`.
+
+        On a GPU "auto" is the path that is fastest for calls of this shape, measured once; see `ops.choice`.
+        """
+        if path == "auto" and x_BLD.is_cuda:
+            path = self._fastest(x_BLD, lengths)
+        if path == "twice":
+            choose_path(path, x_BLD.device, x_BLD.dtype)
+            return mix_twice(x_BLD, self.in_proj, self.out_proj, lengths, self.weights())
         g_BLI = bidirectional_scan(self.in_proj(x_BLD), lengths, self.weights(), path)
         mixed_BLD: Tensor = self.out_proj(g_BLI)
         return mixed_BLD
+
+    def _fastest(self, x_BLD: Tensor, lengths: Tensor) -> ScanPath:
+        """Measure the paths on these tokens, gradients included where they are wanted."""
+        kind = (
+            torch.get_autocast_dtype("cuda") if torch.is_autocast_enabled("cuda") else x_BLD.dtype
+        )
+        training = torch.is_grad_enabled() and any(part.requires_grad for part in self.parameters())
+        rows, length, _ = x_BLD.shape
+        sizes = (rows, length, self.norm.weight.shape[0], self.d_state, self.head_dim, training)
+        work = Work(torch.cuda.get_device_name(x_BLD.device), kind, *sizes)
+
+        def run(name: ScanPath) -> Tensor:
+            leaf_BLD = x_BLD.detach().requires_grad_(training)
+            y_BLD = self.both(leaf_BLD, lengths, name)
+            if training:
+                torch.autograd.grad(y_BLD, [leaf_BLD, *self.parameters()], torch.ones_like(y_BLD))
+            return y_BLD
+
+        runs = {name: partial(run, name) for name in kernel_paths(x_BLD.device, kind)}
+        return fastest(work, partial(run, "blocked"), runs)
 
     def weights(self) -> MixerWeights:
         """Give what stands between the projections to `ops`."""

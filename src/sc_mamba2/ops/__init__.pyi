@@ -1,9 +1,20 @@
+from .choice import (
+    Work as Work,
+    choices_file as choices_file,
+    fastest as fastest,
+    remembered as remembered,
+)
 from .dispatch import (
     bidirectional_scan as bidirectional_scan,
     choose_path as choose_path,
     directional_scan as directional_scan,
+    kernel_paths as kernel_paths,
 )
-from .kernels import kernels_missing as kernels_missing
+from .kernels import (
+    fused_missing as fused_missing,
+    kernels_missing as kernels_missing,
+    mix_twice as mix_twice,
+)
 from .options import ScanPath as ScanPath
 from .reference import ssd_reference as ssd_reference
 from .rows import (

@@ -15,25 +15,30 @@ from torch import Tensor
 
 from sc_mamba2.errors import UserError, nearest
 from sc_mamba2.ops.blocks import scan_in_blocks
-from sc_mamba2.ops.kernels import kernels_missing, scan_with_kernels
+from sc_mamba2.ops.kernels import fused_missing, kernels_missing, scan_with_kernels
 from sc_mamba2.ops.options import ScanPath
 from sc_mamba2.ops.reference import scan_reference
 from sc_mamba2.ops.weights import MixerWeights, at_least_single
 
 _log = logging.getLogger(__name__)
 
+# In the order in which they are taken where nothing was measured.
+KERNEL_PATHS: tuple[ScanPath, ...] = ("kernels", "fused", "twice")
+# Sizes of head and state that the fused path's tiles have.
+_FUSED_SIZES = (16, 32, 64, 128)
+
 
 def choose_path(
     requested: ScanPath, device: torch.device | str, dtype: torch.dtype = torch.float32
 ) -> str:
-    """Choose the path of the scan, and log each choice once; the kernels know no double precision.
+    """Choose the path of the scan, and log each choice once; no kernel knows double precision.
 
-    Returns the name of a path, never "auto", which is the fastest one that runs on the device.
+    Returns the name of a path, never "auto": where nothing was measured, the first that runs on the device.
 
     Raises
     ------
     UserError
-        Rule `scan-path`, when no path has this name; rule `scan-kernels`, when the kernels are
+        Rule `scan-path`, when no path has this name; rule `scan-kernels`, when kernels are
         asked for and cannot run.
     """
     if requested not in get_args(ScanPath):
@@ -46,23 +51,44 @@ def choose_path(
     return _choose(requested, torch.device(device).type, dtype)
 
 
+def kernel_paths(device: torch.device | str, dtype: torch.dtype) -> list[ScanPath]:
+    """Return the paths of kernels that run on a device, candidates for a measurement."""
+    return [
+        path for path in KERNEL_PATHS if _missing(path, torch.device(device).type, dtype) is None
+    ]
+
+
+@cache
+def _missing(path: str, device_type: str, dtype: torch.dtype) -> str | None:
+    """Say why a path cannot run; None where it can."""
+    if path in KERNEL_PATHS and dtype == torch.float64:
+        return "the tensors are in double precision"
+    if path in ("kernels", "twice"):
+        return kernels_missing(device_type)
+    return fused_missing(device_type) if path == "fused" else None
+
+
 @cache
 def _choose(requested: str, device_type: str, dtype: torch.dtype) -> str:
-    missing = kernels_missing(device_type)
-    if missing is None and dtype == torch.float64:
-        missing = "the tensors are in double precision"
-    if requested == "kernels" and missing is not None:
+    missing: dict[str, str | None] = {
+        path: _missing(path, device_type, dtype) for path in KERNEL_PATHS
+    }
+    if (reason := missing.get(requested)) is not None:
         raise UserError(
             "scan-kernels",
-            found=missing,
-            expected="a CUDA GPU, with mamba-ssm and causal-conv1d, in single or half precision",
+            found=reason,
+            expected="a CUDA GPU, with Triton for 'fused', with mamba-ssm and causal-conv1d for 'kernels' "
+            "and 'twice', in single or half precision",
             mend="install the extra: pip install --no-build-isolation -e '.[cuda]', or leave the "
             "choice to the scan path 'auto'",
         )
     path = requested
     if requested == "auto":
-        path = "kernels" if missing is None else "blocked"
-    why = f"; no kernels: {missing}" if path == "blocked" and device_type == "cuda" else ""
+        running = [name for name in KERNEL_PATHS if missing[name] is None]
+        path = running[0] if running and device_type == "cuda" else "blocked"
+    why = (
+        f"; no kernels: {missing['kernels']}" if path == "blocked" and device_type == "cuda" else ""
+    )
     _log.info("scan path on %s: %s (requested: %s%s)", device_type, path, requested, why)
     return path
 
@@ -115,17 +141,36 @@ def _scan(
     directions: Sequence[bool],
 ) -> Tensor:
     chosen = choose_path(path, zxbcdt_BLE.device, zxbcdt_BLE.dtype)
+    if chosen == "fused" and (misfit := _misfit(weights)):
+        if path == "fused":
+            raise UserError(
+                "scan-path",
+                found=misfit,
+                expected="16, 32, 64 or 128 for the kernels of the path 'fused'",
+                mend="take the scan path 'auto'",
+            )
+        chosen = "blocked"
     if chosen == "blocked":
         return scan_in_blocks(zxbcdt_BLE, lengths, weights, directions)
-    one_way = scan_with_kernels if chosen == "kernels" else scan_reference
-    given_BLE = zxbcdt_BLE
-    if chosen == "reference":
-        given_BLE, weights = _in_single(zxbcdt_BLE, weights)
     # Autocast gives half-precision projections; the scan needs its weights as they are.
     with torch.autocast(zxbcdt_BLE.device.type, enabled=False):
-        ways = [one_way(given_BLE, lengths, weights, reverse) for reverse in directions]
-        average_BLI = torch.stack(ways).mean(0) if len(ways) > 1 else ways[0]
-    return average_BLI.to(zxbcdt_BLE.dtype)
+        if chosen == "fused":
+            from sc_mamba2.ops.fused.path import scan_fused  # Triton is not everywhere
+
+            return scan_fused(zxbcdt_BLE, lengths, weights, directions)
+        if chosen in ("kernels", "twice"):
+            g_BLI = scan_with_kernels(zxbcdt_BLE, lengths, weights, directions)
+        else:
+            given_BLE, raised = _in_single(zxbcdt_BLE, weights)
+            ways = [scan_reference(given_BLE, lengths, raised, reverse) for reverse in directions]
+            g_BLI = torch.stack(ways).mean(0) if len(ways) > 1 else ways[0]
+    return g_BLI.to(zxbcdt_BLE.dtype)
+
+
+def _misfit(weights: MixerWeights) -> str | None:
+    sizes = {"a head dim": weights.head_dim, "a state": weights.d_state}
+    wrong = [f"{name} of {size}" for name, size in sizes.items() if size not in _FUSED_SIZES]
+    return " and ".join(wrong) or None
 
 
 def _in_single(zxbcdt_BLE: Tensor, weights: MixerWeights) -> tuple[Tensor, MixerWeights]:

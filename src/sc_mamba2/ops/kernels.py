@@ -1,11 +1,16 @@
-"""The GPU path: the kernels of `causal-conv1d` and `mamba-ssm`, called once a direction.
+"""The kernels of `causal-conv1d` and `mamba-ssm`: called once a direction between shared projections, or twice
+the plain way, projections and all.
 
-The projections stay shared with the other direction; `mamba_ssm.Mamba2` would repeat them. B rows,
-L tokens, E projected width (z, x, B, C, dt in this order), I inner width, C channels, P head dim.
+B rows, L tokens, D width, E projected width (z, x, B, C, dt in this order), I inner width, C channels, P head dim.
 """
 
+import os
+import sys
+from collections.abc import Callable, Sequence
 from functools import cache
+from importlib import import_module
 from importlib.util import find_spec
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -38,26 +43,54 @@ def kernels_missing(device_type: str) -> str | None:
     return None
 
 
-def scan_with_kernels(
-    zxbcdt_BLE: Tensor, lengths: Tensor, weights: MixerWeights, reverse: bool
-) -> Tensor:
-    """Run one direction of a mixer between its projections by kernels, (B, L, I), zero at pads.
+def fused_missing(device_type: str) -> str | None:
+    """Say why the kernels of our own, in Triton, cannot run on a device; None where they can.
 
-    Parameters as in `dispatch.directional_scan`; single or half precision, on a CUDA device.
+    Triton's interpreter (TRITON_INTERPRET=1, set before Triton is imported) runs them on a CPU, very slowly.
     """
-    convolve, scan, norm = _kernels()
+    if device_type != "cuda" and os.environ.get("TRITON_INTERPRET") != "1":
+        return f"the device is {device_type}, not a CUDA GPU"
+    if find_spec("triton") is None:
+        return "not installed: triton"
+    try:
+        import_module("sc_mamba2.ops.fused.path")
+    except Exception as error:  # of another Triton than it was written for
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        return f"installed, but Triton does not take them ({reason[:160]})"
+    return None
+
+
+def scan_with_kernels(
+    zxbcdt_BLE: Tensor, lengths: Tensor, weights: MixerWeights, reverse: Sequence[bool]
+) -> Tensor:
+    """Run a mixer between its projections by kernels and average the directions, (B, L, I), zero at pads.
+
+    Parameters as in `blocks.scan_in_blocks`; single or half precision, on a CUDA device.
+    """
     length = zxbcdt_BLE.shape[1]
     if not zxbcdt_BLE.numel():
         return zxbcdt_BLE[..., : weights.inner]
-    zxbcdt_BLE = functional.pad(zxbcdt_BLE, (0, 0, 0, -length % _LENGTH))
+    if length % _LENGTH:
+        zxbcdt_BLE = functional.pad(zxbcdt_BLE, (0, 0, 0, -length % _LENGTH))
     padded = zxbcdt_BLE.shape[1]
     pad_BL1 = ~real_tokens(lengths, padded).unsqueeze(-1)
     # Pads have a number of their own, but a product with what they hold must stay finite.
     zxbcdt_BLE = zxbcdt_BLE.masked_fill(pad_BL1, 0)
     cell_BL = cell_numbers(lengths, padded)
-    if reverse:
-        zxbcdt_BLE = zxbcdt_BLE.flip(1)
-        cell_BL = (cell_BL.amax() - cell_BL).flip(1)
+    # The norm is linear in its weight: the mean of the directions costs nothing there.
+    weights = weights._replace(norm_weight=weights.norm_weight / len(reverse))
+    ways = []
+    for backwards in reverse:
+        numbers_BL = (cell_BL.amax() - cell_BL).flip(1) if backwards else cell_BL
+        given_BLE = zxbcdt_BLE.flip(1) if backwards else zxbcdt_BLE
+        g_BLI = _one_way(given_BLE, numbers_BL, weights)
+        ways.append(g_BLI.flip(1) if backwards else g_BLI)
+    g_BLI = ways[0] + ways[1] if len(ways) > 1 else ways[0]
+    return g_BLI.masked_fill(pad_BL1, 0)[:, :length]
+
+
+def _one_way(zxbcdt_BLE: Tensor, cell_BL: Tensor, weights: MixerWeights) -> Tensor:
+    convolve, scan, norm, _ = _kernels()
     z_BLI, xBC_BLC, dt_BLH = zxbcdt_BLE.split(weights.parts, dim=-1)
     if xBC_BLC.stride(1) % _STRIDE:
         # Not contiguous(): that leaves the stride of a single row and token as it is.
@@ -90,14 +123,87 @@ def scan_with_kernels(
         eps=weights.eps,
         norm_before_gate=False,
     )
-    g_BLI = g_BLI.flip(1) if reverse else g_BLI
-    return g_BLI.masked_fill(pad_BL1, 0)[:, :length]
+    return g_BLI
+
+
+def mix_twice(
+    x_BLD: Tensor,
+    project_in: Callable[[Tensor], Tensor],
+    project_out: Callable[[Tensor], Tensor],
+    lengths: Tensor,
+    weights: MixerWeights,
+) -> Tensor:
+    """Run a whole mixer once a direction as `mamba_ssm.Mamba2` does, and average, (B, L, D), zero at pads.
+
+    The plain way, against which the others are measured: projections twice, and one kernel for all between.
+    """
+    *_, split_scan = _kernels()
+    length = x_BLD.shape[1]
+    if not x_BLD.numel():
+        return x_BLD
+    x_BLD = functional.pad(x_BLD, (0, 0, 0, -length % _LENGTH)) if length % _LENGTH else x_BLD
+    cell_BL = cell_numbers(lengths, x_BLD.shape[1])
+    ways = []
+    for backwards in (False, True):
+        zxbcdt_BLE = project_in(x_BLD.flip(1) if backwards else x_BLD)
+        with torch.autocast(x_BLD.device.type, enabled=False):
+            g_BLI = split_scan(
+                zxbcdt_BLE,
+                weights.conv_weight.squeeze(1),
+                weights.conv_bias,
+                weights.dt_bias,
+                -torch.exp(weights.A_log.float()),
+                D=weights.D,
+                chunk_size=CHUNK,
+                seq_idx=(cell_BL.amax() - cell_BL).flip(1) if backwards else cell_BL,
+                activation="silu",
+                rmsnorm_weight=weights.norm_weight,
+                rmsnorm_eps=weights.eps,
+                headdim=weights.head_dim,
+                ngroups=1,
+                norm_before_gate=False,
+            )
+        mixed_BLD = project_out(g_BLI)
+        ways.append(mixed_BLD.flip(1) if backwards else mixed_BLD)
+    pad_BL1 = ~real_tokens(lengths, x_BLD.shape[1]).unsqueeze(-1)
+    return ((ways[0] + ways[1]) / 2).masked_fill(pad_BL1, 0)[:, :length]
 
 
 @cache
-def _kernels() -> tuple[Any, Any, Any]:
+def _kernels() -> tuple[Any, Any, Any, Any]:
     from causal_conv1d import causal_conv1d_fn
-    from mamba_ssm.ops.triton.layernorm_gated import rmsnorm_fn
-    from mamba_ssm.ops.triton.ssd_combined import mamba_chunk_scan_combined
 
-    return causal_conv1d_fn, mamba_chunk_scan_combined, rmsnorm_fn
+    with _BarePackage("mamba_ssm"):
+        norm = import_module("mamba_ssm.ops.triton.layernorm_gated")
+        combined = import_module("mamba_ssm.ops.triton.ssd_combined")
+    return (
+        causal_conv1d_fn,
+        combined.mamba_chunk_scan_combined,
+        norm.rmsnorm_fn,
+        combined.mamba_split_conv1d_scan_combined,
+    )
+
+
+class _BarePackage:
+    """Import modules of a package whose own first page asks for more than they need.
+
+    `mamba_ssm/__init__.py` imports models, TileLang and kernels for other layers, and fails with what is newer
+    than it knows; its Triton modules need none of that. Where it is imported already, that one stays.
+    """
+
+    def __init__(self, package: str) -> None:
+        self.package = package
+
+    def __enter__(self) -> None:
+        self.stands_in = self.package not in sys.modules
+        if self.stands_in:
+            spec = find_spec(self.package)
+            assert spec is not None and spec.submodule_search_locations is not None
+            bare = ModuleType(self.package)
+            bare.__path__ = list(spec.submodule_search_locations)
+            bare.__spec__ = spec
+            sys.modules[self.package] = bare
+
+    def __exit__(self, *failure: object) -> None:
+        if self.stands_in:
+            del sys.modules[self.package]

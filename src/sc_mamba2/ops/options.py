@@ -2,4 +2,4 @@
 
 from typing import Literal
 
-ScanPath = Literal["auto", "reference", "blocked", "kernels"]
+ScanPath = Literal["auto", "reference", "blocked", "fused", "kernels", "twice"]

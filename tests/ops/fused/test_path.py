@@ -76,12 +76,6 @@ def test_output_and_every_gradient_are_those_of_double_precision(dtype, lengths,
     assert found[0].dtype is dtype
 
 
-def test_segments_are_one_walk():
-    lengths = torch.tensor([36])
-    one, cut = (fused(lengths, torch.float64, [False], launch) for launch in (ONE_WALK, SEGMENTS))
-    assert all(relative(a, b) < 1e-13 for a, b in zip(cut, one, strict=True))
-
-
 def test_no_tokens_are_no_work():
     weights = MixerWeights(*[torch.zeros(INNER)] * 6, 1e-5, STATE, WIDTH)
     assert scan_fused(torch.zeros(0, 5, PROJECTED), torch.zeros(0), weights, [False]).shape == (

@@ -1,0 +1,141 @@
+"""Which path of the scan is fastest on a GPU: measured once a class of shapes, remembered on disk.
+
+The plain way of `mamba_ssm` is among the candidates, so that nobody is worse off by ours. What fails, or says
+something else than the blocked path, is left out.
+"""
+
+import json
+import logging
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from statistics import median
+from typing import Any, NamedTuple, cast
+
+import torch
+from torch import Tensor
+
+from sc_mamba2.files import atomic_file
+from sc_mamba2.ops.options import ScanPath
+
+_log = logging.getLogger(__name__)
+
+_WARM_UP, _REPEATS = 2, 5
+# Largest difference from the judge, as a share of its largest value: rounding, not another function.
+_APART = {torch.float32: 1e-2, torch.bfloat16: 1e-1, torch.float16: 1e-1}
+
+Run = Callable[[], Tensor]
+
+
+class Work(NamedTuple):
+    """A class of calls that one measurement stands for; rows and tokens up to the next power of two."""
+
+    device: str
+    dtype: torch.dtype
+    rows: int
+    length: int
+    inner: int
+    state: int
+    head_dim: int
+    training: bool
+
+    def key(self) -> str:
+        """Name the class, the version of torch included."""
+        rows, length = (1 << max(0, n - 1).bit_length() for n in (self.rows, self.length))
+        shape = (
+            f"{rows} rows of {length}, inner {self.inner}, state {self.state}, head {self.head_dim}"
+        )
+        what = "training" if self.training else "forward"
+        kind = str(self.dtype).removeprefix("torch.")
+        return f"{self.device}, torch {torch.__version__}, {kind}, {shape}, {what}"
+
+
+def choices_file() -> Path:
+    """Return where the choices are remembered: in the user's cache."""
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(home) / "sc-mamba2" / "scan_paths.json"
+
+
+def remembered() -> dict[str, dict[str, Any]]:
+    """Return what was measured on this machine: by class the path, milliseconds, and what was left out."""
+    try:
+        found = json.loads(choices_file().read_text())
+    except (OSError, ValueError):
+        return {}
+    if not isinstance(found, dict):
+        return {}
+    return {key: row for key, row in found.items() if isinstance(row, dict) and "path" in row}
+
+
+def fastest(
+    work: Work,
+    judge: Run,
+    candidates: Mapping[ScanPath, Run],
+    milliseconds: Callable[[Run], float] | None = None,
+) -> ScanPath:
+    """Return the candidate that is fastest for a class of calls, measured where nothing is remembered.
+
+    Parameters
+    ----------
+    work
+        The class.
+    judge
+        The blocked path; it is chosen where no candidate is right.
+    candidates
+        By name, runs that return what the judge returns; in training also their gradients are computed.
+    milliseconds
+        The clock, by default CUDA events.
+    """
+    key = work.key()
+    if key in _KNOWN:
+        return _KNOWN[key]
+    row = remembered().get(key)
+    if row is None or row["path"] not in {*candidates, "blocked"}:
+        row = _measure(work, judge, candidates, milliseconds or _cuda_milliseconds)
+        _remember(key, row)
+    _log.info("scan path of %s: %s %s", key, row["path"], row.get("milliseconds", ""))
+    _KNOWN[key] = cast("ScanPath", row["path"])
+    return _KNOWN[key]
+
+
+_KNOWN: dict[str, ScanPath] = {}
+
+
+def _measure(
+    work: Work, judge: Run, candidates: Mapping[ScanPath, Run], milliseconds: Callable[[Run], float]
+) -> dict[str, Any]:
+    expected, times, left_out = judge().detach().float(), {}, {}
+    for name, run in candidates.items():
+        try:
+            apart = float((run().detach().float() - expected).abs().max() / expected.abs().max())
+            if apart <= _APART[work.dtype]:
+                times[name] = milliseconds(run)
+            else:
+                left_out[name] = f"{apart:.2g} apart from the blocked path"
+        except Exception as error:  # kernels fail in many ways: to compile, to launch, for memory
+            left_out[name] = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+    for name, reason in left_out.items():
+        _log.warning("scan path %s is left out: %s", name, reason)
+    path = min(times, key=lambda name: times[name]) if times else "blocked"
+    return {"path": path, "milliseconds": times, "left_out": left_out}
+
+
+def _cuda_milliseconds(run: Run) -> float:
+    taken = []
+    for turn in range(_WARM_UP + _REPEATS):
+        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        start.record()
+        run()
+        end.record()
+        torch.cuda.synchronize()
+        if turn >= _WARM_UP:
+            taken.append(start.elapsed_time(end))
+    return median(taken)
+
+
+def _remember(key: str, row: dict[str, Any]) -> None:
+    try:
+        with atomic_file(choices_file()) as draft:
+            draft.write_text(json.dumps({**remembered(), key: row}, indent=1) + "\n")
+    except Exception as error:  # a home that cannot be written costs a measurement a run
+        _log.info("the choice of the scan path is not remembered: %s", error)
