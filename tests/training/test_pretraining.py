@@ -1,5 +1,6 @@
 """One step of pretraining: what is not finite stops it before the weights are touched."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -39,6 +40,18 @@ def test_the_loss_is_the_weighed_mean_over_the_what_each_part_asks_for(trainer):
     weights = ObjectiveOptions().model_dump()
     assert abs(row.loss - sum(weights[name] * value for name, value in row.parts.items())) < 1e-9
     assert row.tokens > 12 and row.gradient_norm > 0 and row.epoch == 0
+
+
+def test_batches_made_ahead_are_those_made_in_turn(trainer):
+    in_turn = [trainer.source.load(*trainer.source.cells(step)) for step in (0, 1, 2)]
+    with ThreadPoolExecutor(1) as trainer.ahead:
+        for step, expected in zip((0, 1, 2, 1), (*in_turn, in_turn[1]), strict=True):
+            _, _, parts = trainer._batches(step)
+            found = torch.cat([part.cells_B for part in parts])
+            assert torch.equal(found, expected.cells_B)
+            assert trainer.next[0] == step + 1
+        trainer._batches(3)  # the last one: nothing is made that nobody takes
+        assert trainer.next is None
 
 
 def test_a_target_that_is_not_finite_stops_it_and_names_cells(trainer, monkeypatch):

@@ -15,6 +15,13 @@ from sc_mamba2.tokens.tokenized import TokenSource
 PAD_BIN = -2.0
 
 
+def moved(part: Tensor, device: torch.device | str) -> Tensor:
+    """Move a tensor to a device; to a GPU from pinned memory, without waiting."""
+    if part.device.type == "cpu" and torch.device(device).type == "cuda":
+        return part.pin_memory().to(device, non_blocking=True)
+    return part.to(device)
+
+
 @dataclass(frozen=True)
 class Batch:
     """A batch of cells.
@@ -41,7 +48,7 @@ class Batch:
 
     def to(self, device: torch.device | str) -> "Batch":
         """Return the batch on another device."""
-        return Batch(*(getattr(self, name).to(device) for name in self.__dataclass_fields__))
+        return Batch(*(moved(getattr(self, name), device) for name in self.__dataclass_fields__))
 
 
 def make_batch(tokens: TokenSource, cells: np.ndarray, vocabulary: Vocabulary) -> Batch:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sc_mamba2.tokens.batches import PAD_BIN, Batch
+from sc_mamba2.tokens.batches import PAD_BIN, Batch, moved
 from sc_mamba2.tokens.hashing import as_uniform, hash_of
 from sc_mamba2.tokens.options import MaskOptions
 from sc_mamba2.tokens.tokenizer import Tokenizer
@@ -65,7 +65,9 @@ class MaskedBatch:
 
     def to(self, device: torch.device | str) -> "MaskedBatch":
         """Return the batch on another device."""
-        return MaskedBatch(*(getattr(self, name).to(device) for name in self.__dataclass_fields__))
+        return MaskedBatch(
+            *(moved(getattr(self, name), device) for name in self.__dataclass_fields__)
+        )
 
 
 def mask_tokens(

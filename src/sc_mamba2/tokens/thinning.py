@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from sc_mamba2.genes import Vocabulary
-from sc_mamba2.tokens.batches import PAD_BIN
+from sc_mamba2.tokens.batches import PAD_BIN, moved
 from sc_mamba2.tokens.hashing import hash_of
 from sc_mamba2.tokens.options import ThinningOptions
 from sc_mamba2.tokens.tokenized import TokenSource
@@ -67,7 +67,9 @@ class ThinnedBatch:
 
     def to(self, device: torch.device | str) -> "ThinnedBatch":
         """Return the batch on another device."""
-        return ThinnedBatch(*(getattr(self, name).to(device) for name in self.__dataclass_fields__))
+        return ThinnedBatch(
+            *(moved(getattr(self, name), device) for name in self.__dataclass_fields__)
+        )
 
 
 def thin_batch(

@@ -6,8 +6,8 @@ when, is the caller's: `training.run`. B cells, L tokens, O parts of an objectiv
 """
 
 import contextlib
-import math
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +37,7 @@ from sc_mamba2.training.options import PretrainOptions
 from sc_mamba2.training.ranks import BatchSource, Ranks, rank_batches, share_model
 
 Objective = MaskedObjective | MoleculeObjective
+_Loaded = tuple[np.ndarray, int, list[Any]]
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,11 @@ class Pretrainer:
         layers = objective.model.backbone.layers
         self.module = share_model(objective, layers, ranks, options.sharded)
         groups = parameter_groups(self.module, options.learning_rate, options.weight_decay)
-        self.optimizer = torch.optim.AdamW(groups)
+        on_gpu = ranks.device.type == "cuda"
+        self.optimizer = torch.optim.AdamW(groups, fused=on_gpu)
+        # While a GPU works on a step, a thread makes the batches of the next; a CPU has no core to spare.
+        self.ahead = ThreadPoolExecutor(1) if on_gpu else None
+        self.next: tuple[int, Future[_Loaded]] | None = None
         self.average = MovingAverage(objective.model, options.average_decay)
 
     def take(self, step: int) -> Step:
@@ -111,10 +116,7 @@ class Pretrainer:
             Rule `loss-not-finite`, on every process and before the update, naming the cells of
             the process where it happened.
         """
-        cells, epoch = self.source.cells(step)
-        own = list(
-            rank_batches(self.source, cells, epoch, self.options.micro_batch_size, self.ranks)
-        )
+        cells, epoch, own = self._batches(step)
         # At least one: a step may ask for nothing, by chance, of cells with few genes.
         asked_O = self._total(map(self.objective.asked, own)).clamp(min=1)
         real = self._total(part.lengths_B.sum() for part in own if len(part.cells_B))
@@ -122,7 +124,7 @@ class Pretrainer:
         torch.manual_seed(int(mixed.generate_state(1, np.uint64)[0] >> 1))
         self.module.train()
         self.optimizer.zero_grad(set_to_none=True)
-        sums_O = torch.zeros(len(self.objective.names), dtype=torch.float64)
+        sums_O = torch.zeros_like(asked_O, dtype=torch.float64)
         for number, part in enumerate(own, start=1):
             with self._quiet(number < len(own)):
                 half = self.options.precision == "bf16"
@@ -131,17 +133,30 @@ class Pretrainer:
                     # Processes average their gradients; the loss is a share of one whole.
                     loss = self.objective.weighed(found.sums_O / asked_O) * self.ranks.size
                 loss.backward()
-            sums_O += found.sums_O.detach().double().cpu()
+            sums_O += found.sums_O.detach()
         norm = nn.utils.clip_grad_norm_(self.module.parameters(), self.options.gradient_clip)
         norm = norm.full_tensor() if hasattr(norm, "full_tensor") else norm
         self._check_finite(step, sums_O, norm, cells)
         rate = self._set_rate(step)
         self.optimizer.step()
         self.average.update(self.objective.model, step)
-        means_O = self.ranks.total(sums_O.to(self.ranks.device)) / asked_O
+        means_O = self.ranks.total(sums_O) / asked_O
         parts = dict(zip(self.objective.names, means_O.tolist(), strict=True))
         loss_value = float(self.objective.weighed(means_O))
         return Step(step, epoch, loss_value, parts, float(norm), rate, int(real))
+
+    def _batches(self, step: int) -> _Loaded:
+        """Give the cells of a step, their epoch and this process's batches, made ahead where possible."""
+        made, self.next = self.next, None
+        loaded = made[1].result() if made is not None and made[0] == step else self._load(step)
+        if self.ahead is not None and step + 1 < self.options.steps:
+            self.next = (step + 1, self.ahead.submit(self._load, step + 1))
+        return loaded
+
+    def _load(self, step: int) -> _Loaded:
+        cells, epoch = self.source.cells(step)
+        size = self.options.micro_batch_size
+        return cells, epoch, list(rank_batches(self.source, cells, epoch, size, self.ranks))
 
     def _total(self, parts: Iterable[Tensor]) -> Tensor:
         zero = torch.zeros((), dtype=torch.int64, device=self.ranks.device)
@@ -169,8 +184,11 @@ class Pretrainer:
         return options.learning_rate * factor
 
     def _check_finite(self, step: int, sums_O: Tensor, norm: Tensor, cells: np.ndarray) -> None:
-        own = bool(torch.isfinite(sums_O).all())
-        bad = not own or not math.isfinite(float(norm))
+        both = torch.stack(
+            [torch.isfinite(sums_O).all(), torch.isfinite(norm)]
+        )  # one wait for a GPU
+        own, whole = both.tolist()
+        bad = not (own and whole)
         if not self.ranks.count(bad):
             return
         share = rank_share(cells, self.ranks.rank, self.ranks.size)

@@ -37,7 +37,9 @@ class Ranks:
         return value
 
     def count(self, holds: bool) -> int:
-        """Count the processes for which something holds."""
+        """Count the processes for which something holds; one alone asks no device."""
+        if self.size == 1:
+            return int(holds)
         return int(self.total(torch.tensor(int(holds), device=self.device)))
 
     def gather(self, value: Any) -> list[Any]:
