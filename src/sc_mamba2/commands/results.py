@@ -103,13 +103,6 @@ def show_table(head: Sequence[str], rows: Iterable[Sequence[str]], whole: Sequen
     Console(highlight=False).print(table)
 
 
-def duration(seconds: float) -> str:
-    """Return a time in the unit that suits it."""
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
-
-
 def _table(metrics: dict[str, Any]) -> Table:
     """Lay out the model and what stands beside it; a task without accuracy shows all its scores.
 

@@ -56,8 +56,8 @@ def _choose(requested: str, device_type: str, dtype: torch.dtype) -> str:
             "scan-kernels",
             found=missing,
             expected="a CUDA GPU, with mamba-ssm and causal-conv1d, in single or half precision",
-            mend="install the extra: pip install --no-build-isolation -e '.[cuda]', or leave the "
-            "choice to the scan path 'auto'",
+            mend="pip install --no-build-isolation 'sc-mamba2[cuda]' (`scm doctor` says more), or leave "
+            "the choice to the scan path 'auto'",
         )
     path = requested
     if requested == "auto":
