@@ -124,7 +124,7 @@ def _table(metrics: dict[str, Any]) -> Table:
     if len(columns) > _MOST_COLUMNS:  # a line a score: a terminal is longer than it is wide
         head, *cells = (list(line) for line in zip(head, *cells, strict=True))
         head[0] = "score"
-    table = Table(title="scored on the same cells")
+    table = Table(title="scored on the same cells" if len(methods) > 1 else None)
     table.add_column(head[0], no_wrap=True)
     for name in head[1:]:
         table.add_column(name, justify="right")
