@@ -54,7 +54,7 @@ def show_results(metrics: Path, places: dict[str, Path]) -> None:
                 typer.echo(f"remark: {role}{': ' if role else ''}{remark['remark']}", err=True)
     for words in said:
         typer.echo(words)
-    show_lines(places, 11)
+    show_lines(places, max([11, *(len(name) + 2 for name in places)]))
 
 
 def _said(metrics: dict[str, Any]) -> list[str]:
