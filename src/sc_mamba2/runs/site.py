@@ -45,6 +45,8 @@ def build_site(project: Path, folder: Path, pipeline: str | None = None) -> None
     pipeline
         The one to show; ``None``: all, `FIRST` before the others.
     """
+    import sc_mamba2.runs.quietly  # noqa: F401  # first: Kedro says on import where its logging is set
+
     apply_logging()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Kedro's and the web framework's, about themselves
