@@ -6,6 +6,7 @@ CONSTRAINTS := constraints-py311.txt
 # The constraints hold for Python 3.11; newer ones resolve for themselves.
 PINS = $$($(BIN)/python -c 'import sys; print("-c $(CONSTRAINTS)" if sys.version_info[:2] == (3, 11) else "")')
 TORCH := torch==2.13.0
+ENGINE ?= docker
 export KEDRO_DISABLE_TELEMETRY := 1
 
 .PHONY: run test test-faults test-notebooks lint lock viz docs wheel wheel-test image-test clean
@@ -48,11 +49,11 @@ wheel-test: wheel
 	build/wheel/bin/pip install --quiet $(PINS) dist/*.whl
 	build/wheel/bin/python -I tests/installed.py README.md build/verbs
 
-# The image for CPU: what it finds, and a pipeline of a new project on simulated cells.
+# The image for CPU: what it finds, and a pipeline of a new project on simulated cells. `make ENGINE=podman image-test`.
 image-test:
-	docker build --tag scm .
-	docker run --rm scm doctor
-	docker run --rm --entrypoint sh scm -c 'scm init /tmp/try && cd /tmp/try && scm run --pipeline annotation --env test'
+	$(ENGINE) build --tag scm .
+	$(ENGINE) run --rm scm doctor
+	$(ENGINE) run --rm --entrypoint sh scm -c 'scm init /tmp/try && cd /tmp/try && scm run --pipeline annotation --env test'
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13) and "Python 3.11, 3.12 or 3.13 is needed: make PYTHON=python3.12 run")'

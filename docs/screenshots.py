@@ -37,11 +37,6 @@ FLAGS = [
     "--disable-sync",
 ]
 WINDOW = {"width": 1280, "height": 1270}
-# Kedro-Viz greets who comes first with a tour of six boxes that hide the graph.
-NO_TOUR = """{
-    const state = JSON.parse(localStorage.getItem("KedroViz"));
-    localStorage.setItem("KedroViz", JSON.stringify({...state, showFeatureHints: false}));
-}"""
 
 
 def chromium_program() -> str | None:
@@ -87,9 +82,6 @@ def explored(cells: Path) -> Iterator[tuple[str, str]]:
 def open_graph(page: Any, address: str, pipeline: str) -> None:
     """Open a pipeline's graph and wait until it is drawn."""
     node = page.locator(".pipeline-node").first
-    page.goto(address)
-    node.wait_for()
-    page.add_init_script(NO_TOUR)
     page.goto(f"{address}?pid={pipeline}")
     node.wait_for()
 

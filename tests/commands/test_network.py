@@ -1,5 +1,6 @@
 """`scm network` in process: what is written, and what is refused."""
 
+import re
 from pathlib import Path
 
 import igraph
@@ -80,6 +81,7 @@ def test_named_regulators_are_judged_by_known_edges(cells, done, tmp_path):
     output = tmp_path / "out.csv"
     result = invoke("network", cells, "-o", output, *words, *MORE, "--params", QUICK)
     assert result.exit_code == 0, result.output + repr(result.exception)
+    assert re.search(r"about \d+ (s|min) for", result.stderr), result.stderr
     assert set(pd.read_csv(output)["source"]) == {first, second}
     metrics = pd.read_json(tmp_path / "out.scm" / "metrics.json", typ="series")
     assert metrics["data"]["judged_regulators"] == 1

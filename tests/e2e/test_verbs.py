@@ -182,7 +182,8 @@ def test_pretraining_by_its_verb_and_as_a_pipeline(tmp_path, monkeypatch):
         f"pretraining.corpus.store={tmp_path / 'store'},pretraining.launch.run={tmp_path / 'run'}"
     )
     text = entered("pretrain", "--env", "test", "--params", places).output
-    assert "loss" in text and "metrics.json" in text
+    assert "loss" in text and "metrics.json" in text and "corpus_report: " in text
+    assert re.search(r"model: +\S*run/model", text)
     model = (tmp_path / "run" / "model" / "model.safetensors").read_bytes()
     words = ("run", "--pipeline", "pretraining", "--env", "test", "--params", places)
     assert "loss" in entered(*words).output

@@ -15,7 +15,7 @@ from sc_mamba2.runs.configuration import (
     read_parameters,
     shipped_conf,
 )
-from sc_mamba2.runs.preflight import check_run
+from sc_mamba2.runs.preflight import check_cells, check_run
 from sc_mamba2.runs.selection import Selection, nest
 from sc_mamba2.tasks.shared.parameters import flatten
 from sc_mamba2.tasks.table import READS
@@ -185,3 +185,10 @@ def test_a_table_without_columns_is_left_to_the_readers(tmp_path):
     cells.obs = cells.obs[[]]
     cells.write_h5ad(tmp_path / "bare.h5ad")
     check("annotation", input=str(tmp_path / "bare.h5ad"), annotation__labels__key="cell_type")
+
+
+def test_the_file_that_lacks_a_column_is_named(tmp_path):
+    """Of a query and a reference, a person must know which."""
+    simulate_cells(20, 30).write_h5ad(tmp_path / "ref.h5ad")
+    with pytest.raises(UserError, match=r"no column 'typ' in obs of 'ref\.h5ad'"):
+        check_cells([str(tmp_path / "ref.h5ad")], {"typ": "annotation.labels.key"})

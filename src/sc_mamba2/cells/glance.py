@@ -30,12 +30,14 @@ def missing_file(path: Path, found: str | None = None) -> UserError:
     )
 
 
-def missing_column(column: str, columns: Iterable[Any], rule: str, option: str) -> UserError:
+def missing_column(
+    column: str, columns: Iterable[Any], rule: str, option: str, where: str = "obs"
+) -> UserError:
     """Return the refusal of a column that is not there; `option` is where a person names it."""
     columns = list(map(str, columns))
     return UserError(
         rule,
-        found=f"no column '{column}' in obs",
+        found=f"no column '{column}' in {where}",
         expected=f"one of: {', '.join(columns) or 'obs has no columns'}",
         mend=f"name a column of obs by {option}" + nearest(column, columns),
     )

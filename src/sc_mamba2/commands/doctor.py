@@ -10,10 +10,13 @@ from pathlib import Path
 import typer
 
 _PACKAGES = ("torch", "kedro", "kedro-datasets", "anndata", "scanpy", "pandera", "typer")
-_CUDA = "needs a CUDA GPU: pip install --no-build-isolation -c constraints-py311.txt -e '.[cuda]'"
+_CUDA = (
+    "needs a CUDA GPU: pip install ninja packaging setuptools wheel, then "
+    "pip install --no-build-isolation 'sc-mamba2[cuda]'"
+)
 _OPTIONAL = {
-    "kedro-viz": "pip install -c constraints-py311.txt -e '.[viz]'",
-    "dvc": "pip install -c constraints-py311.txt -e '.[dev]'",
+    "kedro-viz": "pip install 'sc-mamba2[viz]'",
+    "dvc": "pip install 'dvc>=3.60'",
     "mamba-ssm": _CUDA,
     "causal-conv1d": _CUDA,
 }

@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
-from sc_mamba2.commands.results import duration, show_facts
+from sc_mamba2.commands.results import show_facts
+from sc_mamba2.tasks.shared.hearing import duration
 
 if TYPE_CHECKING:
     from sc_mamba2.runs.dry_run import DryRun

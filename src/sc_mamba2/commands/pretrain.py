@@ -1,5 +1,6 @@
 """`scm pretrain`: files become a corpus of tokens, tokens a pretrained model; killed, it goes on."""
 
+import json
 from pathlib import Path
 
 from sc_mamba2.commands.options import from_here
@@ -28,5 +29,9 @@ def pretrain(given: Given) -> None:
     from sc_mamba2.runs.session import run_in_project
 
     written = run_in_project(selection, project).written
+    metrics = written["pretraining.metrics"]
     places = {name.rsplit(".", 1)[-1]: path for name, path in written.items()}
-    show_results(written["pretraining.metrics"], places)
+    if metrics.is_file():  # of a dry run it is not
+        model = Path(json.loads(metrics.read_text(encoding="utf-8"))["checkpoint"])
+        places = {"model": model} | places
+    show_results(metrics, places)

@@ -54,7 +54,7 @@ def show_results(metrics: Path, places: dict[str, Path]) -> None:
                 typer.echo(f"remark: {role}{': ' if role else ''}{remark['remark']}", err=True)
     for words in said:
         typer.echo(words)
-    show_lines(places, 11)
+    show_lines(places, max([11, *(len(name) + 2 for name in places)]))
 
 
 def _said(metrics: dict[str, Any]) -> list[str]:
@@ -103,13 +103,6 @@ def show_table(head: Sequence[str], rows: Iterable[Sequence[str]], whole: Sequen
     Console(highlight=False).print(table)
 
 
-def duration(seconds: float) -> str:
-    """Return a time in the unit that suits it."""
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
-
-
 def _table(metrics: dict[str, Any]) -> Table:
     """Lay out the model and what stands beside it; a task without accuracy shows all its scores.
 
@@ -131,7 +124,7 @@ def _table(metrics: dict[str, Any]) -> Table:
     if len(columns) > _MOST_COLUMNS:  # a line a score: a terminal is longer than it is wide
         head, *cells = (list(line) for line in zip(head, *cells, strict=True))
         head[0] = "score"
-    table = Table(title="scored on the same cells")
+    table = Table(title="scored on the same cells" if len(methods) > 1 else None)
     table.add_column(head[0], no_wrap=True)
     for name in head[1:]:
         table.add_column(name, justify="right")

@@ -36,7 +36,7 @@ def viz(
             "viz-missing",
             found="kedro-viz is not installed",
             expected="the extra `viz`",
-            mend="pip install -c constraints-py311.txt -e '.[viz]'",
+            mend="pip install 'sc-mamba2[viz]'",
         )
     project = find_project(Path.cwd())
     check_names(Selection(pipelines=(pipeline,) if pipeline else ()))

@@ -3,6 +3,7 @@
 Legend: N cells, V genes, G chosen genes (in `variable_genes` all), D width of the embedding.
 """
 
+from collections.abc import Callable
 from importlib.util import find_spec
 from typing import NamedTuple
 
@@ -42,6 +43,7 @@ def harmony_candidates(
     batches: np.ndarray,
     components: int = 30,
     seed: int = 0,
+    on_step: Callable[[int, int], None] = lambda step, steps: None,
 ) -> dict[str, Candidate]:
     """Run Harmony as it is really used: genes scaled or not, chosen over all cells or within batches.
 
@@ -55,6 +57,8 @@ def harmony_candidates(
         (N,) code of each cell's batch, at least two.
     components, seed
         See `fit_projection`.
+    on_step
+        Called after each run, with how many there are.
 
     Returns
     -------
@@ -67,6 +71,7 @@ def harmony_candidates(
         projection = fit_projection(values_NV, chosen_G, components, scaled, seed)
         before_ND = projection(values_NV)
         found[name] = Candidate(projection, before_ND, harmony_embedding(before_ND, batches, seed))
+        on_step(len(found), len(RECIPES))
     return found
 
 

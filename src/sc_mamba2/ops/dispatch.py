@@ -79,8 +79,8 @@ def _choose(requested: str, device_type: str, dtype: torch.dtype) -> str:
             found=reason,
             expected="a CUDA GPU, with Triton for 'fused', with mamba-ssm and causal-conv1d for 'kernels' "
             "and 'twice', in single or half precision",
-            mend="install the extra: pip install --no-build-isolation -e '.[cuda]', or leave the "
-            "choice to the scan path 'auto'",
+            mend="pip install --no-build-isolation 'sc-mamba2[cuda]' (`scm doctor` says more), or leave "
+            "the choice to the scan path 'auto'",
         )
     path = requested
     if requested == "auto":

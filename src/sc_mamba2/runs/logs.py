@@ -6,9 +6,12 @@ import warnings
 from rich.console import Console
 from rich.logging import RichHandler
 
+from sc_mamba2.tasks.shared.hearing import NOTE
+
 # Of an error, which the command shows once, in its own words.
 _REPEATED = ("failed with error", "You can resume the pipeline run", "No nodes ran", "Parameter '")
 # kedro-viz says of every run outside a project that it is outside a project.
+logging.addLevelName(NOTE, "NOTE")
 _levels = {
     "kedro": logging.INFO,
     "sc_mamba2": logging.INFO,
@@ -20,7 +23,7 @@ _levels = {
 def set_logging(verbose: bool) -> None:
     """Let the runs that follow log their nodes (`verbose`), or only what went wrong."""
     _levels["kedro"] = logging.INFO if verbose else logging.ERROR
-    _levels["sc_mamba2"] = logging.INFO if verbose else logging.WARNING
+    _levels["sc_mamba2"] = logging.INFO if verbose else NOTE
     # What a library says to developers is for those who want to see everything.
     _levels["py.warnings"] = logging.WARNING if verbose else logging.ERROR
     logging.captureWarnings(True)

@@ -250,7 +250,8 @@ def check_cells(sources: list[str], columns: Mapping[str, str], layer: str | Non
         return  # the readers know why, such as genes in the place of cells
     for column, parameter in columns.items():
         if column not in there:
-            raise missing_column(column, there, *_rule_and_option(parameter))
+            named = " and ".join(f"'{Path(source).name}'" for source in sources)
+            raise missing_column(column, there, *_rule_and_option(parameter), f"obs of {named}")
     layers = list(dict.fromkeys(name for _, names in seen for name in names))
     known = layer is None or layer in (*layers, *_MATRICES) or "/" in layer  # a group in a group
     if not known:

@@ -47,7 +47,7 @@ def run_in_project(selection: Selection, project: Path) -> Finished:
         return finished
     lock = project / "data" / ".scm.lock"
     lock.parent.mkdir(exist_ok=True)
-    mend = "wait for it, or clone the project once more"
+    mend = "wait for it, or run in another copy of the project"
     # Paths in parameters are the project's, from whichever of its folders it was called.
     with sole_writer(lock, to="this project", mend=mend), contextlib.chdir(project):
         return _run(selection, project, conf)

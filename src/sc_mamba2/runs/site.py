@@ -28,6 +28,11 @@ _POLICY = (
 )
 
 FIRST = "annotation"  # of all pipelines, the one that is shown first
+# Kedro-Viz greets who comes first with a tour of six boxes that hide the graph; its settings have it again.
+_NO_TOUR = """\
+if (localStorage.getItem("KedroViz") === null)
+  localStorage.setItem("KedroViz", '{"showFeatureHints": false}');
+"""
 
 
 def build_site(project: Path, folder: Path, pipeline: str | None = None) -> None:
@@ -40,6 +45,8 @@ def build_site(project: Path, folder: Path, pipeline: str | None = None) -> None
     pipeline
         The one to show; ``None``: all, `FIRST` before the others.
     """
+    import sc_mamba2.runs.quietly  # noqa: F401  # first: Kedro says on import where its logging is set
+
     apply_logging()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Kedro's and the web framework's, about themselves
@@ -84,7 +91,8 @@ def _write_pages(draft: Path) -> None:
     shutil.copytree(source / "assets", draft / "assets")
     shutil.copy(source / "favicon.ico", draft)
     page = _OUTSIDE.sub("", (source / "index.html").read_text(encoding="utf-8"))
-    page = page.replace("<head>", f"<head>{_POLICY}", 1)
+    (draft / "no_tour.js").write_text(_NO_TOUR, encoding="utf-8")
+    page = page.replace("<head>", f'<head>{_POLICY}<script src="./no_tour.js"></script>', 1)
     (draft / "index.html").write_text(page, encoding="utf-8")
 
 

@@ -4,6 +4,7 @@ One process needs no launcher; under `torchrun` there are more, over gloo on CPU
 """
 
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -90,7 +91,10 @@ def share_model(module: nn.Module, layers: nn.ModuleList, ranks: Ranks, sharded:
             fully_shard(layer)
         fully_shard(module)
         return module
-    return nn.parallel.DistributedDataParallel(module, broadcast_buffers=False)
+    with warnings.catch_warnings():
+        # Newer torch has another name for it, which the oldest that we take does not know.
+        warnings.simplefilter("ignore", FutureWarning)
+        return nn.parallel.DistributedDataParallel(module, broadcast_buffers=False)
 
 
 class BatchSource(Protocol):

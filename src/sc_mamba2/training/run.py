@@ -149,7 +149,8 @@ class _Run:
                 "run-of-another-job",
                 found=f"checkpoints of another training in '{self.job.run}'",
                 expected="the same corpus, shape, options and seed",
-                mend="name another run folder, or give the options that it was begun with",
+                mend="give the options that it was begun with, the number of steps among them; or begin "
+                "anew in another folder: --params pretraining.launch.run=FOLDER",
             )
         load_shared(self.trainer, found.checkpoint.state, found.tensors, found.state["optimizer"])
         return found.step

@@ -60,6 +60,7 @@ def ingest_corpus(
     on_bad_file: Literal["stop", "skip"] = "stop",
     workers: int = 1,
     dask_address: str | None = None,
+    on_file: Callable[[int, int], None] = lambda done, of: None,
 ) -> dict[str, Any]:
     """Hand the cells of a corpus to a consumer, file by file.
 
@@ -78,6 +79,8 @@ def ingest_corpus(
         Processes of this machine; 1 works in this process.
     dask_address
         A Dask scheduler whose workers see the same paths, in the place of processes.
+    on_file
+        Called with the files that are done and how many there are; each is looked at, then consumed.
 
     Returns
     -------
@@ -97,6 +100,7 @@ def ingest_corpus(
             if scan.error is not None and on_bad_file == "stop":
                 raise scan.error
             scans.append(scan)
+            on_file(len(scans), 2 * len(sources))
         _drop_duplicates(scans)
         total = _total(scans)
         files = [
@@ -104,8 +108,10 @@ def ingest_corpus(
             for number, scan in enumerate(scans)
             if scan.form is not None and scan.kept.any()
         ]
-        numbers = (file.number for file in files)
-        results = dict(zip(numbers, in_order(pool, consume, files), strict=True))
+        results = {}
+        for file, result in zip(files, in_order(pool, consume, files), strict=True):
+            results[file.number] = result
+            on_file(len(scans) + len(results), len(scans) + len(files))
     reports = [scan.report | {"result": results.get(number)} for number, scan in enumerate(scans)]
     return {"total": total, "files": reports}
 

@@ -28,6 +28,7 @@ from sc_mamba2.tasks.annotation.experts import Readings, ask_experts
 from sc_mamba2.tasks.annotation.model import AnnotationModel
 from sc_mamba2.tasks.annotation.params import FINE_TUNED, OF_BACKBONE, ConsensusParams
 from sc_mamba2.tasks.annotation.tokens import read_anew
+from sc_mamba2.tasks.shared.progress import training_progress
 from sc_mamba2.tokens import (
     Batch,
     TokenizedCells,
@@ -245,15 +246,15 @@ class ConsensusModel(Annotator):
         distance_M = np.zeros(len(classes_M))
         # Of a type that one batch alone has, the others can say nothing.
         known_M = np.zeros(len(classes_M), dtype=bool)
-        with quiet_rare_classes():
-            for rest, out in split(folds, shuffle=True, random_state=seed).split(
-                classes_M, classes_M, groups_M
-            ):
+        parts = split(folds, shuffle=True, random_state=seed).split(classes_M, classes_M, groups_M)
+        with quiet_rare_classes(), training_progress("leaving out", unit="part") as on_step:
+            for done, (rest, out) in enumerate(parts, start=1):
                 asked = some.take(rest), classes_M[rest], len(self.labels), some.take(out)
                 answers = ask_experts(*asked, params, seed)
                 known_M[out] = np.isin(classes_M[out], classes_M[rest])
                 distance_M[out] = answers.distance_N
                 answers_EMK[:, out] = np.stack([answers.by_expert[name] for name in self.methods])
+                on_step(done, folds)
         self._room_for_left_out(int(known_M.sum()), len(self.methods))
         self.left_out_EMK.copy_(torch.from_numpy(answers_EMK[:, known_M]))
         self.left_out_classes_M.copy_(torch.from_numpy(classes_M[known_M]))

@@ -112,13 +112,14 @@ def annotation_report(
     reports = {role: metrics["data"][role] for role in ROLES if role in metrics["data"]}
     data, run = metrics["data"], metrics["run"]
     table = score_table(methods_and_views(metrics), list(SCORES), CAPTION, "accuracy")
+    scored = "accuracy" in metrics["model"]
     remarks = [
         words
         for role, report in reports.items()
         for words in remark_words(report["remarks"], of=f"{role}: ")
     ]
     sections = [
-        Section("How well it went", _verdict(metrics), [table]),
+        Section("How well it went", _verdict(metrics), [table] if scored else []),
         *_experts_section(metrics.get("experts", {}), data),
         *_ontology_section(metrics),
         pictures_section(figures, captions(PICTURES), cell_map),
@@ -158,7 +159,7 @@ def _lead(metrics: dict[str, Any]) -> str:
         f"{data['query_cells']:,} cells were given one of {data['classes']:,} types known from the reference; "
         f"{metrics['model']['unassigned_share']:.1%} of them are left unassigned, as too unsure or too far "
         f"from every type. {trust}. Look at the map of the cells first: where confidence is low, and where "
-        "types run into each other, a call is to be doubted."
+        "types overlap, doubt the calls."
     )
 
 
@@ -208,7 +209,8 @@ def _experts_section(experts: dict[str, dict[str, float]], data: dict[str, Any])
             "left out, and count as far as the query is like the reference."
         )
     ordered = dict(sorted(experts.items(), key=lambda pair: -pair[1]["weight"]))
-    table = score_table(ordered, ["weight", "like_consensus", *SCORES], "Higher is better.")
+    scores = [name for name in SCORES if any(name in own for own in ordered.values())]
+    table = score_table(ordered, ["weight", "like_consensus", *scores], "Higher is better.")
     return [Section("Who stood behind the calls", [words], [table])]
 
 

@@ -26,6 +26,7 @@ from sc_mamba2.tasks.batch_correction.params import CandidateParams
 from sc_mamba2.tasks.shared.backbone import predict
 from sc_mamba2.tasks.shared.batches import BATCH, batch_codes
 from sc_mamba2.tasks.shared.params import PredictParams
+from sc_mamba2.tasks.shared.progress import training_progress
 from sc_mamba2.tokens import TokenizedCells, as_matrix
 from sc_mamba2.training import ComputeOptions
 
@@ -73,7 +74,9 @@ def combine(
     values_NV = values_NV.astype(np.float32)
     codes_N = batch_codes(tokens.obs[BATCH], model.batches)
     overall_G, within_G = (np.flatnonzero(chosen) for chosen in model.chosen_2V.numpy())
-    found = harmony_candidates(values_NV, overall_G, within_G, codes_N, params.components, seed)
+    with training_progress("Harmony", unit="run") as on_step:
+        parts = values_NV, overall_G, within_G, codes_N, params.components, seed
+        found = harmony_candidates(*parts, on_step)
     own = {name: one.corrected_ND for name, one in found.items()}
     network_NE = None
     if model.has_network:

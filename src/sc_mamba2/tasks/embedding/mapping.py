@@ -18,6 +18,7 @@ from sc_mamba2.tasks.embedding.blocks import BATCH, LABEL, EmbeddedBlocks
 from sc_mamba2.tasks.embedding.index import ReferenceIndex
 from sc_mamba2.tasks.embedding.model import Encoder
 from sc_mamba2.tasks.embedding.params import EmbeddingOptions, KeyParams, MappingParams
+from sc_mamba2.tasks.shared.progress import training_progress
 
 _FEW_GENES = 0.5  # of the reference's weight
 _log = logging.getLogger(__name__)
@@ -95,7 +96,11 @@ def map_cells(
     space = TypeSpace(index.vectors, classes, index.facts["ridge"])
     vote = NeighbourVote(space.place(index.vectors), classes, params.neighbours)
     shift_D = space.shift(mean_direction(embedded.of_all("sums")), params.shift)
-    told = (vote(space.place(sums, shift_D)) for sums in embedded.of_all("sums"))
+    told, seen = [], 0
+    with training_progress("mapping", unit="cell") as on_cells:
+        for sums in embedded.of_all("sums"):
+            told.append(vote(space.place(sums, shift_D)))
+            on_cells(seen := seen + len(sums), len(embedded.obs))
     best, share, distance = map(np.concatenate, zip(*told, strict=True))
     calls = pd.DataFrame(
         {

@@ -3,6 +3,7 @@
 Legend: N cells, R regulators, T targets.
 """
 
+import logging
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,9 +14,10 @@ from sc_mamba2.methods.gene_modules import as_graphml, find_modules, make_graph
 from sc_mamba2.model import PretrainedModel
 from sc_mamba2.tasks.gene_network.baselines import compare
 from sc_mamba2.tasks.gene_network.genes import Choice
-from sc_mamba2.tasks.gene_network.knockouts import KnockOuts, knock_out
+from sc_mamba2.tasks.gene_network.knockouts import KnockOuts, expected_seconds, knock_out
 from sc_mamba2.tasks.gene_network.model import cosines, untrained_like
 from sc_mamba2.tasks.gene_network.params import BaselineParams, Method, NetworkParams, ScoreParams
+from sc_mamba2.tasks.shared.hearing import NOTE, duration
 from sc_mamba2.tasks.shared.tokenization import tokenize_cells
 from sc_mamba2.tokens import TokenizedCells
 from sc_mamba2.training import ComputeOptions
@@ -24,6 +26,7 @@ SIMPLE = ("correlation", "pearson", "boosting")
 _CELLS, _MODEL = ("correlation", "pearson"), ("cosine", "knock_out")
 _VOTERS = ("correlation", "boosting", *_MODEL)
 _BEST_SHARE = 0.05
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,8 +67,15 @@ def score_pairs(
     baselines: BaselineParams,
     compute: ComputeOptions,
 ) -> PairScores:
-    """Score all pairs in a sample of the cells, by the cells themselves and by the model."""
+    """Score all pairs in a sample of the cells, by the cells themselves and by the model.
+
+    How long the knock-outs will take is logged first.
+    """
     sample = draw_sample(valid_cells, params, compute)
+    models = [model, untrained_like(model, compute.seed)] if baselines.untrained else [model]
+    tokens = short_tokens(sample, model, choice) if params.takes_away else None
+    if tokens is not None:
+        _tell_time(models, tokens, choice, params, compute)
     pairs_RT = choice.pairs()
     x_NR, y_NT = (
         np.asarray(sample[:, ids].X.toarray(), dtype=np.float64)
@@ -74,7 +84,9 @@ def score_pairs(
     simple = compare(x_NR, y_NT, pairs_RT, baselines, compute.seed)
     beside = {"correlation, size": np.abs(simple["correlation"])}
     beside |= {name: simple.pop(name) for name in simple.keys() - set(SIMPLE)}
-    knock_outs, own = _score_by(model, sample, choice, params, compute)
+    (knock_outs, own), *untrained = (
+        _score_by(one, tokens, choice, params, compute) for one in models
+    )
     by_method = simple | own
 
     def mean_of(*names: str) -> np.ndarray:
@@ -83,10 +95,8 @@ def score_pairs(
     ablations = {"consensus without the model": mean_of(*_CELLS)}
     if knock_outs is not None:
         ablations["consensus without knock-outs"] = mean_of(*_CELLS, "cosine")
-    if baselines.untrained:
-        fresh = untrained_like(model, compute.seed)
-        _, untrained = _score_by(fresh, sample, choice, params, compute)
-        ablations |= {f"untrained {name}": part for name, part in untrained.items()}
+    for _, parts in untrained:
+        ablations |= {f"untrained {name}": part for name, part in parts.items()}
     voters = [by_method[name] for name in _VOTERS if name in by_method]
     return PairScores(
         choice,
@@ -112,22 +122,51 @@ def short_tokens(sample: AnnData, model: PretrainedModel, choice: Choice) -> Tok
     return tokens.keep(np.isin(tokens.gene_rows, model.tokenizer.vocabulary.rows_of(genes)))
 
 
+def _tell_time(
+    models: list[PretrainedModel],
+    tokens: TokenizedCells,
+    choice: Choice,
+    params: ScoreParams,
+    compute: ComputeOptions,
+) -> None:
+    """Say how long the knock-outs take, and how to do without them."""
+    seconds = len(models) * expected_seconds(
+        models[0], tokens, *_rows(models[0], choice), *_size(params), compute.device
+    )
+    _log.log(
+        NOTE,
+        "about %s for knock-outs of %d regulators, %s cells and %s targets; "
+        "--params gene_network.scoring.knock_outs=false leaves them out",
+        duration(max(1.0, seconds)),
+        len(choice.regulators),
+        f"{len(tokens):,}",
+        f"{len(choice.targets):,}",
+    )
+
+
+def _rows(model: PretrainedModel, choice: Choice) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rows of regulators and targets in a model's vocabulary."""
+    vocabulary = model.tokenizer.vocabulary
+    return vocabulary.rows_of(choice.regulators), vocabulary.rows_of(choice.targets)
+
+
+def _size(params: ScoreParams) -> tuple[int, int]:
+    return params.cells_a_regulator, params.batch_size
+
+
 def _score_by(
     model: PretrainedModel,
-    sample: AnnData,
+    tokens: TokenizedCells | None,
     choice: Choice,
     params: ScoreParams,
     compute: ComputeOptions,
 ) -> tuple[KnockOuts | None, dict[str, np.ndarray]]:
-    """Score all pairs by a model: the cosine, and what knock-outs say where they are wanted."""
-    vocabulary = model.tokenizer.vocabulary
-    rows = vocabulary.rows_of(choice.regulators), vocabulary.rows_of(choice.targets)
+    """Score all pairs by a model: the cosine, and what knock-outs in some cells say."""
+    rows = _rows(model, choice)
     scores = {"cosine": cosines(model, *rows)}
-    if not params.takes_away:
+    if tokens is None:
         return None, scores
-    tokens = short_tokens(sample, model, choice)
-    size = params.cells_a_regulator, params.batch_size
-    knock_outs = knock_out(model, tokens, *rows, *size, compute.device)
+    knock_outs = knock_out(model, tokens, *rows, *_size(params), compute.device)
     return knock_outs, scores | {"knock_out": np.abs(knock_outs.specific_RT)}
 
 

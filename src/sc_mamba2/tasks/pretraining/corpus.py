@@ -22,6 +22,7 @@ from sc_mamba2.errors import UserError
 from sc_mamba2.files import atomic_file, atomic_folder, file_facts
 from sc_mamba2.genes import load_vocabulary
 from sc_mamba2.tasks.pretraining.params import CorpusParams
+from sc_mamba2.tasks.shared.progress import training_progress
 from sc_mamba2.tokens import Tokenizer, TokenizerRules, TokenStore, TokenStoreWriter
 from sc_mamba2.training.masked_cells import even_sample
 from sc_mamba2.training.thinned_cells import SOURCE, TYPES
@@ -103,14 +104,16 @@ def _ingest(sources: list[str], params: CorpusParams, consume: Consume) -> dict[
         holds=params.holds,
         cells_a_block=params.cells_a_block,
     )
-    return ingest_corpus(
-        sources,
-        rules,
-        consume,
-        on_bad_file=params.on_bad_file,
-        workers=params.workers,
-        dask_address=params.dask_address,
-    )
+    with training_progress("corpus", unit="file") as on_file:
+        return ingest_corpus(
+            sources,
+            rules,
+            consume,
+            on_bad_file=params.on_bad_file,
+            workers=params.workers,
+            dask_address=params.dask_address,
+            on_file=on_file,
+        )
 
 
 def _parts(report: dict[str, Any]) -> list[Path]:

@@ -37,7 +37,7 @@ def read_batches(obs: pd.DataFrame, key: str) -> pd.Series:
             "batch-one",
             found=f"obs['{key}'] holds one batch only: '{sizes.index[0]}'",
             expected="at least two batches: with one there is nothing to correct",
-            mend="choose another column with --batch-key, or embed the cells with another verb",
+            mend="choose another column with --batch-key; without batches, `scm embed` gives an embedding",
         )
     small = sizes[sizes < FEWEST_CELLS]
     if len(small):

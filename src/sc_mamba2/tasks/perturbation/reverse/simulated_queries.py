@@ -18,6 +18,7 @@ from sc_mamba2.tasks.perturbation.reverse.candidates import Candidates
 from sc_mamba2.tasks.perturbation.reverse.comparisons import compare
 from sc_mamba2.tasks.perturbation.reverse.params import RankParams
 from sc_mamba2.tasks.perturbation.split import PERTURBATION
+from sc_mamba2.tasks.shared.progress import training_progress
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,20 +98,22 @@ class SimulatedQueries:
         truth, features, shares = [], [], list[np.ndarray]()
         count, most = len(self.candidates.names), self.params.own_gene_most
         drawn = self.generator.integers(count, size=self.params.queries)
-        for places in np.array_split(drawn, self.params.worlds):
-            estimated_CG, true_CG = self.draw_effects()
-            votes = None
-            for place in places:
-                change_G = self._change(true_CG[place])
-                truth.append(int(place))
-                features.append(
-                    compare(change_G, self.error_G, estimated_CG, self.candidates, most)
-                )
-                if len(shares) < searched:
-                    votes = votes or predict_cells(
-                        self.source_SG, estimated_CG, self.candidates.decoding, self.params
+        with training_progress("simulating", unit="query") as on_step:
+            for places in np.array_split(drawn, self.params.worlds):
+                estimated_CG, true_CG = self.draw_effects()
+                votes = None
+                for place in places:
+                    change_G = self._change(true_CG[place])
+                    truth.append(int(place))
+                    features.append(
+                        compare(change_G, self.error_G, estimated_CG, self.candidates, most)
                     )
-                    shares.append(votes.shares(self._target(change_G), self.params.neighbours))
+                    if len(shares) < searched:
+                        votes = votes or predict_cells(
+                            self.source_SG, estimated_CG, self.candidates.decoding, self.params
+                        )
+                        shares.append(votes.shares(self._target(change_G), self.params.neighbours))
+                    on_step(len(truth), len(drawn))
         shares_MC = np.stack(shares) if shares else np.zeros((0, count))
         return Trials(np.array(truth), np.stack(features), shares_MC)
 
