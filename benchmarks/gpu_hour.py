@@ -398,7 +398,47 @@ def pretraining() -> Rows:
             )
 
 
+def counts() -> Rows:
+    """Count bytes and FLOP of a token, one layer forward, and what bounds the fused path against the plain way."""
+    for width in (512, 1536):
+        yield {"width": width}, partial(_count, width)
+
+
+def _count(width: int) -> Out:
+    config, kib = preset("base", 9, d_model=width), 2 / 1024  # bf16
+    inner, state, heads = config.d_inner, config.d_state, config.n_heads
+    channels = inner + 2 * state
+    projected = inner + channels + heads
+    project = width + projected + inner + width  # read and written around both products
+    fused = project + channels + 2 * channels  # convolved, both ways
+    fused += (
+        2 * channels + 2 * inner
+    )  # scanned; heads that share B and C find them in the second cache
+    fused += inner + 2 * inner + inner  # gate, norms and mean
+    # `mamba-ssm` twice, by the count of its kernels: flip, projections, convolution, states, outputs, norm.
+    plain_kib = {512: 70.0, 1536: 196.0}[width]
+    products = 2 * width * projected + 2 * inner * width
+    scan = 2 * 64 * state + 2 * 64 * inner + 4 * state * inner
+    mflop = {
+        "fused": (products + 2 * scan) / 1e6,
+        "twice": merged_flop(config) / config.n_layers / 1e6,
+    }
+    mflop["twice"] += products / 1e6
+    # At 2.9 TB/s and 600 TFLOP/s, one after the other.
+    nanoseconds = {
+        name: kilobytes * 1024 / 2.9e3 + mflop[name] / 0.6
+        for name, kilobytes in (("fused", fused * kib), ("twice", plain_kib))
+    }
+    return {
+        "kib": {"fused": fused * kib, "twice": plain_kib},
+        "mflop": mflop,
+        "nanoseconds": nanoseconds,
+        "bound": nanoseconds["twice"] / nanoseconds["fused"],
+    }
+
+
 PARTS = {
+    "counts": counts,
     "parity": parity,
     "choice": choice,
     "tuning": tuning,

@@ -6,6 +6,7 @@ import shutil
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -22,7 +23,14 @@ _OPTIONAL = {
 }
 
 
-def doctor() -> None:
+def doctor(
+    warm: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PRESET", help="Compile and time the scan on the GPU first (minutes)."
+        ),
+    ] = None,
+) -> None:
     """Tell what this machine has and what is missing."""
     from sc_mamba2.commands.results import show_facts
 
@@ -30,7 +38,7 @@ def doctor() -> None:
     lines = {"python": f"{platform.python_version()} ({sys.executable})"}
     lines |= {name: _version(name) or f"MISSING: pip install {name}" for name in _PACKAGES}
     if "torch" not in missing:
-        lines |= _torch()
+        lines |= _torch(warm)
     lines["memory"] = _memory()
     lines["disk"] = f"{shutil.disk_usage(Path.cwd()).free / 2**30:.1f} GiB free here"
     for name, mend in _OPTIONAL.items():
@@ -39,20 +47,32 @@ def doctor() -> None:
     raise typer.Exit(1 if missing else 0)
 
 
-def _torch() -> dict[str, str]:
+def _torch(warm: str | None) -> dict[str, str]:
     import torch
 
-    from sc_mamba2.ops import choose_path, kernels_missing
+    from sc_mamba2.model.warm import warm_up
+    from sc_mamba2.ops import choose_path, fused_missing, kernels_missing, remembered
 
     cuda = torch.cuda.is_available()
     device = "cuda" if cuda else "cpu"
-    missing = kernels_missing(device)
-    threads = f"cpu, {torch.get_num_threads()} threads"
-    return {
-        "device": torch.cuda.get_device_name() if cuda else threads,
+    lines = {
+        "device": torch.cuda.get_device_name()
+        if cuda
+        else f"cpu, {torch.get_num_threads()} threads",
         "scan path": choose_path("auto", device),
-        "kernels": "ready" if missing is None else f"not used: {missing}",
     }
+    for name, missing in (("kernels", kernels_missing(device)), ("fused", fused_missing(device))):
+        lines[name] = "ready" if missing is None else f"not used: {missing}"
+    if warm is not None and not cuda:
+        lines["warm"] = "nothing to do: kernels are compiled for a CUDA GPU"
+    elif warm is not None:
+        lines["warm"] = (
+            f"{warm_up(warm, torch.device(device))} kinds of call are compiled and timed"
+        )
+    for key, row in remembered().items() if cuda else ():
+        times = ", ".join(f"{path} {taken:.1f} ms" for path, taken in row["milliseconds"].items())
+        lines[f"fastest, {key}"] = f"{row['path']} ({times})"
+    return lines
 
 
 def _version(name: str) -> str | None:
