@@ -12,8 +12,13 @@ def denoise(given: Given) -> None:
 
     scm denoise CELLS --genes CD3D,LYZ --output OUT.h5ad
 
+    scm denoise CELLS --foretell CCR7,FOXP3 --output OUT.h5ad
+
     Writes OUT.h5ad (the cells with the layer scm_denoised, of named genes
     obsm) and the folder OUT.scm with report.html, metrics.json and figures.
     """
-    more = {"denoising.output.named_genes": names_from_here(given.genes)} if given.genes else {}
+    asked = {"named_genes": given.genes, "foretold_genes": given.foretell}
+    more = {
+        f"denoising.output.{name}": names_from_here(names) for name, names in asked.items() if names
+    }
     run_task(TASKS["denoise"], "denoising", given, more)

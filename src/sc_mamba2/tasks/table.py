@@ -691,6 +691,10 @@ _DENOISE = Task(
         _cells("CELLS", "Cells with counts."),
         _output(),
         Option("genes", "These genes only: names by commas, or a file, a name a line."),
+        Option(
+            "foretell",
+            "Genes that the file lacks, by the pretrained model: names by commas, or a file.",
+        ),
         _read(),
         _SPECIES,
         _SEED,
@@ -699,6 +703,7 @@ _DENOISE = Task(
     writes=(
         f"layers/{keys.DENOISED}",
         f"obsm/{keys.DENOISED}",
+        f"obsm/{keys.FORETOLD}",
         f"var/{keys.DENOISED}",
         f"uns/{keys.FACTS}",
     ),

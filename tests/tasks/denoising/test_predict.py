@@ -8,10 +8,12 @@ from tests.tasks.denoising.conftest import COMPUTE, FEW
 from sc_mamba2.cells import simulate_cells
 from sc_mamba2.methods.molecules import posterior_rates
 from sc_mamba2.tasks.denoising.choose import chosen_method
+from sc_mamba2.tasks.denoising.foretold import ForetoldGenes
 from sc_mamba2.tasks.denoising.genes import Written
 from sc_mamba2.tasks.denoising.predict import denoise, write_denoised
 from sc_mamba2.tasks.denoising.priors import candidates
 
+NOTHING = ForetoldGenes((), np.zeros((90, 0)), {})
 METRICS = {
     "run": {},
     "model": {"nats": 4.5},
@@ -54,7 +56,7 @@ def test_the_cells_stay_and_the_keys_are_added(read, prepared, rates, tmp_path):
     raw, _, report = read
     raw = raw.copy()
     raw.uns["own"], raw.layers["own"] = "kept", raw.X * 2
-    cells = write_denoised(raw, rates, prepared[2], METRICS, report, FACTS)
+    cells = write_denoised(raw, rates, NOTHING, prepared[2], METRICS, report, FACTS)
     assert set(raw.layers) == {"own"} and "scm_denoised" not in raw.var
     assert (cells.X != raw.X).nnz == 0 and cells.uns["own"] == "kept"
     assert np.array_equal(cells.layers["scm_denoised"], rates)
@@ -70,7 +72,7 @@ def test_named_genes_are_a_table(read):
     raw, _, report = read
     written = Written(np.array([3, 1]), np.array([0, 1]), 2, ("CD3D", "LYZ"))
     two = np.ones((90, 2), dtype=np.float32)
-    cells = write_denoised(raw, two, written, METRICS, report, FACTS)
+    cells = write_denoised(raw, two, NOTHING, written, METRICS, report, FACTS)
     assert list(cells.obsm["scm_denoised"].columns) == ["CD3D", "LYZ"]
     assert not cells.layers and "scm_denoised" not in cells.var
     assert cells.shape == simulate_cells(90).shape

@@ -65,6 +65,11 @@ class OutputParams(Parameters):
     named_genes: str | None = Field(
         None, description="names by commas, or a file with a name a line; null: all genes"
     )
+    foretold_genes: str | None = Field(
+        None,
+        description="genes that the file lacks, to be foretold by the checkpoint: names by commas, or a file; "
+        "null: none",
+    )
     most_values: int = Field(
         200_000_000, ge=1, description="cells times genes that are written at most, 4 bytes each"
     )

@@ -14,6 +14,7 @@ from sc_mamba2.cells import keys
 from sc_mamba2.methods.gene_priors import CELL_TOTAL
 from sc_mamba2.methods.molecules import Choice, rates_by_block
 from sc_mamba2.tasks.denoising.choose import chosen_method
+from sc_mamba2.tasks.denoising.foretold import ForetoldGenes
 from sc_mamba2.tasks.denoising.genes import Written
 from sc_mamba2.tasks.denoising.params import OutputParams, PriorParams
 from sc_mamba2.tasks.denoising.priors import candidates
@@ -47,6 +48,7 @@ def denoise(
 def write_denoised(
     raw_cells: AnnData,
     denoised: np.ndarray,
+    foretold: ForetoldGenes,
     written: Written,
     metrics: dict[str, Any],
     validation_report: dict[str, Any],
@@ -54,25 +56,35 @@ def write_denoised(
 ) -> AnnData:
     """Write the result and facts into a copy of the user's cells; see `add_denoised`."""
     cells = raw_cells.copy()
-    add_denoised(cells, denoised, written, output_facts(run_info, validation_report), metrics)
+    facts = output_facts(run_info, validation_report)
+    add_denoised(cells, denoised, foretold, written, facts, metrics)
     return cells
 
 
 def add_denoised(
     cells: AnnData,
     denoised: np.ndarray,
+    foretold: ForetoldGenes,
     written: Written,
     facts: dict[str, Any],
     metrics: dict[str, Any],
 ) -> None:
-    """Add ``layers["scm_denoised"]`` and ``var["scm_denoised"]``, or of named genes ``obsm``; facts to ``uns``."""
+    """Add ``layers["scm_denoised"]`` and ``var["scm_denoised"]``, or of named genes ``obsm``; facts to ``uns``.
+
+    Foretold genes stand apart from all that was counted, in ``obsm["scm_foretold"]``.
+    """
     if written.names is None:
         cells.layers[keys.DENOISED] = denoised
         cells.var[keys.DENOISED] = np.isin(np.arange(cells.n_vars), written.places_K)
     else:
         columns = list(written.names)
         cells.obsm[keys.DENOISED] = pd.DataFrame(denoised, cells.obs_names, columns)
-    of_model = {"nats": metrics["model"]["nats"]}
+    if foretold.names:
+        columns = list(foretold.names)
+        cells.obsm[keys.FORETOLD] = pd.DataFrame(foretold.values_NF, cells.obs_names, columns)
+    of_model: dict[str, Any] = {"nats": metrics["model"]["nats"]}
     if sha256 := metrics["run"].get("checkpoint_sha256"):
         of_model["checkpoint_sha256"] = sha256
+    if foretold.names:
+        of_model["foretold"] = metrics["data"]["foretold"]
     cells.uns[keys.FACTS] = facts | metrics["data"]["chosen"] | of_model

@@ -12,8 +12,8 @@ from sc_mamba2.errors import UserError
 from sc_mamba2.methods.gene_priors import NearestCells, gene_means
 from sc_mamba2.methods.molecules import posterior_rates
 from sc_mamba2.model import PretrainedModel
-from sc_mamba2.model.molecules import shift_to_means
-from sc_mamba2.tokens import make_batch, reading_order
+from sc_mamba2.model.molecules import Foretold, shift_to_means
+from sc_mamba2.tokens import TokenizedCells, make_batch, reading_order
 from sc_mamba2.training import choose_device
 from sc_mamba2.training.masked_cells import even_sample
 
@@ -74,10 +74,7 @@ class PretrainedRates:
         rows_G = model.tokenizer.vocabulary.rows_of(genes_G)
         self._known_G = np.flatnonzero(rows_G >= 0)
         self._rows_J = torch.from_numpy(rows_G[self._known_G]).to(self._device)
-        values_NG = counts_NG.astype(np.float32)
-        values_NG.data = np.log1p(values_NG.data)
-        obs = pd.DataFrame(index=pd.RangeIndex(counts_NG.shape[0]))
-        self._tokens = model.tokenizer.tokenize(values_NG, genes_G, obs)
+        self._tokens = count_tokens(model, counts_NG, genes_G)
         self._last: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
         some = even_sample(np.arange(counts_NG.shape[0]), most)
         log_rates_BJ, log_phi_BJ = self._foretell(some)
@@ -119,17 +116,33 @@ class PretrainedRates:
             self._last = rows_B, told[0], told[1]
         return self._last[1:]
 
-    @torch.no_grad()
     def _foretell_batch(self, rows_B: np.ndarray) -> np.ndarray:
-        model = self._model
-        assert model.molecule_decoder is not None
-        batch = make_batch(self._tokens, rows_B, model.tokenizer.vocabulary).to(self._device)
-        hidden_BLD = model.backbone(batch.token_ids_BL, batch.bins_BL, batch.lengths_B)
-        read_BL = (hidden_BLD != 0).any(dim=2)  # neither pads nor what the layers do not read
-        found = model.molecule_decoder(hidden_BLD, batch.token_ids_BL, read_BL)
+        found = read_molecules(self._model, self._tokens, rows_B)
         log_rates_BJ = found.logits_BV[:, self._rows_J].log_softmax(1)
         told = torch.stack([log_rates_BJ, found.log_phi_BV[:, self._rows_J]])
         return np.asarray(told.cpu().numpy())
+
+
+def count_tokens(
+    model: PretrainedModel, counts_NG: sparse.csr_matrix, genes_G: np.ndarray
+) -> TokenizedCells:
+    """Make tokens of whole counts."""
+    values_NG = counts_NG.astype(np.float32)
+    values_NG.data = np.log1p(values_NG.data)
+    obs = pd.DataFrame(index=pd.RangeIndex(counts_NG.shape[0]))
+    return model.tokenizer.tokenize(values_NG, genes_G, obs)
+
+
+@torch.no_grad()
+def read_molecules(model: PretrainedModel, tokens: TokenizedCells, rows_B: np.ndarray) -> Foretold:
+    """Run cells through the backbone and the head of molecules."""
+    assert model.molecule_decoder is not None
+    device = next(model.parameters()).device
+    batch = make_batch(tokens, rows_B, model.tokenizer.vocabulary).to(device)
+    hidden_BLD = model.backbone(batch.token_ids_BL, batch.bins_BL, batch.lengths_B)
+    read_BL = (hidden_BLD != 0).any(dim=2)  # neither pads nor what the layers do not read
+    found: Foretold = model.molecule_decoder(hidden_BLD, batch.token_ids_BL, read_BL)
+    return found
 
 
 def _shares(logits_BJ: np.ndarray) -> np.ndarray:

@@ -25,6 +25,7 @@ WRITTEN = {
     'layers["scm_denoised"]': "expected molecules of 10,000 of the cell; NaN for genes that were not read",
     'var["scm_denoised"]': "which genes have values",
     'obsm["scm_denoised"]': "with --genes: the same of these genes, in the place of both",
+    'obsm["scm_foretold"]': "with --foretell: genes that were not measured, as the model foretells them",
     'uns["scm"]': "version, source of the counts, prior, its numbers, phi, nats, command",
 }
 CAPTION = (
@@ -54,11 +55,33 @@ def denoising_report(
     )
     sections = [
         Section("How well it went", verdict(metrics), [_score_table(metrics)]),
+        *_foretold_section(data["foretold"]),
         pictures_section(figures, captions(PICTURES)),
         read_section(data["reference"]),
         written_section("key of denoised.h5ad", WRITTEN),
     ]
     return task_report("Denoising", lead, sections, parameters, run)
+
+
+def _foretold_section(found: dict[str, float]) -> list[Section]:
+    """Say how far genes that were not measured can be believed, where any were asked for."""
+    if not found["genes"]:
+        return []
+    words = [
+        f"{found['genes']:,} genes that the file lacks were foretold by the pretrained model. No count stands "
+        "behind them: use them to look, not to test.",
+        f"To judge this, {found['hidden_genes']:,.0f} genes of the file were hidden and foretold from the others.",
+    ]
+    if "level" in found:
+        words.append(
+            f"Their levels come in the right order with a rank correlation of {found['level']:.2f}."
+        )
+    if "cells" in found:
+        words.append(
+            f"From cell to cell, the median correlation with the counts is {found['cells']:.2f}, in the "
+            f"{found['expressed_genes']:,.0f} genes with a molecule of 10,000 or more."
+        )
+    return [Section("Foretold genes", words, [])]
 
 
 def verdict(metrics: dict[str, Any]) -> list[str]:

@@ -5,7 +5,7 @@ from pathlib import Path
 from sc_mamba2.errors import UserError
 
 
-def read_names(given: str, rule: str) -> list[str]:
+def read_names(given: str, rule: str, option: str = "--genes") -> list[str]:
     """Return the names; a file without one, or none where its name says file, is refused by `rule`."""
     file = Path(given)
     is_file = file.is_file()
@@ -16,6 +16,6 @@ def read_names(given: str, rule: str) -> list[str]:
             rule,
             found=f"no gene in '{file.name}'" if is_file else f"no file '{given}'",
             expected="names of genes by commas, or a text file with a name a line",
-            mend="correct --genes",
+            mend=f"correct {option}",
         )
     return names

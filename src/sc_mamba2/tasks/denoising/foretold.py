@@ -1,0 +1,148 @@
+"""Genes that the file lacks, foretold on request by the pretrained model, and how well it foretells hidden ones.
+
+Legend: N cells, G genes of the file, F foretold genes, J genes of the file that the model knows.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy import sparse
+from scipy.stats import spearmanr
+
+from sc_mamba2.errors import UserError, nearest
+from sc_mamba2.genes import load_gene_table, map_genes
+from sc_mamba2.methods.gene_priors import CELL_TOTAL
+from sc_mamba2.model import PretrainedModel
+from sc_mamba2.tasks.denoising.params import OutputParams, PriorParams
+from sc_mamba2.tasks.denoising.pretrained import count_tokens, read_foreteller, read_molecules
+from sc_mamba2.tasks.shared.gene_names import read_names
+from sc_mamba2.tasks.shared.progress import training_progress
+from sc_mamba2.tokens import reading_order
+from sc_mamba2.training import ComputeOptions, choose_device
+
+_BATCH = 32
+_HIDDEN_SHARE, _MOST_CELLS = (
+    0.1,
+    500,
+)  # of the file's genes, and its cells, that the judgement hides and reads
+_EXPRESSED = 1.0  # molecules of 10,000: below, counts of single cells hold nearly no information
+
+
+@dataclass(frozen=True, eq=False)
+class ForetoldGenes:
+    """Foretold genes by the names that a person gave, and the judgement; nothing of both where none are asked for.
+
+    Attributes
+    ----------
+    values_NF
+        float32, expected molecules for 10,000 of the genes of the file.
+    judged
+        ``hidden_genes``, ``level`` (rank correlation of their means over the cells, found and foretold),
+        ``expressed_genes`` and ``cells`` (median over these of the correlation over the cells).
+    """
+
+    names: tuple[str, ...]
+    values_NF: np.ndarray
+    judged: dict[str, float]
+
+
+def foretell(
+    counts_NG: sparse.csr_matrix,
+    genes_G: np.ndarray,
+    output: OutputParams,
+    priors: PriorParams,
+    compute: ComputeOptions,
+) -> ForetoldGenes:
+    """Foretell the named genes in every cell, and hide genes of the file to say how well that goes.
+
+    With z the model's logits of a cell: ``10,000 exp(z_f) / sum_j exp(z_j)``, j over the genes of the file.
+
+    Raises
+    ------
+    UserError
+        ``foretell-genes``: a name that the model does not know, or a gene that the file has; ``genes-file``.
+    """
+    if output.foretold_genes is None:
+        return ForetoldGenes((), np.zeros((counts_NG.shape[0], 0), dtype=np.float32), {})
+    names = tuple(dict.fromkeys(read_names(output.foretold_genes, "genes-file", "--foretell")))
+    model = read_foreteller(priors.checkpoint).to(choose_device(compute.device))
+    ids_F = _foretellable(names, genes_G, model)
+    values_NF = CELL_TOTAL * _rates(model, counts_NG, genes_G, ids_F)
+    return ForetoldGenes(names, values_NF, judge_foretold(model, counts_NG, genes_G, compute.seed))
+
+
+def judge_foretold(
+    model: PretrainedModel, counts_NG: sparse.csr_matrix, genes_G: np.ndarray, seed: int
+) -> dict[str, float]:
+    """Hide a tenth of the genes, foretell them from the others, and compare with what was counted."""
+    chance = np.random.default_rng(seed)
+    known = np.flatnonzero(model.tokenizer.vocabulary.rows_of(genes_G) >= 0)
+    hidden = chance.choice(known, max(1, int(_HIDDEN_SHARE * len(known))), replace=False)
+    kept = np.setdiff1d(np.arange(len(genes_G)), hidden)
+    cells = chance.permutation(counts_NG.shape[0])[:_MOST_CELLS]
+    some_NG = counts_NG[np.sort(cells)]
+    rates_NF = _rates(model, some_NG[:, kept], genes_G[kept], genes_G[hidden])
+    totals_N1 = np.asarray(some_NG[:, np.intersect1d(kept, known)].sum(axis=1)).clip(min=1)
+    found_NF = some_NG[:, hidden].toarray() / totals_N1
+    means_F = found_NF.mean(axis=0)
+    seen_F = means_F > 0
+    judged = {"hidden_genes": float(len(hidden))}
+    if seen_F.sum() > 2:  # else there is no order
+        judged["level"] = float(spearmanr(rates_NF.mean(axis=0)[seen_F], means_F[seen_F])[0])
+    told = [
+        np.corrcoef(*np.log1p(CELL_TOTAL * pair_2N))[0, 1]
+        for pair_2N in np.stack([rates_NF, found_NF])[
+            :, :, means_F >= _EXPRESSED / CELL_TOTAL
+        ].transpose(2, 0, 1)
+        if pair_2N.std(axis=1).min() > 0
+    ]
+    judged["expressed_genes"] = float(len(told))
+    return judged | ({"cells": float(np.median(told))} if told else {})
+
+
+def _rates(
+    model: PretrainedModel, counts_NG: sparse.csr_matrix, genes_G: np.ndarray, ids_F: np.ndarray
+) -> np.ndarray:
+    """Return rates over the sum of those of the file's genes, (N, F) float32."""
+    rows_G, rows_F = (model.tokenizer.vocabulary.rows_of(ids) for ids in (genes_G, ids_F))
+    rows_J = torch.from_numpy(rows_G[rows_G >= 0])
+    tokens = count_tokens(model, counts_NG, genes_G)
+    rates_NF = np.zeros((counts_NG.shape[0], len(ids_F)), dtype=np.float32)
+    batches = list(reading_order(tokens.lengths, _BATCH))
+    with training_progress("foretelling genes", unit="batch") as on_step:
+        for at, cells in enumerate(batches, start=1):
+            logits_BV = read_molecules(model, tokens, cells).logits_BV
+            of_file_B1 = logits_BV[:, rows_J].logsumexp(1, keepdim=True)
+            rates_NF[cells] = (
+                (logits_BV[:, torch.from_numpy(rows_F)] - of_file_B1).exp().cpu().numpy()
+            )
+            on_step(at, len(batches))
+    return rates_NF
+
+
+def _foretellable(
+    names: tuple[str, ...], genes_G: np.ndarray, model: PretrainedModel
+) -> np.ndarray:
+    """Return ids of genes that the model knows and the file lacks, or refuse."""
+    table = load_gene_table()
+    ids_F = map_genes(names, table).ensembl_ids.astype(str)
+    unknown = np.flatnonzero(model.tokenizer.vocabulary.rows_of(ids_F) < 0)
+    if len(unknown):
+        raise UserError(
+            "foretell-genes",
+            found=f"{len(unknown)} genes that the model does not know: "
+            + ", ".join(names[at] for at in unknown[:5]),
+            expected="symbols or Ensembl ids of genes of its vocabulary",
+            mend="correct --foretell" + nearest(names[unknown[0]], table.symbols),
+        )
+    there = np.flatnonzero(np.isin(ids_F, genes_G))
+    if len(there):
+        raise UserError(
+            "foretell-genes",
+            found=f"{len(there)} genes that the file has: "
+            + ", ".join(names[at] for at in there[:5]),
+            expected="genes that were not measured; the others are denoised from their own counts",
+            mend="leave them out of --foretell, or name them with --genes",
+        )
+    return ids_F
