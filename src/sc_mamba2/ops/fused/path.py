@@ -62,7 +62,9 @@ def scan_fused(
         return zxbcdt_BLE[..., : weights.inner]
     near_2BL = tokens_near(lengths, zxbcdt_BLE.shape[1])
     tensors = [part for part in weights if isinstance(part, Tensor)]
-    shape = _shape(zxbcdt_BLE, weights, reverse, launch)
+    # Within the step itself torch always says that no gradient is wanted.
+    training = torch.is_grad_enabled() and any(one.requires_grad for one in (zxbcdt_BLE, *tensors))
+    shape = _shape(zxbcdt_BLE, weights, reverse, launch, training)
     g_BLI: Tensor = _FusedScan.apply(shape, zxbcdt_BLE.contiguous(), near_2BL, *tensors)
     return g_BLI
 
@@ -83,6 +85,7 @@ class _Shape(NamedTuple):
     eps: float
     sums: torch.dtype  # type of states and sums
     products: torch.dtype  # type of what matrix products read
+    training: bool
 
     @property
     def inner(self) -> int:
@@ -106,9 +109,10 @@ class _Shape(NamedTuple):
     def chunks(self) -> int:
         return -(-self.length // self.launch.chunk)
 
-    def states(self, like: Tensor, segments: int) -> Tensor:
-        size = (self.ways, self.rows, self.heads, segments, self.head_dim, self.state)
-        return like.new_empty(size, dtype=self.sums)
+    def states(self, like: Tensor, parts: int, dtype: torch.dtype) -> Tensor:
+        """Make room for a state of each part of a row, (W, B, H, parts, P, N)."""
+        size = (self.ways, self.rows, self.heads, parts, self.head_dim, self.state)
+        return like.new_empty(size, dtype=dtype)
 
     def scan(self) -> dict[str, Any]:
         """Give what both scan kernels are told of sizes and types."""
@@ -135,7 +139,11 @@ class _Shape(NamedTuple):
 
 
 def _shape(
-    zxbcdt_BLE: Tensor, weights: MixerWeights, reverse: Sequence[bool], launch: Launch
+    zxbcdt_BLE: Tensor,
+    weights: MixerWeights,
+    reverse: Sequence[bool],
+    launch: Launch,
+    training: bool,
 ) -> _Shape:
     rows, length, _ = zxbcdt_BLE.shape
     heads, head_dim = weights.inner // weights.head_dim, weights.head_dim
@@ -148,7 +156,7 @@ def _shape(
     products = zxbcdt_BLE.dtype if isinstance(scan_kernel, triton.JITFunction) else sums
     taps = weights.conv_weight.shape[-1]
     sizes = (rows, length, heads, head_dim, weights.d_state, taps, segments, launch)
-    return _Shape(len(reverse), int(reverse[0]), *sizes, weights.eps, sums, products)
+    return _Shape(len(reverse), int(reverse[0]), *sizes, weights.eps, sums, products, training)
 
 
 def _entering(added: Tensor, through: Tensor, backwards: bool) -> Tensor:
@@ -165,7 +173,6 @@ class _FusedScan(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, shape: _Shape, zxbcdt: Tensor, near: Tensor, *tensors: Tensor) -> Tensor:
         *mixing, norm_weight = tensors
-        training = any(ctx.needs_input_grad)
         y = zxbcdt.new_empty(shape.ways, shape.rows, shape.length, shape.inner)
         conv_weight, conv_bias, *of_scan = (part.contiguous() for part in mixing)
         xBC = _convolve(shape, zxbcdt, near, conv_weight, conv_bias)
@@ -174,16 +181,16 @@ class _FusedScan(torch.autograd.Function):
         borders, entering, added, through = none, none, none, none
         walk, scan = shape.walk(), shape.scan()
         if shape.segments > 1:
-            added = shape.states(zxbcdt, shape.segments)
+            added = shape.states(zxbcdt, shape.segments, shape.sums)
             through = added.new_empty(added.shape[:4])
             states = (y, borders, entering, added, through)
             how = {"OUTPUT": False, "KEEP": False, "ENTERING": False}
             scan_kernel[shape.grid()](*given, *states, *walk, **how, **scan)
             entering = _entering(added, through, backwards=False)
-        if training:
-            borders = shape.states(zxbcdt, shape.chunks).to(zxbcdt.dtype)
+        if shape.training:
+            borders = shape.states(zxbcdt, shape.chunks, zxbcdt.dtype)
         states = (y, borders, entering, added, through)
-        how = {"OUTPUT": True, "KEEP": training, "ENTERING": shape.segments > 1}
+        how = {"OUTPUT": True, "KEEP": shape.training, "ENTERING": shape.segments > 1}
         scan_kernel[shape.grid()](*given, *states, *walk, **how, **scan)
         g = zxbcdt.new_empty(shape.rows, shape.length, shape.inner)
         tokens = shape.rows * shape.length
@@ -221,7 +228,7 @@ class _FusedScan(torch.autograd.Function):
         entering, added, through = ddt.new_empty(3, 0)
         walk, scan = shape.walk(), shape.scan()
         if shape.segments > 1:
-            added = shape.states(zxbcdt, shape.segments)
+            added = shape.states(zxbcdt, shape.segments, shape.sums)
             through = added.new_empty(added.shape[:4])
             results = (entering, added, through, dout, dBC, ddt, dA, dD)
             scan_backward_kernel[shape.grid()](
