@@ -42,7 +42,7 @@ def run_study(study: str, seed: int, checkpoint: str) -> dict[str, Any]:
     valid, report = take_valid(raw, ingestion, ValidationParams())
     params = DenoisingParams(priors=PriorParams(checkpoint=checkpoint))
     started = time.perf_counter()
-    counts, genes, written = prepare(raw, valid, params.output, ingestion)
+    counts, genes, written = prepare(raw, valid, params.output, params.priors, ingestion)
     choices = choose(counts, genes, params.split, params.priors, params.output, compute)
     chosen = time.perf_counter()
     judged = judge(counts, genes, choices, params.split, params.priors, params.output, compute)

@@ -18,7 +18,9 @@ def create_pipeline() -> Pipeline:
     """Return the pipeline that chooses a prior by molecules held out, and denoises by it."""
     nodes = [
         step(
-            prepare, "raw_cells valid_cells params:output params:ingestion", "counts genes written"
+            prepare,
+            "raw_cells valid_cells params:output params:priors params:ingestion",
+            "counts genes written",
         ),
         step(
             choose,

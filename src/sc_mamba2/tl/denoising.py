@@ -75,7 +75,7 @@ def denoise(
     split, priors, output = (getattr(groups["denoising"], n) for n in ("split", "priors", "output"))
     compute = groups["compute"]
     cells = valid_cells(adata, groups)
-    counts, ids, written = prepare(cells.raw, cells.valid, output, groups["ingestion"])
+    counts, ids, written = prepare(cells.raw, cells.valid, output, priors, groups["ingestion"])
     choices = choose(counts, ids, split, priors, output, compute)
     judged = judge(counts, ids, choices, split, priors, output, compute)
     foretold = foretell_genes(counts, ids, output, priors, compute)

@@ -35,7 +35,7 @@ def read():
 @pytest.fixture(scope="package")
 def prepared(read):
     """Give counts and what is written."""
-    return prepare(read[0], read[1], FEW.output, IngestionParams())
+    return prepare(read[0], read[1], FEW.output, FEW.priors, IngestionParams())
 
 
 @pytest.fixture(scope="package")

@@ -61,13 +61,12 @@ def foretell(
     Raises
     ------
     UserError
-        ``foretell-genes``: a name that the model does not know, or a gene that the file has; ``genes-file``.
+        As `read_foretellable`.
     """
     if output.foretold_genes is None:
         return ForetoldGenes((), np.zeros((counts_NG.shape[0], 0), dtype=np.float32), {})
-    names = tuple(dict.fromkeys(read_names(output.foretold_genes, "genes-file", "--foretell")))
     model = read_foreteller(priors.checkpoint).to(choose_device(compute.device))
-    ids_F = _foretellable(names, genes_G, model)
+    names, ids_F = read_foretellable(output.foretold_genes, genes_G, model)
     values_NF = CELL_TOTAL * _rates(model, counts_NG, genes_G, ids_F)
     return ForetoldGenes(names, values_NF, judge_foretold(model, counts_NG, genes_G, compute.seed))
 
@@ -121,10 +120,17 @@ def _rates(
     return rates_NF
 
 
-def _foretellable(
-    names: tuple[str, ...], genes_G: np.ndarray, model: PretrainedModel
-) -> np.ndarray:
-    """Return ids of genes that the model knows and the file lacks, or refuse."""
+def read_foretellable(
+    given: str, genes_G: np.ndarray, model: PretrainedModel
+) -> tuple[tuple[str, ...], np.ndarray]:
+    """Return names and ids of genes that the model knows and the file lacks.
+
+    Raises
+    ------
+    UserError
+        ``foretell-genes``: a name that the model does not know, or a gene that the file has; ``genes-file``.
+    """
+    names = tuple(dict.fromkeys(read_names(given, "genes-file", "--foretell")))
     table = load_gene_table()
     ids_F = map_genes(names, table).ensembl_ids.astype(str)
     unknown = np.flatnonzero(model.tokenizer.vocabulary.rows_of(ids_F) < 0)
@@ -145,4 +151,4 @@ def _foretellable(
             expected="genes that were not measured; the others are denoised from their own counts",
             mend="leave them out of --foretell, or name them with --genes",
         )
-    return ids_F
+    return names, ids_F

@@ -14,7 +14,9 @@ from sc_mamba2.cells import keys
 from sc_mamba2.cells.gene_columns import column_ids
 from sc_mamba2.errors import UserError, nearest
 from sc_mamba2.genes import load_gene_table, map_genes
-from sc_mamba2.tasks.denoising.params import OutputParams
+from sc_mamba2.tasks.denoising.foretold import read_foretellable
+from sc_mamba2.tasks.denoising.params import OutputParams, PriorParams
+from sc_mamba2.tasks.denoising.pretrained import read_foreteller
 from sc_mamba2.tasks.shared.gene_names import read_names
 from sc_mamba2.tasks.shared.params import IngestionParams
 
@@ -44,7 +46,11 @@ class Written:
 
 
 def prepare(
-    raw_cells: AnnData, valid_cells: AnnData, params: OutputParams, ingestion: IngestionParams
+    raw_cells: AnnData,
+    valid_cells: AnnData,
+    params: OutputParams,
+    priors: PriorParams,
+    ingestion: IngestionParams,
 ) -> tuple[sparse.csr_matrix, np.ndarray, Written]:
     """Check the counts and return them, (N, G), their genes, and those that are written.
 
@@ -52,7 +58,8 @@ def prepare(
     ------
     UserError
         ``denoise-counts``: no whole counts. ``denoise-cells``: fewer than ten cells or genes.
-        ``gene-unknown``, ``genes-file``: of the named ones. ``denoise-size``: more numbers than may be written.
+        ``gene-unknown``, ``genes-file``, ``foretell-genes``: of the named ones.
+        ``denoise-size``: more numbers than may be written.
     """
     counts_NG = _whole_counts(valid_cells)
     if params.named_genes is None:
@@ -73,7 +80,10 @@ def prepare(
             expected=f"{params.most_values:,} numbers at most (denoising.output.most_values)",
             mend="name the genes that are wanted: --genes NAMES, or a file with a name a line",
         )
-    return counts_NG, valid_cells.var_names.to_numpy(dtype=str), written
+    ids_G = valid_cells.var_names.to_numpy(dtype=str)
+    if params.foretold_genes is not None:
+        read_foretellable(params.foretold_genes, ids_G, read_foreteller(priors.checkpoint))
+    return counts_NG, ids_G, written
 
 
 def _whole_counts(cells: AnnData) -> sparse.csr_matrix:
