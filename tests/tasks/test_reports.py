@@ -5,6 +5,7 @@ The scores are those of small simulated runs (report_inputs/); the figures are t
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -72,22 +73,26 @@ def report(request, tmp_path_factory) -> Path:
     return page
 
 
-@pytest.fixture
-def opened(report, browser):
-    """Give a function that opens the report for a colour scheme and a width."""
-    pages = []
+@pytest.fixture(scope="module")
+def watch(report, browser) -> Iterator[Watch]:
+    """Open the report, once: colour scheme, medium and width of an open page can be changed."""
+    watch = Watch(browser.new_page())
+    watch.page.on("dialog", lambda dialog: watch.complaints.append(dialog.message))
+    watch.page.goto(report.as_uri())
+    yield watch
+    watch.page.close()
 
-    def open_page(scheme: str = "light", width: int = 1280) -> Watch:
-        page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
-        pages.append(page)
-        watch = Watch(page)
-        page.on("dialog", lambda dialog: watch.complaints.append(dialog.message))
-        page.goto(report.as_uri())
+
+@pytest.fixture
+def opened(watch):
+    """Give a function that shows the report in a colour scheme and a width, on a screen."""
+
+    def show(scheme: str = "light", width: int = 1280) -> Watch:
+        watch.page.emulate_media(media="screen", color_scheme=scheme)
+        watch.page.set_viewport_size({"width": width, "height": 900})
         return watch
 
-    yield open_page
-    for page in pages:
-        page.close()
+    return show
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 1280), ("light", 360)])
