@@ -123,7 +123,9 @@ def test_the_workflow_calls_targets_of_the_makefile_on_every_python():
         target for step in steps for target in re.findall(r"make ([\w-]+)", step.get("run", ""))
     }
     targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text("utf-8"), re.M)
-    assert made == {"test", "test-full", "wheel-test", "docs", "image-test"} and made <= set(targets)
+    assert made == {"test", "test-full", "wheel-test", "docs", "image-test"} and made <= set(
+        targets
+    )
     assert all(
         re.fullmatch(r"actions/[\w-]+@v\d+", step["uses"]) for step in steps if "uses" in step
     )
