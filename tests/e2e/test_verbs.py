@@ -39,6 +39,7 @@ def annotated(files):
     return out, text
 
 
+@pytest.mark.slow
 def test_a_pretrained_model_and_prototypes_annotate_without_training(files):
     out, again = files / "prototypes.h5ad", files / "prototypes_again.h5ad"
     words = ("--reference", files / "reference.h5ad", "--label-key", "cell_type", "-o", out)
@@ -55,6 +56,7 @@ def test_a_pretrained_model_and_prototypes_annotate_without_training(files):
     assert (same == held_out.obs["scm_cell_type"].astype(str)).all()
 
 
+@pytest.mark.slow
 def test_results_name_the_command_as_typed_and_the_parameters_of_the_model(files, monkeypatch):
     """With a checkpoint: the model's own label column and genes, not those that are the default here."""
     monkeypatch.chdir(files)
@@ -132,6 +134,7 @@ def test_predicting_again_with_the_checkpoint_gives_equal_results(annotated, fil
     assert scores[0] == scores[1] and "accuracy" in scores[0]
 
 
+@pytest.mark.slow
 def test_a_network_is_one_more_expert_in_outputs_report_and_folder(files):
     out, again = files / "joined.h5ad", files / "joined_again.h5ad"
     folder = out.with_suffix(".scm")
