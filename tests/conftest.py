@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import settings
 from tests.zygote import Zygote
 
@@ -17,6 +18,8 @@ settings.register_profile(
     "repeatable", deadline=None, derandomize=True, max_examples=25, database=None
 )
 settings.load_profile("repeatable")
+# A run reads thirty files by a class that derives from this one; the same parser in C is much quicker.
+yaml.SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 

@@ -72,7 +72,7 @@ def test_named_genes_are_a_table_with_the_values_of_the_layer(cells, done, tmp_p
         (("--params", "denoising.split.share=1"), "parameter-invalid"),
     ],
 )
-@pytest.mark.parametrize("dry", [(), ("--dry-run",)])
+@pytest.mark.parametrize("dry", [(), pytest.param(("--dry-run",), marks=pytest.mark.slow)])
 def test_what_cannot_be_denoised_is_refused(cells, tmp_path, words, rule, dry):
     out = tmp_path / "out.h5ad"
     refused("denoise", cells, "-o", out, *words, *dry, rule=rule, folder=tmp_path)

@@ -54,14 +54,24 @@ def folder(tmp_path_factory) -> Path:
 @pytest.mark.parametrize(
     ("words", "work", "writes"),
     [
-        ("annotate -r cells.h5ad -k cell_type -o out.h5ad", "fit at once", "out.h5ad"),
+        pytest.param(
+            "annotate -r cells.h5ad -k cell_type -o out.h5ad",
+            "fit at once",
+            "out.h5ad",
+            marks=pytest.mark.slow,
+        ),
         (
             "annotate -r cells.h5ad -k cell_type --fit gradient -o out.h5ad",
             "fine-tuning",
             "out.h5ad",
         ),
         ("integrate cells.h5ad -b batch -o out.h5ad", "fit at once", "out.scm/checkpoint"),
-        ("integrate cells.h5ad -b batch --fit gradient -o out.h5ad", "fine-tuning", "out.h5ad"),
+        pytest.param(
+            "integrate cells.h5ad -b batch --fit gradient -o out.h5ad",
+            "fine-tuning",
+            "out.h5ad",
+            marks=pytest.mark.slow,
+        ),
         ("perturb perturbed.h5ad -p SKI -o out.h5ad", "fine-tuning", "out.scm/genes.csv"),
         ("multiome rna.h5ad protein.h5ad -o out.h5mu", "fine-tuning", "out.h5mu"),
         (
@@ -87,7 +97,12 @@ def test_every_verb_can_be_dry_and_leaves_all_as_it_was(folder, monkeypatch, wor
 
 @pytest.mark.parametrize(
     ("words", "untimed"),
-    [("run --pipeline annotation,batch_correction", 1), ("pretrain", 0)],  # the second of two tasks
+    [
+        pytest.param(  # the second of two tasks
+            "run --pipeline annotation,batch_correction", 1, marks=pytest.mark.slow
+        ),
+        ("pretrain", 0),
+    ],
 )
 def test_a_project_is_left_as_it_was(monkeypatch, tmp_path, words, untimed):
     project = new_project(tmp_path / "own")  # no other test runs in it

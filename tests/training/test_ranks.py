@@ -16,7 +16,7 @@ STEPS = 10
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
 
 
-@pytest.fixture(scope="module", params=["bins", "molecules"])
+@pytest.fixture(scope="module", params=["bins", pytest.param("molecules", marks=pytest.mark.slow)])
 def store(request, tmp_path_factory):
     return write_store(tmp_path_factory.mktemp("corpus") / "store", request.param)
 
@@ -58,7 +58,11 @@ def alone(store, tmp_path_factory):
 
 @pytest.mark.parametrize(
     ("precision", "sharded", "torchrun", "bound"),
-    [("fp64", False, True, 1e-9), ("fp32", False, False, 1e-5), ("fp64", True, False, 1e-9)],
+    [  # not sharded, and that a run goes on with another number: `tests/faults/test_ranks.py` too
+        pytest.param("fp64", False, True, 1e-9, marks=pytest.mark.slow),
+        pytest.param("fp32", False, False, 1e-5, marks=pytest.mark.slow),
+        ("fp64", True, False, 1e-9),
+    ],
 )
 def test_two_ranks_are_one(zygote, store, alone, tmp_path, precision, sharded, torchrun, bound):
     job = job_of(store, tmp_path / "run", precision, sharded)
@@ -78,6 +82,7 @@ def test_two_ranks_are_one(zygote, store, alone, tmp_path, precision, sharded, t
         assert np.abs(found / expected - 1).max() < bound, name
 
 
+@pytest.mark.slow
 def test_a_run_of_one_goes_on_with_two(zygote, store, alone, tmp_path):
     job = job_of(store, tmp_path / "run", checkpoint_every=3)
 
