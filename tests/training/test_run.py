@@ -58,7 +58,10 @@ class Killed(BaseException):
     """Stands for a process that is gone: nothing is written after it."""
 
 
-@pytest.mark.parametrize("after", [1, 2, 3, 4, 5, 6, 7, 8])
+# Before the first checkpoint, right after it, and at the end; and after every other step.
+@pytest.mark.parametrize(
+    "after", [2, 3, 8, *(pytest.param(step, marks=pytest.mark.slow) for step in (1, 4, 5, 6, 7))]
+)
 def test_killed_after_any_step_and_resumed_it_is_the_unbroken_run(store, unbroken, tmp_path, after):
     job = small_job(store, tmp_path / "run")
 
@@ -73,7 +76,10 @@ def test_killed_after_any_step_and_resumed_it_is_the_unbroken_run(store, unbroke
     assert without_clock(resumed.journal).equals(without_clock(unbroken.journal))
 
 
-@pytest.mark.parametrize(("sent", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(
+    ("sent", "code"),
+    [(signal.SIGTERM, 143), pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow)],
+)
 def test_a_signal_writes_a_checkpoint_within_a_step(store, unbroken, tmp_path, sent, code):
     job = small_job(store, tmp_path / "run")
 
