@@ -6,10 +6,9 @@ from pathlib import Path
 import mudata
 import numpy as np
 import pytest
-from typer.testing import CliRunner
+from tests import cli
 
 from sc_mamba2.cells.simulate_pairs import simulate_rna_atac, simulate_rna_protein
-from sc_mamba2.commands import app
 
 mudata.set_options(pull_on_update=False)
 QUICK = (
@@ -20,23 +19,12 @@ QUICK = (
 )
 
 
-def invoke(*words: object):
-    return CliRunner().invoke(app, [str(word) for word in words])
-
-
 def scm(*words: object) -> str:
-    result = invoke(*words)
-    assert result.exit_code == 0, result.output + repr(result.exception)
-    return result.output
+    return cli.entered(*words).output
 
 
 def refused(folder: Path, *words: object) -> str:
-    before = sorted(path.name for path in folder.iterdir())
-    result = invoke("multiome", *words)
-    assert result.exit_code == 2, result.output + repr(result.exception)
-    assert "Traceback" not in result.output and result.output.count("Error (") == 1
-    assert sorted(path.name for path in folder.iterdir()) == before, "something was left behind"
-    return result.output
+    return cli.refused("multiome", *words, folder=folder)
 
 
 @pytest.fixture(scope="module")

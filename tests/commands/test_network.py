@@ -6,10 +6,9 @@ import igraph
 import numpy as np
 import pandas as pd
 import pytest
-from typer.testing import CliRunner
+from tests.cli import invoke
 
 from sc_mamba2.cells import simulate_cells
-from sc_mamba2.commands import app
 from sc_mamba2.genes.transcription_factors import transcription_factors
 
 QUICK = (
@@ -26,10 +25,6 @@ KNOCKED = {"knock_out_effect", "specific_effect"}
 
 def edges_of(path: Path) -> set[str]:
     return set(pd.read_csv(path).columns)
-
-
-def invoke(*words: object):
-    return CliRunner().invoke(app, [str(word) for word in words])
 
 
 @pytest.fixture(scope="module")

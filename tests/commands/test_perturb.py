@@ -7,10 +7,9 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
-from typer.testing import CliRunner
+from tests import cli
 
 from sc_mamba2.cells import simulate_perturbed, target_gene
-from sc_mamba2.commands import app
 
 QUICK = (
     "--params",
@@ -19,23 +18,12 @@ QUICK = (
 )
 
 
-def invoke(*words: object):
-    return CliRunner().invoke(app, [str(word) for word in words])
-
-
 def scm(*words: object) -> str:
-    result = invoke(*words)
-    assert result.exit_code == 0, result.output + repr(result.exception)
-    return result.output
+    return cli.entered(*words).output
 
 
 def refused(folder: Path, *words: object) -> str:
-    before = sorted(path.name for path in folder.iterdir())
-    result = invoke("perturb", *words)
-    assert result.exit_code == 2, result.output + repr(result.exception)
-    assert "Traceback" not in result.output and result.output.count("Error (") == 1
-    assert sorted(path.name for path in folder.iterdir()) == before, "something was left behind"
-    return result.output
+    return cli.refused("perturb", *words, folder=folder)
 
 
 def write(folder: Path, **changes: object) -> Path:

@@ -6,19 +6,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from typer.testing import CliRunner
+from tests.cli import invoke
 
 from sc_mamba2.cells import simulate_perturbed
-from sc_mamba2.commands import app
 
 QUICK = (
     "perturbation.head.paths=[start],perturbation.ablations.names=[],"
     "perturbation.population.ensemble=2,perturbation.evaluation.ceiling_repeats=1"
 )
-
-
-def invoke(*words: object):
-    return CliRunner().invoke(app, [str(word) for word in words])
 
 
 @pytest.fixture(scope="module")
