@@ -28,9 +28,9 @@ test: $(VENV)/.dev
 test-full: $(VENV)/.dev
 	$(PYTEST) --faults full --durations 50
 
-# Every fault as often as is promised (`make test` tries each a few times), and an index that compiles for long.
+# Every fault as often as is promised; `make test` tries each a few times.
 test-faults: $(VENV)/.dev
-	OMP_NUM_THREADS=1 $(BIN)/pytest tests/faults tests/metrics/test_neighbours.py --faults full
+	OMP_NUM_THREADS=1 $(BIN)/pytest tests/faults --faults full
 
 # Every notebook, one after the other.
 test-notebooks: $(VENV)/.dev

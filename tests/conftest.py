@@ -1,7 +1,5 @@
 """Hypothesis without chance or clock, the data of ../shared where they lie, GPU tests on a GPU,
-pages in Chromium.
-
-`--faults full` tries the faults of tests/faults in full, and what compiles for long.
+pages in Chromium; `--faults full` tries the faults of tests/faults as often as is promised.
 """
 
 from collections.abc import Iterator

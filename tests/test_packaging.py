@@ -81,6 +81,7 @@ def test_the_wheel_holds_what_the_code_reads_and_is_small(wheel: Path):
     assert wheel.stat().st_size < MOST_BYTES
 
 
+@pytest.mark.slow
 def test_the_wheel_answers_without_the_checkout(scm):
     assert "kedro:" in scm("doctor")
     assert {"scm-tiny", "scm-counts", "blood", "pancreas"} <= set(

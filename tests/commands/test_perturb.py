@@ -205,6 +205,7 @@ def test_contradictions_are_refused(cells, tmp_path, words):
     assert "Error (options)" in text
 
 
+@pytest.mark.slow
 def test_doses_and_a_table_of_features_describe_a_compound_that_no_cell_had(tmp_path):
     obs = simulate_perturbed(cells=20, genes=80, targets=6, pairs=1).obs
     single = sorted({name for name in obs["perturbation"] if "+" not in name} - {"control"})
@@ -293,6 +294,7 @@ def predicted(path: Path, *words: object) -> tuple[dict, str]:
     return facts["data"]["predicted"], text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rename", "asked", "control"),
     {
@@ -328,6 +330,7 @@ def test_names_of_the_field_are_read(tmp_path, rename, asked, control):
         assert "names were taken for the control" in text
 
 
+@pytest.mark.slow
 def test_a_request_by_the_id_of_a_gene_is_the_gene(tmp_path):
     path, genes = named(tmp_path, lambda name, at: name)
     ident = target_gene(genes[0])
@@ -336,6 +339,7 @@ def test_a_request_by_the_id_of_a_gene_is_the_gene(tmp_path):
     assert trust["seen"] == "in these contexts"
 
 
+@pytest.mark.slow
 def test_a_compound_with_a_plus_is_whole_and_the_mend_for_an_unknown_one_works(tmp_path):
     drugs = ["(+)-JQ1", "Poly(I:C)+LPS", "D-(+)-Glucose", "Ca2+", "A@ site", "Quisinostat"]
     genes = named(tmp_path, lambda name, at: name)[1]
