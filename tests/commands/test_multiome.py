@@ -92,6 +92,7 @@ def test_the_checkpoint_tells_the_same_of_the_mudata_file_without_training(folde
     assert metrics["baselines"] == {} and "start_alone" not in metrics["ablations"]
 
 
+@pytest.mark.slow
 def test_a_trained_model_tells_the_proteins_of_cells_of_rna_alone(folder, joint):
     checkpoint = joint.with_suffix(".scm") / "checkpoint"
     output = folder / "told.h5mu"
@@ -106,6 +107,7 @@ def test_a_trained_model_tells_the_proteins_of_cells_of_rna_alone(folder, joint)
     np.testing.assert_allclose(*alike, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_rna_and_atac_of_one_file(tmp_path):
     pair = simulate_rna_atac(80, 80, 120, 40, 40)
     mudata.MuData(pair).write_h5mu(tmp_path / "cells.h5mu")
@@ -171,6 +173,7 @@ def test_modalities_that_do_not_go_together_are_refused(folder, tmp_path, how, r
     assert f"Error ({rule})" in text
 
 
+@pytest.mark.slow
 def test_negative_proteins_can_be_said_to_be_background(folder, tmp_path):
     files = change(folder, tmp_path, negative)
     params = f"{QUICK[1]},multiomics.features.zero_negative_proteins=true"

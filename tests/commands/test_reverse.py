@@ -62,6 +62,7 @@ def test_the_perturbations_of_other_cells_are_found_and_shown(trained, tmp_path)
     assert "the best baseline" in page and "FLATTER" not in page
 
 
+@pytest.mark.slow
 def test_scores_on_the_cells_that_were_learnt_from_are_said_to_flatter(trained, tmp_path):
     _, checkpoint, names = trained
     first = checkpoint.parents[1] / "first.h5ad"
@@ -84,6 +85,7 @@ def test_a_dry_run_counts_what_would_be_ranked(trained, tmp_path):
     assert "there is no step to time" in invoke(*words, "--dry-run").stdout
 
 
+@pytest.mark.slow
 def test_pairs_and_listed_candidates_are_ranked(trained, tmp_path):
     names = trained[2]
     (tmp_path / "list.txt").write_text("\n".join([*names[:3], "STAT1", ""]))
