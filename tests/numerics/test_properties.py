@@ -58,7 +58,9 @@ def test_1_the_fast_backbone_equals_run_flip_run_flip_back(form):
 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("more", [0, 1, 7, 64, 128])
+@pytest.mark.parametrize(
+    "more", [1, 64, *(pytest.param(more, marks=pytest.mark.slow) for more in (0, 7, 128))]
+)
 def test_3_pads_change_nothing_whatever_they_hold(form, path, more):
     backbone, lengths = make(form, path=path), [70, 12, 1]
     ids, values, lengths_B = cells(lengths)

@@ -28,6 +28,8 @@ from sc_mamba2.tasks.table import TASKS as TABLE
 
 HERE = Path(__file__).parent
 TASKS = sorted(task.pipeline for task in TABLE.values())
+# Their figures and tables are drawn by the functions of the others.
+ALIKE = {"batch_correction", "embedding", "reverse_perturbation"}
 EVIL = "<script>alert(1)</script>&<b>T</b>"
 # Names that a person's file can hold, and that the report shows.
 NAMED = {
@@ -60,7 +62,10 @@ def write_report(task: str, found: dict[str, Any], pictures: dict[str, bytes]) -
     return simple[task](metrics, pictures, parameters)
 
 
-@pytest.fixture(scope="module", params=TASKS)
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(t, marks=[pytest.mark.slow] * (t in ALIKE)) for t in TASKS],
+)
 def report(request, tmp_path_factory) -> Path:
     """The report of a task with its largest figures and with names that are HTML."""
     task, folder = request.param, tmp_path_factory.mktemp(request.param)
