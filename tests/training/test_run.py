@@ -44,7 +44,7 @@ def test_it_gives_a_model_that_can_be_loaded_and_called(unbroken):
     ids = torch.tensor([[vocabulary.cls_id, *vocabulary.gene_rows[:5].tolist()]])
     outputs = model(ids, torch.ones(1, 6))
     assert torch.isfinite(outputs.hidden_BLD).all()
-    assert vocabulary.size < 100  # the genes that were seen, not all of GENCODE
+    assert vocabulary.size < 100  # the genes that were seen, not all of the store's
     assert "study" not in model.origin and model.origin["held out"] == "d"
 
 
