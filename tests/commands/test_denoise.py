@@ -52,6 +52,7 @@ def test_the_layer_the_facts_the_report_and_the_pictures_are_written(cells, done
     assert "tell held-out molecules better than" in (folder / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_named_genes_are_a_table_with_the_values_of_the_layer(cells, done, tmp_path):
     whole = ad.read_h5ad(done)
     first, second = whole.var["symbol"].iloc[5], whole.var_names[3]

@@ -51,36 +51,27 @@ def folder(tmp_path_factory) -> Path:
     return folder
 
 
+QUICK = [
+    ("annotate -r cells.h5ad -k cell_type --fit gradient -o out.h5ad", "fine-tuning", "out.h5ad"),
+    ("integrate cells.h5ad -b batch -o out.h5ad", "fit at once", "out.scm/checkpoint"),
+    (
+        "network cells.h5ad --batch-size 4 -o out.csv --params gene_network.genes.targets=20",
+        "knock-outs",
+        "out.scm/network.graphml",
+    ),
+]
+SLOW = [
+    ("annotate -r cells.h5ad -k cell_type -o out.h5ad", "fit at once", "out.h5ad"),
+    ("integrate cells.h5ad -b batch --fit gradient -o out.h5ad", "fine-tuning", "out.h5ad"),
+    ("perturb perturbed.h5ad -p SKI -o out.h5ad", "fine-tuning", "out.scm/genes.csv"),
+    ("multiome rna.h5ad protein.h5ad -o out.h5mu", "fine-tuning", "out.h5mu"),
+    ("denoise cells.h5ad -o out.h5ad", "denoising", "out.scm/metrics.json"),
+]
+
+
 @pytest.mark.parametrize(
     ("words", "work", "writes"),
-    [
-        pytest.param(
-            "annotate -r cells.h5ad -k cell_type -o out.h5ad",
-            "fit at once",
-            "out.h5ad",
-            marks=pytest.mark.slow,
-        ),
-        (
-            "annotate -r cells.h5ad -k cell_type --fit gradient -o out.h5ad",
-            "fine-tuning",
-            "out.h5ad",
-        ),
-        ("integrate cells.h5ad -b batch -o out.h5ad", "fit at once", "out.scm/checkpoint"),
-        pytest.param(
-            "integrate cells.h5ad -b batch --fit gradient -o out.h5ad",
-            "fine-tuning",
-            "out.h5ad",
-            marks=pytest.mark.slow,
-        ),
-        ("perturb perturbed.h5ad -p SKI -o out.h5ad", "fine-tuning", "out.scm/genes.csv"),
-        ("multiome rna.h5ad protein.h5ad -o out.h5mu", "fine-tuning", "out.h5mu"),
-        (
-            "network cells.h5ad --batch-size 4 -o out.csv --params gene_network.genes.targets=20",
-            "knock-outs",
-            "out.scm/network.graphml",
-        ),
-        ("denoise cells.h5ad -o out.h5ad", "denoising", "out.scm/metrics.json"),
-    ],
+    [*QUICK, *(pytest.param(*one, marks=pytest.mark.slow) for one in SLOW)],
 )
 def test_every_verb_can_be_dry_and_leaves_all_as_it_was(folder, monkeypatch, words, work, writes):
     monkeypatch.chdir(folder)
@@ -176,6 +167,7 @@ def test_in_words_and_quietly(folder):
     assert quiet[0] == str(folder / "o.h5ad") and len(quiet) == 4
 
 
+@pytest.mark.slow
 def test_a_pipeline_without_long_work_is_checked_all_the_same(folder, monkeypatch):
     monkeypatch.chdir(ROOT)
     words = ("run", "--pipeline", "tokenization", "--input")

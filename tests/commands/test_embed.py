@@ -105,6 +105,7 @@ def test_genes_beside_cells(files, embedded, genes):
     assert np.array_equal(*vectors)
 
 
+@pytest.mark.slow
 def test_a_run_that_broke_off_goes_on_and_leaves_nothing(files, embedded, monkeypatch):
     real, computed = predict.encode_cells, []
 

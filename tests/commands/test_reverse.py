@@ -74,6 +74,7 @@ def test_scores_on_the_cells_that_were_learnt_from_are_said_to_flatter(trained, 
     assert "FLATTER" in (tmp_path / "out.scm" / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_a_dry_run_counts_what_would_be_ranked(trained, tmp_path):
     cells, checkpoint, names = trained
     words = ("reverse", cells, "--target", names[0], "-c", checkpoint, "-o", tmp_path / "o.csv")

@@ -29,7 +29,7 @@ from sc_mamba2.tasks.table import TASKS as TABLE
 HERE = Path(__file__).parent
 TASKS = sorted(task.pipeline for task in TABLE.values())
 # Their figures and tables are drawn by the functions of the others.
-ALIKE = {"batch_correction", "embedding", "reverse_perturbation"}
+ALIKE = {"batch_correction", "embedding", "multiomics", "reverse_perturbation"}
 EVIL = "<script>alert(1)</script>&<b>T</b>"
 # Names that a person's file can hold, and that the report shows.
 NAMED = {

@@ -15,7 +15,7 @@ from sc_mamba2.training.journal import read_journal
 from sc_mamba2.training.run import pretrain
 
 
-@pytest.fixture(scope="module", params=["bins", "molecules"])
+@pytest.fixture(scope="module", params=["bins", pytest.param("molecules", marks=pytest.mark.slow)])
 def store(request, tmp_path_factory):
     return write_store(tmp_path_factory.mktemp("corpus") / "store", request.param)
 

@@ -116,6 +116,7 @@ def test_values_without_counts_are_called_too(tmp_path):
     assert np.array_equal(again.obsm[keys.PROBABILITY], annotated.obsm[keys.PROBABILITY])
 
 
+@pytest.mark.slow
 def test_with_a_pretrained_start_its_states_are_experts_and_their_worth_is_told(called, tmp_path):
     _, without = called
     folder = tmp_path / "model"
