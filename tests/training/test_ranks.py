@@ -12,11 +12,13 @@ from sc_mamba2.training.job import KeepOptions, PretrainOptions
 from sc_mamba2.training.journal import read_journal
 from sc_mamba2.training.run import JOURNAL, pretrain
 
+# `make test` has `tests/faults/test_ranks.py`: any number of processes gives the same loss.
+pytestmark = pytest.mark.slow
 STEPS = 10
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
 
 
-@pytest.fixture(scope="module", params=["bins", pytest.param("molecules", marks=pytest.mark.slow)])
+@pytest.fixture(scope="module", params=["bins", "molecules"])
 def store(request, tmp_path_factory):
     return write_store(tmp_path_factory.mktemp("corpus") / "store", request.param)
 
@@ -58,11 +60,7 @@ def alone(store, tmp_path_factory):
 
 @pytest.mark.parametrize(
     ("precision", "sharded", "torchrun", "bound"),
-    [  # not sharded, and that a run goes on with another number: `tests/faults/test_ranks.py` too
-        pytest.param("fp64", False, True, 1e-9, marks=pytest.mark.slow),
-        pytest.param("fp32", False, False, 1e-5, marks=pytest.mark.slow),
-        ("fp64", True, False, 1e-9),
-    ],
+    [("fp64", False, True, 1e-9), ("fp32", False, False, 1e-5), ("fp64", True, False, 1e-9)],
 )
 def test_two_ranks_are_one(zygote, store, alone, tmp_path, precision, sharded, torchrun, bound):
     job = job_of(store, tmp_path / "run", precision, sharded)
@@ -82,7 +80,6 @@ def test_two_ranks_are_one(zygote, store, alone, tmp_path, precision, sharded, t
         assert np.abs(found / expected - 1).max() < bound, name
 
 
-@pytest.mark.slow
 def test_a_run_of_one_goes_on_with_two(zygote, store, alone, tmp_path):
     job = job_of(store, tmp_path / "run", checkpoint_every=3)
 
