@@ -69,7 +69,9 @@ def test_named_genes_are_a_table_with_the_values_of_the_layer(cells, done, tmp_p
     [
         (("--genes", "NOSUCHGENE"), "gene-unknown"),
         (("--genes", "nowhere.txt"), "genes-file"),
-        (("--params", "denoising.output.most_values=100"), "denoise-size"),
+        pytest.param(
+            ("--params", "denoising.output.most_values=100"), "denoise-size", marks=pytest.mark.slow
+        ),
         (("--params", "denoising.split.share=1"), "parameter-invalid"),
     ],
 )

@@ -118,8 +118,8 @@ def test_one_cell_of_a_known_batch_gets_what_it_got_among_all(cells, integrated,
     [
         ("bach", "batch-missing"),
         ("one", "batch-one"),
-        ("holes", "batch-incomplete"),
-        ("lone", "batch-small"),
+        pytest.param("holes", "batch-incomplete", marks=pytest.mark.slow),
+        pytest.param("lone", "batch-small", marks=pytest.mark.slow),
     ],
 )
 def test_batches_that_cannot_be_corrected_are_refused(cells, tmp_path, key, rule):

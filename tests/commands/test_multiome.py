@@ -159,12 +159,17 @@ def with_nan(cells):
     ("how", "rule"),
     [
         (disjoint, "cells-disjoint"),
-        (duplicated, "features-duplicate"),
-        (same_barcodes, "cells-names"),
-        (negative, "protein-negative"),
-        (with_nan, "protein-values"),
-        (lambda cells: cells[:0].copy(), "cells-none"),
-        (lambda cells: cells[:, :0].copy(), "genes-none"),
+        *(
+            pytest.param(*one, marks=pytest.mark.slow)  # of `read_modalities`, as its own tests say
+            for one in (
+                (duplicated, "features-duplicate"),
+                (same_barcodes, "cells-names"),
+                (negative, "protein-negative"),
+                (with_nan, "protein-values"),
+                (lambda cells: cells[:0].copy(), "cells-none"),
+                (lambda cells: cells[:, :0].copy(), "genes-none"),
+            )
+        ),
     ],
 )
 def test_modalities_that_do_not_go_together_are_refused(folder, tmp_path, how, rule):

@@ -92,7 +92,11 @@ def test_named_regulators_are_judged_by_known_edges(cells, done, tmp_path):
         (("--genes", "nowhere.txt"), "regulators-file"),
         (("--reference-network", "nowhere.csv"), "reference-network"),
         (("--reference-network", "COLUMNS"), "reference-network"),
-        (("--params", "gene_network.genes.expressed_share=1.0"), "network-targets"),
+        pytest.param(
+            ("--params", "gene_network.genes.expressed_share=1.0"),
+            "network-targets",
+            marks=pytest.mark.slow,
+        ),
         (("--checkpoint", "scm-tine"), "checkpoint-folder"),
     ],
 )
@@ -108,6 +112,7 @@ def test_what_cannot_be_scored_is_refused(cells, tmp_path, words, rule):
     assert list(out.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_few_cells_are_refused(tmp_path):
     simulate_cells()[:9].copy().write_h5ad(tmp_path / "few.h5ad")
     result = invoke("network", tmp_path / "few.h5ad", "-o", tmp_path / "out.csv")

@@ -136,12 +136,17 @@ def test_the_checkpoint_gives_the_same_cells_without_training(cells, perturbed, 
         (("-k", "perturbtion"), "perturbation-missing"),
         (("--control", "contrl"), "control-missing"),
         (("--context-key", "bach"), "context-missing"),
-        (("--hold-out", "unseen_context"), "split-impossible"),
         (("--kind", "knockin"), "parameter-invalid"),
         (("--perturbation-features", "nowhere.csv"), "feature-file"),
-        (("--params", "perturbation.split.held_out=[nothing]"), "split-name"),
-        (("--params", "perturbation.split.key=prt"), "split-column"),
-        (("--params", "perturbation.evaluation.names=[nothing]"), "scored-names"),
+        *(
+            pytest.param(*one, marks=pytest.mark.slow)  # in `tests/tasks/perturbation` too
+            for one in (
+                (("--hold-out", "unseen_context"), "split-impossible"),
+                (("--params", "perturbation.split.held_out=[nothing]"), "split-name"),
+                (("--params", "perturbation.split.key=prt"), "split-column"),
+                (("--params", "perturbation.evaluation.names=[nothing]"), "scored-names"),
+            )
+        ),
     ],
 )
 def test_words_that_do_not_fit_the_file_are_refused(cells, names, tmp_path, words, rule):
@@ -149,7 +154,9 @@ def test_words_that_do_not_fit_the_file_are_refused(cells, names, tmp_path, word
     assert f"Error ({rule})" in text
 
 
-@pytest.mark.parametrize("asked", ["nonsense", "STAT1+nonsense"])
+@pytest.mark.parametrize(
+    "asked", [pytest.param("nonsense", marks=pytest.mark.slow), "STAT1+nonsense"]
+)
 def test_what_no_gene_is_and_no_cell_had_is_refused_before_any_training(cells, tmp_path, asked):
     text = refused(tmp_path, cells, "-p", asked, "-o", tmp_path / "out.h5ad")
     assert "Error (perturbation-unknown)" in text and "'nonsense'" in text
@@ -165,6 +172,7 @@ def one_cell_each(obs: pd.DataFrame) -> list[str]:
     return [f"guide_{at}" if at >= 80 else "control" for at in range(len(obs))]
 
 
+@pytest.mark.slow
 def test_a_perturbation_column_that_cannot_be_learnt_from_is_refused(tmp_path):
     obs = simulate_perturbed(cells=20, genes=80, targets=6, pairs=1).obs
     wrong = {
@@ -181,6 +189,7 @@ def test_a_perturbation_column_that_cannot_be_learnt_from_is_refused(tmp_path):
         assert f"Error ({rule})" in text
 
 
+@pytest.mark.slow
 def test_a_held_out_gene_among_the_training_cells_is_refused(tmp_path, names):
     obs = simulate_perturbed(cells=20, genes=80, targets=6, pairs=1).obs
     part = np.where(obs["perturbation"] == names[0], "test", "train").astype(object)
