@@ -136,6 +136,15 @@ def test_the_workflow_calls_targets_of_the_makefile_on_every_python():
     assert "${{ secrets" not in (ROOT / ".github/workflows/ci.yml").read_text("utf-8")
 
 
+def test_what_is_slow_has_its_door():
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    recipes = dict(re.findall(r"^(test[\w-]*):.*\n((?:\t.*\n)+)", makefile, re.M))
+    assert {"test", "test-full", "test-faults", "test-notebooks"} == recipes.keys()
+    assert '-m "not slow"' in recipes["test"]
+    assert not any(" -m " in recipe for name, recipe in recipes.items() if name != "test")
+    assert "--faults full" in recipes["test-full"]
+
+
 def test_the_constraints_pin_what_every_extra_names():
     pins = re.findall(r"^([\w.-]+)==", (ROOT / "constraints-py311.txt").read_text("utf-8"), re.M)
     pinned = {_plain(name) for name in pins}
