@@ -150,6 +150,7 @@ def test_every_task_has_a_probe(task):
     assert any(one.func in PROBES for one in named_pipelines()[task.pipeline].nodes)
 
 
+@pytest.mark.slow
 def test_in_words_and_quietly(folder):
     words = (
         "embed",

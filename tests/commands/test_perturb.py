@@ -105,7 +105,7 @@ def test_metrics_figures_split_and_report_stand_beside_it(perturbed):
     )
 
 
-def test_the_checkpoint_gives_the_same_cells_without_training(cells, perturbed, names, tmp_path):
+def test_the_checkpoint_gives_the_same_cells_without_training(cells, perturbed, names):
     checkpoint = perturbed.with_suffix(".scm") / "checkpoint"
     again = cells.with_name("again.h5ad")
     pair = f"{names[0]}+{names[1]}"
@@ -114,6 +114,11 @@ def test_the_checkpoint_gives_the_same_cells_without_training(cells, perturbed, 
     assert abs(first - second).max() < 1e-6
     metrics = json.loads((again.with_suffix(".scm") / "metrics.json").read_text())
     assert metrics["model"] == {} and metrics["data"]["predicted"]["perturbation"] == pair
+
+
+@pytest.mark.slow
+def test_cells_that_were_told_of_are_all_that_a_checkpoint_needs(perturbed, tmp_path):
+    checkpoint = perturbed.with_suffix(".scm") / "checkpoint"
     alone = ad.read_h5ad(perturbed)
     del alone.obs["perturbation"], alone.layers["scm_predicted"]
     alone.write_h5ad(tmp_path / "alone.h5ad")
