@@ -8,8 +8,12 @@ PINS = $$($(BIN)/python -c 'import sys; print("-c $(CONSTRAINTS)" if sys.version
 TORCH := torch==2.13.0
 ENGINE ?= docker
 export KEDRO_DISABLE_TELEMETRY := 1
+# Processes of the tests find what the first of them compiled.
+export PYTHONDONTWRITEBYTECODE :=
+# One core a worker; files begin in their order, in which no long one is last.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: run test test-faults test-notebooks lint lock viz docs wheel wheel-test image-test clean
+.PHONY: run test test-full test-faults test-notebooks lint lock viz docs wheel wheel-test image-test clean
 
 run: $(VENV)/.core
 	$(BIN)/scm run --pipeline annotation
@@ -19,15 +23,19 @@ test: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist loadfile
+	$(PYTEST) -m "not slow"
 
-# Every fault as often as is promised (`make test` tries each a few times), and an index that compiles for long.
+# Every test, every fault, every notebook: under an hour on two cores.
+test-full: $(VENV)/.dev
+	$(PYTEST) --faults full --durations 50
+
+# Every fault as often as is promised; `make test` tries each a few times.
 test-faults: $(VENV)/.dev
-	OMP_NUM_THREADS=1 $(BIN)/pytest tests/faults tests/metrics/test_neighbours.py --faults full
+	OMP_NUM_THREADS=1 $(BIN)/pytest tests/faults --faults full
 
-# Every notebook; `make test` runs the quick ones.
+# Every notebook, one after the other.
 test-notebooks: $(VENV)/.dev
-	OMP_NUM_THREADS=1 $(BIN)/pytest tests/notebooks --notebooks full --durations=0
+	OMP_NUM_THREADS=1 $(BIN)/pytest tests/notebooks --durations=0
 
 viz: $(VENV)/.dev
 	$(BIN)/scm viz

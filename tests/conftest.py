@@ -1,8 +1,5 @@
 """Hypothesis without chance or clock, the data of ../shared where they lie, GPU tests on a GPU,
-pages in Chromium.
-
-`--faults full` tries the faults of tests/faults in full, and what compiles for long;
-`--notebooks full` runs every notebook.
+pages in Chromium; `--faults full` tries the faults of tests/faults as often as is promised.
 """
 
 import os
@@ -12,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import settings
 from tests.zygote import Zygote
 
@@ -23,14 +21,15 @@ settings.register_profile(
     "repeatable", deadline=None, derandomize=True, max_examples=25, database=None
 )
 settings.load_profile("repeatable")
+# A run reads thirty files by a class that derives from this one; the same parser in C is much quicker.
+yaml.SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Take the number of tries of tests/faults, and of notebooks that run."""
+    """Take the number of tries of tests/faults."""
     parser.addoption("--faults", choices=("few", "full"), default="few")
-    parser.addoption("--notebooks", choices=("few", "full"), default="few")
 
 
 @pytest.fixture(scope="session")

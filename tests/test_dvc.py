@@ -79,6 +79,7 @@ def test_dvc_knows_the_file_as_valid():
     schema.COMPILED_MULTI_STAGE_SCHEMA(FILE)
 
 
+@pytest.mark.slow
 def test_dvc_knows_these_stages_and_no_others() -> None:
     """A folder below may hold a dvc.yaml of its own, as that of a new project does: it is left out."""
     pytest.importorskip("dvc")

@@ -8,6 +8,7 @@ from sc_mamba2.cells import simulate_cells
 from sc_mamba2.errors import UserError
 
 
+@pytest.mark.slow
 def test_a_model_of_types_is_the_checkpoint_of_the_verb(tmp_path):
     cells, query = simulate_cells(90), simulate_cells(20, seed=1)
     model = scm.Model(cells, label_key="cell_type", seed=2)

@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 GUEST = """
 import logging, sys, warnings
 import sc_mamba2 as scm
@@ -42,6 +44,7 @@ assert not [name for name in sys.modules if name.startswith("kedro")]
 """
 
 
+@pytest.mark.slow
 def test_the_package_is_lazy_and_a_good_guest():
     command = [sys.executable, "-W", "ignore", "-c", GUEST]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -81,6 +81,7 @@ def test_the_wheel_holds_what_the_code_reads_and_is_small(wheel: Path):
     assert wheel.stat().st_size < MOST_BYTES
 
 
+@pytest.mark.slow
 def test_the_wheel_answers_without_the_checkout(scm):
     told = scm("doctor")
     assert "kedro:" in told and "-e " not in told  # what serves a clone alone serves nobody here
@@ -124,7 +125,9 @@ def test_the_workflow_calls_targets_of_the_makefile_on_every_python():
         target for step in steps for target in re.findall(r"make ([\w-]+)", step.get("run", ""))
     }
     targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text("utf-8"), re.M)
-    assert made == {"test", "wheel-test", "docs", "image-test"} and made <= set(targets)
+    assert made == {"test", "test-full", "wheel-test", "docs", "image-test"} and made <= set(
+        targets
+    )
     assert all(
         re.fullmatch(r"actions/[\w-]+@v\d+", step["uses"]) for step in steps if "uses" in step
     )
@@ -132,6 +135,15 @@ def test_the_workflow_calls_targets_of_the_makefile_on_every_python():
     pythons = workflow["jobs"]["wheel"]["strategy"]["matrix"]["python"]
     assert pythons == [f"3.{minor}" for minor in range(int(low), int(high))]
     assert "${{ secrets" not in (ROOT / ".github/workflows/ci.yml").read_text("utf-8")
+
+
+def test_what_is_slow_has_its_door():
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    recipes = dict(re.findall(r"^(test[\w-]*):.*\n((?:\t.*\n)+)", makefile, re.M))
+    assert {"test", "test-full", "test-faults", "test-notebooks"} == recipes.keys()
+    assert '-m "not slow"' in recipes["test"]
+    assert not any(" -m " in recipe for name, recipe in recipes.items() if name != "test")
+    assert "--faults full" in recipes["test-full"]
 
 
 def test_the_constraints_pin_what_every_extra_names():

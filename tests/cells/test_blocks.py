@@ -40,7 +40,9 @@ def assert_same(source, table, cells_a_block: int) -> None:
 
 
 @pytest.mark.parametrize("kind", formats.WRITERS)
-@pytest.mark.parametrize("cells_a_block", [1, 5, 100])
+@pytest.mark.parametrize(
+    "cells_a_block", [5, *(pytest.param(size, marks=pytest.mark.slow) for size in (1, 100))]
+)
 def test_blocks_of_every_format(kind, cells_a_block, cells, tmp_path, table):
     assert_same(formats.WRITERS[kind](cells, tmp_path), table, cells_a_block)
 
@@ -118,7 +120,9 @@ SHAPES = [
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("write", [formats.write_h5ad, formats.write_zarr_3])
+@pytest.mark.parametrize(
+    "write", [formats.write_h5ad, pytest.param(formats.write_zarr_3, marks=pytest.mark.slow)]
+)
 def test_the_choice_is_made_once_a_file(shape, write, cells, tmp_path, table):
     assert_same(write(shape(cells), tmp_path), table, 5)
 

@@ -52,6 +52,7 @@ def test_the_layer_the_facts_the_report_and_the_pictures_are_written(cells, done
     assert "tell held-out molecules better than" in (folder / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_named_genes_are_a_table_with_the_values_of_the_layer(cells, done, tmp_path):
     whole = ad.read_h5ad(done)
     first, second = whole.var["symbol"].iloc[5], whole.var_names[3]
@@ -68,11 +69,13 @@ def test_named_genes_are_a_table_with_the_values_of_the_layer(cells, done, tmp_p
     [
         (("--genes", "NOSUCHGENE"), "gene-unknown"),
         (("--genes", "nowhere.txt"), "genes-file"),
-        (("--params", "denoising.output.most_values=100"), "denoise-size"),
+        pytest.param(
+            ("--params", "denoising.output.most_values=100"), "denoise-size", marks=pytest.mark.slow
+        ),
         (("--params", "denoising.split.share=1"), "parameter-invalid"),
     ],
 )
-@pytest.mark.parametrize("dry", [(), ("--dry-run",)])
+@pytest.mark.parametrize("dry", [(), pytest.param(("--dry-run",), marks=pytest.mark.slow)])
 def test_what_cannot_be_denoised_is_refused(cells, tmp_path, words, rule, dry):
     out = tmp_path / "out.h5ad"
     refused("denoise", cells, "-o", out, *words, *dry, rule=rule, folder=tmp_path)

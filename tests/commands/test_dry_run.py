@@ -51,26 +51,27 @@ def folder(tmp_path_factory) -> Path:
     return folder
 
 
+QUICK = [
+    ("annotate -r cells.h5ad -k cell_type --fit gradient -o out.h5ad", "fine-tuning", "out.h5ad"),
+    ("integrate cells.h5ad -b batch -o out.h5ad", "fit at once", "out.scm/checkpoint"),
+    (
+        "network cells.h5ad --batch-size 4 -o out.csv --params gene_network.genes.targets=20",
+        "knock-outs",
+        "out.scm/network.graphml",
+    ),
+]
+SLOW = [
+    ("annotate -r cells.h5ad -k cell_type -o out.h5ad", "fit at once", "out.h5ad"),
+    ("integrate cells.h5ad -b batch --fit gradient -o out.h5ad", "fine-tuning", "out.h5ad"),
+    ("perturb perturbed.h5ad -p SKI -o out.h5ad", "fine-tuning", "out.scm/genes.csv"),
+    ("multiome rna.h5ad protein.h5ad -o out.h5mu", "fine-tuning", "out.h5mu"),
+    ("denoise cells.h5ad -o out.h5ad", "denoising", "out.scm/metrics.json"),
+]
+
+
 @pytest.mark.parametrize(
     ("words", "work", "writes"),
-    [
-        ("annotate -r cells.h5ad -k cell_type -o out.h5ad", "fit at once", "out.h5ad"),
-        (
-            "annotate -r cells.h5ad -k cell_type --fit gradient -o out.h5ad",
-            "fine-tuning",
-            "out.h5ad",
-        ),
-        ("integrate cells.h5ad -b batch -o out.h5ad", "fit at once", "out.scm/checkpoint"),
-        ("integrate cells.h5ad -b batch --fit gradient -o out.h5ad", "fine-tuning", "out.h5ad"),
-        ("perturb perturbed.h5ad -p SKI -o out.h5ad", "fine-tuning", "out.scm/genes.csv"),
-        ("multiome rna.h5ad protein.h5ad -o out.h5mu", "fine-tuning", "out.h5mu"),
-        (
-            "network cells.h5ad --batch-size 4 -o out.csv --params gene_network.genes.targets=20",
-            "knock-outs",
-            "out.scm/network.graphml",
-        ),
-        ("denoise cells.h5ad -o out.h5ad", "denoising", "out.scm/metrics.json"),
-    ],
+    [*QUICK, *(pytest.param(*one, marks=pytest.mark.slow) for one in SLOW)],
 )
 def test_every_verb_can_be_dry_and_leaves_all_as_it_was(folder, monkeypatch, words, work, writes):
     monkeypatch.chdir(folder)
@@ -87,7 +88,12 @@ def test_every_verb_can_be_dry_and_leaves_all_as_it_was(folder, monkeypatch, wor
 
 @pytest.mark.parametrize(
     ("words", "untimed"),
-    [("run --pipeline annotation,batch_correction", 1), ("pretrain", 0)],  # the second of two tasks
+    [
+        pytest.param(  # the second of two tasks
+            "run --pipeline annotation,batch_correction", 1, marks=pytest.mark.slow
+        ),
+        ("pretrain", 0),
+    ],
 )
 def test_a_project_is_left_as_it_was(monkeypatch, tmp_path, words, untimed):
     project = new_project(tmp_path / "own")  # no other test runs in it
@@ -144,6 +150,7 @@ def test_every_task_has_a_probe(task):
     assert any(one.func in PROBES for one in named_pipelines()[task.pipeline].nodes)
 
 
+@pytest.mark.slow
 def test_in_words_and_quietly(folder):
     words = (
         "embed",
@@ -161,6 +168,7 @@ def test_in_words_and_quietly(folder):
     assert quiet[0] == str(folder / "o.h5ad") and len(quiet) == 4
 
 
+@pytest.mark.slow
 def test_a_pipeline_without_long_work_is_checked_all_the_same(folder, monkeypatch):
     monkeypatch.chdir(ROOT)
     words = ("run", "--pipeline", "tokenization", "--input")

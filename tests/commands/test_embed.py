@@ -7,31 +7,19 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
+from tests import cli
 from tests.checkpoints import write_random_checkpoint
-from typer.testing import CliRunner
 
 from sc_mamba2.cells import simulate_cells
-from sc_mamba2.commands import app
 from sc_mamba2.tasks.embedding import predict
 
 
-def invoke(*words: object):
-    return CliRunner().invoke(app, [str(word) for word in words])
-
-
 def scm(*words: object) -> str:
-    result = invoke(*words)
-    assert result.exit_code == 0, result.output + repr(result.exception)
-    return result.output
+    return cli.entered(*words).output
 
 
 def refused(folder: Path, *words: object) -> str:
-    before = sorted(path.name for path in folder.iterdir())
-    result = invoke(*words)
-    assert result.exit_code == 2, result.output + repr(result.exception)
-    assert "Traceback" not in result.output and result.output.count("Error (") == 1
-    assert sorted(path.name for path in folder.iterdir()) == before, "something was left behind"
-    return result.output
+    return cli.refused(*words, folder=folder)
 
 
 @pytest.fixture(scope="module")
@@ -98,17 +86,26 @@ def test_an_index_of_another_checkpoint_is_refused(index, files):
     assert "(index-folder)" in refused(files, "embed", files / "cells.h5ad", *words)
 
 
-def test_genes_alone_and_beside_cells(files, embedded):
+@pytest.fixture(scope="module")
+def genes(files) -> pd.DataFrame:
     scm("embed", "--genes", files / "genes.parquet", "-c", files / "checkpoint")
-    assert pd.read_parquet(files / "genes.parquet").shape == (200, 66)
+    return pd.read_parquet(files / "genes.parquet")
+
+
+def test_genes_alone(genes):
+    assert genes.shape == (200, 66)
+
+
+@pytest.mark.slow
+def test_genes_beside_cells(files, embedded, genes):
     both = ("--genes", files / "genes2.parquet", "-o", files / "beside.h5ad")
     scm("embed", files / "cells.h5ad", *both, "-c", files / "checkpoint")
-    first, second = (pd.read_parquet(files / f"genes{n}.parquet") for n in ("", "2"))
-    pd.testing.assert_frame_equal(first, second)
+    pd.testing.assert_frame_equal(genes, pd.read_parquet(files / "genes2.parquet"))
     vectors = [ad.read_h5ad(path).obsm["X_scm"] for path in (embedded, files / "beside.h5ad")]
     assert np.array_equal(*vectors)
 
 
+@pytest.mark.slow
 def test_a_run_that_broke_off_goes_on_and_leaves_nothing(files, embedded, monkeypatch):
     real, computed = predict.encode_cells, []
 
@@ -122,7 +119,7 @@ def test_a_run_that_broke_off_goes_on_and_leaves_nothing(files, embedded, monkey
     words = ("-c", files / "checkpoint", "-o", files / "halves.h5ad", "--params", blocks)
     with monkeypatch.context() as patch:
         patch.setattr(predict, "encode_cells", counted)
-        assert invoke("embed", files / "cells.h5ad", *words).exit_code != 0
+        assert cli.invoke("embed", files / "cells.h5ad", *words).exit_code != 0
     assert not (files / "halves.h5ad").exists()
     rest = []
     monkeypatch.setattr(predict, "encode_cells", lambda *p: rest.append(len(p[1])) or real(*p))

@@ -6,10 +6,9 @@ from pathlib import Path
 import anndata as ad
 import numpy as np
 import pytest
+from tests import cli
 from tests.tasks.batch_correction.conftest import cells_with_a_shift
-from typer.testing import CliRunner
 
-from sc_mamba2.commands import app
 from sc_mamba2.methods.integration import RECIPES
 
 QUICK = (
@@ -18,23 +17,12 @@ QUICK = (
 )
 
 
-def invoke(*words: object):
-    return CliRunner().invoke(app, [str(word) for word in words])
-
-
 def scm(*words: object) -> str:
-    result = invoke(*words)
-    assert result.exit_code == 0, result.output + repr(result.exception)
-    return result.output
+    return cli.entered(*words).output
 
 
 def refused(folder: Path, *words: object) -> str:
-    before = sorted(path.name for path in folder.iterdir())
-    result = invoke("integrate", *words)
-    assert result.exit_code == 2, result.output + repr(result.exception)
-    assert "Traceback" not in result.output and result.output.count("Error (") == 1
-    assert sorted(path.name for path in folder.iterdir()) == before, "something was left behind"
-    return result.output
+    return cli.refused("integrate", *words, folder=folder)
 
 
 @pytest.fixture(scope="module")
@@ -130,8 +118,8 @@ def test_one_cell_of_a_known_batch_gets_what_it_got_among_all(cells, integrated,
     [
         ("bach", "batch-missing"),
         ("one", "batch-one"),
-        ("holes", "batch-incomplete"),
-        ("lone", "batch-small"),
+        pytest.param("holes", "batch-incomplete", marks=pytest.mark.slow),
+        pytest.param("lone", "batch-small", marks=pytest.mark.slow),
     ],
 )
 def test_batches_that_cannot_be_corrected_are_refused(cells, tmp_path, key, rule):

@@ -6,10 +6,9 @@ from pathlib import Path
 import mudata
 import numpy as np
 import pytest
-from typer.testing import CliRunner
+from tests import cli
 
 from sc_mamba2.cells.simulate_pairs import simulate_rna_atac, simulate_rna_protein
-from sc_mamba2.commands import app
 
 mudata.set_options(pull_on_update=False)
 QUICK = (
@@ -20,23 +19,12 @@ QUICK = (
 )
 
 
-def invoke(*words: object):
-    return CliRunner().invoke(app, [str(word) for word in words])
-
-
 def scm(*words: object) -> str:
-    result = invoke(*words)
-    assert result.exit_code == 0, result.output + repr(result.exception)
-    return result.output
+    return cli.entered(*words).output
 
 
 def refused(folder: Path, *words: object) -> str:
-    before = sorted(path.name for path in folder.iterdir())
-    result = invoke("multiome", *words)
-    assert result.exit_code == 2, result.output + repr(result.exception)
-    assert "Traceback" not in result.output and result.output.count("Error (") == 1
-    assert sorted(path.name for path in folder.iterdir()) == before, "something was left behind"
-    return result.output
+    return cli.refused("multiome", *words, folder=folder)
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +92,7 @@ def test_the_checkpoint_tells_the_same_of_the_mudata_file_without_training(folde
     assert metrics["baselines"] == {} and "start_alone" not in metrics["ablations"]
 
 
+@pytest.mark.slow
 def test_a_trained_model_tells_the_proteins_of_cells_of_rna_alone(folder, joint):
     checkpoint = joint.with_suffix(".scm") / "checkpoint"
     output = folder / "told.h5mu"
@@ -118,6 +107,7 @@ def test_a_trained_model_tells_the_proteins_of_cells_of_rna_alone(folder, joint)
     np.testing.assert_allclose(*alike, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_rna_and_atac_of_one_file(tmp_path):
     pair = simulate_rna_atac(80, 80, 120, 40, 40)
     mudata.MuData(pair).write_h5mu(tmp_path / "cells.h5mu")
@@ -169,12 +159,17 @@ def with_nan(cells):
     ("how", "rule"),
     [
         (disjoint, "cells-disjoint"),
-        (duplicated, "features-duplicate"),
-        (same_barcodes, "cells-names"),
-        (negative, "protein-negative"),
-        (with_nan, "protein-values"),
-        (lambda cells: cells[:0].copy(), "cells-none"),
-        (lambda cells: cells[:, :0].copy(), "genes-none"),
+        *(
+            pytest.param(*one, marks=pytest.mark.slow)  # of `read_modalities`, as its own tests say
+            for one in (
+                (duplicated, "features-duplicate"),
+                (same_barcodes, "cells-names"),
+                (negative, "protein-negative"),
+                (with_nan, "protein-values"),
+                (lambda cells: cells[:0].copy(), "cells-none"),
+                (lambda cells: cells[:, :0].copy(), "genes-none"),
+            )
+        ),
     ],
 )
 def test_modalities_that_do_not_go_together_are_refused(folder, tmp_path, how, rule):
@@ -183,6 +178,7 @@ def test_modalities_that_do_not_go_together_are_refused(folder, tmp_path, how, r
     assert f"Error ({rule})" in text
 
 
+@pytest.mark.slow
 def test_negative_proteins_can_be_said_to_be_background(folder, tmp_path):
     files = change(folder, tmp_path, negative)
     params = f"{QUICK[1]},multiomics.features.zero_negative_proteins=true"

@@ -7,10 +7,9 @@ import igraph
 import numpy as np
 import pandas as pd
 import pytest
-from typer.testing import CliRunner
+from tests.cli import invoke
 
 from sc_mamba2.cells import simulate_cells
-from sc_mamba2.commands import app
 from sc_mamba2.genes.transcription_factors import transcription_factors
 
 QUICK = (
@@ -27,10 +26,6 @@ KNOCKED = {"knock_out_effect", "specific_effect"}
 
 def edges_of(path: Path) -> set[str]:
     return set(pd.read_csv(path).columns)
-
-
-def invoke(*words: object):
-    return CliRunner().invoke(app, [str(word) for word in words])
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +94,11 @@ def test_named_regulators_are_judged_by_known_edges(cells, done, tmp_path):
         (("--genes", "nowhere.txt"), "regulators-file"),
         (("--reference-network", "nowhere.csv"), "reference-network"),
         (("--reference-network", "COLUMNS"), "reference-network"),
-        (("--params", "gene_network.genes.expressed_share=1.0"), "network-targets"),
+        pytest.param(
+            ("--params", "gene_network.genes.expressed_share=1.0"),
+            "network-targets",
+            marks=pytest.mark.slow,
+        ),
         (("--checkpoint", "scm-tine"), "checkpoint-folder"),
     ],
 )
@@ -115,6 +114,7 @@ def test_what_cannot_be_scored_is_refused(cells, tmp_path, words, rule):
     assert list(out.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_few_cells_are_refused(tmp_path):
     simulate_cells()[:9].copy().write_h5ad(tmp_path / "few.h5ad")
     result = invoke("network", tmp_path / "few.h5ad", "-o", tmp_path / "out.csv")

@@ -7,10 +7,9 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
-from typer.testing import CliRunner
+from tests import cli
 
 from sc_mamba2.cells import simulate_perturbed, target_gene
-from sc_mamba2.commands import app
 
 QUICK = (
     "--params",
@@ -19,23 +18,12 @@ QUICK = (
 )
 
 
-def invoke(*words: object):
-    return CliRunner().invoke(app, [str(word) for word in words])
-
-
 def scm(*words: object) -> str:
-    result = invoke(*words)
-    assert result.exit_code == 0, result.output + repr(result.exception)
-    return result.output
+    return cli.entered(*words).output
 
 
 def refused(folder: Path, *words: object) -> str:
-    before = sorted(path.name for path in folder.iterdir())
-    result = invoke("perturb", *words)
-    assert result.exit_code == 2, result.output + repr(result.exception)
-    assert "Traceback" not in result.output and result.output.count("Error (") == 1
-    assert sorted(path.name for path in folder.iterdir()) == before, "something was left behind"
-    return result.output
+    return cli.refused("perturb", *words, folder=folder)
 
 
 def write(folder: Path, **changes: object) -> Path:
@@ -117,7 +105,7 @@ def test_metrics_figures_split_and_report_stand_beside_it(perturbed):
     )
 
 
-def test_the_checkpoint_gives_the_same_cells_without_training(cells, perturbed, names, tmp_path):
+def test_the_checkpoint_gives_the_same_cells_without_training(cells, perturbed, names):
     checkpoint = perturbed.with_suffix(".scm") / "checkpoint"
     again = cells.with_name("again.h5ad")
     pair = f"{names[0]}+{names[1]}"
@@ -126,6 +114,11 @@ def test_the_checkpoint_gives_the_same_cells_without_training(cells, perturbed, 
     assert abs(first - second).max() < 1e-6
     metrics = json.loads((again.with_suffix(".scm") / "metrics.json").read_text())
     assert metrics["model"] == {} and metrics["data"]["predicted"]["perturbation"] == pair
+
+
+@pytest.mark.slow
+def test_cells_that_were_told_of_are_all_that_a_checkpoint_needs(perturbed, tmp_path):
+    checkpoint = perturbed.with_suffix(".scm") / "checkpoint"
     alone = ad.read_h5ad(perturbed)
     del alone.obs["perturbation"], alone.layers["scm_predicted"]
     alone.write_h5ad(tmp_path / "alone.h5ad")
@@ -148,12 +141,17 @@ def test_the_checkpoint_gives_the_same_cells_without_training(cells, perturbed, 
         (("-k", "perturbtion"), "perturbation-missing"),
         (("--control", "contrl"), "control-missing"),
         (("--context-key", "bach"), "context-missing"),
-        (("--hold-out", "unseen_context"), "split-impossible"),
         (("--kind", "knockin"), "parameter-invalid"),
         (("--perturbation-features", "nowhere.csv"), "feature-file"),
-        (("--params", "perturbation.split.held_out=[nothing]"), "split-name"),
-        (("--params", "perturbation.split.key=prt"), "split-column"),
-        (("--params", "perturbation.evaluation.names=[nothing]"), "scored-names"),
+        *(
+            pytest.param(*one, marks=pytest.mark.slow)  # in `tests/tasks/perturbation` too
+            for one in (
+                (("--hold-out", "unseen_context"), "split-impossible"),
+                (("--params", "perturbation.split.held_out=[nothing]"), "split-name"),
+                (("--params", "perturbation.split.key=prt"), "split-column"),
+                (("--params", "perturbation.evaluation.names=[nothing]"), "scored-names"),
+            )
+        ),
     ],
 )
 def test_words_that_do_not_fit_the_file_are_refused(cells, names, tmp_path, words, rule):
@@ -161,7 +159,9 @@ def test_words_that_do_not_fit_the_file_are_refused(cells, names, tmp_path, word
     assert f"Error ({rule})" in text
 
 
-@pytest.mark.parametrize("asked", ["nonsense", "STAT1+nonsense"])
+@pytest.mark.parametrize(
+    "asked", [pytest.param("nonsense", marks=pytest.mark.slow), "STAT1+nonsense"]
+)
 def test_what_no_gene_is_and_no_cell_had_is_refused_before_any_training(cells, tmp_path, asked):
     text = refused(tmp_path, cells, "-p", asked, "-o", tmp_path / "out.h5ad")
     assert "Error (perturbation-unknown)" in text and "'nonsense'" in text
@@ -177,6 +177,7 @@ def one_cell_each(obs: pd.DataFrame) -> list[str]:
     return [f"guide_{at}" if at >= 80 else "control" for at in range(len(obs))]
 
 
+@pytest.mark.slow
 def test_a_perturbation_column_that_cannot_be_learnt_from_is_refused(tmp_path):
     obs = simulate_perturbed(cells=20, genes=80, targets=6, pairs=1).obs
     wrong = {
@@ -193,6 +194,7 @@ def test_a_perturbation_column_that_cannot_be_learnt_from_is_refused(tmp_path):
         assert f"Error ({rule})" in text
 
 
+@pytest.mark.slow
 def test_a_held_out_gene_among_the_training_cells_is_refused(tmp_path, names):
     obs = simulate_perturbed(cells=20, genes=80, targets=6, pairs=1).obs
     part = np.where(obs["perturbation"] == names[0], "test", "train").astype(object)
@@ -217,6 +219,7 @@ def test_contradictions_are_refused(cells, tmp_path, words):
     assert "Error (options)" in text
 
 
+@pytest.mark.slow
 def test_doses_and_a_table_of_features_describe_a_compound_that_no_cell_had(tmp_path):
     obs = simulate_perturbed(cells=20, genes=80, targets=6, pairs=1).obs
     single = sorted({name for name in obs["perturbation"] if "+" not in name} - {"control"})
@@ -305,6 +308,7 @@ def predicted(path: Path, *words: object) -> tuple[dict, str]:
     return facts["data"]["predicted"], text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rename", "asked", "control"),
     {
@@ -340,6 +344,7 @@ def test_names_of_the_field_are_read(tmp_path, rename, asked, control):
         assert "names were taken for the control" in text
 
 
+@pytest.mark.slow
 def test_a_request_by_the_id_of_a_gene_is_the_gene(tmp_path):
     path, genes = named(tmp_path, lambda name, at: name)
     ident = target_gene(genes[0])
@@ -348,6 +353,7 @@ def test_a_request_by_the_id_of_a_gene_is_the_gene(tmp_path):
     assert trust["seen"] == "in these contexts"
 
 
+@pytest.mark.slow
 def test_a_compound_with_a_plus_is_whole_and_the_mend_for_an_unknown_one_works(tmp_path):
     drugs = ["(+)-JQ1", "Poly(I:C)+LPS", "D-(+)-Glucose", "Ca2+", "A@ site", "Quisinostat"]
     genes = named(tmp_path, lambda name, at: name)[1]

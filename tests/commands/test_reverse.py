@@ -6,19 +6,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from typer.testing import CliRunner
+from tests.cli import invoke
 
 from sc_mamba2.cells import simulate_perturbed
-from sc_mamba2.commands import app
 
 QUICK = (
     "perturbation.head.paths=[start],perturbation.ablations.names=[],"
     "perturbation.population.ensemble=2,perturbation.evaluation.ceiling_repeats=1"
 )
-
-
-def invoke(*words: object):
-    return CliRunner().invoke(app, [str(word) for word in words])
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +62,7 @@ def test_the_perturbations_of_other_cells_are_found_and_shown(trained, tmp_path)
     assert "the best baseline" in page and "FLATTER" not in page
 
 
+@pytest.mark.slow
 def test_scores_on_the_cells_that_were_learnt_from_are_said_to_flatter(trained, tmp_path):
     _, checkpoint, names = trained
     first = checkpoint.parents[1] / "first.h5ad"
@@ -78,6 +74,7 @@ def test_scores_on_the_cells_that_were_learnt_from_are_said_to_flatter(trained, 
     assert "FLATTER" in (tmp_path / "out.scm" / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_a_dry_run_counts_what_would_be_ranked(trained, tmp_path):
     cells, checkpoint, names = trained
     words = ("reverse", cells, "--target", names[0], "-c", checkpoint, "-o", tmp_path / "o.csv")
@@ -89,6 +86,7 @@ def test_a_dry_run_counts_what_would_be_ranked(trained, tmp_path):
     assert "there is no step to time" in invoke(*words, "--dry-run").stdout
 
 
+@pytest.mark.slow
 def test_pairs_and_listed_candidates_are_ranked(trained, tmp_path):
     names = trained[2]
     (tmp_path / "list.txt").write_text("\n".join([*names[:3], "STAT1", ""]))

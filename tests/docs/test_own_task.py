@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 PAGE = Path(__file__).parents[2] / "docs" / "own_task.md"
 RUN = re.compile(r"(?ms)^<!-- run by tests/docs/test_own_task\.py -->\n```python\n(.*?)^```")
 
@@ -23,14 +25,12 @@ def names(blocks: list[str]) -> dict[str, Any]:
     return names
 
 
-@pytest.mark.slow
 def test_the_loop_is_short_and_learns(blocks, names):
     code = [line for line in blocks[0].splitlines() if line and not re.match("import|from", line)]
     assert len(code) <= 30
     assert len(names["types"]) == 3 and names["accuracy"] > 0.85  # by chance a third
 
 
-@pytest.mark.slow
 def test_the_same_in_lightning(blocks, names, tmp_path, monkeypatch):
     pytest.importorskip("lightning", reason="needs lightning")
     monkeypatch.chdir(tmp_path)

@@ -5,6 +5,7 @@ import json
 import anndata as ad
 import numpy as np
 import pandas as pd
+import pytest
 from scipy import sparse
 from tests.e2e.conftest import run
 
@@ -88,6 +89,7 @@ def test_the_values_of_test_cells_change_no_weight(finished, tmp_path):
     assert not calls.equals(pd.read_parquet(other.written["annotation.calls"]))
 
 
+@pytest.mark.slow
 def test_two_runs_give_equal_weights(finished, tmp_path):
     again = run(tmp_path, "annotation.call_cells")
     first = AnnotationModel.from_pretrained(finished.written["annotation.model"])

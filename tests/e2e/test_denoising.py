@@ -11,15 +11,14 @@ from tests.cli import entered
 FEW = (
     "--params",
     "denoising.priors.neighbours=[30,60],denoising.priors.kappa=[2],denoising.priors.phi=[1,2,5],"
-    "denoising.priors.ranks=[10],denoising.split.cells=200",
+    "denoising.priors.ranks=[10],denoising.split.cells=100",
 )
 
 
-@pytest.mark.slow
 def test_blood_cells_gain_by_their_own_counts_their_neighbours_and_what_was_learnt_before(
     shared_data: Path, tmp_path: Path
 ):
-    ad.read_h5ad(shared_data / "kang_ifnb_pbmc.h5ad")[::4].copy().write_h5ad(
+    ad.read_h5ad(shared_data / "kang_ifnb_pbmc.h5ad")[::10].copy().write_h5ad(
         tmp_path / "cells.h5ad"
     )
     entered("denoise", tmp_path / "cells.h5ad", "-o", tmp_path / "out.h5ad", *FEW)

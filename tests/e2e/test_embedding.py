@@ -15,6 +15,7 @@ def checkpoint(tmp_path_factory) -> Path:
     return write_random_checkpoint(tmp_path_factory.mktemp("model") / "checkpoint")
 
 
+@pytest.mark.slow
 def test_the_pipeline_runs_in_the_project_under_the_test_environment(
     checkpoint, tmp_path, monkeypatch
 ):

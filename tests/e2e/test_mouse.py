@@ -34,6 +34,7 @@ def files(tmp_path):
     return paths
 
 
+@pytest.mark.slow
 def test_a_verb_reads_mouse_cells_and_writes_their_names(files, tmp_path):
     reference, query = files
     output = tmp_path / "out.h5ad"

@@ -227,7 +227,10 @@ def assert_equal(one: Any, other: Any) -> None:
             assert np.array_equal(value, twin, equal_nan=True), place
 
 
-@pytest.mark.parametrize("name", CASES)
+# Each verb alone is tried in `tests/commands`; that every door is the same code, by one of them.
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name != "embedding")) for name in CASES]
+)
 def test_verb_run_and_tool_give_the_same(name: str, f: Path, project: Path, monkeypatch):
     case = CASES[name]
     names = {"f": f, "target": target_of(ad.read_h5ad(f / "perturbed.h5ad"))}
@@ -265,6 +268,7 @@ def assert_untouched(before: Any, after: Any) -> None:
     pd.testing.assert_frame_equal(after.var[before.var.columns], before.var)
 
 
+@pytest.mark.slow
 def test_the_reverse_ranks_by_a_model_of_the_tool_as_its_verb_does(f: Path, project, monkeypatch):
     cells = ad.read_h5ad(f / "perturbed.h5ad")
     target, model = target_of(cells), f / "of_tool"

@@ -37,6 +37,7 @@ def annotate(folder: Path, *words: object) -> None:
     assert result.exit_code == 0, result.output
 
 
+@pytest.mark.slow
 def test_an_annotation_reads_its_files_and_its_checkpoint_once(tmp_path: Path, reads: Counter):
     query, reference, out = (tmp_path / name for name in ("q.h5ad", "r.h5ad", "out.h5ad"))
     simulate_cells(40).write_h5ad(query)

@@ -15,6 +15,8 @@ from tests.browser import Watch
 from sc_mamba2.pipelines.registry import named_pipelines
 from sc_mamba2.tasks.table import TASKS
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 PARTS = ("pyproject.toml", ".telemetry", "conf", "src", "docs")
 

@@ -48,13 +48,16 @@ def whole(zygote, store, tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    ("how", "rank"), [("loss", 1), ("gradient", 0), ("loss", 0), ("gradient", 1)]
+    ("how", "rank"),
+    [
+        ("loss", 1),
+        *(
+            pytest.param(*one, marks=pytest.mark.slow)
+            for one in (("gradient", 0), ("loss", 0), ("gradient", 1))
+        ),
+    ],
 )
-def test_a_number_that_is_none_on_one_rank_stops_all(
-    zygote, store, whole, tmp_path, full, how, rank
-):
-    if not full and (how, rank) not in (("loss", 1), ("gradient", 0)):
-        pytest.skip("tried by `make test-faults`")
+def test_a_number_that_is_none_on_one_rank_stops_all(zygote, store, whole, tmp_path, how, rank):
     run = tmp_path / "run"
     job = written(store, run)
     code, said = zygote.run(pretraining.train_spoiled, 2, job=job, how=how, step=3, rank=rank)

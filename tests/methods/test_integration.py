@@ -116,7 +116,7 @@ def test_scvi_where_it_is_installed(monkeypatch):
     ("study", "pca", "harmony"),
     [
         ("sc_mixology_celllines", (0.691, 0.829), (0.766, 0.953)),
-        ("kang_ifnb_pbmc", (0.559, 0.766), (0.626, 0.911)),
+        pytest.param("kang_ifnb_pbmc", (0.559, 0.766), (0.626, 0.911), marks=pytest.mark.slow),
     ],
 )
 def test_figures_of_real_studies(shared_data, study, pca, harmony):

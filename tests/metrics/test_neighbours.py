@@ -66,10 +66,8 @@ def test_what_an_index_misses_is_searched_exactly(monkeypatch):
     assert close(found, nearest_neighbours(POINTS, 15)) == 1
 
 
-@pytest.mark.slow
-def test_the_index_finds_what_the_exact_search_finds(full):
-    if not full:
-        pytest.skip("compiles for long: tried by `make test-faults`")
+@pytest.mark.slow  # it compiles for long
+def test_the_index_finds_what_the_exact_search_finds():
     found = nearest_neighbours(POINTS, 15, seed=1, exact_up_to=10)
     again = nearest_neighbours(POINTS, 15, seed=1, exact_up_to=10)
     assert (found.indices_NK == again.indices_NK).all()

@@ -1,7 +1,4 @@
-"""Every notebook runs from top to bottom, without a network, and is stored without its outputs.
-
-`make test` runs those of `QUICK`; `--notebooks full` runs all.
-"""
+"""Every notebook runs from top to bottom, without a network, and is stored without its outputs."""
 
 from pathlib import Path
 
@@ -13,7 +10,6 @@ from sc_mamba2.tasks.table import TASKS
 
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 SECONDS_A_CELL = 300
-QUICK = ("quickstart", "reverse_perturbation")
 
 
 def test_there_is_one_a_task_and_a_first_one():
@@ -32,10 +28,8 @@ def test_it_is_stored_without_outputs(path: Path):
 @pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_it_runs_draws_and_writes_nothing_where_it_lies(
-    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    if request.config.getoption("--notebooks") == "few" and path.stem not in QUICK:
-        pytest.skip("run by make test-notebooks")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     notebook = nbformat.read(path, as_version=4)
     client = NotebookClient(

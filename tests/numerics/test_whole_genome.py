@@ -10,7 +10,7 @@ from sc_mamba2.model import Backbone, preset
 GENES = 60_530
 
 
-@pytest.mark.parametrize("recompute", [False, True])
+@pytest.mark.parametrize("recompute", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_the_last_token_reaches_cls(recompute):
     torch.manual_seed(0)
     backbone = Backbone(preset("micro", GENES + 1, n_layers=1))
@@ -32,6 +32,7 @@ def test_the_last_token_reaches_cls(recompute):
     assert (reach != 0).float().mean() > 0.99
 
 
+@pytest.mark.slow
 def test_other_last_tokens_give_another_cell():
     torch.manual_seed(0)
     backbone = Backbone(preset("micro", GENES + 1)).eval()

@@ -90,7 +90,9 @@ def test_the_blocked_path_survives_anything_in_pads(hostile):
     assert all(torch.isfinite(tensor.grad).all() for tensor in (x, *tensors))
 
 
-@pytest.mark.parametrize("lengths", [[5, 4], [[2, 3], [4, 1]]])
+@pytest.mark.parametrize(
+    "lengths", [pytest.param([5, 4], marks=pytest.mark.slow), [[2, 3], [4, 1]]]
+)
 def test_gradcheck(lengths):
     tensors = mixer_tensors()
     x = torch.randn(2, 5, PROJECTED, dtype=torch.float64, requires_grad=True)

@@ -173,7 +173,9 @@ def test_a_lasso_gives_the_cells_inside_to_who_asks(opened):
     assert page.evaluate("window.chosen") == [0, 2]
 
 
-@pytest.mark.parametrize("width", [360, 700, 1200, 1600])
+@pytest.mark.parametrize(
+    "width", [360, 1200, *(pytest.param(width, marks=pytest.mark.slow) for width in (700, 1600))]
+)
 def test_many_cells_are_drawn_in_time_and_nothing_is_clipped(opened, width):
     count = 20_000
     random = np.random.default_rng(0)

@@ -11,6 +11,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 COPIED = ("src", "conf", "docs", "README.md", "dvc.yaml", "pyproject.toml", "mkdocs.yml")
 MOST_FILES = 12

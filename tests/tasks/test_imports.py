@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 EVERY_MODULE = """
 import importlib, pkgutil, sys
 import sc_mamba2.tasks
@@ -14,6 +16,7 @@ print([name for name in sys.modules if name.split(".")[0].startswith("kedro")])
 """
 
 
+@pytest.mark.slow
 def test_no_module_of_kedro_is_loaded_with_all_modules_of_tasks() -> None:
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", EVERY_MODULE],

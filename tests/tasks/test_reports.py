@@ -5,6 +5,7 @@ The scores are those of small simulated runs (report_inputs/); the figures are t
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ from sc_mamba2.tasks.table import TASKS as TABLE
 
 HERE = Path(__file__).parent
 TASKS = sorted(task.pipeline for task in TABLE.values())
+# Their figures and tables are drawn by the functions of the others.
+ALIKE = {"batch_correction", "embedding", "multiomics", "reverse_perturbation"}
 EVIL = "<script>alert(1)</script>&<b>T</b>"
 # Names that a person's file can hold, and that the report shows.
 NAMED = {
@@ -59,7 +62,10 @@ def write_report(task: str, found: dict[str, Any], pictures: dict[str, bytes]) -
     return simple[task](metrics, pictures, parameters)
 
 
-@pytest.fixture(scope="module", params=TASKS)
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(t, marks=[pytest.mark.slow] * (t in ALIKE)) for t in TASKS],
+)
 def report(request, tmp_path_factory) -> Path:
     """The report of a task with its largest figures and with names that are HTML."""
     task, folder = request.param, tmp_path_factory.mktemp(request.param)
@@ -72,22 +78,26 @@ def report(request, tmp_path_factory) -> Path:
     return page
 
 
-@pytest.fixture
-def opened(report, browser):
-    """Give a function that opens the report for a colour scheme and a width."""
-    pages = []
+@pytest.fixture(scope="module")
+def watch(report, browser) -> Iterator[Watch]:
+    """Open the report, once: colour scheme, medium and width of an open page can be changed."""
+    watch = Watch(browser.new_page())
+    watch.page.on("dialog", lambda dialog: watch.complaints.append(dialog.message))
+    watch.page.goto(report.as_uri())
+    yield watch
+    watch.page.close()
 
-    def open_page(scheme: str = "light", width: int = 1280) -> Watch:
-        page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
-        pages.append(page)
-        watch = Watch(page)
-        page.on("dialog", lambda dialog: watch.complaints.append(dialog.message))
-        page.goto(report.as_uri())
+
+@pytest.fixture
+def opened(watch):
+    """Give a function that shows the report in a colour scheme and a width, on a screen."""
+
+    def show(scheme: str = "light", width: int = 1280) -> Watch:
+        watch.page.emulate_media(media="screen", color_scheme=scheme)
+        watch.page.set_viewport_size({"width": width, "height": 900})
         return watch
 
-    yield open_page
-    for page in pages:
-        page.close()
+    return show
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 1280), ("light", 360)])

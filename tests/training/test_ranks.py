@@ -12,6 +12,8 @@ from sc_mamba2.training.job import KeepOptions, PretrainOptions
 from sc_mamba2.training.journal import read_journal
 from sc_mamba2.training.run import JOURNAL, pretrain
 
+# `make test` has `tests/faults/test_ranks.py`: any number of processes gives the same loss.
+pytestmark = pytest.mark.slow
 STEPS = 10
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
 

@@ -15,7 +15,7 @@ from sc_mamba2.training.journal import read_journal
 from sc_mamba2.training.run import pretrain
 
 
-@pytest.fixture(scope="module", params=["bins", "molecules"])
+@pytest.fixture(scope="module", params=["bins", pytest.param("molecules", marks=pytest.mark.slow)])
 def store(request, tmp_path_factory):
     return write_store(tmp_path_factory.mktemp("corpus") / "store", request.param)
 
@@ -44,7 +44,7 @@ def test_it_gives_a_model_that_can_be_loaded_and_called(unbroken):
     ids = torch.tensor([[vocabulary.cls_id, *vocabulary.gene_rows[:5].tolist()]])
     outputs = model(ids, torch.ones(1, 6))
     assert torch.isfinite(outputs.hidden_BLD).all()
-    assert vocabulary.size < 100  # the genes that were seen, not all of GENCODE
+    assert vocabulary.size < 100  # the genes that were seen, not all of the store's
     assert "study" not in model.origin and model.origin["held out"] == "d"
 
 
@@ -58,7 +58,10 @@ class Killed(BaseException):
     """Stands for a process that is gone: nothing is written after it."""
 
 
-@pytest.mark.parametrize("after", [1, 2, 3, 4, 5, 6, 7, 8])
+# Before the first checkpoint, right after it, and at the end; and after every other step.
+@pytest.mark.parametrize(
+    "after", [2, 3, 8, *(pytest.param(step, marks=pytest.mark.slow) for step in (1, 4, 5, 6, 7))]
+)
 def test_killed_after_any_step_and_resumed_it_is_the_unbroken_run(store, unbroken, tmp_path, after):
     job = small_job(store, tmp_path / "run")
 
@@ -73,7 +76,10 @@ def test_killed_after_any_step_and_resumed_it_is_the_unbroken_run(store, unbroke
     assert without_clock(resumed.journal).equals(without_clock(unbroken.journal))
 
 
-@pytest.mark.parametrize(("sent", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(
+    ("sent", "code"),
+    [(signal.SIGTERM, 143), pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow)],
+)
 def test_a_signal_writes_a_checkpoint_within_a_step(store, unbroken, tmp_path, sent, code):
     job = small_job(store, tmp_path / "run")
 

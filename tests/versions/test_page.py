@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
 from sc_mamba2.commands import app
@@ -14,6 +15,7 @@ from sc_mamba2.model import checkpoint_folder
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 def test_the_page_takes_data_and_a_checkpoint_from_one_clone_to_another(
     empty_project, cells_file, tmp_path, monkeypatch
 ):

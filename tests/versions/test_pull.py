@@ -143,6 +143,7 @@ def test_a_pointer_alone_downloads_nothing_and_gives_way_to_the_data(
     assert "md5" in yaml.safe_load(pointer.read_text())["outs"][0]
 
 
+@pytest.mark.slow
 def test_what_one_fetched_by_hand_comes_from_the_remote_for_all(named, project, cells_file):
     with (project / ".dvc" / "config").open("a") as file:  # as `dvc remote add -d far ../far`
         file.write("[core]\n    remote = far\n['remote \"far\"']\n    url = ../../far\n")

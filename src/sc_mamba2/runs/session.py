@@ -4,10 +4,12 @@ import contextlib
 import copy
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sc_mamba2.runs.quietly import configure_project, pipelines  # isort: skip
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
+from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 from kedro.utils import load_obj
 
@@ -77,9 +79,10 @@ def _run(selection: Selection, project: Path, conf: Path) -> Finished:
         chosen = _chosen_nodes(selection)
         if estimate is None:
             session.run(runner=runner, **selection.session_arguments())
+            catalog = runner.catalog
         else:  # past the session, whose plugins write down what ran
-            DryRunner(estimate).run(chosen, session.load_context().catalog)
-        catalog = session.load_context().catalog
+            catalog = session.load_context().catalog
+            DryRunner(estimate).run(chosen, catalog)
         outputs = sorted(chosen.all_outputs())
         paths = {name: getattr(catalog.get(name), "filepath", None) for name in outputs}
         kept = kept_folder(project, session.session_id)
@@ -98,7 +101,15 @@ def _chosen_nodes(selection: Selection) -> Pipeline:
 
 
 def _runner(name: str | None):
+    """Return a runner that keeps its catalog: to make another reads the whole configuration again."""
     try:
-        return load_obj(name or "SequentialRunner", "kedro.runner")()
+        kind = load_obj(name or "SequentialRunner", "kedro.runner")
+
+        class Keeping(kind):
+            def run(self, pipeline: Pipeline, catalog: CatalogProtocol, *more: Any, **named: Any):
+                self.catalog = catalog
+                return super().run(pipeline, catalog, *more, **named)
+
+        return Keeping()
     except (ImportError, AttributeError, ValueError, TypeError) as error:
         raise unknown_runner(str(name)) from error

@@ -112,6 +112,7 @@ def with_bad_files(folder) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_workers_change_nothing(with_bad_files):
     sources = list_sources(with_bad_files)
     alone, together = (

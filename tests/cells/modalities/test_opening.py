@@ -135,8 +135,19 @@ def as_folder(both, folder):
     return folder
 
 
-@pytest.mark.parametrize("write", [as_h5ad, as_zarr, as_h5mu, as_tenx_h5, as_folder])
-@pytest.mark.parametrize("words", WORDS)
+WRITERS = [as_h5ad, as_zarr, as_h5mu, as_tenx_h5, as_folder]
+
+
+@pytest.mark.parametrize(
+    ("write", "words"),
+    [  # every format by the first words, every word in the first format; slow: all with all
+        pytest.param(
+            write, words, marks=[pytest.mark.slow] * (write != as_h5ad and words != WORDS[0])
+        )
+        for write in WRITERS
+        for words in WORDS
+    ],
+)
 def test_a_joint_file_of_any_format_is_taken_apart(write, words, pair, tmp_path):
     path = write(joint(pair, *words), tmp_path)
     for sources in ([str(path)], [f"rna={path}", f"protein={path}"]):

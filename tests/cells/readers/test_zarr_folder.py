@@ -30,7 +30,7 @@ def test_zarr_leaves_out_what_is_zero_in_tables(cells, tmp_path):
     assert set(read.obs["tissue"]) == {"blood"} and not read.obs["doublet"].any()
 
 
-@pytest.mark.parametrize("kind", ZARRS)
+@pytest.mark.parametrize("kind", [pytest.param("zarr", marks=pytest.mark.slow), "zarr_3"])
 @pytest.mark.parametrize(
     "array", ["X/data", "X/indices", "X/indptr", "obs/_index", "var/_index", "obs/batch/codes"]
 )

@@ -116,6 +116,7 @@ def test_values_without_counts_are_called_too(tmp_path):
     assert np.array_equal(again.obsm[keys.PROBABILITY], annotated.obsm[keys.PROBABILITY])
 
 
+@pytest.mark.slow
 def test_with_a_pretrained_start_its_states_are_experts_and_their_worth_is_told(called, tmp_path):
     _, without = called
     folder = tmp_path / "model"
@@ -281,7 +282,9 @@ def test_a_network_counts_by_what_the_query_is_like(joined, right_of_unlearnt, r
         assert weight_E[-1] > 0.6 if right else weight_E[-1] < 0.4
 
 
-@pytest.mark.parametrize("mode", ["full", "lora", "frozen"])
+@pytest.mark.parametrize(
+    "mode", ["full", *(pytest.param(mode, marks=pytest.mark.slow) for mode in ("lora", "frozen"))]
+)
 def test_a_folder_with_a_network_calls_again_to_the_bit(joined, tmp_path, mode):
     folder, _, annotated = joined
     if mode != "full":  # from a pretrained checkpoint

@@ -22,7 +22,10 @@ EXPECTED = {
 }
 
 
-@pytest.mark.parametrize("name", NAMES)
+# That of blood takes seconds to load: below it calls cells.
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name == "blood")) for name in NAMES]
+)
 def test_each_is_small_holds_no_cell_and_its_card_says_what_it_is(name):
     folder = checkpoint_folder(name)
     assert sum(file.stat().st_size for file in folder.iterdir()) < 10e6
@@ -55,7 +58,7 @@ def test_blood_calls_the_embedded_cells_by_name(tmp_path):
 def test_a_query_of_too_few_genes_is_refused(tmp_path):
     cells = sc.datasets.pbmc68k_reduced().raw.to_adata()
     cells[:50, :120].copy().write_h5ad(tmp_path / "few.h5ad")
-    words = "annotate", tmp_path / "few.h5ad", "--model", "blood", "--output", tmp_path / "out.h5ad"
+    words = "annotate", tmp_path / "few.h5ad", "--model", "pancreas", "-o", tmp_path / "out.h5ad"
     assert "genes of the model" in refused(*words, rule="model-genes", folder=tmp_path)
 
 

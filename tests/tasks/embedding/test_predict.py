@@ -130,6 +130,7 @@ run_in_folder(Selection(pipelines=("embedding",), params=params), Path(folder))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="kills by a signal")
 def test_a_killed_process_loses_no_finished_block(embed, cells_file, checkpoint, tmp_path):
     words = [cells_file, checkpoint, tmp_path]

@@ -44,6 +44,7 @@ def test_the_store_holds_every_cell_once_in_the_order_of_the_files(files, tmp_pa
     assert not list(tmp_path.glob("*-parts"))
 
 
+@pytest.mark.slow
 def test_two_workers_write_the_same_store(files, tmp_path):
     one = make_corpus(params_for(files, tmp_path / "one"))
     two = make_corpus(params_for(files, tmp_path / "two", workers=2))

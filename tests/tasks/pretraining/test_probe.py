@@ -10,7 +10,9 @@ from sc_mamba2.tokens import TokenStore
 assert files  # a fixture of the neighbour
 
 
-@pytest.mark.parametrize(("most", "exact"), [(1000, True), (60, False)])
+@pytest.mark.parametrize(
+    ("most", "exact"), [pytest.param(1000, True, marks=pytest.mark.slow), (60, False)]
+)
 def test_a_sample_tells_the_tokens_of_all(files, tmp_path, most, exact):
     params = params_for(files, tmp_path / "store")
     report, sample = sample_corpus(params, tmp_path / "probe", most)
