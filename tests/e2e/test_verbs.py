@@ -155,6 +155,7 @@ def test_a_network_is_one_more_expert_in_outputs_report_and_folder(files):
     assert list((folder / "figures").glob("*_training.png"))
 
 
+@pytest.mark.slow
 def test_a_query_without_labels_is_annotated_and_not_scored(annotated, files):
     out, _ = annotated
     query = ad.read_h5ad(files / "query.h5ad")
