@@ -25,7 +25,7 @@ test: $(VENV)/.dev
 	$(BIN)/lint-imports
 	$(PYTEST) -m "not slow"
 
-# Every test, every fault, every notebook: under an hour on two cores.
+# Every test, every fault, every notebook.
 test-full: $(VENV)/.dev
 	$(PYTEST) --faults full --durations 50
 

@@ -191,6 +191,7 @@ def peak(read: Callable[[], object]) -> int:
         tracemalloc.stop()
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_matrix(tmp_path, table, monkeypatch):
     """Twenty times the genes in blocks of one size; what is looked at together is made small."""
     monkeypatch.setattr(layout, "PART", 2**12)

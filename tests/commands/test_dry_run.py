@@ -86,14 +86,10 @@ def test_every_verb_can_be_dry_and_leaves_all_as_it_was(folder, monkeypatch, wor
         assert report["cells"] in (60, 220) and report["genes"]["matched"] >= 80
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "untimed"),
-    [
-        pytest.param(  # the second of two tasks
-            "run --pipeline annotation,batch_correction", 1, marks=pytest.mark.slow
-        ),
-        ("pretrain", 0),
-    ],
+    [("run --pipeline annotation,batch_correction", 1), ("pretrain", 0)],  # the second of two tasks
 )
 def test_a_project_is_left_as_it_was(monkeypatch, tmp_path, words, untimed):
     project = new_project(tmp_path / "own")  # no other test runs in it

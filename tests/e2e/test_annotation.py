@@ -108,6 +108,7 @@ def test_every_run_keeps_its_own_metrics_and_report(finished):
     assert json.loads((kept / "metrics.json").read_text())["run"]["run_id"] == kept.name
 
 
+@pytest.mark.slow
 def test_a_run_of_missing_outputs_does_not_train_again(finished):
     model = finished.written["annotation.model"] / "model.safetensors"
     before = model.stat().st_mtime_ns

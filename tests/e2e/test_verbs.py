@@ -155,6 +155,7 @@ def test_a_network_is_one_more_expert_in_outputs_report_and_folder(files):
     assert list((folder / "figures").glob("*_training.png"))
 
 
+@pytest.mark.slow
 def test_a_query_without_labels_is_annotated_and_not_scored(annotated, files):
     out, _ = annotated
     query = ad.read_h5ad(files / "query.h5ad")
@@ -179,13 +180,35 @@ def test_doctor_names_the_scan_path():
     assert "scan path:" in text and "torch:" in text
 
 
-# That both give the same weights: a run is repeated to the bit in `tests/training/test_run.py`.
-@pytest.mark.parametrize(
-    "words",
-    [("pretrain",), pytest.param(("run", "--pipeline", "pretraining"), marks=pytest.mark.slow)],
-)
-def test_pretraining_by_its_verb_and_as_a_pipeline(tmp_path, monkeypatch, words):
+@pytest.fixture(scope="module")
+def places(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("pretraining")
+
+
+def pretrained(places: Path, *words: str) -> tuple[str, bytes]:
+    """What is said of a pretraining in the project, and its weights."""
+    run = places / words[0]
+    params = f"pretraining.corpus.store={places / 'store'},pretraining.launch.run={run}"
+    text = entered(*words, "--env", "test", "--params", params).output
+    assert "loss" in text
+    return text, (run / "model" / "model.safetensors").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def by_verb(places) -> tuple[str, bytes]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(Path(__file__).parents[2])
+        return pretrained(places, "pretrain")
+
+
+def test_pretraining_by_its_verb(by_verb):
+    assert "metrics.json" in by_verb[0]
+
+
+@pytest.mark.slow
+def test_pretraining_as_a_pipeline_gives_the_same_weights(by_verb, places, monkeypatch):
     monkeypatch.chdir(Path(__file__).parents[2])
+<<<<<<< HEAD
     places = (
         f"pretraining.corpus.store={tmp_path / 'store'},pretraining.launch.run={tmp_path / 'run'}"
     )
@@ -193,3 +216,6 @@ def test_pretraining_by_its_verb_and_as_a_pipeline(tmp_path, monkeypatch, words)
     assert "loss" in text and "metrics.json" in text and "corpus_report: " in text
     assert re.search(r"model: +\S*run/model", text)
     assert (tmp_path / "run" / "model" / "model.safetensors").is_file()
+=======
+    assert pretrained(places, "run", "--pipeline", "pretraining")[1] == by_verb[1]
+>>>>>>> suite

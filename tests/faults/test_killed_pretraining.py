@@ -71,6 +71,7 @@ def test_sigkill_at_any_moment_and_again(zygote, store, unbroken, tmp_path, full
         assert same(outcome(run), expected)
 
 
+@pytest.mark.slow
 def test_one_of_two_ranks_killed(zygote, store, tmp_path, tries):
     chance = random.Random(1)
     outcomes = []

@@ -94,6 +94,7 @@ def test_confusion_has_truth_in_rows_and_every_class():
     assert counts.tolist() == [[2, 0, 0, 1], [0, 0, 0, 2], [1, 0, 0, 0], [0, 0, 0, 0]]
 
 
+@pytest.mark.slow
 def test_the_margin_is_that_of_a_bootstrap_of_the_cells():
     generator = np.random.default_rng(0)
     truth = generator.choice(list("abc"), 150)

@@ -131,6 +131,7 @@ def test_what_is_fetched_by_hand_is_told_once_and_then_taken_in(named, tmp_path,
     assert verify(tmp_path, "hand") == []
 
 
+@pytest.mark.slow
 def test_a_pointer_alone_downloads_nothing_and_gives_way_to_the_data(
     site, named, project, cells_file
 ):
