@@ -202,20 +202,12 @@ def by_verb(places) -> tuple[str, bytes]:
 
 
 def test_pretraining_by_its_verb(by_verb):
-    assert "metrics.json" in by_verb[0]
+    text, _ = by_verb
+    assert "metrics.json" in text and "corpus_report: " in text
+    assert re.search(r"model: +\S*pretrain/model", text)
 
 
 @pytest.mark.slow
 def test_pretraining_as_a_pipeline_gives_the_same_weights(by_verb, places, monkeypatch):
     monkeypatch.chdir(Path(__file__).parents[2])
-<<<<<<< HEAD
-    places = (
-        f"pretraining.corpus.store={tmp_path / 'store'},pretraining.launch.run={tmp_path / 'run'}"
-    )
-    text = entered(*words, "--env", "test", "--params", places).output
-    assert "loss" in text and "metrics.json" in text and "corpus_report: " in text
-    assert re.search(r"model: +\S*run/model", text)
-    assert (tmp_path / "run" / "model" / "model.safetensors").is_file()
-=======
     assert pretrained(places, "run", "--pipeline", "pretraining")[1] == by_verb[1]
->>>>>>> suite
