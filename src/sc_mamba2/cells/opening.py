@@ -19,6 +19,7 @@ from sc_mamba2.cells.readers import (
     read_cells,
     reading,
 )
+from sc_mamba2.cells.readers.memory import check_memory, stored_bytes
 from sc_mamba2.cells.soma import SomaSource, open_soma
 from sc_mamba2.cells.stored import TABLES, Rows, StoredCells, StoredMatrix, results_of_before
 
@@ -102,6 +103,7 @@ def _stored_matrix(stored: Any, shape: tuple[int, int], path: Path) -> StoredMat
 
     def read_whole() -> Rows:
         with reading(path):
+            check_memory(stored_bytes(stored), path)
             return ad.io.read_elem(stored)
 
     whole = kind == "csc_matrix"
