@@ -35,3 +35,19 @@ def test_a_second_run_in_one_project_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(session, "bootstrap_project", lambda project: None)
     with FileLock(tmp_path / "data" / ".scm.lock"), pytest.raises(UserError, match="run-locked"):
         session.run_in_project(Selection(pipelines=("validation",)), tmp_path)
+
+
+def test_a_folder_of_data_outside_has_one_project(tmp_path):
+    layers = tmp_path / "layers"
+    projects = [tmp_path / name for name in ("one", "other")]
+    for project in projects:
+        project.mkdir()
+        (project / "pyproject.toml").write_text("")
+    one, other = projects
+    places = {"data": str(layers)}
+    assert session._written_folders(one, places) == [one / "data", layers]
+    assert session._written_folders(one, {"data": "data/test"}) == [one / "data"]
+    with pytest.raises(UserError, match="data-of-another"):
+        session._written_folders(other, places)
+    (one / "pyproject.toml").unlink()  # it is no more
+    assert session._written_folders(other, places)

@@ -4,6 +4,7 @@ What a record holds stands in `records`.
 """
 
 import json
+import logging
 import shutil
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -17,7 +18,7 @@ from kedro.framework.hooks import hook_impl
 from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 
-from sc_mamba2.files import atomic_file, make_folder, sole_writer
+from sc_mamba2.files import atomic_file, file_facts, make_folder, sole_writer
 from sc_mamba2.model.folder import CONFIG
 from sc_mamba2.model.manifest import read_json
 from sc_mamba2.runs.command_line import typed
@@ -43,6 +44,7 @@ from sc_mamba2.tasks.shared.parameters import (
 RUN_INFO, PARAMETERS = "run_info", "parameters"
 MODEL, CHECKPOINT, METRICS, REPORT = ".model", ".checkpoint", ".metrics", ".report"
 SCORES = "scores.json"
+_log = logging.getLogger(__name__)
 _PARAMS, FROM_CHECKPOINT = "params:", "(from the checkpoint)"
 # Parameters that say where a run goes on from, not what it does.
 PLACES = ("embedding.source.blocks", "pretraining.corpus.store", "pretraining.launch.run")
@@ -55,6 +57,7 @@ class RunHook:
         self._context: KedroContext | None = None
         self._record: RunRecord | None = None
         self._folder = Path()
+        self._before: dict[str, list] = {}
         self._held = ExitStack()
 
     @hook_impl
@@ -76,6 +79,9 @@ class RunHook:
             values = flatten(plain(catalog.load(PARAMETERS)))
             marked = {name: f"{as_text(value)} {FROM_CHECKPOINT}" for name, value in model.items()}
             catalog.save(PARAMETERS, nest(values | marked))
+        self._before = {
+            name: file_facts(path) for name, path in _results(pipeline, catalog).items()
+        }
         self._folder = self._keep(run_params, _task(run_params, pipeline))
         make_folder(self._folder)
         # Interrupted runs leave "running" behind; the lock tells them from those at work.
@@ -104,12 +110,16 @@ class RunHook:
         DVC shows a file of metrics with all that is in it: ``scores.json`` holds numbers only.
         """
         metrics = {}
-        for name in sorted(pipeline.all_outputs()):
-            if name.endswith((METRICS, REPORT)):
-                task, path = name.split(".")[0], catalog[name].filepath
-                with atomic_file(self._keep(run_params, task) / path.name) as draft:
-                    shutil.copyfile(path, draft)
-                metrics |= {task: path} if name.endswith(METRICS) else {}
+        for name, path in _results(pipeline, catalog).items():
+            if (
+                file_facts(path) == self._before[name]
+            ):  # of an earlier run: nothing of it was missing
+                _log.warning("%s is of an earlier run, and not kept as this one's", path.name)
+                continue
+            task = name.split(".")[0]
+            with atomic_file(self._keep(run_params, task) / path.name) as draft:
+                shutil.copyfile(path, draft)
+            metrics |= {task: path} if name.endswith(METRICS) else {}
         scores = {task: _scores(path) for task, path in metrics.items()}
         for task, path in metrics.items():
             with atomic_file(path.with_name(SCORES)) as draft:
@@ -137,6 +147,12 @@ class RunHook:
         self._record = None
         self._held.close()
         (self._folder / LOCK).unlink(missing_ok=True)
+
+
+def _results(pipeline: Pipeline, catalog: CatalogProtocol) -> dict[str, Path]:
+    """Return where a pipeline's metrics and reports are, by name."""
+    names = sorted(name for name in pipeline.all_outputs() if name.endswith((METRICS, REPORT)))
+    return {name: catalog[name].filepath for name in names}
 
 
 def _task(run_params: Mapping[str, Any], pipeline: Pipeline) -> str:
