@@ -3,11 +3,13 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import torch
 from filelock import FileLock
 
 from sc_mamba2.errors import UserError
 from sc_mamba2.runs import session
 from sc_mamba2.runs.configuration import shipped_conf
+from sc_mamba2.runs.records import read_record
 from sc_mamba2.runs.selection import Selection
 
 ROOT = Path(__file__).parents[2]
@@ -17,8 +19,16 @@ def test_the_shipped_configuration_needs_no_local_environment(tmp_path, monkeypa
     conf = tmp_path / "_conf"
     shutil.copytree(shipped_conf(), conf, ignore=shutil.ignore_patterns("local"))
     monkeypatch.setattr(session, "shipped_conf", lambda: conf)
-    selection = Selection(pipelines=("validation",), params={"input": "simulated:three-types"})
-    written = session.run_in_folder(selection, tmp_path / "run").written
+    params = {"input": "simulated:three-types", "compute": {"deterministic": True}}
+    before = torch.get_num_threads()
+    torch.set_num_threads(before + 1)
+    finished = session.run_in_folder(
+        Selection(pipelines=("validation",), params=params), tmp_path / "run"
+    )
+    assert read_record(finished.record).code.threads == 1
+    assert torch.get_num_threads() == before + 1  # as it was
+    torch.set_num_threads(before)
+    written = finished.written
     assert written["reference.validation_report"].is_file()
     assert all(path.is_relative_to(tmp_path) for path in written.values())
 

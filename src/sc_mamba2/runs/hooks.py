@@ -7,7 +7,7 @@ import json
 import logging
 import shutil
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -71,6 +71,8 @@ class RunHook:
     ) -> None:
         """Write down who runs what, when, with which versions."""
         assert self._context is not None, "Kedro makes a context before it runs"
+        self._held.close()
+        self._held.enter_context(_threads(catalog))
         self._record = _begin(run_params, pipeline, catalog, self._context.config_loader)
         model = _of_checkpoint(pipeline, catalog)
         if RUN_INFO in pipeline.inputs():
@@ -85,7 +87,6 @@ class RunHook:
         self._folder = self._keep(run_params, _task(run_params, pipeline))
         make_folder(self._folder)
         # Interrupted runs leave "running" behind; the lock tells them from those at work.
-        self._held.close()
         lock = sole_writer(self._folder / LOCK, to="this run", mend="wait for it")
         self._held.enter_context(lock)
         write_record(self._folder, self._record)
@@ -147,6 +148,15 @@ class RunHook:
         self._record = None
         self._held.close()
         (self._folder / LOCK).unlink(missing_ok=True)
+
+
+def _threads(catalog: CatalogProtocol) -> AbstractContextManager[None]:
+    """Hold the number of threads that ``compute.deterministic`` asks for."""
+    from sc_mamba2.training.machine import one_thread
+
+    compute = catalog.load("params:compute")
+    wanted = compute["deterministic"] if isinstance(compute, dict) else compute.deterministic
+    return one_thread(bool(wanted))
 
 
 def _results(pipeline: Pipeline, catalog: CatalogProtocol) -> dict[str, Path]:
