@@ -148,7 +148,9 @@ def make_folder(folder: Path) -> None:
 
 
 def _sync(path: Path) -> None:
-    """Return once the file or folder is on the disk."""
+    """Return once the file or folder is on the disk; Windows offers that for neither that is open for reading."""
+    if os.name == "nt":
+        return
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
