@@ -21,9 +21,10 @@ test: $(VENV)/.dev
 	$(BIN)/lint-imports
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist loadfile
 
-# Every fault as often as is promised (`make test` tries each a few times), and an index that compiles for long.
+# Every fault as often as is promised (`make test` tries each a few times), written to benchmarks/results/faults.json;
+# and an index that compiles for long.
 test-faults: $(VENV)/.dev
-	OMP_NUM_THREADS=1 $(BIN)/pytest tests/faults tests/metrics/test_neighbours.py --faults full
+	OMP_NUM_THREADS=1 $(BIN)/pytest tests/faults tests/bad_inputs tests/metrics/test_neighbours.py --faults full
 
 # Every notebook; `make test` runs the quick ones.
 test-notebooks: $(VENV)/.dev

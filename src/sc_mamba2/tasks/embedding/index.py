@@ -102,14 +102,16 @@ class ReferenceIndex:
         try:
             compare_hashes(folder, read_manifest(folder), needed=_FILES)
             facts = read_json(folder / FACTS)
-        except (UserError, OSError) as error:
+            table = pd.read_parquet(folder / _CELLS)
+            arrays = {
+                name: np.load(folder / file, allow_pickle=False) for name, file in _ARRAYS.items()
+            }
+        except (OSError, ValueError, EOFError) as error:  # `UserError` and pyarrow's among them
             raise UserError(
                 "index-damaged",
                 found=error.found if isinstance(error, UserError) else str(error),
                 expected="files as they were written",
                 mend="make the index again: scm index",
             ) from error
-        table = pd.read_parquet(folder / _CELLS)
-        arrays = {name: np.load(folder / file) for name, file in _ARRAYS.items()}
         labels, names = table["label"].to_numpy(dtype=str), pd.Index(table["name"])
         return cls(labels=labels, names=names, facts=facts, **arrays)
