@@ -29,9 +29,9 @@ test: $(VENV)/.dev
 test-full: $(VENV)/.dev
 	$(PYTEST) --faults full --durations 50
 
-# Every fault as often as is promised; `make test` tries each a few times.
+# Every fault as often as is promised (`make test` tries each a few times); writes benchmarks/results/faults.json.
 test-faults: $(VENV)/.dev
-	OMP_NUM_THREADS=1 $(BIN)/pytest tests/faults --faults full
+	OMP_NUM_THREADS=1 $(BIN)/pytest tests/faults tests/bad_inputs --faults full
 
 # Every notebook, one after the other.
 test-notebooks: $(VENV)/.dev

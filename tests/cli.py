@@ -31,7 +31,7 @@ def refused(*words: object, rule: str | None = None, folder: Path | None = None)
     assert result.exit_code == 2, result.output + repr(result.exception)
     assert "Traceback" not in text and text.count("Error (") == 1, text
     assert rule is None or f"Error ({rule})" in text, text
-    for part in ("found:", "expected:", "mend:"):
+    for part in ("  found:", "  expected:", "  mend:"):
         assert text.count(part) == 1, text
     assert _names(folder) == before, "output was left behind"
     return text

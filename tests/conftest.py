@@ -32,6 +32,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--faults", choices=("few", "full"), default="few")
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Write what a full run of the faults came to, as `make test-faults` does."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if (
+        session.config.getoption("--faults") == "full"
+        and reporter
+        and not session.config.option.keyword
+    ):
+        from tests.faults.results import write_results
+
+        write_results(reporter.stats)
+
+
 @pytest.fixture(scope="session")
 def full(pytestconfig: pytest.Config) -> bool:
     """Say whether every fault is tried as often as shared/design/reliability.md asks."""

@@ -1,7 +1,8 @@
 """What MkDocs calls while it builds the site.
 
 Pages link to files of the repository outside `docs/`, as GitHub shows them. These come along under
-`repository/`, and so do the files that they link to; the page of the command is made from its code.
+`repository/`, and so do the files that they link to; the page of the command is made from its code, the table of
+faults from their results.
 """
 
 import os
@@ -11,6 +12,7 @@ from typing import Any
 from urllib.parse import urldefrag
 
 from cli_reference import cli_reference  # MkDocs looks beside its hooks
+from faults_table import faults_table
 from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).parents[2]
@@ -57,6 +59,7 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
     uri = PurePosixPath(page.file.src_uri)
     source = ROOT / uri.relative_to(OUTSIDE) if uri.is_relative_to(OUTSIDE) else docs / uri
     markdown = markdown.replace("<!-- made from the code -->", cli_reference())
+    markdown = markdown.replace("<!-- made from the faults -->", faults_table())
 
     def rewrite(match: re.Match[str]) -> str:
         path, anchor = urldefrag(match[1])

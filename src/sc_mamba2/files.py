@@ -4,12 +4,14 @@ Also: hashes, one writer at a time, and writes that the system refused as errors
 """
 
 import errno
+import glob
 import hashlib
+import logging
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -18,6 +20,9 @@ from sc_mamba2.errors import UserError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _DENIED = (errno.EACCES, errno.EROFS, errno.EPERM)
+OLDER, _LOCK = "replaced", ".lock"  # in a scratch folder
+_RANDOM_END = "-" + "?" * 8  # of `tempfile.mkdtemp`
+_log = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -41,11 +46,10 @@ def atomic_file(path: str | Path) -> Iterator[Path]:
 def atomic_folder(path: str | Path) -> Iterator[Path]:
     """Give a temporary folder beside `path`; on success sync all of it and put it in `path`'s place.
 
-    An older folder of that name is set aside first and removed once the new one stands. A process
-    that is killed between these two renames leaves the older one in `.NAME-*/replaced`; where that
-    matters, give every folder a name of its own.
+    An older folder of that name is set aside first and removed once the new one stands. Where a
+    process is killed between these two renames, `standing` puts the older one back.
     """
-    path = Path(path)
+    path = standing(path)
     make_folder(path.parent)
     with scratch_folder(path) as folder:
         draft = folder / path.name
@@ -54,16 +58,52 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
         # What lies deeper first: a folder that is on the disk then never lists what is not.
         for part in (*sorted(draft.rglob("*"), reverse=True), draft):
             _sync(part)
-        older = folder / "replaced"
+        put_in_place(draft, path, folder)
+
+
+def put_in_place(draft: Path, path: Path, scratch: Path) -> None:
+    """Rename a draft to `path`; what stood there goes to the `scratch_folder` of `path`, or stays on an error."""
+    older, replaces = scratch / OLDER, path.exists()
+    # The lock tells `standing` that we are at work.
+    with FileLock(scratch / _LOCK, thread_local=False) if replaces else nullcontext():
         try:
-            if path.exists():
+            if replaces:
                 path.replace(older)
             draft.replace(path)
         except BaseException:
             if older.exists() and not path.exists():
                 older.replace(path)
             raise
-        _sync(path.parent)
+    _sync(path.parent)
+
+
+def standing(path: str | Path) -> Path:
+    """Return `path`; what a killed `put_in_place` had set aside there, or above it, is put back first.
+
+    A writer that is at work between its two renames is left to it.
+    """
+    path = Path(path)
+    absent = next((one for one in (*reversed(path.parents), path) if not one.exists()), None)
+    if absent is not None and absent.parent.is_dir():
+        for folder in _scratch_of(absent.parent, glob.escape(absent.name)):
+            if (folder / OLDER).exists() and _put_back(folder, absent):
+                return standing(path)
+    return path
+
+
+def _put_back(scratch: Path, path: Path) -> bool:
+    """Put back what `scratch` holds of `path`, and say whether it was done."""
+    try:
+        with FileLock(scratch / _LOCK, timeout=0, thread_local=False):
+            if path.exists():
+                return False
+            (scratch / OLDER).replace(path)
+            _sync(path.parent)
+    except OSError:  # `Timeout` among them: another process writes, or puts back
+        return False
+    shutil.rmtree(scratch, ignore_errors=True)
+    _log.warning("'%s' was put back: its writer was killed before the new one stood.", path)
+    return True
 
 
 def remove_folder(path: Path) -> None:
@@ -86,11 +126,16 @@ def scratch_folder(path: Path) -> Iterator[Path]:
 def clean_scratch(path: Path) -> None:
     """Remove what killed writers of `path` left beside it; only for who alone writes there.
 
-    The name may hold wildcards: ``Path("checkpoints/step-*")``.
+    The name may hold wildcards: ``Path("checkpoints/step-*")``. An older folder that was set aside is
+    put back first.
     """
-    random_end = "?" * 8  # of `tempfile.mkdtemp`
-    for folder in path.parent.glob(f".{path.name}-{random_end}"):
+    for folder in _scratch_of(path.parent, path.name):
+        standing(path.parent / folder.name[1 : -len(_RANDOM_END)])
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _scratch_of(parent: Path, name: str) -> list[Path]:
+    return sorted(parent.glob(f".{name}{_RANDOM_END}"))
 
 
 def make_folder(folder: Path) -> None:
@@ -103,7 +148,9 @@ def make_folder(folder: Path) -> None:
 
 
 def _sync(path: Path) -> None:
-    """Return once the file or folder is on the disk."""
+    """Return once the file or folder is on the disk; Windows offers that for neither that is open for reading."""
+    if os.name == "nt":
+        return
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

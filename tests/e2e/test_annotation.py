@@ -115,6 +115,7 @@ def test_a_run_of_missing_outputs_does_not_train_again(finished):
     finished.written["annotation.report"].unlink()
     from tests.e2e.conftest import QUICK
 
+    from sc_mamba2.runs.records import read_record
     from sc_mamba2.runs.selection import Selection
     from sc_mamba2.runs.session import run_in_folder
 
@@ -122,3 +123,5 @@ def test_a_run_of_missing_outputs_does_not_train_again(finished):
     selection = Selection(pipelines=("annotation",), params=QUICK, only_missing_outputs=True)
     again = run_in_folder(selection, folder)
     assert again.written["annotation.report"].exists() and model.stat().st_mtime_ns == before
+    assert {path.name for path in again.record.iterdir()} == {"report.html", "run.json"}
+    assert read_record(again.record).scores == {}  # the metrics are of the run before

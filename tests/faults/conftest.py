@@ -14,7 +14,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("variant", few, ids=str)
 
 
-@pytest.fixture(scope="session")
-def tries(full: bool) -> Callable[[int], int]:
-    """Give the number of tries for the number that a full run has."""
-    return lambda in_full: in_full if full else max(1, in_full // 20)
+@pytest.fixture
+def tries(full: bool, record_property: Callable[[str, object], None]) -> Callable[[int], int]:
+    """Give the number of tries for the number that a full run has, and note it for the results."""
+
+    def number(in_full: int) -> int:
+        taken = in_full if full else max(1, in_full // 20)
+        record_property("tries", taken)
+        return taken
+
+    return number

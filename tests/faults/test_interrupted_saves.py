@@ -80,7 +80,7 @@ def goes_on(run: Path, keep_last: int, caplog) -> int:
     return found.step
 
 
-def test_a_save_killed_anywhere(zygote, prepared, variant, full, caplog):
+def test_a_save_killed_anywhere(zygote, prepared, variant, full, caplog, record_property):
     _, code, (contacts,) = attempt(zygote, prepared, variant, "kill", 10_000)
     assert code == 0
     first_of_each = {contacts.index(contact) for contact in contacts}
@@ -90,6 +90,7 @@ def test_a_save_killed_anywhere(zygote, prepared, variant, full, caplog):
         if full or at in first_of_each or "rename" in contact
     ]
     assert {contacts[at] for at in chosen} >= KINDS
+    record_property("tries", len(chosen))
     newest = []
     for at in chosen:
         run, code, _ = attempt(zygote, prepared, variant, "kill", at)

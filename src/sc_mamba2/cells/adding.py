@@ -40,9 +40,9 @@ def readable_cells(cells: ad.AnnData) -> ad.AnnData:
         )
     return ad.AnnData(
         X=cells.X,
-        obs=cells.obs[[name for name in cells.obs if not _ours(name)]],
-        var=cells.var[[name for name in cells.var if not _ours(name)]],
-        layers={name: matrix for name, matrix in cells.layers.items() if not _ours(name)},
+        obs=cells.obs[[name for name in cells.obs if not keys.is_result(name)]],
+        var=cells.var[[name for name in cells.var if not keys.is_result(name)]],
+        layers={name: matrix for name, matrix in cells.layers.items() if not keys.is_result(name)},
         raw=cells.raw,
     )
 
@@ -83,7 +83,7 @@ def add_results(cells: Cells, found: Cells, key_added: str = WORD) -> None:
         (table, named(str(name), key_added), value)
         for table in tables
         for name, value in getattr(found, table).items()
-        if _ours(name)
+        if keys.is_result(name)
     ]
     _check_free(cells, [(table, name) for table, name, _ in added], key_added)
     for table, name, value in added:
@@ -94,10 +94,6 @@ def add_results(cells: Cells, found: Cells, key_added: str = WORD) -> None:
         names = kinds_of_tables(cells)
         for kind, part in found.mod.items():
             add_results(cells.mod[names[kind]], part, key_added)
-
-
-def _ours(name: object) -> bool:
-    return str(name).startswith((WORD, f"X_{WORD}"))
 
 
 def named(name: str, key_added: str) -> str:

@@ -17,7 +17,9 @@ from sc_mamba2.errors import UserError
 from sc_mamba2.genes import load_gene_table
 
 OBS_SCHEMA = pa.DataFrameSchema(
-    index=pa.Index(str, nullable=False, coerce=True, unique=True, name=None),
+    index=pa.Index(
+        str, pa.Check.str_length(min_value=1), nullable=False, coerce=True, unique=True, name=None
+    ),
     strict=False,
     name="obs",
 )

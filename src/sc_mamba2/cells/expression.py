@@ -38,6 +38,7 @@ CELLS_A_BLOCK = 4096
 COMPARED = 512  # cells by which two matrices are compared
 WHOLE_CELL = 0.98  # share of a cell's molecules at which counts are those of all genes
 LAYER = "layers[{}]"
+RESULTS = "results-older"  # the rule of the remark
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +111,7 @@ def choose_expression(
         ``layer-missing``; ``matrix-unusable``: none is finite, not negative and not all zero;
         ``matrix-scale``, ``matrix-mixed``: see `decide_scale`.
     """
-    remarks: list[dict[str, str]] = []
+    remarks = _remark_results(cells.results)
     candidates = [_measured(found) for found in expression_candidates(cells, layer)]
     named = _with_names(candidates, table, remarks)
     chosen = _choose(named, layer, holds, cells_a_block)
@@ -124,6 +125,13 @@ def choose_expression(
     return Expression(
         chosen.candidate, chosen.scale, names, chosen.totals, share, remarks + names.remarks()
     )
+
+
+def _remark_results(results: tuple[str, ...]) -> list[dict[str, str]]:
+    """Say that results of before are there, which those of the same name will replace."""
+    more = f" and {len(results) - 3:,} more" if len(results) > 3 else ""
+    text = f"results of before are there ({', '.join(results[:3])}{more}): new ones of the same name replace them"
+    return [{"rule": RESULTS, "remark": text}] if results else []
 
 
 def expression_candidates(cells: StoredCells, layer: str | None = None) -> list[Candidate]:

@@ -40,3 +40,9 @@ BIOTYPE = "biotype"
 ENSEMBL_COLUMNS = ("ensembl_id", "feature_id", "gene_ids")
 FEATURE_TYPES = "feature_types"
 SYMBOL_COLUMNS = ("symbol", "gene_symbol", "gene_symbols", "feature_name", "gene_name")
+
+
+def is_result(name: object) -> bool:
+    """Whether a name is one of a result of ours."""
+    words = (FACTS, EMBEDDING)
+    return name in words or str(name).startswith(tuple(f"{word}_" for word in words))

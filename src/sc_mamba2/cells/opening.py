@@ -19,8 +19,9 @@ from sc_mamba2.cells.readers import (
     read_cells,
     reading,
 )
+from sc_mamba2.cells.readers.memory import check_memory, stored_bytes
 from sc_mamba2.cells.soma import SomaSource, open_soma
-from sc_mamba2.cells.stored import Rows, StoredCells, StoredMatrix
+from sc_mamba2.cells.stored import TABLES, Rows, StoredCells, StoredMatrix, results_of_before
 
 Source = str | Path | SomaSource | ad.AnnData
 SPARSE = ("csr_matrix", "csc_matrix")
@@ -85,6 +86,7 @@ def _open_group(group: Any, path: Path) -> StoredCells | None:
             _stored_matrix(group["X"], shape, path) if "X" in group else None,
             {name: _stored_matrix(layers[name], shape, path) for name in array_names(layers)},
             raw,
+            results_of_before({name: list(group.get(name, ())) for name in TABLES}),
         )
 
 
@@ -101,6 +103,7 @@ def _stored_matrix(stored: Any, shape: tuple[int, int], path: Path) -> StoredMat
 
     def read_whole() -> Rows:
         with reading(path):
+            check_memory(stored_bytes(stored), path)
             return ad.io.read_elem(stored)
 
     whole = kind == "csc_matrix"

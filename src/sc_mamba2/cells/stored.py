@@ -1,6 +1,6 @@
 """Cells that stay where they are: tables in memory, matrices whose rows are read when asked for."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -9,7 +9,17 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from sc_mamba2.cells import keys
+
 Rows = np.ndarray | sparse.spmatrix
+TABLES = ("obs", "obsm", "var", "layers", "uns")  # in which results are kept
+
+
+def results_of_before(names: Mapping[str, Iterable[str]]) -> tuple[str, ...]:
+    """Return where results of ours are, by the names in each of `TABLES`."""
+    return tuple(
+        f'{table}["{name}"]' for table in names for name in names[table] if keys.is_result(name)
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +53,8 @@ class StoredCells:
         The tables.
     X, layers, raw
         Matrices; `raw` has `X` and `var` of its own.
+    results
+        Where results of ours from before are kept: ``obs["scm_cell_type"]``.
     """
 
     source: str
@@ -51,6 +63,7 @@ class StoredCells:
     X: StoredMatrix | None = None
     layers: dict[str, StoredMatrix] = field(default_factory=dict)
     raw: "StoredCells | None" = None
+    results: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, cells: ad.AnnData, source: str = "memory") -> "StoredCells":
@@ -64,7 +77,13 @@ class StoredCells:
             raw = cls(source, cells.obs, cells.raw.var, held(cells.raw.X))
         layers = {name: held(matrix) for name, matrix in cells.layers.items()}
         return cls(
-            source, cells.obs, cells.var, None if cells.X is None else held(cells.X), layers, raw
+            source,
+            cells.obs,
+            cells.var,
+            None if cells.X is None else held(cells.X),
+            layers,
+            raw,
+            results_of_before({name: list(getattr(cells, name)) for name in TABLES}),
         )
 
     def tables(self) -> ad.AnnData:

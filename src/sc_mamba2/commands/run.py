@@ -60,6 +60,12 @@ def run(
     require_kernels: Annotated[
         bool, _computing("--require-kernels", help="Stop unless the GPU kernels run.")
     ] = False,
+    deterministic: Annotated[
+        bool,
+        _computing(
+            "--deterministic", help="One thread: a seed gives one result on any number of cores."
+        ),
+    ] = False,
     verbose: Verbose = False,
 ) -> None:
     """Run pipelines of this project, as `kedro run` does.
@@ -79,6 +85,7 @@ def run(
 
     path = forced_path(scan_path, require_kernels)
     chosen = {"input": from_here(input_), "compute.scan_path": path}
+    chosen["compute.deterministic"] = deterministic or None
     selection = Selection(
         pipelines=_split(pipeline),
         env=env,

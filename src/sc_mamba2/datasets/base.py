@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 from kedro.io import AbstractDataset
 
 from sc_mamba2.errors import UserError
+from sc_mamba2.files import standing
 
 
 class Located:
@@ -44,7 +45,7 @@ class FileDataset(Located, AbstractDataset[Any, Any]):
         return self.filepath
 
     def _exists(self) -> bool:
-        return self.filepath is not None and (self.filepath / self.inside).exists()
+        return self.filepath is not None and (standing(self.filepath) / self.inside).exists()
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": self._filepath}

@@ -4,6 +4,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from sc_mamba2.errors import UserError, nearest
+from sc_mamba2.files import standing
 from sc_mamba2.model.hub_cache import cached_folder, hub_name
 from sc_mamba2.model.manifest import MANIFEST, broken_checkpoint
 
@@ -41,7 +42,7 @@ def check_folder(name: str | Path, known: tuple[str, ...] = ()) -> Path:
         Rules `checkpoint-folder` (no folder, with the nearest name) and `checkpoint-file` (a file is
         missing).
     """
-    folder = checkpoint_folder(name)
+    folder = standing(checkpoint_folder(name))
     if not folder.is_dir():
         shipped, beside = [*known, *shipped_checkpoints()], folder.parent
         near = [other.name for other in beside.glob("*") if (other / MANIFEST).is_file()]

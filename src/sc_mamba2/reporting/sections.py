@@ -83,11 +83,24 @@ def task_report(
     closing = [
         Section("Parameters", tables=[Table(["parameter", "value"], _rows(parameters), SET)]),
         Section(
-            "Run", tables=[Table([], _rows(shown), "Who ran what, when, with which versions.")]
+            "Run",
+            _on_threads(run),
+            [Table([], _rows(shown), "Who ran what, when, with which versions.")],
         ),
     ]
     footer = f"sc-mamba2 {run.get('version', '')} · run {run.get('run_id', '')}"
     return render_report(title, lead, [*sections, *closing], footer)
+
+
+def _on_threads(run: dict[str, Any]) -> list[str]:
+    """Say for which machines the seed gives this result again."""
+    if "threads" not in run:
+        return []
+    return [
+        f"Computed with {run['threads']} thread{'s' * (run['threads'] != 1)}. One seed gives one result for one "
+        "number of threads only, since sums are taken in another order by more of them; --deterministic "
+        "computes with one."
+    ]
 
 
 def _rows(values: dict[str, Any]) -> list[list[str]]:

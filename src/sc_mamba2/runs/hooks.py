@@ -4,9 +4,10 @@ What a record holds stands in `records`.
 """
 
 import json
+import logging
 import shutil
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from kedro.framework.hooks import hook_impl
 from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 
-from sc_mamba2.files import atomic_file, make_folder, sole_writer
+from sc_mamba2.files import atomic_file, file_facts, make_folder, sole_writer
 from sc_mamba2.model.folder import CONFIG
 from sc_mamba2.model.manifest import read_json
 from sc_mamba2.runs.command_line import typed
@@ -43,6 +44,7 @@ from sc_mamba2.tasks.shared.parameters import (
 RUN_INFO, PARAMETERS = "run_info", "parameters"
 MODEL, CHECKPOINT, METRICS, REPORT = ".model", ".checkpoint", ".metrics", ".report"
 SCORES = "scores.json"
+_log = logging.getLogger(__name__)
 _PARAMS, FROM_CHECKPOINT = "params:", "(from the checkpoint)"
 # Parameters that say where a run goes on from, not what it does.
 PLACES = ("embedding.source.blocks", "pretraining.corpus.store", "pretraining.launch.run")
@@ -55,6 +57,7 @@ class RunHook:
         self._context: KedroContext | None = None
         self._record: RunRecord | None = None
         self._folder = Path()
+        self._before: dict[str, list] = {}
         self._held = ExitStack()
 
     @hook_impl
@@ -68,6 +71,8 @@ class RunHook:
     ) -> None:
         """Write down who runs what, when, with which versions."""
         assert self._context is not None, "Kedro makes a context before it runs"
+        self._held.close()
+        self._held.enter_context(_threads(catalog))
         self._record = _begin(run_params, pipeline, catalog, self._context.config_loader)
         model = _of_checkpoint(pipeline, catalog)
         if RUN_INFO in pipeline.inputs():
@@ -76,10 +81,12 @@ class RunHook:
             values = flatten(plain(catalog.load(PARAMETERS)))
             marked = {name: f"{as_text(value)} {FROM_CHECKPOINT}" for name, value in model.items()}
             catalog.save(PARAMETERS, nest(values | marked))
+        self._before = {
+            name: file_facts(path) for name, path in _results(pipeline, catalog).items()
+        }
         self._folder = self._keep(run_params, _task(run_params, pipeline))
         make_folder(self._folder)
         # Interrupted runs leave "running" behind; the lock tells them from those at work.
-        self._held.close()
         lock = sole_writer(self._folder / LOCK, to="this run", mend="wait for it")
         self._held.enter_context(lock)
         write_record(self._folder, self._record)
@@ -104,12 +111,16 @@ class RunHook:
         DVC shows a file of metrics with all that is in it: ``scores.json`` holds numbers only.
         """
         metrics = {}
-        for name in sorted(pipeline.all_outputs()):
-            if name.endswith((METRICS, REPORT)):
-                task, path = name.split(".")[0], catalog[name].filepath
-                with atomic_file(self._keep(run_params, task) / path.name) as draft:
-                    shutil.copyfile(path, draft)
-                metrics |= {task: path} if name.endswith(METRICS) else {}
+        for name, path in _results(pipeline, catalog).items():
+            if (
+                file_facts(path) == self._before[name]
+            ):  # of an earlier run: nothing of it was missing
+                _log.warning("%s is of an earlier run, and not kept as this one's", path.name)
+                continue
+            task = name.split(".")[0]
+            with atomic_file(self._keep(run_params, task) / path.name) as draft:
+                shutil.copyfile(path, draft)
+            metrics |= {task: path} if name.endswith(METRICS) else {}
         scores = {task: _scores(path) for task, path in metrics.items()}
         for task, path in metrics.items():
             with atomic_file(path.with_name(SCORES)) as draft:
@@ -137,6 +148,21 @@ class RunHook:
         self._record = None
         self._held.close()
         (self._folder / LOCK).unlink(missing_ok=True)
+
+
+def _threads(catalog: CatalogProtocol) -> AbstractContextManager[None]:
+    """Hold the number of threads that ``compute.deterministic`` asks for."""
+    from sc_mamba2.training.machine import one_thread
+
+    compute = catalog.load("params:compute")
+    wanted = compute["deterministic"] if isinstance(compute, dict) else compute.deterministic
+    return one_thread(bool(wanted))
+
+
+def _results(pipeline: Pipeline, catalog: CatalogProtocol) -> dict[str, Path]:
+    """Return where a pipeline's metrics and reports are, by name."""
+    names = sorted(name for name in pipeline.all_outputs() if name.endswith((METRICS, REPORT)))
+    return {name: catalog[name].filepath for name in names}
 
 
 def _task(run_params: Mapping[str, Any], pipeline: Pipeline) -> str:

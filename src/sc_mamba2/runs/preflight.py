@@ -18,6 +18,7 @@ from sc_mamba2.cells.glance import (
     missing_layer,
 )
 from sc_mamba2.errors import UserError, nearest
+from sc_mamba2.files import standing
 from sc_mamba2.model.config import preset
 from sc_mamba2.model.folder import CONFIG, check_folder
 from sc_mamba2.model.manifest import read_json
@@ -168,7 +169,7 @@ def _check_given(given: Mapping[str, Any]) -> None:
             check_folder(value, known=(_VOCABULARY,))
         elif last == "preset":
             preset(value, vocabulary_size=3)
-        elif name == "index" and not (Path(value) / _INDEX).is_file():
+        elif name == "index" and not (standing(value) / _INDEX).is_file():
             raise UserError(
                 "index-folder",
                 found=f"no index at '{value}'",

@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,9 @@ from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 from kedro.utils import load_obj
 
-from sc_mamba2.files import sole_writer
-from sc_mamba2.runs.configuration import shipped_conf
+from sc_mamba2.errors import UserError
+from sc_mamba2.files import atomic_file, make_folder, sole_writer
+from sc_mamba2.runs.configuration import read_globals, shipped_conf
 from sc_mamba2.runs.dry_run import dry
 from sc_mamba2.runs.dry_runner import DryRunner
 from sc_mamba2.runs.logs import apply_logging
@@ -47,12 +49,35 @@ def run_in_project(selection: Selection, project: Path) -> Finished:
             finished = _run(selection, project, conf)
         estimate.writes.extend(finished.written.values())
         return finished
-    lock = project / "data" / ".scm.lock"
-    lock.parent.mkdir(exist_ok=True)
     mend = "wait for it, or run in another copy of the project"
-    # Paths in parameters are the project's, from whichever of its folders it was called.
-    with sole_writer(lock, to="this project", mend=mend), contextlib.chdir(project):
+    with contextlib.ExitStack() as held:
+        for folder in _written_folders(project, read_globals(conf, selection.env)):
+            folder.mkdir(parents=True, exist_ok=True)
+            held.enter_context(sole_writer(folder / ".scm.lock", to="this project", mend=mend))
+        # Paths in parameters are the project's, from whichever of its folders it was called.
+        held.enter_context(contextlib.chdir(project))
         return _run(selection, project, conf)
+
+
+def _written_folders(project: Path, places: Mapping[str, Any]) -> list[Path]:
+    """Return the folders that a project's runs write to; refuse one of another project (``data-of-another``)."""
+    own, named = (project / "data").resolve(), str(places.get("data", "data"))
+    layers = (project / named).resolve()
+    if "${" in named or layers.is_relative_to(project.resolve()):
+        return [own]
+    mark, here = layers / ".scm.project", str(project.resolve())
+    whose = mark.read_text(encoding="utf-8").strip() if mark.is_file() else here
+    if whose != here and (Path(whose) / "pyproject.toml").is_file():
+        raise UserError(
+            "data-of-another",
+            found=f"the folder of data '{layers}' is that of the project '{whose}'",
+            expected="a folder of this project's own: each would write over the other's results",
+            mend="name another as `data` in conf/base/globals.yml, such as data",
+        )
+    make_folder(layers)
+    with atomic_file(mark) as draft:
+        draft.write_text(here, encoding="utf-8")
+    return [own, layers]
 
 
 def run_in_folder(selection: Selection, folder: Path) -> Finished:

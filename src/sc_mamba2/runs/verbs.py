@@ -8,7 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sc_mamba2.errors import UserError
-from sc_mamba2.files import clean_scratch, make_folder, scratch_folder, sole_writer
+from sc_mamba2.files import (
+    OLDER,
+    clean_scratch,
+    make_folder,
+    put_in_place,
+    scratch_folder,
+    sole_writer,
+    standing,
+)
 from sc_mamba2.runs.configuration import READ, shipped_conf
 from sc_mamba2.runs.dry_run import dry
 from sc_mamba2.runs.preflight import check_run
@@ -53,7 +61,7 @@ def run_verb(
         The output exists or cannot be written, or the run refused its input. Nothing is left then.
     """
     output = output.resolve()
-    folder = output.with_suffix(FOLDER_SUFFIX)
+    folder = standing(output.with_suffix(FOLDER_SUFFIX))
     check_place(output, suffix)
     _check_free(folder, (folder / "metrics.json").is_file(), force)
     _check_free(output, output.is_file(), force)
@@ -72,7 +80,7 @@ def run_verb(
             shutil.move(finished.record / RECORD, kept / RECORD)
         for name, place in places.items():
             shutil.move(written[name], kept / place)
-        _put_in_place(kept, folder, written[result], output, scratch / "replaced")
+        _put_in_place(kept, folder, written[result], output)
     return Kept(output, folder)
 
 
@@ -91,7 +99,7 @@ def run_for(selection: Selection, output: Path, result: str, sign: str, force: b
     Path
         `output`, absolute.
     """
-    output = output.resolve()
+    output = standing(output.resolve())
     is_file = sign.startswith(".")
     check_place(output, sign if is_file else None)
     _check_free(output, output.is_file() if is_file else (output / sign).is_file(), force)
@@ -102,9 +110,7 @@ def run_for(selection: Selection, output: Path, result: str, sign: str, force: b
         if (estimate := dry()) is not None:
             estimate.writes.append(output)
             return output
-        if output.exists():
-            output.replace(scratch / "replaced")
-        written.replace(output)
+        put_in_place(written, output, scratch)
     return output
 
 
@@ -171,18 +177,17 @@ def _kept_places(written: dict[str, Path], scratch: Path, task: str, result: str
     return places
 
 
-def _put_in_place(kept: Path, folder: Path, result: Path, output: Path, aside: Path) -> None:
+def _put_in_place(kept: Path, folder: Path, result: Path, output: Path) -> None:
     """Put both results in their places, or neither: an older folder comes back on a failure."""
-    if folder.exists():
-        folder.replace(aside)
-    kept.replace(folder)
-    try:
-        result.replace(output)
-    except OSError:
-        shutil.rmtree(folder)
-        if aside.exists():
-            aside.replace(folder)
-        raise
+    with scratch_folder(folder) as scratch:
+        put_in_place(kept, folder, scratch)
+        try:
+            result.replace(output)
+        except OSError:
+            shutil.rmtree(folder)
+            if (older := scratch / OLDER).exists():
+                older.replace(folder)
+            raise
 
 
 def check_place(output: Path, suffix: str | None = None) -> None:

@@ -170,6 +170,14 @@ def _compute(batch_size: str) -> tuple[Option, ...]:
             panel=COMPUTING,
         ),
         Option("require_kernels", "Stop unless the GPU kernels run.", kind=bool, panel=COMPUTING),
+        Option(
+            "deterministic",
+            "One thread: a seed gives one result on any number of cores.",
+            "compute.deterministic",
+            bool,
+            panel=COMPUTING,
+            tool="deterministic",
+        ),
     )
 
 

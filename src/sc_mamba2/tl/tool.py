@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from sc_mamba2.errors import UserError
 from sc_mamba2.tasks.table import TASKS, Option, changed_parameters
+from sc_mamba2.training.machine import one_thread
 
 Result = TypeVar("Result")
 LAST = ("params", "key_added", "copy")  # of every tool, with what they mean
@@ -47,7 +48,8 @@ def tool(verb: str) -> Callable[[Callable[..., Result]], Callable[..., Result]]:
             if given.get("checkpoint") is not None:
                 _alone(options, chosen)
             changed = changed_parameters(options, chosen) | dict(params or {})
-            with _remembered(f"sc_mamba2.tl.{verb}", own, args, values):
+            alone_at_work = one_thread(bool(changed.get("compute.deterministic")))
+            with _remembered(f"sc_mamba2.tl.{verb}", own, args, values), alone_at_work:
                 return function(**given, options=changed)
 
         call.__signature__ = signature  # type: ignore[attr-defined]

@@ -1,12 +1,11 @@
 """The process and its machine: seeds and determinism, the device, memory, and signals to stop."""
 
 import random
-import resource
 import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import FrameType
 
 import numpy as np
@@ -15,8 +14,13 @@ from torch import nn
 
 from sc_mamba2.errors import UserError
 
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
+
 # Sums depend on how many threads share them, and other libraries (numba) change that number.
-_THREADS = torch.get_num_threads()
+_threads = torch.get_num_threads()
 
 
 def seed_everything(seed: int) -> None:
@@ -27,8 +31,42 @@ def seed_everything(seed: int) -> None:
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)
-    torch.set_num_threads(_THREADS)
+    torch.set_num_threads(_threads)
     torch.use_deterministic_algorithms(True, warn_only=True)
+
+
+@contextmanager
+def one_thread(wanted: bool = True) -> Iterator[None]:
+    """Compute with one thread, where it is wanted: torch, and the BLAS, OpenMP and numba that are loaded."""
+    global _threads  # noqa: PLW0603  # `seed_everything` sets them again and again
+    if not wanted:
+        yield
+        return
+    before, now, numba = _threads, torch.get_num_threads(), sys.modules.get("numba")
+    jitted = numba.get_num_threads() if numba else 1
+    with _one_thread_of_libraries():
+        try:
+            _threads = 1
+            torch.set_num_threads(1)
+            if numba:
+                numba.set_num_threads(1)
+            yield
+        finally:
+            _threads = before
+            torch.set_num_threads(now)
+            if numba:
+                numba.set_num_threads(jitted)
+
+
+def _one_thread_of_libraries() -> AbstractContextManager[object]:
+    try:
+        from threadpoolctl import (
+            threadpool_limits,  # comes with scikit-learn: not on a bare machine
+        )
+    except ImportError:
+        return nullcontext()
+    limits: AbstractContextManager[object] = threadpool_limits(1)
+    return limits
 
 
 @contextmanager
@@ -72,7 +110,9 @@ def peak_bytes(device: torch.device) -> int:
     """Return the most memory that this process has held: of the GPU where `device` is one."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    if resource is None:  # Windows does not say
+        return 0
+    peak: int = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak * (1 if sys.platform == "darwin" else 1024)
 
 

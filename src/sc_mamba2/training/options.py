@@ -12,6 +12,11 @@ class ComputeOptions(Options):
     """Chance and machine, shared by every node of a run."""
 
     seed: int = Field(0, ge=0, lt=2**32, description="seed of every source of chance")
+    deterministic: bool = Field(
+        False,
+        description="whether to compute with one thread, so that a seed gives one result whatever the number of "
+        "cores",
+    )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where the model runs")
     scan_path: ScanPath = Field(
         "auto", description="implementation of the scan; auto takes the fastest that runs here"

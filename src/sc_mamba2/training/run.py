@@ -18,6 +18,7 @@ from sc_mamba2.training.journal import Journal
 from sc_mamba2.training.machine import (
     Stop,
     choose_device,
+    one_thread,
     peak_bytes,
     seed_everything,
     stop_on_signals,
@@ -67,7 +68,11 @@ def pretrain(job: PretrainJob, on_step: OnStep = lambda step, steps, row: None) 
         store, the checkpoints and the loop.
     """
     seed_everything(job.compute.seed)
-    with joined_ranks(choose_device(job.compute.device)) as ranks, stop_on_signals() as stop:
+    with (
+        one_thread(job.compute.deterministic),
+        joined_ranks(choose_device(job.compute.device)) as ranks,
+        stop_on_signals() as stop,
+    ):
         return _Run(job, ranks, stop, on_step).to_the_end()
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from sc_mamba2.cells import keys, simulate_cells
 from sc_mamba2.methods.type_space import TypeSpace, mean_direction
+from sc_mamba2.tasks.embedding.evaluate import score_transfer
 from sc_mamba2.tasks.embedding.index import ReferenceIndex
 from sc_mamba2.tasks.embedding.mapping import (
     farthest,
@@ -120,3 +121,13 @@ def test_cells_without_a_label_are_left_out(embed, make, tmp_path, cells_file):
     cells.write_h5ad(tmp_path / "part.h5ad")
     found = make(embed(tmp_path / "part.h5ad", label_key="cell_type"))
     assert len(found.labels) == len(found.vectors) == 40
+
+
+def test_cells_of_the_index_are_said_and_not_scored(index, reference):
+    calls = map_cells(reference, index, PARAMS)
+    assert calls.attrs["shared"] == list(range(len(index.labels)))
+    assert [one["rule"] for one in calls.attrs["remarks"]][-1] == "cells-shared"
+    obs = reference.obs.assign(label=index.labels)
+    assert "transfer_accuracy" not in score_transfer(calls, obs)
+    calls.attrs["shared"] = calls.attrs["shared"][1:]
+    assert score_transfer(calls, obs)["transfer_accuracy"] == 1

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import anndata as ad
+import h5py
 import mudata
 
 from sc_mamba2.cells.modalities.kinds import (
@@ -18,6 +19,7 @@ from sc_mamba2.cells.modalities.kinds import (
 )
 from sc_mamba2.cells.readers import NAMED, detect_format, read_cells, reading
 from sc_mamba2.cells.readers.h5mu import add_joint_columns
+from sc_mamba2.cells.readers.memory import check_memory, stored_bytes
 from sc_mamba2.cells.simulate_pairs import SIMULATED_PAIRS
 from sc_mamba2.errors import UserError, nearest
 
@@ -88,6 +90,8 @@ def read_mudata(path: Path) -> mudata.MuData:
             expected="a .h5mu file",
             mend="write it with mdata.write_h5mu()",
         )
+    with h5py.File(path, "r") as file:
+        check_memory(stored_bytes(file), path)
     with reading(path), quiet_mudata():
         return mudata.read_h5mu(path)
 

@@ -10,6 +10,7 @@ from typing import Any
 import anndata as ad
 import h5py
 
+from sc_mamba2.cells.readers.memory import check_memory, stored_bytes
 from sc_mamba2.cells.readers.zarr_folder import open_zarr
 
 ARRAYS = ("obsm", "varm", "obsp", "varp", "layers")
@@ -19,6 +20,7 @@ _MARKS = ("encoding-type", "h5sparse_format")
 def read_h5ad(path: Path) -> ad.AnnData:
     """Read an `.h5ad` file; a key with a slash stays one key."""
     with h5py.File(path, "r") as file:
+        check_memory(stored_bytes(file), path)
         if _has_slashes(file):
             return _read(file)
     return ad.read_h5ad(path)
@@ -27,6 +29,7 @@ def read_h5ad(path: Path) -> ad.AnnData:
 def read_zarr(path: Path) -> ad.AnnData:
     """Do as `read_h5ad` for a zarr folder."""
     group = open_zarr(path)
+    check_memory(stored_bytes(group), path)
     return _read(group) if _has_slashes(group) else ad.read_zarr(group)
 
 

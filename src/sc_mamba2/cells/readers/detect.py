@@ -18,6 +18,7 @@ from sc_mamba2.cells.readers.layout import (
     reading,
 )
 from sc_mamba2.cells.readers.mtx_folder import is_mtx_folder
+from sc_mamba2.cells.readers.probe import probe_hdf5
 from sc_mamba2.cells.readers.zarr_folder import check_zarr, is_zarr_folder
 from sc_mamba2.errors import UserError
 
@@ -99,6 +100,7 @@ def _refuse_what_is_no_hdf5(path: Path) -> None:
 
 
 def _detect_hdf5(path: Path) -> str:
+    probe_hdf5(path)
     with reading(path), h5py.File(path, "r") as file:
         _check_members(file, path)
         members = set(file)

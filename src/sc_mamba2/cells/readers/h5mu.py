@@ -8,6 +8,7 @@ import h5py
 import pandas as pd
 
 from sc_mamba2.cells.features import GENE, kind_of_word, known_kinds
+from sc_mamba2.cells.readers.memory import check_memory, stored_bytes
 from sc_mamba2.errors import UserError
 
 
@@ -19,7 +20,9 @@ def read_h5mu(path: Path) -> ad.AnnData:
     """
     with h5py.File(path, "r") as file:
         modalities = file["mod"]
-        cells = ad.io.read_elem(modalities[_rna(modalities, path)])
+        chosen = modalities[_rna(modalities, path)]
+        check_memory(stored_bytes(chosen), path)
+        cells = ad.io.read_elem(chosen)
         add_joint_columns(cells, ad.io.read_elem(file["obs"]), modalities)
     return cells
 

@@ -21,8 +21,10 @@ from sc_mamba2.cells.readers.layout import (
     contradiction,
     points_outside,
 )
+from sc_mamba2.cells.readers.memory import check_memory
 from sc_mamba2.errors import UserError
 
+BYTES_A_VALUE = 16  # in memory: row, column, and a number of 8
 BYTES_A_LINE = 4  # of a matrix at least: row, column, and what parts them
 COLUMNS = ("gene_ids", "gene_symbols", keys.FEATURE_TYPES, "chrom", "start", "end")
 CLEARLY = 1.5  # times more do the totals of genes vary than those of cells
@@ -184,6 +186,7 @@ def _check_header(file: Path, features: int, cells: int) -> None:
             f"{features:,} features and {cells:,} barcodes",
             "features x barcodes, and as many values as the file holds",
         )
+    check_memory(values * BYTES_A_VALUE, file)
 
 
 def _cells_in_rows(

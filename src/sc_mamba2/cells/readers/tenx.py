@@ -3,11 +3,16 @@
 from pathlib import Path
 
 import anndata as ad
+import h5py
 import numpy as np
+
+from sc_mamba2.cells.readers.memory import check_memory, stored_bytes
 
 
 def read_tenx_h5(path: Path) -> ad.AnnData:
     """Read all features of a file; ``var`` gets ``gene_symbols`` too."""
+    with h5py.File(path, "r") as file:
+        check_memory(stored_bytes(file), path)
     import scanpy as sc  # takes seconds, and few sources need it
 
     cells = sc.read_10x_h5(path, gex_only=False)

@@ -9,6 +9,7 @@ from sklearn.metrics import roc_auc_score
 
 from sc_mamba2.cells import keys
 from sc_mamba2.cells.cell_ontology import load_cell_ontology
+from sc_mamba2.cells.shared_cells import shared_remark
 from sc_mamba2.metrics.classification import (
     classification_metrics,
     expected_calibration_error,
@@ -27,6 +28,7 @@ from sc_mamba2.tasks.annotation.predict import (
     WITHOUT,
 )
 from sc_mamba2.tasks.annotation.rollup import Rollup, broad_truth, known_rollup
+from sc_mamba2.tasks.annotation.split import SHARED
 
 _log = logging.getLogger(__name__)
 
@@ -51,6 +53,8 @@ def score(
     met = (query_report or {}).get("coverage", {})
     calibration = Calibration() if met.get("refitted") else model.calibration
     data = describe_data(calls, labels, model.labels, reports)
+    if shared := truth.attrs.get(SHARED, 0):
+        data |= {SHARED: shared, "remarks": [shared_remark(shared, len(calls), "the reference")]}
     of_parents: Scores = {}
     if keys.TYPE_PARENT in calls:
         terms, names = model.terms, load_cell_ontology().names

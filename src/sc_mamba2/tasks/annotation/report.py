@@ -171,10 +171,13 @@ def _verdict(metrics: dict[str, Any]) -> list[str]:
         unshared = metrics["data"].get("labels_unshared")
         if unshared:
             return [unshared_words(unshared, "the reference"), *alarms]
-        return ["The query has no labels under this key, so nothing can be scored.", *alarms]
+        shared = remark_words(metrics["data"].get("remarks", ()))
+        whose = "No other cell of the query has a label" if shared else "The query has no labels"
+        return [*shared, f"{whose} under this key, so nothing can be scored.", *alarms]
     known = metrics["data"]["known_share"]
     words = [
-        f"{known:.1%} of the scored cells have a type that the reference knows; no method can exceed it."
+        *remark_words(metrics["data"].get("remarks", ())),
+        f"{known:.1%} of the scored cells have a type that the reference knows; no method can exceed it.",
     ]
     words += beside_baselines(metrics)
     frozen = metrics["ablations"].get("trunk_frozen", {}).get("accuracy")

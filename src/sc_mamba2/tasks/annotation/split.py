@@ -7,12 +7,14 @@ from sklearn.model_selection import train_test_split
 
 from sc_mamba2.cells import keys, known_labels, read_labels
 from sc_mamba2.cells.labels import whole_column
+from sc_mamba2.cells.shared_cells import shared_cells
 from sc_mamba2.errors import UserError
 from sc_mamba2.tasks.annotation.annotator import BATCH, LABEL, TERM_IDS
 from sc_mamba2.tasks.annotation.params import LabelParams
 from sc_mamba2.training import ComputeOptions
 
 _BATCH_COLUMNS = ("study", "dataset", "batch", "donor", "sample")
+SHARED = "shared_cells"
 _MOST_BATCHES = 200  # more are rather names of cells
 
 
@@ -37,8 +39,15 @@ def hold_out(
 def take_query(
     reference_cells: AnnData, query_cells: AnnData, params: LabelParams
 ) -> tuple[AnnData, AnnData, pd.DataFrame]:
-    """Do as `hold_out` with a query of its own; its labels are the truth, where it has any."""
+    """Do as `hold_out` with a query of its own; its labels are the truth, where it has any.
+
+    Cells of the reference that are in the query too are no truth; how many there are is
+    ``truth.attrs["shared_cells"]``.
+    """
+    shared = shared_cells(reference_cells, query_cells)
     truth = query_truth(query_cells, params.key, params)
+    truth = truth[~truth.index.isin(shared)]
+    truth.attrs[SHARED] = len(shared)
     query = query_cells.copy()
     query.obs = query.obs[[]]
     return labelled(reference_cells, params), query, truth

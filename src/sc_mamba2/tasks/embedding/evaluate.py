@@ -14,6 +14,7 @@ from sc_mamba2.metrics.integration import integration_scores, known_scores
 from sc_mamba2.reporting import unshared_words
 from sc_mamba2.tasks.embedding.baselines import METHODS, SIMPLE
 from sc_mamba2.tasks.embedding.blocks import BATCH, LABEL, EmbeddedBlocks
+from sc_mamba2.tasks.embedding.mapping import SHARED
 from sc_mamba2.tasks.embedding.model import Encoder
 from sc_mamba2.tasks.embedding.params import EvaluationParams
 from sc_mamba2.tasks.shared.coverage import with_coverage
@@ -92,12 +93,16 @@ def score_embedding(
 
 
 def score_transfer(calls: pd.DataFrame, obs: pd.DataFrame) -> dict[str, float]:
-    """Score the types that came from an index, over all cells with a label of their own.
+    """Score the types that came from an index, over all cells with a label that are not in it too.
 
     Where no label is a type of the index nothing is scored: 0 would say that every call is wrong.
     """
     scores = {"unassigned_share": float(calls[keys.UNASSIGNED].mean())}
-    if LABEL not in obs or not (known := obs[LABEL].notna().to_numpy()).any():
+    if LABEL not in obs:
+        return scores
+    known = obs[LABEL].notna().to_numpy()
+    known[calls.attrs.get(SHARED, [])] = False
+    if not known.any():
         return scores
     truth, called = (
         column[known].to_numpy(dtype=str) for column in (obs[LABEL], calls[keys.CELL_TYPE])

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from sc_mamba2.errors import UserError
-from sc_mamba2.files import atomic_folder
+from sc_mamba2.files import atomic_folder, standing
 from sc_mamba2.model.manifest import (
     compare_hashes,
     read_json,
@@ -92,7 +92,7 @@ class ReferenceIndex:
         UserError
             Rules ``index-folder`` and ``index-damaged``.
         """
-        if not (folder / FACTS).is_file():
+        if not (standing(folder) / FACTS).is_file():
             raise UserError(
                 "index-folder",
                 found=f"no index at '{folder}'",
@@ -102,14 +102,16 @@ class ReferenceIndex:
         try:
             compare_hashes(folder, read_manifest(folder), needed=_FILES)
             facts = read_json(folder / FACTS)
-        except (UserError, OSError) as error:
+            table = pd.read_parquet(folder / _CELLS)
+            arrays = {
+                name: np.load(folder / file, allow_pickle=False) for name, file in _ARRAYS.items()
+            }
+        except (OSError, ValueError, EOFError) as error:  # `UserError` and pyarrow's among them
             raise UserError(
                 "index-damaged",
                 found=error.found if isinstance(error, UserError) else str(error),
                 expected="files as they were written",
                 mend="make the index again: scm index",
             ) from error
-        table = pd.read_parquet(folder / _CELLS)
-        arrays = {name: np.load(folder / file) for name, file in _ARRAYS.items()}
         labels, names = table["label"].to_numpy(dtype=str), pd.Index(table["name"])
         return cls(labels=labels, names=names, facts=facts, **arrays)

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from sc_mamba2.cells import keys
+from sc_mamba2.cells.shared_cells import SAME, shared_remark
 from sc_mamba2.methods.neighbour_vote import NeighbourVote
 from sc_mamba2.methods.type_space import (
     RIGHT_ANGLE,
@@ -20,6 +21,7 @@ from sc_mamba2.tasks.embedding.model import Encoder
 from sc_mamba2.tasks.embedding.params import EmbeddingOptions, KeyParams, MappingParams
 from sc_mamba2.tasks.shared.progress import training_progress
 
+SHARED = "shared"  # places of cells that are in the index too
 _FEW_GENES = 0.5  # of the reference's weight
 _log = logging.getLogger(__name__)
 
@@ -89,17 +91,18 @@ def map_cells(
     DataFrame
         N rows: the best type; its share of the votes as confidence, 0 to 1; the distance, the mean of
         those to the neighbours over that of cells that have nothing in common (0: the same; 1: a right
-        angle); and the mark. In ``attrs`` the ``limit``, the distance beyond which a cell is marked, and
-        ``remarks`` on many that are.
+        angle); and the mark. In ``attrs`` the ``limit``, the distance beyond which a cell is marked, the
+        ``shared`` places of cells that are in the index too, and ``remarks`` on both.
     """
     names, classes = np.unique(index.labels, return_inverse=True)
     space = TypeSpace(index.vectors, classes, index.facts["ridge"])
     vote = NeighbourVote(space.place(index.vectors), classes, params.neighbours)
     shift_D = space.shift(mean_direction(embedded.of_all("sums")), params.shift)
-    told, seen = [], 0
+    told, shared, seen = [], [], 0
     with training_progress("mapping", unit="cell") as on_cells:
         for sums in embedded.of_all("sums"):
             told.append(vote(space.place(sums, shift_D)))
+            shared.append(_is_shared(sums, embedded.obs.index[seen : seen + len(sums)], index))
             on_cells(seen := seen + len(sums), len(embedded.obs))
     best, share, distance = map(np.concatenate, zip(*told, strict=True))
     calls = pd.DataFrame(
@@ -114,8 +117,20 @@ def map_cells(
     doubtful = calls[keys.CONFIDENCE] < params.unassigned_below
     calls[keys.UNASSIGNED] = doubtful | (calls[keys.DISTANCE] > limit)
     remarks = unassigned_remarks(calls, limit, embedded.coverage, params)
-    calls.attrs |= {"limit": limit, "remarks": remarks}
+    shared_N = np.concatenate(shared)
+    if count := int(shared_N.sum()):
+        remarks.append(shared_remark(count, len(calls), "the index"))
+    calls.attrs |= {"limit": limit, "remarks": remarks, SHARED: np.flatnonzero(shared_N).tolist()}
     return calls
+
+
+def _is_shared(sums: np.ndarray, names: pd.Index, index: ReferenceIndex) -> np.ndarray:
+    """Say which cells are cells of the index too: of one name, and of one vector."""
+    places = pd.Series(np.arange(len(index.names)), index.names)
+    rows = places[~places.index.duplicated()].reindex(names, fill_value=-1).to_numpy()
+    own = index.vectors[rows]  # of -1 the last, which counts for nothing
+    apart = np.linalg.norm(own - sums, axis=1)
+    return (rows >= 0) & (apart <= SAME * np.linalg.norm(own, axis=1))
 
 
 def farthest(index: ReferenceIndex, params: MappingParams) -> float:

@@ -91,7 +91,7 @@ def pretrain(
 def _run_processes(job: PretrainJob, processes: int) -> None:
     with atomic_file(job.run / "job.json") as draft:
         draft.write_text(job.model_dump_json(indent=1), encoding="utf-8")
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    launcher = [sys.executable, "-m", "sc_mamba2.training.launch", "--standalone"]
     worker = ["--nproc-per-node", str(processes), "-m", "sc_mamba2.training.worker"]
     command = [*launcher, *worker, str(job.run / "job.json")]
     with stop_on_signals() as stop:

@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sc_mamba2.cells.expression import RESULTS
+
 _OF_RUN = ("version", "command", "parameters", "seed", "run_id")
 
 
@@ -21,13 +23,16 @@ def output_facts(
     run_info
         Facts of the run: those of `_OF_RUN`, and more.
     reading_report
-        What was read: ``expression`` and ``genes`` of a validation report.
+        What was read: ``expression``, ``genes`` and ``remarks`` of a validation report.
     checkpoint_sha256, vocabulary_sha256
         Identity of the model and of its vocabulary, where there is one.
     """
     facts: dict[str, Any] = {name: str(run_info[name]) for name in _OF_RUN if name in run_info}
     if checkpoint_sha256 is not None:
         facts |= {"checkpoint_sha256": checkpoint_sha256, "vocabulary_sha256": vocabulary_sha256}
+    of_before = [one["remark"] for one in reading_report["remarks"] if one["rule"] == RESULTS]
+    if of_before:
+        facts["replaced"] = of_before[0]
     return facts | {
         "expression": reading_report["expression"]["origin"],
         "genes_matched": reading_report["genes"]["matched"],

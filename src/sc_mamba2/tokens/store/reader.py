@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from sc_mamba2.errors import UserError, nearest
+from sc_mamba2.files import standing
 from sc_mamba2.tokens.store.manifest import (
     COLUMNS,
     OBS,
@@ -48,7 +49,7 @@ class TokenStore:
         UserError
             There is no store, a file is missing or has another size, or the manifest is damaged.
         """
-        folder = Path(folder)
+        folder = standing(folder)
         manifest = read_manifest(folder)
         tokenizer = read_tokenizer(folder, manifest)
         for shard in manifest.shards:

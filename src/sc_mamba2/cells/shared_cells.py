@@ -1,0 +1,43 @@
+"""Cells that a query shares with its reference: scores on them would say how well they were learnt by heart."""
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+from scipy import sparse
+
+from sc_mamba2.cells.keys import COUNTS_LAYER
+
+SAME = 1e-3  # of a profile's largest value, in which values may differ
+
+
+def shared_cells(reference: AnnData, query: AnnData) -> pd.Index:
+    """Return the names that both have for a cell of one profile over the genes of both.
+
+    A name alone says nothing, since barcodes repeat. Counts are compared where both have them.
+
+    Parameters
+    ----------
+    reference, query
+        In the standard form, with unique names.
+    """
+    names = query.obs_names.intersection(reference.obs_names, sort=False)
+    genes = query.var_names.intersection(reference.var_names)
+    if names.empty or genes.empty:
+        return names[:0]
+    counted = all(COUNTS_LAYER in cells.layers for cells in (reference, query))
+    one, other = (_profiles(cells, names, genes, counted) for cells in (reference, query))
+    largest = one.max(axis=1).toarray().ravel()
+    apart = abs(one - other).max(axis=1).toarray().ravel()
+    return names[(largest > 0) & (apart <= SAME * largest)]
+
+
+def shared_remark(shared: int, cells: int, of: str) -> dict[str, str]:
+    """Return the remark on cells of a query that are left out of its scores; `of` is whom they are shared with."""
+    words = f"{shared:,} of {cells:,} cells are cells of {of} too (same name, same profile)"
+    return {"rule": "cells-shared", "remark": f"{words}: the scores leave them out"}
+
+
+def _profiles(cells: AnnData, names: pd.Index, genes: pd.Index, counted: bool) -> sparse.csr_matrix:
+    matrix = cells.layers[COUNTS_LAYER] if counted else cells.X
+    rows, columns = cells.obs_names.get_indexer(names), cells.var_names.get_indexer(genes)
+    return sparse.csr_matrix(matrix[rows][:, columns], dtype=np.float64)

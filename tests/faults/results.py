@@ -1,0 +1,31 @@
+"""What a full run of the faults came to: tries and losses by test, in benchmarks/results/faults.json."""
+
+import json
+import os
+import platform
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parents[2] / "benchmarks" / "results" / "faults.json"
+FOLDERS = ("tests/faults/", "tests/bad_inputs/")
+
+
+def write_results(stats: Mapping[str, Iterable[Any]]) -> None:
+    """Write a row a test function; a full run of some of them changes their rows alone."""
+    rows: dict[str, dict[str, int]] = {}
+    for outcome in ("passed", "failed"):
+        for report in stats.get(outcome, ()):
+            if report.when != "call" or not report.nodeid.startswith(FOLDERS):
+                continue
+            name = report.nodeid.partition("[")[0]
+            row = rows.setdefault(name, {"tries": 0, "tests": 0, "failed": 0})
+            noted = [int(value) for key, value in report.user_properties if key == "tries"]
+            row["tries"] += sum(noted) or 1
+            row["tests"] += 1
+            row["failed"] += outcome == "failed"
+    if rows:
+        known = json.loads(RESULTS.read_text("utf-8"))["rows"] if RESULTS.is_file() else {}
+        machine = f"{platform.machine()} {platform.system()}, {os.cpu_count()} cores"
+        written = {"machine": machine, "rows": dict(sorted((known | rows).items()))}
+        RESULTS.write_text(json.dumps(written, indent=1) + "\n", "utf-8")
