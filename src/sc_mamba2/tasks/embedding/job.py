@@ -9,12 +9,12 @@ from typing import Any
 from pydantic import Field
 
 import sc_mamba2
-from sc_mamba2.cells.opening import Source, open_cells
+from sc_mamba2.cells.opening import Source, open_cells, source_facts
 from sc_mamba2.cells.readers import NAMED
 from sc_mamba2.cells.standard_form import StandardForm
 from sc_mamba2.cells.stored import StoredCells
 from sc_mamba2.errors import UserError
-from sc_mamba2.files import atomic_file, file_facts
+from sc_mamba2.files import atomic_file
 from sc_mamba2.tasks.embedding.model import Encoder, load_encoder
 from sc_mamba2.tasks.embedding.params import EmbeddingOptions
 from sc_mamba2.tasks.shared.parameters import Parameters
@@ -88,9 +88,9 @@ def identity_of(
     if not isinstance(path, str):
         origin: list[Any] = ["memory", []]
     elif path.startswith(NAMED):
-        origin = [path, []]
+        origin = [path, source_facts(path)]
     else:
-        origin = ["", file_facts(Path(path).resolve())]
+        origin = ["", source_facts(path)]
     table = encoder.identity(options) | {
         "version": sc_mamba2.__version__,
         "source": origin,
