@@ -11,7 +11,7 @@ from tests import cli
 from tests.checkpoints import write_random_checkpoint
 
 from sc_mamba2.cells import simulate_cells
-from sc_mamba2.tasks.embedding import predict
+from sc_mamba2.tasks.embedding import encode
 
 
 def scm(*words: object) -> str:
@@ -107,7 +107,7 @@ def test_genes_beside_cells(files, embedded, genes):
 
 @pytest.mark.slow
 def test_a_run_that_broke_off_goes_on_and_leaves_nothing(files, embedded, monkeypatch):
-    real, computed = predict.encode_cells, []
+    real, computed = encode.encode_cells, []
 
     def counted(*parts):
         if len(computed) == 2:
@@ -118,11 +118,11 @@ def test_a_run_that_broke_off_goes_on_and_leaves_nothing(files, embedded, monkey
     blocks = "embedding.options.cells_a_block=10"
     words = ("-c", files / "checkpoint", "-o", files / "halves.h5ad", "--params", blocks)
     with monkeypatch.context() as patch:
-        patch.setattr(predict, "encode_cells", counted)
+        patch.setattr(encode, "encode_cells", counted)
         assert cli.invoke("embed", files / "cells.h5ad", *words).exit_code != 0
     assert not (files / "halves.h5ad").exists()
     rest = []
-    monkeypatch.setattr(predict, "encode_cells", lambda *p: rest.append(len(p[1])) or real(*p))
+    monkeypatch.setattr(encode, "encode_cells", lambda *p: rest.append(len(p[1])) or real(*p))
     scm("embed", files / "cells.h5ad", *words)
     assert computed == rest == [10, 10]
     found, whole = (ad.read_h5ad(p).obsm["X_scm"] for p in (files / "halves.h5ad", embedded))

@@ -46,11 +46,22 @@ def standard_blocks(
 
     `cells_a_block` are read together; `kept`, (N,) bool, says which of them are given, ``None`` all.
     """
+    for start, stop in spans(len(stored.obs), cells_a_block):
+        rows = slice(None) if kept is None else np.flatnonzero(kept[start:stop])
+        if kept is None or len(rows):
+            yield standard_block(stored, form, start, stop, rows)
+
+
+def standard_block(
+    stored: StoredCells,
+    form: StandardForm,
+    start: int,
+    stop: int,
+    rows: slice | np.ndarray = slice(None),
+) -> ad.AnnData:
+    """Give the cells from `start` to before `stop`, or these `rows` of them, in the standard form."""
     start_of, end_of = LAYER.split("{}")
     layer = form.origin.removeprefix(start_of).removesuffix(end_of)
     matrix = expression_candidates(stored, layer)[0].matrix
-    for start, stop in spans(len(stored.obs), cells_a_block):
-        rows = slice(None) if kept is None else np.flatnonzero(kept[start:stop])
-        obs = stored.obs.iloc[start:stop].iloc[rows]
-        if len(obs):
-            yield form.apply(clean_matrix(matrix.read(start, stop)[rows]), obs)
+    obs = stored.obs.iloc[start:stop].iloc[rows]
+    return form.apply(clean_matrix(matrix.read(start, stop)[rows]), obs)

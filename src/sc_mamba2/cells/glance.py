@@ -13,6 +13,7 @@ import h5py
 from sc_mamba2.errors import UserError, nearest
 
 FORMATS = "cells as .h5ad, .zarr, .h5mu, .loom, Cell Ranger .h5 or a folder with matrix.mtx"
+SOMA = "soma:"  # begins an experiment: soma:FOLDER, soma:FOLDER?QUERY, soma:census?QUERY
 SOURCES = (
     "scanpy:pbmc68k_reduced", "simulated:three-types", "simulated:perturbations",
     "simulated:rna-atac", "simulated:rna-protein",
@@ -62,6 +63,8 @@ def check_there(source: str) -> Path | None:
     UserError
         Rules ``source-unknown``, ``file-missing``, ``file-empty`` and ``file-format``.
     """
+    if source.startswith(SOMA):
+        return None
     if source.startswith(tuple({f"{name.split(':')[0]}:" for name in SOURCES})):
         if source not in SOURCES:
             raise UserError(

@@ -11,6 +11,7 @@ from typing import Any
 import anndata as ad
 import h5py
 
+from sc_mamba2.cells.glance import SOMA
 from sc_mamba2.cells.readers import (
     NAMED,
     array_names,
@@ -22,6 +23,7 @@ from sc_mamba2.cells.readers import (
 from sc_mamba2.cells.readers.memory import check_memory, stored_bytes
 from sc_mamba2.cells.soma import SomaSource, open_soma
 from sc_mamba2.cells.stored import TABLES, Rows, StoredCells, StoredMatrix, results_of_before
+from sc_mamba2.files import file_facts
 
 Source = str | Path | SomaSource | ad.AnnData
 SPARSE = ("csr_matrix", "csc_matrix")
@@ -45,8 +47,8 @@ def open_cells(source: Source) -> Iterator[StoredCells]:
     UserError
         As `read_cells`; and while rows are read, rule ``file-damaged``.
     """
-    if isinstance(source, SomaSource):
-        with open_soma(source) as stored:
+    if isinstance(source, SomaSource) or str(source).startswith(SOMA):
+        with open_soma(SomaSource.of(source)) as stored:
             yield stored
         return
     if isinstance(source, ad.AnnData):
@@ -61,6 +63,12 @@ def open_cells(source: Source) -> Iterator[StoredCells]:
         yield _open_group(open_zarr(path), path) or _loaded(source)
     else:
         yield _loaded(source)
+
+
+def source_facts(source: str) -> list[tuple[str, int, int]]:
+    """Return path, size and time of every file of a source; none of a name, nor of what is remote."""
+    place = SomaSource.of(source).uri if source.startswith(SOMA) else source
+    return file_facts(Path(place).resolve())
 
 
 def _loaded(source: str | Path) -> StoredCells:

@@ -8,12 +8,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
+import anndata as ad
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from sc_mamba2.cells.glance import SOMA
 from sc_mamba2.cells.readers.layout import first_line
 from sc_mamba2.cells.stored import StoredCells, StoredMatrix
 from sc_mamba2.errors import UserError
@@ -51,9 +54,27 @@ class SomaSource:
     first: int | None = None
     last: int | None = None
 
+    @classmethod
+    def of(cls, name: "str | SomaSource") -> "SomaSource":
+        """Return what ``soma:ADDRESS?QUERY`` names; the address ``census`` is that of the Census."""
+        if isinstance(name, cls):
+            return name
+        uri, _, query = str(name).removeprefix(SOMA).partition("?")
+        if uri == "census":
+            return census_source(query or "is_primary_data == True")
+        # Absolute: TileDB keeps the working folder that it began in.
+        return cls(uri if "://" in uri else str(Path(uri).resolve()), query or None)
+
     def __str__(self) -> str:
         span = "" if self.first is None and self.last is None else f"#{self.first}-{self.last}"
         return f"{self.uri}{span}"
+
+
+def read_soma(name: str) -> ad.AnnData:
+    """Load the cells of ``soma:ADDRESS?QUERY``."""
+    with open_soma(SomaSource.of(name)) as stored:
+        matrix = sparse.csr_matrix(stored.X.read(0, len(stored.obs)))
+        return ad.AnnData(matrix, stored.obs, stored.var)
 
 
 def census_source(

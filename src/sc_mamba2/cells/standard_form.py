@@ -6,7 +6,7 @@ What a file decides once (`StandardForm`) stands apart from the cells, so that a
 block at a time (`cells.blocks`).
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import anndata as ad
@@ -117,6 +117,29 @@ class StandardForm:
             standard.layers[keys.COUNTS_LAYER] = genes[:, self.kept]
         standard.uns[keys.FACTS] = {"expression": self.origin, "kind": self.kind}
         return standard
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it ready for JSON, for another process."""
+        return {
+            "origin": self.origin,
+            "scale": asdict(self.scale),
+            "measured": None if self.measured is None else self.measured.tolist(),
+            "kept": self.kept.tolist(),
+            "var": {"ensembl_id": self.var.index.tolist()} | self.var.to_dict("list"),
+            "report": self.report,
+        }
+
+    @classmethod
+    def from_json(cls, table: dict[str, Any]) -> "StandardForm":
+        """Return what `to_json` gave."""
+        return cls(
+            table["origin"],
+            Scale(**table["scale"]),
+            None if table["measured"] is None else np.asarray(table["measured"]),
+            np.asarray(table["kept"]),
+            pd.DataFrame(table["var"], dtype=object).set_index("ensembl_id"),
+            table["report"],
+        )
 
 
 def decide_form(expression: Expression, table: GeneTable) -> StandardForm:

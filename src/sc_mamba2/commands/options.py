@@ -38,6 +38,10 @@ def forced_path(scan_path: str | None, require_kernels: bool) -> str | None:
 
 def from_here(source: str | None) -> str | None:
     """Return a file, folder or glob as it is called from any folder; a named source as it is."""
+    if source is not None and source.startswith("soma:"):
+        address, mark, query = source.removeprefix("soma:").partition("?")
+        here = from_here(address) if "/" in address or Path(address).exists() else address
+        return f"soma:{here}{mark}{query}"
     if source is None or ":" in source.split("/")[0]:
         return source
     return str(Path.cwd() / source)

@@ -53,7 +53,7 @@ def _encode() -> Node:
     return step(
         encode_file,
         "encoder params:source params:ingestion params:validation params:keys params:options "
-        "params:compute",
+        "params:compute params:launch",
         "embedded_blocks",
         tags="backbone inference",
     )

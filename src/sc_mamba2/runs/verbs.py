@@ -27,6 +27,7 @@ from sc_mamba2.tasks.shared.parameters import flatten
 if TYPE_CHECKING:
     from sc_mamba2.runs.session import Finished
 
+_GOES_ON = ("blocks-missing", "processes-failed", "worker-died")  # what was written is kept
 _FOR_PEOPLE = ("06_models", "08_reporting")  # layers that a verb keeps
 
 
@@ -118,9 +119,9 @@ def run_for(selection: Selection, output: Path, result: str, sign: str, force: b
 def resumable_folder(output: Path) -> Iterator[Path]:
     """Give a hidden folder beside `output` that outlives a killed run, for one run at a time.
 
-    It is removed at a good end, and where the first run was refused. It stays where a run was killed,
-    interrupted, or could not write, so that the next run for the same output goes on from it; a run
-    that is refused later takes nothing of it.
+    It is removed at a good end, and where the first run was refused. It stays where a run, or one of its
+    processes, was killed, interrupted, or could not write, so that the next run for the same output goes on
+    from it; a run that is refused later takes nothing of it.
 
     Raises
     ------
@@ -142,7 +143,8 @@ def resumable_folder(output: Path) -> Iterator[Path]:
         try:
             yield blocks
         except BaseException as error:
-            if not left and (isinstance(error, UserError) or not blocks.exists()):
+            refused = isinstance(error, UserError) and error.rule not in _GOES_ON
+            if not left and (refused or not blocks.exists()):
                 shutil.rmtree(folder)
             raise
         shutil.rmtree(folder)

@@ -21,6 +21,7 @@ from sc_mamba2.tokens import (
     weights_by_group,
 )
 from sc_mamba2.training.options import HeldOut, SamplingOptions
+from sc_mamba2.training.ranks import ALONE, Ranks
 
 _READ_AT_ONCE = 4096  # cells, when all of a store is looked through
 
@@ -151,13 +152,20 @@ def even_sample(cells: np.ndarray, most: int) -> np.ndarray:
     return cells[np.arange(count) * len(cells) // max(1, count)]
 
 
-def seen_vocabulary(store: TokenStore, cells: np.ndarray, least: int = 1) -> Vocabulary:
-    """Keep the genes of the store's vocabulary that so many cells express at least."""
+def seen_vocabulary(
+    store: TokenStore, cells: np.ndarray, least: int = 1, ranks: Ranks = ALONE
+) -> Vocabulary:
+    """Keep the genes of the store's vocabulary that so many cells express at least.
+
+    Each process reads its share of the cells.
+    """
+    cells = np.array_split(cells, ranks.size)[ranks.rank]
     vocabulary = store.tokenizer.vocabulary
     cells_V = np.zeros(vocabulary.size, dtype=np.int64)
     for start in range(0, len(cells), _READ_AT_ONCE):
         rows_T = store.gather(cells[start : start + _READ_AT_ONCE]).gene_rows
         cells_V += np.bincount(rows_T, minlength=vocabulary.size)
+    cells_V = ranks.sum_counts(cells_V)
     return vocabulary.subset([vocabulary.ids[row] for row in np.flatnonzero(cells_V >= least)])
 
 

@@ -43,6 +43,12 @@ class Ranks:
             return int(holds)
         return int(self.total(torch.tensor(int(holds), device=self.device)))
 
+    def sum_counts(self, counts: np.ndarray) -> np.ndarray:
+        """Sum whole numbers over all processes, each of which counted its share."""
+        if self.size == 1:
+            return counts
+        return np.asarray(self.total(torch.from_numpy(counts).to(self.device)).cpu().numpy())
+
     def gather(self, value: Any) -> list[Any]:
         """Collect a small value of every process, on all of them."""
         if self.size == 1:
@@ -55,6 +61,9 @@ class Ranks:
         """Wait until every process is here."""
         if self.size > 1:
             dist.barrier()
+
+
+ALONE = Ranks(0, 1, torch.device("cpu"))
 
 
 @contextmanager

@@ -54,7 +54,7 @@ class Recipe(ABC):
     shape: dict[str, Any]  # of the backbone, beside the preset
     source: MaskedCells | ThinnedCells
 
-    def __init__(self, job: PretrainJob, store: TokenStore) -> None:
+    def __init__(self, job: PretrainJob, store: TokenStore, ranks: Ranks) -> None:
         self.job, self.store = job, store
         self.training, self.judging = split_cells(store, job.held_out)
         self.judges = len(self.judging) > 0
@@ -105,10 +105,10 @@ class Recipe(ABC):
 class MaskedBins(Recipe):
     """Masked bins are recovered, from the token and from the cell."""
 
-    def __init__(self, job: PretrainJob, store: TokenStore) -> None:
-        super().__init__(job, store)
+    def __init__(self, job: PretrainJob, store: TokenStore, ranks: Ranks) -> None:
+        super().__init__(job, store, ranks)
         self.shape = {"cell_start": job.shape.cell_start}
-        vocabulary = seen_vocabulary(store, self.training, job.shape.gene_cells)
+        vocabulary = seen_vocabulary(store, self.training, job.shape.gene_cells, ranks)
         tokenizer = Tokenizer(vocabulary, store.tokenizer.rules)
         self.source = self._cells(self.training, tokenizer, job.sampling)
         some = even_sample(self.judging, job.keep.judge_cells)
@@ -142,8 +142,8 @@ class MaskedBins(Recipe):
 class LeftOutMolecules(Recipe):
     """Molecules that were left out of a cell are foretold from those that were kept."""
 
-    def __init__(self, job: PretrainJob, store: TokenStore) -> None:
-        super().__init__(job, store)
+    def __init__(self, job: PretrainJob, store: TokenStore, ranks: Ranks) -> None:
+        super().__init__(job, store, ranks)
         self.shape = {**_COUNTS, "read_tokens": job.thinning.read_tokens}
         rules = store.tokenizer.rules
         if rules.bins != "counts":
@@ -155,7 +155,7 @@ class LeftOutMolecules(Recipe):
             )
         self.studies_N, self.names = number_studies(store, job.held_out.column, self.training)
         trained = len(np.unique(self.studies_N[self.training]))
-        cells_SV = genes_by_study(store, self.studies_N, len(self.names))
+        cells_SV = genes_by_study(store, self.studies_N, len(self.names), ranks=ranks)
         tokenizer = Tokenizer(self._known_genes(cells_SV[:trained].sum(axis=0)), rules)
         self.trained = trained
         self.types = type_targets(store, self.training, job.shape.type_cells)

@@ -93,7 +93,7 @@ class _Run:
         self.job, self.ranks, self.stop, self.on_step = job, ranks, stop, on_step
         store = TokenStore.open(job.store)
         self.identity = job.identity(store.manifest.sha256)
-        self.recipe = RECIPES[job.training.objective](job, store)
+        self.recipe = RECIPES[job.training.objective](job, store, ranks)
         self.model = self.recipe.new_model()
         objective, source = self.recipe.objective(self.model), self.recipe.source
         self.trainer = Pretrainer(objective, source, job.training, job.compute.seed, ranks)

@@ -17,6 +17,7 @@ from sc_mamba2.tokens import (
 )
 from sc_mamba2.training.masked_cells import KnownGenes, make_sampler, read_column
 from sc_mamba2.training.options import SamplingOptions
+from sc_mamba2.training.ranks import ALONE, Ranks
 
 SOURCE, TYPES = "source", "cell_type_terms"  # columns of a corpus
 
@@ -94,21 +95,27 @@ def number_studies(
 
 
 def genes_by_study(
-    store: TokenStore, studies_N: np.ndarray, count: int, together: int = 4096
+    store: TokenStore,
+    studies_N: np.ndarray,
+    count: int,
+    together: int = 4096,
+    ranks: Ranks = ALONE,
 ) -> np.ndarray:
     """Count the cells of each study that express each row of the store's vocabulary, (S, V) int64.
 
-    A gene that no cell of a study expresses counts as not measured there.
+    A gene that no cell of a study expresses counts as not measured there. Each process reads its share of the
+    cells.
     """
     size = store.tokenizer.vocabulary.size
     cells_SV = np.zeros((count, size), dtype=np.int64)
-    for start in range(0, len(store), together):
-        cells = np.arange(start, min(start + together, len(store)))
+    first, last = (len(store) * part // ranks.size for part in (ranks.rank, ranks.rank + 1))
+    for start in range(first, last, together):
+        cells = np.arange(start, min(start + together, last))
         found = store.gather(cells)
         study_T = np.repeat(studies_N[cells], np.diff(found.offsets))
         at_T = study_T * size + found.gene_rows.astype(np.int64)
         cells_SV += np.bincount(at_T, minlength=count * size).reshape(count, size)
-    return cells_SV
+    return ranks.sum_counts(cells_SV)
 
 
 class TypeTargets(NamedTuple):

@@ -8,7 +8,7 @@ from tests.checkpoints import write_random_checkpoint
 from sc_mamba2.cells import simulate_cells
 from sc_mamba2.tasks.embedding.blocks import EmbeddedBlocks
 from sc_mamba2.tasks.embedding.model import load_encoder
-from sc_mamba2.tasks.embedding.params import EmbeddingOptions, KeyParams, SourceParams
+from sc_mamba2.tasks.embedding.params import EmbeddingOptions, KeyParams, LaunchParams, SourceParams
 from sc_mamba2.tasks.embedding.predict import encode_file
 from sc_mamba2.tasks.shared.params import IngestionParams, ValidationParams
 from sc_mamba2.training import ComputeOptions
@@ -35,6 +35,7 @@ def embed(checkpoint, tmp_path):
         folder: str = "blocks",
         label_key: str | None = None,
         batch_key: str | None = None,
+        launch: LaunchParams = LaunchParams(),
         **options: object,
     ) -> EmbeddedBlocks:
         chosen = EmbeddingOptions(**{"checkpoint": str(checkpoint), "cells_a_block": 16} | options)
@@ -46,6 +47,7 @@ def embed(checkpoint, tmp_path):
             KeyParams(label_key=label_key, batch_key=batch_key),
             chosen,
             ComputeOptions(device="cpu"),
+            launch,
         )
 
     return run

@@ -13,7 +13,7 @@ import pytest
 
 from sc_mamba2.cells import simulate_cells
 from sc_mamba2.errors import UserError
-from sc_mamba2.tasks.embedding import predict
+from sc_mamba2.tasks.embedding import encode
 
 BOUND = 1e-5  # property 4 in fp32, relative to the largest value
 
@@ -56,7 +56,7 @@ def test_take_and_genes_are_those_of_the_cells(embed, cells_file):
 
 def interrupt_after(monkeypatch, blocks: int) -> None:
     """Let the encoding of a later block fail as Ctrl-C does."""
-    real, done = predict.encode_cells, []
+    real, done = encode.encode_cells, []
 
     def once(*parts):
         if len(done) == blocks:
@@ -64,7 +64,7 @@ def interrupt_after(monkeypatch, blocks: int) -> None:
         done.append(1)
         return real(*parts)
 
-    monkeypatch.setattr(predict, "encode_cells", once)
+    monkeypatch.setattr(encode, "encode_cells", once)
 
 
 def test_an_interrupted_run_goes_on_with_the_next_block(embed, cells_file, monkeypatch, tmp_path):
@@ -115,14 +115,14 @@ def test_bad_keys_are_refused_before_anything_is_computed(embed, cells_file, tmp
 KILLED = """
 import sys, time
 from pathlib import Path
-from sc_mamba2.tasks.embedding import predict
+from sc_mamba2.tasks.embedding import encode
 from sc_mamba2.runs.selection import Selection
 from sc_mamba2.runs.session import run_in_folder
-real = predict.write_block
+real = encode.write_block
 def slowly(*parts):
     real(*parts)
     time.sleep(0.2)
-predict.write_block = slowly
+encode.write_block = slowly
 cells, checkpoint, folder = sys.argv[1:]
 options = {"checkpoint": checkpoint, "cells_a_block": 5}
 params = {"input": cells, "embedding": {"source": {"blocks": folder + "/blocks"}, "options": options}}

@@ -64,7 +64,7 @@ def test_torchrun_gives_the_processes_time_unless_told_otherwise(tmp_path, monke
         f"#!{sys.executable}\n{script}\nraise SystemExit(int(os.environ['CODE']))\n"
     )
     launcher.chmod(0o755)
-    monkeypatch.setattr(fit.sys, "executable", str(launcher))
+    monkeypatch.setattr(sys, "executable", str(launcher))
     monkeypatch.setenv("CODE", "0")
     monkeypatch.delenv("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", raising=False)
     job = small_job(write_store(tmp_path / "store"), tmp_path / "run")

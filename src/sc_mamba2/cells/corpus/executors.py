@@ -1,4 +1,4 @@
-"""Where the files of a corpus are worked on: this process, processes of this machine, a Dask cluster."""
+"""Where files, or blocks of cells, are worked on: this process, processes of this machine, a Dask cluster."""
 
 import multiprocessing
 from collections.abc import Callable, Iterable, Iterator
@@ -37,7 +37,10 @@ def in_order(pool: Executor, work: Callable[[Any], Any], tasks: Iterable[Any]) -
     with closing(pool.map(work, tasks)) as results:
         try:
             yield from results
-        except BrokenExecutor as error:
+        except Exception as error:
+            # Dask's own error has no class that could be named where Dask is not installed.
+            if not isinstance(error, BrokenExecutor) and type(error).__name__ != "KilledWorker":
+                raise
             raise UserError(
                 "worker-died",
                 found="a process that read a file was killed",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import anndata as ad
 
+from sc_mamba2.cells.glance import SOMA
 from sc_mamba2.cells.readers.anndata_group import array_names, read_h5ad, read_zarr
 from sc_mamba2.cells.readers.detect import detect_format, is_cell_folder
 from sc_mamba2.cells.readers.h5mu import read_h5mu
@@ -43,7 +44,8 @@ EMBEDDED: dict[str, Callable[[], ad.AnnData]] = {
     "simulated:three-types": simulate_cells,
     "simulated:perturbations": simulate_perturbed,
 }
-NAMED = tuple({f"{name.split(':')[0]}:" for name in EMBEDDED})  # how such names begin
+# How such names begin, and those of experiments that are asked by queries.
+NAMED = (SOMA, *{f"{name.split(':')[0]}:" for name in EMBEDDED})
 _FORMATS: dict[str, Callable[[Path], ad.AnnData]] = {
     "h5ad": read_h5ad,
     "zarr": read_zarr,
@@ -62,7 +64,7 @@ def read_cells(source: str | Path) -> ad.AnnData:
     ----------
     source
         Path of an `.h5ad`, `.h5mu`, `.loom` or Cell Ranger `.h5` file, of a zarr folder or one with
-        a `.mtx`, or a name such as ``scanpy:pbmc68k_reduced``.
+        a `.mtx`, or a name such as ``scanpy:pbmc68k_reduced`` or ``soma:FOLDER?QUERY``.
 
     Returns
     -------
@@ -75,6 +77,10 @@ def read_cells(source: str | Path) -> ad.AnnData:
         The source does not exist, is of another format, or is damaged.
     """
     name = str(source)
+    if name.startswith(SOMA):
+        from sc_mamba2.cells.soma import read_soma
+
+        return read_soma(name)
     if name.startswith(NAMED):
         if name not in EMBEDDED:
             raise UserError(

@@ -7,15 +7,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-import sc_mamba2
 from sc_mamba2.cells import CopiedCells, check_matched, keys, label_text, read_labels
-from sc_mamba2.cells.blocks import decide_stored_form, standard_blocks
+from sc_mamba2.cells.blocks import decide_stored_form
 from sc_mamba2.cells.opening import Source, open_cells
 from sc_mamba2.cells.readers import NAMED
 from sc_mamba2.cells.standard_form import StandardForm
 from sc_mamba2.cells.stored import StoredCells
 from sc_mamba2.errors import UserError
-from sc_mamba2.files import file_facts
 from sc_mamba2.genes import load_gene_table
 from sc_mamba2.tasks.embedding.blocks import (
     BATCH,
@@ -24,20 +22,25 @@ from sc_mamba2.tasks.embedding.blocks import (
     has_block,
     open_blocks,
     read_block,
-    write_block,
 )
+from sc_mamba2.tasks.embedding.elsewhere import encode_elsewhere
+from sc_mamba2.tasks.embedding.encode import encode_blocks
+from sc_mamba2.tasks.embedding.job import EmbedJob, identity_of
 from sc_mamba2.tasks.embedding.model import Encoder
-from sc_mamba2.tasks.embedding.params import EmbeddingOptions, KeyParams, SourceParams
-from sc_mamba2.tasks.shared.backbone import encode_cells
+from sc_mamba2.tasks.embedding.params import (
+    EmbeddingOptions,
+    KeyParams,
+    LaunchParams,
+    SourceParams,
+)
 from sc_mamba2.tasks.shared.coverage import check_genes
 from sc_mamba2.tasks.shared.facts import output_facts
 from sc_mamba2.tasks.shared.params import IngestionParams, ValidationParams
 from sc_mamba2.tasks.shared.progress import training_progress
-from sc_mamba2.tasks.shared.tokenization import tokenize_cells
 from sc_mamba2.tasks.shared.validation import absence_remarks
-from sc_mamba2.tokens import as_matrix
 from sc_mamba2.training import ComputeOptions
 
+_ALONE = LaunchParams()
 _log = logging.getLogger(__name__)
 
 
@@ -49,6 +52,7 @@ def encode_file(
     obs_keys: KeyParams,
     options: EmbeddingOptions,
     compute: ComputeOptions,
+    launch: LaunchParams = _ALONE,
 ) -> EmbeddedBlocks:
     """Embed every cell of a source; go on where an interrupted run stopped.
 
@@ -79,25 +83,27 @@ def encode_file(
             "the index" if encoder.mapped else f"the checkpoint '{options.checkpoint}'",
         )
         folder, cells = Path(source.blocks), len(stored.obs)
-        open_blocks(folder, _identity(path, encoder, ingestion, options, compute))
+        identity = identity_of(path, encoder, ingestion, options, compute)
+        open_blocks(folder, identity)
         starts = list(range(0, cells, options.cells_a_block))
         todo = [start for start in starts if not has_block(folder, start)]
         if len(todo) < len(starts):
             _log.info("%d of %d blocks are there already", len(starts) - len(todo), len(starts))
-        kept = np.zeros(cells, dtype=bool)
-        for start in todo:
-            kept[start : start + options.cells_a_block] = True
         with training_progress("embedding", unit="cell") as on_cells:
-            blocks = standard_blocks(stored, form, options.cells_a_block, kept)
-            for start, block in zip(todo, blocks, strict=True):
-                tokens = tokenize_cells(block, encoder.tokenizer, with_obs=False)
-                parts = (encoder.backbone, tokens, encoder.tokenizer, options, compute)
-                values = as_matrix(tokens, encoder.tokenizer.vocabulary.size)
-                squares = np.asarray(values.power(2).sum(axis=0)).ravel()
-                vectors = encode_cells(*parts)
-                more = tokens.lengths, values @ encoder.gene_vectors(), squares
-                write_block(folder, start, vectors, *more)
-                on_cells(start + len(tokens), cells)
+            if todo and launch.elsewhere:
+                job = EmbedJob(
+                    source=path if path.startswith(NAMED) else str(Path(path).resolve()),
+                    starts=tuple(todo),
+                    form=form.to_json(),
+                    identity=identity,
+                    ingestion=ingestion,
+                    options=options,
+                    compute=compute,
+                ).write(folder)
+                encode_elsewhere(job, todo, launch, lambda cell: on_cells(cell, cells))
+            else:
+                for done in encode_blocks(encoder, stored, form, folder, todo, options, compute):
+                    on_cells(done, cells)
     width = read_block(folder, starts[0], "vectors").shape[1]
     return EmbeddedBlocks(folder, path, width, options.cells_a_block, obs, form, coverage)
 
@@ -165,27 +171,3 @@ def write_embedded(
     ) | {"pooling": np.asarray(options.pooling, dtype=object)}
     added = pd.DataFrame(index=embedded.obs.index) if calls is None else calls
     return CopiedCells(embedded.source, added, {keys.EMBEDDING: embedded}, {keys.FACTS: facts})
-
-
-def _identity(
-    path: Source,
-    encoder: Encoder,
-    ingestion: IngestionParams,
-    options: EmbeddingOptions,
-    compute: ComputeOptions,
-) -> dict[str, Any]:
-    """Say everything on which the blocks depend."""
-    if not isinstance(path, str):
-        origin: list[Any] = ["memory", []]
-    elif path.startswith(NAMED):
-        origin = [path, []]
-    else:
-        origin = ["", file_facts(Path(path).resolve())]
-    return encoder.identity(options) | {
-        "version": sc_mamba2.__version__,
-        "source": origin,
-        "ingestion": ingestion.model_dump(mode="json"),
-        "cells_a_block": options.cells_a_block,
-        "arrays": ["vectors", "genes", "sums", "squares"],
-        "scan_path": compute.scan_path,
-    }

@@ -5,7 +5,7 @@ import numpy as np
 from sc_mamba2.cells.blocks import standard_blocks
 from sc_mamba2.cells.opening import open_cells
 from sc_mamba2.tasks.embedding.model import Encoder
-from sc_mamba2.tasks.embedding.params import EmbeddingOptions, KeyParams, SourceParams
+from sc_mamba2.tasks.embedding.params import EmbeddingOptions, KeyParams, LaunchParams, SourceParams
 from sc_mamba2.tasks.embedding.predict import decide_valid_form, named_source, read_keys
 from sc_mamba2.tasks.shared.backbone import encode_cells
 from sc_mamba2.tasks.shared.params import IngestionParams, ValidationParams
@@ -25,6 +25,7 @@ def probe_encoding(
     obs_keys: KeyParams,
     options: EmbeddingOptions,
     compute: ComputeOptions,
+    launch: LaunchParams,
 ) -> Work:
     """Check the file as `encode_file` does, and encode a few batches of its cells."""
     with open_cells(named_source(source)) as stored:

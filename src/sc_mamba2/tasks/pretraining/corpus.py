@@ -17,9 +17,9 @@ import pandas as pd
 
 from sc_mamba2.cells.cell_ontology import load_cell_ontology
 from sc_mamba2.cells.corpus import Consume, CorpusFile, ReadingRules, ingest_corpus, list_sources
-from sc_mamba2.cells.opening import open_cells
+from sc_mamba2.cells.opening import open_cells, source_facts
 from sc_mamba2.errors import UserError
-from sc_mamba2.files import atomic_file, atomic_folder, file_facts
+from sc_mamba2.files import atomic_file, atomic_folder
 from sc_mamba2.genes import load_vocabulary
 from sc_mamba2.tasks.pretraining.params import CorpusParams
 from sc_mamba2.tasks.shared.progress import training_progress
@@ -205,7 +205,7 @@ def _finished(done: Path, wanted: str) -> dict[str, Any] | None:
 
 def _identity(params: CorpusParams, sources: list[str]) -> str:
     """Hash the parameters, and size and time of every file."""
-    files = [facts for source in sources for facts in file_facts(Path(source))]
+    files = [facts for source in sources for facts in source_facts(source)]
     table = params.model_dump(mode="json", exclude={"workers", "dask_address", "cells_a_block"})
     content = json.dumps([table, sources, files], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()
@@ -219,6 +219,6 @@ def _fingerprint(file: CorpusFile, params: CorpusParams) -> str:
     table |= {"max_length": params.max_length, "source": str(file.source)}
     digest = hashlib.sha256(json.dumps(table, sort_keys=True).encode())
     digest.update(np.packbits(file.kept).tobytes())
-    for _, *facts in file_facts(Path(str(file.source))):
+    for _, *facts in source_facts(str(file.source)):
         digest.update(repr(tuple(facts)).encode())
     return digest.hexdigest()[:12]

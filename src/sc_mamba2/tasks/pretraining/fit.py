@@ -1,25 +1,20 @@
 """Pretraining itself: in this process, or in several that torchrun starts."""
 
-import os
-import subprocess
-import sys
-import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from sc_mamba2.errors import UserError
 from sc_mamba2.files import atomic_file
 from sc_mamba2.model.options import MoleculeOptions, ObjectiveOptions
 from sc_mamba2.tasks.pretraining.params import CorpusParams, LaunchParams
+from sc_mamba2.tasks.shared.launch import run_processes
 from sc_mamba2.tasks.shared.progress import training_progress
 from sc_mamba2.tokens import MaskOptions, ThinningOptions
 from sc_mamba2.training import ComputeOptions
 from sc_mamba2.training.job import PretrainJob
 from sc_mamba2.training.journal import read_journal
-from sc_mamba2.training.machine import stop_on_signals
 from sc_mamba2.training.options import (
     HeldOut,
     KeepOptions,
@@ -28,8 +23,6 @@ from sc_mamba2.training.options import (
     Shape,
 )
 from sc_mamba2.training.run import JOURNAL, MODEL, pretrain as run_job
-
-_LOOK_EVERY_SECONDS = 0.2
 
 
 def pretrain(
@@ -89,34 +82,10 @@ def pretrain(
 
 
 def _run_processes(job: PretrainJob, processes: int) -> None:
-    with atomic_file(job.run / "job.json") as draft:
+    path = job.run / "job.json"
+    with atomic_file(path) as draft:
         draft.write_text(job.model_dump_json(indent=1), encoding="utf-8")
-    launcher = [sys.executable, "-m", "sc_mamba2.training.launch", "--standalone"]
-    worker = ["--nproc-per-node", str(processes), "-m", "sc_mamba2.training.worker"]
-    command = [*launcher, *worker, str(job.run / "job.json")]
-    with stop_on_signals() as stop:
-        # In a session of its own: a Ctrl-C comes to this process, which asks the others once.
-        launched = subprocess.Popen(command, start_new_session=True, env=_launcher_environment())
-        forwarded = False
-        while launched.poll() is None:
-            if stop.requested and not forwarded:
-                launched.terminate()
-                forwarded = True
-            time.sleep(_LOOK_EVERY_SECONDS)
-    if stop.requested:
-        raise SystemExit(stop.exit_code)
-    if launched.returncode:
-        raise UserError(
-            "processes-failed",
-            found=f"{processes} processes of the training ended with code {launched.returncode}",
-            expected="all of them to come to the last step",
-            mend="read what they said above; the same command goes on from the last checkpoint",
-        )
-
-
-def _launcher_environment() -> dict[str, str]:
-    """Give the processes an hour to end: after 30 seconds torchrun would kill them amid a step."""
-    return {"TORCH_ELASTIC_SHUTDOWN_TIMEOUT": "3600", **os.environ}
+    run_processes("sc_mamba2.training.worker", path, processes)
 
 
 def _metrics(

@@ -1,0 +1,64 @@
+"""The blocks of an embedding by other processes: of this machine, of a Dask cluster, or started by others."""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+from sc_mamba2.cells.corpus.executors import in_order, open_executor
+from sc_mamba2.errors import UserError
+from sc_mamba2.tasks.embedding.blocks import has_block
+from sc_mamba2.tasks.embedding.params import LaunchParams
+from sc_mamba2.tasks.embedding.worker import encode_block
+from sc_mamba2.tasks.shared.launch import run_processes
+
+_WORKER = "sc_mamba2.tasks.embedding.worker"
+_LOOK_EVERY_SECONDS = 1
+_log = logging.getLogger(__name__)
+
+
+def encode_elsewhere(
+    job: Path, starts: Sequence[int], launch: LaunchParams, on_cell: Callable[[int], None]
+) -> None:
+    """Let other processes embed the blocks of a job, and wait for all of them.
+
+    Parameters
+    ----------
+    job
+        The file of the job, beside the blocks.
+    starts
+        First cells of its blocks.
+    launch
+        Who embeds.
+    on_cell
+        Called with the first cell of a block that lacks or that was written.
+
+    Raises
+    ------
+    UserError
+        Rules ``blocks-missing``, ``processes-failed``, ``worker-died`` and those of `open_executor`.
+    """
+
+    def lacking() -> list[int]:
+        lack = [start for start in starts if not has_block(job.parent, start)]
+        on_cell(lack[0] if lack else starts[-1])
+        return lack
+
+    if launch.dask_address is not None:
+        with open_executor(1, launch.dask_address) as pool:
+            for start in in_order(pool, partial(encode_block, path=job), starts):
+                on_cell(start)
+    elif launch.processes:
+        run_processes(_WORKER, job, launch.processes, lacking)
+    else:
+        _log.warning("The blocks are left to others: torchrun -m %s %s", _WORKER, job)
+        while lacking():
+            time.sleep(_LOOK_EVERY_SECONDS)
+    if lack := lacking():
+        raise UserError(
+            "blocks-missing",
+            found=f"{len(lack):,} of {len(starts):,} blocks are not in '{job.parent}'",
+            expected="a folder that all machines see",
+            mend="write the output to a shared folder, and start again: what is there is kept",
+        )

@@ -1,0 +1,61 @@
+"""Blocks of cells that are read, tokenised, embedded and kept; which ones, and where, others say."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from sc_mamba2.cells.blocks import standard_block
+from sc_mamba2.cells.standard_form import StandardForm
+from sc_mamba2.cells.stored import StoredCells
+from sc_mamba2.tasks.embedding.blocks import has_block, write_block
+from sc_mamba2.tasks.embedding.model import Encoder
+from sc_mamba2.tasks.embedding.params import EmbeddingOptions
+from sc_mamba2.tasks.shared.backbone import encode_cells
+from sc_mamba2.tasks.shared.tokenization import tokenize_cells
+from sc_mamba2.tokens import as_matrix
+from sc_mamba2.training import ComputeOptions
+
+
+def encode_blocks(
+    encoder: Encoder,
+    stored: StoredCells,
+    form: StandardForm,
+    folder: Path,
+    starts: Iterable[int],
+    options: EmbeddingOptions,
+    compute: ComputeOptions,
+) -> Iterator[int]:
+    """Embed the blocks that begin with some cells and are not in the folder yet.
+
+    What is in a block depends on its cells alone, to the bit where as many threads compute.
+
+    Parameters
+    ----------
+    encoder, options, compute
+        By which model, and how.
+    stored, form
+        The open source, and how it is read.
+    folder
+        Of the blocks; other processes may write other ones there.
+    starts
+        Numbers of the blocks' first cells.
+
+    Yields
+    ------
+    int
+        The number of the cell behind each block that was written.
+    """
+    for start in starts:
+        if has_block(folder, start):
+            continue
+        stop = min(start + options.cells_a_block, len(stored.obs))
+        block = standard_block(stored, form, start, stop)
+        tokens = tokenize_cells(block, encoder.tokenizer, with_obs=False)
+        values = as_matrix(tokens, encoder.tokenizer.vocabulary.size)
+        squares = np.asarray(values.power(2).sum(axis=0)).ravel()
+        vectors = encode_cells(encoder.backbone, tokens, encoder.tokenizer, options, compute)
+        write_block(
+            folder, start, vectors, tokens.lengths, values @ encoder.gene_vectors(), squares
+        )
+        yield stop
