@@ -19,6 +19,12 @@ Prints Markdown for 1 to 64 GPUs. With n GPUs, m micro-batches a step and ring c
 - efficiency = compute / (compute + exposed); state = 16 bytes a parameter (weight, gradient, two
   moments), over n with FSDP2.
 
+The last table is of a whole corpus, from one measured rate of one GPU (forward and backward of `base`, H100):
+
+- embedding = cells x tokens / (rate x forward x n x share of a process among many); with reading: and the
+  one pass over the file that decides how it is read, by one core.
+- an epoch = cells x tokens / (rate x n), and what DDP adds to a step at that rate.
+
 Loading, start-up, stragglers, activations and kernels of small sizes are not in it: an upper bound.
 """
 
@@ -108,6 +114,23 @@ def rows(model: Model, machine: Machine, chosen: argparse.Namespace) -> list[str
     return lines
 
 
+def hours(model: Model, machine: Machine, chosen: argparse.Namespace) -> list[str]:
+    """Return a Markdown row for each number of GPUs: a whole corpus, from a measured rate of one GPU."""
+    tokens, rate = chosen.cells * chosen.tokens_a_cell, chosen.rate * 1e6
+    step = chosen.cells_a_gpu * chosen.tokens_a_cell / rate
+    reading = chosen.cells / chosen.cells_a_core / 3600
+    lines = []
+    for n in GPUS:
+        share = 1.0 if n == 1 else chosen.embedding_share
+        embedding = tokens / (rate * chosen.forward * n * share) / 3600
+        exposed = ddp(model, machine, n, step, chosen.micro_batches)
+        training = tokens / (rate * n) * (step + exposed) / step / 3600
+        cells = [model.name, str(n), f"{embedding:.1f}", f"{embedding + reading:.1f}"]
+        cells += [f"{n * embedding * chosen.price:,.0f}", f"{training:.1f}"]
+        lines.append(f"| {' | '.join([*cells, f'{n * training * chosen.price:,.0f}'])} |")
+    return lines
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
@@ -122,6 +145,19 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--network", type=float, default=25, help="GB a second between nodes")
     parser.add_argument("--latency", type=float, default=10, help="microseconds a hop")
     parser.add_argument("--gpus-a-node", type=int, default=8)
+    parser.add_argument("--cells", type=float, default=57e6, help="of the corpus")
+    parser.add_argument("--measured", default="base", help="preset of the rate")
+    parser.add_argument(
+        "--rate", type=float, default=0.31, help="M tokens a second, measured, of one GPU"
+    )
+    parser.add_argument("--forward", type=float, default=3, help="times faster without gradients")
+    parser.add_argument(
+        "--embedding-share", type=float, default=0.9, help="of a process among many"
+    )
+    parser.add_argument(
+        "--cells-a-core", type=float, default=3296, help="a second, read by one core"
+    )
+    parser.add_argument("--price", type=float, default=3, help="of an hour of a GPU")
     return parser.parse_args()
 
 
@@ -143,6 +179,9 @@ def main() -> None:
     print("|---" * 11 + "|")
     for name in chosen.presets:
         print("\n".join(rows(Model.of(name), machine, chosen)))
+    print("\n| preset | GPUs | embedding, h | with reading, h | cost | an epoch, h | cost |")
+    print("|---" * 7 + "|")
+    print("\n".join(hours(Model.of(chosen.measured), machine, chosen)))
 
 
 if __name__ == "__main__":
