@@ -149,7 +149,7 @@ class TokenStore:
             count = shard.cells + 1 if name == "offsets" else shard.tokens
             try:
                 column = np.load(path, mmap_mode="r", allow_pickle=False)
-            except (OSError, ValueError, EOFError) as error:
+            except Exception as error:  # a damaged header fails in numpy's parser in many ways
                 raise damaged(path, f"no array ({error})") from error
             if column.dtype != dtype or column.shape != (count,):
                 raise damaged(path, f"{column.dtype} {column.shape} for {dtype} ({count},)")
@@ -173,7 +173,7 @@ class TokenStore:
         path = self.folder / shard.name / OBS
         try:
             table = pd.read_parquet(path, columns=None if columns is None else list(columns))
-        except (OSError, ValueError) as error:
+        except Exception as error:
             raise damaged(path, f"no table of cells ({error})") from error
         if len(table) != shard.cells:
             raise damaged(path, f"{len(table):,} rows for {shard.cells:,} cells")
