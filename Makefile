@@ -24,7 +24,8 @@ test: $(VENV)/.dev
 # Every fault as often as is promised (`make test` tries each a few times), written to benchmarks/results/faults.json;
 # and an index that compiles for long.
 test-faults: $(VENV)/.dev
-	OMP_NUM_THREADS=1 $(BIN)/pytest tests/faults tests/bad_inputs tests/metrics/test_neighbours.py --faults full
+	OMP_NUM_THREADS=1 $(BIN)/pytest tests/faults tests/bad_inputs tests/security tests/training/test_launch.py \
+	  tests/tasks/annotation/test_shared_query.py tests/metrics/test_neighbours.py --faults full
 
 # Every notebook; `make test` runs the quick ones.
 test-notebooks: $(VENV)/.dev
