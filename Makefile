@@ -31,7 +31,8 @@ test-full: $(VENV)/.dev
 
 # Every fault as often as is promised (`make test` tries each a few times); writes benchmarks/results/faults.json.
 test-faults: $(VENV)/.dev
-	OMP_NUM_THREADS=1 $(BIN)/pytest tests/faults tests/bad_inputs --faults full
+	OMP_NUM_THREADS=1 $(BIN)/pytest tests/faults tests/bad_inputs tests/security tests/training/test_launch.py \
+	  tests/tasks/annotation/test_shared_query.py tests/metrics/test_neighbours.py --faults full
 
 # Every notebook, one after the other.
 test-notebooks: $(VENV)/.dev

@@ -33,7 +33,9 @@ def test_shared_cells_are_said_and_left_out(tmp_path):
 
 
 @pytest.mark.slow
-def test_where_all_are_shared_nothing_is_scored(tmp_path):
+def test_where_all_are_shared_nothing_is_scored(tmp_path, full):
+    if not full:
+        pytest.skip("tried by `make test-faults`")
     cells = simulate_cells(90, 200)
     said, data, report, out = annotated(tmp_path, cells, cells.copy())
     assert "90 of 90 cells" in said and "No other cell of the query has a label" in report
