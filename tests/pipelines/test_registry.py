@@ -1,7 +1,7 @@
 import pytest
 
 from sc_mamba2.pipelines.registry import DEFAULT, named_pipelines
-from sc_mamba2.tasks.embedding import predict
+from sc_mamba2.tasks.embedding import encode
 from sc_mamba2.tasks.shared import backbone as backbone_nodes
 
 TRAINING = {"annotation": "annotation", "annotation_query": "annotation"}
@@ -26,7 +26,7 @@ def test_a_task_reuses_the_shared_functions_under_its_own_namespace(pipelines, n
 
 
 def test_every_embedding_goes_through_the_shared_encoder():
-    assert predict.encode_cells is backbone_nodes.encode_cells
+    assert encode.encode_cells is backbone_nodes.encode_cells
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ def recipe(tmp_path_factory):
     folder = tmp_path_factory.mktemp("corpus")
     store = TokenStore.open(write_store(folder / "store", "molecules"))
     job = small_job(store.folder, folder / "run", held_out={"values": ("d", "b")})
-    return LeftOutMolecules(job, store)
+    return LeftOutMolecules(job, store, ALONE)
 
 
 @pytest.fixture

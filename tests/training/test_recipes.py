@@ -2,24 +2,28 @@
 
 import numpy as np
 import pytest
+import torch
 from tests.training.corpora import small_job, write_store
 
 from sc_mamba2.errors import UserError
 from sc_mamba2.tokens import TokenStore
+from sc_mamba2.training.ranks import Ranks
 from sc_mamba2.training.recipes import LeftOutMolecules
+
+ALONE = Ranks(0, 1, torch.device("cpu"))
 
 
 def test_a_corpus_whose_tokens_are_no_counts_is_refused(tmp_path):
     store = TokenStore.open(write_store(tmp_path / "store", "bins"))
     with pytest.raises(UserError, match=r"corpus-bins.*set pretraining\.corpus\.bins to counts"):
-        LeftOutMolecules(small_job(store.folder, tmp_path / "run"), store)
+        LeftOutMolecules(small_job(store.folder, tmp_path / "run"), store, ALONE)
 
 
 def test_genes_and_types_are_those_of_the_training_cells(tmp_path):
     store = TokenStore.open(write_store(tmp_path / "store", "molecules"))
     job = small_job(store.folder, tmp_path / "run")
     shape = job.shape.model_copy(update={"gene_cells": 20})
-    recipe = LeftOutMolecules(job.model_copy(update={"shape": shape}), store)
+    recipe = LeftOutMolecules(job.model_copy(update={"shape": shape}), store, ALONE)
     assert recipe.names == ["a", "b", "c", "d"] and recipe.trained == 3
     rows = [store.gather(np.array([cell])).gene_rows for cell in recipe.training]
     genes, cells = np.unique(np.concatenate(rows), return_counts=True)

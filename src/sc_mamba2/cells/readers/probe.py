@@ -78,5 +78,5 @@ def _walk(group: h5py.Group, pipe: int) -> None:
             member.id.get_storage_size()
             if member.nbytes <= _SMALL:
                 member[()]
-            elif member.ndim:
-                member[:1]
+            else:
+                member[(0,) * member.ndim]

@@ -55,7 +55,7 @@ def denoising_report(
     )
     sections = [
         Section("How well it went", verdict(metrics), [_score_table(metrics)]),
-        *_foretold_section(data["foretold"]),
+        *_foretold_section(data.get("foretold", {})),
         pictures_section(figures, captions(PICTURES)),
         read_section(data["reference"]),
         written_section("key of denoised.h5ad", WRITTEN),
@@ -65,7 +65,7 @@ def denoising_report(
 
 def _foretold_section(found: dict[str, float]) -> list[Section]:
     """Say how far genes that were not measured can be believed, where any were asked for."""
-    if not found["genes"]:
+    if not found.get("genes"):
         return []
     words = [
         f"{found['genes']:,} genes that the file lacks were foretold by the pretrained model. No count stands "
