@@ -415,7 +415,7 @@ def _count(width: int) -> Out:
         2 * channels + 2 * inner
     )  # scanned; heads that share B and C find them in the second cache
     fused += inner + 2 * inner + inner  # gate, norms and mean
-    # `mamba-ssm` twice, by the count of its kernels: flip, projections, convolution, states, outputs, norm.
+    # `mamba-ssm` twice, its kernels counted by hand: flip, projections, convolution, states, outputs, norm.
     plain_kib = {512: 70.0, 1536: 196.0}[width]
     products = 2 * width * projected + 2 * inner * width
     scan = 2 * 64 * state + 2 * 64 * inner + 4 * state * inner
