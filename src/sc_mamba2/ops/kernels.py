@@ -6,7 +6,8 @@ B rows, L tokens, D width, E projected width (z, x, B, C, dt in this order), I i
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
@@ -173,7 +174,7 @@ def mix_twice(
 def _kernels() -> tuple[Any, Any, Any, Any]:
     from causal_conv1d import causal_conv1d_fn
 
-    with _BarePackage("mamba_ssm"):
+    with _bare_package("mamba_ssm"):
         norm = import_module("mamba_ssm.ops.triton.layernorm_gated")
         combined = import_module("mamba_ssm.ops.triton.ssd_combined")
     return (
@@ -184,26 +185,21 @@ def _kernels() -> tuple[Any, Any, Any, Any]:
     )
 
 
-class _BarePackage:
+@contextmanager
+def _bare_package(package: str) -> Iterator[None]:
     """Import modules of a package whose own first page asks for more than they need.
 
     `mamba_ssm/__init__.py` imports models, TileLang and kernels for other layers, and fails with what is newer
     than it knows; its Triton modules need none of that. Where it is imported already, that one stays.
     """
-
-    def __init__(self, package: str) -> None:
-        self.package = package
-
-    def __enter__(self) -> None:
-        self.stands_in = self.package not in sys.modules
-        if self.stands_in:
-            spec = find_spec(self.package)
-            assert spec is not None and spec.submodule_search_locations is not None
-            bare = ModuleType(self.package)
-            bare.__path__ = list(spec.submodule_search_locations)
-            bare.__spec__ = spec
-            sys.modules[self.package] = bare
-
-    def __exit__(self, *failure: object) -> None:
-        if self.stands_in:
-            del sys.modules[self.package]
+    if package in sys.modules:
+        yield
+        return
+    spec = find_spec(package)
+    assert spec is not None and spec.submodule_search_locations is not None
+    sys.modules[package] = bare = ModuleType(package)
+    bare.__path__, bare.__spec__ = list(spec.submodule_search_locations), spec
+    try:
+        yield
+    finally:
+        del sys.modules[package]
