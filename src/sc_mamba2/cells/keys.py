@@ -29,7 +29,7 @@ RANKING = "scm_ranking"
 EDGES = "scm_edges"
 MODULES = "scm_modules"
 DENOISED = "scm_denoised"
-FORETOLD = "scm_foretold"
+IMPUTED = "scm_imputed"
 FACTS = "scm"
 
 ONTOLOGY_IDS = "cell_type_ontology_term_id"  # as CELLxGENE names it

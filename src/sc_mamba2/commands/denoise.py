@@ -12,12 +12,12 @@ def denoise(given: Given) -> None:
 
     scm denoise CELLS --genes CD3D,LYZ --output OUT.h5ad
 
-    scm denoise CELLS --foretell CCR7,FOXP3 --output OUT.h5ad
+    scm denoise CELLS --impute CCR7,FOXP3 --output OUT.h5ad
 
     Writes OUT.h5ad (the cells with the layer scm_denoised, of named genes
     obsm) and the folder OUT.scm with report.html, metrics.json and figures.
     """
-    asked = {"named_genes": given.genes, "foretold_genes": given.foretell}
+    asked = {"named_genes": given.genes, "imputed_genes": given.impute}
     more = {
         f"denoising.output.{name}": names_from_here(names) for name, names in asked.items() if names
     }

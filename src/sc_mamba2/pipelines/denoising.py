@@ -8,8 +8,8 @@ from kedro.pipeline import Pipeline
 from sc_mamba2.pipelines.shared import REFERENCE, namespaced, step
 from sc_mamba2.tasks.denoising.choose import choose, judge
 from sc_mamba2.tasks.denoising.evaluate import score
-from sc_mamba2.tasks.denoising.foretold import foretell
 from sc_mamba2.tasks.denoising.genes import prepare
+from sc_mamba2.tasks.denoising.imputed import impute
 from sc_mamba2.tasks.denoising.predict import denoise, write_denoised
 from sc_mamba2.tasks.denoising.report import report
 
@@ -34,13 +34,13 @@ def create_pipeline() -> Pipeline:
             "evaluation",
         ),
         step(
-            foretell,
+            impute,
             "counts genes params:output params:priors params:compute",
-            "foretold",
+            "imputed",
         ),
         step(
             score,
-            "judged choices foretold params:priors validation_report run_info",
+            "judged choices imputed params:priors validation_report run_info",
             "metrics",
             "evaluation",
         ),
@@ -51,7 +51,7 @@ def create_pipeline() -> Pipeline:
         ),
         step(
             write_denoised,
-            "raw_cells rates foretold written metrics validation_report run_info",
+            "raw_cells rates imputed written metrics validation_report run_info",
             "denoised",
         ),
         step(report, "judged metrics parameters", "figures report", "reporting"),

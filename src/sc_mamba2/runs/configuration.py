@@ -34,7 +34,7 @@ SOURCES = ("input", "query", "checkpoint", "index")  # runtime parameters that t
 # Last words of parameters that may name something that is read.
 READ = (
     *SOURCES, "inputs", "sources", "regulators", "reference_network", "candidates",
-    "feature_file", "features", "vocabulary", "named_genes", "foretold_genes",
+    "feature_file", "features", "vocabulary", "named_genes", "imputed_genes",
 )  # fmt: skip
 
 

@@ -51,7 +51,7 @@ _FILES = {
 _NAMES = {
     "gene_network.genes.regulators": "regulators-file",
     "denoising.output.named_genes": "genes-file",
-    "denoising.output.foretold_genes": "genes-file",
+    "denoising.output.imputed_genes": "genes-file",
 }
 _INDEX = "index.json"
 _TASK = {name: task.pipeline for task in EVERY_TASK for name in task.pipelines}

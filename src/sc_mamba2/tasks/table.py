@@ -713,7 +713,7 @@ _DENOISE = Task(
         _output(),
         Option("genes", "These genes only: names by commas, or a file, a name a line."),
         Option(
-            "foretell",
+            "impute",
             "Genes that the file lacks, by the pretrained model: names by commas, or a file.",
         ),
         _read(),
@@ -724,7 +724,7 @@ _DENOISE = Task(
     writes=(
         f"layers/{keys.DENOISED}",
         f"obsm/{keys.DENOISED}",
-        f"obsm/{keys.FORETOLD}",
+        f"obsm/{keys.IMPUTED}",
         f"var/{keys.DENOISED}",
         f"uns/{keys.FACTS}",
     ),

@@ -7,8 +7,8 @@ from anndata import AnnData
 from sc_mamba2.cells.adding import WORD
 from sc_mamba2.tasks.denoising.choose import choose, judge
 from sc_mamba2.tasks.denoising.evaluate import score
-from sc_mamba2.tasks.denoising.foretold import foretell as foretell_genes
 from sc_mamba2.tasks.denoising.genes import prepare
+from sc_mamba2.tasks.denoising.imputed import impute as impute_genes
 from sc_mamba2.tasks.denoising.params import DenoisingParams
 from sc_mamba2.tasks.denoising.predict import add_denoised, denoise as denoise_counts
 from sc_mamba2.tasks.shared.facts import output_facts
@@ -24,7 +24,7 @@ GROUPS = SHARED_GROUPS | {"denoising": DenoisingParams}
 def denoise(
     adata: AnnData,
     genes: Sequence[str] | None = None,
-    foretell: Sequence[str] | None = None,
+    impute: Sequence[str] | None = None,
     *,
     key_added: str = WORD,
     copy: bool = False,
@@ -38,8 +38,8 @@ def denoise(
         N cells with whole counts.
     genes
         Only these are written, by symbol or Ensembl id; else all.
-    foretell
-        Genes that the cells lack, foretold by the pretrained model.
+    impute
+        Genes that the cells lack, imputed by the pretrained model.
     options
         Those of the verb.
 
@@ -48,7 +48,7 @@ def denoise(
     AnnData or None
         The copy, if one was asked for. Added: ``layers["scm_denoised"]`` (N, G) float32, expected
         molecules of 10,000, NaN for genes that were not read, and ``var["scm_denoised"]``, which have
-        values; of named genes the table ``obsm["scm_denoised"]`` instead; ``obsm["scm_foretold"]``, molecules for
+        values; of named genes the table ``obsm["scm_denoised"]`` instead; ``obsm["scm_imputed"]``, molecules for
         10,000 of the genes that were read; ``uns["scm"]``.
 
     Raises
@@ -65,7 +65,7 @@ def denoise(
     >>> cells.layers["scm_denoised"].sum(axis=1).round()[:2].tolist()
     [10000.0, 10000.0]
     """
-    asked = {"named_genes": genes, "foretold_genes": foretell}
+    asked = {"named_genes": genes, "imputed_genes": impute}
     named = {
         f"denoising.output.{key}": ",".join(given)
         for key, given in asked.items()
@@ -78,10 +78,10 @@ def denoise(
     counts, ids, written = prepare(cells.raw, cells.valid, output, priors, groups["ingestion"])
     choices = choose(counts, ids, split, priors, output, compute)
     judged = judge(counts, ids, choices, split, priors, output, compute)
-    foretold = foretell_genes(counts, ids, output, priors, compute)
-    metrics = score(judged, choices, foretold, priors, cells.report, {})
+    imputed = impute_genes(counts, ids, output, priors, compute)
+    metrics = score(judged, choices, imputed, priors, cells.report, {})
     denoised = denoise_counts(counts, ids, written, choices, priors, output, compute)
     facts = output_facts(run_facts("tl.denoise", groups), cells.report)
     results = AnnData(obs=adata.obs[[]], var=adata.var[[]])
-    add_denoised(results, denoised, foretold, written, facts, metrics)
+    add_denoised(results, denoised, imputed, written, facts, metrics)
     return returned(adata, results, key_added, copy)

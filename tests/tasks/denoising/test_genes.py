@@ -58,6 +58,6 @@ def test_what_cannot_be_denoised_is_refused(read):
     assert "90 cells" in text and "--genes" in text
 
 
-def test_what_cannot_be_foretold_is_refused_before_anything_long(read):
+def test_what_cannot_be_imputed_is_refused_before_anything_long(read):
     there = read[1].var_names[0]
-    assert there in refused("foretell-genes", *read[:2], foretold_genes=there)
+    assert there in refused("impute-genes", *read[:2], imputed_genes=there)

@@ -8,12 +8,12 @@ from tests.tasks.denoising.conftest import COMPUTE, FEW
 from sc_mamba2.cells import simulate_cells
 from sc_mamba2.methods.molecules import posterior_rates
 from sc_mamba2.tasks.denoising.choose import chosen_method
-from sc_mamba2.tasks.denoising.foretold import ForetoldGenes
 from sc_mamba2.tasks.denoising.genes import Written
+from sc_mamba2.tasks.denoising.imputed import ImputedGenes
 from sc_mamba2.tasks.denoising.predict import denoise, write_denoised
 from sc_mamba2.tasks.denoising.priors import candidates
 
-NOTHING = ForetoldGenes((), np.zeros((90, 0)), {})
+NOTHING = ImputedGenes((), np.zeros((90, 0)), {})
 METRICS = {
     "run": {},
     "model": {"nats": 4.5},

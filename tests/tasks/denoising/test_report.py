@@ -9,10 +9,10 @@ from sc_mamba2.methods.molecules import PLAIN, Choice
 from sc_mamba2.tasks.denoising.choose import Judged
 from sc_mamba2.tasks.denoising.evaluate import score
 from sc_mamba2.tasks.denoising.figures import calibration_figure, nats_figure
-from sc_mamba2.tasks.denoising.foretold import ForetoldGenes
+from sc_mamba2.tasks.denoising.imputed import ImputedGenes
 from sc_mamba2.tasks.denoising.report import denoising_report, verdict
 
-NOTHING = ForetoldGenes((), np.zeros((90, 0)), {})
+NOTHING = ImputedGenes((), np.zeros((90, 0)), {})
 
 
 @pytest.fixture
@@ -74,11 +74,11 @@ def test_figures_show_every_method_and_the_found_molecules(metrics, judged):
     assert scaled.get_xscale() == scaled.get_yscale() == "log"
 
 
-def test_how_far_foretold_genes_can_be_believed_is_said(metrics):
-    assert "Foretold genes" not in denoising_report(metrics, {}, {})
+def test_how_far_imputed_genes_can_be_believed_is_said(metrics):
+    assert "Imputed genes" not in denoising_report(metrics, {}, {})
     judged = {"hidden_genes": 20.0, "level": 0.81, "expressed_genes": 7.0, "cells": 0.34}
-    metrics["data"]["foretold"] = {"genes": 2, **judged}
+    metrics["data"]["imputed"] = {"genes": 2, **judged}
     page = denoising_report(metrics, {}, {})
     assert "rank correlation of 0.81" in page and "is 0.34, in the 7 genes" in page
-    metrics["data"]["foretold"] = {"genes": 1, "hidden_genes": 1.0, "expressed_genes": 0.0}
+    metrics["data"]["imputed"] = {"genes": 1, "hidden_genes": 1.0, "expressed_genes": 0.0}
     assert "rank correlation" not in denoising_report(metrics, {}, {})

@@ -4,7 +4,7 @@ from typing import Any
 
 from sc_mamba2.methods.molecules import Choice, mean_and_error
 from sc_mamba2.tasks.denoising.choose import POSTERIOR, Judged, chosen_method
-from sc_mamba2.tasks.denoising.foretold import ForetoldGenes
+from sc_mamba2.tasks.denoising.imputed import ImputedGenes
 from sc_mamba2.tasks.denoising.params import PriorParams
 from sc_mamba2.tasks.denoising.pretrained import read_foreteller
 from sc_mamba2.tasks.denoising.priors import MEANS, PRETRAINED
@@ -15,7 +15,7 @@ FLOOR = MEANS + POSTERIOR
 def score(
     judged: Judged,
     choices: dict[str, Choice],
-    foretold: ForetoldGenes,
+    imputed: ImputedGenes,
     priors: PriorParams,
     validation_report: dict[str, Any],
     run_info: dict[str, Any],
@@ -23,7 +23,7 @@ def score(
     """Return the contents of ``metrics.json``.
 
     ``nats`` a held-out molecule, lower is better; ``gain`` over the gene means and its standard error
-    over cells. ``data.foretold`` is how well hidden genes of the file were foretold, where genes
+    over cells. ``data.imputed`` is how well hidden genes of the file were imputed, where genes
     that it lacks were asked for; ``data.margins`` two standard errors of the paired difference to the model.
     """
     best = chosen_method(choices, priors)
@@ -37,7 +37,7 @@ def score(
     checkpoint, identity = {}, {}
     if choice.prior == PRETRAINED:
         checkpoint = {"checkpoint": priors.checkpoint}
-    if choice.prior == PRETRAINED or foretold.names:
+    if choice.prior == PRETRAINED or imputed.names:
         identity = {"checkpoint_sha256": read_foreteller(priors.checkpoint).checkpoint_sha256}
     data = {
         "cells": validation_report["cells"],
@@ -50,7 +50,7 @@ def score(
         },
         "gains": {name: {"nats": gain, "error": error} for name, (gain, error) in pairs.items()},
         "margins": {"nats": {name: 2 * error for name, (_, error) in pairs.items()}},
-        "foretold": {"genes": len(foretold.names), **foretold.judged},
+        "imputed": {"genes": len(imputed.names), **imputed.judged},
         "reference": validation_report,
     }
     return {

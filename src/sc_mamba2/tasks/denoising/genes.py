@@ -14,7 +14,7 @@ from sc_mamba2.cells import keys
 from sc_mamba2.cells.gene_columns import column_ids
 from sc_mamba2.errors import UserError, nearest
 from sc_mamba2.genes import load_gene_table, map_genes
-from sc_mamba2.tasks.denoising.foretold import read_foretellable
+from sc_mamba2.tasks.denoising.imputed import read_imputable
 from sc_mamba2.tasks.denoising.params import OutputParams, PriorParams
 from sc_mamba2.tasks.denoising.pretrained import read_foreteller
 from sc_mamba2.tasks.shared.gene_names import read_names
@@ -58,7 +58,7 @@ def prepare(
     ------
     UserError
         ``denoise-counts``: no whole counts. ``denoise-cells``: fewer than ten cells or genes.
-        ``gene-unknown``, ``genes-file``, ``foretell-genes``: of the named ones.
+        ``gene-unknown``, ``genes-file``, ``impute-genes``: of the named ones.
         ``denoise-size``: more numbers than may be written.
     """
     counts_NG = _whole_counts(valid_cells)
@@ -81,8 +81,8 @@ def prepare(
             mend="name the genes that are wanted: --genes NAMES, or a file with a name a line",
         )
     ids_G = valid_cells.var_names.to_numpy(dtype=str)
-    if params.foretold_genes is not None:
-        read_foretellable(params.foretold_genes, ids_G, read_foreteller(priors.checkpoint))
+    if params.imputed_genes is not None:
+        read_imputable(params.imputed_genes, ids_G, read_foreteller(priors.checkpoint))
     return counts_NG, ids_G, written
 
 

@@ -65,9 +65,9 @@ class OutputParams(Parameters):
     named_genes: str | None = Field(
         None, description="names by commas, or a file with a name a line; null: all genes"
     )
-    foretold_genes: str | None = Field(
+    imputed_genes: str | None = Field(
         None,
-        description="genes that the file lacks, to be foretold by the checkpoint: names by commas, or a file; "
+        description="genes that the file lacks, to be imputed by the checkpoint: names by commas, or a file; "
         "null: none",
     )
     most_values: int = Field(

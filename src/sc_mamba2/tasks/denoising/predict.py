@@ -14,8 +14,8 @@ from sc_mamba2.cells import keys
 from sc_mamba2.methods.gene_priors import CELL_TOTAL
 from sc_mamba2.methods.molecules import Choice, rates_by_block
 from sc_mamba2.tasks.denoising.choose import chosen_method
-from sc_mamba2.tasks.denoising.foretold import ForetoldGenes
 from sc_mamba2.tasks.denoising.genes import Written
+from sc_mamba2.tasks.denoising.imputed import ImputedGenes
 from sc_mamba2.tasks.denoising.params import OutputParams, PriorParams
 from sc_mamba2.tasks.denoising.priors import candidates
 from sc_mamba2.tasks.shared.facts import output_facts
@@ -48,7 +48,7 @@ def denoise(
 def write_denoised(
     raw_cells: AnnData,
     denoised: np.ndarray,
-    foretold: ForetoldGenes,
+    imputed: ImputedGenes,
     written: Written,
     metrics: dict[str, Any],
     validation_report: dict[str, Any],
@@ -57,21 +57,21 @@ def write_denoised(
     """Write the result and facts into a copy of the user's cells; see `add_denoised`."""
     cells = raw_cells.copy()
     facts = output_facts(run_info, validation_report)
-    add_denoised(cells, denoised, foretold, written, facts, metrics)
+    add_denoised(cells, denoised, imputed, written, facts, metrics)
     return cells
 
 
 def add_denoised(
     cells: AnnData,
     denoised: np.ndarray,
-    foretold: ForetoldGenes,
+    imputed: ImputedGenes,
     written: Written,
     facts: dict[str, Any],
     metrics: dict[str, Any],
 ) -> None:
     """Add ``layers["scm_denoised"]`` and ``var["scm_denoised"]``, or of named genes ``obsm``; facts to ``uns``.
 
-    Foretold genes stand apart from all that was counted, in ``obsm["scm_foretold"]``.
+    Imputed genes stand apart from all that was counted, in ``obsm["scm_imputed"]``.
     """
     if written.names is None:
         cells.layers[keys.DENOISED] = denoised
@@ -79,12 +79,12 @@ def add_denoised(
     else:
         columns = list(written.names)
         cells.obsm[keys.DENOISED] = pd.DataFrame(denoised, cells.obs_names, columns)
-    if foretold.names:
-        columns = list(foretold.names)
-        cells.obsm[keys.FORETOLD] = pd.DataFrame(foretold.values_NF, cells.obs_names, columns)
+    if imputed.names:
+        columns = list(imputed.names)
+        cells.obsm[keys.IMPUTED] = pd.DataFrame(imputed.values_NF, cells.obs_names, columns)
     of_model: dict[str, Any] = {"nats": metrics["model"]["nats"]}
     if sha256 := metrics["run"].get("checkpoint_sha256"):
         of_model["checkpoint_sha256"] = sha256
-    if foretold.names:
-        of_model["foretold"] = metrics["data"]["foretold"]
+    if imputed.names:
+        of_model["imputed"] = metrics["data"]["imputed"]
     cells.uns[keys.FACTS] = facts | metrics["data"]["chosen"] | of_model

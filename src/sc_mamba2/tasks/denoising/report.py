@@ -25,7 +25,7 @@ WRITTEN = {
     'layers["scm_denoised"]': "expected molecules of 10,000 of the cell; NaN for genes that were not read",
     'var["scm_denoised"]': "which genes have values",
     'obsm["scm_denoised"]': "with --genes: the same of these genes, in the place of both",
-    'obsm["scm_foretold"]': "with --foretell: genes that were not measured, as the model foretells them",
+    'obsm["scm_imputed"]': "with --impute: genes that were not measured, as the model foretells them",
     'uns["scm"]': "version, source of the counts, prior, its numbers, phi, nats, command",
 }
 CAPTION = (
@@ -55,7 +55,7 @@ def denoising_report(
     )
     sections = [
         Section("How well it went", verdict(metrics), [_score_table(metrics)]),
-        *_foretold_section(data.get("foretold", {})),
+        *_imputed_section(data.get("imputed", {})),
         pictures_section(figures, captions(PICTURES)),
         read_section(data["reference"]),
         written_section("key of denoised.h5ad", WRITTEN),
@@ -63,14 +63,14 @@ def denoising_report(
     return task_report("Denoising", lead, sections, parameters, run)
 
 
-def _foretold_section(found: dict[str, float]) -> list[Section]:
+def _imputed_section(found: dict[str, float]) -> list[Section]:
     """Say how far genes that were not measured can be believed, where any were asked for."""
     if not found.get("genes"):
         return []
     words = [
-        f"{found['genes']:,} genes that the file lacks were foretold by the pretrained model. No count stands "
+        f"{found['genes']:,} genes that the file lacks were imputed by the pretrained model. No count stands "
         "behind them: use them to look, not to test.",
-        f"To judge this, {found['hidden_genes']:,.0f} genes of the file were hidden and foretold from the others.",
+        f"To judge this, {found['hidden_genes']:,.0f} genes of the file were hidden and imputed from the others.",
     ]
     if "level" in found:
         words.append(
@@ -81,7 +81,7 @@ def _foretold_section(found: dict[str, float]) -> list[Section]:
             f"From cell to cell, the median correlation with the counts is {found['cells']:.2f}, in the "
             f"{found['expressed_genes']:,.0f} genes with a molecule of 10,000 or more."
         )
-    return [Section("Foretold genes", words, [])]
+    return [Section("Imputed genes", words, [])]
 
 
 def verdict(metrics: dict[str, Any]) -> list[str]:

@@ -1,6 +1,6 @@
-"""Genes that the file lacks, foretold on request by the pretrained model, and how well it foretells hidden ones.
+"""Genes that the file lacks, imputed on request by the pretrained model, and how well hidden ones are imputed.
 
-Legend: N cells, G genes of the file, F foretold genes, J genes of the file that the model knows.
+Legend: N cells, G genes of the file, F imputed genes, J genes of the file that the model knows.
 """
 
 from dataclasses import dataclass
@@ -30,15 +30,15 @@ _EXPRESSED = 1.0  # molecules of 10,000: below, counts of single cells hold near
 
 
 @dataclass(frozen=True, eq=False)
-class ForetoldGenes:
-    """Foretold genes by the names that a person gave, and the judgement; nothing of both where none are asked for.
+class ImputedGenes:
+    """Imputed genes by the names that a person gave, and the judgement; nothing of both where none are asked for.
 
     Attributes
     ----------
     values_NF
         float32, expected molecules for 10,000 of the genes of the file.
     judged
-        ``hidden_genes``, ``level`` (rank correlation of their means over the cells, found and foretold),
+        ``hidden_genes``, ``level`` (rank correlation of their means over the cells, found and imputed),
         ``expressed_genes`` and ``cells`` (median over these of the correlation over the cells).
     """
 
@@ -47,13 +47,13 @@ class ForetoldGenes:
     judged: dict[str, float]
 
 
-def foretell(
+def impute(
     counts_NG: sparse.csr_matrix,
     genes_G: np.ndarray,
     output: OutputParams,
     priors: PriorParams,
     compute: ComputeOptions,
-) -> ForetoldGenes:
+) -> ImputedGenes:
     """Foretell the named genes in every cell, and hide genes of the file to say how well that goes.
 
     With z the model's logits of a cell: ``10,000 exp(z_f) / sum_j exp(z_j)``, j over the genes of the file.
@@ -61,20 +61,20 @@ def foretell(
     Raises
     ------
     UserError
-        As `read_foretellable`.
+        As `read_imputable`.
     """
-    if output.foretold_genes is None:
-        return ForetoldGenes((), np.zeros((counts_NG.shape[0], 0), dtype=np.float32), {})
+    if output.imputed_genes is None:
+        return ImputedGenes((), np.zeros((counts_NG.shape[0], 0), dtype=np.float32), {})
     model = read_foreteller(priors.checkpoint).to(choose_device(compute.device))
-    names, ids_F = read_foretellable(output.foretold_genes, genes_G, model)
+    names, ids_F = read_imputable(output.imputed_genes, genes_G, model)
     values_NF = CELL_TOTAL * _rates(model, counts_NG, genes_G, ids_F)
-    return ForetoldGenes(names, values_NF, judge_foretold(model, counts_NG, genes_G, compute.seed))
+    return ImputedGenes(names, values_NF, judge_imputed(model, counts_NG, genes_G, compute.seed))
 
 
-def judge_foretold(
+def judge_imputed(
     model: PretrainedModel, counts_NG: sparse.csr_matrix, genes_G: np.ndarray, seed: int
 ) -> dict[str, float]:
-    """Hide a tenth of the genes, foretell them from the others, and compare with what was counted."""
+    """Hide a tenth of the genes, impute them from the others, and compare with what was counted."""
     chance = np.random.default_rng(seed)
     known = np.flatnonzero(model.tokenizer.vocabulary.rows_of(genes_G) >= 0)
     hidden = chance.choice(known, max(1, int(_HIDDEN_SHARE * len(known))), replace=False)
@@ -109,7 +109,7 @@ def _rates(
     tokens = count_tokens(model, counts_NG, genes_G)
     rates_NF = np.zeros((counts_NG.shape[0], len(ids_F)), dtype=np.float32)
     batches = list(reading_order(tokens.lengths, _BATCH))
-    with training_progress("foretelling genes", unit="batch") as on_step:
+    with training_progress("imputing genes", unit="batch") as on_step:
         for at, cells in enumerate(batches, start=1):
             logits_BV = read_molecules(model, tokens, cells).logits_BV
             of_file_B1 = logits_BV[:, rows_J].logsumexp(1, keepdim=True)
@@ -120,7 +120,7 @@ def _rates(
     return rates_NF
 
 
-def read_foretellable(
+def read_imputable(
     given: str, genes_G: np.ndarray, model: PretrainedModel
 ) -> tuple[tuple[str, ...], np.ndarray]:
     """Return names and ids of genes that the model knows and the file lacks.
@@ -128,27 +128,27 @@ def read_foretellable(
     Raises
     ------
     UserError
-        ``foretell-genes``: a name that the model does not know, or a gene that the file has; ``genes-file``.
+        ``impute-genes``: a name that the model does not know, or a gene that the file has; ``genes-file``.
     """
-    names = tuple(dict.fromkeys(read_names(given, "genes-file", "--foretell")))
+    names = tuple(dict.fromkeys(read_names(given, "genes-file", "--impute")))
     table = load_gene_table()
     ids_F = map_genes(names, table).ensembl_ids.astype(str)
     unknown = np.flatnonzero(model.tokenizer.vocabulary.rows_of(ids_F) < 0)
     if len(unknown):
         raise UserError(
-            "foretell-genes",
+            "impute-genes",
             found=f"{len(unknown)} genes that the model does not know: "
             + ", ".join(names[at] for at in unknown[:5]),
             expected="symbols or Ensembl ids of genes of its vocabulary",
-            mend="correct --foretell" + nearest(names[unknown[0]], table.symbols),
+            mend="correct --impute" + nearest(names[unknown[0]], table.symbols),
         )
     there = np.flatnonzero(np.isin(ids_F, genes_G))
     if len(there):
         raise UserError(
-            "foretell-genes",
+            "impute-genes",
             found=f"{len(there)} genes that the file has: "
             + ", ".join(names[at] for at in there[:5]),
             expected="genes that were not measured; the others are denoised from their own counts",
-            mend="leave them out of --foretell, or name them with --genes",
+            mend="leave them out of --impute, or name them with --genes",
         )
     return names, ids_F
