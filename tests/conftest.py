@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 from hypothesis import settings
+from tests.properties import register
 from tests.zygote import Zygote
 
 if shutil.which("nvidia-smi") is None:
@@ -30,6 +31,11 @@ SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Take the number of tries of tests/faults."""
     parser.addoption("--faults", choices=("few", "full"), default="few")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Set how often a promised property is tried, before its module is read."""
+    register(settings.get_profile("repeatable"), config.getoption("--faults") == "full")
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

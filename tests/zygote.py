@@ -100,8 +100,12 @@ def _serve() -> None:
         importlib.import_module(module)
     for line in sys.stdin:
         order = json.loads(line)
-        pid = _fork(_obey if order["ranks"] == 1 else _launch, order)
+        told, tell = os.pipe()  # a child says nothing before its pid was said
+        pid = _fork(_obey if order["ranks"] == 1 else _launch, order | {"told": told})
         os.write(1, f"{pid}\n".encode())
+        os.write(tell, b".")
+        os.close(told)
+        os.close(tell)
         _, status = os.waitpid(pid, 0)
         os.write(1, f"exit {os.waitstatus_to_exitcode(status)}\n".encode())
     os._exit(0)
@@ -110,6 +114,8 @@ def _serve() -> None:
 def _fork(call: Callable[[dict], int], order: dict) -> int:
     pid = os.fork()
     if pid == 0:
+        if "told" in order:
+            os.read(order.pop("told"), 1)
         os._exit(call(order))
     return pid
 

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, strategies as st
 from scipy import sparse
+from tests.properties import promised
 
 from sc_mamba2.cells import (
     CellsContract,
@@ -68,12 +69,19 @@ def test_obs_is_kept_and_the_input_is_not_changed(cells):
     assert dict(cells.uns) == {"mine": 1} and not cells.layers
 
 
-@given(st.permutations(range(9)))
-def test_the_order_of_genes_changes_nothing(order):
+@promised
+@given(
+    st.permutations(range(9)),
+    st.sampled_from([sparse.csr_matrix, sparse.csc_matrix, sparse.csr_matrix.toarray]),
+)
+def test_neither_the_order_of_genes_nor_the_form_of_the_matrix_changes_anything(order, form):
     cells = simulate_cells(12, 9)
-    assert_same(standardise(cells, TABLE)[0], standardise(cells[:, order].copy(), TABLE)[0])
+    other = cells[:, order].copy()
+    other.X = form(other.X)
+    assert_same(standardise(cells, TABLE)[0], standardise(other, TABLE)[0])
 
 
+@promised
 @given(st.integers(0, 9), st.sampled_from(["Unknown1", "ENSG99999999999", "ERCC-00002"]))
 def test_unknown_genes_without_counts_change_nothing(at, name):
     cells = simulate_cells(12, 9)

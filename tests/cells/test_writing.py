@@ -7,6 +7,10 @@ import mudata
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, strategies as st
+from hypothesis.extra import numpy as hnp
+from scipy import sparse
+from tests.properties import promised_of_files
 
 from sc_mamba2.cells import read_cells, simulate_cells
 from sc_mamba2.cells.writing import writable
@@ -178,3 +182,23 @@ def test_every_modality_is_made_writable(cells, tmp_path):
     found = mudata.read_h5mu(tmp_path / "cells.h5mu")
     assert "G1_S" in found["rna"].obs and "day_night" in found.obs
     assert found["protein"].var["when"].tolist() == ["2020-01-02"] * 2
+
+
+@promised_of_files
+@given(
+    hnp.arrays("i4", st.tuples(st.integers(1, 4), st.integers(1, 4)), elements=st.integers(0, 99)),
+    st.sampled_from([np.asarray, sparse.csr_matrix, sparse.csc_matrix]),
+    st.sampled_from(["i4", "i8", "f4", "f8"]),
+    st.lists(st.one_of(st.none(), st.text("ab<é/ ", max_size=3)), min_size=4, max_size=4),
+)
+def test_what_is_written_is_read(tmp_path_factory, counts, form, dtype, words):
+    cells = ad.AnnData(form(counts.astype(dtype)))
+    cells.obs["words"] = np.array(words[: len(counts)], dtype=object)
+    path = tmp_path_factory.getbasetemp() / "promised.h5ad"
+    writable(cells).write_h5ad(path)
+    found = read_cells(path)
+    matrix = found.X if isinstance(found.X, np.ndarray) else found.X.toarray()
+    assert np.array_equal(matrix, counts) and matrix.dtype == dtype
+    assert [None if pd.isna(word) else word for word in found.obs["words"]] == words[: len(counts)]
+    assert list(found.obs_names) == list(cells.obs_names)
+    assert list(found.var_names) == list(cells.var_names)

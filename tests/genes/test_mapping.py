@@ -6,6 +6,7 @@ import anndata as ad
 import pytest
 import scanpy as sc
 from hypothesis import given, strategies as st
+from tests.properties import promised
 
 from sc_mamba2.errors import UserError
 from sc_mamba2.genes import load_gene_table, map_genes
@@ -108,6 +109,7 @@ def test_version_suffix_changes_nothing(ident, version, end):
     assert suffixed.rows[0] == plain.rows[0]
 
 
+@promised
 @given(st.data(), st.lists(st.tuples(real_names, real_names), max_size=12))
 def test_permuting_names_permutes_results(data, pairs):
     order = data.draw(st.permutations(range(len(pairs))))

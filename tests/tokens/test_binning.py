@@ -6,6 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from hypothesis import given, strategies as st
+from tests.properties import promised
 from tests.tokens.twins import bin_cell
 
 from sc_mamba2.tokens import bin_cells, rank_cells
@@ -75,6 +76,7 @@ def test_against_numpys_quantiles(values, n_bins):
         assert 1 + low <= bin_ <= 1 + high
 
 
+@promised
 @given(counts, many_bins)
 def test_in_range_monotone_and_ties_share_a_bin(values, n_bins):
     values = np.array(values)

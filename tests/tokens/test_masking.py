@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given, strategies as st
 from pydantic import ValidationError
+from tests.properties import promised
 
 from sc_mamba2.genes import Vocabulary
 from sc_mamba2.model import Backbone, ModelConfig
@@ -77,6 +78,7 @@ def left_out_of(batch: MaskedBatch, row: int) -> list[int]:
     return batch.left_out_BO[row, batch.left_out_mask_BO[row]].tolist()
 
 
+@promised
 @given(chosen, options_of, numbers, numbers)
 def test_only_genes_are_hidden_and_nothing_is_lost(cells, options, seed, epoch):
     batch = masked(cells, options, seed, epoch)

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, strategies as st
+from tests.properties import promised
 
 from sc_mamba2.errors import UserError
 from sc_mamba2.tokens import Sampler, rank_share, reading_order, useful_share, weights_by_group
@@ -27,6 +28,7 @@ def listed(batches) -> list[list[int]]:
     return [batch.tolist() for batch in batches]
 
 
+@promised
 @given(samplers, epochs)
 def test_every_cell_once_an_epoch_in_full_batches(sampler, epoch):
     batches = list(sampler.batches(epoch))
@@ -36,6 +38,7 @@ def test_every_cell_once_an_epoch_in_full_batches(sampler, epoch):
     assert all((np.diff(sampler.lengths[batch]) >= 0).all() for batch in batches)
 
 
+@promised
 @given(samplers, epochs, st.data())
 def test_to_resume_is_to_read_the_suffix(sampler, epoch, data):
     start = data.draw(st.integers(0, len(sampler)))
@@ -45,6 +48,7 @@ def test_to_resume_is_to_read_the_suffix(sampler, epoch, data):
     assert listed(again.batches(epoch, start)) == whole[start:]
 
 
+@promised
 @given(samplers, epochs, st.sampled_from([1, 2, 3, 5, 11]))
 def test_the_ranks_parts_are_the_batch(sampler, epoch, ranks):
     for batch in sampler.batches(epoch):

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, strategies as st
 from pydantic import ValidationError
 from scipy import sparse
+from tests.properties import promised
 from tests.tokens.twins import bin_cell
 
 from sc_mamba2.errors import UserError
@@ -50,6 +51,7 @@ def test_an_empty_cell_has_no_tokens(tokens):
     assert tokens.lengths[3] == 0 and (np.delete(tokens.lengths, 3) > 0).all()
 
 
+@promised
 @given(st.permutations(range(20)), st.sampled_from([sparse.csr_matrix, sparse.csc_matrix]))
 def test_the_order_of_genes_changes_nothing(order, form):
     matrix, ids, obs = some_cells()
@@ -59,6 +61,7 @@ def test_the_order_of_genes_changes_nothing(order, form):
     )
 
 
+@promised
 @given(st.permutations(range(6)))
 def test_no_cell_depends_on_its_neighbours(order):
     matrix, ids, obs = some_cells()
@@ -71,6 +74,7 @@ def test_no_cell_depends_on_its_neighbours(order):
         assert_same(alone, together.take(np.array([cell])))
 
 
+@promised
 @given(st.integers(0, 20), st.floats(0, 100, width=32))
 def test_unknown_genes_change_nothing(at, value):
     matrix, ids, obs = some_cells()

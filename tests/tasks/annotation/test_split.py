@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from hypothesis import given, strategies as st
+from tests.properties import promised
 
 from sc_mamba2.cells import simulate_cells
 from sc_mamba2.errors import UserError
@@ -10,6 +11,7 @@ from sc_mamba2.tasks.annotation.split import labelled, query_truth, stratified_s
 class_sizes = st.lists(st.integers(2, 30), min_size=2, max_size=5)
 
 
+@promised
 @given(class_sizes, st.floats(0.05, 0.5), st.integers(0, 99))
 def test_parts_are_disjoint_whole_and_hold_every_class(sizes, share, seed):
     labels = np.repeat([f"type {n}" for n in range(len(sizes))], sizes)

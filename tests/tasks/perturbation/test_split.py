@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, strategies as st
+from tests.properties import promised
 
 from sc_mamba2.errors import UserError
 from sc_mamba2.tasks.perturbation.params import SplitParams
@@ -24,6 +25,7 @@ def names(parts: pd.Series, part: str, column: str = "perturbation") -> set[str]
     return set(cells.loc[cells["perturbation"] != "control", column])
 
 
+@promised
 @given(
     st.sampled_from(["unseen_perturbation", "unseen_combination", "unseen_context"]),
     st.integers(0, 20),

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import torch
 from hypothesis import given, strategies as st
+from tests.properties import promised
 
 from sc_mamba2.errors import UserError
 from sc_mamba2.genes import Vocabulary
@@ -44,6 +45,7 @@ def test_round_trip(store_folder, tokens):
     store.verify()
 
 
+@promised
 @given(cells=st.lists(st.integers(0, 11), max_size=15))
 def test_take_against_tokens_in_memory(cells, tmp_path_factory):
     store, tokens = shared_store(tmp_path_factory)
