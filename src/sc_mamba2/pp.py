@@ -14,7 +14,7 @@ from sc_mamba2.cells.adding import readable_cells
 from sc_mamba2.cells.keys import Kind
 from sc_mamba2.model import read_checkpoint
 from sc_mamba2.model.manifest import broken_checkpoint
-from sc_mamba2.tasks.shared.check import check_cells
+from sc_mamba2.tasks.shared.check import check_source
 from sc_mamba2.tasks.shared.params import IngestionParams, ValidationParams
 from sc_mamba2.tasks.shared.tokenization import tokenize_cells
 from sc_mamba2.tasks.shared.validation import take_valid
@@ -156,4 +156,4 @@ def validate(
     ('X', 200)
     """
     ingestion = IngestionParams(layer=layer, holds=holds, species=species)
-    return check_cells(readable_cells(adata), ingestion, label_key)
+    return check_source(readable_cells(adata), ingestion, label_key)

@@ -15,32 +15,34 @@ from tests.training.corpora import small_job, write_store
 
 from sc_mamba2.cells import simulate_cells
 from sc_mamba2.cells.labels import MOST_CLASSES
-from sc_mamba2.training.job import KeepOptions
+from sc_mamba2.training.job import KeepOptions, PretrainOptions
 
 MEGABYTE = 2**20
 
 
 @pytest.mark.slow
-def test_cells_are_validated_and_tokenized_in_bounded_memory(zygote, tmp_path, tries):
+def test_cells_are_validated_and_tokenized_in_bounded_memory(zygote, tmp_path, tries, full):
     many = tries(1_000_000)
     peaks = []
-    for cells in (many // 10, many):
+    for cells in (many // 2, many):
         load.write_many(tmp_path / f"{cells}.h5ad", cells)
         where = {"cells": str(tmp_path / f"{cells}.h5ad"), "store": str(tmp_path / f"{cells}")}
         code, said = zygote.run(load.validate_and_tokenize, **where)
         assert code == 0, said
-        assert said[0][0] == cells
-        peaks.append(said[0][1])
-    stored = (tmp_path / f"{many}.h5ad").stat().st_size
-    grown = peaks[1] - peaks[0]
-    assert grown < max(200 * MEGABYTE, 0.5 * stored), [peak // MEGABYTE for peak in peaks]
+        (counted, *peak), *_ = said
+        assert counted == cells
+        peaks.append(np.array(peak))
+    # The table of the cells, and no matrix; a shard of tokens is only full in a full run.
+    most = 600 * many // 2 + (100 if full else 400) * MEGABYTE
+    assert (peaks[1] - peaks[0] < most).all(), peaks
 
 
 @pytest.mark.slow
-def test_a_long_training_holds_no_more_than_a_short_one(zygote, tmp_path, tries):
+def test_a_long_training_holds_no_more_than_a_short_one(zygote, tmp_path, tries, full):
     store = write_store(tmp_path / "store", cells=24, genes=8, max_length=8)
+    small = PretrainOptions(steps=tries(200_000) // (1 if full else 10), batch_size=2)
     keep = KeepOptions(log_every=1_000, judge_every=50_000, checkpoint_every=50_000, keep_last=2)
-    job = small_job(store, tmp_path / "run", steps=tries(200_000), keep=keep)
+    job = small_job(store, tmp_path / "run", training=small, keep=keep)
     (tmp_path / "job.json").write_text(job.model_dump_json())
     code, (early, late) = zygote.run(load.train_long, job=str(tmp_path / "job.json"))
     assert code == 0
@@ -72,7 +74,7 @@ def test_a_catalog_of_two_thousand_entries(tmp_path, monkeypatch):
 def test_commands_at_once_give_the_same(tmp_path, full, record_property):
     many = 8 if full else 2
     record_property("tries", many)
-    simulate_cells(60, 50).write_h5ad(tmp_path / "cells.h5ad")
+    simulate_cells(60, 2_000).write_h5ad(tmp_path / "cells.h5ad")
 
     def embed(number: int) -> tuple[int, str]:
         words = ("embed", "cells.h5ad", "-o", f"{number}.h5ad")
@@ -82,6 +84,7 @@ def test_commands_at_once_give_the_same(tmp_path, full, record_property):
         return done.returncode, done.stderr
 
     with ThreadPoolExecutor(many) as pool:
-        assert [code for code, said in pool.map(embed, range(many))] == [0] * many
+        ended = list(pool.map(embed, range(many)))
+    assert [code for code, _ in ended] == [0] * many, ended[0]
     first, *others = (ad.read_h5ad(tmp_path / f"{n}.h5ad").obsm["X_scm"] for n in range(many))
     assert all(np.array_equal(first, other) for other in others)

@@ -1,6 +1,7 @@
 """Cells in the standard form, a block at a time: the same as `standardise` gives for the whole."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import anndata as ad
 import numpy as np
@@ -16,7 +17,7 @@ from sc_mamba2.cells.expression import (
 )
 from sc_mamba2.cells.keys import Kind
 from sc_mamba2.cells.standard_form import StandardForm, decide_form
-from sc_mamba2.cells.stored import StoredCells
+from sc_mamba2.cells.stored import StoredCells, StoredMatrix
 from sc_mamba2.genes import GeneTable
 
 
@@ -60,8 +61,32 @@ def standard_block(
     rows: slice | np.ndarray = slice(None),
 ) -> ad.AnnData:
     """Give the cells from `start` to before `stop`, or these `rows` of them, in the standard form."""
+    obs = stored.obs.iloc[start:stop].iloc[rows]
+    return form.apply(clean_matrix(_matrix(stored, form).read(start, stop)[rows]), obs)
+
+
+def read_through(
+    stored: StoredCells,
+    table: GeneTable,
+    layer: str | None = None,
+    holds: Kind | None = None,
+    cells_a_block: int = CELLS_A_BLOCK,
+) -> tuple[dict[str, Any], np.ndarray]:
+    """Give `standardise`'s report of cells that stay in their file, and the genes that each expresses, (N,)."""
+    form = decide_stored_form(stored, table, cells_a_block, layer, holds)
+    matrix, cells = _matrix(stored, form), len(stored.obs)
+    expressed_N, whole, kept = np.zeros(cells, dtype=np.int64), 0.0, 0.0
+    for start, stop in spans(cells, cells_a_block):
+        _, values = form.measure(clean_matrix(matrix.read(start, stop)))
+        whole += values.sum(dtype=np.float64)
+        values = values[:, form.kept]
+        kept += values.sum(dtype=np.float64)
+        expressed_N[start:stop] = np.diff(values.indptr)
+    return form.whole_report(cells, kept, whole), expressed_N
+
+
+def _matrix(stored: StoredCells, form: StandardForm) -> StoredMatrix:
+    """Return the matrix that was chosen as the expression."""
     start_of, end_of = LAYER.split("{}")
     layer = form.origin.removeprefix(start_of).removesuffix(end_of)
-    matrix = expression_candidates(stored, layer)[0].matrix
-    obs = stored.obs.iloc[start:stop].iloc[rows]
-    return form.apply(clean_matrix(matrix.read(start, stop)[rows]), obs)
+    return expression_candidates(stored, layer)[0].matrix

@@ -62,10 +62,7 @@ def standardise(
     form = decide_form(expression, table)
     genes, values = form.measure(clean_matrix(expression.candidate.matrix.read(0, cells.n_obs)))
     standard = form.assemble(genes, values, cells.obs)
-    report = {"cells": int(cells.n_obs)} | form.report
-    whole = values.sum()
-    report["values_kept_share"] = round(float(standard.X.sum() / whole), 4) if whole else 0.0
-    return standard, report
+    return standard, form.whole_report(cells.n_obs, standard.X.sum(), values.sum())
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,6 +114,11 @@ class StandardForm:
             standard.layers[keys.COUNTS_LAYER] = genes[:, self.kept]
         standard.uns[keys.FACTS] = {"expression": self.origin, "kind": self.kind}
         return standard
+
+    def whole_report(self, cells: int, kept: float, whole: float) -> dict[str, Any]:
+        """Return the report of all cells, from the sums of what is kept of the values and of all of them."""
+        share = round(float(kept / whole), 4) if whole else 0.0
+        return {"cells": cells} | self.report | {"values_kept_share": share}
 
     def to_json(self) -> dict[str, Any]:
         """Return it ready for JSON, for another process."""

@@ -1,21 +1,24 @@
-"""Check one file, or cells in memory, outside of any run: the same functions that the pipeline's nodes are."""
+"""Check cells outside of any run, a block at a time: what the nodes of ingestion and validation would say."""
 
 from typing import Any
 
-from anndata import AnnData
-
-from sc_mamba2.cells import read_cells, read_labels
+from sc_mamba2.cells import read_labels
+from sc_mamba2.cells.blocks import read_through
+from sc_mamba2.cells.opening import Source, open_cells
+from sc_mamba2.genes import load_gene_table
 from sc_mamba2.tasks.shared.params import IngestionParams, ValidationParams
-from sc_mamba2.tasks.shared.validation import take_valid
+from sc_mamba2.tasks.shared.validation import validation_report
 
 
-def check_source(source: str, ingestion: IngestionParams, label_key: str | None) -> dict[str, Any]:
-    """Read, standardise and validate a source of cells.
+def check_source(
+    source: Source, ingestion: IngestionParams, label_key: str | None
+) -> dict[str, Any]:
+    """Read cells through and validate them.
 
     Parameters
     ----------
     source
-        A file or a named source.
+        A file, a named source, or cells in memory, which stay as they are.
     ingestion
         Which matrix is the expression, and what it holds.
     label_key
@@ -31,13 +34,10 @@ def check_source(source: str, ingestion: IngestionParams, label_key: str | None)
     UserError
         The first broken rule.
     """
-    return check_cells(read_cells(source), ingestion, label_key)
-
-
-def check_cells(
-    cells: AnnData, ingestion: IngestionParams, label_key: str | None
-) -> dict[str, Any]:
-    """Do as `check_source` for cells in memory, which stay as they are."""
-    labels = read_labels(cells.obs, label_key).value_counts().to_dict() if label_key else {}
-    _, report = take_valid(cells, ingestion, ValidationParams())
-    return report | {"columns": list(map(str, cells.obs.columns)), "labels": labels}
+    with open_cells(source) as stored:
+        obs = stored.obs
+        labels = read_labels(obs, label_key).value_counts().to_dict() if label_key else {}
+        table = load_gene_table(ingestion.gene_table)
+        report, expressed = read_through(stored, table, ingestion.layer, ingestion.holds)
+    report = validation_report(report, expressed, obs, ValidationParams())
+    return report | {"columns": list(map(str, obs.columns)), "labels": labels}

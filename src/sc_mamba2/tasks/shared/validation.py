@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
-from sc_mamba2.cells import RawCellsContract, check_matched, keys, standardise
+from sc_mamba2.cells import RawCellsContract, check_matched, standardise
 from sc_mamba2.cells.labels import absence_columns
 from sc_mamba2.genes import load_gene_table
 from sc_mamba2.tasks.shared.params import IngestionParams, ValidationParams
@@ -71,20 +71,29 @@ def validate_cells(
     UserError
         Too few genes are known.
     """
+    expressed = np.diff(cells.X.indptr)
+    return cells, validation_report(ingestion_report, expressed, cells.obs, params)
+
+
+def validation_report(
+    ingestion_report: dict[str, Any],
+    expressed: np.ndarray,
+    obs: pd.DataFrame,
+    params: ValidationParams,
+) -> dict[str, Any]:
+    """Do as `validate_cells`, of cells that need not be in memory: `expressed` are the genes a cell, (N,)."""
     genes = ingestion_report["genes"]
     check_matched(genes, params.minimum_matched_share, params.minimum_genes)
-    expressed = np.diff(cells.X.indptr)
-    counted = keys.COUNTS_LAYER in cells.layers
-    report = ingestion_report | {
+    counted = ingestion_report["expression"]["kind"] == "counts"
+    return ingestion_report | {
         "genes_a_cell": quartiles(expressed),
         "remarks": [
             *ingestion_report["remarks"],
             *remarks(expressed, genes, counted, params),
             *aside_remarks(ingestion_report),
-            *absence_remarks(cells.obs),
+            *absence_remarks(obs),
         ],
     }
-    return cells, report
 
 
 def remarks(
