@@ -71,6 +71,7 @@ def test_a_catalog_of_two_thousand_entries(tmp_path, monkeypatch):
     entered("run", "--pipeline", "tokenization", "--env", "test")
 
 
+@pytest.mark.slow
 def test_commands_at_once_give_the_same(tmp_path, full, record_property):
     many = 8 if full else 2
     record_property("tries", many)
