@@ -1,16 +1,20 @@
 """What can be told of a source of cells without reading it: is it there, which columns and layers has it.
 
-It imports h5py alone. What nothing here can tell is left to `readers`, which look at all of a file.
+It imports h5py alone, but for what stands in a column. What nothing here can tell is left to `readers`, which
+look at all of a file.
 """
 
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import h5py
 
 from sc_mamba2.errors import UserError, nearest
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FORMATS = "cells as .h5ad, .zarr, .h5mu, .loom, Cell Ranger .h5 or a folder with matrix.mtx"
 SOMA = "soma:"  # begins an experiment: soma:FOLDER, soma:FOLDER?QUERY, soma:census?QUERY
@@ -111,6 +115,20 @@ def columns_and_layers(path: Path) -> tuple[list[str], list[str]] | None:
             return list(dict.fromkeys(name for names in found for name in names)), layers
     except (OSError, KeyError, ValueError, AttributeError, TypeError, RuntimeError):
         return None  # the readers say what is wrong with it
+
+
+def table_of(path: Path, columns: Iterable[str]) -> "pd.DataFrame | None":
+    """Return columns of the obs of an .h5ad, and no more of it; ``None``: not to be told here."""
+    import anndata as ad
+    import pandas as pd
+
+    try:
+        with h5py.File(path, "r") as file:
+            obs = file["obs"]
+            found = {name: ad.io.read_elem(obs[name]) for name in columns}
+            return pd.DataFrame(found, index=ad.io.read_elem(obs[obs.attrs["_index"]]).astype(str))
+    except Exception:  # whatever the readers will say of it
+        return None
 
 
 def _readable(path: Path) -> bool:

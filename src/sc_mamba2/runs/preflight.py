@@ -16,6 +16,7 @@ from sc_mamba2.cells.glance import (
     missing_column,
     missing_file,
     missing_layer,
+    table_of,
 )
 from sc_mamba2.errors import UserError, nearest
 from sc_mamba2.files import standing
@@ -38,6 +39,7 @@ from sc_mamba2.tasks.table import EVERY_TASK, READS, parameter_model
 RUNNERS = ("SequentialRunner", "ThreadRunner", "ParallelRunner")
 _DEFAULT = "__default__"
 _FIT = "annotation.head.fit"
+_LABELS, _BATCHES = "annotation.labels.key", "batch_correction.keys.batch_key"  # to learn from
 _log = logging.getLogger(__name__)
 _MATRICES = ("X", "raw", "raw.X")  # that are no layers
 # Parameters that name a file, and the rule of one that is not there.
@@ -190,6 +192,7 @@ def _check_file(parameter: str, path: str, rule: str) -> None:
 
 def _check_read(pipeline: str, places: Mapping[str, Any], values: Mapping[str, Any]) -> None:
     """Check the cells that a pipeline reads, with their columns, and the task of its checkpoint."""
+    there = []
     for source, columns in READS[pipeline].items():
         value = places.get(source)
         if source == "checkpoint":
@@ -205,6 +208,26 @@ def _check_read(pipeline: str, places: Mapping[str, Any], values: Mapping[str, A
             sources = [value] if isinstance(value, str) else list(value)
             named = {values[name]: name for name in columns if values.get(name)}
             check_cells(sources, named, values.get("ingestion.layer"))
+            there.append((sources, named))
+    for sources, named in there:  # last, since it loads more
+        _check_columns(sources, named, values)
+
+
+def _check_columns(
+    sources: list[str], columns: Mapping[str, str], values: Mapping[str, Any]
+) -> None:
+    """Refuse labels and batches that nothing can be learnt from before all of a file is read."""
+    wanted = {_LABELS, _BATCHES} & set(columns.values())
+    path = _path(sources[0]) if len(sources) == 1 and wanted else None
+    if path is None or (table := table_of(path, [values[name] for name in wanted])) is None:
+        return
+    from sc_mamba2.cells.labels import check_labels
+    from sc_mamba2.tasks.shared.batches import read_batches
+
+    if _LABELS in wanted:
+        check_labels(table, values[_LABELS], values["annotation.labels.keep_absence_words"])
+    if _BATCHES in wanted:
+        read_batches(table, values[_BATCHES])
 
 
 def _check_task(name: str | None, task: str) -> None:
