@@ -46,12 +46,15 @@ def same(one, other) -> bool:
 
 @pytest.fixture(scope="module")
 def unbroken(zygote, store, tmp_path_factory):
-    """Give the outcome of a run that nothing happens to, and the seconds that it took."""
-    run = tmp_path_factory.mktemp("unbroken") / "run"
-    job = written(store, run)
-    started = time.monotonic()
-    assert zygote.run(pretraining.train, job=job)[0] == 0
-    return outcome(run), time.monotonic() - started
+    """Give the outcome of a run that nothing happens to, and the seconds that the quicker of two took."""
+    seconds = []
+    for name in ("first", "second"):
+        run = tmp_path_factory.mktemp("unbroken") / name
+        job = written(store, run)
+        started = time.monotonic()
+        assert zygote.run(pretraining.train, job=job)[0] == 0
+        seconds.append(time.monotonic() - started)
+    return outcome(run), min(seconds)
 
 
 def test_sigkill_at_any_moment_and_again(zygote, store, unbroken, tmp_path, tries):
