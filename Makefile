@@ -29,10 +29,11 @@ test: $(VENV)/.dev
 test-full: $(VENV)/.dev
 	$(PYTEST) --faults full --durations 50
 
-# Every fault as often as is promised (`make test` tries each a few times); writes benchmarks/results/faults.json.
+# Every fault and property as often as is promised (`make test` tries each a few times): hours; writes benchmarks/results/faults.json.
 test-faults: $(VENV)/.dev
-	OMP_NUM_THREADS=1 $(BIN)/pytest tests/faults tests/bad_inputs tests/security tests/training/test_launch.py \
-	  tests/tasks/annotation/test_shared_query.py tests/metrics/test_neighbours.py --faults full
+	OMP_NUM_THREADS=1 $(BIN)/pytest tests/faults tests/bad_inputs tests/security tests/ops/test_kernels.py \
+	  tests/training/test_launch.py tests/tasks/annotation/test_shared_query.py --faults full
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m promised --faults full
 
 # Every notebook, one after the other.
 test-notebooks: $(VENV)/.dev
