@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import FrameType
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,6 +22,7 @@ except ImportError:  # Windows
 
 # Sums depend on how many threads share them, and other libraries (numba) change that number.
 _threads = torch.get_num_threads()
+_memory: Any = torch.utils.deterministic  # whose one setting has no type
 
 
 def seed_everything(seed: int) -> None:
@@ -33,6 +35,8 @@ def seed_everything(seed: int) -> None:
     torch.manual_seed(seed)
     torch.set_num_threads(_threads)
     torch.use_deterministic_algorithms(True, warn_only=True)
+    # Fresh memory is written before it is read: to fill it first costs a pass over it, on a GPU a kernel.
+    _memory.fill_uninitialized_memory = False
 
 
 @contextmanager
@@ -75,6 +79,7 @@ def chance_as_found() -> Iterator[None]:
     python, legacy = random.getstate(), np.random.get_state()
     threads, strict = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     warned = torch.is_deterministic_algorithms_warn_only_enabled()
+    filled = _memory.fill_uninitialized_memory
     devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
     with torch.random.fork_rng(devices):
         try:
@@ -84,6 +89,7 @@ def chance_as_found() -> Iterator[None]:
             np.random.set_state(legacy)
             torch.set_num_threads(threads)
             torch.use_deterministic_algorithms(strict, warn_only=warned)
+            _memory.fill_uninitialized_memory = filled
 
 
 def choose_device(requested: str) -> torch.device:
