@@ -31,11 +31,11 @@ from sc_mamba2.metrics.retrieval import (
     random_reciprocal_rank,
     rank_of,
 )
-from sc_mamba2.tasks.perturbation.effect_prior import fit_effect_prior
 from sc_mamba2.tasks.perturbation.effects import measure_effects
 from sc_mamba2.tasks.perturbation.features import own_columns, single_features
 from sc_mamba2.tasks.perturbation.fit import fit_rising_share
 from sc_mamba2.tasks.perturbation.params import HeadParams, KeyParams, StartParams
+from sc_mamba2.tasks.perturbation.prior_fit import fit_effect_prior
 from sc_mamba2.tasks.perturbation.reverse.candidates import Candidates
 from sc_mamba2.tasks.perturbation.reverse.comparisons import baseline_scores
 from sc_mamba2.tasks.perturbation.reverse.params import RankParams

@@ -8,16 +8,16 @@ import pytest
 
 from sc_mamba2.errors import UserError
 from sc_mamba2.genes.pathways import pathway_features
-from sc_mamba2.tasks.perturbation.effect_prior import (
-    EffectPrior,
-    ensemble_estimates,
-    fit_effect_prior,
-    known_prior,
-    left_out_estimates,
-)
+from sc_mamba2.tasks.perturbation.effect_prior import EffectPrior
 from sc_mamba2.tasks.perturbation.effects import Effects
 from sc_mamba2.tasks.perturbation.features import gene_ids
 from sc_mamba2.tasks.perturbation.params import KeyParams, StartParams
+from sc_mamba2.tasks.perturbation.prior_fit import (
+    ensemble_estimates,
+    fit_effect_prior,
+    left_out_estimates,
+)
+from sc_mamba2.tasks.perturbation.prior_names import known_prior
 
 GENES = 12
 

@@ -5,7 +5,6 @@ import pandas as pd
 import pytest
 import torch
 
-from sc_mamba2.tasks.perturbation.effect_prior import left_out_estimates
 from sc_mamba2.tasks.perturbation.model import (
     NO_GENE,
     ROW,
@@ -17,6 +16,7 @@ from sc_mamba2.tasks.perturbation.predict import (
     pair_with_controls,
     predicted_effects,
 )
+from sc_mamba2.tasks.perturbation.prior_fit import left_out_estimates
 from sc_mamba2.tasks.shared.backbone import predict
 from sc_mamba2.tasks.shared.params import PredictParams
 from sc_mamba2.tokens import Batch, make_batch

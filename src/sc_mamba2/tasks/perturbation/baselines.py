@@ -18,7 +18,7 @@ from sc_mamba2.genes.pathways import pathway_features
 from sc_mamba2.methods.mean_changes import reliability
 from sc_mamba2.methods.similar_effects import damped_cosines, kernel_ridge_effect
 from sc_mamba2.model import Backbone
-from sc_mamba2.tasks.perturbation.effect_prior import EffectPrior, fit_effect_prior
+from sc_mamba2.tasks.perturbation.effect_prior import EffectPrior
 from sc_mamba2.tasks.perturbation.effects import (
     CELLS,
     Effects,
@@ -32,6 +32,7 @@ from sc_mamba2.tasks.perturbation.fit import gate_layers, held_out_rows, new_mod
 from sc_mamba2.tasks.perturbation.model import PerturbationModel
 from sc_mamba2.tasks.perturbation.params import AblationParams, ScoreParams, Variant
 from sc_mamba2.tasks.perturbation.predict import predicted_effects
+from sc_mamba2.tasks.perturbation.prior_fit import fit_effect_prior
 from sc_mamba2.tasks.perturbation.split import CONTEXT, PERTURBATION
 from sc_mamba2.tasks.shared.backbone import fine_tune, predict
 from sc_mamba2.tasks.shared.params import FineTuneParams, PredictParams

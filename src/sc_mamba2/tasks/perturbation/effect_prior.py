@@ -4,37 +4,30 @@ It is what the model begins with, and contains the mean of the training perturba
 the other contexts. Legend: G genes, Q measured effects, F numbers of a feature, C contexts.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from scipy.special import softmax
 
-from sc_mamba2.cells import PerturbationNames, base_and_dose, learn_names, parts_of
-from sc_mamba2.errors import UserError, nearest
+from sc_mamba2.cells import base_and_dose, parts_of
 from sc_mamba2.genes.pathways import pathway_features
 from sc_mamba2.methods.mean_changes import reliability
 from sc_mamba2.methods.own_gene import fit_fold, fold_effect
 from sc_mamba2.methods.similar_effects import (
     damped_cosines,
     likeness_weights,
-    stacking_shares,
     weighed_effects,
 )
-from sc_mamba2.tasks.perturbation.effects import CELLS, Effects, pairs_of
+from sc_mamba2.tasks.perturbation.effects import CELLS, Effects
 from sc_mamba2.tasks.perturbation.features import (
     base_name,
     dose_distance,
-    gene_ids,
     joined_feature,
-    own_columns,
-    single_features,
 )
-from sc_mamba2.tasks.perturbation.params import KeyParams, SplitKind, StartParams
-from sc_mamba2.tasks.perturbation.split import CONTEXT, PERTURBATION, shown
+from sc_mamba2.tasks.perturbation.params import StartParams
+from sc_mamba2.tasks.perturbation.split import CONTEXT, PERTURBATION
 
-_SMALL = 1e-12
 MOST_NEAR = 3
 # How measured perturbations may be weighed for one that was not; the first is the floor.
 WEIGHTINGS = ("shrunken_mean", "pathways", "features", "both")
@@ -224,14 +217,14 @@ class EffectPrior:
         whole = self.effects.whole
         bases = np.array([base_name(other, whole) for other in names])
         distance_Q = np.array([dose_distance(name, other, whole) for other in names])
-        logit_JQ = self._context_logits(control_G) - distance_Q / self.params.dose_temperature
+        logit_JQ = self.context_logits(control_G) - distance_Q / self.params.dose_temperature
         elsewhere_Q = usable_Q & (bases == base_name(name, whole))
         if elsewhere_Q.any():
             weight_Q = self.context_share_J @ softmax(logit_JQ[:, elsewhere_Q], axis=1)
             return np.asarray(weight_Q @ self.effects.delta_QG[elsewhere_Q])
-        return self.share_K @ self._unseen(name, control_G, usable_Q, bases, logit_JQ)
+        return self.share_K @ self.unseen(name, control_G, usable_Q, bases, logit_JQ)
 
-    def _unseen(
+    def unseen(
         self,
         name: str,
         control_G: np.ndarray,
@@ -249,10 +242,10 @@ class EffectPrior:
         )
         known_PG = np.ones(shrunk_PG.shape)
         for place, other in enumerate(others.values()):
-            known_PG[place, self._own_of(other)] = 0
+            known_PG[place, self.own_of(other)] = 0
         weight_KP = self.weights(name, list(others.values()))
         prior_KG = weighed_effects(weight_KP, shrunk_PG, known_PG)
-        own = self._own_of(name)
+        own = self.own_of(name)
         fold, targets = self.own_fold(usable_Q)
         trust = targets / (targets + 1)
         prior_KG[:, own] *= 1 - trust
@@ -270,14 +263,15 @@ class EffectPrior:
         places = [
             (place, column)
             for place in np.flatnonzero(usable_Q)
-            for column in self._own_of(effects.rows[PERTURBATION][place])
+            for column in self.own_of(effects.rows[PERTURBATION][place])
         ]
         levels = [effects.control_of(effects.rows[CONTEXT][at])[column] for at, column in places]
         changes = [effects.delta_QG[at, column] for at, column in places]
         targets = len({column for _, column in places})
         return fit_fold(np.array(levels), np.array(changes)), targets
 
-    def _own_of(self, name: str) -> list[int]:
+    def own_of(self, name: str) -> list[int]:
+        """Return the columns of a perturbation's own genes."""
         bases = {base_and_dose(part)[0] for part in parts_of(name, self.effects.whole)}
         return sorted(
             {column for part, column in self.own.items() if base_and_dose(part)[0] in bases}
@@ -285,7 +279,7 @@ class EffectPrior:
 
     def _without_own(self, name: str, chosen_Q: np.ndarray, logit_JQ: np.ndarray) -> np.ndarray:
         """Return what a perturbation does to other genes than its own, shrunk by its reliability."""
-        own = self._own_of(name)
+        own = self.own_of(name)
         weight_Q = self.context_share_J @ softmax(logit_JQ[:, chosen_Q], axis=1)
         delta_G = weight_Q @ self.effects.delta_QG[chosen_Q]
         error_G = weight_Q**2 @ self.effects.error_QG[chosen_Q]
@@ -298,7 +292,7 @@ class EffectPrior:
         floor = (1.0, *(0.0 for _ in self.params.context_temperatures))
         return np.array(self.context_shares or floor)
 
-    def _context_logits(self, control_G: np.ndarray) -> np.ndarray:
+    def context_logits(self, control_G: np.ndarray) -> np.ndarray:
         """Return the log weight of every effect for a context, (J, Q), by cells and by likeness.
 
         Likeness is the cosine of centred control means.
@@ -316,207 +310,6 @@ class EffectPrior:
         cells_Q = np.log(effects.rows[CELLS].to_numpy(dtype=float))
         temperatures = self.params.context_temperatures
         return np.stack([cells_Q, *(cells_Q + cosine_Q / wide for wide in temperatures)])
-
-
-def fit_effect_prior(
-    effects: Effects,
-    singles: dict[str, np.ndarray],
-    params: StartParams,
-    own: dict[str, int] | None = None,
-    targets: dict[str, str] | None = None,
-) -> EffectPrior:
-    """Choose by leaving out, from training effects alone.
-
-    The ways to weigh contexts are stacked over effects that are left out with their context, the
-    weightings of perturbations over those that are left out with all of their contexts; both by
-    ``sum r |estimate - delta|^2 / |delta|^2``, see `stacking_shares`.
-
-    Parameters
-    ----------
-    effects
-        Training effects.
-    singles
-        Features of single perturbations.
-    params
-        Candidates, and what else the estimate needs.
-    own
-        Columns of single perturbations' own genes; ``None``: they are genes like others.
-    targets
-        Ensembl ids of single perturbations' genes; ``None``: pathways say nothing.
-    """
-    prior = EffectPrior(effects, singles, own or {}, targets or {}, params=params)
-    prior = replace(prior, context_shares=_fit_context_shares(prior))
-    return replace(prior, shares=_fit_shares(prior))
-
-
-def _fit_context_shares(prior: EffectPrior) -> tuple[float, ...]:
-    """Stack the ways to weigh contexts over effects whose context is left out in turn."""
-    effects, prior_J = prior.effects, prior.context_share_J
-    names, contexts = (effects.rows[column].to_numpy() for column in (PERTURBATION, CONTEXT))
-    errors, weights = [], []
-    for place, trust in enumerate(effects.reliability_Q):
-        elsewhere_Q = (names == names[place]) & (contexts != contexts[place])
-        if trust and elsewhere_Q.sum() > 1:  # of one other all ways say the same
-            control_G, delta_G = effects.control_of(contexts[place]), effects.delta_QG[place]
-            weight_JQ = softmax(prior._context_logits(control_G)[:, elsewhere_Q], axis=1)
-            errors.append(weight_JQ @ effects.delta_QG[elsewhere_Q] - delta_G)
-            weights.append(trust / max(float(delta_G @ delta_G), _SMALL))
-    if not errors:
-        return tuple(map(float, prior_J))
-    strength = prior.params.stacking_strength
-    return tuple(
-        map(float, stacking_shares(np.stack(errors), np.array(weights), prior_J, strength))
-    )
-
-
-def _fit_shares(prior: EffectPrior) -> dict[str, float]:
-    """Stack the weightings over single perturbations that are left out in turn."""
-    effects, prior_K = prior.effects, prior.share_K
-    names = effects.rows[PERTURBATION].to_numpy()
-    bases = np.array([base_name(name, effects.whole) for name in names])
-    errors, weights = [], []
-    used = np.flatnonzero(prior_K)
-    parts = [{base_name(one, effects.whole) for one in parts_of(n, effects.whole)} for n in names]
-    for name in sorted({base for base, own in zip(bases, parts, strict=True) if len(own) == 1}):
-        hidden_Q = np.array([name in own for own in parts])
-        if hidden_Q.all():
-            continue
-        places = np.flatnonzero(bases == name)
-        delta_G, error_G = _together(effects, places)
-        if not (trust := reliability(delta_G[None], error_G[None])[0]):
-            continue
-        control_G = effects.control_CG.mean(axis=0)
-        logit_JQ = prior._context_logits(control_G)
-        one = str(names[places[0]])
-        estimate_KG = prior._unseen(one, control_G, ~hidden_Q, bases, logit_JQ)[used]
-        error_KG = estimate_KG - delta_G
-        error_KG[:, prior._own_of(name)] = 0  # every weighting has the same there
-        errors.append(error_KG)
-        weights.append(trust / max(float(delta_G @ delta_G), _SMALL))
-    share_K = prior_K.copy()
-    if len(errors) > 1 and len(used) > 1:
-        share_K[used] = stacking_shares(
-            np.stack(errors), np.array(weights), prior_K[used], prior.params.stacking_strength
-        )
-    return dict(zip(WEIGHTINGS, map(float, share_K), strict=True))
-
-
-def described(prior: EffectPrior, keys: KeyParams, names: Iterable[str]) -> EffectPrior:
-    """Return the prior with what describes more perturbations, where anything does."""
-    every = {part for name in names for part in parts_of(name, prior.effects.whole)}
-    parts = sorted(every - prior.singles.keys())
-    # A row of a person's table, and any gene, describes every dose.
-    bases = {part: base_and_dose(part)[0] for part in parts}
-    singles = {p: prior.singles[base] for p, base in bases.items() if base in prior.singles}
-    missing = [part for part in parts if part not in singles]
-    if missing and keys.feature_file is None:
-        singles |= single_features(missing, keys)
-    if singles:
-        prior = replace(prior, singles={**prior.singles, **singles})
-    if prior.targets:  # an ablation may have taken them away
-        prior = replace(prior, targets={**prior.targets, **gene_ids(sorted(every))})
-    if prior.own:  # likewise
-        own = own_columns(every, prior.effects.genes, keys)
-        prior = replace(prior, own={**prior.own, **own})
-    return prior
-
-
-def names_of(prior: EffectPrior, keys: KeyParams, names: Iterable[str] = ()) -> PerturbationNames:
-    """Return what names mean to a prior: those that it measured, that are described, and more."""
-    known = {*prior.effects.rows[PERTURBATION], *prior.singles, *names}
-    parts = {part for name in known for part in parts_of(name, prior.effects.whole)}
-    return replace(learn_names(known | parts, keys.rules), whole=prior.effects.whole)
-
-
-def known_prior(
-    prior: EffectPrior, keys: KeyParams, *names: str, measured: Iterable[str] = ()
-) -> EffectPrior:
-    """Return the prior with what describes more perturbations, or refuse one of them.
-
-    `measured` are perturbations that have cells which the prior does not know yet.
-
-    Raises
-    ------
-    UserError
-        Rule ``perturbation-unknown``: a part of it was never seen, and nothing describes it.
-    """
-    whole = prior.effects.whole
-    seen = sorted({*prior.effects.rows[PERTURBATION], *measured})
-    bases = {base_name(other, whole) for other in seen}
-    prior = described(prior, keys, names)
-    for name in names:
-        parts = [
-            part
-            for part in parts_of(name, whole)
-            if base_and_dose(part)[0] not in bases
-            and part not in prior.singles
-            and not prior.targets.get(part)
-        ]
-        if parts and name not in seen:
-            lacks = "is no gene that the checkpoint of gene embeddings knows"
-            if keys.feature_file is not None or keys.kind == "chemical":
-                lacks = "has no row of features"
-            raise UserError(
-                "perturbation-unknown",
-                found=f"'{parts[0]}', which no training cell had, and which {lacks}",
-                expected=f"one that was seen ({shown(seen, 5)}), "
-                "or one that is described by its gene or by a table",
-                mend="give --perturbation-features FILE with a row for it"
-                + nearest(parts[0], {*seen, *prior.singles}),
-            )
-    return prior
-
-
-def left_out_estimates(prior: EffectPrior, kind: SplitKind) -> np.ndarray:
-    """Estimate every measured effect as if the split had held it out, (Q, G).
-
-    With ``unseen_context`` without what was measured in its context, with ``unseen_perturbation`` and
-    ``unseen_combination`` without its perturbation, with ``random_cells`` without itself.
-    """
-    rows = prior.effects.rows
-    estimates = []
-    for place, (name, context) in enumerate(pairs_of(rows)):
-        hidden = {
-            "unseen_context": (rows[CONTEXT] == context).to_numpy(),
-            "random_cells": np.arange(len(rows)) == place,
-        }.get(kind, (rows[PERTURBATION] == name).to_numpy())
-        control_G = prior.effects.control_of(context)
-        estimates.append(prior.estimate(name, context, control_G, hidden))
-    return np.stack(estimates)
-
-
-def ensemble_estimates(
-    prior: EffectPrior, name: str, context: str, control_G: np.ndarray, count: int, seed: int
-) -> np.ndarray:
-    """Estimate an effect from resampled measurements, (count, G).
-
-    In each resample every measured effect is moved by its own standard error, and of the perturbations
-    those are left that a draw with replacement takes, about two thirds, each once; the requested one,
-    and its parts, stay, at any dose. For `name`, `context` and `control_G` see `EffectPrior.estimate`.
-    """
-    generator = np.random.default_rng(seed)
-    effects = prior.effects
-    names = effects.rows[PERTURBATION].to_numpy()
-    whole = effects.whole
-    bases = {base_name(one, whole) for one in (name, *parts_of(name, whole))}
-    kept = {other for other in set(names) if base_name(other, whole) in bases}
-    others = sorted(set(names) - kept)
-    estimates = []
-    for _ in range(count):
-        noise_QG = generator.standard_normal(effects.delta_QG.shape) * np.sqrt(effects.error_QG)
-        moved = replace(effects, delta_QG=effects.delta_QG + noise_QG)
-        drawn = set(generator.choice(others, len(others))) if others else set()
-        hidden_Q = ~np.isin(names, list(drawn | kept))
-        again = replace(prior, effects=moved)
-        estimates.append(again.estimate(name, context, control_G, hidden_Q))
-    return np.stack(estimates)
-
-
-def _together(effects: Effects, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the mean of some effects by cells, and its squared standard errors."""
-    weight_Q = effects.rows[CELLS].to_numpy(dtype=float)[places]
-    weight_Q /= weight_Q.sum()
-    return weight_Q @ effects.delta_QG[places], weight_Q**2 @ effects.error_QG[places]
 
 
 def _direction(vector: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ from sc_mamba2.cells import parts_of
 from sc_mamba2.errors import UserError, nearest
 from sc_mamba2.metrics import perturbation as measures
 from sc_mamba2.reporting import Scores
-from sc_mamba2.tasks.perturbation.effect_prior import EffectPrior, names_of
+from sc_mamba2.tasks.perturbation.effect_prior import EffectPrior
 from sc_mamba2.tasks.perturbation.effects import CELLS, Effects, measure_effects, sides_of
 from sc_mamba2.tasks.perturbation.features import own_columns
 from sc_mamba2.tasks.perturbation.model import PerturbationModel
@@ -26,6 +26,7 @@ from sc_mamba2.tasks.perturbation.params import (
     SplitParams,
     Variant,
 )
+from sc_mamba2.tasks.perturbation.prior_names import names_of
 from sc_mamba2.tasks.perturbation.split import CONTEXT, PERTURBATION, shown
 from sc_mamba2.training import ComputeOptions
 

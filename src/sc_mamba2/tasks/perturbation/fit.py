@@ -16,12 +16,7 @@ from scipy import stats
 from sc_mamba2.cells import learn_names, parts_of
 from sc_mamba2.methods.mean_changes import affine
 from sc_mamba2.model import Backbone
-from sc_mamba2.tasks.perturbation.effect_prior import (
-    EffectPrior,
-    fit_effect_prior,
-    known_prior,
-    names_of,
-)
+from sc_mamba2.tasks.perturbation.effect_prior import EffectPrior
 from sc_mamba2.tasks.perturbation.effects import (
     Effects,
     effect_rows,
@@ -47,6 +42,8 @@ from sc_mamba2.tasks.perturbation.params import (
     StartParams,
 )
 from sc_mamba2.tasks.perturbation.predict import pair_with_controls, tokens_of_request
+from sc_mamba2.tasks.perturbation.prior_fit import fit_effect_prior
+from sc_mamba2.tasks.perturbation.prior_names import known_prior, names_of
 from sc_mamba2.tasks.perturbation.reading import read_cells
 from sc_mamba2.tasks.perturbation.split import (
     CONTEXT,

@@ -17,15 +17,12 @@ from torch.nn import functional as F
 
 from sc_mamba2.cells import parts_of
 from sc_mamba2.model import Backbone, TaskModel
-from sc_mamba2.tasks.perturbation.effect_prior import (
-    EffectPrior,
-    described,
-    known_prior,
-    left_out_estimates,
-)
+from sc_mamba2.tasks.perturbation.effect_prior import EffectPrior
 from sc_mamba2.tasks.perturbation.effects import CELLS, Effects
 from sc_mamba2.tasks.perturbation.features import gene_ids, log_dose
 from sc_mamba2.tasks.perturbation.params import HeadParams, KeyParams, Kind, SplitKind, StartParams
+from sc_mamba2.tasks.perturbation.prior_fit import left_out_estimates
+from sc_mamba2.tasks.perturbation.prior_names import described, known_prior
 from sc_mamba2.tasks.perturbation.split import CONTEXT, PERTURBATION
 from sc_mamba2.tokens import Batch, TokenizedCells, Tokenizer
 from sc_mamba2.tokens.batches import PAD_BIN

@@ -17,11 +17,12 @@ from sc_mamba2.cells.gene_columns import column_ids
 from sc_mamba2.cells.stored import StoredCells
 from sc_mamba2.genes import load_gene_table
 from sc_mamba2.methods.mean_changes import changed_cells, mean_change, moments
-from sc_mamba2.tasks.perturbation.effect_prior import ensemble_estimates, known_prior, names_of
 from sc_mamba2.tasks.perturbation.effects import pairs_of
 from sc_mamba2.tasks.perturbation.features import base_name
 from sc_mamba2.tasks.perturbation.model import ROW, PerturbationModel
 from sc_mamba2.tasks.perturbation.params import PopulationParams
+from sc_mamba2.tasks.perturbation.prior_fit import ensemble_estimates
+from sc_mamba2.tasks.perturbation.prior_names import known_prior, names_of
 from sc_mamba2.tasks.perturbation.reading import read_controls
 from sc_mamba2.tasks.perturbation.split import CONTEXT, PERTURBATION
 from sc_mamba2.tasks.shared.facts import output_facts

@@ -14,9 +14,10 @@ import numpy as np
 from sc_mamba2.cells import PerturbationNames, parts_of
 from sc_mamba2.cells.perturbation_names import JOINT
 from sc_mamba2.errors import UserError, nearest
-from sc_mamba2.tasks.perturbation.effect_prior import EffectPrior, known_prior, names_of
+from sc_mamba2.tasks.perturbation.effect_prior import EffectPrior
 from sc_mamba2.tasks.perturbation.model import PerturbationModel
 from sc_mamba2.tasks.perturbation.params import KeyParams
+from sc_mamba2.tasks.perturbation.prior_names import known_prior, names_of
 from sc_mamba2.tasks.perturbation.reverse.params import CandidateParams
 from sc_mamba2.tasks.perturbation.split import PERTURBATION
 

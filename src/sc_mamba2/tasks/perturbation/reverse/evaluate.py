@@ -15,8 +15,8 @@ from sc_mamba2.metrics.retrieval import (
     tied_rank,
 )
 from sc_mamba2.reporting import Scores
-from sc_mamba2.tasks.perturbation.effect_prior import names_of
 from sc_mamba2.tasks.perturbation.model import PerturbationModel
+from sc_mamba2.tasks.perturbation.prior_names import names_of
 from sc_mamba2.tasks.perturbation.reverse.comparisons import baseline_scores
 from sc_mamba2.tasks.perturbation.reverse.params import KnownParams, StateParams
 from sc_mamba2.tasks.perturbation.reverse.rank import Ranker

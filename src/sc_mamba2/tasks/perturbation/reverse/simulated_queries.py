@@ -12,8 +12,8 @@ import numpy as np
 
 from sc_mamba2.methods.mean_changes import affine
 from sc_mamba2.methods.retrieval import NeighbourVotes
-from sc_mamba2.tasks.perturbation.effect_prior import left_out_estimates
 from sc_mamba2.tasks.perturbation.effects import CELLS, pairs_of
+from sc_mamba2.tasks.perturbation.prior_fit import left_out_estimates
 from sc_mamba2.tasks.perturbation.reverse.candidates import Candidates
 from sc_mamba2.tasks.perturbation.reverse.comparisons import compare
 from sc_mamba2.tasks.perturbation.reverse.params import RankParams
