@@ -19,6 +19,7 @@ from sc_mamba2.tasks.annotation.fit import tokenizer_of_all
 from sc_mamba2.tasks.annotation.other_genes import read_genes
 from sc_mamba2.tasks.annotation.params import ConsensusParams
 from sc_mamba2.tasks.annotation.tokens import annotation_tokens
+from sc_mamba2.tasks.annotation.weighing import Structure, weigh_network
 from sc_mamba2.tasks.shared.parameters import build_parameters
 from sc_mamba2.tasks.shared.params import SHARED_GROUPS, PredictParams, TokenizationParams
 from sc_mamba2.tasks.shared.tokenization import source_vocabulary
@@ -195,7 +196,7 @@ def test_a_query_like_the_reference_is_judged_by_cells_that_were_left_out(tmp_pa
     model.left_out_EMK.copy_(torch.from_numpy(np.stack([right] + [np.roll(right, 1, axis=1)] * 4)))
     generator = np.random.default_rng(0)
     answers_ENK = generator.dirichlet(np.ones(3), (5, 60))
-    alike_E, other_E = (model._weigh(answers_ENK, [], alike, 0) for alike in (1.0, 0.0))
+    alike_E, other_E = (model._weigh(answers_ENK, Structure(), alike, 0) for alike in (1.0, 0.0))
     assert alike_E.argmax() == 0 and alike_E[0] > 2 * other_E[0]
 
 
@@ -273,11 +274,11 @@ def test_a_network_counts_by_what_the_query_is_like(joined, right_of_unlearnt, r
         return np.stack([methods] * 5 + [network])
 
     of_unlearnt = told(model.unlearnt_classes_M.numpy(), right_of_unlearnt)
-    model.unlearnt_EMK.copy_(torch.from_numpy(of_unlearnt))
     clusters = np.arange(60) // 20
-    asked = told(clusters, right_of_query), np.full(5, 0.2), [clusters]
+    asked = told(clusters, right_of_query), np.full(5, 0.2), Structure(clusterings=[clusters])
+    unlearnt = of_unlearnt, model.unlearnt_classes_M.numpy()
     for alike, right in ((1.0, right_of_unlearnt), (0.0, right_of_query)):
-        weight_E = model._weigh_network(*asked, alike, 0)
+        weight_E = weigh_network(*asked, alike, unlearnt, model.consensus, 0)
         assert weight_E.sum() == pytest.approx(1) and np.ptp(weight_E[:5]) < 1e-12
         assert weight_E[-1] > 0.6 if right else weight_E[-1] < 0.4
 

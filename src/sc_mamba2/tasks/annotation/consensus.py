@@ -11,16 +11,12 @@ from typing import Any
 import numpy as np
 import torch
 from scipy import sparse
-from sklearn.decomposition import PCA
 from sklearn.model_selection import GroupKFold, StratifiedKFold
 from torch import Tensor
 
 from sc_mamba2.cells.scale import CELL_TOTAL
-from sc_mamba2.methods.expert_weights import mix, weigh_experts
-from sc_mamba2.methods.graph_smoothing import smooth_over_graph
+from sc_mamba2.methods.expert_weights import mix
 from sc_mamba2.methods.logistic_regression import quiet_rare_classes
-from sc_mamba2.metrics.clustering import connectivities, leiden
-from sc_mamba2.metrics.neighbours import nearest_neighbours
 from sc_mamba2.model import Backbone, ModelConfig, sum_of_genes
 from sc_mamba2.model.task_model import squared_lengths
 from sc_mamba2.tasks.annotation.annotator import PLACE, TOTAL, Annotator, mean_squares
@@ -28,6 +24,13 @@ from sc_mamba2.tasks.annotation.experts import Readings, ask_experts
 from sc_mamba2.tasks.annotation.model import AnnotationModel
 from sc_mamba2.tasks.annotation.params import FINE_TUNED, OF_BACKBONE, ConsensusParams
 from sc_mamba2.tasks.annotation.tokens import read_anew
+from sc_mamba2.tasks.annotation.weighing import (
+    Structure,
+    find_structure,
+    smooth,
+    weigh,
+    weigh_network,
+)
 from sc_mamba2.tasks.shared.progress import training_progress
 from sc_mamba2.tokens import (
     Batch,
@@ -37,11 +40,6 @@ from sc_mamba2.tokens import (
     as_matrix,
     stack_cells,
 )
-
-_STRUCTURE = 30  # principal components of the query in which its cells are neighbours
-_NEAR = 15
-_LEAST_WEIGHT = 1e-6
-_MOST_JUDGED = 20_000  # cells of a query that judge the experts
 
 
 class ConsensusModel(Annotator):
@@ -290,84 +288,33 @@ class ConsensusModel(Annotator):
         """
         if self.network is None:
             answers_EMK, classes_M = self.left_out()
-            weight_E = self._weigh(answers_EMK, [], 1.0, seed)
+            weight_E = self._weigh(answers_EMK, Structure(), 1.0, seed)
         else:
-            answers_EMK = self.unlearnt_EMK.cpu().numpy()
-            classes_M = self.unlearnt_classes_M.cpu().numpy()
-            weight_E = self._weigh(answers_EMK[:-1], [], 1.0, seed)
-            weight_E = self._weigh_network(answers_EMK, weight_E, [], 1.0, seed)
+            answers_EMK, classes_M = self._unlearnt()
+            weight_E = self._weigh(answers_EMK[:-1], Structure(), 1.0, seed)
+            known = (answers_EMK, classes_M) if len(classes_M) else None
+            weight_E = weigh_network(
+                answers_EMK, weight_E, Structure(), 1.0, known, self.consensus, seed
+            )
         return mix(answers_EMK, weight_E), classes_M
 
     def _weigh(
         self,
         answers_ENK: np.ndarray,
-        clusterings: list[np.ndarray],
+        structure: Structure,
         alike: float,
         seed: int,
         asked_E: np.ndarray | slice = slice(None),
     ) -> np.ndarray:
-        """Weigh some of the experts, (E,), by what they say and by the cells that were left out.
-
-        The more a query is like the reference (`alike`, 0 to 1), the more the left-out cells say about it,
-        and the less its structure is needed; whole batches that were left out always count.
-        """
-        left_out = None
-        if self.left_out_EMK.numel():
-            left_out_EMK, classes_M = self.left_out()
-            left_out = left_out_EMK[asked_E], classes_M
+        """Weigh some of the methods, (E,), with the answers that stay with the model."""
+        answers_EMK, classes_M = self.left_out()
+        left_out = (answers_EMK[asked_E], classes_M) if answers_EMK.size else None
         by_batch = self.batch_key is not None
-        return self._judge(answers_ENK, clusterings, alike, left_out, by_batch, seed)
+        return weigh(answers_ENK, structure, alike, left_out, by_batch, self.consensus, seed)
 
-    def _weigh_network(
-        self,
-        answers_ENK: np.ndarray,
-        weight_E: np.ndarray,
-        clusterings: list[np.ndarray],
-        alike: float,
-        seed: int,
-    ) -> np.ndarray:
-        """Give the network a share beside the methods, whose weights stay in proportion: (E,) with it behind.
-
-        It is trained once, not again without every batch, so that no whole batch says anything about it. Its
-        witnesses are the query's structure, and cells that were set apart when it was trained: they chose its
-        epoch, but no gradient saw them, and the methods call them by the other cells. These are like the reference
-        and count as far as the query is; of a query that is unlike it the structure alone decides.
-        """
-
-        def sides(all_ENK: np.ndarray) -> np.ndarray:
-            return np.stack([mix(all_ENK[:-1], weight_E), all_ENK[-1]])
-
-        left_out = None
-        if len(self.unlearnt_classes_M):
-            told_EMK, classes_M = self.unlearnt_EMK.cpu(), self.unlearnt_classes_M.cpu()
-            left_out = sides(told_EMK.numpy()), classes_M.numpy()
-        share = self._judge(sides(answers_ENK), clusterings, alike, left_out, False, seed)
-        return np.append(weight_E * share[0], share[1])
-
-    def _judge(
-        self,
-        answers_ENK: np.ndarray,
-        clusterings: list[np.ndarray],
-        alike: float,
-        left_out: tuple[np.ndarray, np.ndarray] | None,
-        by_batch: bool,
-        seed: int,
-    ) -> np.ndarray:
-        """Weigh answers, (E,), at the scales of the parameters; `by_batch`: whole batches were left out."""
-        params = self.consensus
-        left_out_scale = params.left_out_scale
-        if not by_batch:
-            left_out_scale = params.alike_scale / max(alike, _LEAST_WEIGHT)
-        return weigh_experts(
-            answers_ENK,
-            clusterings,
-            params.structure_scale / max(1 - alike, _LEAST_WEIGHT),
-            left_out,
-            left_out_scale,
-            params.shared_error_power,
-            params.mixtures,
-            seed,
-        )
+    def _unlearnt(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return all experts' answers about the cells that no gradient saw, (E, M, K), and the truth, (M,)."""
+        return self.unlearnt_EMK.cpu().numpy(), self.unlearnt_classes_M.cpu().numpy()
 
     def reference(self) -> Readings:
         """Return the kept cells as the experts read them, over the measured genes."""
@@ -415,25 +362,28 @@ class ConsensusModel(Annotator):
         asked = self.reference(), classes_R, len(self.labels), query
         answers = ask_experts(*asked, params, seed)
         answers_ENK = np.stack([answers.by_expert[name] for name in self.methods])
-        graph_NN, clusterings, judged = self._structure(query, seed)
-        alike = answers.likeness
-        weight_E = self._weigh(answers_ENK[:, judged], clusterings, alike, seed)
+        structure, alike = find_structure(query, params, seed), answers.likeness
+        weight_E = self._weigh(answers_ENK, structure, alike, seed)
+
+        def calls(weight_E: np.ndarray) -> np.ndarray:
+            return smooth(mix(answers_ENK, weight_E), structure, alike, params)
+
         without: dict[str, np.ndarray] = {}
         simple_E = np.array([name not in OF_BACKBONE for name in self.methods])
         if self.pretrained and simple_E.any() and not simple_E.all():
             of_simple_E = np.zeros(len(simple_E))
             of_simple_E[simple_E] = self._weigh(
-                answers_ENK[:, judged][simple_E], clusterings, alike, seed, simple_E
+                answers_ENK[simple_E], structure, alike, seed, simple_E
             )
-            without_NK = self._smooth(mix(answers_ENK, of_simple_E), graph_NN, alike)
-            without["without_backbone"] = without_NK.argmax(axis=1)
+            without["without_backbone"] = calls(of_simple_E).argmax(axis=1)
         if self.network is not None:
-            without_NK = self._smooth(mix(answers_ENK, weight_E), graph_NN, alike)
-            without["without_fine_tuned"] = without_NK.argmax(axis=1)
+            without["without_fine_tuned"] = calls(weight_E).argmax(axis=1)
             answers_ENK = np.concatenate([answers_ENK, outputs["learner_probability"][None]])
-            sides = answers_ENK[:, judged], weight_E, clusterings
-            weight_E = self._weigh_network(*sides, alike, seed)
-        probability_NK = self._smooth(mix(answers_ENK, weight_E), graph_NN, alike)
+            unlearnt = self._unlearnt() if len(self.unlearnt_classes_M) else None
+            weight_E = weigh_network(
+                answers_ENK, weight_E, structure, alike, unlearnt, params, seed
+            )
+        probability_NK = calls(weight_E)
         called_EN = answers_ENK.argmax(axis=2)
         agreement_N = weight_E @ (called_EN == probability_NK.argmax(axis=1))
         return without | {
@@ -445,33 +395,3 @@ class ConsensusModel(Annotator):
             "likeness": np.full(len(tokens), alike),
             "embedding": outputs["embedding"],
         }
-
-    def _smooth(
-        self, probability_NK: np.ndarray, graph_NN: sparse.csr_matrix | None, alike: float
-    ) -> np.ndarray:
-        """Let neighbours in the query speak, the more the larger it is and the less it is like the reference."""
-        if graph_NN is None:
-            return probability_NK
-        params, cells = self.consensus, len(probability_NK)
-        share = (1 - alike) * params.smoothing * cells / (cells + params.smoothing_cells)
-        return smooth_over_graph(probability_NK, graph_NN, share, params.smoothing_steps)
-
-    def _structure(
-        self, query: Readings, seed: int
-    ) -> tuple[sparse.csr_matrix | None, list[np.ndarray], np.ndarray | slice]:
-        """Return the query's graph of neighbours, its clusterings, and of which cells these are."""
-        cells = query.amounts_NG.shape[0]
-        count = min(_STRUCTURE, min(query.amounts_NG.shape) - 1)
-        if cells < self.consensus.fewest_cells or count < 1:
-            return None, [], slice(None)
-        axes = PCA(count, svd_solver="arpack", random_state=seed)
-        places_ND = axes.fit_transform(query.log_normalised())
-        near = max(3, min(_NEAR, cells // 10))
-        graph_NN = connectivities(nearest_neighbours(places_ND, near, seed))
-        judged: np.ndarray | slice = slice(None)
-        own_NN = graph_NN
-        if cells > _MOST_JUDGED:
-            judged = np.sort(np.random.default_rng(seed).permutation(cells)[:_MOST_JUDGED])
-            own_NN = connectivities(nearest_neighbours(places_ND[judged], near, seed))
-        clusterings = [leiden(own_NN, r, seed) for r in self.consensus.resolutions]
-        return graph_NN, clusterings, judged
