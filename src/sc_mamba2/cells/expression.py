@@ -205,7 +205,8 @@ class MatrixFacts:
         if self.bad:
             return f"holds {self.bad:,} NaN or infinite values"
         if self.values and self.smallest < 0:
-            return f"holds negative values (smallest {self.smallest:.3g}): scaled or centred"
+            why = "an integer type too small for the counts" if self.whole else "scaled or centred"
+            return f"holds negative values (smallest {self.smallest:.3g}): {why}"
         if not self.values or self.largest == 0:
             return "is zero everywhere"
         if self.largest > float(np.finfo(np.float32).max):
@@ -271,7 +272,7 @@ def _choose(
     looked = []
     for candidate in candidates:
         looked.append(_look_through(candidate, holds, together))
-        if looked[-1].whole and looked[-1].scale:
+        if looked[-1].whole and looked[-1].scale and looked[-1].scale.kind == "counts":
             return looked[-1]  # the first counts are chosen, whatever comes behind them
     usable = [one for one in looked if one.scale is not None]
     counts = [one for one in usable if one.scale.kind == "counts"]
