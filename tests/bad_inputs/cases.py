@@ -300,6 +300,11 @@ case(
     "features-no-gene",
     validated(lambda c: c.var.__setitem__("feature_types", "Antibody Capture")),
 )
+case(
+    "genes: symbols beside the ids of other genes",
+    "genes-conflict",
+    validated(lambda c: c.var.__setitem__("symbol", list(c.var["symbol"])[::-1])),
+)
 case("genes: fewer than the least", "genes-matched", validated(lambda c: c[:, :20].copy()))
 
 # ---- cells and labels

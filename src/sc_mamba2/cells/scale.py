@@ -327,7 +327,7 @@ def _scale_of_decimals(facts: CellFacts) -> Scale:
         place = min(same, key=lambda at: totals[at].spread)
         return _of_totals(functions[place], totals[place].values)
     log = functions.index(LOG1P)
-    logged = sure_CT[:, 1:].any(axis=1)
+    logged: np.ndarray = sure_CT[:, 1:].any(axis=1)
     if len(logged) >= FEWEST:
         logged |= totals[log].exact
     if SOME_CELLS < logged.mean() < 1:

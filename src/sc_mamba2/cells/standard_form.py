@@ -159,6 +159,15 @@ def decide_form(expression: Expression, table: GeneTable) -> StandardForm:
     if table.species != "human":
         remarks.append({"rule": "genes-partners", "remark": _partners(counts, table.species)})
     columns = columns_to_keep(mapping, genes.index.astype(str).to_numpy(), expression.totals)
+    if counts["duplicate"]:
+        known = expression.totals[mapping.rows >= 0].sum()
+        left = 1 - expression.totals[columns].sum() / known if known else 0.0
+        text = (
+            f"{counts['duplicate']:,} columns are of a gene that has another one, of which the one with the "
+            f"larger sum is kept: {left:.1%} of the values are left out; where the columns are probes, "
+            "transcripts or parts of a gene, sum them first"
+        )
+        remarks.append({"rule": "genes-duplicate", "remark": text})
     rows = mapping.rows[columns]
     var = pd.DataFrame(
         {
