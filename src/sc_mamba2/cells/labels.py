@@ -1,6 +1,6 @@
 """Checks of a label column: is it there, is it a label, are there enough cells a class.
 
-Words of absence ("nan", "unknown", "unassigned") are no labels: a model would learn them as a type.
+Words of absence ("nan", "unknown", "unassigned", "doublet") are no labels: a model would learn them as a type.
 """
 
 import logging
@@ -16,10 +16,16 @@ _UNKNOWN = (
     "unknown, unknown cell, unknown cell type, unknown type, unassigned, not assigned, not available, "
     "not applicable, not provided, not determined, undetermined, undefined, missing, no label, "
     "unlabeled, unlabelled, not labeled, not labelled, unannotated, not annotated, unclassified, "
-    "not classified, uncategorized, uncategorised, unspecified, not specified, tbd, n.d., n/d"
+    "not classified, uncategorized, uncategorised, unspecified, not specified, tbd, n.d., n/d, unk, no call, "
+    "not called, uncalled, indeterminate"
+)
+_NO_CELL = (
+    "doublet, doublets, multiplet, multiplets, low quality, low quality cell, low quality cells, poor quality, "
+    "debris, dead cell, dead cells, empty droplet, empty droplets, artifact, artefact, junk, failed qc"
 )
 NOTHING = frozenset(_NOTHING.split(", "))  # is no value in any column
-ABSENCE = NOTHING | set(_UNKNOWN.split(", "))  # and these are no label
+_ANYWHERE = NOTHING | set(_UNKNOWN.split(", "))  # and these are no label
+ABSENCE = _ANYWHERE | set(_NO_CELL.split(", "))  # nor, in a column of types, are these
 _log = logging.getLogger(__name__)
 WELL_FILLED = 3  # mean cells a class under which a column is an identifier, not a label
 
@@ -78,19 +84,23 @@ def read_labels(obs: pd.DataFrame, label_key: str, keep_absence_words: bool = Fa
         )
     if words:
         _log.warning("obs['%s']: %s", label_key, absence_in_words(words))
+    if alike := _alike(pd.Series(sorted(text.unique()))):
+        listed = ", ".join(f"'{name}'" for name in alike[:6])
+        said = "labels that differ in case, blanks or a plural only are types of their own"
+        _log.warning("obs['%s']: %s: %s", label_key, said, listed)
     return text.reindex(obs.index).astype(object).where(lambda labels: labels.notna(), None)
 
 
 def known_labels(column: pd.Series, keep_absence_words: bool = False) -> pd.Series:
     """Return the labels that are there as text (`label_text`), without words of absence."""
     text = label_text(column)
-    return text if keep_absence_words else text[~_plain(text).isin(ABSENCE)]
+    return text if keep_absence_words else text[~_is_one_of(text, ABSENCE)]
 
 
-def absence_words(column: pd.Series) -> dict[str, int]:
+def absence_words(column: pd.Series, words: frozenset[str] = ABSENCE) -> dict[str, int]:
     """Count the words of absence in a column, as they are written."""
     text = label_text(column)
-    found = text[_plain(text).isin(ABSENCE)].value_counts()
+    found = text[_is_one_of(text, words)].value_counts()
     return {str(word): int(count) for word, count in found.items()}
 
 
@@ -100,7 +110,11 @@ def absence_columns(obs: pd.DataFrame) -> dict[str, dict[str, int]]:
     for name in obs.columns[~obs.columns.duplicated(keep=False)]:
         column = obs[name]
         textual = column.dtype.name in ("object", "string", "category")
-        if textual and column.nunique() <= MOST_CLASSES and (words := absence_words(column)):
+        if (
+            textual
+            and column.nunique() <= MOST_CLASSES
+            and (words := absence_words(column, _ANYWHERE))
+        ):
             found[str(name)] = words
     return found
 
@@ -112,7 +126,20 @@ def absence_in_words(words: dict[str, int]) -> str:
 
 
 def _plain(text: pd.Series) -> pd.Series:
-    return text.str.lower().str.replace(r"[\s_]+", " ", regex=True)
+    """Return text without case and signs between words."""
+    return text.str.lower().str.replace(r"[\s_]+|(?<=\w)-(?=\w)", " ", regex=True)
+
+
+def _is_one_of(text: pd.Series, words: frozenset[str]) -> pd.Series:
+    """Say which are a word of absence; "unknown 2" is one, "NA_12878" none."""
+    plain = _plain(text)
+    stem = plain.str.replace(r" \d+$", "", regex=True)
+    return plain.isin(words) | stem.isin(words - NOTHING)
+
+
+def _alike(classes: pd.Series) -> list[str]:
+    """Give the classes that differ from another one in case, blanks, hyphens or a plural only."""
+    return classes[_plain(classes).str.rstrip("s").duplicated(keep=False)].tolist()
 
 
 def check_column(obs: pd.DataFrame, column: str, rule: str, option: str) -> None:
@@ -128,7 +155,7 @@ def whole_column(obs: pd.DataFrame, key: str, what: str) -> pd.Series:
     """
     check_column(obs, key, f"{what}-missing", f"--{what}-key")
     text = label_text(obs[key])
-    text = text[~_plain(text).isin(NOTHING)]
+    text = text[~_is_one_of(text, NOTHING)]
     if missing := len(obs) - len(text):
         raise UserError(
             f"{what}-incomplete",
