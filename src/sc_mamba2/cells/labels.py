@@ -94,13 +94,13 @@ def read_labels(obs: pd.DataFrame, label_key: str, keep_absence_words: bool = Fa
 def known_labels(column: pd.Series, keep_absence_words: bool = False) -> pd.Series:
     """Return the labels that are there as text (`label_text`), without words of absence."""
     text = label_text(column)
-    return text if keep_absence_words else text[~_is_one_of(text, ABSENCE)]
+    return text if keep_absence_words else text[~is_one_of(text, ABSENCE)]
 
 
 def absence_words(column: pd.Series, words: frozenset[str] = ABSENCE) -> dict[str, int]:
     """Count the words of absence in a column, as they are written."""
     text = label_text(column)
-    found = text[_is_one_of(text, words)].value_counts()
+    found = text[is_one_of(text, words)].value_counts()
     return {str(word): int(count) for word, count in found.items()}
 
 
@@ -130,7 +130,7 @@ def _plain(text: pd.Series) -> pd.Series:
     return text.str.lower().str.replace(r"[\s_]+|(?<=\w)-(?=\w)", " ", regex=True)
 
 
-def _is_one_of(text: pd.Series, words: frozenset[str]) -> pd.Series:
+def is_one_of(text: pd.Series, words: frozenset[str]) -> pd.Series:
     """Say which are a word of absence; "unknown 2" is one, "NA_12878" none."""
     plain = _plain(text)
     stem = plain.str.replace(r" \d+$", "", regex=True)
@@ -155,7 +155,7 @@ def whole_column(obs: pd.DataFrame, key: str, what: str) -> pd.Series:
     """
     check_column(obs, key, f"{what}-missing", f"--{what}-key")
     text = label_text(obs[key])
-    text = text[~_is_one_of(text, NOTHING)]
+    text = text[~is_one_of(text, NOTHING)]
     if missing := len(obs) - len(text):
         raise UserError(
             f"{what}-incomplete",
