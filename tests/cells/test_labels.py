@@ -163,6 +163,11 @@ def test_a_batch_without_a_value_is_refused(word):
         whole_column(obs, "batch", "batch")
 
 
+def test_batches_that_differ_in_writing_only_are_said(caplog):
+    whole_column(pd.DataFrame({"batch": ["S1", "s1", "S2"]}), "batch", "batch")
+    assert "each a batch of their own: 'S1', 's1'" in caplog.text
+
+
 def test_an_unknown_donor_is_a_batch():
     assert set(whole_column(pd.DataFrame({"batch": ["a", "unknown"]}), "batch", "batch")) == {
         "a",

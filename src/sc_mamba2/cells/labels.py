@@ -84,10 +84,7 @@ def read_labels(obs: pd.DataFrame, label_key: str, keep_absence_words: bool = Fa
         )
     if words:
         _log.warning("obs['%s']: %s", label_key, absence_in_words(words))
-    if alike := _alike(pd.Series(sorted(text.unique()))):
-        listed = ", ".join(f"'{name}'" for name in alike[:6])
-        said = "labels that differ in case, blanks or a plural only are types of their own"
-        _log.warning("obs['%s']: %s: %s", label_key, said, listed)
+    _say_alike(text, label_key, "type")
     return text.reindex(obs.index).astype(object).where(lambda labels: labels.notna(), None)
 
 
@@ -137,9 +134,14 @@ def is_one_of(text: pd.Series, words: frozenset[str]) -> pd.Series:
     return plain.isin(words) | stem.isin(words - NOTHING)
 
 
-def _alike(classes: pd.Series) -> list[str]:
-    """Give the classes that differ from another one in case, blanks, hyphens or a plural only."""
-    return classes[_plain(classes).str.rstrip("s").duplicated(keep=False)].tolist()
+def _say_alike(text: pd.Series, key: str, what: str) -> None:
+    """Log the classes that differ from another one in case, blanks, hyphens or a plural only."""
+    classes = pd.Series(sorted(text.unique()), dtype=str)
+    alike = classes[_plain(classes).str.rstrip("s").duplicated(keep=False)]
+    if len(alike):
+        listed = ", ".join(f"'{name}'" for name in alike[:6])
+        said = f"names that differ in case, blanks or a plural only are each a {what} of their own"
+        _log.warning("obs['%s']: %s: %s", key, said, listed)
 
 
 def check_column(obs: pd.DataFrame, column: str, rule: str, option: str) -> None:
@@ -163,6 +165,7 @@ def whole_column(obs: pd.DataFrame, key: str, what: str) -> pd.Series:
             expected=f"a {what} for every cell",
             mend="fill the column, or leave those cells out",
         )
+    _say_alike(text, key, what)
     return text.astype(str)
 
 
