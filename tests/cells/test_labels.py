@@ -147,7 +147,7 @@ def test_a_column_of_doublets_alone_is_no_remark_on_a_file():
 
 @pytest.mark.parametrize("other", ["t cell", "T_cell", "T  cell", "T cells", "T-cell"])
 def test_types_that_differ_in_writing_only_are_said(other, caplog):
-    assert read(["T cell", other, "B cell"] * 3) == ["T cell", other, "B cell"] * 3
+    assert read(["T cell", other, "B cell"] * 6) == ["T cell", other, "B cell"] * 6
     assert f"'{other}'" in caplog.text and "'B cell'" not in caplog.text
 
 
@@ -161,6 +161,11 @@ def test_a_batch_without_a_value_is_refused(word):
     obs = pd.DataFrame({"batch": ["a", "b", word] * 3})
     with pytest.raises(UserError, match="batch-incomplete"):
         whole_column(obs, "batch", "batch")
+
+
+def test_types_of_few_cells_are_said(caplog):
+    read(["T cell"] * 30 + ["B cell"] * 30 + ["NK cell"])
+    assert "of few cells: 'NK cell' (1)" in caplog.text and "B cell" not in caplog.text
 
 
 def test_batches_that_differ_in_writing_only_are_said(caplog):

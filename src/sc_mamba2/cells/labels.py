@@ -27,6 +27,7 @@ NOTHING = frozenset(_NOTHING.split(", "))  # is no value in any column
 _ANYWHERE = NOTHING | set(_UNKNOWN.split(", "))  # and these are no label
 ABSENCE = _ANYWHERE | set(_NO_CELL.split(", "))  # nor, in a column of types, are these
 _log = logging.getLogger(__name__)
+FEW_OF_A_TYPE = 5
 WELL_FILLED = 3  # mean cells a class under which a column is an identifier, not a label
 
 
@@ -85,6 +86,12 @@ def read_labels(obs: pd.DataFrame, label_key: str, keep_absence_words: bool = Fa
     if words:
         _log.warning("obs['%s']: %s", label_key, absence_in_words(words))
     _say_alike(text, label_key, "type")
+    counts = text.value_counts()
+    if len(few := counts[counts < FEW_OF_A_TYPE]):
+        listed = ", ".join(f"'{name}' ({count})" for name, count in few[:6].items())
+        _log.warning(
+            "obs['%s']: next to nothing is known of types of few cells: %s", label_key, listed
+        )
     return text.reindex(obs.index).astype(object).where(lambda labels: labels.notna(), None)
 
 
