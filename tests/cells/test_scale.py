@@ -182,6 +182,13 @@ def test_whole_numbers_that_were_scaled_are_no_counts(total):
         np.testing.assert_allclose(log_of(values), EXPECTED, rtol=0.02, atol=1e-4)
 
 
+@pytest.mark.parametrize("cells", [2, 5])
+def test_whole_numbers_of_a_few_cells_are_no_logarithms_of_a_huge_total(cells):
+    """All cells end at 50, where the sums of 10 to the power of it are alike."""
+    with pytest.raises(UserError, match="whole numbers from"):
+        scale_of(np.where(RANKS[:cells] > 200, RANKS[:cells] - 190, 0))
+
+
 def test_chance_in_a_few_cells_says_nothing():
     """Where ambient RNA was taken off, the values of a cell or two look like multiples."""
     ambient = np.maximum(COUNTS - 0.05 * TOTALS * SHARES.mean(axis=0), 0)

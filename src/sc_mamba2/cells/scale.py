@@ -129,9 +129,9 @@ class CellFacts:
         How many times the median the largest is.
     large_C, whole_large_C, tenths_C
         Values above 1.5, those of them that are whole, and all that are whole tenths.
-    near_C, turn_C
-        Values near 1 and 2 that are not whole, and the sum of ``exp(2 pi i value)`` of these, which is long
-        where their decimals are alike.
+    near_C, ones_C, turn_C
+        Values near 1 and 2 that are not whole, those of them near 1, and the sum of ``exp(2 pi i value)`` of
+        both, which is long where their decimals are alike.
     ties_C, full_C
         Values that equal the smallest one; whether no gene is 0, of `MANY_GENES` at least.
     sums_CT, units_CT, told_CT, evidence_CT
@@ -150,6 +150,7 @@ class CellFacts:
     whole_large_C: np.ndarray
     tenths_C: np.ndarray
     near_C: np.ndarray
+    ones_C: np.ndarray
     turn_C: np.ndarray
     ties_C: np.ndarray
     full_C: np.ndarray
@@ -184,6 +185,7 @@ def look_at_cells(matrix: sparse.csr_matrix) -> CellFacts:
             ("whole_large_C", int),
             ("tenths_C", int),
             ("near_C", int),
+            ("ones_C", int),
             ("ties_C", int),
             ("turn_C", complex),
             ("sums_CT", float),
@@ -209,6 +211,7 @@ def look_at_cells(matrix: sparse.csr_matrix) -> CellFacts:
         tenths = np.abs(10 * values - np.rint(10 * values)) <= 1e-6 * (1 + 10 * values)
         found["tenths_C"][broken] = _sums(tenths * times, starts)
         near = (values > 0.5) & (values < 2.5) & (values != np.rint(values))
+        found["ones_C"][broken] = _sums(near * (values < 1.5) * times, starts)
         found["near_C"][broken] = _sums(near * times, starts)
         found["turn_C"][broken] = _sums(np.exp(2j * np.pi * values) * near * times, starts)
         own_whole = np.repeat(whole_C[broken], places)
@@ -224,7 +227,10 @@ def look_at_cells(matrix: sparse.csr_matrix) -> CellFacts:
                 evidence = np.where(tells, np.log(0.5 / np.maximum(away, EXACT)), 0)
                 # Of small whole numbers many are multiples by chance: one that is none tells more.
                 evidence[few_whole & tells & (away > EXACT)] = -OF_FLOAT32
-                found["sums_CT"][broken, place] = _sums(plain * times, starts)
+                plain_sums = _sums(plain * times, starts)
+                found["sums_CT"][broken, place] = np.where(
+                    whole_C[broken] & (place > 0), np.inf, plain_sums
+                )
             found["units_CT"][broken, place] = units
             found["told_CT"][broken, place] = _sums(tells, starts)
             found["evidence_CT"][broken, place] = _sums(evidence, starts)
@@ -338,10 +344,13 @@ def _scale_of_decimals(facts: CellFacts) -> Scale:
     if why := _why_counts(facts, sums):
         words = "counts" if facts.whole_C.all() else "counts with decimals"
         return Scale("counts", words=words, remark=why)
+    first = f"{facts.units_CT[:, 0].min():.3g}"
     raise UserError(
         "matrix-scale",
-        found=f"values from {facts.units_CT[:, 0].min():.3g} that are no counts, and whose "
-        f"sum of expm1 goes from {sums.min():.4g} to {sums.max():.4g} a cell",
+        found=f"whole numbers from {first} on that are no counts: they begin above 1, and are no multiples"
+        if facts.whole_C.all()
+        else f"values from {first} that are no counts, and whose sum of expm1 goes from {sums.min():.4g} to "
+        f"{sums.max():.4g} a cell",
         expected="counts, or a function of counts of one total a cell, such as log1p of 10,000",
         mend='keep the counts in layers["counts"]; or, if you know what the values are, say it: '
         f"{SAY_WHAT}=log_normalised (log1p of 10,000 a cell), normalised or counts; "
@@ -448,7 +457,8 @@ def _why_counts(facts: CellFacts, log_sums_C: np.ndarray) -> str:
     if whole >= max(FEWEST, share * large):
         return f"{whole / large:.0%} of the values above 1 are whole"
     turn = low.turn_C.sum() / max(1, low.near_C.sum())
-    if large > facts.size_C.sum() / 20 and np.abs(turn) >= NEAR_WHOLE and np.real(turn) > 0:
+    both = large > facts.size_C.sum() / 20 and low.ones_C.sum() > low.near_C.sum() / 5
+    if both and np.abs(turn) >= NEAR_WHOLE and np.real(turn) > 0:
         return "the values lie near whole numbers"
     tails = facts.tail_C[facts.size_C >= FEWEST]
     if (log_sums_C > LARGEST_LOG_SUM).mean() > 0.5 and (not len(tails) or np.median(tails) >= TAIL):
