@@ -164,8 +164,9 @@ def decide_form(expression: Expression, table: GeneTable) -> StandardForm:
     left = 1 - expression.totals[columns].sum() / known if known else 0.0
     if left > MUCH:
         text = (
-            f"{counts['duplicate']:,} columns are of a gene that has another one with a larger sum, and {left:.1%} of "
-            "the values are left out with them; where columns are probes, transcripts or parts of genes, sum them"
+            f"{counts['duplicate']:,} columns are of a gene that has another one with a larger sum, and "
+            f"{left:.1%} of the values are left out with them; where columns are probes, transcripts or parts "
+            "of genes, sum them"
         )
         remarks.append({"rule": "genes-duplicate", "remark": text})
     rows = mapping.rows[columns]
