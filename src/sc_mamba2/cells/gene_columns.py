@@ -1,5 +1,6 @@
 """Which columns of a matrix become genes of the standard form, what they are called, in what order."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,11 @@ from sc_mamba2.genes import (
 )
 
 FEWEST_APART = 10
+_NO_GENES = {
+    "others": re.compile(r"ENS(?!MUS)[A-Z]{3,4}G\d|FBgn\d|WBGene\d"),
+    "transcripts": re.compile(r"ENS([A-Z]{3,4})?T\d|[NX][MR]_\d"),
+    "numbers": re.compile(r"\d+(\.0)?$"),
+}
 LOOKED_AT = 500  # names by which it is told whether a column holds names of genes
 MOST_APART = (
     0.2  # share of names that may lead elsewhere than the id beside them: annotations differ
@@ -211,15 +217,21 @@ def no_gene_matched(mapping: GeneMapping, species: str) -> UserError:
     hints = {
         "mouse": "these look like mouse genes: --species mouse reads them by their human partners",
         "spreadsheet-dates": "a spreadsheet turned gene names into dates; go back to the original",
+        "others": "these are genes of a species that is not read: put their human partners in their place",
+        "transcripts": "these are transcripts: sum those of each gene, and call the sums by its id",
+        "numbers": 'these are numbers: put Ensembl ids in var["ensembl_id"], or symbols in var["symbol"]',
     }
     if species == "mouse":
         hints = {"human": "these look like human genes: leave out --species mouse"}
     names = list(mapping.names)
+    likely = looks_like(names)
+    if likely == "unknown":
+        likely = next(
+            (kind for kind, form in _NO_GENES.items() if form.match(str(names[0]))), likely
+        )
     return UserError(
         "genes-unmatched",
         found=f"none of the {len(names):,} gene names is known (e.g. {', '.join(map(str, names[:3]))})",
         expected=f"{species} genes by Ensembl id or symbol",
-        mend=hints.get(
-            looks_like(names), 'put Ensembl ids in var["ensembl_id"]; is the matrix transposed?'
-        ),
+        mend=hints.get(likely, 'put Ensembl ids in var["ensembl_id"]; is the matrix transposed?'),
     )
