@@ -259,6 +259,14 @@ def test_counts_that_are_fewer_than_a_column_says_are_told(column):
     assert remark["rule"] == "counts-part" and column in remark["remark"]
 
 
+@pytest.mark.parametrize("dtype", ["u1", "i1"])
+def test_counts_that_reach_the_end_of_their_type_are_said(dtype):
+    counts = simulate_cells(30, 60).X.toarray().astype(dtype)
+    assert not choose_expression(ad.AnnData(X=counts)).scale.remark
+    counts[3, 5] = np.iinfo(dtype).max
+    assert "cut off" in choose_expression(ad.AnnData(X=counts)).scale.remark
+
+
 def test_counts_of_all_genes_stay(cut_cells):
     cut_cells.X = normalised(cut_cells.layers["counts"].toarray())
     assert choose_expression(cut_cells).candidate.origin == "layers[counts]"

@@ -6,7 +6,7 @@ Matrices are looked through a block of cells at a time, so that they may stay wh
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -268,6 +268,9 @@ def _look_through(candidate: Candidate, holds: Kind | None, together: int) -> _L
         scale = Scale(
             "counts", words=words, remark="what was measured is there or not, not counted"
         )
+    if facts.dtype.kind in "iu" and facts.largest == np.iinfo(facts.dtype).max:
+        remark = f"its largest is the most that {facts.dtype} holds: larger counts may be cut off"
+        scale = replace(scale, remark=remark)
     return _Looked(candidate, totals, scale, whole=facts.whole)
 
 
