@@ -49,7 +49,6 @@ CELLS_FOR_A_TOTAL, FEWEST_UNITS = 40, 5  # the shallowest cells, by which a comm
 MOST_MOLECULES = 50_000  # of the shallowest cell
 FEW_MOLECULES, SOME = 5_000, 0.3  # so few that chance is no share like this
 UNSURE = 0.03  # distance from a whole number of molecules
-SAY_WHAT = "--params ingestion.holds"
 FIRST = 2  # counts begin below it
 TAIL = 10  # times its median that the largest of a cell's counts is
 MANY_GENES = 50
@@ -296,21 +295,20 @@ def _refuse_no_counts(facts: CellFacts) -> None:
             "matrix-scale",
             found=said,
             expected="counts, of which most are 0, and whose largest differs from cell to cell",
-            mend=f'keep the counts in layers["counts"]; or, if these are counts, say it: {SAY_WHAT}=counts',
+            mend=_say("counts"),
         )
 
 
 def _scale_of_decimals(facts: CellFacts) -> Scale:
-    """Decide what cells are of which no one holds whole numbers only."""
+    """Decide what cells are of which no one holds whole numbers from 1 on only."""
     functions = list(INVERSES)
     totals = [find_totals(facts.sums_CT[:, place]) for place in range(len(functions))]
     fits_CT = _fits(facts.told_CT, facts.evidence_CT)
     sure_CT: np.ndarray = _fits(facts.told_CT, facts.evidence_CT, SURE_OF_A_CELL)
     sure_CT &= facts.told_CT >= FEWEST_DISTINCT
     # Where many values are whole it is chance that fits.
-    sure_CT &= (facts.whole_large_C <= facts.large_C / 2)[:, None] | (facts.large_C < FEWEST)[
-        :, None
-    ]
+    few_whole_C = (facts.whole_large_C <= facts.large_C / 2) | (facts.large_C < FEWEST)
+    sure_CT &= few_whole_C[:, None]
     _refuse_several(facts, fits_CT, sure_CT, totals)
     if (place := _best_by_units(facts, fits_CT)) is not None:
         if functions[place] == PLAIN and np.allclose(facts.units_CT[:, place], 1, rtol=EXACT):
@@ -333,7 +331,7 @@ def _scale_of_decimals(facts: CellFacts) -> Scale:
         place = min(same, key=lambda at: totals[at].spread)
         return _of_totals(functions[place], totals[place].values)
     log = functions.index(LOG1P)
-    logged: np.ndarray = sure_CT[:, 1:].any(axis=1)
+    logged = np.asarray(sure_CT[:, 1:].any(axis=1))
     if len(logged) >= FEWEST:
         logged |= totals[log].exact
     if SOME_CELLS < logged.mean() < 1:
@@ -352,9 +350,14 @@ def _scale_of_decimals(facts: CellFacts) -> Scale:
         else f"values from {first} that are no counts, and whose sum of expm1 goes from {sums.min():.4g} to "
         f"{sums.max():.4g} a cell",
         expected="counts, or a function of counts of one total a cell, such as log1p of 10,000",
-        mend='keep the counts in layers["counts"]; or, if you know what the values are, say it: '
-        f"{SAY_WHAT}=log_normalised (log1p of 10,000 a cell), normalised or counts; "
-        "scm validate --holds; of a corpus pretraining.corpus.holds",
+        mend=_say("log_normalised (log1p of 10,000 a cell), normalised or counts"),
+    )
+
+
+def _say(kinds: str) -> str:
+    return (
+        f'keep the counts in layers["counts"]; or, if you know what the values are, say it: --params '
+        f"ingestion.holds={kinds}; scm validate --holds; of a corpus pretraining.corpus.holds"
     )
 
 
