@@ -253,6 +253,34 @@ case(
     with_x(lambda x: np.vstack([x[:30], np.log1p(1e4 * x[30:] / x[30:].sum(1, keepdims=True))])),
 )
 case(
+    "matrix: logarithms as whole hundredths",
+    "matrix-scale",
+    with_x(lambda x: np.rint(100 * np.log1p(1e4 * x / x.sum(1, keepdims=True)))),
+)
+case(
+    "matrix: over the deviation of each gene, not centred",
+    "matrix-scale",
+    with_x(lambda x: (y := np.log1p(1e4 * x / x.sum(1, keepdims=True))) / (y.std(0) + 1e-3)),
+)
+case("matrix: one added to all", "matrix-scale", with_x(lambda x: x + 1))
+case(
+    "matrix: 50 bins a cell",
+    "matrix-scale",
+    with_x(lambda x: np.ceil(50 * x.argsort(1).argsort(1) / (x.shape[1] - 1)) * (x > 0)),
+)
+case(
+    "matrix: counts in another order of genes than X",
+    "matrix-apart",
+    validated(
+        lambda c: AnnData(
+            X=np.log1p(1e4 * (y := (c.X.toarray() - 4).clip(0)) / (y.sum(1, keepdims=True) + 1e-9)),
+            obs=c.obs,
+            var=c.var,
+            layers={"counts": y[:, ::-1].copy()},
+        )
+    ),
+)
+case(
     "matrix: rows and table apart",
     "matrix-layout",
     inside(lambda f: f["X"].attrs.__setitem__("shape", np.array([59, 200]))),
@@ -299,6 +327,11 @@ case(
     "genes: antibodies alone",
     "features-no-gene",
     validated(lambda c: c.var.__setitem__("feature_types", "Antibody Capture")),
+)
+case(
+    "genes: symbols beside the ids of other genes",
+    "genes-conflict",
+    validated(lambda c: c.var.__setitem__("symbol", list(c.var["symbol"])[::-1])),
 )
 case("genes: fewer than the least", "genes-matched", validated(lambda c: c[:, :20].copy()))
 

@@ -230,6 +230,43 @@ def test_they_give_way_to_raw_too_which_has_all_genes(cut_cells):
     assert report["expression"]["origin"] == "raw.X" and standard.n_vars == 300
 
 
+def test_they_give_way_to_counts_of_all_genes_in_raw(cut_cells):
+    cut_cells.raw = simulate_cells(60, 300)
+    cut_cells.X = cut_cells.X.toarray() - 1
+    chosen = choose_expression(cut_cells)
+    assert chosen.candidate.origin == "raw.X" and chosen.remarks[0]["rule"] == "counts-part"
+
+
+@pytest.mark.parametrize("axis", ["cells", "genes"])
+def test_counts_in_another_order_than_the_matrix_beside_them_are_refused(axis):
+    cells = simulate_cells(60, 300)
+    chance = np.random.default_rng(0)
+    counts, order = chance.poisson(0.2, (60, 300)).astype("f4"), chance.permutation(300)
+    cells.X = normalised(counts)
+    cells.layers["counts"] = counts[:, order] if axis == "genes" else counts[order[order < 60]]
+    with pytest.raises(UserError) as caught:
+        choose_expression(cells)
+    assert caught.value.rule == "matrix-apart"
+    assert choose_expression(cells, "X").candidate.origin == "X"
+
+
+@pytest.mark.parametrize("column", ["total_counts", "nCount_RNA"])
+def test_counts_that_are_fewer_than_a_column_says_are_told(column):
+    whole = simulate_cells(60, 300)
+    whole.obs[column] = np.asarray(whole.X.sum(axis=1)).ravel()
+    assert choose_expression(whole).remarks == []
+    (remark,) = choose_expression(whole[:, ::3].copy()).remarks
+    assert remark["rule"] == "counts-part" and column in remark["remark"]
+
+
+@pytest.mark.parametrize("dtype", ["u1", "i1"])
+def test_counts_that_reach_the_end_of_their_type_are_said(dtype):
+    counts = simulate_cells(30, 60).X.toarray().astype(dtype)
+    assert not choose_expression(ad.AnnData(X=counts)).scale.remark
+    counts[3, 5] = np.iinfo(dtype).max
+    assert "cut off" in choose_expression(ad.AnnData(X=counts)).scale.remark
+
+
 def test_counts_of_all_genes_stay(cut_cells):
     cut_cells.X = normalised(cut_cells.layers["counts"].toarray())
     assert choose_expression(cut_cells).candidate.origin == "layers[counts]"

@@ -10,6 +10,7 @@ from sc_mamba2.cells import standardise
 from sc_mamba2.cells.features import (
     GENE,
     GUIDE,
+    OTHER,
     PEAK,
     PROTEIN,
     TAG,
@@ -139,6 +140,7 @@ def test_antibodies_are_told_by_what_makers_add_to_the_name(tagged):
         (TAG, ["HTO_1", "HTO-A", "HTO3", "CMO301", "Hashtag1", "C0251_hashtag_2"]),
         (GUIDE, ["sgTP53_1", "non-targeting_4", "Non-Targeting-2", "sgRNA_7"]),
         (PEAK, ["chr1:10-20", "chr1-10-20", "1_10_20", "GL000194.1:5-9", "KI270727.1-5-9"]),
+        (OTHER, ["ERCC-00002", "__no_feature", "N_unmapped", "nCount_RNA", "percent.mt"]),
         (PEAK, ["chrUn_KI270742v1:5-9", "GRCh38_chr1:10-20", "chrM:1-9", "MT-1-9", "X:1-9"]),
     ],
 )

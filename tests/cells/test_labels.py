@@ -127,10 +127,33 @@ def test_a_column_of_absence_alone_is_empty_and_says_the_word(word):
 
 
 @pytest.mark.parametrize(
-    "word", ["nanocyte", "Unknown-like T", "Other", "non-T", "NK", "none-such"]
+    "word", ["nanocyte", "Unknown-like T", "Other", "non-T", "NK", "none-such", "NA_12878"]
 )
 def test_words_that_only_look_like_absence_are_labels(word):
     assert read(["a", word] * 6) == ["a", word] * 6
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["Unassigned_1", "not-assigned", "unk", "Doublets", "low-quality", "Dead cells", "debris"],
+)
+def test_other_spellings_and_what_is_no_cell_are_no_labels_either(word):
+    assert read(["a", "b", word] * 3) == ["a", "b", None] * 3
+
+
+def test_a_column_of_doublets_alone_is_no_remark_on_a_file():
+    assert absence_columns(pd.DataFrame({"scDblFinder": ["singlet", "doublet"]})) == {}
+
+
+@pytest.mark.parametrize("other", ["t cell", "T_cell", "T  cell", "T cells", "T-cell"])
+def test_types_that_differ_in_writing_only_are_said(other, caplog):
+    assert read(["T cell", other, "B cell"] * 6) == ["T cell", other, "B cell"] * 6
+    assert f"'{other}'" in caplog.text and "'B cell'" not in caplog.text
+
+
+def test_types_that_differ_in_a_sign_are_no_spellings_of_one(caplog):
+    read(["CD4+ T", "CD4- T", "T1", "T2", "T 1"] * 3)
+    assert "differ in case" not in caplog.text
 
 
 @pytest.mark.parametrize("word", NOTHING)
@@ -138,6 +161,16 @@ def test_a_batch_without_a_value_is_refused(word):
     obs = pd.DataFrame({"batch": ["a", "b", word] * 3})
     with pytest.raises(UserError, match="batch-incomplete"):
         whole_column(obs, "batch", "batch")
+
+
+def test_types_of_few_cells_are_said(caplog):
+    read(["T cell"] * 30 + ["B cell"] * 30 + ["NK cell"])
+    assert "of few cells: 'NK cell' (1)" in caplog.text and "B cell" not in caplog.text
+
+
+def test_batches_that_differ_in_writing_only_are_said(caplog):
+    whole_column(pd.DataFrame({"batch": ["S1", "s1", "S2"]}), "batch", "batch")
+    assert "each a batch of their own: 'S1', 's1'" in caplog.text
 
 
 def test_an_unknown_donor_is_a_batch():

@@ -58,6 +58,29 @@ def test_what_is_too_small_or_unlabelled_is_left_out_with_a_remark():
 
 
 @pytest.mark.parametrize(
+    "word", ["nan", "unassigned", "Negative", "multiple", "Doublet", "no guide"]
+)
+def test_cells_without_a_called_guide_are_no_perturbation(word):
+    names, remarks = read(table(**{"control": 5, "UNK": 4, word: 3}))
+    assert set(names) == {"control", "UNK"}
+    (remark,) = [one for one in remarks if one["rule"] == "perturbation-unlabelled"]
+    assert f"'{word}' (3)" in remark["remark"]
+
+
+@pytest.mark.parametrize("word", ["none", "unknown", "negative"])
+def test_a_word_of_absence_may_be_the_control(word):
+    names, _, _ = read_perturbations(table(**{word: 5, "A": 4}), "perturbation", NameRules(word), 2)
+    assert set(names) == {word, "A"}
+
+
+def test_names_that_differ_in_case_only_and_dates_are_said():
+    rules = {one["rule"]: one["remark"] for one in read(table(control=5, STAT1=4, Stat1=4))[1]}
+    assert "'STAT1', 'Stat1'" in rules["perturbation-alike"]
+    remarks = read(table(**{"control": 5, "1-Sep": 4}))[1]
+    assert [one["rule"] for one in remarks] == ["perturbation-dates"]
+
+
+@pytest.mark.parametrize(
     ("obs", "control", "rule", "says"),
     [
         (table(control=5).rename(columns={"perturbation": "pert"}), "control", "missing", "pert"),

@@ -115,7 +115,20 @@ def test_one_value_does_not_flip_the_reading(name, value):
     assert scale_of(values).function == "x"
 
 
+RANKS = np.where(COUNTS > 0, COUNTS.argsort(axis=1).argsort(axis=1) + 1, 0)
 NOTHING_KNOWN = {
+    "logarithms as whole hundredths": np.rint(100 * np.log1p(SHARES * 1e4)),
+    "logarithms as whole thousandths": np.rint(1000 * np.log1p(SHARES * 1e4)),
+    "logarithms rounded to tenths": np.round(np.log1p(SHARES * 1e4), 1),
+    "logarithms rounded": np.rint(np.log1p(SHARES * 1e4)),
+    "large logarithms, a factor a gene": np.log2(SHARES * 1e9 / CHANCE.gamma(1, 1, GENES) + 1),
+    "over the deviation of each gene": EXPECTED / EXPECTED.std(axis=0).clip(1e-3),
+    "ranks": RANKS,
+    "bins": np.ceil(RANKS / RANKS.max(axis=1, keepdims=True) * 50),
+    "one added": COUNTS + 1,
+    "Freeman and Tukey": np.sqrt(COUNTS) + np.sqrt(COUNTS + 1),
+    "Anscombe": 2 * np.sqrt(COUNTS + 3 / 8),
+    "scaled, then moved above 0": (MOVED := (EXPECTED - EXPECTED.mean(axis=0)) * 2) - MOVED.min(),
     "0 to 1 a gene": COUNTS / COUNTS.max(axis=0).clip(1),
     "log values of unit length": np.log1p(SHARES * 1e4) / np.linalg.norm(EXPECTED, axis=1)[:, None],
     "log values over the largest": EXPECTED / EXPECTED.max(axis=0).clip(1),
@@ -159,6 +172,34 @@ def test_totals_of_two_batches_are_both_undone():
     np.testing.assert_allclose(log_of(values), EXPECTED, rtol=2e-3, atol=1e-4)
     with pytest.raises(UserError, match="another"):  # not where sums cannot tell them
         scale_of(values[:, :SOME])
+
+
+@pytest.mark.parametrize("total", [1e6, 2e5])
+def test_whole_numbers_that_were_scaled_are_no_counts(total):
+    for values in (np.rint(SHARES * total), np.round(SHARES * total / 100, 2), COUNTS * 7):
+        scale = scale_of(values)
+        assert (scale.kind, scale.function) == ("normalised", "x") and scale.remark
+        np.testing.assert_allclose(log_of(values), EXPECTED, rtol=0.02, atol=1e-4)
+
+
+@pytest.mark.parametrize("cells", [2, 5])
+def test_whole_numbers_of_a_few_cells_are_no_logarithms_of_a_huge_total(cells):
+    """All cells end at 50, where the sums of 10 to the power of it are alike."""
+    with pytest.raises(UserError, match="whole numbers from"):
+        scale_of(NOTHING_KNOWN["bins"][:cells])
+
+
+def test_chance_in_a_few_cells_says_nothing():
+    """Where ambient RNA was taken off, the values of a cell or two look like multiples."""
+    ambient = np.maximum(COUNTS - 0.05 * TOTALS * SHARES.mean(axis=0), 0)
+    for values in (ambient, DECIMALS["em, some with fractions"]):
+        assert scale_of(values).words == "counts with decimals"
+
+
+def test_a_few_cells_that_begin_high_are_counts_like_the_others():
+    values = COUNTS.copy()
+    values[:3] = np.where(values[:3] > 0, values[:3] + 6, 0)
+    assert scale_of(values).words == "counts"
 
 
 @pytest.mark.parametrize("digits", [3, 4, 6])

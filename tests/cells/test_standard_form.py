@@ -82,7 +82,7 @@ def test_neither_the_order_of_genes_nor_the_form_of_the_matrix_changes_anything(
 
 
 @promised
-@given(st.integers(0, 9), st.sampled_from(["Unknown1", "ENSG99999999999", "ERCC-00002"]))
+@given(st.integers(0, 9), st.sampled_from(["Unknown1", "ENSG99999999999", "tdTomato"]))
 def test_unknown_genes_without_counts_change_nothing(at, name):
     cells = simulate_cells(12, 9)
     cells = renamed(cells, cells.var_names)
@@ -180,6 +180,10 @@ def test_the_named_layer_is_taken(cells):
         ([f"ENSMUSG{place:011d}" for place in range(9)], "mouse"),
         ([f"{place + 1}-Mar" for place in range(9)], "spreadsheet"),
         ([f"thing {place}" for place in range(9)], "transposed"),
+        ([f"ENSRNOG{place:011d}" for place in range(9)], "species that is not read"),
+        ([f"ENST{place:011d}.2" for place in range(9)], "transcripts"),
+        ([f"NM_{place:06d}.2" for place in range(9)], "transcripts"),
+        ([str(5000 + place) for place in range(9)], 'var["symbol"]'),
     ],
 )
 def test_no_gene_known(cells, names, hint):
@@ -246,6 +250,25 @@ def test_cells_of_another_species_are_refused_and_the_mend_keeps_the_rest(names,
     assert standard.n_obs == 40 and report["genes"]["foreign"] > 50
     assert "genes-foreign" in [remark["rule"] for remark in report["remarks"]]
     check_matched(report["genes"], 0.5, 50)
+
+
+@pytest.mark.parametrize(("ids", "symbols"), [("index", "symbol"), ("gene_ids", "index")])
+def test_ids_beside_symbols_of_other_genes_are_refused(ids, symbols):
+    cells = simulate_cells(12, 60)
+    names = {ids: list(cells.var_names), symbols: np.roll(cells.var["symbol"].astype(str), 1)}
+    other = renamed(cells, names.pop("index"))
+    other.var = other.var[[]].assign(**names)
+    with pytest.raises(UserError) as caught:
+        standardise(other, TABLE)
+    assert caught.value.rule == "genes-conflict" and "100%" in caught.value.found
+
+
+def test_columns_of_one_gene_that_are_left_out_are_counted():
+    cells = simulate_cells(12, 60)
+    twice = ad.concat([cells, cells], axis="var", merge="first")
+    (remark,) = standardise(renamed(twice, [*cells.var_names] * 2), TABLE)[1]["remarks"]
+    assert remark["rule"] == "genes-duplicate"
+    assert "60 columns" in remark["remark"] and "50.0%" in remark["remark"]
 
 
 def test_dates_among_good_names_are_named(cells):

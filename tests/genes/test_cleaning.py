@@ -43,7 +43,9 @@ def test_it_is_counted(prefix):
     assert sum(taken.values()) >= 0.9 * len(KNOWN) and any(prefix in what for what in taken)
 
 
-@pytest.mark.parametrize("suffix", ["_GRCh38", "-hg19", "---GRCh38", ".human", "_hg38premrna"])
+@pytest.mark.parametrize(
+    "suffix", ["_GRCh38", "-hg19", "---GRCh38", ".human", "_hg38premrna", "__chr11", "__chrX"]
+)
 def test_a_genome_behind_a_name(suffix):
     assert rows_of([name + suffix for name in SYMBOLS]) == rows_of(SYMBOLS)
 

@@ -126,6 +126,12 @@ def test_what_means_nothing_is_refused(trained, tmp_path):
     refused("cells-backed", scm.tl.embed, backed)
 
 
+def test_names_of_several_levels_are_refused():
+    several = simulate_cells(12)
+    several.obs.index = pd.MultiIndex.from_product([["donor"], several.obs_names])
+    refused("cells-names", scm.tl.embed, several)
+
+
 def test_chance_and_torch_are_as_they_were():
     random.seed(1)
     np.random.seed(2)

@@ -28,9 +28,16 @@ def readable_cells(cells: ad.AnnData) -> ad.AnnData:
     Raises
     ------
     UserError
-        Rules ``cells-kind`` and ``cells-backed``.
+        Rules ``cells-kind``, ``cells-names`` and ``cells-backed``.
     """
     check_kind(cells, ad.AnnData)
+    if cells.obs.index.nlevels > 1 or cells.var.index.nlevels > 1:
+        raise UserError(
+            "cells-names",
+            found="names of several levels (a pandas MultiIndex)",
+            expected="one name a cell, and one a gene",
+            mend='join the levels: adata.obs.index = adata.obs.index.map("-".join)',
+        )
     if cells.isbacked:
         raise UserError(
             "cells-backed",

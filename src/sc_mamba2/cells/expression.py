@@ -6,7 +6,7 @@ Matrices are looked through a block of cells at a time, so that they may stay wh
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -24,6 +24,7 @@ from sc_mamba2.cells.glance import missing_layer
 from sc_mamba2.cells.keys import COUNTS_LAYER, Kind
 from sc_mamba2.cells.scale import (
     DECLARED,
+    FEWEST,
     INVERSES,
     CellFacts,
     Scale,
@@ -37,6 +38,8 @@ from sc_mamba2.genes import GeneTable
 CELLS_A_BLOCK = 4096
 COMPARED = 512  # cells by which two matrices are compared
 WHOLE_CELL = 0.98  # share of a cell's molecules at which counts are those of all genes
+SAME_PLACES = 0.6  # share of the genes of a cell that two matrices must both have above 0
+TOTAL_COLUMNS = ("total_counts", "nCount_RNA", "n_counts", "nUMI", "n_umi")
 LAYER = "layers[{}]"
 RESULTS = "results-older"  # the rule of the remark
 
@@ -109,6 +112,7 @@ def choose_expression(
     ------
     UserError
         ``layer-missing``; ``matrix-unusable``: none is finite, not negative and not all zero;
+        ``matrix-apart``: the counts and another matrix are not of the same cells and genes;
         ``matrix-scale``, ``matrix-mixed``: see `decide_scale`.
     """
     remarks = _remark_results(cells.results)
@@ -117,6 +121,7 @@ def choose_expression(
     chosen = _choose(named, layer, holds, cells_a_block)
     if layer is None and (whole := _whole_expression(chosen, named, remarks)) is not None:
         chosen = _choose([whole], layer, holds, cells_a_block)
+    remarks += _remark_totals(chosen, cells.obs)
     if chosen.scale.remark:
         text = f"{chosen.candidate.origin} holds {chosen.scale.words}: {chosen.scale.remark}"
         remarks.append({"rule": "expression-scale", "remark": text})
@@ -205,7 +210,8 @@ class MatrixFacts:
         if self.bad:
             return f"holds {self.bad:,} NaN or infinite values"
         if self.values and self.smallest < 0:
-            return f"holds negative values (smallest {self.smallest:.3g}): scaled or centred"
+            why = "an integer type too small for the counts" if self.whole else "scaled or centred"
+            return f"holds negative values (smallest {self.smallest:.3g}): {why}"
         if not self.values or self.largest == 0:
             return "is zero everywhere"
         if self.largest > float(np.finfo(np.float32).max):
@@ -262,6 +268,9 @@ def _look_through(candidate: Candidate, holds: Kind | None, together: int) -> _L
         scale = Scale(
             "counts", words=words, remark="what was measured is there or not, not counted"
         )
+    if facts.dtype.kind in "iu" and facts.largest == np.iinfo(facts.dtype).max:
+        remark = f"its largest is the most that {facts.dtype} holds: larger counts may be cut off"
+        scale = replace(scale, remark=remark)
     return _Looked(candidate, totals, scale, whole=facts.whole)
 
 
@@ -271,7 +280,7 @@ def _choose(
     looked = []
     for candidate in candidates:
         looked.append(_look_through(candidate, holds, together))
-        if looked[-1].whole and looked[-1].scale:
+        if looked[-1].whole and looked[-1].scale and looked[-1].scale.kind == "counts":
             return looked[-1]  # the first counts are chosen, whatever comes behind them
     usable = [one for one in looked if one.scale is not None]
     counts = [one for one in usable if one.scale.kind == "counts"]
@@ -329,7 +338,7 @@ def _same_support(one: Candidate, other: Candidate) -> bool:
 def _whole_expression(
     chosen: _Looked, candidates: list[Candidate], remarks: list[dict[str, str]]
 ) -> Candidate | None:
-    """Return a matrix that was normalised by more molecules than the chosen counts hold, if there is one.
+    """Return a matrix that was made of more molecules than the chosen counts hold, if there is one.
 
     So it is where variable genes were kept after normalising: what is left in ``layers["counts"]`` cannot
     give a cell's total any more.
@@ -342,8 +351,8 @@ def _whole_expression(
         share = _share_of_molecules(chosen.candidate, other)
         if share is not None and share < WHOLE_CELL:
             text = (
-                f"{chosen.candidate.origin} holds {share:.0%} of the molecules by which {other.origin} was "
-                f"normalised: some genes were left out of it; {other.origin} was taken"
+                f"{chosen.candidate.origin} holds {share:.0%} of the molecules of which {other.origin} was "
+                f"made: some genes were left out of it; {other.origin} was taken"
             )
             remarks.append({"rule": "counts-part", "remark": text})
             return other
@@ -351,7 +360,10 @@ def _whole_expression(
 
 
 def _share_of_molecules(counts: Candidate, other: Candidate) -> float | None:
-    """Return the share of a cell's molecules that counts hold, by a normalised matrix beside them."""
+    """Return the share of a cell's molecules that counts hold, by a normalised matrix or more counts beside them.
+
+    Rule ``matrix-apart``: what is above 0 is not the same genes.
+    """
     genes = counts.measured_genes.index.intersection(other.measured_genes.index)
     if not len(genes) or not counts.measured_genes.index.is_unique:
         return None
@@ -367,7 +379,7 @@ def _share_of_molecules(counts: Candidate, other: Candidate) -> float | None:
         scale = decide_scale(look_at_cells(read[1]))
     except UserError:
         return None
-    if scale.kind == "counts" or scale.assumed:
+    if scale.assumed:
         return None
     plain = read[1].astype(np.float64)
     plain.data = INVERSES[scale.function](plain.data)
@@ -380,11 +392,48 @@ def _share_of_molecules(counts: Candidate, other: Candidate) -> float | None:
     own = read[0][:, place["counts"]].toarray().astype(np.float64)
     shares = shares.tocsr()[:, place["other"]].toarray()
     both = (own > 0) & (shares > 0)
+    least = np.minimum((own > 0).sum(axis=1), (shares > 0).sum(axis=1))
+    same = both.sum(axis=1)[least >= FEWEST] / least[least >= FEWEST]
+    if len(same) and (overlap := np.median(same)) < SAME_PLACES:
+        raise _apart(counts.origin, other.origin, overlap)
+    if (
+        scale.kind == "counts"
+        and both.any()
+        and (own != read[1][:, place["other"]].toarray())[both].mean() > 0.1
+    ):
+        return None  # counted otherwise
     molecules = np.where(both, own / np.where(both, shares, 1), np.nan)[both.any(axis=1)]
     if not len(molecules):
         return None
     held = np.asarray(read[0].sum(axis=1)).ravel()[both.any(axis=1)]
     return float(np.median(held / np.nanmedian(molecules, axis=1)))
+
+
+def _apart(one: str, other: str, overlap: float) -> UserError:
+    return UserError(
+        "matrix-apart",
+        found=f"{one} and {other}, of whose values above 0 in a cell {overlap:.0%} are of the same genes",
+        expected="the same cells and genes in the same order in all matrices",
+        mend="one was put in another order: drop it, or name the right one: --layer",
+    )
+
+
+def _remark_totals(chosen: _Looked, obs: pd.DataFrame) -> list[dict[str, str]]:
+    """Say that a cell's counts are fewer than a column of `obs` has it."""
+    column = next((name for name in TOTAL_COLUMNS if name in obs), None)
+    if column is None or chosen.scale is None or chosen.scale.kind != "counts":
+        return []
+    stated = pd.to_numeric(obs[column], errors="coerce").to_numpy(dtype=float)
+    step = max(1, len(stated) // COMPARED)
+    places = [row for row in range(0, len(stated), step) if stated[row] > 0]
+    held = [chosen.candidate.read(row, row + 1).sum() / stated[row] for row in places]
+    if not held or (share := float(np.median(held))) >= WHOLE_CELL:
+        return []
+    text = (
+        f"{chosen.candidate.origin} holds {share:.0%} of the molecules that obs['{column}'] counts: some genes "
+        "were left out of it, and its values are brought to 10,000 over those that are left"
+    )
+    return [{"rule": "counts-part", "remark": text}]
 
 
 def _foreign_share(candidate: Candidate, names: GeneNames, together: int) -> np.ndarray:

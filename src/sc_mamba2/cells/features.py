@@ -34,6 +34,10 @@ COORDINATES = re.compile(rf"^({_GENOME}(?:{_CHROM}))[:_-](\d+)[-_](\d+)$")
 _ANY_PLACE = re.compile(r"^(\S+):(\d+)-(\d+)$")
 _NAMES = {
     PEAK: COORDINATES,
+    OTHER: re.compile(  # spiked in, counted beside the genes, or a column of the cells' own table
+        r"^ERCC[-_.]\d{5}$|^__(no_feature|ambiguous|too_low_aQual|not_aligned|alignment_not_unique)$"
+        r"|^N_(unmapped|multimapping|noFeature|ambiguous)$|^n(Count|Feature)_\w+$|^percent[._]mt$"
+    ),
     TAG: re.compile(r"^HTO([_-]\w+|\d{0,3})$|^CMO\d{3}$|hashtag", re.I),
     GUIDE: re.compile(r"^sg[A-Z0-9]\w*[_.-]\w+$|^(?i:non[-_ ]?target)|^(sg|g)RNA[_-]"),
     PROTEIN: re.compile(

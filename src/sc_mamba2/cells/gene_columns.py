@@ -1,5 +1,6 @@
 """Which columns of a matrix become genes of the standard form, what they are called, in what order."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +20,16 @@ from sc_mamba2.genes import (
     map_genes,
 )
 
+FEWEST_APART = 10
+_NO_GENES = {
+    "others": re.compile(r"ENS(?!MUS)[A-Z]{3,4}G\d|FBgn\d|WBGene\d"),
+    "transcripts": re.compile(r"ENS([A-Z]{3,4})?T\d|[NX][MR]_\d"),
+    "numbers": re.compile(r"\d+(\.0)?$"),
+}
 LOOKED_AT = 500  # names by which it is told whether a column holds names of genes
+MOST_APART = (
+    0.2  # share of names that may lead elsewhere than the id beside them: annotations differ
+)
 FEW_KNOWN = 0.1  # share of known names at which a list is not one of genes
 
 
@@ -84,7 +94,8 @@ def name_genes(genes: pd.DataFrame, table: GeneTable) -> GeneNames:
     """Find the names of a table's genes: Ensembl ids first, symbols where an id is absent or unknown.
 
     They are looked for in the index, in the columns that are usually called so, then in every column of
-    text; those of a column count only where few of the index are known.
+    text; those of a column count only where few of the index are known. Rule ``genes-conflict``: ids and
+    symbols that are not of the same genes.
     """
     index = genes.index.astype(str)
     columns = {"index": list(index)} | _texts(genes)
@@ -106,6 +117,8 @@ def name_genes(genes: pd.DataFrame, table: GeneTable) -> GeneNames:
         first = columns[used]
     cleaned = clean_names(first, table)
     spare = cleaned if second is first else clean_names(second, table)
+    if ids and symbols:
+        _check_agreement(columns[ids], columns[symbols], table, (ids, symbols))
     mapping = map_genes(cleaned.names, table, None if second is first else spare.names)
     unknown = mapping.rows < 0
     foreign = np.array(
@@ -118,6 +131,29 @@ def name_genes(genes: pd.DataFrame, table: GeneTable) -> GeneNames:
     lost = [name for lost, name in zip(unknown, cleaned.names, strict=True) if lost]
     dates = [name for name in lost if is_spreadsheet_date(name)]
     return GeneNames(mapping, str(used), cleaned.taken_off, foreign, dates)
+
+
+def _check_agreement(
+    ids: list[str], symbols: list[str], table: GeneTable, where: tuple[str, str]
+) -> None:
+    """Refuse ids and symbols side by side that lead to different genes; looks at some of them."""
+    places = np.unique(np.linspace(0, len(ids) - 1, LOOKED_AT).astype(int))
+    one, other = (
+        map_genes(clean_names([names[place] for place in places], table).names, table).rows
+        for names in (ids, symbols)
+    )
+    both = (one >= 0) & (other >= 0)
+    apart = np.flatnonzero(both & (one != other))
+    if len(apart) > max(FEWEST_APART, MOST_APART * both.sum()):
+        at = places[apart[0]]
+        named = " and ".join("var_names" if name == "index" else f'var["{name}"]' for name in where)
+        raise UserError(
+            "genes-conflict",
+            found=f"{named}, of which {len(apart) / both.sum():.0%} are of different genes (e.g. {ids[at]} beside "
+            f"{symbols[at]})",
+            expected="the id and the symbol of one gene side by side",
+            mend="one of them was put in another order: drop the wrong one from var",
+        )
 
 
 def column_ids(genes: pd.DataFrame, table: GeneTable) -> np.ndarray:
@@ -181,15 +217,21 @@ def no_gene_matched(mapping: GeneMapping, species: str) -> UserError:
     hints = {
         "mouse": "these look like mouse genes: --species mouse reads them by their human partners",
         "spreadsheet-dates": "a spreadsheet turned gene names into dates; go back to the original",
+        "others": "these are genes of a species that is not read: put their human partners in their place",
+        "transcripts": "these are transcripts: sum those of each gene, and call the sums by its id",
+        "numbers": 'these are numbers: put Ensembl ids in var["ensembl_id"], or symbols in var["symbol"]',
     }
     if species == "mouse":
         hints = {"human": "these look like human genes: leave out --species mouse"}
     names = list(mapping.names)
+    likely = looks_like(names)
+    if likely == "unknown":
+        likely = next(
+            (kind for kind, form in _NO_GENES.items() if form.match(str(names[0]))), likely
+        )
     return UserError(
         "genes-unmatched",
         found=f"none of the {len(names):,} gene names is known (e.g. {', '.join(map(str, names[:3]))})",
         expected=f"{species} genes by Ensembl id or symbol",
-        mend=hints.get(
-            looks_like(names), 'put Ensembl ids in var["ensembl_id"]; is the matrix transposed?'
-        ),
+        mend=hints.get(likely, 'put Ensembl ids in var["ensembl_id"]; is the matrix transposed?'),
     )

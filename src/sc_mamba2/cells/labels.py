@@ -1,6 +1,6 @@
 """Checks of a label column: is it there, is it a label, are there enough cells a class.
 
-Words of absence ("nan", "unknown", "unassigned") are no labels: a model would learn them as a type.
+Words of absence ("nan", "unknown", "unassigned", "doublet") are no labels: a model would learn them as a type.
 """
 
 import logging
@@ -16,11 +16,18 @@ _UNKNOWN = (
     "unknown, unknown cell, unknown cell type, unknown type, unassigned, not assigned, not available, "
     "not applicable, not provided, not determined, undetermined, undefined, missing, no label, "
     "unlabeled, unlabelled, not labeled, not labelled, unannotated, not annotated, unclassified, "
-    "not classified, uncategorized, uncategorised, unspecified, not specified, tbd, n.d., n/d"
+    "not classified, uncategorized, uncategorised, unspecified, not specified, tbd, n.d., n/d, unk, no call, "
+    "not called, uncalled, indeterminate"
+)
+_NO_CELL = (
+    "doublet, doublets, multiplet, multiplets, low quality, low quality cell, low quality cells, poor quality, "
+    "debris, dead cell, dead cells, empty droplet, empty droplets, artifact, artefact, junk, failed qc"
 )
 NOTHING = frozenset(_NOTHING.split(", "))  # is no value in any column
-ABSENCE = NOTHING | set(_UNKNOWN.split(", "))  # and these are no label
+_ANYWHERE = NOTHING | set(_UNKNOWN.split(", "))  # and these are no label
+ABSENCE = _ANYWHERE | set(_NO_CELL.split(", "))  # nor, in a column of types, are these
 _log = logging.getLogger(__name__)
+FEW_OF_A_TYPE = 5
 WELL_FILLED = 3  # mean cells a class under which a column is an identifier, not a label
 
 
@@ -44,6 +51,13 @@ def read_labels(obs: pd.DataFrame, label_key: str, keep_absence_words: bool = Fa
     text, words = check_labels(obs, label_key, keep_absence_words)
     if words:
         _log.warning("obs['%s']: %s", label_key, absence_in_words(words))
+    _say_alike(text, label_key, "type")
+    counts = text.value_counts()
+    if len(few := counts[counts < FEW_OF_A_TYPE]):
+        listed = ", ".join(f"'{name}' ({count})" for name, count in few[:6].items())
+        _log.warning(
+            "obs['%s']: next to nothing is known of types of few cells: %s", label_key, listed
+        )
     return text.reindex(obs.index).astype(object).where(lambda labels: labels.notna(), None)
 
 
@@ -92,13 +106,13 @@ def check_labels(
 def known_labels(column: pd.Series, keep_absence_words: bool = False) -> pd.Series:
     """Return the labels that are there as text (`label_text`), without words of absence."""
     text = label_text(column)
-    return text if keep_absence_words else text[~_plain(text).isin(ABSENCE)]
+    return text if keep_absence_words else text[~is_one_of(text, ABSENCE)]
 
 
-def absence_words(column: pd.Series) -> dict[str, int]:
+def absence_words(column: pd.Series, words: frozenset[str] = ABSENCE) -> dict[str, int]:
     """Count the words of absence in a column, as they are written."""
     text = label_text(column)
-    found = text[_plain(text).isin(ABSENCE)].value_counts()
+    found = text[is_one_of(text, words)].value_counts()
     return {str(word): int(count) for word, count in found.items()}
 
 
@@ -108,7 +122,11 @@ def absence_columns(obs: pd.DataFrame) -> dict[str, dict[str, int]]:
     for name in obs.columns[~obs.columns.duplicated(keep=False)]:
         column = obs[name]
         textual = column.dtype.name in ("object", "string", "category")
-        if textual and column.nunique() <= MOST_CLASSES and (words := absence_words(column)):
+        if (
+            textual
+            and column.nunique() <= MOST_CLASSES
+            and (words := absence_words(column, _ANYWHERE))
+        ):
             found[str(name)] = words
     return found
 
@@ -120,7 +138,25 @@ def absence_in_words(words: dict[str, int]) -> str:
 
 
 def _plain(text: pd.Series) -> pd.Series:
-    return text.str.lower().str.replace(r"[\s_]+", " ", regex=True)
+    """Return text without case and signs between words."""
+    return text.str.lower().str.replace(r"[\s_]+|(?<=\w)-(?=\w)", " ", regex=True)
+
+
+def is_one_of(text: pd.Series, words: frozenset[str]) -> pd.Series:
+    """Say which are a word of absence; "unknown 2" is one, "NA_12878" none."""
+    plain = _plain(text)
+    stem = plain.str.replace(r" \d+$", "", regex=True)
+    return plain.isin(words) | stem.isin(words - NOTHING)
+
+
+def _say_alike(text: pd.Series, key: str, what: str) -> None:
+    """Log the classes that differ from another one in case, blanks, hyphens or a plural only."""
+    classes = pd.Series(sorted(text.unique()), dtype=str)
+    alike = classes[_plain(classes).str.rstrip("s").duplicated(keep=False)]
+    if len(alike):
+        listed = ", ".join(f"'{name}'" for name in alike[:6])
+        said = f"names that differ in case, blanks or a plural only are each a {what} of their own"
+        _log.warning("obs['%s']: %s: %s", key, said, listed)
 
 
 def check_column(obs: pd.DataFrame, column: str, rule: str, option: str) -> None:
@@ -136,7 +172,7 @@ def whole_column(obs: pd.DataFrame, key: str, what: str) -> pd.Series:
     """
     check_column(obs, key, f"{what}-missing", f"--{what}-key")
     text = label_text(obs[key])
-    text = text[~_plain(text).isin(NOTHING)]
+    text = text[~is_one_of(text, NOTHING)]
     if missing := len(obs) - len(text):
         raise UserError(
             f"{what}-incomplete",
@@ -144,6 +180,7 @@ def whole_column(obs: pd.DataFrame, key: str, what: str) -> pd.Series:
             expected=f"a {what} for every cell",
             mend="fill the column, or leave those cells out",
         )
+    _say_alike(text, key, what)
     return text.astype(str)
 
 

@@ -24,7 +24,7 @@ _CONTROLS = (
     "control controls ctrl unperturbed neg negctrl negcontrol negativecontrol negativectrl nt ntc ntctrl "
     "ntcontrol nontarget nontargeting nontargetingcontrol nontargetingctrl nontargetingguide "
     "nontargetinghuman scramble scrambled safetarget safetargeting safeharbor notarget nosite intergenic "
-    "oneintergenicsite",
+    "oneintergenicsite nongenesite onenongenesite",
     "dmso dmsocontrol vehicle vehiclecontrol vehiclectrl solvent solventcontrol pbs mock",
     "untreated untreatedcontrol unstimulated unstim nostim notreatment",
 )

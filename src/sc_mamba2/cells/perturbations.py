@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from sc_mamba2.cells.labels import check_column, label_text
+from sc_mamba2.cells.labels import ABSENCE, check_column, is_one_of, label_text
 from sc_mamba2.cells.perturbation_names import (
     JOINT,
     NameRules,
@@ -19,8 +19,20 @@ from sc_mamba2.cells.perturbation_names import (
     with_dose,
 )
 from sc_mamba2.errors import UserError, nearest
+from sc_mamba2.genes import is_spreadsheet_date
 
 MOST_SHOWN = 5
+# What callers of guides write where they found none, or several.
+_UNCALLED = (ABSENCE - {"unk"}) | {  # UNK is a gene
+    "negative",
+    "multiple",
+    "ambiguous",
+    "multiple guides",
+    "no guide",
+    "no grna",
+    "no sgrna",
+    "no perturbation called",
+}
 
 
 def with_doses(names: pd.Series, doses: pd.Series, known: PerturbationNames) -> pd.Series:
@@ -89,9 +101,14 @@ def read_perturbations(
         check_column(obs, dose_key, "perturbation-missing", "perturbation.keys.dose_key")
     text = label_text(obs[key]).astype(str)
     remarks: dict[str, str] = {}
+    uncalled = text[is_one_of(text, _UNCALLED) & (text != rules.control)]
+    text = text.drop(uncalled.index)
     if unnamed := len(obs) - len(text):
+        words = ", ".join(
+            f"'{word}' ({count:,})" for word, count in uncalled.value_counts().items()
+        )
         said = f"{unnamed:,} cells without a name in obs['{key}'] were left out"
-        remarks["perturbation-unlabelled"] = said
+        remarks["perturbation-unlabelled"] = said + (f", among them {words}" if words else "")
     known = learn_names(text.unique(), rules)
     meaning = {label: known.resolve(label) for label in text.unique()}
     remarks |= reading_remarks(meaning, known)
@@ -124,7 +141,8 @@ def reading_remarks(meaning: dict[str, str], known: PerturbationNames) -> dict[s
     """Say by rule how names were read, where not as they stand.
 
     ``control-spelled``, ``control-likely``, ``perturbation-guides``, ``perturbation-joined``,
-    ``perturbation-whole``, ``perturbation-genes``. `meaning` is the canonical name of every label.
+    ``perturbation-whole``, ``perturbation-genes``, ``perturbation-alike``, ``perturbation-dates``. `meaning` is
+    the canonical name of every label.
     """
     control = known.rules.control
     found: dict[str, dict[str, str]] = {
@@ -135,6 +153,9 @@ def reading_remarks(meaning: dict[str, str], known: PerturbationNames) -> dict[s
         "whole": {},
         "genes": {},
     }
+    names = pd.Series(sorted(set(meaning.values()) - {control}), dtype=str)
+    found["alike"] = {name: name for name in names[names.str.lower().duplicated(keep=False)]}
+    found["dates"] = {name: name for name in names if is_spreadsheet_date(name)}
     for label, name in sorted(meaning.items()):
         pieces = known.pieces(label)
         if name == control:
@@ -174,6 +195,16 @@ def reading_remarks(meaning: dict[str, str], known: PerturbationNames) -> dict[s
             "; perturbation.keys.joined_by='+' takes them apart",
         ),
         "perturbation-genes": (found["genes"], "names go by another name of their gene", ""),
+        "perturbation-alike": (
+            found["alike"],
+            "names differ in case only, and are perturbations of their own",
+            "",
+        ),
+        "perturbation-dates": (
+            found["dates"],
+            "names are dates that a spreadsheet made of genes",
+            "",
+        ),
     }
     return {
         rule: f"{len(labels):,} {words} ({_shown(labels)}){mend}"

@@ -33,6 +33,7 @@ RATIOS = (1.5, 20.5)  # multiples of the smallest value that tell a whole number
 EXACT = 1e-4  # distance from a whole number that float32 leaves
 SURE, SURE_OF_A_CELL = 6.0, 8.0  # standard deviations of the evidence above chance
 CLEAR, CHANCE = 2.5, 1.8  # mean evidence of a value, in nats; chance gives 1
+ALIKE = 1.0  # difference of functions that fit alike, since the squares of multiples are multiples
 OF_FLOAT32 = 8.0  # what float32 gives; values that were rounded give less
 NEAR = 5e-3  # relative difference of sums that are the same total, of counts that lost some genes
 EXACT_SUM = 1e-3  # the same where nothing but the sums speaks for it
@@ -48,6 +49,10 @@ CELLS_FOR_A_TOTAL, FEWEST_UNITS = 40, 5  # the shallowest cells, by which a comm
 MOST_MOLECULES = 50_000  # of the shallowest cell
 FEW_MOLECULES, SOME = 5_000, 0.3  # so few that chance is no share like this
 UNSURE = 0.03  # distance from a whole number of molecules
+FIRST = 2  # counts begin below it
+TAIL = 10  # times its median that the largest of a cell's counts is
+MANY_GENES = 50
+EVEN = 10  # a largest value that all cells share only where values were cut, binned or ranked
 
 
 @dataclass(frozen=True)
@@ -117,25 +122,37 @@ class CellFacts:
         Values above 0.
     whole_C
         Whether all are whole.
-    large_C, whole_large_C
-        Values above 1.5, and those of them that are whole.
-    above_C, turn_C
-        Values above 0.5, and the sum of ``exp(2 pi i value)`` of these, which is long where their decimals
-        are alike.
-    ties_C
-        Values that equal the smallest one.
+    least_C, most_C
+        The smallest and the largest one.
+    tail_C
+        How many times the median the largest is.
+    large_C, whole_large_C, tenths_C
+        Values above 1.5, those of them that are whole, and all that are whole tenths.
+    near_C, ones_C, turn_C
+        Values near 1 and 2 that are not whole, those of them near 1, and the sum of ``exp(2 pi i value)`` of
+        both, which is long where their decimals are alike.
+    ties_C, full_C
+        Values that equal the smallest one; whether no gene is 0, of `MANY_GENES` at least.
     sums_CT, units_CT, told_CT, evidence_CT
         Of values under each inverse: their sum; the smallest; how many distinct ones can tell a multiple
-        of it; their evidence, ``log(0.5 / distance from a whole multiple)``. 0 where all are whole.
+        of it; their evidence, ``log(0.5 / distance from a whole multiple)``. Whole numbers are no logarithms
+        and tell nothing of a function. These, and what stands from `tail_C` on, are 0 where all are whole and
+        begin below `FIRST`.
     """
 
     size_C: np.ndarray
     whole_C: np.ndarray
+    least_C: np.ndarray
+    most_C: np.ndarray
+    tail_C: np.ndarray
     large_C: np.ndarray
     whole_large_C: np.ndarray
-    above_C: np.ndarray
+    tenths_C: np.ndarray
+    near_C: np.ndarray
+    ones_C: np.ndarray
     turn_C: np.ndarray
     ties_C: np.ndarray
+    full_C: np.ndarray
     sums_CT: np.ndarray
     units_CT: np.ndarray
     told_CT: np.ndarray
@@ -158,14 +175,18 @@ def look_at_cells(matrix: sparse.csr_matrix) -> CellFacts:
     size_C = np.diff(matrix.indptr)
     full = np.flatnonzero(size_C)
     whole_C = np.ones(len(size_C), bool)
+    least_C, most_C = np.zeros((2, len(size_C)))
     found = {
         name: np.zeros((len(size_C), len(INVERSES)) if name.endswith("_CT") else len(size_C), kind)
         for name, kind in (
+            ("tail_C", float),
             ("large_C", int),
             ("whole_large_C", int),
-            ("above_C", int),
-            ("turn_C", complex),
+            ("tenths_C", int),
+            ("near_C", int),
+            ("ones_C", int),
             ("ties_C", int),
+            ("turn_C", complex),
             ("sums_CT", float),
             ("units_CT", float),
             ("told_CT", int),
@@ -174,31 +195,47 @@ def look_at_cells(matrix: sparse.csr_matrix) -> CellFacts:
     }
     whole = matrix.data == np.rint(matrix.data)
     whole_C[full] = _sums(whole, matrix.indptr[full]) == size_C[full]
-    if not whole_C.all():
-        broken = np.flatnonzero(~whole_C)
+    least_C[full] = np.minimum.reduceat(matrix.data, matrix.indptr[full])
+    most_C[full] = np.maximum.reduceat(matrix.data, matrix.indptr[full])
+    broken = np.flatnonzero(~whole_C | (least_C >= FIRST))
+    if len(broken):
         values, times, starts = _distinct(matrix[broken])
         places = np.diff(np.append(starts, len(values)))  # distinct values a cell
+        ends = np.cumsum(times)
+        middle = np.searchsorted(ends, ends[starts] - times[starts] + size_C[broken] / 2)
+        found["tail_C"][broken] = most_C[broken] / values[middle]
         large = values > RATIOS[0]
         found["large_C"][broken] = _sums(large * times, starts)
         found["whole_large_C"][broken] = _sums(large * (values == np.rint(values)) * times, starts)
-        found["above_C"][broken] = _sums((values > 0.5) * times, starts)
-        found["turn_C"][broken] = _sums(
-            np.exp(2j * np.pi * values) * (values > 0.5) * times, starts
-        )
-        found["ties_C"][broken] = times[starts]
+        tenths = np.abs(10 * values - np.rint(10 * values)) <= 1e-6 * (1 + 10 * values)
+        found["tenths_C"][broken] = _sums(tenths * times, starts)
+        near = (values > 0.5) & (values < 2.5) & (values != np.rint(values))
+        found["ones_C"][broken] = _sums(near * (values < 1.5) * times, starts)
+        found["near_C"][broken] = _sums(near * times, starts)
+        found["turn_C"][broken] = _sums(np.exp(2j * np.pi * values) * near * times, starts)
+        own_whole = np.repeat(whole_C[broken], places)
+        few_whole = own_whole & (np.repeat(least_C[broken], places) < FEWEST)
         for place, inverse in enumerate(INVERSES.values()):
             with np.errstate(over="ignore", invalid="ignore"):
                 plain = inverse(values)
                 units = plain[starts]
                 ratio = plain / np.repeat(units, places)
                 tells = (ratio > RATIOS[0]) & (ratio < RATIOS[1])
+                tells &= (place == 0) | ~own_whole
                 away = np.abs(ratio - np.rint(ratio), out=np.ones_like(ratio), where=tells)
                 evidence = np.where(tells, np.log(0.5 / np.maximum(away, EXACT)), 0)
-                found["sums_CT"][broken, place] = _sums(plain * times, starts)
+                # Of small whole numbers many are multiples by chance: one that is none tells more.
+                evidence[few_whole & tells & (away > EXACT)] = -OF_FLOAT32
+                plain_sums = _sums(plain * times, starts)
+                found["sums_CT"][broken, place] = np.where(
+                    whole_C[broken] & (place > 0), np.inf, plain_sums
+                )
             found["units_CT"][broken, place] = units
             found["told_CT"][broken, place] = _sums(tells, starts)
             found["evidence_CT"][broken, place] = _sums(evidence, starts)
-    return CellFacts(size_C, whole_C, **found)
+    found["ties_C"][full] = _sums(matrix.data == np.repeat(least_C, size_C), matrix.indptr[full])
+    found["full_C"] = size_C == max(matrix.shape[1], MANY_GENES)
+    return CellFacts(size_C, whole_C, least_C, most_C, **found)
 
 
 def _distinct(matrix: sparse.csr_matrix) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -225,29 +262,59 @@ def decide_scale(facts: CellFacts) -> Scale:
         ``matrix-scale``: nothing known fits. ``matrix-mixed``: cells of two scales.
     """
     facts = facts.take(facts.size_C > 0)
-    rest = facts.take(~facts.whole_C)
+    if not len(facts.size_C):
+        return Scale("counts", words="counts")
+    _refuse_no_counts(facts)
+    # Whole numbers that begin high are no counts, unless it is so in a few cells only.
+    high_C = facts.whole_C & (facts.least_C >= FIRST) & (facts.size_C >= FEWEST)
+    plain_C = facts.whole_C & ~(high_C & (high_C.mean() > SOME_CELLS))
+    rest = facts.take(~plain_C)
     if not len(rest.size_C):
         return Scale("counts", words="counts")
     scale = _scale_of_decimals(rest)
-    sure = facts.whole_C & (facts.size_C >= FEWEST)
+    sure = plain_C & (facts.size_C >= FEWEST)
     if scale.function != PLAIN and sure.any():  # no logarithm is whole
         raise _mixed("counts", int(sure.sum()), scale.words, len(rest.size_C))
     return scale
 
 
+def _refuse_no_counts(facts: CellFacts) -> None:
+    """Refuse what something was added to, and whole numbers that nearly all cells end with alike."""
+    cells, said = len(facts.size_C), ""
+    many_C = facts.whole_C & (facts.size_C >= MANY_GENES)
+    values, times = np.unique(facts.most_C[many_C], return_counts=True)
+    if (facts.full_C & (facts.ties_C > facts.size_C / 4)).mean() > SAME:
+        said = "every gene of every cell above 0, many of them at the cell's smallest value: it was added to all"
+    elif times.max(initial=0) >= max(FEWEST, SAME * cells) and values[times.argmax()] >= EVEN:
+        said = (
+            f"whole numbers whose largest is {values[times.argmax()]:,.0f} in {times.max():,} of {cells:,} cells: "
+            "they were binned, ranked or cut off, or the cells are copies of one"
+        )
+    if said:
+        raise UserError(
+            "matrix-scale",
+            found=said,
+            expected="counts, of which most are 0, and whose largest differs from cell to cell",
+            mend=_say("counts"),
+        )
+
+
 def _scale_of_decimals(facts: CellFacts) -> Scale:
-    """Decide what cells are of which no one holds whole numbers only."""
+    """Decide what cells are of which no one holds whole numbers from 1 on only."""
     functions = list(INVERSES)
     totals = [find_totals(facts.sums_CT[:, place]) for place in range(len(functions))]
     fits_CT = _fits(facts.told_CT, facts.evidence_CT)
-    sure_CT = _fits(facts.told_CT, facts.evidence_CT, SURE_OF_A_CELL)
+    sure_CT: np.ndarray = _fits(facts.told_CT, facts.evidence_CT, SURE_OF_A_CELL)
     sure_CT &= facts.told_CT >= FEWEST_DISTINCT
-    _refuse_several(facts, fits_CT, sure_CT)
+    # Where many values are whole it is chance that fits.
+    few_whole_C = (facts.whole_large_C <= facts.large_C / 2) | (facts.large_C < FEWEST)
+    sure_CT &= few_whole_C[:, None]
+    _refuse_several(facts, fits_CT, sure_CT, totals)
     if (place := _best_by_units(facts, fits_CT)) is not None:
         if functions[place] == PLAIN and np.allclose(facts.units_CT[:, place], 1, rtol=EXACT):
             return Scale("counts", words="counts with decimals", remark="most values are whole")
         against = _against(facts, fits_CT, place) & ~totals[place].holds
-        if against.any():
+        if against.any() and not against.all():
             raise _mixed(
                 _words(functions[place]),
                 int((~against).sum()),
@@ -264,7 +331,7 @@ def _scale_of_decimals(facts: CellFacts) -> Scale:
         place = min(same, key=lambda at: totals[at].spread)
         return _of_totals(functions[place], totals[place].values)
     log = functions.index(LOG1P)
-    logged = sure_CT[:, 1:].any(axis=1)
+    logged = np.asarray(sure_CT[:, 1:].any(axis=1))
     if len(logged) >= FEWEST:
         logged |= totals[log].exact
     if SOME_CELLS < logged.mean() < 1:
@@ -273,27 +340,39 @@ def _scale_of_decimals(facts: CellFacts) -> Scale:
         )
     sums = facts.sums_CT[:, log]
     if why := _why_counts(facts, sums):
-        return Scale("counts", words="counts with decimals", remark=why)
+        words = "counts" if facts.whole_C.all() else "counts with decimals"
+        return Scale("counts", words=words, remark=why)
+    first = f"{facts.units_CT[:, 0].min():.3g}"
     raise UserError(
         "matrix-scale",
-        found=f"values with decimals from {facts.units_CT[:, 0].min():.3g} that are no counts, and whose "
-        f"sum of expm1 goes from {sums.min():.4g} to {sums.max():.4g} a cell",
+        found=f"whole numbers from {first} on that are no counts: they begin above 1, and are no multiples"
+        if facts.whole_C.all()
+        else f"values from {first} that are no counts, and whose sum of expm1 goes from {sums.min():.4g} to "
+        f"{sums.max():.4g} a cell",
         expected="counts, or a function of counts of one total a cell, such as log1p of 10,000",
-        mend='keep the counts in layers["counts"]; or, if you know what the values are, say it: --params '
-        "ingestion.holds=log_normalised (log1p of 10,000 a cell), normalised or counts; "
-        "scm validate --holds; of a corpus pretraining.corpus.holds",
+        mend=_say("log_normalised (log1p of 10,000 a cell), normalised or counts"),
     )
 
 
-def _refuse_several(facts: CellFacts, fits_CT: np.ndarray, sure_CT: np.ndarray) -> None:
+def _say(kinds: str) -> str:
+    return (
+        f'keep the counts in layers["counts"]; or, if you know what the values are, say it: --params '
+        f"ingestion.holds={kinds}; scm validate --holds; of a corpus pretraining.corpus.holds"
+    )
+
+
+def _refuse_several(
+    facts: CellFacts, fits_CT: np.ndarray, sure_CT: np.ndarray, totals: "list[Totals]"
+) -> None:
     """Refuse cells of which some surely are one function of counts, and some another."""
     mean = np.where(sure_CT, facts.evidence_CT / np.maximum(facts.told_CT, 1), -np.inf)
     # The square of whole numbers is whole: of functions that fit alike the first one counts.
-    best_C = (mean >= mean.max(axis=1, keepdims=True) - 0.5).argmax(axis=1)
+    best_C = (mean >= mean.max(axis=1, keepdims=True) - ALIKE).argmax(axis=1)
     counts_T = np.bincount(best_C[sure_CT.any(axis=1)], minlength=len(INVERSES))
     first = int(counts_T.argmax())
-    others_C = sure_CT.any(axis=1) & ~fits_CT[:, first]
-    if counts_T[first] and others_C.sum() > FEWEST_CELLS * len(facts.size_C):
+    others_C = sure_CT.any(axis=1) & ~fits_CT[:, first] & ~totals[first].holds
+    cells = len(facts.size_C)
+    if counts_T[first] > SOME_CELLS * cells and others_C.sum() > FEWEST_CELLS * cells:
         names = [_words(name) for name in INVERSES]
         other = names[int(np.bincount(best_C[others_C]).argmax())]
         raise _mixed(names[first], int(counts_T[first]), other, int(others_C.sum()))
@@ -358,7 +437,7 @@ def _best_by_units(facts: CellFacts, fits_CT: np.ndarray) -> int | None:
     """Return the function under whose inverse nearly all cells that can tell are multiples of a unit."""
     told_T, evidence_T = facts.told_CT.sum(axis=0), facts.evidence_CT.sum(axis=0)
     mean_T = evidence_T / np.maximum(told_T, 1)
-    place = int(np.argmax(mean_T >= mean_T.max() - 0.5))
+    place = int(np.argmax(mean_T >= mean_T.max() - ALIKE))
     can_C = facts.told_CT[:, place] >= FEWEST_DISTINCT
     most = not can_C.any() or fits_CT[can_C, place].mean() >= SAME
     return place if _fits(told_T, evidence_T)[place] and most else None
@@ -374,15 +453,18 @@ def _against(facts: CellFacts, fits_CT: np.ndarray, place: int) -> np.ndarray:
 
 def _why_counts(facts: CellFacts, log_sums_C: np.ndarray) -> str:
     """Say by what values with decimals are counts, or nothing."""
-    values = facts.size_C.sum()
-    large, whole = facts.large_C.sum(), facts.whole_large_C.sum()
-    if whole >= max(FEWEST, WHOLE_SHARE * large):
+    low = facts.take(facts.least_C < FIRST)
+    large, whole = low.large_C.sum(), low.whole_large_C.sum()
+    # Of values that were rounded to tenths a tenth is whole.
+    share = WHOLE_SHARE if low.tenths_C.sum() < 0.9 * low.size_C.sum() else 0.5
+    if whole >= max(FEWEST, share * large):
         return f"{whole / large:.0%} of the values above 1 are whole"
-    above = facts.above_C.sum()
-    turn = facts.turn_C.sum() / max(1, above)
-    if large > values / 20 and np.abs(turn) >= NEAR_WHOLE and np.real(turn) > 0:
+    turn = low.turn_C.sum() / max(1, low.near_C.sum())
+    both = large > facts.size_C.sum() / 20 and low.ones_C.sum() > low.near_C.sum() / 5
+    if both and np.abs(turn) >= NEAR_WHOLE and np.real(turn) > 0:
         return "the values lie near whole numbers"
-    if (log_sums_C > LARGEST_LOG_SUM).mean() > 0.5:
+    tails = facts.tail_C[facts.size_C >= FEWEST]
+    if (log_sums_C > LARGEST_LOG_SUM).mean() > 0.5 and (not len(tails) or np.median(tails) >= TAIL):
         return "the values are too large for logarithms"
     return ""
 

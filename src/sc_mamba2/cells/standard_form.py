@@ -25,6 +25,7 @@ from sc_mamba2.errors import UserError
 from sc_mamba2.genes import GeneTable, load_gene_table
 
 FOREIGN_CELL = 0.2  # share of expressed genes of another species at which a cell is not human
+MUCH = 0.01  # share of the values that second columns of a gene may hold
 EXAMPLES = 5
 
 
@@ -161,6 +162,15 @@ def decide_form(expression: Expression, table: GeneTable) -> StandardForm:
     if table.species != "human":
         remarks.append({"rule": "genes-partners", "remark": _partners(counts, table.species)})
     columns = columns_to_keep(mapping, genes.index.astype(str).to_numpy(), expression.totals)
+    known = expression.totals[mapping.rows >= 0].sum()
+    left = 1 - expression.totals[columns].sum() / known if known else 0.0
+    if left > MUCH:
+        text = (
+            f"{counts['duplicate']:,} columns are of a gene that has another one with a larger sum, and "
+            f"{left:.1%} of the values are left out with them; where columns are probes, transcripts or parts "
+            "of genes, sum them"
+        )
+        remarks.append({"rule": "genes-duplicate", "remark": text})
     rows = mapping.rows[columns]
     var = pd.DataFrame(
         {

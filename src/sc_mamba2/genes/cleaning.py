@@ -13,7 +13,7 @@ from sc_mamba2.genes.table import GeneTable
 
 _TEXT = re.compile(r"""b'(.*)'|b"(.*)"|"(.*)"|'(.*)'""")
 _GENOME = r"(?:GRC[hm]\d+|hg\d+|mm\d+|human|mouse|homo_sapiens|mus_musculus)\w*"
-_SUFFIX = re.compile(rf"[_\-|:. ]+{_GENOME}$", re.I)
+_SUFFIX = re.compile(rf"[_\-|:. ]+(?:{_GENOME}|chr(?:\d+|[XYM]))$", re.I)
 _BREAK = re.compile(r"[_\-|:.\s]+")
 MOST_BREAKS = 6  # in a name, behind which a prefix may end
 FEWEST, SHARE = 5, 0.02  # names that must bear a prefix
@@ -90,7 +90,12 @@ def _without_prefixes(names: list[str], places: list[int], table: GeneTable) -> 
 def _without_suffix(names: list[str], places: list[int], table: GeneTable) -> _Found:
     bare = {place: _SUFFIX.sub("", names[place]) for place in places}
     return {
-        place: (name, f"'{names[place][len(name) :]}'")
+        place: (
+            name,
+            "a chromosome"
+            if "chr" in names[place][len(name) :]
+            else f"'{names[place][len(name) :]}'",
+        )
         for place, name in bare.items()
         if name != names[place] and is_known(name, table)
     }

@@ -178,6 +178,36 @@ def test_a_panel_with_some_tags_stays_whole(pair, tmp_path):
         assert read_modalities(sources)["protein"].n_vars == 10
 
 
+def test_tags_beside_antibodies_are_no_proteins(pair, tmp_path, caplog):
+    panel = pair["protein"]
+    panel.var_names = [
+        "CD3",
+        "CD4",
+        "CD8a",
+        "CD14",
+        "CD16",
+        "CD19",
+        "CD56",
+        "CD45RA",
+        "HTO1",
+        "HTO2",
+    ]
+    panel.write_h5ad(tmp_path / "panel.h5ad")
+    pair["rna"].write_h5ad(tmp_path / "rna.h5ad")
+    found = read_modalities([str(tmp_path / "rna.h5ad"), str(tmp_path / "panel.h5ad")])
+    assert list(found["protein"].var_names) == list(panel.var_names[:8])
+    assert "2 features that are no protein are left out" in caplog.text
+
+
+def test_genes_beside_peaks_of_which_nothing_is_said_are_genes(tmp_path):
+    pair = simulate_rna_atac(30, 60, 100, 20, 20)
+    both = ad.concat([pair["rna"], pair["atac"]], axis="var")
+    both.var = both.var[[]]
+    both.write_h5ad(tmp_path / "both.h5ad")
+    found = read_modalities([str(tmp_path / "both.h5ad")])
+    assert found["rna"].n_vars == 60 and found["atac"].n_vars == 100
+
+
 def test_a_file_that_holds_another_modality_than_is_said_is_refused(pair, tmp_path):
     both = joint(pair)
     both[:, :60].copy().write_h5ad(tmp_path / "a.h5ad")

@@ -20,6 +20,12 @@ def test_cells_are_joined_by_name_whatever_their_order(pair):
     assert straight.remarks == []
 
 
+def test_cells_that_are_called_by_numbers_are_paired_with_a_remark(pair):
+    for cells in pair.values():
+        cells.obs_names = list(map(str, range(40)))
+    assert [remark["rule"] for remark in pair_cells(pair).remarks] == ["cells-numbered"]
+
+
 def test_cells_that_lack_a_modality_stay_with_what_they_have(pair):
     pair["protein"].obs["gate"] = "B"
     parts = {"rna": pair["rna"][:30].copy(), "protein": pair["protein"][12:].copy()}

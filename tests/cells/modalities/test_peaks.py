@@ -16,7 +16,9 @@ def standard(cells, features="peaks", build="hg38", genes=NO_GENES, bin_size=100
 
 
 def cells_with(names: list[str], values=None) -> AnnData:
-    matrix = np.ones((3, len(names))) if values is None else values
+    some = np.ones((3, len(names)))
+    some[1:, 100:] = 0
+    matrix = some if values is None else values
     return AnnData(X=sparse.csr_matrix(matrix), var=pd.DataFrame(index=names))
 
 
@@ -40,6 +42,21 @@ def test_counts_become_open_or_not_with_a_remark():
     assert [remark["rule"] for remark in report["remarks"]] == ["peaks-counts"]
     binary, report = standard(cells_with(["chr1:5-10"]))
     assert report["remarks"] == [] and binary.var_names[0] == "peak:chr1:5-10"
+
+
+@pytest.mark.parametrize("values", [np.full((3, 200), 0.01), 1 - np.eye(3, 200)])
+def test_a_matrix_that_is_open_nearly_everywhere_is_refused(values):
+    names = [f"chr1:{place}-{place + 5}" for place in range(0, 2000, 10)]
+    assert "smoothed" in refused("peaks-values", cells_with(names, values))
+    _, report = standard(cells_with(names, np.eye(3, 200) / 2))
+    assert [remark["rule"] for remark in report["remarks"]] == ["peaks-counts"]
+
+
+def test_chromosomes_of_a_mouse_are_said():
+    names = [f"chr{number}:5-10" for number in range(1, 20)]
+    _, report = standard(cells_with(names))
+    assert [remark["rule"] for remark in report["remarks"]] == ["peaks-mouse"]
+    assert standard(cells_with([*names, "chr22:5-10"]))[1]["remarks"] == []
 
 
 def test_peaks_outside_of_the_build_are_refused_and_the_other_build_is_named():

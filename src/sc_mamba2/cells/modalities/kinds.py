@@ -29,15 +29,18 @@ def modalities_of_features(features: pd.DataFrame, name: str = "") -> dict[str, 
     them, the rest is of that kind too: a panel of antibodies of which not all are marked. A table of names
     of surface antigens alone is of the modality that `name`, that of its file, means, else of proteins.
     """
-    if kinds_of.is_antibody_panel(features):
-        return {modality_of_name(name) or PROTEIN: np.arange(len(features))}
     known = kinds_of.known_kinds(features)
+    if kinds_of.is_antibody_panel(features):
+        own = known.isna() | (known == kinds_of.PROTEIN)
+        return {modality_of_name(name) or PROTEIN: np.flatnonzero(own.to_numpy())}
     told = known.dropna()
     if told.empty:
         return {}
     stated = kinds_of.stated_kinds(features).notna().any()
     if not stated and len(told) > len(known) / 2:
-        known = known.fillna(told.mode().iloc[0])
+        rest = list(features.index[known.isna().to_numpy()].astype(str))
+        if share_known(rest, load_gene_table()) <= 0.5:
+            known = known.fillna(told.mode().iloc[0])
     modalities = kinds_of.feature_kinds(features) if known.isna().any() else known
     modalities = modalities.map(_MODALITY)
     return {

@@ -1,5 +1,6 @@
 """Opens a MuData file, or one file a modality; what is what is told by name, by features, or given."""
 
+import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ from sc_mamba2.cells.simulate_pairs import SIMULATED_PAIRS
 from sc_mamba2.errors import UserError, nearest
 
 Modalities = dict[str, ad.AnnData]
+_log = logging.getLogger(__name__)
 
 
 def read_modalities(sources: list[str], rna_alone: bool = False) -> Modalities:
@@ -124,12 +126,13 @@ def _said(kind: str, source: str) -> ad.AnnData:
             return cells
         if len(columns):
             return cells[:, columns].copy()
-        names = ", ".join(modalities_of_features(cells.var)) or "features of other kinds"
+        names = ", ".join(modalities_of_features(cells.var))
+    given = f"; it is given as {names}=FILE" if names in MODALITIES else ""
     raise UserError(
         "modality-other",
-        found=f"'{Path(source).name}', which by its features holds {names}",
+        found=f"'{Path(source).name}', which by its features holds {names or 'features of other kinds'}",
         expected=kind,
-        mend=f'give another file, or correct var["feature_types"] in this one; it is given as {names}=FILE',
+        mend=f'give another file, or correct var["feature_types"] in this one{given}',
     )
 
 
@@ -167,6 +170,11 @@ def _of_cells(cells: ad.AnnData, name: str) -> Modalities:
     if len(parts) > 1:
         return {kind: cells[:, columns].copy() for kind, columns in parts.items()}
     kind = _kind_of(cells, name) or modality_of_name(name)
+    if kind in parts and kind != RNA and (aside := cells.n_vars - len(parts[kind])):
+        _log.warning(
+            "'%s': %d features that are no %s are left out, such as tags", name, aside, kind
+        )
+        return {kind: cells[:, parts[kind]].copy()}
     if kind is None:
         raise _unknown(f"'{name}', whose features are called {', '.join(cells.var_names[:3])}, …")
     return {kind: cells}

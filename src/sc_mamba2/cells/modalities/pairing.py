@@ -10,6 +10,7 @@ from sc_mamba2.cells.modalities.kinds import RNA
 from sc_mamba2.errors import UserError
 
 FEWEST_PAIRED = 10
+MOST_NUMBERS = 0.5  # share of the cells' names that may be bare numbers
 Remark = dict[str, str]
 
 
@@ -96,6 +97,9 @@ def _bare(names: pd.Index) -> pd.Index:
 
 def _remarks(modalities: dict[str, ad.AnnData], present: pd.DataFrame) -> list[Remark]:
     remarks = []
+    if present.index.str.fullmatch(r"\d+").mean() > MOST_NUMBERS and len(modalities) > 1:
+        text = "cells are called by numbers; one number is taken for one cell in all modalities"
+        remarks.append({"rule": "cells-numbered", "remark": text})
     for kind, cells in modalities.items():
         lacking = int((~present[kind]).sum())
         if lacking:

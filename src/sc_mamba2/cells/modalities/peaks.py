@@ -13,6 +13,7 @@ from sc_mamba2.cells.keys import COUNTS_LAYER
 from sc_mamba2.errors import UserError
 
 PREFIX = "peak:"
+MOST_OPEN, MANY_PEAKS = 0.8, 100  # share of the peaks that are open in a cell, where it can be told
 MOST_OUTSIDE = 0.001  # share of the peaks that may lie outside of their chromosomes
 Features = Literal["peaks", "bins", "genes"]
 _CHROMOSOMES = (*(f"chr{number}" for number in range(1, 23)), "chrX", "chrY")
@@ -74,16 +75,17 @@ def standardise_peaks(
     """
     facts = look_at_values(matrix := cells.layers.get(COUNTS_LAYER, cells.X))
     if facts.fault:
-        raise UserError(
-            "peaks-values",
-            found=f"a matrix of peaks that {facts.fault}",
-            expected="0 and 1, or counts",
-            mend='correct the matrix, or keep the counts in layers["counts"]',
+        raise _no_peaks(facts.fault)
+    clean = clean_matrix(matrix)
+    open_share = clean.nnz / (clean.shape[0] * clean.shape[1])
+    if open_share > MOST_OPEN and cells.n_vars >= MANY_PEAKS:
+        raise _no_peaks(
+            f"is above 0 in {open_share:.0%} of the places: smoothed, or the wrong way round"
         )
     places = parse_coordinates(cells.var_names)
     kept, remarks = _kept_places(places, build)
-    places, binary = places[kept], clean_matrix(matrix)[:, kept]
-    if facts.largest > 1:
+    places, binary = places[kept], clean[:, kept]
+    if facts.largest > 1 or not facts.whole:
         text = f"peaks hold values up to {facts.largest:.3g}; what is above 0 counts as open"
         remarks.append({"rule": "peaks-counts", "remark": text})
     binary.data[:] = 1
@@ -93,6 +95,15 @@ def standardise_peaks(
     report = {"total": cells.n_vars, "kept": len(var), "binary": facts.largest <= 1}
     standard = ad.AnnData(X=binary, obs=cells.obs[[]].copy(), var=var)
     return standard, report | {"remarks": remarks}
+
+
+def _no_peaks(fault: str) -> UserError:
+    return UserError(
+        "peaks-values",
+        found=f"a matrix of peaks that {fault}",
+        expected="0 and 1, or counts, most of them 0",
+        mend='correct the matrix, or keep the counts in layers["counts"]',
+    )
 
 
 def parse_coordinates(names: pd.Index) -> pd.DataFrame:
@@ -142,6 +153,10 @@ def _kept_places(places: pd.DataFrame, build: str) -> tuple[np.ndarray, list[dic
         for rule, (aside, words) in reasons.items()
         if aside.any()
     ]
+    there = set(places["chrom"])
+    if set(_CHROMOSOMES[:19]) <= there and not there & set(_CHROMOSOMES[19:22]):
+        text = f"no peak lies on chromosomes 20 to 22: they may be of a mouse, and are read as of {build}"
+        remarks.append({"rule": "peaks-mouse", "remark": text})
     return known & ~outside & ~again, remarks
 
 
