@@ -111,13 +111,14 @@ def select(
 
 
 def _named(checkpoint: Path) -> str:
-    """Return a folder as it is called from anywhere; a name of the package or the Hub as it is."""
+    """Return a folder as it is called from anywhere; a name or an address as it is."""
     from sc_mamba2.model.folder import shipped_checkpoints
     from sc_mamba2.model.hub_cache import hub_name
+    from sc_mamba2.remote import address_of
 
     name = str(checkpoint)
-    on_hub = hub_name(name) is not None and not checkpoint.exists()
-    return name if on_hub or name in shipped_checkpoints() else str(checkpoint.resolve())
+    elsewhere = (hub_name(name) or address_of(name)) is not None and not checkpoint.exists()
+    return name if elsewhere or name in shipped_checkpoints() else str(checkpoint.resolve())
 
 
 def _parameter(option: Option) -> inspect.Parameter:

@@ -201,6 +201,13 @@ def check_place(output: Path, suffix: str | None = None) -> None:
             expected=f"a name that ends in {suffix}",
             mend=f"write {output.stem or 'out'}{suffix}",
         )
+    if not output.parent.is_dir() and any(part.endswith(":") for part in output.parts[1:]):
+        raise UserError(
+            "output-remote",
+            found="an address as the output",
+            expected="a path on this machine: what is written is put in place by renames",
+            mend=f"write {output.name} here, and copy it: aws s3 cp, or fsspec",
+        )
     if not output.parent.is_dir():
         raise UserError(
             "output-folder",
