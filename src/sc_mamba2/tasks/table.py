@@ -267,7 +267,7 @@ _EMBED = Task(
     suffix=".h5ad",
     options=(
         _cells("FILE", "Cells to embed, of any size.", required=False),
-        replace(_output(), required=False),
+        replace(_output("The .h5ad file, or .zarr folder, to write."), required=False),
         Option(
             "checkpoint",
             "Name of a shipped checkpoint, or a folder.",
