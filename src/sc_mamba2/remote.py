@@ -76,7 +76,7 @@ def local_copy(place: str | Path) -> str:
     with FileLock(folder.with_suffix(".lock")):
         if not copy.exists():
             size = sum(one.get("size") or 0 for one in files.values()) / 1e6
-            _log.warning("Fetching %s (%.1f MB) into '%s'.", address, size, folder)
+            _log.warning("Fetching %s (%.1f MB) into '%s'.", _shown(address), size, folder)
             with _asking(address), (atomic_folder if is_folder else atomic_file)(copy) as draft:
                 system.get(list(places), [str(draft / inside) for inside in places.values()])
     return str(copy)
@@ -91,6 +91,16 @@ def _opened(address: str) -> tuple[Any, str]:
     return system, name.rstrip("/")
 
 
+def _shown(address: str) -> str:
+    """Return an address without what may be secret, such as the signature of a link."""
+    return re.sub(r"(?<=://)[^/]*@", "", address.partition("?")[0])
+
+
+def _said(error: BaseException) -> str:
+    """Return the first line of an error, without the address, which aiohttp puts at its end."""
+    return str(error).partition("\n")[0].partition(", url=")[0] or type(error).__name__
+
+
 def _within(name: str, folder: str) -> str:
     """Return the path of a file below a folder; empty for the place itself."""
     inside = name.removeprefix(folder).lstrip("/")
@@ -102,6 +112,7 @@ def _within(name: str, folder: str) -> str:
 @contextmanager
 def _asking(address: str) -> Iterator[None]:
     """Turn what the file systems raise, which each does in its own way, into errors for a person."""
+    address = _shown(address)
     try:
         yield
     except ImportError as error:
@@ -114,7 +125,8 @@ def _asking(address: str) -> Iterator[None]:
     except FileNotFoundError as error:
         raise UserError(
             "remote-missing",
-            found=f"nothing at {address}" + (f" ({error.__cause__})" if error.__cause__ else ""),
+            found=f"nothing at {address}"
+            + (f" ({_said(error.__cause__)})" if error.__cause__ else ""),
             expected="a file or folder that is there",
             mend="check the address, for S3 also the endpoint: AWS_ENDPOINT_URL, AWS_PROFILE",
         ) from error
@@ -122,10 +134,9 @@ def _asking(address: str) -> Iterator[None]:
         denied = isinstance(error, PermissionError) and not error.filename
         if isinstance(error, OSError) and refused_write(error) and not denied:
             raise  # by this disk
-        said = (str(error).splitlines() or [""])[0]
         raise UserError(
             "remote-refused",
-            found=f"the answer to {address}: {said or type(error).__name__}",
+            found=f"the answer to {address}: {_said(error)}",
             expected="an address that answers and that you may read",
             mend="check network and credentials, such as AWS_PROFILE, AWS_ACCESS_KEY_ID, AWS_ENDPOINT_URL",
         ) from error
