@@ -1,5 +1,6 @@
 """Cells, checkpoints and token stores at an address: of S3 (a server on loopback), HTTP, and in memory."""
 
+import json
 import shutil
 import sys
 import threading
@@ -181,6 +182,28 @@ def test_cells_and_checkpoint_of_s3_give_the_same_vectors(bucket, folder, tmp_pa
         cli.entered("embed", *words)
     far, near = (read_cells(tmp_path / f"{name}.h5ad").obsm["X_scm"] for name in ("far", "near"))
     assert np.array_equal(far, near)
+
+
+@pytest.mark.slow
+def test_a_pattern_and_a_token_store_of_s3_are_pretrained_on(bucket, tmp_path, monkeypatch):
+    cli.entered("init", tmp_path / "project")
+    monkeypatch.chdir(tmp_path / "project")
+    few = "pretraining.training.batch_size=4,pretraining.training.micro_batch_size=4"
+    for name, source in {"pattern": "*.h5ad", "store": "store"}.items():
+        words = (
+            "--preset",
+            "micro",
+            "--steps",
+            2,
+            "--run",
+            f"data/06_models/{name}",
+            "--params",
+            few,
+        )
+        cli.entered("pretrain", f"{bucket}/{source}", *words)
+        told = json.loads(Path("data/08_reporting/pretraining/metrics.json").read_text())
+        assert told["data"]["cells"] == 24
+        assert checkpoint_folder(f"data/06_models/{name}/model").is_dir()
 
 
 def test_checkpoints_and_token_stores_of_s3_are_as_they_were(bucket, folder):

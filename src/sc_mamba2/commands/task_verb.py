@@ -96,6 +96,7 @@ def select(
         count over them.
     """
     from sc_mamba2.runs.selection import Selection, given_params, merge, nest
+    from sc_mamba2.versions.names import with_paths
 
     values = {
         option.name: _from_here(option, getattr(given, option.name)) for option in task.options
@@ -106,7 +107,8 @@ def select(
     )
     if isinstance(checkpoint := getattr(given, "checkpoint", None), Path):
         chosen["checkpoint"] = _named(checkpoint)
-    params = merge(nest(dict(more or {})), given_params(chosen, given.params))
+    beside = with_paths(nest(dict(more or {})), Path.cwd())
+    params = merge(beside, given_params(chosen, given.params))
     return Selection(pipelines=(pipeline,), params=params, env=getattr(given, "env", None))
 
 
