@@ -32,7 +32,7 @@ from sc_mamba2.model import read_checkpoint
 
 RESULTS = Path(__file__).parent / "results"
 AT_ONCE, GENES_A_CELL, COLUMNS = 100_000, 30, 3000
-POINTS = 400  # of the curve that are kept
+POINTS = 60  # of the curve that are kept
 
 
 def write_toy(folder: Path) -> None:
