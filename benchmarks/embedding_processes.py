@@ -25,9 +25,9 @@ CELLS_A_BLOCK = 1024
 EMBED = """
 import sys
 from sc_mamba2.tasks.embedding.model import load_encoder
-from sc_mamba2.tasks.embedding.params import EmbeddingOptions, KeyParams, LaunchParams, SourceParams
+from sc_mamba2.tasks.embedding.params import EmbeddingOptions, KeyParams, SourceParams
 from sc_mamba2.tasks.embedding.predict import encode_file
-from sc_mamba2.tasks.shared.params import IngestionParams, ValidationParams
+from sc_mamba2.tasks.shared.params import IngestionParams, LaunchParams, ValidationParams
 from sc_mamba2.training import ComputeOptions
 folder, blocks, together, processes = sys.argv[1:]
 options = EmbeddingOptions(checkpoint=folder + "/checkpoint", cells_a_block=int(together))

@@ -7,9 +7,10 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+import zarr
 from scipy import sparse
 
-from sc_mamba2.cells import CopiedCells, read_cells, simulate_cells, write_copy
+from sc_mamba2.cells import CopiedCells, read_cells, simulate_cells, write_copy, zarr_writing
 from sc_mamba2.cells.opening import open_cells
 
 
@@ -151,3 +152,53 @@ def test_what_a_copy_lacks_is_said(cells, tmp_path, caplog):
     write_copy(tmp_path / "out.h5ad", additions(tmp_path / "in.zarr"))
     assert "without the expression" in caplog.text
     assert ad.read_h5ad(tmp_path / "out.h5ad").obs["kind"].isna().sum() == 10
+
+
+@pytest.mark.parametrize("small", [True, pytest.param(False, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kind", ["h5ad", "zarr"])
+def test_as_zarr_all_is_there_too(cells, tmp_path, monkeypatch, small, kind):
+    if small:  # many chunks and shards
+        monkeypatch.setattr(zarr_writing, "_BYTES_A_CHUNK", 80)
+        monkeypatch.setattr(zarr_writing, "_CHUNKS_A_SHARD", 2)
+    cells.obs["kind"] = pd.array(["a", None] * 10, dtype="string")
+    with ad.settings.override(allow_write_nullable_strings=True):
+        getattr(cells, f"write_{kind}")(tmp_path / f"in.{kind}")
+    write_copy(tmp_path / "out.zarr", additions(tmp_path / f"in.{kind}"))
+    found, whole = read_cells(tmp_path / "out.zarr"), read_cells(tmp_path / f"in.{kind}")
+    assert (found.X != whole.X).nnz == 0 and (found.raw.X != whole.raw.X).nnz == 0
+    assert (found.layers["dense"] == whole.layers["dense"]).all()
+    assert (found.obsp["near"] != whole.obsp["near"]).nnz == 0
+    assert (found.obsm["X_mine"] == whole.obsm["X_mine"]).all()
+    assert list(found.uns["mine"]["colours"]) == ["red", "blue"] and found.uns["scm"] == {
+        "version": "1"
+    }
+    pd.testing.assert_frame_equal(found.obs[list(whole.obs)], whole.obs)
+    pd.testing.assert_frame_equal(found.var, whole.var)
+    assert list(found.obs["scm_type"].cat.categories) == ["a", "b", "c"]
+    assert (found.obsm["X_scm"] == 1).all() and found.obsm["X_scm"].shape == (20, 4)
+    if kind == "h5ad":
+        array = zarr.open_group(tmp_path / "out.zarr")["obsm/X_scm"]
+        assert (array.shards is not None) == small
+    write_copy(tmp_path / "again.zarr", additions(tmp_path / "out.zarr", value=2.0))
+    assert (read_cells(tmp_path / "again.zarr").obsm["X_scm"] == 2).all()
+
+
+def test_keys_with_a_slash_are_renamed_in_zarr(cells, tmp_path, caplog):
+    cells.layers["soup_x"] = cells.layers["dense"] + 1
+    cells.write_h5ad(tmp_path / "in.h5ad")
+    with h5py.File(tmp_path / "in.h5ad", "r+") as file:
+        ad.io.write_elem(file["layers"].create_group("soup"), "x", cells.layers["dense"])
+    write_copy(tmp_path / "out.zarr", additions(tmp_path / "in.h5ad"))
+    found = read_cells(tmp_path / "out.zarr")
+    assert set(found.layers) == {"dense", "soup_x", "soup_x_"}
+    assert (found.layers["soup_x_"] == cells.layers["dense"]).all()
+    assert "is called 'soup_x_'" in caplog.text
+
+
+def test_of_other_sources_the_table_is_written_to_zarr(tmp_path):
+    names = pd.DataFrame({"a": range(20)}, index=[f"cell_{n}" for n in range(20)])
+    source = simulate_cells(20)
+    copied = CopiedCells(source, names, {"X_scm": Blocks(np.ones((20, 2), np.float32))})
+    write_copy(tmp_path / "out.zarr", copied)
+    found = ad.read_zarr(tmp_path / "out.zarr")
+    assert found.shape == (20, 0) and (found.obsm["X_scm"] == 1).all()

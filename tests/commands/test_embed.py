@@ -1,6 +1,7 @@
 """`scm embed` and `scm index` in process: what is written, what is refused, and that it goes on."""
 
 import json
+import shutil
 from pathlib import Path
 
 import anndata as ad
@@ -10,7 +11,7 @@ import pytest
 from tests import cli
 from tests.checkpoints import write_random_checkpoint
 
-from sc_mamba2.cells import simulate_cells
+from sc_mamba2.cells import read_cells, simulate_cells
 from sc_mamba2.tasks.embedding import encode
 
 
@@ -84,6 +85,24 @@ def test_an_index_of_another_checkpoint_is_refused(index, files):
     assert "(index-checkpoint)" in refused(files, "embed", files / "cells.h5ad", *words)
     words = ("--index", files / "checkpoint", "-c", files / "checkpoint", "-o", files / "no.h5ad")
     assert "(index-folder)" in refused(files, "embed", files / "cells.h5ad", *words)
+
+
+@pytest.mark.slow
+def test_zarr_holds_the_same_and_is_replaced_by_force_alone(embedded, files):
+    words = ("embed", files / "cells.h5ad", "-c", files / "checkpoint", "-o", files / "out.zarr")
+    scm(*words[:-1], files / "as.zarr")
+    whole, found = read_cells(embedded), read_cells(files / "as.zarr")
+    assert (
+        np.array_equal(found.obsm["X_scm"], whole.obsm["X_scm"]) and (found.X != whole.X).nnz == 0
+    )
+    (files / "out.scm").rename(files / "aside.scm")  # of another output of that name
+    (files / "as.zarr").rename(files / "out.zarr")
+    assert "(output-exists)" in refused(files, *words)
+    scm(*words, "--force")
+    assert np.array_equal(read_cells(files / "out.zarr").obsm["X_scm"], whole.obsm["X_scm"])
+    for place in (files / "out.scm", files / "as.scm", files / "out.zarr"):
+        shutil.rmtree(place)
+    (files / "aside.scm").rename(files / "out.scm")
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,8 @@
+import os
 import shutil
 
 import pytest
+from tests.s3 import running_s3
 
 from sc_mamba2.errors import UserError
 from sc_mamba2.model import checkpoint_folder
@@ -69,3 +71,18 @@ def test_without_dvc_or_a_pointer_the_way_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr(dvc.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UserError, match="dvc-missing"):
         push(tmp_path, TINY)
+
+
+@pytest.mark.slow
+def test_what_went_to_a_remote_in_s3_comes_back_byte_by_byte(project):
+    pytest.importorskip("dvc_s3", reason="needs dvc[s3]")
+    with running_s3("versions") as bucket:
+        dvc.ask(project, "remote", "add", "--default", "far", f"{bucket}/checkpoints")
+        dvc.ask(project, "remote", "modify", "far", "endpointurl", os.environ["AWS_ENDPOINT_URL"])
+        push(project, TINY, name="first")
+        folder = project / "data/06_models/first"
+        for place in (folder, project / ".dvc/cache"):
+            shutil.rmtree(place)
+        assert pull(project, "first") == folder
+    for file in TINY.iterdir():
+        assert (folder / file.name).read_bytes() == file.read_bytes()

@@ -14,13 +14,16 @@ import anndata as ad
 import h5py
 import numpy as np
 import pandas as pd
+import zarr
 
 from sc_mamba2.cells.opening import Source, open_cells
 from sc_mamba2.cells.readers import NAMED, array_names, detect_format, read_cells
 from sc_mamba2.cells.readers.anndata_group import ARRAYS
 from sc_mamba2.cells.writing import writable
+from sc_mamba2.cells.zarr_writing import copy_h5ad, write_rows
 
 _ROWS_A_CHUNK = 1024
+_ARRAY = {"encoding-type": "array", "encoding-version": "0.2.0"}
 _log = logging.getLogger(__name__)
 
 
@@ -58,20 +61,19 @@ class CopiedCells:
 
 
 def write_copy(path: Path, cells: CopiedCells) -> None:
-    """Write a copy as `.h5ad` with what is added, at most one block of a matrix in memory.
+    """Write a copy as `.h5ad`, or as zarr where the path ends so, at most one block of a matrix in memory.
 
     An `.h5ad` file is copied as it is, byte for byte, and then added to; keys of the same name are
     replaced, of the others only those are renamed that anndata does not read, since they hold a slash. One
     that anndata wrote before 0.8 is read and written anew. Of any other source the table of the cells is
-    written, without the expression, which is logged.
+    written, without the expression, which is logged. As zarr an `.h5ad` file is written matrix by matrix, in
+    shards, and a zarr folder is copied as it is.
     """
-    if not _is_h5ad(cells.source):
-        _log.warning(
-            "Only the table of the cells was written, without the expression: that is copied from an "
-            ".h5ad file alone"
-        )
-        with open_cells(cells.source) as stored:
-            writable(ad.AnnData(obs=stored.obs)).write_h5ad(path)
+    if path.suffix == ".zarr":
+        _write_zarr(path, cells)
+        return
+    if not _has_format(cells.source, "h5ad"):
+        _table_alone(cells.source).write_h5ad(path)
     elif _is_of_today(cells.source):
         shutil.copyfile(cells.source, path)
     else:
@@ -86,9 +88,44 @@ def write_copy(path: Path, cells: CopiedCells) -> None:
             ad.io.write_elem(_table(file, "uns"), name, value)
 
 
-def _is_h5ad(source: Source) -> TypeGuard[str]:
+def _write_zarr(path: Path, cells: CopiedCells) -> None:
+    with ad.settings.override(allow_write_nullable_strings=True):
+        if is_copied := _has_format(cells.source, "zarr"):
+            shutil.copytree(cells.source, path, dirs_exist_ok=True)
+            group = zarr.open_group(path, mode="r+", use_consolidated=False)
+        else:
+            group = zarr.open_group(path, mode="w", zarr_format=3)
+        if _has_format(cells.source, "h5ad") and _is_of_today(cells.source):
+            with h5py.File(cells.source) as file:
+                copy_h5ad(file, group)
+        elif not is_copied:
+            whole = _has_format(cells.source, "h5ad")
+            found = writable(read_cells(cells.source)) if whole else _table_alone(cells.source)
+            ad.io.write_elem(group, "/", found)
+        for name in cells.obs:
+            _add_column(group["obs"], str(name), cells.obs[name])
+        for name, blocks in cells.obsm.items():
+            table = _table(group, "obsm")
+            write_rows(table, name, blocks.shape, blocks)
+            table[name].attrs.update(_ARRAY)
+        for name, value in cells.uns.items():
+            ad.io.write_elem(_table(group, "uns"), name, value)
+    if zarr.open_group(path, mode="r").metadata.consolidated_metadata is not None:
+        zarr.consolidate_metadata(path)  # what was copied knows nothing of what was added
+
+
+def _table_alone(source: Source) -> ad.AnnData:
+    _log.warning(
+        "Only the table of the cells was written, without the expression: that is copied from an "
+        ".h5ad file alone, or from zarr to zarr"
+    )
+    with open_cells(source) as stored:
+        return writable(ad.AnnData(obs=stored.obs))
+
+
+def _has_format(source: Source, kind: str) -> TypeGuard[str]:
     named = not isinstance(source, str) or source.startswith(NAMED)
-    return not named and detect_format(Path(str(source))) == "h5ad"
+    return not named and detect_format(Path(str(source))) == kind
 
 
 def _is_of_today(source: str) -> bool:
@@ -109,11 +146,12 @@ def _rename_keys(file: h5py.File) -> None:
             del table[name]  # a group that held them, empty now
 
 
-def _add_column(obs: h5py.Group, name: str, column: pd.Series) -> None:
+def _add_column(obs: Any, name: str, column: pd.Series) -> None:
     values = column.array if isinstance(column.dtype, pd.CategoricalDtype) else column.to_numpy()
     ad.io.write_elem(obs, name, values)
-    order = [str(other) for other in obs.attrs["column-order"] if other != name]
-    obs.attrs["column-order"] = np.asarray([*order, name], dtype=h5py.string_dtype())
+    order = [*(str(other) for other in obs.attrs["column-order"] if other != name), name]
+    in_hdf5 = isinstance(obs, h5py.Group)
+    obs.attrs["column-order"] = np.asarray(order, h5py.string_dtype()) if in_hdf5 else order
 
 
 def _add_rows(obsm: h5py.Group, name: str, blocks: RowBlocks) -> None:
@@ -122,7 +160,7 @@ def _add_rows(obsm: h5py.Group, name: str, blocks: RowBlocks) -> None:
     rows, columns = blocks.shape
     chunks = (min(rows, _ROWS_A_CHUNK), columns)
     matrix = obsm.create_dataset(name, (rows, columns), np.float32, chunks=chunks)
-    matrix.attrs.update({"encoding-type": "array", "encoding-version": "0.2.0"})
+    matrix.attrs.update(_ARRAY)
     start = 0
     for block in blocks:
         matrix[start : start + len(block)] = block
@@ -130,7 +168,7 @@ def _add_rows(obsm: h5py.Group, name: str, blocks: RowBlocks) -> None:
     assert start == rows, "the blocks are all rows of the matrix"
 
 
-def _table(file: h5py.File, name: str) -> h5py.Group:
+def _table(file: Any, name: str) -> Any:
     if name not in file:
         ad.io.write_elem(file, name, {})
     return file[name]

@@ -1,5 +1,7 @@
 """`scm annotate`: cell types for a query, from a labelled reference or a trained checkpoint."""
 
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import Any
 
 from sc_mamba2.commands.options import contradiction
@@ -24,7 +26,18 @@ def annotate(given: Given) -> None:
     more: dict[str, Any] = {} if given.label_key is None else {key: given.label_key}
     if given.start:
         more["tokenization.variable_genes"] = None
-    run_task(TASKS["annotate"], _pipeline(given), given, more)
+    pipeline = _pipeline(given)
+    with _blocks(given) as blocks:
+        more |= {} if blocks is None else {"annotation.launch.blocks": str(blocks)}
+        run_task(TASKS["annotate"], pipeline, given, more)
+
+
+def _blocks(given: Given) -> AbstractContextManager[Path | None]:
+    """Give the folder that other processes write to, where there are any."""
+    from sc_mamba2.runs.verbs import resumable_folder
+
+    alone = given.nproc in (None, 1) and given.dask is None
+    return nullcontext() if alone else resumable_folder(given.output)
 
 
 def _pipeline(given: Given) -> str:

@@ -18,9 +18,9 @@ def embed(given: Given) -> None:
 
     scm embed --genes GENES.parquet
 
-    Writes OUT.h5ad (the cells with X_scm; with an index also types) and the
-    folder OUT.scm with report.html, metrics.json and figures. A run that was
-    killed goes on with the same command.
+    Writes OUT.h5ad, or OUT.zarr (the cells with X_scm; with an index also
+    types), and the folder OUT.scm with report.html, metrics.json and figures.
+    A run that was killed goes on with the same command.
     """
     from sc_mamba2.commands.results import show_results
     from sc_mamba2.runs.verbs import resumable_folder, run_for, run_verb
@@ -35,8 +35,11 @@ def embed(given: Given) -> None:
     if given.output is not None:
         name = "embedding" if given.index is None else "embedding_mapping"
         with resumable_folder(given.output) as blocks:
-            selection = select(_TASK, name, given, {"embedding.source.blocks": str(blocks)})
-            kept = run_verb(selection, given.output, "embedding", "embedding.embedded", given.force)
+            suffix = ".zarr" if given.output.suffix == ".zarr" else _TASK.suffix
+            more = {"embedding.source.blocks": str(blocks), "embedded_suffix": suffix}
+            result = "embedding", "embedding.embedded"
+            selection = select(_TASK, name, given, more)
+            kept = run_verb(selection, given.output, *result, given.force, suffix)
         metrics = kept.folder / "metrics.json"
         places |= {"cells": kept.output, "report": kept.folder / "report.html"}
     show_results(metrics, places)

@@ -96,6 +96,7 @@ def select(
         count over them.
     """
     from sc_mamba2.runs.selection import Selection, given_params, merge, nest
+    from sc_mamba2.versions.names import with_paths
 
     values = {
         option.name: _from_here(option, getattr(given, option.name)) for option in task.options
@@ -106,18 +107,20 @@ def select(
     )
     if isinstance(checkpoint := getattr(given, "checkpoint", None), Path):
         chosen["checkpoint"] = _named(checkpoint)
-    params = merge(nest(dict(more or {})), given_params(chosen, given.params))
+    beside = with_paths(nest(dict(more or {})), Path.cwd())
+    params = merge(beside, given_params(chosen, given.params))
     return Selection(pipelines=(pipeline,), params=params, env=getattr(given, "env", None))
 
 
 def _named(checkpoint: Path) -> str:
-    """Return a folder as it is called from anywhere; a name of the package or the Hub as it is."""
+    """Return a folder as it is called from anywhere; a name or an address as it is."""
     from sc_mamba2.model.folder import shipped_checkpoints
     from sc_mamba2.model.hub_cache import hub_name
+    from sc_mamba2.remote import address_of
 
     name = str(checkpoint)
-    on_hub = hub_name(name) is not None and not checkpoint.exists()
-    return name if on_hub or name in shipped_checkpoints() else str(checkpoint.resolve())
+    elsewhere = (hub_name(name) or address_of(name)) is not None and not checkpoint.exists()
+    return name if elsewhere or name in shipped_checkpoints() else str(checkpoint.resolve())
 
 
 def _parameter(option: Option) -> inspect.Parameter:

@@ -1,5 +1,6 @@
 """Cells as catalog entries: as a person gives them, AnnData, copies with results, MuData."""
 
+from contextlib import nullcontext
 from typing import Any, NoReturn
 
 import anndata as ad
@@ -11,10 +12,11 @@ from kedro_datasets._typing import TablePreview
 
 from sc_mamba2.cells import CopiedCells, read_cells, write_copy
 from sc_mamba2.cells.modalities.opening import quiet_mudata, read_mudata
+from sc_mamba2.cells.readers import open_zarr
 from sc_mamba2.cells.writing import writable
 from sc_mamba2.datasets.base import FileDataset, Kept
 from sc_mamba2.errors import UserError
-from sc_mamba2.files import atomic_file
+from sc_mamba2.files import atomic_file, atomic_folder
 
 GZIP: dict[str, Any] = {"compression": "gzip", "compression_opts": 1}
 
@@ -59,11 +61,12 @@ class CellsDataset(Kept, AbstractDataset[Any, ad.AnnData]):
 
 
 class _CellsFile(FileDataset):
-    """An `.h5ad` or `.h5mu` file of which Kedro-Viz shows the first cells."""
+    """An `.h5ad` or `.h5mu` file, or a zarr folder, of which Kedro-Viz shows the first cells."""
 
     def preview(self, nrows: int = 5) -> TablePreview:
         """Show the first rows of `obs`; of the rest nothing is read."""
-        with h5py.File(self._path) as file:
+        is_zarr = self._path.is_dir()
+        with nullcontext(open_zarr(self._path)) if is_zarr else h5py.File(self._path) as file:
             head = ad.io.read_elem(file["obs"]).head(nrows).reset_index()
         rows = head.astype(object).where(head.notna(), None).to_numpy()
         data = [[item.item() if isinstance(item, np.generic) else item for item in r] for r in rows]
@@ -90,7 +93,7 @@ class AnnDataDataset(Kept, _CellsFile):
 
 
 class CopiedCellsDataset(_CellsFile):
-    """Writes a copy of a person's cells, which need not fit into memory, as `.h5ad`; loads it whole.
+    """Writes a copy of a person's cells, which need not fit into memory, as `.h5ad` or zarr; loads it whole.
 
     .. code-block:: yaml
 
@@ -101,11 +104,12 @@ class CopiedCellsDataset(_CellsFile):
 
     def load(self) -> ad.AnnData:
         """Read the file."""
-        return ad.read_h5ad(self._path)
+        return read_cells(self._path)
 
     def save(self, data: CopiedCells) -> None:
-        """Write the file."""
-        with atomic_file(self._path) as draft:
+        """Write the file or folder."""
+        atomic = atomic_folder if self._path.suffix == ".zarr" else atomic_file
+        with atomic(self._path) as draft:
             write_copy(draft, data)
 
 

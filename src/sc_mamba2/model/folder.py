@@ -1,4 +1,4 @@
-"""Where a checkpoint stands: those that come along, a folder, the Hub's cache. No torch, no network."""
+"""Where a checkpoint stands: those that come along, a folder, an address, the Hub's cache. No torch."""
 
 from importlib.resources import files
 from pathlib import Path
@@ -7,6 +7,7 @@ from sc_mamba2.errors import UserError, nearest
 from sc_mamba2.files import standing
 from sc_mamba2.model.hub_cache import cached_folder, hub_name
 from sc_mamba2.model.manifest import MANIFEST, broken_checkpoint
+from sc_mamba2.remote import local_copy
 
 CONFIG, VOCABULARY, TENSORS = "config.json", "vocabulary.json", "model.safetensors"
 CARD = "MODEL_CARD.md"
@@ -24,13 +25,13 @@ def checkpoint_folder(name: str | Path) -> Path:
 
     A name of `shipped_checkpoints` is one wherever it is said; a folder of one's own that is called
     so needs a slash, such as ``./scm-tiny``. A folder called ``owner/name`` is meant before a model
-    of the Hub, of which the cache on this disk is looked at, never the network.
+    of the Hub, of which the cache on this disk is looked at, never the network. An address is fetched.
     """
     if isinstance(name, str) and name in shipped_checkpoints():
         return Path(str(files("sc_mamba2"))) / "checkpoints" / name
     if isinstance(name, str) and not Path(name).exists():
-        return cached_folder(name) or Path(name)
-    return Path(name)
+        return cached_folder(name) or Path(local_copy(name))
+    return Path(local_copy(name))
 
 
 def check_folder(name: str | Path, known: tuple[str, ...] = ()) -> Path:

@@ -97,7 +97,7 @@ def _annotate(fitted: bool, roles: tuple[str, ...]) -> list[Node]:
     return [
         step(
             predict,
-            f"{reader} query_tokens params:predict params:compute",
+            f"{reader} query_tokens params:predict params:compute params:launch",
             "outputs",
             tags="backbone inference",
         ),

@@ -31,6 +31,7 @@ CONFIG_LOADER: dict[str, Any] = {
     "custom_resolvers": {"checkpoint_folder": _folder_of},
 }
 SOURCES = ("input", "query", "checkpoint", "index")  # runtime parameters that the catalog reads
+SUFFIX = "embedded_suffix"  # the same: of the embedded cells, .h5ad or .zarr
 # Last words of parameters that may name something that is read.
 READ = (
     *SOURCES, "inputs", "sources", "regulators", "reference_network", "candidates",
@@ -122,7 +123,7 @@ def check_params(params: dict[str, Any], conf_source: Path, env: str | None) -> 
     UserError
         Rule ``parameter-unknown``, with the nearest known name.
     """
-    names = {*SOURCES, *flatten(read_parameters(conf_source, env))}
+    names = {*SOURCES, SUFFIX, *flatten(read_parameters(conf_source, env))}
     for name, value in flatten(params).items():
         if name not in names and value != {}:
             raise unknown_parameter(name, names)

@@ -47,7 +47,9 @@ SCORES = "scores.json"
 _log = logging.getLogger(__name__)
 _PARAMS, FROM_CHECKPOINT = "params:", "(from the checkpoint)"
 # Parameters that say where a run goes on from, not what it does.
-PLACES = ("embedding.source.blocks", "pretraining.corpus.store", "pretraining.launch.run")
+PLACES = (
+    "embedding.source.blocks", "annotation.launch.blocks", "pretraining.corpus.store", "pretraining.launch.run",
+)  # fmt: skip
 
 
 class RunHook:

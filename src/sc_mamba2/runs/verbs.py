@@ -65,7 +65,7 @@ def run_verb(
     folder = standing(output.with_suffix(FOLDER_SUFFIX))
     check_place(output, suffix)
     _check_free(folder, (folder / "metrics.json").is_file(), force)
-    _check_free(output, output.is_file(), force)
+    _check_free(output, output.is_file() or (output / "zarr.json").is_file(), force)
     _check_inputs(selection, (output, folder))
     check_run(selection, shipped_conf(), selection.env or "base")
     with _scratch_for(output) as scratch:
@@ -184,12 +184,20 @@ def _put_in_place(kept: Path, folder: Path, result: Path, output: Path) -> None:
     with scratch_folder(folder) as scratch:
         put_in_place(kept, folder, scratch)
         try:
-            result.replace(output)
+            _rename(result, output)
         except OSError:
             shutil.rmtree(folder)
             if (older := scratch / OLDER).exists():
                 older.replace(folder)
             raise
+
+
+def _rename(result: Path, output: Path) -> None:
+    if output.is_dir():  # which no rename replaces
+        with scratch_folder(output) as aside:
+            put_in_place(result, output, aside)
+    else:
+        result.replace(output)
 
 
 def check_place(output: Path, suffix: str | None = None) -> None:
@@ -200,6 +208,13 @@ def check_place(output: Path, suffix: str | None = None) -> None:
             found=f"the output '{output.name}'",
             expected=f"a name that ends in {suffix}",
             mend=f"write {output.stem or 'out'}{suffix}",
+        )
+    if not output.parent.is_dir() and any(part.endswith(":") for part in output.parts[1:]):
+        raise UserError(
+            "output-remote",
+            found="an address as the output",
+            expected="a path on this machine: what is written is put in place by renames",
+            mend=f"write {output.name} here, and copy it: aws s3 cp, or fsspec",
         )
     if not output.parent.is_dir():
         raise UserError(

@@ -181,6 +181,24 @@ def _compute(batch_size: str) -> tuple[Option, ...]:
     )
 
 
+def _launch(task: str) -> tuple[Option, ...]:
+    return (
+        Option(
+            "nproc",
+            "Processes of this machine that run the model; 0 waits for others.",
+            f"{task}.launch.processes",
+            int,
+            panel=COMPUTING,
+        ),
+        Option(
+            "dask",
+            "Address of a Dask scheduler whose workers run it.",
+            f"{task}.launch.dask_address",
+            panel=COMPUTING,
+        ),
+    )
+
+
 _SEED = Option(
     "seed", "Seed of every source of chance.", "compute.seed", int, panel=COMPUTING, tool="seed"
 )
@@ -249,7 +267,7 @@ _EMBED = Task(
     suffix=".h5ad",
     options=(
         _cells("FILE", "Cells to embed, of any size.", required=False),
-        replace(_output(), required=False),
+        replace(_output("The .h5ad file, or .zarr folder, to write."), required=False),
         Option(
             "checkpoint",
             "Name of a shipped checkpoint, or a folder.",
@@ -267,19 +285,7 @@ _EMBED = Task(
         _SPECIES,
         _length("embedding.options.max_length", training=False),
         *_compute("embedding.options.batch_size"),
-        Option(
-            "nproc",
-            "Processes of this machine that embed; 0 waits for others.",
-            "embedding.launch.processes",
-            int,
-            panel=COMPUTING,
-        ),
-        Option(
-            "dask",
-            "Address of a Dask scheduler whose workers embed.",
-            "embedding.launch.dask_address",
-            panel=COMPUTING,
-        ),
+        *_launch("embedding"),
         _SEED,
         *_RUN,
     ),
@@ -352,6 +358,7 @@ _ANNOTATE = Task(
         _SPECIES,
         _length(),
         *_compute("annotation.predict.batch_size"),
+        *_launch("annotation"),
         _SEED,
         *_RUN,
     ),

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from sc_mamba2.errors import UserError
 from sc_mamba2.files import atomic_file, file_facts, make_folder, sha256_of, sole_writer
+from sc_mamba2.remote import local_copies, local_copy
 
 RAW = Path("data/01_raw")
 MANIFEST = Path("data/manifest.json")
@@ -40,18 +41,25 @@ def data_items(folder: Path) -> list[Path]:
 
 
 def with_paths(value: Any, start: Path) -> Any:
-    """Return parameters with a path in the place of every ``data:NAME``, also of ``rna=data:NAME``.
+    """Return parameters with a path in the place of every ``data:NAME`` and address, also of ``rna=data:NAME``.
 
-    `start` is a folder in or below the project. Errors are those of `path_of`.
+    `start` is a folder in or below the project. Errors are those of `path_of` and `local_copy`. In a list
+    an address may be a pattern.
     """
     if isinstance(value, dict):
         return {key: with_paths(part, start) for key, part in value.items()}
     if isinstance(value, list | tuple):
-        return type(value)(with_paths(part, start) for part in value)
+        parts = [one for part in value for one in _expanded(part)]
+        return type(value)(with_paths(part, start) for part in parts)
     if not isinstance(value, str):
         return value
-    kind, equals, source = value.rpartition("=")
-    return kind + equals + path_of(source, start) if source.startswith(PREFIX) else value
+    head, equals, rest = value.partition("=")
+    before, source = (head + equals, rest) if equals and head.isidentifier() else ("", value)
+    return before + (path_of(source, start) if source.startswith(PREFIX) else local_copy(source))
+
+
+def _expanded(part: Any) -> list[Any]:
+    return local_copies(part) if isinstance(part, str) else [part]
 
 
 def path_of(source: str, start: Path) -> str:

@@ -8,9 +8,9 @@ from tests.checkpoints import write_random_checkpoint
 from sc_mamba2.cells import simulate_cells
 from sc_mamba2.tasks.embedding.blocks import EmbeddedBlocks
 from sc_mamba2.tasks.embedding.model import load_encoder
-from sc_mamba2.tasks.embedding.params import EmbeddingOptions, KeyParams, LaunchParams, SourceParams
+from sc_mamba2.tasks.embedding.params import EmbeddingOptions, KeyParams, SourceParams
 from sc_mamba2.tasks.embedding.predict import encode_file
-from sc_mamba2.tasks.shared.params import IngestionParams, ValidationParams
+from sc_mamba2.tasks.shared.params import IngestionParams, LaunchParams, ValidationParams
 from sc_mamba2.training import ComputeOptions
 
 

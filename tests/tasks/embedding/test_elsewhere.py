@@ -14,9 +14,10 @@ from sc_mamba2.cells.opening import open_cells
 from sc_mamba2.cells.standard_form import StandardForm
 from sc_mamba2.errors import UserError
 from sc_mamba2.genes import load_gene_table
-from sc_mamba2.tasks.embedding import elsewhere, worker
-from sc_mamba2.tasks.embedding.params import LaunchParams
-from sc_mamba2.tasks.shared import launch as launching
+from sc_mamba2.tasks.embedding.job import EmbedJob
+from sc_mamba2.tasks.shared import elsewhere, launch as launching
+from sc_mamba2.tasks.shared.block_job import work
+from sc_mamba2.tasks.shared.params import LaunchParams
 
 distributed = pytest.importorskip("distributed", reason="needs the extra distributed")
 
@@ -44,11 +45,11 @@ def ranks(monkeypatch):
 
     def stand(*chosen: int):
         def run(module, job, processes, on_look):
-            assert module == worker.__name__
+            assert module == EmbedJob.worker
             for rank in chosen or range(processes):
                 monkeypatch.setenv("RANK", str(rank))
                 monkeypatch.setenv("WORLD_SIZE", str(processes))
-                assert worker.main([str(job)]) == 0
+                assert work(EmbedJob, [str(job)]) == 0
                 on_look()
 
         monkeypatch.setattr(elsewhere, "run_processes", run)
@@ -90,7 +91,7 @@ def test_processes_of_others_are_waited_for(embed, cells_file, tmp_path, one, mo
 
     def others(seconds):
         looks.append(seconds)
-        worker.main([str(job)])
+        work(EmbedJob, [str(job)])
 
     monkeypatch.setattr(elsewhere.time, "sleep", others)
     embed(cells_file, "zero", cells_a_block=10, launch=LaunchParams(processes=0))
@@ -108,13 +109,13 @@ def test_a_cluster_is_one_process(embed, cells_file, tmp_path, one):
 
 
 def test_processes_that_see_something_else_are_refused(embed, tmp_path, caplog, ranks):
-    assert worker.main([str(tmp_path / "job.json")]) == 2 and "job-missing" in caplog.text
+    assert work(EmbedJob, [str(tmp_path / "job.json")]) == 2 and "job-missing" in caplog.text
     cells = tmp_path / "cells.h5ad"
     simulate_cells(12).write_h5ad(cells)
     ranks()
     embed(cells, "two", launch=LaunchParams(processes=2))
     simulate_cells(12, seed=1).write_h5ad(cells)
-    assert worker.main([str(tmp_path / "two" / "job.json")]) == 2
+    assert work(EmbedJob, [str(tmp_path / "two" / "job.json")]) == 2
     assert "job-differs" in caplog.text and "another source than" in caplog.text
 
 

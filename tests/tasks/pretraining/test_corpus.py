@@ -153,3 +153,13 @@ def test_bins_that_would_cut_counts_are_refused():
     with pytest.raises(ValidationError, match="would cut counts at 50: set n_bins to 256 or more"):
         CorpusParams(bins="counts")
     assert CorpusParams(bins="counts", n_bins=4096).n_bins == 4096
+
+
+def test_a_token_store_as_the_source_is_taken_as_it_is(files, tmp_path):
+    made = make_corpus(params_for(files, tmp_path / "store"))["store"]
+    params = params_for(tmp_path / "store", tmp_path / "none")
+    found = make_corpus(params)
+    assert found["store"] == made | {"folder": str(tmp_path / "store")}
+    again, store = corpus.sample_corpus(params, tmp_path / "probe", 10)
+    assert again == found and store == tmp_path / "store"
+    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == ["store"]

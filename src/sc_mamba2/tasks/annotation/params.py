@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from sc_mamba2.tasks.shared.parameters import EachOnce, Parameters
 from sc_mamba2.tasks.shared.params import (
     BackboneParams,
+    BlockLaunchParams,
     FineTuneParams,
     LabelReadingParams,
     PredictParams,
@@ -296,6 +297,7 @@ class AnnotationParams(Parameters):
     consensus: ConsensusParams = ConsensusParams()
     fine_tune: FineTuneParams = FineTuneParams()
     predict: PredictParams = PredictParams()
+    launch: BlockLaunchParams = BlockLaunchParams()
     calls: CallParams = CallParams()
     baselines: BaselineParams = BaselineParams()
     ablations: AblationParams = AblationParams()

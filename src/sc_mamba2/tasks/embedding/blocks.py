@@ -1,6 +1,5 @@
-"""Embedded cells on disk, a file a block of cells; what is there whole is not computed again."""
+"""Embedded cells on disk, block by block."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +10,9 @@ import pandas as pd
 
 from sc_mamba2.cells.opening import Source
 from sc_mamba2.cells.standard_form import StandardForm
-from sc_mamba2.errors import UserError
-from sc_mamba2.files import atomic_file, clean_scratch, make_folder, remove_folder
+from sc_mamba2.tasks.shared.blocks import read_block
 
 LABEL, BATCH = "label", "batch"  # columns of the cells' table
-_IDENTITY = "identity.json"
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +58,7 @@ class EmbeddedBlocks:
         return self.of_all("vectors")
 
     def of_all(self, what: str) -> Iterator[np.ndarray]:
-        """Give an array of every block, by its name in `write_block`."""
+        """Give an array of every block, by its name in `encode_block`."""
         for start in range(0, self.cells, self.cells_a_block):
             yield read_block(self.folder, start, what)
 
@@ -77,73 +74,3 @@ class EmbeddedBlocks:
             here = (positions >= start) & (positions < start + len(vectors))
             taken[here] = vectors[positions[here] - start]
         return taken
-
-
-def open_blocks(folder: Path, identity: dict[str, Any]) -> None:
-    """Make a folder ready for the blocks of an embedding; only one process may write there.
-
-    Blocks that another embedding left there (another file, checkpoint or option) are removed.
-
-    Raises
-    ------
-    UserError
-        Rule ``blocks-foreign``: something else lies there.
-    """
-    wanted = json.dumps(identity, indent=1, sort_keys=True)
-    known = folder / _IDENTITY
-    if folder.exists() and not known.is_file() and any(folder.iterdir()):
-        raise UserError(
-            "blocks-foreign",
-            found=f"'{folder}' holds something that no embedding wrote",
-            expected="an empty folder, or none",
-            mend="name another folder as embedding.source.blocks",
-        )
-    if known.is_file() and known.read_text(encoding="utf-8") != wanted:
-        remove_folder(folder)
-    make_folder(folder)
-    clean_scratch(folder / "*")
-    if not known.is_file():
-        with atomic_file(known) as draft:
-            draft.write_text(wanted, encoding="utf-8")
-
-
-def write_block(
-    folder: Path,
-    start: int,
-    vectors: np.ndarray,
-    genes: np.ndarray,
-    sums: np.ndarray,
-    squares: np.ndarray,
-) -> None:
-    """Write what is known of the cells from `start` on, whole or not at all.
-
-    Parameters
-    ----------
-    vectors, genes, sums
-        A row a cell: the embedding, how many genes were read, the sum of value times gene embedding.
-    squares
-        (V,) a token: the sum of the cells' squared values.
-    """
-    with atomic_file(_path(folder, start)) as draft:
-        np.savez(
-            draft,
-            vectors=vectors.astype(np.float32),
-            genes=genes.astype(np.int32),
-            sums=sums.astype(np.float32),
-            squares=squares.astype(np.float32),
-        )
-
-
-def has_block(folder: Path, start: int) -> bool:
-    """Say whether the block that begins with the cell `start` is there."""
-    return _path(folder, start).is_file()
-
-
-def read_block(folder: Path, start: int, what: str) -> np.ndarray:
-    """Read an array of a block."""
-    with np.load(_path(folder, start), allow_pickle=False) as file:
-        return np.asarray(file[what])
-
-
-def _path(folder: Path, start: int) -> Path:
-    return folder / f"cells-{start:012d}.npz"

@@ -8,10 +8,10 @@ import numpy as np
 from sc_mamba2.cells.blocks import standard_block
 from sc_mamba2.cells.standard_form import StandardForm
 from sc_mamba2.cells.stored import StoredCells
-from sc_mamba2.tasks.embedding.blocks import has_block, write_block
 from sc_mamba2.tasks.embedding.model import Encoder
 from sc_mamba2.tasks.embedding.params import EmbeddingOptions
 from sc_mamba2.tasks.shared.backbone import encode_cells
+from sc_mamba2.tasks.shared.blocks import has_block, write_block
 from sc_mamba2.tasks.shared.tokenization import tokenize_cells
 from sc_mamba2.tokens import as_matrix
 from sc_mamba2.training import ComputeOptions
@@ -55,7 +55,13 @@ def encode_blocks(
         values = as_matrix(tokens, encoder.tokenizer.vocabulary.size)
         squares = np.asarray(values.power(2).sum(axis=0)).ravel()
         vectors = encode_cells(encoder.backbone, tokens, encoder.tokenizer, options, compute)
+        sums = values @ encoder.gene_vectors()
         write_block(
-            folder, start, vectors, tokens.lengths, values @ encoder.gene_vectors(), squares
+            folder,
+            start,
+            vectors=vectors.astype(np.float32),
+            genes=tokens.lengths.astype(np.int32),  # that were read of each cell
+            sums=sums.astype(np.float32),  # of value times gene embedding
+            squares=squares.astype(np.float32),  # (V,): the sum of the cells' squared values
         )
         yield stop

@@ -1,11 +1,9 @@
 """Parameters that are particular to the embedding."""
 
-from typing import Self
-
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from sc_mamba2.tasks.shared.parameters import Parameters
-from sc_mamba2.tasks.shared.params import EncodeParams, LabelReadingParams
+from sc_mamba2.tasks.shared.params import EncodeParams, LabelReadingParams, LaunchParams
 
 
 class SourceParams(Parameters):
@@ -38,31 +36,6 @@ class EmbeddingOptions(EncodeParams):
     cells_a_block: int = Field(
         4096, ge=1, description="cells that are read and kept together; bounds the memory"
     )
-
-
-class LaunchParams(Parameters):
-    """Which processes embed."""
-
-    processes: int = Field(
-        1,
-        ge=0,
-        description="processes of this machine, started by torchrun when more than one; 0: the job is written, "
-        "and processes that are started elsewhere are waited for",
-    )
-    dask_address: str | None = Field(
-        None, description="a Dask scheduler whose workers embed instead; null: none"
-    )
-
-    @property
-    def elsewhere(self) -> bool:
-        """Whether other processes than this one embed."""
-        return self.processes != 1 or self.dask_address is not None
-
-    @model_validator(mode="after")
-    def _one_way(self) -> Self:
-        if self.dask_address is not None and self.processes != 1:
-            raise ValueError("processes and dask_address are two ways: give one of them")
-        return self
 
 
 class KeyParams(LabelReadingParams):

@@ -15,27 +15,16 @@ from sc_mamba2.cells.standard_form import StandardForm
 from sc_mamba2.cells.stored import StoredCells
 from sc_mamba2.errors import UserError
 from sc_mamba2.genes import load_gene_table
-from sc_mamba2.tasks.embedding.blocks import (
-    BATCH,
-    LABEL,
-    EmbeddedBlocks,
-    has_block,
-    open_blocks,
-    read_block,
-)
-from sc_mamba2.tasks.embedding.elsewhere import encode_elsewhere
+from sc_mamba2.tasks.embedding.blocks import BATCH, LABEL, EmbeddedBlocks
 from sc_mamba2.tasks.embedding.encode import encode_blocks
 from sc_mamba2.tasks.embedding.job import EmbedJob, identity_of
 from sc_mamba2.tasks.embedding.model import Encoder
-from sc_mamba2.tasks.embedding.params import (
-    EmbeddingOptions,
-    KeyParams,
-    LaunchParams,
-    SourceParams,
-)
+from sc_mamba2.tasks.embedding.params import EmbeddingOptions, KeyParams, SourceParams
+from sc_mamba2.tasks.shared.blocks import has_block, open_blocks, read_block
 from sc_mamba2.tasks.shared.coverage import check_genes
+from sc_mamba2.tasks.shared.elsewhere import do_elsewhere
 from sc_mamba2.tasks.shared.facts import output_facts
-from sc_mamba2.tasks.shared.params import IngestionParams, ValidationParams
+from sc_mamba2.tasks.shared.params import IngestionParams, LaunchParams, ValidationParams
 from sc_mamba2.tasks.shared.progress import training_progress
 from sc_mamba2.tasks.shared.validation import absence_remarks
 from sc_mamba2.training import ComputeOptions
@@ -99,8 +88,8 @@ def encode_file(
                     ingestion=ingestion,
                     options=options,
                     compute=compute,
-                ).write(folder)
-                encode_elsewhere(job, todo, launch, lambda cell: on_cells(cell, cells))
+                )
+                do_elsewhere(job, folder, todo, launch, lambda cell: on_cells(cell, cells))
             else:
                 for done in encode_blocks(encoder, stored, form, folder, todo, options, compute):
                     on_cells(done, cells)

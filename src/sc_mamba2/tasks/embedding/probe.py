@@ -5,10 +5,10 @@ import numpy as np
 from sc_mamba2.cells.blocks import standard_blocks
 from sc_mamba2.cells.opening import open_cells
 from sc_mamba2.tasks.embedding.model import Encoder
-from sc_mamba2.tasks.embedding.params import EmbeddingOptions, KeyParams, LaunchParams, SourceParams
+from sc_mamba2.tasks.embedding.params import EmbeddingOptions, KeyParams, SourceParams
 from sc_mamba2.tasks.embedding.predict import decide_valid_form, named_source, read_keys
 from sc_mamba2.tasks.shared.backbone import encode_cells
-from sc_mamba2.tasks.shared.params import IngestionParams, ValidationParams
+from sc_mamba2.tasks.shared.params import IngestionParams, LaunchParams, ValidationParams
 from sc_mamba2.tasks.shared.probe import count_parameters
 from sc_mamba2.tasks.shared.tokenization import tokenize_cells
 from sc_mamba2.tasks.shared.work import Work, count_tokens, forward_rate, forward_work

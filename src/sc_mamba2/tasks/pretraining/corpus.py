@@ -24,6 +24,7 @@ from sc_mamba2.genes import load_vocabulary
 from sc_mamba2.tasks.pretraining.params import CorpusParams
 from sc_mamba2.tasks.shared.progress import training_progress
 from sc_mamba2.tokens import Tokenizer, TokenizerRules, TokenStore, TokenStoreWriter
+from sc_mamba2.tokens.store.manifest import TOKENIZER
 from sc_mamba2.training.masked_cells import even_sample
 from sc_mamba2.training.thinned_cells import SOURCE, TYPES
 
@@ -41,8 +42,11 @@ def make_corpus(params: CorpusParams) -> dict[str, Any]:
     Returns
     -------
     dict
-        The report of `ingest_corpus`, with the number of cells and tokens of the store.
+        The report of `ingest_corpus`, with the number of cells and tokens of the store. A source that is a
+        token store itself is taken as it is, where it lies: ``folder``.
     """
+    if (given := _given_store(params)) is not None:
+        return given
     sources = list_sources(params.sources)
     done = Path(f"{params.store}.json")
     wanted = _identity(params, sources)
@@ -81,6 +85,8 @@ def sample_corpus(params: CorpusParams, folder: Path, most: int) -> tuple[dict[s
     store
         The sample of all files; the whole corpus, where its store stands there already.
     """
+    if (given := _given_store(params)) is not None:
+        return given, Path(given["store"]["folder"])
     sources = list_sources(params.sources)
     if (report := _finished(Path(f"{params.store}.json"), _identity(params, sources))) is not None:
         return report, Path(params.store)
@@ -88,6 +94,16 @@ def sample_corpus(params: CorpusParams, folder: Path, most: int) -> tuple[dict[s
     sample = partial(_tokenize_some, params=params, folder=folder / "parts", most=share)
     report = _ingest(sources, params, sample)
     return report, _join(_parts(report), folder / "store", make_tokenizer(params)).folder
+
+
+def _given_store(params: CorpusParams) -> dict[str, Any] | None:
+    """Report of the one source, where that is the folder of a token store."""
+    folder = Path(params.sources[0]) if len(params.sources) == 1 else Path()
+    if not (folder / TOKENIZER).is_file():
+        return None
+    store = TokenStore.open(folder)
+    facts = {"cells": len(store), "tokens": int(store.lengths.sum())}
+    return {"total": facts, "files": [], "store": facts | {"folder": str(folder)}}
 
 
 def _tokenize_some(file: CorpusFile, params: CorpusParams, folder: Path, most: int) -> str:

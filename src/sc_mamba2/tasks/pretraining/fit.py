@@ -57,7 +57,7 @@ def pretrain(
         After a signal, with a checkpoint to go on from.
     """
     job = PretrainJob.build(
-        store=Path(corpus.store).resolve(),
+        store=Path(corpus_report["store"].get("folder", corpus.store)).resolve(),
         run=Path(launch.run).resolve(),
         shape=shape,
         masks=masks,

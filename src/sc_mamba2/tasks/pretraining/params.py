@@ -24,7 +24,8 @@ class CorpusParams(Parameters):
     """Which files become the corpus, and how."""
 
     sources: tuple[str, ...] = Field(
-        ("scanpy:pbmc68k_reduced",), description="files, folders, globs or lists of files"
+        ("scanpy:pbmc68k_reduced",),
+        description="files, folders, globs or lists of files; or the folder of one token store",
     )
     store: str = Field(
         "data/05_model_input/pretraining/store", description="folder of the corpus's tokens"

@@ -14,11 +14,13 @@ from sc_mamba2.model import Backbone, TaskModel, preset
 from sc_mamba2.tasks.shared.checkpoint_backbone import backbone_from_checkpoint
 from sc_mamba2.tasks.shared.params import (
     BackboneParams,
+    BlockLaunchParams,
     EncodeParams,
     FineTuneParams,
     PredictParams,
 )
 from sc_mamba2.tasks.shared.pooling import pool_cells
+from sc_mamba2.tasks.shared.prediction import run_elsewhere, run_model, use
 from sc_mamba2.tasks.shared.progress import training_progress
 from sc_mamba2.tokens import TokenizedCells, Tokenizer
 from sc_mamba2.training import ComputeOptions, choose_device, fit, run_over_cells, seed_everything
@@ -26,6 +28,7 @@ from sc_mamba2.training.components import start_genes
 from sc_mamba2.training.loop import Epoch
 
 Model = TypeVar("Model", bound=TaskModel)
+_ALONE = BlockLaunchParams()
 
 
 def load_or_build_backbone(
@@ -66,7 +69,7 @@ def load_or_build_backbone(
         backbone = Backbone(preset(params.preset, vocabulary.size, **own, dropout=params.dropout))
         if params.gene_start == "svd":
             start_genes(backbone.gene_embedding, training_tokens, params.start_scale, compute.seed)
-    _use(backbone, compute)
+    use(backbone, compute)
     return backbone
 
 
@@ -122,7 +125,7 @@ def encode_cells(
     """Return the backbone's embedding of every cell, (N, R x D) float32 for R readouts."""
     device = choose_device(compute.device)
     backbone = backbone.to(device).eval()
-    _use(backbone, compute)
+    use(backbone, compute)
     outputs = run_over_cells(
         lambda batch: {"cell": pool_cells(backbone, batch, params.pooling)},
         tokens,
@@ -134,26 +137,21 @@ def encode_cells(
 
 
 def predict(
-    model: TaskModel, tokens: TokenizedCells, params: PredictParams, compute: ComputeOptions
+    model: TaskModel,
+    tokens: TokenizedCells,
+    params: PredictParams,
+    compute: ComputeOptions,
+    launch: BlockLaunchParams = _ALONE,
 ) -> dict[str, Any]:
     """Return a task model's outputs for every cell, each an array with first dimension N.
 
     Those of a `learner` that is a part of it stand beside them, as ``learner_<name>``.
     """
-    device = choose_device(compute.device)
-    model = model.to(device).eval()
-    _use(model.backbone, compute)
-    predict_cells = model.predictor(tokens.obs)
-    outputs = run_over_cells(
-        predict_cells, model.readable(tokens), model.tokenizer.vocabulary, params.batch_size, device
-    )
+    asked = model, model.readable(tokens), params.batch_size, compute
+    outputs = run_elsewhere(*asked, launch) if launch.elsewhere else run_model(*asked)
     learner = model.learner
     if learner is not None and learner is not model:
-        learnt = predict(learner, model.learner_tokens(tokens), params, compute)
+        own = launch.model_copy(update={"blocks": f"{launch.blocks}-learner"})
+        learnt = predict(learner, model.learner_tokens(tokens), params, compute, own)
         outputs |= {f"learner_{name}": array for name, array in learnt.items()}
     return outputs
-
-
-def _use(backbone: Backbone, compute: ComputeOptions) -> None:
-    backbone.scan_path = compute.scan_path
-    backbone.recompute_layers = compute.recompute_layers

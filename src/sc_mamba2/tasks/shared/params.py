@@ -1,8 +1,8 @@
 """Parameters that several tasks share: reading and checking cells, tokens, the backbone, running it."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 
 from sc_mamba2.cells.keys import Kind
 from sc_mamba2.tasks.shared.parameters import EachOnce, Parameters
@@ -124,6 +124,40 @@ class PredictParams(Parameters):
     """Running a model over cells."""
 
     batch_size: int = Field(64, ge=1, le=65536, description="cells a batch; changes speed only")
+
+
+class LaunchParams(Parameters):
+    """Which processes do the blocks of cells."""
+
+    processes: int = Field(
+        1,
+        ge=0,
+        description="processes of this machine, started by torchrun when more than one; 0: the job is written, "
+        "and processes that are started elsewhere are waited for",
+    )
+    dask_address: str | None = Field(
+        None, description="a Dask scheduler whose workers do them instead; null: none"
+    )
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether other processes than this one do them."""
+        return self.processes != 1 or self.dask_address is not None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if self.dask_address is not None and self.processes != 1:
+            raise ValueError("processes and dask_address are two ways: give one of them")
+        return self
+
+
+class BlockLaunchParams(LaunchParams):
+    """The same, with the folder that they share."""
+
+    blocks: str = Field(
+        "data/07_model_output/annotation/blocks",
+        description="folder of the blocks that other processes did, from which a killed run goes on",
+    )
 
 
 class EncodeParams(PredictParams):

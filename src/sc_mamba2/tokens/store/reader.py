@@ -9,6 +9,7 @@ import pandas as pd
 
 from sc_mamba2.errors import UserError, nearest
 from sc_mamba2.files import standing
+from sc_mamba2.remote import local_copy
 from sc_mamba2.tokens.store.manifest import (
     COLUMNS,
     OBS,
@@ -42,14 +43,14 @@ class TokenStore:
 
     @classmethod
     def open(cls, folder: str | Path) -> "TokenStore":
-        """Open a store; checks the manifest, the tokenizer and the sizes of all files.
+        """Open a store, or the copy of one at an address; checks the manifest, the tokenizer and all sizes.
 
         Raises
         ------
         UserError
             There is no store, a file is missing or has another size, or the manifest is damaged.
         """
-        folder = standing(folder)
+        folder = standing(local_copy(folder))
         manifest = read_manifest(folder)
         tokenizer = read_tokenizer(folder, manifest)
         for shard in manifest.shards:

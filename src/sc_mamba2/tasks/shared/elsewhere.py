@@ -1,4 +1,4 @@
-"""The blocks of an embedding by other processes: of this machine, of a Dask cluster, or started by others."""
+"""Blocks of cells by other processes: of this machine, of a Dask cluster, or started by others."""
 
 import logging
 import time
@@ -8,29 +8,34 @@ from pathlib import Path
 
 from sc_mamba2.cells.corpus.executors import in_order, open_executor
 from sc_mamba2.errors import UserError
-from sc_mamba2.tasks.embedding.blocks import has_block
-from sc_mamba2.tasks.embedding.params import LaunchParams
-from sc_mamba2.tasks.embedding.worker import encode_block
+from sc_mamba2.tasks.shared.block_job import BlockJob, do_one
+from sc_mamba2.tasks.shared.blocks import has_block
 from sc_mamba2.tasks.shared.launch import run_processes
+from sc_mamba2.tasks.shared.params import LaunchParams
 
-_WORKER = "sc_mamba2.tasks.embedding.worker"
 _LOOK_EVERY_SECONDS = 1
 _log = logging.getLogger(__name__)
 
 
-def encode_elsewhere(
-    job: Path, starts: Sequence[int], launch: LaunchParams, on_cell: Callable[[int], None]
+def do_elsewhere(
+    job: BlockJob,
+    folder: Path,
+    starts: Sequence[int],
+    launch: LaunchParams,
+    on_cell: Callable[[int], None],
 ) -> None:
-    """Let other processes embed the blocks of a job, and wait for all of them.
+    """Let other processes do blocks, and wait for all of them.
 
     Parameters
     ----------
     job
-        The file of the job, beside the blocks.
+        The job; it is written to the folder.
+    folder
+        Of the blocks.
     starts
-        First cells of its blocks.
+        First cells of the blocks.
     launch
-        Who embeds.
+        Who does them.
     on_cell
         Called with the first cell of a block that lacks or that was written.
 
@@ -41,24 +46,25 @@ def encode_elsewhere(
     """
 
     def lacking() -> list[int]:
-        lack = [start for start in starts if not has_block(job.parent, start)]
+        lack = [start for start in starts if not has_block(folder, start)]
         on_cell(lack[0] if lack else starts[-1])
         return lack
 
+    path = job.write(folder)
     if launch.dask_address is not None:
         with open_executor(1, launch.dask_address) as pool:
-            for start in in_order(pool, partial(encode_block, path=job), starts):
+            for start in in_order(pool, partial(do_one, kind=type(job), path=path), starts):
                 on_cell(start)
     elif launch.processes:
-        run_processes(_WORKER, job, launch.processes, lacking)
+        run_processes(job.worker, path, launch.processes, lacking)
     else:
-        _log.warning("The blocks are left to others: torchrun -m %s %s", _WORKER, job)
+        _log.warning("The blocks are left to others: torchrun -m %s %s", job.worker, path)
         while lacking():
             time.sleep(_LOOK_EVERY_SECONDS)
     if lack := lacking():
         raise UserError(
             "blocks-missing",
-            found=f"{len(lack):,} of {len(starts):,} blocks are not in '{job.parent}'",
+            found=f"{len(lack):,} of {len(starts):,} blocks are not in '{folder}'",
             expected="a folder that all machines see",
             mend="write the output to a shared folder, and start again: what is there is kept",
         )

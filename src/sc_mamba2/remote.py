@@ -1,0 +1,142 @@
+"""What lies at an address, such as one of S3, as a file or folder of this disk; `fsspec` fetches it.
+
+A copy is made once for each content of an address, whole or not at all, in the user's cache.
+"""
+
+import hashlib
+import json
+import logging
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from filelock import FileLock
+
+from sc_mamba2.errors import UserError
+from sc_mamba2.files import atomic_file, atomic_folder, make_folder, refused_write
+
+_ADDRESS = re.compile(r"([a-z][a-z0-9+.-]+):/+(?=[^/])")  # one slash is what `Path` leaves of two
+_log = logging.getLogger(__name__)
+
+
+def address_of(place: str | Path) -> str | None:
+    """Return the address that a place is, with both slashes; ``None`` for a path or any other name."""
+    if (begin := _ADDRESS.match(str(place))) is None:
+        return None
+    from fsspec import available_protocols
+
+    known = begin[1] in available_protocols()
+    return f"{begin[1]}://{str(place)[begin.end() :]}" if known else None
+
+
+def local_copies(place: str) -> list[str]:
+    """Do as `local_copy` for every file that an address with ``*`` means; of all else it is one."""
+    if "*" not in place or (address := address_of(place)) is None:
+        return [local_copy(place)]
+    with _asking(address):
+        system, pattern = _opened(address)
+        names = [system.unstrip_protocol(name) for name in sorted(system.glob(pattern))]
+        if not names:
+            raise FileNotFoundError
+    return [local_copy(name) for name in names]
+
+
+def local_copy(place: str | Path) -> str:
+    """Return a place as it is, but for an address the path of its copy on this disk.
+
+    Parameters
+    ----------
+    place
+        A path, a name of any kind, or an address that `fsspec` knows: ``s3://bucket/cells.h5ad``. A
+        folder there (zarr, a checkpoint, a token store) is fetched with all that is in it.
+
+    Raises
+    ------
+    UserError
+        Rules `remote-library`, `remote-missing` and `remote-refused`; nothing is kept then.
+    """
+    if (address := address_of(place)) is None:
+        return str(place)
+    if address.startswith("file://"):
+        return address.replace("file://", "/")
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sc-mamba2/remote"
+    with _asking(address):
+        system, name = _opened(address)
+        facts = system.info(name)
+        is_folder = facts["type"] == "directory"
+        files = system.find(name, detail=True) if is_folder else {name: facts}
+        places = {one: _within(one, name) for one in files if not one.endswith("/")}
+    stated = json.dumps([address, files], sort_keys=True, default=str)
+    folder = cache / hashlib.sha256(stated.encode()).hexdigest()[:24]
+    copy = folder / (PurePosixPath(name.partition("?")[0]).name or "root")
+    make_folder(cache)
+    with FileLock(folder.with_suffix(".lock")):
+        if not copy.exists():
+            size = sum(one.get("size") or 0 for one in files.values()) / 1e6
+            _log.warning("Fetching %s (%.1f MB) into '%s'.", _shown(address), size, folder)
+            with _asking(address), (atomic_folder if is_folder else atomic_file)(copy) as draft:
+                system.get(list(places), [str(draft / inside) for inside in places.values()])
+    return str(copy)
+
+
+def _opened(address: str) -> tuple[Any, str]:
+    """Return the file system of an address, which remembers nothing of before, and its path there."""
+    from fsspec import url_to_fs
+
+    system, name = url_to_fs(address)
+    system.invalidate_cache()
+    return system, name.rstrip("/")
+
+
+def _shown(address: str) -> str:
+    """Return an address without what may be secret, such as the signature of a link."""
+    return re.sub(r"(?<=://)[^/]*@", "", address.partition("?")[0])
+
+
+def _said(error: BaseException) -> str:
+    """Return the first line of an error, without the address, which aiohttp puts at its end."""
+    return str(error).partition("\n")[0].partition(", url=")[0] or type(error).__name__
+
+
+def _within(name: str, folder: str) -> str:
+    """Return the path of a file below a folder; empty for the place itself."""
+    inside = name.removeprefix(folder).lstrip("/")
+    if ".." in inside.split("/"):
+        raise ValueError(f"the name '{name}', which leads out of its folder")
+    return inside
+
+
+@contextmanager
+def _asking(address: str) -> Iterator[None]:
+    """Turn what the file systems raise, which each does in its own way, into errors for a person."""
+    address = _shown(address)
+    try:
+        yield
+    except ImportError as error:
+        raise UserError(
+            "remote-library",
+            found=f"{address}, and: {error}",
+            expected="the library that reads such addresses",
+            mend="pip install 'sc-mamba2[remote]' for s3://; for others the library that is named",
+        ) from error
+    except FileNotFoundError as error:
+        raise UserError(
+            "remote-missing",
+            found=f"nothing at {address}"
+            + (f" ({_said(error.__cause__)})" if error.__cause__ else ""),
+            expected="a file or folder that is there",
+            mend="check the address, for S3 also the endpoint: AWS_ENDPOINT_URL, AWS_PROFILE",
+        ) from error
+    except Exception as error:
+        denied = isinstance(error, PermissionError) and not error.filename
+        if isinstance(error, OSError) and refused_write(error) and not denied:
+            raise  # by this disk
+        raise UserError(
+            "remote-refused",
+            found=f"the answer to {address}: {_said(error)}",
+            expected="an address that answers and that you may read",
+            mend="check network and credentials, such as AWS_PROFILE, AWS_ACCESS_KEY_ID, AWS_ENDPOINT_URL",
+        ) from error

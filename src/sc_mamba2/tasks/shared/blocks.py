@@ -1,0 +1,66 @@
+"""Results on disk, a file a block of cells; what is there whole is not computed again."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sc_mamba2.errors import UserError
+from sc_mamba2.files import atomic_file, clean_scratch, make_folder, remove_folder
+
+_IDENTITY = "identity.json"
+
+
+def open_blocks(folder: Path, identity: dict[str, Any]) -> None:
+    """Make a folder ready for blocks; only one process may write there.
+
+    Blocks of another identity (another file, checkpoint or option) are removed.
+
+    Raises
+    ------
+    UserError
+        Rule ``blocks-foreign``: something else lies there.
+    """
+    wanted = json.dumps(identity, indent=1, sort_keys=True)
+    known = folder / _IDENTITY
+    if folder.exists() and not known.is_file() and any(folder.iterdir()):
+        raise UserError(
+            "blocks-foreign",
+            found=f"'{folder}' holds something that no run left for the next",
+            expected="an empty folder, or none",
+            mend="name another folder for the blocks",
+        )
+    if known.is_file() and known.read_text(encoding="utf-8") != wanted:
+        remove_folder(folder)
+    make_folder(folder)
+    clean_scratch(folder / "*")
+    if not known.is_file():
+        with atomic_file(known) as draft:
+            draft.write_text(wanted, encoding="utf-8")
+
+
+def write_block(folder: Path, start: int, **arrays: Any) -> None:
+    """Write arrays of the cells from `start` on by their names, whole or not at all."""
+    with atomic_file(_path(folder, start)) as draft:
+        np.savez(draft, **arrays)
+
+
+def has_block(folder: Path, start: int) -> bool:
+    """Say whether the block that begins with the cell `start` is there."""
+    return _path(folder, start).is_file()
+
+
+def read_block(folder: Path, start: int, what: str) -> np.ndarray:
+    """Read an array of a block."""
+    return read_arrays(folder, start, what)[what]
+
+
+def read_arrays(folder: Path, start: int, *names: str) -> dict[str, np.ndarray]:
+    """Read some arrays of a block, or all."""
+    with np.load(_path(folder, start), allow_pickle=False) as file:
+        return {name: np.asarray(file[name]) for name in names or file.files}
+
+
+def _path(folder: Path, start: int) -> Path:
+    return folder / f"cells-{start:012d}.npz"
