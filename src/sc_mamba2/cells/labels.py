@@ -48,23 +48,6 @@ def read_labels(obs: pd.DataFrame, label_key: str, keep_absence_words: bool = Fa
     UserError
         The column is absent, empty, continuous, has one class, or names every cell.
     """
-    text, words = check_labels(obs, label_key, keep_absence_words)
-    if words:
-        _log.warning("obs['%s']: %s", label_key, absence_in_words(words))
-    _say_alike(text, label_key, "type")
-    counts = text.value_counts()
-    if len(few := counts[counts < FEW_OF_A_TYPE]):
-        listed = ", ".join(f"'{name}' ({count})" for name, count in few[:6].items())
-        _log.warning(
-            "obs['%s']: next to nothing is known of types of few cells: %s", label_key, listed
-        )
-    return text.reindex(obs.index).astype(object).where(lambda labels: labels.notna(), None)
-
-
-def check_labels(
-    obs: pd.DataFrame, label_key: str, keep_absence_words: bool = False
-) -> tuple[pd.Series, dict[str, int]]:
-    """Do as `read_labels`, and say nothing: return the labels that are there, and words of absence."""
     check_column(obs, label_key, "label-missing", "--label-key")
     present = _present(obs[label_key])
     if pd.api.types.is_float_dtype(present) and not (present % 1 == 0).all():
@@ -100,7 +83,16 @@ def check_labels(
             expected=f"at most {MOST_CLASSES:,} classes and {WELL_FILLED} cells a class on average",
             mend="choose the column with the cell types, not an identifier",
         )
-    return text, words
+    if words:
+        _log.warning("obs['%s']: %s", label_key, absence_in_words(words))
+    _say_alike(text, label_key, "type")
+    counts = text.value_counts()
+    if len(few := counts[counts < FEW_OF_A_TYPE]):
+        listed = ", ".join(f"'{name}' ({count})" for name, count in few[:6].items())
+        _log.warning(
+            "obs['%s']: next to nothing is known of types of few cells: %s", label_key, listed
+        )
+    return text.reindex(obs.index).astype(object).where(lambda labels: labels.notna(), None)
 
 
 def known_labels(column: pd.Series, keep_absence_words: bool = False) -> pd.Series:
