@@ -21,9 +21,9 @@ run: $(VENV)/.core
 test: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(PYTEST) -m "not slow"
+	@$(BIN)/mypy & types=$$!; $(PYTEST) -m "not slow"; tests=$$?; \
+	  wait $$types || { echo "mypy found errors: see above"; exit 1; }; exit $$tests
 
 # Every test, every fault, every notebook.
 test-full: $(VENV)/.dev

@@ -142,7 +142,8 @@ def test_what_is_slow_has_its_door():
     recipes = dict(re.findall(r"^(test[\w-]*):.*\n((?:\t.*\n)+)", makefile, re.M))
     assert {"test", "test-full", "test-faults", "test-notebooks"} == recipes.keys()
     assert '-m "not slow"' in recipes["test"]
-    assert not any(" -m " in recipe for name, recipe in recipes.items() if name != "test")
+    others = [recipe for name, recipe in recipes.items() if name != "test"]
+    assert not any(re.search(r" -m (?!promised)", recipe) for recipe in others)
     assert "--faults full" in recipes["test-full"]
 
 

@@ -127,7 +127,7 @@ def test_the_choice_is_made_once_a_file(shape, write, cells, tmp_path, table):
     assert_same(write(shape(cells), tmp_path), table, 5)
 
 
-@settings(max_examples=10)
+@settings(max_examples=4)
 @given(st.integers(1, 30), st.integers(0, 5))
 def test_blocks_of_any_size(tmp_path_factory, table, cells_a_block, seed):
     path = formats.write_h5ad(simulate_cells(23, 12, seed), tmp_path_factory.mktemp("cells"))

@@ -155,7 +155,7 @@ def test_what_a_copy_lacks_is_said(cells, tmp_path, caplog):
 
 
 @pytest.mark.parametrize("small", [True, pytest.param(False, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("kind", ["h5ad", "zarr"])
+@pytest.mark.parametrize("kind", [pytest.param("h5ad", marks=pytest.mark.slow), "zarr"])
 def test_as_zarr_all_is_there_too(cells, tmp_path, monkeypatch, small, kind):
     if small:  # many chunks and shards
         monkeypatch.setattr(zarr_writing, "_BYTES_A_CHUNK", 80)

@@ -102,6 +102,7 @@ def test_a_project_is_left_as_it_was(monkeypatch, tmp_path, words, untimed):
     assert any(path.startswith(reports) for path in found["writes"])
 
 
+@pytest.mark.slow
 def test_what_is_told_is_what_a_run_does(folder, tmp_path, monkeypatch):
     params = "annotation.head.fit=gradient,annotation.fine_tune.max_epochs=2,annotation.fine_tune.batch_size=10"
     words = ("annotate", "-r", folder / "cells.h5ad", "-k", "cell_type", "-o", tmp_path / "o.h5ad")

@@ -103,6 +103,7 @@ def test_a_dry_run_of_a_checkpoint_tells_the_prediction(cells, integrated, tmp_p
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_one_cell_of_a_known_batch_gets_what_it_got_among_all(cells, integrated, tmp_path):
     one = ad.read_h5ad(cells)[[17]].copy()
     one.write_h5ad(tmp_path / "one.h5ad")
@@ -127,6 +128,7 @@ def test_batches_that_cannot_be_corrected_are_refused(cells, tmp_path, key, rule
     assert f"Error ({rule})" in text
 
 
+@pytest.mark.slow
 def test_a_batch_that_the_checkpoint_does_not_know_is_refused(cells, integrated, tmp_path):
     strange = ad.read_h5ad(cells)
     strange.obs["batch"] = ["new"] * strange.n_obs

@@ -80,6 +80,7 @@ def test_metrics_figures_and_report_stand_beside_it(joint):
     assert "cells-order" in page and "cells-unpaired" in page
 
 
+@pytest.mark.slow
 def test_the_checkpoint_tells_the_same_of_the_mudata_file_without_training(folder, joint):
     again = folder / "again.h5mu"
     scm("multiome", joint, "-c", joint.with_suffix(".scm") / "checkpoint", "-o", again)
@@ -224,6 +225,7 @@ def test_a_checkpoint_of_another_task_is_refused(folder, tmp_path):
     assert "Error (checkpoint-task)" in text
 
 
+@pytest.mark.slow
 def test_a_batch_or_a_modality_that_the_checkpoint_does_not_know_is_refused(joint, tmp_path):
     checkpoint = joint.with_suffix(".scm") / "checkpoint"
     strange = mudata.read_h5mu(joint)

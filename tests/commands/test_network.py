@@ -64,6 +64,7 @@ def test_edges_graph_modules_and_pictures_are_written(done):
     assert "No reference network was named" in (folder / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_named_regulators_are_judged_by_known_edges(cells, done, tmp_path):
     edges = pd.read_csv(done)
     first, second = edges["source"].unique()[:2]

@@ -105,6 +105,7 @@ def test_metrics_figures_split_and_report_stand_beside_it(perturbed):
     )
 
 
+@pytest.mark.slow
 def test_the_checkpoint_gives_the_same_cells_without_training(cells, perturbed, names):
     checkpoint = perturbed.with_suffix(".scm") / "checkpoint"
     again = cells.with_name("again.h5ad")
@@ -167,6 +168,7 @@ def test_what_no_gene_is_and_no_cell_had_is_refused_before_any_training(cells, t
     assert "Error (perturbation-unknown)" in text and "'nonsense'" in text
 
 
+@pytest.mark.slow
 def test_an_unseen_compound_needs_features(cells, names, tmp_path):
     words = ("-o", tmp_path / "out.h5ad", "--kind", "chemical")
     text = refused(tmp_path, cells, "-p", "aspirin", *words)
@@ -242,6 +244,7 @@ def test_doses_and_a_table_of_features_describe_a_compound_that_no_cell_had(tmp_
     assert trust["seen"] == "at other doses"
 
 
+@pytest.mark.slow
 def test_genes_that_are_not_predicted_keep_the_value_of_the_control_cell(
     cells, perturbed, tmp_path
 ):
@@ -373,6 +376,7 @@ def test_a_compound_with_a_plus_is_whole_and_the_mend_for_an_unknown_one_works(t
     assert trust["seen"] == "never"
 
 
+@pytest.mark.slow
 def test_the_mend_for_a_gene_in_another_case_works(cells, names, tmp_path):
     text = refused(tmp_path, cells, "-p", names[0].lower(), "-o", tmp_path / "out.h5ad")
     assert f"did you mean '{names[0]}'" in text

@@ -36,12 +36,14 @@ def site(tmp_path_factory) -> Path:
     return _build(tmp_path_factory.mktemp("site"))
 
 
+@pytest.mark.slow
 def test_the_site_has_every_page(site: Path):
     for page in (ROOT / "docs").glob("*.md"):
         name = "index" if page.stem == "README" else page.stem
         assert (site / f"{name}.html").is_file(), name
 
 
+@pytest.mark.slow
 def test_nothing_is_fetched_from_elsewhere(site: Path):
     shown = [path for path in site.rglob("*") if path.suffix in (".html", ".css", ".svg")]
     assert len(shown) > 30
@@ -49,6 +51,7 @@ def test_nothing_is_fetched_from_elsewhere(site: Path):
     assert not {name: found for name, found in fetched.items() if found}
 
 
+@pytest.mark.slow
 def test_a_link_that_leads_nowhere_ends_the_build(tmp_path: Path):
     page = tmp_path / "docs" / "page.md"
     page.parent.mkdir()
@@ -69,6 +72,7 @@ def _commands(command: Any, name: str) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 def test_the_reference_tells_every_verb_argument_and_option(site: Path):
     shown = (site / "cli.html").read_text("utf-8")
     parts = re.findall(r'<h2 id="(scm[\w-]*)">(.*?)(?=<h2|</article>)', shown, re.DOTALL)
@@ -85,6 +89,7 @@ def test_the_reference_tells_every_verb_argument_and_option(site: Path):
                 assert all(option in section for option in parameter.opts)
 
 
+@pytest.mark.slow
 def test_the_figure_of_the_model_is_that_of_the_code():
     script = ROOT / "docs" / "make" / "model_figure.py"
     spec = importlib.util.spec_from_file_location("model_figure", script)

@@ -15,6 +15,7 @@ FEW = (
 )
 
 
+@pytest.mark.slow
 def test_blood_cells_gain_by_their_own_counts_their_neighbours_and_what_was_learnt_before(
     shared_data: Path, tmp_path: Path
 ):

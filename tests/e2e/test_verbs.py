@@ -118,6 +118,7 @@ def test_everything_that_a_run_leaves_names_it(annotated):
     assert f"run: {run.run_id}" in (folder / "checkpoint" / "MODEL_CARD.md").read_text()
 
 
+@pytest.mark.slow
 def test_predicting_again_with_the_checkpoint_gives_equal_results(annotated, files, monkeypatch):
     out, _ = annotated
     again = files / "again.h5ad"
@@ -201,6 +202,7 @@ def by_verb(places) -> tuple[str, bytes]:
         return pretrained(places, "pretrain")
 
 
+@pytest.mark.slow
 def test_pretraining_by_its_verb(by_verb):
     text, _ = by_verb
     assert "metrics.json" in text and "corpus_report: " in text

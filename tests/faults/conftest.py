@@ -19,7 +19,7 @@ def tries(full: bool, record_property: Callable[[str, object], None]) -> Callabl
     """Give the number of tries for the number that a full run has, and note it for the results."""
 
     def number(in_full: int) -> int:
-        taken = in_full if full else max(1, in_full // 20)
+        taken = in_full if full else max(1, in_full // 60)
         record_property("tries", taken)
         return taken
 

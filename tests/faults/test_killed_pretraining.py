@@ -60,7 +60,7 @@ def unbroken(zygote, store, tmp_path_factory):
 def test_sigkill_at_any_moment_and_again(zygote, store, unbroken, tmp_path, tries):
     expected, seconds = unbroken
     chance = random.Random(0)
-    for attempt in range(max(2, tries(200))):
+    for attempt in range(tries(200)):
         run = tmp_path / str(attempt)
         job = written(store, run)
         for _ in range(chance.randint(1, 3)):  # also while it goes on after a kill

@@ -67,6 +67,7 @@ def test_a_number_that_is_none_on_one_rank_stops_all(zygote, store, whole, tmp_p
     assert all((found[name] == expected[name]).all() for name in expected)
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_with_1_2_4_and_1_ranks(zygote, store, whole, tmp_path, full):
     expected = read_journal(whole(1) / JOURNAL)
     orders = [(1, 2, 4, 1), (2, 1, 1, 4), (4, 1, 2, 2)] if full else [(1, 2, 4, 1)]

@@ -94,6 +94,7 @@ def test_leiden_is_that_of_scanpy():
         assert nmi_ari(theirs.astype(str), leiden(weights, resolution, 5)) == pytest.approx((1, 1))
 
 
+@pytest.mark.slow
 def test_weights_are_those_of_scanpy():
     points, *_ = plain.blobs()
     cells = ad.AnnData(points)

@@ -125,8 +125,9 @@ def table_of(path: Path, columns: Iterable[str]) -> "pd.DataFrame | None":
     try:
         with h5py.File(path, "r") as file:
             obs = file["obs"]
+            names = ad.io.read_elem(obs[obs.attrs["_index"]]).astype(str)
             found = {name: ad.io.read_elem(obs[name]) for name in columns}
-            return pd.DataFrame(found, index=ad.io.read_elem(obs[obs.attrs["_index"]]).astype(str))
+            return pd.DataFrame(found, index=names) if len(names) else None
     except Exception:  # whatever the readers will say of it
         return None
 

@@ -55,6 +55,7 @@ def test_blood_calls_the_embedded_cells_by_name(tmp_path):
         assert right.mean() > 0.75, label
 
 
+@pytest.mark.slow
 def test_a_query_of_too_few_genes_is_refused(tmp_path):
     cells = sc.datasets.pbmc68k_reduced().raw.to_adata()
     cells[:50, :120].copy().write_h5ad(tmp_path / "few.h5ad")

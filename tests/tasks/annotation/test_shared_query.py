@@ -19,6 +19,7 @@ def annotated(folder, reference, query):
     return " ".join(said.output.split()), data, report, ad.read_h5ad(folder / "out.h5ad")
 
 
+@pytest.mark.slow
 def test_shared_cells_are_said_and_left_out(tmp_path):
     cells = simulate_cells(120, 200)
     query = cells[60:].copy()

@@ -53,6 +53,7 @@ def test_two_workers_write_the_same_store(files, tmp_path):
     assert stores[0].manifest.sha256 == stores[1].manifest.sha256
 
 
+@pytest.mark.slow
 def test_what_was_tokenised_before_a_kill_is_not_read_again(files, tmp_path, monkeypatch):
     whole = make_corpus(params_for(files, tmp_path / "whole"))
     tokenised = []
@@ -94,6 +95,7 @@ def test_the_same_file_twice_adds_no_cell(files, tmp_path):
     assert np.array_equal([row["kept"] for row in report["files"]], [40, 0])
 
 
+@pytest.mark.slow
 def test_a_finished_store_is_taken_as_it_is_until_a_file_changes(files, tmp_path, monkeypatch):
     copies = tmp_path / "files"
     copies.mkdir()
@@ -125,6 +127,7 @@ def test_tokens_that_are_counts_hold_the_counts_of_the_file(tmp_path):
     assert np.array_equal(sparse.csr_matrix(shape, cells.shape).toarray(), cells.X.toarray())
 
 
+@pytest.mark.slow
 def test_labels_become_terms_of_the_cell_ontology_with_all_above(tmp_path):
     folder, labels = (
         tmp_path / "files",
@@ -155,6 +158,7 @@ def test_bins_that_would_cut_counts_are_refused():
     assert CorpusParams(bins="counts", n_bins=4096).n_bins == 4096
 
 
+@pytest.mark.slow
 def test_a_token_store_as_the_source_is_taken_as_it_is(files, tmp_path):
     made = make_corpus(params_for(files, tmp_path / "store"))["store"]
     params = params_for(tmp_path / "store", tmp_path / "none")

@@ -10,6 +10,7 @@ from sc_mamba2.tokens import TokenStore
 assert files  # a fixture of the neighbour
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("most", "exact"), [pytest.param(1000, True, marks=pytest.mark.slow), (60, False)]
 )

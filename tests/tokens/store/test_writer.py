@@ -133,6 +133,7 @@ def write_and_die(folder, tokenizer, tokens, moment: int) -> None:
         writer.add(tokens)
 
 
+@pytest.mark.slow
 def test_a_kill_at_any_moment_leaves_whole_shards(tmp_path, tokenizer, tokens):
     sizes, finished = set(), 0
     for moment in range(1, 200):
