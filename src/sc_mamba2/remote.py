@@ -16,9 +16,22 @@ from typing import Any
 from filelock import FileLock
 
 from sc_mamba2.errors import UserError
-from sc_mamba2.files import atomic_file, atomic_folder, make_folder, refused_write
+from sc_mamba2.files import atomic_file, atomic_folder, make_folder, refused_write, remove_folder
 
 _ADDRESS = re.compile(r"([a-z][a-z0-9+.-]+):/+(?=[^/])")  # one slash is what `Path` leaves of two
+# What tells one content of an address from another; a size alone does not.
+_MARKS = [
+    "ETag",
+    "etag",
+    "checksum",
+    "md5",
+    "version_id",
+    "mtime",
+    "LastModified",
+    "last_modified",
+    "created",
+    "Content-MD5",
+]
 _log = logging.getLogger(__name__)
 
 
@@ -69,11 +82,18 @@ def local_copy(place: str | Path) -> str:
         is_folder = facts["type"] == "directory"
         files = system.find(name, detail=True) if is_folder else {name: facts}
         places = {one: _within(one, name) for one in files if not one.endswith("/")}
-    stated = json.dumps([address, files], sort_keys=True, default=str)
+    marks = {
+        one: {mark: facts[mark] for mark in _MARKS if facts.get(mark)}
+        for one, facts in files.items()
+    }
+    sizes = {one: facts.get("size") for one, facts in files.items()}
+    stated = json.dumps([address, marks, sizes], sort_keys=True, default=str)
     folder = cache / hashlib.sha256(stated.encode()).hexdigest()[:24]
     copy = folder / (PurePosixPath(name.partition("?")[0]).name or "root")
     make_folder(cache)
     with FileLock(folder.with_suffix(".lock")):
+        if copy.exists() and not all(marks.values()):  # nothing tells whether it is still the same
+            remove_folder(folder)
         if not copy.exists():
             size = sum(one.get("size") or 0 for one in files.values()) / 1e6
             _log.warning("Fetching %s (%.1f MB) into '%s'.", _shown(address), size, folder)

@@ -202,3 +202,11 @@ def test_of_other_sources_the_table_is_written_to_zarr(tmp_path):
     write_copy(tmp_path / "out.zarr", copied)
     found = ad.read_zarr(tmp_path / "out.zarr")
     assert found.shape == (20, 0) and (found.obsm["X_scm"] == 1).all()
+
+
+def test_columns_with_a_slash_are_renamed_in_zarr(cells, tmp_path, caplog):
+    cells.obs["s/t"] = range(cells.n_obs)
+    cells.write_h5ad(tmp_path / "in.h5ad")
+    write_copy(tmp_path / "out.zarr", additions(tmp_path / "in.h5ad"))
+    assert list(read_cells(tmp_path / "out.zarr").obs["s_t"]) == list(range(cells.n_obs))
+    assert "a slash in a column's name" in caplog.text

@@ -4,6 +4,7 @@ import math
 
 import anndata as ad
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, strategies as st
 from hypothesis.extra import numpy as hnp
@@ -306,3 +307,31 @@ def test_presence_alone_is_said():
     cells.X.data[:] = 1
     remark = standardise(cells, TABLE)[1]["remarks"][0]
     assert remark["rule"] == "expression-scale" and "0 and 1" in remark["remark"]
+
+
+def test_numbers_of_rows_are_no_names_by_which_matrices_are_compared():
+    cells = simulate_cells(60, 300)
+    cells.var = pd.DataFrame({"ensembl_id": cells.var_names}, index=[str(n) for n in range(300)])
+    whole = cells.copy()
+    cells = cells[:, ::3].copy()
+    cells.var.index = [str(n) for n in range(100)]
+    cells.raw = whole
+    cells.X = sparse.csr_matrix(normalised(cells.X.toarray()))
+    assert choose_expression(cells).scale.kind == "counts"
+
+
+@pytest.mark.parametrize("kinds", [None, ["Gene Expression"] * 200 + ["Antibody Capture"] * 100])
+def test_a_total_over_other_features_says_nothing_of_lost_genes(kinds):
+    cells = simulate_cells(60, 300)
+    cells.obs["total_counts"] = np.asarray(cells.X.sum(axis=1)).ravel() * (1 if kinds else 2)
+    if kinds:
+        cells.var["feature_types"] = kinds
+    rules = [remark["rule"] for remark in choose_expression(cells).remarks]
+    assert ("counts-part" in rules) == (kinds is None)
+
+
+def test_a_column_that_is_there_twice_is_no_total():
+    cells = simulate_cells(60, 300)
+    total = pd.Series(1e6, index=cells.obs_names, name="total_counts")
+    cells.obs = pd.concat([cells.obs, total, total], axis=1)
+    assert not choose_expression(cells).remarks

@@ -185,3 +185,9 @@ def test_an_unknown_donor_is_a_batch():
 )
 def test_labels_of_any_text_stay_as_they_are(label):
     assert read(["a", label] * 6) == ["a", label.strip()] * 6
+
+
+def test_names_of_cells_may_repeat():
+    obs = pd.DataFrame({"type": ["a", "b", "unknown", "a", "b", "a"]}, index=list("xxyzzw"))
+    found = read_labels(obs, "type")
+    assert list(found.index) == list(obs.index) and list(found) == ["a", "b", None, "a", "b", "a"]

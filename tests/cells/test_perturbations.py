@@ -111,3 +111,11 @@ def test_doses_stand_behind_the_names():
             read_perturbations(obs, "perturbation", NameRules("control"), 3, "dose")
     with pytest.raises(UserError, match="perturbation-missing"):
         read_perturbations(obs, "perturbation", NameRules("control"), 3, "doze")
+
+
+def test_a_control_by_a_word_of_absence_is_told_in_any_case():
+    obs = table(KLF1=5, None_=5).replace({"None+": "None"})
+    with pytest.raises(UserError, match=r"control-missing.*'None'"):
+        read(obs, "none")
+    with pytest.raises(UserError, match=r"control-missing.*'None'"):
+        read(obs, "control")

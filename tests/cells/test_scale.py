@@ -250,3 +250,16 @@ def test_facts_of_parts_are_those_of_the_whole(cuts):
     joined = CellFacts.join(facts_of(matrix[part]) for part in parts)
     for name in vars(whole):
         np.testing.assert_allclose(getattr(joined, name), getattr(whole, name))
+
+
+@pytest.mark.parametrize("genes", [30, 60])
+def test_a_panel_of_genes_without_ones_is_counts(genes):
+    chance = np.random.default_rng(0)
+    panel = chance.poisson(8, (300, genes)) * (chance.random((300, genes)) < 0.5)
+    assert scale_of(panel.astype(float)).kind == "counts"
+
+
+def test_a_few_cells_of_even_counts_change_nothing():
+    mixed = COUNTS.copy()
+    mixed[: CELLS // 14] *= 2
+    assert scale_of(mixed).kind == "counts"

@@ -297,3 +297,10 @@ def test_names_in_any_column_of_text(column, what):
     standard, report = standardise(other, TABLE)
     assert_same(standard, standardise(cells, TABLE)[0])
     assert "genes-column" in [remark["rule"] for remark in report["remarks"]]
+
+
+def test_symbols_of_other_genes_in_a_column_of_another_name_are_no_conflict():
+    cells = simulate_cells(12, 60)
+    other = renamed(cells, cells.var_names)
+    other.var["nearest_gene"] = np.roll(cells.var["symbol"].astype(str), 1)
+    assert_same(standardise(other, TABLE)[0], standardise(cells, TABLE)[0])

@@ -36,7 +36,10 @@ from sc_mamba2.errors import UserError
 from sc_mamba2.genes import GeneTable
 
 CELLS_A_BLOCK = 4096
-COMPARED = 512  # cells by which two matrices are compared
+COMPARED, RUNS = (
+    512,
+    8,
+)  # cells by which two matrices are compared, and in how many runs they are read
 WHOLE_CELL = 0.98  # share of a cell's molecules at which counts are those of all genes
 SAME_PLACES = 0.6  # share of the genes of a cell that two matrices must both have above 0
 TOTAL_COLUMNS = ("total_counts", "nCount_RNA", "n_counts", "nUMI", "n_umi")
@@ -210,7 +213,8 @@ class MatrixFacts:
         if self.bad:
             return f"holds {self.bad:,} NaN or infinite values"
         if self.values and self.smallest < 0:
-            why = "an integer type too small for the counts" if self.whole else "scaled or centred"
+            small = self.dtype.kind == "i"
+            why = "an integer type too small for the counts" if small else "scaled or centred"
             return f"holds negative values (smallest {self.smallest:.3g}): {why}"
         if not self.values or self.largest == 0:
             return "is zero everywhere"
@@ -367,12 +371,9 @@ def _share_of_molecules(counts: Candidate, other: Candidate) -> float | None:
     genes = counts.measured_genes.index.intersection(other.measured_genes.index)
     if not len(genes) or not counts.measured_genes.index.is_unique:
         return None
-    step = max(1, counts.matrix.shape[0] // COMPARED)
-    read = [
-        sparse.vstack([clean_matrix(one.read(row, row + 1)) for row in places], format="csr")
-        for places in [range(0, counts.matrix.shape[0], step)]
-        for one in (counts, other)
-    ]
+    if pd.Series(genes).astype(str).str.fullmatch(r"\d+").mean() > SAME_PLACES:
+        return None  # the numbers of rows are no names
+    read = [_some_rows(one)[1] for one in (counts, other)]
     if not other.measured_genes.index.is_unique or look_at_values(read[1]).fault:
         return None
     try:
@@ -409,6 +410,17 @@ def _share_of_molecules(counts: Candidate, other: Candidate) -> float | None:
     return float(np.median(held / np.nanmedian(molecules, axis=1)))
 
 
+def _some_rows(candidate: Candidate) -> tuple[np.ndarray, sparse.csr_matrix]:
+    """Read some cells in a few runs of neighbours, since each reading costs; return their places too."""
+    cells, run = candidate.matrix.shape[0], COMPARED // RUNS
+    starts = np.unique(np.linspace(0, max(0, cells - run), RUNS).astype(int))
+    if cells <= COMPARED:
+        starts, run = np.array([0]), cells
+    rows = [np.arange(start, min(start + run, cells)) for start in starts]
+    read = [clean_matrix(candidate.read(int(some[0]), int(some[-1]) + 1)) for some in rows]
+    return np.concatenate(rows), sparse.vstack(read, format="csr")
+
+
 def _apart(one: str, other: str, overlap: float) -> UserError:
     return UserError(
         "matrix-apart",
@@ -420,18 +432,20 @@ def _apart(one: str, other: str, overlap: float) -> UserError:
 
 def _remark_totals(chosen: _Looked, obs: pd.DataFrame) -> list[dict[str, str]]:
     """Say that a cell's counts are fewer than a column of `obs` has it."""
-    column = next((name for name in TOTAL_COLUMNS if name in obs), None)
-    if column is None or chosen.scale is None or chosen.scale.kind != "counts":
+    column = next((name for name in TOTAL_COLUMNS if (obs.columns == name).sum() == 1), None)
+    scale = chosen.scale
+    if column is None or scale is None or scale.kind != "counts" or scale.remark:
         return []
-    stated = pd.to_numeric(obs[column], errors="coerce").to_numpy(dtype=float)
-    step = max(1, len(stated) // COMPARED)
-    places = [row for row in range(0, len(stated), step) if stated[row] > 0]
-    held = [chosen.candidate.read(row, row + 1).sum() / stated[row] for row in places]
-    if not held or (share := float(np.median(held))) >= WHOLE_CELL:
+    if chosen.candidate.measured is not None:
+        return []  # the column may count what is no gene too
+    rows, matrix = _some_rows(chosen.candidate)
+    stated = pd.to_numeric(obs[column], errors="coerce").to_numpy(dtype=float)[rows]
+    held = np.asarray(matrix.sum(axis=1)).ravel()[stated > 0] / stated[stated > 0]
+    if not len(held) or (share := float(np.median(held))) >= WHOLE_CELL:
         return []
     text = (
-        f"{chosen.candidate.origin} holds {share:.0%} of the molecules that obs['{column}'] counts: some genes "
-        "were left out of it, and its values are brought to 10,000 over those that are left"
+        f"{chosen.candidate.origin} holds {share:.0%} of the molecules that obs['{column}'] counts: genes or "
+        "molecules were left out of it, and its values are brought to 10,000 over those that are left"
     )
     return [{"rule": "counts-part", "remark": text}]
 

@@ -117,7 +117,8 @@ def name_genes(genes: pd.DataFrame, table: GeneTable) -> GeneNames:
         first = columns[used]
     cleaned = clean_names(first, table)
     spare = cleaned if second is first else clean_names(second, table)
-    if ids and symbols:
+    named = "index", *keys.ENSEMBL_COLUMNS, *keys.SYMBOL_COLUMNS
+    if ids in named and symbols in named:  # a column of another name may be of other genes
         _check_agreement(columns[ids], columns[symbols], table, (ids, symbols))
     mapping = map_genes(cleaned.names, table, None if second is first else spare.names)
     unknown = mapping.rows < 0

@@ -126,6 +126,8 @@ def table_of(path: Path, columns: Iterable[str]) -> "pd.DataFrame | None":
         with h5py.File(path, "r") as file:
             obs = file["obs"]
             names = ad.io.read_elem(obs[obs.attrs["_index"]]).astype(str)
+            if any("categories" in obs[name].attrs for name in columns):
+                return None  # before anndata 0.8
             found = {name: ad.io.read_elem(obs[name]) for name in columns}
             return pd.DataFrame(found, index=names) if len(names) else None
     except Exception:  # whatever the readers will say of it

@@ -49,7 +49,8 @@ def read_labels(obs: pd.DataFrame, label_key: str, keep_absence_words: bool = Fa
         The column is absent, empty, continuous, has one class, or names every cell.
     """
     check_column(obs, label_key, "label-missing", "--label-key")
-    present = _present(obs[label_key])
+    column = obs[label_key].reset_index(drop=True)  # names of cells may repeat
+    present = _present(column)
     if pd.api.types.is_float_dtype(present) and not (present % 1 == 0).all():
         example = present[present % 1 != 0].iloc[0]
         raise UserError(
@@ -58,8 +59,8 @@ def read_labels(obs: pd.DataFrame, label_key: str, keep_absence_words: bool = Fa
             expected="names of cell types, or whole cluster numbers",
             mend="choose the column with the cell types",
         )
-    text = known_labels(obs[label_key], keep_absence_words)
-    words = {} if keep_absence_words else absence_words(obs[label_key])
+    text = known_labels(column, keep_absence_words)
+    words = {} if keep_absence_words else absence_words(column)
     said = f": {absence_in_words(words)} (to keep them: keep_absence_words=true)" if words else ""
     classes = text.nunique()
     if classes == 0:
@@ -92,7 +93,8 @@ def read_labels(obs: pd.DataFrame, label_key: str, keep_absence_words: bool = Fa
         _log.warning(
             "obs['%s']: next to nothing is known of types of few cells: %s", label_key, listed
         )
-    return text.reindex(obs.index).astype(object).where(lambda labels: labels.notna(), None)
+    labels = text.reindex(column.index).astype(object).where(lambda labels: labels.notna(), None)
+    return labels.set_axis(obs.index)
 
 
 def known_labels(column: pd.Series, keep_absence_words: bool = False) -> pd.Series:
@@ -136,9 +138,10 @@ def _plain(text: pd.Series) -> pd.Series:
 
 def is_one_of(text: pd.Series, words: frozenset[str]) -> pd.Series:
     """Say which are a word of absence; "unknown 2" is one, "NA_12878" none."""
-    plain = _plain(text)
+    every = pd.Series(text.unique(), dtype=str)  # a million cells have few labels
+    plain = _plain(every)
     stem = plain.str.replace(r" \d+$", "", regex=True)
-    return plain.isin(words) | stem.isin(words - NOTHING)
+    return text.isin(every[plain.isin(words) | stem.isin(words - NOTHING)])
 
 
 def _say_alike(text: pd.Series, key: str, what: str) -> None:

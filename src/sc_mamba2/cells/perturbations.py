@@ -101,8 +101,9 @@ def read_perturbations(
         check_column(obs, dose_key, "perturbation-missing", "perturbation.keys.dose_key")
     text = label_text(obs[key]).astype(str)
     remarks: dict[str, str] = {}
-    uncalled = text[is_one_of(text, _UNCALLED) & (text != rules.control)]
-    text = text.drop(uncalled.index)
+    named_control = text.str.lower() == rules.control.lower()
+    lacks = is_one_of(text, _UNCALLED) & ~named_control
+    uncalled, text = text[lacks], text[~lacks]
     if unnamed := len(obs) - len(text):
         words = ", ".join(
             f"'{word}' ({count:,})" for word, count in uncalled.value_counts().items()
@@ -113,7 +114,7 @@ def read_perturbations(
     meaning = {label: known.resolve(label) for label in text.unique()}
     remarks |= reading_remarks(meaning, known)
     names, control = text.map(meaning), rules.control
-    _check_control(text, names, key, control)
+    _check_control({*text, *uncalled}, names, key, control)
     if dose_key is not None:
         names = with_doses(names, obs.loc[text.index, dose_key], known)
     counts = names.value_counts()
@@ -221,12 +222,12 @@ def _shown(labels: dict[str, str]) -> str:
     return ", ".join(listed[:MOST_SHOWN]) + (", …" if len(listed) > MOST_SHOWN else "")
 
 
-def _check_control(text: pd.Series, names: pd.Series, key: str, control: str) -> None:
+def _check_control(words: set[str], names: pd.Series, key: str, control: str) -> None:
     found = sorted(set(names))
     if control not in found:
-        labels = sorted(set(text))
-        words = [label for label in labels if family(label) is not None]
-        shown = ", ".join(f"'{name}'" for name in (words or labels)[:MOST_SHOWN])
+        labels = sorted(words)
+        likely = [label for label in labels if family(label) is not None]
+        shown = ", ".join(f"'{name}'" for name in (likely or labels)[:MOST_SHOWN])
         raise UserError(
             "control-missing",
             found=f"no cell of the control '{control}' in obs['{key}'] (there are {shown}"

@@ -265,9 +265,11 @@ def decide_scale(facts: CellFacts) -> Scale:
     if not len(facts.size_C):
         return Scale("counts", words="counts")
     _refuse_no_counts(facts)
-    # Whole numbers that begin high are no counts, unless it is so in a few cells only.
-    high_C = facts.whole_C & (facts.least_C >= FIRST) & (facts.size_C >= FEWEST)
-    plain_C = facts.whole_C & ~(high_C & (high_C.mean() > SOME_CELLS))
+    # Whole numbers that begin high are no counts where nearly all cells of more than a panel hold such.
+    judged_C = facts.whole_C & (facts.size_C >= FEWEST)
+    high_C = judged_C & (facts.least_C >= FIRST)
+    many = high_C.any() and np.median(facts.size_C[high_C]) >= MANY_GENES
+    plain_C = facts.whole_C & ~(high_C & bool(many and high_C.sum() > SAME * judged_C.sum()))
     rest = facts.take(~plain_C)
     if not len(rest.size_C):
         return Scale("counts", words="counts")

@@ -7,6 +7,7 @@ from typing import Any
 import anndata as ad
 import h5py
 import numpy as np
+import pandas as pd
 import zarr
 
 from sc_mamba2.cells.readers.anndata_group import ARRAYS, array_names
@@ -71,7 +72,11 @@ def _copy(old: Any, parent: zarr.Group, name: str) -> None:
         _copy_array(old, parent, name)
         parent[name].attrs.update(_plain(old.attrs))
     else:
-        ad.io.write_elem(parent, name, ad.io.read_elem(old))
+        value = ad.io.read_elem(old)
+        if isinstance(value, pd.DataFrame) and any("/" in str(column) for column in value):
+            value = value.rename(columns=lambda column: str(column).replace("/", "_"))
+            _log.warning("%s: a slash in a column's name is an underscore now", name)
+        ad.io.write_elem(parent, name, value)
 
 
 def _copy_array(old: h5py.Dataset, parent: zarr.Group, name: str) -> None:

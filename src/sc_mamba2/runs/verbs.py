@@ -65,7 +65,11 @@ def run_verb(
     folder = standing(output.with_suffix(FOLDER_SUFFIX))
     check_place(output, suffix)
     _check_free(folder, (folder / "metrics.json").is_file(), force)
-    _check_free(output, output.is_file() or (output / "zarr.json").is_file(), force)
+    _check_free(
+        output,
+        output.is_file() or any(map(Path.is_file, (output / "zarr.json", output / ".zgroup"))),
+        force,
+    )
     _check_inputs(selection, (output, folder))
     check_run(selection, shipped_conf(), selection.env or "base")
     with _scratch_for(output) as scratch:

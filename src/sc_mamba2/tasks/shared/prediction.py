@@ -12,6 +12,7 @@ from typing import ClassVar
 import numpy as np
 
 import sc_mamba2
+from sc_mamba2.errors import UserError
 from sc_mamba2.files import atomic_folder
 from sc_mamba2.model import Backbone, TaskModel
 from sc_mamba2.tasks.shared.block_job import BlockJob, DoBlock, work
@@ -69,6 +70,7 @@ def run_elsewhere(
     starts = range(0, len(tokens), size)
     if todo := [start for start in starts if not has_block(folder, start)]:
         job = PredictJob(
+            version=sc_mamba2.__version__,
             model=named,
             batch_size=batch_size,
             cells_a_block=size,
@@ -90,14 +92,23 @@ class PredictJob(BlockJob):
 
     worker: ClassVar[str] = "sc_mamba2.tasks.shared.prediction"
 
-    model: str  # its class; the model and the tokens lie beside the job
+    version: str
+    model: str  # its class, one of ours; the model and the tokens lie beside the job
     batch_size: int
     cells_a_block: int
 
     @contextmanager
     def opened(self, folder: Path) -> Iterator[DoBlock]:
-        """Load the model and open the tokens; see the base class."""
+        """Load the model and open the tokens; see the base class, and rule ``job-differs``."""
         module, _, name = self.model.rpartition(".")
+        if self.version != sc_mamba2.__version__ or not module.startswith("sc_mamba2.tasks."):
+            raise UserError(
+                "job-differs",
+                found=f"a job of version {self.version} for '{self.model}', "
+                f"and version {sc_mamba2.__version__} here",
+                expected="the same version on every machine, and a model of its own",
+                mend="install the same version everywhere, and start again",
+            )
         model = getattr(import_module(module), name).from_pretrained(folder / _MODEL)
         tokens = TokenStore.open(folder / _TOKENS)
         order_N = _order(tokens.lengths)
