@@ -25,9 +25,9 @@ test: $(VENV)/.dev
 	@$(BIN)/mypy & types=$$!; $(PYTEST) -m "not slow"; tests=$$?; \
 	  wait $$types || { echo "mypy found errors: see above"; exit 1; }; exit $$tests
 
-# Every test, every fault, every notebook.
+# Every test and notebook; faults a few times each, which `make test-faults` counts in full.
 test-full: $(VENV)/.dev
-	$(PYTEST) --faults full --durations 50
+	$(PYTEST) --durations 50
 
 # Every fault and property as often as is promised (`make test` tries each a few times): hours; writes benchmarks/results/faults.json.
 test-faults: $(VENV)/.dev

@@ -5,13 +5,8 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from scipy import sparse
 
-from sc_mamba2.cells.scale import (
-    CELL_TOTAL,
-    CellFacts,
-    decide_scale,
-    find_common_total,
-    look_at_cells,
-)
+from sc_mamba2.cells.cell_facts import CellFacts, look_at_cells
+from sc_mamba2.cells.scale import CELL_TOTAL, decide_scale, find_common_total
 from sc_mamba2.errors import UserError
 
 CELLS, GENES, SOME = 80, 240, 60

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from sc_mamba2.cells.cell_facts import FEWEST, INVERSES, CellFacts, look_at_cells
 from sc_mamba2.cells.features import with_kinds_of
 from sc_mamba2.cells.gene_columns import (
     FEW_KNOWN,
@@ -22,24 +23,14 @@ from sc_mamba2.cells.gene_columns import (
 )
 from sc_mamba2.cells.glance import missing_layer
 from sc_mamba2.cells.keys import COUNTS_LAYER, Kind
-from sc_mamba2.cells.scale import (
-    DECLARED,
-    FEWEST,
-    INVERSES,
-    CellFacts,
-    Scale,
-    decide_scale,
-    look_at_cells,
-)
+from sc_mamba2.cells.scale import DECLARED, Scale, decide_scale
 from sc_mamba2.cells.stored import Rows, StoredCells, StoredMatrix
 from sc_mamba2.errors import UserError
 from sc_mamba2.genes import GeneTable
 
 CELLS_A_BLOCK = 4096
-COMPARED, RUNS = (
-    512,
-    8,
-)  # cells by which two matrices are compared, and in how many runs they are read
+COMPARED = 512  # cells by which two matrices are compared
+RUNS = 8  # of neighbours, in which these are read
 WHOLE_CELL = 0.98  # share of a cell's molecules at which counts are those of all genes
 SAME_PLACES = 0.6  # share of the genes of a cell that two matrices must both have above 0
 TOTAL_COLUMNS = ("total_counts", "nCount_RNA", "n_counts", "nUMI", "n_umi")

@@ -20,16 +20,14 @@ from sc_mamba2.genes import (
     map_genes,
 )
 
-FEWEST_APART = 10
+FEWEST_APART = 10  # names that lead elsewhere than the id beside them
+MOST_APART = 0.2  # share of them: annotations differ
 _NO_GENES = {
     "others": re.compile(r"ENS(?!MUS)[A-Z]{3,4}G\d|FBgn\d|WBGene\d"),
     "transcripts": re.compile(r"ENS([A-Z]{3,4})?T\d|[NX][MR]_\d"),
     "numbers": re.compile(r"\d+(\.0)?$"),
 }
 LOOKED_AT = 500  # names by which it is told whether a column holds names of genes
-MOST_APART = (
-    0.2  # share of names that may lead elsewhere than the id beside them: annotations differ
-)
 FEW_KNOWN = 0.1  # share of known names at which a list is not one of genes
 
 

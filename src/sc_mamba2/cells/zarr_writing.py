@@ -11,6 +11,7 @@ import pandas as pd
 import zarr
 
 from sc_mamba2.cells.readers.anndata_group import ARRAYS, array_names
+from sc_mamba2.cells.writing import writable_table
 
 _BYTES_A_CHUNK, _CHUNKS_A_SHARD = 2**20, 32
 _SPARSE = ("csr_matrix", "csc_matrix")
@@ -73,9 +74,11 @@ def _copy(old: Any, parent: zarr.Group, name: str) -> None:
         parent[name].attrs.update(_plain(old.attrs))
     else:
         value = ad.io.read_elem(old)
-        if isinstance(value, pd.DataFrame) and any("/" in str(column) for column in value):
-            value = value.rename(columns=lambda column: str(column).replace("/", "_"))
-            _log.warning("%s: a slash in a column's name is an underscore now", name)
+        if isinstance(value, pd.DataFrame):
+            changed: list[str] = []
+            value = writable_table(value, name, changed)
+            if said := [text for text in changed if text]:
+                _log.warning("To be written, %s", "; ".join(said))
         ad.io.write_elem(parent, name, value)
 
 
