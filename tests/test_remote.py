@@ -1,6 +1,7 @@
 """Cells, checkpoints and token stores at an address: of S3 (a server on loopback), HTTP, and in memory."""
 
 import json
+import shlex
 import shutil
 import sys
 import threading
@@ -19,6 +20,7 @@ from sc_mamba2.errors import UserError
 from sc_mamba2.genes import load_vocabulary
 from sc_mamba2.model import checkpoint_folder
 from sc_mamba2.remote import address_of, local_copies, local_copy
+from sc_mamba2.runs.command_line import remembered, typed
 from sc_mamba2.tokens import Tokenizer, TokenizerRules, TokenStore, TokenStoreWriter
 from sc_mamba2.versions.names import with_paths
 
@@ -232,3 +234,17 @@ def test_a_server_that_does_not_answer_is_told(bucket, cache, monkeypatch):
     text = cli.refused("validate", f"{bucket}/cells.h5ad", rule="remote-refused")
     assert "127.0.0.1:1" in text and not kept(cache)
     fsspec.get_filesystem_class("s3").clear_instance_cache()
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        ("https://me:pw@host/a@b.h5ad?Signature=x", "https://host/a@b.h5ad"),
+        ("rna=s3://key:secret@bucket/x", "rna=s3://bucket/x"),
+        ("soma:tiledb://a/b?sex == 'male'", "soma:tiledb://a/b?sex == 'male'"),
+        ("cells?.h5ad", "cells?.h5ad"),
+    ],
+)
+def test_the_command_that_a_run_keeps_has_no_secrets(words, shown):
+    with remembered(["embed", words]):
+        assert typed() == shlex.join(["scm", "embed", shown])

@@ -32,6 +32,7 @@ _MARKS = [
     "created",
     "Content-MD5",
 ]
+SOMA = "soma:"  # begins an experiment: soma:FOLDER, soma:FOLDER?QUERY, soma:census?QUERY
 _log = logging.getLogger(__name__)
 
 
@@ -96,7 +97,7 @@ def local_copy(place: str | Path) -> str:
             remove_folder(folder)
         if not copy.exists():
             size = sum(one.get("size") or 0 for one in files.values()) / 1e6
-            _log.warning("Fetching %s (%.1f MB) into '%s'.", _shown(address), size, folder)
+            _log.warning("Fetching %s (%.1f MB) into '%s'.", without_secrets(address), size, folder)
             with _asking(address), (atomic_folder if is_folder else atomic_file)(copy) as draft:
                 system.get(list(places), [str(draft / inside) for inside in places.values()])
     return str(copy)
@@ -111,9 +112,11 @@ def _opened(address: str) -> tuple[Any, str]:
     return system, name.rstrip("/")
 
 
-def _shown(address: str) -> str:
-    """Return an address without what may be secret, such as the signature of a link."""
-    return re.sub(r"(?<=://)[^/]*@", "", address.partition("?")[0])
+def without_secrets(words: str) -> str:
+    """Return words without what may be secret in an address: a password, the signature of a link."""
+    if words.startswith(SOMA):
+        return words  # what stands behind its "?" is what is asked for
+    return re.sub(r"://(?:[^/\s]*@)?([^\s?]*)(?:\?\S*)?", r"://\1", words)
 
 
 def _said(error: BaseException) -> str:
@@ -132,7 +135,7 @@ def _within(name: str, folder: str) -> str:
 @contextmanager
 def _asking(address: str) -> Iterator[None]:
     """Turn what the file systems raise, which each does in its own way, into errors for a person."""
-    address = _shown(address)
+    address = without_secrets(address)
     try:
         yield
     except ImportError as error:

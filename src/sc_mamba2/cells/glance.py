@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import h5py
 
 from sc_mamba2.errors import UserError, nearest
+from sc_mamba2.remote import SOMA
 
 if TYPE_CHECKING:
     import pandas as pd
 
 FORMATS = "cells as .h5ad, .zarr, .h5mu, .loom, Cell Ranger .h5 or a folder with matrix.mtx"
-SOMA = "soma:"  # begins an experiment: soma:FOLDER, soma:FOLDER?QUERY, soma:census?QUERY
 SOURCES = (
     "scanpy:pbmc68k_reduced", "simulated:three-types", "simulated:perturbations",
     "simulated:rna-atac", "simulated:rna-protein",
@@ -122,7 +122,10 @@ def table_of(path: Path, columns: Iterable[str]) -> "pd.DataFrame | None":
     import anndata as ad
     import pandas as pd
 
+    from sc_mamba2.cells.readers.probe import probe_hdf5
+
     try:
+        probe_hdf5(path)
         with h5py.File(path, "r") as file:
             obs = file["obs"]
             names = ad.io.read_elem(obs[obs.attrs["_index"]]).astype(str)

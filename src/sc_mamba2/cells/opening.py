@@ -11,7 +11,6 @@ from typing import Any
 import anndata as ad
 import h5py
 
-from sc_mamba2.cells.glance import SOMA
 from sc_mamba2.cells.readers import (
     NAMED,
     array_names,
@@ -24,6 +23,7 @@ from sc_mamba2.cells.readers.memory import check_memory, stored_bytes
 from sc_mamba2.cells.soma import SomaSource, open_soma
 from sc_mamba2.cells.stored import TABLES, Rows, StoredCells, StoredMatrix, results_of_before
 from sc_mamba2.files import file_facts
+from sc_mamba2.remote import SOMA
 
 Source = str | Path | SomaSource | ad.AnnData
 SPARSE = ("csr_matrix", "csc_matrix")

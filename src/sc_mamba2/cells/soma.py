@@ -16,10 +16,10 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from sc_mamba2.cells.glance import SOMA
 from sc_mamba2.cells.readers.layout import first_line
 from sc_mamba2.cells.stored import StoredCells, StoredMatrix
 from sc_mamba2.errors import UserError
+from sc_mamba2.remote import SOMA
 
 CENSUS = "s3://cellxgene-census-public-us-west-2/cell-census/{release}/soma/census_data/{organism}"
 CENSUS_ACCESS = {"vfs.s3.region": "us-west-2", "vfs.s3.no_sign_request": "true"}
