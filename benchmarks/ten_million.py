@@ -1,4 +1,4 @@
-"""Memory over time of `scm embed` on more cells than memory holds: ten million simulated ones, thirty genes each.
+"""Memory over time of `scm embed` on more cells than memory holds: ten million simulated ones, sixteen genes each.
 
     OMP_NUM_THREADS=1 python benchmarks/ten_million.py [--cells 10000000] [--checkpoint toy] [--suffix .zarr]
 
@@ -31,12 +31,12 @@ from memory import _status, _tree
 from sc_mamba2.model import read_checkpoint
 
 RESULTS = Path(__file__).parent / "results"
-AT_ONCE, GENES_A_CELL, COLUMNS = 100_000, 30, 3000
+AT_ONCE, GENES_A_CELL, COLUMNS = 100_000, 16, 3200
 POINTS = 60  # of the curve that are kept
 
 
 def write_toy(folder: Path) -> None:
-    """Write a `micro` checkpoint with random weights."""
+    """Write a checkpoint of one layer of width 32 with random weights: it is memory that is looked at."""
     import torch
 
     from sc_mamba2.genes import load_vocabulary
@@ -45,14 +45,14 @@ def write_toy(folder: Path) -> None:
 
     torch.manual_seed(0)
     vocabulary = load_vocabulary()
-    backbone = Backbone(preset("micro", vocabulary.size, pad_id=vocabulary.pad_id, n_bins=51))
+    backbone = Backbone(preset("genes", vocabulary.size, pad_id=vocabulary.pad_id, n_bins=51, n_layers=1))
     PretrainedModel(backbone, Tokenizer(vocabulary, TokenizerRules()), Heads()).save_pretrained(
         folder
     )
 
 
 def write_cells(path: Path, cells: int, checkpoint: str) -> None:
-    """Write counts of genes that a checkpoint knows: each cell has one of every thirtieth part of the columns."""
+    """Write counts of genes that a checkpoint knows: each cell has one of every sixteenth part of the columns."""
     chance = np.random.default_rng(0)
     known = read_checkpoint(checkpoint).vocabulary
     rows = np.sort(chance.choice(known.gene_rows, COLUMNS, replace=False))
