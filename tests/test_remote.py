@@ -82,6 +82,26 @@ def test_a_copy_is_made_once_for_each_content(memory, cache):
     assert len(kept(cache)) == 2
 
 
+def test_what_says_nothing_of_its_content_is_fetched_anew_and_kept_by_it(
+    memory, cache, monkeypatch
+):
+    real = type(memory).info
+    monkeypatch.setattr(
+        type(memory), "info", lambda self, path, **named: _unmarked(real(self, path, **named))
+    )
+    memory.pipe("/bucket/cells.h5ad", b"one")
+    first = Path(local_copy("memory://bucket/cells.h5ad"))
+    memory.pipe("/bucket/cells.h5ad", b"two")
+    second = Path(local_copy("memory://bucket/cells.h5ad"))
+    assert (first.read_bytes(), second.read_bytes()) == (b"one", b"two")  # no reader loses its file
+    assert Path(local_copy("memory://bucket/cells.h5ad")) == second
+    assert len(kept(cache)) == 2
+
+
+def _unmarked(facts):
+    return {name: facts[name] for name in ("name", "size", "type")}
+
+
 def test_parameters_name_copies_and_lists_take_patterns(memory):
     for name in ("b", "a"):
         memory.pipe(f"/bucket/{name}.h5ad", name.encode())

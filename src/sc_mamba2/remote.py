@@ -16,7 +16,14 @@ from typing import Any
 from filelock import FileLock
 
 from sc_mamba2.errors import UserError
-from sc_mamba2.files import atomic_file, atomic_folder, make_folder, refused_write, remove_folder
+from sc_mamba2.files import (
+    atomic_file,
+    atomic_folder,
+    make_folder,
+    refused_write,
+    scratch_folder,
+    sha256_of,
+)
 
 _ADDRESS = re.compile(r"([a-z][a-z0-9+.-]+):/+(?=[^/])")  # one slash is what `Path` leaves of two
 # What tells one content of an address from another; a size alone does not.
@@ -88,19 +95,37 @@ def local_copy(place: str | Path) -> str:
         for one, facts in files.items()
     }
     sizes = {one: facts.get("size") for one, facts in files.items()}
-    stated = json.dumps([address, marks, sizes], sort_keys=True, default=str)
-    folder = cache / hashlib.sha256(stated.encode()).hexdigest()[:24]
-    copy = folder / (PurePosixPath(name.partition("?")[0]).name or "root")
+    stated = [address, marks, sizes]
+    size = sum(one or 0 for one in sizes.values()) / 1e6
     make_folder(cache)
-    with FileLock(folder.with_suffix(".lock")):
-        if copy.exists() and not all(marks.values()):  # nothing tells whether it is still the same
-            remove_folder(folder)
-        if not copy.exists():
-            size = sum(one.get("size") or 0 for one in files.values()) / 1e6
-            _log.warning("Fetching %s (%.1f MB) into '%s'.", without_secrets(address), size, folder)
-            with _asking(address), (atomic_folder if is_folder else atomic_file)(copy) as draft:
-                system.get(list(places), [str(draft / inside) for inside in places.values()])
-    return str(copy)
+
+    def fetch(folder: Path) -> Path:
+        copy = folder / (PurePosixPath(name.partition("?")[0]).name or "root")
+        with FileLock(folder.with_suffix(".lock")):
+            if not copy.exists():
+                _log.warning("Fetching %s (%.1f MB).", without_secrets(address), size)
+                with _asking(address), (atomic_folder if is_folder else atomic_file)(copy) as draft:
+                    system.get(list(places), [str(draft / inside) for inside in places.values()])
+        return copy
+
+    if all(marks.values()):
+        return str(fetch(cache / _short_hash(stated)))
+    # Nothing tells whether it is still the same: it is fetched anew and kept by its content, so that
+    # whoever reads an older copy goes on.
+    with scratch_folder(cache / "unmarked") as scratch:
+        copy = fetch(scratch / "new")
+        inside = sorted(path for path in (copy, *copy.rglob("*")) if path.is_file())
+        contents = [[str(path.relative_to(copy)), sha256_of(path)] for path in inside]
+        folder = cache / _short_hash([stated, contents])
+        with FileLock(folder.with_suffix(".lock")):
+            if not folder.exists():
+                copy.parent.rename(folder)
+    return str(folder / copy.name)
+
+
+def _short_hash(facts: Any) -> str:
+    text = json.dumps(facts, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
 def _opened(address: str) -> tuple[Any, str]:

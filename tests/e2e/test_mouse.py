@@ -60,6 +60,17 @@ def test_tools_give_what_the_same_human_cells_give():
     np.testing.assert_array_equal(human.obsm[keys.EMBEDDING], mouse.obsm[keys.EMBEDDING])
 
 
+def test_genes_are_named_as_the_mouse_does():
+    mouse = CELLS.copy()
+    named = [name for name in mouse.var_names if not name.startswith("Gm")][:2]
+    tl.denoise(mouse, genes=named, species="mouse")
+    assert list(mouse.obsm[keys.DENOISED].columns) == named
+    few = {"gene_network.genes.targets": 5, "gene_network.scoring.cells_a_regulator": 3}
+    tl.network(mouse, genes=named[:1], species="mouse", params=few)
+    first = map_genes(named[:1], load_gene_table(MOUSE)).ensembl_ids
+    assert set(mouse.uns[keys.EDGES]["source_id"]) == set(first)
+
+
 def test_a_mixture_is_refused_with_its_shares():
     part = HUMAN[:40].copy()
     part.var = part.var[[]]

@@ -15,7 +15,7 @@ from sc_mamba2.runs.configuration import (
     read_parameters,
     shipped_conf,
 )
-from sc_mamba2.runs.preflight import check_cells, check_run
+from sc_mamba2.runs.preflight import _remark_unused, check_cells, check_run
 from sc_mamba2.runs.selection import Selection, nest
 from sc_mamba2.tasks.shared.parameters import flatten
 from sc_mamba2.tasks.table import READS
@@ -34,6 +34,11 @@ def cells(tmp_path_factory):
     path = tmp_path_factory.mktemp("cells") / "cells.h5ad"
     simulate_cells(cells=20).write_h5ad(path)
     return str(path)
+
+
+def test_a_configuration_of_one_task_alone_is_no_fault(caplog):
+    _remark_unused({"embedding.options.checkpoint": "scm-tiny"}, {})
+    assert not caplog.records
 
 
 def test_the_table_names_every_pipeline():

@@ -3,7 +3,15 @@ from filelock import FileLock
 from tests.runs.made import FIRST, kept, made
 
 from sc_mamba2.errors import UserError
-from sc_mamba2.runs.records import LOCK, RECORD, find_run, list_runs, read_record
+from sc_mamba2.runs.records import (
+    LOCK,
+    RECORD,
+    find_run,
+    list_runs,
+    read_record,
+    record_folder,
+    write_record,
+)
 
 SECOND = "2026-11-29T10.00.00.000Z"
 
@@ -23,6 +31,20 @@ def test_what_was_written_is_read(tmp_path):
 def test_runs_are_listed_from_the_newest_on(project):
     kept(project, made("2026-11-30T00.00.00.000Z"), task="embedding")
     assert [run.task for run in list_runs(project)] == ["embedding", "annotation", "annotation"]
+
+
+def test_runs_are_found_where_an_environment_keeps_its_layers(project, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("results")
+    for env, layers in (("base", "results"), ("big", str(elsewhere)), ("odd", "${other}")):
+        (project / "conf" / env).mkdir(parents=True)
+        (project / "conf" / env / "globals.yml").write_text(f"data: {layers}\n")
+    for layers, run_id in (
+        (project / "results", FIRST[:-4] + "111Z"),
+        (elsewhere, SECOND[:-4] + "222Z"),
+    ):
+        write_record(record_folder(layers, "annotation", run_id), made(run_id))
+    assert len(list_runs(project)) == 4
+    assert find_run(project, FIRST[:-4] + "111Z").state == "finished"
 
 
 @pytest.mark.parametrize("name", [FIRST, FIRST[:10], "2026-11-28T"])

@@ -77,10 +77,12 @@ def test_only_what_the_configuration_would_not_give_is_set_and_the_scores_are_co
     assert read_record(folder).repeats == first.run_id
 
 
-def test_embedding_and_pretraining_do_not_go_on_from_what_is_there(tmp_path):
-    record = made(parameters={"embedding.source.input": "x", "pretraining.corpus.sources": ["x"]})
+def test_blocks_and_pretraining_do_not_go_on_from_what_is_there(tmp_path):
+    of_each = {"embedding.source.input": "x", "annotation.launch.processes": 2}
+    record = made(parameters=of_each | {"pretraining.corpus.sources": ["x"]})
     with repeating._fresh_places(record, tmp_path / "data") as places:
-        assert places.keys() == {"embedding.source.blocks", "pretraining.launch.run"}
+        blocks = {"embedding.source.blocks", "annotation.launch.blocks"}
+        assert places.keys() == {*blocks, "pretraining.launch.run"}
         assert not any((tmp_path / str(place)).exists() for place in places.values())
 
 

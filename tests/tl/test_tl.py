@@ -4,6 +4,7 @@ import random
 from pathlib import Path
 
 import anndata as ad
+import mudata
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,7 +13,11 @@ from tests.checkpoints import write_random_checkpoint
 
 import sc_mamba2 as scm
 from sc_mamba2.cells import simulate_cells, simulate_perturbed
+from sc_mamba2.cells.adding import add_results
+from sc_mamba2.cells.simulate_pairs import simulate_rna_protein
 from sc_mamba2.errors import UserError
+from sc_mamba2.tasks.shared.parameters import flat_parameters
+from sc_mamba2.tl.tool import _remembered, called
 
 SHORT = {"annotation.fine_tune.max_epochs": 1}
 
@@ -62,6 +67,30 @@ def test_what_the_user_keeps_is_not_written_over(pretrained):
     assert 'uns["mine"]' in text
     assert cells.uns["mine"] == {"a": 1} and not cells.obsm
     refused("key-added", scm.tl.embed, cells, checkpoint=pretrained, key_added="a/b")
+
+
+def test_a_modality_that_keeps_its_own_leaves_all_as_it_was():
+    cells, found = (mudata.MuData(simulate_rna_protein(6)) for _ in range(2))
+    found.obsm["X_scm_joint"] = np.ones((6, 2))
+    found.mod["rna"].var["scm_imputed_error"] = 0.5
+    cells.mod["rna"].var["my_imputed_error"] = "mine"
+    with pytest.raises(UserError, match="my_imputed_error"):
+        add_results(cells, found, "my")
+    assert "X_my_joint" not in cells.obsm
+    assert set(cells.mod["rna"].var["my_imputed_error"]) == {"mine"}
+    del cells.mod["rna"].var["my_imputed_error"]
+    found.uns["scm"] = {"run_id": "1"}
+    for _ in range(2):  # what was ours is replaced, in every part
+        add_results(cells, found, "my")
+    assert "X_my_joint" in cells.obsm and set(cells.mod["rna"].var["my_imputed_error"]) == {0.5}
+
+
+def test_what_a_result_keeps_of_an_address_has_no_secrets():
+    model = "https://me:pw@host/model?Signature=x"
+    kept = flat_parameters({"annotation": {"start": model, "seed": 1}}, ("annotation",))
+    assert kept == {"annotation.start": "https://host/model", "annotation.seed": 1}
+    with _remembered("embed", ("adata", "checkpoint"), (), {"checkpoint": model}):
+        assert called() == "embed(checkpoint='https://host/model')"
 
 
 def test_a_layer_and_a_view_are_read(pretrained):

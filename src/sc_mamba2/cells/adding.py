@@ -83,24 +83,30 @@ def add_results(cells: Cells, found: Cells, key_added: str = WORD) -> None:
     UserError
         Rules ``key-added``, ``key-taken``; nothing is added then.
     """
-    rows = found.obs_names.get_indexer(cells.obs_names)
-    several = isinstance(found, mudata.MuData)
-    tables = ("obs", "obsm", "uns") if several else ("obs", "obsm", "uns", "var", "layers")
-    added = [
+    pairs: list[tuple[Cells, Cells]] = [(cells, found)]
+    if isinstance(found, mudata.MuData):
+        names = kinds_of_tables(cells)
+        pairs += [(cells.mod[names[kind]], part) for kind, part in found.mod.items()]
+    added = [(own, part, _results(part, key_added)) for own, part in pairs]
+    _check_free(added, key_added)
+    for own, part, results in added:
+        rows = part.obs_names.get_indexer(own.obs_names)
+        for table, name, value in results:
+            whole = value if table in ("uns", "var") else _aligned(value, rows)
+            by_place = whole.array if isinstance(whole, pd.Series) else whole  # not by name
+            getattr(own, table)[name] = by_place
+
+
+def _results(found: Cells, key_added: str) -> list[tuple[str, str, Any]]:
+    """Return the results that cells have: the table of each, its name for the user, and its value."""
+    whole = isinstance(found, mudata.MuData)
+    tables = ("obs", "obsm", "uns") if whole else ("obs", "obsm", "uns", "var", "layers")
+    return [
         (table, named(str(name), key_added), value)
         for table in tables
         for name, value in getattr(found, table).items()
         if keys.is_result(name)
     ]
-    _check_free(cells, [(table, name) for table, name, _ in added], key_added)
-    for table, name, value in added:
-        whole = value if table in ("uns", "var") else _aligned(value, rows)
-        own = whole.array if isinstance(whole, pd.Series) else whole  # by place, not by name
-        getattr(cells, table)[name] = own
-    if several:
-        names = kinds_of_tables(cells)
-        for kind, part in found.mod.items():
-            add_results(cells.mod[names[kind]], part, key_added)
 
 
 def named(name: str, key_added: str) -> str:
@@ -108,8 +114,10 @@ def named(name: str, key_added: str) -> str:
     return name.replace(WORD, key_added, 1)
 
 
-def _check_free(cells: Cells, places: list[tuple[str, str]], key_added: str) -> None:
-    """Refuse a word under which the user keeps something that is no result."""
+def _check_free(
+    added: list[tuple[Cells, Cells, list[tuple[str, str, Any]]]], key_added: str
+) -> None:
+    """Refuse a word under which the user keeps something that is no result; the first are the whole cells."""
     if not key_added or "/" in key_added:
         raise UserError(
             "key-added",
@@ -117,10 +125,15 @@ def _check_free(cells: Cells, places: list[tuple[str, str]], key_added: str) -> 
             expected="a word without a slash, to stand for 'scm' in the names of the results",
             mend="choose another word",
         )
-    facts = cells.uns.get(key_added)
+    facts = added[0][0].uns.get(key_added)
     if key_added == WORD or (isinstance(facts, Mapping) and "run_id" in facts):
         return  # results of before, which may be replaced
-    taken = [f'{table}["{name}"]' for table, name in places if name in getattr(cells, table)]
+    taken = [
+        f'{table}["{name}"]'
+        for own, _, results in added
+        for table, name, _ in results
+        if name in getattr(own, table)
+    ]
     if taken:
         raise UserError(
             "key-taken",

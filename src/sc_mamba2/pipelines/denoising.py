@@ -35,7 +35,7 @@ def create_pipeline() -> Pipeline:
         ),
         step(
             impute,
-            "counts genes params:output params:priors params:compute",
+            "counts genes params:output params:priors params:ingestion params:compute",
             "imputed",
         ),
         step(

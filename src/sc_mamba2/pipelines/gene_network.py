@@ -17,7 +17,7 @@ def create_pipeline() -> Pipeline:
     nodes = [
         step(
             prepare,
-            "valid_cells params:scoring params:reference params:genes params:compute",
+            "valid_cells params:scoring params:reference params:genes params:ingestion params:compute",
             "model known_edges choice",
         ),
         step(

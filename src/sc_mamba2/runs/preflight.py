@@ -39,6 +39,7 @@ from sc_mamba2.tasks.table import EVERY_TASK, READS, parameter_model
 RUNNERS = ("SequentialRunner", "ThreadRunner", "ParallelRunner")
 _DEFAULT = "__default__"
 _FIT = "annotation.head.fit"
+_KEEP_WORDS = "annotation.labels.keep_absence_words"
 _LABELS, _BATCHES = "annotation.labels.key", "batch_correction.keys.batch_key"  # to learn from
 _log = logging.getLogger(__name__)
 _MATRICES = ("X", "raw", "raw.X")  # that are no layers
@@ -141,9 +142,8 @@ def _check_values(params: Mapping[str, Any], known: Mapping[str, Any]) -> None:
 
 def _remark_unused(given: Mapping[str, Any], values: Mapping[str, Any]) -> None:
     """Say which of the given parameters of a network play no part where none is trained."""
-    fit = values[_FIT]
-    unused = unused_by(fit, given)
-    if unused:
+    fit = values.get(_FIT)
+    if fit and (unused := unused_by(fit, given)):
         _log.warning("%s.", unused_words(fit, unused))
 
 
@@ -228,7 +228,7 @@ def _check_columns(
     logging.disable(max(before, logging.WARNING))  # the run itself says what is no reason to refuse
     try:
         if _LABELS in wanted:
-            read_labels(table, values[_LABELS], values["annotation.labels.keep_absence_words"])
+            read_labels(table, values[_LABELS], bool(values.get(_KEEP_WORDS)))
         if _BATCHES in wanted:
             read_batches(table, values[_BATCHES])
     finally:

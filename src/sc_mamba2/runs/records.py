@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from sc_mamba2.errors import UserError, nearest
 from sc_mamba2.files import atomic_file
+from sc_mamba2.runs.configuration import read_globals
 from sc_mamba2.runs.selection import Selection
 
 RECORD, LOCK, FORMAT = "run.json", ".lock", 1
@@ -108,9 +109,13 @@ def kept_folder(project: Path, run_id: str) -> Path | None:
 
 
 def _records(project: Path, run_id: str) -> Iterator[Path]:
-    """Find records among the project's layers, and those of an environment with layers of its own."""
-    for layers in ("data", "data/*"):
-        yield from project.glob(f"{layers}/{_REPORTING}/*/{_RUNS}/{run_id}/{RECORD}")
+    """Find records in `data`, in its folders, and wherever else an environment keeps its layers."""
+    conf = project / "conf"
+    named = (read_globals(conf, env.name).get("data") for env in conf.glob("*/"))
+    data = project / "data"
+    places = {data, *data.glob("*/"), *(project / name for name in named if isinstance(name, str))}
+    for layers in sorted(places):
+        yield from layers.glob(f"{_REPORTING}/*/{_RUNS}/{run_id}/{RECORD}")
 
 
 def write_record(folder: Path, record: RunRecord) -> None:

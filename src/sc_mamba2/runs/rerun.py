@@ -23,6 +23,8 @@ from sc_mamba2.runs.selection import Selection, merge, nest
 from sc_mamba2.runs.session import run_in_project
 from sc_mamba2.tasks.shared.parameters import flatten
 
+_BLOCKS = ("embedding.source.blocks", "annotation.launch.blocks")
+
 
 @dataclass(frozen=True)
 class Repeated:
@@ -114,11 +116,13 @@ def _fresh_places(record: RunRecord, layers: Path) -> Iterator[dict[str, object]
     """Give new folders to what would go on from an older run's, and then compute nothing."""
     places: dict[str, object] = {}
     with ExitStack() as stack:
-        if "embedding.source.input" in record.parameters:
-            parent = layers / "07_model_output" / "embedding"
-            make_folder(parent)
-            scratch = stack.enter_context(scratch_folder(parent / "blocks"))
-            places["embedding.source.blocks"] = str(scratch / "blocks")
+        for name in _BLOCKS:
+            task, group, _ = name.split(".")
+            if any(given.startswith(f"{task}.{group}.") for given in record.parameters):
+                parent = layers / "07_model_output" / task
+                make_folder(parent)
+                scratch = stack.enter_context(scratch_folder(parent / "blocks"))
+                places[name] = str(scratch / "blocks")
         if "pretraining.corpus.sources" in record.parameters:
             now = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
             places["pretraining.launch.run"] = str(layers / "06_models" / f"pretraining-{now}")

@@ -73,12 +73,12 @@ def denoise(
     }
     groups: Groups = build_parameters(GROUPS, {**named, **options})
     split, priors, output = (getattr(groups["denoising"], n) for n in ("split", "priors", "output"))
-    compute = groups["compute"]
+    ingestion, compute = groups["ingestion"], groups["compute"]
     cells = valid_cells(adata, groups)
-    counts, ids, written = prepare(cells.raw, cells.valid, output, priors, groups["ingestion"])
+    counts, ids, written = prepare(cells.raw, cells.valid, output, priors, ingestion)
     choices = choose(counts, ids, split, priors, output, compute)
     judged = judge(counts, ids, choices, split, priors, output, compute)
-    imputed = impute_genes(counts, ids, output, priors, compute)
+    imputed = impute_genes(counts, ids, output, priors, ingestion, compute)
     metrics = score(judged, choices, imputed, priors, cells.report, {})
     denoised = denoise_counts(counts, ids, written, choices, priors, output, compute)
     facts = output_facts(run_facts("tl.denoise", groups), cells.report)

@@ -37,7 +37,8 @@ def embed(
     adata
         N cells.
     index
-        Folder of an index that `scm index` made; its types are given to the cells.    options
+        Folder of an index that `scm index` made; its types are given to the cells.
+    options
         Those of the verb.
 
     Returns

@@ -34,7 +34,8 @@ def network(
     adata
         Cells to look at.
     genes
-        Regulators, by symbol or Ensembl id; else the expressed transcription factors.    options
+        Regulators, by symbol or Ensembl id; else the expressed transcription factors.
+    options
         Those of the verb.
 
     Returns
@@ -64,7 +65,8 @@ def network(
     task, compute = groups["gene_network"], groups["compute"]
     with chance_as_found():
         valid = valid_cells(adata, groups).valid
-        model, _, choice = prepare(valid, task.scoring, task.reference, task.genes, compute)
+        chosen = task.scoring, task.reference, task.genes, groups["ingestion"]
+        model, _, choice = prepare(valid, *chosen, compute)
         scores = score_pairs(valid, model, choice, task.scoring, task.baselines, compute)
         edges, modules, _ = make_network(scores, task.scoring, task.network, compute)
     results = AnnData(obs=adata.obs[[]], uns={keys.EDGES: edges, keys.MODULES: modules})

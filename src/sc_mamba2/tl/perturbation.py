@@ -51,7 +51,8 @@ def perturb(
     checkpoint
         Trained folder, or model; nothing is trained.
     save
-        Folder for the trained model, to be used as `checkpoint` here, by `tl.reverse` and the verbs.    options
+        Folder for the trained model, to be used as `checkpoint` here, by `tl.reverse` and the verbs.
+    options
         Those of the verb.
 
     Returns

@@ -38,7 +38,8 @@ def reverse(
     checkpoint
         Folder, or model, that `tl.perturb` or `scm perturb` trained.
     candidates
-        Perturbations to rank; else all that the checkpoint was trained with.    options
+        Perturbations to rank; else all that the checkpoint was trained with.
+    options
         Those of the verb.
 
     Returns

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sc_mamba2.errors import UserError
+from sc_mamba2.remote import without_secrets
 from sc_mamba2.tasks.table import TASKS, Option, changed_parameters
 from sc_mamba2.training.machine import one_thread
 
@@ -78,7 +79,7 @@ def _remembered(
 
 
 def _shown(value: Any, before: str) -> str:
-    value = str(value) if isinstance(value, Path) else value
+    value = without_secrets(str(value)) if isinstance(value, str | Path) else value
     plain = value is None or isinstance(value, str | int | float | bool | list | tuple | dict)
     return f"{before}{value!r}" if plain else ""
 

@@ -9,7 +9,9 @@ from sc_mamba2.errors import UserError
 from sc_mamba2.tasks.denoising.imputed import impute, judge_imputed
 from sc_mamba2.tasks.denoising.predict import write_denoised
 from sc_mamba2.tasks.denoising.pretrained import count_tokens, read_foreteller, read_molecules
+from sc_mamba2.tasks.shared.params import IngestionParams
 
+INGESTION = IngestionParams()
 METRICS = {
     "run": {},
     "model": {"nats": 4.5},
@@ -34,7 +36,7 @@ def fewer(prepared):
 @pytest.fixture(scope="module")
 def imputed(fewer):
     counts, genes, hidden = fewer
-    return impute(counts, genes, output(",".join(hidden)), FEW.priors, COMPUTE)
+    return impute(counts, genes, output(",".join(hidden)), FEW.priors, INGESTION, COMPUTE)
 
 
 def test_rates_are_the_model_s_over_those_of_the_genes_that_were_read(fewer, imputed):
@@ -69,7 +71,7 @@ def test_they_stand_apart_from_what_was_counted(read, prepared, imputed):
 
 
 def test_none_are_imputed_unasked(prepared):
-    nothing = impute(*prepared[:2], FEW.output, FEW.priors, COMPUTE)
+    nothing = impute(*prepared[:2], FEW.output, FEW.priors, INGESTION, COMPUTE)
     assert nothing.names == () and nothing.values_NF.shape == (90, 0) and nothing.judged == {}
 
 
@@ -86,5 +88,5 @@ def test_what_cannot_be_imputed_is_refused(prepared, names, word):
     vocabulary = read_foreteller(FEW.priors.checkpoint).tokenizer.vocabulary
     first = genes[vocabulary.rows_of(genes) >= 0][0]
     with pytest.raises(UserError, match=word) as refused:
-        impute(counts, genes, output(names.format(first=first)), FEW.priors, COMPUTE)
+        impute(counts, genes, output(names.format(first=first)), FEW.priors, INGESTION, COMPUTE)
     assert refused.value.rule == ("genes-file" if names == "," else "impute-genes")

@@ -13,6 +13,7 @@ from sc_mamba2.genes import Vocabulary, load_gene_table
 from sc_mamba2.model import Backbone, Heads, PretrainedModel, preset
 from sc_mamba2.tasks.gene_network.genes import Choice, prepare
 from sc_mamba2.tasks.gene_network.params import GeneParams, ReferenceParams, ScoreParams
+from sc_mamba2.tasks.shared.params import IngestionParams
 from sc_mamba2.tokens import TokenizedCells, Tokenizer, TokenizerRules
 from sc_mamba2.training import ComputeOptions
 
@@ -54,4 +55,4 @@ def scoring(tmp_path_factory) -> ScoreParams:
 def prepared(cells, scoring) -> tuple[PretrainedModel, pd.DataFrame, Choice]:
     """Four regulators by twelve targets."""
     genes = GeneParams(regulators=",".join(cells.var_names[[3, 9, 20, 41]]), targets=12)
-    return prepare(cells, scoring, ReferenceParams(), genes, ComputeOptions())
+    return prepare(cells, scoring, ReferenceParams(), genes, IngestionParams(), ComputeOptions())

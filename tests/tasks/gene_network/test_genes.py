@@ -16,7 +16,7 @@ from sc_mamba2.tasks.gene_network.params import GeneParams
 
 
 def choose(cells: AnnData, **genes) -> Choice:
-    return choose_pairs(cells, load_vocabulary(), GeneParams(**genes))
+    return choose_pairs(cells, load_vocabulary(), GeneParams(**genes), load_gene_table())
 
 
 def share(cells: AnnData) -> pd.Series:

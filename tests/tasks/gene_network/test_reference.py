@@ -9,7 +9,8 @@ from sc_mamba2.genes import load_gene_table, map_genes
 from sc_mamba2.tasks.gene_network.params import ReferenceParams
 from sc_mamba2.tasks.gene_network.reference import known_pairs, read_reference
 
-STAT1, IRF7, TP53 = map_genes(["STAT1", "IRF7", "TP53"], load_gene_table()).ensembl_ids
+GENES = load_gene_table()
+STAT1, IRF7, TP53 = map_genes(["STAT1", "IRF7", "TP53"], GENES).ensembl_ids
 TABLE = pd.DataFrame(
     {
         "tf": ["STAT1", "STAT1", "IRF7", "IRF7", "STAT1", "STAT1"],
@@ -20,7 +21,7 @@ TABLE = pd.DataFrame(
 
 
 def read(path, **levels) -> set[tuple[str, str]]:
-    edges = read_reference(ReferenceParams(reference_network=str(path), **levels))
+    edges = read_reference(ReferenceParams(reference_network=str(path), **levels), GENES)
     assert list(edges.columns) == ["source", "target"] and not edges.duplicated().any()
     return set(edges.itertuples(index=False, name=None))
 
@@ -39,7 +40,7 @@ def test_every_form_gives_known_edges_of_the_levels_between_two_genes(tmp_path, 
 def test_without_confidence_all_edges_count_and_without_a_name_there_are_none(tmp_path):
     TABLE.drop(columns="confidence").rename(columns={"tf": "source"}).to_csv(tmp_path / "k.csv")
     assert read(tmp_path / "k.csv") == {(STAT1, IRF7), (IRF7, TP53), (IRF7, STAT1)}
-    assert read_reference(ReferenceParams()).empty
+    assert read_reference(ReferenceParams(), GENES).empty
 
 
 def test_unusable_files_are_refused(tmp_path):
@@ -49,7 +50,7 @@ def test_unusable_files_are_refused(tmp_path):
     for name in ("nowhere.csv", "columns.csv", "broken.parquet", "k.csv"):
         params = ReferenceParams(reference_network=str(tmp_path / name), levels=("E",))
         with pytest.raises(UserError) as refusal:
-            read_reference(params)
+            read_reference(params, GENES)
         assert refusal.value.rule == "reference-network"
 
 

@@ -13,7 +13,7 @@ from scipy import sparse
 from sc_mamba2.cells import keys
 from sc_mamba2.cells.gene_columns import column_ids
 from sc_mamba2.errors import UserError, nearest
-from sc_mamba2.genes import load_gene_table, map_genes
+from sc_mamba2.genes import GeneTable, load_gene_table, map_genes
 from sc_mamba2.tasks.denoising.imputed import read_imputable
 from sc_mamba2.tasks.denoising.params import OutputParams, PriorParams
 from sc_mamba2.tasks.denoising.pretrained import read_foreteller
@@ -61,16 +61,16 @@ def prepare(
         ``gene-unknown``, ``genes-file``, ``impute-genes``: of the named ones.
         ``denoise-size``: more numbers than may be written.
     """
-    counts_NG = _whole_counts(valid_cells)
+    counts_NG, table = _whole_counts(valid_cells), load_gene_table(ingestion.gene_table)
     if params.named_genes is None:
-        ids = column_ids(raw_cells.var, load_gene_table(ingestion.gene_table))
+        ids = column_ids(raw_cells.var, table)
         place = {ident: at for at, ident in reversed(list(enumerate(ids)))}
         places = np.array([place.get(ident, -1) for ident in valid_cells.var_names])
         genes = np.flatnonzero(places >= 0)
         written = Written(genes, places[genes], raw_cells.n_vars, None)
     else:
         names = tuple(dict.fromkeys(read_names(params.named_genes, "genes-file")))
-        genes = _named(names, valid_cells)
+        genes = _named(names, valid_cells, table)
         written = Written(genes, np.arange(len(genes)), len(genes), names)
     values = valid_cells.n_obs * written.width
     if values > params.most_values:
@@ -82,7 +82,7 @@ def prepare(
         )
     ids_G = valid_cells.var_names.to_numpy(dtype=str)
     if params.imputed_genes is not None:
-        read_imputable(params.imputed_genes, ids_G, read_foreteller(priors.checkpoint))
+        read_imputable(params.imputed_genes, ids_G, read_foreteller(priors.checkpoint), table)
     return counts_NG, ids_G, written
 
 
@@ -106,9 +106,9 @@ def _whole_counts(cells: AnnData) -> sparse.csr_matrix:
     return counts
 
 
-def _named(names: tuple[str, ...], cells: AnnData) -> np.ndarray:
+def _named(names: tuple[str, ...], cells: AnnData, table: GeneTable) -> np.ndarray:
     """Return the columns of named genes, (K,)."""
-    genes = pd.Index(cells.var_names).get_indexer(map_genes(names, load_gene_table()).ensembl_ids)
+    genes = pd.Index(cells.var_names).get_indexer(map_genes(names, table).ensembl_ids)
     missing = [name for name, at in zip(names, genes, strict=True) if at < 0]
     if missing:
         raise UserError(

@@ -11,21 +11,20 @@ from scipy import sparse
 from scipy.stats import spearmanr
 
 from sc_mamba2.errors import UserError, nearest
-from sc_mamba2.genes import load_gene_table, map_genes
+from sc_mamba2.genes import GeneTable, load_gene_table, map_genes
 from sc_mamba2.methods.gene_priors import CELL_TOTAL
 from sc_mamba2.model import PretrainedModel
 from sc_mamba2.tasks.denoising.params import OutputParams, PriorParams
 from sc_mamba2.tasks.denoising.pretrained import count_tokens, read_foreteller, read_molecules
 from sc_mamba2.tasks.shared.gene_names import read_names
+from sc_mamba2.tasks.shared.params import IngestionParams
 from sc_mamba2.tasks.shared.progress import training_progress
 from sc_mamba2.tokens import reading_order
 from sc_mamba2.training import ComputeOptions, choose_device
 
 _BATCH = 32
-_HIDDEN_SHARE, _MOST_CELLS = (
-    0.1,
-    500,
-)  # of the file's genes, and its cells, that the judgement hides and reads
+# Of the file's genes, and its cells, that the judgement hides and reads.
+_HIDDEN_SHARE, _MOST_CELLS = 0.1, 500
 _EXPRESSED = 1.0  # molecules of 10,000: below, counts of single cells hold nearly no information
 
 
@@ -52,6 +51,7 @@ def impute(
     genes_G: np.ndarray,
     output: OutputParams,
     priors: PriorParams,
+    ingestion: IngestionParams,
     compute: ComputeOptions,
 ) -> ImputedGenes:
     """Foretell the named genes in every cell, and hide genes of the file to say how well that goes.
@@ -66,7 +66,8 @@ def impute(
     if output.imputed_genes is None:
         return ImputedGenes((), np.zeros((counts_NG.shape[0], 0), dtype=np.float32), {})
     model = read_foreteller(priors.checkpoint).to(choose_device(compute.device))
-    names, ids_F = read_imputable(output.imputed_genes, genes_G, model)
+    table = load_gene_table(ingestion.gene_table)
+    names, ids_F = read_imputable(output.imputed_genes, genes_G, model, table)
     values_NF = CELL_TOTAL * _rates(model, counts_NG, genes_G, ids_F)
     return ImputedGenes(names, values_NF, judge_imputed(model, counts_NG, genes_G, compute.seed))
 
@@ -121,7 +122,7 @@ def _rates(
 
 
 def read_imputable(
-    given: str, genes_G: np.ndarray, model: PretrainedModel
+    given: str, genes_G: np.ndarray, model: PretrainedModel, table: GeneTable
 ) -> tuple[tuple[str, ...], np.ndarray]:
     """Return names and ids of genes that the model knows and the file lacks.
 
@@ -131,7 +132,6 @@ def read_imputable(
         ``impute-genes``: a name that the model does not know, or a gene that the file has; ``genes-file``.
     """
     names = tuple(dict.fromkeys(read_names(given, "genes-file", "--impute")))
-    table = load_gene_table()
     ids_F = map_genes(names, table).ensembl_ids.astype(str)
     unknown = np.flatnonzero(model.tokenizer.vocabulary.rows_of(ids_F) < 0)
     if len(unknown):

@@ -13,13 +13,14 @@ from anndata import AnnData
 
 from sc_mamba2.cells import keys
 from sc_mamba2.errors import UserError, nearest
-from sc_mamba2.genes import Vocabulary, load_gene_table, map_genes
+from sc_mamba2.genes import GeneTable, Vocabulary, load_gene_table, map_genes
 from sc_mamba2.genes.transcription_factors import transcription_factors
 from sc_mamba2.model import PretrainedModel
 from sc_mamba2.tasks.gene_network.model import read_model
 from sc_mamba2.tasks.gene_network.params import GeneParams, ReferenceParams, ScoreParams
 from sc_mamba2.tasks.gene_network.reference import read_reference
 from sc_mamba2.tasks.shared.gene_names import read_names
+from sc_mamba2.tasks.shared.params import IngestionParams
 from sc_mamba2.training import ComputeOptions
 
 FEWEST_CELLS = 10
@@ -57,19 +58,19 @@ def prepare(
     scoring: ScoreParams,
     reference: ReferenceParams,
     genes: GeneParams,
+    ingestion: IngestionParams,
     compute: ComputeOptions,
 ) -> tuple[PretrainedModel, pd.DataFrame, Choice]:
     """Read the model and the known edges (see `read_reference`), and choose the genes."""
     model = read_model(scoring.checkpoint, compute)
-    known_edges = read_reference(reference)
-    return (
-        model,
-        known_edges,
-        choose_pairs(valid_cells, model.tokenizer.vocabulary, genes),
-    )
+    table = load_gene_table(ingestion.gene_table)
+    known_edges = read_reference(reference, table)
+    return model, known_edges, choose_pairs(valid_cells, model.tokenizer.vocabulary, genes, table)
 
 
-def choose_pairs(cells: AnnData, vocabulary: Vocabulary, params: GeneParams) -> Choice:
+def choose_pairs(
+    cells: AnnData, vocabulary: Vocabulary, params: GeneParams, table: GeneTable
+) -> Choice:
     """Choose regulators and targets, and log by which rule.
 
     Parameters
@@ -80,6 +81,8 @@ def choose_pairs(cells: AnnData, vocabulary: Vocabulary, params: GeneParams) -> 
         Genes that the model knows.
     params
         Named regulators, and how many genes.
+    table
+        In which names are looked up.
 
     Raises
     ------
@@ -109,7 +112,7 @@ def choose_pairs(cells: AnnData, vocabulary: Vocabulary, params: GeneParams) -> 
         )
     targets = np.sort(places[np.argsort(-variability, kind="stable")][: params.targets])
     if params.regulators is not None:
-        regulators, origin = _named(params.regulators, cells, known, share), "named"
+        regulators, origin = _named(params.regulators, cells, known, share, table), "named"
     else:
         regulators, origin = _factors(cells, places, share, variability, params.most_regulators)
     if not len(regulators):
@@ -155,11 +158,13 @@ def _factors(
     return chosen, "expressed transcription factors" + rule
 
 
-def _named(given: str, cells: AnnData, known: np.ndarray, share: np.ndarray) -> np.ndarray:
+def _named(
+    given: str, cells: AnnData, known: np.ndarray, share: np.ndarray, table: GeneTable
+) -> np.ndarray:
     """Return the places of the regulators that a person named, each once."""
     names = read_names(given, "regulators-file")
     place = {ident: at for at, ident in enumerate(cells.var_names) if known[at]}
-    ids = map_genes(names, load_gene_table()).ensembl_ids
+    ids = map_genes(names, table).ensembl_ids
     missing = [name for name, ident in zip(names, ids, strict=True) if ident not in place]
     if missing:
         symbols = cells.var[keys.SYMBOL].to_numpy(str)[known]

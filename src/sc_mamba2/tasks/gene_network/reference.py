@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 
 from sc_mamba2.errors import UserError
-from sc_mamba2.genes import load_gene_table, map_genes
+from sc_mamba2.genes import GeneTable, map_genes
 from sc_mamba2.tasks.gene_network.params import ReferenceParams
 
 _SOURCE, _TARGET, _CONFIDENCE = ("source", "tf"), ("target",), ("confidence",)
 
 
-def read_reference(params: ReferenceParams) -> pd.DataFrame:
+def read_reference(params: ReferenceParams, genes: GeneTable) -> pd.DataFrame:
     """Read the reference network.
 
     Genes that the gene table does not know are left out, and so are edges from a gene to itself.
@@ -38,7 +38,9 @@ def read_reference(params: ReferenceParams) -> pd.DataFrame:
         raise _unusable(f"the columns {', '.join(map(str, table.columns[:8]))}")
     if confidence is not None:
         table = table[table[confidence].astype(str).isin(params.levels)]
-    edges = pd.DataFrame({"source": _ids(table[source]), "target": _ids(table[target])})
+    edges = pd.DataFrame(
+        {"source": _ids(table[source], genes), "target": _ids(table[target], genes)}
+    )
     edges = edges[(edges != "").all(axis=1) & (edges["source"] != edges["target"])]
     if edges.empty:
         raise _unusable(f"no edge between known genes of the levels {', '.join(params.levels)}")
@@ -67,9 +69,9 @@ def _read(path: Path) -> pd.DataFrame:
         raise _unusable(f"'{path.name}', which cannot be read ({error})") from error
 
 
-def _ids(names: pd.Series) -> np.ndarray:
+def _ids(names: pd.Series, genes: GeneTable) -> np.ndarray:
     codes, unique = pd.factorize(names.astype(str))
-    ids = map_genes([str(name) for name in unique], load_gene_table()).ensembl_ids
+    ids = map_genes([str(name) for name in unique], genes).ensembl_ids
     return np.asarray(ids, dtype=object)[codes]
 
 

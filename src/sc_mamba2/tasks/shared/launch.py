@@ -47,12 +47,16 @@ def run_processes(
             [*launcher, *worker], start_new_session=True, env=_launcher_environment()
         )
         forwarded = False
-        while launched.poll() is None:
-            if stop.requested and not forwarded:
-                launched.terminate()
-                forwarded = True
-            on_look()
-            time.sleep(_LOOK_EVERY_SECONDS)
+        try:
+            while launched.poll() is None:
+                if stop.requested and not forwarded:
+                    launched.terminate()
+                    forwarded = True
+                on_look()
+                time.sleep(_LOOK_EVERY_SECONDS)
+        except BaseException:
+            launched.terminate()
+            raise
     if stop.requested:
         raise SystemExit(stop.exit_code)
     if launched.returncode:
