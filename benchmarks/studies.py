@@ -1,13 +1,15 @@
 """Cell types across studies, by the default of the verb beside the simple methods: one row a pair.
 
-    python benchmarks/studies.py [--pairs ZK MK ...] [--start NAME]
+    python benchmarks/studies.py [--pairs ZK MK ...] [--start NAME [--cells N]]
 
 The pairs and goals are those that the quality page names. Z `zheng_facs_pbmc`, M
 `mudan_sorted_pbmc_reference`, K `kang_ifnb_pbmc`, C `pbmc_cite_5k10k_rna` by its gates; the reference first.
 `fine` pairs have Kang's 13 types, control to stimulated and back, or C's gates with T cells apart; P leaves
 each study of `pancreas_panc8_1000x1000` out; `onek1k` calls 20 donors by 20 others. Cells of a type that the
 reference lacks count as wrong; macro F1 is over the types of the query. Nothing has chance in it but the
-thinning of the deeper file and the folds (seed 0). Writes `results/studies_annotation*.json` and `.md`.
+thinning of the deeper file and the folds (seed 0). With a checkpoint the default stands beside it as
+`without`, on the same cells: at most N of a reference and N of a query, drawn evenly. Writes
+`results/studies_annotation*.json` and `.md`.
 """
 
 import argparse
@@ -30,6 +32,7 @@ from sc_mamba2.tasks.annotation.split import take_query
 from sc_mamba2.tasks.shared.parameters import build_parameters
 from sc_mamba2.tasks.shared.params import SHARED_GROUPS
 from sc_mamba2.tl.shared import valid_cells
+from sc_mamba2.training.masked_cells import even_sample
 
 RESULTS = Path(__file__).parent / "results"
 SHARED = Path(__file__).parents[2] / "shared" / "data"
@@ -131,9 +134,12 @@ def scores(truth: pd.Series, called: pd.Series) -> dict[str, float]:
     return {"accuracy": float(accuracy_score(names, calls)), "macro_f1": float(macro)}
 
 
-def run(name: str, start: str | None) -> dict[str, object]:
+def run(name: str, start: str | None, most: int | None) -> dict[str, object]:
     """Call one pair; the simple methods beside the default, the experts alone and without a backbone."""
-    reference, query = pair(name)
+    reference, query = (
+        cells[even_sample(np.arange(cells.n_obs), most or cells.n_obs)].copy()
+        for cells in pair(name)
+    )
     options = {} if start is None else {"start": start}
     clock = time.perf_counter()
     done = tl.annotate(query, reference, label_key=TYPE, copy=True, **options)
@@ -141,6 +147,9 @@ def run(name: str, start: str | None) -> dict[str, object]:
     called = {"consensus": done.obs[keys.CELL_TYPE]}
     called |= {f"expert: {name}": told for name, told in done.obsm[keys.EXPERTS].items()}
     called |= dict(simple(reference, query).items())
+    if start is not None:
+        default = tl.annotate(query, reference, label_key=TYPE, copy=True)
+        called["without"] = default.obs[keys.CELL_TYPE]
     truth = query.obs[TYPE]
     row = {method: scores(truth, calls.loc[truth.index]) for method, calls in called.items()}
     print(
@@ -190,11 +199,12 @@ def main() -> None:
         "--pairs", nargs="*", default=[n for names in PAIRS.values() for n in names]
     )
     parser.add_argument("--start", help="pretrained checkpoint whose states are experts too")
+    parser.add_argument("--cells", type=int, help="of the reference and of the query at most")
     asked = parser.parse_args()
     place = RESULTS / f"studies_annotation{'_' + asked.start if asked.start else ''}.json"
     kept = json.loads(place.read_text()) if place.exists() else {"rows": {}}
     for name in asked.pairs:
-        kept["rows"][name] = run(name, asked.start)
+        kept["rows"][name] = run(name, asked.start, asked.cells)
         kept["machine"] = describe_machine()
         place.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n")
     place.with_suffix(".md").write_text(table(kept["rows"]))
