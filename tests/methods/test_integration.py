@@ -101,7 +101,7 @@ def test_variable_genes_are_expressed_and_those_within_batches_do_not_tell_batch
 
 
 def test_scvi_where_it_is_installed(monkeypatch):
-    scvi = pytest.importorskip("scvi", reason="needs the extra `scvi` (scvi-tools)")
+    scvi = pytest.importorskip("scvi", reason="needs the extra `scvi`: make test-extras")
     train = scvi.model.SCVI.train
     monkeypatch.setattr(
         scvi.model.SCVI, "train", lambda self, **options: train(self, max_epochs=2, **options)

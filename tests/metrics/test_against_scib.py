@@ -9,7 +9,7 @@ from sc_mamba2.metrics.integration import extra_scores, integration_scores
 from sc_mamba2.metrics.mixing import asw_batch, graph_connectivity
 from sc_mamba2.metrics.neighbours import nearest_neighbours
 
-scib = pytest.importorskip("scib_metrics", reason="needs the extra `metrics` (scib-metrics)")
+scib = pytest.importorskip("scib_metrics", reason="needs the extra `metrics`: make test-extras")
 GRID = tuple(2 * step / 10 for step in range(1, 11))  # the resolutions of scib-metrics
 
 

@@ -111,7 +111,7 @@ def test_the_mean_correlation_is_that_of_all_pairs():
 
 
 def test_scores_are_those_of_cell_eval():
-    pytest.importorskip("cell_eval", reason="needs the extra `perturbation`")
+    pytest.importorskip("cell_eval", reason="needs the extra `perturbation`: make test-extras")
     from cell_eval import PerturbationAnndataPair
     from cell_eval.metrics import _anndata as theirs
 

@@ -118,7 +118,7 @@ def test_there_is_no_totalvi_where_it_cannot_run(whole, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(find_spec("scvi") is None, reason="needs the extra `scvi`")
+@pytest.mark.skipif(find_spec("scvi") is None, reason="needs the extra `scvi`: make test-extras")
 def test_totalvi_embeds_every_cell(whole):
     embedding = totalvi_embedding(whole.cells, genes_of(whole.cells), whole.tokens.obs, 0)
     assert embedding.shape == (120, 20) and np.isfinite(embedding).all()
