@@ -45,7 +45,9 @@ def write_toy(folder: Path) -> None:
 
     torch.manual_seed(0)
     vocabulary = load_vocabulary()
-    backbone = Backbone(preset("genes", vocabulary.size, pad_id=vocabulary.pad_id, n_bins=51, n_layers=1))
+    backbone = Backbone(
+        preset("genes", vocabulary.size, pad_id=vocabulary.pad_id, n_bins=51, n_layers=1)
+    )
     PretrainedModel(backbone, Tokenizer(vocabulary, TokenizerRules()), Heads()).save_pretrained(
         folder
     )
