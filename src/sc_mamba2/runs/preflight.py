@@ -293,8 +293,8 @@ def _path(source: str) -> Path | None:
     if "${" in source or (glob.has_magic(source) and not Path(source).exists()):
         return None
     kind, equals, place = source.partition("=")
-    path = check_there(place if equals and kind.isidentifier() else source)
-    return None if path is None or path.suffix == ".txt" else path
+    place = place if equals and kind.isidentifier() else source
+    return None if place.endswith(".txt") else check_there(place)
 
 
 def _rule_and_option(parameter: str) -> tuple[str, str]:
