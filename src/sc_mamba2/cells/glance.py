@@ -59,6 +59,16 @@ def missing_layer(layer: str, layers: Iterable[str]) -> UserError:
     )
 
 
+def unnamed_source() -> UserError:
+    """Return the refusal of a run without a source of cells (rule ``source-none``)."""
+    return UserError(
+        "source-none",
+        found="no file of cells was named",
+        expected="a path or a named source",
+        mend="pass it: --input FILE for the reference, --params query=FILE for the query",
+    )
+
+
 def unknown_source(source: str, known: Iterable[str]) -> UserError:
     """Return the refusal of a named source that there is not (rule ``source-unknown``)."""
     return UserError(
