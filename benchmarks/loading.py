@@ -37,7 +37,6 @@ from sc_mamba2.tokens import (
     TokenStoreWriter,
     make_batch,
     mask_tokens,
-    useful_share,
 )
 
 RESULTS = Path(__file__).parent / "results"
@@ -67,6 +66,13 @@ class Corpus:
     def in_order_of_training(self) -> list[np.ndarray]:
         """Give the batches of one epoch."""
         return list(Sampler(self.store.lengths, BATCH, seed=0).batches(0))
+
+
+def useful_share(lengths: np.ndarray, batches: list[np.ndarray]) -> float:
+    """Return the share of a padded epoch's tokens that are real (with `<cls>`), from 0 to 1."""
+    real = sum(int(lengths[batch].sum()) + len(batch) for batch in batches)
+    padded = sum(len(batch) * (1 + int(lengths[batch].max(initial=0))) for batch in batches)
+    return real / padded
 
 
 def make_corpus(folder: Path, cells: int, genes: int) -> Corpus:

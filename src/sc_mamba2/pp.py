@@ -13,7 +13,6 @@ from sc_mamba2 import tokens
 from sc_mamba2.cells.adding import readable_cells
 from sc_mamba2.cells.keys import Kind
 from sc_mamba2.model import read_checkpoint
-from sc_mamba2.model.manifest import broken_checkpoint
 from sc_mamba2.tasks.shared.check import check_source
 from sc_mamba2.tasks.shared.params import IngestionParams, ValidationParams
 from sc_mamba2.tasks.shared.tokenization import tokenize_cells
@@ -52,17 +51,12 @@ class Tokenizer(tokens.Tokenizer):
         Raises
         ------
         UserError
-            Rules of `read_checkpoint`.
+            Rules of `read_checkpoint`; `checkpoint-config`.
         """
         if not isinstance(model, str | Path):
             return cls(model.tokenizer.vocabulary, model.tokenizer.rules)
         checkpoint = read_checkpoint(model)
-        try:
-            rules = tokens.TokenizerRules(**checkpoint.config["tokenizer"])
-        except (KeyError, TypeError, ValueError) as error:
-            found = f"config.json of '{model}': {error}"
-            raise broken_checkpoint("checkpoint-config", found, "its tokenizer") from error
-        return cls(checkpoint.vocabulary, rules)
+        return cls(checkpoint.vocabulary, checkpoint.token_rules())
 
     def __call__(
         self, adata: AnnData, *, layer: str | None = None, holds: Kind | None = None

@@ -11,7 +11,7 @@ from tests.cells.formats import iter_cells
 from sc_mamba2.cells import simulate_cells, standardise
 from sc_mamba2.cells.corpus import CorpusFilters, ReadingRules, ingest_corpus
 from sc_mamba2.cells.opening import open_cells
-from sc_mamba2.cells.soma import SomaSource, census_source, split_soma
+from sc_mamba2.cells.soma import SomaSource, census_source
 from sc_mamba2.errors import UserError
 
 
@@ -60,17 +60,11 @@ def test_queries_give_the_cells_of_the_file(cells, experiment, table, query, cel
     assert list(together.obs["tissue"].astype(str)) == list(whole.obs["tissue"])
 
 
-def test_parts_are_the_whole(cells, experiment):
-    parts = split_soma(SomaSource(experiment), 8)
-    names = [name for part in parts for block in iter_cells(part) for name in block.obs_names]
-    assert len(parts) == 4 and names == list(cells.obs_names)
-
-
-def test_parts_are_sources_of_a_corpus(experiment):
-    sources = split_soma(SomaSource(experiment, columns=("tissue", "is_primary_data")), 20)
+def test_an_experiment_is_a_source_of_a_corpus(experiment):
+    source = SomaSource(experiment, columns=("tissue", "is_primary_data"))
     rules = ReadingRules(CorpusFilters(tissue=("blood",), minimum_matched_share=0))
     with pytest.raises(UserError) as caught:
-        ingest_corpus(sources, rules, len)
+        ingest_corpus([source], rules, len)
     assert caught.value.rule == "genes-matched"  # forty genes are too few for a corpus
 
 

@@ -1,6 +1,7 @@
 """Sections that reports share: who won in words, what was read, what an output means."""
 
 from sc_mamba2.reporting import (
+    Picture,
     pictures_section,
     read_section,
     worth_of_parts,
@@ -42,7 +43,7 @@ def test_what_was_read_is_counted_and_zero_is_no_news():
 
 
 def test_pictures_have_captions_and_keys_have_meanings():
-    section = pictures_section({"b": b"2", "a": b"1"}, {"a": "The first"})
+    section = pictures_section({"b": b"2", "a": b"1"}, [Picture("a", "The first", print)])
     assert list(section.pictures.items()) == [("b", b"2"), ("The first", b"1")]
     (table,) = written_section("key of x.h5ad", {'uns["scm"]': "all"}).tables
     assert table.header == ["key of x.h5ad", "meaning"] and table.rows == [['uns["scm"]', "all"]]

@@ -112,6 +112,11 @@ def test_a_matrix_that_is_no_layer_is_left_to_the_readers(cells, layer):
         check("validation", input=cells, ingestion__layer=layer + "2")
 
 
+def test_a_list_of_sources_is_left_to_the_run(tmp_path):
+    (tmp_path / "list.txt").write_text("a.h5ad\nb.h5ad\n")
+    check("pretraining", pretraining__corpus__sources=[str(tmp_path / "list.txt")])
+
+
 def test_a_part_of_the_graph_may_read_nothing():
     part = Selection(
         pipelines=("annotation",), params={"input": "no.h5ad"}, from_nodes=("annotation.report",)

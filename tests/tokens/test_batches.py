@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from sc_mamba2.tokens import make_batch, useful_share
+from sc_mamba2.tokens import make_batch
 from sc_mamba2.tokens.batches import PAD_BIN
 
 
@@ -35,9 +35,3 @@ def test_a_batch_of_an_empty_cell_is_cls_alone(tokens, vocabulary):
 def test_a_batch_moves_whole(tokens, vocabulary):
     moved = make_batch(tokens, np.array([0, 1]), vocabulary).to("meta")
     assert {getattr(moved, name).device.type for name in moved.__dataclass_fields__} == {"meta"}
-
-
-def test_useful_share_by_hand():
-    lengths = np.array([1, 3, 0])
-    assert useful_share(lengths, [np.array([0, 1]), np.array([2])]) == (2 + 4 + 1) / (4 + 4 + 1)
-    assert useful_share(lengths, []) == 1

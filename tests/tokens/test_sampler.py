@@ -10,7 +10,7 @@ from hypothesis import given, strategies as st
 from tests.properties import promised
 
 from sc_mamba2.errors import UserError
-from sc_mamba2.tokens import Sampler, rank_share, reading_order, useful_share, weights_by_group
+from sc_mamba2.tokens import Sampler, rank_share, reading_order, weights_by_group
 
 lengths_arrays = st.lists(st.integers(0, 40), min_size=1, max_size=300).map(np.array)
 samplers = st.builds(
@@ -89,6 +89,12 @@ def test_batches_are_not_sorted_by_length():
     lengths = np.random.default_rng(0).integers(1, 1000, 640)
     means = [lengths[batch].mean() for batch in Sampler(lengths, 64, 0).batches(1)]
     assert means != sorted(means) and means != sorted(means)[::-1]
+
+
+def useful_share(lengths, batches):
+    """Return the share of a padded epoch's tokens that are real, `<cls>` with them."""
+    padded = sum(len(batch) * (1 + lengths[batch].max()) for batch in batches)
+    return (lengths.sum() + len(lengths)) / padded
 
 
 @pytest.mark.parametrize("median", [900, 2000])

@@ -59,39 +59,85 @@ def missing_layer(layer: str, layers: Iterable[str]) -> UserError:
     )
 
 
+def unnamed_source() -> UserError:
+    """Return the refusal of a run without a source of cells (rule ``source-none``)."""
+    return UserError(
+        "source-none",
+        found="no file of cells was named",
+        expected="a path or a named source",
+        mend="pass it: --input FILE for the reference, --params query=FILE for the query",
+    )
+
+
+def unknown_source(source: str, known: Iterable[str]) -> UserError:
+    """Return the refusal of a named source that there is not (rule ``source-unknown``)."""
+    return UserError(
+        "source-unknown",
+        found=f"the source '{source}'",
+        expected=f"one of {', '.join(known)}, or a file",
+        mend="use one of these names or a path" + nearest(source, known),
+    )
+
+
+def other_format(path: Path, found: str) -> UserError:
+    """Refuse what can be opened, but holds no cells that are known here."""
+    return UserError(
+        "file-format",
+        found=f"{path.name} {found}",
+        expected=FORMATS,
+        mend="read it with the tool that made it and save it with adata.write_h5ad()",
+    )
+
+
+def check_hdf5(path: Path) -> None:
+    """Refuse a file that may not be read, is empty, or is no HDF5 file."""
+    try:
+        with path.open("rb") as file:
+            first = file.read(1)
+    except PermissionError as error:
+        raise UserError(
+            "file-unreadable",
+            found=f"no permission to read '{path}'",
+            expected="a file that you may read",
+            mend=f"chmod u+r '{path}', or copy it",
+        ) from error
+    if not first:
+        raise UserError(
+            "file-empty",
+            found=f"'{path}' holds 0 bytes",
+            expected=FORMATS,
+            mend="copy or download the file again",
+        )
+    if path.name.endswith((".mtx", ".mtx.gz")):
+        raise UserError(
+            "file-format",
+            found=f"{path.name} is a matrix without the names of its cells and genes",
+            expected="the folder that holds them all",
+            mend=f"give the folder: '{path.resolve().parent}'",
+        )
+    if not h5py.is_hdf5(path):  # not by the first bytes: mudata writes a line of text before
+        raise other_format(path, "is not an HDF5 file")
+
+
 def check_there(source: str) -> Path | None:
     """Return the path of a source, ``None`` for a named one; refuse what is not there or no format.
 
     Raises
     ------
     UserError
-        Rules ``source-unknown``, ``file-missing``, ``file-empty`` and ``file-format``.
+        Rules ``source-unknown``, ``file-missing``, ``file-unreadable``, ``file-empty`` and ``file-format``.
     """
     if source.startswith(SOMA):
         return None
     if source.startswith(tuple({f"{name.split(':')[0]}:" for name in SOURCES})):
         if source not in SOURCES:
-            raise UserError(
-                "source-unknown",
-                found=f"the source '{source}'",
-                expected=f"one of {', '.join(SOURCES)}, or a file",
-                mend="use one of these names or a path" + nearest(source, SOURCES),
-            )
+            raise unknown_source(source, SOURCES)
         return None
     path = Path(source)
     if not path.exists():
         raise missing_file(path)
-    matrix = path.name.endswith((".mtx", ".mtx.gz"))  # whose folder the reader names
-    if path.is_file() and not matrix and _readable(path) and not h5py.is_hdf5(path):
-        empty = not path.stat().st_size
-        raise UserError(
-            "file-empty" if empty else "file-format",
-            found=f"'{path}' holds 0 bytes" if empty else f"{path.name} is not an HDF5 file",
-            expected=FORMATS,
-            mend="copy or download the file again"
-            if empty
-            else "read it with the tool that made it and save it with adata.write_h5ad()",
-        )
+    if path.is_file():
+        check_hdf5(path)
     return path
 
 
@@ -135,14 +181,6 @@ def table_of(path: Path, columns: Iterable[str]) -> "pd.DataFrame | None":
             return pd.DataFrame(found, index=names) if len(names) else None
     except Exception:  # whatever the readers will say of it
         return None
-
-
-def _readable(path: Path) -> bool:
-    try:
-        with path.open("rb"):
-            return True
-    except OSError:
-        return False
 
 
 def _columns(obs: Any) -> list[str]:

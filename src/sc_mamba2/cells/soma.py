@@ -6,7 +6,7 @@ remote addresses only.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -42,8 +42,6 @@ class SomaSource:
         Which measurement, and which of its `X`.
     columns
         Columns of `obs` that are read; ``None`` reads all.
-    first, last
-        The join ids of the cells, both included; ``None`` for no bound.
     """
 
     uri: str
@@ -51,8 +49,6 @@ class SomaSource:
     measurement: str = "RNA"
     layer: str = "raw"
     columns: tuple[str, ...] | None = None
-    first: int | None = None
-    last: int | None = None
 
     @classmethod
     def of(cls, name: "str | SomaSource") -> "SomaSource":
@@ -66,8 +62,7 @@ class SomaSource:
         return cls(uri if "://" in uri else str(Path(uri).resolve()), query or None)
 
     def __str__(self) -> str:
-        span = "" if self.first is None and self.last is None else f"#{self.first}-{self.last}"
-        return f"{self.uri}{span}"
+        return self.uri
 
 
 def read_soma(name: str) -> ad.AnnData:
@@ -84,13 +79,6 @@ def census_source(
     columns = ("dataset_id", "assay", "cell_type", "disease", "is_primary_data", "tissue")
     uri = CENSUS.format(release=release, organism=organism)
     return SomaSource(uri, value_filter, columns=columns)
-
-
-def split_soma(source: SomaSource, cells: int) -> list[SomaSource]:
-    """Split a source into sources of at most `cells` join ids each, so that they can be tasks."""
-    with _opened(source) as experiment:
-        firsts = range(0, experiment.obs.count, cells)
-    return [replace(source, first=first, last=first + cells - 1) for first in firsts]
 
 
 @contextmanager
@@ -155,9 +143,6 @@ def _read_obs(experiment: Any, source: SomaSource) -> pd.DataFrame:
     if source.columns is not None:
         named = {JOIN, *source.columns} | ({CELL_NAME} & set(experiment.obs.keys()))
         options["column_names"] = sorted(named)
-    if source.first is not None or source.last is not None:
-        last = None if source.last is None else min(source.last, experiment.obs.count - 1)
-        options["coords"] = (slice(source.first, last),)
     obs = experiment.obs.read(**options).concat().to_pandas().sort_values(JOIN)
     names = obs[CELL_NAME if CELL_NAME in obs else JOIN].astype(str)
     return obs.set_axis(pd.Index(names, name=None))

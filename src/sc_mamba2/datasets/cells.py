@@ -11,11 +11,11 @@ from kedro.io import AbstractDataset
 from kedro_datasets._typing import TablePreview
 
 from sc_mamba2.cells import CopiedCells, read_cells, write_copy
+from sc_mamba2.cells.glance import unnamed_source
 from sc_mamba2.cells.modalities.opening import quiet_mudata, read_mudata
 from sc_mamba2.cells.readers import open_zarr
 from sc_mamba2.cells.writing import writable
 from sc_mamba2.datasets.base import FileDataset, Kept
-from sc_mamba2.errors import UserError
 from sc_mamba2.files import atomic_file, atomic_folder
 
 GZIP: dict[str, Any] = {"compression": "gzip", "compression_opts": 1}
@@ -45,12 +45,7 @@ class CellsDataset(Kept, AbstractDataset[Any, ad.AnnData]):
 
     def _read(self) -> ad.AnnData:
         if self.source is None:
-            raise UserError(
-                "source-none",
-                found="no file of cells was named",
-                expected="a path or a named source",
-                mend="pass it: --input FILE for the reference, --params query=FILE for the query",
-            )
+            raise unnamed_source()
         return read_cells(self.source)
 
     def _write(self, data: Any) -> NoReturn:

@@ -83,7 +83,7 @@ def fit_linear_head(
         sparse.csr_matrix(block) * factor for block, factor in zip(blocks, factors, strict=True)
     ]
     features_NF = sparse.hstack(scaled).tocsr()
-    compact_NR, back_FR = _compact(features_NF)
+    compact_NR, back_FR = compact(features_NF, _MOST_CELLS)
     fitted, strength = _fit(compact_NR, classes_N, regularisation, folds, seed)
     coefficients_KF, intercepts_K = fitted.coef_ @ back_FR.T, fitted.intercept_
     if len(fitted.classes_) == 2:  # scikit-learn tells the second class from the first alone
@@ -101,15 +101,15 @@ def fit_linear_head(
     return LinearHead(weights, bias_K, strength)
 
 
-def _compact(features_NF: sparse.csr_matrix) -> tuple[np.ndarray | sparse.csr_matrix, Any]:
-    """Turn fewer cells than features into as many features as cells; nothing else changes.
+def compact(features_NF: sparse.csr_matrix, most_cells: int) -> tuple[Block, Any]:
+    """Turn fewer cells than features, `most_cells` at most, into as many features as cells.
 
     A penalty on the squares of the weights sees the features by their inner products alone: with
     ``F Fᵀ = Q Λ Qᵀ`` the fit on ``Q √Λ`` is the fit on F, whose weights are ``Fᵀ Q / √Λ`` times
     those found. Returns the features and what leads back, (F, R).
     """
     cells, width = features_NF.shape
-    if cells >= width or cells > _MOST_CELLS:
+    if cells >= width or cells > most_cells:
         return features_NF, sparse.identity(width)
     values_N, vectors_NN = np.linalg.eigh((features_NF @ features_NF.T).toarray())
     some = values_N > values_N.max() * 1e-10

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from scipy import sparse
+from scipy.special import softmax
 from sklearn.neighbors import NearestNeighbors
 
 NEIGHBOURS = 20
@@ -57,9 +58,7 @@ def modality_weights(
         ]
         others = [affinity[other] for other in range(len(units)) if other != own]
         ratios.append(affinity[own] / (np.mean(others, axis=0) + _FLOOR))
-    ratio_NM = np.stack(ratios, axis=1)
-    raised_NM = np.exp(ratio_NM - ratio_NM.max(axis=1, keepdims=True))
-    return np.asarray(raised_NM / raised_NM.sum(axis=1, keepdims=True))
+    return np.asarray(softmax(np.stack(ratios, axis=1), axis=1))
 
 
 def weighted_embedding(embeddings: Sequence[np.ndarray], weights_NM: np.ndarray) -> np.ndarray:

@@ -1,14 +1,9 @@
-"""How high right answers stand in a ranking: hits, reciprocal rank, half answers; known edges."""
+"""How high right answers stand in a ranking: hits, reciprocal rank; known edges."""
 
 from collections.abc import Sequence
 
 import numpy as np
 from sklearn.metrics import average_precision_score
-
-
-def rank_of(ranking: Sequence[str], truth: str) -> int | None:
-    """Return the place of the right name, from 1; ``None`` where it is not listed."""
-    return next((place for place, name in enumerate(ranking, start=1) if name == truth), None)
 
 
 def tied_rank(scores_C: np.ndarray, at: int) -> float:
@@ -25,18 +20,6 @@ def hits(ranks: Sequence[float | None], first: int) -> float:
 def mean_reciprocal_rank(ranks: Sequence[float | None]) -> float:
     """Return the mean of 1 / rank, 0 where the right name is not listed."""
     return float(np.mean([0.0 if rank is None else 1 / rank for rank in ranks]))
-
-
-def any_gene_hits(rankings: Sequence[Sequence[str]], truths: Sequence[str], first: int) -> float:
-    """Return the share of queries of which at least one gene is in one of the first names.
-
-    "1/2" of scGPT (Cui 2024): a name is genes joined by "+".
-    """
-    found = []
-    for ranking, truth in zip(rankings, truths, strict=True):
-        genes = set(truth.split("+"))
-        found.append(any(genes & set(name.split("+")) for name in ranking[:first]))
-    return float(np.mean(found))
 
 
 def random_hits(candidates: int, first: int) -> float:

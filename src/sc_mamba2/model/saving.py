@@ -33,6 +33,7 @@ from sc_mamba2.model.manifest import (
     write_json,
     write_manifest,
 )
+from sc_mamba2.tokens import TokenizerRules
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,15 @@ class Checkpoint:
                 f"{claimed[0]} tokens, pad id {claimed[1]}, as {CONFIG} says",
             )
         return config
+
+    def token_rules(self) -> TokenizerRules:
+        """Give the rules of the tokenizer that it was trained with, or refuse (`checkpoint-config`)."""
+        try:
+            return TokenizerRules(**self.config["tokenizer"])
+        except (KeyError, TypeError, ValueError) as error:
+            found = f"{CONFIG} lacks or garbles its tokenizer ({error})"
+            expected = "the rules of the tokenizer that it was trained with"
+            raise broken_checkpoint("checkpoint-config", found, expected) from error
 
 
 def write_checkpoint(

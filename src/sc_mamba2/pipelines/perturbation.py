@@ -8,7 +8,7 @@ the namespace `perturbation`.
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
-from sc_mamba2.pipelines.shared import REFERENCE, namespaced, prediction_pipeline, same, step
+from sc_mamba2.pipelines.shared import REFERENCE, namespaced, same, step
 from sc_mamba2.tasks.perturbation.baselines import compare
 from sc_mamba2.tasks.perturbation.evaluate import describe_prediction, score
 from sc_mamba2.tasks.perturbation.fit import complete_model, gate_layers, hold_out, prepare
@@ -46,7 +46,7 @@ def create_pipeline() -> Pipeline:
         ),
     ]
     held_out = Pipeline(
-        prediction_pipeline(),
+        [_apply("model")],
         namespace="test",
         inputs={"model": "scored_model", "tokens": "test_tokens"},
         outputs={"outputs": "test_outputs"},
@@ -120,10 +120,16 @@ def _fit() -> list[Node]:
     ]
 
 
+def _apply(model: str) -> Node:
+    """From tokens and a model to what it predicts."""
+    inputs = f"{model} tokens params:predict params:compute"
+    return step(predict, inputs, "outputs", "backbone inference")
+
+
 def _predict(model: str) -> list[Node]:
     """From the control cells of the file and a model to the predicted cells."""
     return [
-        step(predict, f"{model} tokens params:predict params:compute", "outputs", "inference"),
+        _apply(model),
         step(
             write_predicted,
             f"raw_cells controls outputs {model} requested validation_report run_info "

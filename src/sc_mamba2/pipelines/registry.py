@@ -6,7 +6,6 @@ from importlib import import_module
 from kedro.pipeline import Pipeline
 
 from sc_mamba2.pipelines.shared import (
-    backbone_pipeline,
     ingestion_pipeline,
     tokenization_pipeline,
     validation_pipeline,
@@ -39,7 +38,6 @@ def _named_pipelines() -> dict[str, Pipeline]:
         "ingestion": _ingested("reference"),
         "validation": _valid_cells("reference"),
         "tokenization": until_tokens,
-        "backbone": backbone_pipeline(),
         DEFAULT: until_tokens,
     }
 

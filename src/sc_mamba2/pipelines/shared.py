@@ -1,4 +1,4 @@
-"""What the pages share: cells of a role, tokens, the Mamba2 nodes, and a task's namespace."""
+"""What the pages share: cells of a role, tokens, and a task's namespace."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,7 +6,6 @@ from typing import Any
 from kedro.pipeline import Pipeline, node
 from kedro.pipeline.node import Node
 
-from sc_mamba2.tasks.shared.backbone import encode_cells, fine_tune, load_or_build_backbone, predict
 from sc_mamba2.tasks.shared.tokenization import fit_tokenizer, tokenize_cells
 from sc_mamba2.tasks.shared.validation import ingest_cells, validate_cells
 
@@ -69,30 +68,6 @@ def tokenization_pipeline() -> Pipeline:
         ],
         tags="tokenization",
     )
-
-
-def backbone_pipeline() -> Pipeline:
-    """Return the Mamba2 nodes that tasks share; between the first two a task makes `task_model`."""
-    build = "tokenizer training_tokens params:backbone params:compute"
-    tokens = "training_tokens validation_tokens"
-    encode = "backbone tokens tokenizer params:encode params:compute"
-    nodes = [
-        step(load_or_build_backbone, build, "backbone", "training"),
-        step(
-            fine_tune,
-            f"task_model {tokens} params:fine_tune params:compute",
-            "model history",
-            "training",
-        ),
-        step(encode_cells, encode, "cell_embedding", "inference"),
-    ]
-    return Pipeline(nodes, tags="backbone") + prediction_pipeline()
-
-
-def prediction_pipeline() -> Pipeline:
-    """Return tokens and a fine-tuned model -> its outputs."""
-    inputs = "model tokens params:predict params:compute"
-    return Pipeline([step(predict, inputs, "outputs", "backbone inference")])
 
 
 def namespaced(pipeline: Pipeline, namespace: str, inputs: dict[str, str]) -> Pipeline:

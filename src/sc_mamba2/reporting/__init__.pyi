@@ -28,7 +28,7 @@ from .layout import (
     scatter_classes as scatter_classes,
     scatter_values as scatter_values,
 )
-from .pictures import Picture as Picture, captions as captions, draw_pictures as draw_pictures
+from .pictures import Picture as Picture, draw_pictures as draw_pictures
 from .sections import (
     Scores as Scores,
     comparison as comparison,

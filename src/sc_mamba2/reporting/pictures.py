@@ -61,8 +61,3 @@ def as_png(figure: Figure) -> bytes:
     file = io.BytesIO()
     figure.savefig(file, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
     return file.getvalue()
-
-
-def captions(pictures: Sequence[Picture]) -> dict[str, str]:
-    """Return the captions by name, as `pictures_section` takes them."""
-    return {picture.name: picture.caption for picture in pictures}

@@ -1,10 +1,11 @@
 """What the reports of the tasks share: scores and who won, pictures, what was read and written, the run."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sc_mamba2.reporting.cell_map import CellMap
 from sc_mamba2.reporting.html import Section, Table, render_report
+from sc_mamba2.reporting.pictures import Picture
 
 Scores = dict[str, float]
 _ALWAYS = ("total", "matched", "kept")  # of the other counts of genes, zero is no news
@@ -108,11 +109,12 @@ def _rows(values: dict[str, Any]) -> list[list[str]]:
 
 
 def pictures_section(
-    figures: dict[str, bytes], captions: dict[str, str], cell_map: CellMap | None = None
+    figures: dict[str, bytes], pictures: Sequence[Picture], cell_map: CellMap | None = None
 ) -> Section:
     """Show PNG pictures, each under its caption, or else under its name; of some a map stands in the place."""
+    captions = {picture.name: picture.caption for picture in pictures}
     mapped = cell_map.stands_for if cell_map else ()
-    stills, pictures = (
+    stills, shown = (
         {
             captions.get(name, name): png
             for name, png in figures.items()
@@ -120,7 +122,7 @@ def pictures_section(
         }
         for still in (True, False)
     )
-    return Section("Pictures", pictures=pictures, cell_map=cell_map, stills=stills)
+    return Section("Pictures", pictures=shown, cell_map=cell_map, stills=stills)
 
 
 def read_section(

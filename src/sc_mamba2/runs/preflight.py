@@ -17,6 +17,7 @@ from sc_mamba2.cells.glance import (
     missing_file,
     missing_layer,
     table_of,
+    unnamed_source,
 )
 from sc_mamba2.errors import UserError, nearest
 from sc_mamba2.files import standing
@@ -199,12 +200,7 @@ def _check_read(pipeline: str, places: Mapping[str, Any], values: Mapping[str, A
             _check_task(value, _TASK[pipeline])
         elif source != "index":
             if value is None:
-                raise UserError(
-                    "source-none",
-                    found="no file of cells was named",
-                    expected="a path or a named source",
-                    mend="pass it: --input FILE for the reference, --params query=FILE for the query",
-                )
+                raise unnamed_source()
             sources = [value] if isinstance(value, str) else list(value)
             named = {values[name]: name for name in columns if values.get(name)}
             check_cells(sources, named, values.get("ingestion.layer"))
@@ -293,8 +289,8 @@ def _path(source: str) -> Path | None:
     if "${" in source or (glob.has_magic(source) and not Path(source).exists()):
         return None
     kind, equals, place = source.partition("=")
-    path = check_there(place if equals and kind.isidentifier() else source)
-    return None if path is None or path.suffix == ".txt" else path
+    place = place if equals and kind.isidentifier() else source
+    return None if place.endswith(".txt") else check_there(place)
 
 
 def _rule_and_option(parameter: str) -> tuple[str, str]:

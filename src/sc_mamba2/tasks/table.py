@@ -809,7 +809,6 @@ READS: dict[str, Mapping[str, tuple[str, ...]]] = {
     "ingestion": {"input": ()},
     "validation": {"input": ()},
     "tokenization": {"input": ()},
-    "backbone": {},
 }
 
 

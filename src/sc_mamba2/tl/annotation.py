@@ -75,11 +75,6 @@ def annotate(
         ``obs["scm_unassigned"]``, ``obsm["scm_cell_type_probability"]`` (N, K),
         ``obsm["scm_cell_type_experts"]``, ``obsm["X_scm"]`` (N, D) and ``uns["scm"]``.
 
-    Raises
-    ------
-    UserError
-        Everything that the verb refuses; nothing is added then.
-
     Examples
     --------
     >>> import sc_mamba2 as scm

@@ -63,11 +63,6 @@ def integrate(
         ``uns["scm"]``; if asked for, ``obsm["X_scm_corrected_<candidate>"]``,
         ``layers["scm_corrected"]`` and ``var["scm_corrected"]``.
 
-    Raises
-    ------
-    UserError
-        Everything that the verb refuses; nothing is added then.
-
     Examples
     --------
     >>> import sc_mamba2 as scm

@@ -51,11 +51,6 @@ def denoise(
         values; of named genes the table ``obsm["scm_denoised"]`` instead; ``obsm["scm_imputed"]``, molecules for
         10,000 of the genes that were read; ``uns["scm"]``.
 
-    Raises
-    ------
-    UserError
-        Everything that the verb refuses; nothing is added then.
-
     Examples
     --------
     >>> import sc_mamba2 as scm

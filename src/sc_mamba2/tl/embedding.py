@@ -48,11 +48,6 @@ def embed(
         with an index also ``obs["scm_cell_type"]``, ``obs["scm_cell_type_confidence"]``,
         ``obs["scm_distance"]`` and ``obs["scm_unassigned"]``.
 
-    Raises
-    ------
-    UserError
-        Everything that the verb refuses; nothing is added then.
-
     Examples
     --------
     >>> import sc_mamba2 as scm

@@ -44,11 +44,6 @@ def network(
         The copy, if one was asked for. Added: ``uns["scm_edges"]``, a line an edge, the best first, and
         ``uns["scm_modules"]``, a line a gene of the best edges.
 
-    Raises
-    ------
-    UserError
-        Everything that the verb refuses; nothing is added then.
-
     Examples
     --------
     >>> import sc_mamba2 as scm

@@ -67,11 +67,6 @@ def multiome(
         like (NaN where a cell lacks the modality), ``obsm["scm_imputed_protein"]``,
         ``obs["scm_held_out"]``, ``uns["scm"]``, and of each modality ``var["scm_imputed_error"]``.
 
-    Raises
-    ------
-    UserError
-        Everything that the verb refuses; nothing is added then.
-
     Examples
     --------
     >>> import mudata

@@ -63,11 +63,6 @@ def perturb(
         ``var["scm_predicted"]`` tell which cells and genes are predicted;
         ``uns["scm_predicted_genes"]``, the table of genes with the trust in their change; ``uns["scm"]``.
 
-    Raises
-    ------
-    UserError
-        Everything that the verb refuses; nothing is added then.
-
     Examples
     --------
     >>> import sc_mamba2 as scm

@@ -47,11 +47,6 @@ def reverse(
     AnnData or None
         The copy, if one was asked for. Added: ``uns["scm_ranking"]``, a line a candidate: rank, score,
         probability, and the genes that drive it.
-
-    Raises
-    ------
-    UserError
-        Everything that the verb refuses; nothing is added then.
     """
     goal = {"reverse_perturbation.states.target": target}
     groups = build_parameters(GROUPS, {**goal, **options})

@@ -21,6 +21,14 @@ _WORDS = {
     "copy": "Whether a copy gets the results and is returned.",
 }
 _ENTRY = "options\n        Those of the verb."
+_EXAMPLES = "\n    Examples\n"
+_RAISES = """
+
+    Raises
+    ------
+    UserError
+        Everything that the verb refuses; nothing is added then.
+"""
 _KINDS = {str: "str", int: "int", bool: "bool"}
 
 
@@ -123,10 +131,11 @@ def _signature(own: Mapping[str, inspect.Parameter], options: list[Option]) -> i
 def _documented(
     text: str | None, own: Mapping[str, inspect.Parameter], options: list[Option]
 ) -> str | None:
-    """Put what each option means in the place of the docstring's entry ``options``."""
+    """Put what each option means in the place of the docstring's entry ``options``, and add what is refused."""
     if text is None:  # python -OO
         return None
     words = {option.tool: option.help for option in options}
     words |= {name: _WORDS[name] for name in LAST if name in own or name == "params"}
     lines = [f"{name}\n        {meaning}" for name, meaning in words.items()]
-    return text.replace(_ENTRY, "\n    ".join(lines))
+    before, examples, after = text.replace(_ENTRY, "\n    ".join(lines)).partition(_EXAMPLES)
+    return before.rstrip() + _RAISES + examples + after

@@ -6,7 +6,6 @@ from .augmentation import (
 from .batches import (
     Batch as Batch,
     make_batch as make_batch,
-    useful_share as useful_share,
 )
 from .binning import (
     bin_cells as bin_cells,

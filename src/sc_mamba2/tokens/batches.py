@@ -67,10 +67,3 @@ def make_batch(tokens: TokenSource, cells: np.ndarray, vocabulary: Vocabulary) -
     token_ids_BL[gene_BL], bins_BL[gene_BL], values_BL[gene_BL] = gene_rows, bins, values
     arrays = (token_ids_BL, bins_BL, values_BL, lengths_B[:, 0] + 1, np.array(cells, np.int64))
     return Batch(*map(torch.from_numpy, arrays))
-
-
-def useful_share(lengths: np.ndarray, batches: list[np.ndarray]) -> float:
-    """Return the share of a padded epoch's tokens that are real (with `<cls>`), from 0 to 1."""
-    real = sum(int(lengths[batch].sum()) + len(batch) for batch in batches)
-    padded = sum(len(batch) * (1 + int(lengths[batch].max(initial=0))) for batch in batches)
-    return real / padded if padded else 1.0

@@ -14,6 +14,7 @@ from sc_mamba2.tasks.gene_network.scores import (
     make_network,
     score_pairs,
 )
+from sc_mamba2.tasks.shared.hearing import NOTE
 from sc_mamba2.training import ComputeOptions
 
 OPTIONS = ComputeOptions()
@@ -74,13 +75,17 @@ def test_without_knock_outs_no_cell_is_decoded(cells, scoring, prepared, monkeyp
     assert asked.takes_away and not params.takes_away
 
 
-def test_scores_follow_the_seed_and_leave_cells_and_model_as_they_are(cells, scoring, prepared):
+def test_scores_follow_the_seed_and_leave_cells_and_model_as_they_are(
+    cells, scoring, prepared, caplog
+):
+    caplog.set_level(NOTE)
     model, _, choice = prepared
     before, weights = cells.copy(), {k: v.clone() for k, v in model.state_dict().items()}
     params, options = BaselineParams(), (ComputeOptions(), ComputeOptions(seed=1))
     one, again, other = (
         score_pairs(cells, model, choice, scoring, params, options[at]) for at in (0, 0, 1)
     )
+    assert "for knock-outs of 4 regulators, 30 cells and 12 targets" in caplog.messages[0]
     np.testing.assert_array_equal(one.by_method["correlation"], again.by_method["correlation"])
     np.testing.assert_array_equal(one.by_method["consensus"], again.by_method["consensus"])
     assert not np.array_equal(one.by_method["correlation"], other.by_method["correlation"])

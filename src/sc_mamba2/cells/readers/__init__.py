@@ -9,6 +9,7 @@ from pathlib import Path
 
 import anndata as ad
 
+from sc_mamba2.cells.glance import unknown_source
 from sc_mamba2.cells.readers.anndata_group import array_names, read_h5ad, read_zarr
 from sc_mamba2.cells.readers.detect import detect_format, is_cell_folder
 from sc_mamba2.cells.readers.h5mu import read_h5mu
@@ -18,7 +19,6 @@ from sc_mamba2.cells.readers.mtx_folder import read_mtx_folder
 from sc_mamba2.cells.readers.tenx import read_tenx_h5
 from sc_mamba2.cells.readers.zarr_folder import open_zarr
 from sc_mamba2.cells.simulate import simulate_cells, simulate_perturbed
-from sc_mamba2.errors import UserError, nearest
 from sc_mamba2.remote import SOMA
 
 __all__ = [
@@ -83,12 +83,7 @@ def read_cells(source: str | Path) -> ad.AnnData:
         return read_soma(name)
     if name.startswith(NAMED):
         if name not in EMBEDDED:
-            raise UserError(
-                "source-unknown",
-                found=f"the source '{name}'",
-                expected=f"one of {', '.join(EMBEDDED)}, or a file",
-                mend="use one of these names or a path" + nearest(name, EMBEDDED),
-            )
+            raise unknown_source(name, EMBEDDED)
         return EMBEDDED[name]()
     path = Path(source)
     read = _FORMATS[detect_format(path)]

@@ -7,13 +7,11 @@ from pathlib import Path
 
 import h5py
 
-from sc_mamba2.cells.glance import missing_file
+from sc_mamba2.cells.glance import FORMATS, check_hdf5, missing_file, other_format
 from sc_mamba2.cells.readers.layout import (
-    FORMATS,
     check_size,
     check_sparse,
     no_matrix,
-    other_format,
     points_outside,
     reading,
 )
@@ -42,7 +40,7 @@ def detect_format(path: Path) -> str:
     if not path.exists():
         raise missing_file(path)
     if not path.is_dir():
-        _refuse_what_is_no_hdf5(path)
+        check_hdf5(path)
         return _detect_hdf5(path)
     if is_zarr_folder(path):
         check_zarr(path)
@@ -68,35 +66,6 @@ def is_cell_folder(path: Path) -> bool:
 def _below(folder: Path) -> list[Path]:
     """Return what lies in a folder and in its folders, in order."""
     return sorted([*folder.glob("*"), *folder.glob("*/*")])
-
-
-def _refuse_what_is_no_hdf5(path: Path) -> None:
-    try:
-        with path.open("rb") as file:
-            first = file.read(1)
-    except PermissionError as error:
-        raise UserError(
-            "file-unreadable",
-            found=f"no permission to read '{path}'",
-            expected="a file that you may read",
-            mend=f"chmod u+r '{path}', or copy it",
-        ) from error
-    if not first:
-        raise UserError(
-            "file-empty",
-            found=f"'{path}' holds 0 bytes",
-            expected=FORMATS,
-            mend="copy or download the file again",
-        )
-    if path.name.endswith((".mtx", ".mtx.gz")):
-        raise UserError(
-            "file-format",
-            found=f"{path.name} is a matrix without the names of its cells and genes",
-            expected="the folder that holds them all",
-            mend=f"give the folder: '{path.resolve().parent}'",
-        )
-    if not h5py.is_hdf5(path):  # not by the first bytes: mudata writes a line of text before
-        raise other_format(path, "is not an HDF5 file")
 
 
 def _detect_hdf5(path: Path) -> str:

@@ -51,16 +51,6 @@ def points_outside(name: str, path: Path) -> UserError:
     )
 
 
-def other_format(path: Path, found: str) -> UserError:
-    """Refuse what can be opened, but holds no cells that are known here."""
-    return UserError(
-        "file-format",
-        found=f"{path.name} {found}",
-        expected=FORMATS,
-        mend="read it with the tool that made it and save it with adata.write_h5ad()",
-    )
-
-
 def no_matrix(path: Path) -> UserError:
     """Refuse tables without a matrix."""
     return UserError(

@@ -9,11 +9,11 @@ from typing import Any
 
 import zarr
 
+from sc_mamba2.cells.glance import other_format
 from sc_mamba2.cells.readers.layout import (
     check_size,
     check_sparse,
     no_matrix,
-    other_format,
     points_outside,
     reading,
 )

@@ -4,8 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from sc_mamba2.reporting import class_figure, lay_out, losses_apart
-from sc_mamba2.reporting.pictures import Picture
+from sc_mamba2.reporting import Picture, class_figure, lay_out, losses_apart
 
 Layouts = dict[str, pd.DataFrame]
 

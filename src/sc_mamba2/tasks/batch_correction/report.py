@@ -9,6 +9,7 @@ from sc_mamba2.reporting import (
     CellMap,
     Section,
     beside_baselines,
+    draw_pictures,
     in_brief,
     pictures_section,
     read_section,
@@ -18,7 +19,6 @@ from sc_mamba2.reporting import (
     worth_of_parts,
     written_section,
 )
-from sc_mamba2.reporting.pictures import captions, draw_pictures
 from sc_mamba2.tasks.batch_correction.candidates import NETWORK, Candidates
 from sc_mamba2.tasks.batch_correction.figures import PICTURES, before_and_after
 from sc_mamba2.tasks.batch_correction.fit import LABEL
@@ -92,7 +92,7 @@ def correction_report(
     table = score_table(scores_by_method(metrics), list(metrics["model"]), CAPTION, "avg_bio")
     sections = [
         Section("How well it went", _verdict(metrics), [table]),
-        pictures_section(figures, captions(PICTURES), cell_map),
+        pictures_section(figures, PICTURES, cell_map),
         read_section(data["reference"], _read_rows(data), data["doubts"]),
         written_section("key of integrated.h5ad", WRITTEN),
     ]

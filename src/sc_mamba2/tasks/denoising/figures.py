@@ -6,8 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from sc_mamba2.reporting import in_style, new_figure, scores_by_method
-from sc_mamba2.reporting.pictures import Picture
+from sc_mamba2.reporting import Picture, in_style, new_figure, scores_by_method
 
 
 @in_style

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import torch
 from scipy import sparse
+from scipy.special import softmax
 
 from sc_mamba2.errors import UserError
 from sc_mamba2.methods.gene_priors import NearestCells, gene_means
@@ -91,7 +92,7 @@ class PretrainedRates:
     def __call__(self, rows_B: np.ndarray, neighbours: int = 0, kappa: float = 1.0) -> np.ndarray:
         """Return the prior of some cells; of no neighbours what the model foretells alone."""
         log_rates_BJ, _ = self._foretell(rows_B)
-        moved_BJ = _shares(log_rates_BJ + self._shift_J)
+        moved_BJ = softmax(log_rates_BJ + self._shift_J, axis=1)
         prior_BG = np.tile(self._means_G.astype(np.float32), (len(rows_B), 1))
         prior_BG[:, self._known_G] = self._means_G[self._known_G].sum() * moved_BJ
         if not neighbours:
@@ -143,9 +144,3 @@ def read_molecules(model: PretrainedModel, tokens: TokenizedCells, rows_B: np.nd
     read_BL = (hidden_BLD != 0).any(dim=2)  # neither pads nor what the layers do not read
     found: Foretold = model.molecule_decoder(hidden_BLD, batch.token_ids_BL, read_BL)
     return found
-
-
-def _shares(logits_BJ: np.ndarray) -> np.ndarray:
-    shares_BJ = np.exp(logits_BJ - logits_BJ.max(axis=1, keepdims=True))
-    shares_BJ /= shares_BJ.sum(axis=1, keepdims=True)
-    return np.asarray(shares_BJ)

@@ -6,6 +6,7 @@ from sc_mamba2.reporting import (
     Section,
     Table,
     beside_baselines,
+    draw_pictures,
     in_brief,
     pictures_section,
     read_section,
@@ -13,7 +14,6 @@ from sc_mamba2.reporting import (
     task_report,
     written_section,
 )
-from sc_mamba2.reporting.pictures import captions, draw_pictures
 from sc_mamba2.tasks.denoising.choose import Judged
 from sc_mamba2.tasks.denoising.evaluate import FLOOR
 from sc_mamba2.tasks.denoising.figures import PICTURES
@@ -56,7 +56,7 @@ def denoising_report(
     sections = [
         Section("How well it went", verdict(metrics), [_score_table(metrics)]),
         *_imputed_section(data.get("imputed", {})),
-        pictures_section(figures, captions(PICTURES)),
+        pictures_section(figures, PICTURES),
         read_section(data["reference"]),
         written_section("key of denoised.h5ad", WRITTEN),
     ]

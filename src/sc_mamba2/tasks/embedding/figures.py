@@ -11,6 +11,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from sc_mamba2.cells import keys
 from sc_mamba2.reporting import (
+    Picture,
     class_legends,
     draw_shares,
     fewer_classes,
@@ -23,7 +24,6 @@ from sc_mamba2.reporting import (
     shared_palettes,
     shares_size,
 )
-from sc_mamba2.reporting.pictures import Picture
 from sc_mamba2.tasks.embedding.baselines import GENES
 from sc_mamba2.tasks.embedding.blocks import BATCH, LABEL
 from sc_mamba2.tasks.shared.facts import vector_columns

@@ -7,13 +7,12 @@ import pandas as pd
 
 from sc_mamba2.errors import UserError
 from sc_mamba2.model import Backbone, read_checkpoint
-from sc_mamba2.model.manifest import broken_checkpoint
 from sc_mamba2.model.task_model import squared_lengths
 from sc_mamba2.tasks.embedding.index import ReferenceIndex
 from sc_mamba2.tasks.embedding.params import EmbeddingOptions, KeyParams
 from sc_mamba2.tasks.shared.checkpoint_backbone import whole_backbone
 from sc_mamba2.tasks.shared.facts import vector_columns
-from sc_mamba2.tokens import Tokenizer, TokenizerRules
+from sc_mamba2.tokens import Tokenizer
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,14 +67,7 @@ def load_encoder(options: EmbeddingOptions, index: ReferenceIndex | None = None)
         Rules of `read_checkpoint`, `checkpoint-config`, `checkpoint-state`, `index-checkpoint`.
     """
     checkpoint = read_checkpoint(options.checkpoint)
-    try:
-        rules = TokenizerRules(**checkpoint.config["tokenizer"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise broken_checkpoint(
-            "checkpoint-config",
-            f"config.json of '{options.checkpoint}' lacks or garbles its tokenizer ({error})",
-            "the rules of the tokenizer that it was trained with",
-        ) from error
+    rules = checkpoint.token_rules()
     if options.max_length is not None:
         rules = rules.model_copy(update={"max_length": options.max_length})
     tokenizer = Tokenizer(checkpoint.vocabulary, rules)

@@ -9,11 +9,11 @@ import pandas as pd
 
 from sc_mamba2.cells import CopiedCells, check_matched, keys, label_text, read_labels
 from sc_mamba2.cells.blocks import decide_stored_form
+from sc_mamba2.cells.glance import unnamed_source
 from sc_mamba2.cells.opening import Source, open_cells
 from sc_mamba2.cells.readers import NAMED
 from sc_mamba2.cells.standard_form import StandardForm
 from sc_mamba2.cells.stored import StoredCells
-from sc_mamba2.errors import UserError
 from sc_mamba2.genes import load_gene_table
 from sc_mamba2.tasks.embedding.blocks import BATCH, LABEL, EmbeddedBlocks
 from sc_mamba2.tasks.embedding.encode import encode_blocks
@@ -116,12 +116,7 @@ def decide_valid_form(
 def named_source(source: SourceParams) -> Source:
     """Return the source, or refuse that there is none."""
     if source.input is None:
-        raise UserError(
-            "source-none",
-            found="no file of cells was named",
-            expected="a path or a named source",
-            mend="pass it: scm run --input FILE",
-        )
+        raise unnamed_source()
     return source.input
 
 

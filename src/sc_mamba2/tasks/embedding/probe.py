@@ -8,7 +8,7 @@ from sc_mamba2.tasks.embedding.model import Encoder
 from sc_mamba2.tasks.embedding.params import EmbeddingOptions, KeyParams, SourceParams
 from sc_mamba2.tasks.embedding.predict import decide_valid_form, named_source, read_keys
 from sc_mamba2.tasks.shared.backbone import encode_cells
-from sc_mamba2.tasks.shared.params import IngestionParams, LaunchParams, ValidationParams
+from sc_mamba2.tasks.shared.params import IngestionParams, ValidationParams
 from sc_mamba2.tasks.shared.probe import count_parameters
 from sc_mamba2.tasks.shared.tokenization import tokenize_cells
 from sc_mamba2.tasks.shared.work import Work, count_tokens, forward_rate, forward_work
@@ -25,7 +25,6 @@ def probe_encoding(
     obs_keys: KeyParams,
     options: EmbeddingOptions,
     compute: ComputeOptions,
-    launch: LaunchParams,
 ) -> Work:
     """Check the file as `encode_file` does, and encode a few batches of its cells."""
     with open_cells(named_source(source)) as stored:

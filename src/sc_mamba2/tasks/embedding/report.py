@@ -11,6 +11,7 @@ from sc_mamba2.reporting import (
     Table,
     beside_baselines,
     comparison,
+    draw_pictures,
     in_brief,
     pictures_section,
     read_section,
@@ -18,7 +19,6 @@ from sc_mamba2.reporting import (
     scores_by_method,
     task_report,
 )
-from sc_mamba2.reporting.pictures import captions, draw_pictures
 from sc_mamba2.tasks.embedding.figures import PICTURES, values_to_draw
 from sc_mamba2.tasks.embedding.params import EvaluationParams
 from sc_mamba2.tasks.shared.parameters import flat_parameters
@@ -68,7 +68,7 @@ def embedding_report(
     )
     sections = [
         Section("How well it went", _verdict(metrics), _score_tables(metrics)),
-        pictures_section(figures, captions(PICTURES), cell_map),
+        pictures_section(figures, PICTURES, cell_map),
         read_section(
             data, [("genes read of a cell (median)", f"{data['genes_a_cell']['median']:.0f}")]
         ),

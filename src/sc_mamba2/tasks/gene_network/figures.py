@@ -11,8 +11,7 @@ from matplotlib.figure import Figure
 from scipy.cluster.hierarchy import leaves_list, linkage
 
 from sc_mamba2.methods.gene_modules import make_graph
-from sc_mamba2.reporting import in_style, label, name_points, new_figure, palette
-from sc_mamba2.reporting.pictures import Picture
+from sc_mamba2.reporting import Picture, in_style, label, name_points, new_figure, palette
 from sc_mamba2.reporting.style import MOST_WIDE
 from sc_mamba2.tasks.gene_network.params import Method
 from sc_mamba2.tasks.gene_network.scores import PairScores

@@ -5,16 +5,18 @@ Legend: N cells, M cells of several regulators, R regulators, T targets, B cells
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from time import perf_counter
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from sc_mamba2.model import PretrainedModel
+from sc_mamba2.tasks.shared.probe import count_parameters
 from sc_mamba2.tasks.shared.progress import training_progress
+from sc_mamba2.tasks.shared.work import Work, count_tokens, forward_rate, forward_work
 from sc_mamba2.tokens import Batch, TokenizedCells, stack_cells
 from sc_mamba2.training import choose_device, run_over_cells
+from sc_mamba2.training.machine import peak_bytes
 
 _TOGETHER = 16  # regulators whose cells fill batches together
 
@@ -95,7 +97,7 @@ def knock_out(
     return KnockOuts(effect_RT, strength_RT, specific(strength_RT), cells_R)
 
 
-def expected_seconds(
+def knock_out_work(
     model: PretrainedModel,
     tokens: TokenizedCells,
     regulator_rows: np.ndarray,
@@ -103,22 +105,25 @@ def expected_seconds(
     cells_a_regulator: int,
     batch_size: int,
     device: str = "cpu",
-) -> float:
-    """Return about how long `knock_out` takes with the same arguments, by the time of a few cells.
-
-    They are of median length, a quarter of a batch, and decoded twice: the first time is slower.
-    """
+    models: int = 1,
+) -> Work:
+    """Count the cells that `knock_out` decodes with the same arguments, and time a few, for so many models."""
+    limit, place = model.tokenizer.rules.max_length, choose_device(device)
     having = np.concatenate(cells_with(tokens, regulator_rows, cells_a_regulator))
-    decoded = np.concatenate([having, np.unique(having)])
-    count = min(len(tokens), max(1, batch_size // 4))
-    middle = np.argsort(tokens.lengths, kind="stable")[(len(tokens) - count) // 2 :][:count]
-    few = tokens.take(middle)
-    expected = decoder(model, target_rows, batch_size, choose_device(device))
-    expected(few)
-    started = perf_counter()
-    expected(few)
-    each = (perf_counter() - started) / (few.lengths + 1).sum()
-    return float(each * (tokens.lengths[decoded] + 1).sum())
+    counts = {
+        "cells as they are": count_tokens(tokens.lengths[np.unique(having)], limit),
+        "cells without a regulator": count_tokens(tokens.lengths[having] - 1, limit),
+    }
+    rate = forward_rate(decoder(model, target_rows, batch_size, place), tokens, batch_size)
+    return forward_work(
+        "knock-outs",
+        counts,
+        rate / models,
+        batch_size,
+        parameters=count_parameters(model),
+        peak_bytes=peak_bytes(place),
+        facts={"regulators": len(regulator_rows), "targets": len(target_rows), "models": models},
+    )
 
 
 def cells_with(tokens: TokenizedCells, rows: np.ndarray, most: int) -> list[np.ndarray]:

@@ -9,13 +9,13 @@ from sc_mamba2.reporting import (
     Table,
     beside_baselines,
     comparison,
+    draw_pictures,
     in_brief,
     pictures_section,
     score_table,
     scores_by_method,
     task_report,
 )
-from sc_mamba2.reporting.pictures import captions, draw_pictures
 from sc_mamba2.tasks.gene_network.figures import PICTURES
 from sc_mamba2.tasks.gene_network.params import NetworkParams, ScoreParams
 from sc_mamba2.tasks.gene_network.scores import PairScores, edge_table
@@ -73,7 +73,7 @@ def network_report(
     )
     sections = [
         Section("How well it went", verdict(metrics), _score_tables(metrics)),
-        pictures_section(figures, captions(PICTURES)),
+        pictures_section(figures, PICTURES),
         Section("Best edges", tables=[_edge_table(edges)]),
         Section("Modules", tables=[_module_table(modules)]),
     ]

@@ -14,7 +14,7 @@ from sc_mamba2.methods.gene_modules import as_graphml, find_modules, make_graph
 from sc_mamba2.model import PretrainedModel
 from sc_mamba2.tasks.gene_network.baselines import compare
 from sc_mamba2.tasks.gene_network.genes import Choice
-from sc_mamba2.tasks.gene_network.knockouts import KnockOuts, expected_seconds, knock_out
+from sc_mamba2.tasks.gene_network.knockouts import KnockOuts, knock_out, knock_out_work
 from sc_mamba2.tasks.gene_network.model import cosines, untrained_like
 from sc_mamba2.tasks.gene_network.params import BaselineParams, Method, NetworkParams, ScoreParams
 from sc_mamba2.tasks.shared.hearing import NOTE, duration
@@ -130,21 +130,21 @@ def _tell_time(
     compute: ComputeOptions,
 ) -> None:
     """Say how long the knock-outs take, and how to do without them."""
-    seconds = len(models) * expected_seconds(
-        models[0], tokens, *_rows(models[0], choice), *_size(params), compute.device
+    work = knock_out_work(
+        models[0], tokens, *rows_of(models[0], choice), *_size(params), compute.device, len(models)
     )
     _log.log(
         NOTE,
         "about %s for knock-outs of %d regulators, %s cells and %s targets; "
         "--params gene_network.scoring.knock_outs=false leaves them out",
-        duration(max(1.0, seconds)),
+        duration(max(1.0, work.seconds or 0)),
         len(choice.regulators),
         f"{len(tokens):,}",
         f"{len(choice.targets):,}",
     )
 
 
-def _rows(model: PretrainedModel, choice: Choice) -> tuple[np.ndarray, np.ndarray]:
+def rows_of(model: PretrainedModel, choice: Choice) -> tuple[np.ndarray, np.ndarray]:
     """Return the rows of regulators and targets in a model's vocabulary."""
     vocabulary = model.tokenizer.vocabulary
     return vocabulary.rows_of(choice.regulators), vocabulary.rows_of(choice.targets)
@@ -162,7 +162,7 @@ def _score_by(
     compute: ComputeOptions,
 ) -> tuple[KnockOuts | None, dict[str, np.ndarray]]:
     """Score all pairs by a model: the cosine, and what knock-outs in some cells say."""
-    rows = _rows(model, choice)
+    rows = rows_of(model, choice)
     scores = {"cosine": cosines(model, *rows)}
     if tokens is None:
         return None, scores

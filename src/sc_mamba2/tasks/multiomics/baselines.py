@@ -3,7 +3,6 @@
 The methods are fitted to every cell that is not scored. N cells, P features.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 
@@ -17,6 +16,7 @@ from sklearn.linear_model import RidgeCV
 from sc_mamba2.cells.keys import COUNTS_LAYER
 from sc_mamba2.cells.modalities import PROTEIN, RNA
 from sc_mamba2.methods.integration import harmony_embedding
+from sc_mamba2.methods.logistic_regression import compact
 from sc_mamba2.methods.modality_weights import modality_weights, weighted_embedding
 from sc_mamba2.tasks.multiomics.cells import JointCells, has, scored_cells
 from sc_mamba2.tasks.multiomics.fit import fit_imputers
@@ -214,23 +214,10 @@ def _ridge(
     if len(rows) > params.most_cells:
         rows = np.sort(np.random.default_rng(seed).choice(rows, params.most_cells, replace=False))
     ridge = RidgeCV(np.asarray(params.regularisation), alpha_per_target=True)
-    coordinates: Callable[[sparse.csr_matrix], np.ndarray] = lambda part: part.toarray()  # noqa: E731
-    if source.shape[1] > len(rows):  # as many numbers as cells say the same: see `_compact`
-        coordinates = _compact(source[rows])
-    ridge.fit(coordinates(source[rows]), values[kind][rows].toarray())
-    return ridge.predict(coordinates(source)).astype(np.float32)
-
-
-def _compact(some: sparse.csr_matrix) -> Callable[[sparse.csr_matrix], np.ndarray]:
-    """Return what turns values into their coordinates in the space of the cells given.
-
-    A penalty on squares sees the features by inner products alone: nothing outside of that space has a
-    part in what is predicted.
-    """
-    values_N, vectors_NN = np.linalg.eigh((some @ some.T).toarray())
-    kept = values_N > values_N.max() * 1e-10
-    basis_SR = np.asarray(some.T @ (vectors_NN[:, kept] / np.sqrt(values_N[kept])))
-    return lambda part: np.asarray(part @ basis_SR)
+    features = source @ compact(source[rows], len(rows))[1]
+    features = features.toarray() if sparse.issparse(features) else features
+    ridge.fit(features[rows], values[kind][rows].toarray())
+    return ridge.predict(features).astype(np.float32)
 
 
 def totalvi_embedding(

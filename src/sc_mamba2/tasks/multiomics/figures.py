@@ -7,8 +7,15 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from sc_mamba2.metrics.prediction import pearson_of_features
-from sc_mamba2.reporting import class_figure, in_style, label, lay_out, losses_apart, new_figure
-from sc_mamba2.reporting.pictures import Picture
+from sc_mamba2.reporting import (
+    Picture,
+    class_figure,
+    in_style,
+    label,
+    lay_out,
+    losses_apart,
+    new_figure,
+)
 from sc_mamba2.tasks.multiomics.baselines import Comparison, Outputs
 from sc_mamba2.tasks.multiomics.cells import LABEL, PART
 from sc_mamba2.tasks.multiomics.evaluate import imputed_rows

@@ -62,7 +62,7 @@ def prepare(
         Labels, for scores and figures alone.
     """
     design = make_design(cells.obs, cells.present, keys, compute.seed)
-    tokenizer = fit_joint_tokenizer(cells, design, tokenization, backbone, features)
+    tokenizer = fit_joint_tokenizer(cells, design, tokenization, backbone)
     tokens = tokenize_modalities(cells, design, tokenizer.joint, tokenizer.weight_V, features)
     training = tokens.take((design[PART] == TRAINING).to_numpy())
     validation = tokens.take((design[PART] == VALIDATION).to_numpy())

@@ -1,10 +1,10 @@
 """Parameters that are particular to multi-omics."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
-from sc_mamba2.tasks.shared.parameters import Parameters
+from sc_mamba2.tasks.shared.parameters import EachOnce, Parameters
 from sc_mamba2.tasks.shared.params import (
     BackboneParams,
     FineTuneParams,
@@ -13,6 +13,7 @@ from sc_mamba2.tasks.shared.params import (
 )
 
 Branch = Literal["trunk", "pooled"]
+NotNegative = Annotated[float, Field(ge=0)]
 Variant = Literal[
     "start_alone",
     "pooled_alone",
@@ -194,26 +195,22 @@ class ImputationParams(Parameters):
     most_cells: int = Field(
         3000, ge=10, description="training cells that an imputer is fitted to at most, by chance"
     )
-    curvatures: tuple[float, ...] = Field(
+    curvatures: tuple[NotNegative, ...] = Field(
         (0.2, 0.4, 0.8),
+        min_length=1,
         description="sharpness of the kernel on embedding and trunk state, to choose from; 0 is ridge",
     )
-    shares: tuple[float, ...] = Field(
+    shares: tuple[NotNegative, ...] = Field(
         (0.0, 0.5, 1.0),
+        min_length=1,
         description="share of that kernel beside the linear one, to choose from; 0: ridge alone",
     )
-    strengths: tuple[float, ...] = Field(
+    strengths: tuple[NotNegative, ...] = Field(
         (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0),
+        min_length=1,
         description="penalties to choose from, for each feature, over the mean size of the kernel",
     )
     folds: int = Field(5, ge=2, description="folds of the training cells by which they are chosen")
-
-    @field_validator("shares", "strengths", "curvatures")
-    @classmethod
-    def _some(cls, values: tuple[float, ...]) -> tuple[float, ...]:
-        if not values or min(values) < 0:
-            raise ValueError("name at least one, none negative")
-        return values
 
 
 class BaselineParams(Parameters):
@@ -235,20 +232,13 @@ class BaselineParams(Parameters):
 class AblationParams(Parameters):
     """Which parts of the model are left out, each in a training of its own."""
 
-    names: tuple[Variant, ...] = Field(
+    names: Annotated[tuple[Variant, ...], EachOnce] = Field(
         (),
         description="start_alone: nothing is trained; pooled_alone: without the Mamba2 layers; "
         "trunk_alone: without the pooled path; with_trunk: with both; trunk_frozen: with both, the layers "
         "stay as they were; trunk_states: with both, nothing is trained; no_adversary: without that; "
         "empty: none",
     )
-
-    @field_validator("names")
-    @classmethod
-    def _each_once(cls, names: tuple[Variant, ...]) -> tuple[Variant, ...]:
-        if len(set(names)) != len(names):
-            raise ValueError("name each variant once")
-        return names
 
 
 class EvaluationParams(Parameters):

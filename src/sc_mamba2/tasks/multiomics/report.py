@@ -8,6 +8,7 @@ from sc_mamba2.reporting import (
     CellMap,
     Section,
     beside_baselines,
+    draw_pictures,
     in_brief,
     pictures_section,
     read_section,
@@ -17,7 +18,6 @@ from sc_mamba2.reporting import (
     worth_of_parts,
     written_section,
 )
-from sc_mamba2.reporting.pictures import captions, draw_pictures
 from sc_mamba2.tasks.multiomics.baselines import Comparison, Outputs
 from sc_mamba2.tasks.multiomics.cells import PART
 from sc_mamba2.tasks.multiomics.figures import PICTURES, what_to_draw
@@ -97,7 +97,7 @@ def joint_report(
     table = score_table(scores_by_method(metrics), columns, CAPTION, best_by)
     sections = [
         Section("How well it went", verdict(metrics), [table]),
-        pictures_section(figures, captions(PICTURES), cell_map),
+        pictures_section(figures, PICTURES, cell_map),
         read_section(data["reference"], _read_rows(data), caption=READ),
         written_section("key of joint.h5mu", WRITTEN),
     ]

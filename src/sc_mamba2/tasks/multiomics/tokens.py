@@ -52,7 +52,6 @@ def fit_joint_tokenizer(
     design: pd.DataFrame,
     params: TokenizationParams,
     backbone: BackboneParams,
-    features: FeatureParams,
 ) -> JointTokenizer:
     """Choose the genes by the training cells, and give every feature a row.
 

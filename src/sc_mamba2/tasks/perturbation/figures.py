@@ -7,8 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from sc_mamba2.metrics.perturbation import pearson_delta
-from sc_mamba2.reporting import in_style, label, losses_together, name_points, new_figure
-from sc_mamba2.reporting.pictures import Picture
+from sc_mamba2.reporting import Picture, in_style, label, losses_together, name_points, new_figure
 from sc_mamba2.tasks.perturbation.evaluate import CEILING, UNIT, Truth
 
 NAMED_GENES = 12

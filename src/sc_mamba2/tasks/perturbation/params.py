@@ -1,10 +1,10 @@
 """Parameters that are particular to perturbations."""
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
-from sc_mamba2.tasks.shared.parameters import Parameters
+from sc_mamba2.tasks.shared.parameters import EachOnce, Parameters
 from sc_mamba2.tasks.shared.params import BackboneParams, FineTuneParams, PredictParams
 
 if TYPE_CHECKING:
@@ -146,8 +146,9 @@ class StartParams(Parameters):
 class HeadParams(Parameters):
     """From a control cell and a perturbation to the change of every gene."""
 
-    paths: tuple[Branch, ...] = Field(
+    paths: Annotated[tuple[Branch, ...], EachOnce] = Field(
         ("start", "trunk"),
+        min_length=1,
         description="start: the simple estimate; trunk: what the Mamba2 layers add to it",
     )
     width: int = Field(32, ge=1, le=4096, description="numbers between the layers and the genes")
@@ -163,28 +164,15 @@ class HeadParams(Parameters):
         description="factor by which the values of a gene that rises are scaled at most; the rest of the "
         "rise is added",
     )
-    rising_shares: tuple[float, ...] = Field(
+    rising_shares: tuple[Annotated[float, Field(ge=0, le=1)], ...] = Field(
         (0.0, 0.25, 0.5, 0.75, 1.0),
+        min_length=1,
         description="candidates: share of a rise that is scaling, 0 to 1; the spread of the training "
         "cells chooses",
     )
     pairs: int = Field(
         16, ge=1, description="control cells that a training perturbation and context is shown with"
     )
-
-    @field_validator("paths")
-    @classmethod
-    def _at_least_one(cls, paths: tuple[Branch, ...]) -> tuple[Branch, ...]:
-        if not paths or len(set(paths)) != len(paths):
-            raise ValueError("name at least one path, each once")
-        return paths
-
-    @field_validator("rising_shares")
-    @classmethod
-    def _shares(cls, shares: tuple[float, ...]) -> tuple[float, ...]:
-        if not shares or min(shares) < 0 or max(shares) > 1:
-            raise ValueError("name at least one share, each 0 to 1")
-        return shares
 
 
 class PerturbationFitParams(FineTuneParams):

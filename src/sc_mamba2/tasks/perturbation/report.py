@@ -9,6 +9,7 @@ from sc_mamba2.reporting import (
     Section,
     Table,
     beside_baselines,
+    draw_pictures,
     in_brief,
     pictures_section,
     read_section,
@@ -18,7 +19,6 @@ from sc_mamba2.reporting import (
     worth_of_parts,
     written_section,
 )
-from sc_mamba2.reporting.pictures import captions, draw_pictures
 from sc_mamba2.tasks.perturbation.evaluate import CEILING, UNIT, WITH_EFFECT, Truth
 from sc_mamba2.tasks.perturbation.figures import PICTURES
 from sc_mamba2.tasks.shared.parameters import flat_parameters
@@ -91,7 +91,7 @@ def perturbation_report(
         sections.append(Section("How well held-out cells are predicted", _verdict(metrics), tables))
         sections.append(Section("Held out", tables=[_unit_table(metrics)]))
     sections += [
-        pictures_section(figures, captions(PICTURES)),
+        pictures_section(figures, PICTURES),
         read_section(data["reference"], _read_rows(data), data["remarks"]),
         written_section("file or key", WRITTEN),
     ]

@@ -4,8 +4,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sc_mamba2.reporting import in_style, new_figure
-from sc_mamba2.reporting.pictures import Picture, draw_pictures
+from sc_mamba2.reporting import Picture, draw_pictures, in_style, new_figure
 
 
 @in_style

@@ -80,6 +80,16 @@ def batch_codes(batches: pd.Series, names: tuple[str, ...]) -> np.ndarray:
     return codes.astype(np.int64)
 
 
+def some_of_each(
+    groups: pd.Series, share: float, generator: np.random.Generator, fewest: int = 0
+) -> np.ndarray:
+    """Draw a share of the cells of every group, at least `fewest` of each; (N,) bool."""
+    chosen = np.zeros(len(groups), dtype=bool)
+    for _, members in sorted(groups.groupby(groups, observed=True).indices.items()):
+        chosen[generator.permutation(members)[: max(fewest, round(share * len(members)))]] = True
+    return chosen
+
+
 def confounded_labels(batches: pd.Series, labels: pd.Series) -> list[str]:
     """Return the labels whose cells are all of one batch, in the order of their names.
 

@@ -56,8 +56,7 @@ def backbone_from_checkpoint(
     table_VD = state[EMBEDDING][torch.from_numpy(rows)]
     state[EMBEDDING] = table_VD.masked_fill(torch.from_numpy(rows < 0).unsqueeze(1), 0)
     fields = checkpoint.model_config().model_dump()
-    stored = checkpoint.config.get("tokenizer") or {}
-    read = TokenizerRules(bins=stored.get("bins", "quantiles"), n_bins=fields["n_bins"])
+    read = checkpoint.token_rules()
     if (read.bins, read.n_bins) != (rules.bins, rules.n_bins):
         raise UserError(
             "checkpoint-bins",

@@ -56,7 +56,7 @@ def token_rules(params: TokenizationParams) -> TokenizerRules:
     rules = TokenizerRules(n_bins=params.n_bins, max_length=params.max_length, order=params.order)
     if not _is_checkpoint(params.vocabulary):
         return rules
-    stored = TokenizerRules(**read_checkpoint(params.vocabulary).config.get("tokenizer", {}))
+    stored = read_checkpoint(params.vocabulary).token_rules()
     return rules.model_copy(update={"bins": stored.bins, "n_bins": stored.n_bins})
 
 

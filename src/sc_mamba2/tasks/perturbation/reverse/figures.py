@@ -7,8 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from sc_mamba2.metrics.retrieval import hits, random_hits
-from sc_mamba2.reporting import in_style, label, name_points, new_figure
-from sc_mamba2.reporting.pictures import Picture
+from sc_mamba2.reporting import Picture, in_style, label, name_points, new_figure
 from sc_mamba2.tasks.perturbation.reverse.comparisons import BASELINES
 from sc_mamba2.tasks.perturbation.reverse.evaluate import MODEL
 from sc_mamba2.tasks.perturbation.reverse.rank import Ranker

@@ -1,7 +1,6 @@
 """Probe of `fit_ranker`: what would be ranked. It runs no Mamba2 layer, so there is no step to time."""
 
 from sc_mamba2.tasks.perturbation.model import PerturbationModel
-from sc_mamba2.tasks.perturbation.reverse.params import RankParams
 from sc_mamba2.tasks.perturbation.reverse.states import Query
 from sc_mamba2.tasks.shared.probe import count_parameters
 from sc_mamba2.tasks.shared.work import Work
@@ -13,7 +12,6 @@ def probe_ranking(
     model: PerturbationModel,
     candidates: list[str],
     query: Query,
-    params: RankParams,
     compute: ComputeOptions,
 ) -> Work:
     """Count what `fit_ranker` ranks."""

@@ -83,7 +83,7 @@ class Ranker:
         """Score all candidates in every way, (C,) each; higher is nearer."""
         most = self.params.own_gene_most
         features_CX = compare(query.change_G, query.error_G, self.changes_CG, self.candidates, most)
-        shares_C = self.votes.shares(query.target.X.toarray(), self.params.neighbours)
+        shares_C = self.votes.shares(query.target.X.toarray())
         return _by_features(self.head_X, features_CX) | {"retrieval": shares_C}
 
 

@@ -8,6 +8,7 @@ from sc_mamba2.reporting import (
     Section,
     Table,
     beside_baselines,
+    draw_pictures,
     in_brief,
     pictures_section,
     read_section,
@@ -15,7 +16,6 @@ from sc_mamba2.reporting import (
     scores_by_method,
     task_report,
 )
-from sc_mamba2.reporting.pictures import captions, draw_pictures
 from sc_mamba2.tasks.perturbation.reverse.figures import PICTURES
 from sc_mamba2.tasks.perturbation.reverse.rank import Ranker
 from sc_mamba2.tasks.perturbation.reverse.states import Query
@@ -77,7 +77,7 @@ def ranking_report(
         Section("Which perturbation leads there", _answer(ranking), [_ranking_table(ranking)]),
         Section("How far to trust it", _trust(data, ranking), [_method_table(data)]),
         Section("How states are found whose answer is known", verdict(metrics), _known(metrics)),
-        pictures_section(figures, captions(PICTURES)),
+        pictures_section(figures, PICTURES),
         read_section(data["reference"]),
     ]
     return task_report("Reverse perturbation", lead, sections, parameters, run)

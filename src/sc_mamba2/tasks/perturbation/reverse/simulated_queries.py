@@ -112,7 +112,7 @@ class SimulatedQueries:
                         votes = votes or predict_cells(
                             self.source_SG, estimated_CG, self.candidates.decoding, self.params
                         )
-                        shares.append(votes.shares(self._target(change_G), self.params.neighbours))
+                        shares.append(votes.shares(self._target(change_G)))
                     on_step(len(truth), len(drawn))
         shares_MC = np.stack(shares) if shares else np.zeros((0, count))
         return Trials(np.array(truth), np.stack(features), shares_MC)
@@ -161,5 +161,5 @@ def predict_cells(
         scale_G, shift_G = affine(change_G, level_G, *decoding)
         blocks.append((scale_G * source_SG + shift_G).astype(np.float32))
     owner_M = np.repeat(np.arange(len(changes_CG)), len(source_SG))
-    numbers = (len(changes_CG), params.components, params.exact_cells, 0)
-    return NeighbourVotes(np.concatenate(blocks), owner_M, *numbers)
+    numbers = params.neighbours, params.components, params.exact_cells, 0
+    return NeighbourVotes(np.concatenate(blocks), owner_M, len(changes_CG), *numbers)
