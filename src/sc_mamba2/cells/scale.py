@@ -157,16 +157,16 @@ def _refuse_no_counts(facts: CellFacts) -> None:
 def _scale_of_decimals(facts: CellFacts) -> Scale:
     """Decide what cells are of which no one holds whole numbers from 1 on only."""
     functions = list(INVERSES)
-    totals = [find_totals(facts.sums_CT[:, place]) for place in range(len(functions))]
-    fits_CT = _fits(facts.told_CT, facts.evidence_CT)
-    sure_CT: np.ndarray = _fits(facts.told_CT, facts.evidence_CT, SURE_OF_A_CELL)
-    sure_CT &= facts.told_CT >= FEWEST_DISTINCT
+    totals = [find_totals(facts.sums_OT[:, place]) for place in range(len(functions))]
+    fits_CT = _fits(facts.told_OT, facts.evidence_OT)
+    sure_CT: np.ndarray = _fits(facts.told_OT, facts.evidence_OT, SURE_OF_A_CELL)
+    sure_CT &= facts.told_OT >= FEWEST_DISTINCT
     # Where many values are whole it is chance that fits.
-    few_whole_C = (facts.whole_large_C <= facts.large_C / 2) | (facts.large_C < FEWEST)
+    few_whole_C = (facts.whole_large_O <= facts.large_O / 2) | (facts.large_O < FEWEST)
     sure_CT &= few_whole_C[:, None]
     _refuse_several(facts, fits_CT, sure_CT, totals)
     if (place := _best_by_units(facts, fits_CT)) is not None:
-        if functions[place] == PLAIN and np.allclose(facts.units_CT[:, place], 1, rtol=EXACT):
+        if functions[place] == PLAIN and np.allclose(facts.units_OT[:, place], 1, rtol=EXACT):
             return Scale("counts", words="counts with decimals", remark="most values are whole")
         against = _against(facts, fits_CT, place) & ~totals[place].holds
         if against.any() and not against.all():
@@ -193,11 +193,11 @@ def _scale_of_decimals(facts: CellFacts) -> Scale:
         raise _mixed(
             "a function of counts", int(logged.sum()), "something else", int((~logged).sum())
         )
-    sums = facts.sums_CT[:, log]
+    sums = facts.sums_OT[:, log]
     if why := _why_counts(facts, sums):
         words = "counts" if facts.whole_C.all() else "counts with decimals"
         return Scale("counts", words=words, remark=why)
-    first = f"{facts.units_CT[:, 0].min():.3g}"
+    first = f"{facts.units_OT[:, 0].min():.3g}"
     raise UserError(
         "matrix-scale",
         found=f"whole numbers from {first} on that are no counts: they begin above 1, and are no multiples"
@@ -220,7 +220,7 @@ def _refuse_several(
     facts: CellFacts, fits_CT: np.ndarray, sure_CT: np.ndarray, totals: "list[Totals]"
 ) -> None:
     """Refuse cells of which some surely are one function of counts, and some another."""
-    mean = np.where(sure_CT, facts.evidence_CT / np.maximum(facts.told_CT, 1), -np.inf)
+    mean = np.where(sure_CT, facts.evidence_OT / np.maximum(facts.told_OT, 1), -np.inf)
     # The square of whole numbers is whole: of functions that fit alike the first one counts.
     best_C = (mean >= mean.max(axis=1, keepdims=True) - ALIKE).argmax(axis=1)
     counts_T = np.bincount(best_C[sure_CT.any(axis=1)], minlength=len(INVERSES))
@@ -290,35 +290,35 @@ def _fits(told: np.ndarray, evidence: np.ndarray, sure: float = SURE) -> np.ndar
 
 def _best_by_units(facts: CellFacts, fits_CT: np.ndarray) -> int | None:
     """Return the function under whose inverse nearly all cells that can tell are multiples of a unit."""
-    told_T, evidence_T = facts.told_CT.sum(axis=0), facts.evidence_CT.sum(axis=0)
+    told_T, evidence_T = facts.told_OT.sum(axis=0), facts.evidence_OT.sum(axis=0)
     mean_T = evidence_T / np.maximum(told_T, 1)
     place = int(np.argmax(mean_T >= mean_T.max() - ALIKE))
-    can_C = facts.told_CT[:, place] >= FEWEST_DISTINCT
+    can_C = facts.told_OT[:, place] >= FEWEST_DISTINCT
     most = not can_C.any() or fits_CT[can_C, place].mean() >= SAME
     return place if _fits(told_T, evidence_T)[place] and most else None
 
 
 def _against(facts: CellFacts, fits_CT: np.ndarray, place: int) -> np.ndarray:
     """Say which cells surely are no multiples of a unit where nearly all are, or no logarithms."""
-    told, evidence = facts.told_CT[:, place], facts.evidence_CT[:, place]
+    told, evidence = facts.told_OT[:, place], facts.evidence_OT[:, place]
     chance = ~fits_CT[:, place] & (told >= FEWEST_DISTINCT) & (evidence < CHANCE * told)
-    large = facts.sums_CT[:, place] > LARGEST_LOG_SUM if place else np.zeros(len(told), bool)
+    large = facts.sums_OT[:, place] > LARGEST_LOG_SUM if place else np.zeros(len(told), bool)
     return chance | large
 
 
 def _why_counts(facts: CellFacts, log_sums_C: np.ndarray) -> str:
     """Say by what values with decimals are counts, or nothing."""
     low = facts.take(facts.least_C < FIRST)
-    large, whole = low.large_C.sum(), low.whole_large_C.sum()
+    large, whole = low.large_O.sum(), low.whole_large_O.sum()
     # Of values that were rounded to tenths a tenth is whole.
-    share = WHOLE_SHARE if low.tenths_C.sum() < 0.9 * low.size_C.sum() else 0.5
+    share = WHOLE_SHARE if low.tenths_O.sum() < 0.9 * low.size_C.sum() else 0.5
     if whole >= max(FEWEST, share * large):
         return f"{whole / large:.0%} of the values above 1 are whole"
-    turn = low.turn_C.sum() / max(1, low.near_C.sum())
-    both = large > facts.size_C.sum() / 20 and low.ones_C.sum() > low.near_C.sum() / 5
+    turn = low.turn_O.sum() / max(1, low.near_O.sum())
+    both = large > facts.size_C.sum() / 20 and low.ones_O.sum() > low.near_O.sum() / 5
     if both and np.abs(turn) >= NEAR_WHOLE and np.real(turn) > 0:
         return "the values lie near whole numbers"
-    tails = facts.tail_C[facts.size_C >= FEWEST]
+    tails = facts.tail_O[facts.size_C >= FEWEST]
     if (log_sums_C > LARGEST_LOG_SUM).mean() > 0.5 and (not len(tails) or np.median(tails) >= TAIL):
         return "the values are too large for logarithms"
     return ""
@@ -336,11 +336,11 @@ def _of_totals(function: str, totals: tuple[float, ...]) -> Scale:
 def _of_units(function: str, facts: CellFacts, fits_C: np.ndarray, place: int) -> Scale:
     """Return the scale of whole multiples of a unit that are not all genes of a cell, or not scaled."""
     kind: Kind = "normalised" if function == PLAIN else "log_normalised"
-    words, units_C = _words(function), facts.units_CT[fits_C, place]
+    words, units_C = _words(function), facts.units_OT[fits_C, place]
     if np.allclose(units_C, 1, rtol=EXACT):
         words = f"{words} of counts that were not scaled"
         return Scale(kind, function, None, words, "brought to 10,000 a cell first")
-    told, evidence = facts.told_CT[:, place].sum(), facts.evidence_CT[:, place].sum()
+    told, evidence = facts.told_OT[:, place].sum(), facts.evidence_OT[:, place].sum()
     rounded = evidence < OF_FLOAT32 * told or len(units_C) < FEWEST
     total, holds = (None, fits_C) if rounded else find_common_total(units_C)
     if total is not None:
@@ -349,7 +349,7 @@ def _of_units(function: str, facts: CellFacts, fits_C: np.ndarray, place: int) -
             raise _mixed(words, int(holds.sum()), "another", int((~holds).sum()))
         rescaled = function != LOG1P or total != CELL_TOTAL
         return Scale(kind, function, total, words, "brought to log1p of 10,000" if rescaled else "")
-    if function == LOG1P and rounded and facts.sums_CT[:, place].max() <= CELL_TOTAL * (1 + NEAR):
+    if function == LOG1P and rounded and facts.sums_OT[:, place].max() <= CELL_TOTAL * (1 + NEAR):
         words = f"{words} of a total that cannot be told, of which some genes are left out"
         said = "taken for the usual 10,000 a cell"
         return Scale(kind, function, CELL_TOTAL, words, said, assumed=True)
