@@ -1,11 +1,11 @@
 """The annotators that come along: by name, without a reference, beside the cells of another study."""
 
-import anndata as ad
 import pytest
 import scanpy as sc
 from tests.cli import entered, refused
 
-from sc_mamba2.cells import keys
+from sc_mamba2 import tl
+from sc_mamba2.cells import keys, read_cells
 from sc_mamba2.model import checkpoint_folder
 from sc_mamba2.tasks.annotation.annotator import Annotator
 from sc_mamba2.tasks.annotation.summed import SummedConsensus
@@ -45,10 +45,10 @@ def test_the_list_shows_them():
         assert f'"{name}"' in listed
 
 
-def test_blood_calls_the_embedded_cells_by_name(tmp_path):
-    output = tmp_path / "out.h5ad"
-    entered("annotate", "scanpy:pbmc68k_reduced", "--model", "blood", "--output", output)
-    calls = ad.read_h5ad(output).obs
+def test_blood_calls_the_embedded_cells_by_name():
+    cells = read_cells("scanpy:pbmc68k_reduced")
+    tl.annotate(cells, checkpoint="blood")
+    calls = cells.obs
     types = calls["bulk_labels"].astype(str)
     for label, expected in EXPECTED.items():
         right = calls.loc[types == label, keys.CELL_TYPE].astype(str).isin(expected)
