@@ -111,21 +111,25 @@ def deal_cells(sums: Sums, seed: int) -> sparse.csr_matrix:
     A gene falls to as many cells, any of them, as expressed it, one count to each, and each further
     count to any of these with the same probability: the cells add up to the sum.
     """
-    generator, rows = np.random.default_rng(seed), []
+    generator = np.random.default_rng(seed)
+    genes, counts = [], []
     for sum_G, expressed_G, size in zip(
         sums.counts_SG.astype(np.int64), sums.expressed_SG, sums.sizes_S, strict=True
     ):
         there = np.flatnonzero(sum_G)
         # Each gene's cells in an order of its own; the first ones express it.
-        place = generator.random((size, len(there))).argsort(axis=0).argsort(axis=0)
-        has = place < np.clip(expressed_G[there], 1, sum_G[there])
+        order = np.ascontiguousarray(generator.random((size, len(there))).T).argsort(axis=1)
+        place = np.empty_like(order)
+        np.put_along_axis(place, order, np.arange(size)[None], axis=1)
+        has = np.clip(expressed_G[there], 1, sum_G[there]) > place.T
         others = has.sum(axis=0)
         left = sum_G[there] - others
         for mine in has:
             dealt = generator.binomial(left, np.where(mine, 1 / np.maximum(others, 1), 0.0))
             left, others = left - dealt, others - mine
-            row = dealt + mine, there, [0, len(there)]
-            rows.append(sparse.csr_matrix(row, (1, len(sum_G))))
-    dealt_NG = sparse.csr_matrix(sparse.vstack(rows), dtype=np.float64)
-    dealt_NG.eliminate_zeros()
-    return dealt_NG
+            genes.append(there[mine])
+            counts.append((dealt + mine)[mine])
+    ends = np.cumsum([0, *map(len, genes)])
+    shape = len(genes), sums.counts_SG.shape[1]
+    parts = np.concatenate(counts).astype(np.float64), np.concatenate(genes), ends
+    return sparse.csr_matrix(parts, shape)
