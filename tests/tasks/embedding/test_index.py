@@ -1,5 +1,7 @@
 """An index on disk: read as it was written or refused, and never used for another space."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -28,6 +30,9 @@ def test_an_index_of_another_space_is_refused(index):
     for other in ({"checkpoint_sha256": "two"}, {"pooling": ["mean"]}, {"max_length": 100}):
         with pytest.raises(UserError, match="index-checkpoint"):
             index.check_space(SPACE | other)
+    named = replace(index, facts=index.facts | {"checkpoint": "scm-counts"})
+    with pytest.raises(UserError, match="add --checkpoint scm-counts"):
+        named.check_space(SPACE | {"checkpoint_sha256": "two"})
 
 
 def test_an_index_is_read_as_it_was_written_or_refused(index, tmp_path):

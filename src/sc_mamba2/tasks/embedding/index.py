@@ -44,8 +44,8 @@ class ReferenceIndex:
         (V,) float32, a token of the checkpoint: the sum of its squared values in the reference.
     facts
         Ready for JSON: ``label_key``, ``neighbours``, ``ridge``, ``batches`` (how many were left out
-        in turn; 1: parts of all cells), and ``space``, the checkpoint and the options that another
-        embedding must share.
+        in turn; 1: parts of all cells), ``checkpoint`` as it was named, and ``space``, the checkpoint and
+        the options that another embedding must share.
     """
 
     vectors: np.ndarray
@@ -65,12 +65,16 @@ class ReferenceIndex:
         """
         other = {name: own for name, own in self.facts["space"].items() if space[name] != own}
         if other:
+            named = self.facts.get("checkpoint")
+            add = "embed with its options"
+            if "checkpoint_sha256" in other:
+                add = f"add --checkpoint {named}" if named else "embed with its checkpoint"
             raise UserError(
                 "index-checkpoint",
                 found="an index of another " + ", ".join(other),
-                expected=", ".join(f"{name} {value}" for name, value in other.items()),
-                mend="embed with the checkpoint and the options of the index, or make it again: "
-                "scm index",
+                expected=", ".join(f"{name} {value}" for name, value in other.items())
+                + (f", which is '{named}'" if named else ""),
+                mend=f"{add}, or make the index again: scm index",
             )
 
     def save(self, folder: Path) -> None:

@@ -68,6 +68,7 @@ def make_index(
             "ridge": params.ridge,
             "batches": 1 if batches is None else len(set(batches)),
             "space": encoder.identity(options),
+            "checkpoint": options.checkpoint,
         },
     )
 
