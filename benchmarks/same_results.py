@@ -43,14 +43,14 @@ SHORT_PRETRAINING = (
 
 # Output, then the words; those of the second round read what the first wrote.
 FIRST = {
-    "annotation_held_out.h5ad": f"annotate -r scanpy:pbmc68k_reduced -k bulk_labels --no-ablations "
+    "annotation_held_out.h5ad": f"annotate -r scanpy:pbmc68k_reduced -k bulk_labels "
     f"--params {SHORT_ANNOTATION},annotation.calls.majority_vote=true",
     "annotation_query.h5ad": f"annotate cells.h5ad -r reference.h5ad -k cell_type --seed 3 "
     f"--params {SHORT_ANNOTATION},annotation.ablations.names=[readout_alone,trunk_frozen]",
     "annotation_prototypes.h5ad": "annotate cells.h5ad -r reference.h5ad -k cell_type "
-    "--start pretrained --fit prototypes --no-ablations",
+    "--start pretrained --fit prototypes",
     "annotation_linear.h5ad": "annotate cells.h5ad -r reference.h5ad -k cell_type "
-    "--start pretrained --fit linear --no-ablations",
+    "--start pretrained --fit linear",
     "embedding.h5ad": "embed cells.h5ad -c pretrained --max-length 80 -k cell_type "
     "--batch-key batch --params embedding.options.cells_a_block=32",
     "index": "index reference.h5ad -k cell_type -c pretrained",
@@ -63,7 +63,7 @@ FIRST = {
     f"--params {SHORT_PERTURBATION},perturbation.backbone.gene_start=random,"
     "perturbation.ablations.names=[trunk_alone,no_own_gene]",
     "perturbation_context.h5ad": "perturb perturbed.h5ad -p TARGET --context-key batch "
-    f"--hold-out unseen_context --no-ablations --params {SHORT_PERTURBATION}",
+    f"--hold-out unseen_context --params {SHORT_PERTURBATION}",
     "network.csv": f"network cells.h5ad -c pretrained --params {SHORT_NETWORK},"
     "gene_network.baselines.boosting=true",
     "pretraining": f"pretrain ../reference.h5ad --preset micro --params {SHORT_PRETRAINING}",

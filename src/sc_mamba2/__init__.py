@@ -17,7 +17,7 @@ def from_pretrained(folder: str | Path, *, download: bool = False) -> Any:
     Parameters
     ----------
     folder
-        A name that comes along ("scm-tiny"), a checkpoint folder, or a model of the Hugging Face Hub
+        A shipped name ("scm-tiny"), a checkpoint folder, or a model of the Hugging Face Hub
         that was fetched before: "owner/name" or "owner/name@revision". A folder of that name is
         meant first.
     download

@@ -112,7 +112,7 @@ def test_a_trained_model_tells_the_proteins_of_cells_of_rna_alone(folder, joint)
 def test_rna_and_atac_of_one_file(tmp_path):
     pair = simulate_rna_atac(80, 80, 120, 40, 40)
     mudata.MuData(pair).write_h5mu(tmp_path / "cells.h5mu")
-    words = (tmp_path / "cells.h5mu", "-o", tmp_path / "out.h5mu", "--no-ablations", *QUICK)
+    words = (tmp_path / "cells.h5mu", "-o", tmp_path / "out.h5mu", *QUICK)
     scm("multiome", *words, "--start", "none")
     after = mudata.read_h5mu(tmp_path / "out.h5mu")
     assert after.obsm["scm_imputed_atac"].shape[0] == 80
@@ -183,7 +183,7 @@ def test_modalities_that_do_not_go_together_are_refused(folder, tmp_path, how, r
 def test_negative_proteins_can_be_said_to_be_background(folder, tmp_path):
     files = change(folder, tmp_path, negative)
     params = f"{QUICK[1]},multiomics.features.zero_negative_proteins=true"
-    words = ("-o", tmp_path / "out.h5mu", "--no-ablations", "--start", "none", "--params", params)
+    words = ("-o", tmp_path / "out.h5mu", "--start", "none", "--params", params)
     scm("multiome", *files, *words)
 
 

@@ -50,7 +50,7 @@ def names(cells) -> list[str]:
 def perturbed(cells, names) -> Path:
     output = cells.with_name("out.h5ad")
     pair = f"{names[1]}+{names[0]}"
-    words = ("-p", pair, "--context-key", "batch", "--no-ablations", *QUICK)
+    words = ("-p", pair, "--context-key", "batch", *QUICK)
     text = scm("perturb", cells, "-o", output, *words)
     assert "training_mean" in text and "genes.csv" in text
     return output

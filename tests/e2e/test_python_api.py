@@ -61,7 +61,7 @@ CASES = {
     ),
     "annotation": Case(
         verb="annotate",
-        words="{f}/cells.h5ad -r {f}/reference.h5ad -k cell_type --no-ablations --seed 3",
+        words="{f}/cells.h5ad -r {f}/reference.h5ad -k cell_type --seed 3",
         pipeline="annotation_query",
         told="query={f}/cells.h5ad,input={f}/reference.h5ad,annotation.labels.key=cell_type,"
         "annotation.ablations.names=[],compute.seed=3",
@@ -74,7 +74,7 @@ CASES = {
     ),
     "batch_correction": Case(
         verb="integrate",
-        words="{f}/cells.h5ad -b batch --no-ablations --expression",
+        words="{f}/cells.h5ad -b batch --expression",
         pipeline="batch_correction",
         told="input={f}/cells.h5ad,batch_correction.keys.batch_key=batch,"
         "batch_correction.keys.label_key=null,batch_correction.ablations.names=[],"
@@ -88,7 +88,7 @@ CASES = {
     ),
     "multiomics": Case(
         verb="multiome",
-        words="{f}/cells.h5mu -b batch --start none --no-ablations",
+        words="{f}/cells.h5mu -b batch --start none",
         pipeline="multiomics",
         told="multiomics.source.inputs=[{f}/cells.h5mu],multiomics.keys.batch_key=batch,"
         "multiomics.backbone.checkpoint=null,multiomics.ablations.names=[]",
@@ -102,7 +102,7 @@ CASES = {
     ),
     "perturbation": Case(
         verb="perturb",
-        words="{f}/perturbed.h5ad -p {target} --context-key batch --no-ablations",
+        words="{f}/perturbed.h5ad -p {target} --context-key batch",
         pipeline="perturbation",
         told="input={f}/perturbed.h5ad,perturbation.population.perturbation={target},"
         "perturbation.keys.context_key=batch,perturbation.ablations.names=[]",

@@ -17,7 +17,6 @@ from sc_mamba2.runs.records import read_record
 QUICK = [
     "--params",
     "annotation.fine_tune.max_epochs=2,annotation.baselines.regularisation=[1.0]",
-    "--no-ablations",
 ]
 
 
@@ -43,7 +42,7 @@ def annotated(files):
 def test_a_pretrained_model_and_prototypes_annotate_without_training(files):
     out, again = files / "prototypes.h5ad", files / "prototypes_again.h5ad"
     words = ("--reference", files / "reference.h5ad", "--label-key", "cell_type", "-o", out)
-    entered("annotate", *words, "--start", "scm-tiny", "--fit", "prototypes", "--no-ablations")
+    entered("annotate", *words, "--start", "scm-tiny", "--fit", "prototypes")
     checkpoint = out.with_suffix(".scm") / "checkpoint"
     record = json.loads((checkpoint / "config.json").read_text())
     assert record["settings"]["head"]["fit"] == "prototypes"

@@ -20,7 +20,7 @@ def test_the_list_tells_what_the_card_says(tmp_path):
     shutil.copytree(TINY, tmp_path / "data/06_models/kept")
     found = {row["name"]: row for row in list_checkpoints(tmp_path)}
     states = {
-        "scm-tiny": "comes along",
+        "scm-tiny": "shipped",
         "run/checkpoints/last": "here",
         "gone": "absent",
         "kept": "versioned",

@@ -250,6 +250,6 @@ def _partners(counts: dict[str, int], species: str) -> str:
     """Say how many genes of another species are read as human ones."""
     return (
         f"{counts['matched']:,} of {counts['total']:,} {species} genes are read as the one human gene that each "
-        f"stands for; {counts['no_partner']:,} have none and are left out. Checkpoints that come along were "
+        f"stands for; {counts['no_partner']:,} have none and are left out. The shipped checkpoints were "
         "trained on human cells"
     )

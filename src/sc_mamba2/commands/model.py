@@ -23,7 +23,7 @@ Remote = Annotated[
 @model.command("list")
 @with_modes
 def list_() -> None:
-    """List the checkpoints that come along, those of this project, and public ones."""
+    """List the shipped checkpoints, those of this project, and public ones."""
     from sc_mamba2.versions.checkpoints import list_checkpoints
 
     rows = list_checkpoints(project_here(needed=False))

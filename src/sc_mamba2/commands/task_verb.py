@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sc_mamba2.commands.mode import mode
 from sc_mamba2.commands.options import contradiction, forced_path, from_here
 from sc_mamba2.files import shipped_conf
 from sc_mamba2.tasks.table import Option, Task, changed_parameters
@@ -31,7 +30,6 @@ def task_verb(task: Task, verb: Callable[[Given], None]) -> Callable[..., None]:
 
         given = Given(**values)
         set_logging(given.verbose)
-        _remark(given)
         _refuse_beside_checkpoint(task, given)
         verb(given)
 
@@ -148,9 +146,7 @@ def _typer_info(option: Option) -> Any:
     names = [option.flag]
     names += [f"--{option.also}"] if option.also else []
     names += [f"-{option.short}"] if option.short else []
-    return typer.Option(
-        *names, help=text, rich_help_panel=option.panel or None, hidden=option.hidden
-    )
+    return typer.Option(*names, help=text, rich_help_panel=option.panel or None)
 
 
 def _default(option: Option) -> str | None:
@@ -173,11 +169,6 @@ def _defaults() -> dict[str, Any]:
 
 def _from_here(option: Option, value: Any) -> Any:
     return from_here(str(value)) if isinstance(value, Path) and option.sets else value
-
-
-def _remark(given: Given) -> None:
-    if getattr(given, "no_ablations", False) and not mode().quiet:
-        typer.echo("remark: --no-ablations is the default now; --ablations asks for them", err=True)
 
 
 def _refuse_beside_checkpoint(task: Task, given: Given) -> None:

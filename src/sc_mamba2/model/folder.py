@@ -1,4 +1,4 @@
-"""Where a checkpoint stands: those that come along, a folder, an address, the Hub's cache. No torch."""
+"""Where a checkpoint stands: those that ship with the package, a folder, an address, the Hub's cache. No torch."""
 
 from importlib.resources import files
 from pathlib import Path

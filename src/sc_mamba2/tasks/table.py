@@ -45,8 +45,6 @@ class Option:
         Whether it means nothing beside a trained checkpoint.
     own_default
         Whether the default is for every file, not for the embedded cells alone, and is shown.
-    hidden
-        Whether the help passes it over.
     """
 
     name: str
@@ -62,7 +60,6 @@ class Option:
     tool: str = ""
     training: bool = False
     own_default: bool = True
-    hidden: bool = False
 
     @property
     def flag(self) -> str:
@@ -118,7 +115,7 @@ class Task:
 def _read() -> Option:
     return Option(
         "layer",
-        "Layer with the expression; else the first usable matrix.",
+        "Layer with the expression; default: the first usable matrix.",
         "ingestion.layer",
         panel=READING,
         tool="layer",
@@ -127,7 +124,7 @@ def _read() -> Option:
 
 _SPECIES = Option(
     "species",
-    "Of the cells: human, or mouse, whose genes are read as their human partners.",
+    "human, or mouse: genes are mapped to their human orthologues.",
     "ingestion.species",
     panel=READING,
     tool="species",
@@ -137,7 +134,7 @@ _SPECIES = Option(
 def _length(parameter: str = "tokenization.max_length", training: bool = True) -> Option:
     return Option(
         "max_length",
-        "Tokens a cell at most; the highest values are kept.",
+        "Maximum tokens per cell; the highest values are kept.",
         parameter,
         int,
         panel=READING,
@@ -150,7 +147,7 @@ def _compute(batch_size: str) -> tuple[Option, ...]:
     return (
         Option(
             "batch_size",
-            "Cells a batch when predicting; changes speed only.",
+            "Cells per batch for prediction; affects speed only.",
             batch_size,
             int,
             panel=COMPUTING,
@@ -172,7 +169,7 @@ def _compute(batch_size: str) -> tuple[Option, ...]:
         Option("require_kernels", "Stop unless the GPU kernels run.", kind=bool, panel=COMPUTING),
         Option(
             "deterministic",
-            "One thread: a seed gives one result on any number of cores.",
+            "Use one thread: the same seed gives the same result on any machine.",
             "compute.deterministic",
             bool,
             panel=COMPUTING,
@@ -185,37 +182,38 @@ def _launch(task: str) -> tuple[Option, ...]:
     return (
         Option(
             "nproc",
-            "Processes of this machine that run the model; 0 waits for others.",
+            "Processes on this machine that run the model; 0: wait for others.",
             f"{task}.launch.processes",
             int,
             panel=COMPUTING,
         ),
         Option(
             "dask",
-            "Address of a Dask scheduler whose workers run it.",
+            "Address of a Dask scheduler whose workers run the model.",
             f"{task}.launch.dask_address",
             panel=COMPUTING,
         ),
     )
 
 
-_SEED = Option(
-    "seed", "Seed of every source of chance.", "compute.seed", int, panel=COMPUTING, tool="seed"
-)
+_SEED = Option("seed", "Random seed.", "compute.seed", int, panel=COMPUTING, tool="seed")
 _RUN = (
     Option(
-        "params", "Any parameter, as name.of.it=value; several by commas.", kind=list, panel=RUNNING
+        "params",
+        "Any parameter, as its.name=value; separate several by commas.",
+        kind=list,
+        panel=RUNNING,
     ),
-    Option("force", "Replace results that are there already.", kind=bool, panel=RUNNING),
-    Option("verbose", "Show every node that runs.", kind=bool, short="v", panel=RUNNING),
+    Option("force", "Overwrite existing results.", kind=bool, panel=RUNNING),
+    Option("verbose", "Log every node that runs.", kind=bool, short="v", panel=RUNNING),
 )
 _TRAINED = Option("checkpoint", "Trained folder; nothing is trained.", kind=Path, short="c")
 _ANNOTATOR = replace(
     _TRAINED,
-    help="Trained folder, or an annotator that comes along: blood, pancreas.",
+    help="Trained folder, or a shipped annotator: blood, pancreas.",
     also="model",
 )
-_SCORED_LABELS = "Column of obs with cell types: for scores only."
+_SCORED_LABELS = "Column of obs with cell types, for scores only."
 
 
 def _output(what: str = "The .h5ad file to write.") -> Option:
@@ -235,13 +233,12 @@ def _ablations(task: str, *names: str) -> tuple[Option, ...]:
     return (
         Option(
             "ablations",
-            "Train variants of the model too, to see what its parts are worth.",
+            "Also train variants of the model, to see what each part contributes.",
             f"{task}.ablations.names",
             bool,
             on=list(names),
             training=True,
         ),
-        Option("no_ablations", "The default now; the word will go.", kind=bool, hidden=True),
     )
 
 
@@ -266,7 +263,7 @@ _EMBED = Task(
     result="embedded",
     suffix=".h5ad",
     options=(
-        _cells("FILE", "Cells to embed, of any size.", required=False),
+        _cells("FILE", "Cells to embed; files of any size.", required=False),
         replace(_output("The .h5ad file, or .zarr folder, to write."), required=False),
         Option(
             "checkpoint",
@@ -275,12 +272,17 @@ _EMBED = Task(
             short="c",
             tool="checkpoint",
         ),
-        Option("index", "Index of a labelled reference; its types are given.", "index", Path),
         Option(
-            "label_key", "Column of obs to score by: types.", "embedding.keys.label_key", short="k"
+            "index", "Index of a labelled reference, to call the types of the cells.", "index", Path
         ),
-        Option("batch_key", "Column of obs to score by: batches.", "embedding.keys.batch_key"),
-        Option("genes", "The .parquet file for the vectors of the genes.", kind=Path),
+        Option(
+            "label_key",
+            "Column of obs with cell types, for scores.",
+            "embedding.keys.label_key",
+            short="k",
+        ),
+        Option("batch_key", "Column of obs with batches, for scores.", "embedding.keys.batch_key"),
+        Option("genes", "Also write the gene vectors, to this .parquet file.", kind=Path),
         _read(),
         _SPECIES,
         _length("embedding.options.max_length", training=False),
@@ -321,14 +323,14 @@ _ANNOTATE = Task(
     options=(
         Option(
             "query",
-            "Cells to annotate; else a held-out part of the reference.",
+            "Cells to annotate; without it, a held-out part of the reference.",
             "query",
             metavar="QUERY",
         ),
         _output(),
         Option(
             "reference",
-            "Labelled cells to learn from.",
+            "Labelled reference cells.",
             "input",
             short="r",
             training=True,
@@ -337,18 +339,16 @@ _ANNOTATE = Task(
         Option("label_key", "Column of obs with the cell types.", short="k"),
         Option(
             "batch_key",
-            "Column of the reference's obs with batches: left out, they judge the experts.",
+            "Column of the reference's obs with batches, left out in turn to weight the experts.",
             "annotation.labels.batch_key",
             tool="batch_key",
             training=True,
         ),
         _ANNOTATOR,
-        _start(
-            "annotation", "Pretrained checkpoint: its states are experts, or a network's start."
-        ),
+        _start("annotation", "Pretrained checkpoint: more experts, or where a network starts."),
         Option(
             "fit",
-            "Who calls: consensus; gradient: with a network; network, linear, prototypes: it alone.",
+            "consensus; gradient: and a network; or one alone: network, linear, prototypes.",
             "annotation.head.fit",
             tool="fit",
             training=True,
@@ -397,7 +397,7 @@ _INTEGRATE = Task(
     result="integrated",
     suffix=".h5ad",
     options=(
-        _cells("CELLS", "Cells of two batches or more."),
+        _cells("CELLS", "Cells from two or more batches."),
         _output(),
         Option(
             "batch_key",
@@ -412,15 +412,15 @@ _INTEGRATE = Task(
         _TRAINED,
         Option(
             "fit",
-            "harmony; or gradient: a model is trained too, and joined.",
+            "harmony; or gradient: also train a model, and combine both.",
             "batch_correction.head.fit",
             tool="fit",
             training=True,
         ),
-        _start("batch_correction", "Checkpoint whose backbone such a training begins with."),
+        _start("batch_correction", "Checkpoint from which that training starts."),
         Option(
             "keep_candidates",
-            "Write every candidate's embedding too, under its name.",
+            "Also write the embedding of every candidate, under its name.",
             "batch_correction.output.candidates",
             bool,
             tool="keep_candidates",
@@ -428,7 +428,7 @@ _INTEGRATE = Task(
         ),
         Option(
             "expression",
-            "Write the corrected expression too, as a layer.",
+            "Also write the corrected expression, as a layer.",
             "batch_correction.output.expression",
             bool,
             tool="expression",
@@ -467,7 +467,7 @@ _MULTIOME = Task(
     options=(
         Option(
             "files",
-            "One .h5mu, or a file a modality, if need be as protein=FILE.",
+            "One .h5mu file, or one file per modality (protein=FILE if unclear).",
             "multiomics.source.inputs",
             list,
             metavar="FILE",
@@ -477,16 +477,16 @@ _MULTIOME = Task(
         _output("The .h5mu file to write."),
         Option(
             "batch_key",
-            "Column of obs with batches to be taken out.",
+            "Column of obs with batches to correct for.",
             "multiomics.keys.batch_key",
             short="b",
             tool="batch_key",
             training=True,
         ),
         Option("label_key", _SCORED_LABELS, short="k"),
-        Option("held_out", "Cells that nothing is learnt from, as COLUMN=VALUE.", training=True),
+        Option("held_out", "Cells held out of the training, as COLUMN=VALUE.", training=True),
         _TRAINED,
-        Option("start", "Checkpoint to begin with; none: a new one.", training=True),
+        Option("start", "Checkpoint to start from; none: a new model.", training=True),
         *_ablations(
             "multiomics",
             "start_alone",
@@ -536,7 +536,7 @@ _PERTURB = Task(
     suffix=".h5ad",
     shows={"genes": "genes.csv"},
     options=(
-        _cells("CELLS", "Perturbed and control cells; or controls alone."),
+        _cells("CELLS", "Perturbed and control cells; or, with a checkpoint, controls only."),
         _output(),
         Option(
             "perturbation",
@@ -554,7 +554,7 @@ _PERTURB = Task(
         ),
         Option(
             "control",
-            "Name of unperturbed cells in that column.",
+            "Label of the unperturbed cells in that column.",
             "perturbation.keys.control",
             tool="control",
             training=True,
@@ -568,14 +568,14 @@ _PERTURB = Task(
         ),
         Option(
             "kind",
-            "Of what kind: knockout, crispri, crispra or chemical.",
+            "knockout, crispri, crispra or chemical.",
             "perturbation.keys.kind",
             tool="kind",
             training=True,
         ),
         Option(
             "perturbation_features",
-            "CSV: a row of numbers a perturbation.",
+            "CSV file with one row of numbers per perturbation.",
             "perturbation.keys.feature_file",
             Path,
             tool="features",
@@ -583,12 +583,12 @@ _PERTURB = Task(
         ),
         Option(
             "hold_out",
-            "What is scored: unseen_perturbation, unseen_combination, unseen_context or random_cells.",
+            "Held out for scores: unseen_perturbation, unseen_combination, unseen_context, random_cells.",
             "perturbation.split.kind",
             training=True,
         ),
         _TRAINED,
-        _start("perturbation", "Checkpoint whose backbone the training begins with."),
+        _start("perturbation", "Checkpoint from which the training starts."),
         *_ablations(
             "perturbation",
             "start_alone",
@@ -628,13 +628,13 @@ _REVERSE = Task(
         ),
         Option(
             "target",
-            "State of the cells to reach.",
+            "State to reach.",
             "reverse_perturbation.states.target",
             required=True,
         ),
         Option(
             "source",
-            "State of the cells to begin with.",
+            "State to start from.",
             "reverse_perturbation.states.source",
             tool="source",
         ),
@@ -645,10 +645,10 @@ _REVERSE = Task(
             short="k",
             tool="state_key",
         ),
-        Option("candidates", "What to rank: all, or a file with a name a line."),
+        Option("candidates", "What to rank: all, or a file with one name per line."),
         Option(
             "pairs",
-            "Rank every pair of the candidates too.",
+            "Also rank every pair of candidates.",
             "reverse_perturbation.candidates.pairs",
             bool,
             tool="pairs",
@@ -670,12 +670,12 @@ _NETWORK = Task(
     result="edges",
     suffix=".csv",
     options=(
-        _cells("FILE", "Cells to look at."),
+        _cells("FILE", "Cells to infer the network from."),
         _output("The .csv file of edges."),
-        Option("genes", "Regulators: names by commas, or a file, a name a line."),
+        Option("genes", "Regulators: comma-separated names, or a file with one per line."),
         Option(
             "reference_network",
-            "File of known edges to be judged by.",
+            "File of known edges to compare with.",
             "gene_network.reference.reference_network",
             Path,
             tool="reference_network",
@@ -689,13 +689,13 @@ _NETWORK = Task(
         ),
         Option(
             "boosting",
-            "Score boosted trees beside the rest; slow.",
+            "Also score boosted trees (slow).",
             "gene_network.baselines.boosting",
             bool,
         ),
         Option(
             "ablations",
-            "Score an untrained model beside the trained one.",
+            "Also score an untrained model.",
             "gene_network.baselines.untrained",
             bool,
         ),
@@ -718,10 +718,10 @@ _DENOISE = Task(
     options=(
         _cells("CELLS", "Cells with counts."),
         _output(),
-        Option("genes", "These genes only: names by commas, or a file, a name a line."),
+        Option("genes", "Only these genes: comma-separated names, or a file with one per line."),
         Option(
             "impute",
-            "Genes that the file lacks, by the pretrained model: names by commas, or a file.",
+            "Impute genes that the file lacks: comma-separated names, or a file.",
         ),
         _read(),
         _SPECIES,

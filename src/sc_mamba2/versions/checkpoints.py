@@ -1,4 +1,4 @@
-"""Checkpoints by name: those that come along, of the project, of the Hub's cache, public; push and pull."""
+"""Checkpoints by name: shipped, of the project, of the Hub's cache, public; push and pull."""
 
 import shutil
 from pathlib import Path
@@ -19,7 +19,7 @@ MODELS = Path("data/06_models")
 def list_checkpoints(root: Path) -> list[dict[str, Any]]:
     """Return every checkpoint that can be named: what it is, where it lies, whether it is under DVC."""
     rows = [
-        {"name": name, "state": "comes along", **_card(checkpoint_folder(name))}
+        {"name": name, "state": "shipped", **_card(checkpoint_folder(name))}
         for name in shipped_checkpoints()
     ]
     folders = {path.parent for path in (root / MODELS).rglob(CONFIG)}
