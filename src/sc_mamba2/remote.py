@@ -144,6 +144,15 @@ def without_secrets(words: str) -> str:
     return re.sub(r"://(?:[^/\s]*@)?([^\s?]*)(?:\?\S*)?", r"://\1", words)
 
 
+def cleared(value: Any) -> Any:
+    """Return a value, a list or a table with every address in it `without_secrets`."""
+    if isinstance(value, dict):
+        return {name: cleared(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(cleared(one) for one in value)
+    return without_secrets(value) if isinstance(value, str) else value
+
+
 def _said(error: BaseException) -> str:
     """Return the first line of an error, without the address, which aiohttp puts at its end."""
     return str(error).partition("\n")[0].partition(", url=")[0] or type(error).__name__

@@ -35,9 +35,11 @@ def test_runs_are_listed_from_the_newest_on(project):
 
 def test_runs_are_found_where_an_environment_keeps_its_layers(project, tmp_path_factory):
     elsewhere = tmp_path_factory.mktemp("results")
-    for env, layers in (("base", "results"), ("big", str(elsewhere)), ("odd", "${other}")):
+    (project / "linked").symlink_to(elsewhere)  # the same folder once more
+    texts = ("data: results", f"data: {elsewhere}", "data: linked", "data: ${other}", "- a list")
+    for env, text in zip(("base", "big", "link", "odd", "list"), texts, strict=True):
         (project / "conf" / env).mkdir(parents=True)
-        (project / "conf" / env / "globals.yml").write_text(f"data: {layers}\n")
+        (project / "conf" / env / "globals.yml").write_text(text + "\n")
     for layers, run_id in (
         (project / "results", FIRST[:-4] + "111Z"),
         (elsewhere, SECOND[:-4] + "222Z"),

@@ -87,8 +87,13 @@ def test_a_modality_that_keeps_its_own_leaves_all_as_it_was():
 
 def test_what_a_result_keeps_of_an_address_has_no_secrets():
     model = "https://me:pw@host/model?Signature=x"
-    kept = flat_parameters({"annotation": {"start": model, "seed": 1}}, ("annotation",))
-    assert kept == {"annotation.start": "https://host/model", "annotation.seed": 1}
+    given = {"annotation": {"start": model, "seed": 1, "inputs": [model, {"rna": model}]}}
+    bare = "https://host/model"
+    assert flat_parameters(given, ("annotation",)) == {
+        "annotation.start": bare,
+        "annotation.seed": 1,
+        "annotation.inputs": [bare, {"rna": bare}],
+    }
     with _remembered("embed", ("adata", "checkpoint"), (), {"checkpoint": model}):
         assert called() == "embed(checkpoint='https://host/model')"
 

@@ -110,11 +110,13 @@ def kept_folder(project: Path, run_id: str) -> Path | None:
 
 def _records(project: Path, run_id: str) -> Iterator[Path]:
     """Find records in `data`, in its folders, and wherever else an environment keeps its layers."""
-    conf = project / "conf"
-    named = (read_globals(conf, env.name).get("data") for env in conf.glob("*/"))
-    data = project / "data"
-    places = {data, *data.glob("*/"), *(project / name for name in named if isinstance(name, str))}
-    for layers in sorted(places):
+    conf, data = project / "conf", project / "data"
+    places = {data, *data.glob("*/")}
+    for env in conf.glob("*/"):
+        values = read_globals(conf, env.name)
+        if isinstance(values, dict) and isinstance(named := values.get("data"), str):
+            places.add(project / named)
+    for layers in sorted({place.resolve() for place in places}):
         yield from layers.glob(f"{_REPORTING}/*/{_RUNS}/{run_id}/{RECORD}")
 
 

@@ -169,7 +169,7 @@ def _compute(batch_size: str) -> tuple[Option, ...]:
         Option("require_kernels", "Stop unless the GPU kernels run.", kind=bool, panel=COMPUTING),
         Option(
             "deterministic",
-            "Use one thread: the same seed gives the same result on any machine.",
+            "Use one thread: a seed gives the same result with any number of cores.",
             "compute.deterministic",
             bool,
             panel=COMPUTING,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sc_mamba2.errors import UserError
-from sc_mamba2.remote import without_secrets
+from sc_mamba2.remote import cleared
 from sc_mamba2.tasks.table import TASKS, Option, changed_parameters
 from sc_mamba2.training.machine import one_thread
 
@@ -20,15 +20,15 @@ _WORDS = {
     "key_added": "Word that stands for ``scm`` in the names of what is added.",
     "copy": "Whether a copy gets the results and is returned.",
 }
-_ENTRY = "options\n        Those of the verb."
-_EXAMPLES = "\n    Examples\n"
+# Of docstrings without their indent, which Python 3.13 takes away itself.
+_ENTRY = "options\n    Those of the verb."
+_EXAMPLES = "\n\nExamples\n"
 _RAISES = """
 
-    Raises
-    ------
-    UserError
-        Everything that the verb refuses; nothing is added then.
-"""
+Raises
+------
+UserError
+    Everything that the verb refuses; nothing is added then."""
 _KINDS = {str: "str", int: "int", bool: "bool"}
 
 
@@ -87,7 +87,7 @@ def _remembered(
 
 
 def _shown(value: Any, before: str) -> str:
-    value = without_secrets(str(value)) if isinstance(value, str | Path) else value
+    value = cleared(str(value) if isinstance(value, Path) else value)
     plain = value is None or isinstance(value, str | int | float | bool | list | tuple | dict)
     return f"{before}{value!r}" if plain else ""
 
@@ -136,6 +136,6 @@ def _documented(
         return None
     words = {option.tool: option.help for option in options}
     words |= {name: _WORDS[name] for name in LAST if name in own or name == "params"}
-    lines = [f"{name}\n        {meaning}" for name, meaning in words.items()]
-    before, examples, after = text.replace(_ENTRY, "\n    ".join(lines)).partition(_EXAMPLES)
-    return before.rstrip() + _RAISES + examples + after
+    lines = "\n".join(f"{name}\n    {meaning}" for name, meaning in words.items())
+    before, examples, after = inspect.cleandoc(text).replace(_ENTRY, lines).partition(_EXAMPLES)
+    return before + _RAISES + examples + after

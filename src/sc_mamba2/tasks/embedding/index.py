@@ -66,9 +66,9 @@ class ReferenceIndex:
         other = {name: own for name, own in self.facts["space"].items() if space[name] != own}
         if other:
             named = self.facts.get("checkpoint")
-            add = "embed with its options"
-            if "checkpoint_sha256" in other:
-                add = f"add --checkpoint {named}" if named else "embed with its checkpoint"
+            add = "embed with its checkpoint and its options"
+            if named and "checkpoint_sha256" in other:
+                add = f"add --checkpoint {named}" + ", and its options" * (len(other) > 1)
             raise UserError(
                 "index-checkpoint",
                 found="an index of another " + ", ".join(other),

@@ -1,6 +1,7 @@
 """Reference mapping: an index of labelled cells, and types for cells that lie near to them."""
 
 import logging
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -68,7 +69,8 @@ def make_index(
             "ridge": params.ridge,
             "batches": 1 if batches is None else len(set(batches)),
             "space": encoder.identity(options),
-            "checkpoint": options.checkpoint,
+            # A path of this disk says nothing to others.
+            "checkpoint": None if Path(options.checkpoint).is_absolute() else options.checkpoint,
         },
     )
 

@@ -214,8 +214,10 @@ def _ridge(
     if len(rows) > params.most_cells:
         rows = np.sort(np.random.default_rng(seed).choice(rows, params.most_cells, replace=False))
     ridge = RidgeCV(np.asarray(params.regularisation), alpha_per_target=True)
-    features = source @ compact(source[rows], len(rows))[1]
-    features = features.toarray() if sparse.issparse(features) else features
+    if source.shape[1] > len(rows):  # as many numbers as cells say the same
+        features = np.asarray(source @ compact(source[rows], len(rows))[1])
+    else:
+        features = source.toarray()
     ridge.fit(features[rows], values[kind][rows].toarray())
     return ridge.predict(features).astype(np.float32)
 

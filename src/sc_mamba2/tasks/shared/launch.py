@@ -56,6 +56,7 @@ def run_processes(
                 time.sleep(_LOOK_EVERY_SECONDS)
         except BaseException:
             launched.terminate()
+            launched.wait()
             raise
     if stop.requested:
         raise SystemExit(stop.exit_code)

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from sc_mamba2.errors import UserError, nearest
-from sc_mamba2.remote import without_secrets
+from sc_mamba2.remote import cleared
 
 # Parameters that only a training reads, in groups of which a prediction reads others.
 OF_TRAINING = frozenset(
@@ -98,8 +98,9 @@ def unknown_parameter(name: str, known: Iterable[str]) -> UserError:
 
 def flat_parameters(parameters: dict[str, Any], groups: tuple[str, ...]) -> dict[str, Any]:
     """Return the parameters of some groups by dotted name, addresses without secrets, to be kept."""
-    flat = flatten({name: plain(parameters[name]) for name in groups if name in parameters})
-    return {n: without_secrets(one) if isinstance(one, str) else one for n, one in flat.items()}
+    return cleared(
+        flatten({name: plain(parameters[name]) for name in groups if name in parameters})
+    )
 
 
 def decided_by_model(config: Mapping[str, Any], own: Collection[str]) -> dict[str, Any]:
