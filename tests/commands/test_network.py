@@ -61,7 +61,7 @@ def test_edges_graph_modules_and_pictures_are_written(done):
         "01_heat_map.png",
         "02_network.png",
     ]
-    assert "No reference network was named" in (folder / "report.html").read_text()
+    assert "No reference network was given" in (folder / "report.html").read_text()
 
 
 @pytest.mark.slow

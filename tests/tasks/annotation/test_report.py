@@ -84,8 +84,8 @@ def test_what_the_types_have_in_common_is_told_and_what_was_not_found_is_named()
     told["model"] |= {"parent_share": 0.9, "several_share": 0.3, "parent_accuracy": 0.95}
     told["data"]["terms"] = {"NK": ["CL:0000623", "natural killer cell"], "odd": None}
     page = annotation_report(told, {}, {})
-    assert "90.0% of the cells have one type" in page and "for 95.0%." in page
+    assert "90.0% of the cells have one type" in page and "For 95.0% of the cells" in page
     assert "natural killer cell" in page and "no parent: odd." in page
     told["model"]["several_parent_accuracy"] = 0.5
-    assert "for 95.0% (50.0% for parents of several)." in annotation_report(told, {}, {})
+    assert "a parent of it (50.0% for parents of several)." in annotation_report(told, {}, {})
     assert "What the types have in common" not in annotation_report(metrics(0.8, 0.7), {}, {})

@@ -17,4 +17,4 @@ def test_the_best_is_named_and_each_is_compared():
 
 def test_without_known_edges_nothing_is_claimed():
     (words,) = verdict({"model": {}, "baselines": {}, "ablations": {}})
-    assert "how true the edges are is not known" in words
+    assert "the accuracy of the edges is unknown" in words

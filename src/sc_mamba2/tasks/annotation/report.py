@@ -137,8 +137,8 @@ def _markers_section(markers: dict[str, tuple[int, list[str]]]) -> list[Section]
         [name, f"{cells:,}", ", ".join(genes) or "-"] for name, (cells, genes) in markers.items()
     ]
     words = (
-        "Genes by which the cells of each called type differ from all others here, the surest first. Known genes "
-        "of the type speak for the calls; known genes of another type speak against them."
+        "Genes that distinguish the cells of each called type from all others here, most significant first. Known "
+        "markers of the type support the calls; known markers of another type contradict them."
     )
     table = Table(["type", "cells", "genes"], rows, "By Welch's t of log-normalised values.")
     return [Section("Markers of the called types", [words], [table])]
@@ -149,16 +149,16 @@ def _lead(metrics: dict[str, Any]) -> str:
     trust = (
         f"On the {data['scored_cells']:,} cells whose true type is known: {in_brief(metrics, 'accuracy')}"
         if "accuracy" in metrics["model"]
-        else "No true type of these cells is known, so nothing here says how many calls are right: trust a "
-        "confidence only as far as these cells are like the reference's"
+        else "The true types of these cells are unknown, so the report cannot say how many calls are correct: "
+        "trust a confidence only as far as these cells resemble the reference"
     )
     if alarms := len(data.get("alarms", ())):
         trust += f", and there {'is a warning' if alarms == 1 else f'are {alarms} warnings'} below"
     return (
-        f"{data['query_cells']:,} cells were given one of {data['classes']:,} types known from the reference; "
-        f"{metrics['model']['unassigned_share']:.1%} of them are left unassigned, as too unsure or too far "
-        f"from every type. {trust}. Look at the map of the cells first: where confidence is low, and where "
-        "types overlap, doubt the calls."
+        f"{data['query_cells']:,} cells were assigned to the {data['classes']:,} types of the reference; "
+        f"{metrics['model']['unassigned_share']:.1%} of them are left unassigned, as too uncertain or too far "
+        f"from every type. {trust}. Look at the map of the cells first, and question the calls where confidence "
+        "is low or types overlap."
     )
 
 
@@ -176,7 +176,7 @@ def _verdict(metrics: dict[str, Any]) -> list[str]:
     known = metrics["data"]["known_share"]
     words = [
         *remark_words(metrics["data"].get("remarks", ())),
-        f"{known:.1%} of the scored cells have a type that the reference knows; no method can exceed it.",
+        f"{known:.1%} of the scored cells have a type of the reference; no method can be more accurate.",
     ]
     words += beside_baselines(metrics)
     frozen = metrics["ablations"].get("trunk_frozen", {}).get("accuracy")
@@ -190,30 +190,30 @@ def _verdict(metrics: dict[str, Any]) -> list[str]:
 
 
 def _experts_section(experts: dict[str, dict[str, float]], data: dict[str, Any]) -> list[Section]:
-    """Lay out who stood behind a consensus, the heaviest first."""
+    """Lay out the methods of a consensus, the heaviest first."""
     if not experts:
         return []
     key = data.get("batch_key")
     left_out = (
-        f"types of whole batches of the reference that were left out should be right (obs['{key}'])."
+        f"whole batches of the reference that were left out should be called correctly (obs['{key}'])."
         if key
-        else "types of reference cells that were left out should be right, which counts the more the harder "
-        f"the query is to tell from the reference ({data['likeness']:.2f} here; 1: not at all, 0: at once)."
+        else "reference cells that were left out should be called correctly, which counts more the harder the "
+        f"query is to tell from the reference ({data['likeness']:.2f} here; 1: impossible, 0: easy)."
     )
     words = (
-        "A consensus calls by several methods. How much each counts is judged without the labels of these "
-        f"cells: cells that keep together should get one type, and {left_out} "
-        'Each one\'s calls are in obsm["scm_cell_type_experts"].'
+        "The consensus combines several methods. Their weights are chosen without the labels of these cells: "
+        f"cells of one cluster should get one type, and {left_out} "
+        'The calls of each method are in obsm["scm_cell_type_experts"].'
     )
     if FINE_TUNED in experts:
         words += (
-            f" {FINE_TUNED} is the network that was trained: cells that it did not learn from stand for those "
-            "left out, and count as far as the query is like the reference."
+            f" {FINE_TUNED} is the trained network: its validation cells take the place of those left out, and "
+            "count as far as the query resembles the reference."
         )
     ordered = dict(sorted(experts.items(), key=lambda pair: -pair[1]["weight"]))
     scores = [name for name in SCORES if any(name in own for own in ordered.values())]
     table = score_table(ordered, ["weight", "like_consensus", *scores], "Higher is better.")
-    return [Section("Who stood behind the calls", [words], [table])]
+    return [Section("Which methods made the calls", [words], [table])]
 
 
 def _ontology_section(metrics: dict[str, Any]) -> list[Section]:
@@ -222,15 +222,15 @@ def _ontology_section(metrics: dict[str, Any]) -> list[Section]:
     if terms is None:
         return []
     words = [
-        f"{model['parent_share']:.1%} of the cells have one type, or a common parent of the several that may be "
-        f"true ({model['several_share']:.1%} have several)."
+        f"{model['parent_share']:.1%} of the cells have one type, or a common parent of several possible types "
+        f"({model['several_share']:.1%} have several)."
     ]
     if "parent_accuracy" in model:
         several = model.get("several_parent_accuracy")
         of_several = "" if several is None else f" ({several:.1%} for parents of several)"
         words.append(
-            f"Of cells whose type is known it is that type, or lies above it, for {model['parent_accuracy']:.1%}"
-            f"{of_several}."
+            f"For {model['parent_accuracy']:.1%} of the cells whose type is known, it is that type or a parent of "
+            f"it{of_several}."
         )
     if missing := [name for name, term in terms.items() if term is None]:
         words.append(f"Not found, so that a set with one has no parent: {', '.join(missing)}.")
@@ -249,23 +249,23 @@ def _on_confidence(metrics: dict[str, Any]) -> list[str]:
         how = (
             f"A temperature of {fitted['temperature']:.2f} was applied: it takes"
             if fitted["applied"]
-            else "No temperature was applied: validation says that it does harm. It would take"
+            else "No temperature was applied, since it made validation worse. It would take"
         )
         words.append(
-            f"{how} the calibration error of {fitted['cells']:,} validation cells that it was not fitted to "
+            f"{how} the calibration error of {fitted['cells']:,} other validation cells "
             f"from {fitted['error_before']:.3f} to {fitted['error_after']:.3f}"
             f", their log loss from {fitted['loss_before']:.3f} to {fitted['loss_after']:.3f}; on the scored "
             f"cells the error is {model['expected_calibration_error']:.3f}."
         )
     if "set_coverage" in model:
         words.append(
-            f"The sets of types hold the true one of {model['set_coverage']:.1%} of the cells of known types, "
-            f"with {model['set_size']:.2f} types a cell."
+            f"The set of types contains the true one for {model['set_coverage']:.1%} of the cells of known type, "
+            f"with {model['set_size']:.2f} types per cell."
         )
     assigned = metrics.get("views", {}).get("assigned", {})
     if "unseen_auroc" in model and "unseen_recall" in assigned:
         words.append(
-            f"Cells of types that the reference lacks are told from the others with an AUROC of "
+            f"Cells of types that the reference lacks are distinguished from the others with an AUROC of "
             f"{model['unseen_auroc']:.3f} (0.5 is chance); {assigned['unseen_recall']:.1%} of them are "
             f"left unassigned, and {assigned.get('known_unassigned_share', 0):.1%} of the others."
         )

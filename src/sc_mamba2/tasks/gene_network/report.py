@@ -63,13 +63,13 @@ def network_report(
         f"On the {data['known_edges']:,} edges that are known: {in_brief(metrics, 'auprc_ratio')}, where 1 is "
         "chance"
         if metrics["model"]
-        else "No known edges were there to compare with: take an edge as genes that go together, not as "
-        "proof that one regulates the other"
+        else "There were no known edges to compare with: an edge means that two genes vary together, not that "
+        "one regulates the other"
     )
     lead = (
         f"Edges from {data['regulators']:,} regulators ({data['regulators_from']}) to {data['targets']:,} "
         f"targets were scored in {data['cells']:,} cells; nothing was trained. {trust}. Look at the best edges "
-        "first, and among them at those on which several methods agree."
+        "first, above all those on which several methods agree."
     )
     sections = [
         Section("How well it went", verdict(metrics), _score_tables(metrics)),
@@ -84,8 +84,8 @@ def verdict(metrics: dict[str, Any]) -> list[str]:
     """Say in words which method ranks the known edges best, and what the training was worth."""
     if not metrics["model"]:
         return [
-            "No reference network was named, or it has no edge between these genes: how true the "
-            "edges are is not known."
+            "No reference network was given, or it has no edge between these genes, so the accuracy of the "
+            "edges is unknown."
         ]
     own = metrics["model"]["auprc_ratio"]
     words = beside_baselines(metrics)
