@@ -17,6 +17,7 @@ from sc_mamba2.cells.modalities.opening import kinds_of_tables
 from sc_mamba2.errors import UserError
 
 Cells: TypeAlias = ad.AnnData | mudata.MuData
+Result: TypeAlias = tuple[str, str, Any]  # the table, the name for the user, the value
 WORD = keys.FACTS
 
 
@@ -97,7 +98,7 @@ def add_results(cells: Cells, found: Cells, key_added: str = WORD) -> None:
             getattr(own, table)[name] = by_place
 
 
-def _results(found: Cells, key_added: str) -> list[tuple[str, str, Any]]:
+def _results(found: Cells, key_added: str) -> list[Result]:
     """Return the results that cells have: the table of each, its name for the user, and its value."""
     whole = isinstance(found, mudata.MuData)
     tables = ("obs", "obsm", "uns") if whole else ("obs", "obsm", "uns", "var", "layers")
@@ -114,9 +115,7 @@ def named(name: str, key_added: str) -> str:
     return name.replace(WORD, key_added, 1)
 
 
-def _check_free(
-    added: list[tuple[Cells, Cells, list[tuple[str, str, Any]]]], key_added: str
-) -> None:
+def _check_free(added: list[tuple[Cells, Cells, list[Result]]], key_added: str) -> None:
     """Refuse a word under which the user keeps something that is no result; the first are the whole cells."""
     if not key_added or "/" in key_added:
         raise UserError(

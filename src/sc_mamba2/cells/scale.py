@@ -4,7 +4,7 @@ Nothing is decided by the largest value. What was counted leaves its mark: under
 function a cell's values are whole multiples of its smallest one (`UNITS`), or all cells have the same
 sum (`TOTALS`). Each cell is looked at, so that cells of two scales in one matrix are found.
 
-Letters of array names: C cells, T functions.
+Letters of array names: C cells, O those that are no plain counts, T functions.
 """
 
 from dataclasses import dataclass
@@ -158,17 +158,17 @@ def _scale_of_decimals(facts: CellFacts) -> Scale:
     """Decide what cells are of which no one holds whole numbers from 1 on only."""
     functions = list(INVERSES)
     totals = [find_totals(facts.sums_OT[:, place]) for place in range(len(functions))]
-    fits_CT = _fits(facts.told_OT, facts.evidence_OT)
-    sure_CT: np.ndarray = _fits(facts.told_OT, facts.evidence_OT, SURE_OF_A_CELL)
-    sure_CT &= facts.told_OT >= FEWEST_DISTINCT
+    fits_OT = _fits(facts.told_OT, facts.evidence_OT)
+    sure_OT: np.ndarray = _fits(facts.told_OT, facts.evidence_OT, SURE_OF_A_CELL)
+    sure_OT &= facts.told_OT >= FEWEST_DISTINCT
     # Where many values are whole it is chance that fits.
-    few_whole_C = (facts.whole_large_O <= facts.large_O / 2) | (facts.large_O < FEWEST)
-    sure_CT &= few_whole_C[:, None]
-    _refuse_several(facts, fits_CT, sure_CT, totals)
-    if (place := _best_by_units(facts, fits_CT)) is not None:
+    few_whole_O = (facts.whole_large_O <= facts.large_O / 2) | (facts.large_O < FEWEST)
+    sure_OT &= few_whole_O[:, None]
+    _refuse_several(facts, fits_OT, sure_OT, totals)
+    if (place := _best_by_units(facts, fits_OT)) is not None:
         if functions[place] == PLAIN and np.allclose(facts.units_OT[:, place], 1, rtol=EXACT):
             return Scale("counts", words="counts with decimals", remark="most values are whole")
-        against = _against(facts, fits_CT, place) & ~totals[place].holds
+        against = _against(facts, fits_OT, place) & ~totals[place].holds
         if against.any() and not against.all():
             raise _mixed(
                 _words(functions[place]),
@@ -178,7 +178,7 @@ def _scale_of_decimals(facts: CellFacts) -> Scale:
             )
         if totals[place].known:
             return _of_totals(functions[place], totals[place].values)
-        return _of_units(functions[place], facts, fits_CT[:, place], place)
+        return _of_units(functions[place], facts, fits_OT[:, place], place)
     # Values that are equal within a cell were counts; their sums alone could come of other steps.
     tied = facts.ties_C.sum() > MANY_TIES * facts.size_C.sum() > MANY_TIES * FEWEST
     same = [at for at, total in enumerate(totals) if total.known and total.spread < EXACT_SUM]
@@ -186,7 +186,7 @@ def _scale_of_decimals(facts: CellFacts) -> Scale:
         place = min(same, key=lambda at: totals[at].spread)
         return _of_totals(functions[place], totals[place].values)
     log = functions.index(LOG1P)
-    logged = np.asarray(sure_CT[:, 1:].any(axis=1))
+    logged = np.asarray(sure_OT[:, 1:].any(axis=1))
     if len(logged) >= FEWEST:
         logged |= totals[log].exact
     if SOME_CELLS < logged.mean() < 1:
@@ -217,20 +217,20 @@ def _say(kinds: str) -> str:
 
 
 def _refuse_several(
-    facts: CellFacts, fits_CT: np.ndarray, sure_CT: np.ndarray, totals: "list[Totals]"
+    facts: CellFacts, fits_OT: np.ndarray, sure_OT: np.ndarray, totals: "list[Totals]"
 ) -> None:
     """Refuse cells of which some surely are one function of counts, and some another."""
-    mean = np.where(sure_CT, facts.evidence_OT / np.maximum(facts.told_OT, 1), -np.inf)
+    mean = np.where(sure_OT, facts.evidence_OT / np.maximum(facts.told_OT, 1), -np.inf)
     # The square of whole numbers is whole: of functions that fit alike the first one counts.
-    best_C = (mean >= mean.max(axis=1, keepdims=True) - ALIKE).argmax(axis=1)
-    counts_T = np.bincount(best_C[sure_CT.any(axis=1)], minlength=len(INVERSES))
+    best_O = (mean >= mean.max(axis=1, keepdims=True) - ALIKE).argmax(axis=1)
+    counts_T = np.bincount(best_O[sure_OT.any(axis=1)], minlength=len(INVERSES))
     first = int(counts_T.argmax())
-    others_C = sure_CT.any(axis=1) & ~fits_CT[:, first] & ~totals[first].holds
+    others_O = sure_OT.any(axis=1) & ~fits_OT[:, first] & ~totals[first].holds
     cells = len(facts.size_C)
-    if counts_T[first] > SOME_CELLS * cells and others_C.sum() > FEWEST_CELLS * cells:
+    if counts_T[first] > SOME_CELLS * cells and others_O.sum() > FEWEST_CELLS * cells:
         names = [_words(name) for name in INVERSES]
-        other = names[int(np.bincount(best_C[others_C]).argmax())]
-        raise _mixed(names[first], int(counts_T[first]), other, int(others_C.sum()))
+        other = names[int(np.bincount(best_O[others_O]).argmax())]
+        raise _mixed(names[first], int(counts_T[first]), other, int(others_O.sum()))
 
 
 @dataclass(frozen=True, eq=False)
@@ -288,25 +288,25 @@ def _fits(told: np.ndarray, evidence: np.ndarray, sure: float = SURE) -> np.ndar
     return (evidence - told >= sure * np.sqrt(told)) & (evidence >= CLEAR * told)
 
 
-def _best_by_units(facts: CellFacts, fits_CT: np.ndarray) -> int | None:
+def _best_by_units(facts: CellFacts, fits_OT: np.ndarray) -> int | None:
     """Return the function under whose inverse nearly all cells that can tell are multiples of a unit."""
     told_T, evidence_T = facts.told_OT.sum(axis=0), facts.evidence_OT.sum(axis=0)
     mean_T = evidence_T / np.maximum(told_T, 1)
     place = int(np.argmax(mean_T >= mean_T.max() - ALIKE))
-    can_C = facts.told_OT[:, place] >= FEWEST_DISTINCT
-    most = not can_C.any() or fits_CT[can_C, place].mean() >= SAME
+    can_O = facts.told_OT[:, place] >= FEWEST_DISTINCT
+    most = not can_O.any() or fits_OT[can_O, place].mean() >= SAME
     return place if _fits(told_T, evidence_T)[place] and most else None
 
 
-def _against(facts: CellFacts, fits_CT: np.ndarray, place: int) -> np.ndarray:
+def _against(facts: CellFacts, fits_OT: np.ndarray, place: int) -> np.ndarray:
     """Say which cells surely are no multiples of a unit where nearly all are, or no logarithms."""
     told, evidence = facts.told_OT[:, place], facts.evidence_OT[:, place]
-    chance = ~fits_CT[:, place] & (told >= FEWEST_DISTINCT) & (evidence < CHANCE * told)
+    chance = ~fits_OT[:, place] & (told >= FEWEST_DISTINCT) & (evidence < CHANCE * told)
     large = facts.sums_OT[:, place] > LARGEST_LOG_SUM if place else np.zeros(len(told), bool)
     return chance | large
 
 
-def _why_counts(facts: CellFacts, log_sums_C: np.ndarray) -> str:
+def _why_counts(facts: CellFacts, log_sums_O: np.ndarray) -> str:
     """Say by what values with decimals are counts, or nothing."""
     low = facts.take(facts.least_C < FIRST)
     large, whole = low.large_O.sum(), low.whole_large_O.sum()
@@ -319,7 +319,7 @@ def _why_counts(facts: CellFacts, log_sums_C: np.ndarray) -> str:
     if both and np.abs(turn) >= NEAR_WHOLE and np.real(turn) > 0:
         return "the values lie near whole numbers"
     tails = facts.tail_O[facts.size_C >= FEWEST]
-    if (log_sums_C > LARGEST_LOG_SUM).mean() > 0.5 and (not len(tails) or np.median(tails) >= TAIL):
+    if (log_sums_O > LARGEST_LOG_SUM).mean() > 0.5 and (not len(tails) or np.median(tails) >= TAIL):
         return "the values are too large for logarithms"
     return ""
 
