@@ -8,7 +8,7 @@
 command goes on. `write` stores its final model in half the room, with a model card that holds the
 curve. The corpus is read from `../shared/data`; one thread, so that a run has one result.
 
-scm-counts foretells molecules that were left out, and types; scm-tiny masked bins.
+scm-counts predicts molecules that were left out, and types; scm-tiny masked bins.
 """
 
 import argparse

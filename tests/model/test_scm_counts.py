@@ -1,4 +1,4 @@
-"""The shipped checkpoint that reads counts is whole, small, foretells molecules and tells types."""
+"""The shipped checkpoint that reads counts is whole, small, predicts molecules and tells types."""
 
 import numpy as np
 import pandas as pd
@@ -30,7 +30,7 @@ def model():
 
 @pytest.fixture(scope="module")
 def told(model):
-    """Return hidden vectors, what is foretold of the molecules, and logits of types, of three cells."""
+    """Return hidden vectors, what is predicted of the molecules, and logits of types, of three cells."""
     vocabulary = model.tokenizer.vocabulary
     place = {symbol: row for row, symbol in enumerate(vocabulary.symbols)}
     counts = np.zeros((3, vocabulary.size), dtype=np.float32)

@@ -127,7 +127,7 @@ def test_a_study_is_moved_to_its_own_gene_means(recipe, objective):
     assert np.abs(np.diff(change - change.mean(axis=1, keepdims=True), axis=0)).max() < 1e-9
 
 
-def test_a_model_that_foretells_the_gene_means_has_their_nats(recipe, objective):
+def test_a_model_that_predicts_the_gene_means_has_their_nats(recipe, objective):
     _, _, kept, _ = cells_of(recipe, objective, "d")
     own = slow_means(recipe, kept, "d")
     decoder, found = objective.model.molecule_decoder, []

@@ -1,4 +1,4 @@
-"""The objective of count splitting: foretell the molecules of a cell that were left out.
+"""The objective of count splitting: predict the molecules of a cell that were left out.
 
 Losses are sums over what was asked for, never means, as in `objective`. B cells, V vocabulary, S studies,
 O objectives.
@@ -17,7 +17,7 @@ from sc_mamba2.tokens import ThinnedBatch
 
 
 class FromMolecules(NamedTuple):
-    """What one forward gives: losses added up over the cells, and what was foretold of all."""
+    """What one forward gives: losses added up over the cells, and what was predicted of all."""
 
     sums_O: Tensor
     log_rates_BV: Tensor  # of the measured genes, as it comes
@@ -27,7 +27,7 @@ class FromMolecules(NamedTuple):
 class MoleculeObjective(nn.Module):
     """A pretrained model with the losses of count splitting, nats a molecule that was left out.
 
-    ``plain`` of the rates as they are foretold, ``posterior`` of those that also look at the counts that
+    ``plain`` of the rates as they are predicted, ``posterior`` of those that also look at the counts that
     were kept; ``types`` is the log loss of the terms that a cell is one of, of those for which it is known.
     Every cell counts alike, however many molecules it has.
 

@@ -14,8 +14,8 @@ _HIDDEN = 2  # times the width: of the network that reads a token
 _ROUNDS, _CLOSE = 20, 1e-4  # of the shift to gene means, at most, and where it stops
 
 
-class Foretold(NamedTuple):
-    """What is foretold of the molecules of cells."""
+class MoleculePredictions(NamedTuple):
+    """What a model predicts about the molecules of cells."""
 
     logits_BV: Tensor  # logarithms of rates, up to a number a cell
     log_phi_BV: Tensor  # logarithm of the molecules that a gene's rate is worth
@@ -55,15 +55,19 @@ class MoleculeDecoder(nn.Module):
         nn.init.zeros_(self.token.weight)
         nn.init.zeros_(self.token.bias)
 
-    def forward(self, hidden_BLD: Tensor, token_ids_BL: Tensor, real_BL: Tensor) -> Foretold:
-        """Foretell from the hidden vectors of right-padded cells, `<cls>` first.
+    def forward(
+        self, hidden_BLD: Tensor, token_ids_BL: Tensor, real_BL: Tensor
+    ) -> MoleculePredictions:
+        """Predict from the hidden vectors of right-padded cells, `<cls>` first.
 
         `real_BL` marks the tokens whose hidden vectors there are. Computed in the precision of the weights.
         """
         with torch.autocast(hidden_BLD.device.type, enabled=False):
-            return self._foretell(hidden_BLD.to(self.rates.weight), token_ids_BL, real_BL)
+            return self._predict(hidden_BLD.to(self.rates.weight), token_ids_BL, real_BL)
 
-    def _foretell(self, hidden_BLD: Tensor, token_ids_BL: Tensor, real_BL: Tensor) -> Foretold:
+    def _predict(
+        self, hidden_BLD: Tensor, token_ids_BL: Tensor, real_BL: Tensor
+    ) -> MoleculePredictions:
         cell_BD = hidden_BLD[:, 0]
         phi_BR = self.phi_cell(cell_BD)
         log_phi_BV = self.phi_V + phi_BR[:, :1] + phi_BR[:, 1:] @ self.phi_RV
@@ -72,7 +76,7 @@ class MoleculeDecoder(nn.Module):
         gene_BL = real_BL.clone()
         gene_BL[:, 0] = False
         told_BL2 = told_BL2.masked_fill(~gene_BL.unsqueeze(-1), 0)
-        return Foretold(
+        return MoleculePredictions(
             self.rates(cell_BD).scatter_add(1, token_ids_BL, told_BL2[..., 0]),
             log_phi_BV.scatter_add(1, token_ids_BL, told_BL2[..., 1]),
         )

@@ -64,7 +64,7 @@ class MaskOptions(Options):
 
 
 class ThinningOptions(Options):
-    """How cells are split into molecules that are seen and molecules that are foretold."""
+    """How cells are split into molecules that are seen and molecules that are predicted."""
 
     min_share: float = Field(
         0.2, gt=0, lt=1, description="least share of a cell's molecules that is kept, 0 to 1"
@@ -81,7 +81,7 @@ class ThinningOptions(Options):
         0.5,
         ge=0,
         le=1,
-        description="share of the cells whose study is not known, so that an unseen one can be foretold",
+        description="share of the cells whose study is not known, so that an unseen one can be predicted",
     )
 
     @model_validator(mode="after")

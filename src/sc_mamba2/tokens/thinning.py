@@ -1,4 +1,4 @@
-"""Batches for count splitting: of every cell some molecules are kept, the others are to be foretold.
+"""Batches for count splitting: of every cell some molecules are kept, the others are to be predicted.
 
 All chance is a function of (seed, epoch, cell): the same in any batch, on any rank.
 
@@ -24,7 +24,7 @@ _THINNED = 97  # keeps this chance apart from others over the same cells
 
 @dataclass(frozen=True)
 class ThinnedBatch:
-    """Cells of which part of the molecules is to be foretold.
+    """Cells of which part of the molecules is to be predicted.
 
     ``Backbone(token_ids_BL, counts_BL, lengths_B, read_B)`` reads it.
 
@@ -42,7 +42,7 @@ class ThinnedBatch:
     studies_B
         int64, number of each cell's study.
     known_B
-        bool, whether the cell's study may be used to foretell.
+        bool, whether the cell's study may be used to predict.
     types_B
         int64, number of each cell's type, -1 where it has none.
     cells_B

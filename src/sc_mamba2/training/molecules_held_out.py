@@ -1,4 +1,4 @@
-"""How well the molecules of studies left out are foretold, in nats a molecule; over all processes.
+"""How well the molecules of studies left out are predicted, in nats a molecule; over all processes.
 
 N cells of a study, V vocabulary.
 """

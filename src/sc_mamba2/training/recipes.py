@@ -140,7 +140,7 @@ class MaskedBins(Recipe):
 
 
 class LeftOutMolecules(Recipe):
-    """Molecules that were left out of a cell are foretold from those that were kept."""
+    """Molecules that were left out of a cell are predicted from those that were kept."""
 
     def __init__(self, job: PretrainJob, store: TokenStore, ranks: Ranks) -> None:
         super().__init__(job, store, ranks)

@@ -8,7 +8,7 @@ from tests.tasks.denoising.conftest import COMPUTE, FEW
 from sc_mamba2.errors import UserError
 from sc_mamba2.tasks.denoising.imputed import impute, judge_imputed
 from sc_mamba2.tasks.denoising.predict import write_denoised
-from sc_mamba2.tasks.denoising.pretrained import count_tokens, read_foreteller, read_molecules
+from sc_mamba2.tasks.denoising.pretrained import count_tokens, read_molecule_model, read_molecules
 from sc_mamba2.tasks.shared.params import IngestionParams
 
 INGESTION = IngestionParams()
@@ -27,7 +27,7 @@ def output(names):
 def fewer(prepared):
     """Give counts and genes without the last two that the model knows, and these."""
     counts, genes, _ = prepared
-    vocabulary = read_foreteller(FEW.priors.checkpoint).tokenizer.vocabulary
+    vocabulary = read_molecule_model(FEW.priors.checkpoint).tokenizer.vocabulary
     hidden = np.flatnonzero(vocabulary.rows_of(genes) >= 0)[-2:]
     kept = np.setdiff1d(np.arange(len(genes)), hidden)
     return counts[:, kept], genes[kept], genes[hidden]
@@ -41,7 +41,7 @@ def imputed(fewer):
 
 def test_rates_are_the_model_s_over_those_of_the_genes_that_were_read(fewer, imputed):
     counts, genes, hidden = fewer
-    model = read_foreteller(FEW.priors.checkpoint)
+    model = read_molecule_model(FEW.priors.checkpoint)
     rows = model.tokenizer.vocabulary.rows_of(np.r_[genes, hidden])
     cells = np.array([3])
     logits = read_molecules(model, count_tokens(model, counts, genes), cells).logits_BV[0]
@@ -54,7 +54,7 @@ def test_rates_are_the_model_s_over_those_of_the_genes_that_were_read(fewer, imp
 
 def test_they_are_judged_by_genes_that_were_hidden(prepared, imputed):
     counts, genes, _ = prepared
-    model = read_foreteller(FEW.priors.checkpoint)
+    model = read_molecule_model(FEW.priors.checkpoint)
     judged = judge_imputed(model, counts, genes, 0)
     assert judged == judge_imputed(model, counts, genes, 0)
     assert judged["hidden_genes"] >= 1 and -1 <= judged["level"] <= 1
@@ -85,7 +85,7 @@ def test_none_are_imputed_unasked(prepared):
 )
 def test_what_cannot_be_imputed_is_refused(prepared, names, word):
     counts, genes, _ = prepared
-    vocabulary = read_foreteller(FEW.priors.checkpoint).tokenizer.vocabulary
+    vocabulary = read_molecule_model(FEW.priors.checkpoint).tokenizer.vocabulary
     first = genes[vocabulary.rows_of(genes) >= 0][0]
     with pytest.raises(UserError, match=word) as refused:
         impute(counts, genes, output(names.format(first=first)), FEW.priors, INGESTION, COMPUTE)

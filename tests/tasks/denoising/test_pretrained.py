@@ -1,4 +1,4 @@
-"""Rates that a pretrained model foretells: by its own formula, at the cells' gene means, with neighbours."""
+"""Rates that a pretrained model predicts: by its own formula, at the cells' gene means, with neighbours."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from sc_mamba2.tasks.denoising.choose import choose, chosen_method, judge
 from sc_mamba2.tasks.denoising.predict import denoise
 from sc_mamba2.tasks.denoising.pretrained import (
     PretrainedRates,
-    read_foreteller,
+    read_molecule_model,
 )
 from sc_mamba2.tasks.denoising.priors import candidates
 from sc_mamba2.tokens import Tokenizer, TokenizerRules
@@ -47,7 +47,7 @@ def folder(prepared, tmp_path_factory):
 def rates(prepared, folder):
     counts, genes, _ = prepared
     near = NearestCells(counts, 5, 15)
-    return PretrainedRates(read_foreteller(folder), counts, genes, near, 512, "cpu")
+    return PretrainedRates(read_molecule_model(folder), counts, genes, near, 512, "cpu")
 
 
 def test_the_mean_rate_is_the_gene_mean(prepared, rates):
@@ -66,18 +66,18 @@ def test_the_shift_looks_at_cells_from_all_over_the_file(prepared, folder):
     asked = []
 
     class Noting(PretrainedRates):
-        def _foretell(self, rows_B):
+        def _predict(self, rows_B):
             asked.append(rows_B.tolist())
-            return super()._foretell(rows_B)
+            return super()._predict(rows_B)
 
     counts, genes, _ = prepared
-    Noting(read_foreteller(folder), counts, genes, NearestCells(counts, 5, 15), 30, "cpu")
+    Noting(read_molecule_model(folder), counts, genes, NearestCells(counts, 5, 15), 30, "cpu")
     assert asked == [list(range(0, 90, 3))]
 
 
 def test_rates_of_a_cell_are_those_of_the_model(prepared, folder, rates):
     counts, genes, _ = prepared
-    model = read_foreteller(folder)
+    model = read_molecule_model(folder)
     row = counts[3].toarray()[0]
     ids = model.tokenizer.vocabulary.rows_of(genes)
     seen = np.flatnonzero((row > 0) & (ids >= 0))
@@ -119,7 +119,7 @@ def test_it_is_chosen_judged_and_denoises(prepared, folder):
     assert chosen_method(choices, only) == "pretrained, posterior"
     told = denoise(counts, genes, written, choices, only, FEW.output, COMPUTE)
     near = NearestCells(counts, 5, 15)
-    prior = PretrainedRates(read_foreteller(folder), counts, genes, near, 512, "cpu")
+    prior = PretrainedRates(read_molecule_model(folder), counts, genes, near, 512, "cpu")
     slow = np.zeros((90, counts.shape[1]))
     for places, block in rates_by_block(prior, one, counts, np.arange(90), 32):
         slow[places] = block
@@ -143,4 +143,4 @@ def test_of_genes_that_the_model_does_not_know_the_neighbours_are_left(prepared,
 
 def test_a_model_without_the_head_is_refused():
     with pytest.raises(UserError, match=r"checkpoint-heads.*objective=molecules"):
-        read_foreteller("scm-tiny")
+        read_molecule_model("scm-tiny")

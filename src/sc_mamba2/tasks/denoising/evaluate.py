@@ -6,7 +6,7 @@ from sc_mamba2.methods.molecules import Choice, mean_and_error
 from sc_mamba2.tasks.denoising.choose import POSTERIOR, Judged, chosen_method
 from sc_mamba2.tasks.denoising.imputed import ImputedGenes
 from sc_mamba2.tasks.denoising.params import PriorParams
-from sc_mamba2.tasks.denoising.pretrained import read_foreteller
+from sc_mamba2.tasks.denoising.pretrained import read_molecule_model
 from sc_mamba2.tasks.denoising.priors import MEANS, PRETRAINED
 
 FLOOR = MEANS + POSTERIOR
@@ -38,7 +38,7 @@ def score(
     if choice.prior == PRETRAINED:
         checkpoint = {"checkpoint": priors.checkpoint}
     if choice.prior == PRETRAINED or imputed.names:
-        identity = {"checkpoint_sha256": read_foreteller(priors.checkpoint).checkpoint_sha256}
+        identity = {"checkpoint_sha256": read_molecule_model(priors.checkpoint).checkpoint_sha256}
     data = {
         "cells": validation_report["cells"],
         "scored_cells": len(judged.molecules_M),

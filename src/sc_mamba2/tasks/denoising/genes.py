@@ -16,7 +16,7 @@ from sc_mamba2.errors import UserError, nearest
 from sc_mamba2.genes import GeneTable, load_gene_table, map_genes
 from sc_mamba2.tasks.denoising.imputed import read_imputable
 from sc_mamba2.tasks.denoising.params import OutputParams, PriorParams
-from sc_mamba2.tasks.denoising.pretrained import read_foreteller
+from sc_mamba2.tasks.denoising.pretrained import read_molecule_model
 from sc_mamba2.tasks.shared.gene_names import read_names
 from sc_mamba2.tasks.shared.params import IngestionParams
 
@@ -82,7 +82,7 @@ def prepare(
         )
     ids_G = valid_cells.var_names.to_numpy(dtype=str)
     if params.imputed_genes is not None:
-        read_imputable(params.imputed_genes, ids_G, read_foreteller(priors.checkpoint), table)
+        read_imputable(params.imputed_genes, ids_G, read_molecule_model(priors.checkpoint), table)
     return counts_NG, ids_G, written
 
 

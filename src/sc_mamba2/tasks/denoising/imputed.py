@@ -15,7 +15,7 @@ from sc_mamba2.genes import GeneTable, load_gene_table, map_genes
 from sc_mamba2.methods.gene_priors import CELL_TOTAL
 from sc_mamba2.model import PretrainedModel
 from sc_mamba2.tasks.denoising.params import OutputParams, PriorParams
-from sc_mamba2.tasks.denoising.pretrained import count_tokens, read_foreteller, read_molecules
+from sc_mamba2.tasks.denoising.pretrained import count_tokens, read_molecule_model, read_molecules
 from sc_mamba2.tasks.shared.gene_names import read_names
 from sc_mamba2.tasks.shared.params import IngestionParams
 from sc_mamba2.tasks.shared.progress import training_progress
@@ -54,7 +54,7 @@ def impute(
     ingestion: IngestionParams,
     compute: ComputeOptions,
 ) -> ImputedGenes:
-    """Foretell the named genes in every cell, and hide genes of the file to say how well that goes.
+    """Predict the named genes in every cell, and hide genes of the file to say how well that goes.
 
     With z the model's logits of a cell: ``10,000 exp(z_f) / sum_j exp(z_j)``, j over the genes of the file.
 
@@ -65,7 +65,7 @@ def impute(
     """
     if output.imputed_genes is None:
         return ImputedGenes((), np.zeros((counts_NG.shape[0], 0), dtype=np.float32), {})
-    model = read_foreteller(priors.checkpoint).to(choose_device(compute.device))
+    model = read_molecule_model(priors.checkpoint).to(choose_device(compute.device))
     table = load_gene_table(ingestion.gene_table)
     names, ids_F = read_imputable(output.imputed_genes, genes_G, model, table)
     values_NF = CELL_TOTAL * _rates(model, counts_NG, genes_G, ids_F)

@@ -1,4 +1,4 @@
-"""Rates of cells as a pretrained model foretells them from their counts: a prior with a phi for each gene.
+"""Rates of cells as a pretrained model predicts them from their counts: a prior with a phi for each gene.
 
 Legend: N cells, G genes, B cells of a block, J genes of them that the model knows, V its vocabulary.
 """
@@ -13,7 +13,7 @@ from sc_mamba2.errors import UserError
 from sc_mamba2.methods.gene_priors import NearestCells, gene_means
 from sc_mamba2.methods.molecules import posterior_rates
 from sc_mamba2.model import PretrainedModel
-from sc_mamba2.model.molecules import Foretold, shift_to_means
+from sc_mamba2.model.molecules import MoleculePredictions, shift_to_means
 from sc_mamba2.tokens import TokenizedCells, make_batch, reading_order
 from sc_mamba2.training import choose_device
 from sc_mamba2.training.masked_cells import even_sample
@@ -21,7 +21,7 @@ from sc_mamba2.training.masked_cells import even_sample
 _BATCH = 32
 
 
-def read_foreteller(checkpoint: str) -> PretrainedModel:
+def read_molecule_model(checkpoint: str) -> PretrainedModel:
     """Read a model with the head of molecules, or refuse it (rule ``checkpoint-heads``)."""
     model = PretrainedModel.from_pretrained(checkpoint)
     if model.molecule_decoder is None:
@@ -35,7 +35,7 @@ def read_foreteller(checkpoint: str) -> PretrainedModel:
 
 
 class PretrainedRates:
-    """What a pretrained model foretells of cells, moved to their own gene means, and the nearest cells.
+    """What a pretrained model predicts of cells, moved to their own gene means, and the nearest cells.
 
     The neighbours' summed counts are looked at as in `NearestCells`, with these rates in the place of the
     gene means: ``kappa`` is the shape of their Gamma distribution about them.
@@ -78,7 +78,7 @@ class PretrainedRates:
         self._tokens = count_tokens(model, counts_NG, genes_G)
         self._last: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
         some = even_sample(np.arange(counts_NG.shape[0]), most)
-        log_rates_BJ, log_phi_BJ = self._foretell(some)
+        log_rates_BJ, log_phi_BJ = self._predict(some)
         means_J = self._means_G[self._known_G]
         molecules_B = np.asarray(counts_NG[some].sum(axis=1), dtype=np.float32).ravel()
         shift_J = shift_to_means(
@@ -90,8 +90,8 @@ class PretrainedRates:
         self._log_phi = np.median(log_phi_BJ)
 
     def __call__(self, rows_B: np.ndarray, neighbours: int = 0, kappa: float = 1.0) -> np.ndarray:
-        """Return the prior of some cells; of no neighbours what the model foretells alone."""
-        log_rates_BJ, _ = self._foretell(rows_B)
+        """Return the prior of some cells; of no neighbours what the model predicts alone."""
+        log_rates_BJ, _ = self._predict(rows_B)
         moved_BJ = softmax(log_rates_BJ + self._shift_J, axis=1)
         prior_BG = np.tile(self._means_G.astype(np.float32), (len(rows_B), 1))
         prior_BG[:, self._known_G] = self._means_G[self._known_G].sum() * moved_BJ
@@ -102,22 +102,22 @@ class PretrainedRates:
 
     def relative_phi(self, rows_B: np.ndarray) -> np.ndarray:
         """Return each gene's phi over the median, (B, G); 1 of genes that the model does not know."""
-        _, log_phi_BJ = self._foretell(rows_B)
+        _, log_phi_BJ = self._predict(rows_B)
         phi_BG = np.ones((len(rows_B), self._counts_NG.shape[1]), dtype=np.float32)
         phi_BG[:, self._known_G] = np.exp(log_phi_BJ - self._log_phi)
         return phi_BG
 
-    def _foretell(self, rows_B: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _predict(self, rows_B: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return logarithms of rates and of phi, (B, J); the last ones are kept, a grid asks several times."""
         if self._last is None or not np.array_equal(self._last[0], rows_B):
             shape = (2, len(rows_B), len(self._rows_J))
             told = np.zeros(shape, dtype=np.float32)
             for places in reading_order(self._tokens.lengths[rows_B], _BATCH):
-                told[:, places] = self._foretell_batch(rows_B[places])
+                told[:, places] = self._predict_batch(rows_B[places])
             self._last = rows_B, told[0], told[1]
         return self._last[1:]
 
-    def _foretell_batch(self, rows_B: np.ndarray) -> np.ndarray:
+    def _predict_batch(self, rows_B: np.ndarray) -> np.ndarray:
         found = read_molecules(self._model, self._tokens, rows_B)
         log_rates_BJ = found.logits_BV[:, self._rows_J].log_softmax(1)
         told = torch.stack([log_rates_BJ, found.log_phi_BV[:, self._rows_J]])
@@ -135,12 +135,14 @@ def count_tokens(
 
 
 @torch.no_grad()
-def read_molecules(model: PretrainedModel, tokens: TokenizedCells, rows_B: np.ndarray) -> Foretold:
+def read_molecules(
+    model: PretrainedModel, tokens: TokenizedCells, rows_B: np.ndarray
+) -> MoleculePredictions:
     """Run cells through the backbone and the head of molecules."""
     assert model.molecule_decoder is not None
     device = next(model.parameters()).device
     batch = make_batch(tokens, rows_B, model.tokenizer.vocabulary).to(device)
     hidden_BLD = model.backbone(batch.token_ids_BL, batch.bins_BL, batch.lengths_B)
     read_BL = (hidden_BLD != 0).any(dim=2)  # neither pads nor what the layers do not read
-    found: Foretold = model.molecule_decoder(hidden_BLD, batch.token_ids_BL, read_BL)
+    found: MoleculePredictions = model.molecule_decoder(hidden_BLD, batch.token_ids_BL, read_BL)
     return found

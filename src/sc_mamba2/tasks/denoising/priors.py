@@ -14,7 +14,7 @@ from scipy import sparse
 from sc_mamba2.methods.gene_priors import GeneMeans, NearestCells, OwnCounts, SingularVectors
 from sc_mamba2.methods.molecules import PLAIN, Prior
 from sc_mamba2.tasks.denoising.params import PriorParams
-from sc_mamba2.tasks.denoising.pretrained import PretrainedRates, read_foreteller
+from sc_mamba2.tasks.denoising.pretrained import PretrainedRates, read_molecule_model
 from sc_mamba2.training import ComputeOptions
 
 MEANS, OWN, NEIGHBOURS, SVD = "gene_means", "own_counts", "neighbours", "svd"
@@ -69,7 +69,7 @@ def candidates(params: PriorParams) -> dict[str, Candidate]:
         ),
     }
     if PRETRAINED in params.names:
-        model = read_foreteller(params.checkpoint)
+        model = read_molecule_model(params.checkpoint)
 
         def pretrained(counts: sparse.csr_matrix, genes: np.ndarray, how: ComputeOptions) -> Prior:
             cells = nearest(counts, genes, how)

@@ -25,7 +25,7 @@ WRITTEN = {
     'layers["scm_denoised"]': "expected molecules of 10,000 of the cell; NaN for genes that were not read",
     'var["scm_denoised"]': "which genes have values",
     'obsm["scm_denoised"]': "with --genes: the same of these genes, in the place of both",
-    'obsm["scm_imputed"]': "with --impute: genes that were not measured, as the model foretells them",
+    'obsm["scm_imputed"]': "with --impute: genes that were not measured, as the model predicts them",
     'uns["scm"]': "version, source of the counts, prior, its numbers, phi, nats, command",
 }
 CAPTION = (
