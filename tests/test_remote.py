@@ -98,6 +98,29 @@ def test_what_says_nothing_of_its_content_is_fetched_anew_and_kept_by_it(
     assert len(kept(cache)) == 2
 
 
+@pytest.mark.parametrize("marked", [True, False])
+def test_what_a_killed_fetch_left_is_removed_by_the_next(memory, cache, monkeypatch, marked):
+    real = type(memory).info
+    if not marked:
+        monkeypatch.setattr(
+            type(memory), "info", lambda self, path, **named: _unmarked(real(self, path, **named))
+        )
+    memory.pipe("/bucket/cells.h5ad", b"one")
+    with monkeypatch.context() as killed:
+        killed.setattr(type(memory), "get", lambda self, _, to: _write_and_die(to))
+        killed.setattr("sc_mamba2.files.shutil.rmtree", lambda *_, **__: None)
+        with pytest.raises(KeyboardInterrupt):
+            local_copy("memory://bucket/cells.h5ad")
+    assert kept(cache)
+    copy = Path(local_copy("memory://bucket/cells.h5ad"))
+    assert kept(cache) == [copy] and copy.read_bytes() == b"one"
+
+
+def _write_and_die(places):
+    Path(places[0]).write_bytes(b"o")
+    raise KeyboardInterrupt
+
+
 def _unmarked(facts):
     return {name: facts[name] for name in ("name", "size", "type")}
 

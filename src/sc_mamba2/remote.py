@@ -19,6 +19,7 @@ from sc_mamba2.errors import UserError
 from sc_mamba2.files import (
     atomic_file,
     atomic_folder,
+    clean_scratch,
     make_folder,
     refused_write,
     scratch_folder,
@@ -103,6 +104,7 @@ def local_copy(place: str | Path) -> str:
         copy = folder / (PurePosixPath(name.partition("?")[0]).name or "root")
         with FileLock(folder.with_suffix(".lock")):
             if not copy.exists():
+                clean_scratch(copy)
                 _log.warning("Fetching %s (%.1f MB).", without_secrets(address), size)
                 with _asking(address), (atomic_folder if is_folder else atomic_file)(copy) as draft:
                     system.get(list(places), [str(draft / inside) for inside in places.values()])
@@ -112,12 +114,14 @@ def local_copy(place: str | Path) -> str:
         return str(fetch(cache / _short_hash(stated)))
     # Nothing tells whether it is still the same: it is fetched anew and kept by its content, so that
     # whoever reads an older copy goes on.
-    with scratch_folder(cache / "unmarked") as scratch:
-        copy = fetch(scratch / "new")
-        inside = sorted(path for path in (copy, *copy.rglob("*")) if path.is_file())
-        contents = [[str(path.relative_to(copy)), sha256_of(path)] for path in inside]
-        folder = cache / _short_hash([stated, contents])
-        with FileLock(folder.with_suffix(".lock")):
+    draft = cache / f"unmarked-{_short_hash(address)}"
+    with FileLock(draft.with_suffix(".lock")):
+        clean_scratch(draft)
+        with scratch_folder(draft) as scratch:
+            copy = fetch(scratch / "new")
+            inside = sorted(path for path in (copy, *copy.rglob("*")) if path.is_file())
+            contents = [[str(path.relative_to(copy)), sha256_of(path)] for path in inside]
+            folder = cache / _short_hash([stated, contents])
             if not folder.exists():
                 copy.parent.rename(folder)
     return str(folder / copy.name)
