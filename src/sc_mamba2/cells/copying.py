@@ -40,18 +40,10 @@ class RowBlocks(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class CopiedCells:
-    """Cells that stay on disk, and what is added to a copy of them.
+    """Cells that stay on disk, and the columns of `obs`, arrays and tables to add to a copy of them.
 
-    Parameters
-    ----------
-    source
-        As for `open_cells`, except a SOMA experiment.
-    obs
-        N rows in the order of the source; its columns are added.
-    obsm
-        Arrays to add, N rows each.
-    uns
-        Tables to add.
+    `source` is as for `open_cells`, except a SOMA experiment. `obs` and each array of `obsm` have N
+    rows in the order of the source.
     """
 
     source: Source

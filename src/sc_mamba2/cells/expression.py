@@ -40,16 +40,10 @@ RESULTS = "results-older"
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """A matrix that may hold the expression.
+    """A matrix that may hold the expression, N cells x G columns, and the table of its columns.
 
-    Parameters
-    ----------
-    origin
-        Where it is, such as ``layers[counts]``.
-    matrix, genes
-        N cells x G columns, and the table of its columns.
-    measured
-        Columns that are genes, ``None`` for all.
+    `origin` is its location, such as ``layers[counts]``; `measured` holds the columns that are genes,
+    ``None`` for all.
     """
 
     origin: str

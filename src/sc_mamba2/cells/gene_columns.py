@@ -50,14 +50,12 @@ def gene_features(genes: pd.DataFrame) -> np.ndarray | None:
 
 @dataclass(frozen=True, eq=False)
 class GeneNames:
-    """The names of N columns: their genes, and what was noticed about them.
+    """The names of N columns, mapped to the gene table, and what was noticed about them.
 
     Parameters
     ----------
-    mapping
-        To the gene table.
     column
-        Column of the gene table in the file that holds the names, or ``index``.
+        Column of the file's gene table that holds the names, or ``index``.
     taken_off
         What was removed from the names, and from how many.
     foreign

@@ -76,8 +76,6 @@ class PerturbationNames:
 
     Attributes
     ----------
-    rules
-        How names are read.
     singles
         Names of single perturbations, as spelled in the file.
     whole

@@ -41,7 +41,7 @@ class SomaSource:
     measurement, layer
         Which measurement, and which layer of its `X`.
     columns
-        Columns of `obs` to read; ``None`` reads all.
+        Columns of `obs` to read; ``None`` for all.
     """
 
     uri: str

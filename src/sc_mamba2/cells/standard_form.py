@@ -81,8 +81,7 @@ class StandardForm:
     var
         Genes of the standard form: Ensembl id, symbol, biotype.
     report
-        JSON-able: genes by outcome (matched, dropped, ambiguous, retired), the source of the
-        expression, examples of dropped genes, remarks.
+        As returned by `standardise`, without numbers of cells and values.
     """
 
     origin: str

@@ -45,16 +45,8 @@ class StoredMatrix:
 class StoredCells:
     """Cells with the parts of an AnnData that decide their expression (`expression_candidates`).
 
-    Parameters
-    ----------
-    source
-        Where they are stored.
-    obs, var
-        The tables.
-    X, layers, raw
-        Matrices; `raw` has `X` and `var` of its own.
-    results
-        Locations of earlier results, such as ``obs["scm_cell_type"]``.
+    `raw` has `X` and `var` of its own; `results` are locations of earlier results, such as
+    ``obs["scm_cell_type"]``.
     """
 
     source: str

@@ -21,15 +21,7 @@ class Located:
 
 
 class FileDataset(Located, AbstractDataset[Any, Any]):
-    """A dataset that is one file or one folder, written atomically.
-
-    Parameters
-    ----------
-    filepath
-        The file or folder. ``None`` is refused on load.
-    metadata
-        For Kedro-Viz.
-    """
+    """A dataset that is one file or one folder, written atomically; without a path, loading is refused."""
 
     inside: ClassVar[str] = ""  # file that must exist in the folder
     unnamed: ClassVar[dict[str, str]] = {}  # the `UserError` if no path was given

@@ -25,8 +25,6 @@ class Pairing:
         their order, then those that the RNA lacks.
     obs
         Table of the N cells: the columns of the RNA, and those that only another modality has.
-    remarks
-        What the user should know.
     """
 
     present: pd.DataFrame
