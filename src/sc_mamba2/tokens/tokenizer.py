@@ -47,10 +47,9 @@ class Tokenizer:
         Returns
         -------
         TokenizedCells
-            Genes with a value above zero, in the order of the rules; ties come in vocabulary order. A
-            cell with more genes than the limit keeps those with the highest values, ties again in
-            vocabulary order. Bins are computed before that cut, over all of the cell's genes in the
-            vocabulary.
+            Genes with a value above zero, in the order of the rules, ties in vocabulary order. A cell
+            with more genes than the limit keeps the highest values, ties again in vocabulary order.
+            Bins are computed before that cut, over all of the cell's genes in the vocabulary.
 
         Raises
         ------
