@@ -72,7 +72,7 @@ def read_through(
     holds: Kind | None = None,
     cells_a_block: int = CELLS_A_BLOCK,
 ) -> tuple[dict[str, Any], np.ndarray]:
-    """Return `standardise`'s report on cells that stay in their file, and their numbers of expressed genes, (N,)."""
+    """Return `standardise`'s report on cells that stay in their file, and each cell's number of genes, (N,)."""
     form = decide_stored_form(stored, table, cells_a_block, layer, holds)
     matrix, cells = _matrix(stored, form), len(stored.obs)
     expressed_N, whole, kept = np.zeros(cells, dtype=np.int64), 0.0, 0.0
