@@ -1,4 +1,4 @@
-"""Cells: the AnnData contract. Readers, checks, the one standard form, and the names of keys. Lazy."""
+"""Cells: the AnnData contract, readers, checks, the standard form, and the names of keys. Lazy."""
 
 import lazy_loader
 

@@ -1,6 +1,6 @@
-"""Results go from the cells that a pipeline gave back into the user's own object, in place.
+"""Copy results from the cells that a pipeline returns to the user's own object, in place.
 
-A result's name holds the word `scm` (see `keys`); another word can be put in its place.
+Names of results contain the word `scm` (see `keys`), which can be replaced by another.
 """
 
 from collections.abc import Mapping
@@ -17,12 +17,12 @@ from sc_mamba2.cells.modalities.opening import kinds_of_tables
 from sc_mamba2.errors import UserError
 
 Cells: TypeAlias = ad.AnnData | mudata.MuData
-Result: TypeAlias = tuple[str, str, Any]  # the table, the name for the user, the value
+Result: TypeAlias = tuple[str, str, Any]  # table, name for the user, value
 WORD = keys.FACTS
 
 
 def readable_cells(cells: ad.AnnData) -> ad.AnnData:
-    """Return what a pipeline reads of cells: matrices and tables, without results of before.
+    """Return the parts of the cells that a pipeline reads: matrices and tables, without earlier results.
 
     The matrices are shared, not copied.
 
@@ -56,7 +56,7 @@ def readable_cells(cells: ad.AnnData) -> ad.AnnData:
 
 
 def check_kind(cells: object, kind: type) -> None:
-    """Refuse what is no AnnData, or no MuData (rule ``cells-kind``)."""
+    """Refuse an object of another type, such as AnnData or MuData (rule ``cells-kind``)."""
     if not isinstance(cells, kind):
         raise UserError(
             "cells-kind",
@@ -67,17 +67,17 @@ def check_kind(cells: object, kind: type) -> None:
 
 
 def add_results(cells: Cells, found: Cells, key_added: str = WORD) -> None:
-    """Add the results that `found` has, in place; everything else of `cells` stays as it is.
+    """Add the results in `found`, in place; everything else in `cells` is unchanged.
 
     Parameters
     ----------
     cells
         The user's object.
     found
-        Cells of it, by name, with results. A cell that is not there gets an empty row of a sparse
-        matrix, NaN of others.
+        Some of its cells, by name, with results. Cells not in it get an empty row in a sparse
+        matrix, NaN elsewhere.
     key_added
-        Stands for `scm` in the names of the results.
+        Replaces `scm` in the names of the results.
 
     Raises
     ------
@@ -99,7 +99,7 @@ def add_results(cells: Cells, found: Cells, key_added: str = WORD) -> None:
 
 
 def _results(found: Cells, key_added: str) -> list[Result]:
-    """Return the results that cells have: the table of each, its name for the user, and its value."""
+    """Return the results of cells: table, name for the user, and value of each."""
     whole = isinstance(found, mudata.MuData)
     tables = ("obs", "obsm", "uns") if whole else ("obs", "obsm", "uns", "var", "layers")
     return [
@@ -111,12 +111,12 @@ def _results(found: Cells, key_added: str) -> list[Result]:
 
 
 def named(name: str, key_added: str) -> str:
-    """Return the name of a result with another word in the place of `scm`."""
+    """Return the name of a result with `scm` replaced by another word."""
     return name.replace(WORD, key_added, 1)
 
 
 def _check_free(added: list[tuple[Cells, Cells, list[Result]]], key_added: str) -> None:
-    """Refuse a word under which the user keeps something that is no result; the first are the whole cells."""
+    """Refuse a word that names data of the user's that are not results; the first entry is the whole object."""
     if not key_added or "/" in key_added:
         raise UserError(
             "key-added",
@@ -126,7 +126,7 @@ def _check_free(added: list[tuple[Cells, Cells, list[Result]]], key_added: str) 
         )
     facts = added[0][0].uns.get(key_added)
     if key_added == WORD or (isinstance(facts, Mapping) and "run_id" in facts):
-        return  # results of before, which may be replaced
+        return  # earlier results may be replaced
     taken = [
         f'{table}["{name}"]'
         for own, _, results in added
@@ -143,7 +143,7 @@ def _check_free(added: list[tuple[Cells, Cells, list[Result]]], key_added: str) 
 
 
 def _aligned(value: Any, rows: np.ndarray) -> Any:
-    """Put the rows of a result in the order of the user's cells; -1 where a cell has none."""
+    """Put a result's rows in the order of the user's cells; -1 where a cell has none."""
     if len(rows) == value.shape[0] and np.array_equal(rows, np.arange(len(rows))):
         return value
     there = rows >= 0

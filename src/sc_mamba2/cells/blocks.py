@@ -1,4 +1,4 @@
-"""Cells in the standard form, a block at a time: the same as `standardise` gives for the whole."""
+"""Cells in the standard form, in blocks: the same as `standardise` returns for the whole."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -30,8 +30,8 @@ def decide_stored_form(
 ) -> StandardForm:
     """Decide the standard form of cells that stay in their file, by `standardise`'s rules.
 
-    The candidates' values are looked at a block at a time, so that memory holds the tables, one block,
-    and what `open_cells` says. Errors are those of `RawCellsContract` and `standardise`.
+    The candidates' values are read in blocks, so that memory holds the tables, one block, and what
+    `open_cells` loads. Errors are those of `RawCellsContract` and `standardise`.
     """
     check_tables(stored.tables())
     return decide_form(choose_expression(stored, table, layer, holds, cells_a_block), table)
@@ -43,9 +43,9 @@ def standard_blocks(
     cells_a_block: int = CELLS_A_BLOCK,
     kept: np.ndarray | None = None,
 ) -> Iterator[ad.AnnData]:
-    """Give the cells of an open source in the standard form that was decided for it.
+    """Yield the cells of an open source in the standard form decided for it.
 
-    `cells_a_block` are read together; `kept`, (N,) bool, says which of them are given, ``None`` all.
+    `cells_a_block` cells are read at a time; `kept`, (N,) bool, selects cells, ``None`` all.
     """
     for start, stop in spans(len(stored.obs), cells_a_block):
         rows = slice(None) if kept is None else np.flatnonzero(kept[start:stop])
@@ -60,7 +60,7 @@ def standard_block(
     stop: int,
     rows: slice | np.ndarray = slice(None),
 ) -> ad.AnnData:
-    """Give the cells from `start` to before `stop`, or these `rows` of them, in the standard form."""
+    """Return the cells from `start` to before `stop`, or these `rows` of them, in the standard form."""
     obs = stored.obs.iloc[start:stop].iloc[rows]
     return form.apply(clean_matrix(_matrix(stored, form).read(start, stop)[rows]), obs)
 
@@ -72,7 +72,7 @@ def read_through(
     holds: Kind | None = None,
     cells_a_block: int = CELLS_A_BLOCK,
 ) -> tuple[dict[str, Any], np.ndarray]:
-    """Give `standardise`'s report of cells that stay in their file, and the genes that each expresses, (N,)."""
+    """Return `standardise`'s report on cells that stay in their file, and each cell's number of genes, (N,)."""
     form = decide_stored_form(stored, table, cells_a_block, layer, holds)
     matrix, cells = _matrix(stored, form), len(stored.obs)
     expressed_N, whole, kept = np.zeros(cells, dtype=np.int64), 0.0, 0.0
@@ -86,7 +86,7 @@ def read_through(
 
 
 def _matrix(stored: StoredCells, form: StandardForm) -> StoredMatrix:
-    """Return the matrix that was chosen as the expression."""
+    """Return the matrix chosen as the expression."""
     start_of, end_of = LAYER.split("{}")
     layer = form.origin.removeprefix(start_of).removesuffix(end_of)
     return expression_candidates(stored, layer)[0].matrix

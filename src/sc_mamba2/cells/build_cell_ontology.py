@@ -1,4 +1,4 @@
-"""Makes the shipped table of cell types from the Cell Ontology of cellxgene-ontology-guide.
+"""Build the shipped table of cell types from the Cell Ontology of cellxgene-ontology-guide.
 
 Run once by a developer, `python -m sc_mamba2.cells.build_cell_ontology --wheel FILE --output FOLDER`;
 the package only reads the result (`cell_ontology.py`). The bytes depend on the input alone.
@@ -37,8 +37,8 @@ def read_terms(wheel: Path) -> tuple[str, dict[str, Any]]:
 def build_table(terms: dict[str, Any]) -> pd.DataFrame:
     """Return `id,name,synonyms,parents` of the terms that are not obsolete, by id.
 
-    Synonyms are exact ones; parents are a term's nearest ancestors (is_a) in the Cell Ontology. Both are
-    joined with ``|``, which no name holds.
+    Synonyms are exact; parents are a term's nearest ancestors (is_a) in the Cell Ontology. Both are
+    joined with ``|``, which no name contains.
     """
     rows = [
         (

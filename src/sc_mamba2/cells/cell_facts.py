@@ -1,6 +1,6 @@
-"""What every cell's values are like, seen under the inverse of each function that counts may have gone through.
+"""Facts about each cell's values under the inverse of every function that counts may have gone through.
 
-`scale` decides by it what the values of a matrix are. Letters of array names: C cells, O odd ones, T functions.
+`scale` uses them to decide what a matrix holds. Letters of array names: C cells, O odd ones, T functions.
 """
 
 from collections.abc import Callable, Iterable
@@ -18,44 +18,44 @@ INVERSES: dict[str, Callable[[Values], Values]] = {
     "sqrt(x)": np.square,
     "arcsinh(x)": np.sinh,
 }
-RATIOS = (1.5, 20.5)  # multiples of the smallest value that tell a whole number from another
-EXACT = 1e-4  # distance from a whole number that float32 leaves
-OF_FLOAT32 = 8.0  # what float32 gives; values that were rounded give less
-FIRST = 2  # counts begin below it
+RATIOS = (1.5, 20.5)  # range of multiples of the smallest value that are informative
+EXACT = 1e-4  # distance from a whole number due to float32
+OF_FLOAT32 = 8.0  # mean evidence at float32 precision; rounded values give less
+FIRST = 2  # a cell's smallest count is below this
 MANY_GENES = 50
-FEWEST = 10  # values by which a cell is told from others
+FEWEST = 10  # values needed to judge a cell
 
 
 @dataclass(frozen=True, eq=False)
 class CellFacts:
-    """Facts of C cells; those of parts are put behind each other by `join`.
+    """Facts about C cells; `join` concatenates those of parts.
 
-    Nearly all cells of a file of counts hold whole numbers that begin below `FIRST`. Of these a few bytes are
-    kept; what stands from `tail_O` on is of the O others, in their order.
+    Nearly all cells of a count file hold whole numbers that start below `FIRST`; for these only a few bytes are
+    kept. The fields from `tail_O` on describe the O other cells, in order.
 
     Parameters
     ----------
     size_C
-        Values above 0.
+        Number of values above 0.
     whole_C
         Whether all are whole.
     least_C, most_C
         The smallest and the largest one.
     ties_C, full_C
-        Values that equal the smallest one; whether no gene is 0, of `MANY_GENES` at least.
+        Number of values equal to the smallest; whether no gene is 0, of at least `MANY_GENES`.
     odd_C
-        Which are the others.
+        Whether the cell is one of the O.
     tail_O
-        How many times the median the largest is.
+        Largest value over the median.
     large_O, whole_large_O, tenths_O
-        Values above 1.5, those of them that are whole, and all that are whole tenths.
+        Numbers of values above 1.5, of whole ones among them, and of all multiples of 0.1.
     near_O, ones_O, turn_O
-        Values near 1 and 2 that are not whole, those of them near 1, and the sum of ``exp(2 pi i value)`` of
-        both, which is long where their decimals are alike.
+        Numbers of values near 1 or 2 that are not whole, and of those near 1; sum of ``exp(2 pi i value)``
+        over the former, which is large in modulus where their fractional parts agree.
     sums_OT, units_OT, told_OT, evidence_OT
-        Of values under each inverse: their sum; the smallest; how many distinct ones can tell a multiple
-        of it; their evidence, ``log(0.5 / distance from a whole multiple)``. Whole numbers are no logarithms
-        and tell nothing of a function.
+        Under each inverse: sum of the values; the smallest; number of distinct ones informative about multiples
+        of it; their evidence, ``log(0.5 / distance from a whole multiple)``. Whole numbers are not logarithms
+        and say nothing about a function.
     """
 
     size_C: np.ndarray
@@ -79,13 +79,13 @@ class CellFacts:
 
     @classmethod
     def join(cls, parts: Iterable["CellFacts"]) -> "CellFacts":
-        """Put the facts of parts behind each other."""
+        """Concatenate the facts of parts."""
         parts = list(parts)
         names = [field.name for field in fields(cls)]
         return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
     def take(self, chosen_C: np.ndarray) -> "CellFacts":
-        """Return the facts of some cells, by a mask."""
+        """Return the facts of the cells chosen by a mask."""
         odd_O = chosen_C[self.odd_C]
         return CellFacts(
             *(
@@ -96,7 +96,7 @@ class CellFacts:
 
 
 def look_at_cells(matrix: sparse.csr_matrix) -> CellFacts:
-    """Gather the facts of the cells of a clean matrix: finite, not negative, no zeros stored."""
+    """Compute the facts of the cells of a clean matrix: finite, non-negative, no stored zeros."""
     size_C = np.diff(matrix.indptr).astype(np.int32)
     full = np.flatnonzero(size_C)
     starts = matrix.indptr[full]
@@ -114,7 +114,7 @@ def look_at_cells(matrix: sparse.csr_matrix) -> CellFacts:
 
 
 def _look_closer(matrix: sparse.csr_matrix, whole_O: np.ndarray) -> dict[str, np.ndarray]:
-    """Gather the facts of cells that are no plain counts, each of which has values."""
+    """Compute the facts of non-empty cells that are not plain counts."""
     if not matrix.shape[0]:
         names = [field.name for field in fields(CellFacts)]
         found = {name: np.zeros(0) for name in names if name.endswith("_O")}
@@ -123,7 +123,7 @@ def _look_closer(matrix: sparse.csr_matrix, whole_O: np.ndarray) -> dict[str, np
     least_O = np.minimum.reduceat(matrix.data, matrix.indptr[:-1])
     most_O = np.maximum.reduceat(matrix.data, matrix.indptr[:-1])
     values, times, starts = _distinct(matrix)
-    places = np.diff(np.append(starts, len(values)))  # distinct values a cell
+    places = np.diff(np.append(starts, len(values)))  # distinct values per cell
     ends = np.cumsum(times)
     middle = np.searchsorted(ends, ends[starts] - times[starts] + size_O / 2)
     large = values > RATIOS[0]
@@ -152,7 +152,7 @@ def _look_closer(matrix: sparse.csr_matrix, whole_O: np.ndarray) -> dict[str, np
             tells &= (place == 0) | ~own_whole
             away = np.abs(ratio - np.rint(ratio), out=np.ones_like(ratio), where=tells)
             evidence = np.where(tells, np.log(0.5 / np.maximum(away, EXACT)), 0)
-            # Of small whole numbers many are multiples by chance: one that is none tells more.
+            # Small whole numbers are often multiples by chance, so one that is not counts more.
             evidence[few_whole & tells & (away > EXACT)] = -OF_FLOAT32
             sums = _sums(plain * times, starts)
         under["sums"].append(np.where(whole_O & (place > 0), np.inf, sums))
@@ -163,7 +163,7 @@ def _look_closer(matrix: sparse.csr_matrix, whole_O: np.ndarray) -> dict[str, np
 
 
 def _distinct(matrix: sparse.csr_matrix) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the distinct values of each row in their order, how often each is there, and each row's start."""
+    """Return each row's sorted distinct values, how often each occurs, and where each row starts."""
     rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
     order = np.lexsort((matrix.data, rows))
     rows, values = rows[order], matrix.data[order].astype(np.float64)

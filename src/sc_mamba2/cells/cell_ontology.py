@@ -1,4 +1,4 @@
-"""The Cell Ontology (CL): what labels mean in it, and what several types have in common.
+"""The Cell Ontology (CL): the terms that labels denote, and the common parents of several types.
 
 The table ships with the package, see `data/README.md`; `build_cell_ontology.py` made it.
 """
@@ -15,7 +15,7 @@ import pandas as pd
 
 from sc_mamba2.cells.build_cell_ontology import FILE
 
-# What a cell does or has, not what it is: true of many, of use to nobody as a name.
+# What a cell does or has, not what it is: true of many, useless as a name.
 _GENERAL = (
     "cell, eukaryotic cell, nucleate cell, single nucleate cell, binucleate cell, multinucleate cell, "
     "anucleate cell, motile cell, secretory cell, stuff accumulating cell, electrically active cell, "
@@ -30,7 +30,7 @@ _MARKER = re.compile(r"(?<!\S)\w+[+-](?!\S)")
 
 
 class CellOntology:
-    """Terms by id, their names, and what lies above each.
+    """Terms by id, with their names and ancestors.
 
     Parameters
     ----------
@@ -57,22 +57,22 @@ class CellOntology:
             for ident, joined in zip(table["id"], table["synonyms"], strict=True)
             for synonym in joined.split("|")
             if "(Mmus)" not in self.names[ident]
-            # One word in capitals is an acronym: IPC is of the blood here, and of the brain to others.
+            # One word in capitals is an acronym: IPC is a blood cell here, but a brain cell to others.
             and (len(re.findall(r"\w+", synonym)) > 1 or synonym[1:].islower())
         ]
         self._ids = _unambiguous(synonyms) | _unambiguous(names)
 
     def ancestors(self, ident: str) -> frozenset[str]:
-        """Return the term and all that lie above it."""
+        """Return the term and all its ancestors."""
         if ident not in self._above:
             above = (self.ancestors(parent) for parent in self._parents[ident])
             self._above[ident] = frozenset({ident}).union(*above)
         return self._above[ident]
 
     def common_parent(self, idents: Iterable[str]) -> str | None:
-        """Return the narrowest term that all of these are or lie under; None: nothing but `TOO_GENERAL`.
+        """Return the narrowest term that covers all of these; ``None``: only `TOO_GENERAL` ones do.
 
-        Narrowest is what has fewest terms under it, which is always a lowest common ancestor; of equals
+        The narrowest has the fewest descendants, which is always a lowest common ancestor; ties go to
         the first id.
         """
         common = frozenset.intersection(*map(self.ancestors, idents))
@@ -82,29 +82,29 @@ class CellOntology:
     def match(
         self, labels: Iterable[str], known: Mapping[str, str] | None = None
     ) -> dict[str, str]:
-        """Find the terms of labels that stand together in a file.
+        """Map the labels of a file to terms.
 
-        By id, or by the name as it is; then without case, order of words, plural, ``cell``, ``_``, ``-``,
-        ``+`` and ``-positive``; by the common ways to write it; by an exact synonym; without the markers
-        in it (``NK CD158e1+``), which names a type that holds it. Nothing is guessed: a label that means
-        two terms, or one letter among others than B and T, is left out.
+        By id or exact name; then, ignoring case, word order, plural, ``cell``, ``_``, ``-``, ``+`` and
+        ``-positive``, by a common spelling, the name or an exact synonym; then without the label's markers
+        (``NK CD158e1+``), as a broader type. Nothing is guessed: a label that means two terms is left out,
+        and so are single letters unless all are B and T.
 
         Parameters
         ----------
         labels
-            All labels of the file, of which a few mean a type only beside others (``alpha``, ``CD34+``).
+            All labels of the file; a few mean a type only beside others (``alpha``, ``CD34+``).
         known
-            Id of some labels; where it is a term it comes first.
+            Ids of some labels; preferred if they are terms.
 
         Returns
         -------
         dict
-            Id by label, of the labels that have one.
+            Id by label, for the labels that have one.
         """
         labels = list(labels)
         keys = {_key(label) for label in labels}
         letters = {label.lower() for label in labels if len(label) == 1}
-        # Those that hold everywhere come first, so that what stands beside a label can say more of it.
+        # Words valid everywhere come first, so that those that depend on other labels override them.
         words = {
             key: name
             for key, name, beside, without in self._words
@@ -119,7 +119,7 @@ class CellOntology:
         return {label: ident for label, ident in found.items() if ident}
 
     def _find(self, label: str, words: dict[str, str]) -> str | None:
-        """Find one label's term, or that of the label without its last marker, which holds it."""
+        """Return a label's term, or that of the label without its last marker."""
         if label in self.id_of_name:
             return self.id_of_name[label]
         if (key := _key(label)) in ("", "cell"):
@@ -136,14 +136,14 @@ class CellOntology:
 
 
 def _key(label: str, whole: bool = False) -> str:
-    """Return a label's words in the order of the alphabet; with `whole` the word cell stays."""
+    """Return a label's normalised words in alphabetical order; `whole` keeps the word cell."""
     text = re.sub(r"(?<=\w)-(?=[\s/,|]|$)", " negative", label.lower().translate(_GREEK))
     words = re.findall(r"\w+", text.replace("-positive", "").replace("_", " "))
     words = [word[:-1] if len(word) > 3 and re.search(r"[^s]s$", word) else word for word in words]
     words = ["monocyte" if word == "mono" else word for word in words]
     if not whole and len(words) > 1:
         words = [word for word in words if word != "cell"]
-    # As the field speaks, a CD4 or CD8 T cell has an alpha-beta receptor.
+    # By convention, a CD4 or CD8 T cell has an alpha-beta receptor.
     if "t" in words and {"cd4", "cd8"} & set(words) and not {"gamma", "nk"} & set(words):
         words = [*words, "alpha", "beta"]
     return " ".join(sorted(set(words)))
@@ -154,7 +154,7 @@ def _parts(joined: str) -> frozenset[str]:
 
 
 def _unambiguous(pairs: list[tuple[str, str]]) -> dict[str, str]:
-    """Return id by key, where a key means one id."""
+    """Return the id of each key that has only one."""
     meant: dict[str, set[str]] = {}
     for key, ident in pairs:
         meant.setdefault(key, set()).add(ident)

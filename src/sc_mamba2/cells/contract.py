@@ -1,7 +1,7 @@
-"""The AnnData contract: named rules that cells must keep, as validators of Kedro catalog entries.
+"""The AnnData contract: named rules for cells, as validators of Kedro catalog entries.
 
-`RawCellsContract` looks at cells as they were read, `CellsContract` at the standard form. Tables
-(`obs`, `var`) are checked by pandera, the matrix by hand; every failure is a `UserError` with a rule.
+`RawCellsContract` checks cells as read, `CellsContract` the standard form. Tables (`obs`, `var`) are
+checked by pandera, the matrix by hand; every failure is a `UserError` with a rule.
 """
 
 from typing import Any
@@ -32,7 +32,7 @@ STANDARD_VAR_SCHEMA = pa.DataFrameSchema(
 
 
 class RawCellsContract:
-    """What any cells must keep before they are read further; the matrix is looked at where it is chosen.
+    """Rules for any cells before they are read further; the matrix is checked where it is chosen.
 
     Rules: ``cells-none``, ``genes-none``, ``cells-names`` (pandera), ``genes-names``,
     ``matrix-transposed``.
@@ -45,7 +45,7 @@ class RawCellsContract:
 
 
 def check_tables(cells: ad.AnnData) -> None:
-    """Check all of `RawCellsContract` but the matrix, which need not be there; raise what is broken."""
+    """Check the rules of `RawCellsContract`, for which the matrix is not needed; raise the first broken one."""
     _check_not_empty(cells)
     _check_table(
         OBS_SCHEMA,
@@ -62,7 +62,7 @@ def check_tables(cells: ad.AnnData) -> None:
             expected="an Ensembl id or a symbol a gene",
             mend="name them, or drop them: adata[:, adata.var_names != '']",
         )
-    # Genes where the barcodes belong mean that the matrix lies on its side.
+    # Genes in place of barcodes mean that the matrix is transposed.
     table = load_gene_table()
     names, genes = (list(index.astype(str)) for index in (cells.obs_names, cells.var_names))
     if share_known(names, table) > 0.5 > share_known(genes, table):
@@ -75,17 +75,17 @@ def check_tables(cells: ad.AnnData) -> None:
 
 
 def check_matched(genes: dict[str, Any], minimum_share: float, minimum_genes: int) -> None:
-    """Refuse a file of whose genes too few are known (rule ``genes-matched``).
+    """Refuse a file with too few known genes (rule ``genes-matched``).
 
     Parameters
     ----------
     genes
         ``report["genes"]`` of `standardise`.
     minimum_share
-        Share of the file's genes that the gene table must know, 0 to 1; those of another species, and those
-        of a mouse that no single human gene stands for, do not count.
+        Share of the file's genes that the gene table must know, 0 to 1; genes of another species, and mouse
+        genes without a one-to-one human orthologue, do not count.
     minimum_genes
-        Mapped genes that it must have.
+        Number of mapped genes that it must have.
     """
     own = genes["total"] - genes["foreign"] - genes["no_partner"]
     share = genes["matched"] / max(1, own)
@@ -100,7 +100,7 @@ def check_matched(genes: dict[str, Any], minimum_share: float, minimum_genes: in
 
 
 class CellsContract:
-    """What the standard form keeps: Ensembl ids, unique cells, finite non-negative float32 CSR."""
+    """Rules for the standard form: Ensembl ids, unique cells, finite non-negative float32 CSR."""
 
     def validate(self, data: ad.AnnData) -> ad.AnnData:
         """Return `data`, or raise the first broken rule as a `UserError`."""
@@ -122,7 +122,7 @@ class CellsContract:
 
 
 def _standard_matrix_fault(matrix: object) -> str:
-    """Say why a matrix is not of the standard form, or nothing."""
+    """Return why a matrix is not in the standard form, or ""."""
     if not (sparse.issparse(matrix) and matrix.format == "csr"):
         return f"a {type(matrix).__name__}"
     values = matrix.data
@@ -147,7 +147,7 @@ def _check_not_empty(cells: ad.AnnData) -> None:
 def _check_table(
     schema: pa.DataFrameSchema, table: pd.DataFrame, rule: str, *, expected: str, mend: str
 ) -> None:
-    """Check a table by its schema; say the first failures in one line."""
+    """Check a table by its schema; report the first failures in one line."""
     try:
         schema.validate(table, lazy=True)
     except pa.errors.SchemaErrors as error:

@@ -1,6 +1,6 @@
-"""A copy of a person's cells with results added, written without loading a matrix.
+"""A copy of the user's cells with results added, written without loading a matrix.
 
-Which results there are, and their names, others decide (`keys`).
+Which results there are, and their names, is decided elsewhere (`keys`).
 """
 
 import logging
@@ -28,30 +28,22 @@ _log = logging.getLogger(__name__)
 
 
 class RowBlocks(Protocol):
-    """A matrix that is given a block of rows at a time, in order."""
+    """A matrix that yields blocks of rows, in order."""
 
     @property
     def shape(self) -> tuple[int, int]:
         """Rows and columns."""
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        """Give the blocks, float32."""
+        """Yield the blocks, float32."""
 
 
 @dataclass(frozen=True, eq=False)
 class CopiedCells:
-    """Cells that stay where they are, and what a copy of them gets.
+    """Cells that stay on disk, and the columns of `obs`, arrays and tables to add to a copy of them.
 
-    Parameters
-    ----------
-    source
-        What `open_cells` takes, but for a SOMA experiment.
-    obs
-        N rows in the order of the source; its columns are added.
-    obsm
-        Arrays to add, N rows each.
-    uns
-        Tables to add.
+    `source` is as for `open_cells`, except a SOMA experiment. `obs` and each array of `obsm` have N
+    rows in the order of the source.
     """
 
     source: Source
@@ -61,13 +53,12 @@ class CopiedCells:
 
 
 def write_copy(path: Path, cells: CopiedCells) -> None:
-    """Write a copy as `.h5ad`, or as zarr where the path ends so, at most one block of a matrix in memory.
+    """Write a copy as `.h5ad`, or zarr if the path ends so, with at most one block of a matrix in memory.
 
-    An `.h5ad` file is copied as it is, byte for byte, and then added to; keys of the same name are
-    replaced, of the others only those are renamed that anndata does not read, since they hold a slash. One
-    that anndata wrote before 0.8 is read and written anew. Of any other source the table of the cells is
-    written, without the expression, which is logged. As zarr an `.h5ad` file is written matrix by matrix, in
-    shards, and a zarr folder is copied as it is.
+    An `.h5ad` file is copied byte for byte and then added to; keys of the same name are replaced, and
+    keys with a slash, which anndata cannot read, are renamed. A file written by anndata before 0.8 is read and
+    rewritten. Of any other source only the table of the cells is written, not the expression, which is logged.
+    To zarr, an `.h5ad` file is written matrix by matrix, in shards, and a zarr folder is copied as it is.
     """
     if path.suffix == ".zarr":
         _write_zarr(path, cells)
@@ -111,7 +102,7 @@ def _write_zarr(path: Path, cells: CopiedCells) -> None:
         for name, value in cells.uns.items():
             ad.io.write_elem(_table(group, "uns"), name, value)
     if zarr.open_group(path, mode="r").metadata.consolidated_metadata is not None:
-        zarr.consolidate_metadata(path)  # what was copied knows nothing of what was added
+        zarr.consolidate_metadata(path)  # the copied metadata lacks what was added
 
 
 def _table_alone(source: Source) -> ad.AnnData:
@@ -134,7 +125,7 @@ def _is_of_today(source: str) -> bool:
 
 
 def _rename_keys(file: h5py.File) -> None:
-    """Give arrays whose key holds a slash one with an underscore there."""
+    """Replace slashes in keys of arrays by underscores."""
     for table in (file[name] for name in ARRAYS if name in file):
         for name in [name for name in array_names(table) if "/" in name]:
             new = name.replace("/", "_")
@@ -143,7 +134,7 @@ def _rename_keys(file: h5py.File) -> None:
             table.move(name, new)
             _log.warning("%s['%s'] is called '%s'", table.name.strip("/"), name, new)
         for name in set(table) - {name.split("/")[0] for name in array_names(table)}:
-            del table[name]  # a group that held them, empty now
+            del table[name]  # their parent group, now empty
 
 
 def _add_column(obs: Any, name: str, column: pd.Series) -> None:

@@ -1,8 +1,8 @@
-"""Which matrix of some cells holds the expression, and what is known of it.
+"""Which matrix of an AnnData holds the expression, and what is known about it.
 
 The order is fixed (architecture: "AnnData in"): the first matrix of counts among the named layer or
 ``layers["counts"]``, ``raw.X``, ``X``; else the first of these whose scale is known (`cells.scale`).
-Matrices are looked through a block of cells at a time, so that they may stay where they are.
+Matrices are scanned a block of cells at a time, so they can stay on disk.
 """
 
 from collections.abc import Iterator
@@ -29,27 +29,21 @@ from sc_mamba2.errors import UserError
 from sc_mamba2.genes import GeneTable
 
 CELLS_A_BLOCK = 4096
-COMPARED = 512  # cells by which two matrices are compared
-RUNS = 8  # of neighbours, in which these are read
-WHOLE_CELL = 0.98  # share of a cell's molecules at which counts are those of all genes
-SAME_PLACES = 0.6  # share of the genes of a cell that two matrices must both have above 0
+COMPARED = 512  # cells used to compare two matrices
+RUNS = 8  # contiguous runs in which these are read
+WHOLE_CELL = 0.98  # share of a cell's molecules from which counts cover all genes
+SAME_PLACES = 0.6  # share of a cell's expressed genes that two matrices must have in common
 TOTAL_COLUMNS = ("total_counts", "nCount_RNA", "n_counts", "nUMI", "n_umi")
 LAYER = "layers[{}]"
-RESULTS = "results-older"  # the rule of the remark
+RESULTS = "results-older"
 
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """A matrix that may hold the expression.
+    """A matrix that may hold the expression, N cells x G columns, and the table of its columns.
 
-    Parameters
-    ----------
-    origin
-        Where it is, such as ``layers[counts]``.
-    matrix, genes
-        N cells x G columns, and their table.
-    measured
-        Columns that are genes, ``None`` for all.
+    `origin` is its location, such as ``layers[counts]``; `measured` holds the columns that are genes,
+    ``None`` for all.
     """
 
     origin: str
@@ -58,25 +52,25 @@ class Candidate:
     measured: np.ndarray | None = None
 
     def read(self, start: int, stop: int) -> Rows:
-        """Return the columns that are genes of some cells."""
+        """Return the gene columns of some cells."""
         rows = self.matrix.read(start, stop)
         return rows if self.measured is None else rows[:, self.measured]
 
     @property
     def measured_genes(self) -> pd.DataFrame:
-        """Table of the columns that are genes."""
+        """Table of the gene columns."""
         return self.genes if self.measured is None else self.genes.iloc[self.measured]
 
 
 @dataclass(frozen=True, eq=False)
 class Expression:
-    """The matrix that holds the expression, its scale, its genes' names, and the sums of its columns."""
+    """The matrix that holds the expression, with its scale, gene names and column sums."""
 
     candidate: Candidate
     scale: Scale
     names: GeneNames
     totals: np.ndarray
-    foreign_share: np.ndarray  # of a cell's expressed genes, those of another species; (N,)
+    foreign_share: np.ndarray  # (N,), share of a cell's expressed genes from another species
     remarks: list[dict[str, str]] = field(default_factory=list)
 
 
@@ -94,19 +88,19 @@ def choose_expression(
     cells
         As stored: any dtype, dense, CSR or CSC.
     table
-        Gene table, by which it is told whether a matrix has names of genes.
+        Gene table, to recognise whether a matrix has gene names.
     layer
-        The one that must be used: the name of a layer, ``X`` or ``raw``; without it the order is tried.
+        Matrix to use: a layer's name, ``X`` or ``raw``; ``None``: the first that fits in the fixed order.
     holds
-        What the values are, where a person knows; without it their structure decides.
+        What the values are, if known; ``None``: inferred from their structure.
     cells_a_block
-        Cells that are in memory together.
+        Cells in memory at a time.
 
     Raises
     ------
     UserError
-        ``layer-missing``; ``matrix-unusable``: none is finite, not negative and not all zero;
-        ``matrix-apart``: the counts and another matrix are not of the same cells and genes;
+        ``layer-missing``; ``matrix-unusable``: none is finite, non-negative and not all zero;
+        ``matrix-apart``: the counts and another matrix have different cells or genes;
         ``matrix-scale``, ``matrix-mixed``: see `decide_scale`.
     """
     remarks = _remark_results(cells.results)
@@ -127,14 +121,14 @@ def choose_expression(
 
 
 def _remark_results(results: tuple[str, ...]) -> list[dict[str, str]]:
-    """Say that results of before are there, which those of the same name will replace."""
+    """Remark that the file holds earlier results, which new ones of the same name replace."""
     more = f" and {len(results) - 3:,} more" if len(results) > 3 else ""
     text = f"results of before are there ({', '.join(results[:3])}{more}): new ones of the same name replace them"
     return [{"rule": RESULTS, "remark": text}] if results else []
 
 
 def expression_candidates(cells: StoredCells, layer: str | None = None) -> list[Candidate]:
-    """Give the matrices that may hold the expression in the fixed order; rule ``layer-missing``."""
+    """Return the matrices that may hold the expression, in the fixed order; rule ``layer-missing``."""
     found = []
     if COUNTS_LAYER in cells.layers and layer is None:
         name = LAYER.format(COUNTS_LAYER)
@@ -155,8 +149,8 @@ def expression_candidates(cells: StoredCells, layer: str | None = None) -> list[
 
 
 def clean_matrix(matrix: Rows) -> sparse.csr_matrix:
-    """Return a float32 CSR copy, duplicate entries summed, explicit zeros removed."""
-    # A copy, since the next two work in place and the cells are the caller's.
+    """Return a float32 CSR copy with duplicate entries summed and explicit zeros removed."""
+    # A copy: the next two calls work in place, and the matrix is the caller's.
     csr = sparse.csr_matrix(matrix, dtype=np.float32, copy=True)
     csr.sum_duplicates()
     csr.eliminate_zeros()
@@ -164,17 +158,17 @@ def clean_matrix(matrix: Rows) -> sparse.csr_matrix:
 
 
 def spans(cells: int, together: int) -> Iterator[tuple[int, int]]:
-    """Give the first and the last but one of each block of cells."""
+    """Yield the start and stop of each block of cells."""
     for start in range(0, cells, together):
         yield start, min(start + together, cells)
 
 
 @dataclass(frozen=True)
 class MatrixFacts:
-    """What decides whether a matrix is usable; facts of parts add up to those of the whole.
+    """Facts that decide whether a matrix is usable; facts of parts add up to those of the whole.
 
-    `bad` counts NaN and infinite values, `whole` says that all are integers. Both, and the smallest
-    and the largest value, are only looked for in real numbers.
+    `bad` counts NaN and infinite values; `whole` is whether all are integers. These and the smallest
+    and largest value are computed for real numbers only.
     """
 
     dtype: np.dtype
@@ -196,7 +190,7 @@ class MatrixFacts:
 
     @property
     def fault(self) -> str:
-        """Why the matrix cannot be used, or nothing."""
+        """Why the matrix cannot be used, or ""."""
         if self.dtype.kind == "c":
             return "holds complex numbers"
         if self.dtype.kind not in "iubf":
@@ -215,7 +209,7 @@ class MatrixFacts:
 
 
 def look_at_values(matrix: Rows) -> MatrixFacts:
-    """Look at the stored values of a matrix, or of some of its rows."""
+    """Compute the facts of the stored values of a matrix, or of some of its rows."""
     values = matrix.data if sparse.issparse(matrix) else np.asarray(matrix)
     if values.dtype.kind not in "iubf" or not values.size:
         return MatrixFacts(values.dtype, values.size)
@@ -229,7 +223,7 @@ def look_at_values(matrix: Rows) -> MatrixFacts:
 
 @dataclass(frozen=True, eq=False)
 class _Looked:
-    """A candidate that was looked through: how its values are meant, or why it cannot be used."""
+    """A scanned candidate: the scale of its values, or why it cannot be used."""
 
     candidate: Candidate
     totals: np.ndarray
@@ -276,10 +270,10 @@ def _choose(
     for candidate in candidates:
         looked.append(_look_through(candidate, holds, together))
         if looked[-1].whole and looked[-1].scale and looked[-1].scale.kind == "counts":
-            return looked[-1]  # the first counts are chosen, whatever comes behind them
+            return looked[-1]  # the first counts win; later matrices are not read
     usable = [one for one in looked if one.scale is not None]
     counts = [one for one in usable if one.scale.kind == "counts"]
-    # A layer named "counts" that is no counts must not pass for a log-normalised matrix.
+    # A layer named "counts" that holds none must not pass for a log-normalised matrix.
     others = [one for one in usable if layer or one.candidate.origin != LAYER.format(COUNTS_LAYER)]
     if counts or others:
         return (counts or others)[0]
@@ -302,7 +296,7 @@ def _measured(candidate: Candidate) -> Candidate:
 def _with_names(
     candidates: list[Candidate], table: GeneTable, remarks: list[dict[str, str]]
 ) -> list[Candidate]:
-    """Leave out matrices without names of genes where another has some, and say so."""
+    """Rename or drop matrices that lost their gene names where another matrix has some; adds a remark."""
     if len(candidates) < 2:
         return candidates
     known = {one.origin: best_known(one.measured_genes, table) for one in candidates}
@@ -324,7 +318,7 @@ def _with_names(
 
 
 def _same_support(one: Candidate, other: Candidate) -> bool:
-    """Whether two matrices have values above 0 at the same places, in some cells."""
+    """Whether two matrices are above 0 at the same positions in their first cells."""
     rows = min(COMPARED, one.matrix.shape[0])
     left, right = (clean_matrix(matrix.matrix.read(0, rows)) for matrix in (one, other))
     return bool(left.nnz and ((left > 0) != (right > 0)).nnz == 0)
@@ -333,10 +327,10 @@ def _same_support(one: Candidate, other: Candidate) -> bool:
 def _whole_expression(
     chosen: _Looked, candidates: list[Candidate], remarks: list[dict[str, str]]
 ) -> Candidate | None:
-    """Return a matrix that was made of more molecules than the chosen counts hold, if there is one.
+    """Return another matrix that was made from more molecules than the chosen counts hold, or ``None``.
 
-    So it is where variable genes were kept after normalising: what is left in ``layers["counts"]`` cannot
-    give a cell's total any more.
+    This happens where variable genes were selected after normalising: ``layers["counts"]`` then no longer
+    gives a cell's total.
     """
     if chosen.scale is None or chosen.scale.kind != "counts":
         return None
@@ -355,15 +349,15 @@ def _whole_expression(
 
 
 def _share_of_molecules(counts: Candidate, other: Candidate) -> float | None:
-    """Return the share of a cell's molecules that counts hold, by a normalised matrix or more counts beside them.
+    """Return the share of a cell's molecules that `counts` holds, judged by a normalised or fuller matrix.
 
-    Rule ``matrix-apart``: what is above 0 is not the same genes.
+    ``None`` where it cannot be computed. Rule ``matrix-apart``: the two express different genes.
     """
     genes = counts.measured_genes.index.intersection(other.measured_genes.index)
     if not len(genes) or not counts.measured_genes.index.is_unique:
         return None
     if pd.Series(genes).astype(str).str.fullmatch(r"\d+").mean() > SAME_PLACES:
-        return None  # the numbers of rows are no names
+        return None  # row numbers are not names
     read = [_some_rows(one)[1] for one in (counts, other)]
     if not other.measured_genes.index.is_unique or look_at_values(read[1]).fault:
         return None
@@ -393,7 +387,7 @@ def _share_of_molecules(counts: Candidate, other: Candidate) -> float | None:
         and both.any()
         and (own != read[1][:, place["other"]].toarray())[both].mean() > 0.1
     ):
-        return None  # counted otherwise
+        return None  # counted in another way
     molecules = np.where(both, own / np.where(both, shares, 1), np.nan)[both.any(axis=1)]
     if not len(molecules):
         return None
@@ -402,7 +396,7 @@ def _share_of_molecules(counts: Candidate, other: Candidate) -> float | None:
 
 
 def _some_rows(candidate: Candidate) -> tuple[np.ndarray, sparse.csr_matrix]:
-    """Read some cells in a few runs of neighbours, since each reading costs; return their places too."""
+    """Read some cells in a few contiguous runs, since each read is costly; also return their row numbers."""
     cells, run = candidate.matrix.shape[0], COMPARED // RUNS
     starts = np.unique(np.linspace(0, max(0, cells - run), RUNS).astype(int))
     if cells <= COMPARED:
@@ -422,13 +416,13 @@ def _apart(one: str, other: str, overlap: float) -> UserError:
 
 
 def _remark_totals(chosen: _Looked, obs: pd.DataFrame) -> list[dict[str, str]]:
-    """Say that a cell's counts are fewer than a column of `obs` has it."""
+    """Remark that cells hold fewer counts than a column of `obs` states."""
     column = next((name for name in TOTAL_COLUMNS if (obs.columns == name).sum() == 1), None)
     scale = chosen.scale
     if column is None or scale is None or scale.kind != "counts" or scale.remark:
         return []
     if chosen.candidate.measured is not None:
-        return []  # the column may count what is no gene too
+        return []  # the column may also count features that are not genes
     rows, matrix = _some_rows(chosen.candidate)
     stated = pd.to_numeric(obs[column], errors="coerce").to_numpy(dtype=float)[rows]
     held = np.asarray(matrix.sum(axis=1)).ravel()[stated > 0] / stated[stated > 0]
@@ -442,7 +436,7 @@ def _remark_totals(chosen: _Looked, obs: pd.DataFrame) -> list[dict[str, str]]:
 
 
 def _foreign_share(candidate: Candidate, names: GeneNames, together: int) -> np.ndarray:
-    """Return the share of each cell's expressed genes that are of another species."""
+    """Return the share of each cell's expressed genes that are from another species."""
     cells = candidate.matrix.shape[0]
     if not names.foreign.any():
         return np.zeros(cells)

@@ -1,6 +1,6 @@
-"""What a feature is: a gene, a protein, a peak, a guide or a tag. One table for all readers and verbs.
+"""Kinds of features: gene, protein, peak, guide or tag. Used by all readers and commands.
 
-A column of the features' table says so in words; where none does, names do, as far as they can.
+A column of the features' table states the kind; without one, names are used as far as possible.
 """
 
 import re
@@ -13,7 +13,7 @@ import pandas as pd
 from sc_mamba2.errors import UserError
 
 GENE, PROTEIN, PEAK, GUIDE, TAG, OTHER = "gene", "antibody", "peak", "guide", "tag", "other"
-# The first that fits counts: "guide RNA" is no RNA, "surface protein expression" no gene expression.
+# The first match wins: "guide RNA" is not RNA, "surface protein expression" not gene expression.
 _WORDS = {
     OTHER: r"custom|antigen ?capture|v\(?d\)?j( ?[tb])?|[tb]cr|spike ?ins?|ercc",
     GUIDE: r"crispr\w*|guides?( ?rnas?| ?capture)?|sgrnas?|grnas?",
@@ -23,9 +23,9 @@ _WORDS = {
     GENE: r"genes?( ?expression)?|gex|\w*rna( ?seq)?|transcript(s|ome|omics)?|expression",
 }
 _KINDS = {kind: re.compile(rf"\b({words})\b") for kind, words in _WORDS.items()}
-_SURELY = ("featuretypes", "featuretype")  # columns that are about the kind, whatever else they say
+_SURELY = ("featuretypes", "featuretype")  # columns that always state the kind
 _PERHAPS = ("modality", "modalities", "librarytype", "assay", "type")
-_BIOTYPE = "protein coding"  # CELLxGENE has biotypes in "feature_type"
+_BIOTYPE = "protein coding"  # CELLxGENE puts biotypes in "feature_type"
 
 PLACE = ("chrom", "start", "end")
 _CHROM = r"chr[\w.]+|\d{1,2}|[XYM]|MT|(?:GL|KI|KN|KQ|KV|KZ|ML|JH|MU|JAF|Un)_?\w*(?:\.\d+)?"
@@ -34,7 +34,7 @@ COORDINATES = re.compile(rf"^({_GENOME}(?:{_CHROM}))[:_-](\d+)[-_](\d+)$")
 _ANY_PLACE = re.compile(r"^(\S+):(\d+)-(\d+)$")
 _NAMES = {
     PEAK: COORDINATES,
-    OTHER: re.compile(  # spiked in, counted beside the genes, or a column of the cells' own table
+    OTHER: re.compile(  # spike-ins, read statistics, or columns of obs
         r"^ERCC[-_.]\d{5}$|^__(no_feature|ambiguous|too_low_aQual|not_aligned|alignment_not_unique)$"
         r"|^N_(unmapped|multimapping|noFeature|ambiguous)$|^n(Count|Feature)_\w+$|^percent[._]mt$"
     ),
@@ -48,14 +48,12 @@ _NAMES = {
     ),
 }
 _ANTIGEN = re.compile(r"CD\d+[A-Z]{0,2}\d?")
-_FEWEST = (
-    3  # names of antigens that make a table doubtful: a file of genes has one or two such doublets
-)
+_FEWEST = 3  # antigen names that make a table doubtful; a file of genes has one or two duplicates
 _LARGEST_PANEL = 1000
 
 
 def kind_of_word(text: object) -> str | None:
-    """Return the kind of feature that a word means, such as ``Antibody Capture``, ``gex`` or ``ADT``."""
+    """Return the kind of feature that a word denotes, such as ``Antibody Capture``, ``gex`` or ``ADT``."""
     words = _plain(text)
     if _BIOTYPE in words:
         return None
@@ -63,9 +61,9 @@ def kind_of_word(text: object) -> str | None:
 
 
 def with_kinds_of(features: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
-    """Return a table of features with what another one says of the kinds of the same names.
+    """Return a feature table with the kinds that another table states for the same names.
 
-    So it is where ``raw`` lost the columns that `var` has.
+    Needed where ``raw`` lost the columns of `var`.
     """
     if stated_kinds(features).notna().any() or not other.index.is_unique:
         return features
@@ -76,7 +74,7 @@ def with_kinds_of(features: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
 
 
 def stated_kinds(features: pd.DataFrame) -> pd.Series:
-    """Return the kind of every feature as a column of the table says it, ``None`` where none does."""
+    """Return the kind of each feature as stated by a column, ``None`` without one."""
     columns = {re.sub(r"[^a-z]", "", str(name).lower()): name for name in features}
     for column in (*_SURELY, *_PERHAPS):
         if column not in columns:
@@ -92,7 +90,7 @@ def stated_kinds(features: pd.DataFrame) -> pd.Series:
 
 
 def known_kinds(features: pd.DataFrame) -> pd.Series:
-    """Return the kind of every feature: as it is stated, else as its name tells, else ``None``."""
+    """Return the kind of each feature: as stated, else from its name, else ``None``."""
     kinds = stated_kinds(features)
     unsaid = kinds.isna().to_numpy()
     if unsaid.any():
@@ -102,12 +100,12 @@ def known_kinds(features: pd.DataFrame) -> pd.Series:
 
 
 def feature_kinds(features: pd.DataFrame) -> pd.Series:
-    """Return the kind of every feature; what neither a column nor a name tells is a gene.
+    """Return the kind of each feature, a gene if neither a column nor the name tells.
 
     Raises
     ------
     UserError
-        Rule ``features-indistinct``: antibodies seem to be among the genes, and nothing tells them apart.
+        Rule ``features-indistinct``: antibodies seem to be mixed with genes, indistinguishably.
     """
     kinds = known_kinds(features)
     unsaid = kinds.isna().to_numpy()
@@ -123,13 +121,13 @@ def feature_kinds(features: pd.DataFrame) -> pd.Series:
 
 
 def is_antibody_panel(features: pd.DataFrame) -> bool:
-    """Whether no column of a table is known for a gene, and most are named as surface antigens."""
+    """Whether no feature is known to be a gene, and most are named as surface antigens."""
     kinds = known_kinds(features)
     return _is_panel(_antigens(features.index.astype(str)), kinds.isna().to_numpy(), kinds)
 
 
 def no_gene_feature(kinds: pd.Series) -> UserError:
-    """Say what a table without genes holds, and which verb is meant."""
+    """Return the error for a table without genes, naming what it holds and the command for it."""
     counts = kinds.value_counts()
     names = {PROTEIN: "antibodies", OTHER: "other features"}
     held = ", ".join(f"{count:,} {names.get(kind, f'{kind}s')}" for kind, count in counts.items())
@@ -145,15 +143,15 @@ def no_gene_feature(kinds: pd.Series) -> UserError:
 
 
 def features_set_aside(features: pd.DataFrame) -> dict[str, int]:
-    """Count the features that are no genes, by kind."""
+    """Count the features that are not genes, by kind."""
     counts = feature_kinds(features).value_counts()
     return {str(kind): int(count) for kind, count in counts.items() if kind != GENE}
 
 
 def parse_places(names: pd.Index) -> pd.DataFrame:
-    """Read chromosome, start and end from names such as ``chr1:100-600``, ``1_100_600``; NaN elsewhere.
+    """Parse chromosome, start and end from names such as ``chr1:100-600``, ``1_100_600``; else NaN.
 
-    The prefix of a human genome is left out; chromosomes are written ``chr1`` to ``chrM``.
+    A human genome's prefix is dropped; chromosomes are written ``chr1`` to ``chrM``.
     """
     text = pd.Series(names.astype(str)).str.strip()
     places = text.str.extract(COORDINATES).set_axis(list(PLACE), axis=1)
@@ -186,10 +184,10 @@ def _plain(text: object) -> str:
 
 
 def _antigens(names: pd.Index) -> pd.Series:
-    """Say which names are those of surface antigens, or of the human genes that code for them."""
+    """Return which names are surface antigens, or the human genes that code for them."""
     text = pd.Series(names).str.upper()
     named = text.isin({*protein_aliases(), *protein_aliases().values()})
-    mouse = pd.Series(names).str.match(r"[A-Z][a-z]")  # Cd4 is a gene of the mouse
+    mouse = pd.Series(names).str.match(r"[A-Z][a-z]")  # Cd4 is a mouse gene
     return (named | text.str.fullmatch(_ANTIGEN)) & ~mouse
 
 
@@ -199,7 +197,7 @@ def _is_panel(antigen: pd.Series, unsaid: np.ndarray, kinds: pd.Series) -> bool:
 
 
 def _doubt(names: pd.Index, unsaid: np.ndarray, kinds: pd.Series) -> str:
-    """Say why features of which nothing is said seem to be antibodies, or nothing."""
+    """Return why features of unstated kind seem to be antibodies, or ""."""
     text = pd.Series(names).str.upper()
     antigen = _antigens(names)
     if _is_panel(antigen, unsaid, kinds):
@@ -209,7 +207,7 @@ def _doubt(names: pd.Index, unsaid: np.ndarray, kinds: pd.Series) -> str:
     again = text.duplicated() | ((base != text) & base.isin(set(text)))
     antigen_again = base.isin(set(text[antigen])) & again & unsaid
     ids = text.str.match(r"ENSG\d{11}")
-    # CD3, CD16 and CD45RA are no symbols of genes; among Ensembl ids no symbol stands.
+    # CD3, CD16 and CD45RA are not gene symbols; lists of Ensembl ids hold no symbols.
     foreign = antigen & text.isin(set(protein_aliases()) - set(protein_aliases().values()))
     if ids.mean() > 0.5:
         foreign = antigen & ~ids

@@ -1,4 +1,4 @@
-"""Which columns of a matrix become genes of the standard form, what they are called, in what order."""
+"""Which columns of a matrix become genes of the standard form, with which names and in what order."""
 
 import re
 from dataclasses import dataclass
@@ -20,21 +20,21 @@ from sc_mamba2.genes import (
     map_genes,
 )
 
-FEWEST_APART = 10  # names that lead elsewhere than the id beside them
-MOST_APART = 0.2  # share of them: annotations differ
+FEWEST_APART = 10  # names whose id leads to another gene
+MOST_APART = 0.2  # largest share of them, since annotations differ
 _NO_GENES = {
     "others": re.compile(r"ENS(?!MUS)[A-Z]{3,4}G\d|FBgn\d|WBGene\d"),
     "transcripts": re.compile(r"ENS([A-Z]{3,4})?T\d|[NX][MR]_\d"),
     "numbers": re.compile(r"\d+(\.0)?$"),
 }
-LOOKED_AT = 500  # names by which it is told whether a column holds names of genes
-FEW_KNOWN = 0.1  # share of known names at which a list is not one of genes
+LOOKED_AT = 500  # names used to decide whether a column holds gene names
+FEW_KNOWN = 0.1  # largest share of known names in a list that is not of genes
 
 
 def gene_features(genes: pd.DataFrame) -> np.ndarray | None:
-    """Return the columns that are genes, ``None`` for all: antibodies and peaks are left out.
+    """Return the columns that are genes, ``None`` for all; antibodies and peaks are excluded.
 
-    They would count towards the total of a cell, and an antibody may bear the name of a gene.
+    They would count towards a cell's total, and an antibody may have the name of a gene.
 
     Raises
     ------
@@ -50,16 +50,14 @@ def gene_features(genes: pd.DataFrame) -> np.ndarray | None:
 
 @dataclass(frozen=True, eq=False)
 class GeneNames:
-    """The names of N columns: where they lead, and what was found of them.
+    """The names of N columns, mapped to the gene table, and what was noticed about them.
 
     Parameters
     ----------
-    mapping
-        To the gene table.
     column
-        Column of the table of genes that holds the names, ``index``.
+        Column of the file's gene table that holds the names, or ``index``.
     taken_off
-        What was taken off the names, and of how many.
+        What was removed from the names, and from how many.
     foreign
         (N,) bool: genes of another species.
     dates
@@ -73,7 +71,7 @@ class GeneNames:
     dates: list[str]
 
     def remarks(self) -> list[dict[str, str]]:
-        """Give what a person should know of the names."""
+        """Return remarks on the names for the user."""
         said = {}
         if self.taken_off:
             parts = ", ".join(f"{what} of {count:,}" for what, count in self.taken_off.items())
@@ -89,11 +87,10 @@ class GeneNames:
 
 
 def name_genes(genes: pd.DataFrame, table: GeneTable) -> GeneNames:
-    """Find the names of a table's genes: Ensembl ids first, symbols where an id is absent or unknown.
+    """Find the names of a table's genes: Ensembl ids first, symbols where an id is missing or unknown.
 
-    They are looked for in the index, in the columns that are usually called so, then in every column of
-    text; those of a column count only where few of the index are known. Rule ``genes-conflict``: ids and
-    symbols that are not of the same genes.
+    Searched are the index, then the columns usually used for names, then all text columns; a column counts
+    only if few names in the index are known. Rule ``genes-conflict``: ids and symbols denote different genes.
     """
     index = genes.index.astype(str)
     columns = {"index": list(index)} | _texts(genes)
@@ -103,7 +100,7 @@ def name_genes(genes: pd.DataFrame, table: GeneTable) -> GeneNames:
     if ids == "index":
         used, first, second = "index", columns["index"], columns[symbols or "index"]
     elif share_known(columns["index"], table) > FEW_KNOWN or not (ids or symbols):
-        # A name without an id is shown, and looked up, by its symbol.
+        # A name without an id is shown and looked up by its symbol.
         used, second = "index", columns["index"]
         first = second
         if ids:
@@ -116,7 +113,7 @@ def name_genes(genes: pd.DataFrame, table: GeneTable) -> GeneNames:
     cleaned = clean_names(first, table)
     spare = cleaned if second is first else clean_names(second, table)
     named = "index", *keys.ENSEMBL_COLUMNS, *keys.SYMBOL_COLUMNS
-    if ids in named and symbols in named:  # a column of another name may be of other genes
+    if ids in named and symbols in named:  # a column with another name may describe other genes
         _check_agreement(columns[ids], columns[symbols], table, (ids, symbols))
     mapping = map_genes(cleaned.names, table, None if second is first else spare.names)
     unknown = mapping.rows < 0
@@ -135,7 +132,7 @@ def name_genes(genes: pd.DataFrame, table: GeneTable) -> GeneNames:
 def _check_agreement(
     ids: list[str], symbols: list[str], table: GeneTable, where: tuple[str, str]
 ) -> None:
-    """Refuse ids and symbols side by side that lead to different genes; looks at some of them."""
+    """Refuse ids and symbols that denote different genes, judged by a sample."""
     places = np.unique(np.linspace(0, len(ids) - 1, LOOKED_AT).astype(int))
     one, other = (
         map_genes(clean_names([names[place] for place in places], table).names, table).rows
@@ -156,7 +153,7 @@ def _check_agreement(
 
 
 def column_ids(genes: pd.DataFrame, table: GeneTable) -> np.ndarray:
-    """Return the Ensembl id of each of N columns, "" where it is no gene or none that is known."""
+    """Return the Ensembl id of each of N columns, "" if it is not a gene or not known."""
     found = np.full(len(genes), "", dtype=object)
     measured = gene_features(genes)
     places = np.arange(len(genes)) if measured is None else measured
@@ -170,7 +167,7 @@ def share_of_ids(names: pd.Index) -> float:
 
 
 def share_known(names: list[str], table: GeneTable) -> float:
-    """Return the share of names that the gene table knows, of some spread over the list."""
+    """Return the share of names known to the gene table, from a sample spread over the list."""
     if not names:
         return 0.0
     places = np.unique(np.linspace(0, len(names) - 1, LOOKED_AT).astype(int))
@@ -179,13 +176,13 @@ def share_known(names: list[str], table: GeneTable) -> float:
 
 
 def best_known(genes: pd.DataFrame, table: GeneTable) -> float:
-    """Return the share of known names of the column of a table of genes that has most, or its index."""
+    """Return the largest share of known names among a gene table's index and columns."""
     columns = [list(genes.index.astype(str)), *_texts(genes).values()]
     return max(share_known(names, table) for names in columns)
 
 
 def _texts(genes: pd.DataFrame) -> dict[str, list[str]]:
-    """Return the columns of text, missing values as nothing."""
+    """Return the text columns, with missing values as ""."""
     found = {}
     for name in genes:
         column = genes[name].astype(object).where(genes[name].notna(), "")
@@ -201,9 +198,9 @@ def _first(columns: dict[str, list[str]], usual: tuple[str, ...], holds: Any) ->
 
 
 def columns_to_keep(mapping: GeneMapping, names: np.ndarray, totals: np.ndarray) -> np.ndarray:
-    """Return the columns of mapped genes in table order; of two for one gene, the richer one.
+    """Return the columns of mapped genes in table order; of two for one gene, the one with the larger sum.
 
-    A tie goes to the name that sorts first, so that the file's order of genes changes nothing.
+    Ties go to the name that sorts first, so that the order of genes in the file does not matter.
     `names` and `totals` are (N,), the name and the sum of each column.
     """
     columns = pd.DataFrame({"row": mapping.rows, "total": -totals, "name": names})
@@ -212,7 +209,7 @@ def columns_to_keep(mapping: GeneMapping, names: np.ndarray, totals: np.ndarray)
 
 
 def no_gene_matched(mapping: GeneMapping, species: str) -> UserError:
-    """Say that no gene is known, with a hint at what the names look like."""
+    """Return the error that no gene is known, with a hint at what the names look like."""
     hints = {
         "mouse": "these look like mouse genes: --species mouse reads them by their human partners",
         "spreadsheet-dates": "a spreadsheet turned gene names into dates; go back to the original",

@@ -1,7 +1,6 @@
-"""What can be told of a source of cells without reading it: is it there, which columns and layers has it.
+"""Check a source of cells without reading it: whether it exists, and its columns and layers.
 
-It imports h5py alone, but for what stands in a column. What nothing here can tell is left to `readers`, which
-look at all of a file.
+Only h5py is imported, unless a column is read. The rest is left to `readers`, which check the whole file.
 """
 
 import json
@@ -25,7 +24,7 @@ SOURCES = (
 
 
 def missing_file(path: Path, found: str | None = None) -> UserError:
-    """Return the refusal of a path at which nothing lies (rule ``file-missing``)."""
+    """Return the error for a path that does not exist (rule ``file-missing``)."""
     siblings = [other.name for other in path.parent.glob("*")] if path.parent.is_dir() else []
     return UserError(
         "file-missing",
@@ -38,7 +37,7 @@ def missing_file(path: Path, found: str | None = None) -> UserError:
 def missing_column(
     column: str, columns: Iterable[Any], rule: str, option: str, where: str = "obs"
 ) -> UserError:
-    """Return the refusal of a column that is not there; `option` is where a person names it."""
+    """Return the error for a missing column; `option` is the setting that names it."""
     columns = list(map(str, columns))
     return UserError(
         rule,
@@ -49,7 +48,7 @@ def missing_column(
 
 
 def missing_layer(layer: str, layers: Iterable[str]) -> UserError:
-    """Return the refusal of a layer that is not there (rule ``layer-missing``); `layers` are those there."""
+    """Return the error for a missing layer (rule ``layer-missing``); `layers` are those present."""
     layers = list(layers)
     return UserError(
         "layer-missing",
@@ -60,7 +59,7 @@ def missing_layer(layer: str, layers: Iterable[str]) -> UserError:
 
 
 def unnamed_source() -> UserError:
-    """Return the refusal of a run without a source of cells (rule ``source-none``)."""
+    """Return the error for a run without a source of cells (rule ``source-none``)."""
     return UserError(
         "source-none",
         found="no file of cells was named",
@@ -70,7 +69,7 @@ def unnamed_source() -> UserError:
 
 
 def unknown_source(source: str, known: Iterable[str]) -> UserError:
-    """Return the refusal of a named source that there is not (rule ``source-unknown``)."""
+    """Return the error for an unknown named source (rule ``source-unknown``)."""
     return UserError(
         "source-unknown",
         found=f"the source '{source}'",
@@ -80,7 +79,7 @@ def unknown_source(source: str, known: Iterable[str]) -> UserError:
 
 
 def other_format(path: Path, found: str) -> UserError:
-    """Refuse what can be opened, but holds no cells that are known here."""
+    """Return the error for a readable file that holds no known kind of cells."""
     return UserError(
         "file-format",
         found=f"{path.name} {found}",
@@ -90,7 +89,7 @@ def other_format(path: Path, found: str) -> UserError:
 
 
 def check_hdf5(path: Path) -> None:
-    """Refuse a file that may not be read, is empty, or is no HDF5 file."""
+    """Refuse a file that is unreadable, empty, or not HDF5."""
     try:
         with path.open("rb") as file:
             first = file.read(1)
@@ -115,12 +114,12 @@ def check_hdf5(path: Path) -> None:
             expected="the folder that holds them all",
             mend=f"give the folder: '{path.resolve().parent}'",
         )
-    if not h5py.is_hdf5(path):  # not by the first bytes: mudata writes a line of text before
+    if not h5py.is_hdf5(path):  # not by the first bytes: mudata puts a line of text there
         raise other_format(path, "is not an HDF5 file")
 
 
 def check_there(source: str) -> Path | None:
-    """Return the path of a source, ``None`` for a named one; refuse what is not there or no format.
+    """Return the path of a source, ``None`` for a named one; refuse a missing or unusable one.
 
     Raises
     ------
@@ -142,9 +141,9 @@ def check_there(source: str) -> Path | None:
 
 
 def columns_and_layers(path: Path) -> tuple[list[str], list[str]] | None:
-    """Return the columns of obs and the layers of an .h5ad, .h5mu or zarr; ``None``: not to be told here.
+    """Return the obs columns and layers of an .h5ad, .h5mu or zarr, ``None`` if they cannot be read here.
 
-    Of several modalities the columns of all are given.
+    For several modalities, the columns of all are returned.
     """
     try:
         if path.is_dir():
@@ -160,11 +159,11 @@ def columns_and_layers(path: Path) -> tuple[list[str], list[str]] | None:
             layers = [name for table in tables for name in table.get("layers", ())]
             return list(dict.fromkeys(name for names in found for name in names)), layers
     except (OSError, KeyError, ValueError, AttributeError, TypeError, RuntimeError):
-        return None  # the readers say what is wrong with it
+        return None  # the readers report what is wrong
 
 
 def table_of(path: Path, columns: Iterable[str]) -> "pd.DataFrame | None":
-    """Return columns of the obs of an .h5ad, and no more of it; ``None``: not to be told here."""
+    """Return only some obs columns of an .h5ad, ``None`` if they cannot be read here."""
     import anndata as ad
     import pandas as pd
 
@@ -179,7 +178,7 @@ def table_of(path: Path, columns: Iterable[str]) -> "pd.DataFrame | None":
                 return None  # before anndata 0.8
             found = {name: ad.io.read_elem(obs[name]) for name in columns}
             return pd.DataFrame(found, index=names) if len(names) else None
-    except Exception:  # whatever the readers will say of it
+    except Exception:  # the readers report what is wrong
         return None
 
 
@@ -191,7 +190,7 @@ def _columns(obs: Any) -> list[str]:
 
 
 def _column_order(folder: Path) -> list[str] | None:
-    """Read the order of a zarr table's columns, of format 3 or 2."""
+    """Read the column order of a zarr table, format 3 or 2."""
     for mark, inside in (("zarr.json", "attributes"), (".zattrs", None)):
         if (folder / mark).is_file():
             attributes = json.loads((folder / mark).read_text(encoding="utf-8"))

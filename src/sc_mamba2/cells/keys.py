@@ -1,8 +1,8 @@
-"""Names under which results and facts are kept in an AnnData. Every other room takes them from here."""
+"""Names of results and facts in an AnnData; defined only here."""
 
 from typing import Literal
 
-Kind = Literal["counts", "normalised", "log_normalised"]  # what the values of a matrix are
+Kind = Literal["counts", "normalised", "log_normalised"]  # scale of a matrix
 
 CELL_TYPE = "scm_cell_type"
 CONFIDENCE = "scm_cell_type_confidence"
@@ -32,7 +32,7 @@ DENOISED = "scm_denoised"
 IMPUTED = "scm_imputed"
 FACTS = "scm"
 
-ONTOLOGY_IDS = "cell_type_ontology_term_id"  # as CELLxGENE names it
+ONTOLOGY_IDS = "cell_type_ontology_term_id"  # CELLxGENE's name
 COUNTS_LAYER = "counts"
 SYMBOL = "symbol"
 BIOTYPE = "biotype"
@@ -43,6 +43,6 @@ SYMBOL_COLUMNS = ("symbol", "gene_symbol", "gene_symbols", "feature_name", "gene
 
 
 def is_result(name: object) -> bool:
-    """Whether a name is one of a result of ours."""
+    """Whether a name is that of one of our results."""
     words = (FACTS, EMBEDDING)
     return name in words or str(name).startswith(tuple(f"{word}_" for word in words))

@@ -1,6 +1,6 @@
-"""Checks of a label column: is it there, is it a label, are there enough cells a class.
+"""Checks of a label column: whether it exists and holds labels, with enough cells per class.
 
-Words of absence ("nan", "unknown", "unassigned", "doublet") are no labels: a model would learn them as a type.
+Placeholders ("nan", "unknown", "unassigned", "doublet") are not labels: a model would learn them as a type.
 """
 
 import logging
@@ -23,16 +23,16 @@ _NO_CELL = (
     "doublet, doublets, multiplet, multiplets, low quality, low quality cell, low quality cells, poor quality, "
     "debris, dead cell, dead cells, empty droplet, empty droplets, artifact, artefact, junk, failed qc"
 )
-NOTHING = frozenset(_NOTHING.split(", "))  # is no value in any column
-_ANYWHERE = NOTHING | set(_UNKNOWN.split(", "))  # and these are no label
-ABSENCE = _ANYWHERE | set(_NO_CELL.split(", "))  # nor, in a column of types, are these
+NOTHING = frozenset(_NOTHING.split(", "))  # no value in any column
+_ANYWHERE = NOTHING | set(_UNKNOWN.split(", "))  # nor a label
+ABSENCE = _ANYWHERE | set(_NO_CELL.split(", "))  # nor a cell type
 _log = logging.getLogger(__name__)
 FEW_OF_A_TYPE = 5
-WELL_FILLED = 3  # mean cells a class under which a column is an identifier, not a label
+WELL_FILLED = 3  # mean cells per class below which a column is an identifier, not a label
 
 
 def read_labels(obs: pd.DataFrame, label_key: str, keep_absence_words: bool = False) -> pd.Series:
-    """Return the labels as text, missing ones as ``None``; how many words of absence there are is logged.
+    """Return the labels as text, ``None`` where missing; the number of placeholders is logged.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def read_labels(obs: pd.DataFrame, label_key: str, keep_absence_words: bool = Fa
     label_key
         Column of `obs` that holds the label.
     keep_absence_words
-        Whether words such as ``unknown`` and ``nan`` are labels like others; else they are missing.
+        Whether placeholders such as ``unknown`` and ``nan`` count as labels; else they are missing.
 
     Raises
     ------
@@ -49,7 +49,7 @@ def read_labels(obs: pd.DataFrame, label_key: str, keep_absence_words: bool = Fa
         The column is absent, empty, continuous, has one class, or names every cell.
     """
     check_column(obs, label_key, "label-missing", "--label-key")
-    column = obs[label_key].reset_index(drop=True)  # names of cells may repeat
+    column = obs[label_key].reset_index(drop=True)  # cell names may repeat
     present = _present(column)
     if pd.api.types.is_float_dtype(present) and not (present % 1 == 0).all():
         example = present[present % 1 != 0].iloc[0]
@@ -98,20 +98,20 @@ def read_labels(obs: pd.DataFrame, label_key: str, keep_absence_words: bool = Fa
 
 
 def known_labels(column: pd.Series, keep_absence_words: bool = False) -> pd.Series:
-    """Return the labels that are there as text (`label_text`), without words of absence."""
+    """Return the labels present as text (`label_text`), without placeholders."""
     text = label_text(column)
     return text if keep_absence_words else text[~is_one_of(text, ABSENCE)]
 
 
 def absence_words(column: pd.Series, words: frozenset[str] = ABSENCE) -> dict[str, int]:
-    """Count the words of absence in a column, as they are written."""
+    """Count the placeholders in a column, as spelled."""
     text = label_text(column)
     found = text[is_one_of(text, words)].value_counts()
     return {str(word): int(count) for word, count in found.items()}
 
 
 def absence_columns(obs: pd.DataFrame) -> dict[str, dict[str, int]]:
-    """Count the words of absence of every column that may hold labels; columns without any are left out."""
+    """Count the placeholders in every column that may hold labels; columns without any are left out."""
     found = {}
     for name in obs.columns[~obs.columns.duplicated(keep=False)]:
         column = obs[name]
@@ -126,26 +126,26 @@ def absence_columns(obs: pd.DataFrame) -> dict[str, dict[str, int]]:
 
 
 def absence_in_words(words: dict[str, int]) -> str:
-    """Say how many cells have no label, and by which words."""
+    """Describe how many cells have no label, and their placeholders."""
     listed = ", ".join(f"'{word}' ({count:,})" for word, count in list(words.items())[:5])
     return f"{sum(words.values()):,} cells have no label but a word of absence, {listed}"
 
 
 def _plain(text: pd.Series) -> pd.Series:
-    """Return text without case and signs between words."""
+    """Return text in lower case, with words separated by single spaces."""
     return text.str.lower().str.replace(r"[\s_]+|(?<=\w)-(?=\w)", " ", regex=True)
 
 
 def is_one_of(text: pd.Series, words: frozenset[str]) -> pd.Series:
-    """Say which are a word of absence; "unknown 2" is one, "NA_12878" none."""
-    every = pd.Series(text.unique(), dtype=str)  # a million cells have few labels
+    """Return which values are among the placeholders `words`; "unknown 2" is one, "NA_12878" is not."""
+    every = pd.Series(text.unique(), dtype=str)  # even a million cells have few labels
     plain = _plain(every)
     stem = plain.str.replace(r" \d+$", "", regex=True)
     return text.isin(every[plain.isin(words) | stem.isin(words - NOTHING)])
 
 
 def _say_alike(text: pd.Series, key: str, what: str) -> None:
-    """Log the classes that differ from another one in case, blanks, hyphens or a plural only."""
+    """Log the classes that differ from another only in case, blanks, hyphens or a plural."""
     classes = pd.Series(sorted(text.unique()), dtype=str)
     alike = classes[_plain(classes).str.rstrip("s").duplicated(keep=False)]
     if len(alike):
@@ -155,15 +155,15 @@ def _say_alike(text: pd.Series, key: str, what: str) -> None:
 
 
 def check_column(obs: pd.DataFrame, column: str, rule: str, option: str) -> None:
-    """Refuse a column that is not there; `option` is where a person names it."""
+    """Refuse a missing column; `option` is the setting that names it."""
     if column not in obs.columns:
         raise missing_column(column, obs.columns, rule, option)
 
 
 def whole_column(obs: pd.DataFrame, key: str, what: str) -> pd.Series:
-    """Return a column of obs as text, or refuse that it is not there or that a cell has nothing in it.
+    """Return a column of obs as text; refuse a missing column or a cell without a value.
 
-    `what` each cell has there makes the rules, such as ``batch-missing`` and ``batch-incomplete``.
+    `what` the column holds makes the rules, such as ``batch-missing`` and ``batch-incomplete``.
     """
     check_column(obs, key, f"{what}-missing", f"--{what}-key")
     text = label_text(obs[key])
@@ -180,7 +180,7 @@ def whole_column(obs: pd.DataFrame, key: str, what: str) -> pd.Series:
 
 
 def label_text(column: pd.Series) -> pd.Series:
-    """Return the labels that are there as text; a whole number has no decimal point."""
+    """Return the labels present as text; whole numbers have no decimal point."""
     present = _present(column)
     if pd.api.types.is_float_dtype(present) and (present % 1 == 0).all():
         present = present.astype("int64")
@@ -189,7 +189,7 @@ def label_text(column: pd.Series) -> pd.Series:
 
 
 def _present(column: pd.Series) -> pd.Series:
-    """Return the labels that are not missing, categories as what they are categories of."""
+    """Return the labels that are not missing, categories in their own type."""
     present = column.dropna()
     if isinstance(present.dtype, pd.CategoricalDtype):
         present = present.astype(present.cat.categories.dtype)

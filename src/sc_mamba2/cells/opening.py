@@ -1,6 +1,6 @@
-"""Opens cells without loading them: `.h5ad` and zarr in place, SOMA by queries, all else whole.
+"""Open cells without loading them: `.h5ad` and zarr in place, SOMA by queries; other formats are loaded.
 
-Cells that are in memory already are opened as they are.
+Cells already in memory are used as they are.
 """
 
 from collections.abc import Iterator
@@ -33,9 +33,9 @@ SPARSE = ("csr_matrix", "csc_matrix")
 def open_cells(source: Source) -> Iterator[StoredCells]:
     """Open cells without loading their matrices where the format allows it.
 
-    In memory are the tables, the row pointers of CSR matrices, and what is asked for: of CSR and
-    dense matrices only the rows. A CSC matrix has no rows on disk and is loaded whole. Files that
-    are not `.h5ad` or zarr, and those written before anndata 0.7, are loaded whole.
+    Only the tables, the row pointers of CSR matrices, and requested rows of CSR and dense matrices
+    are in memory. A CSC matrix has no rows on disk and is loaded whole, as are files that are
+    neither `.h5ad` nor zarr, or were written before anndata 0.7.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def open_cells(source: Source) -> Iterator[StoredCells]:
 
 
 def source_facts(source: str) -> list[tuple[str, int, int]]:
-    """Return path, size and time of every file of a source; none of a name, nor of what is remote."""
+    """Return path, size and time of every file of a source; none for named or remote sources."""
     place = SomaSource.of(source).uri if source.startswith(SOMA) else source
     return file_facts(Path(place).resolve())
 
@@ -76,7 +76,7 @@ def _loaded(source: str | Path) -> StoredCells:
 
 
 def _open_group(group: Any, path: Path) -> StoredCells | None:
-    """Open an AnnData in an HDF5 or zarr group; ``None`` where its layout is an older one."""
+    """Open an AnnData in an HDF5 or zarr group; ``None`` if its layout is an older one."""
     if group.attrs.get("encoding-type") != "anndata":
         return None
     with reading(path):
@@ -106,7 +106,7 @@ def _stored_matrix(stored: Any, shape: tuple[int, int], path: Path) -> StoredMat
     rows = ad.io.sparse_dataset(stored) if kind == "csr_matrix" else stored
 
     def read(start: int, stop: int) -> Rows:
-        with reading(path):  # a chunk that does not unpack is only found now
+        with reading(path):  # a damaged chunk is only found now
             return rows[start:stop]
 
     def read_whole() -> Rows:

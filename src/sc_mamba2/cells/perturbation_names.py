@@ -1,8 +1,8 @@
-"""What the name of a perturbation means: one function for those of a file and those of a request.
+"""Parse perturbation names, by the same rules for files and requests.
 
-A name is one perturbation or several joined by a sign, with or without doses; guides of one gene are one
-target, and negative controls have many spellings. A canonical name has its parts in alphabetical order,
-joined by "+", a dose behind a "@".
+A name is one perturbation or several joined by a sign, with or without doses. Guides of one gene are one
+target, and negative controls have many spellings. In a canonical name the parts are in alphabetical order,
+joined by "+", each with its dose after an "@".
 """
 
 import re
@@ -19,7 +19,7 @@ DOSE = "@"
 SIGNS = (JOINT, "|", ";", ",", "&", "/", ":")
 
 _NUMBER = re.compile(r"\s*[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?\s*")
-# Words for negative controls, without case, blanks and signs; those of one line are alike.
+# Words for negative controls, in lower case without blanks and signs; those on one line are synonyms.
 _CONTROLS = (
     "control controls ctrl unperturbed neg negctrl negcontrol negativecontrol negativectrl nt ntc ntctrl "
     "ntcontrol nontarget nontargeting nontargetingcontrol nontargetingctrl nontargetingguide "
@@ -32,7 +32,7 @@ _FAMILY = {word: at for at, line in enumerate(_CONTROLS) for word in line.split(
 _BESIDE_CONTROL = re.compile(r"^(?:sgrna|grna|sg)|(?:sgrna|grna|guide|rep|sg|g)$")
 _GUIDE = "(?:sg|sgRNA|sgrna|g|gRNA|grna|guide|sh|shRNA|rep)"
 _AIMED = "(?:sgRNA|gRNA|shRNA|p_sg|sg|sh)[-_ ]?"
-# From the target in a guide's name, the plainest first; the last two need today's symbol.
+# Patterns for the target in a guide's name, the clearest first; the last two need a current symbol.
 _GUIDES = (
     re.compile(rf"{_AIMED}(.+?)"),
     re.compile(rf"{_AIMED}(.+)[-_. ]{_GUIDE}?[-_]?[0-9]{{1,4}}"),
@@ -49,19 +49,19 @@ _LOOSE = 2
 
 @dataclass(frozen=True)
 class NameRules:
-    """How names are read.
+    """How to read perturbation names.
 
     Attributes
     ----------
     control
-        How unperturbed cells are called.
+        Name of unperturbed cells.
     genes
-        Whether names may be genes, and guides of genes; those of compounds are not.
+        Whether names may be genes and guides of genes, not compounds.
     join_guides
         Whether the guides of one target are one perturbation.
     joined_by
-        Sign that joins names whatever is known of them, "" for none; ``None``: any of `SIGNS`, or
-        underscores, where every part is a name of the file, a gene, or the control.
+        Sign that always separates names, "" for none; ``None``: any of `SIGNS`, or underscores, if every
+        part is a name in the file, a gene, or the control.
     """
 
     control: str
@@ -72,20 +72,18 @@ class NameRules:
 
 @dataclass(frozen=True)
 class PerturbationNames:
-    """The names that are known; see `learn_names`.
+    """The known names; made by `learn_names`.
 
     Attributes
     ----------
-    rules
-        How they are read.
     singles
-        Names of single perturbations, as a file spells them.
+        Names of single perturbations, as spelled in the file.
     whole
-        Those of them that hold a "+" and are one perturbation.
+        Names with a "+" that are one perturbation.
     controls
         Spellings of the control.
     of_gene
-        By Ensembl id the name that a gene goes by here.
+        Name used for each gene, by Ensembl id.
     """
 
     rules: NameRules
@@ -100,7 +98,7 @@ class PerturbationNames:
         Raises
         ------
         UserError
-            ``perturbation-name``: nothing beside a "+" that joins. ``perturbation-dose``: a dose of 0.
+            ``perturbation-name``: an empty part beside a joining sign. ``perturbation-dose``: a dose of 0.
         """
         pieces = self.pieces(text.strip())
         if len(pieces) == 1:
@@ -114,7 +112,7 @@ class PerturbationNames:
         return JOINT.join(sorted(parts - {self.rules.control})) or self.rules.control
 
     def pieces(self, text: str) -> list[str]:
-        """Take a name apart where it is a combination; else it is its only piece."""
+        """Split a combination into its parts; any other name is returned as the only piece."""
         sign = self.rules.joined_by
         if sign is not None:
             found = [piece.strip() for piece in text.split(sign)] if sign else [text]
@@ -134,20 +132,20 @@ class PerturbationNames:
         return found if len(found) > 1 and all(map(self.knows, found)) else [text]
 
     def is_control(self, text: str) -> bool:
-        """Whether a name is the control's."""
+        """Whether a name means the control."""
         return text in self.controls or text == self.rules.control or alike(text, self.rules)
 
     def knows(self, piece: str) -> bool:
-        """Whether a piece of a name is a name by itself: of the file, of a gene, of the control."""
+        """Whether a piece is a name in its own right: in the file, of a gene or guide, or of the control."""
         base = base_and_dose(piece)[0]
         return bool(base) and (base in self.singles or self.is_control(base) or self._is_one(base))
 
     def _is_one(self, text: str) -> bool:
-        """Whether a name is that of a gene or of its guide."""
+        """Whether a name is that of a gene or a guide."""
         return self.rules.genes and bool(gene_of(text) or self.target(text))
 
     def target(self, text: str) -> str | None:
-        """Return what a guide is aimed at, ``None`` where a name is no guide's."""
+        """Return the target of a guide, ``None`` if the name is not a guide's."""
         if not self.rules.genes or gene_of(text, sure=False):
             return None
         targets = guide_targets(text)
@@ -177,7 +175,7 @@ class PerturbationNames:
 
 
 def learn_names(labels: Iterable[str], rules: NameRules) -> PerturbationNames:
-    """Learn from all names of a file, or of a model, which are single, whole, guides or the control.
+    """Learn from all names in a file or a model which are single, whole, guides or the control.
 
     Raises
     ------
@@ -188,7 +186,7 @@ def learn_names(labels: Iterable[str], rules: NameRules) -> PerturbationNames:
     controls = frozenset(control_spellings(listed, rules))
     names = PerturbationNames(rules, controls=controls)
     plain = {label for label in listed if not any(sign in label for sign in SIGNS)}
-    for label in listed:  # "A+ctrl" says that A is a name
+    for label in listed:  # "A+ctrl" shows that A is a name
         pieces = names.pieces(label)
         if any(map(names.is_control, pieces)):
             plain |= {piece for piece in pieces if not any(sign in piece for sign in SIGNS)}
@@ -206,7 +204,7 @@ def learn_names(labels: Iterable[str], rules: NameRules) -> PerturbationNames:
 
 
 def _names_of_genes(known: PerturbationNames, bases: Iterable[str]) -> dict[str, str]:
-    """Return the name by which each gene goes; of several spellings today's symbol."""
+    """Return the name used for each gene: its only spelling, or the current symbol if there are several."""
     if not known.rules.genes:
         return {}
     spellings: dict[str, set[str]] = defaultdict(set)
@@ -222,9 +220,9 @@ def _names_of_genes(known: PerturbationNames, bases: Iterable[str]) -> dict[str,
 
 
 def parts_of(name: str, whole: Collection[str]) -> tuple[str, ...]:
-    """Return the single perturbations of a canonical name in alphabetical order, each once.
+    """Return the single perturbations of a canonical name, unique and in alphabetical order.
 
-    `whole` are names with a "+" that are one perturbation.
+    `whole` holds names with a "+" that are one perturbation.
     """
     if base_and_dose(name)[0] in whole:
         return (name,)
@@ -233,9 +231,9 @@ def parts_of(name: str, whole: Collection[str]) -> tuple[str, ...]:
 
 
 def base_and_dose(part: str) -> tuple[str, float | None]:
-    """Return a single perturbation without its dose, and the dose; ``None`` where it has none.
+    """Split a single perturbation into its name and its dose, ``None`` without one.
 
-    A dose is a number behind the last "@": "GSK @ site" has none.
+    A dose is a number after the last "@": "GSK @ site" has none.
     """
     base, sign, dose = part.rpartition(DOSE)
     if not sign or not base.strip() or not _NUMBER.fullmatch(dose):
@@ -244,15 +242,15 @@ def base_and_dose(part: str) -> tuple[str, float | None]:
 
 
 def with_dose(base: str, dose: float) -> str:
-    """Put a dose behind a single perturbation; "1e5" has no "+", which would join."""
+    """Append a dose to a single perturbation, as "1e5", not "1e+5", since "+" would join."""
     return f"{base}{DOSE}{dose:.12g}".replace("e+", "e")
 
 
 def control_spellings(labels: Iterable[str], rules: NameRules) -> set[str]:
-    """Return which of some names are the control's.
+    """Return which of the names mean the control.
 
-    The very name, its guides ("NT_00012"), and other words of its kind ("non-targeting" for "control"). Where
-    there is none of these, words of another kind ("DMSO"), if they are of one kind only.
+    These are its own name, its guides ("NT_00012") and its synonyms ("non-targeting" for "control"). If there
+    are none, words for another kind of control ("DMSO") count, provided they are all of one kind.
     """
     listed = list(labels)
     own = {label for label in listed if label == rules.control or alike(label, rules)}
@@ -269,7 +267,7 @@ def control_spellings(labels: Iterable[str], rules: NameRules) -> set[str]:
 
 
 def alike(text: str, rules: NameRules) -> bool:
-    """Whether a name is a word for controls of the same kind as the control's own name."""
+    """Whether a name is a word for the same kind of control as the control's own name."""
     kind = family(text)
     return kind is not None and kind == family(rules.control)
 
@@ -285,7 +283,7 @@ def family(text: str) -> int | None:
 
 
 def guide_targets(text: str) -> Iterator[tuple[str, bool]]:
-    """Give what a name may be a guide of, the likeliest first, and whether the pattern is a loose one."""
+    """Yield the possible targets of a guide's name, likeliest first, and whether the pattern is a loose one."""
     for place, pattern in enumerate(_GUIDES):
         if match := pattern.fullmatch(text):
             yield match[1], place >= len(_GUIDES) - _LOOSE
@@ -293,9 +291,9 @@ def guide_targets(text: str) -> Iterator[tuple[str, bool]]:
 
 @lru_cache(maxsize=65536)
 def gene_of(name: str, *, today: bool = False, sure: bool = True) -> str:
-    """Return the Ensembl id of a gene's name, "" where it is none.
+    """Return the Ensembl id of a gene's name, "" if it is not a gene.
 
-    With `today` older symbols do not count; without `sure` ambiguous and retired names are "?".
+    With `today`, older symbols do not count; without `sure`, ambiguous and retired names give "?".
     """
     found = map_genes([name], load_gene_table())
     status = found.status[0]
@@ -307,7 +305,7 @@ def gene_of(name: str, *, today: bool = False, sure: bool = True) -> str:
 
 
 def target_gene(name: str) -> str:
-    """Return the Ensembl id of the gene that a single perturbation, or a guide, is aimed at, or ""."""
+    """Return the Ensembl id of the gene targeted by a single perturbation or a guide, or ""."""
     base = base_and_dose(name)[0]
     if found := gene_of(base, sure=False):
         return found.removeprefix("?")
@@ -316,13 +314,13 @@ def target_gene(name: str) -> str:
 
 
 def symbol_of(ident: str) -> str:
-    """Return today's symbol of a gene, or its id where it has none."""
+    """Return the current symbol of a gene, or its id if it has none."""
     table = load_gene_table()
     return str(table.symbols[table.row_of_id[ident]]) or ident
 
 
 def _joined(text: str, sign: str, whole: Collection[str]) -> list[str]:
-    """Split at a sign outside of brackets; what is one by `whole` is put together again."""
+    """Split at a sign outside brackets, keeping the names in `whole` together."""
     tokens, depth, start = [], 0, 0
     for at, letter in enumerate(text):
         depth += (letter in "([{") - (letter in ")]}")

@@ -1,6 +1,6 @@
-"""Perturbed cells: the perturbation of every cell, and what a table of them must keep.
+"""The perturbation of every cell, and what a table of perturbed cells must satisfy.
 
-What a name means stands in `perturbation_names`, what is done with them in `tasks/perturbation`.
+`perturbation_names` parses the names, `tasks/perturbation` uses them.
 """
 
 from typing import Any
@@ -22,7 +22,7 @@ from sc_mamba2.errors import UserError, nearest
 from sc_mamba2.genes import is_spreadsheet_date
 
 MOST_SHOWN = 5
-# What callers of guides write where they found none, or several.
+# What guide callers write where they found no guide, or several.
 _UNCALLED = (ABSENCE - {"unk"}) | {  # UNK is a gene
     "negative",
     "multiple",
@@ -36,9 +36,9 @@ _UNCALLED = (ABSENCE - {"unk"}) | {  # UNK is a gene
 
 
 def with_doses(names: pd.Series, doses: pd.Series, known: PerturbationNames) -> pd.Series:
-    """Put doses, all in one unit, behind all parts of the same cells' names, but of the control's.
+    """Append doses, all in one unit, to all parts of the cells' names, except the control's.
 
-    Rule ``perturbation-dose``: a perturbed cell's dose is no number above 0.
+    Rule ``perturbation-dose``: a perturbed cell's dose is not a number above 0.
     """
     control = known.rules.control
     perturbed = (names != control).to_numpy()
@@ -69,18 +69,18 @@ def read_perturbations(
     obs
         Table of N cells.
     key
-        Its column with the perturbations.
+        Column with the perturbations.
     rules
-        How names are read. The control may stand beside a name ("KLF1+control"), where it is left out.
+        How to read names. The control is dropped from combinations ("KLF1+control").
     fewest_cells
-        Perturbations with fewer cells are left out, with a remark.
+        Perturbations with fewer cells are dropped, with a remark.
     dose_key
-        Column with doses, which are put behind the names; ``None``: there are none.
+        Column with doses, appended to the names; ``None``: there are none.
 
     Returns
     -------
     perturbations
-        Canonical names of the cells that are kept, the control's for unperturbed ones.
+        Canonical names of the kept cells; unperturbed ones have the control's.
     known
         What the column's names mean.
     remarks
@@ -93,8 +93,8 @@ def read_perturbations(
         ``perturbation-missing``: no such column. ``perturbation-name``, ``perturbation-dose``: see
         `PerturbationNames.resolve` and `with_doses`.
         ``control-missing``: no control cell.
-        ``perturbation-none``: nothing but controls. ``perturbation-cells``: no perturbation, or the
-        control, has `fewest_cells`.
+        ``perturbation-none``: only controls. ``perturbation-cells``: the control, or every perturbation,
+        has fewer than `fewest_cells`.
     """
     check_column(obs, key, "perturbation-missing", "--perturbation-key")
     if dose_key is not None:
@@ -139,11 +139,11 @@ def read_perturbations(
 
 
 def reading_remarks(meaning: dict[str, str], known: PerturbationNames) -> dict[str, str]:
-    """Say by rule how names were read, where not as they stand.
+    """Return remarks by rule on names that were not read literally.
 
-    ``control-spelled``, ``control-likely``, ``perturbation-guides``, ``perturbation-joined``,
-    ``perturbation-whole``, ``perturbation-genes``, ``perturbation-alike``, ``perturbation-dates``. `meaning` is
-    the canonical name of every label.
+    Rules: ``control-spelled``, ``control-likely``, ``perturbation-guides``, ``perturbation-joined``,
+    ``perturbation-whole``, ``perturbation-genes``, ``perturbation-alike``, ``perturbation-dates``. `meaning`
+    maps every label to its canonical name.
     """
     control = known.rules.control
     found: dict[str, dict[str, str]] = {

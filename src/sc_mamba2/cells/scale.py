@@ -1,10 +1,10 @@
-"""What the values of a matrix are: counts, counts with decimals, shares, or a function of these.
+"""The scale of a matrix: counts, counts with decimals, normalised values, or a function of these.
 
-Nothing is decided by the largest value. What was counted leaves its mark: under the inverse of the right
-function a cell's values are whole multiples of its smallest one (`UNITS`), or all cells have the same
-sum (`TOTALS`). Each cell is looked at, so that cells of two scales in one matrix are found.
+The largest value decides nothing. Counting leaves a trace: under the inverse of the right function, a
+cell's values are whole multiples of its smallest one, or all cells have the same sum. Every cell is
+examined, so that a matrix that mixes two scales is detected.
 
-Letters of array names: C cells, O those that are no plain counts, T functions.
+Letters of array names: C cells, O cells that are not plain counts, T functions.
 """
 
 from dataclasses import dataclass
@@ -28,45 +28,45 @@ from sc_mamba2.errors import UserError
 CELL_TOTAL = 1e4
 
 PLAIN, LOG1P = "x", "log1p(x)"
-SURE, SURE_OF_A_CELL = 6.0, 8.0  # standard deviations of the evidence above chance
-CLEAR, CHANCE = 2.5, 1.8  # mean evidence of a value, in nats; chance gives 1
-ALIKE = 1.0  # difference of functions that fit alike, since the squares of multiples are multiples
-NEAR = 5e-3  # relative difference of sums that are the same total, of counts that lost some genes
-EXACT_SUM = 1e-3  # the same where nothing but the sums speaks for it
-MANY_TIES = 0.2  # of values that equal the smallest of their cell
-MOST_TOTALS = 3  # of one matrix, such as one a batch
-SAME = 0.9  # share of the cells that must agree
+SURE, SURE_OF_A_CELL = 6.0, 8.0  # standard deviations by which evidence must exceed chance
+CLEAR, CHANCE = 2.5, 1.8  # mean evidence per value, in nats: for a fit, against one; chance gives 1
+ALIKE = 1.0  # difference in evidence of equally good fits: squares of multiples are multiples
+NEAR = 5e-3  # relative difference of sums of the same total, after some genes were removed
+EXACT_SUM = 1e-3  # the same where the sums are the only evidence
+MANY_TIES = 0.2  # share of values equal to the smallest of their cell
+MOST_TOTALS = 3  # in one matrix, such as one per batch
+SAME = 0.9  # share of cells that must agree
 LARGEST_LOG_SUM = 1e7  # no log-normalised cell has a larger sum of expm1
-FEWEST_DISTINCT = 5  # the same of distinct ones
-FEWEST_CELLS, SOME_CELLS = 1e-3, 0.05  # share of cells of another scale that is no chance
-WHOLE_SHARE = 0.1  # of values with decimals that are whole: logarithms have none
-NEAR_WHOLE = 0.5  # concentration of decimals at which values are counts less a little
-CELLS_FOR_A_TOTAL, FEWEST_UNITS = 40, 5  # the shallowest cells, by which a common total is found
-MOST_MOLECULES = 50_000  # of the shallowest cell
-FEW_MOLECULES, SOME = 5_000, 0.3  # so few that chance is no share like this
-UNSURE = 0.03  # distance from a whole number of molecules
-TAIL = 10  # times its median that the largest of a cell's counts is
-EVEN = 10  # a largest value that all cells share only where values were cut, binned or ranked
+FEWEST_DISTINCT = 5  # informative distinct values needed to judge a cell
+FEWEST_CELLS, SOME_CELLS = 1e-3, 0.05  # shares of cells, on other and main scale, not due to chance
+WHOLE_SHARE = 0.1  # share of whole values among counts with decimals: logarithms have none
+NEAR_WHOLE = 0.5  # concentration of the fractional parts of slightly reduced counts
+CELLS_FOR_A_TOTAL, FEWEST_UNITS = 40, 5  # shallowest cells used for a total: at most, at least
+MOST_MOLECULES = 50_000  # in the shallowest cell
+FEW_MOLECULES, SOME = 5_000, 0.3  # molecules and share of cells at which agreement is not chance
+UNSURE = 0.03  # tolerance around a whole number of molecules
+TAIL = 10  # ratio of a cell's largest count to its median
+EVEN = 10  # smallest shared maximum that means values were clipped, binned or ranked
 
 
 @dataclass(frozen=True)
 class Scale:
-    """What values are, and how they become counts per 10,000.
+    """What values are, and how to convert them to counts per 10,000.
 
     Parameters
     ----------
     kind
         ``counts``, also with decimals; ``normalised``; ``log_normalised``: any other function.
     function
-        Which one (a key of `INVERSES`) was taken of the counts, or of shares of them.
+        Key of `INVERSES`: the function applied to the counts or to shares of them.
     total
-        What all genes of a cell add up to before the function; ``None``: the cell's own sum.
+        Sum over all genes of a cell before the function; ``None``: the cell's own sum.
     words
-        What was seen, for the report.
+        What was found, for the report.
     remark
-        What a person should know, or nothing.
+        What the user should know, or "".
     assumed
-        Whether the total is only the usual one.
+        Whether the total is only assumed to be the usual one.
     """
 
     kind: Kind
@@ -77,9 +77,9 @@ class Scale:
     assumed: bool = False
 
     def log_normalise(self, matrix: sparse.csr_matrix) -> sparse.csr_matrix:
-        """Return log1p of values scaled to 10,000 a cell (natural logarithm), float32 CSR.
+        """Return log1p of values scaled to 10,000 per cell (natural logarithm), float32 CSR.
 
-        A matrix that is that already comes back as it is; an empty cell stays empty.
+        Values already on that scale are copied unchanged; an empty cell stays empty.
         """
         matrix = matrix.copy()
         if self.function == LOG1P and self.total == CELL_TOTAL:
@@ -107,18 +107,18 @@ assert set(DECLARED) == set(get_args(Kind))
 
 
 def decide_scale(facts: CellFacts) -> Scale:
-    """Decide what the values of some cells are.
+    """Decide the scale of the values of some cells.
 
     Raises
     ------
     UserError
-        ``matrix-scale``: nothing known fits. ``matrix-mixed``: cells of two scales.
+        ``matrix-scale``: no known scale fits. ``matrix-mixed``: cells on two scales.
     """
     facts = facts.take(facts.size_C > 0)
     if not len(facts.size_C):
         return Scale("counts", words="counts")
     _refuse_no_counts(facts)
-    # Whole numbers that begin high are no counts where nearly all cells of more than a panel hold such.
+    # Whole numbers that start high are not counts if nearly all cells do so, with more genes than a panel.
     judged_C = facts.whole_C & (facts.size_C >= FEWEST)
     high_C = judged_C & (facts.least_C >= FIRST)
     many = high_C.any() and np.median(facts.size_C[high_C]) >= MANY_GENES
@@ -128,13 +128,13 @@ def decide_scale(facts: CellFacts) -> Scale:
         return Scale("counts", words="counts")
     scale = _scale_of_decimals(rest)
     sure = plain_C & (facts.size_C >= FEWEST)
-    if scale.function != PLAIN and sure.any():  # no logarithm is whole
+    if scale.function != PLAIN and sure.any():  # logarithms are not whole
         raise _mixed("counts", int(sure.sum()), scale.words, len(rest.size_C))
     return scale
 
 
 def _refuse_no_counts(facts: CellFacts) -> None:
-    """Refuse what something was added to, and whole numbers that nearly all cells end with alike."""
+    """Refuse values with a constant added, and whole numbers with the same maximum in nearly all cells."""
     cells, said = len(facts.size_C), ""
     many_C = facts.whole_C & (facts.size_C >= MANY_GENES)
     values, times = np.unique(facts.most_C[many_C], return_counts=True)
@@ -155,13 +155,13 @@ def _refuse_no_counts(facts: CellFacts) -> None:
 
 
 def _scale_of_decimals(facts: CellFacts) -> Scale:
-    """Decide what cells are of which no one holds whole numbers from 1 on only."""
+    """Decide the scale of cells none of which is plain counts."""
     functions = list(INVERSES)
     totals = [find_totals(facts.sums_OT[:, place]) for place in range(len(functions))]
     fits_OT = _fits(facts.told_OT, facts.evidence_OT)
     sure_OT: np.ndarray = _fits(facts.told_OT, facts.evidence_OT, SURE_OF_A_CELL)
     sure_OT &= facts.told_OT >= FEWEST_DISTINCT
-    # Where many values are whole it is chance that fits.
+    # Where many values are whole, a fit is chance.
     few_whole_O = (facts.whole_large_O <= facts.large_O / 2) | (facts.large_O < FEWEST)
     sure_OT &= few_whole_O[:, None]
     _refuse_several(facts, fits_OT, sure_OT, totals)
@@ -179,7 +179,7 @@ def _scale_of_decimals(facts: CellFacts) -> Scale:
         if totals[place].known:
             return _of_totals(functions[place], totals[place].values)
         return _of_units(functions[place], facts, fits_OT[:, place], place)
-    # Values that are equal within a cell were counts; their sums alone could come of other steps.
+    # Ties within a cell point to counts; equal sums alone could then come from other steps.
     tied = facts.ties_C.sum() > MANY_TIES * facts.size_C.sum() > MANY_TIES * FEWEST
     same = [at for at, total in enumerate(totals) if total.known and total.spread < EXACT_SUM]
     if same and not tied:
@@ -219,9 +219,9 @@ def _say(kinds: str) -> str:
 def _refuse_several(
     facts: CellFacts, fits_OT: np.ndarray, sure_OT: np.ndarray, totals: "list[Totals]"
 ) -> None:
-    """Refuse cells of which some surely are one function of counts, and some another."""
+    """Refuse a matrix in which some cells clearly are one function of counts, and some another."""
     mean = np.where(sure_OT, facts.evidence_OT / np.maximum(facts.told_OT, 1), -np.inf)
-    # The square of whole numbers is whole: of functions that fit alike the first one counts.
+    # Squares of whole numbers are whole: among equally good fits the first function wins.
     best_O = (mean >= mean.max(axis=1, keepdims=True) - ALIKE).argmax(axis=1)
     counts_T = np.bincount(best_O[sure_OT.any(axis=1)], minlength=len(INVERSES))
     first = int(counts_T.argmax())
@@ -235,7 +235,7 @@ def _refuse_several(
 
 @dataclass(frozen=True, eq=False)
 class Totals:
-    """Sums of cells that are a few totals: which, the cells that hold one, and their spread."""
+    """The few totals that cells' sums take, the cells that have one, and the spread around them."""
 
     values: tuple[float, ...]
     holds: np.ndarray
@@ -245,9 +245,9 @@ class Totals:
 
 
 def find_totals(sums_C: np.ndarray) -> Totals:
-    """Find the few totals that nearly all cells' sums are, each of at least a twentieth of the cells.
+    """Find the few totals that nearly all cells' sums equal, each shared by at least 5% of the cells.
 
-    Of one cell alone a sum is a total where it is a power of ten.
+    The sum of a single cell is a total if it is a power of ten.
     """
     with np.errstate(divide="ignore"):
         logs = np.log(sums_C)
@@ -273,7 +273,7 @@ def find_totals(sums_C: np.ndarray) -> Totals:
         spread.append(np.abs(logs[own] - middle))
         holds, left = holds | own, left & ~own
         exact |= own & (np.abs(logs - middle) <= EXACT)
-    # Of a handful of cells some sums are near each other by chance.
+    # Among a handful of cells, some sums are close by chance.
     close = float(np.mean(np.concatenate(spread))) if spread else np.inf
     if close < NEAR and len(found) == 1 and found[0] > 90:
         tens = np.log10(found[0])
@@ -283,13 +283,13 @@ def find_totals(sums_C: np.ndarray) -> Totals:
 
 
 def _fits(told: np.ndarray, evidence: np.ndarray, sure: float = SURE) -> np.ndarray:
-    """Say where values are whole multiples of a unit, more surely than chance (mean 1, variance 1) has it."""
+    """Whether values are whole multiples of a unit, with evidence beyond chance (mean 1, variance 1)."""
     told = np.maximum(told, 1)
     return (evidence - told >= sure * np.sqrt(told)) & (evidence >= CLEAR * told)
 
 
 def _best_by_units(facts: CellFacts, fits_OT: np.ndarray) -> int | None:
-    """Return the function under whose inverse nearly all cells that can tell are multiples of a unit."""
+    """Return the function under whose inverse nearly all informative cells are multiples of a unit, if any."""
     told_T, evidence_T = facts.told_OT.sum(axis=0), facts.evidence_OT.sum(axis=0)
     mean_T = evidence_T / np.maximum(told_T, 1)
     place = int(np.argmax(mean_T >= mean_T.max() - ALIKE))
@@ -299,7 +299,7 @@ def _best_by_units(facts: CellFacts, fits_OT: np.ndarray) -> int | None:
 
 
 def _against(facts: CellFacts, fits_OT: np.ndarray, place: int) -> np.ndarray:
-    """Say which cells surely are no multiples of a unit where nearly all are, or no logarithms."""
+    """Whether each cell clearly contradicts a function: not multiples of a unit, or too large for logarithms."""
     told, evidence = facts.told_OT[:, place], facts.evidence_OT[:, place]
     chance = ~fits_OT[:, place] & (told >= FEWEST_DISTINCT) & (evidence < CHANCE * told)
     large = facts.sums_OT[:, place] > LARGEST_LOG_SUM if place else np.zeros(len(told), bool)
@@ -307,10 +307,10 @@ def _against(facts: CellFacts, fits_OT: np.ndarray, place: int) -> np.ndarray:
 
 
 def _why_counts(facts: CellFacts, log_sums_O: np.ndarray) -> str:
-    """Say by what values with decimals are counts, or nothing."""
+    """Return why values with decimals are counts, or ""."""
     low = facts.take(facts.least_C < FIRST)
     large, whole = low.large_O.sum(), low.whole_large_O.sum()
-    # Of values that were rounded to tenths a tenth is whole.
+    # A tenth of all values rounded to tenths is whole.
     share = WHOLE_SHARE if low.tenths_O.sum() < 0.9 * low.size_C.sum() else 0.5
     if whole >= max(FEWEST, share * large):
         return f"{whole / large:.0%} of the values above 1 are whole"
@@ -334,7 +334,7 @@ def _of_totals(function: str, totals: tuple[float, ...]) -> Scale:
 
 
 def _of_units(function: str, facts: CellFacts, fits_C: np.ndarray, place: int) -> Scale:
-    """Return the scale of whole multiples of a unit that are not all genes of a cell, or not scaled."""
+    """Return the scale of multiples of a unit: unscaled counts, part of a total, or a factor per cell."""
     kind: Kind = "normalised" if function == PLAIN else "log_normalised"
     words, units_C = _words(function), facts.units_OT[fits_C, place]
     if np.allclose(units_C, 1, rtol=EXACT):
@@ -358,13 +358,13 @@ def _of_units(function: str, facts: CellFacts, fits_C: np.ndarray, place: int) -
 
 
 def find_common_total(units_C: np.ndarray) -> tuple[float | None, np.ndarray]:
-    """Find the total T of which each cell's unit is a whole part: T / unit is the cell's molecules.
+    """Find the total T such that T / unit, a cell's number of molecules, is whole for each cell.
 
     Returns
     -------
     total
-        The smallest one, powers of ten first; ``None`` where there is none up to `MOST_MOLECULES`
-        molecules in the shallowest cell, or too few cells.
+        The smallest one, powers of ten first; ``None`` if there is none up to `MOST_MOLECULES` molecules
+        in the shallowest cell, or there are too few cells.
     holds
         (C,) bool, the cells that agree.
     """
@@ -380,7 +380,7 @@ def find_common_total(units_C: np.ndarray) -> tuple[float | None, np.ndarray]:
         if good.any():
             total = float(candidates[np.argmax(good)])
             return total, _parts(total, units_C)
-    # Cells of two totals: most agree on none, but many on one.
+    # With two totals, most cells agree on neither, but many on one.
     for total in 10.0 ** np.arange(2, 7):
         holds = _parts(total, units_C) & (total / units_C < FEW_MOLECULES)
         if total > units[0] and holds.mean() > SOME:
@@ -389,7 +389,7 @@ def find_common_total(units_C: np.ndarray) -> tuple[float | None, np.ndarray]:
 
 
 def _parts(total: np.ndarray | float, units: np.ndarray) -> np.ndarray:
-    """Say of which units a total is a whole multiple; they are known to a share of 1e-6 or so."""
+    """Whether a total is a whole multiple of each unit; units have a relative error of about 1e-6."""
     molecules = total / units
     unsure = UNSURE + 2e-6 * molecules
     known = (molecules > 1.5) & (molecules < MOST_MOLECULES)

@@ -1,4 +1,4 @@
-"""Cells that a query shares with its reference: scores on them would say how well they were learnt by heart."""
+"""Cells that a query shares with its reference: scores on them would measure memorisation."""
 
 import numpy as np
 import pandas as pd
@@ -7,13 +7,13 @@ from scipy import sparse
 
 from sc_mamba2.cells.keys import COUNTS_LAYER
 
-SAME = 1e-3  # of a profile's largest value, in which values may differ
+SAME = 1e-3  # tolerance, as a share of the profile's largest value
 
 
 def shared_cells(reference: AnnData, query: AnnData) -> pd.Index:
-    """Return the names that both have for a cell of one profile over the genes of both.
+    """Return the names of cells in both with the same profile over their common genes.
 
-    A name alone says nothing, since barcodes repeat. Counts are compared where both have them.
+    A name alone is not enough, since barcodes repeat. Counts are compared if both have them.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def shared_cells(reference: AnnData, query: AnnData) -> pd.Index:
 
 
 def shared_remark(shared: int, cells: int, of: str) -> dict[str, str]:
-    """Return the remark on cells of a query that are left out of its scores; `of` is whom they are shared with."""
+    """Return the remark on cells excluded from a query's scores; `of` names the set they are shared with."""
     words = f"{shared:,} of {cells:,} cells are cells of {of} too (same name, same profile)"
     return {"rule": "cells-shared", "remark": f"{words}: the scores leave them out"}
 

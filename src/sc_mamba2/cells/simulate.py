@@ -1,6 +1,6 @@
 """Simulated cells for tests and dry runs: counts of named types with marker genes; perturbed cells.
 
-Of perturbed cells the truth is known: which genes each perturbation changes, and by how much.
+For perturbed cells the truth is known: which genes each perturbation changes, and by how much.
 """
 
 import anndata as ad
@@ -17,9 +17,8 @@ CONTROL = "control"
 def simulate_cells(cells: int = 150, genes: int = 200, seed: int = 0) -> ad.AnnData:
     """Simulate counts of three types in two batches.
 
-    A gene's mean count is drawn from a gamma distribution (shape 0.5, mean 0.6); in each type one
-    tenth of the genes is raised five times; a cell's depth varies lognormally by 0.3; counts are
-    Poisson.
+    A gene's mean count is drawn from a gamma distribution (shape 0.5, mean 0.6); each type has a tenth
+    of its genes raised fivefold; a cell's depth varies lognormally by 0.3; counts are Poisson.
 
     Parameters
     ----------
@@ -59,16 +58,16 @@ def simulate_perturbed(
 ) -> ad.AnnData:
     """Simulate counts of perturbed and control cells in two batches.
 
-    Means and depth are those of `simulate_cells`. Targets are measured genes and belong to programs of
-    two: both change the same fifth of the genes, each with a tenth more of its own, by factors of
-    ``exp(strength N(0, 1))``; a target itself falls to a fifth. Of a pair the factors multiply.
+    Means and depth are those of `simulate_cells`. Targets are measured genes in programs of two: both
+    change the same fifth of the genes, and each a further tenth of its own, by factors of
+    ``exp(strength N(0, 1))``; a target itself falls to a fifth. The factors of a pair multiply.
 
     Parameters
     ----------
     cells
-        Cells of every perturbation; of the control four times as many.
+        Cells per perturbation; the control has four times as many.
     genes, targets, pairs
-        How many genes, perturbed genes, and perturbed pairs of them.
+        Number of genes, of perturbed genes, and of perturbed pairs of them.
     strength
         Standard deviation of the logarithm of a factor, not negative.
     seed
@@ -113,14 +112,14 @@ def simulate_perturbed(
 
 
 def simulated_table(second: np.ndarray, **columns: np.ndarray) -> pd.DataFrame:
-    """Return the table of N cells; `second` (N,) bool says which are of the second batch."""
+    """Return the table of N cells; `second` (N,) bool marks the second batch."""
     columns["batch"] = np.where(second, "second", "first")
     named = {name: pd.Categorical(values) for name, values in columns.items()}
     return pd.DataFrame(named, index=[f"cell_{number}" for number in range(len(second))])
 
 
 def simulated_genes(genes: int) -> pd.DataFrame:
-    """Return the table of real genes by Ensembl id, those that code for a protein first."""
+    """Return a table of real genes by Ensembl id, protein-coding ones first."""
     table = load_gene_table()
     others = np.asarray(table.biotypes) != "protein_coding"
     some = np.argsort(others, kind="stable")[:genes]

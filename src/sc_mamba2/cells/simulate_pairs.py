@@ -1,6 +1,6 @@
-"""Simulated cells with two modalities, for tests, dry runs and measurements of size: no biology in them.
+"""Simulated cells with two modalities, for tests, dry runs and size measurements, without real biology.
 
-Three types in two batches; in each type a tenth of the features of each modality is raised five times.
+Three types in two batches; each type has a tenth of the features of each modality raised fivefold.
 """
 
 from collections.abc import Callable
@@ -28,16 +28,15 @@ def simulate_rna_atac(
 ) -> dict[str, ad.AnnData]:
     """Simulate RNA and ATAC of the same cells.
 
-    A cell draws transcripts and fragments with replacement, from the mean profile of its type; both
-    have a little more draws than the features that it ends with, and a depth of their own (lognormal,
-    0.3).
+    A cell draws transcripts and fragments with replacement from its type's mean profile; both have
+    slightly more draws than the resulting features, and a depth of their own (lognormal, 0.3).
 
     Parameters
     ----------
     cells, genes, peaks
         Shapes.
     genes_a_cell, peaks_a_cell
-        Features of a cell that are not zero, about.
+        Approximate number of non-zero features per cell.
     seed
         Seed of everything.
 
@@ -62,7 +61,7 @@ def simulate_rna_protein(
 ) -> dict[str, ad.AnnData]:
     """Simulate RNA and ten surface proteins of the same cells.
 
-    A protein's mean is 3 of background and 60 in the types that carry it, lognormal by 0.4 a cell.
+    A protein's mean is 3 (background), or 60 in types that carry it, lognormal by 0.4 per cell.
 
     Returns
     -------
@@ -98,7 +97,7 @@ def _cells(generator: np.random.Generator, cells: int) -> tuple[pd.DataFrame, np
 def _draw(
     generator: np.random.Generator, kinds: np.ndarray, features: int, a_cell: int
 ) -> sparse.csr_matrix:
-    """Draw counts, cells x features, a cell's from the profile of its type."""
+    """Draw counts, cells x features, from the profile of each cell's type."""
     means = generator.gamma(1.0, 1.0, size=features) + 0.05
     raised = np.stack([generator.random(features) < 0.1 for _ in TYPES])
     profiles = np.cumsum(means * np.where(raised, 5, 1), axis=1)
@@ -115,7 +114,7 @@ def _draw(
 
 
 def _peaks(peaks: int) -> list[str]:
-    """Lay peaks out evenly over 22 chromosomes, at most `PEAK_STEP` bases from one to the next."""
+    """Space peaks evenly over 22 chromosomes, at most `PEAK_STEP` bases apart."""
     step = min(PEAK_STEP, 22 * _CHROMOSOME // peaks)
     assert step > PEAK_WIDTH, "more peaks than the simulated genome has room for"
     a_chromosome = _CHROMOSOME // step + 1

@@ -1,7 +1,7 @@
-"""Cells of a TileDB-SOMA experiment, local or remote, the CELLxGENE Census among them.
+"""Cells of a TileDB-SOMA experiment, local or remote, such as the CELLxGENE Census.
 
-`tiledbsoma` (the extra `census`) is imported when a source is opened, and the network is used for
-remote addresses only.
+`tiledbsoma` (the extra `census`) is imported when a source is opened; only remote addresses use the
+network.
 """
 
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ GENE_NAMES = ("feature_id", "var_id")
 
 @dataclass(frozen=True)
 class SomaSource:
-    """Cells of an experiment by a query.
+    """Cells of an experiment selected by a query.
 
     Parameters
     ----------
@@ -39,9 +39,9 @@ class SomaSource:
     value_filter
         Query over the columns of `obs`, such as ``"tissue_general == 'blood'"``; ``None`` for all.
     measurement, layer
-        Which measurement, and which of its `X`.
+        Which measurement, and which layer of its `X`.
     columns
-        Columns of `obs` that are read; ``None`` reads all.
+        Columns of `obs` to read; ``None`` for all.
     """
 
     uri: str
@@ -52,13 +52,13 @@ class SomaSource:
 
     @classmethod
     def of(cls, name: "str | SomaSource") -> "SomaSource":
-        """Return what ``soma:ADDRESS?QUERY`` names; the address ``census`` is that of the Census."""
+        """Parse ``soma:ADDRESS?QUERY``; the address ``census`` is that of the Census."""
         if isinstance(name, cls):
             return name
         uri, _, query = str(name).removeprefix(SOMA).partition("?")
         if uri == "census":
             return census_source(query or "is_primary_data == True")
-        # Absolute: TileDB keeps the working folder that it began in.
+        # Absolute: TileDB keeps the working folder it started in.
         return cls(uri if "://" in uri else str(Path(uri).resolve()), query or None)
 
     def __str__(self) -> str:
@@ -75,7 +75,7 @@ def read_soma(name: str) -> ad.AnnData:
 def census_source(
     value_filter: str, release: str = "2024-07-01", organism: str = "homo_sapiens"
 ) -> SomaSource:
-    """Return the cells of a Census release that a query finds, with the columns of the filters."""
+    """Return the cells of a Census release selected by a query, with the columns that filters need."""
     columns = ("dataset_id", "assay", "cell_type", "disease", "is_primary_data", "tissue")
     uri = CENSUS.format(release=release, organism=organism)
     return SomaSource(uri, value_filter, columns=columns)
@@ -83,7 +83,7 @@ def census_source(
 
 @contextmanager
 def open_soma(source: SomaSource) -> Iterator[StoredCells]:
-    """Open an experiment; in memory are the tables of the query, and the rows that are asked for.
+    """Open an experiment; only the query's tables and the requested rows are in memory.
 
     Cells are named by ``obs["obs_id"]``, else by their join id; genes by ``var["feature_id"]``,
     else by ``var["var_id"]``.
@@ -138,7 +138,7 @@ def _opened(source: SomaSource) -> Any:
 
 
 def _read_obs(experiment: Any, source: SomaSource) -> pd.DataFrame:
-    """Read the table of the query's cells by their order of join ids."""
+    """Read the table of the query's cells, ordered by join id."""
     options: dict[str, Any] = {"value_filter": source.value_filter}
     if source.columns is not None:
         named = {JOIN, *source.columns} | ({CELL_NAME} & set(experiment.obs.keys()))

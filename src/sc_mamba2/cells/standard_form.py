@@ -1,9 +1,9 @@
-"""From an AnnData as a person wrote it to the one standard form that every later room reads.
+"""Convert any AnnData to the standard form that all other code reads.
 
 Standard form: `X` log-normalised float32 CSR, `layers["counts"]` where counts were found, genes by
-Ensembl id in the gene table's order, `obs` untouched, `uns["scm"]` says what was read and dropped.
-What a file decides once (`StandardForm`) stands apart from the cells, so that a file can be read a
-block at a time (`cells.blocks`).
+Ensembl id in the gene table's order, `obs` untouched, source and kind of the expression in `uns["scm"]`.
+What is decided once per file (`StandardForm`) is separate from the cells, so that a file can be read in
+blocks (`cells.blocks`).
 """
 
 from dataclasses import asdict, dataclass
@@ -24,34 +24,34 @@ from sc_mamba2.cells.stored import StoredCells
 from sc_mamba2.errors import UserError
 from sc_mamba2.genes import GeneTable, load_gene_table
 
-FOREIGN_CELL = 0.2  # share of expressed genes of another species at which a cell is not human
-MUCH = 0.01  # share of the values that second columns of a gene may hold
+FOREIGN_CELL = 0.2  # largest share of expressed genes from another species in a human cell
+MUCH = 0.01  # share of the values that duplicate columns of a gene may hold
 EXAMPLES = 5
 
 
 def standardise(
     cells: ad.AnnData, table: GeneTable, layer: str | None = None, holds: Kind | None = None
 ) -> tuple[ad.AnnData, dict[str, Any]]:
-    """Bring cells into the standard form.
+    """Convert cells to the standard form.
 
     Parameters
     ----------
     cells
         Cells as read; not changed.
     table
-        Gene table that knows the ids, symbols and aliases.
+        Gene table with ids, symbols and aliases.
     layer
-        Layer that must be taken as the expression, or ``X``, or ``raw``.
+        Layer to use as the expression, or ``X``, or ``raw``.
     holds
-        What its values are; without it their structure decides.
+        What its values are; ``None``: inferred from their structure.
 
     Returns
     -------
     cells
         A new AnnData in the standard form: N cells x G mapped genes.
     report
-        JSON-able: cells, genes, counts of matched, dropped, ambiguous and retired, the source of
-        the expression, examples of what was dropped, remarks.
+        JSON-able: number of cells, genes by outcome (matched, dropped, ambiguous, retired), the source of
+        the expression, examples of dropped genes, remarks.
 
     Raises
     ------
@@ -68,12 +68,12 @@ def standardise(
 
 @dataclass(frozen=True, eq=False)
 class StandardForm:
-    """What is decided once for all cells of a file, and brings any of its rows into standard form.
+    """Decisions made once for all cells of a file; converts any of its rows to the standard form.
 
     Parameters
     ----------
     origin, scale
-        Which matrix is the expression, and what its values are.
+        Which matrix is the expression, and the scale of its values.
     measured
         Columns of that matrix that are genes, ``None`` for all; a cell's total is taken over them.
     kept
@@ -81,8 +81,7 @@ class StandardForm:
     var
         Genes of the standard form: Ensembl id, symbol, biotype.
     report
-        JSON-able: counts of matched, dropped, ambiguous and retired genes, the source of the
-        expression, examples of what was dropped, remarks.
+        As returned by `standardise`, without numbers of cells and values.
     """
 
     origin: str
@@ -102,14 +101,14 @@ class StandardForm:
         return self.assemble(*self.measure(matrix), obs)
 
     def measure(self, matrix: sparse.csr_matrix) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
-        """Return the columns that are genes: as stored, and log-normalised."""
+        """Return the gene columns: as stored, and log-normalised."""
         genes = matrix if self.measured is None else matrix[:, self.measured]
         return genes, self.scale.log_normalise(genes)
 
     def assemble(
         self, genes: sparse.csr_matrix, values: sparse.csr_matrix, obs: pd.DataFrame
     ) -> ad.AnnData:
-        """Put the two parts of `measure` into an AnnData, genes in the table's order."""
+        """Build an AnnData from the two results of `measure`, genes in the table's order."""
         standard = ad.AnnData(X=values[:, self.kept], obs=obs.copy(), var=self.var.copy())
         if self.kind == "counts":
             standard.layers[keys.COUNTS_LAYER] = genes[:, self.kept]
@@ -117,12 +116,12 @@ class StandardForm:
         return standard
 
     def whole_report(self, cells: int, kept: float, whole: float) -> dict[str, Any]:
-        """Return the report of all cells, from the sums of what is kept of the values and of all of them."""
+        """Return the report on all cells, given the sums of the kept values and of all values."""
         share = round(float(kept / whole), 4) if whole else 0.0
         return {"cells": cells} | self.report | {"values_kept_share": share}
 
     def to_json(self) -> dict[str, Any]:
-        """Return it ready for JSON, for another process."""
+        """Return a JSON-able dictionary, for another process."""
         return {
             "origin": self.origin,
             "scale": asdict(self.scale),
@@ -134,7 +133,7 @@ class StandardForm:
 
     @classmethod
     def from_json(cls, table: dict[str, Any]) -> "StandardForm":
-        """Return what `to_json` gave."""
+        """Rebuild the form from the output of `to_json`."""
         return cls(
             table["origin"],
             Scale(**table["scale"]),
@@ -146,7 +145,7 @@ class StandardForm:
 
 
 def decide_form(expression: Expression, table: GeneTable) -> StandardForm:
-    """Decide the standard form of cells whose expression was chosen.
+    """Decide the standard form of cells from their expression.
 
     Raises
     ------
@@ -205,7 +204,7 @@ def decide_form(expression: Expression, table: GeneTable) -> StandardForm:
 
 
 def human_cells(cells: ad.AnnData) -> np.ndarray:
-    """Say which of N cells are human: at most `FOREIGN_CELL` of their genes are of another species."""
+    """Return which of N cells are human: at most `FOREIGN_CELL` of their expressed genes are foreign."""
     expression = choose_expression(StoredCells.of(cells), load_gene_table())
     return expression.foreign_share <= FOREIGN_CELL
 
@@ -213,9 +212,9 @@ def human_cells(cells: ad.AnnData) -> np.ndarray:
 def check_species(
     foreign_share: np.ndarray, names: GeneNames, species: str = "human"
 ) -> list[dict[str, str]]:
-    """Refuse cells of another species (rule ``species``); remark on genes of one.
+    """Refuse cells of another species (rule ``species``); remark on a few foreign genes.
 
-    `foreign_share` is (N,): of a cell's expressed genes the share that is of another species.
+    `foreign_share` is (N,), the share of a cell's expressed genes that are of another species.
     """
     if not names.foreign.any():
         return []
@@ -247,7 +246,7 @@ def check_species(
 
 
 def _partners(counts: dict[str, int], species: str) -> str:
-    """Say how many genes of another species are read as human ones."""
+    """Return the remark on how many genes of another species are read as human ones."""
     return (
         f"{counts['matched']:,} of {counts['total']:,} {species} genes are read as the one human gene that each "
         f"stands for; {counts['no_partner']:,} have none and are left out. The shipped checkpoints were "

@@ -1,4 +1,4 @@
-"""Cells that stay where they are: tables in memory, matrices whose rows are read when asked for."""
+"""Cells that stay on disk: tables in memory, matrices whose rows are read on request."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -12,11 +12,11 @@ from scipy import sparse
 from sc_mamba2.cells import keys
 
 Rows = np.ndarray | sparse.spmatrix
-TABLES = ("obs", "obsm", "var", "layers", "uns")  # in which results are kept
+TABLES = ("obs", "obsm", "var", "layers", "uns")  # that may hold results
 
 
 def results_of_before(names: Mapping[str, Iterable[str]]) -> tuple[str, ...]:
-    """Return where results of ours are, by the names in each of `TABLES`."""
+    """Return the locations of earlier results, given the names in each of `TABLES`."""
     return tuple(
         f'{table}["{name}"]' for table in names for name in names[table] if keys.is_result(name)
     )
@@ -24,14 +24,14 @@ def results_of_before(names: Mapping[str, Iterable[str]]) -> tuple[str, ...]:
 
 @dataclass(frozen=True, eq=False)
 class StoredMatrix:
-    """A matrix of which rows are read: `read(start, stop)` gives them, dense or sparse."""
+    """A matrix read by rows: `read(start, stop)` returns them, dense or sparse."""
 
     shape: tuple[int, int]
     read: Callable[[int, int], Rows]
 
     @classmethod
     def whole(cls, shape: tuple[int, int], load: Callable[[], Rows]) -> "StoredMatrix":
-        """Return one that is loaded at the first reading; CSC becomes CSR, so that rows are cheap."""
+        """Return a matrix loaded at the first read; CSC becomes CSR, so that reading rows is cheap."""
 
         @cache
         def rows() -> Rows:
@@ -45,16 +45,8 @@ class StoredMatrix:
 class StoredCells:
     """Cells with the parts of an AnnData that decide their expression (`expression_candidates`).
 
-    Parameters
-    ----------
-    source
-        Where they are stored.
-    obs, var
-        The tables.
-    X, layers, raw
-        Matrices; `raw` has `X` and `var` of its own.
-    results
-        Where results of ours from before are kept: ``obs["scm_cell_type"]``.
+    `raw` has `X` and `var` of its own; `results` are locations of earlier results, such as
+    ``obs["scm_cell_type"]``.
     """
 
     source: str
@@ -67,7 +59,7 @@ class StoredCells:
 
     @classmethod
     def of(cls, cells: ad.AnnData, source: str = "memory") -> "StoredCells":
-        """Return cells that are in memory; nothing is copied."""
+        """Wrap cells that are in memory; nothing is copied."""
 
         def held(matrix: Rows) -> StoredMatrix:
             return StoredMatrix.whole(matrix.shape, lambda: matrix)

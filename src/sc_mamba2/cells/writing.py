@@ -1,6 +1,6 @@
-"""Cells as they can be written: what a file can hold and anndata cannot write is renamed or turned to text.
+"""Prepare cells for writing: entries that anndata cannot write are renamed or turned into text.
 
-What anndata can write it says itself: each part is written to memory first.
+Whether anndata can write a value is tested by writing it to memory.
 """
 
 import logging
@@ -22,11 +22,11 @@ _log = logging.getLogger(__name__)
 
 
 def writable(cells: Written) -> Written:
-    """Return cells that can be written; those given stay as they are, and are given back if they can.
+    """Return cells that can be written: those given if possible, else a changed copy.
 
-    A key with a slash gets an underscore there, a column that is called `RESERVED` another name; columns
-    of no plain kind (nullable text, dates, intervals, several kinds) become text; an entry of `uns` that
-    cannot be written becomes a list or text. What was changed, and what was left out, is logged.
+    A slash in a key becomes an underscore, and a column called `RESERVED` is renamed; columns of
+    unusual types (nullable text, dates, intervals, mixed types) become text; an entry of `uns` that
+    cannot be written becomes a list or text. What was changed or left out is logged.
     """
     changed: list[str] = []
     if isinstance(cells, mudata.MuData):
@@ -47,15 +47,15 @@ def writable(cells: Written) -> Written:
 def _parts(
     cells: ad.AnnData | mudata.MuData, changed: list[str], where: str = ""
 ) -> dict[str, Any]:
-    """Return the tables, arrays and `uns` in a form that can be written; `changed` says what was changed.
+    """Return the tables, arrays and `uns` in a writable form; appends what was changed to `changed`.
 
-    What nobody has to know is an empty text there.
+    A change that nobody needs to know is appended as "".
     """
     parts: dict[str, Any] = {
         name: writable_table(getattr(cells, name), f"{where}{name}", changed) for name in _TABLES
     }
     for name in _ARRAYS:
-        if getattr(cells, name, None) is not None:  # joint tables have no layers
+        if getattr(cells, name, None) is not None:  # a MuData has no layers
             parts[name] = _mapping(dict(getattr(cells, name)), f"{where}{name}", changed)
     parts["uns"] = _mapping(dict(cells.uns), f"{where}uns", changed)
     return parts
@@ -78,7 +78,7 @@ def _writable(cells: ad.AnnData, changed: list[str], where: str = "") -> ad.AnnD
 
 
 def writable_table(table: pd.DataFrame, where: str, changed: list[str]) -> pd.DataFrame:
-    """Return a table that can be written; what was changed is appended to `changed`."""
+    """Return a writable table; appends what was changed to `changed`."""
     columns: dict[str, pd.Series] = {}
     before = len(changed)
     for place, name in enumerate(table.columns):
@@ -114,7 +114,7 @@ def _free_name(name: Any, taken: Mapping[str, Any], others: pd.Index) -> str:
 
 
 def _as_text(column: pd.Series) -> pd.Series:
-    """Return a column as categories of text, or of truths; missing ones stay missing."""
+    """Return a column as text categories, or as booleans; missing values stay missing."""
     values = column.astype(object)
     missing = column.isna().to_numpy()
     kinds = {type(value) for value in values[~missing]}
@@ -142,7 +142,7 @@ _NOTHING = object()
 
 
 def _entry(value: Any, where: str, changed: list[str]) -> Any:
-    """Return an entry that can be written, or `_NOTHING`."""
+    """Return a writable form of an entry, or `_NOTHING`."""
     if isinstance(value, Mapping):
         return _mapping(dict(value), where, changed)
     if isinstance(value, pd.DataFrame):
@@ -163,7 +163,7 @@ def _called(value: Any) -> str:
 
 
 def _simpler(value: Any) -> list[Any]:
-    """Give forms in which a value may be written, the one that keeps most first."""
+    """Return simpler forms of a value to try to write, the most faithful first."""
     if isinstance(value, pd.Series):
         return [
             value.to_frame(str(value.name or "values")),
@@ -188,7 +188,7 @@ def _simpler(value: Any) -> list[Any]:
 
 
 def _writes(value: Any) -> bool:
-    """Whether anndata writes a value."""
+    """Whether anndata can write a value."""
     with h5py.File("memory", "w", driver="core", backing_store=False) as file:
         try:
             ad.io.write_elem(file, "value", value)

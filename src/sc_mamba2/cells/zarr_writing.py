@@ -1,4 +1,4 @@
-"""A zarr folder written in parts: matrices in shards of many chunks, so that files are few and memory is flat."""
+"""Write a zarr folder in parts: shards of many chunks keep the number of files and the memory low."""
 
 import logging
 from collections.abc import Iterable
@@ -19,12 +19,12 @@ _log = logging.getLogger(__name__)
 
 
 def copy_h5ad(file: h5py.File, group: zarr.Group) -> None:
-    """Write all of an `.h5ad` file of today's layout to an empty group, at most a shard in memory.
+    """Write a whole `.h5ad` file of the current layout to an empty group, at most a shard in memory.
 
-    Tables and what else anndata keeps in memory are read whole. A slash in a key becomes an underscore.
+    Tables and other parts that anndata keeps in memory are read whole. Slashes in keys become underscores.
     """
     group.attrs.update(_plain(file.attrs))
-    # Lists of names: h5py holds its lock while it iterates, and zarr's threads may free objects of h5py.
+    # Lists of names: h5py is locked while iterating, and zarr's threads may free h5py objects.
     for name in list(file):
         member = file[name]
         if name in ARRAYS:
@@ -45,7 +45,7 @@ def copy_h5ad(file: h5py.File, group: zarr.Group) -> None:
 
 
 def write_rows(group: zarr.Group, name: str, shape: tuple[int, ...], parts: Iterable[Any]) -> None:
-    """Write an array whose rows come in parts, in order; each shard is written once."""
+    """Write an array whose rows arrive in parts, in order; each shard is written once."""
     waiting: list[np.ndarray] = []
     start, made = 0, None
     for part in parts:
@@ -100,7 +100,7 @@ def _new_array(parent: zarr.Group, name: str, shape: tuple[int, ...], dtype: Any
         dtype=dtype,
         chunks=(rows, *shape[1:]),
         shards=(rows * _CHUNKS_A_SHARD, *shape[1:]) if sharded else None,
-        config={"write_empty_chunks": True},  # one that lacks is taken for damage
+        config={"write_empty_chunks": True},  # a missing chunk counts as damage
         overwrite=True,
     )
 
@@ -111,7 +111,7 @@ def _rows_a_chunk(shape: tuple[int, ...], dtype: Any) -> int:
 
 
 def _plain(attributes: Any) -> dict[str, Any]:
-    """Give attributes of HDF5 as JSON holds them."""
+    """Return HDF5 attributes as JSON-able values."""
     return {
         name: value.tolist() if hasattr(value, "tolist") else value
         for name, value in attributes.items()

@@ -1,4 +1,4 @@
-"""Kedro dataset classes: what a catalog entry of this project can be."""
+"""Kedro dataset classes for the catalog entries of this project."""
 
 from sc_mamba2.datasets.cells import AnnDataDataset, CellsDataset, CopiedCellsDataset, MuDataDataset
 from sc_mamba2.datasets.files import (

@@ -1,4 +1,4 @@
-"""What the dataset classes of this project share: a place on the disk, and one reading a run."""
+"""What the dataset classes of this project share: a location on disk, and one read per run."""
 
 from pathlib import Path, PurePath
 from typing import Any, ClassVar
@@ -10,29 +10,21 @@ from sc_mamba2.files import standing
 
 
 class Located:
-    """A dataset that lies in a file or a folder."""
+    """A dataset in a file or a folder."""
 
-    _filepath: PurePath | None  # where Kedro-Viz looks for it
+    _filepath: PurePath | None  # read by Kedro-Viz
 
     @property
     def filepath(self) -> Path | None:
-        """The file or the folder, ``None`` where none was named."""
+        """The file or folder, ``None`` if none was named."""
         return None if self._filepath is None else Path(self._filepath)
 
 
 class FileDataset(Located, AbstractDataset[Any, Any]):
-    """A dataset that is one file or one folder, written whole or not at all.
+    """A dataset that is one file or one folder, written atomically; without a path, loading is refused."""
 
-    Parameters
-    ----------
-    filepath
-        The file or folder. ``None`` is refused on load.
-    metadata
-        For Kedro-Viz.
-    """
-
-    inside: ClassVar[str] = ""  # the file in a folder without which the dataset is not there
-    unnamed: ClassVar[dict[str, str]] = {}  # the `UserError` where no path was given
+    inside: ClassVar[str] = ""  # file that must exist in the folder
+    unnamed: ClassVar[dict[str, str]] = {}  # the `UserError` if no path was given
 
     def __init__(self, filepath: str | None, metadata: dict[str, Any] | None = None) -> None:
         self._filepath = None if filepath is None else Path(filepath)
@@ -52,15 +44,15 @@ class FileDataset(Located, AbstractDataset[Any, Any]):
 
 
 class Kept:
-    """Keeps what was loaded or saved until the runner releases it; nodes must not change it.
+    """Keep what was loaded or saved until the runner releases it; nodes must not change it.
 
-    Put before the dataset class, which reads by `_read` and writes by `_write`.
+    List before the dataset class, which implements `_read` and `_write`.
     """
 
     _held: Any = None
 
     def load(self) -> Any:
-        """Return what was loaded or saved before, or read it."""
+        """Return what was loaded or saved before, or else read it."""
         if self._held is None:
             self._held = self._read()
         return self._held

@@ -1,4 +1,4 @@
-"""Cells as catalog entries: as a person gives them, AnnData, copies with results, MuData."""
+"""Cells as catalog entries: from any source, AnnData, copies with results, MuData."""
 
 from contextlib import nullcontext
 from typing import Any, NoReturn
@@ -22,7 +22,7 @@ GZIP: dict[str, Any] = {"compression": "gzip", "compression_opts": 1}
 
 
 class CellsDataset(Kept, AbstractDataset[Any, ad.AnnData]):
-    """Reads cells from any source that `read_cells` knows; never writes.
+    """Read cells from any source that `read_cells` knows; read-only.
 
     .. code-block:: yaml
 
@@ -34,7 +34,7 @@ class CellsDataset(Kept, AbstractDataset[Any, ad.AnnData]):
     Parameters
     ----------
     source
-        Path or name; relative paths are taken from the working folder. ``None`` is refused on load.
+        Path or name; relative paths are relative to the working folder. ``None`` is refused on load.
     metadata
         For Kedro-Viz.
     """
@@ -56,10 +56,10 @@ class CellsDataset(Kept, AbstractDataset[Any, ad.AnnData]):
 
 
 class _CellsFile(FileDataset):
-    """An `.h5ad` or `.h5mu` file, or a zarr folder, of which Kedro-Viz shows the first cells."""
+    """An `.h5ad` or `.h5mu` file, or a zarr folder, whose first cells are shown in Kedro-Viz."""
 
     def preview(self, nrows: int = 5) -> TablePreview:
-        """Show the first rows of `obs`; of the rest nothing is read."""
+        """Show the first rows of `obs`; nothing else is read."""
         is_zarr = self._path.is_dir()
         with nullcontext(open_zarr(self._path)) if is_zarr else h5py.File(self._path) as file:
             head = ad.io.read_elem(file["obs"]).head(nrows).reset_index()
@@ -70,7 +70,7 @@ class _CellsFile(FileDataset):
 
 
 class AnnDataDataset(Kept, _CellsFile):
-    """Loads and saves an AnnData.
+    """Load and save an AnnData.
 
     .. code-block:: yaml
 
@@ -88,7 +88,7 @@ class AnnDataDataset(Kept, _CellsFile):
 
 
 class CopiedCellsDataset(_CellsFile):
-    """Writes a copy of a person's cells, which need not fit into memory, as `.h5ad` or zarr; loads it whole.
+    """Write a copy of the user's cells as `.h5ad` or zarr, without loading them; loads it whole.
 
     .. code-block:: yaml
 
@@ -109,7 +109,7 @@ class CopiedCellsDataset(_CellsFile):
 
 
 class MuDataDataset(_CellsFile):
-    """Loads and saves several modalities of the same cells.
+    """Load and save several modalities of the same cells.
 
     .. code-block:: yaml
 

@@ -1,4 +1,4 @@
-"""Tables, JSON and text, by kedro-datasets, and figures: files that appear whole or not at all."""
+"""Tables, JSON and text from kedro-datasets, and figures, all written atomically."""
 
 import base64
 import html
@@ -13,7 +13,7 @@ from sc_mamba2.files import atomic_file, atomic_folder, standing
 
 
 class _Atomic(Located):
-    """Saves through a temporary sibling; for local, unversioned files."""
+    """Save through a temporary sibling; for local, unversioned files."""
 
     def save(self, data: Any) -> None:
         """Save `data`."""
@@ -43,7 +43,7 @@ class TextDataset(_Atomic, text.TextDataset):
 
 
 class FiguresDataset(FileDataset):
-    """Saves and loads a folder of PNG files by name, ready for a report and for Kedro-Viz.
+    """Save and load a folder of PNG files by name, for a report and for Kedro-Viz.
 
     .. code-block:: yaml
 
@@ -53,23 +53,23 @@ class FiguresDataset(FileDataset):
     """
 
     def load(self) -> dict[str, bytes]:
-        """Read the pictures in the order in which they were drawn."""
+        """Read the figures in the order in which they were drawn."""
         paths = sorted(standing(self._path).glob("*.png"))
         return {path.stem.split("_", 1)[1]: path.read_bytes() for path in paths}
 
     def save(self, data: dict[str, bytes]) -> None:
-        """Write the pictures."""
+        """Write the figures."""
         with atomic_folder(self._path) as draft:
             for place, (name, picture) in enumerate(data.items(), start=1):
                 (draft / f"{place:02d}_{name}.png").write_bytes(picture)
 
     def preview(self) -> HTMLPreview:
-        """Show the pictures under each other, each with its name."""
+        """Show the figures one below the other, with their names."""
         parts = []
         for name, picture in self.load().items():
             title = html.escape(name.replace("_", " "))
             source = f"data:image/png;base64,{base64.b64encode(picture).decode('ascii')}"
-            # On white: what is drawn is drawn for paper, and Kedro-Viz is dark.
+            # On white: the figures are made for paper, and Kedro-Viz is dark.
             style = "width: 100%; background: white"
             parts.append(f'<h3>{title}</h3><img alt="{title}" src="{source}" style="{style}">')
         return HTMLPreview("".join(parts))

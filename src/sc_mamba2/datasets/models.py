@@ -1,4 +1,4 @@
-"""What a model is made of as catalog entries: tokenizer, tokens, checkpoint, index of cells."""
+"""Parts of a model as catalog entries: tokenizer, tokens, checkpoint, index of cells."""
 
 import json
 from typing import Any, ClassVar
@@ -14,7 +14,7 @@ from sc_mamba2.tokens import TokenizedCells, Tokenizer, load_tokens, save_tokens
 
 
 class TokenizerDataset(FileDataset):
-    """Loads and saves a tokenizer as a JSON file.
+    """Load and save a tokenizer as a JSON file.
 
     .. code-block:: yaml
 
@@ -34,7 +34,7 @@ class TokenizerDataset(FileDataset):
 
 
 class TokensDataset(Kept, FileDataset):
-    """Loads and saves tokenised cells as a folder (see `sc_mamba2.tokens.tokenized`).
+    """Load and save tokenised cells as a folder (see `sc_mamba2.tokens.tokenized`).
 
     .. code-block:: yaml
 
@@ -53,7 +53,7 @@ class TokensDataset(Kept, FileDataset):
 
 
 class _FolderWithFacts(FileDataset):
-    """A folder of which Kedro-Viz shows the JSON file by which it is known."""
+    """A folder whose identifying JSON file is shown in Kedro-Viz."""
 
     def preview(self) -> JSONPreview:
         """Show the facts."""
@@ -62,7 +62,7 @@ class _FolderWithFacts(FileDataset):
 
 
 class CheckpointDataset(Kept, _FolderWithFacts):
-    """Loads and saves a task model as a checkpoint folder (see `sc_mamba2.model.saving`).
+    """Load and save a task model as a checkpoint folder (see `sc_mamba2.model.saving`).
 
     .. code-block:: yaml
 
@@ -106,7 +106,7 @@ class CheckpointDataset(Kept, _FolderWithFacts):
 
 
 class IndexDataset(_FolderWithFacts):
-    """Loads and saves an index of labelled, embedded cells as a folder.
+    """Load and save an index of labelled, embedded cells as a folder.
 
     .. code-block:: yaml
 

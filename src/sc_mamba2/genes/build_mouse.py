@@ -1,4 +1,4 @@
-"""Makes the shipped table of mouse genes and their human partners.
+"""Build the shipped table of mouse genes and their human orthologues.
 
 Run once by a developer, `python -m sc_mamba2.genes.build_mouse --genes genes_mus_musculus.csv.gz
 --orthologues Ensembl105_Human2Mouse_Genes.csv --output FOLDER`; the package only reads the result
@@ -17,22 +17,22 @@ from sc_mamba2.genes.table import MOUSE_FILE, GeneTable, load_gene_table
 
 
 def build_mouse(genes: pd.DataFrame, pairs: pd.DataFrame, human: GeneTable) -> pd.DataFrame:
-    """Join mouse genes to the one human gene each stands for.
+    """Map mouse genes to their one-to-one human orthologues.
 
     Parameters
     ----------
     genes
-        Mouse genes as `read_gene_list` gives them.
+        Mouse genes from `read_gene_list`.
     pairs
-        ``human,mouse``, symbols; nothing where there is no partner.
+        ``human,mouse``, symbols; empty where there is no partner.
     human
-        Genes that are partners.
+        Table of human genes.
 
     Returns
     -------
     DataFrame
         ``ensembl_id,symbol,human_id``, in the order of `genes`, then older symbols without an id. A pair counts
-        where neither symbol has another partner, and no two pairs lead to one human gene.
+        if neither symbol has another partner, and no two pairs lead to one human gene.
     """
     whole = pairs[(pairs["human"] != "") & (pairs["mouse"] != "")].drop_duplicates()
     single = whole[~whole["human"].duplicated(keep=False) & ~whole["mouse"].duplicated(keep=False)]

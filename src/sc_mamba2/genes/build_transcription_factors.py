@@ -1,4 +1,4 @@
-"""Makes the shipped list of human transcription factors from JASPAR and Reactome.
+"""Build the shipped list of human transcription factors from JASPAR and Reactome.
 
 Run once by a developer, `python -m sc_mamba2.genes.build_transcription_factors --jaspar
 JASPAR2026.sqlite --output FOLDER`; the package only reads the result (`transcription_factors.py`).
@@ -22,14 +22,14 @@ _PROFILES = """
     WHERE TAX_ID IN ('9606', '10090', '10116') AND COLLECTION IN ('CORE', 'UNVALIDATED')
 """
 _VARIANT = re.compile(r"\(.*\)")
-# Of Reactome's "Generic Transcription Pathway" the zinc finger proteins alone are factors throughout.
+# In Reactome's "Generic Transcription Pathway" only the zinc finger proteins are all factors.
 _ZINC_FINGERS, _ZINC_FINGER = "R-HSA-212436", re.compile(r"(ZNF|ZFP|ZKSCAN|ZSCAN)\d")
 
 
 def jaspar_symbols(path: Path) -> set[str]:
     """Return the factors of JASPAR's human, mouse and rat profiles, by upper-case symbol.
 
-    A mouse's or rat's profile counts for the human gene of the same symbol; both of a dimer count.
+    A mouse or rat profile counts for the human gene of the same symbol; both parts of a dimer count.
     """
     with sqlite3.connect(path) as database:
         names = [name for (name,) in database.execute(_PROFILES)]
@@ -37,7 +37,7 @@ def jaspar_symbols(path: Path) -> set[str]:
 
 
 def build_list(symbols: set[str], table: GeneTable) -> pd.DataFrame:
-    """Return ``ensembl_id`` and ``symbol`` of the protein-coding genes of these symbols, by symbol."""
+    """Return ``ensembl_id`` and ``symbol`` of the protein-coding genes with these symbols, by symbol."""
     found = {ident for ident in map_genes(sorted(symbols), table).ensembl_ids if ident}
     rows = [table.row_of_id[ident] for ident in found]
     genes = pd.DataFrame({"ensembl_id": table.ids[rows], "symbol": table.symbols[rows]})

@@ -1,6 +1,6 @@
-"""What stands around the names of genes is taken off: a genome's name, marks of text, R's dots.
+"""Clean gene names: remove a genome's name, quotes and byte marks, and the dots of R.
 
-Nothing is guessed about one name: a prefix is taken off where many names bear it and most of these are
+No name is changed by a guess: a prefix is removed only if many names have it and most of them are
 known without it. What was done is counted.
 """
 
@@ -15,34 +15,34 @@ _TEXT = re.compile(r"""b'(.*)'|b"(.*)"|"(.*)"|'(.*)'""")
 _GENOME = r"(?:GRC[hm]\d+|hg\d+|mm\d+|human|mouse|homo_sapiens|mus_musculus)\w*"
 _SUFFIX = re.compile(rf"[_\-|:. ]+(?:{_GENOME}|chr(?:\d+|[XYM]))$", re.I)
 _BREAK = re.compile(r"[_\-|:.\s]+")
-MOST_BREAKS = 6  # in a name, behind which a prefix may end
-FEWEST, SHARE = 5, 0.02  # names that must bear a prefix
-KNOWN_SHARE = 0.5  # of these, that must be known without it
+MOST_BREAKS = 6  # in a name, after which a prefix may end
+FEWEST, SHARE = 5, 0.02  # number and share of names that must have a prefix
+KNOWN_SHARE = 0.5  # share of these that must be known without it
 
 
 @dataclass(frozen=True)
 class CleanedNames:
-    """Names without what stood around them, and how many names each thing was taken off."""
+    """Cleaned names, and from how many names each addition was removed."""
 
     names: list[str]
     taken_off: dict[str, int] = field(default_factory=dict)
 
 
 def clean_names(names: list[str], table: GeneTable) -> CleanedNames:
-    """Take off what stands around the names of genes; order and number stay.
+    """Remove additions from gene names; order and number stay.
 
     Parameters
     ----------
     names
-        As a file holds them.
+        As in the file.
     table
         Genes that are known.
 
     Returns
     -------
     CleanedNames
-        ``TP53`` of ``GRCh38_TP53``, ``hg19---TP53``, ``b'TP53'``, ``"TP53"``; ``HLA-A`` of R's ``HLA.A`` in
-        a list that has no other hyphen.
+        ``TP53`` for ``GRCh38_TP53``, ``hg19---TP53``, ``b'TP53'``, ``"TP53"``; ``HLA-A`` for R's ``HLA.A``
+        in a list without any hyphens.
     """
     taken: Counter[str] = Counter()
     plain = []
@@ -63,7 +63,7 @@ def clean_names(names: list[str], table: GeneTable) -> CleanedNames:
     return CleanedNames(plain, dict(taken))
 
 
-_Found = dict[int, tuple[str, str]]  # place of a name: without what was taken off, and what
+_Found = dict[int, tuple[str, str]]  # position of a name: the cleaned name, and what was removed
 
 
 def _without_prefixes(names: list[str], places: list[int], table: GeneTable) -> _Found:
@@ -75,7 +75,7 @@ def _without_prefixes(names: list[str], places: list[int], table: GeneTable) -> 
                 bearers[names[place][:end]].append(place)
     enough = max(FEWEST, SHARE * len(names))
     found: _Found = {}
-    # The longest prefix first: "GRCh38-2020-A_" before "GRCh38-".
+    # Longest prefix first: "GRCh38-2020-A_" before "GRCh38-".
     for prefix in sorted(bearers, key=len, reverse=True):
         own = [place for place in bearers[prefix] if place not in found]
         if len(own) < enough:

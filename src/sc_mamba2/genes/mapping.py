@@ -1,7 +1,7 @@
-"""Names of genes, as a file holds them, to rows of the gene table, each with how it was found.
+"""Map gene names in a file to rows of the gene table, recording how each was found.
 
-Exact matches only: `Cd3e` is a mouse gene, and `TBCE.1` or `TBCE-1` another gene than `TBCE` in old
-annotations, so neither case nor a counter is ever guessed away. Guesses serve error messages.
+Exact matches only: `Cd3e` is a mouse gene, and `TBCE.1` or `TBCE-1` is another gene than `TBCE` in old
+annotations, so case and numeric suffixes are never changed. Guesses are for error messages only.
 """
 
 import re
@@ -27,7 +27,7 @@ Status = Literal[
     "unknown_symbol",
 ]
 
-# An id with what may stand beside it: a version, _PAR_Y, the symbol on either side, a genome's name.
+# An id with possible additions: a version, _PAR_Y, the symbol on either side, a genome's name.
 _BETWEEN = r"[_\-|:;,.\s()]"
 _IDS = {
     species: re.compile(rf"(?:[^,;]*{_BETWEEN})?({stem}[0-9]{{11}})(?:{_BETWEEN}[^,;]*)?")
@@ -37,12 +37,12 @@ _IDS = {
 
 @dataclass(frozen=True, eq=False)
 class GeneMapping:
-    """Where each of N names stands in the gene table; order and length are the names'.
+    """Rows of N names in the gene table, in the names' order.
 
     Parameters
     ----------
     names
-        The names as given, N of them.
+        The N names as given.
     ensembl_ids
         (N,) object array, Ensembl id without version, "" where the name was not mapped.
     rows
@@ -82,7 +82,7 @@ class GeneMapping:
         }
 
     def examples(self, status: Status, n: int = 5) -> list[str]:
-        """Return the first `n` names of a status, for messages."""
+        """Return the first `n` names with a status, for messages."""
         assert status in get_args(Status), status
         return [self.names[place] for place in np.flatnonzero(self.status == status)[:n]]
 
@@ -95,19 +95,19 @@ def map_genes(
     Parameters
     ----------
     names
-        N Ensembl ids or symbols, in any mixture; space around them is ignored. An id's version
+        N Ensembl ids or symbols, in any mixture; surrounding space is ignored. An id's version
         (`.12`, also `.12_PAR_Y`) is dropped; `SYMBOL_ENSG00000198851` counts as the id in it.
-        Symbols are matched exactly: today's first, then older ones that lead to one gene.
+        Symbols are matched exactly: current ones first, then older ones that lead to one gene.
     table
         Genes to map to.
     fallback_names
-        N names that are tried where the first one did not match, such as the symbols beside ids.
-        Where neither matches, the status is the first name's, unless that is empty.
+        N names to try where the first one does not match, such as symbols for ids. If neither
+        matches, the status is the first name's, unless that is empty.
 
     Returns
     -------
     GeneMapping
-        One entry a name, in the order of `names`.
+        One entry per name, in the order of `names`.
 
     Raises
     ------
@@ -164,7 +164,7 @@ def _find(name: str, table: GeneTable) -> tuple[int, Status]:
 
 
 def is_known(name: str, table: GeneTable) -> bool:
-    """Whether a name means a gene of the table, or meant one."""
+    """Whether a name denotes a current or former gene of the table."""
     if _IDS[table.species].fullmatch(name):
         return True
     return (
@@ -176,9 +176,9 @@ def is_known(name: str, table: GeneTable) -> bool:
 
 
 def is_foreign(name: str, table: GeneTable) -> bool:
-    """Whether a name is of another species than the table's: an Ensembl id, or a symbol that is none of its own.
+    """Whether a name belongs to another species than the table: an Ensembl id, or a symbol it lacks.
 
-    Beside human genes that is a symbol such as `Cd3e`; beside mouse genes `CD3E`.
+    For human genes that is a symbol such as `Cd3e`; for mouse genes, `CD3E`.
     """
     if is_known(name, table):
         return False
@@ -189,11 +189,11 @@ def is_foreign(name: str, table: GeneTable) -> bool:
     return bool(_OTHER_ID.search(name)) or (bool(titled) and is_known(name.upper(), table))
 
 
-# A list is of a species when this share of its names says so, and no more say the other: real
-# lists hold many names that say nothing (clones, spike-ins, names of another annotation).
+# A list belongs to a species if this share of its names does, and no more belong to the other: real
+# lists hold many uninformative names (clones, spike-ins, names of another annotation).
 ENOUGH = 0.2
 
-_OTHER_ID = re.compile(r"(?<![A-Za-z])ENS(?!G[0-9])[A-Z]{3,4}G[0-9]{11}")  # ENSMUSG of the mouse, …
+_OTHER_ID = re.compile(r"(?<![A-Za-z])ENS(?!G[0-9])[A-Z]{3,4}G[0-9]{11}")  # such as ENSMUSG
 _MOUSE_ID = re.compile(r"ENSMUSG[0-9]{11}(?:\.[0-9]+)?")
 _TITLE_CASE = re.compile(r"[A-Z][a-z0-9]*[a-z][a-z0-9]*(?:-[A-Za-z0-9]+)*|mt-[A-Z][a-z0-9]+")
 
@@ -201,28 +201,28 @@ _MONTH = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Sept|Oct|Nov|Dec)"
 _DAY = "(?:0?[1-9]|[12][0-9]|3[01])"
 _DATE = re.compile(
     rf"{_DAY}-(?:{_MONTH}|{_MONTH.upper()})(?:-[0-9]{{2,4}})?"  # 1-Mar, 02-SEP, 1-Mar-21
-    rf"|{_MONTH}-[0-9]{{2}}"  # Mar-01; OCT-4 and Oct-4 are names of a protein
+    rf"|{_MONTH}-[0-9]{{2}}"  # Mar-01; OCT-4 and Oct-4 are a protein
     r"|[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])(?: 00:00:00)?"
     r"|[0-9]{1,2}/[0-9]{1,2}/[0-9]{2,4}"
 )
 
 
 def looks_like(names: Iterable[str]) -> str:
-    """Say what a list of gene names looks like, for error messages only.
+    """Guess what a list of gene names holds, for error messages only.
 
     Parameters
     ----------
     names
-        Gene names as a file holds them. To find dates in an otherwise sound list, give only the
-        names that did not match.
+        Gene names as in a file. To find dates in an otherwise sound list, give only the names that
+        did not match.
 
     Returns
     -------
     str
         "human": Ensembl ids or symbols of human genes;
-        "mouse": ENSMUSG ids, or symbols such as `Cd3e` that are human ones in capitals;
-        "spreadsheet-dates": neither, and some names are dates that a spreadsheet made of genes
-        (`1-Mar` of MARCHF1, `Sep-02` of SEPTIN2, `2021-03-01`);
+        "mouse": ENSMUSG ids, or symbols such as `Cd3e` that are human in capitals;
+        "spreadsheet-dates": neither, and some genes were turned into dates by a spreadsheet
+        (`1-Mar` from MARCHF1, `Sep-02` from SEPTIN2, `2021-03-01`);
         "unknown": none of these.
     """
     listed = [str(name).strip() for name in names]
@@ -235,10 +235,10 @@ def looks_like(names: Iterable[str]) -> str:
 
 
 def is_spreadsheet_date(name: str) -> bool:
-    """Whether a name is a date, such as `1-Mar` that a spreadsheet made of MARCHF1."""
+    """Whether a name is a date, such as `1-Mar`, to which spreadsheets convert MARCHF1."""
     return _DATE.fullmatch(name.strip()) is not None
 
 
 def _count_human(names: list[str]) -> int:
-    """Count human names: all of an Ensembl id's form, and symbols that the table knows."""
+    """Count human names: Ensembl ids by form, and symbols in the table."""
     return int((map_genes(names, load_gene_table()).status != "unknown_symbol").sum())

@@ -1,4 +1,4 @@
-"""Which pathways a gene is in: Reactome (CC0), which ships with the package; see `data/README.md`."""
+"""Reactome pathways (CC0) of genes; they ship with the package, see `data/README.md`."""
 
 import gzip
 from collections.abc import Iterable
@@ -11,13 +11,13 @@ from scipy import sparse
 from sc_mamba2.genes.table import load_gene_table
 
 _FILE = "reactome-pathways.gmt.gz"
-# A set of one says nothing of likeness, and one of many hardly anything.
+# Sets of one gene say nothing about similarity, very large ones hardly anything.
 SMALLEST, LARGEST = 2, 500
 
 
 @cache
 def read_pathways() -> dict[str, frozenset[str]]:
-    """Return the symbols of every set by Reactome's id."""
+    """Return the gene symbols of every pathway by Reactome id."""
     content = resources.files("sc_mamba2.genes").joinpath("data", _FILE).read_bytes()
     lines = (line.split("\t") for line in gzip.decompress(content).decode().splitlines())
     return {ident: frozenset(filter(None, symbols)) for _, ident, *symbols in lines}
@@ -25,7 +25,7 @@ def read_pathways() -> dict[str, frozenset[str]]:
 
 @cache
 def _memberships() -> tuple[dict[str, int], sparse.csr_matrix]:
-    """Return the row of every gene by Ensembl id, and the genes x sets matrix, 1/sqrt(size)."""
+    """Return the row of each gene by Ensembl id, and the genes x pathways matrix, 1/sqrt(size)."""
     table = load_gene_table()
     row_of: dict[str, int] = {}
     rows, columns, values = [], [], []
@@ -49,13 +49,13 @@ def pathway_features(groups: Iterable[Iterable[str]]) -> np.ndarray:
     Parameters
     ----------
     groups
-        N groups of Ensembl ids; most are of one gene.
+        N groups of Ensembl ids; most hold one gene.
 
     Returns
     -------
     ndarray
-        (N, S) over the S sets that any of them is in: the sum over the group's genes of
-        ``1 / sqrt(size)`` where the gene is a member, of sets with 2 to 500 genes. All zero where
+        (N, S) over the S pathways with any of the genes: the sum over the group's genes of
+        ``1 / sqrt(size)`` where the gene is a member, for pathways of 2 to 500 genes. All zero if
         no gene is known.
     """
     row_of, member_VS = _memberships()

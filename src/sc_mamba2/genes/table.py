@@ -1,6 +1,6 @@
-"""The offline gene table: ids, symbols, biotypes and the look-ups from every name to a row.
+"""The offline gene table: ids, symbols, biotypes, and look-ups from every name to a row.
 
-The shipped tables are made by `build_gencode.py`; how a name is looked up stands in `mapping.py`.
+`build_gencode.py` makes the shipped tables; `mapping.py` looks names up.
 """
 
 import io
@@ -15,14 +15,14 @@ import pandas as pd
 
 from sc_mamba2.errors import UserError, nearest
 
-# name of a table: its genes, and the ids of an older list that lead to none of them
+# table name: its genes, and ids of an older list that lead to none of them
 _SHIPPED = {"gencode-v44": ("gencode-v44.csv.gz", "gencode-v38-retired.csv.gz")}
 MOUSE, MOUSE_FILE = "gencode-v44-mouse", "mouse-genes.csv.gz"
 
 
 @dataclass(frozen=True, eq=False)
 class GeneTable:
-    """All genes of one annotation, a row each; V genes.
+    """All V genes of one annotation, one per row.
 
     Parameters
     ----------
@@ -30,21 +30,21 @@ class GeneTable:
         Name of the annotation, `gencode-v44`.
     ids, symbols, biotypes
         (V,) object arrays, read-only. Ids are unique Ensembl ids without version; symbols are not
-        unique, and a gene without one carries its versioned id (`ENSG00000290826.1`).
+        unique, and a gene without one has its versioned id (`ENSG00000290826.1`).
     row_of_id, row_of_alias_id
         Ensembl id to row; alias ids are those of older annotations.
     row_of_symbol
-        Symbols that exactly one gene bears.
+        Symbols of exactly one gene.
     row_of_alias_symbol
-        Older symbols that lead to exactly one gene and are no gene's symbol today.
+        Older symbols that lead to exactly one gene and are not a current symbol.
     ambiguous_symbols
-        Symbols, today's and older ones, that lead to more than one gene.
+        Current and older symbols that lead to more than one gene.
     retired
         Older Ensembl ids that lead to no gene of this table, with their last symbol.
     species
-        Whose names are looked up: ``human`` or ``mouse``; ids are human ones.
+        Species of the names: ``human`` or ``mouse``; ids are human.
     alone
-        Ids and symbols of that species' genes that no single human gene stands for.
+        Ids and symbols of that species' genes without a one-to-one human orthologue.
     """
 
     name: str
@@ -74,7 +74,7 @@ class GeneTable:
         row_of_alias_id = dict(_split_aliases(genes["alias_ids"]))
         assert len(row_of_id) == len(genes) and row_of_id.keys().isdisjoint(row_of_alias_id)
         bearers = Counter(genes["symbol"])
-        # Rows that each older symbol leads to; -1 stands for a retired gene, which owned one too.
+        # Rows that each older symbol leads to; -1 is a retired gene that had the symbol.
         owners: dict[str, set[int]] = defaultdict(set)
         gone = ((symbol, -1) for symbol in retired["symbol"])
         for alias, row in (*_split_aliases(genes["alias_symbols"]), *gone):
@@ -96,7 +96,7 @@ class GeneTable:
         )
 
     def by_orthologues(self, name: str, genes: pd.DataFrame) -> "GeneTable":
-        """Return this table as it is looked up by the names of mouse genes.
+        """Return this table with look-ups by the names of mouse genes.
 
         `genes` has `ensembl_id,symbol,human_id` (see `build_mouse.py`); a row's symbol is the mouse gene's.
         """
@@ -129,7 +129,7 @@ def _split_aliases(column: Iterable[str]) -> Iterable[tuple[str, int]]:
 
 
 def _frozen(column: pd.Series | np.ndarray) -> np.ndarray:
-    # The table is cached and shared: nobody may write into it.
+    # The table is cached and shared, so it is read-only.
     values = np.array(column, dtype=object)
     values.setflags(write=False)
     return values

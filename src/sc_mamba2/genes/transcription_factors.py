@@ -1,6 +1,6 @@
-"""Which human genes are transcription factors: a list that ships with the package; see `data/README.md`.
+"""Human transcription factors: a list that ships with the package; see `data/README.md`.
 
-It is made by `build_transcription_factors.py`.
+`build_transcription_factors.py` makes it.
 """
 
 from functools import cache

@@ -1,7 +1,7 @@
-"""The vocabulary: which gene each row of a model's embedding table stands for.
+"""The vocabulary: the gene of each row of a model's embedding table.
 
 A checkpoint carries its own as `vocabulary.json`. Genes are found by Ensembl id, never by index;
-how a file's names become Ensembl ids stands in `mapping.py`.
+`mapping.py` turns the names in a file into Ensembl ids.
 """
 
 import hashlib
@@ -28,14 +28,14 @@ def is_special(ident: str) -> bool:
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The rows of an embedding table, a gene or a special token each; the row is the token id.
+    """The rows of an embedding table, each a gene or a special token; the row is the token id.
 
     Parameters
     ----------
     name
         Name, such as `gencode-v44`.
     ids
-        V unique Ensembl ids; special tokens are written `<pad>`, `<cls>` and may stand at any row.
+        V unique Ensembl ids; special tokens are written `<pad>`, `<cls>` and may be at any row.
         A row of an imported vocabulary may carry another id.
     symbols
         V symbols for display, not necessarily unique.
@@ -84,7 +84,7 @@ class Vocabulary:
 
     @cached_property
     def gene_rows(self) -> np.ndarray:
-        """Rows that are no special token, rising; int64, read-only."""
+        """Rows that are not special tokens, ascending; int64, read-only."""
         rows = np.array(
             [row for row, ident in enumerate(self.ids) if not is_special(ident)], dtype=np.int64
         )
@@ -93,19 +93,19 @@ class Vocabulary:
 
     @cached_property
     def sha256(self) -> str:
-        """Hexadecimal SHA-256 of `to_json()`: the same for equal vocabularies only."""
+        """Hexadecimal SHA-256 of `to_json()`: identifies equal vocabularies."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()
 
     def rows_of(self, ids: Iterable[str]) -> np.ndarray:
-        """Find the rows of N ids, each exactly as in `self.ids`: (N,) int64, -1 where there is none."""
+        """Return the rows of N ids, matched exactly: (N,) int64, -1 where there is none."""
         row_of_id = self._row_of_id
         return np.array([row_of_id.get(ident, -1) for ident in ids], dtype=np.int64)
 
     def subset(self, ids: Iterable[str], name: str | None = None) -> "Vocabulary":
-        """Keep the special tokens and the genes of some ids, in any order.
+        """Return a vocabulary with the special tokens and the genes of some ids, in any order.
 
         Special tokens come first, then the genes, both in this vocabulary's order. Without a `name` it is
-        this one's with `-subset-` and the number of genes.
+        this one's with `-subset-` and the number of genes appended.
 
         Raises
         ------
@@ -130,13 +130,13 @@ class Vocabulary:
         )
 
     def to_json(self) -> str:
-        """Write the canonical JSON: an object of `ids`, `name`, `symbols`, ASCII, no spaces."""
+        """Return the canonical JSON: an object of `ids`, `name`, `symbols`, ASCII, no spaces."""
         content = {"name": self.name, "ids": self.ids, "symbols": self.symbols}
         return json.dumps(content, sort_keys=True, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str) -> "Vocabulary":
-        """Read what `to_json` wrote; refuse another form, and what `Vocabulary` itself refuses."""
+        """Parse the output of `to_json`; refuse another form, and what `Vocabulary` itself refuses."""
         try:
             content = json.loads(text)
         except (json.JSONDecodeError, RecursionError) as error:
@@ -154,7 +154,7 @@ class Vocabulary:
 
     @classmethod
     def from_table(cls, table: GeneTable) -> "Vocabulary":
-        """Make the vocabulary of a whole gene table: `<pad>`, `<cls>`, then its genes in order."""
+        """Build the vocabulary of a whole gene table: `<pad>`, `<cls>`, then its genes in order."""
         return cls(table.name, (PAD, CLS, *table.ids), (PAD, CLS, *table.symbols))
 
 

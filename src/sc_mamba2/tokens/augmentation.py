@@ -1,6 +1,6 @@
-"""Chance over the tokens of a fine-tuning: gene dropout, thinning, and tokens hidden from the model.
+"""Random changes to tokens in fine-tuning: gene dropout, thinning, and hidden tokens.
 
-Pretraining hides by `masking`, which also makes the targets.
+In pretraining `masking` hides tokens, and also makes the targets.
 """
 
 from dataclasses import replace
@@ -16,14 +16,14 @@ from sc_mamba2.tokens.masking import MASK_BIN
 from sc_mamba2.tokens.options import TokenizerRules
 from sc_mamba2.tokens.tokenized import TokenizedCells, offsets_of
 
-_DROPOUT = 1  # keeps this chance apart from that of the order of cells
+_DROPOUT = 1  # separate from the random stream of the order of cells
 
 
 def drop_genes(tokens: TokenizedCells, share: float, seed: int, epoch: int) -> TokenizedCells:
-    """Leave out a share of every cell's genes, by chance: every epoch sees another part of them.
+    """Drop a random share of every cell's genes, different ones in every epoch.
 
-    A pure function of its arguments. The values that stay are divided by ``1 - share``, so that
-    their expected sum is unchanged; bins stay as they are. The share is 0 to below 1.
+    A pure function of its arguments. The remaining values are divided by ``1 - share``, so that
+    their expected sum is unchanged; bins are unchanged. The share is 0 to below 1.
     """
     if not share:
         return tokens
@@ -33,21 +33,21 @@ def drop_genes(tokens: TokenizedCells, share: float, seed: int, epoch: int) -> T
     return replace(left, values=left.values / np.float32(1 - share))
 
 
-_THINNING = 2  # keeps this chance apart from that of gene dropout and of the order of cells
+_THINNING = 2  # separate from the random streams of gene dropout and of the order of cells
 
 
 def thin_cells(
     tokens: TokenizedCells, least_depth: float, rules: TokenizerRules, seed: int, epoch: int
 ) -> TokenizedCells:
-    """Draw every cell again at a share of its depth, as a shallower sequencing might have seen it.
+    """Resample every cell at a share of its depth, as if it had been sequenced less deeply.
 
-    The share p of a cell is drawn uniformly from `least_depth` (above 0; 1 changes nothing) to 1. A
-    count c, as `estimate_counts` has it, stays with probability p, ``c' ~ Binomial(c, p)``; a gene without
-    counts is left out, so that the weakly expressed go first. With ``x = exp(v) - 1`` the new value is
-    ``log(1 + x c' / (c p))``, that of a cell whose total is p times as large; bins are taken anew by the
+    The share p of a cell is drawn uniformly from `least_depth` (above 0; 1 changes nothing) to 1. Each molecule
+    of a count c from `estimate_counts` is kept with probability p, ``c' ~ Binomial(c, p)``; genes left without
+    counts are dropped, mostly weakly expressed ones. With ``x = exp(v) - 1`` the new value is
+    ``log(1 + x c' / (c p))``, that of a cell whose total is p times as large; bins are recomputed by the
     rules. Genes stay in their order. A pure function of its arguments.
 
-    In a cell that was cut to the longest length the bins are those of the genes that were kept.
+    In a cell truncated at the maximum length, bins are based on the genes that were kept.
     """
     if least_depth == 1 or not len(tokens.values):
         return tokens
@@ -69,21 +69,21 @@ def thin_cells(
     )
 
 
-_HIDING = 71  # keeps this chance apart from others over the same cells
+_HIDING = 71  # separate from other random streams over the same cells
 
 
 def hide_tokens(batch: Batch, share: float, by_chance: bool) -> Batch:
-    """Hide a share of the genes of every cell from a task's model while it learns to predict them.
+    """Hide a share of every cell's genes from a task's model during training.
 
     Parameters
     ----------
     batch
-        Cells with all that they express; not changed.
+        Cells with all their expressed genes; not changed.
     share
-        Probability of a gene to be hidden, 0 to below 1.
+        Probability that a gene is hidden, 0 to below 1.
     by_chance
-        Whether torch's generator chooses, anew at each call; else the choice is a function of the
-        cell's place and the gene, the same at every call.
+        Whether to draw from torch's generator at each call; otherwise the choice is a function of
+        the cell's position and the gene, the same at every call.
 
     Returns
     -------

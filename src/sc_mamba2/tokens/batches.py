@@ -1,4 +1,4 @@
-"""Batches: right-padded rows of tokens with `<cls>` first. Which cells they hold: `sampler`.
+"""Batches: right-padded rows of tokens with `<cls>` first. `sampler` decides which cells they hold.
 
 Legend: B cells of a batch, L tokens of its longest cell with `<cls>`.
 """
@@ -16,7 +16,7 @@ PAD_BIN = -2.0
 
 
 def moved(part: Tensor, device: torch.device | str) -> Tensor:
-    """Move a tensor to a device; to a GPU from pinned memory, without waiting."""
+    """Move a tensor to a device; to a GPU from pinned memory, asynchronously."""
     if part.device.type == "cpu" and torch.device(device).type == "cuda":
         return part.pin_memory().to(device, non_blocking=True)
     return part.to(device)
@@ -29,7 +29,7 @@ class Batch:
     Attributes
     ----------
     token_ids_BL
-        int64, `<cls>` first, then genes in vocabulary order, then `<pad>`.
+        int64, `<cls>` first, then genes in the order of the rules, then `<pad>`.
     bins_BL
         float32, 0 at `<cls>`, 1 to n_bins - 1 at genes, -2 at pads.
     values_BL
@@ -54,7 +54,7 @@ class Batch:
 def make_batch(tokens: TokenSource, cells: np.ndarray, vocabulary: Vocabulary) -> Batch:
     """Collate the cells at the positions `cells` into one right-padded batch.
 
-    The backbone reads its `bins_BL`; `values_BL` are for heads that read expression itself.
+    The backbone reads `bins_BL`; `values_BL` are for heads that read expression itself.
     """
     gene_rows, bins, values, offsets = tokens.gather(cells)
     lengths_B = np.diff(offsets)[:, None]

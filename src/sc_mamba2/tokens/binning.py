@@ -1,6 +1,6 @@
-"""Value bins: a cell's non-zero values become the whole numbers 1 to n_bins - 1; zero is bin 0.
+"""Value bins: a cell's non-zero values become integers from 1 to n_bins - 1; zero is bin 0.
 
-Many cells at once, as ragged rows: cell i owns the values ``offsets[i]:offsets[i + 1]``.
+Works on many cells at once, as ragged rows: cell i owns the values ``offsets[i]:offsets[i + 1]``.
 """
 
 from itertools import pairwise
@@ -16,21 +16,21 @@ _LOW = np.uint64(0xFFFFFFFF)
 def rank_cells(values: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     """Sort every cell's values.
 
-    The bit pattern of a positive float32 rises with it, so value and place fit into one whole
-    number, and a sort of those gives values and places together: several times faster than argsort.
+    The bit pattern of a positive float32 rises with its value, so value and position fit into one
+    integer; sorting these is several times faster than argsort.
 
     Parameters
     ----------
     values
         (T,) float32, positive; fewer than 2^32.
     offsets
-        (N + 1,) int64, rising from 0 to T.
+        (N + 1,) int64, ascending from 0 to T.
 
     Returns
     -------
     ndarray
-        (T,) int64 places in `values`: cell after cell, within one by rising value, of equal values
-        the later first. A cell's last k are therefore its k highest, the earlier ones first.
+        (T,) int64 positions in `values`: cell by cell, within a cell by ascending value, of ties
+        the later first. So a cell's last k are its k highest, preferring earlier ones.
     """
     assert values.dtype == np.float32
     keys = values.view(np.uint32).astype(np.uint64) << np.uint64(32)
@@ -46,18 +46,18 @@ def bin_cells(
     """Bin the non-zero values of every cell by the cell's own quantiles.
 
     With ``n_bins = 51`` the 49 inner quantiles ``k / 50`` (linear interpolation) are the borders of
-    the bins 1 to 50; a value on a border belongs to the bin on its right, so equal values share
-    one bin. Only the order of the values matters, so counts and their logarithm give the same bins.
+    the bins 1 to 50; a value on a border belongs to the bin above, so equal values share one bin.
+    Only the order of the values matters, so counts and their logarithm have the same bins.
 
-    No border is computed: one that falls between two unlike neighbours lies above the lower and
-    below the upper; any other equals a value, whose first equal it lies on.
+    No border is computed: a border between two unequal neighbours is above the lower and below the
+    upper one; any other equals a value, and is placed at the first value equal to it.
 
     Parameters
     ----------
     values, offsets, order
-        As in `rank_cells`, and what it gave for them.
+        As in `rank_cells`, and its result for them.
     n_bins
-        Number of bins with the bin of zero, 3 or more.
+        Number of bins including the bin of zero, 3 or more.
 
     Returns
     -------
@@ -76,7 +76,7 @@ def bin_cells(
     above = below + (rest > 0)
     between = ranked[above] > ranked[below]
     borders = np.where(between, above, first_equal[below])
-    # One more at every border, and back to 1 where a cell starts: one running sum for all cells.
+    # Add 1 at every border and reset to 1 where a cell starts: one running sum for all cells.
     steps = np.bincount(borders.ravel(), minlength=len(ranked))
     steps[starts[1:]] -= n_bins - 2
     bins = np.empty(len(ranked), dtype=np.int16)
@@ -87,9 +87,9 @@ def bin_cells(
 def bins_of(
     values: np.ndarray, offsets: np.ndarray, order: np.ndarray, rules: TokenizerRules
 ) -> np.ndarray:
-    """Bin values as the rules say: by the cell's quantiles, or by its counts up to the highest bin.
+    """Bin values by the rules: by the cell's quantiles, or by its counts up to the highest bin.
 
-    Parameters and the result are those of `bin_cells`.
+    Parameters and result are those of `bin_cells`.
     """
     if rules.bins == "quantiles":
         return bin_cells(values, offsets, order, rules.n_bins)

@@ -1,4 +1,4 @@
-"""Counts, estimated from log-normalised values, and cells thinned to a share of them.
+"""Estimate counts from log-normalised values.
 
 T entries of some cells; cell i owns ``offsets[i]:offsets[i + 1]`` of them.
 """
@@ -7,11 +7,11 @@ import numpy as np
 
 
 def estimate_counts(values_T: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-    """Estimate the counts of cells of which log-normalised values are known.
+    """Estimate cells' counts from their log-normalised values.
 
     With ``x = exp(v) - 1``, the cell's smallest x is one count, and a gene has ``round(x / min x)``. The
-    estimate is exact where some gene of the cell has one count, as nearly always in sparse droplet data;
-    where none has, the cell is taken as shallower than it was, in units of its smallest count.
+    estimate is exact if some gene of the cell has one count, as nearly always in sparse droplet data;
+    otherwise the cell appears shallower than it was, in units of its smallest count.
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
-"""Chance by counter: a number that depends on its parts alone, not on what was drawn before.
+"""Counter-based randomness: numbers that depend on their inputs, not on earlier draws.
 
-A generator gives its numbers in turn, so that a cell's chance would depend on its batch. A hash of
+A generator returns numbers in turn, so a cell's randomness would depend on its batch; a hash of
 (seed, epoch, cell, gene) does not. The mixer is splitmix64's (Steele, Lea and Flood, 2014).
 """
 
@@ -14,7 +14,7 @@ _SHIFTS = np.uint64(30), np.uint64(27), np.uint64(31)
 
 
 def mix(bits: np.ndarray) -> np.ndarray:
-    """Scramble uint64 one to one: the first output of splitmix64 with `bits` as its state."""
+    """Scramble uint64 bijectively: the first output of splitmix64 with `bits` as its state."""
     bits = bits + _GAMMA
     bits ^= bits >> _SHIFTS[0]
     bits *= _FACTORS[0]
@@ -25,7 +25,7 @@ def mix(bits: np.ndarray) -> np.ndarray:
 
 
 def hash_of(*parts: np.ndarray | int) -> np.ndarray:
-    """Hash whole numbers together; not negative, broadcast against each other, their order matters.
+    """Hash non-negative integers together, broadcast against each other; their order matters.
 
     Returns uint64 of at least one dimension.
     """
@@ -34,5 +34,5 @@ def hash_of(*parts: np.ndarray | int) -> np.ndarray:
 
 
 def as_uniform(bits: np.ndarray) -> np.ndarray:
-    """Turn hashes into float64, 0 to below 1, by their upper 53 bits."""
+    """Convert hashes to float64, 0 to below 1, using their upper 53 bits."""
     return (bits >> np.uint64(11)) * 2.0**-53

@@ -1,6 +1,6 @@
-"""Masks for pretraining: which tokens of a batch are hidden or left out, which unexpressed are added.
+"""Pretraining masks: which tokens of a batch are hidden or left out, which unexpressed genes are added.
 
-All chance is a function of (seed, epoch, cell, gene or draw): the same in any batch, on any rank.
+All randomness is a function of (seed, epoch, cell, gene or draw): the same in any batch, on any rank.
 
 Legend: B cells, L tokens of the longest cell with `<cls>`, M draws, N = L + M, G genes to draw from,
 O genes of a cell that are left out.
@@ -17,30 +17,30 @@ from sc_mamba2.tokens.hashing import as_uniform, hash_of
 from sc_mamba2.tokens.options import MaskOptions
 from sc_mamba2.tokens.tokenizer import Tokenizer
 
-MASK_BIN = -1.0  # between the pads' -2 and the zero's 0
-_RATIO, _TOKEN, _ZERO, _SHARE, _LEFT_OUT = range(5)  # keep the kinds of chance apart
+MASK_BIN = -1.0  # between pads (-2) and zero (0)
+_RATIO, _TOKEN, _ZERO, _SHARE, _LEFT_OUT = range(5)  # separate random streams
 
 
 @dataclass(frozen=True)
 class MaskedBatch:
-    """A batch whose hidden part is to be predicted.
+    """A batch with hidden values to predict.
 
     ``Backbone(token_ids_BL, inputs_BL, lengths_B)`` reads it.
 
     Attributes
     ----------
     token_ids_BL
-        int64, `<cls>`, then genes in vocabulary order, the added ones among them, then `<pad>`.
+        int64, `<cls>`, then genes in vocabulary order, including added ones, then `<pad>`.
     inputs_BL
-        float32, the channel with -1 at hidden tokens; 0 at `<cls>`, -2 at pads.
+        float32, the channel, with -1 at hidden tokens, 0 at `<cls>`, -2 at pads.
     mask_BL
         bool, the hidden tokens: never `<cls>`, never a pad.
     target_BL
-        float32, the channel itself; 0 at added genes, at `<cls>` and at pads.
+        float32, the true channel; 0 at added genes, at `<cls>` and at pads.
     lengths_B
-        int64, real tokens with `<cls>` and the added genes.
+        int64, real tokens, including `<cls>` and the added genes.
     left_out_BO
-        int64, the genes that the cell expresses and that are no token, then `<pad>`.
+        int64, the cell's expressed genes that are not tokens, then `<pad>`.
     left_out_mask_BO
         bool, which of them are genes.
     cells_B
@@ -57,7 +57,7 @@ class MaskedBatch:
     left_out_mask_BO: Tensor
 
     def asks_nothing(self) -> "MaskedBatch":
-        """Return the batch as one that asks for nothing and stands for no cell."""
+        """Return the batch with nothing to predict and without cells."""
         nothing = [torch.zeros_like(part) for part in (self.mask_BL, self.left_out_mask_BO)]
         return replace(
             self, mask_BL=nothing[0], left_out_mask_BO=nothing[1], cells_B=self.cells_B[:0]
@@ -79,18 +79,18 @@ def mask_tokens(
     zero_genes: np.ndarray | None = None,
     cut_B: np.ndarray | None = None,
 ) -> MaskedBatch:
-    """Hide part of every cell's tokens, leave part out, add unexpressed genes that are asked for.
+    """Hide some of each cell's tokens, leave some out, and add unexpressed genes to predict.
 
-    A cell's ratio r is drawn evenly from the range, then each of its genes is hidden with
+    A ratio r is drawn uniformly from the range for each cell, and each of its genes is hidden with
     probability r: the model sees the gene, not its value. In the same way a share of its genes is
-    left out: the model sees neither. A cell of n genes gets ``round(zero_share n)`` of the genes that it
+    left out: the model sees neither. A cell of n genes gets ``round(zero_share n)`` genes that it
     does not express, each set of that size equally likely; they are always hidden. None are added to a
-    cell that fills `max_length`: what was cut off cannot be told from what is not expressed.
+    cell that fills `max_length`: a gene that was cut off cannot be told from an unexpressed one.
 
     Parameters
     ----------
     batch
-        On the CPU; its `cells_B` name the cells.
+        On the CPU; its `cells_B` identify the cells.
     tokenizer
         The one that made the tokens.
     options
@@ -98,11 +98,11 @@ def mask_tokens(
     seed, epoch
         Not negative. Copies of a cell within an epoch have the same mask.
     zero_genes
-        (G,) rows of the vocabulary that may be added, such as the genes that a study measured; all
-        genes of the vocabulary without it.
+        (G,) vocabulary rows that may be added, such as the genes that a study measured; ``None``: all
+        genes of the vocabulary.
     cut_B
-        (B,) bool, the cells whose genes were cut at `max_length` when they were tokenised; without
-        it those that are as long. Needed where genes were left out since.
+        (B,) bool, cells truncated at `max_length` when tokenised; ``None``: those of that length.
+        Needed if genes were dropped since.
 
     Returns
     -------
@@ -114,7 +114,7 @@ def mask_tokens(
     real_BL = np.arange(token_ids_BL.shape[1]) < lengths_B[:, None]
 
     def chosen(least: float, most: float, of_cell: int, of_token: int) -> np.ndarray:
-        """Choose real tokens with a probability that is drawn for their cell."""
+        """Choose real tokens with a probability drawn per cell."""
         share_B1 = least + (most - least) * as_uniform(hash_of(seed, epoch, of_cell, cells_B1))
         return real_BL & (
             as_uniform(hash_of(seed, epoch, of_token, cells_B1, token_ids_BL)) < share_B1
@@ -147,7 +147,7 @@ def mask_tokens(
 def _in_front(
     ids_BL: np.ndarray, chosen_BL: np.ndarray, pad_id: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Put every row's chosen ids in front, in their order, and pads behind, (B, O)."""
+    """Move each row's chosen ids to the front, in order, followed by pads, (B, O)."""
     counts_B = chosen_BL.sum(axis=1)
     is_there_BO = np.arange(counts_B.max(initial=0)) < counts_B[:, None]
     ids_BO = np.full(is_there_BO.shape, pad_id, dtype=np.int64)
@@ -162,7 +162,7 @@ def _arranged(
     target_BN: np.ndarray,
     pad_id: int,
 ) -> tuple[np.ndarray, ...]:
-    """Put the tokens that are present in order, and -1 and pads where they belong."""
+    """Put the present tokens in vocabulary order, and set the mask and pad values."""
     place_BL, real_BL = vocabulary_order(ids_BN, present_BN)
     token_ids_BL, mask_BL, target_BL = (
         np.where(real_BL, column_BN.take(place_BL), at_pads)
@@ -174,28 +174,28 @@ def _arranged(
 
 
 _SPARE = 16
-_BITS = 32  # an id and its place fit into one whole number, so that a sort moves both
+_BITS = 32  # an id and its position share one integer, so that a sort moves both
 _LOW = 2**_BITS - 1
 
 
 def draw_unexpressed(
     token_ids_BL: np.ndarray, genes_G: np.ndarray, wanted_B: np.ndarray, keys_B1: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draw genes one after another, and keep each cell's first ones that are new to it.
+    """Draw genes one after another, and keep the first ones that are new to each cell.
 
-    Draw m of a cell is a function of its key and m alone, so that the number of draws, which the
-    longest cell of the batch decides, changes nothing.
+    Draw m of a cell is a function of its key and m alone, so the number of draws, which depends on
+    the longest cell of the batch, changes nothing.
 
     Parameters
     ----------
     token_ids_BL
-        Genes that the cells express; `<cls>` and pads may be among them.
+        Genes that the cells express; may contain `<cls>` and pads.
     genes_G
         Rows to draw from, each once.
     wanted_B
-        How many each cell should get; it gets fewer where there are no more.
+        Number of genes for each cell; it gets fewer if there are no more.
     keys_B1
-        uint64, what a cell's chance comes from.
+        uint64, random key of each cell.
 
     Returns
     -------
@@ -215,10 +215,10 @@ def draw_unexpressed(
 
 
 def vocabulary_order(ids_BN: np.ndarray, present_BN: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Order every cell's tokens by id, the first column first whatever its id.
+    """Order every cell's tokens by id, keeping the first column first.
 
-    Returns `place_BL`, where in the flattened (B, N) each token of the ordered cells stands, and
-    `real_BL`, which of them are there; L is the longest cell's number of tokens.
+    Returns `place_BL`, the position of each ordered token in the flattened (B, N), and `real_BL`, which
+    of them are present; L is the longest cell's number of tokens.
     """
     keys_BN = np.where(present_BN, _with_places(ids_BN), np.iinfo(np.int64).max)
     keys_BN[:, 0] = 0
@@ -230,7 +230,7 @@ def vocabulary_order(ids_BN: np.ndarray, present_BN: np.ndarray) -> tuple[np.nda
 
 
 def _is_new(token_ids_BL: np.ndarray, genes_BM: np.ndarray) -> np.ndarray:
-    """Tell which draws are in no token and no earlier draw of their cell."""
+    """Return which draws are not a token and not an earlier draw of their cell."""
     keys_BN = _with_places(np.concatenate([token_ids_BL, genes_BM], axis=1))
     keys_BN.sort(axis=1)
     first_BN = np.diff(keys_BN >> _BITS, prepend=-1, axis=1) > 0
@@ -240,7 +240,7 @@ def _is_new(token_ids_BL: np.ndarray, genes_BM: np.ndarray) -> np.ndarray:
 
 
 def _flat(place_BL: np.ndarray, width: int) -> np.ndarray:
-    """Turn places within rows of `width` into places in the flattened array: faster to follow."""
+    """Convert positions within rows of `width` to positions in the flattened array: faster to index."""
     return place_BL + np.arange(len(place_BL))[:, None] * width
 
 

@@ -1,4 +1,4 @@
-"""Several modalities in one sequence: whose a token is, cells joined, views of them, and their values.
+"""Several modalities in one sequence: kinds of tokens, joined cells, partial views, and values.
 
 A token's id belongs to one modality: proteins are called ``protein:…``, peaks ``peak:…``, all other
 rows are genes. Legend: N or B cells, L tokens, V vocabulary, P features, M kinds, special tokens
@@ -22,7 +22,7 @@ _PREFIXES = {"protein:": 2, "peak:": 3}
 
 
 def kinds_of(vocabulary: Vocabulary) -> np.ndarray:
-    """Return the kind of every row of a vocabulary, (V,) int64, a place in `KINDS`."""
+    """Return the kind of every row of a vocabulary, (V,) int64, an index into `KINDS`."""
     kind_V = np.zeros(vocabulary.size, dtype=np.int64)
     kind_V[vocabulary.gene_rows] = 1
     for row in vocabulary.gene_rows:
@@ -33,19 +33,19 @@ def kinds_of(vocabulary: Vocabulary) -> np.ndarray:
 
 
 def grown_vocabulary(source: Vocabulary, ids: list[str], symbols: list[str]) -> Vocabulary:
-    """Return a vocabulary with new rows behind those of another one."""
+    """Return a vocabulary with new rows appended."""
     name = f"{source.name}+{len(ids)}"
     return Vocabulary(name, source.ids + tuple(ids), source.symbols + tuple(symbols))
 
 
 def join_tokens(parts: list[TokenizedCells], obs: pd.DataFrame) -> TokenizedCells:
-    """Put the tokens of modalities one behind the other, cell by cell.
+    """Concatenate the tokens of several modalities, cell by cell.
 
     Parameters
     ----------
     parts
-        Of the same N cells in the same order; a cell without a modality has no token there. In a
-        cell the tokens of the first part stand first.
+        The same N cells in the same order; a cell without a modality has no token there. Within a
+        cell the tokens of the first part come first.
     obs
         Table of the cells, kept with the tokens.
     """
@@ -62,9 +62,9 @@ def join_tokens(parts: list[TokenizedCells], obs: pd.DataFrame) -> TokenizedCell
 
 
 def visible_part(batch: Batch, kind_V: Tensor, visible_BM: Tensor, pad_id: int) -> Batch:
-    """Return cells of which only some modalities are seen: the other tokens are taken out.
+    """Return cells with only some modalities visible: the other tokens are removed.
 
-    A cell of which a modality is hidden is the cell that never had it, token for token.
+    A cell with a hidden modality equals, token for token, one that never had it.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ def visible_part(batch: Batch, kind_V: Tensor, visible_BM: Tensor, pad_id: int) 
     kind_V
         From `kinds_of`.
     visible_BM
-        Bool, whether each kind of the cell is seen; `<cls>` is always kept.
+        Bool, whether each kind is visible in the cell; `<cls>` is always kept.
     pad_id
         Id of `<pad>`.
     """
@@ -83,7 +83,7 @@ def visible_part(batch: Batch, kind_V: Tensor, visible_BM: Tensor, pad_id: int) 
     kept_BL[:, 0] = True
     lengths_B = kept_BL.sum(dim=1)
     longest = int(lengths_B.max())
-    # Kept tokens first, each in its order; what then stands behind them becomes pads.
+    # Kept tokens first, in their order; positions after them become pads.
     order_BL = (~kept_BL).to(torch.int8).argsort(dim=1, stable=True)[:, :longest]
     pad_BL = place_L[:longest] >= lengths_B[:, None]
     return replace(
@@ -96,10 +96,10 @@ def visible_part(batch: Batch, kind_V: Tensor, visible_BM: Tensor, pad_id: int) 
 
 
 def clr(counts: sparse.csr_matrix) -> sparse.csr_matrix:
-    """Take the centred log ratio of each cell's protein counts, (N, P) to (N, P) float32.
+    """Compute the centred log ratio of each cell's protein counts, (N, P) to (N, P) float32.
 
     ``log(1 + x / g)`` with ``g = exp(mean_p log(1 + x_p))``, the cell's geometric mean with one added to
-    every count (Stoeckius et al. 2017, in the form of Seurat). Zeros stay zero, nothing is negative.
+    every count (Stoeckius et al. 2017, in Seurat's form). Zeros stay zero, nothing is negative.
     """
     values = sparse.csr_matrix(counts, dtype=np.float64, copy=True)
     logs = values.copy()
@@ -110,7 +110,7 @@ def clr(counts: sparse.csr_matrix) -> sparse.csr_matrix:
 
 
 def inverse_document_frequency(binary: sparse.csr_matrix) -> np.ndarray:
-    """Return the weight of each peak: cells over cells in which it is open, (P,) float32.
+    """Return the weight of each peak: number of cells over cells in which it is open, (P,) float32.
 
     A peak that is open in no cell counts as open in one.
     """
@@ -119,10 +119,10 @@ def inverse_document_frequency(binary: sparse.csr_matrix) -> np.ndarray:
 
 
 def tf_idf(binary: sparse.csr_matrix, weight_P: np.ndarray) -> sparse.csr_matrix:
-    """Weigh open peaks: ``log(1 + 10,000 w_p / n)``, n being the cell's open peaks; (N, P) float32.
+    """Weight open peaks: ``log(1 + 10,000 w_p / n)`` with n the cell's open peaks; (N, P) float32.
 
     The form of Stuart et al. 2021 (Signac): term frequency times inverse document frequency, then the
-    logarithm. `weight_P` is from `inverse_document_frequency`, learnt once from training cells.
+    logarithm. `weight_P` is from `inverse_document_frequency`, computed once on training cells.
     """
     values = sparse.csr_matrix(binary, dtype=np.float32, copy=True)
     open_N = np.diff(values.indptr)

@@ -1,4 +1,4 @@
-"""What a person may choose about tokens and masks. It imports nothing heavy."""
+"""User options for tokens and masks. Imports nothing heavy."""
 
 from typing import Literal
 
@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class Options(BaseModel):
-    """What a person may choose: fields that are known, and do not change."""
+    """User options: known fields only, immutable."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -31,7 +31,7 @@ class TokenizerRules(Options):
 
 
 class MaskOptions(Options):
-    """How much is hidden, and of what."""
+    """How much is hidden, and of which channel."""
 
     min_ratio: float = Field(
         0.15, ge=0, le=1, description="least share of a cell's genes that is hidden, 0 to 1"
@@ -64,7 +64,7 @@ class MaskOptions(Options):
 
 
 class ThinningOptions(Options):
-    """How cells are split into molecules that are seen and molecules that are predicted."""
+    """How cells are split into molecules that are seen and molecules to predict."""
 
     min_share: float = Field(
         0.2, gt=0, lt=1, description="least share of a cell's molecules that is kept, 0 to 1"

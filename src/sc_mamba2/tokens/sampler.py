@@ -1,6 +1,6 @@
 """The order in which training reads cells: a pure function of seed, epoch and position.
 
-Neither workers, ranks nor restarts change it; what a batch holds stands in `batches`.
+Neither workers, ranks nor restarts change it. `batches` defines what a batch holds.
 """
 
 import math
@@ -12,41 +12,41 @@ import pandas as pd
 
 from sc_mamba2.errors import UserError, nearest
 
-# Streams of chance: numpy takes [s, e] and [s, e, 0] for one seed, and 1 is that of gene dropout.
+# Random streams: numpy treats [s, e] and [s, e, 0] as one seed, and 1 is used by gene dropout.
 _EPOCH, _WINDOW = 2, 3
 
 
 class Sampler:
-    """Cuts the cells of every epoch into global batches of about equal length.
+    """Split the cells of every epoch into global batches of cells of similar length.
 
-    Blocks of neighbouring cells are shuffled, so that a store reads runs and not single cells; from
-    epoch to epoch they are cut at other places. The blocks are laid end to end and divided into
-    windows of whole batches. Within a window the cells are sorted by length, equal ones by chance,
-    and cut into batches; then the batches of the window are shuffled.
+    Blocks of neighbouring cells are shuffled, so that a store reads runs and not single cells; block
+    boundaries shift from epoch to epoch. The shuffled blocks are concatenated and divided into windows
+    of whole batches. Within a window the cells are sorted by length, ties in random order, and cut
+    into batches, which are then shuffled.
 
-    Without weights, every cell comes once an epoch. With weights the cells are drawn by systematic
-    repetition: cell i comes ``r_i = N w_i / sum(w)`` times an epoch, rounded down or up by a start
-    that each epoch draws, in expectation exactly. Drawing with replacement would have the same
-    expectation, but would leave out a third of the cells by chance even where all weights are equal,
-    and would give up the neighbourhoods.
+    Without weights, every cell occurs once per epoch. With weights the cells are drawn by systematic
+    sampling: cell i occurs ``r_i = N w_i / sum(w)`` times per epoch, rounded up or down by an offset
+    that is drawn per epoch, exact in expectation. Drawing with replacement would have the same
+    expectation, but would miss a third of the cells by chance even with equal weights, and would
+    lose the contiguous runs.
 
-    Beside `lengths`, which is not copied, the memory for N cells is 8 N / block bytes an epoch (7 MB
+    In addition to `lengths`, which is not copied, N cells need 8 N / block bytes per epoch (7 MB
     for 57 million cells in blocks of 64) and 8 N for weights (456 MB; twice that while they are summed).
 
     Parameters
     ----------
     lengths
-        (N,) genes a cell; any array that can be indexed, mapped ones included.
+        (N,) genes per cell; any array that can be indexed, including memory-mapped ones.
     batch_size
-        Cells of a global batch, over all ranks; the last one of an epoch may be smaller.
+        Cells in a global batch, over all ranks; the last one of an epoch may be smaller.
     seed
         Not negative.
     block
         Neighbouring cells that are read together; 1 shuffles single cells.
     window
-        Batches that are sorted by length together. More leave fewer pads, and mix more blocks.
+        Batches that are sorted by length together. More need less padding, and mix more blocks.
     weights
-        (N,) relative weights of the cells, not negative, or none. Copies of a cell lie about
+        (N,) relative weights of the cells, not negative, or ``None``. Copies of a cell are about
         ``N / max(r)`` draws apart.
     """
 
@@ -66,19 +66,19 @@ class Sampler:
         self._draws = None if weights is None else _Draws(np.asarray(weights), len(lengths))
 
     def __len__(self) -> int:
-        """Count the batches of an epoch; the same for all epochs."""
+        """Return the number of batches per epoch, the same in all epochs."""
         return math.ceil(len(self.lengths) / self.batch_size)
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[np.ndarray]:
-        """Give the batches of an epoch from the batch `start` on.
+        """Yield the batches of an epoch from the batch `start` on.
 
         Parameters
         ----------
         epoch
             Not negative.
         start
-            First batch, 0 to ``len(self)``: where a run that was stopped goes on. Costs no more
-            than one window, whatever its value.
+            First batch, 0 to ``len(self)``, to resume a stopped run. Costs at most one window,
+            whatever its value.
 
         Yields
         ------
@@ -105,7 +105,7 @@ class Sampler:
         return [batches[place] for place in generator.permutation(len(batches))]
 
     def _cells(self, beginning: "_Beginning", places: np.ndarray) -> np.ndarray:
-        """Return the cells at some places of the epoch's blocks laid end to end."""
+        """Return the cells at some positions in the epoch's concatenated blocks."""
         blocks = beginning.blocks[places // self.block]
         cells = self.block * blocks + places % self.block + beginning.shift
         cells %= len(self.lengths)
@@ -114,7 +114,7 @@ class Sampler:
 
 @dataclass(frozen=True)
 class _Beginning:
-    """What an epoch draws once: order of the blocks (a shorter one is last), and two shifts."""
+    """What is drawn once per epoch: order of the blocks (a shorter one is last), and two shifts."""
 
     epoch: int
     blocks: np.ndarray
@@ -123,10 +123,10 @@ class _Beginning:
 
 
 class _Draws:
-    """Systematic draws: N points at distance 1 on a line where cell i owns a stretch of r_i.
+    """Systematic sampling: N equidistant points on a line on which cell i covers a stretch of r_i.
 
-    Taken in steps of `stride`, the width of the widest stretch or more, neighbouring draws fall on
-    cells that stand close, and never on one cell twice.
+    In steps of `stride`, at least the width of the widest stretch, consecutive draws fall on nearby
+    cells, and never twice on the same cell.
     """
 
     def __init__(self, weights: np.ndarray, count: int) -> None:
@@ -135,27 +135,27 @@ class _Draws:
         self.count = count
         self.ends = np.cumsum(weights, dtype=np.float64)
         self.ends *= count / self.ends[-1]
-        # Rounding must put no draw behind the last cell that has a weight.
+        # Rounding must not place a draw after the last cell with a weight.
         self.ends[np.searchsorted(self.ends, self.ends[-1]) :] = np.inf
         self.stride = math.ceil(weights.max() * count / weights.sum())
-        while math.gcd(self.stride, count) > 1:  # else not every draw would be reached
+        while math.gcd(self.stride, count) > 1:  # else some draws would not be reached
             self.stride += 1
 
     def cells(self, draws: np.ndarray, offset: float) -> np.ndarray:
-        """Return the cells that own the draws; `offset`, 0 to below 1, shifts all of them."""
+        """Return the cells at the draws; `offset`, 0 to below 1, shifts all of them."""
         return np.searchsorted(self.ends, draws * self.stride % self.count + offset, side="right")
 
 
 def weights_by_group(groups: np.ndarray | pd.Series, shares: dict[str, float]) -> np.ndarray:
-    """Weigh cells so that every group has its share of the draws, such as a tissue or a study.
+    """Compute weights so that every group, such as a tissue or a study, has its share of the draws.
 
     Parameters
     ----------
     groups
         (N,) name of each cell's group, such as a column of `obs`.
     shares
-        Relative share of the draws by group, not negative; they need not sum to one. A group that
-        is not named, and cells without a group, get none.
+        Relative share of the draws by group, not negative; need not sum to one. Unlisted groups
+        and cells without a group get none.
 
     Returns
     -------
@@ -165,7 +165,7 @@ def weights_by_group(groups: np.ndarray | pd.Series, shares: dict[str, float]) -
     Raises
     ------
     UserError
-        A share for a group that no cell belongs to.
+        A share for a group that has no cells.
     """
     names = pd.Series(np.asarray(groups, dtype=object))
     sizes = names.value_counts()
@@ -181,16 +181,16 @@ def weights_by_group(groups: np.ndarray | pd.Series, shares: dict[str, float]) -
 
 
 def reading_order(lengths: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:
-    """Give the cells sorted by length, in batches: for encoding and prediction, without chance."""
+    """Yield the cells sorted by length, in batches: deterministic, for encoding and prediction."""
     order = np.argsort(lengths, kind="stable")
     for start in range(0, len(order), batch_size):
         yield order[start : start + batch_size]
 
 
 def rank_share(batch: np.ndarray, rank: int, ranks: int) -> np.ndarray:
-    """Return one rank's part of a global batch: a run of it, of sizes that differ by one at most.
+    """Return one rank's contiguous part of a global batch; sizes differ by at most one.
 
-    The runs of all ranks, in their order, are the batch; there may be more ranks than cells.
+    The parts of all ranks, in order, make up the batch; there may be more ranks than cells.
     """
     assert 0 <= rank < ranks
     return batch[len(batch) * rank // ranks : len(batch) * (rank + 1) // ranks]

@@ -1,6 +1,6 @@
-"""Batches for count splitting: of every cell some molecules are kept, the others are to be predicted.
+"""Batches for count splitting: some of each cell's molecules are kept, the others are to be predicted.
 
-All chance is a function of (seed, epoch, cell): the same in any batch, on any rank.
+All randomness is a function of (seed, epoch, cell): the same in any batch, on any rank.
 
 Legend: B cells, L tokens of the fullest thinned cell with `<cls>`, O genes of a cell with molecules left
 out.
@@ -19,12 +19,12 @@ from sc_mamba2.tokens.hashing import hash_of
 from sc_mamba2.tokens.options import ThinningOptions
 from sc_mamba2.tokens.tokenized import TokenSource
 
-_THINNED = 97  # keeps this chance apart from others over the same cells
+_THINNED = 97  # separate from other random streams over the same cells
 
 
 @dataclass(frozen=True)
 class ThinnedBatch:
-    """Cells of which part of the molecules is to be predicted.
+    """Cells with part of their molecules to predict.
 
     ``Backbone(token_ids_BL, counts_BL, lengths_B, read_B)`` reads it.
 
@@ -34,17 +34,17 @@ class ThinnedBatch:
         int64, `<cls>`, then the genes that the trunk reads, then other genes with molecules, each part in
         vocabulary order, then `<pad>`.
     counts_BL
-        float32, molecules that were kept, at least 1 at genes; 0 at `<cls>`, -2 at pads.
+        float32, molecules kept, at least 1 at genes; 0 at `<cls>`, -2 at pads.
     lengths_B, read_B
-        int64, real tokens with `<cls>`, and how many of them the trunk reads, from the left.
+        int64, real tokens with `<cls>`, and how many of them, from the left, the trunk reads.
     left_ids_BO, left_BO
-        int64, genes with molecules that were left out, then `<pad>`, and float32, how many; 0 at pads.
+        int64, genes with molecules left out, then `<pad>`; float32, number of these molecules, 0 at pads.
     studies_B
         int64, number of each cell's study.
     known_B
         bool, whether the cell's study may be used to predict.
     types_B
-        int64, number of each cell's type, -1 where it has none.
+        int64, number of each cell's type, -1 without one.
     cells_B
         int64, positions of the cells in the tokenised set.
     """
@@ -61,7 +61,7 @@ class ThinnedBatch:
     cells_B: Tensor
 
     def asks_nothing(self) -> "ThinnedBatch":
-        """Return the batch as one that asks for nothing and stands for no cell."""
+        """Return the batch with nothing to predict and without cells."""
         nothing, none = torch.zeros_like(self.left_BO), torch.full_like(self.types_B, -1)
         return replace(self, left_BO=nothing, types_B=none, cells_B=self.cells_B[:0])
 
@@ -82,9 +82,9 @@ def thin_batch(
     studies_N: np.ndarray,
     types_N: np.ndarray,
 ) -> ThinnedBatch:
-    """Keep each molecule of a cell with a probability that is drawn for the cell, leave out the others.
+    """Keep each molecule with a probability drawn per cell, and leave out the others.
 
-    Of Poisson counts the two parts are independent given the rates (Batson 2019, "Molecular
+    For Poisson counts the two parts are independent given the rates (Batson 2019, "Molecular
     cross-validation for single-cell RNA-seq"; Neufeld 2022, "Inference after latent variable estimation").
 
     Parameters
@@ -96,7 +96,7 @@ def thin_batch(
     vocabulary
         Of the cells' gene rows.
     options
-        Shares, and how many tokens the trunk reads; which, is drawn.
+        Shares, and how many tokens, drawn at random, the trunk reads.
     seed, epoch
         Not negative. Copies of a cell within an epoch are thinned alike.
     studies_N, types_N
@@ -132,7 +132,7 @@ def thin_batch(
 
 
 def _among_first(order_T: np.ndarray, offsets: np.ndarray, most: int) -> np.ndarray:
-    """Tell which entries are among the `most` of the lowest order in their cell, (T,) bool."""
+    """Return which entries are among the `most` lowest in order in their cell, (T,) bool."""
     chosen_T = np.ones(len(order_T), dtype=bool)
     for start, stop in pairwise(offsets.tolist()):
         if stop - start > most:
@@ -149,7 +149,7 @@ def _rows(
     pad_id: int,
     first: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Put chosen entries, in the order of their cells, into padded rows that begin at column `first`."""
+    """Arrange chosen entries, in the order of their cells, in padded rows starting at column `first`."""
     lengths_B = np.bincount(cell_T[chosen], minlength=cells)
     real_BL = np.arange(lengths_B.max(initial=0)) < lengths_B[:, None]
     ids_BL = np.full(real_BL.shape, pad_id, dtype=np.int64)

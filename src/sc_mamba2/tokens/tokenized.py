@@ -1,7 +1,7 @@
-"""Cells as tokens: ragged arrays of gene rows, bins and values, with the cells' table beside them.
+"""Tokenised cells: ragged arrays of gene rows, bins and values, with the cells' table.
 
-Between two nodes of a pipeline they lie in a folder that is written once and read whole. What is too
-large for the memory, or grows, is a `TokenStore`.
+Between two nodes of a pipeline they are stored in a folder that is written once and read whole. For
+sets that grow or exceed memory there is `TokenStore`.
 """
 
 from dataclasses import dataclass
@@ -20,8 +20,8 @@ from sc_mamba2.files import atomic_folder, standing
 class Ragged(NamedTuple):
     """Entries of some cells; cell i owns ``offsets[i]:offsets[i + 1]`` of each column.
 
-    `gene_rows`, `bins` and `values` are (T,), in the type that their source keeps them in; `offsets`
-    is (B + 1,) int64 from 0 to T.
+    `gene_rows`, `bins` and `values` are (T,), in the types of their source; `offsets` is (B + 1,)
+    int64 from 0 to T.
     """
 
     gene_rows: np.ndarray
@@ -31,29 +31,29 @@ class Ragged(NamedTuple):
 
 
 class TokenSource(Protocol):
-    """What batches are made from: tokens in memory (`TokenizedCells`) or on disk (`TokenStore`)."""
+    """Source of batches: tokens in memory (`TokenizedCells`) or on disk (`TokenStore`)."""
 
     def __len__(self) -> int:
-        """Count the cells."""
+        """Return the number of cells."""
 
     @property
     def lengths(self) -> np.ndarray:
-        """Genes a cell, (N,), without `<cls>`."""
+        """Genes per cell, (N,), without `<cls>`."""
 
     def gather(self, cells: np.ndarray) -> Ragged:
-        """Return the entries of the cells at the positions `cells`, one cell after another."""
+        """Return the entries of the cells at the positions `cells`, in that order."""
 
 
 @dataclass(frozen=True)
 class TokenizedCells:
     """N cells as ragged rows; cell i owns the entries ``offsets[i]:offsets[i + 1]``.
 
-    Special tokens are not stored: `<cls>` and the pads are put in when a batch is made.
+    Special tokens are not stored: `<cls>` and pads are added when a batch is made.
 
     Attributes
     ----------
     gene_rows
-        (T,) int32, rows of the tokenizer's vocabulary, rising within a cell.
+        (T,) int32, rows of the tokenizer's vocabulary, by default ascending within a cell.
     bins
         (T,) int16, 1 to n_bins - 1.
     values
@@ -61,7 +61,7 @@ class TokenizedCells:
     offsets
         (N + 1,) int64, first entry 0, last entry T.
     obs
-        N rows: name of the cell and the columns that were kept with it.
+        N rows: cell names and the columns kept.
     """
 
     gene_rows: np.ndarray
@@ -75,16 +75,16 @@ class TokenizedCells:
         assert len(self.gene_rows) == len(self.bins) == len(self.values) == self.offsets[-1]
 
     def __len__(self) -> int:
-        """Count the cells."""
+        """Return the number of cells."""
         return len(self.obs)
 
     @property
     def lengths(self) -> np.ndarray:
-        """Genes a cell, (N,) int64, without `<cls>`."""
+        """Genes per cell, (N,) int64, without `<cls>`."""
         return np.diff(self.offsets)
 
     def gather(self, cells: np.ndarray) -> Ragged:
-        """Return the entries of the cells at the positions `cells`, one cell after another."""
+        """Return the entries of the cells at the positions `cells`, in that order."""
         return gather_runs(self.gene_rows, self.bins, self.values, self.offsets, cells)
 
     def take(self, cells: np.ndarray) -> "TokenizedCells":
@@ -93,7 +93,7 @@ class TokenizedCells:
         return TokenizedCells(*self.gather(positions), self.obs.iloc[positions])
 
     def keep(self, kept_T: np.ndarray) -> "TokenizedCells":
-        """Return the cells with some of their entries, (T,) bool; all else stays as it is."""
+        """Return the cells with only some of their entries, chosen by (T,) bool."""
         return TokenizedCells(
             self.gene_rows[kept_T],
             self.bins[kept_T],
@@ -104,7 +104,7 @@ class TokenizedCells:
 
 
 def stack_cells(parts: list[TokenizedCells]) -> TokenizedCells:
-    """Return the cells of several sets one after another; at least one set."""
+    """Concatenate the cells of one or more sets."""
     return TokenizedCells(
         np.concatenate([part.gene_rows for part in parts]),
         np.concatenate([part.bins for part in parts]),
@@ -117,8 +117,7 @@ def stack_cells(parts: list[TokenizedCells]) -> TokenizedCells:
 def as_matrix(cells: Ragged | TokenizedCells, size: int) -> sparse.csr_matrix:
     """Return the values of some cells as a matrix, cells x rows of the vocabulary, float64.
 
-    In double precision, so that what is computed from it does not turn on another machine's
-    rounding.
+    Double precision keeps derived results independent of a machine's rounding.
     """
     entries = (cells.values.astype(np.float64), cells.gene_rows.astype(np.int64), cells.offsets)
     return sparse.csr_matrix(entries, shape=(len(cells.offsets) - 1, size))
@@ -131,9 +130,9 @@ def gather_runs(
     offsets: np.ndarray,
     cells: np.ndarray,
 ) -> Ragged:
-    """Pick cells out of ragged rows, a slice a run of neighbours: fast where cells stand together.
+    """Pick cells from ragged rows, one slice per contiguous run: fast for neighbouring cells.
 
-    Views where all the cells are one run, else copies; the positions come in any order and may repeat.
+    Returns views if all the cells are one run, else copies; positions may be unordered and repeat.
     """
     cells = np.asarray(cells, dtype=np.int64)
     firsts = cells[np.diff(cells, prepend=-2) != 1]
@@ -157,7 +156,7 @@ _ARRAYS = ("gene_rows", "bins", "values", "offsets")
 
 
 def save_tokens(tokens: TokenizedCells, folder: str | Path) -> None:
-    """Write tokens as a folder; it appears whole or not at all."""
+    """Write tokens as a folder, atomically."""
     with atomic_folder(folder) as draft:
         save_file({name: getattr(tokens, name) for name in _ARRAYS}, draft / "tokens.safetensors")
         tokens.obs.to_parquet(draft / "obs.parquet")

@@ -1,7 +1,7 @@
 """The tokenizer: a vocabulary and rules that turn rows of expression into tokens.
 
-Arrays and gene ids come in, never an AnnData. The choice of genes is deterministic: no cell depends
-on its neighbours, on chance or on the order of the genes in a file.
+It takes arrays and gene ids, not an AnnData. The choice of genes is deterministic: no cell depends
+on other cells, on chance or on the order of the genes in a file.
 """
 
 import json
@@ -17,13 +17,13 @@ from sc_mamba2.tokens.binning import bins_of, rank_cells
 from sc_mamba2.tokens.options import TokenizerRules
 from sc_mamba2.tokens.tokenized import TokenizedCells, offsets_of
 
-_BLOCK = 128  # cells that are sorted and binned together
+_BLOCK = 128  # cells sorted and binned together
 
 
 class Tokenizer:
     """A vocabulary, whose genes can become tokens, and the rules.
 
-    `tokenize` is a pure function of one cell's values. `sc_mamba2.Tokenizer` reads an AnnData too.
+    `tokenize` is a pure function of one cell's values. `sc_mamba2.Tokenizer` also reads an AnnData.
     """
 
     def __init__(self, vocabulary: Vocabulary, rules: TokenizerRules) -> None:
@@ -47,10 +47,9 @@ class Tokenizer:
         Returns
         -------
         TokenizedCells
-            Genes with a value above zero, in the order of the rules; of equal values those earlier
-            in the vocabulary come first. A cell with more genes than the limit keeps the highest
-            values, of equal ones those earlier in the vocabulary. Bins are taken before that cut,
-            over all of the cell's genes that the vocabulary knows.
+            Genes with a value above zero, in the order of the rules, ties in vocabulary order. A cell
+            with more genes than the limit keeps the highest values, ties again in vocabulary order.
+            Bins are computed before that cut, over all of the cell's genes in the vocabulary.
 
         Raises
         ------
@@ -97,7 +96,7 @@ class Tokenizer:
 
     @classmethod
     def from_json(cls, text: str) -> "Tokenizer":
-        """Build the tokenizer that `to_json` wrote."""
+        """Build the tokenizer from the output of `to_json`."""
         parts = json.loads(text)
         vocabulary = Vocabulary.from_json(json.dumps(parts["vocabulary"]))
         return cls(vocabulary, TokenizerRules(**parts["rules"]))
@@ -105,7 +104,7 @@ class Tokenizer:
     def _tokenize_cells(
         self, values: np.ndarray, offsets: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Give (T,) which values stay and (T,) their bins, by blocks of cells that fit the cache."""
+        """Return (T,) which values are kept and (T,) their bins, in blocks of cells that fit the CPU cache."""
         kept, bins = np.ones(len(values), dtype=bool), np.empty(len(values), dtype=np.int16)
         limit = self.rules.max_length - 1
         for first in range(0, len(offsets) - 1, _BLOCK):

@@ -1,4 +1,4 @@
-"""Corpora: many files as one ordered set of cells, filtered, each cell once, a block at a time. Lazy."""
+"""Corpora: many files as one ordered, filtered, deduplicated set of cells, read in blocks. Lazy."""
 
 import lazy_loader
 

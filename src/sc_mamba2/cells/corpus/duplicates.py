@@ -1,4 +1,4 @@
-"""One cell that several files hold: known by its barcode and its expression, as 64-bit hashes."""
+"""Find cells that several files hold, by 64-bit hashes of barcode and expression."""
 
 from collections.abc import Sequence
 
@@ -8,27 +8,27 @@ import pandas as pd
 
 from sc_mamba2.cells.keys import COUNTS_LAYER
 
-ODD = np.uint64(0x9E3779B97F4A7C15)  # keeps the two halves of a pair apart
+ODD = np.uint64(0x9E3779B97F4A7C15)  # makes hashes of pairs depend on their order
 GROUP_BITS = 4
 
 
 def hash_cells(cells: ad.AnnData) -> np.ndarray:
     """Hash the name and the expression of each cell.
 
-    The hash is the same whatever the order of genes, the format, or the genes without a count; it
-    is taken of the counts where there are some. A cell from which other genes were removed, or
-    that was normalised, is another cell to it.
+    The hash does not depend on the order of genes, the format, or genes without a count; it uses the
+    counts if there are any. A cell whose other genes were removed, or that was normalised, has
+    another hash.
 
     Returns
     -------
     ndarray
-        (N,) uint64 of N cells in the standard form; pandas' hashes, equal on every machine.
+        (N,) uint64 for N cells in the standard form; pandas' hashes, equal on every machine.
     """
     matrix = cells.layers.get(COUNTS_LAYER, cells.X)
     genes = pd.util.hash_array(cells.var_names.to_numpy(dtype=object), categorize=False)
     bits = matrix.data.astype(np.float32).view(np.uint32).astype(np.uint64)
     entries = pd.util.hash_array(genes[matrix.indices] + bits * ODD)
-    # Sums do not know the order of the genes; they wrap around 2**64, and so do their differences.
+    # Sums do not depend on the genes' order; they and their differences wrap around 2**64.
     sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(entries, dtype=np.uint64)])
     expression = sums[matrix.indptr[1:]] - sums[matrix.indptr[:-1]]
     names = pd.util.hash_array(cells.obs_names.to_numpy(dtype=object), categorize=False)
@@ -38,9 +38,9 @@ def hash_cells(cells: ad.AnnData) -> np.ndarray:
 def first_occurrences(hashes: Sequence[np.ndarray]) -> list[np.ndarray]:
     """Mark the first of equal hashes over all files, in their order.
 
-    `hashes` are (N_i,) uint64 of each file, the marks (N_i,) bool. Hashes are compared in groups of
-    equal leading bits, so that memory holds them twice and little else. Two of n different cells
-    share a hash with a chance of about n**2 / 2**65, 1 in 11,000 at 57 million.
+    `hashes` are (N_i,) uint64 per file, the marks (N_i,) bool. Hashes are compared in groups of equal
+    leading bits, so that memory holds little more than two copies. Two of n different cells share a
+    hash with a probability of about n**2 / 2**65, 1 in 11,000 at 57 million.
     """
     if not hashes:
         return []

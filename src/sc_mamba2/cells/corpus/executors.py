@@ -1,4 +1,4 @@
-"""Where files, or blocks of cells, are worked on: this process, processes of this machine, a Dask cluster."""
+"""Executors for files or blocks of cells: this process, processes on this machine, or a Dask cluster."""
 
 import multiprocessing
 from collections.abc import Callable, Iterable, Iterator
@@ -13,9 +13,9 @@ CONNECT_SECONDS = 20
 
 @contextmanager
 def open_executor(workers: int, dask_address: str | None = None) -> Iterator[Executor]:
-    """Give an executor of so many processes, or of the workers of a Dask scheduler.
+    """Provide an executor with that many processes, or with the workers of a Dask scheduler.
 
-    One process is this one. Rules ``dask-missing``, ``dask-unreachable``.
+    With one process, work runs in this one. Rules ``dask-missing``, ``dask-unreachable``.
     """
     if dask_address is not None:
         with _dask_client(dask_address) as client:
@@ -24,13 +24,13 @@ def open_executor(workers: int, dask_address: str | None = None) -> Iterator[Exe
         with ThreadPoolExecutor(1) as pool:
             yield pool
     else:
-        # Spawned, since a fork of a process with open HDF5 files or threads may hang.
+        # Spawned: forking a process with open HDF5 files or threads may hang.
         with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
             yield pool
 
 
 def in_order(pool: Executor, work: Callable[[Any], Any], tasks: Iterable[Any]) -> Iterator[Any]:
-    """Give the results in the order of the tasks; whoever stops early cancels the rest.
+    """Yield the results in the order of the tasks; stopping early cancels the rest.
 
     Rule ``worker-died``.
     """
@@ -38,7 +38,7 @@ def in_order(pool: Executor, work: Callable[[Any], Any], tasks: Iterable[Any]) -
         try:
             yield from results
         except Exception as error:
-            # Dask's own error has no class that could be named where Dask is not installed.
+            # Dask's error class cannot be named here, since Dask may not be installed.
             if not isinstance(error, BrokenExecutor) and type(error).__name__ != "KilledWorker":
                 raise
             raise UserError(

@@ -1,4 +1,4 @@
-"""Which cells of a file go into a corpus, by the columns that CELLxGENE gives its files."""
+"""Filter a file's cells for a corpus by the columns of CELLxGENE files."""
 
 from dataclasses import dataclass
 
@@ -16,20 +16,20 @@ DUPLICATE = "duplicate"
 
 @dataclass
 class Sieve:
-    """Which of N cells are still kept, and how many each reason dropped, in the order of the reasons."""
+    """Which of N cells are still kept, and how many each reason dropped, in the order applied."""
 
     kept: np.ndarray
     dropped: dict[str, int]
     columns_absent: list[str]
 
     def drop(self, reason: str, passes: np.ndarray) -> None:
-        """Keep only cells that pass too; a cell counts for the first reason that drops it."""
+        """Keep only cells that pass; a dropped cell counts for the first reason only."""
         self.dropped[reason] = int((self.kept & ~passes).sum())
         self.kept = self.kept & passes
 
 
 def sift_table(obs: pd.DataFrame, filters: CorpusFilters) -> Sieve:
-    """Apply the filters that need the table only; rule ``primary-column``."""
+    """Apply the filters that only need the table; rule ``primary-column``."""
     sieve = Sieve(np.ones(len(obs), bool), {}, [])
     named: dict[str, tuple[str, ...]] = {PRIMARY: ()} if filters.primary_only else {}
     named |= {column: values for column in LISTED if (values := getattr(filters, column))}
@@ -44,7 +44,7 @@ def sift_table(obs: pd.DataFrame, filters: CorpusFilters) -> Sieve:
 
 
 def _primary(column: pd.Series) -> np.ndarray:
-    """Read a column of truths, which files also write as text or categories; missing ones are false."""
+    """Read a boolean column, which files may store as text or categories; missing values are false."""
     text = column.astype(object).where(column.notna(), False).astype(str).str.lower()
     unknown = sorted(set(text) - {"true", "false", "1", "0", "1.0", "0.0"})
     if unknown:

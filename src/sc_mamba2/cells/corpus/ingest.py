@@ -1,7 +1,7 @@
-"""A corpus from many files: scan each, drop duplicates over all, hand each file's cells on.
+"""Build a corpus from many files: scan each, drop duplicates over all, hand each file's cells on.
 
-Files are independent tasks in both passes. Between them, duplicates are resolved here, in the order
-of the sources; so nothing that comes out depends on the number of workers or on who is first.
+Files are independent tasks in both passes. Duplicates are resolved in between, in the order of the
+sources, so the result does not depend on the number of workers or on their timing.
 """
 
 from collections import Counter
@@ -25,18 +25,18 @@ from sc_mamba2.errors import UserError
 
 @dataclass(frozen=True, eq=False)
 class CorpusFile:
-    """One file of a corpus as a worker gets it."""
+    """One file of a corpus as passed to a worker."""
 
-    number: int  # place in the sorted sources; names what is written for it
+    number: int  # position in the sorted sources; names the file's output
     source: Source
     form: StandardForm
-    kept: np.ndarray  # (N,) bool, the cells of the file that belong to the corpus
-    cells_a_block: int  # that are read together
+    kept: np.ndarray  # (N,) bool, cells of the file in the corpus
+    cells_a_block: int
 
     def blocks(self) -> Iterator[ad.AnnData]:
-        """Give the kept cells in the standard form, in the file's order, in blocks.
+        """Yield the kept cells in the standard form, in the file's order, in blocks.
 
-        Rule ``file-changed``: it has another number of cells than when it was scanned.
+        Rule ``file-changed``: the number of cells has changed since the scan.
         """
         with open_cells(self.source) as stored:
             if len(stored.obs) != len(self.kept):
@@ -62,7 +62,7 @@ def ingest_corpus(
     dask_address: str | None = None,
     on_file: Callable[[int, int], None] = lambda done, of: None,
 ) -> dict[str, Any]:
-    """Hand the cells of a corpus to a consumer, file by file.
+    """Pass the cells of a corpus to a consumer, file by file.
 
     Parameters
     ----------
@@ -71,23 +71,23 @@ def ingest_corpus(
     rules
         Filters and reading.
     consume
-        Called once for each file that has kept cells, in a worker; must be picklable, and so must
-        be what it returns. Calls do not know of each other: write under `CorpusFile.number`.
+        Called once in a worker for each file with kept cells; it and its results must be picklable.
+        Calls are independent: name outputs by `CorpusFile.number`.
     on_bad_file
-        A file that is refused stops all before anything was consumed, or is left out and reported.
+        Stop before anything is consumed, or skip the refused file and report it.
     workers
-        Processes of this machine; 1 works in this process.
+        Processes on this machine; 1 works in this process.
     dask_address
-        A Dask scheduler whose workers see the same paths, in the place of processes.
+        A Dask scheduler whose workers see the same paths, to use instead of processes.
     on_file
-        Called with the files that are done and how many there are; each is looked at, then consumed.
+        Called with the number of files done and of all; each file counts twice: scanned, consumed.
 
     Returns
     -------
     dict
-        JSON-able but for the results: ``total`` and, in the order of the sources, ``files``, each
+        JSON-able except for the results: ``total`` and, in the order of the sources, ``files``, each
         with `cells`, `kept`, `dropped` by reason, `columns_absent`, `genes`, `expression`, `error`
-        and ``result``, what `consume` returned, ``None`` where it was not called.
+        and ``result``, what `consume` returned, ``None`` if it was not called.
 
     Raises
     ------
@@ -127,7 +127,7 @@ def _drop_duplicates(scans: list[FileScan]) -> None:
 
 
 def _total(scans: list[FileScan]) -> dict[str, Any]:
-    """Add the files up; rule ``corpus-nothing-kept``."""
+    """Sum over the files; rule ``corpus-nothing-kept``."""
     dropped: Counter[str] = Counter()
     for scan in scans:
         dropped.update(scan.report["dropped"])

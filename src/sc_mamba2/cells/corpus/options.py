@@ -1,14 +1,14 @@
-"""What a person may choose about the cells of a corpus. It imports nothing heavy."""
+"""User options for the cells of a corpus. Imports nothing heavy."""
 
 from pydantic import BaseModel, ConfigDict, Field
 
 
 class CorpusFilters(BaseModel):
-    """What a cell must be to be kept; values must be equal to those of the file.
+    """Requirements for a cell to be kept; values must equal those in the file.
 
-    Where a file has no column `tissue`, `disease` or `assay` that a filter names, nothing says that
-    its cells are meant, and all are dropped. Where it has no `is_primary_data`, nothing says that
-    they stand elsewhere too, and all are kept. The report names such columns.
+    If a file lacks a column `tissue`, `disease` or `assay` that a filter names, nothing shows that its
+    cells match, and all are dropped. If it lacks `is_primary_data`, nothing shows that they are in other
+    files too, and all are kept. The report names such columns.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -1,4 +1,4 @@
-"""First pass over one file: what it holds, which cells pass the filters, and their hashes."""
+"""First pass over one file: its content, which cells pass the filters, and their hashes."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,18 +19,18 @@ from sc_mamba2.genes import load_gene_table
 
 @dataclass(frozen=True)
 class ReadingRules:
-    """How every file of a corpus is read."""
+    """How to read every file of a corpus."""
 
     filters: CorpusFilters = field(default_factory=CorpusFilters)
     gene_table: str = "gencode-v44"
-    layer: str | None = None  # that must be taken as the expression
-    holds: Kind | None = None  # what its values are
-    cells_a_block: int = 4096  # that are in memory together
+    layer: str | None = None  # to use as the expression
+    holds: Kind | None = None  # scale of its values
+    cells_a_block: int = 4096  # in memory at a time
 
 
 @dataclass(eq=False)
 class FileScan:
-    """What the first pass found: `form`, `kept` (N,) bool and `hashes` of the kept; or an `error`."""
+    """Result of the first pass: `form`, `kept` (N,) bool and `hashes` of the kept; or an `error`."""
 
     source: Source
     report: dict[str, Any]
@@ -41,9 +41,9 @@ class FileScan:
 
 
 def scan_file(source: Source, rules: ReadingRules) -> FileScan:
-    """Look through one file; nothing is written.
+    """Scan one file; nothing is written.
 
-    Where the file is refused, the scan has the `error`, whose message begins with the source then.
+    If the file is refused, the scan holds the `error`, whose message begins with the source.
     """
     empty = {"source": str(source), "cells": 0, "kept": 0, "dropped": {}, "columns_absent": []}
     try:

@@ -1,4 +1,4 @@
-"""Which files a corpus is made of: a folder, a pattern, a list, or a text file with a list."""
+"""The files of a corpus: a folder, a pattern, a list, or a text file with a list."""
 
 import glob
 import os
@@ -18,15 +18,15 @@ def list_sources(spec: str | Path | Iterable[str | Path]) -> list[str]:
     Parameters
     ----------
     spec
-        A file or folder of cells; a named source; a folder, searched to its depths for `.h5ad`,
+        A file or folder of cells; a named source; a folder, searched recursively for `.h5ad`,
         `.h5`, `.h5mu`, `.loom` and for zarr and 10x folders; a pattern such as
-        ``studies/**/*.h5ad``; a `.txt` file with one of these a line, relative to itself, ``#``
-        before a remark; or several of these.
+        ``studies/**/*.h5ad``; a `.txt` file with one of these per line, relative to itself, and
+        comments after ``#``; or several of these.
 
     Returns
     -------
     list of str
-        Sorted, each once. The order of the corpus is this order.
+        Sorted and unique. This is the order of the corpus.
 
     Raises
     ------
@@ -50,7 +50,7 @@ def _expand(spec: str | Path) -> list[str]:
     elif path.is_file():
         found = _read_list(path) if path.suffix == LIST_SUFFIX else [text]
     elif glob.has_magic(text):
-        # Path.glob has no patterns from the root, and gives hidden files, which are drafts.
+        # Path.glob takes no absolute patterns, and returns hidden files, which are drafts.
         found = glob.glob(text, recursive=True)  # noqa: PTH207
     else:
         siblings = [other.name for other in path.parent.glob("*")]
@@ -66,7 +66,7 @@ def _expand(spec: str | Path) -> list[str]:
 
 
 def _is_source(folder: Path) -> bool:
-    """Whether a folder is a source; one that is only called zarr is too, so that it is refused."""
+    """Whether a folder is a source, or is at least named as zarr, so that it is refused later."""
     return folder.suffix == ".zarr" or is_cell_folder(folder)
 
 
@@ -74,7 +74,7 @@ def _search(folder: Path) -> Iterator[str]:
     for place, folders, files in os.walk(folder):
         here = Path(place)
         whole = [name for name in folders if _is_source(here / name)]
-        # What lies in a zarr folder is no source of its own; hidden folders are drafts.
+        # The content of a zarr folder is not a source of its own; hidden folders are drafts.
         folders[:] = [name for name in folders if name not in whole and not name.startswith(".")]
         names = [name for name in files if name.endswith(SUFFIXES) and not name.startswith(".")]
         yield from (str(here / name) for name in whole + names)

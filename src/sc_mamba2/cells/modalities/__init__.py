@@ -1,7 +1,7 @@
-"""Several modalities of the same cells: opened, paired by cell, their features named for good.
+"""Several modalities of the same cells: opening, pairing by cell, and stable feature names.
 
-RNA itself is read as everywhere (`cells.standard_form`); here stands what only the others need. Values
-become tokens in `tokens`.
+RNA is read as elsewhere (`cells.standard_form`); this package has only what the other modalities need.
+`tokens` turns values into tokens.
 """
 
 from sc_mamba2.cells.modalities.kinds import ATAC, MODALITIES, PROTEIN, RNA

@@ -1,4 +1,4 @@
-"""The modalities that are known, and how it is told which one a table of features is."""
+"""The known modalities, and how to recognise that of a table of features."""
 
 import re
 
@@ -15,19 +15,19 @@ _MODALITY = {kinds_of.GENE: RNA, kinds_of.PROTEIN: PROTEIN, kinds_of.PEAK: ATAC}
 
 
 def modality_of_name(name: str) -> str | None:
-    """Return the modality that a name means, such as ``ADT`` or ``pbmc_protein``, or ``None``."""
+    """Return the modality that a name denotes, such as ``ADT`` or ``pbmc_protein``, or ``None``."""
     words = [word for word in re.split(r"[^a-z]+", name.lower()) if word]
-    # Of "surface protein expression" the whole tells, of "rna_protein" nothing does.
+    # "surface protein expression" is clear as a whole, "rna_protein" is ambiguous.
     found = {_MODALITY.get(kinds_of.kind_of_word(word) or "") for word in words} - {None}
     return found.pop() if len(found) == 1 else None
 
 
 def modalities_of_features(features: pd.DataFrame, name: str = "") -> dict[str, np.ndarray]:
-    """Tell which columns are of which modality; those of no modality, such as guides, are in none.
+    """Return the columns of each modality; those of none, such as guides, are left out.
 
-    Empty where neither the table nor the names of the features say it. Where names alone do, and most of
-    them, the rest is of that kind too: a panel of antibodies of which not all are marked. A table of names
-    of surface antigens alone is of the modality that `name`, that of its file, means, else of proteins.
+    Empty if neither the table nor the features' names state it. If only names do, and most of them, the rest is
+    of that kind too, as in an antibody panel where not all are marked. A table with only names of surface
+    antigens has the modality that its file's `name` denotes, else proteins.
     """
     known = kinds_of.known_kinds(features)
     if kinds_of.is_antibody_panel(features):
@@ -50,16 +50,16 @@ def modalities_of_features(features: pd.DataFrame, name: str = "") -> dict[str, 
 
 
 def columns_of_modality(features: pd.DataFrame, kind: str) -> np.ndarray:
-    """Return the columns of a modality in a table that a person says holds it.
+    """Return the columns of a modality in a table that the user says holds it.
 
-    What nothing is known of is taken; what is known to be of another kind is not.
+    Columns of unknown kind are included; those known to be of another kind are not.
     """
     known = kinds_of.known_kinds(features)
     return np.flatnonzero((known.isna() | (known.map(_MODALITY) == kind)).to_numpy())
 
 
 def modality_of_names(names: pd.Index) -> str | None:
-    """Guess the modality from the features' names: coordinates are peaks, what is known are genes."""
+    """Guess the modality from features' names: coordinates are peaks, known names are genes."""
     if kinds_of.is_place(names).mean() > 0.5:
         return ATAC
     known = share_known(list(names.astype(str)), load_gene_table())

@@ -1,4 +1,4 @@
-"""Opens a MuData file, or one file a modality; what is what is told by name, by features, or given."""
+"""Open a MuData file, or one file per modality; modalities are given, or found from names or features."""
 
 import logging
 import warnings
@@ -29,17 +29,17 @@ _log = logging.getLogger(__name__)
 
 
 def read_modalities(sources: list[str], rna_alone: bool = False) -> Modalities:
-    """Read the modalities of some cells.
+    """Read several modalities of the same cells.
 
     Parameters
     ----------
     sources
-        One `.h5mu` file, or one file of cells a modality; each may be written ``protein=FILE``, else
-        its modality is told by ``var["feature_types"]``, by the name of the file, or by the names of its
-        features. A file that holds several is taken apart, and of one that is said to be
-        ``protein=FILE`` only that is taken. Or a name of `SIMULATED_PAIRS`.
+        One `.h5mu` file, or one file of cells per modality, or a name in `SIMULATED_PAIRS`. A file may be
+        given as ``protein=FILE``, and only that modality is then read from it; otherwise its modality is
+        found from ``var["feature_types"]``, the file's name or the features' names, and a file with
+        several modalities is split.
     rna_alone
-        Whether RNA alone is enough: for a trained model, which tells the rest.
+        Whether RNA alone is enough: for a trained model, which predicts the rest.
 
     Returns
     -------
@@ -68,11 +68,11 @@ def read_modalities(sources: list[str], rna_alone: bool = False) -> Modalities:
 
 @contextmanager
 def quiet_mudata() -> Iterator[None]:
-    """Keep MuData from copying columns between its tables, and from remarks that nobody can act on.
+    """Keep MuData from copying columns between its tables, and from warnings that nobody can act on.
 
-    A protein may bear the name of a gene: names need to be unique within a modality alone.
+    A protein may have the name of a gene: names need to be unique only within a modality.
     """
-    # As a context it would log by the root logger, which sets that up for the whole process.
+    # As a context manager it would log through the root logger, and configure that for the whole process.
     before = mudata.set_options(pull_on_update=False).opts
     try:
         with warnings.catch_warnings():
@@ -84,7 +84,7 @@ def quiet_mudata() -> Iterator[None]:
 
 
 def read_mudata(path: Path) -> mudata.MuData:
-    """Read a MuData file whole; rules of `detect_format`, and ``file-damaged``."""
+    """Load a whole MuData file; rules of `detect_format`, and ``file-damaged``."""
     if detect_format(path) != "h5mu":
         raise UserError(
             "file-format",
@@ -113,7 +113,7 @@ def _read(source: str) -> Modalities:
 
 
 def _said(kind: str, source: str) -> ad.AnnData:
-    """Read of a file the modality that a person says it holds, alone."""
+    """Read only the modality that the user says a file holds."""
     if _is_mudata(source):
         held = _of_mudata(read_mudata(Path(source)), Path(source).name)
         if kind in held:
@@ -141,12 +141,12 @@ def _is_mudata(source: str) -> bool:
 
 
 def take_modalities(together: mudata.MuData, rna_alone: bool = False) -> Modalities:
-    """Do as `read_modalities` for a MuData in memory, of which copies are taken."""
+    """Like `read_modalities`, for copies from a MuData in memory."""
     return _checked(_of_mudata(together, "the MuData"), rna_alone)
 
 
 def kinds_of_tables(together: mudata.MuData) -> dict[str, str]:
-    """Tell which table of a MuData is which modality: name of the table by modality, the first of each."""
+    """Return the name of the first MuData table of each modality."""
     found: dict[str, str] = {}
     for name, cells in together.mod.items():
         kind = modality_of_name(name) or _kind_of(cells)
@@ -186,7 +186,7 @@ def _kind_of(cells: ad.AnnData, name: str = "") -> str | None:
 
 
 def _checked(found: Modalities, rna_alone: bool) -> Modalities:
-    """Return the modalities in their order, or refuse what is not enough."""
+    """Return the modalities in their order; refuse a set that is not enough."""
     if RNA not in found:
         raise UserError(
             "modality-missing",

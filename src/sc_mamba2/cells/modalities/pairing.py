@@ -1,4 +1,4 @@
-"""Which cells have which modality: joined by name, whatever their order; what cannot be is refused."""
+"""Pair the cells of several modalities by name, in any order; refuse those that cannot be paired."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from sc_mamba2.cells.modalities.kinds import RNA
 from sc_mamba2.errors import UserError
 
 FEWEST_PAIRED = 10
-MOST_NUMBERS = 0.5  # share of the cells' names that may be bare numbers
+MOST_NUMBERS = 0.5  # largest share of cell names that are bare numbers
 Remark = dict[str, str]
 
 
@@ -21,12 +21,10 @@ class Pairing:
     Parameters
     ----------
     present
-        N x M, bool, a column a modality: whether the cell has it. Cells of the RNA first, in their
-        order, then those of the others that the RNA lacks.
+        N x M, bool, one column per modality: whether the cell has it. Cells of the RNA come first, in
+        their order, then those that the RNA lacks.
     obs
         Table of the N cells: the columns of the RNA, and those that only another modality has.
-    remarks
-        What a person should know.
     """
 
     present: pd.DataFrame
@@ -41,7 +39,7 @@ def pair_cells(modalities: dict[str, ad.AnnData]) -> Pairing:
     ------
     UserError
         ``cells-none``, ``genes-none``, ``cells-names`` of any; ``features-duplicate``;
-        ``cells-disjoint``: a modality that shares next to no cell with the RNA.
+        ``cells-disjoint``: a modality shares almost no cells with the RNA.
     """
     first, *others = (cells.obs_names for cells in modalities.values())
     for kind, cells in modalities.items():
@@ -91,7 +89,7 @@ def _disjoint(kind: str, rna: ad.AnnData, other: ad.AnnData) -> UserError:
 
 
 def _bare(names: pd.Index) -> pd.Index:
-    """Return the barcodes without what stands before and behind them."""
+    """Return the barcodes without prefix and suffix."""
     return pd.Index(names.astype(str).str.extract(r"([ACGT]{8,})", expand=False).dropna().unique())
 
 

@@ -1,4 +1,4 @@
-"""Peaks: their coordinates, checked against a build of the genome; as they are, in bins, or by gene."""
+"""Peaks: coordinates checked against a genome build; kept as they are, binned, or assigned to genes."""
 
 from typing import Any, Literal
 
@@ -13,8 +13,8 @@ from sc_mamba2.cells.keys import COUNTS_LAYER
 from sc_mamba2.errors import UserError
 
 PREFIX = "peak:"
-MOST_OPEN, MANY_PEAKS = 0.8, 100  # share of the peaks that are open in a cell, where it can be told
-MOST_OUTSIDE = 0.001  # share of the peaks that may lie outside of their chromosomes
+MOST_OPEN, MANY_PEAKS = 0.8, 100  # largest share of values above 0, checked from so many peaks on
+MOST_OUTSIDE = 0.001  # share of peaks that may lie outside their chromosome
 Features = Literal["peaks", "bins", "genes"]
 _CHROMOSOMES = (*(f"chr{number}" for number in range(1, 23)), "chrX", "chrY")
 # fmt: off
@@ -29,7 +29,7 @@ _HG19 = (
     59128983, 63025520, 48129895, 51304566, 155270560, 59373566,
 )
 # fmt: on
-BUILDS = {  # lengths of the chromosomes, in bases
+BUILDS = {  # chromosome lengths in bases
     "hg38": dict(zip(_CHROMOSOMES, _HG38, strict=True)),
     "hg19": dict(zip(_CHROMOSOMES, _HG19, strict=True)),
 }
@@ -43,30 +43,30 @@ def standardise_peaks(
     gene_distance: int,
     genes: pd.DataFrame,
 ) -> tuple[ad.AnnData, dict[str, Any]]:
-    """Give peaks their identity, and check them.
+    """Check peaks, and name their features.
 
     Parameters
     ----------
     cells
         N cells x P peaks named by coordinates, such as ``chr1:100-600``.
     build
-        ``hg38`` or ``hg19``: all peaks but for `MOST_OUTSIDE` must lie in its chromosomes.
+        ``hg38`` or ``hg19``; at most `MOST_OUTSIDE` of the peaks may lie outside its chromosomes.
     features
-        ``peaks``: as they are. ``bins``: peaks whose middles lie in one window of `bin_size` bases are one.
-        ``genes``: peaks are given to the nearest gene within `gene_distance` bases, others are dropped.
+        ``peaks``: unchanged. ``bins``: peaks with midpoints in the same window of `bin_size` bases are merged.
+        ``genes``: each peak goes to the nearest gene within `gene_distance` bases; others are dropped.
     bin_size, gene_distance
         Bases.
     genes
-        Table of the RNA's features; for ``genes`` it must say where they lie, in ``interval``
+        Table of the RNA's features; for ``genes`` it must hold their positions, in ``interval``
         (``chr1:100-600``, as Cell Ranger ARC writes) or in ``chrom``, ``start``, ``end``.
 
     Returns
     -------
     cells
-        ``X`` float32 CSR, 0 and 1: whether anything in it is open. ``var`` named ``peak:…`` with
+        ``X`` float32 CSR of 0 and 1: whether any peak of the feature is open. ``var`` named ``peak:…`` with
         ``chrom``, ``start``, ``end``.
     report
-        JSON-able: peaks, features, whether they were 0 and 1, remarks.
+        JSON-able: number of peaks and of features, whether values were 0 and 1, remarks.
 
     Raises
     ------
@@ -107,7 +107,7 @@ def _no_peaks(fault: str) -> UserError:
 
 
 def parse_coordinates(names: pd.Index) -> pd.DataFrame:
-    """Read `PLACE` from names such as ``chr1:100-600`` or ``1_100_600``; rule ``peaks-names``."""
+    """Parse `PLACE` from names such as ``chr1:100-600`` or ``1_100_600``; rule ``peaks-names``."""
     parts = parse_places(names)
     bad = parts["chrom"].isna().to_numpy()
     if bad.any():
@@ -127,8 +127,8 @@ def _as_places(table: pd.DataFrame) -> pd.DataFrame:
 def _kept_places(places: pd.DataFrame, build: str) -> tuple[np.ndarray, list[dict[str, str]]]:
     """Return which peaks are kept, and remarks on the others; rules ``peaks-build``, ``peaks-contigs``.
 
-    Contigs, scaffolds and chromosome M are set aside, and so are a few peaks that end behind their
-    chromosome: peak callers extend over the end.
+    Duplicates and peaks on contigs, scaffolds and chromosome M are dropped, and so are a few that end beyond
+    their chromosome: peak callers extend past the end.
     """
     known = places["chrom"].isin(BUILDS[build]).to_numpy()
     if not known.any():
@@ -177,7 +177,7 @@ def _wrong_build(
 
 
 def _outside(places: pd.DataFrame, build: str) -> np.ndarray:
-    """Say which peaks end behind their chromosome, or before they start."""
+    """Return which peaks end beyond their chromosome, or not after their start."""
     ends = places["end"] > places["chrom"].map(BUILDS[build])
     return (ends | (places["start"] >= places["end"])).to_numpy()
 
@@ -185,7 +185,7 @@ def _outside(places: pd.DataFrame, build: str) -> np.ndarray:
 def _grouped(
     places: pd.DataFrame, features: Features, bin_size: int, gene_distance: int, genes: pd.DataFrame
 ) -> tuple[np.ndarray | None, pd.DataFrame]:
-    """Return which feature each peak belongs to (-1: none), ``None`` for itself, and the features."""
+    """Return the feature of each peak (-1: none; ``None`` instead: each its own), and the table of features."""
     if features == "peaks":
         return None, _named(places)
     middle = (places["start"] + places["end"]) // 2
@@ -211,7 +211,7 @@ def _named(places: pd.DataFrame) -> pd.DataFrame:
 
 
 def gene_places(genes: pd.DataFrame) -> pd.DataFrame:
-    """Return where genes lie, from ``interval`` or `PLACE` of their table; rule ``peaks-genes``."""
+    """Return the positions of genes, from ``interval`` or `PLACE` of their table; rule ``peaks-genes``."""
     if "interval" in genes:
         places = parse_places(pd.Index(genes["interval"].astype(str))).set_axis(genes.index)
         return _as_places(places.dropna())
@@ -223,10 +223,9 @@ def gene_places(genes: pd.DataFrame) -> pd.DataFrame:
 def nearest_gene(
     chrom: pd.Series, middle: pd.Series, genes: pd.DataFrame, distance: int
 ) -> np.ndarray:
-    """Return the place in `genes` of the gene nearest to each position, -1 where none is near.
+    """Return the row in `genes` of the gene nearest to each position, -1 if none is near.
 
-    A position in a gene has distance 0; of equally near genes the one that starts first counts, then the
-    one that stands first in the table.
+    Within a gene the distance is 0; ties go to the gene that starts first, then to the first in the table.
     """
     found = np.full(len(chrom), -1, dtype=np.int64)
     for name, rows in chrom.groupby(chrom).indices.items():
@@ -245,7 +244,7 @@ def nearest_gene(
 
 
 def _join(binary: sparse.csr_matrix, groups: np.ndarray, features: int) -> sparse.csr_matrix:
-    """Join the columns of a group: open where any of them is."""
+    """Merge the columns of each group: open if any of them is."""
     some = np.flatnonzero(groups >= 0)
     ones = np.ones(len(some), dtype=np.float32)
     member = sparse.csr_matrix((ones, (some, groups[some])), (binary.shape[1], features))

@@ -1,4 +1,4 @@
-"""Proteins: their names, the genes that code for them, and the check of their counts."""
+"""Proteins: their names, their coding genes, and the check of their counts."""
 
 import re
 from typing import Any
@@ -23,24 +23,24 @@ _TAGS = re.compile(
 def standardise_proteins(
     cells: ad.AnnData, table: GeneTable, zero_negative: bool
 ) -> tuple[ad.AnnData, dict[str, Any]]:
-    """Give proteins their identity, and check their values.
+    """Check proteins, and add their names and coding genes.
 
     Parameters
     ----------
     cells
-        N cells x P proteins, counts of antibodies.
+        N cells x P proteins, antibody counts.
     table
         Gene table in which the coding genes are looked up.
     zero_negative
-        Whether values below 0 are background and become 0; else they are refused.
+        Whether negative values are background and become 0; otherwise they are refused.
 
     Returns
     -------
     cells
         ``X`` float32 CSR, not negative; ``var`` named ``protein:NAME`` with ``name`` and ``gene`` (Ensembl
-        id, "" where none is known).
+        id, "" if unknown).
     report
-        JSON-able: proteins, those with a known gene, whether they are counts, remarks.
+        JSON-able: number of proteins and of known genes, whether values are counts, remarks.
 
     Raises
     ------
@@ -79,10 +79,10 @@ def standardise_proteins(
 
 
 def coding_genes(names: list[str], table: GeneTable) -> list[str]:
-    """Return the Ensembl id of the gene that codes for each protein, "" where it is not known.
+    """Return the Ensembl id of each protein's coding gene, "" if unknown.
 
-    The name, without what makers of antibodies add to it, is looked up in the alias table, then as a
-    symbol. Of a protein of several chains it is the chain that tells most, such as ``CD3E`` for CD3.
+    The name, without antibody makers' additions, is looked up in the alias table, then as a symbol.
+    For a protein of several chains, the most informative chain is used, such as ``CD3E`` for CD3.
     """
     aliases = protein_aliases()
     found = []

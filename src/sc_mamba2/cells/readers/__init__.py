@@ -1,7 +1,7 @@
-"""From a source to an AnnData in memory: one format a file, and data inside the scanpy package.
+"""Read a source into an AnnData: one format per file, and data inside the scanpy package.
 
-A file is untrusted: its layout is looked at before anything is loaded (`detect`). What the matrix
-holds is checked in `cells.contract`; reading a block at a time stands in `cells.stored`.
+Files are untrusted: the layout is checked before anything is loaded (`detect`). `cells.contract`
+checks the content of the matrix; `cells.stored` reads in blocks.
 """
 
 from collections.abc import Callable
@@ -34,7 +34,7 @@ __all__ = [
 
 
 def _pbmc68k_reduced() -> ad.AnnData:
-    import scanpy as sc  # takes seconds, and few sources need it
+    import scanpy as sc  # slow to import, and few sources need it
 
     return sc.datasets.pbmc68k_reduced()
 
@@ -44,7 +44,7 @@ EMBEDDED: dict[str, Callable[[], ad.AnnData]] = {
     "simulated:three-types": simulate_cells,
     "simulated:perturbations": simulate_perturbed,
 }
-# How such names begin, and those of experiments that are asked by queries.
+# Prefixes of such names, and of experiments that are queried.
 NAMED = (SOMA, *{f"{name.split(':')[0]}:" for name in EMBEDDED})
 _FORMATS: dict[str, Callable[[Path], ad.AnnData]] = {
     "h5ad": read_h5ad,

@@ -1,6 +1,6 @@
-"""An AnnData in an HDF5 file or a zarr folder, also where keys of its arrays hold slashes.
+"""An AnnData in an HDF5 file or a zarr folder, including arrays with slashes in their keys.
 
-A slash makes a group within a group, and anndata takes that for a table.
+A slash creates a nested group, which anndata mistakes for a table.
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ _MARKS = ("encoding-type", "h5sparse_format")
 
 
 def read_h5ad(path: Path) -> ad.AnnData:
-    """Read an `.h5ad` file; a key with a slash stays one key."""
+    """Read an `.h5ad` file; a key with a slash remains one key."""
     with h5py.File(path, "r") as file:
         check_memory(stored_bytes(file), path)
         if _has_slashes(file):
@@ -27,14 +27,14 @@ def read_h5ad(path: Path) -> ad.AnnData:
 
 
 def read_zarr(path: Path) -> ad.AnnData:
-    """Do as `read_h5ad` for a zarr folder."""
+    """Like `read_h5ad`, for a zarr folder."""
     group = open_zarr(path)
     check_memory(stored_bytes(group), path)
     return _read(group) if _has_slashes(group) else ad.read_zarr(group)
 
 
 def array_names(group: Any, before: str = "") -> Iterator[str]:
-    """Give the keys of the arrays of a group such as ``layers``."""
+    """Yield the keys of the arrays in a group such as ``layers``."""
     for name in group:
         member = group[name]
         table = hasattr(member, "keys") and not any(mark in member.attrs for mark in _MARKS)
@@ -45,7 +45,7 @@ def array_names(group: Any, before: str = "") -> Iterator[str]:
 
 
 def _has_slashes(group: Any) -> bool:
-    # A table that is no group is of anndata 0.6, which wrote no such key.
+    # A table that is not a group is from anndata 0.6, which wrote no such keys.
     tables = [group[name] for name in ARRAYS if name in group and hasattr(group[name], "keys")]
     return any("/" in name for table in tables for name in array_names(table))
 

@@ -1,6 +1,6 @@
-"""Which format a path holds: what it is called never counts, only what lies there.
+"""Detect the format of a path from its content; the name does not matter.
 
-Everything in an HDF5 file or a zarr folder is looked at, and nothing loaded.
+Everything in an HDF5 file or a zarr folder is checked, and nothing is loaded.
 """
 
 from pathlib import Path
@@ -25,7 +25,7 @@ LEGACY_10X = {"barcodes", "data", "gene_names", "genes", "indices", "indptr", "s
 
 
 def detect_format(path: Path) -> str:
-    """Look at a file's or folder's layout, and at all of it.
+    """Detect the format of a file or folder, and check everything in it.
 
     Returns
     -------
@@ -35,7 +35,7 @@ def detect_format(path: Path) -> str:
     Raises
     ------
     UserError
-        It does not exist, may not be read, is damaged, reaches outside itself, or holds no cells.
+        It does not exist, is unreadable or damaged, links outside itself, or holds no cells.
     """
     if not path.exists():
         raise missing_file(path)
@@ -59,12 +59,12 @@ def detect_format(path: Path) -> str:
 
 
 def is_cell_folder(path: Path) -> bool:
-    """Whether a folder is one source of cells, not a folder of several."""
+    """Whether a folder is a single source of cells, rather than a folder of several."""
     return is_zarr_folder(path) or is_mtx_folder(path)
 
 
 def _below(folder: Path) -> list[Path]:
-    """Return what lies in a folder and in its folders, in order."""
+    """Return the content of a folder and of its direct subfolders, sorted."""
     return sorted([*folder.glob("*"), *folder.glob("*/*")])
 
 
@@ -76,7 +76,7 @@ def _detect_hdf5(path: Path) -> str:
         if "mod" in members and "obs" in members:
             return "h5mu"
         if {"obs", "var"} <= members:
-            # Counts in a layer or in raw are enough: an AnnData may have no X.
+            # Counts in a layer or raw are enough: an AnnData may lack X.
             if members & {"X", "raw"} or len(file.get("layers", ())):
                 return "h5ad"
             raise no_matrix(path)
@@ -92,7 +92,7 @@ def _detect_hdf5(path: Path) -> str:
 
 
 def _check_members(group: h5py.Group, path: Path) -> None:
-    """Look at everything in a file before any of it is loaded."""
+    """Check everything in a file before any of it is loaded."""
     for name in group:
         if isinstance(group.get(name, getlink=True), h5py.ExternalLink):
             raise points_outside(f"{group.name}/{name}", path)

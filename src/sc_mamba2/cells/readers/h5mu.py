@@ -1,4 +1,4 @@
-"""MuData files: the RNA modality, with the columns that only the table of all modalities has."""
+"""MuData files: the RNA modality, with the columns that only the joint table has."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,10 +13,10 @@ from sc_mamba2.errors import UserError
 
 
 def read_h5mu(path: Path) -> ad.AnnData:
-    """Read the RNA of a MuData file by anndata alone; the other modalities are not loaded.
+    """Read the RNA of a MuData file; the other modalities are not loaded.
 
-    RNA is the modality of such a name, else the one whose features are said to be genes, else
-    the only one there is; else rule ``modality-missing``.
+    RNA is the modality so named, else the first with features known to be genes, else the only one;
+    else rule ``modality-missing``.
     """
     with h5py.File(path, "r") as file:
         modalities = file["mod"]
@@ -28,7 +28,7 @@ def read_h5mu(path: Path) -> ad.AnnData:
 
 
 def add_joint_columns(cells: ad.AnnData, joint: pd.DataFrame, modalities: Iterable[str]) -> None:
-    """Give a modality the columns of the table of all, but for the copies of a modality's own."""
+    """Add the joint table's columns to a modality, except copies of a modality's own."""
     copies = tuple(f"{name}:" for name in modalities)
     for column in joint.columns.difference(cells.obs.columns, sort=False):
         if not str(column).startswith(copies):

@@ -1,7 +1,7 @@
-"""What every reader asks of a source before it loads it, and says of one that it refuses.
+"""Checks that every reader makes before loading a source, and the errors for refused ones.
 
-The same for HDF5 and for zarr: a group is anything with named arrays and `attrs`. Only the row
-pointers are held whole; everything else is looked at a part at a time.
+They work for HDF5 and zarr: a group is anything with named arrays and `attrs`. Only the row
+pointers are held whole; everything else is checked in parts.
 """
 
 from collections.abc import Iterator
@@ -15,14 +15,14 @@ from sc_mamba2.cells.glance import FORMATS
 from sc_mamba2.errors import UserError
 
 MAXIMUM_SIDE = 2**31 - 1
-LARGEST_RATIO = 1100  # of unpacked to stored bytes; deflate cannot reach it
-SURELY_FITS = 2**30  # bytes that are unpacked whatever the ratio
-PART = 2**22  # indices that are looked at together
+LARGEST_RATIO = 1100  # of unpacked to stored bytes, beyond the reach of deflate
+SURELY_FITS = 2**30  # bytes allowed whatever the ratio
+PART = 2**22  # indices checked at a time
 
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Raise rule ``file-damaged`` where a reader fails: libraries say what is damaged in many ways."""
+    """Raise rule ``file-damaged`` if a reader fails: libraries report damage in many ways."""
     try:
         yield
     except UserError:
@@ -37,12 +37,12 @@ def reading(path: Path) -> Iterator[None]:
 
 
 def first_line(error: Exception) -> str:
-    """Return the beginning of what a library said."""
+    """Return the first line of a library's error message."""
     return (str(error).strip() or type(error).__name__).splitlines()[0][:160]
 
 
 def points_outside(name: str, path: Path) -> UserError:
-    """Refuse a source that would read other files: it could name any path of this machine."""
+    """Return the error for a source that would read other files, anywhere on this machine."""
     return UserError(
         "file-external-link",
         found=f"'{name.strip('/')}' in {path.name} is a link to another file",
@@ -52,7 +52,7 @@ def points_outside(name: str, path: Path) -> UserError:
 
 
 def no_matrix(path: Path) -> UserError:
-    """Refuse tables without a matrix."""
+    """Return the error for tables without a matrix."""
     return UserError(
         "file-no-matrix",
         found=f"{path.name} has obs and var but no X",
@@ -62,13 +62,13 @@ def no_matrix(path: Path) -> UserError:
 
 
 def contradiction(found: str, expected: str) -> UserError:
-    """Refuse a matrix that is not what its own declaration says."""
+    """Return the error for a matrix that contradicts its own declaration."""
     mend = "write the file again from the original; this one is damaged"
     return UserError("matrix-layout", found=found, expected=expected, mend=mend)
 
 
 def check_sparse(group: Any, path: Path) -> None:
-    """Refuse a stored sparse matrix that contradicts itself (``matrix-layout``); other groups pass."""
+    """Refuse a stored sparse matrix that is inconsistent (``matrix-layout``); other groups pass."""
     if {"data", "indices", "indptr"} <= set(group) and (problem := _sparse_problem(group)):
         raise contradiction(
             f"{group.name} of {path.name}: {problem}", "a well-formed sparse matrix (CSR or CSC)"
@@ -85,7 +85,7 @@ def check_size(array: Any, stored: int, path: Path) -> None:
 
 
 def _sparse_problem(group: Any) -> str:
-    """Say what is wrong with a stored sparse matrix, or nothing."""
+    """Return what is wrong with a stored sparse matrix, or ""."""
     sides = _compressed_and_other_side(group)
     if sides is None:
         return "it does not declare its shape"
@@ -108,7 +108,7 @@ def _sparse_problem(group: Any) -> str:
 
 
 def _compressed_and_other_side(group: Any) -> tuple[int, int] | None:
-    """Return how many rows of a CSR (columns of a CSC) matrix are declared, and the other side."""
+    """Return the declared number of rows of a CSR (columns of a CSC) matrix, and the other dimension."""
     if "shape" in group:  # 10x: genes x cells, compressed by cell
         minor, major = (int(side) for side in group["shape"])
         return major, minor

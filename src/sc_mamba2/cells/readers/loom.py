@@ -1,4 +1,4 @@
-"""Loom files: a dense genes x cells matrix with its attributes, read by h5py alone."""
+"""Loom files: a dense genes x cells matrix with its attributes, read with h5py only."""
 
 from pathlib import Path
 
@@ -10,11 +10,11 @@ from scipy import sparse
 
 GENE_NAMES = ("Gene", "var_names", "gene_names", "Accession")
 CELL_NAMES = ("CellID", "obs_names", "cell_names")
-CELLS_TOGETHER = 512  # a multiple of the 64 that loom's chunks have a side
+CELLS_TOGETHER = 512  # a multiple of loom's chunk side, 64
 
 
 def read_loom(path: Path) -> ad.AnnData:
-    """Read a loom file, every matrix as CSR of its stored type, and attributes of one dimension.
+    """Read a loom file, every matrix as CSR of its stored type, and one-dimensional attributes.
 
     ``row_attrs/Accession`` becomes ``var["gene_ids"]``.
     """

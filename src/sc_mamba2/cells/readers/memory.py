@@ -1,4 +1,4 @@
-"""Whether a source fits into memory, told from its header before any of it is read."""
+"""Check from its header whether a source fits into memory."""
 
 import re
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 from sc_mamba2.errors import UserError
 
 GIB = 2**30
-_MEMINFO = Path("/proc/meminfo")  # of Linux alone; elsewhere nothing is refused
+_MEMINFO = Path("/proc/meminfo")  # Linux only; elsewhere nothing is refused
 _LIMITS = (
     ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
     (
@@ -18,14 +18,14 @@ _LIMITS = (
 
 
 def stored_bytes(group: Any) -> int:
-    """Return what all arrays of a group take in memory; of text the pointers alone."""
+    """Return the memory that all arrays of a group need; for text only the pointers."""
     if not hasattr(group, "keys"):
         return int(group.nbytes)
     return sum(stored_bytes(group[name]) for name in group)
 
 
 def available_bytes() -> int | None:
-    """Return the memory that this machine, or this container, can still give; ``None``: it does not say."""
+    """Return the available memory of this machine or container; ``None`` if unknown."""
     free = [_number(_MEMINFO, r"MemAvailable:\s+(\d+) kB", 1024)]
     for limit, used in _LIMITS:
         most, taken = _number(Path(limit)), _number(Path(used))
@@ -35,7 +35,7 @@ def available_bytes() -> int | None:
 
 
 def check_memory(needed: int, path: Path) -> None:
-    """Refuse to read more bytes than there is memory (rule ``memory-short``)."""
+    """Refuse to read more bytes than there is free memory (rule ``memory-short``)."""
     free = available_bytes()
     if free is not None and needed > free:
         raise UserError(

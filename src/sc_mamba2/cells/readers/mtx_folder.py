@@ -1,7 +1,7 @@
-"""Folders of a matrix in Matrix Market's format, with the names of its cells and features beside it.
+"""Folders with a Matrix Market file, and the names of its cells and features in separate files.
 
-Each quantifier calls them otherwise, and lays the matrix down in one of two ways. Every file may be
-gzipped; in a folder of Cell Ranger's all may carry one prefix, as GEO gives them.
+Quantifiers differ in file names and in the orientation of the matrix. Any file may be gzipped; in a
+Cell Ranger folder all may share a prefix, as in GEO.
 """
 
 import gzip
@@ -24,16 +24,16 @@ from sc_mamba2.cells.readers.layout import (
 from sc_mamba2.cells.readers.memory import check_memory
 from sc_mamba2.errors import UserError
 
-BYTES_A_VALUE = 16  # in memory: row, column, and a number of 8
-BYTES_A_LINE = 4  # of a matrix at least: row, column, and what parts them
+BYTES_A_VALUE = 16  # in memory: row, column, and an 8-byte number
+BYTES_A_LINE = 4  # at least: row, column, separators
 COLUMNS = ("gene_ids", "gene_symbols", keys.FEATURE_TYPES, "chrom", "start", "end")
-CLEARLY = 1.5  # times more do the totals of genes vary than those of cells
+CLEARLY = 1.5  # ratio by which totals of genes vary more than those of cells
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How a quantifier names the three files, and which side of the matrix its cells are."""
+    """How a quantifier names the three files, and whether cells are the rows of its matrix."""
 
     who: str
     matrix: str
@@ -68,12 +68,12 @@ LAYOUTS = (
 
 
 def is_mtx_folder(path: Path) -> bool:
-    """Whether a folder holds a matrix in the layout of a quantifier."""
+    """Whether a folder has the layout of a known quantifier."""
     return _layout_of(path) is not None
 
 
 def read_mtx_folder(path: Path) -> ad.AnnData:
-    """Read all features of a folder; names of genes are their symbols, where there are any.
+    """Read all features of a folder; genes are named by their symbols where available.
 
     Raises
     ------
@@ -99,7 +99,7 @@ def read_mtx_folder(path: Path) -> ad.AnnData:
 
 
 def _layout_of(path: Path) -> tuple[Layout, list[Path]] | None:
-    """Return the first layout of which a folder holds the matrix and any partner, and its matrices."""
+    """Return the first layout of which the folder holds the matrix and another file, and the matrices."""
     for layout in LAYOUTS:
         found = sorted([*path.glob(layout.matrix), *path.glob(layout.matrix + ".gz")])
         beside = any(any(path.glob(f"{name}*")) for name in layout.features + layout.cells)
@@ -176,7 +176,7 @@ def _read(file: Path, separator: str, header: int | None) -> pd.DataFrame:
 
 
 def _check_header(file: Path, features: int, cells: int) -> None:
-    """Refuse a matrix that declares other sides than its tables, or more than its bytes can hold."""
+    """Refuse a matrix whose header contradicts its tables, or declares more than its bytes can hold."""
     rows, columns, values, *_ = io.mminfo(file)
     most = file.stat().st_size * (LARGEST_RATIO if file.suffix == ".gz" else 1) / BYTES_A_LINE
     agree = sorted((rows, columns)) == sorted((features, cells))
@@ -192,7 +192,7 @@ def _check_header(file: Path, features: int, cells: int) -> None:
 def _cells_in_rows(
     matrix: sparse.csr_matrix, file: Path, features: int, cells: int, layout: Layout
 ) -> bool:
-    """Tell which side of a matrix is which: by its sides, or by its values where these are equal."""
+    """Whether cells are the rows, judged by the shape, or by the values of a square matrix."""
     if features != cells:
         upright = matrix.shape == (cells, features)
         if upright != layout.cells_in_rows:
@@ -221,6 +221,6 @@ def _by_cell_ranger(file: Path) -> bool:
 
 
 def _spread(totals: np.ndarray) -> float:
-    """Return how much totals vary, in units of their mean."""
+    """Return the coefficient of variation of totals."""
     flat = np.asarray(totals, dtype=np.float64).ravel()
     return float(flat.std() / max(flat.mean(), 1e-12))

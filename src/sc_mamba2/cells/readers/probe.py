@@ -1,7 +1,7 @@
-"""A first look at an HDF5 file by a child process: libhdf5 hangs on some damaged files, and crashes on others.
+"""Probe an HDF5 file in a child process: libhdf5 hangs on some damaged files, and crashes on others.
 
-Neither can be stopped in a process of one's own. The child is a fork, so that a good file costs
-milliseconds; where there is no safe fork (not Linux) the file is read without a first look.
+Neither can be stopped within the same process. The child is a fork, so a good file costs only
+milliseconds; where forking is not safe (not Linux) the file is read without a probe.
 """
 
 import os
@@ -15,12 +15,12 @@ import h5py
 from sc_mamba2.cells.glance import FORMATS
 from sc_mamba2.errors import UserError
 
-SILENT_SECONDS = 20  # between two parts of a file; a slow disk is slow, but goes on
-_SMALL = 2**20  # bytes of an array that is read whole
+SILENT_SECONDS = 20  # without progress; a slow disk still makes some
+_SMALL = 2**20  # bytes up to which an array is read whole
 
 
 def probe_hdf5(path: Path) -> None:
-    """Refuse a file that libhdf5 does not come to the end of (rule ``file-damaged``)."""
+    """Refuse a file that libhdf5 cannot read to the end (rule ``file-damaged``)."""
     if sys.platform != "linux" or not hasattr(os, "fork"):
         return
     reading, writing = os.pipe()
@@ -34,7 +34,7 @@ def probe_hdf5(path: Path) -> None:
                 break
     finally:
         os.close(reading)
-        os.kill(child, signal.SIGKILL)  # one that has ended is still there until it is waited for
+        os.kill(child, signal.SIGKILL)  # safe even after it has ended, until it is waited for
         _, status = os.waitpid(child, 0)
     fault = "" if heard else f"its HDF5 library hangs: nothing came for {SILENT_SECONDS} seconds"
     if heard and os.WIFSIGNALED(status) and os.WTERMSIG(status) in _CRASHES:
@@ -54,9 +54,9 @@ _CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGFPE, signal.SIGILL) + (
 
 
 def _look(path: Path, pipe: int) -> None:
-    """Walk through everything, say something at each step, and leave; what is refused the parent finds too."""
+    """Walk through the file, reporting each step, and exit; the parent finds any other errors itself."""
     try:
-        for number in _CRASHES:  # no dump of a stack, such as pytest's
+        for number in _CRASHES:  # no stack dump, such as pytest's
             signal.signal(number, signal.SIG_DFL)
         with h5py.File(path, "r") as file:
             _walk(file, pipe)

@@ -1,4 +1,4 @@
-"""Cell Ranger's `.h5` files, with all features that they hold."""
+"""Cell Ranger's `.h5` files, with all their features."""
 
 from pathlib import Path
 
@@ -10,10 +10,10 @@ from sc_mamba2.cells.readers.memory import check_memory, stored_bytes
 
 
 def read_tenx_h5(path: Path) -> ad.AnnData:
-    """Read all features of a file; ``var`` gets ``gene_symbols`` too."""
+    """Read all features of a file; adds ``gene_symbols`` to ``var``."""
     with h5py.File(path, "r") as file:
         check_memory(stored_bytes(file), path)
-    import scanpy as sc  # takes seconds, and few sources need it
+    import scanpy as sc  # slow to import, and few sources need it
 
     cells = sc.read_10x_h5(path, gex_only=False)
     cells.var["gene_symbols"] = np.asarray(cells.var_names, dtype=object)

@@ -1,7 +1,7 @@
-"""An AnnData in a zarr folder (format 2 or 3), looked at before any chunk is unpacked.
+"""An AnnData in a zarr folder (format 2 or 3), checked before any chunk is unpacked.
 
-zarr reads a chunk that is not there as its fill value, zero, and its writers leave out chunks that
-hold nothing else. So an absent chunk is refused wherever that cannot be what was written.
+zarr reads a missing chunk as its fill value, zero, and its writers omit chunks that hold nothing
+else. So a missing chunk is refused wherever it cannot have been written that way.
 """
 
 from pathlib import Path
@@ -21,7 +21,7 @@ from sc_mamba2.errors import UserError
 
 MARKS = ("zarr.json", ".zgroup", ".zmetadata")
 SHARDS = "sharding_indexed"
-# Codecs that only unpack bytes. Others run code that the file names, pickle first among them.
+# Codecs that only unpack bytes. Others, such as pickle, run code that the file names.
 CODECS = {
     *("blosc", "bz2", "gzip", "lz4", "lzma", "zlib", "zstd"),
     *("adler32", "crc32", "crc32c", "delta", "shuffle"),
@@ -40,10 +40,10 @@ def open_zarr(path: Path) -> zarr.Group:
 
 
 def check_zarr(path: Path) -> None:
-    """Look at every array of a zarr folder before any of it is loaded.
+    """Check every array of a zarr folder before any of it is loaded.
 
-    Refused is what is no AnnData, is damaged, lacks chunks, names codecs that are not known to be
-    harmless, or links to files outside the folder.
+    Refuse a folder that is not an AnnData, is damaged, lacks chunks, uses codecs not known to be
+    harmless, or links to files outside.
     """
     home = path.resolve()
     for link in path.rglob("*"):
@@ -68,7 +68,7 @@ def check_zarr(path: Path) -> None:
 
 
 def _codecs(array: zarr.Array) -> list[str]:
-    """Give the names of an array's codecs in the order in which they pack, those of shards too."""
+    """Return an array's codecs in the order of packing, including those of shards."""
     metadata = array.metadata.to_dict()
     if metadata["zarr_format"] == 2:
         listed = [*(metadata["filters"] or ()), metadata["compressor"]]
@@ -88,7 +88,7 @@ def _refuse_codecs(array: zarr.Array, path: Path) -> None:
 
 
 def _codec_names(codecs: Any) -> list[str]:
-    """Give the names of zarr 3 codecs, those inside of shards too."""
+    """Return the names of zarr 3 codecs, including those inside shards."""
     names = []
     for codec in codecs:
         inside = codec.get("configuration") or {}
@@ -98,7 +98,7 @@ def _codec_names(codecs: Any) -> list[str]:
 
 
 def _refuse_cut_chunks(array: zarr.Array, path: Path) -> None:
-    """Compare the length that a blosc chunk declares with its own: numcodecs reads past its end."""
+    """Refuse blosc chunks that declare a length other than their own: numcodecs reads past the end."""
     names = _codecs(array)
     if not names or names[-1] != "blosc" or SHARDS in names:
         return
@@ -112,7 +112,7 @@ def _refuse_cut_chunks(array: zarr.Array, path: Path) -> None:
 
 
 def _refuse_absent_chunks(array: zarr.Array, members: dict[str, Any], path: Path) -> None:
-    # Of shards zarr counts the chunks of whole ones, more than there are where the last is not full.
+    # zarr counts every shard as full, which overstates the chunks if the last one is not.
     absent = array.nchunks - array.nchunks_initialized
     if absent > 0 and not _may_be_only_zeros(array, members):
         raise UserError(
@@ -125,9 +125,9 @@ def _refuse_absent_chunks(array: zarr.Array, members: dict[str, Any], path: Path
 
 
 def _may_be_only_zeros(array: zarr.Array, members: dict[str, Any]) -> bool:
-    """Whether an absent chunk may be what was written: a column of a table, or no value at all.
+    """Whether a missing chunk may hold only zeros: in a column of a table, or an array without values.
 
-    Of a column of categories some chunks may be absent, but not all: they would be of one category.
+    Not all chunks of a categorical column may be missing: its values would all be of one category.
     """
     folder, _, name = array.name.strip("/").rpartition("/")
     inside = folder.split("/")[0]
@@ -138,7 +138,7 @@ def _may_be_only_zeros(array: zarr.Array, members: dict[str, Any]) -> bool:
     if name == table.get("_index") or array.name.strip("/") == "raw/X":
         return False
     categories = members.get(f"{folder}/categories")
-    if name == "categories":  # unique, so that at most one of them is the fill value
+    if name == "categories":  # unique, so at most one is the fill value
         return array.size < 2
     if name == "codes" and categories is not None and categories.size > 1:
         return array.nchunks_initialized > 0

@@ -1,4 +1,4 @@
-"""What a token store consists of: names and types of its files, and the manifest that lists them."""
+"""The files of a token store, their names and types, and the manifest that lists them."""
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ from sc_mamba2.tokens.tokenizer import Tokenizer
 
 
 def stack_obs(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Stack tables with the same columns; a categorical column stays one, with all categories."""
+    """Stack tables with the same columns; categorical columns keep all their categories."""
     if not tables:
         return pd.DataFrame()
     stacked = pd.concat(tables)
@@ -54,7 +54,7 @@ class FileEntry(_Part):
 
 
 class ShardEntry(_Part):
-    """One shard: a folder with the files of `FILES`."""
+    """One shard: a folder with the files in `FILES`."""
 
     name: str = Field(pattern=r"^shard-[0-9]{6,}$")
     cells: Count
@@ -63,21 +63,21 @@ class ShardEntry(_Part):
 
 
 class Manifest(_Part):
-    """All of a store: what is not listed here does not belong to it."""
+    """The whole store: files not listed here do not belong to it."""
 
     format: Literal[1] = 1
     tokenizer: FileEntry
-    obs_columns: list[str] | None = None  # as long as there is no shard
+    obs_columns: list[str] | None = None  # while there is no shard
     shards: list[ShardEntry] = []
 
     @property
     def sha256(self) -> str:
-        """The identity of all that the store holds."""
+        """Hash that identifies everything the store holds."""
         return _digest(self.model_dump())
 
 
 def column_types(tokenizer: Tokenizer) -> dict[str, np.dtype]:
-    """Return the type of every column: as narrow as the tokenizer allows, without any loss."""
+    """Return the type of every column: the narrowest that is lossless for the tokenizer."""
     few_rows = tokenizer.vocabulary.size <= 2**16
     return {
         "gene_rows": np.dtype(np.uint16 if few_rows else np.int32),
@@ -88,7 +88,7 @@ def column_types(tokenizer: Tokenizer) -> dict[str, np.dtype]:
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Replace the manifest: a reader sees the older or the newer one, nothing between."""
+    """Replace the manifest atomically: a reader sees the old or the new one."""
     store = manifest.model_dump()
     with atomic_file(folder / MANIFEST) as draft:
         draft.write_text(json.dumps({"sha256": _digest(store), "store": store}))
@@ -97,7 +97,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 def read_manifest(folder: Path) -> Manifest:
     """Read the manifest and check it against the SHA-256 that it carries.
 
-    Raises a `UserError` where there is none, it is damaged, or another version of the format wrote it.
+    Raises a `UserError` if it is missing, damaged, or of another format version.
     """
     path = folder / MANIFEST
     try:
@@ -129,7 +129,7 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def damaged(path: Path, found: str) -> UserError:
-    """Build the error for a file that is not as it was written."""
+    """Return the error for a file that has changed since it was written."""
     return UserError(
         "store-damaged",
         found=f"'{path}': {found}",

@@ -1,4 +1,4 @@
-"""Reads a token store: nothing is loaded before it is asked for, and columns are mapped, not read."""
+"""Read a token store lazily: columns are memory-mapped, not loaded."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -30,7 +30,7 @@ class TokenStore:
     """Cells of a store as they were when it was opened; made by `TokenStore.open`.
 
     It can be pickled and opened by many processes at once: the system keeps one copy of what they
-    read. Shards never change, so a writer that appends does not disturb a reader. The tokenizer has the
+    read. Shards never change, so appending does not disturb readers. The tokenizer has the
     vocabulary of `gene_rows` and the rules of `bins`.
     """
 
@@ -43,7 +43,7 @@ class TokenStore:
 
     @classmethod
     def open(cls, folder: str | Path) -> "TokenStore":
-        """Open a store, or the copy of one at an address; checks the manifest, the tokenizer and all sizes.
+        """Open a store, or the copy of a remote one; check the manifest, the tokenizer and all sizes.
 
         Raises
         ------
@@ -59,21 +59,21 @@ class TokenStore:
         return cls(folder, manifest, tokenizer)
 
     def __reduce__(self) -> tuple:
-        """Leave the maps behind: the other process makes its own."""
+        """Pickle without the memory maps; the other process opens its own."""
         return TokenStore, (self.folder, self.manifest, self.tokenizer)
 
     def __len__(self) -> int:
-        """Count the cells."""
+        """Return the number of cells."""
         return int(self._starts[-1])
 
     @cached_property
     def lengths(self) -> np.ndarray:
-        """Genes a cell, (N,) int32, without `<cls>`; reads the offsets of all shards once."""
+        """Genes per cell, (N,) int32, without `<cls>`; reads the offsets of all shards once."""
         parts = [np.diff(self._columns(shard).offsets) for shard in range(len(self._starts) - 1)]
         return np.concatenate([np.zeros(0, np.int32), *parts]).astype(np.int32)
 
     def obs(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
-        """Return the cells' table, N rows, with the chosen columns; all of them without a choice."""
+        """Return the table of the N cells with the chosen columns, by default all."""
         return stack_obs([self._obs(shard, columns) for shard in self.manifest.shards])
 
     def gather(self, cells: np.ndarray) -> Ragged:
@@ -82,12 +82,12 @@ class TokenStore:
         Parameters
         ----------
         cells
-            (B,) positions, 0 to N - 1, in any order; may repeat. Runs of neighbours are fast.
+            (B,) positions, 0 to N - 1, in any order; may repeat. Contiguous runs are fast.
 
         Returns
         -------
         Ragged
-            Read-only views where the cells are one run in one shard, else copies.
+            Read-only views if the cells are one run in one shard, else copies.
 
         Raises
         ------
@@ -110,7 +110,7 @@ class TokenStore:
         cells
             Positions, 0 to N - 1, in any order, or a mask of N.
         columns
-            Columns of `obs` to keep; all of them without a choice.
+            Columns of `obs` to keep; by default all.
         """
         cells = np.asarray(cells)
         cells = np.flatnonzero(cells) if cells.dtype == bool else cells.astype(np.int64)
@@ -133,7 +133,7 @@ class TokenStore:
         )
 
     def verify(self) -> None:
-        """Read every byte; refuse the first file that is not as the SHA-256 of when it was written says."""
+        """Read every byte; refuse the first file that does not match its recorded SHA-256."""
         for index, shard in enumerate(self.manifest.shards):
             for name, entry in shard.files.items():
                 _check_content(self.folder / shard.name / name, entry)
@@ -141,7 +141,7 @@ class TokenStore:
         _check_content(self.folder / TOKENIZER, self.manifest.tokenizer)
 
     def _columns(self, index: int) -> Ragged:
-        """Map a shard's columns, once a process."""
+        """Map a shard's columns, once per process."""
         if index in self._mapped:
             return self._mapped[index]
         columns, shard = [], self.manifest.shards[index]
@@ -150,7 +150,7 @@ class TokenStore:
             count = shard.cells + 1 if name == "offsets" else shard.tokens
             try:
                 column = np.load(path, mmap_mode="r", allow_pickle=False)
-            except Exception as error:  # a damaged header fails in numpy's parser in many ways
+            except Exception as error:  # a damaged header makes numpy's parser fail in many ways
                 raise damaged(path, f"no array ({error})") from error
             if column.dtype != dtype or column.shape != (count,):
                 raise damaged(path, f"{column.dtype} {column.shape} for {dtype} ({count},)")
@@ -181,10 +181,10 @@ class TokenStore:
         return table
 
     def _gather_across(self, cells: np.ndarray, shards: np.ndarray) -> Ragged:
-        """Pick cells out of several shards, a slice a run of neighbours, in the cells' order.
+        """Pick cells from several shards in order, one slice per contiguous run.
 
-        The order of training mixes the shards of a large store: what is done a shard must not be
-        done for each change from one to another.
+        In a large store training alternates between shards, so the work per shard must not be repeated
+        at each change of shard.
         """
         begins, ends = np.zeros((2, len(cells)), np.int64)
         for shard in np.unique(shards).tolist():
@@ -207,7 +207,7 @@ class TokenStore:
 
 
 def read_tokenizer(folder: Path, manifest: Manifest) -> Tokenizer:
-    """Read a store's tokenizer, or refuse a file that is not as it was written."""
+    """Read a store's tokenizer; refuse a changed file."""
     path = folder / TOKENIZER
     _check_content(path, manifest.tokenizer)
     return Tokenizer.from_json(path.read_text("utf-8"))

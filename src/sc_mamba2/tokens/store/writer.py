@@ -1,4 +1,4 @@
-"""Writes a token store: blocks of cells come in, shards go out, one writer at a time."""
+"""Write a token store: blocks of cells come in, shards go out, one writer at a time."""
 
 import shutil
 from contextlib import ExitStack
@@ -27,27 +27,27 @@ from sc_mamba2.tokens.tokenizer import Tokenizer
 
 
 class TokenStoreWriter:
-    """Makes a store, or appends to one; a context manager that holds the store's lock.
+    """Create a store, or append to one; a context manager that holds the store's lock.
 
     A shard is written as soon as it is full, the rest at the end. A shard and the manifest that
-    lists it appear whole or not at all: after a kill the store holds the shards that were finished,
-    and the lock, which the system holds for the process, is free. After an exception the cells that
-    wait for a shard are dropped.
+    lists it are written atomically: after a kill the store holds the finished shards, and the
+    operating system releases the lock. After an exception the cells that wait for a shard are
+    dropped.
 
     Parameters
     ----------
     folder
-        Folder of the store; made if there is none.
+        Folder of the store; created if missing.
     tokenizer
         The tokenizer that made the tokens; stored once.
     tokens_a_shard
-        A shard is closed with the cell that reaches this number; 7 bytes a token with the
-        vocabulary gencode-v44 and at most 256 bins.
+        The cell that reaches this number closes a shard; 7 bytes per token with the vocabulary
+        gencode-v44 and at most 256 bins.
 
     Raises
     ------
     UserError
-        On entering: another writer is at work, the store was written with another tokenizer, or it
+        On entering: another writer is active, the store was written with another tokenizer, or it
         is damaged.
     """
 
@@ -60,7 +60,7 @@ class TokenStoreWriter:
         self._waiting: list[TokenizedCells] = []
 
     def __enter__(self) -> "TokenStoreWriter":
-        """Take the lock, and start the store or read how far it is."""
+        """Take the lock, and create the store or read its state."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with ExitStack() as stack:
             again = "wait until it has ended, or write another store"
@@ -68,7 +68,7 @@ class TokenStoreWriter:
                 self.folder / ".lock", to=f"the token store '{self.folder}'", mend=again
             )
             stack.enter_context(lock)
-            # What a killed writer left; the lock is held, so none of it is in use.
+            # Leftovers of a killed writer; the lock is held, so none is in use.
             for path in self.folder.glob(".*-*"):
                 if path.is_dir():
                     shutil.rmtree(path)
@@ -77,7 +77,7 @@ class TokenStoreWriter:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
-        """Write what waits, unless an error ends the writing, and release the lock."""
+        """Write the remaining cells, unless an error occurred, and release the lock."""
         try:
             if kind is None and self._waiting:
                 self._write_shard()
@@ -86,19 +86,19 @@ class TokenStoreWriter:
             self._held.close()
 
     def __len__(self) -> int:
-        """Count the cells: those of the store and those that wait for a shard."""
+        """Return the number of cells, both stored and waiting for a shard."""
         stored = sum(shard.cells for shard in self._manifest.shards)
         return stored + sum(map(len, self._waiting))
 
     def add(self, block: TokenizedCells) -> None:
         """Append cells, tokenised with the store's tokenizer.
 
-        Raises a `UserError` where the columns of their `obs` are not those of the cells before them.
+        Raises a `UserError` if the columns of their `obs` differ from those of earlier cells.
         """
         self._check(block)
         while len(block):
             room = self.tokens_a_shard - sum(int(part.offsets[-1]) for part in self._waiting)
-            # The first cell that fills the room closes the shard, however the cells are blocked.
+            # The cell that reaches the limit closes the shard, whatever the blocks.
             fitting = 1 + int(np.searchsorted(block.offsets[1:], room))
             self._waiting.append(block.take(np.arange(min(fitting, len(block)))))
             if fitting > len(block):
