@@ -254,7 +254,7 @@ def score_views(
 def _score_assigned(calls: pd.DataFrame, truth_N: np.ndarray, labels: tuple[str, ...]) -> Scores:
     """Score the effect of leaving cells unassigned.
 
-    Returns the classification metrics over the assigned cells; ``assigned_share``; ``open_set_accuracy``,
+    Classification metrics over the assigned cells; ``assigned_share``; ``open_set_accuracy``,
     the share of cells that are assigned their type, or have an unknown one and are left unassigned; the
     share left unassigned of known types, ``known_unassigned_share``, and of unseen ones, ``unseen_recall``.
     """
