@@ -163,7 +163,7 @@ def score_model(calls: pd.DataFrame, truth: pd.Series, labels: tuple[str, ...]) 
     calls
         From `call_types`.
     truth
-        Class names of cells of `calls`; empty where the query has no labels.
+        Class names of cells of `calls`; empty if the query has no labels.
     labels
         The model's classes.
 

@@ -212,7 +212,7 @@ class ConsensusParams(Parameters):
 
 
 class CallParams(Parameters):
-    """From probabilities to calls."""
+    """How probabilities become calls."""
 
     unassigned_below: float = Field(
         0.5, ge=0, le=1, description="cells with a lower confidence are marked as unassigned"

@@ -77,7 +77,7 @@ def parent_scores(
         broad, narrow = terms.get(called, ontology.id_of_name.get(called)), true_terms.get(true)
         if called in (true, (rollup or {}).get(true)):
             return True
-        # A label may have a broader term than it means: T activated is no parent of CD8 T.
+        # A label's term may be broader than the label: T activated is no parent of CD8 T.
         if not several and true in labels:
             return False
         if broad is None or narrow is None:

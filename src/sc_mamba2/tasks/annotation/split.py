@@ -67,7 +67,7 @@ def query_truth(query_cells: AnnData, reference_key: str, params: LabelParams) -
     if key in query_cells.obs:
         return known_labels(query_cells.obs[key], params.keep_absence_words).to_frame(LABEL)
     if params.query_key is not None:
-        read_labels(query_cells.obs, key)  # refuses, with the nearest column
+        read_labels(query_cells.obs, key)  # raises, naming the nearest column
     return pd.DataFrame({LABEL: pd.Series(dtype=str)})
 
 
@@ -116,8 +116,6 @@ def stratified_split(labels: np.ndarray, share: float, seed: int) -> tuple[np.nd
         (N,) class names.
     share
         Share of the second part, 0 to 1.
-    seed
-        Seed of the split.
 
     Returns
     -------

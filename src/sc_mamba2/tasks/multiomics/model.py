@@ -24,7 +24,7 @@ from sc_mamba2.tasks.multiomics.params import FeatureParams, HeadParams, LossPar
 from sc_mamba2.tasks.shared.batches import BATCH, batch_codes
 from sc_mamba2.tokens import KINDS, Batch, Tokenizer, hide_tokens, kinds_of, visible_part
 
-MOST_DECODED = 5000  # features of a modality without an imputer that are imputed for every cell
+MOST_DECODED = 5000  # features of a modality that the decoder imputes, at most
 
 
 class MultiomicsModel(TaskModel):

@@ -242,7 +242,7 @@ class AblationParams(Parameters):
 
 
 class EvaluationParams(Parameters):
-    """What is scored."""
+    """Scoring."""
 
     fewest_cells: int = Field(
         10, ge=1, description="types with fewer scored cells are left out of the scores by type"
@@ -250,7 +250,7 @@ class EvaluationParams(Parameters):
 
 
 class OutputParams(Parameters):
-    """What is written in addition to the embeddings."""
+    """Output in addition to the embeddings."""
 
     most_features: int = Field(
         5000,

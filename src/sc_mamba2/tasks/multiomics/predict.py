@@ -55,7 +55,7 @@ def standardise_known(
     Raises
     ------
     UserError
-        Rules ``modality-unlearnt`` and ``model-genes``, beside those of `standardise_modalities`.
+        Rules ``modality-unlearnt`` and ``model-genes``, and those of `standardise_modalities`.
     """
     unknown = [kind for kind in raw if kind not in model.widths]
     if unknown:

@@ -200,7 +200,7 @@ class EffectPrior:
 
     @property
     def share_K(self) -> np.ndarray:
-        """Shares of the weightings, (K,), summing to 1; 0 if unfitted and without descriptions."""
+        """Shares of the weightings, (K,), summing to 1; if not fitted, equal over the usable ones."""
         if self.shares:
             return np.array([self.shares[name] for name in WEIGHTINGS])
         known = np.array([True, bool(self.targets), bool(self.singles), False])

@@ -27,16 +27,9 @@ def pathway_targets(names: Iterable[str], keys: KeyParams) -> dict[str, str]:
 
 
 def own_columns(names: Iterable[str], genes: tuple[str, ...], keys: KeyParams) -> dict[str, int]:
-    """Return the column of each single perturbation's own gene, if it is measured.
+    """Return the column of each single perturbation's own gene, if measured; none for compounds.
 
-    Parameters
-    ----------
-    names
-        Names of single perturbations.
-    genes
-        Ensembl ids of the columns.
-    keys
-        Kind of perturbation: compounds have no gene.
+    `genes` are the Ensembl ids of the columns.
     """
     if keys.kind == "chemical":
         return {}

@@ -34,7 +34,7 @@ _TABLES = ("delta_QG", "error_QG", "spread_QG", "control_CG", "control_spread_CG
 
 
 class PerturbationModel(TaskModel):
-    """Predicts what a perturbation does to a control cell.
+    """Predicts the effect of a perturbation on control cells.
 
     ``change(i, p, c) = prior(p, c) + gate (1 - r_pc) W h_i``
 
@@ -270,7 +270,7 @@ class PerturbationModel(TaskModel):
 
     def predictor(self, obs: pd.DataFrame) -> Callable[[Batch], dict[str, Tensor]]:
         """Return a function from batches to ``code`` (B, K); `obs` has the column ``perturbation``."""
-        if not self.gate:  # the layers add nothing
+        if not self.gate:
             return lambda batch: {"code": torch.zeros(len(batch.lengths_B), self.head.width)}
         names = obs[PERTURBATION]
         conditions = self.conditions(names, described(self.prior, self.keys, set(names)))

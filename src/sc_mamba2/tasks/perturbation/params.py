@@ -144,7 +144,7 @@ class StartParams(Parameters):
 
 
 class HeadParams(Parameters):
-    """From a control cell and a perturbation to the change of every gene."""
+    """The head: from a control cell and a perturbation to the change of every gene."""
 
     paths: Annotated[tuple[Branch, ...], EachOnce] = Field(
         ("start", "trunk"),
