@@ -1,6 +1,6 @@
-"""What every trained annotator is: its types, some labelled cells of its reference, a calibration.
+"""Base class of annotation models: types, stored labelled cells of the reference, calibration.
 
-Two kinds call cells: a consensus of simple methods (`consensus.py`), and a network (`model.py`).
+There are two kinds: a consensus of simple methods (`consensus.py`), and a network (`model.py`).
 """
 
 from typing import Any, Self
@@ -19,16 +19,16 @@ from sc_mamba2.tasks.annotation.rollup import Rollup
 from sc_mamba2.tokens import TokenizedCells, Tokenizer, as_matrix
 
 LABEL = "label"
-TERM_IDS = "term_ids"  # of a reference that gives them
-BATCH = "batch"  # of a reference that names some
-PLACE = "place"  # of a training cell among all, where some are set apart
-TOTAL = "total"  # molecules of a cell, where its counts are known
-_FEWEST_KEPT = 20  # cells of a class
-_UNKNOWN = -1.0  # total of a kept cell: a checkpoint holds no NaN
+TERM_IDS = "term_ids"  # Cell Ontology ids of the reference's labels
+BATCH = "batch"
+PLACE = "place"  # index of a training cell before the validation split
+TOTAL = "total"  # total counts of a cell
+_FEWEST_KEPT = 20  # cells a class
+_UNKNOWN = -1.0  # total counts of a kept cell: checkpoints must not contain NaN
 
 
 class Calibration(BaseModel):
-    """How a model's logits are scaled, and what that did on the cells it was fitted to."""
+    """Temperature of a model's logits, and its effect on the cells it was fitted to."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -46,19 +46,19 @@ class Calibration(BaseModel):
     )
 
     def apply(self, probability_NK: np.ndarray) -> np.ndarray:
-        """Return probabilities at the temperature, rows that sum to one."""
+        """Return probabilities at the temperature; rows sum to 1."""
         if self.temperature == 1:
             return probability_NK
         return at_temperature(probability_NK, self.temperature)
 
 
 def mean_squares(cells: TokenizedCells, size: int) -> np.ndarray:
-    """Return the mean squared value of every token of a vocabulary of `size`, (V,)."""
+    """Return the mean squared value of every token, (V,), V = `size`."""
     return np.asarray(as_matrix(cells, size).power(2).mean(axis=0)).ravel()
 
 
 class Annotator(TaskModel):
-    """A model that gives cells one of K types.
+    """A model that assigns cells one of K types.
 
     Parameters
     ----------
@@ -73,17 +73,17 @@ class Annotator(TaskModel):
     label_key
         Column of `obs` that the classes came from.
     rollup
-        Broad type of every class, where there is one.
+        Broad type of every class, if any.
     calibration
         Temperature of the probabilities; None: not fitted.
     kept
-        Cells and entries of the tokens that stay with the model, see `keep_cells`.
+        Numbers of stored cells and of their tokens, see `keep_cells`.
     term_ids
-        Ids in the Cell Ontology that the reference gives its labels; see `terms`.
+        Cell Ontology ids of the labels in the reference; see `terms`.
     """
 
     task = "annotation"
-    keeps_cells = True  # whether the labelled cells stay in the folder
+    keeps_cells = True  # whether the checkpoint contains the labelled cells
 
     def __init__(
         self,
@@ -107,7 +107,7 @@ class Annotator(TaskModel):
     def from_settings(
         cls, backbone: Backbone, tokenizer: Tokenizer, settings: dict[str, Any]
     ) -> Self:
-        """Build an untrained model of the kind that the settings tell; the kinds know this class, not it them."""
+        """Build an untrained model of the kind in the settings; imports are local, to avoid a cycle."""
         from sc_mamba2.tasks.annotation.consensus import ConsensusModel
         from sc_mamba2.tasks.annotation.model import AnnotationModel
         from sc_mamba2.tasks.annotation.summed import SummedConsensus
@@ -130,7 +130,7 @@ class Annotator(TaskModel):
 
     @classmethod
     def _shared(cls, settings: dict[str, Any]) -> dict[str, Any]:
-        """Return the arguments of every annotator from stored settings."""
+        """Return the arguments that all kinds share from stored settings."""
         return {
             "labels": tuple(settings["labels"]),
             "head": HeadParams(**settings["head"]),
@@ -143,21 +143,21 @@ class Annotator(TaskModel):
 
     @property
     def terms(self) -> dict[str, str]:
-        """Ids in the Cell Ontology of the labels that have one, by the reference or by their names."""
+        """Cell Ontology ids of the labels that have one, from the reference or by name."""
         return load_cell_ontology().match(self.labels, self.term_ids)
 
     def card_facts(self) -> dict[str, Any]:
-        """Name the types."""
+        """Return the types for the model card."""
         return {"types": ", ".join(self.labels)}
 
     def targets(self, obs: pd.DataFrame) -> dict[str, Tensor]:
-        """Read the classes of cells from ``obs["label"]``, (N,) int64."""
+        """Return the classes of cells from ``obs["label"]``, (N,) int64."""
         classes = pd.Categorical(obs[LABEL], categories=list(self.labels)).codes
         assert (classes >= 0).all(), "every training label is a class of the model"
         return {"class_B": torch.from_numpy(classes.astype("int64"))}
 
     def _make_room(self, cells: int, entries: int) -> None:
-        """Give the kept cells their buffers, which the checkpoint holds beside the weights."""
+        """Register buffers for the kept cells, saved in the checkpoint."""
         self.kept_gene_rows_T: Tensor
         self.kept_bins_T: Tensor
         self.kept_values_T: Tensor
@@ -177,9 +177,9 @@ class Annotator(TaskModel):
         self.register_buffer(name, tensor, persistent=self.keeps_cells)
 
     def choose_cells(self, tokens: TokenizedCells, seed: int) -> np.ndarray:
-        """Return the positions of the labelled cells that are kept, rising.
+        """Return the sorted positions of the labelled cells to keep.
 
-        As many of a class as it has its share of all cells, but 20 if there are.
+        Classes are kept in proportion, but at least 20 cells each, if there are as many.
         """
         generator = np.random.default_rng(seed)
         classes_N = self.targets(tokens.obs)["class_B"].numpy()
@@ -190,7 +190,7 @@ class Annotator(TaskModel):
         return np.sort(order_N[np.argsort(place_N, kind="stable")[: self.head.kept_cells]])
 
     def keep_cells(self, kept: TokenizedCells) -> None:
-        """Keep labelled cells (`choose_cells`), by which a query of other genes and another depth is called."""
+        """Store labelled cells (see `choose_cells`), to refit to queries of other genes or depth."""
         self._make_room(len(kept), len(kept.values))
         for name in ("gene_rows", "bins", "values"):
             getattr(self, f"kept_{name}_T").copy_(torch.from_numpy(getattr(kept, name)))
@@ -204,7 +204,7 @@ class Annotator(TaskModel):
             self.kept_batches_N.copy_(torch.from_numpy(codes_N))
 
     def kept_cells(self) -> TokenizedCells:
-        """Return the kept cells, with class, batch (a number) and total (NaN: unknown) in `obs`."""
+        """Return the kept cells, with class, batch (a code) and total counts (NaN: unknown) in `obs`."""
         names = np.asarray(self.labels, dtype=object)[self.kept_classes_N.cpu().numpy()]
         totals_N = self.kept_totals_N.cpu().numpy()
         return TokenizedCells(

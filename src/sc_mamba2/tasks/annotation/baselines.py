@@ -1,7 +1,7 @@
-"""What stands beside the model on the same split: simple methods, and variants of the model itself.
+"""Baselines on the same split, and variants of the model for ablations.
 
-The simple methods, logistic regression and PCA + kNN, read the log-normalised values of every gene that both
-files share, not only those that a network reads: they are the stronger for it.
+The baselines, logistic regression and PCA + kNN, read the log-normalised values of all genes that both files
+share, not only those that a network reads, which makes them stronger.
 """
 
 import copy
@@ -44,24 +44,24 @@ def compare(
     prediction: PredictParams,
     compute: ComputeOptions,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Annotate the query by the simple methods, and by the variants of a network that are named.
+    """Annotate the query by the baselines, and by the named variants of a network.
 
     Returns
     -------
     baseline_calls, ablation_calls
-        One row a query cell, one column a method, values are class names.
+        One row a query cell, one column a method; values are class names.
     """
     variants = pd.DataFrame(index=query_tokens.obs.index)
     simple = baseline_calls(training_cells, query_cells, baselines, compute.seed)
     alone = isinstance(untrained_model, AnnotationModel)
     network = untrained_model if alone else untrained_model.learner
     if not isinstance(network, AnnotationModel):
-        return simple, variants  # a consensus shows what each of its experts is worth
+        return simple, variants  # a consensus scores each of its experts instead
     training, validation, query = map(
         untrained_model.learner_tokens, (training_tokens, validation_tokens, query_tokens)
     )
     for name in ablations.names:
-        # A head that fits itself leaves the backbone as it is: a frozen one is no other model.
+        # A head that fits itself has a frozen backbone already.
         if name == "trunk_frozen" and network.fits_itself:
             continue
         untrained, options = variant(name, network, fine_tuning, compute.seed)
@@ -119,11 +119,10 @@ def variant(
     Parameters
     ----------
     name
-        ``readout_alone``, ``pooled_alone``, ``trunk_alone``, or ``trunk_frozen``: all paths of the
-        model with the Mamba2 layers left as they started; and with all of the backbone, where the
-        fine-tuning does not train it in full.
+        ``readout_alone``, ``pooled_alone``, ``trunk_alone``, or ``trunk_frozen``: all paths, with the
+        Mamba2 layers frozen, or the whole backbone if the fine-tuning does not train it in full.
     model
-        The untrained model, whose backbone, labels, weights of classes and head are copied.
+        The untrained model, whose backbone, labels, class weights and head are copied.
     params
         Its fine-tuning.
     seed

@@ -1,7 +1,7 @@
-"""The consensus of several experts about a query, weighed without its labels.
+"""The consensus of several experts on a query, weighted without its labels.
 
-The model is its labelled cells: the experts are fitted to them and to the query's genes and depth when they
-are asked. One more may stand beside them, a network that was trained by gradients. Legend: B cells of a
+The model stores labelled cells: at prediction time the experts are fitted to them, over the query's genes and
+at its depth. A network trained by gradient descent may be one more expert. Legend: B cells of a
 batch, N query cells, R kept cells, M left-out cells, E experts, K classes, G measured genes, V vocabulary, D
 width.
 """
@@ -43,21 +43,21 @@ from sc_mamba2.tokens import (
 
 
 class ConsensusModel(Annotator):
-    """Calls cells by several experts; the parameters of the base class, and the experts'.
+    """Calls cells by several experts; for the other parameters see `Annotator`.
 
-    `network` is the expert that is trained by gradients, if there is one; see `add_network`.
+    `network` is the expert trained by gradient descent, if any; see `add_network`.
 
     Parameters
     ----------
     consensus
-        The experts and how they are weighed.
+        The experts and how they are weighted.
     pretrained
-        Whether the backbone knows something: only then its states are experts. Otherwise it is an
-        embedding of genes without layers, from the reference's singular vectors.
+        Whether the backbone is pretrained: only then are its states experts. Otherwise it is a gene
+        embedding without layers, from the reference's singular vectors.
     batch_key
-        Column of the reference's `obs` by whose values cells are left out together; ``None``: by chance.
+        Column of the reference's `obs` with batches to leave out whole; ``None``: random folds.
     left_out
-        Cells and experts of the left-out answers that stay with the model.
+        Numbers of cells and experts of the stored left-out predictions.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class ConsensusModel(Annotator):
         super().__init__(backbone, tokenizer, **shared)
         self.consensus, self.pretrained, self.batch_key = consensus, pretrained, batch_key
         self.network: AnnotationModel | None = None
-        # Which tokens the query at hand measures; a reader of another file has another mask.
+        # Tokens that the current query measures.
         self.measured_V = np.isin(
             np.arange(tokenizer.vocabulary.size), tokenizer.vocabulary.gene_rows
         )
@@ -93,9 +93,9 @@ class ConsensusModel(Annotator):
         self.register_buffer("left_out_distance_M", torch.zeros(cells, dtype=torch.float32))
 
     def add_network(self, network: AnnotationModel, unlearnt: int = 0) -> None:
-        """Take in one more expert, whose vocabulary is a part of this one's.
+        """Add a network as an expert; its vocabulary is a subset of this one's.
 
-        `unlearnt` counts the kept cells that it did not learn from; what is said of them stays with the model.
+        `unlearnt` is the number of kept cells that it was not trained on; predictions for them are stored.
         """
         self.network = network
         self._room_for_unlearnt(unlearnt)
@@ -109,30 +109,30 @@ class ConsensusModel(Annotator):
 
     @property
     def learner(self) -> AnnotationModel | None:
-        """The network alone is trained by gradients."""
+        """The part that is trained by gradient descent: the network."""
         return self.network
 
     def learner_tokens(self, tokens: TokenizedCells) -> TokenizedCells:
-        """Return cells as the network reads them."""
+        """Return cells in the network's tokens."""
         if self.network is None:
             return tokens
         return read_anew(tokens, self.tokenizer.vocabulary, self.network.tokenizer)
 
     @property
     def state_names(self) -> tuple[str, ...]:
-        """Embeddings of a cell, in the order in which `predict` gives them."""
+        """Embeddings of a cell, in the order that `predict` returns them."""
         return OF_BACKBONE if self.pretrained else OF_BACKBONE[:1]
 
     @property
     def methods(self) -> tuple[str, ...]:
-        """Experts that are fitted at once when they are asked, in the order of the parameters."""
+        """Experts that are fitted at prediction time, in the order of the parameters."""
         return tuple(
             name for name in self.consensus.experts if self.pretrained or name not in OF_BACKBONE
         )
 
     @property
     def experts(self) -> tuple[str, ...]:
-        """The methods, and the network behind them."""
+        """The methods, then the network, if any."""
         return self.methods if self.network is None else (*self.methods, FINE_TUNED)
 
     def settings(self) -> dict[str, Any]:
@@ -177,11 +177,11 @@ class ConsensusModel(Annotator):
         return model
 
     def loss(self, batch: Batch, targets: dict[str, Tensor]) -> Tensor:
-        """There is none: of a consensus its network alone is trained by gradients."""
+        """Raise: only the network of a consensus is trained by gradient descent."""
         raise NotImplementedError
 
     def predict(self, batch: Batch) -> dict[str, Tensor]:
-        """Return the backbone's states of every cell, ``embedding`` (B, D a state); see `consult`."""
+        """Return the backbone's states, ``embedding`` (B, D a state); `consult` predicts types."""
         states = [sum_of_genes(batch, self.backbone.gene_embedding.weight)]
         if self.pretrained:
             hidden_BLD = self.backbone(batch.token_ids_BL, batch.bins_BL, batch.lengths_B)
@@ -189,24 +189,24 @@ class ConsensusModel(Annotator):
         return {"embedding": torch.cat(states, dim=1)}
 
     def readable(self, tokens: TokenizedCells) -> TokenizedCells:
-        """Return the genes that the backbone knows; the other experts read all of the reference's."""
+        """Keep the genes that the backbone knows; the other experts read all of the reference's."""
         return tokens.keep((squared_lengths(self.backbone) > 0)[tokens.gene_rows])
 
     def gene_weights(self) -> np.ndarray:
-        """Say how much of the kept cells each token is, (V,): its mean squared value in them."""
+        """Return the importance of each token, (V,): its mean squared value in the kept cells."""
         if not len(self.kept_classes_N):
             return squared_lengths(self.backbone)
         return mean_squares(self.kept_cells(), self.tokenizer.vocabulary.size)
 
     @property
     def fits_itself(self) -> bool:
-        """It is its cells, beside a network."""
+        """True: the methods need no training by epochs."""
         return True
 
     def fit_itself(
         self, parts: list[tuple[TokenizedCells, dict[str, np.ndarray]]], seed: int
     ) -> None:
-        """Keep some of these labelled cells, and let the experts call parts of them that they did not see."""
+        """Keep some of the labelled cells, and store the experts' predictions for left-out parts of them."""
         parts = [part for part in parts if len(part[0])]
         tokens = stack_cells([part for part, _ in parts])
         order_N = np.argsort(tokens.obs[PLACE]) if PLACE in tokens.obs else np.arange(len(tokens))
@@ -221,15 +221,15 @@ class ConsensusModel(Annotator):
             self.batch_key = None
         self._leave_out(seed)
         if self.network is not None:
-            unlearnt_R = kept_R >= len(parts[0][0])  # the validation cells stand behind
+            unlearnt_R = kept_R >= len(parts[0][0])  # the validation cells come last
             self._leave_unlearnt(unlearnt_R, outputs["learner_probability"], seed)
 
     def keep_states(self, states_RD: np.ndarray) -> None:
-        """Take the backbone's states of the kept cells."""
+        """Store the backbone's states of the kept cells."""
         self.kept_states_RD = torch.from_numpy(states_RD.astype(np.float32))
 
     def _leave_out(self, seed: int) -> None:
-        """Call parts of the kept cells by the rest: whole batches where some are known."""
+        """Predict folds of the kept cells by the rest; folds are whole batches if known."""
         params, reference = self.consensus, self.reference()
         cells = len(self.kept_classes_N)
         chosen_M = np.sort(np.random.default_rng(seed).permutation(cells)[: params.left_out_cells])
@@ -242,7 +242,7 @@ class ConsensusModel(Annotator):
         groups_M = batches_M if self.batch_key else None
         answers_EMK = np.zeros((len(self.methods), len(classes_M), len(self.labels)))
         distance_M = np.zeros(len(classes_M))
-        # Of a type that one batch alone has, the others can say nothing.
+        # A type in one batch only cannot be predicted from the others.
         known_M = np.zeros(len(classes_M), dtype=bool)
         parts = split(folds, shuffle=True, random_state=seed).split(classes_M, classes_M, groups_M)
         with quiet_rare_classes(), training_progress("leaving out", unit="part") as on_step:
@@ -261,7 +261,7 @@ class ConsensusModel(Annotator):
     def _leave_unlearnt(
         self, unlearnt_R: np.ndarray, probability_RK: np.ndarray, seed: int
     ) -> None:
-        """Let all experts call the kept cells that the network did not learn from, by the others."""
+        """Predict the kept cells that the network was not trained on from the others, by all experts."""
         reference, classes_R = self.reference(), self.kept_classes_N.cpu().numpy()
         rest, out = ~unlearnt_R, unlearnt_R
         asked = reference.take(rest), classes_R[rest], len(self.labels), reference.take(out)
@@ -273,18 +273,18 @@ class ConsensusModel(Annotator):
         self.unlearnt_classes_M.copy_(torch.from_numpy(classes_R[out]))
 
     def left_out(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the experts' answers about cells that they did not see, (E, M, K), and the truth, (M,)."""
+        """Return the methods' predictions for left-out cells, (E, M, K), and the true classes, (M,)."""
         return self.left_out_EMK.cpu().numpy(), self.left_out_classes_M.cpu().numpy()
 
     def farthest(self, share: float) -> float:
-        """Return the distance within which a share of the left-out cells lies; of none infinity."""
+        """Return the quantile `share` of the left-out cells' distances; infinity without such cells."""
         distance_M = self.left_out_distance_M.cpu().numpy()
         return float(np.quantile(distance_M, share)) if len(distance_M) else np.inf
 
     def left_out_calls(self, seed: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return the consensus's probabilities of cells left out, (M, K), and their classes, (M,).
+        """Return the consensus's probabilities for left-out cells, (M, K), and their classes, (M,).
 
-        With a network these are cells that it did not learn from either.
+        With a network these are the cells that it was not trained on.
         """
         if self.network is None:
             answers_EMK, classes_M = self.left_out()
@@ -306,14 +306,14 @@ class ConsensusModel(Annotator):
         seed: int,
         asked_E: np.ndarray | slice = slice(None),
     ) -> np.ndarray:
-        """Weigh some of the methods, (E,), with the answers that stay with the model."""
+        """Return weights of some of the methods, (E,), using the stored left-out predictions."""
         answers_EMK, classes_M = self.left_out()
         left_out = (answers_EMK[asked_E], classes_M) if answers_EMK.size else None
         by_batch = self.batch_key is not None
         return weigh(answers_ENK, structure, alike, left_out, by_batch, self.consensus, seed)
 
     def _unlearnt(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return all experts' answers about the cells that no gradient saw, (E, M, K), and the truth, (M,)."""
+        """Return all experts' predictions for cells not trained on, (E, M, K), and the true classes, (M,)."""
         return self.unlearnt_EMK.cpu().numpy(), self.unlearnt_classes_M.cpu().numpy()
 
     def reference(self) -> Readings:
@@ -336,26 +336,26 @@ class ConsensusModel(Annotator):
     def consult(
         self, tokens: TokenizedCells, outputs: dict[str, np.ndarray], seed: int
     ) -> dict[str, np.ndarray]:
-        """Ask the experts about a query and weigh what they say.
+        """Predict a query by the weighted experts.
 
         Parameters
         ----------
         tokens
             N cells.
         outputs
-            What the backbone, and a network, gave of them; see `tasks.shared.backbone.predict`.
+            Outputs of the backbone, and of a network, for them; see `tasks.shared.backbone.predict`.
         seed
-            Of thinning, clusters and mixtures.
+            Seed of thinning, clusters and mixtures.
 
         Returns
         -------
         dict
-            ``probability`` (N, K), smoothed over the query's graph and at the calibrated temperature;
-            ``experts`` (N, E), the class that each calls; ``weights`` (E,); ``agreement`` (N,), the
-            weight of the experts that call what the consensus calls; ``distance`` and ``likeness`` (N,), see
-            `Answers`; ``embedding``; with a pretrained backbone ``without_backbone`` (N,), the calls of a
-            consensus of neither its states nor a network; with a network ``without_fine_tuned`` (N,), those
-            of one without it.
+            ``probability`` (N, K), smoothed over the query's graph, at the calibrated temperature;
+            ``experts`` (N, E), the class that each calls; ``weights`` (E,); ``agreement`` (N,), the total
+            weight of the experts that agree with the consensus; ``distance`` and ``likeness`` (N,), see
+            `Answers`; ``embedding``; with a pretrained backbone ``without_backbone`` (N,), calls of a
+            consensus without its states and without a network; with a network ``without_fine_tuned`` (N,),
+            calls of a consensus without it.
         """
         params, query = self.consensus, self._readings(tokens, outputs["embedding"])
         classes_R = self.kept_classes_N.cpu().numpy()

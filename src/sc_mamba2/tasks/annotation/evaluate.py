@@ -1,4 +1,4 @@
-"""The score of the model, its baselines and its ablations, on the same cells, in one table."""
+"""Score the model, its baselines and its ablations on the same cells."""
 
 import logging
 from typing import Any
@@ -45,7 +45,7 @@ def score(
     baseline_calls: pd.DataFrame | None = None,
     ablation_calls: pd.DataFrame | None = None,
 ) -> dict[str, Any]:
-    """Score the model beside its baselines and ablations; the contents of ``metrics.json``."""
+    """Score the model, its baselines and ablations; return the contents of ``metrics.json``."""
     labels = truth[LABEL]
     rollup = known_rollup(label_params.rollup, model.labels, model.rollup)
     reports = {"reference": reference_report, "query": query_report}
@@ -62,7 +62,7 @@ def score(
         found = {label: [ident, names[ident]] for label, ident in terms.items()}
         data["terms"] = {label: found.get(label) for label in model.labels}
     if rollup is None and len(labels) and not data["known_share"]:
-        # Other names for the same types, or no types at all: 0 would say that every call is wrong.
+        # The labels are other names, or no types at all: an accuracy of 0 would mislead.
         data["scored_cells"] = 0
         data["labels_unshared"] = sorted(labels.unique())[:5]
         _log.warning(unshared_words(data["labels_unshared"], "the reference"))
@@ -89,7 +89,7 @@ def score(
 def calibration_alarms(
     scores: Scores, calls: pd.DataFrame, fitted: Calibration, params: CallParams
 ) -> list[dict[str, str]]:
-    """Say where a confidence does not mean what it says: on the scored cells, or else those of validation."""
+    """Warn of a high calibration error on the scored cells, else on the validation cells."""
     error = scores.get("expected_calibration_error")
     if error is not None:
         confidence = float(calls[keys.CONFIDENCE].mean())
@@ -109,7 +109,7 @@ def calibration_alarms(
 
 
 def set_alarms(scores: Scores, params: CallParams) -> list[dict[str, str]]:
-    """Say where the sets of types hold the true one less often than they promise."""
+    """Warn if the sets of types contain the true one less often than the requested coverage."""
     coverage = scores.get("set_coverage")
     if coverage is None or coverage >= params.coverage - params.most_calibration_error:
         return []
@@ -121,7 +121,7 @@ def set_alarms(scores: Scores, params: CallParams) -> list[dict[str, str]]:
 
 
 def score_experts(calls: pd.DataFrame, truth: pd.Series) -> dict[str, Scores]:
-    """Return each expert's ``weight``, the share of cells that it calls like the consensus, and its scores."""
+    """Return each expert's ``weight``, agreement with the consensus (``like_consensus``), and scores."""
     experts = calls.filter(like=EXPERT_PREFIX).rename(
         columns=lambda name: name.removeprefix(EXPERT_PREFIX)
     )
@@ -137,7 +137,7 @@ def score_experts(calls: pd.DataFrame, truth: pd.Series) -> dict[str, Scores]:
 
 
 def _variants(calls: pd.DataFrame, trained: pd.DataFrame | None) -> pd.DataFrame:
-    """Put together what was called by variants that were trained, and by a consensus without some experts."""
+    """Join the calls of trained variants and of a consensus without some experts."""
     own = calls[[name for name in WITHOUT if name in calls]]
     return own if trained is None else trained.join(own)
 
@@ -145,7 +145,7 @@ def _variants(calls: pd.DataFrame, trained: pd.DataFrame | None) -> pd.DataFrame
 def margins(
     calls: pd.DataFrame, others: pd.DataFrame, truth: pd.Series
 ) -> dict[str, dict[str, float]]:
-    """Return by score and baseline how far the model may be from it by chance; see `paired_margins`."""
+    """Return by score and baseline the margin of error of the difference; see `paired_margins`."""
     own = calls.loc[truth.index, keys.CELL_TYPE].to_numpy()
     found: dict[str, dict[str, float]] = {}
     for name, called in others.loc[truth.index].items():
@@ -163,16 +163,16 @@ def score_model(calls: pd.DataFrame, truth: pd.Series, labels: tuple[str, ...]) 
     calls
         From `call_types`.
     truth
-        Class names of cells of `calls`; empty where the query has no labels.
+        Class names of cells of `calls`; empty if the query has no labels.
     labels
         The model's classes.
 
     Returns
     -------
     dict
-        The classification metrics, the expected calibration error, what the sets hold, the share of cells left
-        unassigned, and where the query has types that the model does not know, how well they are told
-        from the others (`unseen_scores`); without a truth the share alone.
+        Classification metrics, expected calibration error, `set_scores`, ``unassigned_share``, and if the
+        query has types that the model does not know, `unseen_scores`. Without a truth ``unassigned_share``
+        alone.
     """
     scores = {"unassigned_share": float(calls[keys.UNASSIGNED].mean())}
     if truth.empty:
@@ -190,7 +190,7 @@ def score_model(calls: pd.DataFrame, truth: pd.Series, labels: tuple[str, ...]) 
 
 
 def set_scores(calls: pd.DataFrame, truth: pd.Series, labels: tuple[str, ...]) -> Scores:
-    """Return how many cells of known types have it in their set (``set_coverage``), and the mean ``set_size``."""
+    """Return ``set_coverage``, the share of sets with the true type, and mean ``set_size``; known types only."""
     known = truth.isin(labels).to_numpy()
     if keys.TYPE_SET not in calls or not known.any():
         return {}
@@ -200,21 +200,20 @@ def set_scores(calls: pd.DataFrame, truth: pd.Series, labels: tuple[str, ...]) -
 
 
 def unseen_scores(calls: pd.DataFrame, unseen_N: np.ndarray) -> Scores:
-    """Say how well cells of types that the model does not know are told from the others.
+    """Score how well cells of types unknown to the model are distinguished from the others.
 
     Parameters
     ----------
     calls
         N rows from `call_types`.
     unseen_N
-        (N,) bool, whether a cell's type is none of the model's.
+        (N,) bool, whether a cell's type is unknown to the model.
 
     Returns
     -------
     dict
-        ``unseen_auroc`` by one minus the confidence, ``unseen_auroc_energy`` and ``_distance`` by these: the
-        probability that a cell of an unseen type scores higher than one of a known, 0.5 by chance.
-        Nothing where all cells are of one kind.
+        AUROC (0.5 by chance) of detecting unseen types: ``unseen_auroc`` by one minus the confidence,
+        ``unseen_auroc_energy`` and ``unseen_auroc_distance``. Empty if all cells are of one kind.
     """
     if unseen_N.all() or not unseen_N.any():
         return {}
@@ -228,14 +227,13 @@ def unseen_scores(calls: pd.DataFrame, unseen_N: np.ndarray) -> Scores:
 def score_views(
     calls: pd.DataFrame, truth: pd.Series, labels: tuple[str, ...], rollup: Rollup | None
 ) -> dict[str, Scores]:
-    """Score the same calls looked at in other ways.
+    """Score other views of the same calls.
 
     Returns
     -------
     dict
-        ``assigned``: the cells that are not marked unassigned alone, and what became of the rest (see
-        `_score_assigned`); ``rolled_up``: broad types, over the cells whose type has one;
-        ``majority_vote``. Each where there is something to score.
+        ``assigned``: the cells that are not marked unassigned, see `_score_assigned`; ``rolled_up``: broad
+        types, over the cells whose type has one; ``majority_vote``. Views with nothing to score are absent.
     """
     if truth.empty:
         return {}
@@ -254,12 +252,11 @@ def score_views(
 
 
 def _score_assigned(calls: pd.DataFrame, truth_N: np.ndarray, labels: tuple[str, ...]) -> Scores:
-    """Score what the threshold does.
+    """Score the effect of leaving cells unassigned.
 
-    The classification metrics over the assigned cells; ``assigned_share``; ``open_set_accuracy``, the
-    share of all cells that are assigned their type, or have an unknown one and are left unassigned;
-    of cells of known types the share left unassigned, and of cells of unseen types likewise (the
-    recall of unseen types).
+    Classification metrics over the assigned cells; ``assigned_share``; ``open_set_accuracy``,
+    the share of cells that are assigned their type, or have an unknown one and are left unassigned; the
+    share left unassigned of known types, ``known_unassigned_share``, and of unseen ones, ``unseen_recall``.
     """
     assigned_N = ~calls[keys.UNASSIGNED].to_numpy(dtype=bool)
     known_N = np.isin(truth_N, labels)
@@ -279,7 +276,7 @@ def _score_assigned(calls: pd.DataFrame, truth_N: np.ndarray, labels: tuple[str,
 
 
 def score_others(calls: pd.DataFrame, truth: pd.Series) -> dict[str, Scores]:
-    """Score every column of a table of calls; nothing without a truth."""
+    """Score every column of a table of calls; empty without a truth."""
     if truth.empty:
         return {}
     return {
@@ -291,7 +288,7 @@ def score_others(calls: pd.DataFrame, truth: pd.Series) -> dict[str, Scores]:
 def describe_data(
     calls: pd.DataFrame, truth: pd.Series, labels: tuple[str, ...], reports: dict[str, Any]
 ) -> dict[str, Any]:
-    """Say what the scores stand on: cells, classes, and the share of cells of a known class."""
+    """Count cells and classes, and the share of scored cells of a known class."""
     known = float(np.isin(truth.to_numpy(), labels).mean()) if len(truth) else None
     return {
         "query_cells": len(calls),
@@ -303,7 +300,7 @@ def describe_data(
 
 
 def methods_and_views(metrics: dict[str, Any]) -> dict[str, Scores]:
-    """Return the scores of ``metrics.json`` by method, the views of the model after the model."""
+    """Return the scores in ``metrics.json`` by method; the model's views follow the model."""
     model, *others = scores_by_method(metrics).items()
     views = metrics.get("views", {})
     named = {f"model: {name.replace('_', ' ')}": scores for name, scores in views.items()}

@@ -1,6 +1,6 @@
-"""The experts of a consensus: simple methods that each give every cell a probability of every type.
+"""The experts of a consensus: simple methods that predict class probabilities.
 
-Each reads the same labelled cells and the same query, over the genes that both measure. Legend: N query
+All read the same labelled reference and the same query, over the genes that both measure. Legend: N query
 cells, R reference cells, G genes, K classes, D width of an embedding.
 """
 
@@ -26,16 +26,16 @@ from sc_mamba2.tasks.annotation.params import ConsensusParams, Expert
 
 @dataclass(frozen=True, eq=False)
 class Readings:
-    """What the experts read of N cells.
+    """N cells as the experts read them.
 
     Attributes
     ----------
     amounts_NG
-        Counts, or normalised expression, not negative and not in logarithms.
+        Counts, or normalised expression; not negative, not log-transformed.
     counted
-        Whether they are counts.
+        Whether these are counts.
     states
-        Embeddings (N, D) of a pretrained backbone by expert.
+        Embeddings (N, D) by a pretrained backbone, by expert.
     """
 
     amounts_NG: sparse.csr_matrix
@@ -50,7 +50,7 @@ class Readings:
     def log_normalised(self) -> sparse.csr_matrix:
         """Return log1p of each cell's amounts, scaled to 10,000 over these genes, in float32.
 
-        ARPACK and the regressions take a third of the time that they take in float64.
+        ARPACK and the regressions take a third of the time they take in float64.
         """
         totals_N = np.asarray(self.amounts_NG.sum(axis=1)).ravel()
         factors_N = CELL_TOTAL / np.where(totals_N > 0, totals_N, 1)
@@ -59,16 +59,16 @@ class Readings:
 
 
 class Answers(NamedTuple):
-    """What the experts say.
+    """Predictions of the experts.
 
     Attributes
     ----------
     by_expert
-        Probabilities (N, K) by name.
+        Probabilities (N, K) by expert.
     distance_N
-        How far each cell is from any type, 0 to 2: one minus the cosine with the nearest rank prototype.
+        Distance of each cell to the nearest type, 0 to 2: one minus the cosine with its rank prototype.
     likeness
-        How hard query and reference are to tell apart, 0 to 1; see `methods.two_samples`.
+        Similarity of query and reference, 0 to 1; see `methods.two_samples`.
     """
 
     by_expert: dict[str, np.ndarray]
@@ -84,10 +84,10 @@ def ask_experts(
     params: ConsensusParams,
     seed: int,
 ) -> Answers:
-    """Ask every expert about every cell of a query.
+    """Predict all cells of a query by every expert.
 
-    Where both sides are counts the deeper one is thinned first, see `match_depth`. A class without
-    reference cells has no probability.
+    If both sides are counts, the deeper one is thinned first, see `match_depth`. Classes without reference
+    cells have probability 0.
     """
     if reference.counted and query.counted:
         limits = params.depth_ratio, params.least_molecules, seed
@@ -118,7 +118,7 @@ def ask_experts(
 
 
 def _spread(answer_NJ: np.ndarray, present: np.ndarray, n_classes: int) -> np.ndarray:
-    """Give the classes without reference cells a column of zeros."""
+    """Add columns of zeros for classes without reference cells."""
     answer_NK = np.zeros((len(answer_NJ), n_classes))
     answer_NK[:, present] = answer_NJ
     return answer_NK
@@ -126,9 +126,9 @@ def _spread(answer_NJ: np.ndarray, present: np.ndarray, n_classes: int) -> np.nd
 
 @dataclass(frozen=True, eq=False)
 class Asked:
-    """One question to all experts; the classes 0 to J - 1 all have reference cells.
+    """Inputs of all experts: R reference and N query cells over the same genes.
 
-    `reference` and `query` are R and N cells over the same genes, `classes_R` the reference's classes.
+    Each of the classes 0 to J - 1 in `classes_R` has reference cells.
     """
 
     reference: Readings
@@ -140,23 +140,23 @@ class Asked:
 
     @cached_property
     def known_RG(self) -> sparse.csr_matrix:
-        """Log-normalised values of the reference."""
+        """Log-normalised reference."""
         return self.reference.log_normalised()
 
     @cached_property
     def asked_NG(self) -> sparse.csr_matrix:
-        """Log-normalised values of the query."""
+        """Log-normalised query."""
         return self.query.log_normalised()
 
     @cached_property
     def components(self) -> tuple[np.ndarray, np.ndarray]:
-        """Both sides in the principal components of the reference."""
+        """Reference and query in the principal components of the reference."""
         count = min(self.params.components, min(self.known_RG.shape) - 1)
         axes = PCA(count, svd_solver="arpack", random_state=self.seed).fit(self.known_RG)
         return axes.transform(self.known_RG), axes.transform(self.asked_NG)
 
     def neighbours(self, known_RD: np.ndarray, asked_ND: np.ndarray) -> np.ndarray:
-        """Let the nearest reference cells vote, one each: shares of the votes (N, J)."""
+        """Return shares (N, J) of the classes among the nearest reference cells."""
         count = min(self.params.neighbours, len(known_RD))
         fitted = KNeighborsClassifier(count).fit(known_RD, self.classes_R)
         return np.asarray(fitted.predict_proba(asked_ND))
@@ -168,23 +168,23 @@ def by_logistic_regression(asked: Asked) -> np.ndarray:
 
 
 def by_balanced_regression(asked: Asked) -> np.ndarray:
-    """Do the same with every class as heavy as the others."""
+    """Return probabilities (N, J) by logistic regression with balanced classes."""
     return _regression(asked, asked.params.balanced_strength, "balanced")
 
 
 def _regression(asked: Asked, strength: float, class_weight: str | None) -> np.ndarray:
-    # Stopped early: between studies the last digits of a fit are the wrong ones.
+    # Stopped early: across studies the last digits of a fit do not generalise.
     model = LogisticRegression(C=strength, class_weight=class_weight, max_iter=300, tol=1e-3)
     return np.asarray(model.fit(asked.known_RG, asked.classes_R).predict_proba(asked.asked_NG))
 
 
 def by_pca_neighbours(asked: Asked) -> np.ndarray:
-    """Return the votes (N, J) of the nearest reference cells in its principal components of all genes."""
+    """Return shares (N, J) of the classes among nearest neighbours in principal components."""
     return asked.neighbours(*asked.components)
 
 
 def by_ranks(asked: Asked) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Return (N, J) of prototypes and of neighbours among ranks of each class's markers, and the distance (N,)."""
+    """Return (N, J) by prototypes and by neighbours on ranks of marker genes, and `distance_N`."""
     known, told = rank_scores(asked.known_RG), rank_scores(asked.asked_NG)
     genes_F = marker_genes(known, asked.classes_R, asked.params.markers)
     known_RF, told_NF = known.of(genes_F), told.of(genes_F)
@@ -199,7 +199,7 @@ def by_ranks(asked: Asked) -> tuple[dict[str, np.ndarray], np.ndarray]:
 
 
 def by_embedding(asked: Asked, name: str) -> np.ndarray:
-    """Return (N, J) by the nearest mean of a class in an embedding of the pretrained backbone."""
+    """Return (N, J) by the nearest class mean in an embedding of the pretrained backbone."""
     known_RD, told_ND = asked.reference.states[name], asked.query.states[name]
     head = fit_prototypes([known_RD], asked.classes_R, asked.n_classes)
     return np.asarray(softmax(head.logits([told_ND]), axis=1))

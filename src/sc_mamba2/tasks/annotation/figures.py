@@ -1,4 +1,4 @@
-"""The pictures of an annotation: UMAP by call, truth and confidence; confusion; calibration; training."""
+"""Figures of annotation: UMAP by call, truth and confidence; confusion; calibration; training."""
 
 import numpy as np
 import pandas as pd
@@ -25,7 +25,7 @@ from sc_mamba2.reporting import (
 
 @in_style
 def umap_figure(places: pd.DataFrame, calls: pd.DataFrame, truth: pd.Series) -> Figure:
-    """Draw the cells by call, by truth where there is one, and by confidence; one legend below."""
+    """Draw the cells by call, by true type if known, and by confidence."""
     called, truth = fewer_classes(calls[keys.CELL_TYPE], truth)
     colours = palette(sorted(set(called) | set(truth)))
     figure, axes = new_figure(columns=3 if len(truth) else 2, width=4.2, height=4.2)
@@ -40,7 +40,7 @@ def umap_figure(places: pd.DataFrame, calls: pd.DataFrame, truth: pd.Series) -> 
 
 @in_style
 def confusion_figure(calls: pd.DataFrame, scored: pd.Series) -> Figure:
-    """Draw the shares of each true type (rows) that were called each type (columns)."""
+    """Draw the confusion matrix: shares of each true type (rows) by called type (columns)."""
     called, scored = fewer_classes(calls.loc[scored.index, keys.CELL_TYPE], scored)
     names, counts = confusion(scored.to_numpy(), called.to_numpy())
     cells = counts.sum(axis=1)
@@ -55,7 +55,7 @@ def confusion_figure(calls: pd.DataFrame, scored: pd.Series) -> Figure:
 
 @in_style
 def calibration_figure(calls: pd.DataFrame, scored: pd.Series) -> Figure:
-    """Draw accuracy over confidence, in tenths of confidence, and how many cells stand in each."""
+    """Draw accuracy over confidence, and the number of cells, in tenths of confidence."""
     chosen = calls.loc[scored.index]
     right = (chosen[keys.CELL_TYPE] == scored).to_numpy()
     confidence = chosen[keys.CONFIDENCE].to_numpy().clip(0, 1)

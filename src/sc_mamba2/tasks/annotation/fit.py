@@ -1,4 +1,4 @@
-"""Training: from cells to tokens and an untrained model, and the calibration of the trained one."""
+"""Fitting: tokens, the untrained model, and the calibration of the trained one."""
 
 import copy
 
@@ -50,22 +50,22 @@ def prepare(
     validation_limits: ValidationParams,
     compute: ComputeOptions,
 ) -> tuple[Annotator, TokenizedCells, TokenizedCells, TokenizedCells]:
-    """Choose the genes, make tokens, and build the model that is to be trained.
+    """Choose the genes, make tokens, and build the untrained model.
 
-    The genes are the reference's, also those that this query lacks: other queries may have them. A
-    consensus reads all of them, also those that a pretrained checkpoint does not know; a network, alone or as
-    one of its experts, the most variable.
+    The genes are the reference's, including those missing from this query: other queries may have them. A
+    consensus reads all of them, including those that a pretrained checkpoint does not know; a network, alone
+    or as an expert, reads the most variable.
 
     Returns
     -------
     untrained_model, training_tokens, validation_tokens, query_tokens
-        The validation tokens are a share of the training cells, which chooses the epoch; none where no
-        network is trained, whose training tokens are the cells that a consensus keeps.
+        The validation tokens are a share of the training cells, for choosing the epoch. If no network is
+        trained, they are empty, and the training tokens are the cells that the consensus keeps.
 
     Raises
     ------
     UserError
-        Rule ``model-genes``: too little of what the reference varies in is measured in the query.
+        Rule ``model-genes``: the query measures too little of the reference's expression.
     """
     if head.is_consensus:
         tokenizer = tokenizer_of_all(training_cells, tokenization, backbone.checkpoint)
@@ -115,10 +115,10 @@ def prepare(
 def tokenizer_of_all(
     cells: AnnData, params: TokenizationParams, checkpoint: str | None
 ) -> Tokenizer:
-    """Make a tokenizer of all genes that cells express.
+    """Return a tokenizer of all genes that the cells express.
 
-    Where the vocabulary is the checkpoint's, the genes that it knows stand first, in its order, which its
-    layers were trained in; the others behind. Bins are the checkpoint's then.
+    If the vocabulary is the checkpoint's, the genes it knows come first, in the order its layers were
+    trained on, then the others; bins are the checkpoint's.
     """
     of_checkpoint = params.vocabulary == checkpoint
     every = {
@@ -141,7 +141,7 @@ def tokenizer_of_all(
 
 
 def _classes(cells: TokenizedCells, labels: LabelParams) -> tuple[tuple[str, ...], Rollup | None]:
-    """Return the class names in their order, and what each is broadly."""
+    """Return the class names in natural order, and their roll-up."""
     classes = tuple(natsorted(cells.obs[LABEL].unique()))  # T2 before T10
     return classes, None if labels.rollup is None else read_rollup(labels.rollup, classes)
 
@@ -149,7 +149,7 @@ def _classes(cells: TokenizedCells, labels: LabelParams) -> tuple[tuple[str, ...
 def split_validation(
     labelled_tokens: TokenizedCells, params: LabelParams, compute: ComputeOptions
 ) -> tuple[TokenizedCells, TokenizedCells]:
-    """Split the training cells: those that are learnt from, and those that choose the epoch."""
+    """Split the labelled cells into training and validation cells."""
     labels = labelled_tokens.obs[LABEL].to_numpy()
     first, second = stratified_split(labels, params.validation_share, compute.seed)
     return labelled_tokens.take(first), labelled_tokens.take(second)
@@ -163,7 +163,7 @@ def untrained_network(
     labels: LabelParams,
     compute: ComputeOptions,
 ) -> AnnotationModel:
-    """Load or build a backbone, and put an untrained classifier on it."""
+    """Load or build a backbone, and add an untrained classifier."""
     loaded = load_or_build_backbone(tokenizer, training_tokens, backbone, compute)
     return attach_head(loaded, tokenizer, training_tokens, head, labels, compute)
 
@@ -176,7 +176,7 @@ def attach_head(
     labels: LabelParams,
     compute: ComputeOptions,
 ) -> AnnotationModel:
-    """Put an untrained classifier for the training cells' types on the backbone."""
+    """Build an untrained classifier of the training cells' types on the backbone."""
     seed_everything(compute.seed)
     classes, rollup = _classes(training_tokens, labels)
     counts = training_tokens.obs[LABEL].value_counts().loc[list(classes)]
@@ -193,11 +193,10 @@ def calibrate(
     prediction: PredictParams,
     compute: ComputeOptions,
 ) -> Annotator:
-    """Return the model with a temperature of its probabilities.
+    """Return the model with a calibrated temperature.
 
-    A network's is fitted to the validation cells, a consensus's to the labelled cells that its experts
-    called without having seen their part (`ConsensusModel.left_out_calls`). Where a head fits itself, nothing
-    is kept apart from what it learns from, and none is fitted.
+    A network's is fitted to the validation cells, a consensus's to its left-out calls of labelled cells
+    (`ConsensusModel.left_out_calls`). A head that fits itself has no held-out cells, so none is fitted.
     """
     if not calls.calibrate:
         return fitted_model
@@ -220,19 +219,19 @@ def calibrate(
 def fit_calibration(
     probability_NK: np.ndarray, classes_N: np.ndarray, coverage: float = 0.9
 ) -> Calibration:
-    """Fit the temperature by likelihood, and keep it if it helps cells that it was not fitted to.
+    """Fit the temperature by maximum likelihood, and keep it if it helps held-out cells.
 
-    Judged by cross-fitting: the log loss must fall, and the expected calibration error must not rise; else the
+    By cross-fitting, the log loss must fall and the expected calibration error must not rise; else the
     temperature is 1.
 
     Parameters
     ----------
     probability_NK
-        Probabilities at temperature 1, rows that sum to one.
+        Probabilities at temperature 1; rows sum to 1.
     classes_N
         The true classes, 0 to K - 1.
     coverage
-        Of the sets of types, see `methods.conformal.set_threshold`.
+        Coverage of the sets of types, see `methods.conformal.set_threshold`.
     """
     crossed_NK = cross_fitted(probability_NK, classes_N)
     errors, losses = [], []

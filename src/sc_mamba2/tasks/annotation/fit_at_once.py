@@ -1,4 +1,4 @@
-"""Heads that are fitted at once on a backbone that stays as it is: which fit each path gets.
+"""Heads that are fitted directly, without epochs, on a frozen backbone.
 
 F features of a path, K classes, N cells.
 """
@@ -18,17 +18,17 @@ def fit_paths(
     Parameters
     ----------
     blocks
-        (N, F) by path, the readout first where it is there: values by gene, embeddings.
+        (N, F) by path: values by gene for the readout, if used, which comes first; embeddings.
     classes_N
         Classes, 0 to K - 1.
     n_classes
         K.
     params
-        Which fit: ``linear`` is one logistic regression over all blocks; with ``prototypes`` the
-        embeddings tell by the nearest class mean, the readout by a logistic regression of its own, and
-        the logits are the mean of both (a geometric mean of probabilities).
+        Which fit: ``linear`` is one logistic regression over all blocks; with ``prototypes`` embeddings
+        use the nearest class mean and the readout its own logistic regression, and the logits are the
+        mean of both (a geometric mean of probabilities).
     seed
-        Of the folds that choose a penalty.
+        Seed of the folds that choose a penalty.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Markers of the called types in the query itself: what a person looks at where no label is known."""
+"""Marker genes of the called types in the query, to check calls without labels."""
 
 import numpy as np
 import pandas as pd
@@ -13,10 +13,10 @@ _GENES = 8
 
 
 def type_markers(valid_cells: AnnData, calls: pd.DataFrame) -> dict[str, tuple[int, list[str]]]:
-    """Return of each called type its cells and the genes that tell it from the other cells.
+    """Return the number of cells and the marker genes of each called type.
 
-    The genes are those of the highest t statistic (Welch, log-normalised values) that are higher in the type;
-    of more than 20,000 cells an even sample is looked at, and a type of fewer than five has none.
+    Markers have the highest positive Welch t (log-normalised values, type against all others). Above 20,000
+    cells an even sample is used; types with fewer than five cells (of the sample) have no markers.
     """
     places = valid_cells.obs_names.get_indexer(calls.index)
     types = calls[keys.CELL_TYPE].astype(str).to_numpy()

@@ -1,4 +1,4 @@
-"""The annotation model: a backbone and a head whose paths lead from a cell to its classes.
+"""The annotation network: a backbone, and a head whose paths predict a cell's class.
 
 Legend: B cells, L tokens, D width, V vocabulary, K classes.
 """
@@ -22,11 +22,11 @@ from sc_mamba2.tokens import Batch, TokenizedCells, Tokenizer, as_matrix
 
 
 class AnnotationModel(Annotator):
-    """Classifies cells; the logits of its paths are added.
+    """Classifies cells; the logits of the paths are added.
 
     ``logits = trunk(h_cls) + pooled(LayerNorm(sum_l v_l E[g_l])) + sum_l v_l W[g_l] + b``, with
     ``h_cls`` the backbone's state at `<cls>`, ``v`` log-normalised values, ``E`` the gene
-    embedding, ``W`` the readout. Paths that the parameters leave out have no weights.
+    embedding, ``W`` the readout. Paths that are not in the parameters have no weights.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ class AnnotationModel(Annotator):
     head
         Paths, dropout, rates.
 
-    The others are those of every `Annotator`.
+    For the others see `Annotator`.
     """
 
     def __init__(
@@ -69,11 +69,11 @@ class AnnotationModel(Annotator):
             self._start_as_linear_model()
 
     def gene_weights(self, kept: TokenizedCells | None = None) -> np.ndarray:
-        """Say how much the model makes of each token, (V,).
+        """Return the importance of each token to the model, (V,).
 
-        Its mean squared value in the kept cells (1 where none are) times the squared length of what a
-        value is multiplied by: its row of the readout, less the row's mean, which no class gains by;
-        without a readout that of its embedding. As an expert it keeps no cells, and is given them.
+        It is the mean squared value in the kept cells (1 if there are none) times the squared length of
+        the token's readout row minus the row's mean, which favours no class; without a fitted readout,
+        of its embedding. A network that is an expert keeps no cells, so `kept` are passed in.
         """
         kept = self.kept_cells() if kept is None else kept
         size = self.tokenizer.vocabulary.size
@@ -87,10 +87,10 @@ class AnnotationModel(Annotator):
         return mean_squares(kept, size) * length_V
 
     def _start_as_linear_model(self) -> None:
-        """Let the other paths start at zero beside a readout, so that they add only what helps.
+        """Start the other paths at zero if there is a readout, so that they add only what helps.
 
-        Without a readout they keep their ordinary start: a zero classifier gives a lone trunk no
-        gradient to begin with.
+        Without a readout they keep the default initialisation: a zero classifier would give a lone trunk
+        no gradient at the start.
         """
         if "trunk" in self.head.paths:
             nn.init.zeros_(self.trunk_classifier.out_layer.weight)
@@ -111,9 +111,9 @@ class AnnotationModel(Annotator):
         return cls(backbone, tokenizer, class_weights=weights, **cls._shared(settings))
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Return logits (B, K) and the embedding (B, D a path): trunk, then pooled, as they are used.
+        """Return logits (B, K), and the embedding (B, D a path): trunk, then pooled, those in use.
 
-        The readout has no embedding; a model of the readout alone gives (B, 0).
+        The readout has no embedding; with the readout alone it is (B, 0).
         """
         cells = len(batch.lengths_B)
         logits_BK = self.bias_K.expand(cells, -1)
@@ -131,7 +131,7 @@ class AnnotationModel(Annotator):
         return logits_BK, torch.cat(embedding, dim=1)
 
     def loss(self, batch: Batch, targets: dict[str, Tensor]) -> Tensor:
-        """Return the weighted cross entropy a cell; labels are smoothed in training only."""
+        """Return the mean weighted cross entropy; labels are smoothed in training only."""
         logits_BK, _ = self(batch)
         weights_K = logits_BK.new_tensor(self.class_weights)
         losses_B = F.cross_entropy(
@@ -147,8 +147,8 @@ class AnnotationModel(Annotator):
         """Return the outputs of every cell.
 
         ``probability`` (B, K), at the calibrated temperature T; ``energy`` (B,), ``-T logsumexp(logits
-        / T)``, high where no class speaks for the cell (Liu et al. 2020, "Energy-based
-        Out-of-distribution Detection"); ``embedding``, D columns a path (see `forward`).
+        / T)``, high if no class fits the cell (Liu et al. 2020, "Energy-based Out-of-distribution
+        Detection"); ``embedding``, D columns a path (see `forward`).
         """
         logits_BK, embedding = self(batch)
         temperature = self.calibration.temperature
@@ -161,13 +161,13 @@ class AnnotationModel(Annotator):
 
     @property
     def fits_itself(self) -> bool:
-        """Whether the head is fitted at once on a backbone that stays as it is."""
+        """Whether the head is fitted directly, not by epochs, on a frozen backbone."""
         return self.head.fit in ("linear", "prototypes")
 
     def fit_itself(
         self, parts: list[tuple[TokenizedCells, dict[str, np.ndarray]]], seed: int
     ) -> None:
-        """Fit all paths at once; see `fit_paths`."""
+        """Fit the weights of all paths; see `fit_paths`."""
         size, width = self.tokenizer.vocabulary.size, self.backbone.config.d_model
         states_ND = np.concatenate([outputs["embedding"] for _, outputs in parts])
         classes_N = np.concatenate([self.targets(t.obs)["class_B"].numpy() for t, _ in parts])
@@ -191,7 +191,7 @@ class AnnotationModel(Annotator):
                 self.readout_VK.copy_(tables["readout"])
 
     def parameter_groups(self, learning_rate: float, weight_decay: float) -> list[dict[str, Any]]:
-        """Give the readout its own rate and decay; the rest as every model has it."""
+        """Give the readout its own learning rate and weight decay."""
         groups = super().parameter_groups(learning_rate, weight_decay)
         if "readout" not in self.head.paths:
             return groups

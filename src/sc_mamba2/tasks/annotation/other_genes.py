@@ -1,6 +1,6 @@
-"""A trained model for a query that lacks some of its genes: the head is fitted to those that are there.
+"""Adapt a trained model to a query that lacks some of its genes, by fitting the head to the others.
 
-A gene that was not measured is no gene without expression; left as it is, a head would take it for one.
+A gene that was not measured is not a gene with no expression, but an unchanged head would treat it as such.
 """
 
 import copy
@@ -29,15 +29,15 @@ def meet_query(
     prediction: PredictParams,
     compute: ComputeOptions,
 ) -> tuple[Annotator, dict[str, Any]]:
-    """Return the model as it reads cells of the query's genes, and the report with their share.
+    """Return the model adapted to the query's genes, and the report with their coverage.
 
-    A consensus asks its experts over them alone. Where they hold less of a network, alone or in a consensus,
-    than `HeadParams.refit_below`, its head is fitted to them.
+    A consensus fits its experts to these genes only. The head of a network, alone or in a consensus, is fitted
+    again if they have less of its weight than `HeadParams.refit_below`.
 
     Raises
     ------
     UserError
-        Rule ``model-genes``: they hold too little of it.
+        Rule ``model-genes``: they have too little of the model's weight.
     """
     report = meet_genes(model, valid_query, query_report, validation)
     if isinstance(model, ConsensusModel):
@@ -56,7 +56,7 @@ def meet_query(
 def read_genes(
     model: ConsensusModel, gene_ids: np.ndarray, prediction: PredictParams, compute: ComputeOptions
 ) -> ConsensusModel:
-    """Return a consensus whose experts look at some genes alone; it shares the cells of `model`."""
+    """Return a consensus whose experts read only these genes; it shares the cells of `model`."""
     vocabulary = model.tokenizer.vocabulary
     rows = vocabulary.rows_of(gene_ids)
     reader = copy.copy(model)
@@ -82,15 +82,14 @@ def fit_to_genes(
     compute: ComputeOptions,
     kept: TokenizedCells | None = None,
 ) -> AnnotationModel:
-    """Fit a model's head to some of its genes, by the cells that it keeps or is given; the backbone stays.
+    """Fit a model's head to some of its genes, on its kept cells or on `kept`; the backbone is unchanged.
 
-    The kept cells lose all other genes, as the query has, and are normalised anew. A head that fits
-    itself is fitted as it was; one that learnt with the backbone becomes a logistic regression on what
-    its paths read.
+    The other genes are removed from the kept cells, which are normalised again. A head that fits itself is
+    fitted in the same way; one trained with the backbone becomes a logistic regression on its paths' inputs.
     """
     kept, vocabulary = kept or model.kept_cells(), model.tokenizer.vocabulary
     left = kept.keep(np.isin(kept.gene_rows, vocabulary.rows_of(gene_ids)))
-    # A file without these genes is normalised over the others: their values are higher.
+    # A file without these genes is normalised over the others, so its values are higher.
     share = np.expm1(left.values).sum() / np.expm1(kept.values).sum()
     if share > 0:
         left = replace(left, values=np.log1p(np.expm1(left.values) / share))

@@ -1,4 +1,4 @@
-"""Parameters that are particular to annotation."""
+"""Parameters of annotation."""
 
 from collections.abc import Iterable
 from typing import Annotated, Literal, Self
@@ -53,7 +53,7 @@ class LabelParams(LabelReadingParams):
 
 
 class HeadParams(Parameters):
-    """The classifier: which paths lead from a cell to its classes; their logits are added."""
+    """The classifier: its paths, whose logits are added, and how it is fitted."""
 
     paths: Annotated[tuple[Branch, ...], EachOnce] = Field(
         ("trunk", "pooled", "readout"),
@@ -119,13 +119,13 @@ class HeadParams(Parameters):
 
     @property
     def is_consensus(self) -> bool:
-        """Whether several experts call, not one network."""
+        """Whether several experts call the cells, not one network."""
         return self.fit in ("consensus", "gradient")
 
 
 OF_BACKBONE: tuple[Expert, ...] = ("pooled", "trunk")
-FINE_TUNED = "fine_tuned"  # the expert that is trained by gradients
-# What of annotation a consensus reads nothing of that trains no network.
+FINE_TUNED = "fine_tuned"  # the expert trained by gradient descent
+# Parameters that only a network uses.
 OF_NETWORK = (
     "annotation.fine_tune",
     "annotation.ablations",
@@ -136,7 +136,7 @@ OF_NETWORK = (
 
 
 class ConsensusParams(Parameters):
-    """The experts of a consensus, and how much each counts."""
+    """The experts of a consensus, and how they are weighted."""
 
     experts: Annotated[tuple[Expert, ...], EachOnce] = Field(
         (
@@ -212,7 +212,7 @@ class ConsensusParams(Parameters):
 
 
 class CallParams(Parameters):
-    """From probabilities to calls."""
+    """How probabilities become calls."""
 
     unassigned_below: float = Field(
         0.5, ge=0, le=1, description="cells with a lower confidence are marked as unassigned"
@@ -250,7 +250,7 @@ class CallParams(Parameters):
 
 
 class BaselineParams(Parameters):
-    """The simple methods beside the model."""
+    """The baselines."""
 
     regularisation: tuple[float, ...] = Field(
         (0.01, 0.1, 1.0, 10.0),
@@ -262,7 +262,7 @@ class BaselineParams(Parameters):
 
 
 class AblationParams(Parameters):
-    """Which parts of the model are trained again without the others."""
+    """Variants of the model to train for comparison."""
 
     names: tuple[Literal["readout_alone", "pooled_alone", "trunk_alone", "trunk_frozen"], ...] = (
         Field(
@@ -304,7 +304,7 @@ class AnnotationParams(Parameters):
 
 
 def unused_by(fit: str, given: Iterable[str]) -> list[str]:
-    """Return which of the given parameters, by dotted name, play no part in a way to call cells."""
+    """Return which of the given parameters (dotted names) a fit does not use."""
     if fit in ("gradient", "network"):
         return []
     groups = OF_NETWORK if fit == "consensus" else ("annotation.fine_tune",)
@@ -312,7 +312,7 @@ def unused_by(fit: str, given: Iterable[str]) -> list[str]:
 
 
 def unused_words(fit: str, unused: Iterable[str]) -> str:
-    """Say that parameters play no part."""
+    """Word the message that parameters are unused."""
     return (
         f"{', '.join(unused)}: no part of annotation.head.fit={fit}, which trains no network; "
         "--fit gradient trains one"

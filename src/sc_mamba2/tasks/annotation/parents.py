@@ -1,4 +1,4 @@
-"""The common parent of a cell's set of types, by the Cell Ontology, and how often it is right. K classes."""
+"""Common parents of sets of types in the Cell Ontology, and their accuracy. N cells, K classes."""
 
 import numpy as np
 import pandas as pd
@@ -12,24 +12,24 @@ from sc_mamba2.tasks.annotation.rollup import Rollup
 def name_parents(
     sets_NK: np.ndarray, labels: tuple[str, ...], terms: dict[str, str], rollup: Rollup | None
 ) -> np.ndarray:
-    """Name what all types of each cell's set are, (N,).
+    """Name the common parent of each cell's set of types, (N,).
 
     Parameters
     ----------
     sets_NK
-        (N, K) bool, one type a cell at least.
+        (N, K) bool, at least one type a cell.
     labels
         K class names.
     terms
-        Id in the Cell Ontology of the labels that have one.
+        Cell Ontology ids of the labels that have one.
     rollup
         Broad type of every class.
 
     Returns
     -------
     ndarray
-        The label of a set of one; of several their common parent, see `CellOntology.common_parent`; where
-        the ontology has none, or lacks one of them, their broad type if they share one; else None.
+        The label if the set has one type, else the common parent, see `CellOntology.common_parent`; if the
+        ontology has none, or lacks one of the types, their broad type if they share one; else None.
     """
     ontology = load_cell_ontology()
 
@@ -54,16 +54,16 @@ def parent_scores(
     terms: dict[str, str],
     rollup: Rollup | None,
 ) -> Scores:
-    """Say how many cells have a type or a parent, and how often it is right.
+    """Score how many cells have a type or a parent, and how often it is right.
 
     Returns
     -------
     dict
-        ``parent_share`` of all cells, ``several_share`` those with several types in their set, and
-        ``several_parent_share`` of these with a parent. Where there is a truth, ``parent_accuracy`` and of the
-        parents of several ``several_parent_accuracy``: the share that is the true type or lies above
-        it; a set of one of the model's `labels` is right of the same one alone. A truth that is none of
-        them counts where both have a term, and then also if it is the broader one.
+        ``parent_share``: cells with a type or parent; ``several_share``: cells with several types in their
+        set; ``several_parent_share``: share of these with a parent. With a truth, ``parent_accuracy`` and,
+        for sets of several, ``several_parent_accuracy``: the share that is the true type or an ancestor of
+        it; a set of one of the model's `labels` is right only if it is the true one. A true type that is not
+        among the `labels` counts if both have a term, and is right also if it is the broader one.
     """
     parent, several = calls[keys.TYPE_PARENT], ~calls[keys.TYPE_SET].isin(labels)
     scores = {"parent_share": parent.notna().mean(), "several_share": several.mean()}
@@ -73,11 +73,11 @@ def parent_scores(
     true_terms = ontology.match(truth.unique()) | terms
 
     def right(called: str, true: str, several: bool) -> bool | None:
-        """Whether a parent is right of a true type; None: nobody can tell."""
+        """Whether a parent is right for a true type; None: unknown."""
         broad, narrow = terms.get(called, ontology.id_of_name.get(called)), true_terms.get(true)
         if called in (true, (rollup or {}).get(true)):
             return True
-        # A label may have a broader term than it means: T activated is no parent of CD8 T.
+        # A label's term may be broader than the label: T activated is no parent of CD8 T.
         if not several and true in labels:
             return False
         if broad is None or narrow is None:

@@ -1,4 +1,4 @@
-"""From a query and a trained model to calls, and from calls to an annotated AnnData."""
+"""Call the cells of a query by a trained model, and write an annotated AnnData."""
 
 from typing import Any
 
@@ -32,7 +32,7 @@ WEIGHT_PREFIX = "weight:"
 def prepare_query(
     valid_query: AnnData, checkpoint: Annotator, labels: LabelParams
 ) -> tuple[TokenizedCells, pd.DataFrame]:
-    """Return a query's tokens and its own labels, for a trained model."""
+    """Return a query's tokens for a trained model, and its own labels."""
     truth = query_truth(valid_query, checkpoint.label_key, labels)
     return annotation_tokens(valid_query, checkpoint.tokenizer, with_obs=False), truth
 
@@ -45,7 +45,7 @@ def call_cells(
     labels: LabelParams,
     compute: ComputeOptions,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Turn the model's outputs into a table of calls (see `call_types`) and a table of the embedding."""
+    """Return a table of calls (see `call_types`), and one of the embedding, from the model's outputs."""
     cells, threshold, farthest = query_tokens.obs.index, reader.calibration.set_threshold, np.inf
     rollup = known_rollup(labels.rollup, reader.labels, reader.rollup)
     experts = pd.DataFrame(index=cells)
@@ -80,7 +80,7 @@ def call_types(
     Parameters
     ----------
     outputs
-        ``probability`` (N, K), rows that sum to one; ``energy`` or ``distance`` (N,), where it is known.
+        ``probability`` (N, K), rows sum to 1; optionally ``energy`` or ``distance`` (N,).
     labels
         K class names.
     cells
@@ -92,15 +92,15 @@ def call_types(
     set_threshold
         Probability at which a class is in a cell's set; ``None``: no sets.
     farthest
-        Distance beyond which a cell is marked unassigned too.
+        Distance beyond which a cell is marked unassigned, too.
     terms
-        Ids of classes in the Cell Ontology, by which a set has a common parent.
+        Cell Ontology ids of the classes, for the common parent of a set.
 
     Returns
     -------
     DataFrame
-        N rows: the best class, its probability as confidence (0 to 1), the mark, the energy, with a
-        roll-up the best broad type and the sum of its classes' probabilities, and one
+        N rows: best class, its probability as confidence (0 to 1), the unassigned mark; if available
+        energy, distance, the set and its parent, the best broad type and its probability; and one
         ``probability:<class>`` column a class.
     """
     probability_NK = outputs["probability"]
@@ -131,7 +131,7 @@ def call_types(
 
 
 def name_sets(sets_NK: np.ndarray, labels: tuple[str, ...]) -> np.ndarray:
-    """Write each cell's set of classes as their names with a bar between them, (N,)."""
+    """Join the names of each cell's set of classes with bars, (N,)."""
     distinct_JK, place_N = np.unique(sets_NK, axis=0, return_inverse=True)
     names = [
         SET_BAR.join(name for name, there in zip(labels, row, strict=True) if there)
@@ -146,11 +146,11 @@ def call_experts(
     labels: tuple[str, ...],
     cells: pd.Index,
 ) -> pd.DataFrame:
-    """Return what a consensus stands on, N rows.
+    """Return the experts' calls and weights, N rows.
 
-    ``scm_cell_type_agreement``, the weight of the experts that call what the consensus calls (0 to 1);
-    ``likeness``, how hard the query is to tell from the reference; ``expert:<name>``, what each calls;
-    ``weight:<name>``, what it counts; ``without_<experts>``, what the consensus calls without some.
+    ``scm_cell_type_agreement``, total weight of the experts that agree with the consensus (0 to 1);
+    ``likeness`` of query and reference; ``expert:<name>``, the call of each; ``weight:<name>``, its
+    weight; ``without_<experts>``, the call of the consensus without some.
     """
     columns: dict[str, np.ndarray] = {
         keys.AGREEMENT: outputs["agreement"],
@@ -172,7 +172,7 @@ def write_annotated(
     query_report: dict[str, Any],
     run_info: dict[str, Any],
 ) -> AnnData:
-    """Write calls, probabilities, embedding and facts into a copy of the user's cells."""
+    """Return a copy of the user's cells with calls, probabilities, embedding and facts."""
     identity = model.sha256(), model.tokenizer.vocabulary.sha256
     return annotate(raw_query, calls, embedding, output_facts(run_info, query_report, *identity))
 
@@ -180,11 +180,11 @@ def write_annotated(
 def annotate(
     raw_cells: AnnData, calls: pd.DataFrame, embedding: pd.DataFrame, facts: dict[str, Any]
 ) -> AnnData:
-    """Do as `write_annotated` with the cells of `calls` alone, a row of `embedding` each.
+    """Return a copy of the cells in `calls`, with calls, probabilities, embedding and facts.
 
-    `X`, the order and every key of the user's stay as they are; the class names join the facts.
+    `X`, the order and all keys of the user stay unchanged; the class names are added to the facts.
     """
-    # The user's categories and their colours stay, also those that no kept cell has.
+    # Keep the user's categories and their colours, even those without a cell here.
     with settings.override(remove_unused_categories=False):
         annotated = raw_cells[raw_cells.obs_names.isin(calls.index)].copy()
     calls, embedding = calls.loc[annotated.obs_names], embedding.loc[annotated.obs_names]
@@ -199,7 +199,7 @@ def annotate(
             annotated.obs[key] = calls[key].astype("float32")
     if keys.AGREEMENT in calls:
         experts = calls.filter(like=EXPERT_PREFIX).astype("category")
-        # The same names, also where the file's have a type of their own.
+        # Same names, but the file's index may have another type.
         experts.index = annotated.obs_names
         annotated.obsm[keys.EXPERTS] = experts.rename(
             columns=lambda n: n.removeprefix(EXPERT_PREFIX)
@@ -208,7 +208,7 @@ def annotate(
             calls.filter(like=WEIGHT_PREFIX).iloc[0].rename(lambda n: n.removeprefix(WEIGHT_PREFIX))
         )
         facts = facts | {"expert_weights": {str(n): float(w) for n, w in weights.items()}}
-    # An array, not a table: class names hold slashes, which HDF5 keys must not.
+    # An array, not a table: class names may contain slashes, which HDF5 keys must not.
     probability = calls.filter(like=PROBABILITY_PREFIX)
     annotated.obsm[keys.PROBABILITY] = probability.to_numpy(dtype=np.float32)
     annotated.obsm[keys.EMBEDDING] = embedding.to_numpy(dtype=np.float32)

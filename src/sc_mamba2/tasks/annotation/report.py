@@ -1,4 +1,4 @@
-"""The report of an annotation: how well it went beside the baselines, what was read and written."""
+"""Report of annotation: scores against the baselines, what was read and written."""
 
 from typing import Any
 
@@ -64,7 +64,7 @@ def report(
     compute: ComputeOptions,
     history: pd.DataFrame | None = None,
 ) -> tuple[dict[str, bytes], str]:
-    """Draw the figures, PNG files by name, and write the one-file HTML report around them."""
+    """Draw the figures, PNG bytes by name, and write the report as one HTML page."""
     places = lay_out(embedding, compute.seed)
     figures = draw_pictures(
         PICTURES,
@@ -84,7 +84,7 @@ def report(
 def map_of_calls(
     places: pd.DataFrame, calls: pd.DataFrame, truth: pd.Series, obs: pd.DataFrame
 ) -> CellMap:
-    """Return the map of the cells by what was called, by truth and batch where they are known."""
+    """Return the map of the cells by call, and by true type and batch, if known."""
     columns = {"predicted type": calls[keys.CELL_TYPE]}
     if len(truth):
         columns["true type"] = truth
@@ -93,9 +93,7 @@ def map_of_calls(
     if batch is not None and obs.index.is_unique:
         columns["batch" if batch == "batch" else f"batch ({batch})"] = obs[batch]
     columns["unassigned"] = calls[keys.UNASSIGNED]
-    if (
-        keys.TYPE_SET in calls
-    ):  # in braces: a set of one type is no class of the others, with their colours
+    if keys.TYPE_SET in calls:  # braces: a set of one type must not share the type's colour
         columns["types that may be true"] = "{" + calls[keys.TYPE_SET].astype(str) + "}"
     return CellMap("Cells by UMAP of the model's embedding", {"UMAP": places}, columns, ("umap",))
 
@@ -107,7 +105,7 @@ def annotation_report(
     cell_map: CellMap | None = None,
     markers: dict[str, tuple[int, list[str]]] | None = None,
 ) -> str:
-    """Write the HTML page from ``metrics.json``, PNG files by name, parameters by dotted name, `type_markers`."""
+    """Return the report as one HTML page; `figures` are PNG bytes, `parameters` flat, both by name."""
     reports = {role: metrics["data"][role] for role in ROLES if role in metrics["data"]}
     data, run = metrics["data"], metrics["run"]
     table = score_table(methods_and_views(metrics), list(SCORES), CAPTION, "accuracy")
@@ -130,7 +128,7 @@ def annotation_report(
 
 
 def _markers_section(markers: dict[str, tuple[int, list[str]]]) -> list[Section]:
-    """Lay out the markers of the called types."""
+    """Return the section of the called types' markers."""
     if not markers:
         return []
     rows = [
@@ -163,7 +161,7 @@ def _lead(metrics: dict[str, Any]) -> str:
 
 
 def _verdict(metrics: dict[str, Any]) -> list[str]:
-    """Say in words who won, and what the trunk is worth."""
+    """Summarise which method won, and what the trunk contributes."""
     model = metrics["model"].get("accuracy")
     if model is None:
         alarms = remark_words(metrics["data"].get("alarms", ()))
@@ -190,7 +188,7 @@ def _verdict(metrics: dict[str, Any]) -> list[str]:
 
 
 def _experts_section(experts: dict[str, dict[str, float]], data: dict[str, Any]) -> list[Section]:
-    """Lay out the methods of a consensus, the heaviest first."""
+    """Return the section of a consensus's experts, highest weight first."""
     if not experts:
         return []
     key = data.get("batch_key")
@@ -217,7 +215,7 @@ def _experts_section(experts: dict[str, dict[str, float]], data: dict[str, Any])
 
 
 def _ontology_section(metrics: dict[str, Any]) -> list[Section]:
-    """Say what each type is in the Cell Ontology, which are not there, and what their parents are worth."""
+    """Return the section of the types' Cell Ontology terms, and of how often parents are right."""
     terms, model = metrics["data"].get("terms"), metrics["model"]
     if terms is None:
         return []
@@ -241,7 +239,7 @@ def _ontology_section(metrics: dict[str, Any]) -> list[Section]:
 
 
 def _on_confidence(metrics: dict[str, Any]) -> list[str]:
-    """Say what a confidence is worth here, and whether unknown types are noticed."""
+    """Summarise calibration, sets of types, and detection of unknown types."""
     model = metrics["model"]
     words = remark_words(metrics["data"].get("alarms", ()))
     fitted = metrics["data"].get("calibration", {})

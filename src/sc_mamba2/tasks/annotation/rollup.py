@@ -1,4 +1,4 @@
-"""Roll-up: from fine types to broad ones, by a mapping that a person gives. N cells, K classes."""
+"""Roll-up: from fine types to broad ones, by the user's mapping. N cells, K classes."""
 
 import json
 from pathlib import Path
@@ -17,10 +17,9 @@ def read_rollup(path: str, labels: tuple[str, ...]) -> Rollup:
     Parameters
     ----------
     path
-        A JSON object of fine to broad names, or a CSV of two columns with a head line, fine then
-        broad.
+        A JSON object of fine to broad names, or a CSV with a header and two columns, fine and broad.
     labels
-        The model's classes; each must be mapped. The mapping may name more types.
+        The model's classes; each must be mapped. The mapping may contain more types.
 
     Raises
     ------
@@ -42,14 +41,14 @@ def read_rollup(path: str, labels: tuple[str, ...]) -> Rollup:
 def known_rollup(
     path: str | None, labels: tuple[str, ...], of_model: Rollup | None
 ) -> Rollup | None:
-    """Return the mapping that a person names, else the one that the model was trained with."""
+    """Return the user's mapping, else the one that the model was trained with."""
     return of_model if path is None else read_rollup(path, labels)
 
 
 def roll_up(
     probability_NK: np.ndarray, labels: tuple[str, ...], rollup: Rollup
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Sum the probabilities of each broad type; return the best broad type (N,) and its sum (N,)."""
+    """Sum probabilities by broad type; return the best broad type (N,) and its probability (N,)."""
     broad = sorted({rollup[label] for label in labels})
     belongs_KJ = np.array([[rollup[label] == name for name in broad] for label in labels])
     probability_NJ = probability_NK.astype(np.float64) @ belongs_KJ
@@ -58,7 +57,7 @@ def roll_up(
 
 
 def broad_truth(truth: pd.Series, rollup: Rollup) -> pd.Series:
-    """Give the broad type of every true one; broad names stand for themselves, the rest is left out."""
+    """Map true types to broad ones; broad names map to themselves, unmapped cells are dropped."""
     mapping = {name: name for name in rollup.values()} | rollup
     return truth.map(mapping).dropna()
 

@@ -1,4 +1,4 @@
-"""Which cells train, choose the epoch and are tested: fixed by the seed, stratified, disjoint."""
+"""Splits into training, validation and query cells: seeded, stratified, disjoint."""
 
 import numpy as np
 import pandas as pd
@@ -15,18 +15,18 @@ from sc_mamba2.training import ComputeOptions
 
 _BATCH_COLUMNS = ("study", "dataset", "batch", "donor", "sample")
 SHARED = "shared_cells"
-_MOST_BATCHES = 200  # more are rather names of cells
+_MOST_BATCHES = 200  # a column with more is rather one of cell names
 
 
 def hold_out(
     reference_cells: AnnData, params: LabelParams, compute: ComputeOptions
 ) -> tuple[AnnData, AnnData, pd.DataFrame]:
-    """Split a labelled reference into training cells and query cells; the query's labels stand apart.
+    """Split a labelled reference into training cells, and query cells with their labels apart.
 
     Returns
     -------
     training_cells, query_cells, truth
-        Of the query nothing is kept in `obs`; the truth is a table with the column ``label``.
+        The query's `obs` has no columns; `truth` has the column ``label``.
     """
     cells = labelled(reference_cells, params)
     first, second = stratified_split(cells.obs[LABEL].to_numpy(), params.test_share, compute.seed)
@@ -39,10 +39,10 @@ def hold_out(
 def take_query(
     reference_cells: AnnData, query_cells: AnnData, params: LabelParams
 ) -> tuple[AnnData, AnnData, pd.DataFrame]:
-    """Do as `hold_out` with a query of its own; its labels are the truth, where it has any.
+    """Return the same as `hold_out` for a separate query; the truth is its labels, if any.
 
-    Cells of the reference that are in the query too are no truth; how many there are is
-    ``truth.attrs["shared_cells"]``.
+    Query cells that are also in the reference are left out of the truth; ``truth.attrs["shared_cells"]`` is
+    their number.
     """
     shared = shared_cells(reference_cells, query_cells)
     truth = query_truth(query_cells, params.key, params)
@@ -54,28 +54,28 @@ def take_query(
 
 
 def query_truth(query_cells: AnnData, reference_key: str, params: LabelParams) -> pd.DataFrame:
-    """Return a query's own labels as the column ``label``: under `params.query_key`, or the reference's key.
+    """Return a query's own labels as the column ``label``, from `params.query_key` or the reference's key.
 
-    Without the reference's key there are no rows.
+    The table is empty if the query lacks the reference's key.
 
     Raises
     ------
     UserError
-        `params.query_key` is named and not there.
+        `params.query_key` is missing in the query.
     """
     key = params.query_key or reference_key
     if key in query_cells.obs:
         return known_labels(query_cells.obs[key], params.keep_absence_words).to_frame(LABEL)
     if params.query_key is not None:
-        read_labels(query_cells.obs, key)  # refuses, with the nearest column
+        read_labels(query_cells.obs, key)  # raises, naming the nearest column
     return pd.DataFrame({LABEL: pd.Series(dtype=str)})
 
 
 def labelled(cells: AnnData, params: LabelParams) -> AnnData:
-    """Return the cells that have a label, with it in ``obs["label"]``.
+    """Return the labelled cells, with the labels in ``obs["label"]``.
 
-    Where batches are known they are ``obs["batch"]``, and the name of their column ``uns["batch"]``; ids of
-    the labels in the Cell Ontology are ``uns["term_ids"]``. No other column is kept.
+    Batches, if known, are in ``obs["batch"]``, and the name of their column in ``uns["batch"]``; Cell Ontology
+    ids of the labels are in ``uns["term_ids"]``. No other column is kept.
     """
     labels = read_labels(cells.obs, params.key, params.keep_absence_words)
     kept = labels.notna().to_numpy()
@@ -91,7 +91,7 @@ def labelled(cells: AnnData, params: LabelParams) -> AnnData:
 
 
 def _term_ids(obs: pd.DataFrame, labels: pd.Series) -> dict[str, str]:
-    """Return the id of every label whose cells all have the same one, where the file gives any."""
+    """Return the Cell Ontology id of every label whose cells all have the same one."""
     if keys.ONTOLOGY_IDS not in obs:
         return {}
     ids = obs[keys.ONTOLOGY_IDS].astype(str).groupby(labels, observed=True)
@@ -99,7 +99,7 @@ def _term_ids(obs: pd.DataFrame, labels: pd.Series) -> dict[str, str]:
 
 
 def named_batches(obs: pd.DataFrame, label_key: str) -> str | None:
-    """Return the first column by the name of a batch that has several, and a value for every cell."""
+    """Return the first batch column with several values and no missing ones."""
     for name in _BATCH_COLUMNS:
         there = name != label_key and name in obs and obs[name].notna().all()
         if there and 1 < obs[name].nunique() <= _MOST_BATCHES:
@@ -108,7 +108,7 @@ def named_batches(obs: pd.DataFrame, label_key: str) -> str | None:
 
 
 def stratified_split(labels: np.ndarray, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Split positions in two, class by class.
+    """Split positions in two, stratified by class.
 
     Parameters
     ----------
@@ -116,13 +116,11 @@ def stratified_split(labels: np.ndarray, share: float, seed: int) -> tuple[np.nd
         (N,) class names.
     share
         Share of the second part, 0 to 1.
-    seed
-        Seed of the choice.
 
     Returns
     -------
     first, second
-        Sorted positions. A class of one cell goes to the first part whole.
+        Sorted positions. Classes of one cell go to the first part.
 
     Raises
     ------

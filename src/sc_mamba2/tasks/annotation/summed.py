@@ -1,4 +1,4 @@
-"""A consensus that keeps sums over alike cells, from which it draws cells; it can be given to anyone.
+"""A consensus that stores sums over similar cells instead of cells, so that it can be shared freely.
 
 Legend: S sums, V tokens, R drawn cells, D width.
 """
@@ -19,14 +19,14 @@ from sc_mamba2.tasks.annotation.annotator import LABEL, TOTAL
 from sc_mamba2.tasks.annotation.consensus import ConsensusModel
 from sc_mamba2.tokens import TokenizedCells, Tokenizer
 
-_MOST_SEEN = 255  # cells that express a gene in one sum, as far as is told
+_MOST_SEEN = 255  # limit of the stored number of cells in a sum that express a gene
 
 
 class SummedConsensus(ConsensusModel):
-    """A consensus by cells drawn from sums; the parameters of the base class, and `sums`, how many there are.
+    """A consensus on cells drawn from stored sums; `sums` is their number, for the rest see the base class.
 
-    Experts are weighed, and probabilities calibrated, by the reference's own cells, before they are summed.
-    A sum is kept as the log1p of counts in half precision: exact to 250 molecules, within 0.4 % above.
+    Experts are weighted, and probabilities calibrated, on the reference's own cells before these are summed.
+    Sums are stored as log1p of counts in half precision: exact up to 250 molecules, within 0.4 % above.
     """
 
     keeps_cells = False
@@ -57,7 +57,7 @@ class SummedConsensus(ConsensusModel):
     def fit_itself(
         self, parts: list[tuple[TokenizedCells, dict[str, np.ndarray]]], seed: int
     ) -> None:
-        """Let the experts call labelled cells that they did not see, then keep sums of them.
+        """Fit as the base class does, then store sums of the kept cells.
 
         Raises
         ------
@@ -90,7 +90,7 @@ class SummedConsensus(ConsensusModel):
         self.draw_cells()
 
     def draw_cells(self) -> None:
-        """Draw the cells by which the experts call, as many as the sums hold; the same ones each time."""
+        """Draw the experts' reference cells, as many as were summed; the same ones each time."""
         counts_SV = np.expm1(self.sums_SV.cpu().numpy().astype(np.float64)).round()
         classes_S, sizes_S = self.sum_classes_S.cpu().numpy(), self.sum_sizes_S.cpu().numpy()
         expressed_SV = self.expressed_SV.cpu().numpy()

@@ -1,4 +1,4 @@
-"""Cells as the tokens of annotation: with their label and batch, and how many molecules they have."""
+"""Tokens for annotation, with label, batch and total counts of each cell."""
 
 import numpy as np
 from anndata import AnnData
@@ -15,7 +15,7 @@ from sc_mamba2.tokens import TokenizedCells, Tokenizer, as_matrix
 def annotation_tokens(
     valid_cells: AnnData, tokenizer: Tokenizer, with_obs: bool = True
 ) -> TokenizedCells:
-    """Return tokens whose table also says what a value of 10,000 stands for in each cell (see `totals`)."""
+    """Tokenize cells, with their total counts in `obs` (see `totals`)."""
     tokens = tokenize_cells(valid_cells, tokenizer, with_obs)
     tokens.obs[TOTAL] = totals(valid_cells)
     return tokens
@@ -24,16 +24,16 @@ def annotation_tokens(
 def read_anew(
     tokens: TokenizedCells, vocabulary: Vocabulary, tokenizer: Tokenizer
 ) -> TokenizedCells:
-    """Return cells, whole in the tokens of a vocabulary, in those of a tokenizer of some of its genes."""
+    """Tokenize again, by a tokenizer for some of a vocabulary's genes, tokens of all of them."""
     values_NV = as_matrix(tokens, vocabulary.size)
     return tokenizer.tokenize(values_NV, np.asarray(vocabulary.ids), tokens.obs)
 
 
 def totals(valid_cells: AnnData) -> np.ndarray:
-    """Return by what a cell's counts were divided, (N,); NaN where no whole counts are known.
+    """Return the total by which each cell's counts were divided, (N,); NaN without integer counts.
 
-    ``X = log1p(10,000 counts / total)``, and so the total is the sum of the counts over that of
-    ``expm1(X)``, times 10,000: it may hold molecules of genes that are not here.
+    From ``X = log1p(10,000 counts / total)`` follows ``total = 10,000 sum(counts) / sum(expm1(X))``; it may
+    include counts of genes that were dropped.
     """
     cells = valid_cells.n_obs
     counts = valid_cells.layers.get(keys.COUNTS_LAYER)

@@ -1,4 +1,4 @@
-"""How experts are weighed without the query's labels: by its own structure, and by cells that were left out.
+"""Weights of experts without the query's labels: by the query's structure, and by left-out cells.
 
 Legend: E experts, N query cells, M left-out cells, K classes, D components.
 """
@@ -16,27 +16,27 @@ from sc_mamba2.metrics.neighbours import nearest_neighbours
 from sc_mamba2.tasks.annotation.experts import Readings
 from sc_mamba2.tasks.annotation.params import ConsensusParams
 
-_COMPONENTS = 30  # of the query, in which its cells are neighbours
+_COMPONENTS = 30  # principal components of the query for its graph
 _NEAR = 15
 _LEAST_WEIGHT = 1e-6
-_MOST_JUDGED = 20_000  # cells of a query that judge the experts
+_MOST_JUDGED = 20_000  # cells of a query used to judge the experts
 LeftOut = tuple[
     np.ndarray, np.ndarray
-]  # answers about cells that experts did not see, (E, M, K); the truth, (M,)
+]  # predictions for left-out cells, (E, M, K); true classes, (M,)
 
 
 @dataclass(frozen=True, eq=False)
 class Structure:
-    """What a query says of itself.
+    """Structure of a query.
 
     Attributes
     ----------
     graph_NN
-        Its graph of neighbours; ``None`` where the cells are too few for one.
+        Neighbour graph; ``None`` if there are too few cells.
     clusterings
-        Of the judged cells, one a resolution.
+        Clusters of the `judged` cells, one clustering a resolution.
     judged
-        Which cells judge the experts.
+        Cells used to judge the experts.
     """
 
     graph_NN: sparse.csr_matrix | None = None
@@ -45,7 +45,7 @@ class Structure:
 
 
 def find_structure(query: Readings, params: ConsensusParams, seed: int) -> Structure:
-    """Join a query's cells by its principal components, and cluster them."""
+    """Build a query's neighbour graph on principal components, and cluster its cells."""
     cells = query.amounts_NG.shape[0]
     count = min(_COMPONENTS, min(query.amounts_NG.shape) - 1)
     if cells < params.fewest_cells or count < 1:
@@ -65,7 +65,7 @@ def find_structure(query: Readings, params: ConsensusParams, seed: int) -> Struc
 def smooth(
     probability_NK: np.ndarray, structure: Structure, alike: float, params: ConsensusParams
 ) -> np.ndarray:
-    """Let neighbours in the query speak, the more the larger it is and the less it is like the reference."""
+    """Smooth over neighbours, more for larger queries and for those less like the reference."""
     if structure.graph_NN is None:
         return probability_NK
     cells = len(probability_NK)
@@ -82,10 +82,10 @@ def weigh(
     params: ConsensusParams,
     seed: int,
 ) -> np.ndarray:
-    """Weigh experts, (E,), by what they say of the query and of cells that were left out.
+    """Return weights of experts, (E,), by their predictions for the query and for left-out cells.
 
-    The more the query is like the reference (`alike`, 0 to 1), the more the left-out cells say about it,
-    and the less its structure is needed; whole batches that were left out (`by_batch`) always count.
+    The more the query is like the reference (`alike`, 0 to 1), the more the left-out cells count and the
+    less its structure does; left-out whole batches (`by_batch`) count fully in any case.
     """
     left_out_scale = params.left_out_scale
     if not by_batch:
@@ -111,12 +111,12 @@ def weigh_network(
     params: ConsensusParams,
     seed: int,
 ) -> np.ndarray:
-    """Give a network, the last of the experts, a share beside the others, whose weights stay in proportion: (E,).
+    """Return weights (E,) with a network as last expert; the others keep their proportions.
 
-    It is trained once, not again without every batch, so that no whole batch says anything about it. Its
-    witnesses are the query's structure, and cells that were set apart when it was trained (`unlearnt`): they
-    chose its epoch, but no gradient saw them, and the others call them by the other cells. These are like the
-    reference and count as far as the query is; of a query that is unlike it the structure alone decides.
+    The network is trained once, not again for every left-out batch, so batches cannot judge it. It is judged
+    by the query's structure and by the validation cells (`unlearnt`): they chose its epoch but were not
+    trained on, and the other experts predict them from the other cells. They count as far as the query is
+    like the reference; for an unlike query the structure alone decides.
     """
 
     def sides(all_ENK: np.ndarray) -> np.ndarray:

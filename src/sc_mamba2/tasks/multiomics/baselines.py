@@ -1,6 +1,6 @@
-"""What the model is compared with: simple methods, totalVI, variants of the model, shuffled cells.
+"""Baselines and ablations: simple methods, totalVI, variants of the model, shuffled modalities.
 
-The methods are fitted to every cell that is not scored. N cells, P features.
+Baselines are fitted to all cells that are not scored. N cells, P features.
 """
 
 from dataclasses import dataclass, field
@@ -43,26 +43,26 @@ Values = dict[str, sparse.csr_matrix]
 TOTALVI_WIDTH = 20  # totalVI's own default
 _CONCATENATED = "concatenated_pca"
 FEWEST_NEIGHBOURS = 5
-MATCHED = 20  # components of the RNA by which modalities are matched
+MATCHED = 20  # RNA components for matching modalities
 _BRANCHES = {"pooled_alone": ("pooled",), "trunk_alone": ("trunk",)}
 
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """What others make of the same cells.
+    """Outputs of baselines and ablations for the same cells.
 
     Parameters
     ----------
     embeddings
-        (N, …) of a simple method, by its name.
+        (N, …) by baseline.
     ridge
-        (N, P) as predicted from the other modalities by ridge regression, by modality.
+        (N, P) predicted from the other modalities by ridge regression, by modality.
     variants
-        Outputs of each ablation, by its name.
+        Outputs by ablation.
     matched
-        By modality: components of the RNA, and what ridge predicts of them from that modality's.
+        By modality: RNA components, and their prediction by ridge from that modality's components.
     shuffled
-        The model's joint embedding of cells with a modality of other cells, by modality.
+        The model's joint embedding after shuffling a modality among cells, by modality.
     """
 
     embeddings: Outputs = field(default_factory=dict)
@@ -86,7 +86,7 @@ def compare(
     prediction: PredictParams,
     compute: ComputeOptions,
 ) -> Comparison:
-    """Run the simple methods, the ablations that are named, and the model on shuffled cells."""
+    """Run the baselines, the named ablations, and the model on shuffled modalities."""
     vocabulary, design, seed = model.tokenizer.vocabulary, tokens.obs, compute.seed
     values = modality_values(tokens, vocabulary)
     embeddings = baseline_embeddings(values, design, params, seed)
@@ -120,15 +120,15 @@ def compare(
 def baseline_embeddings(
     values: Values, design: pd.DataFrame, params: BaselineParams, seed: int
 ) -> Outputs:
-    """Embed the cells by principal components, fitted without the cells that are scored.
+    """Embed the cells by principal components, fitted without the scored cells.
 
     Returns
     -------
     dict
-        ``pca_m`` of every modality, ``concatenated_pca``: all of them side by side, each scaled to a
-        variance of 1 in all, ``weighted_neighbours``: the same weighed for each cell (see
-        `modality_weights`), where there are two modalities or more, and ``harmony`` on the
-        unweighed where there are batches. A modality that a cell lacks counts as its mean.
+        ``pca_m`` of every modality, scaled to a total variance of 1; ``concatenated_pca``, all of them side
+        by side; with two or more modalities ``weighted_neighbours``, the same weighted for each cell (see
+        `modality_weights`); with several batches ``harmony`` on ``concatenated_pca``. A missing modality
+        counts as its mean.
     """
     embeddings = {}
     for kind, own in values.items():
@@ -167,13 +167,13 @@ def _components(
 def match_by_ridge(
     values: Values, design: pd.DataFrame, params: BaselineParams, seed: int
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Predict components of the RNA from those of each other modality, by ridge: of peaks, from LSI.
+    """Predict RNA components from those of each other modality (LSI for peaks) by ridge.
 
     Returns
     -------
     dict
-        By modality the RNA's own components and the predicted ones, `MATCHED` numbers a cell; NaN
-        for cells that lack the RNA, or the modality. Fitted without the cells that are scored.
+        By modality the RNA's own components and the predicted ones, at most `MATCHED` a cell; NaN for
+        cells that lack the RNA, or the modality. Fitted without the scored cells.
     """
     have = {kind: design[has(kind)].to_numpy(bool) for kind in values}
     free, found = ~scored_cells(design), {}
@@ -193,10 +193,9 @@ def match_by_ridge(
 def predict_by_ridge(
     values: Values, design: pd.DataFrame, params: BaselineParams, seed: int
 ) -> Outputs:
-    """Predict every feature of a modality from the values of the others, by ridge, a penalty a feature.
+    """Predict every feature of a modality from the values of the others by ridge, one penalty a feature.
 
-    Modalities of more than `most_features` are left out. A cell that lacks one of the others counts as
-    one with zeros there.
+    Modalities of more than `most_features` are left out. Missing modalities count as zeros.
     """
     return {
         kind: _ridge(values, kind, design, params, seed)
@@ -214,7 +213,7 @@ def _ridge(
     if len(rows) > params.most_cells:
         rows = np.sort(np.random.default_rng(seed).choice(rows, params.most_cells, replace=False))
     ridge = RidgeCV(np.asarray(params.regularisation), alpha_per_target=True)
-    if source.shape[1] > len(rows):  # as many numbers as cells say the same
+    if source.shape[1] > len(rows):  # an equivalent basis of as many numbers as cells
         features = np.asarray(source @ compact(source[rows], len(rows))[1])
     else:
         features = source.toarray()
@@ -225,7 +224,7 @@ def _ridge(
 def totalvi_embedding(
     cells: JointCells, genes: list[str], design: pd.DataFrame, seed: int
 ) -> np.ndarray | None:
-    """Embed cells by totalVI with its own settings, trained on those that are not scored.
+    """Embed cells by totalVI with its default settings, trained on cells that are not scored.
 
     Gayoso et al. 2021, "Joint probabilistic modeling of single-cell multi-omic data with totalVI".
 
@@ -234,17 +233,17 @@ def totalvi_embedding(
     cells
         All cells, with counts of RNA and protein.
     genes
-        Ensembl ids that it reads.
+        Ensembl ids to read.
     design
-        Their parts, batches and modalities.
+        Parts, batches and modalities of the cells.
     seed
-        Of its training.
+        Seed of the training.
 
     Returns
     -------
     ndarray or None
-        (N, 20) float32, NaN for cells that lack RNA; None where it cannot run: without the extra `scvi`,
-        without proteins, without counts. A cell without proteins counts as one with zeros of them.
+        (N, 20) float32, NaN for cells without RNA or of a batch not trained on; None without the extra
+        `scvi`, proteins or counts. Missing proteins count as zeros.
     """
     if find_spec("scvi") is None or PROTEIN not in cells.modalities:
         return None
@@ -288,7 +287,7 @@ def train_variant(
         own.backbone,
         own.tokenizer,
         own.weight_V.numpy(),
-        np.zeros((0, 2), dtype=np.int64),  # the backbone's proteins are like their genes already
+        np.zeros((0, 2), dtype=np.int64),  # proteins start as their genes in this backbone already
         training_tokens,
         head,
         objective,
@@ -306,7 +305,7 @@ def train_variant(
 def variant_params(
     name: Variant, head: HeadParams, objective: LossParams, fitting: JointFitParams
 ) -> tuple[HeadParams, LossParams, JointFitParams | None]:
-    """Return head, objective and training of a variant; no training: it stays as it is at first."""
+    """Return head, objective and training of a variant; None: it is not trained."""
     if name == "start_alone":
         return head, objective, None
     if name == "no_adversary":

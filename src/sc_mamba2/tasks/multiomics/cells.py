@@ -1,4 +1,4 @@
-"""From modalities as a person gave them to tables of the same cells, and the part that each cell plays."""
+"""Read the user's modalities as tables of the same cells, and split the cells into parts."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,7 +44,7 @@ class JointCells:
     Parameters
     ----------
     modalities
-        By name: N rows each, in the order of `present`; a cell that lacks the modality is an empty row.
+        By name: N rows each, in the order of `present`; cells without the modality are empty rows.
     present
         N x M, bool.
     obs
@@ -57,7 +57,7 @@ class JointCells:
 
 
 def has(kind: str) -> str:
-    """Return the column that says whether a cell has a modality."""
+    """Return the name of the column that tells whether a cell has a modality."""
     return f"has_{kind}"
 
 
@@ -75,7 +75,7 @@ def read_sources(
 def open_sources(
     inputs: tuple[str, ...], rna_alone: bool = False
 ) -> tuple[mudata.MuData, dict[str, AnnData]]:
-    """Return the modalities as one object, the MuData file itself where there is one, and each alone."""
+    """Return the modalities as one MuData (the file itself, if it is one), and separately."""
     if len(inputs) == 1 and Path(inputs[0]).suffix == ".h5mu":
         mdata = read_mudata(Path(inputs[0]))
         return mdata, take_modalities(mdata, rna_alone)
@@ -97,12 +97,12 @@ def standardise_modalities(
     cells
         RNA log-normalised, proteins as counts, peaks as 0 and 1.
     report
-        A validation report of the RNA, what was read of the others, all remarks.
+        The validation report of the RNA, facts on the other modalities, all remarks.
 
     Raises
     ------
     UserError
-        Rules of pairing, of the RNA as everywhere, of proteins and peaks.
+        Rules of pairing, of ingestion and validation of the RNA, of proteins and peaks.
     """
     pairing = pair_cells(raw)
     rna, ingestion_report = ingest_cells(raw[RNA], ingestion)
@@ -131,7 +131,7 @@ def standardise_modalities(
 
 
 def _in_order_of(pairing: Pairing, cells: AnnData) -> AnnData:
-    """Return the cells in the order of the pairing, empty rows for those that are not there."""
+    """Return the cells in the order of the pairing, with empty rows for missing ones."""
     names = pairing.present.index
     rows = cells.obs_names.get_indexer(names)
     have = rows >= 0
@@ -153,10 +153,10 @@ def _in_order_of(pairing: Pairing, cells: AnnData) -> AnnData:
 def make_design(
     obs: pd.DataFrame, present: pd.DataFrame, keys: KeyParams, seed: int
 ) -> pd.DataFrame:
-    """Lay down the parts that cells play, and their batches.
+    """Assign cells to parts and batches.
 
-    Cells are held out by the column that says so, or a share of each batch by chance; of the others a
-    share of each batch is for validation, with and without each modality alike.
+    Cells are held out by the user's column, or at random; a share of the others is for validation. Both
+    random draws are stratified by batch and by the modalities that a cell has.
 
     Returns
     -------
@@ -189,7 +189,7 @@ def make_design(
 def known_design(
     obs: pd.DataFrame, present: pd.DataFrame, batch_key: str | None, batches: tuple[str, ...]
 ) -> pd.DataFrame:
-    """Do as `make_design` for cells that a trained model reads: none is trained on."""
+    """Return the design of cells for a trained model, all held out; see `make_design`."""
     own = pd.Series(ONE_BATCH, index=obs.index)
     if batch_key is not None:
         own = read_known_batches(obs, batch_key, batches)
@@ -199,7 +199,7 @@ def known_design(
 
 
 def scored_cells(design: pd.DataFrame) -> np.ndarray:
-    """Return which cells are scored: those held out; where there are too few, those of validation too."""
+    """Return the mask of scored cells: held-out ones, and if these are too few, validation cells too."""
     held_out = (design[PART] == HELD_OUT).to_numpy()
     if held_out.sum() >= FEWEST_SCORED:
         return held_out
@@ -207,7 +207,7 @@ def scored_cells(design: pd.DataFrame) -> np.ndarray:
 
 
 def read_truth(obs: pd.DataFrame, keys: KeyParams) -> pd.DataFrame:
-    """Return the column ``label`` for the cells that have one; no rows where no column is named."""
+    """Return labels of the labelled cells as column ``label``; empty if no column is named."""
     if keys.label_key is None:
         return pd.DataFrame({LABEL: pd.Series(dtype=str)})
     return read_labels(obs, keys.label_key, keys.keep_absence_words).dropna().to_frame(LABEL)

@@ -1,4 +1,4 @@
-"""Scores on the cells held out: are types kept, is a modality predicted by the others, do they match?"""
+"""Score on held-out cells: preserved types, imputation from other modalities, matching of modalities."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -33,7 +33,7 @@ def score(
     compute: ComputeOptions,
     comparison: Comparison | None = None,
 ) -> dict[str, Any]:
-    """Score the model beside its baselines and ablations; the contents of ``metrics.json``."""
+    """Score the model, its baselines and ablations; return the contents of ``metrics.json``."""
     design, fewest, seed = tokens.obs, params.fewest_cells, compute.seed
     values = modality_values(tokens, model.tokenizer.vocabulary)
     others = comparison or Comparison()
@@ -79,9 +79,9 @@ def score(
 def embedding_scores(
     embedding_NE: np.ndarray, design: pd.DataFrame, truth: pd.DataFrame, fewest: int, seed: int
 ) -> Scores:
-    """Score an embedding of all cells on those that are scored and that it is finite for.
+    """Score an embedding on the scored cells for which it is finite.
 
-    Scores by type are of the types with at least `fewest` scored cells.
+    Scores by type use the types with at least `fewest` scored cells.
     """
     finite = np.isfinite(embedding_NE).all(axis=1)
     rows = np.flatnonzero(scored_cells(design) & finite)
@@ -101,7 +101,7 @@ def embedding_scores(
     if several and len(rows) > NEIGHBOURS:
         near = nearest_neighbours(embedding_NE[rows], NEIGHBOURS, seed)
         mixing = neighbour_mixing(near, design[BATCH].iloc[rows])
-        if mixing is not None:  # the scored cells may be of one batch
+        if mixing is not None:  # None if the scored cells are of one batch
             scores["batch_mixing"] = mixing
     return scores
 
@@ -112,10 +112,10 @@ def neighbours_kept(
     design: pd.DataFrame,
     seed: int,
 ) -> Scores:
-    """Score how much an embedding keeps of what each modality says alone; no label is needed.
+    """Score how well an embedding preserves the neighbours of each single modality, without labels.
 
-    ``kept_m``: of a cell's 15 nearest neighbours in the components of modality m, the share that is
-    among its 15 nearest in the embedding; mean over the scored cells that have all modalities.
+    ``kept_m``: share of a cell's nearest neighbours in the components of modality m that are also among its
+    nearest in the embedding (`NEIGHBOURS`, self included); mean over the scored cells with all modalities.
     """
     known = {kind: own for kind, own in alone.items() if own is not None}
     usable = scored_cells(design) & np.isfinite(embedding_NE).all(axis=1)
@@ -133,7 +133,7 @@ def neighbours_kept(
 
 
 def imputation_scores(imputed: Outputs, values: Values, design: pd.DataFrame) -> Scores:
-    """Score what is imputed of each modality: ``pearson_m`` and ``rmse_m``, means over its features."""
+    """Score the imputation of each modality: ``pearson_m`` and ``rmse_m``, means over its features."""
     scores: Scores = {}
     for kind, own in imputed.items():
         rows = imputed_rows(own, kind, design)
@@ -144,13 +144,13 @@ def imputation_scores(imputed: Outputs, values: Values, design: pd.DataFrame) ->
 
 
 def imputed_rows(imputed_NP: np.ndarray, kind: str, design: pd.DataFrame) -> np.ndarray:
-    """Return the scored cells that have a modality and of which it is imputed."""
+    """Return the positions of scored cells that have a modality and its imputation."""
     have = design[has(kind)].to_numpy(bool)
     return np.flatnonzero(scored_cells(design) & have & np.isfinite(imputed_NP).all(axis=1))
 
 
 def matching_scores(embeddings: Outputs, design: pd.DataFrame) -> Scores:
-    """Score how well the embeddings of RNA and of each other modality find the same cell."""
+    """Score how well embeddings of RNA and of each other modality match: ``foscttm_m``."""
     scores: Scores = {}
     for kind, own in embeddings.items():
         if kind != "rna":
@@ -163,12 +163,12 @@ def matching_scores(embeddings: Outputs, design: pd.DataFrame) -> Scores:
 
 
 def _named(outputs: Outputs, prefix: str) -> Outputs:
-    """Return the outputs of a kind, by modality."""
+    """Return the outputs whose names have the prefix, by modality."""
     return {n.removeprefix(prefix): own for n, own in outputs.items() if n.startswith(prefix)}
 
 
 def _describe_data(design: pd.DataFrame, truth: pd.DataFrame, fewest: int) -> dict[str, Any]:
-    """Count what the scores stand on."""
+    """Count cells, parts, batches, modalities and scored labels."""
     scored = scored_cells(design)
     labels = truth[LABEL].reindex(design.index[scored]).dropna()
     return {

@@ -1,4 +1,4 @@
-"""The pictures of multi-omics: cells by each embedding, features imputed and measured, the training."""
+"""Figures of multi-omics: cells by each embedding, imputed against measured features, training."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ DRAWN = ("protein", "atac")  # the modalities whose imputation is drawn
 def layouts(
     joint_NE: np.ndarray, baselines: Outputs, cells: pd.Index, seed: int
 ) -> dict[str, pd.DataFrame]:
-    """Lay the cells out by UMAP, for the joint embedding and those beside it, by title."""
+    """Return UMAP layouts of the joint and the baseline embeddings, by title."""
     beside = {"RNA alone": "pca_rna", "all": "concatenated_pca"}
     embeddings = {
         f"principal components, {title}": baselines[name]
@@ -49,7 +49,7 @@ def what_to_draw(
     comparison: Comparison,
     seed: int,
 ) -> dict[str, Any]:
-    """Return what the pictures are drawn from, by the names of their arguments."""
+    """Return the arguments of the figures by name."""
     design, vocabulary = tokens.obs, model.tokenizer.vocabulary
     types = truth[LABEL] if len(truth) else None
     batches = design[BATCH] if design[BATCH].nunique() > 1 else None
@@ -83,7 +83,7 @@ def what_to_draw(
 def imputed_figure(
     imputed_NP: np.ndarray, actual_NP: np.ndarray, names: list[str], kind: str
 ) -> Figure:
-    """Draw features as imputed against as measured: the first six by how much they vary."""
+    """Draw imputed against measured values of the six most variable features."""
     shown = np.argsort(-actual_NP.var(axis=0))[: min(SHOWN, len(names))]
     correlation_P = pearson_of_features(imputed_NP[:, shown], actual_NP[:, shown])
     figure, axes = new_figure(columns=len(shown), width=2.4, height=2.8)
@@ -112,7 +112,7 @@ def against_ridge_figure(own_P: np.ndarray, ridge_P: np.ndarray, kind: str) -> F
 
 
 def training_figure(history: pd.DataFrame) -> Figure | None:
-    """Draw both losses over the epochs, where there are any."""
+    """Draw both losses over the epochs, if any."""
     titles = (
         "training: reconstruction + adversary",
         "validation: from all modalities, and from each alone",

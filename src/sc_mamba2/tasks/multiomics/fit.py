@@ -1,4 +1,4 @@
-"""From joint cells to a trained model: tokens and the untrained model, and the imputers after training.
+"""Tokens and the untrained model before training, and the imputers after it.
 
 Legend as in `model`; N cells.
 """
@@ -37,7 +37,7 @@ from sc_mamba2.tasks.shared.params import PredictParams, TokenizationParams
 from sc_mamba2.tokens import KINDS, Batch, TokenizedCells, as_matrix
 from sc_mamba2.training import ComputeOptions, choose_device, run_over_cells
 
-MOST_READOUT = 20_000_000  # numbers of a readout: vocabulary times features
+MOST_READOUT = 20_000_000  # entries of a readout: vocabulary times features
 
 
 def prepare(
@@ -50,16 +50,16 @@ def prepare(
     objective: LossParams,
     compute: ComputeOptions,
 ) -> tuple[MultiomicsModel, TokenizedCells, TokenizedCells, TokenizedCells, pd.DataFrame]:
-    """Split and tokenize the cells, and build the model that will be trained.
+    """Split and tokenize the cells, and build the untrained model.
 
     Returns
     -------
     untrained_model
-        A backbone, grown to all modalities, with a head; see `new_model`.
+        See `new_model`.
     tokens, training_tokens, validation_tokens
-        Of all cells, with their design as table (see `make_design`); of two parts of them.
+        Tokens of all cells, with their design as `obs` (see `make_design`), and of two parts of them.
     truth
-        Labels, for scores and figures alone.
+        Labels, for scores and figures only.
     """
     design = make_design(cells.obs, cells.present, keys, compute.seed)
     tokenizer = fit_joint_tokenizer(cells, design, tokenization, backbone)
@@ -90,15 +90,10 @@ def fit_imputers(
     prediction: PredictParams,
     compute: ComputeOptions,
 ) -> MultiomicsModel:
-    """Settle the norm, fit an imputer for every modality that is not too wide, measure the errors.
+    """Set the norm's moments, fit the imputers, and measure their errors; return a copy on the CPU.
 
-    The error of a feature is the root mean square of what is imputed of the validation cells, which no
-    imputer was fitted to.
-
-    Returns
-    -------
-    model
-        A copy with all of that, on the CPU.
+    Modalities of more than `most_features` get no imputer. The error of a feature is its root mean square
+    error on the validation cells, to which no imputer was fitted.
     """
     model = copy.deepcopy(fitted_model)
     every = np.arange(len(training_tokens))
@@ -174,7 +169,7 @@ def _fit_imputer(
 def _sample(
     tokens: TokenizedCells, cells: np.ndarray, params: ImputationParams, compute: ComputeOptions
 ) -> TokenizedCells:
-    """Take these cells, by chance some of them where they are many."""
+    """Return these cells, or a random sample of `most_cells` of them."""
     if len(cells) > params.most_cells:
         generator = np.random.default_rng(compute.seed)
         cells = np.sort(generator.choice(cells, params.most_cells, replace=False))

@@ -1,7 +1,7 @@
-"""Predicts a modality from the others: ridge on their values, and a kernel on the model's embedding.
+"""Predict a modality from the others: ridge on their values, and a kernel on the model's embedding.
 
-Fitted at once to training cells (see `fit`). Legend: B cells, A anchors (training cells), F numbers of
-the model (embedding and trunk state), P features to be predicted, V joint vocabulary.
+`fit` fits it to training cells, without epochs. Legend: B cells, A anchors (training cells), F numbers
+of the model (embedding and trunk state), P predicted features, V joint vocabulary.
 """
 
 import torch
@@ -14,19 +14,13 @@ from sc_mamba2.tokens import Batch
 class Imputer(nn.Module):
     """``y = b + sum_l v_l R[g_l] + sum_a w_a exp(-c |f - f_a|^2)``.
 
-    v are the values of the modalities that are seen, R a readout, f the cell's embedding and trunk state
-    from them, each scaled, f_a those of the anchors. Without the second sum it is ridge regression.
+    v are the values of the visible modalities, R a readout, f the cell's scaled embedding and trunk state
+    from them, f_a those of the anchors. Without the second sum it is ridge regression.
 
     Parameters
     ----------
-    vocabulary_size
-        V; 0: no readout.
-    numbers
-        F.
-    features
-        P.
-    anchors
-        A.
+    vocabulary_size, numbers, features, anchors
+        V, or 0 for no readout; F; P; A.
     """
 
     readout_VP: Tensor
@@ -51,7 +45,7 @@ class Imputer(nn.Module):
             self.register_buffer(name, torch.zeros(shape))
 
     def forward(self, batch: Batch, cell_BE: Tensor, states_BD: Tensor | None) -> Tensor:
-        """Predict the features, (B, P), of cells of which only the other modalities are seen."""
+        """Predict the features, (B, P), of cells with only the other modalities visible."""
         numbers_BF = cell_BE if states_BD is None else torch.cat([cell_BE, states_BD], dim=1)
         predicted_BP: Tensor = self.kernel(numbers_BF) @ self.weight_AP + self.bias_P
         if len(self.readout_VP):
@@ -59,6 +53,6 @@ class Imputer(nn.Module):
         return predicted_BP
 
     def kernel(self, numbers_BF: Tensor) -> Tensor:
-        """Compute how alike cells and anchors are, (B, A), 0 to 1."""
+        """Return the kernel between cells and anchors, (B, A), 0 to 1."""
         scaled_BF, anchor_AF = numbers_BF * self.scale_F, self.anchor_AF * self.scale_F
         return torch.exp(-self.curvature * torch.cdist(scaled_BF, anchor_AF).square())

@@ -1,4 +1,4 @@
-"""An untrained model embeds cells by the principal components of every modality, side by side.
+"""Initialise a model with the concatenated principal components of the modalities.
 
 Legend: N cells, V joint vocabulary, S features of a modality, C components of it.
 """
@@ -41,27 +41,27 @@ def new_model(
     batch_key: str | None,
     seed: int,
 ) -> MultiomicsModel:
-    """Grow a backbone to all modalities and put an untrained head on it.
+    """Grow a backbone to all modalities and add an untrained head.
 
-    Each modality's block is at first its principal components, centred by batch, each at the size that it
-    has without noise, all of them scaled to a variance of 1 in all, so that no modality drowns another.
-    The prediction of a block that a cell lacks is at first ridge regression from block to block; the
-    decoder has the components' loadings. No label has a part in any of it.
+    Each modality's block starts as its principal components, centred by batch and shrunk to their size without
+    noise, then scaled to a total variance of 1, so that no modality dominates. Missing blocks start as
+    predictions by ridge regression from block to block; the decoder starts with the components' loadings. No
+    label is used.
 
     Parameters
     ----------
     backbone
-        For the first rows of the joint vocabulary, or for all of them: that of another new model.
+        For the first rows of the joint vocabulary, or for all of them (that of another new model).
     tokenizer, weight_V
-        Of the joint vocabulary; the weights that peaks' values were made with.
+        Joint tokenizer; weights of the peaks' values.
     twins
-        Rows of proteins and of their genes: a protein's token is at first its gene's.
+        Rows of proteins and of their genes: a protein's embedding starts as its gene's.
     tokens
         Training cells, with ``batch`` and ``has_…``.
     head, objective, features, batch_key
         See `MultiomicsModel`.
     seed
-        Of what is drawn by chance.
+        Seed of all random draws.
     """
     seed_everything(seed)
     kind_V = kinds_of(tokenizer.vocabulary)
@@ -93,7 +93,7 @@ def new_model(
 
 
 class ModalityBlock:
-    """The principal components of one modality, and what belongs to them."""
+    """The principal components of one modality, with loadings, scales and scores."""
 
     def __init__(
         self,
@@ -129,7 +129,7 @@ class ModalityBlock:
 
     @property
     def width(self) -> int:
-        """Components that are kept."""
+        """Number of components."""
         return self.table_SC.shape[1]
 
 
@@ -155,7 +155,7 @@ def _set_pooled(model: MultiomicsModel, blocks: dict[str, ModalityBlock]) -> Non
 
 
 def _squares_within(values_NS: sparse.csr_matrix, codes_N: np.ndarray) -> float:
-    """Return the sum of squares about the batches' means: what lies between batches is no noise."""
+    """Return the sum of squares within batches: differences between batches are not noise."""
     total = float(values_NS.power(2).sum())
     for code in np.unique(codes_N):
         mean_S = np.asarray(values_NS[codes_N == code].mean(axis=0)).ravel()
@@ -165,19 +165,19 @@ def _squares_within(values_NS: sparse.csr_matrix, codes_N: np.ndarray) -> float:
 
 @torch.no_grad()
 def settle_norm(model: MultiomicsModel, tokens: TokenizedCells, untrained: bool = False) -> None:
-    """Set the norm's moments to those of some cells with all that they have, by batch.
+    """Set the norm's moments from cells with all their modalities visible.
 
-    The means are those of each batch. The variance is that of the cells that have every modality: where a
-    part is predicted from another it varies less, and that is not to be stretched.
+    Means are by batch. The variance is that of the cells with every modality: blocks predicted from others
+    vary less, which must not be scaled up.
 
     Parameters
     ----------
     model
-        In place.
+        Changed in place.
     tokens
         The cells.
     untrained
-        Whether the trunk's projection is still zero beside the pooled branch, so that it can be left out.
+        Whether the trunk's projection is still zero, so that the trunk can be skipped.
     """
     model.eval()
     norm, targets = model.norm, model.targets(tokens.obs)

@@ -1,4 +1,4 @@
-"""The parts of the multi-omics loss: which modalities are seen, the reconstruction, the alignment.
+"""Parts of the multi-omics loss: visible modalities, reconstruction, alignment.
 
 Legend as in `model`, P features of a modality.
 """
@@ -13,7 +13,7 @@ from sc_mamba2.tokens import KINDS, Batch
 
 
 def draw_visible(present_BM: Tensor, alone_share: float) -> Tensor:
-    """Draw which modalities of each cell are seen: all that it has, or one of them alone."""
+    """Draw the visible modalities of each cell: all that it has, or one of them."""
     chance_BM = torch.rand(present_BM.shape, device=present_BM.device) * present_BM
     one_BM = F.one_hot(chance_BM.argmax(dim=1), present_BM.shape[1]).bool()
     alone_B1 = torch.rand(len(present_BM), 1, device=present_BM.device) < alone_share
@@ -27,22 +27,22 @@ def reconstruction(
     rows: Mapping[str, Tensor],
     variance_M: Tensor,
 ) -> Tensor:
-    """Sum over the modalities the squared error of what is decoded, in units of their variance.
+    """Return the squared error of the decoded values, summed over modalities, in units of their variance.
 
     ``sum_m mean((x_m - v_m)^2) / s_m`` over the cells that count for m.
 
     Parameters
     ----------
     decoded_BV
-        What the decoder gives.
+        Output x of the decoder.
     batch
-        The cells, whole: their values are the target.
+        The unmasked cells; their values v are the target.
     counted_BM
-        Bool, whether a cell counts for a modality: it has it.
+        Bool, whether a cell counts for a modality.
     rows
         Rows of a modality's features, (P,), by its name.
     variance_M
-        s: mean variance of a modality's features.
+        s, the mean variance of a modality's features.
     """
     target_BV = torch.zeros_like(decoded_BV).scatter_add_(
         1, batch.token_ids_BL, batch.values_BL.to(decoded_BV)
@@ -59,15 +59,15 @@ def reconstruction(
 
 
 def alignment(embedded: Mapping[str, Tensor], present_BM: Tensor, temperature: float) -> Tensor:
-    """Compute how badly a cell's modalities find each other among the cells of the step.
+    """Return the contrastive loss that aligns a cell's modalities.
 
-    The symmetric cross entropy of cosines over a temperature (InfoNCE, van den Oord et al. 2018), mean
-    over the pairs of modalities, over the cells that have both.
+    The symmetric cross entropy of cosines over a temperature (InfoNCE, van den Oord et al. 2018) within the
+    batch of cells, mean over pairs of modalities, on cells that have both.
 
     Parameters
     ----------
     embedded
-        Embedding of the cells from one modality alone, (B, E), by its name.
+        Embedding of the cells from one modality only, (B, E), by its name.
     present_BM
         Bool, whether a cell has a modality.
     temperature

@@ -1,4 +1,4 @@
-"""The multi-omics model: modalities into one cell embedding, and that back to every modality.
+"""The multi-omics model: from modalities to one cell embedding, and from it to every modality.
 
 Legend: B cells, L tokens, D width of the backbone, E width of the cell embedding, C width of a
 modality's block of it, V joint vocabulary, K batches, M kinds of tokens, H width of a batch's embedding.
@@ -24,22 +24,22 @@ from sc_mamba2.tasks.multiomics.params import FeatureParams, HeadParams, LossPar
 from sc_mamba2.tasks.shared.batches import BATCH, batch_codes
 from sc_mamba2.tokens import KINDS, Batch, Tokenizer, hide_tokens, kinds_of, visible_part
 
-MOST_DECODED = 5000  # features of a modality without an imputer that are imputed for every cell
+MOST_DECODED = 5000  # features of a modality that the decoder imputes, at most
 
 
 class MultiomicsModel(TaskModel):
-    """Embeds cells of several modalities, with whatever of them a cell has.
+    """Embeds cells of several modalities; a cell may lack some.
 
-    ``z = Norm_k(T h_cls + [block_1, block_2, …])``. Where a cell has modality m its block is
-    ``sum_l v_l A[f_l]`` over the tokens of m; where it lacks m, the mean over the modalities n that it has
-    of ``C_nm block_n``: its prediction by them. ``h_cls`` is the backbone's state at `<cls>` after all of the
-    cell's tokens, v the values, A a table of the features, k the batch. A decoder gives every feature of
-    every modality from z and the batch; one `Imputer` a modality predicts it from the others alone.
+    ``z = Norm_k(T h_cls + [block_1, block_2, …])``. If a cell has modality m, its block is
+    ``sum_l v_l A[f_l]`` over the tokens of m; if not, it is predicted as the mean of ``C_nm block_n`` over the
+    modalities n that it has. ``h_cls`` is the backbone's state at `<cls>` given all of the cell's tokens, v
+    the values, A a table of features, k the batch. A decoder predicts every feature of every modality from z
+    and the batch; one `Imputer` a modality predicts it from the others only.
 
     Parameters
     ----------
     backbone
-        Grown to the joint vocabulary, with an embedding a kind of token.
+        Grown to the joint vocabulary, with an embedding for each kind of token.
     tokenizer
         Makes the tokens that the model reads.
     widths
@@ -49,9 +49,9 @@ class MultiomicsModel(TaskModel):
     head, objective, features
         Branches, weights of the loss, how features are read.
     batch_key
-        Column of `obs` that the batches came from; None: there is one.
+        Column of `obs` that the batches came from; None: a single batch.
     anchors
-        Anchor cells of the imputers that there are, by modality.
+        Numbers of anchor cells of the existing imputers, by modality.
     """
 
     task = "multiomics"
@@ -88,12 +88,12 @@ class MultiomicsModel(TaskModel):
             )
         if "trunk" in head.paths:
             self.trunk_projection = nn.Linear(backbone.config.d_model, self.width, bias=False)
-            if "pooled" in head.paths:  # it adds only what helps; alone it must begin somewhere
+            if "pooled" in head.paths:  # start at zero, so that it adds only what helps
                 nn.init.zeros_(self.trunk_projection.weight)
         self.norm = DomainNorm(
             self.width, len(batches) if head.domain_norm else 1, shared_scale=True
         )
-        # The components keep the sizes that they start with, as in batch correction.
+        # The components keep their initial sizes, as in batch correction.
         self.norm.requires_grad_(False)
         self.batch_encoder = nn.Embedding(len(batches), head.batch_width)
         self.decoder = nn.Linear(self.width, size)
@@ -115,7 +115,7 @@ class MultiomicsModel(TaskModel):
             self.add_imputer(kind, count)
 
     def train(self, mode: bool = True) -> "MultiomicsModel":
-        """Set the mode; the norm keeps its moments, since a step's views are not what cells are."""
+        """Set the mode; the norm keeps its moments, since training steps see only parts of cells."""
         super().train(mode)
         self.norm.eval()
         return self
@@ -127,7 +127,7 @@ class MultiomicsModel(TaskModel):
         return self.backbone.token_kinds.kind_of_token_V
 
     def gene_weights(self) -> np.ndarray:
-        """Say how much the model makes of each token of RNA, (V,); of the other modalities nothing."""
+        """Return the importance of each RNA token, (V,); 0 for the other modalities."""
         genes = np.isin(np.arange(self.tokenizer.vocabulary.size), self.rows_of(RNA).cpu().numpy())
         return np.asarray(super().gene_weights() * genes)
 
@@ -140,7 +140,7 @@ class MultiomicsModel(TaskModel):
         return tuple(other for other in self.widths if other != kind)
 
     def add_imputer(self, kind: str, anchors: int) -> Imputer:
-        """Put an empty imputer of a modality into the model, and return it."""
+        """Add an empty imputer of a modality, and return it."""
         states = self.backbone.config.d_model if "trunk" in self.head.paths else 0
         reads_values = "pooled" in self.head.paths
         imputer = Imputer(
@@ -155,9 +155,7 @@ class MultiomicsModel(TaskModel):
     def settings(self) -> dict[str, Any]:
         """Return what `from_settings` needs to build the same model."""
         return {
-            "widths": [
-                list(pair) for pair in self.widths.items()
-            ],  # their order is that of the blocks
+            "widths": [list(pair) for pair in self.widths.items()],  # in the order of the blocks
             "batches": list(self.batches),
             "head": self.head.model_dump(mode="json"),
             "objective": self.objective.model_dump(mode="json"),
@@ -184,7 +182,7 @@ class MultiomicsModel(TaskModel):
         )
 
     def pool(self, batch: Batch) -> Tensor:
-        """Put the blocks of the modalities side by side, (B, E); absent ones are predicted by the others."""
+        """Concatenate the blocks of the modalities, (B, E); absent ones are predicted from the others."""
         kinds_BL = self.kind_V[batch.token_ids_BL]
         blocks, present = {}, {}
         for kind, width in self.widths.items():
@@ -205,14 +203,14 @@ class MultiomicsModel(TaskModel):
         return blocks[kind] * present[kind] + absent_BC * (1 - present[kind])
 
     def states(self, batch: Batch) -> Tensor | None:
-        """Return the backbone's state at `<cls>`, (B, D), where the trunk is among the branches."""
+        """Return the backbone's state at `<cls>`, (B, D), or None without the trunk."""
         if "trunk" not in self.head.paths:
             return None
         hidden_BLD: Tensor = self.backbone(batch.token_ids_BL, batch.bins_BL, batch.lengths_B)
         return hidden_BLD[:, 0]
 
     def sum_branches(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
-        """Sum the branches, (B, E): the embedding before its norm; and the trunk's states."""
+        """Return the sum of the branches, (B, E), before the norm, and the trunk's states."""
         states_BD = self.states(batch)
         branches = []
         if states_BD is not None:
@@ -222,17 +220,17 @@ class MultiomicsModel(TaskModel):
         return torch.stack(branches).sum(dim=0), states_BD
 
     def embed(self, batch: Batch, batch_B: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Embed cells of the batches (B,) with all that they have: (B, E), and the trunk's states."""
+        """Return the embeddings of cells of batches (B,), (B, E), and the trunk's states."""
         summed_BE, states_BD = self.sum_branches(batch)
         domain_B = batch_B if self.head.domain_norm else torch.zeros_like(batch_B)
         return self.norm(summed_BE, domain_B), states_BD
 
     def forward(self, batch: Batch, batch_B: Tensor) -> Tensor:
-        """Embed cells of the batches (B,), 0 to K - 1; (B, E)."""
+        """Return the embeddings, (B, E), of cells of batches (B,), 0 to K - 1."""
         return self.embed(batch, batch_B)[0]
 
     def decode(self, cell_BE: Tensor, batch_B: Tensor) -> Tensor:
-        """Predict every feature, (B, V), from cells and their batch."""
+        """Predict every feature, (B, V), from embeddings and batches."""
         decoded_BV: Tensor = self.decoder(cell_BE)
         if len(self.batches) > 1:
             together = torch.cat([cell_BE, self.batch_encoder(batch_B)], dim=1)
@@ -240,14 +238,14 @@ class MultiomicsModel(TaskModel):
         return decoded_BV
 
     def view(self, batch: Batch, kinds: tuple[str, ...]) -> Batch:
-        """Return cells of which these modalities alone are seen."""
+        """Return the cells with only these modalities visible."""
         visible_M = torch.zeros(len(KINDS), dtype=torch.bool, device=batch.cells_B.device)
         visible_M[[KINDS.index(kind) for kind in kinds]] = True
         visible_BM = visible_M.expand(len(batch.cells_B), -1)
         return visible_part(batch, self.kind_V, visible_BM, self.backbone.config.pad_id)
 
     def parameter_groups(self, learning_rate: float, weight_decay: float) -> list[dict[str, Any]]:
-        """Give the table of features a rate of its own: a cell sums hundreds of its rows."""
+        """Give the feature table its own learning rate, since a cell sums hundreds of its rows."""
         groups = super().parameter_groups(learning_rate, weight_decay)
         if "pooled" not in self.head.paths:
             return groups
@@ -258,7 +256,7 @@ class MultiomicsModel(TaskModel):
         return [group for group in groups if group["params"]] + [table]
 
     def targets(self, obs: pd.DataFrame) -> dict[str, Tensor]:
-        """Read batches and modalities of cells; no label is ever read."""
+        """Return batches, their weights, and modalities of cells; labels are never used."""
         codes = batch_codes(obs[BATCH], self.batches)
         shares_K = np.bincount(codes, minlength=len(self.batches)) / max(1, len(codes))
         weights_K = 1 / np.maximum(shares_K * len(self.batches), 1e-9)
@@ -272,18 +270,18 @@ class MultiomicsModel(TaskModel):
         }
 
     def loss(self, batch: Batch, targets: dict[str, Tensor]) -> Tensor:
-        """Return the training loss a cell; in evaluation mode what chooses the epoch."""
+        """Return the training loss; in evaluation mode the loss that chooses the epoch."""
         if self.training:
             return self._training_loss(batch, targets)
         with torch.no_grad():
             return self._validation_loss(batch, targets)
 
     def _training_loss(self, batch: Batch, targets: dict[str, Tensor]) -> Tensor:
-        """Return the loss of a step.
+        """Return the loss of a training step.
 
-        Of a share of the cells one modality alone is seen, drawn among those that they have; of what is
-        seen a share is masked. All that a cell has is to be reconstructed. To that come the adversary of
-        the batches and the contrastive alignment, where they have a weight.
+        A share of the cells show one modality only, drawn among those they have; a share of the visible
+        tokens is masked. Everything that a cell has must be reconstructed. The batch adversary and the
+        contrastive alignment are added if they have a weight.
         """
         objective, batch_B, present_BM = self.objective, targets["batch_B"], targets["present_BM"]
         visible_BM = draw_visible(present_BM, objective.alone_share)
@@ -302,10 +300,10 @@ class MultiomicsModel(TaskModel):
         return total
 
     def _validation_loss(self, batch: Batch, targets: dict[str, Tensor]) -> Tensor:
-        """Return what chooses the epoch: the reconstruction from all that cells have, and from each alone.
+        """Return the loss that chooses the epoch: reconstruction from all modalities, and from each alone.
 
-        Masked alike at every call. Where there are batches, how well neighbours predict them is added: the
-        adversary's own loss would reward one that has learnt nothing.
+        The mask is the same at every call. With several batches, how well neighbours predict them is added;
+        the adversary's own loss would reward a discriminator that has learnt nothing.
         """
         objective, batch_B, present_BM = self.objective, targets["batch_B"], targets["present_BM"]
         masked = hide_tokens(batch, objective.mask_share, by_chance=False)
@@ -327,15 +325,15 @@ class MultiomicsModel(TaskModel):
         return reconstruction(decoded_BV, batch, counted_BM, self._rows, self.variance_M)
 
     def predict(self, batch: Batch) -> dict[str, Tensor]:
-        """Refuse: a cell is embedded with its batch; see `predictor`."""
+        """Raise: the batches are needed; see `predictor`."""
         raise NotImplementedError("the batches of the cells are needed: call predictor(obs)")
 
     def predictor(self, obs: pd.DataFrame) -> Callable[[Batch], dict[str, Tensor]]:
-        """Return what embeds cells and imputes: ``joint``, one embedding and one imputation a modality.
+        """Return a function that embeds and imputes cells.
 
-        ``joint`` (B, E) from all that a cell has; ``embedding_m`` (B, E) from modality m alone, NaN where
-        the cell lacks it; ``imputed_m`` (B, features of m) from the other modalities alone, NaN where the
-        cell has none of them. A modality without an imputer is imputed by the decoder, if it is not too wide.
+        Its outputs are ``joint`` (B, E) from all modalities of a cell; ``embedding_m`` (B, E) from modality m
+        only, NaN if the cell lacks it; ``imputed_m`` (B, features of m) from the other modalities only, NaN if
+        it has none of them. Without an imputer, the decoder imputes up to `MOST_DECODED` features.
         """
         targets = self.targets(obs)
 

@@ -1,4 +1,4 @@
-"""Parameters that are particular to multi-omics."""
+"""Parameters of multi-omics."""
 
 from typing import Annotated, Literal
 
@@ -26,7 +26,7 @@ Variant = Literal[
 
 
 class SourceParams(Parameters):
-    """What is read."""
+    """Input files."""
 
     inputs: tuple[str, ...] = Field(
         ("simulated:rna-protein",),
@@ -83,7 +83,7 @@ class FeatureParams(Parameters):
 
 
 class JointBackboneParams(BackboneParams):
-    """Which backbone the training starts from; by default the one that comes with the package."""
+    """Which backbone the training starts from; by default the packaged one."""
 
     checkpoint: str | None = Field(
         "scm-tiny",
@@ -93,7 +93,7 @@ class JointBackboneParams(BackboneParams):
 
 
 class HeadParams(Parameters):
-    """From a cell to its embedding, and from that back to every modality."""
+    """The head: from a cell to its embedding, and from it to every modality."""
 
     paths: tuple[Branch, ...] = Field(
         ("pooled",),
@@ -133,7 +133,7 @@ class HeadParams(Parameters):
 
 
 class LossParams(Parameters):
-    """What is trained."""
+    """The training loss."""
 
     mask_share: float = Field(
         0.2, ge=0, lt=1, description="share of a cell's features that is hidden from the model"
@@ -163,7 +163,7 @@ class LossParams(Parameters):
 
 
 class JointFitParams(FineTuneParams):
-    """The training; as every task has it, with defaults of its own."""
+    """Training parameters with this task's defaults."""
 
     learning_rate: float = Field(1e-3, gt=0, le=1, description="highest rate of AdamW")
     batch_size: int = Field(32, ge=2, le=65536, description="cells a step")
@@ -214,7 +214,7 @@ class ImputationParams(Parameters):
 
 
 class BaselineParams(Parameters):
-    """The simple methods beside the model."""
+    """The baselines."""
 
     components: int = Field(30, ge=1, description="principal components of each modality")
     regularisation: tuple[float, ...] = Field(
@@ -230,7 +230,7 @@ class BaselineParams(Parameters):
 
 
 class AblationParams(Parameters):
-    """Which parts of the model are left out, each in a training of its own."""
+    """Variants of the model to train for comparison."""
 
     names: Annotated[tuple[Variant, ...], EachOnce] = Field(
         (),
@@ -242,7 +242,7 @@ class AblationParams(Parameters):
 
 
 class EvaluationParams(Parameters):
-    """What is scored."""
+    """Scoring."""
 
     fewest_cells: int = Field(
         10, ge=1, description="types with fewer scored cells are left out of the scores by type"
@@ -250,7 +250,7 @@ class EvaluationParams(Parameters):
 
 
 class OutputParams(Parameters):
-    """What is written beside the embeddings."""
+    """Output in addition to the embeddings."""
 
     most_features: int = Field(
         5000,

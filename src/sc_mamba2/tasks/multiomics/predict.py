@@ -1,4 +1,4 @@
-"""Cells for a trained model, and its outputs beside the user's modalities in one MuData."""
+"""Prepare cells for a trained model, and write its outputs into the user's MuData."""
 
 from typing import Any
 
@@ -39,7 +39,7 @@ def read_known_sources(
     ingestion: IngestionParams,
     validation: ValidationParams,
 ) -> tuple[mudata.MuData, JointCells, dict[str, Any]]:
-    """Do as `read_sources` for a trained model, which can do with RNA alone."""
+    """Read the modalities for a trained model, for which RNA suffices; see `read_sources`."""
     mdata, raw = open_sources(source.inputs, rna_alone=True)
     return mdata, *standardise_known(raw, model, ingestion, validation)
 
@@ -50,12 +50,12 @@ def standardise_known(
     ingestion: IngestionParams,
     validation: ValidationParams,
 ) -> tuple[JointCells, dict[str, Any]]:
-    """Do as `standardise_modalities`, with features as a trained model has them.
+    """Standardise modalities with a trained model's features; see `standardise_modalities`.
 
     Raises
     ------
     UserError
-        Rules ``modality-unlearnt`` and ``model-genes``, beside those of `standardise_modalities`.
+        Rules ``modality-unlearnt`` and ``model-genes``, and those of `standardise_modalities`.
     """
     unknown = [kind for kind in raw if kind not in model.widths]
     if unknown:
@@ -72,7 +72,7 @@ def standardise_known(
 def prepare_known(
     cells: JointCells, model: MultiomicsModel, keys: KeyParams
 ) -> tuple[TokenizedCells, pd.DataFrame]:
-    """Return tokens of cells that a trained model reads, of which it has learnt from none; and the truth."""
+    """Return tokens of cells for a trained model, all marked as held out, and their labels."""
     design = known_design(cells.obs, cells.present, model.batch_key, model.batches)
     for kind in model.widths:
         design[has(kind)] = design.get(has(kind), False)
@@ -82,7 +82,7 @@ def prepare_known(
 
 
 def names_of_features(kind: str, var: pd.DataFrame) -> pd.Index:
-    """Return what a user's features are called in the vocabulary, less the modality; "" where no such is."""
+    """Return the vocabulary's names of a user's features, without the modality; "" if unknown."""
     if kind == RNA:
         return pd.Index(column_ids(var, load_gene_table()))
     if kind == PROTEIN:
@@ -103,10 +103,10 @@ def write_joint(
 ) -> mudata.MuData:
     """Return a copy of the user's modalities with embeddings, imputed values, their errors and facts.
 
-    ``obsm["X_scm_joint"]``, ``obsm["X_scm_rna"]`` and so on: NaN where a cell lacks the modality.
-    ``obsm["scm_imputed_protein"]``: a column a feature, from the other modalities alone; NaN where a cell
-    has none of these. ``obs["scm_held_out"]``: cells that nothing was learnt from. Of each modality
-    ``var["scm_imputed_error"]``: the root mean square error of what is imputed, on validation cells.
+    ``obsm["X_scm_joint"]``, ``obsm["X_scm_rna"]`` and so on: NaN if a cell lacks the modality.
+    ``obsm["scm_imputed_protein"]``: one column a feature, from the other modalities only; NaN if a cell has
+    none of these. ``obs["scm_held_out"]``: cells that were not trained on. In each modality
+    ``var["scm_imputed_error"]``: root mean square error of the imputation on validation cells.
     """
     with quiet_mudata():
         joint = mdata.copy()

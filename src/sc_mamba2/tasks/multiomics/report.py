@@ -1,4 +1,4 @@
-"""The report of multi-omics: what the modalities together are worth, and what predicts one best."""
+"""Report of multi-omics: the value of joint embeddings, and of imputation from other modalities."""
 
 from typing import Any
 
@@ -58,7 +58,7 @@ def report(
     comparison: Comparison | None = None,
     history: pd.DataFrame | None = None,
 ) -> tuple[dict[str, bytes], str]:
-    """Draw the figures and write the report; the last two are there where a model was trained."""
+    """Draw the figures and write the report; the last two are given after a training."""
     others = comparison or Comparison()
     drawn = what_to_draw(outputs, tokens, truth, model, others, compute.seed)
     figures = draw_pictures(PICTURES, history=history, **drawn)
@@ -75,7 +75,7 @@ def joint_report(
     parameters: dict[str, Any],
     cell_map: CellMap | None = None,
 ) -> str:
-    """Write the report as one HTML page, from ``metrics.json``, PNG bytes and flat parameters by name."""
+    """Return the report as one HTML page; `figures` are PNG bytes, `parameters` flat, both by name."""
     data, run = metrics["data"], metrics["run"]
     have = ", ".join(f"{count:,} with {kind}" for kind, count in data["modalities"].items())
     scores = ("avg_bio", *(name for name in metrics["model"] if name.startswith("pearson_")))
@@ -105,7 +105,7 @@ def joint_report(
 
 
 def verdict(metrics: dict[str, Any]) -> list[str]:
-    """Say in words who won, and what the parts of the model are worth."""
+    """Summarise which method won, and what the parts of the model contribute."""
     words = [f"Scores are of {metrics['data']['scored_cells']:,} cells that nothing was fitted to."]
     if not metrics["baselines"]:
         words = [
@@ -120,7 +120,7 @@ def verdict(metrics: dict[str, Any]) -> list[str]:
 
 
 def _headline_scores(model: dict[str, float]) -> list[tuple[str, str]]:
-    """Return the scores that the verdict is about, each in words."""
+    """Return the scores in the verdict, with their descriptions."""
     named = [("avg_bio", "types kept (AvgBIO)")] if "avg_bio" in model else []
     return named + [
         (name, f"{name.removeprefix('pearson_')} predicted from the others (correlation)")

@@ -1,4 +1,4 @@
-"""One vocabulary for all modalities, one sequence of tokens a cell, and the values back from tokens.
+"""Joint vocabulary and tokens of all modalities, and values back from tokens.
 
 N cells, V rows of the joint vocabulary.
 """
@@ -34,11 +34,11 @@ from sc_mamba2.tokens import (
 
 
 class JointTokenizer(NamedTuple):
-    """What makes the tokens: the joint tokenizer, and the weight of every row (peaks; else 1).
+    """The joint tokenizer, and the weight of every row of its vocabulary (1 except for peaks).
 
-    `trunk` is the part of the tokenizer that a backbone is loaded or built for: the genes that the
-    checkpoint knows, or all genes where there is none. Its rows are the first ones of the joint one.
-    `twins` has the row of a protein and that of the gene that codes for it, for those that have one.
+    `trunk` is the tokenizer that a backbone is loaded or built for: the genes that the checkpoint knows, or
+    all genes without one. Its rows are the first of the joint vocabulary. `twins` (T, 2) are the rows of
+    proteins and of the genes that code for them, if known.
     """
 
     joint: Tokenizer
@@ -55,8 +55,8 @@ def fit_joint_tokenizer(
 ) -> JointTokenizer:
     """Choose the genes by the training cells, and give every feature a row.
 
-    Genes that the checkpoint knows stand first, in its order; then the other genes, the proteins, the
-    peaks that are open in any training cell.
+    Rows are the genes that the checkpoint knows, in its order, then other genes, proteins, and peaks that are
+    open in any training cell.
     """
     training = (design[PART] == TRAINING).to_numpy()
     source, pretrained = source_vocabulary(params.vocabulary)
@@ -122,8 +122,8 @@ def tokenize_modalities(
 ) -> TokenizedCells:
     """Turn cells into one sequence of tokens each: genes, then proteins, then peaks.
 
-    Values are log-normalised RNA, CLR of proteins, TF-IDF (or 1) of peaks; each modality is binned by
-    itself.
+    Values are log-normalised RNA, CLR of proteins, TF-IDF (or 1) of peaks; each modality is binned
+    separately.
     """
     parts = []
     for kind, part in cells.modalities.items():
@@ -149,7 +149,7 @@ def _values(
 
 
 def modality_values(tokens: TokenizedCells, vocabulary: Vocabulary) -> dict[str, sparse.csr_matrix]:
-    """Return the values of each modality that the cells have any of, N x its features."""
+    """Return the values by modality, N x its features, of modalities in `tokens.obs`."""
     kind_V = kinds_of(vocabulary)
     values_NV = as_matrix(tokens, vocabulary.size)
     kinds = [kind for kind in KINDS[1:] if has(kind) in tokens.obs]
@@ -159,10 +159,7 @@ def modality_values(tokens: TokenizedCells, vocabulary: Vocabulary) -> dict[str,
 def shuffle_modality(
     tokens: TokenizedCells, kind: str, vocabulary: Vocabulary, seed: int
 ) -> TokenizedCells:
-    """Give every cell that has a modality that of another one, by chance.
-
-    What does not change then has not looked at it.
-    """
+    """Permute a modality among the cells that have it; outputs that do not change do not use it."""
     own = kinds_of(vocabulary)[tokens.gene_rows] == KINDS.index(kind)
     order = np.arange(len(tokens))
     have = np.flatnonzero(tokens.obs[has(kind)].to_numpy(bool))

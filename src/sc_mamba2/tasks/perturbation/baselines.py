@@ -1,6 +1,6 @@
-"""What stands beside the model: the simple methods, and variants of it where a person names some.
+"""Baselines, and variants of the model for ablations.
 
-A simple method is a function of the training effects, a perturbation's name, its context, and the
+A baseline is a function of the training effects, a perturbation's name, its context, and the
 parameters. Legend: T held-out effects, G genes, K components, M training perturbations whose genes are
 measured.
 """
@@ -58,13 +58,13 @@ def compare(
     ablations: AblationParams,
     compute: ComputeOptions,
 ) -> dict[str, np.ndarray]:
-    """Predict the held-out effects by the model, by every simple method, and by variants of the model.
+    """Predict the held-out effects by the model, every baseline and the named variants.
 
     Returns
     -------
     dict
-        (T, G) by method, ``model`` first. Variants are trained here, in the same way; those of the
-        Mamba2 layers are left out where the model has none.
+        (T, G) by method, ``model`` first. Variants are trained here, in the same way as the model; those
+        of the Mamba2 layers are left out if the model has none.
     """
     control = scored_model.keys.control
     rows = effect_rows(groups_of(held_out_rows(split, control)))
@@ -98,13 +98,13 @@ def variant(
     Parameters
     ----------
     name
-        ``start_alone``: without the Mamba2 layers; ``trunk_alone``: they begin at no change;
-        ``trunk_frozen``: as the model, its backbone is left as it is; ``no_perturbation_embedding``:
-        nothing is known of a perturbation; ``no_own_gene``: its own gene is a gene like others.
+        ``start_alone``: without the Mamba2 layers; ``trunk_alone``: without the simple estimate;
+        ``trunk_frozen``: like the model; the caller freezes its backbone; ``no_perturbation_embedding``:
+        without features and pathways; ``no_own_gene``: the own gene is treated as any other.
     backbone
         Untrained; it is copied.
     model, seed
-        What the variant is like in all else.
+        Source of everything else; seed of the new head.
     """
     prior, head = model.prior, model.head
     if name == "no_perturbation_embedding":
@@ -118,14 +118,14 @@ def variant(
 
 
 def no_change(effects: Effects, name: str, context: str, params: ScoreParams) -> np.ndarray:
-    """A perturbed cell is a control cell: zeros, (G,)."""
+    """Return zeros, (G,): perturbed cells equal control cells."""
     return np.zeros(len(effects.genes))
 
 
 def training_mean(effects: Effects, name: str, context: str, params: ScoreParams) -> np.ndarray:
     """Return the mean over training perturbations, each the mean of its cells over contexts, (G,).
 
-    The baseline that unseen perturbations are hardest won from (Ahlmann-Eltze 2025; Csendes 2025).
+    The baseline that is hardest to beat on unseen perturbations (Ahlmann-Eltze 2025; Csendes 2025).
     """
     return np.mean(list(pooled_effects(effects).values()), axis=0)
 
@@ -133,7 +133,7 @@ def training_mean(effects: Effects, name: str, context: str, params: ScoreParams
 def shrunken_mean(effects: Effects, name: str, context: str, params: ScoreParams) -> np.ndarray:
     """Return the mean over training perturbations, each shrunk by its reliability, (G,).
 
-    ``mean_p r_p delta_p``: what is noise draws towards no change; see `methods.mean_changes.reliability`.
+    ``mean_p r_p delta_p``: noisy effects shrink to no change; see `methods.mean_changes.reliability`.
     """
     pooled, errors = pooled_effects(effects), pooled_effects(effects, errors=True)
     delta_PG, error_PG = np.stack(list(pooled.values())), np.stack(list(errors.values()))
@@ -143,8 +143,8 @@ def shrunken_mean(effects: Effects, name: str, context: str, params: ScoreParams
 def matching_mean(effects: Effects, name: str, context: str, params: ScoreParams) -> np.ndarray:
     """Return the mean of the matching effects, (G,) (Systema, Vinas Torne 2025).
 
-    Those of the perturbation in other contexts; else, of a combination, the mean of its parts' means;
-    else those of any perturbation in this context; else the training mean.
+    These are the perturbation's effects in other contexts; else, for a combination, the mean of its parts'
+    means; else the effects of all perturbations in this context; else the training mean.
     """
     names = effects.rows[PERTURBATION].to_numpy()
     if (names == name).any():
@@ -159,7 +159,7 @@ def matching_mean(effects: Effects, name: str, context: str, params: ScoreParams
 
 
 def additive(effects: Effects, name: str, context: str, params: ScoreParams) -> np.ndarray:
-    """Return the sum of the parts' effects, (G,); a part that was not seen adds the training mean."""
+    """Return the sum of the parts' effects, (G,); an unseen part adds the training mean."""
     pooled = pooled_effects(effects)
     mean_G = training_mean(effects, name, context, params)
     return np.sum([pooled.get(part, mean_G) for part in parts_of(name, effects.whole)], axis=0)
@@ -171,8 +171,8 @@ def ridge(effects: Effects, name: str, context: str, params: ScoreParams) -> np.
     ``Y = G W P^T + b`` with Y the training effects (genes x perturbations), b their mean, G the first
     K left singular vectors times singular values of ``Y - b`` and the contexts' control means, and P
     the rows of G at the perturbed genes; ``W = (G^T G + l I)^-1 G^T (Y - b) P (P^T P + l I)^-1``, with l
-    in units of the mean squared entry. A combination takes the sum of its genes' rows. A perturbation
-    with no measured gene gets b.
+    in units of the mean diagonal entry of the Gram matrix. A combination uses the sum of its genes' rows.
+    A perturbation with no measured gene gets b.
     """
     pooled = pooled_effects(effects)
     mean_G = training_mean(effects, name, context, params)
@@ -193,7 +193,7 @@ def ridge(effects: Effects, name: str, context: str, params: ScoreParams) -> np.
 def ridge_reactome(effects: Effects, name: str, context: str, params: ScoreParams) -> np.ndarray:
     """Predict an effect by ridge regression on Reactome membership, (G,); see `kernel_ridge_effect`.
 
-    Of a combination the memberships of its genes are added.
+    For a combination the memberships of its genes are added.
     """
     pooled = pooled_effects(effects)
     groups = [gene_ids(parts_of(one, effects.whole)).values() for one in (name, *pooled)]
@@ -219,9 +219,9 @@ BASELINES: dict[str, Baseline] = {
 
 
 def pooled_effects(effects: Effects, errors: bool = False) -> dict[str, np.ndarray]:
-    """Return the effect of each perturbation over its contexts, weighed by cells, by sorted name.
+    """Return each perturbation's effect over its contexts, weighted by cells, by sorted name.
 
-    With `errors` its squared standard errors.
+    With `errors` return squared standard errors instead.
     """
     groups = effects.rows.groupby(PERTURBATION).indices
     pooled = {}

@@ -1,7 +1,7 @@
-"""The simple estimate of a perturbation's effect: measured effects, weighed by likeness and by error.
+"""The simple estimate of a perturbation's effect: measured effects, weighted by similarity and error.
 
-It is what the model begins with, and contains the mean of the training perturbations and the mean of
-the other contexts. Legend: G genes, Q measured effects, F numbers of a feature, C contexts.
+The model starts from it. The mean of the training perturbations and the mean of the other contexts are
+special cases. Legend: G genes, Q measured effects, F numbers of a feature, C contexts.
 """
 
 from dataclasses import dataclass, field, replace
@@ -29,7 +29,7 @@ from sc_mamba2.tasks.perturbation.params import StartParams
 from sc_mamba2.tasks.perturbation.split import CONTEXT, PERTURBATION
 
 MOST_NEAR = 3
-# How measured perturbations may be weighed for one that was not; the first is the floor.
+# Ways to weight measured perturbations for an unmeasured one; the first is the fallback.
 WEIGHTINGS = ("shrunken_mean", "pathways", "features", "both")
 
 
@@ -37,44 +37,42 @@ WEIGHTINGS = ("shrunken_mean", "pathways", "features", "both")
 class EffectPrior:
     """Estimates the effect of a perturbation in a context.
 
-    What was measured of a perturbation p in several contexts is one effect for the context c,
+    For a perturbation p that was measured in other contexts or at other doses, the estimate (``prior``)
+    for context c is a weighted mean over its measurements q,
 
     ``delta_p(c) = sum_j b_j sum_q w_jq delta_q``
 
-    over its measurements q. The weights w_jq sum to 1 for each j: by the number of cells n_q (the mean,
-    which is the floor), and by ``n_q exp(cos(c, c_q) / T_j)``, with c control means; measurements at
-    other doses weigh less by ``exp(-|log10 dose - log10 dose_q| / T_d)``. The shares b_j are earned by
-    leaving contexts out. That is the estimate (``prior``)
-    for a context or a dose in which p was not measured. A perturbation that was measured
-    nowhere is estimated from all others, with r the reliability of delta_p(c):
+    The weights w_jq sum to 1 for each j. They are the number of cells n_q (the mean, the fallback) or
+    ``n_q exp(cos(c, c_q) / T_j)``, with c control means; other doses are down-weighted by
+    ``exp(-|log10 dose - log10 dose_q| / T_d)``. The shares b_j are fitted by leaving contexts out. A
+    perturbation that was never measured is estimated from all others, with r the reliability of delta_p(c):
 
     ``prior = sum_k a_k sum_p w_kp r_p delta_p(c)``
 
-    so that what is noise draws towards no change. The weightings w_k are `WEIGHTINGS`: all alike (the
-    shrunken mean, which is the floor), softmax by the likeness of pathways, by that of features, and by
-    both. Their shares a_k are earned by leaving perturbations out, see `stacking_shares`. What shares no
-    pathway and is like nothing by its features gets the shrunken mean alone. What a
-    perturbation does to its own gene is left out of that sum; it is mixed from the sum over others and
-    the fold change that n measured targets show of their own genes, which counts ``n / (n + 1)``.
-    A combination that no context has is the sum of its parts. Where the very effect was measured, the
-    answer is ``r delta + (1 - r) prior``.
+    so that noisy effects shrink to no change. The weightings w_k are `WEIGHTINGS`: uniform (the shrunken
+    mean, the fallback), softmax over the similarity of pathways, of features, and of both. Their shares a_k
+    are fitted by leaving perturbations out, see `stacking_shares`. A perturbation that shares no pathway and
+    has no similar features gets the shrunken mean alone. A perturbation's effect on its own gene is left
+    out of that sum; the own gene's change mixes the sum over others with the fold change that n measured
+    targets show in their own genes, with weight ``n / (n + 1)``. A combination measured in no context is
+    the sum of its parts. An effect that was itself measured is ``r delta + (1 - r) prior``.
 
     Attributes
     ----------
     effects
-        What was measured.
+        Measured effects.
     singles
-        Unit vectors of single perturbations by name; those that are not described are absent.
+        Unit feature vectors of single perturbations by name; those without features are absent.
     own
         Columns of single perturbations' own genes; see `own_columns`.
     targets
-        Ensembl ids of single perturbations' genes, by which pathways are looked up.
+        Ensembl ids of single perturbations' genes, for looking up pathways.
     shares
-        a_k by name of the weighting; empty: not fitted, the prior shares of `params`.
+        a_k by name of the weighting; empty: not fitted, equal shares (see `share_K`).
     context_shares
         b_j of the mean and of every T_j; empty: not fitted, the mean alone.
     params
-        The temperatures, and the number of genes behind the likeness of contexts.
+        Temperatures, and the number of genes for the similarity of contexts.
     """
 
     effects: Effects
@@ -93,11 +91,11 @@ class EffectPrior:
         Parameters
         ----------
         name, context
-            Perturbation by its canonical name; context, which may be a new one.
+            Canonical name of the perturbation; context, which may be new.
         control_G
             Mean of the context's control cells.
         hidden_Q
-            Measured effects that must not be used, bool; ``None``: all may be.
+            Measured effects not to use, bool; ``None``: use all.
 
         Returns
         -------
@@ -119,14 +117,14 @@ class EffectPrior:
         return weight * self.effects.delta_QG[place] + (1 - weight) * prior_G
 
     def with_tables(self, tables: dict[str, np.ndarray]) -> "EffectPrior":
-        """Return it with the numbers of stored tables: those of the effects, and ``feature_PF``."""
+        """Return a copy with the values of stored tables: those of the effects, and ``feature_PF``."""
         doubled: dict[str, Any] = {name: table.astype(np.float64) for name, table in tables.items()}
         features_PF = doubled.pop("feature_PF")
         singles = dict(zip(sorted(self.singles), features_PF, strict=True))
         return replace(self, effects=replace(self.effects, **doubled), singles=singles)
 
     def measured_weight(self, name: str, context: str) -> float:
-        """Return the weight of the measurement itself in an estimate, 0 where there is none."""
+        """Return the weight of the measured effect itself in an estimate, 0 if not measured."""
         rows = self.effects.rows
         own = (rows[PERTURBATION] == name) & (rows[CONTEXT] == context)
         return float(self.reliability_Q[own.to_numpy()].sum())
@@ -137,9 +135,9 @@ class EffectPrior:
         return self.effects.reliability_Q
 
     def likenesses(self, name: str, others: list[str]) -> dict[str, np.ndarray]:
-        """Return how alike a perturbation is to others: ``pathways`` and ``features``, (P,) each.
+        """Return the similarity of a perturbation to others: ``pathways`` and ``features``, (P,) each.
 
-        0 where nothing is known of one of them; features that point away are not alike either.
+        0 if either has no description; cosines of features may be negative.
         """
         whole = self.effects.whole
         groups = [
@@ -156,7 +154,7 @@ class EffectPrior:
         return {"pathways": pathways_P, "features": features_P}
 
     def weights(self, name: str, others: list[str]) -> np.ndarray:
-        """Return what each weighting gives to each of the others, (K, P); rows sum to 1."""
+        """Return the weights of the other perturbations by weighting, (K, P); rows sum to 1."""
         params, alike = self.params, self.likenesses(name, others)
         logit_KP = np.zeros((len(WEIGHTINGS), len(others)))
         if self.is_alike(alike):
@@ -166,13 +164,13 @@ class EffectPrior:
         return likeness_weights(logit_KP)
 
     def partners(self, name: str) -> dict[str, Any]:
-        """Say by what an unseen perturbation is estimated from the measured ones.
+        """Explain how an unseen perturbation is estimated from the measured ones.
 
         Returns
         -------
         dict
-            ``by``: the likenesses that speak, of ``pathways`` and ``features``, empty where it is like no
-            other; ``nearest``: those that weigh most, each with its ``weight`` (1 in all) and both likenesses.
+            ``by``: the similarities in use, of ``pathways`` and ``features``, empty if none is high enough;
+            ``nearest``: the `MOST_NEAR` highest weights, with both similarities (all weights sum to 1).
         """
         everything_Q = np.ones(len(self.effects.rows), bool)
         own = base_name(name, self.effects.whole)
@@ -196,13 +194,13 @@ class EffectPrior:
         }
 
     def is_alike(self, likenesses: dict[str, np.ndarray]) -> bool:
-        """Whether a perturbation is like any other, so that likeness may speak."""
+        """Whether a perturbation is similar enough to any other for similarity to be used."""
         least = {"pathways": self.params.least_pathways, "features": self.params.least_features}
         return any(alike_P.max(initial=-1) >= least[by] for by, alike_P in likenesses.items())
 
     @property
     def share_K(self) -> np.ndarray:
-        """Shares of the weightings, (K,), which sum to 1; those without a description have none."""
+        """Shares of the weightings, (K,), summing to 1; if not fitted, equal over the usable ones."""
         if self.shares:
             return np.array([self.shares[name] for name in WEIGHTINGS])
         known = np.array([True, bool(self.targets), bool(self.singles), False])
@@ -210,7 +208,7 @@ class EffectPrior:
         return known / known.sum()
 
     def _prior(self, name: str, control_G: np.ndarray, usable_Q: np.ndarray) -> np.ndarray:
-        """Estimate an effect from measurements that are not of it."""
+        """Estimate an effect from other measurements."""
         if not usable_Q.any():
             return np.zeros(self.effects.delta_QG.shape[1])
         names = self.effects.rows[PERTURBATION].to_numpy()
@@ -232,7 +230,7 @@ class EffectPrior:
         bases: np.ndarray,
         logit_JQ: np.ndarray,
     ) -> np.ndarray:
-        """Estimate an effect that was measured nowhere by every weighting, (K, G)."""
+        """Estimate an effect that was never measured, by every weighting, (K, G)."""
         others = self._others(usable_Q)
         shrunk_PG = np.stack(
             [
@@ -253,12 +251,12 @@ class EffectPrior:
         return prior_KG
 
     def _others(self, usable_Q: np.ndarray) -> dict[str, str]:
-        """Return measured perturbations by their names without doses, each by one of its doses."""
+        """Map each measured perturbation's name without dose to its name at one of its doses."""
         named = self.effects.rows[PERTURBATION].to_numpy()[usable_Q]
         return dict(sorted((base_name(one, self.effects.whole), str(one)) for one in named[::-1]))
 
     def own_fold(self, usable_Q: np.ndarray) -> tuple[float, int]:
-        """Return the fold change of perturbed genes themselves, and how many targets show it."""
+        """Return the fold change of the perturbed genes themselves, and the number of such genes."""
         effects = self.effects
         places = [
             (place, column)
@@ -278,7 +276,7 @@ class EffectPrior:
         )
 
     def _without_own(self, name: str, chosen_Q: np.ndarray, logit_JQ: np.ndarray) -> np.ndarray:
-        """Return what a perturbation does to other genes than its own, shrunk by its reliability."""
+        """Return a perturbation's effect on all but its own genes, shrunk by its reliability."""
         own = self.own_of(name)
         weight_Q = self.context_share_J @ softmax(logit_JQ[:, chosen_Q], axis=1)
         delta_G = weight_Q @ self.effects.delta_QG[chosen_Q]
@@ -288,14 +286,14 @@ class EffectPrior:
 
     @property
     def context_share_J(self) -> np.ndarray:
-        """Shares of the ways to weigh contexts, (J,), which sum to 1; likeness has to earn one above the mean."""
+        """Shares of the ways to weight contexts, (J,), summing to 1; the mean alone if not fitted."""
         floor = (1.0, *(0.0 for _ in self.params.context_temperatures))
         return np.array(self.context_shares or floor)
 
     def context_logits(self, control_G: np.ndarray) -> np.ndarray:
-        """Return the log weight of every effect for a context, (J, Q), by cells and by likeness.
+        """Return log weights of effects for a context, (J, Q), by number of cells and similarity.
 
-        Likeness is the cosine of centred control means.
+        Similarity is the cosine of centred control means.
         """
         effects = self.effects
         centre_G = effects.control_CG.mean(axis=0)

@@ -1,4 +1,4 @@
-"""What perturbations do, measured: mean change of every gene within its context, and its error.
+"""Measured effects of perturbations: mean change of every gene within a context, and its error.
 
 Legend: N cells, G genes, C contexts, Q effects (one a perturbation and context).
 """
@@ -26,19 +26,19 @@ class Effects:
     rows
         Q rows: ``perturbation``, ``context``, ``cells``.
     delta_QG
-        Mean of the perturbed cells less that of the context's control cells.
+        Mean of the perturbed cells minus that of the context's control cells.
     error_QG
         Squared standard error of `delta_QG`.
     spread_QG
         Standard deviation among the perturbed cells.
     contexts
-        C names of contexts that have control cells.
+        C names of contexts with control cells.
     control_CG, control_spread_CG
         Mean and standard deviation of their control cells.
     genes
         G Ensembl ids.
     whole
-        Names that hold a "+" and are no combination; see `parts_of`.
+        Names that contain a "+" but are no combination; see `parts_of`.
     """
 
     rows: pd.DataFrame
@@ -53,17 +53,17 @@ class Effects:
 
     @property
     def reliability_Q(self) -> np.ndarray:
-        """Reliability of every effect."""
+        """Reliability of every effect, (Q,); see `methods.mean_changes.reliability`."""
         return reliability(self.delta_QG, self.error_QG)
 
     def control_of(self, context: str, own_G: np.ndarray | None = None) -> np.ndarray:
-        """Return the control mean of a context, (G,); where it has none `own_G`, else that of all."""
+        """Return a context's control mean, (G,); if it has none, `own_G` or the mean over contexts."""
         if own_G is not None and context not in self.contexts:
             return own_G
         return self._of(self.control_CG, context)
 
     def control_spread_of(self, context: str) -> np.ndarray:
-        """Return the standard deviation of a context's control cells, (G,); their mean elsewhere."""
+        """Return the standard deviation of a context's control cells, (G,), or the mean over contexts."""
         return self._of(self.control_spread_CG, context)
 
     def _of(self, table_CG: np.ndarray, context: str) -> np.ndarray:
@@ -73,7 +73,7 @@ class Effects:
 
 
 def pairs_of(rows: pd.DataFrame) -> list[tuple[str, str]]:
-    """Return perturbation and context of every row."""
+    """Return (perturbation, context) of every row."""
     return list(zip(rows[PERTURBATION], rows[CONTEXT], strict=True))
 
 
@@ -84,7 +84,7 @@ def sides_of(cells: AnnData, control: str) -> tuple[AnnData, AnnData]:
 
 
 def groups_of(obs: pd.DataFrame) -> dict[tuple[str, str], np.ndarray]:
-    """Return the places of the cells of every effect; one cell alone measures nothing."""
+    """Return the positions of each effect's cells; groups of one cell are left out."""
     groups: Any = obs.groupby([PERTURBATION, CONTEXT], observed=True).indices
     return {
         (str(name), str(context)): members
@@ -94,7 +94,7 @@ def groups_of(obs: pd.DataFrame) -> dict[tuple[str, str], np.ndarray]:
 
 
 def effect_rows(groups: dict[tuple[str, str], np.ndarray]) -> pd.DataFrame:
-    """Lay out effects: ``perturbation``, ``context``, ``cells``."""
+    """Return a table of effects: ``perturbation``, ``context``, ``cells``."""
     rows = [(*pair, len(members)) for pair, members in groups.items()]
     return pd.DataFrame(rows, columns=[PERTURBATION, CONTEXT, CELLS])
 
@@ -105,13 +105,13 @@ def measure_effects(perturbed: AnnData, controls: AnnData) -> Effects:
     Parameters
     ----------
     perturbed, controls
-        Cells in the standard form, with ``obs["perturbation"]`` and ``obs["context"]``. A context
-        without two control cells is compared with all control cells.
+        Cells in the standard form, with ``obs["perturbation"]`` and ``obs["context"]``. Contexts with
+        fewer than two control cells are compared with all control cells.
 
     Returns
     -------
     Effects
-        In the order of perturbation, then context; a group of one cell is left out.
+        Sorted by perturbation, then context; groups of one cell are left out.
     """
     names = controls.obs[CONTEXT].astype(str).to_numpy()
     sizes = controls.obs[CONTEXT].value_counts()

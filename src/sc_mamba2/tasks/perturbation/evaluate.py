@@ -1,4 +1,4 @@
-"""Scores of predicted effects on the held-out cells, each held-out perturbation (or context) a unit.
+"""Score predicted effects on the held-out cells; each held-out perturbation (or context) is a unit.
 
 Legend: T effects of the held-out cells, U units, G genes.
 """
@@ -36,20 +36,20 @@ WITH_EFFECT = ": with an effect"
 
 @dataclass(frozen=True, eq=False)
 class Truth:
-    """What the held-out cells say.
+    """Measured effects of the held-out cells.
 
     Attributes
     ----------
     units
         U rows by name: ``cells`` and ``ceiling``.
     weight_UT
-        How much of a unit each measured effect is; rows sum to 1.
+        Weight of each measured effect in a unit; rows sum to 1.
     delta_UG, statistic_UG
         Effects of the units, and Welch's t of every gene.
     genes_G
-        Genes that are scored, bool.
+        Scored genes, bool.
     distinctive_G
-        Those of them that discriminate between units: without the perturbed genes themselves, bool.
+        Scored genes other than the perturbed ones, for discrimination between units, bool.
     """
 
     units: pd.DataFrame
@@ -75,14 +75,14 @@ def score(
     params: ScoreParams,
     compute: ComputeOptions,
 ) -> tuple[dict[str, Any], Truth, pd.DataFrame]:
-    """Score the model beside its baselines and ablations.
+    """Score the model, its baselines and its ablations.
 
     Returns
     -------
     metrics
         The contents of ``metrics.json``.
     truth
-        What the held-out cells say.
+        Measured effects of the held-out cells.
     held_out_effects
         See `held_out_effects`.
     """
@@ -141,7 +141,7 @@ def describe_prediction(
     validation_report: dict[str, Any],
     run_info: dict[str, Any],
 ) -> dict[str, Any]:
-    """Return the contents of ``metrics.json`` where nothing was held out to be scored on."""
+    """Return the contents of ``metrics.json`` when no cells were held out."""
     return {
         "model": {},
         "baselines": {},
@@ -160,23 +160,23 @@ def read_truth(
     params: ScoreParams,
     seed: int,
 ) -> Truth:
-    """Measure what is to be predicted.
+    """Measure the effects to be predicted.
 
     Parameters
     ----------
     effects
-        Of the held-out cells, against the control cells that no prediction starts from.
+        Effects of the held-out cells, against control cells that no prediction starts from.
     perturbed, controls
         These cells.
     own
         Columns of the perturbed genes.
     kind
-        A unit is a context with its perturbation where contexts are held out, else a perturbation
-        over its contexts.
+        Kind of split. If contexts are held out, a unit is a perturbation in a context, else a
+        perturbation over its contexts.
     params
         Which genes count; repeats of the ceiling.
     seed
-        Seed of the halves of the ceiling.
+        Seed of the ceiling's random halves.
     """
     names = unit_names(effects.rows, kind)
     listed = sorted(set(names))
@@ -206,7 +206,7 @@ def read_truth(
 
 
 def unit_names(rows: pd.DataFrame, kind: SplitKind) -> np.ndarray:
-    """Return the unit of every effect, (T,) text."""
+    """Return the name of every effect's unit, (T,)."""
     if kind != "unseen_context":
         return rows[PERTURBATION].to_numpy(dtype=str)
     if rows[PERTURBATION].nunique() == 1:
@@ -215,7 +215,7 @@ def unit_names(rows: pd.DataFrame, kind: SplitKind) -> np.ndarray:
 
 
 def check_names(held_out: pd.DataFrame, kind: SplitKind, params: ScoreParams) -> None:
-    """Refuse to score by names of which none is held out, before anything is trained.
+    """Raise before training if none of the names to score is held out.
 
     Raises
     ------
@@ -239,10 +239,9 @@ def score_units(predicted_TG: np.ndarray, truth: Truth, params: ScoreParams) -> 
     Returns
     -------
     DataFrame
-        U rows. ``pearson_delta``, ``mse``, ``mae`` over scored genes; the same and
-        ``direction_match`` over the `de_genes` with the largest t among the real cells, as
-        ``…_top``; ``discrimination`` (L1) and ``discrimination_cosine``, without the perturbed genes
-        themselves (as cell-eval does), where there are two units.
+        U rows. ``pearson_delta``, ``mse``, ``mae`` over scored genes; ``pearson_delta_top``, ``mse_top``
+        and ``direction_match`` over the `de_genes` genes with the largest measured t; from two units
+        ``discrimination`` (L1) and ``discrimination_cosine``, without the perturbed genes (as in cell-eval).
     """
     predicted_UG = (truth.weight_UT @ predicted_TG)[:, truth.genes_G]
     real_UG = truth.delta_UG[:, truth.genes_G]
@@ -272,16 +271,15 @@ def score_units(predicted_TG: np.ndarray, truth: Truth, params: ScoreParams) -> 
 
 
 def scored_units(truth: Truth, params: ScoreParams) -> list[str]:
-    """Name the units that the mean score is of."""
+    """Return the units that the mean score covers."""
     listed = list(truth.units.index)
     return [name for name in listed if name in params.names] if params.names else listed
 
 
 def margins(tables: dict[str, pd.DataFrame], units: list[str]) -> dict[str, dict[str, float]]:
-    """Return by score and other method how far the model's mean may be from it by chance.
+    """Return by score and method the margin of error of the model's mean difference to that method.
 
-    The half-width of the 95 % interval of the mean difference over the units, by Student's t; of one
-    unit nothing is known.
+    It is the half-width of the 95 % interval over the units, by Student's t; empty for one unit.
     """
     if len(units) < 2:
         return {}
@@ -296,7 +294,7 @@ def margins(tables: dict[str, pd.DataFrame], units: list[str]) -> dict[str, dict
 
 
 def mean_scores(table: pd.DataFrame, units: list[str]) -> Scores:
-    """Return the mean of every score over some units."""
+    """Return the mean of every score over some units; empty for no units."""
     return (
         {str(name): float(score) for name, score in table.loc[units].mean().items()}
         if units
@@ -305,7 +303,7 @@ def mean_scores(table: pd.DataFrame, units: list[str]) -> Scores:
 
 
 def diversity(predicted_TG: np.ndarray, truth: Truth) -> dict[str, float]:
-    """Return how alike the units' predicted effects are, and their real ones; see the metric."""
+    """Return the mean pairwise correlation between units, of predicted and of real effects."""
     if len(truth.units) < 2:
         return {}
     effects = {"predicted": truth.weight_UT @ predicted_TG, "real": truth.delta_UG}
@@ -318,12 +316,9 @@ def diversity(predicted_TG: np.ndarray, truth: Truth) -> dict[str, float]:
 def held_out_effects(
     truth: Truth, predicted: dict[str, np.ndarray], genes: tuple[str, ...]
 ) -> pd.DataFrame:
-    """Lay out the real effects of the units and those of every method, a row each.
+    """Return a table of the units' real and predicted effects, one row each.
 
-    Returns
-    -------
-    DataFrame
-        ``method`` (``real`` among them), ``unit``, then a column a scored gene.
+    Its columns are ``method`` (or ``real``), ``unit``, then one a scored gene.
     """
     kept = np.asarray(genes, dtype=object)[truth.genes_G]
     effects = {"real": truth.delta_UG}
@@ -338,7 +333,7 @@ def held_out_effects(
 
 
 def describe_units(truth: Truth, tables: dict[str, pd.DataFrame]) -> list[dict[str, Any]]:
-    """Return a record a unit: cells, noise ceiling, and the scores of every method."""
+    """Return one record a unit: cells, noise ceiling, and the scores of every method."""
     scores = {method: table.to_dict("index") for method, table in tables.items()}
     return [
         {
@@ -354,7 +349,7 @@ def describe_units(truth: Truth, tables: dict[str, pd.DataFrame]) -> list[dict[s
 def _pairs(
     rows: pd.DataFrame, perturbed: AnnData, controls: AnnData
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Return the dense cells behind every effect: perturbed ones, and controls of their context."""
+    """Return each effect's cells, dense: perturbed ones, and controls of their context."""
     of_control = controls.obs[CONTEXT].astype(str).to_numpy()
     context = perturbed.obs[CONTEXT].astype(str).to_numpy()
     name = perturbed.obs[PERTURBATION].astype(str).to_numpy()

@@ -1,4 +1,4 @@
-"""What is known of a perturbation before any cell: the embedding of its gene, or a person's table."""
+"""Features of perturbations: the embedding of the perturbed gene, or rows of the user's table."""
 
 from collections.abc import Collection, Iterable
 from pathlib import Path
@@ -15,28 +15,21 @@ from sc_mamba2.tasks.shared.checkpoint_backbone import EMBEDDING
 
 
 def gene_ids(names: Iterable[str]) -> dict[str, str]:
-    """Map names of single perturbations to Ensembl ids, "" where one aims at no gene."""
+    """Map names of single perturbations to Ensembl ids, "" if the target is no gene."""
     return {name: target_gene(name) for name in names}
 
 
 def pathway_targets(names: Iterable[str], keys: KeyParams) -> dict[str, str]:
-    """Return the genes of single perturbations by which pathways are looked up; none of compounds."""
+    """Return the Ensembl ids for looking up pathways of single perturbations; none for compounds."""
     if keys.kind == "chemical" or not keys.pathways:
         return {}
     return gene_ids(sorted(set(names)))
 
 
 def own_columns(names: Iterable[str], genes: tuple[str, ...], keys: KeyParams) -> dict[str, int]:
-    """Return the columns of single perturbations' own genes, where they are genes and measured.
+    """Return the column of each single perturbation's own gene, if measured; none for compounds.
 
-    Parameters
-    ----------
-    names
-        Of single perturbations.
-    genes
-        Ensembl ids of the columns.
-    keys
-        Their kind: compounds have no gene.
+    `genes` are the Ensembl ids of the columns.
     """
     if keys.kind == "chemical":
         return {}
@@ -46,20 +39,20 @@ def own_columns(names: Iterable[str], genes: tuple[str, ...], keys: KeyParams) -
 
 
 def single_features(names: Iterable[str], keys: KeyParams) -> dict[str, np.ndarray]:
-    """Describe single perturbations by unit vectors.
+    """Return features of single perturbations as unit vectors.
 
     Parameters
     ----------
     names
-        Names of single perturbations; those of one gene or compound at two doses have one feature.
+        Names of single perturbations; the feature does not depend on the dose.
     keys
-        Where features come from: a table of a person, or the gene embedding of a checkpoint.
+        Source of features: a table of the user, or the gene embedding of a checkpoint.
 
     Returns
     -------
     dict
-        Vectors of length 1 by name; names that are described nowhere are absent. Of a person's
-        table all rows are given, whatever `names` holds.
+        Vectors of length 1 by name; names without features are absent. All rows of a user's table are
+        included, whatever `names` contains.
 
     Raises
     ------
@@ -87,13 +80,13 @@ def base_name(name: str, whole: Collection[str]) -> str:
 
 
 def dose_distance(name: str, other: str, whole: Collection[str]) -> float:
-    """Return how many factors of ten lie between the doses of two perturbations of one base name."""
+    """Return the sum of absolute log10 dose ratios of two perturbations with one base name."""
     pairs = zip(_doses(name, whole), _doses(other, whole), strict=False)
     return float(sum(abs(np.log10(one / two)) for one, two in pairs))
 
 
 def log_dose(name: str, whole: Collection[str]) -> float:
-    """Return the sum of the log10 of a perturbation's doses, 0 where it has none."""
+    """Return the sum of the log10 of a perturbation's doses, 0 if it has none."""
     return float(np.log10(_doses(name, whole)).sum())
 
 
@@ -105,7 +98,7 @@ def _doses(name: str, whole: Collection[str]) -> list[float]:
 def joined_feature(
     name: str, singles: dict[str, np.ndarray], whole: Collection[str]
 ) -> np.ndarray | None:
-    """Describe a perturbation, combined or not: the mean of its parts, to length 1; or ``None``."""
+    """Return the mean feature of a perturbation's parts, scaled to length 1; ``None`` if one is missing."""
     parts = parts_of(name, whole)
     known = [singles[part] for part in parts if part in singles]
     if len(known) < len(parts):

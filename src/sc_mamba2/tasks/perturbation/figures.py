@@ -1,4 +1,4 @@
-"""The pictures of a perturbation: volcano, held-out perturbations by method, effects, the training."""
+"""Figures of the perturbation task: volcano plot, scores by method, effects, training."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ COLOURS = {"up": "firebrick", "down": "royalblue", "none": "lightgrey"}
 
 @in_style
 def volcano_figure(table: pd.DataFrame, name: str) -> Figure:
-    """Draw the change of every gene over how sure it is; the surest are named, whether or not any passes."""
+    """Draw -log10 p over the change of every gene; the most significant are named, even if none passes."""
     figure, (axis,) = new_figure(width=6.4, height=5)
     height = -np.log10(table["p"].clip(lower=LEAST_P))
     sure = table["q"] < 0.05
@@ -42,11 +42,9 @@ def volcano_figure(table: pd.DataFrame, name: str) -> Figure:
 
 @in_style
 def unit_figure(units: list[dict[str, Any]], methods: list[str]) -> Figure:
-    """Draw the Pearson delta of every held-out perturbation: methods as points, the ceiling a bar."""
+    """Draw the Pearson delta of each held-out perturbation: methods as points, the ceiling as a bar."""
     ordered = sorted(units, key=lambda unit: unit[CEILING])
-    row = 0.2 + 0.05 * len(
-        methods
-    )  # inches: each method has a line of its own, or equal scores would hide
+    row = 0.2 + 0.05 * len(methods)  # inches: one line a method, so equal scores do not overlap
     figure, (axis,) = new_figure(width=7, height=max(2.8, 1.4 + row * len(ordered)))
     rows = np.arange(len(ordered))
     axis.barh(
@@ -68,7 +66,7 @@ def unit_figure(units: list[dict[str, Any]], methods: list[str]) -> Figure:
 
 @in_style
 def effects_figure(truth: Truth, predicted_TG: np.ndarray, scored: list[str]) -> Figure:
-    """Draw predicted over real change of every gene, for the scored units of the highest ceiling."""
+    """Draw predicted over real change of every gene, for the scored units with the highest ceiling."""
     best = truth.units.loc[scored].sort_values(CEILING, ascending=False).index[:MOST_EFFECTS]
     figure, axes = new_figure(columns=max(1, len(best)), width=3.2, height=3.4)
     predicted_UG = truth.weight_UT @ predicted_TG
@@ -86,7 +84,7 @@ def effects_figure(truth: Truth, predicted_TG: np.ndarray, scored: list[str]) ->
 
 
 def training_figure(history: pd.DataFrame) -> Figure | None:
-    """Draw both losses over the epochs, where there was any."""
+    """Draw both losses over the epochs, if any."""
     labels = ("training effects", "validation effects")
     unit = "squared error, in units of an effect"
     return losses_together(history, labels, unit) if len(history) else None

@@ -1,6 +1,6 @@
-"""From cells to a fitted model: hold out, prepare, keep of the Mamba2 layers what helps, complete.
+"""Fitting: hold out cells, prepare, keep the Mamba2 layers if they help, complete with all cells.
 
-`shared.backbone.fine_tune` stands between `prepare` and `gate_layers`.
+`shared.backbone.fine_tune` runs between `prepare` and `gate_layers`.
 """
 
 import copy
@@ -76,9 +76,9 @@ def hold_out(
     Returns
     -------
     training_cells, test_cells
-        Those to learn from, and those to score on.
+        Cells to train on, and cells to score on.
     split
-        The table that says which: ``perturbation``, ``context``, ``part``.
+        One row a cell: ``perturbation``, ``context``, ``part``.
     remarks
         What was left out.
     """
@@ -99,7 +99,7 @@ def hold_out(
 
 
 def held_out_rows(split: pd.DataFrame, control: str) -> pd.DataFrame:
-    """Return the rows of a split's perturbed cells that are held out."""
+    """Return the rows of the held-out perturbed cells."""
     return split[(split[PART] == TEST) & (split[PERTURBATION] != control)]
 
 
@@ -115,21 +115,21 @@ def prepare(
     backbone: BackboneParams,
     compute: ComputeOptions,
 ) -> tuple[PerturbationModel, EffectPrior, str, TokenizedCells, TokenizedCells, TokenizedCells]:
-    """Fit the effect prior, and put an untrained model with its tokens on it.
+    """Fit the effect prior, and build the untrained model and its tokens.
 
     Returns
     -------
     untrained_model
-        It predicts what the prior estimates.
+        Predicts the prior's estimate.
     effect_prior
-        Of the training cells alone.
+        Fitted to the training cells only.
     requested
-        The perturbation to predict; the first held-out one where none is named.
+        The perturbation to predict; by default the first held-out one.
     training_tokens, validation_tokens
-        Control cells paired with training effects: those to learn from, and those that validate. Where
-        no effect can be spared both are the same, and nothing of the layers is kept.
+        Control cells paired with training effects, for training and for validation. If no effect can
+        be spared for validation, both are the same and the layers are not kept.
     test_tokens
-        Control cells of the training paired with the held-out effects, of which the names are known.
+        Training control cells paired with the names of the held-out effects.
 
     Raises
     ------
@@ -142,7 +142,7 @@ def prepare(
     all_names = set(split[PERTURBATION]) - {keys.control}
     names = {part for name in all_names for part in parts_of(name, effects.whole)}
     singles = single_features(sorted(names), keys)
-    # Of a table's rows some may hold a "+" that joins nothing.
+    # Names in a feature table may contain a "+" that joins nothing.
     described_too = learn_names({*names, *singles}, keys.rules)
     effects = replace(effects, whole=effects.whole | described_too.whole)
     own = own_columns(names, effects.genes, keys)
@@ -151,14 +151,14 @@ def prepare(
         requested = str(sorted(held_out[PERTURBATION])[0])
     else:
         requested = names_of(prior, keys, all_names).resolve(population.perturbation)
-        # In the end all cells are measured, those too that are held out now.
+        # The final model also measures the held-out cells.
         prior = known_prior(prior, keys, requested, measured=all_names)
     perturbed_genes: set[str] = set()
     if keys.kind != "chemical":
         known, whole = effects.rows[PERTURBATION], effects.whole
         measured = {part for name in known for part in parts_of(name, whole)}
         perturbed_genes = set(gene_ids(sorted(measured | set(prior.singles))).values()) - {""}
-    # The genes that vary among control cells, and those that are perturbed.
+    # The variable genes of control cells, and the perturbed ones.
     tokenizer = fit_tokenizer(controls, controls, tokenization, always=sorted(perturbed_genes))
     tokens = tokenize_cells(controls, tokenizer)
     pairs = pair_with_controls(effects.rows, tokens, head.pairs, compute.seed)
@@ -184,17 +184,17 @@ def new_model(
     kind: SplitKind,
     seed: int,
 ) -> PerturbationModel:
-    """Put an untrained head on a backbone; it predicts what the prior estimates."""
+    """Build an untrained model on a backbone; it predicts the prior's estimate."""
     seed_everything(seed)
     share = fit_rising_share(prior.effects, head)
     return PerturbationModel(backbone, tokenizer, prior, keys, head, kind, share)
 
 
 def fit_rising_share(effects: Effects, head: HeadParams) -> float:
-    """Choose the share of a rise that is scaling by the spread of the training cells.
+    """Choose the share of a rise that is scaling, by the spread of the training cells.
 
-    Of `rising_shares` the one whose ``scale`` times the control cells' standard deviation is nearest to that
-    of the perturbed cells, by squared error over rising genes, effects weighed by reliability.
+    It is the one of `rising_shares` whose ``scale`` times the control cells' standard deviation is closest to
+    that of the perturbed cells, in squared error over rising genes, effects weighted by reliability.
     """
     losses = []
     for share in head.rising_shares:
@@ -215,18 +215,18 @@ def gate_layers(
     validation_tokens: TokenizedCells,
     compute: ComputeOptions,
 ) -> tuple[PerturbationModel, dict[str, Any]]:
-    """Close the gate unless the layers predict effects better that they were not trained on.
+    """Close the gate unless the layers improve predictions of effects they were not trained on.
 
-    They are kept if the loss of the validation perturbations (or contexts) falls by more than chance:
-    a one-sided paired t test over them, at the head's `gate_level`. With two or three it takes a large
-    and even gain: so few say little, and what does not help does harm on new ones.
+    They are kept if they lower the loss on the validation perturbations (or contexts) significantly: a
+    one-sided paired t test over these, at the head's `gate_level`. With only two or three, the gain must be
+    large and even, because layers that do not help do harm on new perturbations.
 
     Returns
     -------
     scored_model
         With its gate open or closed; it has seen no held-out cell.
     gate
-        ``loss_with``, ``loss_without`` the layers, the mean over validation perturbations; ``p`` of the
+        ``loss_with`` and ``loss_without`` the layers, means over validation perturbations; ``p`` of the
         test; ``kept``.
     """
     if set(fitted_model.head.paths) != {"start", "trunk"}:
@@ -259,12 +259,12 @@ def complete_model(
     valid_cells: AnnData,
     requested: str,
 ) -> tuple[PerturbationModel, AnnData, TokenizedCells]:
-    """Measure again with all cells, held-out ones too; what the layers learnt stays.
+    """Measure the effects in all cells, held-out ones included; the layers' weights stay.
 
     Returns
     -------
     model
-        A copy of the scored model, which knows what is requested.
+        A copy of the scored model that knows the requested perturbation.
     controls, tokens
         All control cells of the file, and their tokens under the requested perturbation.
     """

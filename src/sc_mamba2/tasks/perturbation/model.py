@@ -1,4 +1,4 @@
-"""The perturbation model: measured effects weighed by likeness, and what the Mamba2 layers add.
+"""The perturbation model: measured effects weighted by similarity, plus what the Mamba2 layers add.
 
 Legend: B cells, L tokens, D width of the backbone, F numbers of a feature, K width of the code, G
 genes, Q measured effects, C contexts, J genes of a perturbation.
@@ -34,35 +34,35 @@ _TABLES = ("delta_QG", "error_QG", "spread_QG", "control_CG", "control_spread_CG
 
 
 class PerturbationModel(TaskModel):
-    """Predicts what a perturbation does to a control cell.
+    """Predicts the effect of a perturbation on control cells.
 
     ``change(i, p, c) = prior(p, c) + gate (1 - r_pc) W h_i``
 
-    with ``prior`` the estimate of `EffectPrior`, r the reliability of what was measured of p in c (0 where
-    nothing was), ``h_i`` the backbone's state at `<cls>` of cell i, normed, projected to K numbers; W,
-    (G, K), starts at zero. The cell's tokens always hold the perturbed genes, which get an embedding of
-    their own (perturbed or not), and `<cls>` gets a projection of the perturbation's feature and of
-    its kind. The loss is, over training effects q that the prior had to estimate without q,
+    with ``prior`` the estimate of `EffectPrior`, r the reliability of the measured effect of p in c (0 if
+    not measured), ``h_i`` the backbone's state at `<cls>` of cell i, normalised and projected to K numbers;
+    W, (G, K), starts at zero. The perturbed genes are always among the cell's tokens. Every token gets an
+    embedding for "perturbed or not", and `<cls>` gets a projection of the perturbation's feature and an
+    embedding of its kind. Over training effects q, each estimated by the prior without q, the loss is
 
     ``r_q mean_g (prior_q + W h_i - delta_q)^2 / mean_q mean_g delta_q^2``
 
-    so that the layers learn what the estimate lacks. The gate is 1 or 0: see `fit.gate_layers`.
-    How changes become cells stands in `methods.mean_changes`.
+    so that the layers learn the residual of the estimate. The gate is 1 or 0: see `fit.gate_layers`.
+    `methods.mean_changes` turns changes into cells.
 
     Parameters
     ----------
     backbone
         The trunk.
     tokenizer
-        Makes the tokens of control cells.
+        Tokenizes the control cells.
     prior
-        The estimate, with what was measured of the training cells.
+        The estimate, with the effects measured in the training cells.
     keys
-        Names in obs, the kind, where features come from.
+        Columns of obs, the kind of perturbation, the source of features.
     head
         Paths and widths.
     kind
-        Of the split: which effects the prior may use when it is to estimate one of them.
+        Kind of split: decides which effects the prior may use to estimate a training effect.
     rising_share
         See `affine`, 0 to 1.
     """
@@ -92,7 +92,7 @@ class PerturbationModel(TaskModel):
             nn.init.zeros_(encoder.weight)
         self.set_prior(prior)
         features = len(next(iter(prior.singles.values()))) if prior.singles else 1
-        # One number more than the feature: the logarithm of the dose.
+        # One extra input: the logarithm of the dose.
         self.perturbation_encoder = nn.Linear(features + 1, width, bias=False)
         self.norm = nn.LayerNorm(width)
         self.projection = nn.Sequential(nn.Linear(width, head.width), nn.Tanh())
@@ -100,7 +100,7 @@ class PerturbationModel(TaskModel):
         nn.init.zeros_(self.decoder.weight)
 
     def set_prior(self, prior: EffectPrior) -> None:
-        """Put other measurements in the place of those that are there; what was learnt stays."""
+        """Replace the measurements; learnt weights stay."""
         tables = {name: getattr(prior.effects, name).astype(np.float32) for name in _TABLES}
         features = [prior.singles[name] for name in sorted(prior.singles)] or np.zeros((0, 1))
         tables["feature_PF"] = np.asarray(features).astype(np.float32)
@@ -110,7 +110,7 @@ class PerturbationModel(TaskModel):
         self._left_out: Tensor | None = None
 
     def knowing(self, *names: str) -> "PerturbationModel":
-        """Return a copy that holds what describes some perturbations, or refuse one of them."""
+        """Return a copy with features of these perturbations; raise `UserError` if one is unknown."""
         model = copy.deepcopy(self)
         model.set_prior(known_prior(self.prior, self.keys, *names))
         return model
@@ -140,7 +140,7 @@ class PerturbationModel(TaskModel):
     def from_settings(
         cls, backbone: Backbone, tokenizer: Tokenizer, settings: dict[str, Any]
     ) -> "PerturbationModel":
-        """Build a model of the right shapes; `from_pretrained` gives it the numbers."""
+        """Build a model of the right shapes; `from_pretrained` fills in the values."""
         rows = pd.DataFrame(settings["effects"], columns=[PERTURBATION, CONTEXT, CELLS])
         genes, contexts = tuple(settings["genes"]), tuple(settings["contexts"])
         measured, control = (np.zeros((len(part), len(genes))) for part in (rows, contexts))
@@ -163,7 +163,7 @@ class PerturbationModel(TaskModel):
 
     @classmethod
     def from_pretrained(cls, folder: Any) -> "PerturbationModel":
-        """Read a model as every task model is, then take the measurements from its tensors."""
+        """Load a model, then restore its measurements from the stored tensors."""
         model = super().from_pretrained(folder)
         tables = {name: model.get_buffer(name).numpy() for name in (*_TABLES, "feature_PF")}
         model.prior = model.prior.with_tables(tables)
@@ -188,14 +188,14 @@ class PerturbationModel(TaskModel):
     def conditions(
         self, names: pd.Series, prior: EffectPrior | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Return what is known of perturbations, by a prior or the model's own, and their genes.
+        """Return features and genes of perturbations, from `prior` or the model's own prior.
 
         Returns
         -------
         feature_NF
-            Features of the parts summed, 0 where there are none, and the log10 of their doses.
+            Sum of the features of the parts, 0 if they have none, then the summed log10 of their doses.
         genes_NJ
-            Rows of the vocabulary, `NO_GENE` where there are fewer genes.
+            Rows of the vocabulary, padded with `NO_GENE`.
         """
         singles = (prior or self.prior).singles
         whole = self.prior.effects.whole
@@ -205,7 +205,7 @@ class PerturbationModel(TaskModel):
             ids = gene_ids(sorted({part for some in parts.values() for part in some}))
         rows = dict(zip(ids, self.tokenizer.vocabulary.rows_of(list(ids.values())), strict=True))
         most = max(map(len, parts.values()), default=1)
-        width = self.perturbation_encoder.in_features - 1  # 1 where the training had no features
+        width = self.perturbation_encoder.in_features - 1  # 1 without features in training
         features, genes = {}, {}
         for name, some in parts.items():
             known = [singles[part] for part in some if len(singles.get(part, ())) == width]
@@ -218,7 +218,7 @@ class PerturbationModel(TaskModel):
         return torch.from_numpy(feature_NF), torch.from_numpy(genes_NJ)
 
     def targets(self, obs: pd.DataFrame) -> dict[str, Tensor]:
-        """Read of each cell which training effect it stands for: ``obs["row"]``."""
+        """Return each cell's training effect (``obs["row"]``), condition and perturbed genes."""
         condition_NF, genes_NJ = self.conditions(obs[PERTURBATION])
         return {
             "row_B": torch.from_numpy(obs[ROW].to_numpy(dtype=np.int64)),
@@ -227,7 +227,7 @@ class PerturbationModel(TaskModel):
         }
 
     def loss(self, batch: Batch, targets: dict[str, Tensor]) -> Tensor:
-        """Return the loss a cell: what the estimate lacks of the effect, in shares of its size."""
+        """Return the mean loss: squared error on the prior's residuals, weighted by reliability."""
         code_BK = self(batch, targets["condition_BF"], targets["genes_BJ"])
         lacking_QG = self._lacking().to(code_BK.device)
         error_BG = self.gate * self.decoder(code_BK) - lacking_QG[targets["row_B"]]
@@ -235,7 +235,7 @@ class PerturbationModel(TaskModel):
         return (weight_Q[targets["row_B"]] * error_BG.square().mean(dim=1)).mean()
 
     def _lacking(self) -> Tensor:
-        """Return the measured effects less their estimates without them, (Q, G), in units of size."""
+        """Return measured effects minus their left-out estimates, (Q, G), in multiples of `unit`."""
         if self._left_out is None:
             delta_QG = self.prior.effects.delta_QG
             estimate_QG = np.zeros_like(delta_QG)
@@ -246,31 +246,31 @@ class PerturbationModel(TaskModel):
 
     @property
     def fits_itself(self) -> bool:
-        """Whether there is nothing to train: the estimate alone is fitted already."""
+        """Whether there is nothing to train, since the model is the prior's estimate alone."""
         return "trunk" not in self.head.paths
 
     def fit_itself(
         self, parts: list[tuple[TokenizedCells, dict[str, np.ndarray]]], seed: int
     ) -> None:
-        """Do nothing: see `fits_itself`."""
+        """Do nothing; see `fits_itself`."""
 
     @property
     def decoding(self) -> tuple[float, float]:
-        """How a rise is shared between scaling and shifting; see `affine`."""
+        """Arguments `rising_share` and `most_scale` of `affine`."""
         return self.rising_share, self.head.most_scale
 
     @property
     def unit(self) -> float:
-        """Root mean square of the measured effects: the unit in which the layers predict a change."""
+        """Root mean square of the measured effects: the unit of the layers' output."""
         return max(float(np.sqrt((self.prior.effects.delta_QG**2).mean())), 1e-9)
 
     def predict(self, batch: Batch) -> dict[str, Tensor]:
-        """Refuse: what is done to a cell must be said; see `predictor`."""
+        """Raise: the perturbations are needed; see `predictor`."""
         raise NotImplementedError("the perturbations are needed: call predictor(obs)")
 
     def predictor(self, obs: pd.DataFrame) -> Callable[[Batch], dict[str, Tensor]]:
-        """Return what gives ``code`` (B, K) for cells of a table with the column ``perturbation``."""
-        if not self.gate:  # the layers add nothing
+        """Return a function from batches to ``code`` (B, K); `obs` has the column ``perturbation``."""
+        if not self.gate:
             return lambda batch: {"code": torch.zeros(len(batch.lengths_B), self.head.width)}
         names = obs[PERTURBATION]
         conditions = self.conditions(names, described(self.prior, self.keys, set(names)))
@@ -282,20 +282,19 @@ class PerturbationModel(TaskModel):
         return encode
 
     def added_change(self, code_NK: np.ndarray) -> np.ndarray:
-        """Return what the layers add to the estimate, (N, G) in log-normalised units."""
+        """Return the change that the layers add to the estimate, (N, G), log-normalised."""
         weight_GK = self.decoder.weight.detach().cpu().double().numpy()
         return float(self.gate) * self.unit * (code_NK @ weight_GK.T)
 
 
 def with_perturbed_genes(batch: Batch, genes_BJ: Tensor, pad_id: int) -> tuple[Batch, Tensor]:
-    """Put the perturbed genes among the tokens of control cells, and say which tokens they are.
+    """Insert the perturbed genes into the tokens of control cells; return also a mask of these tokens.
 
-    A perturbed gene that the cell does not express, or that a limit of length has cut, becomes a
-    token of bin 0 in its place of the vocabulary's order. `genes_BJ` are rows of the vocabulary,
-    `NO_GENE` where a cell has fewer perturbed genes; the second result is true at these tokens.
+    A perturbed gene that the cell does not express, or that was truncated, becomes a token of bin 0 at
+    its place in the vocabulary's order. `genes_BJ` are rows of the vocabulary, padded with `NO_GENE`.
     """
     present_BJ = (batch.token_ids_BL[:, None, 1:] == genes_BJ[:, :, None]).any(dim=-1)
-    # A gene that is named twice is put in once.
+    # Insert a gene named twice only once.
     repeated_BJ = torch.stack(
         [(genes_BJ[:, :at] == genes_BJ[:, at, None]).any(dim=1) for at in range(genes_BJ.shape[1])],
         dim=1,
@@ -308,7 +307,7 @@ def with_perturbed_genes(batch: Batch, genes_BJ: Tensor, pad_id: int) -> tuple[B
     lengths_B = batch.lengths_B + new_BJ.sum(dim=1)
     far = torch.iinfo(torch.int64).max
     keys_BL = torch.where(ids_BL == pad_id, far, ids_BL)
-    keys_BL[:, 0] = -1  # <cls> stays first whatever its row is
+    keys_BL[:, 0] = -1  # <cls> stays first
     order_BL = keys_BL.argsort(dim=1, stable=True)[:, : int(lengths_B.max())]
     ids_BL = ids_BL.gather(1, order_BL)
     perturbed_BL = (ids_BL[:, :, None] == genes_BJ[:, None, :]).any(dim=-1)

@@ -1,4 +1,4 @@
-"""Parameters that are particular to perturbations."""
+"""Parameters of the perturbation task."""
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -19,7 +19,7 @@ Variant = Literal[
 
 
 class KeyParams(Parameters):
-    """Columns of obs, and what a name in them stands for."""
+    """Columns of obs, and how their names are read."""
 
     perturbation_key: str = Field("perturbation", description="column of obs with perturbations")
     control: str = Field("control", description="how unperturbed cells are called there")
@@ -64,13 +64,13 @@ class KeyParams(Parameters):
     def rules(self) -> "NameRules":
         """How names are read."""
         genes = self.kind != "chemical"
-        from sc_mamba2.cells import NameRules  # brings pandas along, which a slip can do without
+        from sc_mamba2.cells import NameRules  # imports pandas: not needed to reject bad parameters
 
         return NameRules(self.control, genes, self.join_guides, self.joined_by)
 
 
 class SplitParams(Parameters):
-    """Which cells are held out, to be scored on."""
+    """Which cells are held out for scoring."""
 
     kind: SplitKind = Field(
         "unseen_perturbation", description="what the held-out cells have that no training cell has"
@@ -104,7 +104,7 @@ class SplitParams(Parameters):
 
 
 class StartParams(Parameters):
-    """The simple estimate that the model begins with; shares are earned by leaving out."""
+    """The simple estimate that the model starts from; its shares are fitted by leaving out."""
 
     pathway_temperature: float = Field(
         0.1, gt=0, description="likeness of pathways by which weight rises e-fold"
@@ -144,7 +144,7 @@ class StartParams(Parameters):
 
 
 class HeadParams(Parameters):
-    """From a control cell and a perturbation to the change of every gene."""
+    """The head: from a control cell and a perturbation to the change of every gene."""
 
     paths: Annotated[tuple[Branch, ...], EachOnce] = Field(
         ("start", "trunk"),
@@ -176,7 +176,7 @@ class HeadParams(Parameters):
 
 
 class PerturbationFitParams(FineTuneParams):
-    """The training; as every task has it, with defaults of its own."""
+    """Training parameters with this task's defaults."""
 
     learning_rate: float = Field(1e-3, gt=0, le=1, description="highest rate of AdamW")
     batch_size: int = Field(64, ge=2, le=65536, description="cells a step")
@@ -227,7 +227,7 @@ class ScoreParams(Parameters):
 
 
 class AblationParams(Parameters):
-    """Which parts of the model are left out, each in a training of its own."""
+    """Variants of the model to train for comparison."""
 
     names: tuple[Variant, ...] = Field(
         (),
@@ -237,7 +237,7 @@ class AblationParams(Parameters):
 
 
 class PerturbationParams(Parameters):
-    """All parameters of perturbation."""
+    """All parameters of the perturbation task."""
 
     keys: KeyParams = KeyParams()
     split: SplitParams = SplitParams()

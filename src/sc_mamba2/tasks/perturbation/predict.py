@@ -1,4 +1,4 @@
-"""From a model to held-out effects, and to the predicted cells, their table and how far to trust it.
+"""Predict held-out effects, and predict cells with a table of genes and measures of trust.
 
 Legend: N cells, T held-out effects, G genes, K width of the code.
 """
@@ -35,23 +35,23 @@ from sc_mamba2.training import ComputeOptions
 def pair_with_controls(
     rows: pd.DataFrame, controls: TokenizedCells, cells: int, seed: int
 ) -> TokenizedCells:
-    """Take for every effect control cells of its context, at most `cells`.
+    """Draw at most `cells` control cells of its context for every effect.
 
     Parameters
     ----------
     rows
         T rows: ``perturbation``, ``context``.
     controls
-        Tokens of control cells, with ``obs["context"]``. Where a context has none, all are drawn from.
+        Tokens of control cells, with ``obs["context"]``. A context without any draws from all.
     cells
-        Control cells an effect.
+        Control cells an effect, at most.
     seed
         Seed of the draws, which are without replacement.
 
     Returns
     -------
     TokenizedCells
-        With ``perturbation``, ``row`` (place of the effect) and ``cell`` (place of the control cell).
+        With ``perturbation``, ``row`` (index of the effect) and ``cell`` (index of the control cell).
     """
     generator = np.random.default_rng(seed)
     context = controls.obs[CONTEXT].astype(str).to_numpy()
@@ -75,10 +75,10 @@ def predicted_effects(
     code_NK: np.ndarray,
     controls: AnnData,
 ) -> np.ndarray:
-    """Return how far predicted cells are from the control cells that they start from, (T, G).
+    """Return the mean change of predicted cells from the control cells they start from, (T, G).
 
-    `pairs` says which of `controls` stands for which effect of `rows`, see `pair_with_controls`;
-    `code_NK` is what the model gave of the pairs.
+    `pairs` assigns `controls` to the effects in `rows`, see `pair_with_controls`; `code_NK` is the model's
+    output for the pairs.
     """
     changes = []
     for row, (name, context) in enumerate(pairs_of(rows)):
@@ -96,10 +96,9 @@ def cell_changes(
     code_NK: np.ndarray,
     own_G: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Return the change of every gene in every cell, (N, G); (1, G) where it is one for all.
+    """Return the change of every gene in every cell, (N, G); (1, G) if it is the same for all.
 
-    `own_G` is the mean of the cells themselves, by which a context that the model does not know is
-    compared with those that it knows.
+    `own_G`, the mean of the cells, is the control mean if the model does not know the context.
     """
     control_G = model.prior.effects.control_of(context, own_G)
     estimate_G = np.zeros(len(control_G))
@@ -114,12 +113,12 @@ def cell_changes(
 def prepare_prediction(
     model: PerturbationModel, valid_cells: AnnData, params: PopulationParams
 ) -> tuple[str, AnnData, TokenizedCells]:
-    """Read what is requested of a trained model, or refuse it, and the control cells of the file.
+    """Read the requested perturbation, which the model must know, and the control cells of the file.
 
     Returns
     -------
     requested
-        Canonical name; the first measured perturbation where none is named.
+        Canonical name; by default the first measured perturbation.
     controls, tokens
         See `tokens_of_request`.
     """
@@ -132,7 +131,7 @@ def prepare_prediction(
 def tokens_of_request(
     valid_cells: AnnData, model: PerturbationModel, requested: str
 ) -> tuple[AnnData, TokenizedCells]:
-    """Take the control cells over the model's genes, and their tokens under a perturbation."""
+    """Return the control cells over the model's genes, and their tokens under a perturbation."""
     controls = read_controls(valid_cells, model.keys, model.prior.effects.genes)
     tokens = tokenize_cells(controls, model.tokenizer)
     table = tokens.obs.assign(**{PERTURBATION: requested}, **{ROW: 0})
@@ -151,27 +150,27 @@ def write_predicted(
     ingestion: IngestionParams,
     compute: ComputeOptions,
 ) -> tuple[AnnData, pd.DataFrame, dict[str, Any]]:
-    """Predict the control cells under the perturbation, and write them into a copy of the user's.
+    """Predict the control cells under the perturbation, and write them into a copy of the user's cells.
 
     Parameters
     ----------
     raw_cells
-        Cells as read. `X`, the order and every key of the user's stay as they are.
+        Cells as read. `X`, the order and all keys of the user stay unchanged.
     controls
         Control cells in the standard form.
     outputs
-        What the model gave of them.
+        The model's outputs for them.
 
     Returns
     -------
     predicted_cells
-        Control cells with ``layers["scm_predicted"]``, sparse: log1p(CP10K) of each as if it were
-        perturbed. Genes that are not predicted keep the control cell's value there;
-        ``var["scm_predicted"]`` says which are.
+        Control cells with ``layers["scm_predicted"]``, sparse: log1p(CP10K) of each cell under the
+        perturbation. Genes without a prediction keep the control cell's value;
+        ``var["scm_predicted"]`` marks the predicted ones.
     genes
-        A row a gene, with the Ensembl id, surest change first; see `predict_population`.
+        One row a gene, with the Ensembl id, largest |z| first; see `predict_population`.
     trust
-        What speaks for and against the prediction.
+        See `predict_population`.
     """
     cells, genes, trust = predict_population(
         model.knowing(requested),
@@ -184,7 +183,7 @@ def write_predicted(
     written = raw_cells[controls.obs_names].copy()
     ids = column_ids(written.var, load_gene_table(ingestion.gene_table))
     place = {ident: at for at, ident in enumerate(controls.var_names)}
-    # Of two columns for one gene the first has the prediction.
+    # If two columns are one gene, the first gets the prediction.
     columns: dict[str, int] = {}
     for column, ident in enumerate(ids):
         if ident in place:
@@ -207,9 +206,9 @@ def write_predicted(
 def control_values(
     raw_cells: AnnData, written: AnnData, ingestion: IngestionParams
 ) -> sparse.csr_matrix:
-    """Return log1p(CP10K) of some of a file's cells over all of its genes, known ones or not.
+    """Return log1p(CP10K) of the cells in `written`, over all genes of the file, known or not.
 
-    A feature that is no gene, and a gene that the matrix of the expression lacks, is empty.
+    Features that are no genes, and genes missing from the expression matrix, are 0.
     """
     table = load_gene_table(ingestion.gene_table)
     stored = StoredCells.of(raw_cells)
@@ -220,7 +219,7 @@ def control_values(
     genes, measured = expression.candidate.genes, expression.candidate.measured
     source = np.arange(len(genes)) if measured is None else measured
     target = source
-    if not genes.index.equals(written.var_names):  # those of raw
+    if not genes.index.equals(written.var_names):  # genes of `raw`
         target = written.var_names.get_indexer(genes.index[source])
     there = target >= 0
     ones = np.ones(there.sum(), dtype=np.float32)
@@ -241,21 +240,21 @@ def predict_population(
     Parameters
     ----------
     model, name
-        The model; the perturbation, which it knows (`PerturbationModel.knowing`).
+        The model; a perturbation that it knows (`PerturbationModel.knowing`).
     controls, code_NK
-        N control cells over the model's genes, with ``obs["context"]``; what the model gave of them.
+        N control cells over the model's genes, with ``obs["context"]``; the model's output for them.
     ensemble, seed
-        Resamples of the training effects, and their seed.
+        Number of resamples of the training effects, and their seed.
 
     Returns
     -------
     cells
         (N, G).
     table
-        Genes by Ensembl id, surest change first: means, change and spreads; ``z``, change over the
+        Genes by Ensembl id, largest |z| first: means, change and spreads; ``z``, change over the
         ensemble's spread; its two-sided ``p``, ``q`` by Benjamini-Hochberg, ``direction``.
     trust
-        What speaks for and against the prediction.
+        How far to trust the prediction: what was measured, similar perturbations, the spread.
     """
     contexts = controls.obs[CONTEXT].astype(str).to_numpy()
     spread_G = np.zeros(controls.n_vars)
@@ -265,7 +264,7 @@ def predict_population(
         values = controls.X[mine]
         own_G, _ = moments(values)
         change_NG = cell_changes(model, name, context, code_NK[mine], own_G)
-        # By the mean of its own cells: of all contexts' a gene would fall too far here, too little there.
+        # Scale by the mean of the context's own cells: the mean over contexts would over- or undershoot.
         blocks.append(changed_cells(values, change_NG, own_G, *model.decoding))
         places.append(mine)
         control_G = model.prior.effects.control_of(context, own_G)

@@ -1,6 +1,6 @@
-"""An effect prior is fitted by leaving out, and asked as if something had been left out or measured anew.
+"""Fit an effect prior by leave-out; estimate effects as if held out, or from resampled measurements.
 
-Legend: G genes, Q measured effects, J ways to weigh contexts, K weightings of perturbations.
+Legend: G genes, Q measured effects, J ways to weight contexts, K weightings of perturbations.
 """
 
 from dataclasses import replace
@@ -27,10 +27,10 @@ def fit_effect_prior(
     own: dict[str, int] | None = None,
     targets: dict[str, str] | None = None,
 ) -> EffectPrior:
-    """Choose by leaving out, from training effects alone.
+    """Fit the shares of the prior by leave-out, on training effects only.
 
-    The ways to weigh contexts are stacked over effects that are left out with their context, the
-    weightings of perturbations over those that are left out with all of their contexts; both by
+    The ways to weight contexts are stacked over effects with their context left out, the weightings of
+    perturbations over effects with all contexts of the perturbation left out; both minimise
     ``sum r |estimate - delta|^2 / |delta|^2``, see `stacking_shares`.
 
     Parameters
@@ -40,11 +40,11 @@ def fit_effect_prior(
     singles
         Features of single perturbations.
     params
-        Candidates, and what else the estimate needs.
+        Temperatures, thresholds, strength of the stacking.
     own
-        Columns of single perturbations' own genes; ``None``: they are genes like others.
+        Columns of single perturbations' own genes; ``None``: own genes are treated as any other.
     targets
-        Ensembl ids of single perturbations' genes; ``None``: pathways say nothing.
+        Ensembl ids of single perturbations' genes; ``None``: pathways are not used.
     """
     prior = EffectPrior(effects, singles, own or {}, targets or {}, params=params)
     prior = replace(prior, context_shares=_fit_context_shares(prior))
@@ -52,13 +52,13 @@ def fit_effect_prior(
 
 
 def _fit_context_shares(prior: EffectPrior) -> tuple[float, ...]:
-    """Stack the ways to weigh contexts over effects whose context is left out in turn."""
+    """Stack the ways to weight contexts over effects whose context is left out in turn."""
     effects, prior_J = prior.effects, prior.context_share_J
     names, contexts = (effects.rows[column].to_numpy() for column in (PERTURBATION, CONTEXT))
     errors, weights = [], []
     for place, trust in enumerate(effects.reliability_Q):
         elsewhere_Q = (names == names[place]) & (contexts != contexts[place])
-        if trust and elsewhere_Q.sum() > 1:  # of one other all ways say the same
+        if trust and elsewhere_Q.sum() > 1:  # with one other context all ways agree
             control_G, delta_G = effects.control_of(contexts[place]), effects.delta_QG[place]
             weight_JQ = softmax(prior.context_logits(control_G)[:, elsewhere_Q], axis=1)
             errors.append(weight_JQ @ effects.delta_QG[elsewhere_Q] - delta_G)
@@ -72,7 +72,7 @@ def _fit_context_shares(prior: EffectPrior) -> tuple[float, ...]:
 
 
 def _fit_shares(prior: EffectPrior) -> dict[str, float]:
-    """Stack the weightings over single perturbations that are left out in turn."""
+    """Stack the weightings over single perturbations, each left out in turn."""
     effects, prior_K = prior.effects, prior.share_K
     names = effects.rows[PERTURBATION].to_numpy()
     bases = np.array([base_name(name, effects.whole) for name in names])
@@ -92,7 +92,7 @@ def _fit_shares(prior: EffectPrior) -> dict[str, float]:
         one = str(names[places[0]])
         estimate_KG = prior.unseen(one, control_G, ~hidden_Q, bases, logit_JQ)[used]
         error_KG = estimate_KG - delta_G
-        error_KG[:, prior.own_of(name)] = 0  # every weighting has the same there
+        error_KG[:, prior.own_of(name)] = 0  # all weightings agree there
         errors.append(error_KG)
         weights.append(trust / max(float(delta_G @ delta_G), _SMALL))
     share_K = prior_K.copy()
@@ -106,8 +106,8 @@ def _fit_shares(prior: EffectPrior) -> dict[str, float]:
 def left_out_estimates(prior: EffectPrior, kind: SplitKind) -> np.ndarray:
     """Estimate every measured effect as if the split had held it out, (Q, G).
 
-    With ``unseen_context`` without what was measured in its context, with ``unseen_perturbation`` and
-    ``unseen_combination`` without its perturbation, with ``random_cells`` without itself.
+    Left out are all effects in its context (``unseen_context``), all of its perturbation
+    (``unseen_perturbation``, ``unseen_combination``), or the effect alone (``random_cells``).
     """
     rows = prior.effects.rows
     estimates = []
@@ -126,9 +126,9 @@ def ensemble_estimates(
 ) -> np.ndarray:
     """Estimate an effect from resampled measurements, (count, G).
 
-    In each resample every measured effect is moved by its own standard error, and of the perturbations
-    those are left that a draw with replacement takes, about two thirds, each once; the requested one,
-    and its parts, stay, at any dose. For `name`, `context` and `control_G` see `EffectPrior.estimate`.
+    Each resample adds normal noise of each effect's standard error, and keeps only the perturbations in a
+    draw with replacement (about two thirds, each once); the requested one and its parts always stay, at any
+    dose. For `name`, `context` and `control_G` see `EffectPrior.estimate`.
     """
     generator = np.random.default_rng(seed)
     effects = prior.effects
@@ -149,7 +149,7 @@ def ensemble_estimates(
 
 
 def _together(effects: Effects, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the mean of some effects by cells, and its squared standard errors."""
+    """Return the mean of some effects, weighted by cells, and its squared standard errors."""
     weight_Q = effects.rows[CELLS].to_numpy(dtype=float)[places]
     weight_Q /= weight_Q.sum()
     return weight_Q @ effects.delta_QG[places], weight_Q**2 @ effects.error_QG[places]

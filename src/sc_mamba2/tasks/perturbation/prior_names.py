@@ -1,4 +1,4 @@
-"""What an effect prior knows perturbations by: their names, and what describes those that it never measured."""
+"""Names and features by which an effect prior knows perturbations, measured or not."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -17,10 +17,10 @@ from sc_mamba2.tasks.perturbation.split import PERTURBATION, shown
 
 
 def described(prior: EffectPrior, keys: KeyParams, names: Iterable[str]) -> EffectPrior:
-    """Return the prior with what describes more perturbations, where anything does."""
+    """Return the prior with features of more perturbations, as far as there are any."""
     every = {part for name in names for part in parts_of(name, prior.effects.whole)}
     parts = sorted(every - prior.singles.keys())
-    # A row of a person's table, and any gene, describes every dose.
+    # Features do not depend on the dose.
     bases = {part: base_and_dose(part)[0] for part in parts}
     singles = {p: prior.singles[base] for p, base in bases.items() if base in prior.singles}
     missing = [part for part in parts if part not in singles]
@@ -28,7 +28,7 @@ def described(prior: EffectPrior, keys: KeyParams, names: Iterable[str]) -> Effe
         singles |= single_features(missing, keys)
     if singles:
         prior = replace(prior, singles={**prior.singles, **singles})
-    if prior.targets:  # an ablation may have taken them away
+    if prior.targets:  # an ablation may have removed them
         prior = replace(prior, targets={**prior.targets, **gene_ids(sorted(every))})
     if prior.own:  # likewise
         own = own_columns(every, prior.effects.genes, keys)
@@ -37,7 +37,7 @@ def described(prior: EffectPrior, keys: KeyParams, names: Iterable[str]) -> Effe
 
 
 def names_of(prior: EffectPrior, keys: KeyParams, names: Iterable[str] = ()) -> PerturbationNames:
-    """Return what names mean to a prior: those that it measured, that are described, and more."""
+    """Return how to read names: measured ones, those with features, and `names`."""
     known = {*prior.effects.rows[PERTURBATION], *prior.singles, *names}
     parts = {part for name in known for part in parts_of(name, prior.effects.whole)}
     return replace(learn_names(known | parts, keys.rules), whole=prior.effects.whole)
@@ -46,14 +46,14 @@ def names_of(prior: EffectPrior, keys: KeyParams, names: Iterable[str] = ()) -> 
 def known_prior(
     prior: EffectPrior, keys: KeyParams, *names: str, measured: Iterable[str] = ()
 ) -> EffectPrior:
-    """Return the prior with what describes more perturbations, or refuse one of them.
+    """Return the prior with features of more perturbations; raise if one is unknown.
 
-    `measured` are perturbations that have cells which the prior does not know yet.
+    `measured` are perturbations with cells that the prior does not contain yet.
 
     Raises
     ------
     UserError
-        Rule ``perturbation-unknown``: a part of it was never seen, and nothing describes it.
+        Rule ``perturbation-unknown``: a part of a perturbation was never seen and has no features.
     """
     whole = prior.effects.whole
     seen = sorted({*prior.effects.rows[PERTURBATION], *measured})

@@ -1,6 +1,6 @@
-"""From a person's cells to perturbed and control cells with their contexts.
+"""Read perturbed and control cells and their contexts.
 
-Names and checks of perturbations stand in `cells.perturbations`.
+`cells.perturbations` reads and checks the names of perturbations.
 """
 
 from typing import Any
@@ -22,17 +22,17 @@ ONE_CONTEXT = "all"
 def read_cells(
     valid_cells: AnnData, keys: KeyParams
 ) -> tuple[AnnData, PerturbationNames, list[dict[str, Any]]]:
-    """Keep of the cells' table the perturbation and the context, and the cells that have both.
+    """Read perturbation and context of the cells; cells without either are left out.
 
     Returns
     -------
     cells
-        With ``obs["perturbation"]`` (canonical) and ``obs["context"]``, and in ``uns["whole_names"]`` the
-        names that hold a "+" and are no combination.
+        With ``obs["perturbation"]`` (canonical) and ``obs["context"]``; ``uns["whole_names"]`` lists the
+        names that contain a "+" but are no combination.
     known
-        What the names mean.
+        How names are read.
     remarks
-        Of `read_perturbations`, and ``context-without-control``.
+        Those of `read_perturbations`, and ``context-without-control``.
 
     Raises
     ------
@@ -60,10 +60,9 @@ def read_cells(
 
 
 def read_controls(valid_cells: AnnData, keys: KeyParams, genes: tuple[str, ...]) -> AnnData:
-    """Take the control cells of a file for a trained model, over the model's genes.
+    """Return the control cells of a file over the genes of a trained model.
 
-    Cells without the column of perturbations are all unperturbed; a gene that is not measured
-    is 0 everywhere.
+    Without the column of perturbations all cells are controls. Genes that are not measured are 0.
 
     Raises
     ------
@@ -93,7 +92,7 @@ def read_controls(valid_cells: AnnData, keys: KeyParams, genes: tuple[str, ...])
 
 
 def over_genes(cells: AnnData, genes: tuple[str, ...]) -> AnnData:
-    """Return cells over the genes of a model, in its order; what is not measured is 0 everywhere.
+    """Return cells over the genes of a model, in its order; genes that are not measured are 0.
 
     Raises
     ------
@@ -120,7 +119,7 @@ def over_genes(cells: AnnData, genes: tuple[str, ...]) -> AnnData:
 
 
 def read_contexts(obs: pd.DataFrame, keys: KeyParams) -> pd.Series:
-    """Return the context of every cell as text, with its time; one for all where none is named.
+    """Return the context of every cell, with its time; `ONE_CONTEXT` if no column is named.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The report of a perturbation: what is predicted, how far to trust it, and who predicts best."""
+"""Report of the perturbation task: the prediction, how far to trust it, comparison of methods."""
 
 from typing import Any
 
@@ -48,7 +48,7 @@ def report(
     truth: Truth | None = None,
     history: pd.DataFrame | None = None,
 ) -> tuple[dict[str, bytes], str]:
-    """Draw the figures and write the report; a run that trained shows more."""
+    """Draw the figures and write the report; the last three are given after a training."""
     data = metrics["data"]
     figures = draw_pictures(
         PICTURES,
@@ -68,7 +68,7 @@ def report(
 def perturbation_report(
     metrics: dict[str, Any], figures: dict[str, bytes], parameters: dict[str, Any]
 ) -> str:
-    """Write the report as one HTML page, from ``metrics.json``, PNG bytes and flat parameters by name."""
+    """Return the report as one HTML page; `figures` are PNG bytes, `parameters` flat, both by name."""
     data, run = metrics["data"], metrics["run"]
     trust = data["predicted"]
     scored = (
@@ -124,7 +124,7 @@ def _trust_words(metrics: dict[str, Any]) -> list[str]:
 
 
 def likeness_words(likeness: dict[str, Any]) -> str:
-    """Say from what an effect that was never measured is estimated."""
+    """Explain from which effects one that was never measured is estimated."""
     if not likeness["nearest"]:
         return "it is like no other that was, so it gets their shrunken mean"
     by = " and ".join(_LIKENESS[one] for one in likeness["by"])
@@ -140,7 +140,7 @@ def _near(likeness: dict[str, Any]) -> str:
 
 
 def on_average(metrics: dict[str, Any]) -> str:
-    """Say how well held-out perturbations are predicted: all of them, and those with an effect."""
+    """Report the mean Pearson delta of held-out perturbations: all, and those with an effect."""
     data, floor = metrics["data"], metrics["data"]["least_ceiling"]
     strong, scored = data["with_effect"], data["scored"]
     words = (
@@ -154,7 +154,7 @@ def on_average(metrics: dict[str, Any]) -> str:
 
 
 def _score_tables(metrics: dict[str, Any]) -> list[Table]:
-    """Lay out the scores over all that was held out, then over what has an effect, if that is less."""
+    """Return tables of scores: over all held-out units, then over those with an effect, if fewer."""
     data, columns = metrics["data"], list(metrics["model"])
     tables = [score_table(scores_by_method(metrics), columns, CAPTION, DELTA)]
     if 0 < len(data["with_effect"]) < len(data["scored"]):
@@ -165,14 +165,14 @@ def _score_tables(metrics: dict[str, Any]) -> list[Table]:
 
 
 def _verdict(metrics: dict[str, Any]) -> list[str]:
-    """Say in words who won, what the parts are worth, and whether predictions differ."""
+    """Summarise which method won, what the parts contribute, and whether predictions differ."""
     words = beside_baselines(metrics) + worth_of_parts(DELTA, "Pearson delta", metrics)
     words += _share_words(metrics["data"])
     return words + _layer_words(metrics["data"]["layers"]) + _alike_words(metrics["data"])
 
 
 def _share_words(data: dict[str, Any]) -> list[str]:
-    """Say what every way of weighing earned, where perturbations were to be estimated from others."""
+    """Report the shares of the weightings, if perturbations (or combinations) were held out."""
     if data["split"] not in ("unseen_perturbation", "unseen_combination"):
         return []
     shares = ", ".join(

@@ -1,7 +1,7 @@
-"""Which cells are held out: by name, stored with the run, and checked for leaks.
+"""The split into training and held-out cells, stored with the run and checked for leaks.
 
-Parts are ``train`` and ``test``. Perturbed cells of ``test`` are scored on; control cells of ``test``
-are what they are compared with, those of ``train`` what predictions start from.
+Parts are ``train``, ``test`` and ``unused``. Perturbed cells of ``test`` are scored against control cells
+of ``test``; predictions start from control cells of ``train``.
 """
 
 from collections.abc import Collection, Iterable
@@ -27,7 +27,7 @@ def split_cells(
     seed: int,
     whole: Collection[str] = (),
 ) -> pd.Series:
-    """Give every cell its part.
+    """Assign every cell a part.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def split_cells(
     control
         Name of unperturbed cells.
     given
-        Parts that a person gave, ``train`` or ``test``; ``None``: they are drawn.
+        The user's parts, ``train`` or ``test``; ``None``: drawn at random.
     params
         Kind, names, shares.
     seed
@@ -75,7 +75,7 @@ def split_cells(
 
 
 def given_parts(obs: pd.DataFrame, key: str) -> pd.Series:
-    """Return the column of parts that a person gave, or refuse a name that is no column.
+    """Return the user's column of parts.
 
     Raises
     ------
@@ -87,13 +87,13 @@ def given_parts(obs: pd.DataFrame, key: str) -> pd.Series:
 
 
 def shown(names: Iterable[str], most: int = 10) -> str:
-    """Name the first of some names, for a refusal."""
+    """Join the first names for an error message."""
     listed = list(names)
     return ", ".join(listed[:most]) + (", …" if len(listed) > most else "")
 
 
 def check_leak(table: pd.DataFrame, parts: pd.Series, control: str, kind: SplitKind) -> None:
-    """Refuse a split in which training cells have what only held-out cells should have.
+    """Raise if a held-out perturbation (or context) also has training cells.
 
     Raises
     ------
@@ -115,18 +115,18 @@ def check_leak(table: pd.DataFrame, parts: pd.Series, control: str, kind: SplitK
 
 
 def draw_validation(rows: pd.DataFrame, kind: SplitKind, share: float, seed: int) -> np.ndarray:
-    """Choose effects that validate a training, as the split holds out cells: (Q,) bool.
+    """Draw the validation effects in the way the split holds out cells, (Q,) bool.
 
     Parameters
     ----------
     rows
         Training effects: ``perturbation`` and ``context``.
     kind
-        Of the split; whole perturbations are drawn unless contexts are held out.
+        Kind of split; whole perturbations are drawn unless contexts are held out.
     share
-        Of the names to draw; one at least stays on each side, where there are two.
+        Share of the names to draw; at least one stays on each side. None is drawn from fewer than two.
     seed
-        Of the draw.
+        Seed of the draw.
     """
     column = rows[CONTEXT] if kind == "unseen_context" else rows[PERTURBATION]
     names = sorted(set(column))
@@ -165,7 +165,7 @@ def _draw(
 def _reference_controls(
     table: pd.DataFrame, perturbed: np.ndarray, share: float, generator: np.random.Generator
 ) -> np.ndarray:
-    """Draw the control cells that are compared with, from every context that has two."""
+    """Draw the control cells for scoring, from every context with at least two."""
     control = table[~perturbed]
     places = np.flatnonzero(~perturbed)
     drawn = []

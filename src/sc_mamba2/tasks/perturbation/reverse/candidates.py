@@ -1,4 +1,4 @@
-"""Which perturbations are ranked, and the change that the model predicts of each.
+"""The perturbations to rank, and the change that the model predicts for each.
 
 Legend: C candidates, G genes.
 """
@@ -24,7 +24,7 @@ from sc_mamba2.tasks.perturbation.split import PERTURBATION
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
-    """The candidates, and all that it takes to predict what they do.
+    """The candidates, and everything needed to predict their effects.
 
     Attributes
     ----------
@@ -35,11 +35,9 @@ class Candidates:
     prior
         Knows every candidate.
     context
-        Of the source cells; one that the model does not know is estimated by its control mean.
+        Context of the source cells; an unknown one is estimated by its control mean.
     decoding
         See `PerturbationModel.decoding`.
-    keys
-        How names are read.
     """
 
     names: list[str]
@@ -51,47 +49,47 @@ class Candidates:
 
     @cached_property
     def own_sign(self) -> float:
-        """Which way a perturbation moves its own gene: -1, 0 or 1."""
+        """Direction in which a perturbation moves its own gene: -1, 0 or 1."""
         every_Q = np.ones(len(self.prior.effects.rows), bool)
         return float(np.sign(np.log(self.prior.own_fold(every_Q)[0])))
 
     @cached_property
     def parts(self) -> list[tuple[str, ...]]:
-        """What each candidate is estimated from: itself where it was measured, else its parts."""
+        """What each candidate is estimated from: itself if it was measured, else its parts."""
         measured = set(self.prior.effects.rows[PERTURBATION])
         whole = self.prior.effects.whole
         return [(name,) if name in measured else parts_of(name, whole) for name in self.names]
 
     def changes(self, prior: EffectPrior, control_G: np.ndarray) -> np.ndarray:
-        """Estimate the change of every candidate, (C, G), by a prior of the same perturbations."""
+        """Estimate the change of every candidate, (C, G), by a prior that knows them all."""
         singles = dict.fromkeys(part for parts in self.parts for part in parts)
         of = {part: prior.estimate(part, self.context, control_G) for part in singles}
         return np.maximum(self.summed(of), -control_G)
 
     def summed(self, changes: dict[str, np.ndarray]) -> np.ndarray:
-        """Add up the changes of each candidate's parts, (C, G)."""
+        """Return the sum of the changes of each candidate's parts, (C, G)."""
         return np.stack([np.sum([changes[p] for p in parts], axis=0) for parts in self.parts])
 
 
 def read_candidates(
     model: PerturbationModel, params: CandidateParams, listed: Iterable[str] | None = None
 ) -> list[str]:
-    """List the candidates by their canonical names, in alphabetical order.
+    """Return the canonical names of the candidates, in alphabetical order.
 
     Parameters
     ----------
     model
-        What was measured, and what is known of the others.
+        Its measured perturbations are the default candidates.
     params
-        Which; whether their pairs too.
+        Source of the names; whether to add all pairs.
     listed
-        Names, in the place of those that `params` name.
+        Names to use instead of those in `params`.
 
     Raises
     ------
     UserError
-        ``candidates-file``: no such file, or nothing in it. ``candidates-many``: more than allowed.
-        ``perturbation-unknown``: one that nothing is known of.
+        ``candidates-file``: no such file, or it is empty. ``candidates-many``: fewer than 2, or too many.
+        ``perturbation-unknown``: a candidate was never seen and has no features.
     """
     whole = model.prior.effects.whole
     if listed is None and params.candidates == "all":

@@ -1,6 +1,6 @@
-"""How near candidates come to a query: by their predicted changes, and in the simple ways beside it.
+"""Similarity of candidates to a query: by their predicted changes, and by two baselines.
 
-A ranking by chance needs no code: see `metrics.retrieval`. Legend: C candidates, G genes, X features.
+For the random baseline see `metrics.retrieval`. Legend: C candidates, G genes, X features.
 """
 
 import numpy as np
@@ -24,7 +24,7 @@ def compare(
 ) -> np.ndarray:
     """Compare a change with those of the candidates.
 
-    Genes weigh by their standard error: ``z_g = change_g / sqrt(error_g + median error)``.
+    Genes are scaled by their standard error: ``z_g = change_g / sqrt(error_g + median error)``.
 
     Parameters
     ----------
@@ -33,15 +33,15 @@ def compare(
     changes_CG
         Changes of the candidates.
     candidates
-        Knows their own genes.
+        Source of their own genes.
     most
-        The z of a candidate's own genes counts up to this.
+        Limit of the own genes' feature.
 
     Returns
     -------
     ndarray
-        (C, X): cosine; minus the distance over the size of the change; mean z of the own genes
-        times the sign in which a perturbation moves its own gene, at most `most` either way.
+        (C, X): cosine; minus the distance over the size of the change; mean z of the own genes times
+        the sign in which a perturbation moves its own gene, clipped to ±`most`.
     """
     scale_G = 1 / np.sqrt(error_G + max(float(np.median(error_G)), 1e-12))
     query_G, scaled_CG = change_G * scale_G, changes_CG * scale_G
@@ -55,7 +55,7 @@ def compare(
 
 
 def baseline_scores(query: Query, candidates: Candidates) -> dict[str, np.ndarray]:
-    """Score all candidates by the simple ways, (C,) each; higher is nearer."""
+    """Score all candidates by the baselines, (C,) each; higher is better."""
     scores = (
         pseudobulk_scores(query.change_G, candidates.prior.effects, candidates.names),
         expression_scores(query.change_G, query.error_G, candidates.own),
@@ -64,9 +64,9 @@ def baseline_scores(query: Query, candidates: Candidates) -> dict[str, np.ndarra
 
 
 def pseudobulk_scores(change_G: np.ndarray, effects: Effects, names: list[str]) -> np.ndarray:
-    """Score candidates by minus the distance of their measured mean change, (C,).
+    """Score candidates by minus the distance to their measured mean change, (C,).
 
-    A pair that was not measured is the sum of its parts; what was not measured stands last.
+    A pair that was not measured is the sum of its parts; other unmeasured candidates score -inf.
     """
     rows = effects.rows[PERTURBATION].to_numpy()
     measured = {name: effects.delta_QG[rows == name].mean(axis=0) for name in set(rows)}
@@ -83,9 +83,9 @@ def pseudobulk_scores(change_G: np.ndarray, effects: Effects, names: list[str]) 
 def expression_scores(
     change_G: np.ndarray, error_G: np.ndarray, own: list[list[int]]
 ) -> np.ndarray:
-    """Score candidates by how much their own genes differ between the states, (C,).
+    """Score candidates by the mean absolute Welch t of their own genes, (C,).
 
-    The mean absolute Welch t of the candidate's genes; one that is not measured stands last.
+    Candidates without a measured gene score -inf.
     """
     size_G = np.abs(de_statistic(change_G, error_G))
     return np.array([size_G[columns].mean() if columns else -np.inf for columns in own])

@@ -1,4 +1,4 @@
-"""How well the ranking does where the answer is known: states of the file that are candidates themselves."""
+"""Score the ranking where the answer is known: states of the file that are candidates themselves."""
 
 from typing import Any
 
@@ -30,7 +30,7 @@ from sc_mamba2.tasks.perturbation.split import PERTURBATION
 from sc_mamba2.training import ComputeOptions
 
 MODEL = "model"
-_SAME = 1e-3  # what a float32 and another order of summing may change
+_SAME = 1e-3  # tolerance for float32 and another order of summation
 
 
 def score(
@@ -44,7 +44,7 @@ def score(
     params: KnownParams,
     compute: ComputeOptions,
 ) -> dict[str, Any]:
-    """Score the known states, and say what the ranking stands on: the contents of ``metrics.json``."""
+    """Score the known states, and return the contents of ``metrics.json``."""
     known = find_known(valid_cells, ranker, states, params, compute.seed)
     data = {
         "source": states.source,
@@ -66,23 +66,23 @@ def score(
 def find_known(
     valid_cells: AnnData, ranker: Ranker, states: StateParams, params: KnownParams, seed: int
 ) -> list[dict[str, Any]]:
-    """Rank the candidates for every state of the file that is one of them, in every way.
+    """Rank the candidates by every method for each state of the file that is a candidate.
 
     Parameters
     ----------
     valid_cells
         Cells in the standard form.
     ranker
-        Fitted; none of its choices stands on these cells.
+        Fitted; none of its choices depends on these cells.
     states, params, seed
-        Where states are named; how many are looked for; seed of the draw among more.
+        Column of the states; maximum number of states; seed of the draw if there are more.
 
     Returns
     -------
     list of dict
-        By state: ``state``, ``cells``; ``ranks``, the place of the right candidate by method, from 1,
-        equals share the mean of their places; ``learnt``, whether the checkpoint measured this very
-        change: then its cells are those of the file.
+        By state: ``state``, ``cells``; ``ranks``, rank of the right candidate by method, from 1, ties
+        share their mean rank; ``learnt``, whether the checkpoint measured this same change, so that it
+        was trained on these cells.
     """
     candidates = ranker.candidates
     column, source, _ = read_states(valid_cells.obs, states, candidates.keys)
@@ -115,7 +115,7 @@ def find_known(
 def score_known(
     known: list[dict[str, Any]], ranker: Ranker, params: KnownParams
 ) -> dict[str, dict[str, Any]]:
-    """Return the scores of model, baselines and other methods over the known states."""
+    """Return the scores of model, baselines and other methods on the known states."""
     if not known:
         return {"model": {}, "baselines": {}, "ablations": {}}
 
@@ -137,7 +137,7 @@ def score_known(
 
 
 def calibration(ranker: Ranker) -> dict[str, float]:
-    """Say how far the probability of the first is true of simulated queries that chose nothing."""
+    """Return mean probability and accuracy of the first candidate on the held-out simulated queries."""
     table = ranker.checked
     return {
         "queries": len(table),
@@ -149,7 +149,7 @@ def calibration(ranker: Ranker) -> dict[str, float]:
 def _name_of(state: str, known: PerturbationNames) -> str | None:
     try:
         return known.resolve(state)
-    except UserError:  # a state need not be a perturbation's name: "CD4+"
+    except UserError:  # a state need not be a perturbation: "CD4+"
         return None
 
 

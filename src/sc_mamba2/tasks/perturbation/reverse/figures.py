@@ -1,4 +1,4 @@
-"""The pictures of a ranking: first candidates, genes that drive them, calibration, known states."""
+"""Figures of a ranking: top candidates, genes that drive them, calibration, known states."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ MOST_CANDIDATES, MOST_DRIVEN, NAMED_GENES, MOST_FIRST, BINS = 15, 3, 8, 10, 5
 
 @in_style
 def candidate_figure(ranking: pd.DataFrame) -> Figure:
-    """Draw probability and cosine of the first candidates, those that were never measured open."""
+    """Draw probability and cosine of the top candidates; open bars were never measured."""
     first = ranking.head(MOST_CANDIDATES)[::-1]
     rows = np.arange(len(first))
     figure, axes = new_figure(2, 4.2, max(2.4, 1.2 + 0.24 * len(first)))
@@ -38,7 +38,7 @@ def candidate_figure(ranking: pd.DataFrame) -> Figure:
 
 @in_style
 def driver_figure(ranking: pd.DataFrame, ranker: Ranker, query: Query) -> Figure:
-    """Draw the predicted change of the first candidates over the one to the target, by gene."""
+    """Draw the top candidates' predicted change of each gene over the change to the target."""
     first = list(ranking["perturbation"].head(MOST_DRIVEN))
     figure, axes = new_figure(len(first), 2.8, 3.2)
     change_G, genes = query.change_G, query.symbols
@@ -61,7 +61,7 @@ def driver_figure(ranking: pd.DataFrame, ranker: Ranker, query: Query) -> Figure
 
 @in_style
 def calibration_figure(checked: pd.DataFrame) -> Figure:
-    """Draw how often the first is right over its probability, in simulated queries, a fifth a point."""
+    """Draw accuracy of the first candidate over its probability, in fifths of the simulated queries."""
     figure, (axis,) = new_figure(width=4.2, height=3.8)
     axis.plot([0, 1], [0, 1], color="grey", lw=0.8, ls="--", label="as it should be")
     ordered = checked.sort_values("probability", kind="stable")
@@ -83,7 +83,7 @@ def calibration_figure(checked: pd.DataFrame) -> Figure:
 
 @in_style
 def known_figure(known: list[dict[str, Any]], ranking: pd.DataFrame) -> Figure:
-    """Draw the share of known states whose right candidate is among the first, by method."""
+    """Draw the share of known states whose right candidate is among the first k, by method."""
     candidates = len(ranking)
     figure, (axis,) = new_figure(width=5, height=3.8)
     first = np.arange(1, min(MOST_FIRST, candidates) + 1)
@@ -92,7 +92,7 @@ def known_figure(known: list[dict[str, Any]], ranking: pd.DataFrame) -> Figure:
         ranks = [one["ranks"][name] for one in known]
         shares = [hits(ranks, int(count)) for count in first]
         look: dict[str, Any] = {"marker": mark, "ms": 4, "lw": 0.8, "color": colour}
-        # Beside each other: equal shares would hide each other.
+        # Shift the methods so that equal shares do not overlap.
         axis.plot(first + beside, shares, label=name.replace("_", " "), **look)
     chance = [random_hits(candidates, int(count)) for count in first]
     axis.plot(first, chance, color="grey", ls="--", lw=0.8, label="random")

@@ -1,4 +1,4 @@
-"""Parameters that are particular to reverse perturbation."""
+"""Parameters of reverse perturbation."""
 
 from typing import Literal
 
@@ -10,7 +10,7 @@ Method = Literal["cosine", "distance", "retrieval", "head"]
 
 
 class StateParams(Parameters):
-    """Which cells are the start, and which the goal."""
+    """Source and target cells."""
 
     state_key: str = Field("perturbation", description="column of obs with the states of cells")
     source: str = Field("control", description="state of the cells to begin with")
@@ -29,7 +29,7 @@ class CandidateParams(Parameters):
 
 
 class RankParams(Parameters):
-    """How they are ranked."""
+    """How perturbations are ranked."""
 
     method: Method | None = Field(
         None, description="null: the one that ranks simulated queries best; see `worlds`"
@@ -75,7 +75,7 @@ class RankParams(Parameters):
 
 
 class KnownParams(Parameters):
-    """How the ranking is scored where the file holds states that are candidates themselves."""
+    """How the ranking is scored on states of the file that are candidates themselves."""
 
     states: int = Field(
         50, ge=0, description="states that are looked for at most, drawn by chance; 0: none"

@@ -1,4 +1,4 @@
-"""Probe of `fit_ranker`: what would be ranked. It runs no Mamba2 layer, so there is no step to time."""
+"""Probe of `fit_ranker`; it runs no Mamba2 layer, so no step is timed."""
 
 from sc_mamba2.tasks.perturbation.model import PerturbationModel
 from sc_mamba2.tasks.perturbation.reverse.states import Query
@@ -14,7 +14,7 @@ def probe_ranking(
     query: Query,
     compute: ComputeOptions,
 ) -> Work:
-    """Count what `fit_ranker` ranks."""
+    """Count the candidates and cells of `fit_ranker`."""
     return Work(
         name="ranking",
         steps=len(candidates),

@@ -1,4 +1,4 @@
-"""From a query to a ranking: four ways to score candidates, the best of them chosen by simulation.
+"""Rank candidates for a query by one of four scores; the best score is chosen by simulation.
 
 Legend: N queries, C candidates, G genes, X features, S and T source cells.
 """
@@ -39,7 +39,7 @@ from sc_mamba2.tasks.perturbation.reverse.states import Query, read_query
 from sc_mamba2.tasks.perturbation.split import PERTURBATION
 from sc_mamba2.training import ComputeOptions
 
-# Of equals the first is taken: the head contains the next two. Retrieval, the last, is slow.
+# Ties go to the first: the head contains the next two; retrieval, the last, is slow.
 METHODS: tuple[Method, ...] = ("head", "distance", "cosine", "retrieval")
 
 
@@ -49,24 +49,20 @@ class Ranker:
 
     Attributes
     ----------
-    candidates
-        The candidates.
     changes_CG
-        Their changes.
+        Predicted changes of the candidates.
     head_X
         Weights of the ranking head.
     votes
         Predicted cells of all candidates.
-    params
-        Numbers.
     method
-        The way of scoring that ranked simulated queries best, or the one that a person chose.
+        The score that ranked simulated queries best, or the user's choice.
     factors
-        From score to log-probability, by method.
+        Factor from score to log-probability, by method.
     simulated
-        Mean reciprocal rank of every method over simulated queries.
+        Mean reciprocal rank on simulated queries, by method.
     checked
-        Of simulated queries that chose nothing: probability of the first, whether it was right.
+        On held-out simulated queries: probability of the first candidate, and whether it was right.
     """
 
     candidates: Candidates
@@ -80,7 +76,7 @@ class Ranker:
     checked: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def scores(self, query: Query) -> dict[str, np.ndarray]:
-        """Score all candidates in every way, (C,) each; higher is nearer."""
+        """Score all candidates by every method, (C,) each; higher is better."""
         most = self.params.own_gene_most
         features_CX = compare(query.change_G, query.error_G, self.changes_CG, self.candidates, most)
         shares_C = self.votes.shares(query.target.X.toarray())
@@ -94,7 +90,7 @@ def prepare(
     candidates: CandidateParams,
     listed: Iterable[str] | None = None,
 ) -> tuple[Query, list[str]]:
-    """Read source and target cells over the model's genes, and list what is ranked; or refuse them."""
+    """Read source and target cells over the model's genes, and list the candidates."""
     query = read_query(valid_cells, states, model.prior.effects.genes, model.keys)
     return query, read_candidates(model, candidates, listed)
 
@@ -106,7 +102,7 @@ def fit_ranker(
     params: RankParams,
     compute: ComputeOptions,
 ) -> Ranker:
-    """Predict every candidate from the source cells, and learn to rank them; see `make_ranker`."""
+    """Predict every candidate from the source cells, and fit a ranker; see `make_ranker`."""
     prior = model.knowing(*candidates).prior
     whole = prior.effects.whole
     parts = {name: parts_of(name, whole) for name in candidates}
@@ -126,18 +122,14 @@ def make_ranker(
 ) -> Ranker:
     """Predict the candidates' cells, fit the head, choose the method, and check its probability.
 
-    Each of the last three has simulated queries of its own; see `SimulatedQueries`.
+    Each of the last three uses its own simulated queries; see `SimulatedQueries`.
 
     Parameters
     ----------
-    candidates
-        The candidates.
     source
         Source cells, (N, G).
     error_G
         Squared standard error of the query's change.
-    params, seed
-        Numbers, and the seed of all draws.
     """
     generator = np.random.default_rng(seed)
     source_SG, others_TG = _two_samples(source, params, generator)
@@ -162,7 +154,7 @@ def make_ranker(
 
 
 def rank_candidates(ranker: Ranker, query: Query) -> pd.DataFrame:
-    """Rank the candidates for a query, a row each; see the docs for the columns."""
+    """Rank the candidates for a query, one row each; see the docs for the columns."""
     candidates, scores = ranker.candidates, ranker.scores(query)
     chosen = scores[ranker.method]
     seen = set(candidates.prior.effects.rows[PERTURBATION])
@@ -174,7 +166,7 @@ def rank_candidates(ranker: Ranker, query: Query) -> pd.DataFrame:
         **{name: scores[name] for name in METHODS},
     }
     for name, own in baseline_scores(query, candidates).items():
-        # From 1; equals share the best place.
+        # From 1; ties share the best rank.
         columns[f"rank_{name}"] = rankdata(-own, method="min").astype(int)
     columns["genes"] = [
         _drivers(query.change_G, change_G, query.symbols, ranker.params.genes)
@@ -189,7 +181,7 @@ def rank_candidates(ranker: Ranker, query: Query) -> pd.DataFrame:
 def _two_samples(
     source: sparse.csr_matrix, params: RankParams, generator: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draw source cells to predict from, and others; of few cells each is half."""
+    """Draw source cells to predict from, and others; if cells are few, half each."""
     rows = generator.permutation(source.shape[0])
     count = min(params.cells, (len(rows) + 1) // 2)
     taken = rows[:count], rows[count : count + params.target_cells]
@@ -198,12 +190,12 @@ def _two_samples(
 
 
 def _by_features(head_X: np.ndarray, features: np.ndarray) -> dict[str, np.ndarray]:
-    """Score by what needs no cells; of one query (C,), of several (N, C)."""
+    """Score by the methods that need no cells: (C,) for one query, (N, C) for several."""
     return {"head": features @ head_X, "distance": features[..., 1], "cosine": features[..., 0]}
 
 
 def _by_method(head_X: np.ndarray, trials: Trials) -> dict[str, np.ndarray]:
-    """Score queries in every way, (N, C); by retrieval the first of them."""
+    """Score queries by every method, (N, C); retrieval scores only the first M."""
     scored = _by_features(head_X, trials.features_NCX)
     return scored | {"retrieval": trials.shares_MC} if len(trials.shares_MC) else scored
 
@@ -211,7 +203,7 @@ def _by_method(head_X: np.ndarray, trials: Trials) -> dict[str, np.ndarray]:
 def _best(
     scored: dict[str, np.ndarray], simulated: dict[str, float], truth_N: np.ndarray
 ) -> Method:
-    """Choose the method; retrieval where it beats the best of the others on the queries it answered."""
+    """Choose the best method; retrieval only if it beats the others on the queries it answered."""
     *others, last = METHODS
     best = max(others, key=lambda name: simulated[name])
     rest = _reciprocal_rank(scored[best][: len(scored[last])], truth_N)
@@ -231,7 +223,7 @@ def _check(scores_NC: np.ndarray, truth_N: np.ndarray, factor: float) -> pd.Data
 
 
 def _drivers(change_G: np.ndarray, predicted_G: np.ndarray, genes: np.ndarray, count: int) -> str:
-    """Name the genes that candidate and query change alike, strongest first, with the direction."""
+    """Name the genes that candidate and query change in the same direction, strongest first."""
     shared_G = change_G * predicted_G
     first = [at for at in np.argsort(-shared_G, kind="stable")[:count] if shared_G[at] > 0]
     return " ".join(f"{genes[at]}{'+' if predicted_G[at] > 0 else '-'}" for at in first)

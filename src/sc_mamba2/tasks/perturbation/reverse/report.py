@@ -1,4 +1,4 @@
-"""The report of a ranking: the first candidates, how far to trust it, how known states are found."""
+"""Report of a ranking: top candidates, how far to trust them, scores on known states."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ from sc_mamba2.tasks.perturbation.reverse.states import Query
 from sc_mamba2.tasks.shared.parameters import flat_parameters
 
 _SHOWN_CANDIDATES, _SHOWN_STATES = 200, 200
-_HARDLY = 0.2  # cosine below which the first is hardly more than chance
+_HARDLY = 0.2  # cosine below which the first candidate is little better than chance
 _CAPTION = (
     "The same states and candidates. hits@k: share of the states whose right candidate is among the "
     "first k; mrr: mean of 1 over its place. Equals share a place."
@@ -55,7 +55,7 @@ def ranking_report(
     figures: dict[str, bytes],
     parameters: dict[str, Any],
 ) -> str:
-    """Write the report as one HTML page, from ``metrics.json``, PNG bytes and flat parameters by name."""
+    """Return the report as one HTML page; `figures` are PNG bytes, `parameters` flat, both by name."""
     data, run = metrics["data"], metrics["run"]
     first = ranking.iloc[0]
     trust = (
@@ -84,7 +84,7 @@ def ranking_report(
 
 
 def verdict(metrics: dict[str, Any]) -> list[str]:
-    """Say in words who finds the known states best, and whether that can be believed."""
+    """Summarise which method finds the known states best, and whether the scores can be trusted."""
     if not metrics["model"]:
         return [
             "No state of the file is a candidate's name: how well this ranking finds is not known "

@@ -1,8 +1,8 @@
-"""Simulated queries of which the right candidate is known: what was measured, measured again.
+"""Simulated queries with known answers.
 
-To choose among rankers by the candidates' own measured changes would be to ask each one for the very
-noise that it was measured with. So the whole is simulated: what the perturbations truly do, a new
-measurement of it for the model to learn from, and queries that share no noise with that measurement.
+Choosing among rankers by the candidates' own measured changes would reward matching the noise of those
+measurements. So everything is simulated: the true effects, a new measurement of them for the model to
+learn from, and queries that share no noise with that measurement.
 Legend: Q measured effects, N queries, C candidates, G genes, X features, S and T source cells.
 """
 
@@ -28,11 +28,11 @@ class Trials:
     Attributes
     ----------
     truth_N
-        Places of the right candidates.
+        Indices of the right candidates.
     features_NCX
         See `compare`.
     shares_MC
-        See `NeighbourVotes.shares`, of the first M queries.
+        See `NeighbourVotes.shares`; first M queries only.
     """
 
     truth_N: np.ndarray
@@ -43,26 +43,22 @@ class Trials:
 class SimulatedQueries:
     """Draws true effects, measurements and queries.
 
-    With δ what was measured, e its squared error, r its reliability and m the estimate of `EffectPrior`
-    from them, it draws
+    With δ the measured effects, e their squared errors, r their reliability and m the estimate of
+    `EffectPrior` from them, it draws
 
     ``θ = m + √(r e) ε``, ``δ' = θ + √e ε'``, ``query = u θ_c + noise √e_query ε''``
 
-    with ε normal and u a strength between `weakest` and `strongest`: θ is drawn from what is believed of
-    the true effect, and the candidates' changes are estimated from δ'. A pair that was not measured does
-    the sum of what its parts do. A single one does what is estimated of it, moved by as much as measured
-    ones are away from estimates without them.
+    with ε normal and u a strength between `weakest` and `strongest`: θ is a draw from the posterior of the
+    true effect, and the candidates' changes are estimated from δ'. An unmeasured pair has the sum of its
+    parts' effects. An unmeasured single perturbation has its estimate plus noise as large as the error of
+    left-out estimates of measured ones.
 
     Parameters
     ----------
-    candidates
-        The candidates.
     source_SG, others_TG
-        Source cells that candidates are predicted from, and others that stand for the target.
+        Source cells that candidates are predicted from, and others that are turned into target cells.
     control_G, error_G
-        Mean of all source cells; squared standard error of the change of the real query.
-    params, generator
-        Numbers, and the source of all draws.
+        Mean of all source cells; squared standard error of the real query's change.
     """
 
     def __init__(
@@ -88,13 +84,13 @@ class SimulatedQueries:
         singles = {part for parts in candidates.parts for part in parts}
         self.unmeasured = sorted(singles - set(effects.rows[PERTURBATION]))
         self.unexplained_G = np.zeros(len(control_G))
-        if self.unmeasured:  # how far measured effects are from estimates without them
+        if self.unmeasured:  # error of left-out estimates, beyond the noise
             away_QG = effects.delta_QG - left_out_estimates(prior, "unseen_perturbation")
             excess_G = (away_QG**2 - effects.error_QG).mean(axis=0)
             self.unexplained_G = np.sqrt(np.maximum(excess_G, 0))
 
     def trials(self, searched: int) -> Trials:
-        """Draw queries, of as many measurements as `worlds`; retrieval answers the first `searched`."""
+        """Draw queries from `worlds` simulated trainings; retrieval answers the first `searched`."""
         truth, features, shares = [], [], list[np.ndarray]()
         count, most = len(self.candidates.names), self.params.own_gene_most
         drawn = self.generator.integers(count, size=self.params.queries)
@@ -118,7 +114,7 @@ class SimulatedQueries:
         return Trials(np.array(truth), np.stack(features), shares_MC)
 
     def draw_effects(self) -> tuple[np.ndarray, np.ndarray]:
-        """Draw what is estimated of the candidates, and what they truly do, (C, G) each."""
+        """Draw estimated and true effects of the candidates, (C, G) each."""
         prior = self.candidates.prior
         effects = prior.effects
         doubt_QG = np.sqrt(prior.reliability_Q[:, None] * effects.error_QG)
@@ -142,7 +138,7 @@ class SimulatedQueries:
         return strength * true_G + noise_G
 
     def _target(self, change_G: np.ndarray) -> np.ndarray:
-        """Return source cells, none of which candidates are predicted from, as if they had changed."""
+        """Apply the change to the source cells that no candidate is predicted from."""
         level_G = self.others_TG.mean(axis=0)
         scale_G, shift_G = affine(change_G, level_G, *self.candidates.decoding)
         return scale_G * self.others_TG + shift_G

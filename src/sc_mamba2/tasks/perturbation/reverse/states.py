@@ -1,4 +1,4 @@
-"""The cells to begin with and the cells to reach, and the change from one to the other."""
+"""Source cells, target cells, and the change between them."""
 
 from dataclasses import dataclass
 
@@ -29,7 +29,7 @@ class Query:
 
     @property
     def symbols(self) -> np.ndarray:
-        """Symbols of the genes, (G,), "" of those that the file lacks."""
+        """Symbols of the genes, (G,), "" for genes that the file lacks."""
         return self.target.var["symbol"].to_numpy(str)
 
 
@@ -62,8 +62,8 @@ def read_states(
 ) -> tuple[pd.Series, str, str]:
     """Return the state of every cell, and the names of source and target.
 
-    Of the column that a model was trained with, and of one that lacks these very names, they are names of
-    perturbations, which `keys` say how to read; other states stand as they are.
+    In the column that the model was trained with, and in any column that lacks the literal names, states are
+    read as names of perturbations (by `keys`) if source and target can be; else they are taken literally.
     """
     states = label_text(obs[params.state_key]).astype(str)
     found = set(states)
@@ -72,7 +72,7 @@ def read_states(
         known = learn_names(found, keys.rules)
         meaning = {state: known.resolve(state) for state in found}
         asked = known.resolve(source), known.resolve(target)
-    except UserError:  # a state need not be a perturbation's name: "CD4+"
+    except UserError:  # a state need not be a perturbation: "CD4+"
         return states, source, target
     trained = params.state_key == keys.perturbation_key
     if set(asked) <= set(meaning.values()) and (trained or not {source, target} <= found):
