@@ -52,7 +52,7 @@ def affine(
     Returns
     -------
     scale, shift
-        In the shape of `change`; the resulting mean is not below 0.
+        In the shape of `change`; the mean moves by the change, but not below 0.
     """
     expressed = np.broadcast_to(control_G > 0, change.shape)
     ratio = np.divide(change, control_G, out=np.zeros_like(change), where=expressed)

@@ -118,7 +118,7 @@ def write_checkpoint(
     Raises
     ------
     UserError
-        Rule `checkpoint-exists`: `folder` exists and `overwrite` is off, or it is not a checkpoint.
+        Rule `checkpoint-exists`: `folder` is not empty, and `overwrite` is off or it is not a checkpoint.
     """
     folder = Path(folder)
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):

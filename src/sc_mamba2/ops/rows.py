@@ -23,9 +23,9 @@ def real_tokens(lengths: Tensor, length: int) -> Tensor:
     Parameters
     ----------
     lengths
-        Real tokens of each row, (B,), or of each cell of packed rows, (B, S).
+        Real tokens of each row, (B,), or of each cell of packed rows, (B, S); on the rows' device.
     length
-        Tokens of a row, pads included.
+        Tokens of a row, pads included; an upper limit of its real tokens.
     """
     real_B = lengths if lengths.dim() == 1 else lengths.sum(1)
     return torch.arange(length, device=lengths.device) < real_B[:, None]

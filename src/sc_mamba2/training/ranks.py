@@ -101,7 +101,7 @@ def share_model(module: nn.Module, layers: nn.ModuleList, ranks: Ranks, sharded:
         fully_shard(module)
         return module
     with warnings.catch_warnings():
-        # Newer torch renames an argument, but the oldest supported version lacks the new name.
+        # Newer torch warns of a new name for it, which the oldest supported version lacks.
         warnings.simplefilter("ignore", FutureWarning)
         return nn.parallel.DistributedDataParallel(module, broadcast_buffers=False)
 
