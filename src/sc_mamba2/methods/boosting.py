@@ -1,4 +1,4 @@
-"""Boosted trees that regress each of several targets on several features.
+"""Boosted regression trees of several targets on several features.
 
 Legend: N cells, R features, T targets.
 """
@@ -19,21 +19,21 @@ def boosted_importances(
 ) -> np.ndarray:
     """Return the importance of each feature for each target, (R, T), 0 to 1.
 
-    In the manner of GRNBoost2 (Moerman et al. 2019): rate 0.01, a tenth of the features a split, nine
-    tenths of the cells a tree; here with a fixed number of trees.
+    As in GRNBoost2 (Moerman et al. 2019): learning rate 0.01, a tenth of the features per split, nine
+    tenths of the cells per tree; but with a fixed number of trees.
 
     Parameters
     ----------
     x_NR, y_NT
         Features and targets.
     pairs_RT
-        Which features a target is regressed on, bool; the others have importance 0.
+        bool, features used for each target; the others have importance 0.
     trees
-        A target, above 0.
+        Trees per target, above 0.
     seed
-        Of the draws of features and cells.
+        Seed of the draws of features and cells.
     on_step
-        Called after each target with its number, from 1, and that of all targets.
+        Called after each target with its number, from 1, and the number of targets.
     """
     importance_RT = np.zeros(pairs_RT.shape)
     for at, own_R in enumerate(pairs_RT.T):

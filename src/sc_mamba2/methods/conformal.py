@@ -1,20 +1,20 @@
-"""Sets of classes that hold the true one with a chosen probability. N and M cells, K classes."""
+"""Conformal prediction sets, which contain the true class with a chosen probability. N, M cells, K classes."""
 
 import numpy as np
 
 
 def set_threshold(probability_MK: np.ndarray, classes_M: np.ndarray, coverage: float) -> float:
-    """Return the probability above which a class is in a cell's set.
+    """Return the lowest probability of a class in a cell's prediction set.
 
-    Split conformal prediction with the least ambiguous sets (Sadinle et al. 2019): of M cells that the
-    probabilities were not fitted to, the ``floor((M + 1) (1 - coverage))``-th smallest probability of the true
-    class. A set then holds the true class with the probability `coverage` or more, where the cells to
-    call are exchangeable with these; under a shift it need not.
+    Split conformal prediction with least ambiguous sets (Sadinle et al. 2019): the
+    ``floor((M + 1) (1 - coverage))``-th smallest probability of the true class over M held-out cells. A set
+    then contains the true class with probability `coverage` or more if the cells to classify are
+    exchangeable with these; under a distribution shift it may not.
 
     Parameters
     ----------
     probability_MK
-        Rows that sum to one.
+        Probabilities; rows sum to one.
     classes_M
         True classes, 0 to K - 1.
     coverage
@@ -23,7 +23,7 @@ def set_threshold(probability_MK: np.ndarray, classes_M: np.ndarray, coverage: f
     Returns
     -------
     float
-        0 to 1; 0, and so every class, where M is too small to promise the coverage.
+        0 to 1; 0, so that sets contain every class, if M is too small to guarantee the coverage.
     """
     allowed = int(np.floor((len(classes_M) + 1) * (1 - coverage) + 1e-9))
     if allowed < 1:
@@ -33,7 +33,7 @@ def set_threshold(probability_MK: np.ndarray, classes_M: np.ndarray, coverage: f
 
 
 def class_sets(probability_NK: np.ndarray, threshold: float) -> np.ndarray:
-    """Return which classes are in each cell's set, (N, K) bool; the best one always is."""
+    """Return the classes in each cell's set, (N, K) bool; the most probable one is always included."""
     sets_NK = probability_NK >= threshold
     sets_NK[np.arange(len(sets_NK)), probability_NK.argmax(axis=1)] = True
     return np.asarray(sets_NK)

@@ -8,17 +8,17 @@ from scipy.stats import rankdata
 
 
 def pearson(x_NR: np.ndarray, y_NT: np.ndarray) -> np.ndarray:
-    """Return Pearson's correlation of each pair, (R, T), -1 to 1; 0 where one is constant."""
+    """Return Pearson's correlation of each pair, (R, T), -1 to 1; 0 if either is constant."""
     return _standard(x_NR).T @ _standard(y_NT)
 
 
 def spearman(x_NR: np.ndarray, y_NT: np.ndarray) -> np.ndarray:
-    """Return Spearman's correlation of each pair, (R, T), -1 to 1; 0 where one is constant."""
+    """Return Spearman's correlation of each pair, (R, T), -1 to 1; 0 if either is constant."""
     return pearson(rankdata(x_NR, axis=0), rankdata(y_NT, axis=0))
 
 
 def _standard(values: np.ndarray) -> np.ndarray:
-    """Centre columns and bring them to length 1; constant ones to 0."""
+    """Centre columns and scale them to length 1; constant ones to 0."""
     centred = values - values.mean(axis=0)
     length = np.linalg.norm(centred, axis=0)
     return np.divide(centred, length, out=np.zeros_like(centred), where=length > 1e-12)

@@ -1,4 +1,4 @@
-"""One embedding of several: each by its weight, then their principal components.
+"""Combine several embeddings into one: principal components of their weighted concatenation.
 
 Legend: N cells, M embeddings, D width of one (each its own), W width of the result.
 """
@@ -10,7 +10,7 @@ import scanpy as sc
 
 
 def unit_scale(embedding_ND: np.ndarray) -> float:
-    """Return what brings an embedding to a variance of 1 in all, once it is centred."""
+    """Return the factor that scales an embedding to a total variance of 1."""
     variance = float(((embedding_ND - embedding_ND.mean(axis=0)) ** 2).sum(axis=1).mean())
     return 1 / max(variance, 1e-24) ** 0.5
 
@@ -18,20 +18,19 @@ def unit_scale(embedding_ND: np.ndarray) -> float:
 def consensus_embedding(
     embeddings: Sequence[np.ndarray], weights_M: np.ndarray, width: int, seed: int = 0
 ) -> np.ndarray:
-    """Join embeddings by the principal components of all of them side by side.
+    """Combine embeddings by principal components of their concatenation.
 
-    Each is brought to a variance of 1 in all, then to that of its weight, so that squared distances are the
-    weighted mean of theirs. What the embeddings share lies in the first components, what one alone
-    says in the last.
+    Each is scaled to a total variance equal to its weight, so that squared distances are the weighted sum of
+    theirs. Structure shared by the embeddings is in the first components, that of single ones in the last.
 
     Parameters
     ----------
     embeddings
         M of the same cells, (N, D) each.
     weights_M
-        Not negative.
+        Weights, at least 0.
     width
-        W; one fewer than cells or columns where those are few.
+        W, at most one below the number of cells and of columns.
     seed
         Seed of the solver's start.
 

@@ -1,9 +1,9 @@
-"""How much each of several classifiers counts, judged without the labels of the cells they call.
+"""Weights of several classifiers, chosen without labels of the cells to classify.
 
-Two witnesses: cells that keep together (clusters of the query) should get one class, and where whole
-batches of labelled cells were left out, calls of these should be right. Both are asked of mixtures, not of
-single classifiers, so that several that err alike do not outvote one that does not. Legend: E experts, N
-cells, K classes, S mixtures.
+Two criteria: cells of one cluster of the query should get the same class, and classes predicted for
+held-out batches of labelled cells should be correct. Both score mixtures, not single classifiers, so that
+several with the same errors do not outvote one without them. Legend: E experts, N cells, K classes, S
+mixtures.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ import numpy as np
 from scipy.special import softmax, xlogy
 from sklearn.metrics import cohen_kappa_score
 
-_SPREAD = 0.5  # Dirichlet: mixtures from near one expert to near all
+_SPREAD = 0.5  # of the Dirichlet: from almost one expert to almost equal weights
 
 
 def weigh_experts(
@@ -25,30 +25,30 @@ def weigh_experts(
     mixtures: int,
     seed: int,
 ) -> np.ndarray:
-    """Return the weight of every expert, (E,), not negative, sum 1.
+    """Return the weight of every expert, (E,), at least 0, with sum 1.
 
-    Mixtures w_s are drawn around a start that gives experts of like calls one share together. The weight
-    is their mean under ``P(s) ~ exp(I_s / structure_scale + A_s / left_out_scale)``: I is the normalised mutual
-    information of the mixture's calls with the clusters, mean over the clusterings; A the accuracy of the
-    same mixture on the cells that were left out.
+    Mixtures w_s are drawn around initial weights that agreeing experts share (`shares_apart`). The result is
+    their mean under ``P(s) ~ exp(I_s / structure_scale + A_s / left_out_scale)``: I is the normalised mutual
+    information of the mixture's predictions with the clusters, averaged over the clusterings; A is its
+    accuracy on the held-out cells.
 
     Parameters
     ----------
     probability_ENK
-        Of the cells to call.
+        Predicted probabilities of the cells to classify.
     clusterings
-        (N,) cluster numbers each; none: the structure says nothing.
+        (N,) cluster numbers each; may be empty.
     structure_scale, left_out_scale
-        Differences that count, above 0.
+        Relevant differences of I and A, above 0.
     left_out
         Probabilities (E, M, K) of labelled cells by experts that did not see their batch, and their
-        classes (M,); ``None``: no batches are known.
+        classes (M,); ``None`` without batches.
     shared_error_power
-        Power of Cohen's kappa between two experts' calls at which they count as one; see `shares_apart`.
+        Power of the agreement between experts, see `shares_apart`.
     mixtures
-        S.
+        Number of random mixtures; equal weights and each single expert are added.
     seed
-        Of the mixtures.
+        Seed of the mixtures.
     """
     start_E = shares_apart(probability_ENK.argmax(axis=2), shared_error_power)
     if not clusterings and left_out is None:
@@ -71,9 +71,9 @@ def weigh_experts(
 
 
 def shared_information(first_N: np.ndarray, second_N: np.ndarray) -> float:
-    """Return the normalised mutual information ``2 I / (H1 + H2)`` of two numberings from 0; 1 of one group each.
+    """Return the normalised mutual information ``2 I / (H1 + H2)`` of two clusterings; 1 for one group each.
 
-    As scikit-learn's, in a twentieth of its time: it is asked of hundreds of mixtures.
+    As in scikit-learn, but 20 times faster, since it is computed for hundreds of mixtures.
     """
     pairs = np.bincount(first_N * (second_N.max() + 1) + second_N) / len(first_N)
     entropies = [-xlogy(p, p).sum() for p in (np.bincount(n) / len(n) for n in (first_N, second_N))]
@@ -82,15 +82,15 @@ def shared_information(first_N: np.ndarray, second_N: np.ndarray) -> float:
 
 
 def mix(probability_ENK: np.ndarray, weight_E: np.ndarray) -> np.ndarray:
-    """Return the weighed mean probability, (N, K)."""
+    """Return the weighted mean probability, (N, K)."""
     return np.tensordot(weight_E, probability_ENK, axes=1)
 
 
 def shares_apart(called_EN: np.ndarray, power: float) -> np.ndarray:
-    """Give every expert a share, (E,), sum 1, that falls with the number of those who call alike.
+    """Return a share per expert, (E,), with sum 1, lower the more other experts agree with it.
 
-    ``1 / sum_f max(0, kappa_ef)^power``, kappa Cohen's (1960) agreement of two experts' calls beyond chance: two
-    that always agree have half a share each.
+    ``1 / sum_f max(0, kappa_ef)^power``, with kappa Cohen's (1960) chance-corrected agreement of two experts'
+    predictions: two that always agree have half a share each.
     """
     experts = len(called_EN)
     alike_EE = np.eye(experts)
@@ -104,5 +104,5 @@ def shares_apart(called_EN: np.ndarray, power: float) -> np.ndarray:
 
 def _kappa(first_N: np.ndarray, second_N: np.ndarray) -> float:
     if np.array_equal(first_N, second_N):
-        return 1.0  # also where both call one class alone, for which kappa is not defined
+        return 1.0  # also if both predict a single class, for which kappa is undefined
     return float(cohen_kappa_score(first_N, second_N))

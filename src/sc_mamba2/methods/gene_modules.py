@@ -1,4 +1,4 @@
-"""The graph of the best edges, its modules, and its form as GraphML."""
+"""The gene network of given edges: its modules, its graph, and export as GraphML."""
 
 import tempfile
 from pathlib import Path
@@ -12,13 +12,13 @@ from sc_mamba2.metrics.clustering import leiden
 
 
 def find_modules(edges: pd.DataFrame, resolution: float, seed: int) -> pd.DataFrame:
-    """Cluster the genes of the edges by Leiden, direction aside.
+    """Cluster the genes of the edges by Leiden, ignoring direction.
 
     Returns
     -------
     DataFrame
-        ``gene``, ``ensembl_id``, ``module`` from 0 (the largest), ``is_source``, ``degree``; by module,
-        then by degree.
+        ``gene``, ``ensembl_id``, ``module`` from 0 (the largest), ``is_source``, ``degree``; sorted by
+        module, then by descending degree.
     """
     symbols = dict(zip(edges["source_id"], edges["source"], strict=True))
     symbols |= dict(zip(edges["target_id"], edges["target"], strict=True))
@@ -47,7 +47,7 @@ def find_modules(edges: pd.DataFrame, resolution: float, seed: int) -> pd.DataFr
 
 
 def make_graph(edges: pd.DataFrame, modules: pd.DataFrame) -> igraph.Graph:
-    """Return the directed graph; genes carry their module, edges all of their columns."""
+    """Return the directed graph; genes have their module as attribute, edges all their columns."""
     place = {ident: at for at, ident in enumerate(modules["ensembl_id"])}
     graph = igraph.Graph(n=len(modules), directed=True)
     graph.vs["name"] = modules["gene"].tolist()
@@ -62,7 +62,7 @@ def make_graph(edges: pd.DataFrame, modules: pd.DataFrame) -> igraph.Graph:
 
 
 def as_graphml(graph: igraph.Graph) -> str:
-    """Write a graph as GraphML."""
+    """Return a graph as GraphML text."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "network.graphml"
         graph.write_graphml(str(path))

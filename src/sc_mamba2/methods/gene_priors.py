@@ -1,7 +1,7 @@
-"""Distributions over genes that a cell's rates begin with, each fitted to counts of all cells.
+"""Priors of a cell's gene rates, each fitted to the counts of all cells.
 
-A prior is called with rows of these counts and its numbers, and gives (B, G) float32, positive, rows that
-sum to one. The posterior that looks at the cell's own counts stands in `molecules`.
+A prior is called with rows of these counts and its hyperparameters, and returns (B, G) float32, positive,
+with rows that sum to one. The posterior given the cell's own counts is in `molecules`.
 Legend: N cells, G genes, B cells of a block, R rank.
 """
 
@@ -14,17 +14,17 @@ from sc_mamba2.methods.molecules import posterior_rates
 from sc_mamba2.metrics.neighbours import nearest_neighbours
 
 CELL_TOTAL = 1e4
-HALF = 0.5  # molecule that every gene is given, and share of the gene means beside singular vectors
+HALF = 0.5  # pseudocount of every gene, and share of the gene means in `SingularVectors`
 
 
 def gene_means(counts_NG: sparse.csr_matrix) -> np.ndarray:
-    """Return each gene's share of all molecules, half a molecule added, (G,) float64."""
+    """Return each gene's share of all molecules, with a pseudocount of 0.5, (G,) float64."""
     totals_G = np.asarray(counts_NG.sum(axis=0, dtype=np.float64)).ravel() + HALF
     return np.asarray(totals_G / totals_G.sum())
 
 
 class GeneMeans:
-    """The gene means of all cells, the same for each."""
+    """The gene means over all cells, the same prior for every cell."""
 
     def __init__(self, counts_NG: sparse.csr_matrix) -> None:
         self._means_G = gene_means(counts_NG).astype(np.float32)
@@ -35,7 +35,7 @@ class GeneMeans:
 
 
 class OwnCounts:
-    """A cell's own counts and some molecules of the gene means."""
+    """A cell's own counts plus pseudocounts proportional to the gene means."""
 
     def __init__(self, counts_NG: sparse.csr_matrix) -> None:
         self._counts_NG, self._means_G = counts_NG, gene_means(counts_NG)
@@ -49,22 +49,22 @@ class OwnCounts:
 
 
 class NearestCells:
-    """The posterior of the gene means that looks at the summed counts of the nearest cells.
+    """The posterior of the gene means given the summed counts of the nearest cells.
 
-    Near in the principal components of ``log1p(CP10K)``. The cell itself is left out: it comes in by the
-    posterior that this is the prior of. A gene that few cells have stays near its mean where none of the
-    neighbours has it; molecules of the gene means, added to the sum, would leave it a fifth of that.
+    Neighbours are searched in principal components of ``log1p(CP10K)``. The cell itself is excluded: its
+    counts enter through the posterior that uses this prior. A rare gene stays near its mean if none of the
+    neighbours has it, where adding pseudocounts to the sum would leave a fifth of that.
 
     Parameters
     ----------
     counts_NG
-        Whole counts, at least two cells and two genes.
+        Integer counts, at least two cells and two genes.
     components
-        Principal components at most.
+        Most principal components.
     most
-        Neighbours at most.
+        Most neighbours.
     seed
-        Of the solver's start, and of the search where there are many cells.
+        Seed of the solver's start, and of the search among many cells.
     """
 
     def __init__(
@@ -80,11 +80,11 @@ class NearestCells:
         self._summed: tuple[np.ndarray, int, sparse.csr_matrix] | None = None
 
     def __call__(self, rows_B: np.ndarray, neighbours: int, kappa: float) -> np.ndarray:
-        """Return the prior of some cells; kappa is the phi of `posterior_rates`."""
+        """Return the prior of some cells; `kappa` is the `phi` of `posterior_rates`."""
         return posterior_rates(self._means_1G, self.sum_near(rows_B, neighbours).toarray(), kappa)
 
     def sum_near(self, rows_B: np.ndarray, neighbours: int) -> sparse.csr_matrix:
-        """Sum the neighbours' counts; the last sum is kept, since a grid asks for it several times."""
+        """Sum the neighbours' counts; the last result is cached, since a grid search repeats the call."""
         last = self._summed
         if last is None or last[1] != neighbours or not np.array_equal(last[0], rows_B):
             near_BK = self._near_NK[rows_B, 1 : neighbours + 1]
@@ -97,19 +97,19 @@ class NearestCells:
 
 
 class SingularVectors:
-    """Shares of a low rank, half and half with the gene means.
+    """Low-rank shares, averaged half and half with the gene means.
 
-    The singular vectors are those of the square roots of the shares, whose noise is alike for all
-    genes; negative entries are 0, the squares are brought to a sum of one.
+    The SVD is of the square roots of the shares, whose noise is similar for all genes; negative entries
+    become 0, and the squares are normalised to sum to one.
 
     Parameters
     ----------
     counts_NG
-        Whole counts.
+        Integer counts.
     most
-        Rank at most.
+        Highest rank.
     seed
-        Of the solver's start.
+        Seed of the solver's start.
     """
 
     def __init__(self, counts_NG: sparse.csr_matrix, most: int, seed: int = 0) -> None:
@@ -129,7 +129,7 @@ class SingularVectors:
         shares_BG *= shares_BG
         totals_B1 = shares_BG.sum(axis=1, keepdims=True)
         shares_BG *= np.divide(HALF, totals_B1, out=np.zeros_like(totals_B1), where=totals_B1 > 0)
-        # A cell without a share has the gene means alone.
+        # A cell whose shares are all zero gets the gene means.
         shares_BG += np.where(totals_B1 > 0, HALF, 1).astype(np.float32) * self._means_G
         return shares_BG
 

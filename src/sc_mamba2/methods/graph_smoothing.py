@@ -7,21 +7,21 @@ from scipy import sparse
 def smooth_over_graph(
     probability_NK: np.ndarray, graph_NN: sparse.csr_matrix, share: float, steps: int
 ) -> np.ndarray:
-    """Mix each cell's probabilities with those of its neighbours, again and again.
+    """Mix each cell's probabilities with those of its neighbours, iteratively.
 
-    ``p ← share D⁻¹ W p + (1 - share) p₀``: label spreading (Zhou et al. 2003) with a random walk's
-    normalisation, so that rows keep their sum; a cell without neighbours stays as it is.
+    ``p ← share D⁻¹ W p + (1 - share) p₀``: label spreading (Zhou et al. 2003) with random-walk
+    normalisation, which preserves row sums; a cell without neighbours stays unchanged.
 
     Parameters
     ----------
     probability_NK
-        p₀, rows that sum to one.
+        p₀; rows sum to one.
     graph_NN
-        W, weights of the neighbours, not negative.
+        W, weights of the neighbours, at least 0.
     share
-        Of the neighbours, 0 to below 1.
+        Share of the neighbours, 0 to below 1.
     steps
-        How far a cell's word reaches.
+        Number of iterations.
     """
     degree_N = np.asarray(graph_NN.sum(axis=1)).ravel()
     alone_N = degree_N == 0

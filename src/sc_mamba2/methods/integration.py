@@ -1,4 +1,4 @@
-"""Embeddings by simple methods: variable genes and PCA, Harmony on it in several ways, scVI where installed.
+"""Baseline embeddings: PCA of variable genes, Harmony on it with several settings, scVI if installed.
 
 Legend: N cells, V genes, G chosen genes (in `variable_genes` all), D width of the embedding.
 """
@@ -13,21 +13,18 @@ from scipy import sparse
 
 from sc_mamba2.methods.projection import Projection, fit_projection
 
-_FEWEST_FOR_HARMONY = 8  # of two cells harmonypy's clusters never settle
+_FEWEST_FOR_HARMONY = 8  # with two cells harmonypy's clusters never converge
 
 
 class Candidate(NamedTuple):
-    """Harmony on the principal components of some genes.
-
-    `before_ND` are the components, `corrected_ND` what Harmony made of them, `projection` their map.
-    """
+    """Harmony on principal components: the components before and after, and the projection onto them."""
 
     projection: Projection
     before_ND: np.ndarray
     corrected_ND: np.ndarray
 
 
-# By name: whether genes are scaled, and whether they were chosen within the batches.
+# By name: whether genes are scaled, and whether they are chosen within batches.
 RECIPES = {
     "harmony": (False, False),
     "harmony_scaled": (True, False),
@@ -45,20 +42,20 @@ def harmony_candidates(
     seed: int = 0,
     on_step: Callable[[int, int], None] = lambda step, steps: None,
 ) -> dict[str, Candidate]:
-    """Run Harmony as it is really used: genes scaled or not, chosen over all cells or within batches.
+    """Run Harmony with its usual settings: genes scaled or not, chosen over all cells or within batches.
 
     Parameters
     ----------
     values_NV
         log1p(CP10K), sparse.
     overall_G, within_G
-        Columns of the variable genes of either choice.
+        Columns of the variable genes, chosen over all cells and within batches.
     batches
-        (N,) code of each cell's batch, at least two.
+        (N,) batch codes, at least two batches.
     components, seed
         See `fit_projection`.
     on_step
-        Called after each run, with how many there are.
+        Called after each run with its number, from 1, and the number of runs.
 
     Returns
     -------
@@ -85,7 +82,7 @@ def integration_baselines(
     recipes: bool = False,
     seed: int = 0,
 ) -> dict[str, np.ndarray]:
-    """Embed cells by every simple method that this machine and these cells allow.
+    """Embed cells by every baseline method that is installed and applicable.
 
     Parameters
     ----------
@@ -94,17 +91,17 @@ def integration_baselines(
     counts_NG
         Raw counts, or ``None``.
     batches
-        (N,) code of each cell's batch, or ``None``.
+        (N,) batch codes, or ``None``.
     genes, components, seed
         See `variable_genes` and `pca_embedding`.
     recipes
-        Whether Harmony is run by every one of `RECIPES`.
+        Whether to run Harmony with all `RECIPES`.
 
     Returns
     -------
     dict
-        ``pca`` always; ``harmony``, or all `RECIPES`, where there are two batches and eight cells;
-        ``scvi`` where the extra `scvi` is installed and there are counts. (N, D) float32 each.
+        ``pca`` always; ``harmony``, or all `RECIPES`, with at least two batches and eight cells; ``scvi``
+        if the extra `scvi` is installed and counts are given. (N, D) float32 each.
     """
     chosen = variable_genes(values_NG, genes)
     embeddings = {"pca": pca_embedding(values_NG[:, chosen], components, seed)}
@@ -121,7 +118,7 @@ def integration_baselines(
 
 
 def scvi_available() -> bool:
-    """Say whether the extra `scvi` is installed."""
+    """Whether the extra `scvi` is installed."""
     return find_spec("scvi") is not None
 
 
@@ -135,11 +132,11 @@ def variable_genes(
     values_NG
         log1p(CP10K), sparse.
     genes
-        How many to keep (dispersion by mean expression, scanpy's method "seurat"); all where there
-        are not more, or for ``None``. Genes that no cell expresses are never kept.
+        How many to keep (dispersion by mean expression, scanpy's method "seurat"); ``None`` for all.
+        Unexpressed genes are never kept.
     batches
-        (N,) code of each cell's batch: genes that vary within many batches come first, not those
-        that tell batches apart. ``None``: all cells as one.
+        (N,) batch codes, to prefer genes that vary within many batches over those that differ between
+        batches. ``None``: all cells as one batch.
     """
     usable = np.flatnonzero(np.asarray((values_NG > 0).sum(axis=0)).ravel() > 0)
     if genes is None or len(usable) <= genes:
@@ -165,9 +162,9 @@ def pca_embedding(values_NG: sparse.csr_matrix, components: int = 30, seed: int 
     values_NG
         The chosen genes, at least two cells and two genes.
     components
-        D; one fewer than cells or genes where those are few.
+        D, at most one below the number of cells and of genes.
     seed
-        Seed of the solver's start; the same one gives the same embedding.
+        Seed of the solver's start.
 
     Returns
     -------
@@ -180,7 +177,7 @@ def pca_embedding(values_NG: sparse.csr_matrix, components: int = 30, seed: int 
 
 
 def harmony_embedding(embedding_ND: np.ndarray, batches: np.ndarray, seed: int = 0) -> np.ndarray:
-    """Correct an embedding for batches by Harmony, with harmonypy's own settings.
+    """Correct an embedding for batches by Harmony, with harmonypy's default settings.
 
     Korsunsky et al. 2019, "Fast, sensitive and accurate integration of single-cell data with
     Harmony".
@@ -190,7 +187,7 @@ def harmony_embedding(embedding_ND: np.ndarray, batches: np.ndarray, seed: int =
     embedding_ND
         (N, D) principal components.
     batches
-        (N,) code of each cell's batch, at least two.
+        (N,) batch codes, at least two batches.
     seed
         Seed of its clustering; the result does not depend on the number of threads.
 
@@ -201,9 +198,9 @@ def harmony_embedding(embedding_ND: np.ndarray, batches: np.ndarray, seed: int =
     """
     from harmonypy import run_harmony
 
-    # harmonypy makes a cluster of 30 cells; of fewer than 45 it would make one or none.
+    # harmonypy's default is one cluster per 30 cells, so one or none for fewer than 45 cells.
     clusters = max(2, min(100, round(len(batches) / 30)))
-    # One thread: its threads wait for each other, which takes minutes where cores are shared.
+    # One thread: several wait for each other, for minutes on shared cores.
     corrected = run_harmony(
         embedding_ND,
         {"batch": batches},
@@ -219,7 +216,7 @@ def harmony_embedding(embedding_ND: np.ndarray, batches: np.ndarray, seed: int =
 def scvi_embedding(
     counts_NG: sparse.csr_matrix, batches: np.ndarray | None, components: int = 30, seed: int = 0
 ) -> np.ndarray:
-    """Embed cells by scVI with its own settings, trained on these cells (minutes on a CPU).
+    """Embed cells by scVI with default settings, trained on these cells (minutes on a CPU).
 
     Lopez et al. 2018, "Deep generative modeling for single-cell transcriptomics".
 
@@ -228,11 +225,11 @@ def scvi_embedding(
     counts_NG
         Raw counts of the chosen genes.
     batches
-        (N,) code of each cell's batch, on which the decoder is conditioned; or ``None``.
+        (N,) batch codes, on which the decoder is conditioned; or ``None``.
     components
         D.
     seed
-        Seed of its training.
+        Seed of the training.
 
     Returns
     -------

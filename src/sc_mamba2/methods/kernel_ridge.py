@@ -1,7 +1,7 @@
-"""Kernel ridge regression whose kernel is a mixture of a linear and a Gaussian one.
+"""Kernel ridge regression with a mixture of a linear and a Gaussian kernel.
 
-Everything is chosen by cross-validation inside the cells given. Legend: N cells, S source features, P
-target features, F coordinates, R strengths.
+All hyperparameters are chosen by cross-validation. Legend: N cells, S source features, P target features,
+F coordinates, R strengths.
 """
 
 from collections.abc import Sequence
@@ -16,8 +16,7 @@ from sklearn.model_selection import KFold
 class KernelRidge:
     """``y = bias + x readout + sum_n weight_n exp(-curvature |(f - f_n) scale|^2)``.
 
-    `share` is that of the Gaussian kernel, `error` the mean squared error in the cross-validation over
-    the variance.
+    `share` is that of the Gaussian kernel, `error` the cross-validated mean squared error over the variance.
     """
 
     readout_SP: np.ndarray
@@ -39,26 +38,26 @@ def fit_kernel_ridge(
     folds: int,
     seed: int,
 ) -> KernelRidge:
-    """Fit target features to source features and to coordinates of the cells.
+    """Fit target features from source features and coordinates of the cells.
 
-    ``K = (1 - s) X Xᵀ / t + s exp(-c |f - f'|^2)``, X centred, t such that the first part has a mean of 1 on
-    its diagonal; ``α = (K + λ I)⁻¹ (Y - mean)``. With s = 0 that is ridge regression. s and c are chosen by
-    the error over all target features, λ for each by its own.
+    ``K = (1 - s) X Xᵀ / t + s exp(-c |f - f'|^2)``, X centred, t such that the linear part has a mean
+    diagonal of 1; ``α = (K + λ I)⁻¹ (Y - mean)``. With s = 0 it is ridge regression. s and c are chosen by
+    the error over all target features, λ separately for each.
 
     Parameters
     ----------
     values_NS
-        Source features; no column: there is no linear part.
+        Source features; without columns there is no linear part.
     parts_NF
-        Coordinates in parts; each is scaled to a variance of 1 in all.
+        Coordinates in parts; each part is scaled to a total variance of 1.
     target_NP
         Target features.
     shares, curvatures, strengths
-        s, c and λ to choose from, none negative.
+        Candidates of s, c and λ, at least 0.
     folds
-        Of the cross-validation, at least 2.
+        Folds of the cross-validation, at least 2.
     seed
-        Of the folds.
+        Seed of the folds.
     """
     numbers_NF = np.concatenate(parts_NF, axis=1)
     scale_F = np.concatenate([np.full(part.shape[1], _scale(part)) for part in parts_NF])
@@ -81,7 +80,7 @@ def fit_kernel_ridge(
     mean_P = target_NP.mean(axis=0)
     strength_P = np.asarray(strengths)[errors[best].argmin(axis=0)]
     dual_NP = _solve(kernel(share, curvature), target_NP - mean_P, strength_P)
-    # The centred linear kernel, written out as weights of the values.
+    # The centred linear kernel as weights of the values.
     linear_NP = dual_NP * (1 - share) / size
     readout_SP = np.asarray(values_NS.T @ linear_NP) - np.outer(mean_S, linear_NP.sum(axis=0))
     bias_P = mean_P - mean_S @ readout_SP
@@ -99,7 +98,7 @@ def _squares(numbers_NF: np.ndarray) -> np.ndarray:
 
 
 def _linear(values_NS: sparse.csr_matrix) -> tuple[np.ndarray, np.ndarray, float]:
-    """Return the centred linear kernel of mean diagonal 1, the columns' means, and its size before."""
+    """Return the centred linear kernel scaled to mean diagonal 1, the columns' means, and the scale."""
     mean_S = np.asarray(values_NS.mean(axis=0)).ravel()
     raw = (values_NS @ values_NS.T).toarray()
     across = np.asarray(values_NS @ mean_S)

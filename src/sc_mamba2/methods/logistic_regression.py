@@ -1,8 +1,8 @@
-"""The head fitted as one convex problem, for few labels: no epoch to choose, no rate to tune.
+"""A classification head fitted as one convex problem, for few labels: no epochs or learning rate to tune.
 
-Logistic regression reads blocks of features side by side: the log-normalised values of all genes, and
-the embeddings that the backbone gives. The penalty is shared, so that a direction in which a block
-varies much costs little to use: a block's variance is its weight. N cells, F features, K classes.
+Logistic regression on concatenated blocks of features: the log-normalised values of all genes, and the
+backbone's embeddings. The penalty is shared, so directions of high variance are cheap to use: a block's
+variance is its weight. N cells, F features, K classes.
 """
 
 import warnings
@@ -16,23 +16,23 @@ from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
 
-ABSENT = 20.0  # below the lowest bias: the bias of a class that has no cells
-_MOST_CELLS = 2000  # whose inner products are taken
+ABSENT = 20.0  # how far the bias of a class without cells is below the lowest bias
+_MOST_CELLS = 2000  # limit for the eigendecomposition in `compact`
 Block: TypeAlias = np.ndarray | sparse.csr_matrix
 
 
 @dataclass(frozen=True)
 class LinearHead:
-    """Weights of a fit, in the features as they were given.
+    """A linear classifier on the unscaled features.
 
     Attributes
     ----------
     weights
-        One (F, K) a block.
+        One (F, K) per block.
     bias_K
         (K,).
     strength
-        The inverse penalty C that cross-validation chose.
+        The inverse penalty C chosen by cross-validation; the factor of the scores in `prototypes`.
     """
 
     weights: list[np.ndarray]
@@ -61,18 +61,17 @@ def fit_linear_head(
     blocks
         (N, F) each, dense or CSR; the first one sets the scale.
     variances
-        Variance of each block over that of the first one, once scaled; above 0. Variance is that of
-        the cells given, added up over features.
+        Target variance of each block relative to the unscaled first one, above 0; summed over features.
     classes_N
         Classes, 0 to K - 1.
     n_classes
-        K. A class without cells gets the lowest bias that is there, less 20.
+        K. A class without cells gets the lowest other bias minus 20.
     regularisation
-        Inverse penalties C to choose from, by accuracy.
+        Candidates of the inverse penalty C, chosen by accuracy.
     folds
-        Of the cross-validation; fewer where the largest class is smaller.
+        Folds of the cross-validation, at most the size of the largest class.
     seed
-        Of the folds.
+        Seed of the folds.
     """
     first = summed_variance(blocks[0])
     factors = [
@@ -86,7 +85,7 @@ def fit_linear_head(
     compact_NR, back_FR = compact(features_NF, _MOST_CELLS)
     fitted, strength = _fit(compact_NR, classes_N, regularisation, folds, seed)
     coefficients_KF, intercepts_K = fitted.coef_ @ back_FR.T, fitted.intercept_
-    if len(fitted.classes_) == 2:  # scikit-learn tells the second class from the first alone
+    if len(fitted.classes_) == 2:  # scikit-learn has one row of coefficients for two classes
         coefficients_KF = np.concatenate([np.zeros_like(coefficients_KF), coefficients_KF])
         intercepts_K = np.concatenate([[0.0], intercepts_K])
     bias_K = np.full(n_classes, intercepts_K.min() - ABSENT)
@@ -102,11 +101,11 @@ def fit_linear_head(
 
 
 def compact(features_NF: sparse.csr_matrix, most_cells: int) -> tuple[Block, Any]:
-    """Turn fewer cells than features, `most_cells` at most, into as many features as cells.
+    """Reduce the features to at most as many as cells, if these are fewer and at most `most_cells`.
 
-    A penalty on the squares of the weights sees the features by their inner products alone: with
-    ``F Fᵀ = Q Λ Qᵀ`` the fit on ``Q √Λ`` is the fit on F, whose weights are ``Fᵀ Q / √Λ`` times
-    those found. Returns the features and what leads back, (F, R).
+    A fit with an L2 penalty depends only on inner products of the features: with ``F Fᵀ = Q Λ Qᵀ`` a fit on
+    ``Q √Λ`` is equivalent to one on F, whose weights are ``Fᵀ Q / √Λ`` times those found. Returns the
+    features, (N, R), and the matrix that maps weights back, (F, R).
     """
     cells, width = features_NF.shape
     if cells >= width or cells > most_cells:
@@ -143,7 +142,7 @@ def search_strength(
     folds: int,
     seed: int,
 ) -> GridSearchCV:
-    """Fit a model with the inverse penalty C that stratified cross-validation by accuracy chooses."""
+    """Fit a model with the inverse penalty C of the best accuracy in stratified cross-validation."""
     split = StratifiedKFold(folds, shuffle=True, random_state=seed)
     search = GridSearchCV(model, {"C": list(regularisation)}, cv=split, scoring="accuracy")
     with quiet_rare_classes():
@@ -152,14 +151,14 @@ def search_strength(
 
 @contextmanager
 def quiet_rare_classes() -> Iterator[None]:
-    """Say nothing of classes rarer than the folds: they are spread as well as they can be."""
+    """Suppress scikit-learn's warning about classes with fewer members than folds."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The least populated class")
         yield
 
 
 def summed_variance(block: Block) -> float:
-    """Return the variance over the cells, added up over the features, of (N, F)."""
+    """Return the variance over cells, summed over the features, of (N, F)."""
     squares = np.square(block) if isinstance(block, np.ndarray) else block.multiply(block)
     means_F = np.asarray(block.mean(axis=0)).ravel()
     return float(squares.sum() / block.shape[0] - np.square(means_F).sum())

@@ -1,7 +1,7 @@
-"""Majority vote: the cells of a small neighbourhood take the type that most of them were called.
+"""Majority vote: the cells of a fine cluster take its most frequently predicted type.
 
-The idea of CellTypist (Dominguez Conde et al. 2022), over the model's own embedding: clusters much
-finer than types, by Leiden on the graph of nearest neighbours.
+As in CellTypist (Dominguez Conde et al. 2022), but on the model's own embedding: clusters much finer than
+types, by Leiden on the graph of nearest neighbours.
 """
 
 import numpy as np
@@ -11,8 +11,8 @@ from sc_mamba2.metrics.clustering import connectivities, leiden
 from sc_mamba2.metrics.neighbours import nearest_neighbours
 
 NEIGHBOURS = 15
-FEWEST_CELLS = 30  # among fewer each is a neighbourhood of its own
-# Cells below, resolution: more cells have more neighbourhoods.
+FEWEST_CELLS = 30  # with fewer, each cell is its own cluster
+# Upper limit of cells, resolution: more cells get more clusters.
 _RESOLUTIONS = ((5_000, 5.0), (20_000, 10.0), (40_000, 15.0), (100_000, 20.0), (200_000, 25.0))
 _FINEST = 30.0
 
@@ -23,9 +23,9 @@ def over_cluster(embedding: pd.DataFrame, resolution: float | None, seed: int) -
     Parameters
     ----------
     embedding
-        N cells x D; fewer than 30 cells are a cluster each.
+        N cells x D; of fewer than 30 cells each is its own cluster.
     resolution
-        Of Leiden's modularity; None: 5 to 30, rising with the number of cells.
+        Of Leiden's modularity; `None`: 5 to 30, rising with the number of cells.
     seed
         Seed of the clustering.
 
@@ -44,21 +44,21 @@ def over_cluster(embedding: pd.DataFrame, resolution: float | None, seed: int) -
 
 
 def majority_vote(called: pd.Series, clusters: np.ndarray, least_share: float) -> pd.Series:
-    """Give every cell the type that is called most in its cluster.
+    """Assign every cell the most frequently predicted type of its cluster.
 
     Parameters
     ----------
     called
-        Types of N cells.
+        Predicted types of N cells.
     clusters
         (N,) cluster numbers.
     least_share
-        Share of its cluster, 0 to 1, that a type must reach; below, each cell keeps its own.
+        Share of its cluster, 0 to 1, that a type must reach; otherwise the cells keep their own types.
 
     Returns
     -------
     Series
-        N types. Of types that are called equally often the first by name wins.
+        N types. The first by name wins a tie.
     """
     counts = pd.crosstab(clusters, called.to_numpy())
     winner, share = counts.idxmax(axis=1), counts.max(axis=1) / counts.sum(axis=1)

@@ -1,4 +1,4 @@
-"""How means change: their moments, how far a measured change is to be trusted, cells moved by a change.
+"""Changes of mean expression: moments, reliability of a measured change, cells shifted by a change.
 
 Legend: N cells, G genes, Q changes.
 """
@@ -10,7 +10,7 @@ CELLS_AT_ONCE = 512
 
 
 def moments(matrix: sparse.csr_matrix) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean and unbiased variance of the columns, (G,) each, float64; never dense."""
+    """Return mean and unbiased variance of the columns, (G,) each, float64, without a dense copy."""
     cells = matrix.shape[0]
     doubled = matrix.astype(np.float64)
     mean_G = np.asarray(doubled.mean(axis=0)).ravel()
@@ -20,10 +20,10 @@ def moments(matrix: sparse.csr_matrix) -> tuple[np.ndarray, np.ndarray]:
 
 
 def reliability(delta_QG: np.ndarray, error_QG: np.ndarray) -> np.ndarray:
-    """Return the share of changes' sizes that is not the chance of sampling, (Q,), 0 to 1.
+    """Return the share of each change's squared size not due to sampling noise, (Q,), 0 to 1.
 
-    ``max(0, |delta|^2 - sum of squared errors) / |delta|^2``: the factor by which a measured change is
-    shrunk to be nearest to the true one on average (James and Stein, positive part).
+    ``max(0, |delta|^2 - sum of squared errors) / |delta|^2``: the factor that shrinks a measured change to be
+    closest to the true one on average (positive-part James-Stein).
     """
     size_Q = (delta_QG**2).sum(axis=1)
     real_Q = np.maximum(size_Q - error_QG.sum(axis=1), 0)
@@ -35,25 +35,24 @@ def affine(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return scale and shift of every gene, so that ``scale x + shift`` moves the mean by the change.
 
-    A gene that falls is scaled down, ``a = max(0, 1 + change / mean)``: cells without it stay without
-    it, and no value is negative. A gene that rises is scaled up by a share of the change, at most to
-    `most_scale` times its values, and shifted by the rest.
+    Decreasing genes are scaled, ``max(0, 1 + change / mean)``, which keeps zeros and non-negative values.
+    Increasing genes are scaled by a share of the change, at most `most_scale` times, and shifted by the rest.
 
     Parameters
     ----------
     change
         (G,) or (N, G).
     control_G
-        Mean of the cells that are changed, not negative.
+        Mean of the cells before the change, at least 0.
     rising_share
-        Share of a rise that is scaling, 0 to 1.
+        Share of an increase done by scaling, 0 to 1.
     most_scale
-        1 or more.
+        At least 1.
 
     Returns
     -------
     scale, shift
-        In the shape of `change`; the mean moves by the change, or to 0 where that is above.
+        In the shape of `change`; the mean moves by the change, but not below 0.
     """
     expressed = np.broadcast_to(control_G > 0, change.shape)
     ratio = np.divide(change, control_G, out=np.zeros_like(change), where=expressed)
@@ -67,7 +66,7 @@ def affine(
 def mean_change(
     values: sparse.csr_matrix, change_NG: np.ndarray, rising_share: float, most_scale: float
 ) -> np.ndarray:
-    """Return how far the mean of changed cells is from that of the cells themselves, (G,).
+    """Return the difference of the mean of changed cells from that of the original cells, (G,).
 
     Parameters
     ----------
@@ -93,7 +92,7 @@ def changed_cells(
     rising_share: float,
     most_scale: float,
 ) -> sparse.csr_matrix:
-    """Return the cells as they are after a change, (N, G) float32, none negative; see `affine`."""
+    """Return the cells after a change, (N, G) float32, non-negative; see `affine`."""
     blocks = []
     for first in range(0, values.shape[0], CELLS_AT_ONCE):
         rows = slice(first, first + CELLS_AT_ONCE)

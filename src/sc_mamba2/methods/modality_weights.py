@@ -1,4 +1,4 @@
-"""How much each modality says of each cell: weights as weighted nearest neighbours have them.
+"""Weights of each modality for each cell, as in weighted nearest neighbours (WNN).
 
 Hao et al. 2021, "Integrated analysis of multimodal single-cell data". N cells, M modalities, K neighbours,
 D width of a modality's components.
@@ -12,31 +12,31 @@ from scipy.special import softmax
 from sklearn.neighbors import NearestNeighbors
 
 NEIGHBOURS = 20
-_FLOOR = 1e-4  # of the prediction across modalities, as in the paper
+_FLOOR = 1e-4  # added to the cross-modality affinity, as in the paper
 
 
 def modality_weights(
     embeddings: Sequence[np.ndarray], fitted_N: np.ndarray, neighbours: int = NEIGHBOURS
 ) -> np.ndarray:
-    """Weigh modalities for each cell by how well its neighbours predict it, within and across.
+    """Weight modalities for each cell by how well its neighbours predict it, within and across modalities.
 
-    Of a cell its neighbours in modality m predict ``z_m`` (their mean) with the affinity
+    A set of neighbours predicts a cell z in modality m by their mean p, with the affinity
 
     ``a(p) = exp(-max(0, |z - p| - |z - z_1|) / (s - |z - z_1|))``
 
-    where ``z_1`` is the nearest neighbour and s the mean distance of the K cells that share the
-    fewest neighbours with it, one at least (smallest Jaccard index above 0). A modality's ratio is its
-    affinity by its own neighbours over the mean of those by the other modalities' neighbours (with a
-    floor of 1e-4); the weights are the ratios' softmax.
+    where ``z_1`` is the nearest neighbour in m and s the mean distance of the K cells that share the
+    fewest neighbours with z, at least one (smallest Jaccard index above 0). A modality's ratio is the
+    affinity of its own neighbours' prediction over the mean affinity of the other modalities' neighbours'
+    predictions plus 1e-4; the weights are the softmax of the ratios.
 
     Parameters
     ----------
     embeddings
-        M of the same cells, (N, D) each; brought to length 1 first.
+        M of the same cells, (N, D) each; scaled to length 1 first.
     fitted_N
-        bool; neighbours are looked for among these.
+        bool; neighbours are searched among these cells.
     neighbours
-        K, fewer where there are fewer cells.
+        K, fewer if there are fewer cells.
 
     Returns
     -------
@@ -62,7 +62,7 @@ def modality_weights(
 
 
 def weighted_embedding(embeddings: Sequence[np.ndarray], weights_NM: np.ndarray) -> np.ndarray:
-    """Put modalities side by side, each at length 1 times the root of the cell's weight."""
+    """Concatenate the modalities, each scaled to the square root of the cell's weight as length."""
     parts = [_unit(own) * np.sqrt(weights_NM[:, [at]]) for at, own in enumerate(embeddings)]
     return np.concatenate(parts, axis=1)
 
@@ -89,11 +89,11 @@ def _unit(embedding_ND: np.ndarray) -> np.ndarray:
 
 
 def _nearest(unit_ND: np.ndarray, fitted_N: np.ndarray, count: int) -> np.ndarray:
-    """Return rows of the nearest fitted cells, (N, K), the cell itself left out."""
+    """Return rows of the nearest fitted cells, (N, K), without the cell itself."""
     rows = np.flatnonzero(fitted_N)
     count = min(count, len(rows) - 1)
     search = NearestNeighbors(n_neighbors=count + 1).fit(unit_ND[rows])
     places = rows[search.kneighbors(unit_ND, return_distance=False)]
     own = places == np.arange(len(unit_ND))[:, None]
-    own[~own.any(axis=1), -1] = True  # not among them: the farthest goes
+    own[~own.any(axis=1), -1] = True  # cell not among its neighbours: drop the farthest
     return places[~own].reshape(len(unit_ND), count)

@@ -1,6 +1,6 @@
-"""Molecules held out: counts split in two, rates by a posterior, and how well rates tell the other half.
+"""Held-out molecules: split counts, compute posterior rates, and score them on the held-out part.
 
-The priors that the posterior begins with stand in `gene_priors`.
+The priors are in `gene_priors`.
 Legend: N cells, G genes, B cells of a block.
 """
 
@@ -11,24 +11,24 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-Prior = Callable[..., np.ndarray]  # rows (B,) and its numbers -> (B, G), rows sum to one
-PLAIN = np.inf  # the phi at which the posterior is the prior
+Prior = Callable[..., np.ndarray]  # rows (B,) and hyperparameters -> (B, G), rows sum to one
+PLAIN = np.inf  # the phi for which the posterior is the prior
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What a prior is used with.
+    """A prior with chosen hyperparameters.
 
     Attributes
     ----------
     prior
         Its name.
     numbers
-        The prior's own, by name.
+        The prior's hyperparameters, by name.
     phi
-        Of the posterior; `PLAIN` for the prior as it is.
+        Of the posterior; `PLAIN` for the prior itself.
     nats
-        Of a held-out molecule, by which it was chosen.
+        Loss per held-out molecule, by which it was chosen.
     """
 
     prior: str
@@ -40,9 +40,9 @@ class Choice:
 def split_molecules(
     counts_NG: sparse.csr_matrix, share: float, generator: np.random.Generator
 ) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
-    """Keep each molecule with the probability `share`; return what was kept and what was not.
+    """Keep each molecule with probability `share`; return the kept and the held-out counts.
 
-    Of Poisson counts the halves are independent given the rates (Batson 2019, "Molecular
+    For Poisson counts the two are independent given the rates (Batson 2019, "Molecular
     cross-validation for single-cell RNA-seq"; Neufeld 2022, "Inference after latent variable
     estimation").
     """
@@ -60,21 +60,21 @@ def split_molecules(
 def posterior_rates(
     prior_BG: np.ndarray, counts_BG: np.ndarray, phi: float, relative_BG: np.ndarray | None = None
 ) -> np.ndarray:
-    """Return the mean rates of cells whose own counts are looked at too.
+    """Return the posterior mean rates of cells, given their own counts.
 
-    The rate of a gene is ``P`` times a Gamma variable of mean 1 and shape phi, its count Poisson with
-    n times the rate: so ``rate ~ P (phi + c) / (phi + n P)``, brought to a sum of one.
+    The rate of a gene is ``P`` times a Gamma variable of mean 1 and shape phi, its count is Poisson with mean
+    n times the rate: so ``rate ~ P (phi + c) / (phi + n P)``, normalised to sum to one.
 
     Parameters
     ----------
     prior_BG
-        P, positive, rows sum to one; its dtype is that of the result.
+        P, positive, rows sum to one; sets the result's dtype.
     counts_BG
-        c, of n molecules a cell.
+        c, summing to n molecules per cell.
     phi
-        Molecules that the prior is worth: 0 leaves the cell's shares, `PLAIN` the prior.
+        Weight of the prior, in molecules: 0 for the cell's own shares, `PLAIN` for the prior.
     relative_BG
-        Factor of it for each gene and cell, above 0; ``None``: 1.
+        Factor of phi for each gene and cell, above 0; ``None``: 1.
     """
     if phi == PLAIN:
         return prior_BG
@@ -92,7 +92,7 @@ def posterior_rates(
 
 
 def nats_a_cell(rates_BG: np.ndarray, held_BG: sparse.csr_matrix) -> np.ndarray:
-    """Return ``-sum(held * log rate)`` of every cell, (B,) float64."""
+    """Return ``-sum(held-out count * log rate)`` of every cell, (B,) float64."""
     rows = np.repeat(np.arange(held_BG.shape[0]), np.diff(held_BG.indptr))
     told = held_BG.data * np.log(rates_BG[rows, held_BG.indices].astype(np.float64))
     return -np.bincount(rows, told, minlength=held_BG.shape[0])
@@ -101,7 +101,7 @@ def nats_a_cell(rates_BG: np.ndarray, held_BG: sparse.csr_matrix) -> np.ndarray:
 def rates_by_block(
     prior: Prior, choice: Choice, counts_NG: sparse.csr_matrix, rows_M: np.ndarray, together: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Give places in `rows_M` and the rates of these cells, (B, G), `together` at a time."""
+    """Yield positions in `rows_M` and the rates of these cells, (B, G), `together` at a time."""
     for start in range(0, len(rows_M), together):
         places = np.arange(start, min(start + together, len(rows_M)))
         rows = rows_M[places]
@@ -111,7 +111,7 @@ def rates_by_block(
 
 
 def relative_phi(prior: Prior, rows_B: np.ndarray) -> np.ndarray | None:
-    """Return what a prior says of phi gene by gene, where it does: its method of this name, (B, G)."""
+    """Return the prior's factors of phi by gene, (B, G), if it has a method of this name, else `None`."""
     told = getattr(prior, "relative_phi", None)
     return None if told is None else told(rows_B)
 
@@ -126,22 +126,22 @@ def choose_numbers(
     rows_M: np.ndarray,
     together: int,
 ) -> list[Choice]:
-    """Return the numbers by which a prior tells the molecules held out best, for each phi.
+    """Choose a prior's hyperparameters that predict the held-out molecules best, for each phi.
 
     Parameters
     ----------
     name, prior
-        Fitted to `kept_NG`.
+        The prior, fitted to `kept_NG`.
     grid
-        Its numbers, of which one set is chosen for each phi.
+        Candidate hyperparameters.
     phis
-        Of the posterior.
+        Of the posterior; there is one `Choice` for each.
     kept_NG, held_NG
         The two parts of `split_molecules`.
     rows_M
-        Cells that are looked at.
+        Cells to score.
     together
-        Cells a block.
+        Cells per block.
     """
     nats = np.zeros((len(grid), len(phis)))
     for start in range(0, len(rows_M), together):
@@ -162,9 +162,9 @@ def choose_numbers(
 
 
 def mean_and_error(nats_N: np.ndarray, molecules_N: np.ndarray) -> tuple[float, float]:
-    """Return nats, or a paired difference of them, a molecule, and the standard error over cells.
+    """Return nats per molecule, or a paired difference of them, and the standard error over cells.
 
-    Of the ratio ``x = sum d / sum m`` the error is ``sqrt(N / (N - 1) sum (d - x m)^2) / sum m``.
+    The error of the ratio ``x = sum d / sum m`` is ``sqrt(N / (N - 1) sum (d - x m)^2) / sum m``.
     """
     total = max(1.0, float(molecules_N.sum()))
     mean = float(nats_N.sum()) / total

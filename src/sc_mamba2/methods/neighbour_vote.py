@@ -1,4 +1,4 @@
-"""Classes by the votes of the nearest labelled points, and how far from them a point lies.
+"""Classification by votes of the nearest labelled points, and the distance to them.
 
 Legend: N points, R reference points, D width, K neighbours.
 """
@@ -11,16 +11,16 @@ from sc_mamba2.methods.logistic_regression import quiet_rare_classes
 
 
 class NeighbourVote:
-    """The K nearest reference points (Euclidean), each with a vote of 1 / its distance.
+    """Vote of the K nearest reference points (Euclidean), weighted by 1 / distance.
 
     Parameters
     ----------
     vectors_RD
         Reference points.
     classes_R
-        Their classes, 0 to the number of classes - 1.
+        Their classes, numbered from 0.
     neighbours
-        K; R where there are fewer.
+        K, at most R.
     """
 
     def __init__(self, vectors_RD: np.ndarray, classes_R: np.ndarray, neighbours: int) -> None:
@@ -28,7 +28,7 @@ class NeighbourVote:
         self._search = NearestNeighbors(n_neighbors=min(neighbours, len(classes_R))).fit(vectors_RD)
 
     def __call__(self, vectors_ND: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return of each point the best class, its share of the votes, and the mean distance."""
+        """Return each point's best class, its share of the votes, and the mean distance, (N,) each."""
         distances_NK, rows_NK = self._search.kneighbors(vectors_ND)
         weights_NK = 1 / np.maximum(distances_NK, np.finfo(np.float32).tiny)
         votes = np.zeros((len(vectors_ND), int(self._classes_R.max()) + 1))
@@ -40,23 +40,21 @@ class NeighbourVote:
 def cross_validated_votes(
     vectors_ND: np.ndarray, classes_N: np.ndarray, neighbours: int, folds: int, seed: int
 ) -> np.ndarray | None:
-    """Return the class of each point by an equal vote of its neighbours in the other folds.
+    """Return the class of each point by an unweighted vote of its neighbours in the other folds.
 
     Parameters
     ----------
-    vectors_ND
-        Points.
-    classes_N
-        Names of their classes.
+    vectors_ND, classes_N
+        Points, and names of their classes.
     neighbours, folds
-        At most.
+        Upper limits; fewer for few points.
     seed
         Seed of the folds.
 
     Returns
     -------
     ndarray or None
-        (N,) names; ``None`` where there are fewer than two classes, or each has one point.
+        (N,) names; ``None`` with fewer than two classes, or if each has only one point.
     """
     _, counts = np.unique(classes_N, return_counts=True)
     if len(counts) < 2 or counts.max() < 2:

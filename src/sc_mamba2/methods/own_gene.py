@@ -1,24 +1,24 @@
-"""What a perturbation does to the gene that it is aimed at: one fold change for all targets."""
+"""The effect of a perturbation on its target gene: one fold change for all targets."""
 
 import numpy as np
 
-# From a knockout that leaves e^-4 to an activation by e^4.
+# Fold changes from e^-4 (knockout) to e^4 (activation).
 _FOLDS = np.exp(np.linspace(-4, 4, 81))
 
 
 def fold_effect(fold: float, level_X: np.ndarray) -> np.ndarray:
-    """Return the change of log1p levels when expression is multiplied, (X,).
+    """Return the change of log1p levels when expression is multiplied by `fold`, (X,).
 
-    ``log1p(fold expm1(level)) - level``: near ``(fold - 1) level`` for a gene that few cells express, near
-    ``log(fold)`` for a strong one.
+    ``log1p(fold expm1(level)) - level``: about ``(fold - 1) level`` for weakly expressed genes, about
+    ``log(fold)`` for strongly expressed ones.
     """
     return np.asarray(np.log1p(fold * np.expm1(level_X)) - level_X)
 
 
 def fit_fold(level_X: np.ndarray, change_X: np.ndarray) -> float:
-    """Choose the fold change that explains the targets' own changes best, by absolute error; 1 of none.
+    """Return the fold change with the least absolute error on the targets' own changes; 1 without targets.
 
-    The absolute error makes it a median: targets differ widely in what is left of their messenger.
+    The absolute error makes it like a median, since the remaining mRNA differs widely between targets.
     """
     if not len(level_X):
         return 1.0

@@ -1,4 +1,4 @@
-"""Principal components of sparse values as a map that later cells can take; genes scaled or not.
+"""Principal components of sparse values as a reusable map for new cells; genes scaled or not.
 
 Legend: N cells, V genes, G chosen genes, D components.
 """
@@ -20,11 +20,11 @@ class Projection:
     Attributes
     ----------
     weight_V
-        1 for genes as they are, ``1 / s`` for scaled ones (s: standard deviation), 0 for the others.
+        1 for unscaled genes, ``1 / s`` for scaled ones (s: standard deviation), 0 for those not chosen.
     limit_V
-        Where scaled values end, shifted by the mean: ``(m + 10 s) / s``; a huge number for genes as they are.
+        Upper limit of scaled values, shifted by the mean: ``(m + 10 s) / s``; huge for unscaled genes.
     loadings_VD
-        0 in the rows of genes that were not chosen.
+        0 in the rows of genes not chosen.
     centre_D
         Components of the mean cell.
     """
@@ -49,9 +49,8 @@ def fit_projection(
 ) -> Projection:
     """Fit principal components of some genes.
 
-    Centred values differ from uncentred ones by the same vector for every cell, which the components'
-    own centring takes away: so scaled values stay sparse, and the result is that of scanpy's
-    ``scale(max_value=10)`` and ``pca``.
+    Genes are not centred before, so that scaled values stay sparse: PCA centres them anyway. The result is
+    that of scanpy's ``scale(max_value=10)`` and ``pca``.
 
     Parameters
     ----------
@@ -60,9 +59,9 @@ def fit_projection(
     chosen_G
         Columns, at least two.
     components
-        D; one fewer than cells or genes where those are few.
+        D, at most one below the number of cells and of genes.
     scaled
-        Whether each gene is brought to unit variance, and cut off at ten standard deviations.
+        Whether to scale each gene to unit variance, clipped at ten standard deviations above the mean.
     seed
         Seed of the solver's start.
     """
@@ -93,7 +92,7 @@ def fit_projection(
 def _scaled(
     values_NV: sparse.csr_matrix, weight_V: np.ndarray, limit_V: np.ndarray
 ) -> sparse.csr_matrix:
-    """Weigh and cut off the entries that are stored; zeros stay zeros."""
+    """Scale and clip the stored entries; zeros stay zero."""
     cut = np.minimum(
         values_NV.data * weight_V[values_NV.indices], limit_V[values_NV.indices]
     ).astype(np.float32)

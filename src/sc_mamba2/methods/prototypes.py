@@ -1,7 +1,7 @@
-"""The head that compares a cell with the mean cell of every type.
+"""A head that compares a cell with the mean cell of every type.
 
-Between studies the boundary of a classifier moves with depth and composition; the mean of a type's cells
-moves less. N cells, F features, K classes.
+Between studies a classifier's boundary shifts with depth and composition; the mean of a type's cells shifts
+less. N cells, F features, K classes.
 """
 
 import numpy as np
@@ -10,17 +10,16 @@ from scipy.special import log_softmax
 
 from sc_mamba2.methods.logistic_regression import ABSENT, LinearHead, summed_variance
 
-_LOG_STRENGTHS = (-5.0, 8.0)  # from calls that are chance to calls that are certain
+_LOG_STRENGTHS = (-5.0, 8.0)  # from almost uniform to almost certain probabilities
 
 
 def fit_prototypes(blocks: list[np.ndarray], classes_N: np.ndarray, n_classes: int) -> LinearHead:
-    """Fit the nearest class mean, as weights that are linear in the features.
+    """Fit a nearest-class-mean classifier, as a linear head.
 
-    ``logit_k = s (z . m_k - |m_k|^2 / 2)`` with z the blocks, each scaled to a variance of 1 (added up
-    over its features) and m_k the mean of z over the cells of class k: the largest logit is that of
-    the nearest mean. How many cells a class has plays no part. The strength s is the one under which
-    the classes of the cells given are likeliest (softmax). Rocchio 1971; Snell et al. 2017,
-    "Prototypical Networks for Few-shot Learning".
+    ``logit_k = s (z . m_k - |m_k|^2 / 2)`` with z the blocks, each scaled to a variance of 1 (summed over
+    its features), and m_k the mean of z over the cells of class k: the largest logit is that of the nearest
+    mean. Class sizes have no influence. The strength s maximises the likelihood of the given classes
+    (softmax). Rocchio 1971; Snell et al. 2017, "Prototypical Networks for Few-shot Learning".
 
     Parameters
     ----------
@@ -29,7 +28,7 @@ def fit_prototypes(blocks: list[np.ndarray], classes_N: np.ndarray, n_classes: i
     classes_N
         Classes, 0 to K - 1.
     n_classes
-        K. A class without cells gets the lowest bias that is there, less 20.
+        K. A class without cells gets the lowest other bias minus 20.
     """
     factors = [
         1 / np.sqrt(variance) if (variance := summed_variance(block)) > 0 else 0.0
@@ -58,7 +57,7 @@ def fit_prototypes(blocks: list[np.ndarray], classes_N: np.ndarray, n_classes: i
 
 
 def likeliest_strength(scores_NJ: np.ndarray, classes_N: np.ndarray) -> float:
-    """Return the factor of scores, (N, K), under which the classes are likeliest (softmax)."""
+    """Return the factor of scores, (N, K), that maximises the likelihood of the classes (softmax)."""
 
     def surprise(log_strength: float) -> float:
         told_NJ = log_softmax(np.exp(log_strength) * scores_NJ, axis=1)

@@ -1,7 +1,7 @@
-"""A cell's genes by their rank: what a change of depth or of chemistry leaves as it is.
+"""Normal scores of gene ranks within a cell, robust to sequencing depth and chemistry.
 
-Ranks within a cell know neither its total nor any rising function of its values. After Souza & Mehta
-(arXiv 2602.16696). Legend: N cells, G genes, F chosen genes, K classes.
+Ranks depend neither on a cell's total nor on any increasing transformation of its values. After Souza &
+Mehta (arXiv 2602.16696). Legend: N cells, G genes, F chosen genes, K classes.
 """
 
 from dataclasses import dataclass
@@ -15,10 +15,10 @@ _LEAST_VARIANCE = 1e-6
 
 @dataclass(frozen=True, eq=False)
 class RankScores:
-    """``Φ⁻¹(rank / (G + 1))`` of every gene in its cell; equal values share their mean rank.
+    """``Φ⁻¹(rank / (G + 1))`` of every gene in its cell; ties share their mean rank.
 
-    The genes that a cell does not express are all equal: `floor_N` is their score, and `above_NG` holds
-    how far the others lie above it, so that it is as sparse as the cells.
+    `floor_N` is the score of a cell's unexpressed genes, `above_NG` the difference of the others from it, as
+    sparse as the values.
     """
 
     above_NG: sparse.csr_matrix
@@ -30,16 +30,16 @@ class RankScores:
 
 
 def rank_scores(values_NG: sparse.csr_matrix) -> RankScores:
-    """Rank the genes of every cell; values are not negative."""
+    """Rank the genes of every cell; values must not be negative."""
     values_NG = sparse.csr_matrix(values_NG, dtype=np.float64, copy=True)
     values_NG.eliminate_zeros()
     genes = values_NG.shape[1]
     expressed_N = np.diff(values_NG.indptr)
-    # Of the G - n genes at zero the mean rank is (G - n + 1) / 2; a cell that expresses all has none.
+    # The G - n unexpressed genes have the mean rank (G - n + 1) / 2; there may be none.
     floor_N = ndtri(np.maximum(genes - expressed_N + 1, 1) / 2 / (genes + 1))
     for cell, expressed in enumerate(expressed_N):
         row = slice(*values_NG.indptr[cell : cell + 2])
-        # Counts have few distinct values: a rank and a score for each of these.
+        # Counts have few distinct values: compute rank and score once for each.
         _, which, times = np.unique(values_NG.data[row], return_inverse=True, return_counts=True)
         ranks = (2 * np.cumsum(times) - times + 1) / 2 + genes - expressed
         values_NG.data[row] = (ndtri(ranks / (genes + 1)) - floor_N[cell])[which]
@@ -47,16 +47,16 @@ def rank_scores(values_NG: sparse.csr_matrix) -> RankScores:
 
 
 def marker_genes(scores: RankScores, classes_N: np.ndarray, genes_a_class: int) -> np.ndarray:
-    """Return the genes that stand out in each class against the rest, (F,) rising.
+    """Return the marker genes of all classes, (F,) ascending: the top `genes_a_class` of each against the rest.
 
-    By ``(m₁ - m₀) / √(v₁ / n₁ + v₀ / n₀)``, Welch's t, the highest `genes_a_class` of each class.
+    Ranked by Welch's t, ``(m₁ - m₀) / √(v₁ / n₁ + v₀ / n₀)``.
     """
     above_NG, floor_N = scores.above_NG, scores.floor_N
     known, codes_N = np.unique(classes_N, return_inverse=True)
     member_KN = sparse.csr_matrix(
         (np.ones(len(codes_N)), (codes_N, np.arange(len(codes_N)))), (len(known), len(codes_N))
     )
-    # Sums of s + f and of (s + f)², where f is a cell's floor.
+    # Sums of s + f and of (s + f)², with f the cell's floor.
     squares_NG = above_NG.multiply(above_NG) + sparse.diags(2 * floor_N) @ above_NG
     sums_KG = (member_KN @ above_NG).toarray() + (member_KN @ floor_N)[:, None]
     squares_KG = (member_KN @ squares_NG).toarray() + (member_KN @ floor_N**2)[:, None]
@@ -75,17 +75,16 @@ def marker_genes(scores: RankScores, classes_N: np.ndarray, genes_a_class: int) 
 
 
 def _moments(sum_G: np.ndarray, squares_G: np.ndarray, cells: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return means and the variances of means."""
+    """Return the means and the variances of the means."""
     mean_G = sum_G / cells
     return mean_G, np.maximum(squares_G / cells - mean_G**2, 0) / cells
 
 
 @dataclass(frozen=True, eq=False)
 class DirectionPrototypes:
-    """The nearest class by the angle between a cell and the class's mean, from the centre of all means.
+    """Cosines ``cos(x - c, m_k - c)`` of a cell x with class means m_k, from their centre c.
 
-    ``logit_k = s cos(x - c, m_k - c)``: c is the mean of the class means, so that a class of many cells
-    weighs as much as one of few; s is the strength under which the classes given are likeliest.
+    c is the mean of the class means, so that large and small classes have the same weight.
     """
 
     centre_F: np.ndarray
@@ -95,7 +94,7 @@ class DirectionPrototypes:
     def fit(
         cls, scores_NF: np.ndarray, classes_N: np.ndarray, n_classes: int
     ) -> "DirectionPrototypes":
-        """Fit to cells of the classes 0 to `n_classes` - 1; one without cells is never called."""
+        """Fit to cells of the classes 0 to `n_classes` - 1; a class without cells is never predicted."""
         there = np.unique(classes_N)
         means_JF = np.stack([scores_NF[classes_N == known].mean(axis=0) for known in there])
         centre_F = means_JF.mean(axis=0)
@@ -104,7 +103,7 @@ class DirectionPrototypes:
         return cls(centre_F, directions_FK)
 
     def cosines(self, scores_NF: np.ndarray) -> np.ndarray:
-        """Return the cosine of every cell with every class, (N, K), -1 to 1; -1 of one without cells."""
+        """Return the cosine of every cell with every class, (N, K), -1 to 1; -1 for classes without cells."""
         cosine_NK = _units(scores_NF - self.centre_F) @ self.directions_FK
         cosine_NK[:, ~self.directions_FK.any(axis=0)] = -1
         return np.asarray(cosine_NK)

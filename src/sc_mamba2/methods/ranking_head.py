@@ -1,4 +1,4 @@
-"""A ranking head: weights of a few features, by which the right one of some candidates is the likeliest.
+"""A ranking head: weights of a few features that rank the correct one of several candidates first.
 
 Legend: N queries, C candidates, X features.
 """
@@ -11,17 +11,17 @@ from scipy.special import log_softmax, softmax
 def fit_ranking_head(features_NCX: np.ndarray, truth_N: np.ndarray, decay: float) -> np.ndarray:
     """Fit a conditional logit, ``P(c) = softmax_c(weight . features_c)``, by maximum likelihood.
 
-    The decay is in units of each feature's spread, its standard deviation among the candidates of a
-    query: without it a decay would keep a feature that is small by nature from counting.
+    The L2 penalty applies to features scaled by their standard deviation among the candidates of a query;
+    otherwise it would suppress features with small values.
 
     Parameters
     ----------
     features_NCX
         Features of the candidates of N queries.
     truth_N
-        Place of the right candidate.
+        Index of the correct candidate.
     decay
-        Of the squared weights.
+        L2 penalty.
 
     Returns
     -------
@@ -45,10 +45,10 @@ def fit_ranking_head(features_NCX: np.ndarray, truth_N: np.ndarray, decay: float
 
 
 def fit_factor(scores_NC: np.ndarray, truth_N: np.ndarray) -> float:
-    """Fit one factor that turns scores into logits by maximum likelihood, from 1/1,000 to 1,000.
+    """Fit one factor that turns scores into logits by maximum likelihood.
 
-    In units of the scores' spread, on a grid. It is not the temperature of `methods.temperature`: that
-    is for logits, near 1, and doubts a few cells that are all right.
+    Searches a grid from 1/1,000 to 1,000 over the scores' standard deviation. Unlike `methods.temperature`,
+    which is for logits, near 1, and smooths the targets.
     """
     spread = max(float(scores_NC.std()), 1e-12)
     factors = np.logspace(-3, 3, 61) / spread

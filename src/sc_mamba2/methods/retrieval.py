@@ -1,4 +1,4 @@
-"""Retrieval by neighbours: of which candidate are the cells that lie around some target cells.
+"""Retrieval by neighbours: the candidates of the cells nearest to some target cells.
 
 Legend: N target cells, M labelled cells, C candidates, G genes, R components.
 """
@@ -9,24 +9,24 @@ from sklearn.neighbors import NearestNeighbors
 
 
 class NeighbourVotes:
-    """Cells of all candidates, ready to be searched.
+    """Search index over the cells of all candidates.
 
     Parameters
     ----------
     cells_MG
         The cells.
     candidate_M
-        Which candidate each is of.
+        Index of each cell's candidate.
     candidates
         C.
     neighbours
         Cells that vote for each target cell.
     components
-        R; cells are near in the first principal components of `cells_MG`.
+        R principal components of `cells_MG`, in which neighbours are searched.
     exact
-        Cells up to which every one is compared.
+        Most cells for an exact search.
     seed
-        Seed of the components, and of an approximate index beyond `exact` cells.
+        Seed of the components, and of the approximate index for more than `exact` cells.
     """
 
     def __init__(
@@ -49,12 +49,12 @@ class NeighbourVotes:
         if self.exact:
             self.index = NearestNeighbors(algorithm="brute").fit(places_MR)
         else:
-            from pynndescent import NNDescent  # compiles at import: not for those who never need it
+            from pynndescent import NNDescent  # compiles at import, so only if needed
 
             self.index = NNDescent(places_MR, n_neighbors=self.count, random_state=seed)
 
     def shares(self, target_NG: np.ndarray) -> np.ndarray:
-        """Return the share of the target cells' nearest cells by candidate, (C,)."""
+        """Return the share of each candidate among the target cells' neighbours, (C,)."""
         places_NR = self.axes.transform(target_NG - self.mean_G).astype(np.float32)
         near_NK = (
             self.index.kneighbors(places_NR, self.count, return_distance=False)

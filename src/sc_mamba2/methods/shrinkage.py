@@ -1,24 +1,24 @@
-"""How large a principal component should be where there is noise: optimal shrinkage of singular values."""
+"""Optimal shrinkage of singular values in the presence of noise."""
 
 import numpy as np
 
 
 def shrinkage(singular_R: np.ndarray, shape: tuple[int, int], left: float) -> np.ndarray:
-    """Return the factor on each singular value that brings the matrix nearest to what it is without noise.
+    """Return the factor on each singular value that brings the matrix closest to the noise-free one.
 
     For a low-rank matrix in noise of standard deviation σ, N x S with ``β = min / max`` of its sides and
     ``y = s / (σ √max)``, the best factor in squared error is
     ``√((y² - β - 1)² - 4β) / y²`` above ``y = 1 + √β``, else 0 (Gavish and Donoho 2017, "Optimal
-    shrinkage of singular values"). σ² is what the components leave over its degrees of freedom.
+    shrinkage of singular values"). σ² is the residual sum of squares over its degrees of freedom.
 
     Parameters
     ----------
     singular_R
-        The largest singular values, falling.
+        The largest singular values, descending.
     shape
         N and S.
     left
-        Sum of squares that the components leave, not negative.
+        Residual sum of squares, at least 0.
 
     Returns
     -------

@@ -1,8 +1,8 @@
-"""The effect of what was not measured, from effects of what is like it: likeness, weights, stacking.
+"""Predict unmeasured effects from those of similar perturbations: similarity, weights, stacking.
 
-Several ways to weigh the measured effects are mixed: a weighting earns its share by how well it predicts
-measured effects that were left out, beside what it is believed to be worth. Legend: P measured effects, K
-weightings, G genes, S numbers of a description.
+Several weightings of the measured effects are mixed; the share of each depends on how well it predicts
+held-out effects, and on a prior. Legend: P measured effects, K weightings, G genes, S features of a
+description.
 """
 
 import numpy as np
@@ -13,18 +13,18 @@ _SMALL = 1e-12
 
 
 def damped_cosines(own_S: np.ndarray, others_PS: np.ndarray, evidence: float = 0.0) -> np.ndarray:
-    """Return how alike a description is to others, (P,).
+    """Return the similarity of a description to others, (P,).
 
-    ``a . b / sqrt((|a|^2 + e) (|b|^2 + e))``: the cosine, less where little is known of either. 0 for a
-    description without length.
+    ``a . b / sqrt((|a|^2 + e) (|b|^2 + e))``: the cosine, lower if little is known about either; 0 for a
+    zero vector.
 
     Parameters
     ----------
     own_S, others_PS
         Descriptions.
     evidence
-        e, not negative: the squared length at which a cosine of 1 counts a half. With gene sets
-        weighed by 1 / sqrt(size) a gene that is in one set of n has a squared length of 1 / n.
+        e, at least 0: the squared length at which a cosine of 1 is halved. With gene sets weighted by
+        1 / sqrt(size), a gene in a single set of n genes has a squared length of 1 / n.
     """
     length = (own_S @ own_S + evidence) * ((others_PS**2).sum(axis=1) + evidence)
     size_P = np.sqrt(length)
@@ -33,9 +33,9 @@ def damped_cosines(own_S: np.ndarray, others_PS: np.ndarray, evidence: float = 0
 
 
 def likeness_weights(logit_KP: np.ndarray) -> np.ndarray:
-    """Turn likeness over temperature into weights of the effects, (K, P); rows sum to 1.
+    """Convert similarity over temperature into weights of the effects, (K, P); rows sum to 1.
 
-    Where nothing is alike all logits are 0 and all weigh alike: the mean.
+    Without any similarity all logits are 0 and all weights equal.
     """
     return np.asarray(softmax(logit_KP, axis=1))
 
@@ -43,7 +43,7 @@ def likeness_weights(logit_KP: np.ndarray) -> np.ndarray:
 def weighed_effects(
     weight_KP: np.ndarray, effect_PG: np.ndarray, known_PG: np.ndarray
 ) -> np.ndarray:
-    """Return the weighed means of effects, (K, G), over those whose gene is known (1, not 0)."""
+    """Return the weighted means of effects, (K, G), over those with the gene measured (`known_PG` 1, else 0)."""
     share_KG = weight_KP @ known_PG
     sum_KG = weight_KP @ (known_PG * effect_PG)
     return np.divide(sum_KG, share_KG, out=np.zeros_like(sum_KG), where=share_KG > 0)
@@ -52,22 +52,22 @@ def weighed_effects(
 def stacking_shares(
     error_PKG: np.ndarray, weight_P: np.ndarray, prior_K: np.ndarray, strength: float
 ) -> np.ndarray:
-    """Share the prediction among weightings by their errors on effects that were left out.
+    """Choose the shares of the weightings by their errors on held-out effects.
 
-    The a on the simplex with the least
-    ``sum_p w_p |sum_k a_k e_pk|^2 + strength |a - prior|^2`` (stacking, Breiman 1996, towards a prior: of
-    few left-out effects the choice is noisy).
+    The a on the simplex that minimises
+    ``sum_p w_p |sum_k a_k e_pk|^2 + strength |a - prior|^2`` (stacking, Breiman 1996, with a prior, since
+    few held-out effects make the choice noisy).
 
     Parameters
     ----------
     error_PKG
-        Predicted less real effect of every left-out effect by every weighting; P may be 0.
+        Predicted minus real effect of every held-out effect by every weighting; P may be 0.
     weight_P
-        What each error counts, such as reliability over squared size.
+        Weight of each error, such as reliability over squared size.
     prior_K
-        Shares without evidence, that sum to 1.
+        Prior shares, with sum 1.
     strength
-        Above 0, in left-out effects that are predicted as badly as by no change.
+        Strength of the prior, above 0, in units of held-out effects predicted as badly as by no change.
     """
     gram_KK = np.einsum("p,pkg,plg->kl", weight_P, error_PKG, error_PKG)
 
@@ -91,10 +91,10 @@ def stacking_shares(
 def kernel_ridge_effect(
     likeness_PP: np.ndarray, likeness_P: np.ndarray, effect_PG: np.ndarray, strengths: list[float]
 ) -> np.ndarray:
-    """Predict an effect by ridge regression on likeness, (G,).
+    """Predict an effect by kernel ridge regression on similarity, (G,).
 
-    ``b + k^T (K + l I)^-1 (Y - b)``, b the mean effect; l has the least squared error of leaving each effect
-    out, whose residual is that of the fit over ``1 - H_pp``.
+    ``b + k^T (K + l I)^-1 (Y - b)``, b the mean effect; l minimises the leave-one-out squared error, with
+    residuals those of the fit over ``1 - H_pp``.
     """
     mean_G = effect_PG.mean(axis=0)
     centred_PG = effect_PG - mean_G

@@ -1,8 +1,8 @@
-"""Boosting with stumps of all targets at once: what a feature explains once the others are there.
+"""Boosting with stumps for all targets at once: the variance each feature explains beyond the others.
 
-Componentwise L2 boosting (Bühlmann & Yu 2003) of least squares. A stump is whether a feature is above
-0, so that all that is ever needed are products of stumps and targets, taken once. The same question
-as GRNBoost2's (`boosting.py`), in seconds. Legend: N cells, R features, T targets.
+Componentwise L2 boosting (Bühlmann & Yu 2003) with least squares. A stump is whether a feature is above
+0, so only products of stumps and targets are needed, computed once. It serves the same purpose as GRNBoost2
+(`boosting.py`), in seconds. Legend: N cells, R features, T targets.
 """
 
 import numpy as np
@@ -15,15 +15,15 @@ def stump_importances(
 ) -> np.ndarray:
     """Return the share of each target's variance that each feature's stump explains, (R, T), 0 to 1.
 
-    In every round a target's residual is brought `rate` of the way to its fit on the one stump that
-    explains most of it.
+    Every round reduces each target's residual by `rate` times its fit on the single stump that explains most
+    of it.
 
     Parameters
     ----------
     x_NR, y_NT
-        Features, not negative, and targets.
+        Features, at least 0, and targets.
     pairs_RT
-        Which features a target is regressed on, bool; the others have importance 0.
+        bool, features used for each target; the others have importance 0.
     rounds
         Above 0.
     rate
@@ -42,7 +42,7 @@ def stump_importances(
 
 
 def _unit(values: np.ndarray) -> np.ndarray:
-    """Centre columns and bring them to length 1; constant ones to 0."""
+    """Centre columns and scale them to length 1; constant ones to 0."""
     centred = values - values.mean(axis=0)
     length = np.linalg.norm(centred, axis=0)
     return np.divide(centred, length, out=np.zeros_like(centred), where=length > _LEAST_LENGTH)

@@ -1,4 +1,4 @@
-"""Sums over alike cells, and cells dealt from them: what can be shared where cells cannot.
+"""Sums over similar cells, and synthetic cells drawn from them, to share when cells cannot be shared.
 
 Legend: N cells, G genes, S sums, D components.
 """
@@ -17,34 +17,21 @@ _CELL_TOTAL = 1e4
 
 
 class Sums(NamedTuple):
-    """Sums over groups of cells of one class.
-
-    Attributes
-    ----------
-    counts_SG
-        Sum of the counts.
-    expressed_SG
-        How many cells express the gene.
-    classes_S
-        The class.
-    sizes_S
-        How many cells there are.
-    """
+    """Sums over groups of cells of one class."""
 
     counts_SG: np.ndarray
-    expressed_SG: np.ndarray
+    expressed_SG: np.ndarray  # number of cells that express the gene
     classes_S: np.ndarray
-    sizes_S: np.ndarray
+    sizes_S: np.ndarray  # number of cells
 
 
 def sum_alike(
     counts_NG: sparse.csr_matrix, classes_N: np.ndarray, batches_N: np.ndarray, seed: int
 ) -> Sums:
-    """Sum the counts of alike cells of one class, at least ten in each sum.
+    """Sum the counts of similar cells of one class, at least ten in each sum.
 
-    Cells of a class are grouped within their batch, those of batches with fewer than ten together, by k-means
-    in principal components, about one group to 25 cells; a group of fewer than ten joins the nearest that has
-    them.
+    Cells of a class are grouped within batches (those with fewer than ten of its cells are pooled) by k-means
+    in principal components, about one group per 25 cells; smaller groups than ten join the nearest large one.
 
     Parameters
     ----------
@@ -53,9 +40,9 @@ def sum_alike(
     classes_N
         Class of each cell, each with at least `LEAST` cells.
     batches_N
-        Batch of each cell, a number.
+        Batch number of each cell.
     seed
-        Of the groups.
+        Seed of the groups.
     """
     stratum_N = _strata(classes_N, batches_N)
     group_N = np.zeros(len(classes_N), dtype=np.int64)
@@ -71,7 +58,10 @@ def sum_alike(
 
 
 def _strata(classes_N: np.ndarray, batches_N: np.ndarray) -> np.ndarray:
-    """Number the cells that may be summed together, (N,): at least ten of each number."""
+    """Return the number of each cell's stratum of class and batch, (N,), each with at least ten cells.
+
+    Small batches are pooled; if still fewer than ten, they join the smallest large batch.
+    """
     stratum_N = np.zeros(len(classes_N), dtype=np.int64)
     for one in np.unique(classes_N):
         mine = np.flatnonzero(classes_N == one)
@@ -85,7 +75,7 @@ def _strata(classes_N: np.ndarray, batches_N: np.ndarray) -> np.ndarray:
 
 
 def _groups(counts_NG: sparse.csr_matrix, seed: int) -> np.ndarray:
-    """Give each of some cells a group, (N,)."""
+    """Cluster the cells of one stratum; return group numbers, (N,)."""
     wanted = -(-counts_NG.shape[0] // _AROUND)
     count = min(_COMPONENTS, min(counts_NG.shape) - 1)
     if wanted == 1 or count < 1:
@@ -106,10 +96,10 @@ def _groups(counts_NG: sparse.csr_matrix, seed: int) -> np.ndarray:
 
 
 def deal_cells(sums: Sums, seed: int) -> sparse.csr_matrix:
-    """Deal the counts of each sum to as many cells as it holds, by chance: (sum of sizes, G).
+    """Distribute the counts of each sum randomly over as many synthetic cells as it has, (sum of sizes, G).
 
-    A gene falls to as many cells, any of them, as expressed it, one count to each, and each further
-    count to any of these with the same probability: the cells add up to the sum.
+    As many random cells as expressed a gene get one count each, and each further count goes to one of these
+    with equal probability, so the cells add up to the sum.
     """
     generator = np.random.default_rng(seed)
     genes, counts = [], []
@@ -117,7 +107,7 @@ def deal_cells(sums: Sums, seed: int) -> sparse.csr_matrix:
         sums.counts_SG.astype(np.int64), sums.expressed_SG, sums.sizes_S, strict=True
     ):
         there = np.flatnonzero(sum_G)
-        # Each gene's cells in an order of its own; the first ones express it.
+        # A random order of the cells for each gene; the first ones express it.
         order = np.ascontiguousarray(generator.random((size, len(there))).T).argsort(axis=1)
         place = np.empty_like(order)
         np.put_along_axis(place, order, np.arange(size)[None], axis=1)

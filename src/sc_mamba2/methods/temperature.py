@@ -1,23 +1,23 @@
-"""One temperature that makes a model's probabilities as good as its word. N cells, K classes."""
+"""Temperature scaling, to calibrate a model's probabilities. N cells, K classes."""
 
 import numpy as np
 from scipy.optimize import minimize_scalar
 
 WIDEST = np.log(20.0)  # temperatures from 1/20 to 20
-_LEAST = 1e-38  # float32 probabilities that are zero have a logarithm too
+_LEAST = 1e-38  # floor of float32 probabilities, to avoid log(0)
 
 
 def fit_temperature(probability_NK: np.ndarray, classes_N: np.ndarray) -> float:
     """Find the temperature with the highest likelihood of the true classes.
 
     ``p(T) = softmax(logits / T)`` (Guo et al. 2017, "On Calibration of Modern Neural Networks",
-    section 4.2). As in Platt's scaling (1999) a target is not 1 but ``1 - 1 / (N + 2)``, the rest
-    spread over the other classes, so that a few cells that are all right do not ask for certainty.
+    section 4.2). As in Platt scaling (1999), a target is ``1 - 1 / (N + 2)`` instead of 1, the rest
+    spread over the other classes, so that a few, all correct cells do not lead to certainty.
 
     Parameters
     ----------
     probability_NK
-        Probabilities at temperature 1, rows that sum to one.
+        Probabilities at temperature 1; rows sum to one.
     classes_N
         The true classes, 0 to K - 1.
 
@@ -42,16 +42,16 @@ def fit_temperature(probability_NK: np.ndarray, classes_N: np.ndarray) -> float:
 
 
 def at_temperature(probability_NK: np.ndarray, temperature: float) -> np.ndarray:
-    """Return the probabilities, given at temperature 1, at another temperature."""
+    """Rescale probabilities from temperature 1 to another temperature."""
     log_NK = np.log(np.maximum(probability_NK, _LEAST).astype(np.float64)) / temperature
     scaled_NK: np.ndarray = np.exp(log_NK - np.logaddexp.reduce(log_NK, axis=1, keepdims=True))
     return scaled_NK
 
 
 def cross_fitted(probability_NK: np.ndarray, classes_N: np.ndarray, folds: int = 5) -> np.ndarray:
-    """Return the probabilities, each cell's at the temperature that the other folds' cells ask for.
+    """Return the probabilities, each cell's at the temperature fitted to the other folds.
 
-    Every `folds`-th cell is a fold, in an order by chance; of one cell nothing can be said.
+    Folds are random but fixed; a single cell keeps its probabilities.
     """
     order = np.random.default_rng(0).permutation(len(classes_N))
     crossed_NK = np.array(probability_NK, dtype=np.float64)
@@ -64,6 +64,6 @@ def cross_fitted(probability_NK: np.ndarray, classes_N: np.ndarray, folds: int =
 
 
 def log_loss(probability_NK: np.ndarray, classes_N: np.ndarray) -> float:
-    """Return the mean negative logarithm of the true classes' probabilities."""
+    """Return the mean negative log probability of the true classes."""
     true_N = probability_NK[np.arange(len(classes_N)), classes_N].astype(np.float64)
     return float(-np.log(np.maximum(true_N, _LEAST)).mean())

@@ -1,4 +1,4 @@
-"""Whether two sets of points could be of one kind. Legend: R and N points, D width."""
+"""Test whether two sets of points have the same distribution. Legend: R and N points, D width."""
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
@@ -12,10 +12,10 @@ _FOLDS = 3
 
 
 def likeness(first_RD: np.ndarray, second_ND: np.ndarray, seed: int) -> float:
-    """Say how hard it is to tell two sets of points apart: 1, by chance alone; 0, without error.
+    """Return how indistinguishable two sets of points are: 1 if only by chance, 0 if perfectly separable.
 
-    ``1 - 2 |AUC - 1/2|`` of a logistic regression that tells points which it was not fitted to (the
-    classifier two-sample test of Lopez-Paz & Oquab 2017). Fewer than three points of a side say nothing: 0.
+    ``1 - 2 |AUC - 1/2|`` of a cross-validated logistic regression (the classifier two-sample test of Lopez-Paz
+    & Oquab 2017); 0 if a set has fewer than three points.
     """
     if min(len(first_RD), len(second_ND)) < _FOLDS:
         return 0.0

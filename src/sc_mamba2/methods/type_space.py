@@ -1,4 +1,4 @@
-"""A space in which cells of one type lie together across studies, and how far a stranger lies there.
+"""A space in which cells of one type are close across studies, and distances there to detect novel cells.
 
 Legend: N points, R reference points, D width.
 """
@@ -10,15 +10,15 @@ from sklearn.model_selection import KFold
 
 from sc_mamba2.methods.neighbour_vote import NeighbourVote
 
-RIGHT_ANGLE = float(np.sqrt(2))  # distance of two directions that have nothing in common
-_FEWEST = 2  # points of a class that say how it varies
+RIGHT_ANGLE = float(np.sqrt(2))  # distance of two orthogonal unit vectors
+_FEWEST = 2  # points of a class needed to estimate its variation
 
 
 class TypeSpace:
-    """Directions from the reference's mean, with what varies within a type held down.
+    """Directions from the reference's mean, with within-class variation scaled down.
 
-    ``y = (x / |x| - m) (S + r t I)^(-1/2)``, then ``y / |y|``: x / |x| does not know a cell's depth, m is
-    the reference's mean of these, S their covariance within the classes, t the mean of its eigenvalues.
+    ``y = (x / |x| - m) (S + r t I)^(-1/2)``, then ``y / |y|``: x / |x| is independent of a cell's depth, m is
+    its mean over the reference, S its covariance within the classes, t the mean eigenvalue of S.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ class TypeSpace:
     classes_R
         Their classes.
     ridge
-        r, above 0: a direction in which the classes do not vary weighs at most so much more.
+        r, above 0: limits the weight of directions without variation within the classes.
     """
 
     def __init__(self, vectors_RD: np.ndarray, classes_R: np.ndarray, ridge: float) -> None:
@@ -41,11 +41,11 @@ class TypeSpace:
         self._map_DD = vectors_DD / np.sqrt(values_D.clip(min=0) + ridge * floor)
 
     def shift(self, means_D: np.ndarray, share: float) -> np.ndarray:
-        """Return a share of how far the mean direction of a query is from the reference's, (D,)."""
+        """Return a share of the difference of a query's mean direction from the reference's, (D,)."""
         return np.asarray(share * (means_D - self._mean_D))
 
     def place(self, vectors_ND: np.ndarray, shift_D: np.ndarray | float = 0.0) -> np.ndarray:
-        """Return points, less a shift, as unit vectors of the space, (N, D) float32."""
+        """Return points, minus a shift, as unit vectors of the space, (N, D) float32."""
         units_ND = _units(np.asarray(vectors_ND, dtype=np.float64))
         return _units((units_ND - self._mean_D - shift_D) @ self._map_DD).astype(np.float32)
 
@@ -67,9 +67,9 @@ def left_out_distances(
     folds: int,
     seed: int,
 ) -> np.ndarray:
-    """Return mean distances of reference points to their nearest ones in a space made without them.
+    """Return mean distances of held-out reference points to their nearest neighbours.
 
-    Left out are one batch at a time; where there is one alone, or none is told, folds of the points.
+    The space is fitted without one batch at a time or, with a single batch or none, one fold of the points.
 
     Parameters
     ----------
@@ -78,14 +78,14 @@ def left_out_distances(
     batches_R
         (R,) names, or ``None``.
     neighbours
-        Nearest points.
+        Number of nearest neighbours.
     folds, seed
-        Of points that are left out together.
+        Number of folds, and their seed.
 
     Returns
     -------
     ndarray
-        (R,) float32, rising; of a single point none.
+        (R,) float32, ascending; empty for a single point.
     """
     if batches_R is not None and len(np.unique(batches_R)) > 1:
         parts = [batches_R == batch for batch in np.unique(batches_R)]
@@ -103,6 +103,6 @@ def left_out_distances(
 
 
 def _units(vectors_ND: np.ndarray) -> np.ndarray:
-    """Scale points to length 1; one at the origin stays there."""
+    """Scale points to length 1, except at the origin."""
     lengths_N1 = np.linalg.norm(vectors_ND, axis=1, keepdims=True)
     return np.divide(vectors_ND, lengths_N1, out=np.zeros_like(vectors_ND), where=lengths_N1 > 0)

@@ -1,1 +1,1 @@
-"""Metrics, a family a file, by well-kept libraries. No torch here."""
+"""Metrics, one family per file, based on established libraries. Without torch."""

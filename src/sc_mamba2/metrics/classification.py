@@ -1,4 +1,4 @@
-"""How good calls of classes are; scikit-learn counts, only the calibration error is written here."""
+"""Metrics of classification: scores, their margins of error, calibration and confusion."""
 
 import numpy as np
 from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support
@@ -7,12 +7,12 @@ CALIBRATION_BINS = 10
 
 
 def classification_metrics(truth: np.ndarray, calls: np.ndarray) -> dict[str, float]:
-    """Score calls against the truth, (N,) class names; a class that the caller cannot know counts as wrong.
+    """Score predicted classes against the truth, (N,) names; cells of classes unknown to the model are errors.
 
     Returns
     -------
     dict
-        ``accuracy`` and the means over the classes of the truth (macro): ``balanced_accuracy``
+        ``accuracy`` and means over the classes of the truth (macro): ``balanced_accuracy``
         (mean recall), ``macro_precision``, ``macro_f1``; all from 0 to 1.
     """
     classes = np.unique(truth)
@@ -30,10 +30,10 @@ def classification_metrics(truth: np.ndarray, calls: np.ndarray) -> dict[str, fl
 def paired_margins(
     truth: np.ndarray, own: np.ndarray, other: np.ndarray, repeats: int = 200, seed: int = 0
 ) -> dict[str, float]:
-    """Return by score how far two callers of the same cells may differ by chance.
+    """Return, for each score, the margin of error of the difference between two classifiers on the same cells.
 
-    1.96 standard deviations of the difference over bootstrap draws of the cells, which a draw of the counts of
-    (truth, own, other) is; for the scores of `classification_metrics`.
+    1.96 standard deviations of the difference over bootstrap samples of the cells, drawn as multinomial counts
+    of (truth, own, other); for the scores of `classification_metrics`.
     """
     _, codes = np.unique(np.concatenate([truth, own, other]).astype(str), return_inverse=True)
     triples_J3, counts_J = np.unique(codes.reshape(3, -1).T, axis=0, return_counts=True)
@@ -48,7 +48,7 @@ def paired_margins(
 def _drawn_scores(
     drawn_RJ: np.ndarray, true_JK: np.ndarray, called_JK: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """Return the scores of `classification_metrics` of every draw, (R,) each."""
+    """Return the scores of `classification_metrics` for every bootstrap sample, (R,) each."""
 
     def share(part_RK: np.ndarray, whole_RK: np.ndarray) -> np.ndarray:
         return np.divide(part_RK, whole_RK, out=np.zeros_like(part_RK), where=whole_RK > 0)
@@ -65,7 +65,7 @@ def _drawn_scores(
 
 
 def expected_calibration_error(correct: np.ndarray, confidence: np.ndarray) -> float:
-    """Return the mean gap between confidence, the probability of the called class, and accuracy.
+    """Return the mean gap between accuracy and confidence, the probability of the predicted class.
 
     ``sum_b n_b / N |accuracy_b - confidence_b|`` over 10 bins of equal width (Guo et al. 2017,
     "On Calibration of Modern Neural Networks", eq. 3).
@@ -78,6 +78,6 @@ def expected_calibration_error(correct: np.ndarray, confidence: np.ndarray) -> f
 
 
 def confusion(truth: np.ndarray, calls: np.ndarray) -> tuple[list[str], np.ndarray]:
-    """Return the class names, sorted, and the matrix of counts, truth in rows."""
+    """Return the sorted class names and the matrix of counts, with the truth in rows."""
     classes = sorted(set(truth) | set(calls))
     return classes, confusion_matrix(truth, calls, labels=classes)

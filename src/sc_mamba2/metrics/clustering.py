@@ -1,4 +1,4 @@
-"""How well an embedding keeps the types of cells apart: NMI, ARI and the label's silhouette.
+"""Separation of cell types in an embedding: NMI, ARI and the silhouette of the labels.
 
 Legend: N cells, D width of the embedding.
 """
@@ -23,13 +23,13 @@ from sc_mamba2.metrics.neighbours import Neighbours
 if TYPE_CHECKING:
     import igraph
 
-_HALVINGS, _LEAST_WIDTH = 64, 1e-3  # as umap-learn has them
-RESOLUTIONS = tuple(step / 10 for step in range(1, 21))  # those of scib 1.1: 0.1, 0.2 … 2.0
+_HALVINGS, _LEAST_WIDTH = 64, 1e-3  # as in umap-learn
+RESOLUTIONS = tuple(step / 10 for step in range(1, 21))  # as in scib 1.1: 0.1, 0.2 … 2.0
 
 
 @dataclass(frozen=True)
 class Clustering:
-    """The Leiden clusters, numbered from 0, that agree best with the labels, and their resolution."""
+    """The Leiden clusters, numbered from 0, with the best NMI to the labels, and their resolution."""
 
     clusters_N: np.ndarray
     resolution: float
@@ -38,12 +38,12 @@ class Clustering:
 
 
 def nmi_ari(labels: Groups, clusters_N: np.ndarray) -> tuple[float, float] | None:
-    """Say how well clusters agree with labels; cells without a label are left out.
+    """Return NMI and ARI of clusters and labels; cells without a label are left out.
 
     NMI is ``2 I(labels, clusters) / (H(labels) + H(clusters))``, 0 to 1. ARI is the share of pairs of cells
-    on which both agree, corrected for chance (Hubert and Arabie 1985, "Comparing partitions"): about 0 for
-    chance (it can be a little below), 1 for the same partition. Names of labels and clusters do not count.
-    ``None`` where the labels have fewer than two classes: there is nothing to keep apart.
+    on which both agree, corrected for chance (Hubert and Arabie 1985, "Comparing partitions"): about 0, or
+    slightly below, for chance, 1 for the same partition. Names of labels and clusters have no influence.
+    ``None`` if the labels have fewer than two classes.
     """
     codes = group_codes(labels)
     known = codes >= 0
@@ -60,16 +60,16 @@ def best_clustering(
     seed: int = 0,
     resolutions: tuple[float, ...] = RESOLUTIONS,
 ) -> Clustering | None:
-    """Cluster all cells at every resolution and take the clusters with the best NMI.
+    """Cluster all cells at every resolution and return the clusters with the best NMI.
 
     As in scib 1.1 (Luecken et al. 2022, "Benchmarking atlas-level data integration in single-cell
-    genomics"): the labels choose the resolution, so that an embedding is not punished for another
-    granularity. Of equal ones the lowest resolution is taken.
+    genomics"): the labels choose the resolution, so that an embedding is not penalised for a different
+    granularity. In a tie the first resolution wins.
 
     Parameters
     ----------
     neighbours
-        Of all N cells; scib takes 15, the cell itself included.
+        Of all N cells; scib uses 15, including the cell itself.
     labels
         (N,) labels; cells without one are clustered, but not scored.
     seed
@@ -80,7 +80,7 @@ def best_clustering(
     Returns
     -------
     Clustering or None
-        ``None`` where the labels have fewer than two classes.
+        ``None`` if the labels have fewer than two classes.
     """
     codes = group_codes(labels)
     if len(np.unique(codes[codes >= 0])) < 2:
@@ -97,12 +97,12 @@ def best_clustering(
 
 
 def connectivities(neighbours: Neighbours) -> sparse.csr_matrix:
-    """Return the symmetric (N, N) graph of UMAP's weights, 0 to 1, as scanpy clusters on it.
+    """Return the symmetric (N, N) graph of UMAP's weights, 0 to 1, as scanpy uses for clustering.
 
-    Of cell i the neighbour j at the distance d weighs ``exp(-max(0, d - r) / s)``, with r the distance of the
-    nearest neighbour that is not on the same spot and s such that the K weights sum to log2(K + 1);
-    then ``w + w.T - w * w.T`` (McInnes et al. 2018, "UMAP: Uniform Manifold Approximation and
-    Projection", section 3.1). Written out here, since umap-learn compiles for ten seconds at its first call.
+    Neighbour j of cell i at distance d has the weight ``exp(-max(0, d - r) / s)``, with r the distance of the
+    nearest neighbour that is not at distance 0 and s such that the K weights sum to log2(K + 1); then
+    ``w + w.T - w * w.T`` (McInnes et al. 2018, "UMAP: Uniform Manifold Approximation and Projection",
+    section 3.1). Reimplemented because umap-learn compiles for ten seconds at its first call.
     """
     cells, count = neighbours.indices_NK.shape
     distance_NK = neighbours.distances_NK[:, 1:].astype(np.float64)
@@ -125,7 +125,7 @@ def connectivities(neighbours: Neighbours) -> sparse.csr_matrix:
 
 
 def _widths(beyond_NK: np.ndarray, total: float) -> np.ndarray:
-    """Find s of each cell, (N, 1), with ``sum(exp(-beyond / s)) = total``, by halving."""
+    """Find s of each cell, (N, 1), with ``sum(exp(-beyond / s)) = total``, by bisection."""
     low, high = np.zeros((len(beyond_NK), 1)), np.full((len(beyond_NK), 1), np.inf)
     width = np.ones((len(beyond_NK), 1))
     for _ in range(_HALVINGS):
@@ -136,7 +136,7 @@ def _widths(beyond_NK: np.ndarray, total: float) -> np.ndarray:
 
 
 def as_graph(weights: sparse.spmatrix) -> "igraph.Graph":
-    """Return a symmetric (N, N) matrix as the undirected graph that `leiden` takes, to be used often."""
+    """Convert a symmetric (N, N) matrix to an undirected graph, for repeated calls of `leiden`."""
     import igraph
 
     upper = sparse.triu(weights, k=1).tocoo()
@@ -152,14 +152,14 @@ def leiden(
     """Cluster by Leiden: modularity with a resolution, igraph's two iterations; clusters from 0.
 
     Traag et al. 2019, "From Louvain to Leiden". The same graph and seed give the same clusters;
-    another order of the cells may give slightly other ones.
+    another order of the cells may change them slightly.
 
     Parameters
     ----------
     weights
-        (N, N) symmetric graph, or what `as_graph` made of it.
+        (N, N) symmetric graph, or `as_graph` of it.
     resolution
-        Above 0; the higher, the more clusters.
+        Above 0; higher values give more clusters.
     seed
         Seed of the order in which cells are visited.
     """
@@ -172,15 +172,15 @@ def leiden(
             objective_function="modularity", weights="weight", resolution=resolution
         )
     finally:
-        igraph.set_random_number_generator(random)  # igraph's own default
+        igraph.set_random_number_generator(random)  # igraph's default
     return np.asarray(found.membership)
 
 
 def asw_label(embedding_ND: np.ndarray, labels: Groups, most: int = MOST_CELLS) -> float | None:
-    """Return the average silhouette width of the labels, brought to 0 to 1.
+    """Return the average silhouette width of the labels, rescaled to 0 to 1.
 
     ``(mean silhouette + 1) / 2`` (scib 1.1, `silhouette`); higher is better, 0.5 is no structure.
-    ``None`` where the labels have fewer than two classes, or each cell has its own.
+    ``None`` if the labels have fewer than two classes, or one per cell.
 
     Parameters
     ----------
@@ -189,7 +189,7 @@ def asw_label(embedding_ND: np.ndarray, labels: Groups, most: int = MOST_CELLS) 
     labels
         (N,) labels; cells without one are left out.
     most
-        Cells that are used at most, evenly spread over the labels; the time grows with its square.
+        Most cells to use, evenly spread over the labels; time grows with its square.
     """
     codes = group_codes(labels)
     rows = np.flatnonzero(codes >= 0)

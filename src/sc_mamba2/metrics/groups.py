@@ -1,4 +1,4 @@
-"""Labels and batches as whole numbers, silhouette widths in them, and the cells that stand for many.
+"""Labels and batches as integer codes, silhouette widths, and stratified samples of cells.
 
 Legend: N cells, D width of the embedding.
 """
@@ -19,7 +19,7 @@ Groups: TypeAlias = Sequence[Any] | np.ndarray | pd.Series | pd.Categorical
 
 
 def group_codes(groups: Groups) -> np.ndarray:
-    """Number the groups of N cells from 0 in the order of their names, (N,) int64; -1: missing.
+    """Return group codes of N cells, (N,) int64, from 0 in the order of their names; -1 for missing.
 
     ``None``, NaN, NA and blank text are missing.
     """
@@ -29,7 +29,7 @@ def group_codes(groups: Groups) -> np.ndarray:
 
 
 def dense_codes(codes: np.ndarray) -> np.ndarray:
-    """Renumber the codes that occur from 0, without gaps."""
+    """Renumber the codes from 0 without gaps."""
     return np.unique(codes, return_inverse=True)[1]
 
 
@@ -41,8 +41,8 @@ def silhouette_widths(embedding_ND: np.ndarray, groups_N: np.ndarray) -> np.ndar
 
     ``(b - a) / max(a, b)`` with a the mean Euclidean distance to the other cells of its group and b
     the smallest mean distance to the cells of another group; 0 for a cell that is alone in its
-    group (Rousseeuw 1987, "Silhouettes"). ``None`` where there is one group, or every cell is a group of
-    its own. Time grows with N squared times D; distances are worked off in blocks of 256 MiB.
+    group (Rousseeuw 1987, "Silhouettes"). ``None`` if there is one group, or one per cell. Time grows with
+    N squared times D; distances are computed in blocks of 256 MiB.
     """
     if not 1 < len(np.unique(groups_N)) < len(groups_N):
         return None
@@ -52,10 +52,10 @@ def silhouette_widths(embedding_ND: np.ndarray, groups_N: np.ndarray) -> np.ndar
 
 
 def spread_sample(groups: list[np.ndarray], most: int) -> np.ndarray:
-    """Choose at most `most` cells, evenly spread over the groups, without chance; rows, ascending.
+    """Choose at most `most` cells, evenly spread over the groups, deterministically; return ascending rows.
 
-    The cells are put in the order of their groups, the first codes first (within a group in that of the
-    file), and every (N / most)-th is taken: each group keeps its share, give or take one cell.
+    Sorts the cells by their groups, the first codes first, and takes every (N / most)-th: each group keeps
+    its share, up to one cell.
     """
     cells = len(groups[0])
     if cells <= most:

@@ -1,8 +1,7 @@
-"""All scores of an embedding that integrates batches and keeps types apart, in one table.
+"""All scores of batch mixing and cell-type separation of an integrated embedding.
 
-iLISI, cLISI, kBET and PCR come from scib-metrics where the extra `metrics` is installed: it brings
-JAX, and is imported when a score is asked for. Legend: N cells, D width of the embedding, E width of
-the one before.
+iLISI, cLISI, kBET and PCR come from scib-metrics if the extra `metrics` is installed; it brings JAX, so it
+is imported only when needed. Legend: N cells, D width of the embedding, E width of the uncorrected one.
 """
 
 import warnings
@@ -31,38 +30,37 @@ def integration_scores(
     before_NE: np.ndarray | None = None,
     extras: bool = True,
 ) -> dict[str, float | None]:
-    """Score an embedding: are types kept, are batches gone?
+    """Score an embedding: whether types are kept apart and batches are mixed.
 
     ``avg_bio = mean(nmi, ari, asw_label)`` and ``avg_batch = mean(asw_batch, graph_connectivity)``,
-    as scGPT and its line report them after scib 1.1 (Cui et al. 2024).
+    as reported by scGPT and later work, after scib 1.1 (Cui et al. 2024).
 
     Parameters
     ----------
     embedding_ND
         (N, D) finite numbers.
     labels, batches
-        (N,) of the cells, or ``None``. ``None``, NaN and blank text mean that a cell has none; it
-        is left out of the scores that need it.
+        (N,) of the cells, or ``None``. ``None``, NaN and blank text count as missing; such cells are left
+        out of the scores that need the value.
     seed
-        Seed of Leiden and of an approximate search for neighbours.
+        Seed of Leiden and of the approximate neighbour search.
     resolutions
         Grid of Leiden, see `best_clustering`.
     most
-        Cells that the two silhouettes use at most, evenly spread over labels and batches.
+        Most cells for the two silhouettes, evenly spread over labels and batches.
     before_NE
-        (N, E) embedding without correction, for PCR.
+        (N, E) uncorrected embedding, for PCR.
     extras
-        Whether to add the scores of scib-metrics where it is installed, see `extra_scores`.
+        Whether to add the scores of scib-metrics if it is installed, see `extra_scores`.
 
     Returns
     -------
     dict
         ``avg_bio``, ``nmi``, ``ari``, ``asw_label``, ``avg_batch``, ``asw_batch``,
-        ``graph_connectivity``: 0 to 1 (``ari`` may be a little below 0), higher is better, ``None``
-        where the cells do not allow it: no labels or one class, no batches or one batch; a mean is
-        ``None`` where a part of it is. ``resolution`` is the best one, ``silhouette_cells`` how many
-        cells the silhouettes used at most. With scib-metrics also ``ilisi``, ``clisi``, ``kbet``,
-        ``pcr``.
+        ``graph_connectivity``: 0 to 1 (``ari`` may be slightly below 0), higher is better, ``None`` if
+        undefined: without labels or with one class, without batches or with one batch; a mean is ``None``
+        if any part is. ``resolution`` is the best one, ``silhouette_cells`` the most cells that the
+        silhouettes used. With scib-metrics also ``ilisi``, ``clisi``, ``kbet``, ``pcr``.
 
     Raises
     ------
@@ -96,7 +94,7 @@ def integration_scores(
 
 
 def known_scores(scores: dict[str, float | None]) -> dict[str, float]:
-    """Return what could be scored, without how it was: resolution and cells of the silhouettes."""
+    """Return the scores that are not ``None``, without the settings (resolution and silhouette cells)."""
     aside = ("resolution", "silhouette_cells")
     return {name: it for name, it in scores.items() if it is not None and name not in aside}
 
@@ -130,7 +128,7 @@ KBET_NEIGHBOURS = 50
 
 
 def extra_scores_available() -> bool:
-    """Say whether scib-metrics is installed."""
+    """Whether scib-metrics is installed."""
     return find_spec("scib_metrics") is not None
 
 
@@ -143,17 +141,17 @@ def extra_scores(
 ) -> dict[str, float | None]:
     """Score an embedding by scib-metrics (Luecken et al. 2022; Korsunsky et al. 2019 for LISI).
 
-    Parameters are as in `integration_scores`; a cell that lacks a label or batch that is given is left
-    out, and without `before_NE` there is no PCR.
+    Parameters are as in `integration_scores`; cells without a label or batch, where given, are left out,
+    and PCR needs `before_NE`.
 
     Returns
     -------
     dict
-        Empty where scib-metrics is not installed, else, each 0 to 1 and higher is better,
-        ``ilisi`` (batches mix among 90 neighbours), ``clisi`` (labels do not), ``kbet`` (share of
-        cells whose neighbours of the same label have the label's share of batches, mean over the
-        labels), ``pcr`` (share of the variance that the batch explains in `before_NE` and that is
-        gone). ``None`` where labels or batches are missing, are one group only, or give no result.
+        Empty without scib-metrics, else, each 0 to 1 and higher is better: ``ilisi`` (batches mix among
+        90 neighbours), ``clisi`` (labels do not), ``kbet`` (share of cells whose neighbours of the same
+        label have the label's share of batches, mean over labels), ``pcr`` (share of the variance
+        explained by batch in `before_NE` that is removed). ``None`` if labels or batches are missing or
+        form a single group, or if there is no result.
     """
     if not extra_scores_available():
         return {}
@@ -188,7 +186,7 @@ def extra_scores(
 
 
 def _number(score: Callable[[], float]) -> float | None:
-    """Return the score, or ``None`` where the library finds none: it warns, or its solver fails."""
+    """Return the score, or ``None`` if it is not finite or its solver fails; warnings are suppressed."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:

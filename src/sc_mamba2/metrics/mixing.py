@@ -1,4 +1,4 @@
-"""How well an embedding mixes batches: silhouette within labels, graph connectivity, neighbours.
+"""Batch mixing of an embedding: silhouette within labels, graph connectivity, neighbours.
 
 Legend: N cells, D width of the embedding.
 """
@@ -19,22 +19,21 @@ from sc_mamba2.metrics.neighbours import Neighbours
 def asw_batch(
     embedding_ND: np.ndarray, labels: Groups, batches: Groups, most: int = MOST_CELLS
 ) -> float | None:
-    """Return how little the batches stand apart within each label.
+    """Return the batch silhouette score: how little batches are separated within each label.
 
     For every label, ``mean(1 - |silhouette of the batches among its cells|)``; then the mean over
-    the labels (scib 1.1, `silhouette_batch`). 0 to 1, higher is better. A label that one batch
-    alone has, or whose cells are each of another batch, says nothing and is left out; ``None`` where no
-    label has cells of two batches.
+    the labels (scib 1.1, `silhouette_batch`). 0 to 1, higher is better. Labels with a single batch, or with
+    a different batch for every cell, are left out; ``None`` if no label remains.
 
     Parameters
     ----------
     embedding_ND
         (N, D) finite numbers.
     labels, batches
-        (N,) of the cells; cells without one of them are left out.
+        (N,) of the cells; cells lacking either are left out.
     most
-        Cells that are used at most, evenly spread over labels and their batches; the time grows
-        with the square of the largest label.
+        Most cells to use, evenly spread over labels and their batches; time grows with the square of the
+        largest label.
     """
     label_codes, batch_codes = group_codes(labels), group_codes(batches)
     rows = np.flatnonzero((label_codes >= 0) & (batch_codes >= 0))
@@ -50,12 +49,12 @@ def asw_batch(
 
 
 def graph_connectivity(neighbours: Neighbours, labels: Groups) -> float | None:
-    """Return how far the cells of each label hang together.
+    """Return how connected the cells of each label are in the neighbour graph.
 
-    The share of a label's cells that lie in the largest strongly connected component of the
-    neighbours' directed graph among them, mean over the labels (Luecken et al. 2022; the graph as in
-    scib-metrics). Above 0, to 1; higher is better; one label is scored, as two are. Cells without a label
-    are left out; ``None`` where no cell has one.
+    The share of a label's cells in the largest strongly connected component of the directed neighbour graph
+    among them, mean over the labels (Luecken et al. 2022; the graph as in scib-metrics). Above 0, up to 1;
+    higher is better; also defined for a single label. Cells without a label are left out; ``None`` if no
+    cell has one.
     """
     codes = group_codes(labels)
     graph = neighbours.graph()
@@ -69,12 +68,12 @@ def graph_connectivity(neighbours: Neighbours, labels: Groups) -> float | None:
 
 
 def neighbour_mixing(neighbours: Neighbours, batches: Groups) -> float | None:
-    """Return how far the batches of neighbours are as by chance; no label is needed.
+    """Return how random the batches of neighbours are, without using labels.
 
     ``1 - mean(s_i - c_i) / mean(1 - c_i)``, with ``s_i`` the share of cell i's batch among its
-    neighbours and ``c_i`` its share among all other cells. 1 as by chance, 0 where neighbours are
-    of one batch throughout. Where batches hold other types, a good embedding stays below 1. Cells without
-    a batch are left out, as cells and as neighbours; ``None`` where there are fewer than two batches.
+    neighbours and ``c_i`` among all other cells. 1 for random batches, 0 if all neighbours are of the same
+    batch. If batches differ in their cell types, a good embedding stays below 1. Cells without a batch are
+    left out, also as neighbours; ``None`` with fewer than two batches.
     """
     codes = group_codes(batches)
     near_NK = codes[neighbours.indices_NK[:, 1:]]

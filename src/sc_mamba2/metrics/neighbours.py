@@ -9,14 +9,14 @@ import numpy as np
 from scipy import sparse
 from sklearn.neighbors import NearestNeighbors
 
-EXACT_UP_TO = 50_000  # cells; a minute on one core, as long as the index takes to compile
+EXACT_UP_TO = 50_000  # cells; a minute on one core, as long as compiling the index
 
 
 @dataclass(frozen=True)
 class Neighbours:
-    """Nearest neighbours of every cell, near ones first; a cell is its own first neighbour.
+    """Nearest neighbours of every cell, by ascending distance, including the cell itself.
 
-    `indices_NK` are rows, `distances_NK` Euclidean distances, ascending; column 0 is the cell itself, at 0.
+    `indices_NK` are rows, `distances_NK` Euclidean distances; column 0 is the cell itself, at distance 0.
     """
 
     indices_NK: np.ndarray
@@ -40,20 +40,19 @@ def nearest_neighbours(
     """Find every cell's nearest neighbours by Euclidean distance.
 
     scikit-learn searches exactly up to `exact_up_to` cells; above that pynndescent builds an index
-    of the kind that UMAP and scanpy use (Dong et al. 2011, "Efficient k-nearest neighbor graph
-    construction"). The same cells, seed and number of threads give the same neighbours.
+    as in UMAP and scanpy (Dong et al. 2011, "Efficient k-nearest neighbor graph construction"). Results are
+    reproducible for the same cells, seed and number of threads.
 
     Parameters
     ----------
     embedding_ND
         (N, D) finite numbers.
     count
-        Neighbours a cell, at least 1, itself included (as scanpy and scib count); N where there
-        are fewer cells.
+        Neighbours per cell, at least 1, including the cell itself (as in scanpy and scib); at most N.
     seed
-        Seed of the approximate search; the exact one has no chance in it.
+        Seed of the approximate search.
     exact_up_to
-        Largest N that is searched exactly.
+        Largest N for an exact search.
     """
     cells = len(embedding_ND)
     assert count >= 1 and cells >= 1
@@ -70,11 +69,11 @@ def nearest_neighbours(
 
 
 def _approximate(embedding_ND: np.ndarray, others: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Search by an index; cells for which it found too few are searched exactly."""
-    from pynndescent import NNDescent  # compiles at import: not for those who never need it
+    """Search with an approximate index, and exactly for cells where it found too few neighbours."""
+    from pynndescent import NNDescent  # compiles at import, so only if needed
 
     points = np.ascontiguousarray(embedding_ND, np.float32)
-    # More candidates than its default, as UMAP does: with 15, one neighbour in eight is missed.
+    # More candidates than the default, as in UMAP: with 15, one neighbour in eight is missed.
     index = NNDescent(points, n_neighbors=others + 1, max_candidates=60, random_state=seed)
     found, distances = index.neighbor_graph
     distances = np.where(found < 0, np.inf, distances)  # -1: none found
@@ -90,7 +89,7 @@ def _approximate(embedding_ND: np.ndarray, others: int, seed: int) -> tuple[np.n
 def _without_self(
     found: np.ndarray, distances: np.ndarray, cells: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Drop each cell from its own list; where others on the same spot hide it, the farthest."""
+    """Drop each cell from its own list, or the farthest neighbour if duplicates displaced it."""
     distances = np.where(found == cells[:, None], np.inf, distances)
     order = np.argsort(distances, axis=1, kind="stable")[:, :-1]
     return np.take_along_axis(found, order, axis=1), np.take_along_axis(distances, order, axis=1)

@@ -1,6 +1,6 @@
-"""How near predicted effects of perturbations come to real ones; definitions, each with its source.
+"""Metrics of predicted perturbation effects, each with its definition and source.
 
-An effect ("delta") is the mean of the perturbed cells less the mean of control cells, in
+An effect ("delta") is the mean of the perturbed cells minus the mean of control cells, in
 log-normalised expression. P perturbations, G genes, N cells.
 """
 
@@ -11,10 +11,10 @@ _SMALL = 1e-12
 
 
 def pearson_delta(predicted_G: np.ndarray, real_G: np.ndarray) -> float:
-    """Correlate two effects over genes.
+    """Return the Pearson correlation of two effects over genes.
 
     ``corr(predicted, real)`` of the differences from the control mean (GEARS, Roohani 2023; scGPT,
-    Cui 2024). 0 where one of the two is the same for every gene: no change predicts nothing.
+    Cui 2024). 0 if either is the same for every gene, as in a prediction of no change.
     """
     left, right = predicted_G - predicted_G.mean(), real_G - real_G.mean()
     size = float(np.linalg.norm(left) * np.linalg.norm(right))
@@ -23,25 +23,24 @@ def pearson_delta(predicted_G: np.ndarray, real_G: np.ndarray) -> float:
 
 
 def de_statistic(delta_G: np.ndarray, error_G: np.ndarray) -> np.ndarray:
-    """Return Welch's t of every gene, (G,); 0 where nothing varies.
+    """Return Welch's t of every gene, (G,); 0 without variance.
 
     ``t = delta / sqrt(error)`` with ``error = var_p / n_p + var_c / n_c``, the squared standard error
-    of the difference from unbiased variances, as `scipy.stats.ttest_ind` without equal variances.
+    of the difference with unbiased variances, as `scipy.stats.ttest_ind` with ``equal_var=False``.
     """
     size_G = np.sqrt(error_G)
     return np.divide(delta_G, size_G, out=np.zeros_like(delta_G), where=size_G > 0)
 
 
 def top_genes(statistic_G: np.ndarray, count: int) -> np.ndarray:
-    """Return the places of the genes with the largest absolute statistic, at most `count`."""
+    """Return the indices of the genes with the largest absolute statistic, at most `count`."""
     return np.argsort(-np.abs(statistic_G), kind="stable")[:count]
 
 
 def direction_match(predicted_G: np.ndarray, real_G: np.ndarray, genes: np.ndarray) -> float:
-    """Return the share of some genes whose predicted change has the sign of the real one, 0 to 1.
+    """Return the share of the given genes whose predicted change has the sign of the real one, 0 to 1.
 
-    As ``de_direction_match`` of cell-eval (Adduri 2025), on the genes given; a predicted change of
-    0 has no direction and counts as wrong.
+    As ``de_direction_match`` of cell-eval (Adduri 2025); a predicted change of 0 counts as wrong.
     """
     return float((np.sign(predicted_G[genes]) == np.sign(real_G[genes])).mean())
 
@@ -49,20 +48,20 @@ def direction_match(predicted_G: np.ndarray, real_G: np.ndarray, genes: np.ndarr
 def discrimination_scores(
     predicted_PG: np.ndarray, real_PG: np.ndarray, metric: str = "cityblock"
 ) -> np.ndarray:
-    """Say of each perturbation how near its own real effect is, among all real effects: (P,), 0 to 1.
+    """Return how highly each perturbation's own real effect ranks by distance to its prediction, (P,), 0 to 1.
 
-    ``1 - rank / (P - 1)`` where the rank, from 0, counts the other real effects that are nearer to
-    the prediction than its own; a tie counts half. 1: its own is the nearest; 0.5: as by chance, and
-    exactly so where all predictions are the same (perturbation discrimination score, Wu 2024
-    "PerturBench", with L1 as in cell-eval, which divides by P and breaks ties by order).
+    ``1 - rank / (P - 1)`` where the rank, from 0, counts the other real effects closer to the prediction than
+    its own; ties count half. 1: its own is the closest; 0.5: chance level, and exactly the mean if all
+    predictions are the same (perturbation discrimination score, Wu 2024 "PerturBench", with L1 as in
+    cell-eval, which divides by P and breaks ties by order).
 
     Parameters
     ----------
     predicted_PG, real_PG
-        Effects of the same P perturbations, 2 at least, in the same order.
+        Effects of the same P perturbations, at least 2, in the same order.
     metric
-        A distance of scipy's `cdist`, such as ``cityblock`` or ``cosine``. With ``cosine`` an effect
-        without length is as far from all.
+        A distance of scipy's `cdist`, such as ``cityblock`` or ``cosine``. With ``cosine`` a zero effect has
+        distance 1 to all others.
     """
     distance_PP = cdist(predicted_PG, real_PG, metric=metric)
     distance_PP = np.round(np.nan_to_num(distance_PP, nan=1.0), 12)
@@ -75,19 +74,19 @@ def discrimination_scores(
 def split_half_ceiling(
     contexts: list[tuple[np.ndarray, np.ndarray]], seed: int, repeats: int = 10
 ) -> float:
-    """Return the Pearson delta that real cells reach of themselves: the noise ceiling.
+    """Return the noise ceiling of the Pearson delta: the correlation between halves of the real cells.
 
-    Perturbed and control cells of every context are each cut in two at random; the effect in one half
-    is correlated with that in the other; the mean of `repeats` cuts. It is what half of the cells
-    allow: a prediction scored against all of them may come out above it.
+    Perturbed and control cells of every context are split in half at random, and the effects of the two
+    halves are correlated; mean over `repeats` splits. As it uses half of the cells, a prediction scored
+    against all of them may exceed it.
 
     Parameters
     ----------
     contexts
-        Perturbed cells (N, G) and control cells (M, G), 2 of each at least, a pair a context; their
-        effects are averaged by the number of perturbed cells.
+        Pairs of perturbed cells (N, G) and control cells (M, G), at least 2 of each, one pair per context;
+        effects are averaged over contexts, weighted by the number of perturbed cells.
     seed, repeats
-        Seed of the cuts, and how many.
+        Seed and number of the random splits.
     """
     generator = np.random.default_rng(seed)
     sizes = [len(perturbed) for perturbed, _ in contexts]
@@ -100,16 +99,16 @@ def split_half_ceiling(
 
 
 def mean_pairwise_correlation(effects_PG: np.ndarray) -> float:
-    """Return the mean correlation of the effects of two different perturbations, P at least 2.
+    """Return the mean correlation between effects of different perturbations, P at least 2.
 
-    Near 1 for predictions and not for real effects: the predictions have collapsed to one.
+    If near 1 for predictions but not for real effects, the predictions have collapsed to a single one.
     """
     places = [(i, j) for i in range(len(effects_PG)) for j in range(i)]
     return float(np.mean([pearson_delta(effects_PG[i], effects_PG[j]) for i, j in places]))
 
 
 def effect_errors(predicted_G: np.ndarray, real_G: np.ndarray) -> dict[str, float]:
-    """Return ``mse`` and ``mae`` over genes, in squared and plain log-normalised units."""
+    """Return ``mse`` and ``mae`` over genes, in squared and original log-normalised units."""
     error_G = predicted_G - real_G
     return {"mse": float((error_G**2).mean()), "mae": float(np.abs(error_G).mean())}
 

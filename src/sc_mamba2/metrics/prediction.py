@@ -1,4 +1,4 @@
-"""How well one modality is predicted or found by another. N cells, P features, D width."""
+"""Metrics of predicting or matching one modality from another. N cells, P features, D width."""
 
 import numpy as np
 
@@ -9,9 +9,9 @@ def feature_scores(told_NP: np.ndarray, actual_NP: np.ndarray) -> dict[str, floa
     Returns
     -------
     dict
-        ``pearson``: the mean over features of the correlation over cells; a feature that does not vary in
-        the cells is left out, one that is predicted as a constant counts as 0. ``rmse``: the mean over
-        features of the root mean square error, in the units of the values.
+        ``pearson``: the mean over features of the correlation over cells; features that do not vary are
+        left out, constant predictions count as 0. ``rmse``: the mean over features of the root mean square
+        error, in the units of the values.
     """
     correlation_P = pearson_of_features(told_NP, actual_NP)
     error_P = np.sqrt(np.square(told_NP - actual_NP).mean(axis=0))
@@ -21,7 +21,7 @@ def feature_scores(told_NP: np.ndarray, actual_NP: np.ndarray) -> dict[str, floa
 
 
 def pearson_of_features(told_NP: np.ndarray, actual_NP: np.ndarray) -> np.ndarray:
-    """Return each feature's correlation over cells, (P,): NaN where it does not vary, -1 to 1 else."""
+    """Return each feature's correlation over cells, (P,), -1 to 1; NaN if it does not vary."""
     told = np.asarray(told_NP, np.float64) - np.mean(told_NP, axis=0, dtype=np.float64)
     actual = np.asarray(actual_NP, np.float64) - np.mean(actual_NP, axis=0, dtype=np.float64)
     spread_P = np.sqrt((actual**2).sum(axis=0))
@@ -38,11 +38,10 @@ CELLS_AT_ONCE = 1024
 def foscttm(one_ND: np.ndarray, other_ND: np.ndarray) -> float:
     """Return the fraction of samples closer than the true match, 0 to 1; lower is better.
 
-    For each cell of one embedding, the share of the N - 1 other cells that lie nearer to it in the other
-    embedding than the cell itself (an equal distance counts half), mean over the cells and both
-    directions: 0 where every cell finds itself, 0.5 by chance (Liu et al. 2019, "Jointly embedding
-    multiple single-cell omics measurements"). Both are (N, D) of the same cells in the same order, N at
-    least 2.
+    For each cell of one embedding, the share of the N - 1 other cells whose vectors in the other embedding
+    are closer to it than its own (ties count half), mean over the cells and both directions: 0 if every cell
+    finds itself, 0.5 by chance (Liu et al. 2019, "Jointly embedding multiple single-cell omics
+    measurements"). Both are (N, D) of the same cells in the same order, N at least 2.
     """
     assert one_ND.shape == other_ND.shape and len(one_ND) > 1
     return (_one_way(one_ND, other_ND) + _one_way(other_ND, one_ND)) / 2
@@ -54,7 +53,7 @@ def _one_way(one_ND: np.ndarray, other_ND: np.ndarray) -> float:
     total, cells = 0.0, len(one)
     for start in range(0, cells, CELLS_AT_ONCE):
         block = one[start : start + CELLS_AT_ONCE]
-        squares = norms - 2 * block @ other.T  # the block's own norm is the same for all
+        squares = norms - 2 * block @ other.T  # without the block's own norms, constant per row
         own = squares[np.arange(len(block)), start + np.arange(len(block))][:, None]
         total += float((squares < own).sum() + ((squares == own).sum() - len(block)) / 2)
     return total / (cells * (cells - 1))

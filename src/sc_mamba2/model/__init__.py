@@ -1,7 +1,7 @@
 """The model: config and presets, backbone, heads, losses, task and pretrained model,
-checkpoint folder; in `upstream` what reads the released weights.
+checkpoint folder; `upstream` imports the released weights.
 
-The scan itself stands in `ops`; training in `training`; a task's own head in `tasks`. Lazy.
+The scan is in `ops`, training in `training`, a task's own head in `tasks`. Imports are lazy.
 """
 
 import lazy_loader

@@ -1,6 +1,6 @@
-"""Low-rank adapters (LoRA) on the projections of every mixer: put in, merged away, listed.
+"""Low-rank adapters (LoRA) on the projections of every mixer: add, merge, list.
 
-They live during a training only: a checkpoint holds merged weights and is an ordinary one.
+They exist during training only: checkpoints hold merged weights.
 L tokens, I input width, O output width, R rank.
 """
 
@@ -17,13 +17,13 @@ PROJECTIONS = ("in_proj", "out_proj")
 
 
 class LoRALinear(nn.Linear):
-    """A linear layer with a fixed weight and a low-rank change that is learnt.
+    """A linear layer with a frozen weight and a learnt low-rank update.
 
-    ``y = W x + b + (alpha / R) U (V x)`` with ``V`` (R, I) drawn as a linear layer's weight and ``U``
-    (O, R) from zero, so that it starts as the layer that it takes the place of (Hu et al. 2021,
-    "LoRA: Low-Rank Adaptation of Large Language Models"). The change is applied to the tokens, never
-    to the weight, so that no gradient of the weight's size is ever made. Weight and bias of the layer
-    are taken over, not copied, and get no gradient any more.
+    ``y = W x + b + (alpha / R) U (V x)`` with ``V`` (R, I) initialised like a linear layer's weight and
+    ``U`` (O, R) at zero, so that it starts identical to the layer it replaces (Hu et al. 2021,
+    "LoRA: Low-Rank Adaptation of Large Language Models"). The update is applied to the tokens, never to
+    the weight, so no gradient of the weight's size is computed. Weight and bias are shared with the
+    original layer, not copied, and frozen.
     """
 
     def __init__(self, linear: nn.Linear, rank: int, alpha: float) -> None:
@@ -43,7 +43,7 @@ class LoRALinear(nn.Linear):
 
     @torch.no_grad()
     def merged(self) -> nn.Linear:
-        """Return an ordinary layer with the change added to its weight, trainable."""
+        """Return an ordinary, trainable layer with the update added to its weight."""
         linear = nn.Linear(self.in_features, self.out_features, bias=False, device="meta")
         change_OI = self.scale * (self.lora_up_OR @ self.lora_down_RI)
         linear.weight = nn.Parameter(self.weight + change_OI)
@@ -53,10 +53,10 @@ class LoRALinear(nn.Linear):
 
 
 def add_adapters(backbone: Backbone, rank: int, alpha: float) -> None:
-    """Fix all of a backbone's weights and put adapters on its mixers' projections, in place.
+    """Freeze a backbone's weights and add adapters to its mixers' projections, in place.
 
-    One adapter a projection: both directions share it as they share the weight. The change, of this
-    rank, is scaled by ``alpha / rank``.
+    Directions that share a mixer share its adapters. The update, of this rank, is scaled by
+    ``alpha / rank``.
     """
     assert not adapter_parameters(backbone), "one set of adapters at a time"
     backbone.requires_grad_(False)
@@ -66,9 +66,9 @@ def add_adapters(backbone: Backbone, rank: int, alpha: float) -> None:
 
 
 def merge_adapters(backbone: Backbone) -> None:
-    """Add the adapters' changes to the weights and take the adapters away, in place.
+    """Merge the adapters into the weights and remove them, in place.
 
-    All of the backbone can be trained again after it. Without adapters nothing happens.
+    The whole backbone is trainable afterwards. Does nothing without adapters.
     """
     if not adapter_parameters(backbone):
         return
@@ -79,7 +79,7 @@ def merge_adapters(backbone: Backbone) -> None:
 
 
 def adapter_parameters(backbone: Backbone) -> list[nn.Parameter]:
-    """Return the adapters' parameters; none where there are no adapters."""
+    """Return the adapters' parameters, if any."""
     adapters = [module for module in backbone.modules() if isinstance(module, LoRALinear)]
     return [weight for a in adapters for weight in (a.lora_down_RI, a.lora_up_OR)]
 

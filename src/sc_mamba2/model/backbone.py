@@ -1,4 +1,4 @@
-"""The backbone: tokens and values in, one hidden vector a token out. Heads stand in `heads`.
+"""The backbone: maps tokens and values to one hidden vector per token. The heads are in `heads`.
 
 B rows (one cell each, or packed with S cells), L tokens, D width, V vocabulary, C cells.
 """
@@ -16,7 +16,7 @@ from sc_mamba2.ops import ScanPath, cell_spans, real_tokens
 
 
 def trunk_norm(config: ModelConfig) -> nn.Module:
-    """Build the norm that the config names, over the width."""
+    """Build the trunk's norm over the width, as named in the config."""
     if config.norm == "none":
         return nn.Identity()
     kind = nn.LayerNorm if config.norm == "layer" else nn.RMSNorm
@@ -24,10 +24,9 @@ def trunk_norm(config: ModelConfig) -> nn.Module:
 
 
 class BidirectionalLayer(nn.Module):
-    """``x + mix(norm(x))`` (pre) or ``norm(x + mix(x))`` (post), then the same with a feed forward.
+    """``x + mix(norm(x))`` (pre-norm) or ``norm(x + mix(x))`` (post-norm), then the same for a feed-forward.
 
-    ``mix`` averages both directions: with tied directions one mixer reads the row both ways, else
-    each direction has its own.
+    ``mix`` averages both directions, which share one mixer if tied and have one each otherwise.
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -48,7 +47,7 @@ class BidirectionalLayer(nn.Module):
             self.feed_forward_norm = trunk_norm(config)
 
     def forward(self, x_BLD: Tensor, lengths: Tensor, path: ScanPath = "auto") -> Tensor:
-        """Run the layer over right-padded rows, (B, L, D); what stands at pads has no meaning."""
+        """Run the layer over right-padded rows, (B, L, D); the output at pads is meaningless."""
         read_BLD = self.norm(x_BLD) if self.before else x_BLD
         if self.backward_mixer is None:
             mixed_BLD = self.mixer.both(read_BLD, lengths, path)
@@ -66,7 +65,7 @@ class BidirectionalLayer(nn.Module):
 
 
 def check_tokens(token_ids_BL: Tensor, bins_BL: Tensor, lengths: Tensor, n_bins: int) -> None:
-    """Refuse ids, bins and lengths that do not fit together, and values that are no bins (rule ``token-bins``)."""
+    """Raise a `UserError` (rule ``token-bins``) for ids, bins and lengths that do not match, or invalid bins."""
     found, expected = "", f"whole bins from -1 (hidden) to {n_bins - 1}"
     real_B = lengths if lengths.dim() == 1 else lengths.sum(1)
     rows, length = token_ids_BL.shape if token_ids_BL.dim() == 2 else (0, 0)
@@ -100,10 +99,10 @@ class Backbone(nn.Module):
     Attributes
     ----------
     scan_path
-        Path of the scan, settable at any time; see `ops.dispatch`.
+        Implementation of the scan, see `ops.dispatch`; can be set at any time.
     recompute_layers
-        Whether training keeps only the input of each layer and computes the layer again for the
-        gradient, settable at any time. The result is the same.
+        Whether to use activation checkpointing in training: only each layer's input is kept, with the same
+        result; can be set at any time.
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -111,7 +110,7 @@ class Backbone(nn.Module):
         self.config = config
         self.scan_path: ScanPath = "auto"
         self.recompute_layers = False
-        self._looked_at = False  # whether tokens were checked once
+        self._looked_at = False  # whether tokens have been checked once
         self.gene_encoder = GeneEncoder(config)
         self.value_encoder = value_encoder(config)
         self.gene_bag = GeneBag(config) if config.cell_start == "genes" else None
@@ -135,25 +134,25 @@ class Backbone(nn.Module):
         added_BLD: Tensor | None = None,
         read_B: Tensor | None = None,
     ) -> Tensor:
-        """Compute the hidden vectors of cells, one a right-padded row or several packed in a row.
+        """Compute the hidden vectors of cells, given one per right-padded row or several packed in a row.
 
-        That of `<cls>`, a cell's first token, is its embedding.
+        The hidden vector of `<cls>`, a cell's first token, is the cell embedding.
 
         Parameters
         ----------
         token_ids_BL
-            Gene ids, (B, L), 0 to V - 1; at pads anything.
+            Gene ids, (B, L), 0 to V - 1; ignored at pads.
         bins_BL
-            Whole bins, (B, L), -1 (hidden) to ``n_bins - 1``, of any number type; at pads anything, NaN
-            included. Log-normalised values are refused: `Batch.bins_BL`, not `Batch.values_BL`.
+            Integer bins, (B, L), -1 (hidden) to ``n_bins - 1``, of any number type; ignored at pads, even
+            NaN. Pass `Batch.bins_BL`: log-normalised values (`Batch.values_BL`) are rejected.
         lengths
-            Real tokens of each cell, (B,), 0 to L; of packed rows (B, S), see `ops.rows`.
+            Real tokens of each cell, (B,), 0 to L; for packed rows (B, S), see `ops.rows`.
         added_BLD
-            What a task adds to the embedded tokens, (B, L, D), zero at pads; ``None``: nothing.
+            Added to the embedded tokens by a task, (B, L, D), zero at pads.
         read_B
-            Tokens from the left that the layers read, (B,), of cells that are bags, which hold all; only
-            these have a hidden vector then, and L is the most of them. ``None``: an even sample of
-            `config.read_tokens` genes, others have a hidden vector of zeros; all of packed rows.
+            For cells with a bag of all their genes: number of leading tokens that the layers read, (B,);
+            only these get hidden vectors, so the output's L is their maximum. ``None``: an even sample of
+            `config.read_tokens` genes, with zeros for the others; all tokens in packed rows.
 
         Returns
         -------
@@ -163,8 +162,8 @@ class Backbone(nn.Module):
         Raises
         ------
         UserError
-            Rule ``token-bins``: what would be misread. On a GPU the first call alone looks, so that none
-            waits for another.
+            Rule ``token-bins``, see `check_tokens`. On a GPU only the first call checks, to avoid
+            synchronising.
         """
         if bins_BL.device.type == "cpu" or not self._looked_at:
             self._looked_at = True
@@ -202,7 +201,7 @@ class Backbone(nn.Module):
         return whole_BLD.scatter(1, _over_width(order_BL, hidden_BLD), hidden_BLD)
 
     def embed(self, token_ids_BL: Tensor, bins_BL: Tensor, lengths: Tensor) -> Tensor:
-        """Embed genes and values, (B, L), to what enters the trunk, (B, L, D), zero at pads."""
+        """Embed genes and values, (B, L), as the trunk's input, (B, L, D), zero at pads."""
         bags = self._bags(token_ids_BL, bins_BL, lengths)
         return self._embed(token_ids_BL, bins_BL, lengths, bags)
 
@@ -237,7 +236,7 @@ class Backbone(nn.Module):
     def encode(self, token_ids_BL: Tensor, bins_BL: Tensor, lengths: Tensor) -> Tensor:
         """Compute the cell embedding, the hidden vector of `<cls>`, a cell's first token.
 
-        (B, D); of packed rows (cells, D), row after row, empty cells left out.
+        (B, D); for packed rows (cells, D), row by row, without empty cells.
         """
         hidden_BLD: Tensor = self(token_ids_BL, bins_BL, lengths)
         if lengths.dim() == 1:
@@ -251,11 +250,11 @@ def _over_width(order_BL: Tensor, x_BLD: Tensor) -> Tensor:
 
 
 def grow_backbone(backbone: Backbone, kind_of_token: torch.Tensor, n_kinds: int) -> Backbone:
-    """Return a backbone with rows for new tokens behind the old ones, and an embedding a kind of token.
+    """Return a backbone with embedding rows for new tokens after the old ones, and token-kind embeddings.
 
-    The embedding of the kinds starts at zero, so that a cell of old tokens alone gives what it gave,
-    bit for bit. New rows start as those of any fresh backbone. `kind_of_token` (W,) int64 has the kind
-    of every token, old ones first, 0 to `n_kinds` - 1.
+    The kind embeddings start at zero, so the output for cells with only old tokens is unchanged, bit for
+    bit. New rows are initialised as usual. `kind_of_token` (W,) int64 has the kind of every token, old ones
+    first, 0 to `n_kinds` - 1.
     """
     old = backbone.config
     config = old.model_copy(update={"vocabulary_size": len(kind_of_token), "token_kinds": n_kinds})

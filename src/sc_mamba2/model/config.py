@@ -1,4 +1,4 @@
-"""The shape of a backbone: one frozen pydantic model, and named shapes."""
+"""The config of a backbone: one frozen pydantic model, and presets."""
 
 from typing import Any, Literal, Self
 
@@ -11,7 +11,7 @@ Norm = Literal["none", "layer", "rms"]
 
 
 class ModelConfig(Options):
-    """What decides the names and shapes of a backbone's weights, and how they are used."""
+    """Architecture of a backbone."""
 
     vocabulary_size: int = Field(ge=2, description="Tokens of the vocabulary, `<pad>` included.")
     pad_id: int = Field(0, ge=0, description="Id of `<pad>`, below `vocabulary_size`.")
@@ -97,7 +97,7 @@ class ModelConfig(Options):
 
     @classmethod
     def build(cls, **fields: Any) -> "ModelConfig":
-        """Build a config from loose fields, or raise a `UserError` of the rule `model-config`."""
+        """Build a config from fields; raise a `UserError` (rule `model-config`) if they are invalid."""
         try:
             return cls(**fields)
         except ValidationError as error:
@@ -113,7 +113,7 @@ class ModelConfig(Options):
             ) from error
 
 
-# What the release's weights follow: no norm in the trunk, batch norm at the input.
+# Architecture of the released weights: no norm in the trunk, batch norm at the input.
 _RELEASE: dict[str, Any] = {
     "n_layers": 36,
     "d_model": 1536,
@@ -131,18 +131,18 @@ PRESETS: dict[str, dict[str, Any]] = {
     "small": {"n_layers": 8, "d_model": 256},
     "base": {"n_layers": 12, "d_model": 512},
     "upstream-625m": _RELEASE,
-    # As the paper's figure draws it: layer norm and feed forward after the block.
+    # As in the paper's figure: layer norm and feed-forward after the block.
     "figure": {**_RELEASE, "norm": "layer", "norm_position": "post", "feed_forward": 1536},
 }
 
 
 def preset(name: str, vocabulary_size: int, **overrides: Any) -> ModelConfig:
-    """Build the config of a named shape of `PRESETS`, with some fields of `ModelConfig` otherwise.
+    """Build the config of a preset of `PRESETS`, with some fields of `ModelConfig` overridden.
 
     Raises
     ------
     UserError
-        Rule `preset` for an unknown name, `model-config` for a field that is wrong.
+        Rule `preset` for an unknown name, `model-config` for an invalid field.
     """
     if name not in PRESETS:
         raise UserError(

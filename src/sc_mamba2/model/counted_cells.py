@@ -1,4 +1,4 @@
-"""Cells by their counts: a bag of genes, known to every token of the trunk, and queries that read the trunk.
+"""Cell embedding from counts: a bag of genes that every token sees, and queries that attend to the trunk.
 
 B rows (one cell each, or packed), L tokens, C cells, T real tokens of all cells, D width, Q queries.
 """
@@ -12,25 +12,25 @@ from torch.nn import functional
 from sc_mamba2.model.config import ModelConfig
 from sc_mamba2.ops import cell_spans, real_tokens
 
-_LOGARITHM = 10.0  # of a cell's total, about: brings it near one
-_HIDDEN = 4  # times the width: of the network that reads the bag
+_LOGARITHM = 10.0  # typical log total of a cell: scales it to about one
+_HIDDEN = 4  # hidden width of the bag's network over the model's width
 
 
 class Bags(NamedTuple):
-    """What is known of cells before their tokens are read: ``bags`` (C, D), logarithms of totals (C,)."""
+    """Bags of cells, (C, D), and their scaled log totals, (C,), both computed before the trunk."""
 
     bags_CD: Tensor
     depths_C: Tensor
 
 
 class CountedCells(nn.Module):
-    """What a cell is by the counts of its genes.
+    """Value and cell embedding from the counts of a cell's genes.
 
-    With c_l the count of a token, n their sum and E the gene embedding as it is stored, the bag is
+    With c_l the count of a token, n their sum and E the gene embedding before its layer norm, the bag is
     ``z0 = MLP([sum_l sqrt(c_l / n) E[g_l], log(1 + n) / 10])``. A token's value is
-    ``MLP([log(1 + c_l), log(1 + n) / 10]) + W LayerNorm(z0)``. With h the hidden vectors behind the trunk and
-    q the queries, the cell is ``LayerNorm(z0 + R [sum_l softmax_l(q_k h_l) h_l]_k)``. R starts at zero: the
-    trunk then corrects nothing.
+    ``MLP([log(1 + c_l), log(1 + n) / 10]) + W LayerNorm(z0)``. With h the trunk's hidden vectors and q the
+    queries, the cell is ``LayerNorm(z0 + R [sum_l softmax_l(q_k h_l) h_l]_k)``. R starts at zero, so the
+    trunk has no effect at first.
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -50,7 +50,7 @@ class CountedCells(nn.Module):
     def bags(
         self, embedding_VD: Tensor, token_ids_BL: Tensor, counts_BL: Tensor, lengths: Tensor
     ) -> Bags:
-        """Make the bags of all cells; hidden counts (below 0) and pads count as 0."""
+        """Compute the bags of all cells; hidden counts (below 0) and pads count as 0."""
         length = token_ids_BL.shape[1]
         real_BL = real_tokens(lengths, length)
         counts_BL = counts_BL.to(embedding_VD.dtype).clamp(min=0).masked_fill(~real_BL, 0)
@@ -69,7 +69,7 @@ class CountedCells(nn.Module):
         return Bags(self.bag(torch.cat([summed_CD, depths_C.unsqueeze(1)], dim=1)), depths_C)
 
     def values(self, counts_BL: Tensor, lengths: Tensor, bags: Bags) -> Tensor:
-        """Embed the counts of tokens among the others of their cell, (B, L) to (B, L, D); zero at pads."""
+        """Embed counts in the context of their cell, (B, L) to (B, L, D); zero at pads."""
         real_BL = real_tokens(lengths, counts_BL.shape[1])
         cells_T, _ = number_cells(lengths, counts_BL.shape[1])
         counts_T = counts_BL[real_BL].to(bags.depths_C.dtype).clamp(min=0)
@@ -79,7 +79,7 @@ class CountedCells(nn.Module):
         return values_BLD.masked_scatter(real_BL.unsqueeze(-1), values_TD)
 
     def read(self, hidden_BLD: Tensor, lengths: Tensor, bags: Bags) -> Tensor:
-        """Correct the bags by what the queries read of the trunk, (B, L, D) to (C, D)."""
+        """Compute cell embeddings: bags corrected by the queries' attention, (B, L, D) to (C, D)."""
         hidden_TD = hidden_BLD[real_tokens(lengths, hidden_BLD.shape[1])]
         cells_T, count = number_cells(lengths, hidden_BLD.shape[1])
         scores_TQ = hidden_TD @ self.query_QD.to(hidden_TD).T
@@ -100,26 +100,26 @@ class CountedCells(nn.Module):
 
 
 def number_cells(lengths: Tensor, length: int) -> tuple[Tensor, int]:
-    """Number the cells of a batch, empty ones left out: (T,) of every real token, and how many there are."""
+    """Return the cell number of every real token, (T,), and the number of cells, without empty ones."""
     spans = cell_spans(lengths, length).lengths
     numbers = torch.arange(len(spans), device=spans.device)
     return torch.repeat_interleave(numbers, spans), len(spans)
 
 
 def read_first(lengths_B: Tensor, length: int, most: int) -> tuple[Tensor, Tensor]:
-    """Choose an even sample of every cell's genes, `most` at most, to be read behind `<cls>`.
+    """Choose an even sample of at most `most` genes of every cell, to be read after `<cls>`.
 
-    Of a cell of n genes those at the places ``k n / most``: a function of the cell alone.
+    Of n genes it takes those at about ``k n / most``, a deterministic function of the cell.
 
     Returns
     -------
     order_BL, read_B
-        Places of all tokens in a new order, those that are read first, each part in its own; and how
-        many are read, `<cls>` with them.
+        Positions of all tokens, sampled ones first, otherwise in the original order; and the number of
+        sampled tokens, `<cls>` included.
     """
     place_L = torch.arange(length - 1, device=lengths_B.device)
     genes_B1 = (lengths_B.unsqueeze(1) - 1).clamp(min=1)
-    # Place p of n is taken where floor(p most / n) grows: min(most, n) times.
+    # Position p of n is taken where floor(p most / n) grows: min(most, n) times.
     after_BL = torch.div((place_L + 1) * most, genes_B1, rounding_mode="floor")
     before_BL = torch.div(place_L * most, genes_B1, rounding_mode="floor")
     taken_BL = (after_BL > before_BL) & (place_L < lengths_B.unsqueeze(1) - 1)

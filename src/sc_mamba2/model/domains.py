@@ -1,4 +1,4 @@
-"""Batches of cells (domains): an adversary, a norm with statistics for each, and how well they mix.
+"""Batches of cells (domains): an adversary, a norm with per-batch statistics, and a measure of mixing.
 
 B cells, E width of a cell embedding, K batches.
 """
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 
 class GradientReversal(torch.autograd.Function):
-    """The identity, whose gradient is ``-strength`` times the one that comes back."""
+    """The identity, with a gradient multiplied by ``-strength``."""
 
     @staticmethod
     def forward(context: Any, x: Tensor, strength: float) -> Tensor:
@@ -20,21 +20,21 @@ class GradientReversal(torch.autograd.Function):
 
     @staticmethod
     def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        """Turn the gradient around."""
+        """Reverse and scale the gradient."""
         return -context.strength * gradient, None
 
 
 def reverse_gradient(x: Tensor, strength: float = 1.0) -> Tensor:
-    """Return `x`; what lies before it is trained to make worse what lies behind it better.
+    """Return `x` unchanged, with a reversed gradient: layers before it are trained against those after it.
 
-    The turned gradient is multiplied by `strength`, not negative; 0 stops it (Ganin et al. 2016,
+    The reversed gradient is multiplied by `strength`, at least 0; 0 stops it (Ganin et al. 2016,
     "Domain-adversarial training of neural networks").
     """
     return GradientReversal.apply(x, strength)
 
 
 class BatchDiscriminator(nn.Module):
-    """Tells from a cell embedding (width E) which of K batches the cell is of, behind gradient reversal."""
+    """Classifier of a cell's batch (K classes) from its embedding (width E), behind gradient reversal."""
 
     def __init__(self, cell_width: int, n_batches: int, hidden: int = 64) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ class BatchDiscriminator(nn.Module):
         self.out_layer = nn.Linear(width, n_batches)
 
     def forward(self, cell_BE: Tensor, strength: float = 1.0) -> Tensor:
-        """Compute logits of the batches, (B, E) to (B, K); the gradient that leaves is reversed."""
+        """Compute logits of the batches, (B, E) to (B, K); the gradient to `cell_BE` is reversed."""
         logits_BK: Tensor = self.out_layer(self.layers(reverse_gradient(cell_BE, strength)))
         return logits_BK
 
@@ -54,27 +54,26 @@ class BatchDiscriminator(nn.Module):
 class DomainNorm(nn.Module):
     """``(x - mean[k]) / std[k] * weight + bias``, with k the batch of the cell.
 
-    The paper, after Chang et al. 2019 ("Domain-specific batch normalization"), has one BatchNorm a batch
-    on the embedded tokens. Here the norm stands on the cell embedding: there a batch's shift and scale
-    act on the result itself, one cell counts once however long it is, and the backbone stays free of
-    batches, so that any checkpoint can be used.
+    The paper, after Chang et al. 2019 ("Domain-specific batch normalization"), has one BatchNorm per batch
+    on the embedded tokens. Here the norm is applied to the cell embedding: it corrects the result itself,
+    each cell counts once whatever its length, and the backbone does not depend on batches, so any
+    checkpoint can be used.
 
-    In training the moments are those of the step's cells of that batch, and running ones are kept;
-    in evaluation the running ones serve, so that a cell does not depend on the cells beside it. A
-    batch with one cell in a step takes the running ones too. Weight and bias are shared: they must
-    not bring back what the norm takes away.
+    Training uses the moments of the step's cells of that batch and updates running ones, which evaluation
+    uses, so that a cell does not depend on the others; so does a batch with fewer than two cells in a step.
+    Weight and bias are shared, so that they cannot reintroduce batch effects.
 
     Parameters
     ----------
     width, n_domains
-        E and K; a K of 1 makes it an ordinary BatchNorm.
+        E and K; with K = 1 it is an ordinary BatchNorm.
     momentum
-        Share of the new moments in the running ones, 0 to 1.
+        Weight of the new moments in the running ones, 0 to 1.
     eps
         Added to the variance, above 0.
     shared_scale
-        Whether each domain has a mean of its own and the variance within the domains is one for all:
-        for domains whose cells lack what others have, whose small variance is no fault of theirs.
+        Whether all domains share the pooled within-domain variance and only the means differ: for domains
+        that lack some cell types, whose small variance is not a batch effect.
     """
 
     def __init__(
@@ -95,7 +94,7 @@ class DomainNorm(nn.Module):
         self.register_buffer("running_var", torch.ones(n_domains, width))
 
     def forward(self, x_BE: Tensor, domain_B: Tensor) -> Tensor:
-        """Norm cells, (B, E), each by the moments of its domain, (B,) 0 to K - 1."""
+        """Normalise cells, (B, E), each by the moments of its domain, (B,) 0 to K - 1."""
         mean_KE, var_KE = self.running_mean.to(x_BE.dtype), self.running_var.to(x_BE.dtype)
         if self.training:
             mean_KE, var_KE = self._moments(x_BE, domain_B)
@@ -104,7 +103,7 @@ class DomainNorm(nn.Module):
 
     @torch.no_grad()
     def start(self, x_NE: Tensor, domain_N: Tensor) -> None:
-        """Set the running moments to those of the cells given, of each domain at least two."""
+        """Set the running moments to those of the given cells, at least two per domain."""
         for domain in range(len(self.running_mean)):
             own_BE = x_NE[domain_N == domain]
             self.running_mean[domain] = own_BE.mean(dim=0)
@@ -114,7 +113,7 @@ class DomainNorm(nn.Module):
             self.running_var.copy_(_pooled(self.running_var, count_K))
 
     def _moments(self, x_BE: Tensor, domain_B: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the moments of the step's cells, (K, E), and move the running ones."""
+        """Return the moments of the step's cells, (K, E), and update the running ones."""
         means, variances = [], []
         for domain in range(len(self.running_mean)):
             own_BE = x_BE[domain_B == domain]
@@ -135,7 +134,7 @@ class DomainNorm(nn.Module):
 
 
 def _pooled(var_KE: Tensor, count_K: Tensor) -> Tensor:
-    """Return the variance within the domains, the same in every row, (K, E)."""
+    """Return the pooled within-domain variance, the same in every row, (K, E)."""
     share_K = count_K / count_K.sum()
     return (share_K[:, None] * var_KE).sum(dim=0).expand_as(var_KE)
 
@@ -145,12 +144,12 @@ NEIGHBOURS = 10
 
 @torch.no_grad()
 def batch_excess(cell_BE: Tensor, batch_B: Tensor) -> Tensor:
-    """Return how far a cell's nearest neighbours are of its own batch beyond chance, a scalar.
+    """Return how often nearest neighbours share a cell's batch, beyond chance, a scalar.
 
-    ``mean_i(s_i - c_i) / mean_i(1 - c_i)``, with ``s_i`` the share of cell i's batch among its
-    nearest neighbours and ``c_i`` its share among all other cells given: 0 where batches are mixed
-    as by chance, 1 where neighbours are of one batch throughout; below 0 where they avoid their own;
-    0 where all cells are of one batch or there are fewer than three.
+    ``mean_i(s_i - c_i) / mean_i(1 - c_i)``, with ``s_i`` the share of cell i's batch among its nearest
+    neighbours and ``c_i`` among all other cells: 0 if batches are mixed at random, 1 if all neighbours are
+    of the same batch, below 0 if neighbours tend to be of other batches; 0 for a single batch or fewer than
+    three cells.
     """
     cells = len(cell_BE)
     same_BB = (batch_B[:, None] == batch_B[None, :]).to(cell_BE)

@@ -1,4 +1,4 @@
-"""What stands before the trunk: gene embedding, value encoders, the norm of their sum.
+"""The input of the trunk: gene embedding, value encoders, the norm of their sum.
 
 There is no positional encoding. B cells, L tokens, D width, V vocabulary.
 """
@@ -14,7 +14,7 @@ LARGEST_VALUE = 512.0
 
 
 class GeneEncoder(nn.Module):
-    """Embedding of gene ids, then layer norm. The row of `<pad>` is zero and is not trained."""
+    """Embedding of gene ids, then layer norm. The row of `<pad>` stays zero."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -33,7 +33,7 @@ class GeneEncoder(nn.Module):
 
 
 class ContinuousValueEncoder(nn.Module):
-    """Values as numbers: clamp at 512, two linear layers with ReLU between, layer norm, dropout."""
+    """Encoder of continuous values: clamp at 512, linear, ReLU, linear, layer norm, dropout."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -51,7 +51,7 @@ class ContinuousValueEncoder(nn.Module):
 
 
 class CategoricalValueEncoder(nn.Module):
-    """Values as bins, one embedding a bin, then layer norm. Values outside the bins are clamped."""
+    """Encoder of binned values: one embedding per bin, then layer norm. Values outside the bins are clamped."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -67,7 +67,7 @@ class CategoricalValueEncoder(nn.Module):
 
 
 class TokenKinds(nn.Module):
-    """One embedding for every kind of token, such as a modality; starts at zero, changing nothing."""
+    """One embedding per kind of token, such as a modality; initialised to zero, so without effect."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -84,9 +84,9 @@ class TokenKinds(nn.Module):
 
 
 class GeneBag(nn.Module):
-    """What a cell is before any order or context: ``Linear(LayerNorm(sum_l v_l / v_max E[g_l]))``.
+    """A cell without order or context: ``Linear(LayerNorm(sum_l v_l / v_max E[g_l]))``.
 
-    E is the gene embedding as it is stored, v the bins, of which hidden ones (below 0) count as 0.
+    E is the gene embedding before its layer norm, v the bins; hidden ones (below 0) count as 0.
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -98,12 +98,12 @@ class GeneBag(nn.Module):
     def forward(
         self, embedding_VD: Tensor, token_ids_BL: Tensor, values_BL: Tensor, starts: Tensor
     ) -> Tensor:
-        """Sum up the cells that begin at `starts`, places among all B L tokens, to (cells, D).
+        """Sum up the cells that begin at `starts`, indices into all B L tokens, to (cells, D).
 
-        A cell reaches to the next one's start; pads between them have the value 0.
+        A cell extends to the next one's start; pads between them have the value 0.
         """
         weights_BL = values_BL.to(embedding_VD.dtype).clamp(min=0) / self.highest
-        # A bag must begin at the first token, which may be a pad: it gets one that is dropped.
+        # The first bag must begin at token 0, which may be a pad: an extra bag is prepended and dropped.
         bags = functional.embedding_bag(
             token_ids_BL.flatten().long(),
             embedding_VD,
@@ -116,7 +116,7 @@ class GeneBag(nn.Module):
 
 
 def value_encoder(config: ModelConfig) -> nn.Module | None:
-    """Build the value encoder; none for "scaling", a factor, and for "counts" (`counted_cells`)."""
+    """Build the value encoder; `None` for "scaling", a plain factor, and for "counts" (`counted_cells`)."""
     if config.value_encoder in ("scaling", "counts"):
         return None
     kinds = {"continuous": ContinuousValueEncoder, "categorical": CategoricalValueEncoder}
@@ -124,16 +124,16 @@ def value_encoder(config: ModelConfig) -> nn.Module | None:
 
 
 class RealTokenBatchNorm(nn.BatchNorm1d):
-    """Batch norm over the width whose statistics come from real tokens only.
+    """Batch norm over the width with statistics of real tokens only.
 
-    In evaluation the running statistics serve, so that a cell does not depend on its batch.
+    Evaluation uses the running statistics, so a cell's output does not depend on its batch.
     """
 
     def forward(self, x_BLD: Tensor, real_BL: Tensor) -> Tensor:  # type: ignore[override]
-        """Norm the real tokens, (B, L, D); pads become zero."""
+        """Normalise the real tokens, (B, L, D); pads become zero."""
         normed_BLD = torch.zeros_like(x_BLD)
         real_TD = x_BLD[real_BL]
-        # torch refuses statistics of a single token: it then takes the running ones, unchanged.
+        # torch raises for a batch of one token: use the running statistics, without updating them.
         if self.training and len(real_TD) < 2:
             moments = (self.running_mean, self.running_var)
             normed_TD = functional.batch_norm(
@@ -148,12 +148,12 @@ class TokenLayerNorm(nn.LayerNorm):
     """Layer norm with the signature of the input norms."""
 
     def forward(self, x_BLD: Tensor, real_BL: Tensor) -> Tensor:  # type: ignore[override]
-        """Norm every token, (B, L, D)."""
+        """Normalise every token, (B, L, D)."""
         return super().forward(x_BLD)
 
 
 def input_norm(config: ModelConfig) -> nn.Module | None:
-    """Build the norm of the embedded tokens: called with ``(x_BLD, real_BL)``; may be none."""
+    """Build the norm of the embedded tokens, called with ``(x_BLD, real_BL)``; may be `None`."""
     if config.input_norm == "none":
         return None
     kinds = {"layer": TokenLayerNorm, "batch": RealTokenBatchNorm}
@@ -161,19 +161,19 @@ def input_norm(config: ModelConfig) -> nn.Module | None:
 
 
 def sum_of_genes(batch: Batch, table_VX: Tensor) -> Tensor:
-    """Sum the rows of a table over a cell's genes, each times its log-normalised value.
+    """Sum the rows of a table over a cell's genes, weighted by their log-normalised values.
 
     Parameters
     ----------
     batch
         B cells; `<cls>` and pads have the value 0.
     table_VX
-        One row a token of the vocabulary, (V, X), such as the gene embedding.
+        One row per token of the vocabulary, (V, X), such as the gene embedding.
 
     Returns
     -------
     Tensor
-        (B, X): a cell as the sum of its genes, without order or context.
+        (B, X).
     """
     return functional.embedding_bag(
         batch.token_ids_BL, table_VX, mode="sum", per_sample_weights=batch.values_BL.to(table_VX)

@@ -1,4 +1,4 @@
-"""Where a checkpoint stands: those that ship with the package, a folder, an address, the Hub's cache. No torch."""
+"""Find a checkpoint: shipped with the package, in a folder, at a URL, in the Hub's cache. Without torch."""
 
 from importlib.resources import files
 from pathlib import Path
@@ -15,17 +15,17 @@ LISTED = (CONFIG, VOCABULARY, TENSORS, CARD)
 
 
 def shipped_checkpoints() -> list[str]:
-    """Name the checkpoints that come with the package."""
+    """List the checkpoints shipped with the package."""
     room = Path(str(files("sc_mamba2"))) / "checkpoints"
     return sorted(folder.name for folder in room.iterdir()) if room.is_dir() else []
 
 
 def checkpoint_folder(name: str | Path) -> Path:
-    """Find a checkpoint by the name it is shipped under, by its path, or by its name on the Hub.
+    """Find a checkpoint by its shipped name, its path, its URL, or its name on the Hub.
 
-    A name of `shipped_checkpoints` is one wherever it is said; a folder of one's own that is called
-    so needs a slash, such as ``./scm-tiny``. A folder called ``owner/name`` is meant before a model
-    of the Hub, of which the cache on this disk is looked at, never the network. An address is fetched.
+    A name of `shipped_checkpoints` always means the shipped one; a local folder of that name needs a
+    slash, such as ``./scm-tiny``. A folder ``owner/name`` takes precedence over a model of the Hub, which is
+    looked up in the local cache only, never on the network. A URL is downloaded.
     """
     if isinstance(name, str) and name in shipped_checkpoints():
         return Path(str(files("sc_mamba2"))) / "checkpoints" / name
@@ -35,13 +35,12 @@ def checkpoint_folder(name: str | Path) -> Path:
 
 
 def check_folder(name: str | Path, known: tuple[str, ...] = ()) -> Path:
-    """Return the folder of a checkpoint, given as `checkpoint_folder` takes it; `known` are other names.
+    """Return the folder of a checkpoint, given as to `checkpoint_folder`; `known` adds names to suggest.
 
     Raises
     ------
     UserError
-        Rules `checkpoint-folder` (no folder, with the nearest name) and `checkpoint-file` (a file is
-        missing).
+        Rules `checkpoint-folder` (no folder, with the closest name) and `checkpoint-file` (a missing file).
     """
     folder = standing(checkpoint_folder(name))
     if not folder.is_dir():

@@ -1,7 +1,7 @@
-"""Heads that several tasks share, over long rows some tokens at a time.
+"""Heads that several tasks share, run in chunks of tokens on long rows.
 
-The released keys map one to one: `fc`, `zero_logit`, `gene2query`, `W`, `W_zero_logit`, `_decoder`
-(here `decoder`), `out_layer`. B cells, L tokens, D width, V vocabulary, K classes.
+The keys of the released weights map one to one: `fc`, `zero_logit`, `gene2query`, `W`, `W_zero_logit`,
+`_decoder` (here `decoder`), `out_layer`. B cells, L tokens, D width, V vocabulary, K classes.
 """
 
 from collections.abc import Callable
@@ -13,17 +13,17 @@ from torch.utils.checkpoint import checkpoint
 
 
 class Expression(NamedTuple):
-    """What an expression head decodes."""
+    """Output of an expression head."""
 
     value: Tensor  # (B, L)
-    nonzero_probability: Tensor | None  # (B, L), 0 to 1; none where the head has no such network
+    nonzero_probability: Tensor | None  # (B, L), 0 to 1; None if the head has no such network
 
 
 class ExpressionDecoder(nn.Module):
-    """Expression of a token from its hidden vector: linear layers D, D, D, 1 with LeakyReLU.
+    """Decoder of a token's expression from its hidden vector: linear layers D, D, D, 1 with LeakyReLU.
 
-    With `zero_probability` a second network gives the probability of a non-zero value. The width D is
-    that of a token, or of a token with batch embeddings appended.
+    With `zero_probability` a second network predicts the probability of a non-zero value. The width D may
+    include batch embeddings appended to the tokens.
     """
 
     def __init__(self, d_model: int, zero_probability: bool = False) -> None:
@@ -50,9 +50,9 @@ def _expression_network(width: int) -> nn.Sequential:
 
 
 class GeneDecoder(nn.Module):
-    """Which genes a cell expresses, from its embedding: ``LayerNorm(GELU(Linear(cell))) · E + b``.
+    """Decoder of the expressed genes from the cell embedding: ``LayerNorm(GELU(Linear(cell))) · E + b``.
 
-    E is the gene embedding, (V, D), each row with a bias.
+    E is the gene embedding, (V, D), b a bias per gene.
     """
 
     def __init__(self, d_model: int, vocabulary_size: int) -> None:
@@ -67,10 +67,10 @@ class GeneDecoder(nn.Module):
 
 
 class CellExpressionDecoder(nn.Module):
-    """Expression of any gene from the cell embedding: ``cell W sigmoid(Linear(gene embedding))``.
+    """Decoder of any gene's expression from the cell embedding: ``cell W sigmoid(Linear(gene embedding))``.
 
-    With `zero_probability` a second product gives the probability of a non-zero value. `cell_width` is
-    that of a gene embedding where it is none.
+    With `zero_probability` a second product predicts the probability of a non-zero value. `cell_width`
+    defaults to `d_model`, the width of a gene embedding.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class CellExpressionDecoder(nn.Module):
     def forward(self, cell_BD: Tensor, gene_BLD: Tensor) -> Expression:
         """Decode cells, (B, D), at genes, (B, L, D)."""
         query_BLD = torch.sigmoid(self.gene2query(gene_BLD))
-        # The cell is projected, not every gene: the same product in far fewer operations.
+        # Project the cell rather than every gene: the same product in far fewer operations.
         value_BL = (query_BLD @ (cell_BD @ self.W.weight).unsqueeze(-1)).squeeze(-1)
         if self.W_zero_logit is None:
             return Expression(value_BL, None)
@@ -95,7 +95,7 @@ class CellExpressionDecoder(nn.Module):
 
 
 class CellClassifier(nn.Module):
-    """Classes of a cell: `n_hidden` times linear, ReLU and layer norm, then linear to K logits."""
+    """Cell classifier: `n_hidden` times linear, ReLU and layer norm, then linear to K logits."""
 
     def __init__(self, d_model: int, n_classes: int, n_hidden: int = 2) -> None:
         super().__init__()
@@ -110,32 +110,29 @@ class CellClassifier(nn.Module):
         return logits_BK
 
 
-# A head of width 1,536 then holds about 100 MB.
+# About 100 MB of activations for a head of width 1,536.
 _EXPRESSION_TOKENS = 8_192
 
 
 def expression_in_chunks(
     head: Callable[[Tensor], Expression], x_BL: Tensor, tokens: int = _EXPRESSION_TOKENS
 ) -> Expression:
-    """Call a head of expression on some tokens of all rows at a time.
-
-    So that no head's inner arrays span a whole genome.
+    """Call an expression head on chunks of tokens, so that its activations never span a whole genome.
 
     Parameters
     ----------
     head
-        From a part of `x_BL` along the tokens to its expression, (B, part).
+        Maps a chunk of `x_BL` along the tokens to its expression, (B, chunk).
     x_BL
         Hidden vectors, (B, L, D), or token ids, (B, L).
     tokens
-        Tokens at a time, over all rows. Beyond that, a part is computed again for the gradient.
+        Tokens of a chunk, over all rows. Longer inputs use activation checkpointing.
     """
     columns = max(1, tokens // max(1, len(x_BL)))
     if x_BL.shape[1] <= columns:
         return head(x_BL)
     parts = []
     for part in x_BL.split(columns, dim=1):
-        # Where a gradient is wanted, only the part is kept, and the head is called again.
         again = torch.is_grad_enabled()
         parts.append(checkpoint(head, part, use_reentrant=False) if again else head(part))
     value_BL = torch.cat([part.value for part in parts], dim=1)

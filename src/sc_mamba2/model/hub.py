@@ -1,7 +1,7 @@
-"""The Hugging Face Hub: a checkpoint is fetched into its cache, or sent with a card.
+"""Download checkpoints from the Hugging Face Hub into its cache, or upload them with a model card.
 
-Both use the network, are called only where a person asks for them, and need `huggingface_hub`, the
-extra ``hub``. How a name finds what was fetched stands in `hub_cache`.
+Both use the network, only at the user's explicit request, and need `huggingface_hub` (extra ``hub``).
+`hub_cache` finds downloaded checkpoints by name.
 """
 
 import os
@@ -18,13 +18,13 @@ from sc_mamba2.model.folder import CARD, CONFIG, LISTED, check_folder
 from sc_mamba2.model.hub_cache import hub_cache, hub_name
 from sc_mamba2.model.manifest import MANIFEST, compare_hashes, read_json, read_manifest
 
-FETCHED = ("*.json", "*.safetensors", "*.csv", "*.md")  # never what could run, such as a pickle
+FETCHED = ("*.json", "*.safetensors", "*.csv", "*.md")  # nothing executable, such as a pickle
 _TAGS = ("biology", "single-cell", "transcriptomics", "mamba2")
 _AUTHORS = "cc-by-nc-4.0"  # of the released weights, also after their import
 
 
 def download(name: str) -> Path:
-    """Fetch a checkpoint from the Hub into its cache, and check every hash of it.
+    """Download a checkpoint from the Hub into its cache, and verify every hash.
 
     Parameters
     ----------
@@ -34,17 +34,17 @@ def download(name: str) -> Path:
     Returns
     -------
     Path
-        Its folder. From now on the name means it wherever a checkpoint is named.
+        Its folder. From now on the name works wherever a checkpoint is expected.
 
     Raises
     ------
     UserError
         Rules `hub-missing`, `hub-name`, `hub-refused`, `network`; those of `check_folder` and
-        `checkpoint-sha256` where the repository holds no whole checkpoint of ours.
+        `checkpoint-sha256` if the repository does not hold a complete checkpoint of ours.
     """
     repo, revision = _needed(name)
     with _asking(name) as api:
-        api.model_info(repo, revision=revision)  # without an answer the cache would serve for new
+        api.model_info(repo, revision=revision)  # fail offline: the cache would pass for the newest
         options = {"revision": revision, "cache_dir": hub_cache(), "allow_patterns": [*FETCHED]}
         folder = Path(api.snapshot_download(repo, **options))
     _check_whole(folder)
@@ -54,24 +54,24 @@ def download(name: str) -> Path:
 def upload(
     folder: str | Path, name: str, *, public: bool = False, license: str | None = None
 ) -> str:
-    """Send a whole checkpoint to the Hub as one commit, with a card that its page shows.
+    """Upload a complete checkpoint to the Hub as one commit, with the card for its page.
 
     Parameters
     ----------
     folder
-        The checkpoint, as `check_folder` takes it. What its manifest does not list stays here.
+        The checkpoint, as accepted by `check_folder`. Files missing from its manifest are not uploaded.
     name
-        ``owner/name``; made where it is not there yet.
+        ``owner/name``; created if needed.
     public
-        Whether everybody may read it. A public repository takes nothing without this.
+        Whether everybody may read it. Required to upload to a public repository.
     license
-        The Hub's word for the licence of the weights, such as ``apache-2.0``. Imported released
-        weights keep their own.
+        The Hub's identifier of the weights' licence, such as ``apache-2.0``. Imported released weights
+        keep their own.
 
     Returns
     -------
     str
-        The address of its page.
+        The URL of its page.
 
     Raises
     ------
@@ -100,7 +100,7 @@ def upload(
 
 
 def hub_card(folder: Path, repo: str, license: str | None = None) -> str:
-    """Write the Hub's card of a checkpoint: its metadata, the model card, and how it is used."""
+    """Return the Hub card of a checkpoint: metadata, model card and usage."""
     config = read_json(folder / CONFIG)
     imported = "licence_of_the_weights" in (config.get("origin") or {})
     word = _AUTHORS if imported else license
@@ -127,15 +127,15 @@ def hub_card(folder: Path, repo: str, license: str | None = None) -> str:
 
 
 class OnHub:
-    """What has `save_pretrained` can be sent to the Hub."""
+    """Mixin that uploads a model with `save_pretrained` to the Hub."""
 
     def push_to_hub(self, name: str, *, public: bool = False, license: str | None = None) -> str:
-        """Send the model to the Hub as ``owner/name``, private unless `public`; see `upload`.
+        """Upload the model to the Hub as ``owner/name``, private unless `public`; see `upload`.
 
         Returns
         -------
         str
-            The address of its page.
+            The URL of its page.
         """
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch) / "checkpoint"
@@ -163,10 +163,9 @@ def _check_whole(name: str | Path) -> Path:
 
 @contextmanager
 def _asking(name: str) -> Iterator[Any]:
-    """Give the Hub's own client, and turn its errors into ours.
+    """Yield the Hub's client, and convert its errors to `UserError`.
 
-    It sends no telemetry, and draws bars on a terminal alone; what it was set to is as before
-    afterwards.
+    Telemetry is off and progress bars show on a terminal only; both settings are restored afterwards.
     """
     try:
         from huggingface_hub import HfApi, constants, errors, utils

@@ -1,6 +1,6 @@
-"""Checkpoints of the Hugging Face Hub that lie on this disk: ``owner/name`` or ``owner/name@revision``.
+"""Locally cached checkpoints of the Hugging Face Hub: ``owner/name`` or ``owner/name@revision``.
 
-The network is never asked, and `huggingface_hub` not needed; what fetches and sends stands in `hub`.
+Needs neither the network nor `huggingface_hub`; downloads and uploads are in `hub`.
 """
 
 import os
@@ -15,13 +15,13 @@ _NAME = re.compile(
 
 
 def hub_name(name: str) -> tuple[str, str] | None:
-    """Split ``owner/name@revision``; ``None`` for what cannot be one. The revision is else ``main``."""
+    """Split ``owner/name@revision``; ``None`` for other names. The revision defaults to ``main``."""
     parts = _NAME.fullmatch(name)
     return (parts["repo"], parts["revision"] or "main") if parts else None
 
 
 def cached_folder(name: str) -> Path | None:
-    """Find the folder of a model in the Hub's cache on this disk; the network is never asked."""
+    """Return the folder of a model in the Hub's local cache, or `None`; never uses the network."""
     if (parts := hub_name(name)) is None:
         return None
     repo, revision = parts
@@ -33,7 +33,7 @@ def cached_folder(name: str) -> Path | None:
 
 
 def cached_checkpoints() -> dict[str, Path]:
-    """Return the checkpoints of ours that lie in the Hub's cache, with their folders."""
+    """Return the folders of our checkpoints in the Hub's cache, by name."""
     stores = sorted(hub_cache().glob("models--*--*"))
     names = [path.name.removeprefix("models--").replace("--", "/", 1) for path in stores]
     found = {name: cached_folder(name) for name in names}
@@ -41,7 +41,7 @@ def cached_checkpoints() -> dict[str, Path]:
 
 
 def hub_cache() -> Path:
-    """Return the folder of the Hub's cache, as its own library finds it."""
+    """Return the folder of the Hub's cache, located as `huggingface_hub` does."""
     given = os.environ
     home = given.get("HF_HOME") or f"{given.get('XDG_CACHE_HOME') or '~/.cache'}/huggingface"
     place = given.get("HF_HUB_CACHE") or given.get("HUGGINGFACE_HUB_CACHE") or f"{home}/hub"

@@ -1,6 +1,6 @@
-"""Losses that several tasks share; torch's own are used as they are.
+"""Losses that several tasks share and torch does not have.
 
-Sums add up to the same whole however a batch is divided (micro-batches, processes); all are computed
+Sums add up to the same total however a batch is divided (micro-batches, processes); all are computed
 in single precision at least. B cells, L tokens, V vocabulary, E width of a cell embedding.
 """
 
@@ -10,7 +10,7 @@ from torch.nn import functional
 
 
 def masked_squares(predicted_BL: Tensor, target_BL: Tensor, mask_BL: Tensor) -> Tensor:
-    """Sum squared errors over the tokens of a mask, a scalar; outside it stands anything, NaN included."""
+    """Sum squared errors over the tokens of a mask, a scalar; values outside it, even NaN, are ignored."""
     error_BL = (_at_least_single(predicted_BL) - target_BL).masked_fill(~mask_BL, 0)
     return error_BL.square().sum()
 
@@ -20,31 +20,30 @@ def masked_zero_nll_sum(
 ) -> Tensor:
     """Sum, over a mask, the negative log likelihood of whether a value is zero (Bernoulli), in nats.
 
-    `nonzero_probability_BL` is that of a value above zero; the targets are not negative.
+    `nonzero_probability_BL` is the probability of a value above zero; targets must not be negative.
     """
     probability_BL = _at_least_single(nonzero_probability_BL).masked_fill(~mask_BL, 0.5)
-    # Clamped so that a saturated sigmoid costs much but not infinitely much.
+    # Clamped so that a saturated sigmoid has a large but finite loss.
     tiny = torch.finfo(probability_BL.dtype).eps
     observed_BL = torch.where(target_BL > 0, probability_BL, 1 - probability_BL).clamp(min=tiny)
     return -observed_BL.log().masked_fill(~mask_BL, 0).sum()
 
 
 def hidden_genes_nll_sum(logits_BV: Tensor, token_ids_BL: Tensor, mask_BL: Tensor) -> Tensor:
-    """Sum, over a mask, the negative log likelihood of its genes as draws among all genes, in nats.
+    """Sum, over a mask, the negative log likelihood of its genes as draws from all genes, in nats.
 
-    ``- sum log softmax(logits)[gene]``: the genes that a cell hides are held to be drawn from one
-    distribution over the vocabulary, told from the rest of the cell (a multinomial, up to a
-    constant).
+    ``- sum log softmax(logits)[gene]``: the hidden genes of a cell are modelled as draws from one
+    distribution over the vocabulary (a multinomial, up to a constant).
     """
     told_BV = functional.log_softmax(_at_least_single(logits_BV), dim=1)
     return -told_BV.gather(1, token_ids_BL).masked_fill(~mask_BL, 0).sum()
 
 
 def elastic_similarity(cell_BE: Tensor, threshold: float) -> Tensor:
-    """Mean, over pairs of different cells, of ``-(cos(a, b) - threshold)^2``.
+    """Return the mean of ``-(cos(a, b) - threshold)^2`` over pairs of different cells.
 
-    Pairs more alike than the threshold, a cosine, are drawn together, the others apart (elastic cell
-    similarity, Cui et al. 2024, scGPT). Not above 0; zero, gradient too, where there is one cell.
+    Pairs with a cosine above the threshold are pulled together, the others pushed apart (elastic cell
+    similarity, Cui et al. 2024, scGPT). At most 0; zero, with zero gradient, for a single cell.
     """
     unit_BE = functional.normalize(_at_least_single(cell_BE), dim=1)
     squares_BB = (unit_BE @ unit_BE.T - threshold).square().fill_diagonal_(0)

@@ -1,6 +1,6 @@
 """The small files of a checkpoint folder: JSON, model card, and the manifest with every file's sha256.
 
-The folder as a whole stands in `saving`.
+The folder as a whole is handled in `saving`.
 """
 
 import json
@@ -20,15 +20,15 @@ _FORMAT = 1
 
 
 def write_manifest(folder: Path) -> None:
-    """List every file that lies in `folder`, also in folders within it; to be called last."""
+    """Write the manifest of all files in `folder`, recursively; call it last."""
     hashes = {name: sha256_of(folder / name) for name in _files(folder)}
     write_json(folder / MANIFEST, {"format": _FORMAT, "sha256": hashes})
 
 
 def read_manifest(folder: Path) -> dict[str, str]:
-    """Return the sha256 of each file as the manifest says, by its path within the folder.
+    """Return the manifest's sha256 of each file, by path within the folder.
 
-    Raises a `UserError` of the rules `checkpoint-json` and `checkpoint-format`.
+    Raises a `UserError` (rules `checkpoint-json`, `checkpoint-format`).
     """
     manifest = read_json(folder / MANIFEST)
     if manifest.get("format") != _FORMAT:
@@ -39,10 +39,9 @@ def read_manifest(folder: Path) -> dict[str, str]:
 
 
 def compare_hashes(folder: Path, hashes: Mapping[str, str], needed: Iterable[str]) -> None:
-    """Compare the files with the manifest, of which `needed` must be named there.
+    """Compare the files with the manifest, which must list those in `needed`.
 
-    A file that the manifest does not name is let be, for a person may leave a note; a path that
-    leads out of the folder names no file of it.
+    Unlisted files are ignored, since users may add notes; listed paths outside the folder count as missing.
 
     Raises
     ------
@@ -64,13 +63,13 @@ def compare_hashes(folder: Path, hashes: Mapping[str, str], needed: Iterable[str
 
 
 def write_json(path: Path, table: Mapping[str, Any]) -> None:
-    """Write a table, the same bytes for the same content."""
+    """Write a table as JSON, deterministically."""
     text = json.dumps(table, indent=1, sort_keys=True, allow_nan=False)
     path.write_text(text + "\n", encoding="utf-8")
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Read a table, or raise a `UserError` of the rule `checkpoint-json`."""
+    """Read a JSON table; raise a `UserError` (rule `checkpoint-json`) if it is invalid."""
     try:
         table = json.loads(read_text(path))
     except (json.JSONDecodeError, RecursionError) as error:
@@ -81,7 +80,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def read_text(path: Path) -> str:
-    """Read text, or raise a `UserError` of the rule `checkpoint-json`."""
+    """Read UTF-8 text; raise a `UserError` (rule `checkpoint-json`) if it is invalid."""
     try:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
@@ -89,14 +88,14 @@ def read_text(path: Path) -> str:
 
 
 def some(names: Iterable[str]) -> str:
-    """Name the first few, and say how many more there are."""
+    """Join the first eight names, with the number of further ones."""
     names = list(names)
     more = len(names) - 8
     return ", ".join(names[:8]) + (f" and {more} more" if more > 0 else "")
 
 
 def broken_checkpoint(rule: str, found: str, expected: str) -> UserError:
-    """Make the error of a checkpoint that is not as it was written."""
+    """Return the error for a damaged checkpoint."""
     return UserError(
         rule, found=found, expected=expected, mend="write or fetch the checkpoint again"
     )
@@ -111,16 +110,9 @@ def _files(folder: Path) -> list[str]:
 def card_text(
     title: str, config: "ModelConfig", vocabulary: "Vocabulary", *facts: Mapping[str, Any]
 ) -> str:
-    """Write the text of `MODEL_CARD.md`: what the model is, then further facts, a line each.
+    """Return the text of `MODEL_CARD.md`: the kind of model (`title`), its backbone, then one line per fact.
 
-    Parameters
-    ----------
-    title
-        What kind of model it is.
-    config, vocabulary
-        Of its backbone.
-    *facts
-        Tables of names and values, ready for JSON; in each the names in alphabetical order.
+    `facts` are JSON-serialisable tables; each is written in alphabetical order of its keys.
     """
     lines = [
         f"# {title} of sc-mamba2",
@@ -134,7 +126,7 @@ def card_text(
 
 
 def spaced(key: str) -> str:
-    """Return a name as words."""
+    """Return a name with spaces for underscores."""
     return key.replace("_", " ")
 
 

@@ -1,4 +1,4 @@
-"""The Mamba2 mixer in plain torch. Its state dict is that of `mamba_ssm`'s `Mamba2`, key for key.
+"""The Mamba2 mixer in plain torch. Its state dict has the same keys as that of `mamba_ssm`'s `Mamba2`.
 
 One group, gated RMS norm, convolution bias, no projection bias. B cells, L tokens, D width, I inner
 width, H heads, N state, E projected width.
@@ -29,7 +29,7 @@ _SLOWEST_DECAY, _FASTEST_DECAY = 1.0, 16.0
 
 
 class GatedNormWeight(nn.Module):
-    """Holder of the gated norm's weight, so that its key is ``norm.weight``; `ops` computes."""
+    """Weight of the gated norm, under the key ``norm.weight``; the norm itself is computed in `ops`."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -59,17 +59,17 @@ class Mamba2Mixer(nn.Module):
     ) -> Tensor:
         """Mix the real tokens of right-padded rows in one direction, (B, L, D); zero at pads.
 
-        In `reverse` from the last real token to the first, the output in the order of the input.
-        `lengths` are the real tokens of each row, (B,), 0 to L; of packed rows see `ops.rows`.
+        With `reverse` from the last real token to the first, with outputs in input order.
+        `lengths` are the real tokens of each row, (B,), 0 to L; for packed rows see `ops.rows`.
         """
         g_BLI = directional_scan(self.in_proj(x_BLD), lengths, self.weights(), path, reverse)
         mixed_BLD: Tensor = self.out_proj(g_BLI)
         return mixed_BLD
 
     def both(self, x_BLD: Tensor, lengths: Tensor, path: ScanPath = "auto") -> Tensor:
-        """Average both directions, projections done once; parameters as in `forward`.
+        """Average both directions, which share the projections; parameters as in `forward`.
 
-        On a GPU "auto" is the path that is fastest for calls of this shape, measured once; see `ops.choice`.
+        On a GPU "auto" takes the path measured fastest for calls of this shape; see `ops.choice`.
         """
         if path == "auto" and x_BLD.is_cuda:
             path = self._fastest(x_BLD, lengths)
@@ -81,7 +81,7 @@ class Mamba2Mixer(nn.Module):
         return mixed_BLD
 
     def _fastest(self, x_BLD: Tensor, lengths: Tensor) -> ScanPath:
-        """Measure the paths on these tokens, gradients included where they are wanted."""
+        """Measure the paths on these tokens, including gradients if needed."""
         kind = (
             torch.get_autocast_dtype("cuda") if torch.is_autocast_enabled("cuda") else x_BLD.dtype
         )
@@ -101,7 +101,7 @@ class Mamba2Mixer(nn.Module):
         return fastest(work, partial(run, "blocked"), runs)
 
     def weights(self) -> MixerWeights:
-        """Give what stands between the projections to `ops`."""
+        """Return the weights between the projections, in the form that `ops` takes."""
         assert self.conv1d.bias is not None
         return MixerWeights(
             self.conv1d.weight,
@@ -117,7 +117,7 @@ class Mamba2Mixer(nn.Module):
 
 
 def _fresh_dt_bias(heads: int) -> Tensor:
-    """Biases whose softplus is log-uniform in 1e-3 to 1e-1, as in `mamba_ssm`."""
+    """Draw biases whose softplus is log-uniform in 1e-3 to 1e-1, as in `mamba_ssm`."""
     spread = math.log(_LONGEST_STEP) - math.log(_SHORTEST_STEP)
     step_H = torch.exp(torch.rand(heads) * spread + math.log(_SHORTEST_STEP)).clamp(min=_STEP_FLOOR)
     return step_H + torch.log(-torch.expm1(-step_H))

@@ -1,7 +1,6 @@
-"""The objective of count splitting: predict the molecules of a cell that were left out.
+"""The objective of count splitting: predict held-out molecules of a cell.
 
-Losses are sums over what was asked for, never means, as in `objective`. B cells, V vocabulary, S studies,
-O objectives.
+Losses are sums, never means, as in `objective`. B cells, V vocabulary, S studies, O objectives.
 """
 
 from typing import NamedTuple
@@ -17,30 +16,30 @@ from sc_mamba2.tokens import ThinnedBatch
 
 
 class FromMolecules(NamedTuple):
-    """What one forward gives: losses added up over the cells, and what was predicted of all."""
+    """Losses summed over the cells of a batch, and the predictions."""
 
     sums_O: Tensor
-    log_rates_BV: Tensor  # of the measured genes, as it comes
+    log_rates_BV: Tensor  # -inf for unmeasured genes
     log_phi_BV: Tensor
 
 
 class MoleculeObjective(nn.Module):
-    """A pretrained model with the losses of count splitting, nats a molecule that was left out.
+    """A pretrained model with the losses of count splitting, in nats per held-out molecule.
 
-    ``plain`` of the rates as they are predicted, ``posterior`` of those that also look at the counts that
-    were kept; ``types`` is the log loss of the terms that a cell is one of, of those for which it is known.
-    Every cell counts alike, however many molecules it has.
+    ``plain`` scores the predicted rates, ``posterior`` those that also use the kept counts; ``types`` is
+    the log loss over Cell Ontology terms, where membership is known. Every cell has the same weight,
+    however many molecules it has.
 
     Parameters
     ----------
     model
         With the head of molecules.
     options
-        What each part counts.
+        Weights of the parts.
     measured_SV
-        bool, which genes each study measured; others have no rate in its cells.
+        bool, genes that each study measured; the rate of others is zero in its cells.
     is_CT, known_CT
-        bool, whether a cell of a type is one of a term, and whether that is known.
+        bool, whether a cell of a type belongs to a term, and whether that is known.
     """
 
     names = tuple(MoleculeOptions.model_fields)
@@ -63,7 +62,7 @@ class MoleculeObjective(nn.Module):
         self.register_buffer("known_CT", known_CT, persistent=False)
 
     def forward(self, batch: ThinnedBatch) -> FromMolecules:
-        """Add up the losses of a batch, on the model's device."""
+        """Sum the losses of a batch, on the model's device."""
         model, decoder = self.model, self.model.molecule_decoder
         assert decoder is not None
         hidden_BLD = model.backbone(
@@ -102,24 +101,24 @@ class MoleculeObjective(nn.Module):
 
     @staticmethod
     def asked(batch: ThinnedBatch) -> Tensor:
-        """Count the cells that each part of the objective is asked for, (O,) int64."""
+        """Count the cells that enter each part of the objective, (O,) int64."""
         molecules, typed = (batch.left_BO.sum(1) > 0).sum(), (batch.types_B >= 0).sum()
         return torch.stack([molecules, molecules, typed])
 
     def weighed(self, sums_O: Tensor) -> Tensor:
-        """Add the parts up, (O,) to a scalar, each by its weight."""
+        """Return the weighted sum of the parts, (O,) to a scalar."""
         weights_O = sums_O.new_tensor([getattr(self.options, name) for name in self.names])
         return (sums_O * weights_O).sum()
 
 
 def by_gene(ids_BL: Tensor, counts_BL: Tensor, size: int) -> Tensor:
-    """Spread counts at genes, (B, L), over rows of the whole vocabulary, (B, V)."""
+    """Scatter counts of tokens, (B, L), into the whole vocabulary, (B, V)."""
     return counts_BL.new_zeros(len(counts_BL), size).scatter_add(1, ids_BL, counts_BL)
 
 
 def _nats_B(log_rates_BV: Tensor, batch: ThinnedBatch) -> Tensor:
-    """Return ``-sum(left out * log rate)`` of every cell."""
+    """Return ``-sum(held-out count * log rate)`` of every cell."""
     told_BO = log_rates_BV.gather(1, batch.left_ids_BO)
-    # A pad has no molecule, and no rate either.
+    # Pads have no molecules but a log rate of -inf.
     told_BO = told_BO.masked_fill(batch.left_BO == 0, 0)
     return -(told_BO * batch.left_BO.to(told_BO)).sum(1)

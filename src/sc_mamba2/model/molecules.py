@@ -1,4 +1,4 @@
-"""The head of count splitting: which genes the molecules of a cell are of, and how far its own counts say so.
+"""The head of count splitting: predicts gene rates of a cell, and how much its own counts correct them.
 
 Legend: N cells of a study, B cells of a batch, L tokens, D width, V vocabulary, S studies, R rank.
 """
@@ -9,35 +9,28 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-_RANK = 8  # of what a cell's phi adds to a gene's
-_HIDDEN = 2  # times the width: of the network that reads a token
-_ROUNDS, _CLOSE = 20, 1e-4  # of the shift to gene means, at most, and where it stops
+_RANK = 8  # of the interaction of cell and gene in log phi
+_HIDDEN = 2  # hidden width of the token network over the model's width
+_ROUNDS, _CLOSE = 20, 1e-4  # most iterations and stopping threshold of `shift_to_means`
 
 
 class MoleculePredictions(NamedTuple):
-    """What a model predicts about the molecules of cells."""
+    """Predictions for the molecules of cells."""
 
-    logits_BV: Tensor  # logarithms of rates, up to a number a cell
-    log_phi_BV: Tensor  # logarithm of the molecules that a gene's rate is worth
+    logits_BV: Tensor  # log rates, up to a constant per cell
+    log_phi_BV: Tensor  # log of the predicted rate's weight, in molecules
 
 
 class MoleculeDecoder(nn.Module):
-    """Rates of all genes from the cell, corrected at each token by what the trunk made of it.
+    """Predicts rates of all genes from the cell embedding, corrected for genes among the tokens.
 
-    With z a cell, h_g the hidden vector of a gene that is a token, and s the study, where it is known:
+    With z the cell embedding, h_g the hidden vector of a gene among the tokens, and s the study, if known:
 
-    - logit of a gene's rate ``W_g z + b_g + rows_sg + a_g``
+    - logit of a gene's rate ``W_g z + b_g + rows_sg + a_g``; the caller adds ``rows_sg`` (`study_SV`)
     - ``log phi = u_g + u z + (U z) G_g + f_g``
-    - ``(a_g, f_g) = MLP(h_g, z)``, zero where a gene is no token, and at the start
+    - ``(a_g, f_g) = MLP(h_g, z)``, zero for genes not among the tokens, and at initialisation
 
-    See `posterior_log_rates` for what phi is.
-
-    Parameters
-    ----------
-    d_model, vocabulary_size
-        Of the backbone.
-    studies
-        Studies that have a row of their own.
+    See `posterior_log_rates` for phi. `studies` is the number of studies with a row of their own.
     """
 
     def __init__(self, d_model: int, vocabulary_size: int, studies: int) -> None:
@@ -58,9 +51,9 @@ class MoleculeDecoder(nn.Module):
     def forward(
         self, hidden_BLD: Tensor, token_ids_BL: Tensor, real_BL: Tensor
     ) -> MoleculePredictions:
-        """Predict from the hidden vectors of right-padded cells, `<cls>` first.
+        """Predict from the hidden vectors of right-padded cells, `<cls>` first, in the weights' precision.
 
-        `real_BL` marks the tokens whose hidden vectors there are. Computed in the precision of the weights.
+        `real_BL` marks the real tokens.
         """
         with torch.autocast(hidden_BLD.device.type, enabled=False):
             return self._predict(hidden_BLD.to(self.rates.weight), token_ids_BL, real_BL)
@@ -83,20 +76,20 @@ class MoleculeDecoder(nn.Module):
 
 
 def posterior_log_rates(log_rates_BV: Tensor, log_phi_BV: Tensor, counts_BV: Tensor) -> Tensor:
-    """Return the logarithms of the mean rates of cells whose own counts are looked at too.
+    """Return the log posterior mean rates of cells, given their own counts.
 
-    The rate of a gene is P times a Gamma variable of mean 1 and shape phi, its count c Poisson with n times
-    the rate: so ``rate ~ P (phi + c) / (phi + n P)``, brought to a sum of one. It is
-    `methods.molecules.posterior_rates` with a phi for each gene.
+    The rate of a gene is P times a Gamma variable of mean 1 and shape phi, its count c is Poisson with mean
+    n times the rate: so ``rate ~ P (phi + c) / (phi + n P)``, normalised to sum to one. This is
+    `methods.molecules.posterior_rates` with one phi per gene.
 
     Parameters
     ----------
     log_rates_BV
-        Logarithm of P, whose rows sum to one; -inf where a gene was not measured, as is the result.
+        Logarithm of P, whose rows sum to one; -inf for unmeasured genes, as in the result.
     log_phi_BV
         Logarithm of phi.
     counts_BV
-        c, of n molecules a cell.
+        c, summing to n molecules per cell.
     """
     rates_BV, phi_BV = log_rates_BV.exp(), log_phi_BV.exp()
     molecules_B1 = counts_BV.sum(1, keepdim=True)
@@ -111,18 +104,18 @@ def shift_to_means(
     log_means_V: Tensor,
     total: Callable[[Tensor], Tensor] = lambda part: part,
 ) -> Tensor:
-    """Return what moves the rates of cells so that their mean, weighed by molecules, is that of the genes.
+    """Return the shift of log rates that matches the molecule-weighted mean rates of cells to given means.
 
-    One shift of the logarithm a gene for all cells, (V,), found in rounds; rates sum to one after it again.
+    One shift per gene for all cells, (V,), found iteratively; shifted rates are normalised to sum to one.
 
     Parameters
     ----------
     log_rates_NV
-        Of cells, whose rows' exponentials sum to one; -inf where a gene was not measured.
+        Log rates, whose exponentials sum to one per cell; -inf for unmeasured genes.
     molecules_N
-        Of each cell.
+        Molecules of each cell.
     log_means_V
-        Logarithm of the mean rates to come to; -inf where a gene was not measured, as in every cell.
+        Logarithm of the target means; -inf for genes not measured in any cell.
     total
         Sums over all processes that hold a part of the cells.
     """

@@ -1,7 +1,7 @@
-"""The pretraining objective: recover what was masked, from each token and from the cell alone.
+"""The masked pretraining objective: predict masked values from each token and from the cell embedding alone.
 
-Losses are sums over what was asked for, never means: the share that one rank or one micro-batch
-holds then adds up to the same whole however a batch is divided. B cells, L tokens, O objectives.
+Losses are sums, never means, so that ranks and micro-batches add up to the same total however a batch
+is divided. B cells, L tokens, O objectives.
 """
 
 from typing import NamedTuple
@@ -17,11 +17,11 @@ from sc_mamba2.tokens import MaskedBatch
 
 
 class Recovered(NamedTuple):
-    """What one forward gives: losses added up over what was asked for, and what was told of all."""
+    """Summed losses of a batch, and the predicted bins of all tokens."""
 
     sums_O: Tensor
     own_BL: Tensor  # bin, from the token
-    cell_BL: Tensor  # bin, from the cell
+    cell_BL: Tensor  # bin, from the cell embedding
 
 
 OBJECTIVES = tuple(ObjectiveOptions.model_fields)
@@ -30,8 +30,7 @@ OBJECTIVES = tuple(ObjectiveOptions.model_fields)
 class MaskedObjective(nn.Module):
     """A pretrained model with the losses of masked expression.
 
-    It has the heads of expression and of expression from the cell, with zero probabilities, and the
-    gene decoder.
+    The model needs both expression heads, with zero probabilities, and the gene decoder.
     """
 
     names = OBJECTIVES
@@ -41,7 +40,7 @@ class MaskedObjective(nn.Module):
         self.model, self.options = model, options
 
     def forward(self, batch: MaskedBatch) -> Recovered:
-        """Add up the losses of a batch, on the model's device."""
+        """Sum the losses of a batch, on the model's device."""
         token_ids_BL, target_BL, mask_BL = batch.token_ids_BL, batch.target_BL, batch.mask_BL
         model, backbone = self.model, self.model.backbone
         assert model.expression_decoder is not None
@@ -69,12 +68,12 @@ class MaskedObjective(nn.Module):
 
     @staticmethod
     def asked(batch: MaskedBatch) -> Tensor:
-        """Count what each part of the objective is asked for, (O,) int64."""
+        """Count the predictions that enter each part of the objective, (O,) int64."""
         masked, left_out = batch.mask_BL.sum(), batch.left_out_mask_BO.sum()
         counts = {"cell_genes": left_out}
         return torch.stack([counts.get(name, masked) for name in OBJECTIVES])
 
     def weighed(self, sums_O: Tensor) -> Tensor:
-        """Add the parts up, (O,) to a scalar, each by its weight."""
+        """Return the weighted sum of the parts, (O,) to a scalar."""
         weights_O = sums_O.new_tensor([getattr(self.options, name) for name in OBJECTIVES])
         return (sums_O * weights_O).sum()

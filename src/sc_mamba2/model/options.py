@@ -1,4 +1,4 @@
-"""What a person may choose about the objective. It imports nothing heavy."""
+"""User options of the pretraining objectives. Imports nothing heavy."""
 
 from pydantic import Field
 
@@ -6,7 +6,7 @@ from sc_mamba2.tokens.options import Options
 
 
 class ObjectiveOptions(Options):
-    """How much each part of the objective counts, from 0."""
+    """Weights of the parts of the masked objective, at least 0."""
 
     expression: float = Field(
         1.0, ge=0, description="squared error of a masked token's bin, over the highest bin"
@@ -26,7 +26,7 @@ class ObjectiveOptions(Options):
 
 
 class MoleculeOptions(Options):
-    """How much each part of the objective of count splitting counts, from 0."""
+    """Weights of the parts of the count-splitting objective, at least 0."""
 
     plain: float = Field(
         0.5, ge=0, description="nats a molecule left out, by the rates as the cell tells them"

@@ -1,6 +1,6 @@
-"""A pretrained model: backbone and the heads of pretraining, called with tokens, saved as a folder.
+"""A pretrained model: a backbone with pretraining heads, called with tokens, saved as a folder.
 
-What a task adds stands in `task_model`; how released weights get here in `upstream`. B cells,
+Fine-tuned models are in `task_model`, the import of released weights in `upstream`. B cells,
 L tokens, D width, K classes.
 """
 
@@ -48,12 +48,12 @@ class Heads(Options):
 
 
 class Outputs(NamedTuple):
-    """What a pretrained model computes; zero at pads, `None` where the head is absent."""
+    """Outputs of a pretrained model; zero at pads, `None` where the head is absent."""
 
     hidden_BLD: Tensor
     expression_BL: Tensor | None
     expression_from_cell_BL: Tensor | None
-    cell_BD: Tensor  # the hidden vector of the first token, which is `<cls>`
+    cell_BD: Tensor  # hidden vector of the first token, `<cls>`
     class_logits_BK: Tensor | None
     expression_nonzero_BL: Tensor | None  # probability of a non-zero value, 0 to 1
     expression_from_cell_nonzero_BL: Tensor | None  # the same, 0 to 1
@@ -65,16 +65,16 @@ class PretrainedModel(OnHub, nn.Module):
     Parameters
     ----------
     backbone
-        The backbone, fresh or loaded; its `scan_path` chooses the path of the scan.
+        Its `scan_path` selects the implementation of the scan.
     tokenizer
-        Its vocabulary has a row for each row of the gene embedding; saved with the model.
+        Its vocabulary has one entry per row of the gene embedding; saved with the model.
     heads
-        Which heads there are.
+        Which heads to build.
     origin
-        Where the weights come from, ready for JSON; goes into `config.json` and the model card.
+        Where the weights come from, JSON-serialisable; goes into `config.json` and the model card.
     """
 
-    checkpoint_sha256: str | None = None  # of the folder that it was read from
+    checkpoint_sha256: str | None = None  # of the folder it was read from
 
     def __init__(
         self,
@@ -118,11 +118,11 @@ class PretrainedModel(OnHub, nn.Module):
         Parameters
         ----------
         token_ids_BL
-            Rows of the vocabulary, (B, L), `<cls>` first, `<pad>` on the right and nowhere else.
+            Vocabulary ids, (B, L), `<cls>` first, `<pad>` on the right only.
         bins_BL
-            Bins, (B, L), 0 at `<cls>`; at pads anything. `Tokenizer.of(model)(adata)` gives both.
+            Bins, (B, L), 0 at `<cls>`; ignored at pads. `Tokenizer.of(model)(adata)` returns both.
         lengths
-            Real tokens of each cell, (B,); without them the pads tell.
+            Real tokens of each cell, (B,); by default counted from the pads.
 
         Returns
         -------
@@ -132,8 +132,8 @@ class PretrainedModel(OnHub, nn.Module):
         Raises
         ------
         UserError
-            Rule `token-ids`: ids that are no rows, a pad before a token, unequal shapes, or lengths that
-            are not those of the pads. Rule `token-bins`: values that are no bins.
+            Rule `token-ids`: ids outside the vocabulary, a pad before a token, unequal shapes, or lengths
+            that contradict the pads. Rule `token-bins`: values that are not bins.
         """
         lengths_B = self._lengths(token_ids_BL, bins_BL)
         if lengths is not None and not torch.equal(lengths.to(lengths_B), lengths_B):
@@ -164,7 +164,7 @@ class PretrainedModel(OnHub, nn.Module):
         )
 
     def _lengths(self, token_ids_BL: Tensor, bins_BL: Tensor) -> Tensor:
-        """Count the real tokens of each row, and refuse what the model would misread."""
+        """Count the real tokens of each row; raise for invalid ids, shapes or padding."""
         vocabulary = self.tokenizer.vocabulary
         if token_ids_BL.is_floating_point() or token_ids_BL.is_complex():
             raise _wrong_tokens(f"ids of the type {token_ids_BL.dtype}", "whole numbers")
@@ -182,7 +182,7 @@ class PretrainedModel(OnHub, nn.Module):
         return real_BL.sum(dim=1)
 
     def description(self) -> dict[str, Any]:
-        """Say what rebuilds the model around its tensors: the content of `config.json`."""
+        """Return the content of `config.json`: all that is needed to rebuild the model besides its tensors."""
         return {
             "task": TASK,
             "model": self.backbone.config.model_dump(mode="json"),
@@ -194,18 +194,17 @@ class PretrainedModel(OnHub, nn.Module):
     def save_pretrained(
         self, folder: str | Path, card: str | None = None, half: bool = False
     ) -> None:
-        """Write the model as a checkpoint folder, in the place of an older checkpoint.
+        """Write the model as a checkpoint folder, replacing an older checkpoint.
 
         Parameters
         ----------
         folder
-            Where.
+            Where to write it.
         card
-            Text of `MODEL_CARD.md`; `model_card` without it.
+            Text of `MODEL_CARD.md`; by default that of `model_card`.
         half
-            Whether matrices are stored in bfloat16, which takes half the room; vectors, among
-            them norms and decays, stay as they are. A model computes in single precision however
-            it was stored.
+            Whether to store matrices in bfloat16, halving the size; vectors, such as norms and decays, keep
+            their precision. The model computes in single precision either way.
         """
         state = self.state_dict()
         if half:
@@ -228,18 +227,17 @@ class PretrainedModel(OnHub, nn.Module):
         Parameters
         ----------
         folder
-            Where it stands; or its name where it comes with the package, or lies in the Hub's cache.
+            Its path, or the name of a shipped checkpoint or of one in the Hub's cache.
 
         Returns
         -------
         PretrainedModel
-            On the CPU, in evaluation mode, in single precision at least, bit for bit as it was
-            saved.
+            On the CPU, in evaluation mode, in single precision at least, bit for bit as saved.
 
         Raises
         ------
         UserError
-            The folder is broken (rules of `read_checkpoint`, `checkpoint-config`), is of a task
+            The folder is broken (rules of `read_checkpoint`, `checkpoint-config`), belongs to a task
             (`checkpoint-task`), or is a released folder that was not imported (`checkpoint-file`).
         """
         if (Path(folder) / RELEASED_TENSORS).is_file():
@@ -269,7 +267,7 @@ class PretrainedModel(OnHub, nn.Module):
             expected = "the tables heads, tokenizer and origin of a pretrained model"
             found = f"config.json in '{folder}': {error}"
             raise broken_checkpoint("checkpoint-config", found, expected) from error
-        # Nothing is drawn: every tensor comes from the file, and the generator stays as it was.
+        # No random initialisation: every tensor comes from the file, and the RNG state is untouched.
         with torch.device("meta"):
             model = cls(Backbone(config), tokenizer, heads, origin)
         model.to_empty(device="cpu")

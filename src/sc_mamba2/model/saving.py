@@ -1,8 +1,8 @@
-"""The checkpoint folder: written whole or not at all, read with every promise checked. No pickle.
+"""The checkpoint folder: written atomically, verified when read. No pickle.
 
-`config.json` (model config, task, settings, tokenizer, what else the writer adds),
-`vocabulary.json`, `model.safetensors`, `MODEL_CARD.md`, what the writer adds, and `manifest.json` with
-the sha256 of each. JSON and hashes stand in `manifest`.
+It holds `config.json` (model config, task, settings, tokenizer, entries of the writer),
+`vocabulary.json`, `model.safetensors`, `MODEL_CARD.md`, further files of the writer, and `manifest.json`
+with the sha256 of each. JSON and hashes are handled in `manifest`.
 """
 
 import os
@@ -38,14 +38,14 @@ from sc_mamba2.tokens import TokenizerRules
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a checkpoint folder holds.
+    """The content of a checkpoint folder.
 
     Parameters
     ----------
     state, vocabulary
-        Tensors by name, on the CPU, and the vocabulary that they belong to.
+        Tensors by name, on the CPU, and their vocabulary.
     config
-        `config.json` as it was written.
+        Content of `config.json`.
     sha256
         Hash of `manifest.json`, which hashes every file: the checkpoint's identity.
     """
@@ -56,10 +56,10 @@ class Checkpoint:
     sha256: str
 
     def model_config(self) -> ModelConfig:
-        """Give the shape of the backbone, from ``config["model"]``.
+        """Return the backbone's config, from ``config["model"]``.
 
-        Raises a `UserError` of the rules `checkpoint-config`, `model-config`, and `checkpoint-vocabulary`
-        where the shape and the vocabulary do not belong together.
+        Raises a `UserError` of the rules `checkpoint-config`, `model-config`, or, where config and
+        vocabulary do not match, `checkpoint-vocabulary`.
         """
         fields = self.config.get("model")
         if not isinstance(fields, dict):
@@ -77,7 +77,7 @@ class Checkpoint:
         return config
 
     def token_rules(self) -> TokenizerRules:
-        """Give the rules of the tokenizer that it was trained with, or refuse (`checkpoint-config`)."""
+        """Return the rules of its tokenizer; raise a `UserError` (rule `checkpoint-config`) if invalid."""
         try:
             return TokenizerRules(**self.config["tokenizer"])
         except (KeyError, TypeError, ValueError) as error:
@@ -96,30 +96,29 @@ def write_checkpoint(
     overwrite: bool = False,
     add_files: Callable[[Path], None] = lambda draft: None,
 ) -> None:
-    """Write a checkpoint folder, whole or not at all.
+    """Write a checkpoint folder atomically.
 
     Parameters
     ----------
     folder
-        Where; its parents are made.
+        Where to write it; parents are created.
     state
-        Tensors by name; bit for bit what `read_checkpoint` gives back.
+        Tensors by name; `read_checkpoint` returns them bit for bit.
     config
-        Ready for JSON; ``config["model"]`` is a dumped `ModelConfig`.
+        JSON-serialisable; ``config["model"]`` is a dumped `ModelConfig`.
     vocabulary
-        The vocabulary that the weights belong to.
+        The vocabulary of the weights.
     model_card
         Text of `MODEL_CARD.md`.
     overwrite
-        Whether a checkpoint that stands there is replaced, once the new one is whole.
+        Whether to replace an existing checkpoint, once the new one is complete.
     add_files
-        Writes further files into the folder that it is given; the manifest lists them too.
+        Writes further files into the folder it is given; the manifest lists them too.
 
     Raises
     ------
     UserError
-        Rule `checkpoint-exists`, when `folder` is there and may not, or is no checkpoint and must
-        not, be replaced.
+        Rule `checkpoint-exists`: `folder` is not empty, and `overwrite` is off or it is not a checkpoint.
     """
     folder = Path(folder)
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
@@ -146,15 +145,15 @@ def read_checkpoint(folder: str | Path, verify: bool = True) -> Checkpoint:
     Parameters
     ----------
     folder
-        A folder that `write_checkpoint` wrote, or the name of one that comes with the package.
+        A folder that `write_checkpoint` wrote, or the name of a shipped one.
     verify
-        Whether the sha256 of every file is compared with the manifest.
+        Whether to compare the sha256 of every file with the manifest.
 
     Raises
     ------
     UserError
         Rules `checkpoint-folder` (no folder), `checkpoint-file` (a file is missing),
-        `checkpoint-format` (another version), `checkpoint-sha256` (a file was changed),
+        `checkpoint-format` (another version), `checkpoint-sha256` (a changed file),
         `checkpoint-json` (unreadable JSON), `checkpoint-tensors` (unreadable tensors), and those of
         `Vocabulary.from_json`.
     """
@@ -171,12 +170,12 @@ def read_checkpoint(folder: str | Path, verify: bool = True) -> Checkpoint:
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Write tensors from wherever they lie; bit for bit what `read_tensors` gives back.
+    """Write tensors from any device; `read_tensors` returns them bit for bit.
 
-    Where the system refuses, an `OSError` is raised, whatever safetensors makes of it.
+    System errors are raised as `OSError` even where safetensors wraps them.
     """
     path.touch()
-    mode = path.stat().st_mode  # safetensors would leave a file that nobody else can read
+    mode = path.stat().st_mode  # safetensors would make the file readable by its owner only
     whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     try:
         save_file(whole, path)
@@ -189,7 +188,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Read tensors to the CPU, or raise a `UserError` of the rule `checkpoint-tensors`."""
+    """Read tensors to the CPU; raise a `UserError` (rule `checkpoint-tensors`) if unreadable."""
     try:
         return load_file(path)
     except (SafetensorError, ValueError, RuntimeError, KeyError, OverflowError) as error:
@@ -203,8 +202,8 @@ def load_state(module: nn.Module, state: Mapping[str, Tensor]) -> None:
     Raises
     ------
     UserError
-        Rule `checkpoint-state`, naming every tensor that is missing, unexpected, of another shape
-        or not finite.
+        Rule `checkpoint-state`, naming every tensor that is missing, unexpected, of the wrong shape or not
+        finite.
     """
     own = module.state_dict()
     shared = [name for name in own if name in state]

@@ -1,6 +1,6 @@
-"""The base class of every model that can be fine-tuned: a backbone and what a task adds to it.
+"""The base class of all fine-tuned models: a backbone and the heads of a task.
 
-A fine-tuned model is one checkpoint folder: backbone, head, tokenizer and settings together.
+A fine-tuned model is saved as one checkpoint folder: backbone, head, tokenizer and settings together.
 """
 
 import hashlib
@@ -26,11 +26,11 @@ from sc_mamba2.tokens import Batch, TokenizedCells, Tokenizer, TokenizerRules
 class TaskModel(OnHub, nn.Module, ABC):
     """A backbone with the heads of one task. Tasks subclass it in `tasks/<task>/model.py`.
 
-    The tokenizer makes the tokens that the model reads, and is saved with it.
+    The tokenizer is saved with the model.
     """
 
     task: ClassVar[str]
-    run_id: str | None = None  # of the run that trained it, for its card
+    run_id: str | None = None  # of the training run, for the model card
     trained_with: Mapping[str, Any] = MappingProxyType({})  # parameters of that run by dotted name
 
     def __init__(self, backbone: Backbone, tokenizer: Tokenizer) -> None:
@@ -40,12 +40,12 @@ class TaskModel(OnHub, nn.Module, ABC):
 
     @property
     def config(self) -> ModelConfig:
-        """The shape of the backbone."""
+        """The config of the backbone."""
         return self.backbone.config
 
     @abstractmethod
     def settings(self) -> dict[str, Any]:
-        """Say what rebuilds this model beside its backbone and tokenizer, ready for JSON."""
+        """Return the JSON-serialisable settings needed to rebuild the model besides backbone and tokenizer."""
 
     @classmethod
     @abstractmethod
@@ -56,67 +56,64 @@ class TaskModel(OnHub, nn.Module, ABC):
 
     @abstractmethod
     def targets(self, obs: pd.DataFrame) -> dict[str, Tensor]:
-        """Read what the loss compares with from the cells' table, each tensor with cells first."""
+        """Read the targets of the loss from the cells' table, each tensor with cells as first axis."""
 
     @abstractmethod
     def loss(self, batch: Batch, targets: dict[str, Tensor]) -> Tensor:
-        """Compute the mean training loss of a batch, a scalar; `targets` are those of its cells."""
+        """Compute the mean training loss of a batch, a scalar, given the `targets` of its cells."""
 
     @abstractmethod
     def predict(self, batch: Batch) -> dict[str, Tensor]:
-        """Compute the outputs of a batch by name, each with cells first."""
+        """Compute the outputs of a batch by name, each with cells as first axis."""
 
     def card_facts(self) -> dict[str, Any]:
-        """Say what its card tells beside the usual; a task that has such facts overrides this."""
+        """Return extra facts for the model card; none by default."""
         return {}
 
     def predictor(self, obs: pd.DataFrame) -> Callable[[Batch], dict[str, Tensor]]:
-        """Return the `predict` for the cells of a table; a task that reads it there overrides this."""
+        """Return the `predict` function for the cells of a table; override if it depends on the table."""
         return self.predict
 
     def readable(self, tokens: TokenizedCells) -> TokenizedCells:
-        """Return what `predict` is to read of cells; a task that leaves genes out overrides this."""
+        """Return the part of the tokens that `predict` reads; override to leave genes out."""
         return tokens
 
     def gene_weights(self) -> np.ndarray:
-        """Say how much the model makes of each token, (V,): what a file lacks of it, it cannot tell.
+        """Return how much the model relies on each token, (V,), to judge a file that lacks some of them.
 
-        Here the squared length of its embedding; a task whose weights say more overrides this.
+        By default the squared norm of its embedding; override for more informative weights.
         """
         return squared_lengths(self.backbone)
 
     @property
     def fits_itself(self) -> bool:
-        """Whether `fit_itself` takes the place of training by gradients."""
+        """Whether `fit_itself` replaces training by gradients."""
         return False
 
     def fit_itself(
         self, parts: list[tuple[TokenizedCells, dict[str, np.ndarray]]], seed: int
     ) -> None:
-        """Fit what is above the backbone at once, in place.
-
-        `parts` are cells to learn from, and what `predict` gave of them.
-        """
+        """Fit the head in one step, in place, on `parts`: training cells and the `predict` outputs for them."""
         raise NotImplementedError
 
     @property
     def learner(self) -> "TaskModel | None":
-        """What of it is trained by gradients: all; nothing of a model that fits itself.
+        """The part trained by gradients: the whole model, or `None` if it fits itself.
 
-        A task whose model fits itself and holds a network too names that, and `learner_tokens`.
+        Override, with `learner_tokens`, if a model fits itself but also holds a network.
         """
         return None if self.fits_itself else self
 
     def learner_tokens(self, tokens: TokenizedCells) -> TokenizedCells:
-        """Return cells as the `learner` reads them."""
+        """Return the tokens as the `learner` reads them."""
         return tokens
 
     def parameter_groups(self, learning_rate: float, weight_decay: float) -> list[dict[str, Any]]:
-        """Group the trainable parameters for an optimizer; a task that wants other rates overrides this."""
+        """Group the trainable parameters for an optimizer; override for other learning rates."""
         return parameter_groups(self, learning_rate, weight_decay)
 
     def sha256(self) -> str:
-        """Hash the weights, by name and bit for bit: the model's identity wherever it is stored."""
+        """Hash the weights, by name and bit for bit: the model's identity, independent of storage."""
         digest = hashlib.sha256()
         for name, tensor in sorted(self.state_dict().items()):
             digest.update(name.encode())
@@ -124,9 +121,9 @@ class TaskModel(OnHub, nn.Module, ABC):
         return digest.hexdigest()
 
     def save_pretrained(self, folder: str | Path, *, more: str = "") -> None:
-        """Write the model as a checkpoint folder, in the place of an older checkpoint.
+        """Write the model as a checkpoint folder, replacing an older checkpoint.
 
-        `more` is Markdown that stands in its card behind the facts.
+        `more` is Markdown appended to the model card.
         """
         vocabulary = self.tokenizer.vocabulary
         facts = {
@@ -158,12 +155,12 @@ class TaskModel(OnHub, nn.Module, ABC):
 
     @classmethod
     def from_pretrained(cls, folder: str | Path) -> Self:
-        """Read a model that `save_pretrained` wrote; in evaluation mode, on the CPU.
+        """Read a model that `save_pretrained` wrote, in evaluation mode, on the CPU.
 
         Raises
         ------
         UserError
-            The folder is broken (rules of `read_checkpoint`), or is of another task
+            The folder is broken (rules of `read_checkpoint`, `checkpoint-config`) or of another task
             (`checkpoint-task`).
         """
         checkpoint = read_checkpoint(folder)
@@ -193,7 +190,7 @@ class TaskModel(OnHub, nn.Module, ABC):
 
 
 def squared_lengths(backbone: Backbone) -> np.ndarray:
-    """Return the squared length of every token's embedding, (V,)."""
+    """Return the squared norm of every token's embedding, (V,)."""
     table_VD = backbone.gene_embedding.weight.detach().float().cpu()
     return np.asarray(table_VD.square().sum(dim=1).numpy(), dtype=np.float64)
 
@@ -201,9 +198,10 @@ def squared_lengths(backbone: Backbone) -> np.ndarray:
 def parameter_groups(
     module: nn.Module, learning_rate: float, weight_decay: float
 ) -> list[dict[str, Any]]:
-    """Group the trainable parameters of a module as `torch.optim` takes them; none is empty.
+    """Group the trainable parameters of a module for `torch.optim`, without empty groups.
 
-    Matrices decay, vectors (biases, norms, `A_log`, `D`, `dt_bias`) do not; all have one rate.
+    Weight decay applies to matrices, not to vectors (biases, norms, `A_log`, `D`, `dt_bias`); all groups
+    have the same learning rate.
     """
     trainable = [parameter for parameter in module.parameters() if parameter.requires_grad]
     groups: list[dict[str, Any]] = [

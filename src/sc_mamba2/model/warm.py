@@ -1,4 +1,4 @@
-"""Compiles and measures the scan's paths on a GPU ahead of the first run, for shapes that people use."""
+"""Compile and measure the scan's paths on a GPU ahead of the first run, for common shapes."""
 
 import torch
 
@@ -10,9 +10,9 @@ _SHAPES = ((64, 512), (64, 2048), (16, 8192))
 
 
 def warm_up(name: str, device: torch.device) -> int:
-    """Run a layer of a preset over usual shapes in half precision, forward and training; return their number.
+    """Run a mixer of a preset on common shapes in half precision, forward and training; return the number of runs.
 
-    Afterwards the kernels are compiled, and `ops.remembered` says which path is fastest for each shape.
+    Afterwards the kernels are compiled, and `ops.remembered` has the fastest path for each shape.
 
     Raises
     ------

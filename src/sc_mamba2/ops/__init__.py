@@ -1,4 +1,4 @@
-"""The scan, arrays in and arrays out: reference twin, CPU path, GPU path, dispatch. No modules. Lazy."""
+"""The scan on plain arrays: reference, CPU path, GPU paths, dispatch. No modules. Imports are lazy."""
 
 import lazy_loader
 

@@ -1,7 +1,7 @@
-"""Which path of the scan is fastest on a GPU: measured once a class of shapes, remembered on disk.
+"""Choose the fastest path of the scan on a GPU: measured once per class of shapes, cached on disk.
 
-The plain way of `mamba_ssm` is among the candidates, so that nobody is worse off by ours. What fails, or says
-something else than the blocked path, is left out.
+The plain `mamba_ssm` path is a candidate too, so the choice is never slower than that. Paths that fail, or
+whose output differs from the blocked path's, are left out.
 """
 
 import json
@@ -21,14 +21,14 @@ from sc_mamba2.ops.options import ScanPath
 _log = logging.getLogger(__name__)
 
 _WARM_UP, _REPEATS = 2, 5
-# Largest difference from the judge, as a share of its largest value: rounding, not another function.
+# Tolerated difference from the blocked path, relative to its largest value: rounding only.
 _APART = {torch.float32: 1e-2, torch.bfloat16: 1e-1, torch.float16: 1e-1}
 
 Run = Callable[[], Tensor]
 
 
 class Work(NamedTuple):
-    """A class of calls that one measurement stands for; rows and tokens up to the next power of two."""
+    """A class of calls covered by one measurement; rows and tokens are rounded up to a power of two."""
 
     device: str
     dtype: torch.dtype
@@ -40,7 +40,7 @@ class Work(NamedTuple):
     training: bool
 
     def key(self) -> str:
-        """Name the class, the version of torch included."""
+        """Return the class's cache key, including the torch version."""
         rows, length = (1 << max(0, n - 1).bit_length() for n in (self.rows, self.length))
         shape = (
             f"{rows} rows of {length}, inner {self.inner}, state {self.state}, head {self.head_dim}"
@@ -51,13 +51,13 @@ class Work(NamedTuple):
 
 
 def choices_file() -> Path:
-    """Return where the choices are remembered: in the user's cache."""
+    """Return the file of cached choices, in the user's cache folder."""
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(home) / "sc-mamba2" / "scan_paths.json"
 
 
 def remembered() -> dict[str, dict[str, Any]]:
-    """Return what was measured on this machine: by class the path, milliseconds, and what was left out."""
+    """Return the measurements of this machine, by class: fastest path, milliseconds, paths left out."""
     try:
         found = json.loads(choices_file().read_text())
     except (OSError, ValueError):
@@ -73,18 +73,18 @@ def fastest(
     candidates: Mapping[ScanPath, Run],
     milliseconds: Callable[[Run], float] | None = None,
 ) -> ScanPath:
-    """Return the candidate that is fastest for a class of calls, measured where nothing is remembered.
+    """Return the fastest candidate for a class of calls, from the cache or by measuring.
 
     Parameters
     ----------
     work
         The class.
     judge
-        The blocked path; it is chosen where no candidate is right.
+        The blocked path, with the expected output; chosen if no candidate is correct.
     candidates
-        By name, runs that return what the judge returns; in training also their gradients are computed.
+        Runs by name that should return the judge's output; in training they also compute gradients.
     milliseconds
-        The clock, by default CUDA events.
+        Times a run, by default with CUDA events.
     """
     key = work.key()
     if key in _KNOWN:

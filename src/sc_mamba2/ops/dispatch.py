@@ -1,7 +1,7 @@
-"""What a Mamba2 mixer does between `in_proj` and `out_proj`, in one direction and in both.
+"""The computation of a Mamba2 mixer between `in_proj` and `out_proj`, in one direction or both.
 
-The one door to the paths of the scan, chosen by name or by what the machine has. Pads change nothing
-and their outputs are zero. B rows, L tokens, E projected width (z, x, B, C, dt in this order), I inner
+The only entry point to the scan's paths, chosen by name or by availability. Pads have no influence
+and zero outputs. B rows, L tokens, E projected width (z, x, B, C, dt in this order), I inner
 width, S cells of a packed row.
 """
 
@@ -22,24 +22,24 @@ from sc_mamba2.ops.weights import MixerWeights, at_least_single
 
 _log = logging.getLogger(__name__)
 
-# In the order in which they are taken where nothing was measured.
+# In order of preference if nothing was measured.
 KERNEL_PATHS: tuple[ScanPath, ...] = ("kernels", "fused", "twice")
-# Sizes of head and state that the fused path's tiles have.
+# Head and state sizes that the fused path supports.
 _FUSED_SIZES = (16, 32, 64, 128)
 
 
 def choose_path(
     requested: ScanPath, device: torch.device | str, dtype: torch.dtype = torch.float32
 ) -> str:
-    """Choose the path of the scan, and log each choice once; no kernel knows double precision.
+    """Choose the path of the scan, and log each choice once; kernels do not support double precision.
 
-    Returns the name of a path, never "auto": where nothing was measured, the first that runs on the device.
+    Returns the name of a path, never "auto", which becomes the first of `KERNEL_PATHS` that runs on a GPU,
+    else "blocked".
 
     Raises
     ------
     UserError
-        Rule `scan-path`, when no path has this name; rule `scan-kernels`, when kernels are
-        asked for and cannot run.
+        Rule `scan-path` for an unknown name; rule `scan-kernels` if the requested kernels cannot run.
     """
     if requested not in get_args(ScanPath):
         raise UserError(
@@ -52,7 +52,7 @@ def choose_path(
 
 
 def kernel_paths(device: torch.device | str, dtype: torch.dtype) -> list[ScanPath]:
-    """Return the paths of kernels that run on a device, candidates for a measurement."""
+    """Return the kernel paths that run on a device, candidates for a measurement."""
     return [
         path for path in KERNEL_PATHS if _missing(path, torch.device(device).type, dtype) is None
     ]
@@ -60,7 +60,7 @@ def kernel_paths(device: torch.device | str, dtype: torch.dtype) -> list[ScanPat
 
 @cache
 def _missing(path: str, device_type: str, dtype: torch.dtype) -> str | None:
-    """Say why a path cannot run; None where it can."""
+    """Return why a path cannot run, or `None` if it can."""
     if path in KERNEL_PATHS and dtype == torch.float64:
         return "the tensors are in double precision"
     if path in ("kernels", "twice"):
@@ -98,8 +98,8 @@ def bidirectional_scan(
 ) -> Tensor:
     """Run one mixer in both directions over the real tokens and average.
 
-    ``(g_forward + flip(g_backward)) / 2``, where the backward direction sees each cell by smart
-    flip. `out_proj` has no bias, so projecting this average once is exact.
+    ``(g_forward + flip(g_backward)) / 2``, where the backward direction reads each cell reversed by
+    `smart_flip`. `out_proj` has no bias, so projecting this average once is exact.
 
     Parameters
     ----------
@@ -113,7 +113,7 @@ def bidirectional_scan(
     Returns
     -------
     Tensor
-        (B, L, I), zero at pads, of the type of `zxbcdt_BLE`. Differentiable once.
+        (B, L, I), zero at pads, with the dtype of `zxbcdt_BLE`. Differentiable once.
     """
     return _scan(zxbcdt_BLE, lengths, weights, path, [False, True])
 
@@ -127,8 +127,8 @@ def directional_scan(
 ) -> Tensor:
     """Run a mixer in one direction over the real tokens, (B, L, I), zero at pads.
 
-    In `reverse` each cell from its last real token to its first; the output stands in the order of the
-    input. The other parameters are those of `bidirectional_scan`.
+    With `reverse` each cell is read from its last real token to its first, with outputs in input order.
+    Other parameters as in `bidirectional_scan`.
     """
     return _scan(zxbcdt_BLE, lengths, weights, path, [reverse])
 
@@ -152,7 +152,7 @@ def _scan(
         chosen = "blocked"
     if chosen == "blocked":
         return scan_in_blocks(zxbcdt_BLE, lengths, weights, directions)
-    # Autocast gives half-precision projections; the scan needs its weights as they are.
+    # Under autocast the projections come in half precision; the scan needs its weights unchanged.
     with torch.autocast(zxbcdt_BLE.device.type, enabled=False):
         if chosen == "fused":
             from sc_mamba2.ops.fused.path import scan_fused  # Triton is not everywhere

@@ -1,5 +1,5 @@
-"""The kernels of `causal-conv1d` and `mamba-ssm`: called once a direction between shared projections, or twice
-the plain way, projections and all.
+"""Paths with the kernels of `causal-conv1d` and `mamba-ssm`: one scan per direction between shared
+projections, or the whole mixer twice, projections included.
 
 B rows, L tokens, D width, E projected width (z, x, B, C, dt in this order), I inner width, C channels, P head dim.
 """
@@ -23,14 +23,14 @@ from sc_mamba2.ops.weights import MixerWeights
 
 # The default of `mamba_ssm`; the CPU path has 64.
 CHUNK = 256
-# The convolution kernel wants rows of tokens to be a multiple of this apart.
+# The convolution kernel needs a token stride that is a multiple of this.
 _STRIDE = 8
-# Triton compiles anew for a length that is no multiple of this: rows are padded to the next one.
+# Rows are padded to a multiple of this: Triton recompiles for other lengths.
 _LENGTH = 16
 
 
 def kernels_missing(device_type: str) -> str | None:
-    """Say why the kernels cannot run on a device; None where they can."""
+    """Return why the kernels cannot run on a device, or `None` if they can."""
     if device_type != "cuda":
         return f"the device is {device_type}, not a CUDA GPU"
     absent = [name for name in ("mamba_ssm", "causal_conv1d") if find_spec(name) is None]
@@ -38,14 +38,14 @@ def kernels_missing(device_type: str) -> str | None:
         return f"not installed: {', '.join(absent)}"
     try:
         _kernels()
-    except Exception as error:  # built for another torch or CUDA, they fail in many ways
+    except Exception as error:  # kernels built for another torch or CUDA fail in many ways
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         return f"installed, but they cannot be loaded ({reason[:160]})"
     return None
 
 
 def fused_missing(device_type: str) -> str | None:
-    """Say why the kernels of our own, in Triton, cannot run on a device; None where they can.
+    """Return why our own Triton kernels cannot run on a device, or `None` if they can.
 
     Triton's interpreter (TRITON_INTERPRET=1, set before Triton is imported) runs them on a CPU, very slowly.
     """
@@ -55,7 +55,7 @@ def fused_missing(device_type: str) -> str | None:
         return "not installed: triton"
     try:
         import_module("sc_mamba2.ops.fused.path")
-    except Exception as error:  # of another Triton than it was written for
+    except Exception as error:  # an incompatible Triton version
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         return f"installed, but Triton does not take them ({reason[:160]})"
     return None
@@ -75,10 +75,10 @@ def scan_with_kernels(
         zxbcdt_BLE = functional.pad(zxbcdt_BLE, (0, 0, 0, -length % _LENGTH))
     padded = zxbcdt_BLE.shape[1]
     pad_BL1 = ~real_tokens(lengths, padded).unsqueeze(-1)
-    # Pads have a number of their own, but a product with what they hold must stay finite.
+    # Pads have a cell number of their own, but products with their content must stay finite.
     zxbcdt_BLE = zxbcdt_BLE.masked_fill(pad_BL1, 0)
     cell_BL = cell_numbers(lengths, padded)
-    # The norm is linear in its weight: the mean of the directions costs nothing there.
+    # The norm is linear in its weight, so averaging the directions there is free.
     weights = weights._replace(norm_weight=weights.norm_weight / len(reverse))
     ways = []
     for backwards in reverse:
@@ -94,7 +94,7 @@ def _one_way(zxbcdt_BLE: Tensor, cell_BL: Tensor, weights: MixerWeights) -> Tens
     convolve, scan, norm, _ = _kernels()
     z_BLI, xBC_BLC, dt_BLH = zxbcdt_BLE.split(weights.parts, dim=-1)
     if xBC_BLC.stride(1) % _STRIDE:
-        # Not contiguous(): that leaves the stride of a single row and token as it is.
+        # Not contiguous(): it keeps the stride of a single row and token.
         xBC_BLC = xBC_BLC.clone(memory_format=torch.contiguous_format)
     convolved_BLC = convolve(
         xBC_BLC.mT,
@@ -134,9 +134,9 @@ def mix_twice(
     lengths: Tensor,
     weights: MixerWeights,
 ) -> Tensor:
-    """Run a whole mixer once a direction as `mamba_ssm.Mamba2` does, and average, (B, L, D), zero at pads.
+    """Run a whole mixer per direction as `mamba_ssm.Mamba2` does, and average, (B, L, D), zero at pads.
 
-    The plain way, against which the others are measured: projections twice, and one kernel for all between.
+    The baseline for the other paths: projections twice, with one kernel for everything in between.
     """
     *_, split_scan = _kernels()
     length = x_BLD.shape[1]
@@ -187,10 +187,10 @@ def _kernels() -> tuple[Any, Any, Any, Any]:
 
 @contextmanager
 def _bare_package(package: str) -> Iterator[None]:
-    """Import modules of a package whose own first page asks for more than they need.
+    """Allow importing modules of a package without running its `__init__.py`.
 
-    `mamba_ssm/__init__.py` imports models, TileLang and kernels for other layers, and fails with what is newer
-    than it knows; its Triton modules need none of that. Where it is imported already, that one stays.
+    `mamba_ssm/__init__.py` imports models, TileLang and kernels for other layers, and fails with newer
+    versions of these; its Triton modules need none of them. An already imported package is kept.
     """
     if package in sys.modules:
         yield

@@ -1,4 +1,4 @@
-"""What a person may choose about the scan. It imports nothing heavy."""
+"""User options of the scan. Imports nothing heavy."""
 
 from typing import Literal
 

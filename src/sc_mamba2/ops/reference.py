@@ -1,6 +1,6 @@
-"""The readable twin: flip, convolution, one token after the other, norm, flip back.
+"""The readable reference: flip, convolution, token-by-token recurrence, norm, flip back.
 
-Cells of packed rows are treated one by one. B rows, L tokens, E projected width (z, x, B, C, dt in
+Cells of packed rows are processed one by one. B rows, L tokens, E projected width (z, x, B, C, dt in
 this order), I inner width, H heads, P head dim, N state, C = I + 2 N channels.
 """
 
@@ -25,13 +25,13 @@ def ssd_reference(
     x_BLHP
         Inputs, (B, L, H, P).
     dt_BLH
-        Time steps after softplus, (B, L, H), not negative; 0 leaves the state as it is.
+        Time steps after softplus, (B, L, H), at least 0; 0 leaves the state unchanged.
     A_H
         Decay rates, (H,), negative.
     B_BLN, C_BLN
-        What is written to and read from the state, (B, L, N), shared by the heads.
+        Input and output projections of the state, (B, L, N), shared by the heads.
     D_H
-        Weight of the direct path, (H,).
+        Weight of the skip connection, (H,).
 
     Returns
     -------
@@ -54,9 +54,9 @@ def ssd_reference(
 def scan_reference(
     zxbcdt_BLE: Tensor, lengths: Tensor, weights: MixerWeights, reverse: bool
 ) -> Tensor:
-    """Run one direction of a mixer between its projections, the plain way, (B, L, I), zero at pads.
+    """Run one direction of a mixer between its projections, (B, L, I), zero at pads.
 
-    Parameters as in `dispatch.directional_scan`. Differentiable as often as one likes.
+    Parameters as in `dispatch.directional_scan`. Differentiable any number of times.
     """
     if not zxbcdt_BLE.numel():
         return zxbcdt_BLE[..., : weights.inner]

@@ -1,7 +1,7 @@
-"""Where the cells of a batch lie in its rows, and the reversal of each cell in its place.
+"""Positions of cells in the rows of a batch, and reversal of each cell in place.
 
-`lengths` says it everywhere: (B,) for one cell a row, or (B, S) for packed rows, S cells one after
-the other from the left, 0 for none. What is left of a row on the right is pads. B rows, L tokens.
+`lengths` defines them everywhere: (B,) for one cell per row, or (B, S) for packed rows of up to S
+consecutive cells from the left, 0 for none. The rest of a row is pads. B rows, L tokens.
 """
 
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from torch import Tensor
 
 
 class Spans(NamedTuple):
-    """The cells of a batch as ranges of its tokens, row after row; empty cells are left out."""
+    """The cells of a batch as ranges of its tokens, row by row, without empty cells."""
 
     starts: Tensor  # (cells,), int64
     lengths: Tensor  # (cells,), int64, at least 1
@@ -25,14 +25,14 @@ def real_tokens(lengths: Tensor, length: int) -> Tensor:
     lengths
         Real tokens of each row, (B,), or of each cell of packed rows, (B, S); on the rows' device.
     length
-        Tokens of a row, pads included; no row has more real ones.
+        Tokens of a row, pads included; an upper limit of its real tokens.
     """
     real_B = lengths if lengths.dim() == 1 else lengths.sum(1)
     return torch.arange(length, device=lengths.device) < real_B[:, None]
 
 
 def cell_numbers(lengths: Tensor, length: int) -> Tensor:
-    """Number the cells of each row from 0, token by token; pads have a number of their own.
+    """Return the cell number of each token, from 0 in each row; pads have a number of their own.
 
     (B, length), int32, rising from left to right; parameters as in `real_tokens`.
     """
@@ -44,7 +44,7 @@ def cell_numbers(lengths: Tensor, length: int) -> Tensor:
 
 
 def tokens_near(lengths: Tensor, length: int) -> Tensor:
-    """Count for each token those of its cell before it and those after it, (2, B, length), int32; -1 at pads.
+    """Count the tokens before and after each token within its cell, (2, B, length), int32; -1 at pads.
 
     Parameters as in `real_tokens`.
     """
@@ -59,7 +59,7 @@ def tokens_near(lengths: Tensor, length: int) -> Tensor:
 
 
 def cell_spans(lengths: Tensor, length: int) -> Spans:
-    """Give the cells of a batch as ranges of its tokens, in the order of the rows and in a row.
+    """Return the cells of a batch as ranges of its tokens, in row order.
 
     Parameters as in `real_tokens`.
     """
@@ -71,10 +71,7 @@ def cell_spans(lengths: Tensor, length: int) -> Spans:
 
 
 def smart_flip(x_BL: Tensor, lengths: Tensor) -> Tensor:
-    """Reverse the real tokens of each cell in its place, (B, L, ...); the pads stay on the right.
-
-    It is its own inverse.
-    """
+    """Reverse the real tokens of each cell in place, (B, L, ...); pads stay on the right. Self-inverse."""
     length = x_BL.shape[1]
     position_L = torch.arange(length, device=x_BL.device)
     ends_BS = _as_packed(lengths).cumsum(1)

@@ -1,4 +1,4 @@
-"""The weights of a mixer that stand between its two projections, as `ops` takes them."""
+"""The weights of a mixer between its two projections, as `ops` takes them."""
 
 from functools import reduce
 from typing import NamedTuple
@@ -30,7 +30,7 @@ class MixerWeights(NamedTuple):
 
     @property
     def parts(self) -> list[int]:
-        """Widths of z, of the convolved x, B and C, and of dt in the output of `in_proj`."""
+        """Widths, in the output of `in_proj`, of z, of x, B and C together, and of dt."""
         return [self.inner, self.conv_bias.shape[0], self.dt_bias.shape[0]]
 
     @property
@@ -40,5 +40,5 @@ class MixerWeights(NamedTuple):
 
 
 def at_least_single(*tensors: Tensor) -> torch.dtype:
-    """Half precision is a form of storage only: the scan is computed in single or double."""
+    """Return the type to compute the scan in: single or double, since half precision is only for storage."""
     return reduce(torch.promote_types, (part.dtype for part in tensors), torch.float32)

@@ -1,6 +1,6 @@
-"""Training: fine-tuning in `loop`, pretraining in `run`, and what they share. It knows no task.
+"""Training, independent of tasks: fine-tuning in `loop`, pretraining in `run`, and shared parts.
 
-What a long training leaves behind: checkpoints that it resumes from, and a journal. Lazy.
+A long training writes checkpoints to resume from, and a journal. Imports are lazy.
 """
 
 import lazy_loader

@@ -1,9 +1,9 @@
-"""The checkpoints of one run: the newest whole one, the best one, and which of them stay.
+"""The checkpoints of one run: write, find the newest intact and the best one, prune the others.
 
-`<run>/checkpoints/step-000001200/` is an ordinary checkpoint folder that can also be resumed from:
-`training_state/state.json` (step, metric, what the loop adds) and `training_state/*.safetensors`
-(optimizer, averaged weights, …) lie in it, under the manifest of the whole. `best.json` names the
-best. Every step has a folder of its own, so that nothing is ever replaced. No pickle.
+`<run>/checkpoints/step-000001200/` is an ordinary checkpoint folder that can also be resumed from: it
+also has `training_state/state.json` (step, metric, entries of the loop) and
+`training_state/*.safetensors` (optimizer, averaged weights, …), listed in its manifest. `best.json` names
+the best. Every step has its own folder, so nothing is ever overwritten. No pickle.
 """
 
 import logging
@@ -29,7 +29,7 @@ _FOLDER, _STATE, _TENSORS = "training_state", "state.json", ".safetensors"
 
 
 class ModelContent(NamedTuple):
-    """What a checkpoint keeps of the model, in the words of `write_checkpoint`."""
+    """The model's part of a checkpoint, named as in `write_checkpoint`."""
 
     state: Mapping[str, Tensor]
     config: Mapping[str, Any]
@@ -38,7 +38,7 @@ class ModelContent(NamedTuple):
 
     @classmethod
     def of(cls, model: PretrainedModel, state: Mapping[str, Tensor] | None = None) -> Self:
-        """Take it from a model, with other tensors where these are given (shards gathered)."""
+        """Take it from a model, with other tensors if given (gathered shards)."""
         return cls(
             state=model.state_dict() if state is None else state,
             config=model.description(),
@@ -49,20 +49,20 @@ class ModelContent(NamedTuple):
 
 @dataclass(frozen=True)
 class TrainingState:
-    """What a training goes on from.
+    """State to resume a training from.
 
     Parameters
     ----------
     path
-        The folder that it was read from; `PretrainedModel.from_pretrained` reads it too.
+        Its folder; `PretrainedModel.from_pretrained` reads it too.
     step
-        Optimizer steps that were taken.
+        Optimizer steps taken.
     checkpoint
         The model's tensors, config and vocabulary.
     tensors, state
-        Further tensors by kind and name, on the CPU, and what the loop keeps, as given to `save`.
+        Further tensors by kind and name, on the CPU, and the loop's state, as given to `save`.
     metric
-        Of the evaluation at this step, if there was one.
+        Of the evaluation at this step, if any.
     """
 
     path: Path
@@ -81,7 +81,7 @@ def write_training_state(
     state: Mapping[str, Any],
     metric: float | None,
 ) -> None:
-    """Write a checkpoint that can be resumed from, whole or not at all, to a free place."""
+    """Write a checkpoint to resume from, atomically, to a new folder."""
 
     def add_files(draft: Path) -> None:
         (draft / _FOLDER).mkdir()
@@ -94,12 +94,12 @@ def write_training_state(
 
 
 def read_training_state(folder: Path) -> TrainingState:
-    """Read what `write_training_state` wrote; every file is compared with its sha256.
+    """Read what `write_training_state` wrote, verifying every file's sha256.
 
     Raises
     ------
     UserError
-        Rules of `read_checkpoint`; `checkpoint-file`, where it cannot be resumed from.
+        Rules of `read_checkpoint`; `checkpoint-file` if it has no training state.
     """
     checkpoint = read_checkpoint(folder)
     listed = {Path(name) for name in read_manifest(folder) if name.startswith(f"{_FOLDER}/")}
@@ -120,7 +120,7 @@ def read_training_state(folder: Path) -> TrainingState:
 
 
 def read_metric(folder: Path) -> float | None:
-    """Return the metric alone, unverified; ``None`` where there is none to be read."""
+    """Return only the metric, unverified; ``None`` if there is none."""
     try:
         metric = read_json(folder / _FOLDER / _STATE).get("metric")
     except (OSError, ValueError):
@@ -134,14 +134,14 @@ _log = logging.getLogger(__name__)
 
 
 class TrainingCheckpoints:
-    """The checkpoints of a run. The one process that writes enters it; any may read.
+    """The checkpoints of a run. Only the writing process enters the context; any may read.
 
     >>> with TrainingCheckpoints(run) as checkpoints:
     ...     resumed = checkpoints.newest()
     ...     checkpoints.save(step, model=ModelContent.of(model), tensors={}, state={})
 
-    The run's folder is made on entering. Of the newest `keep_last` stay, from 1, and beside them the
-    best: that with the lowest metric, as for a loss, or the highest.
+    Entering creates the run's folder. The newest `keep_last`, at least 1, are kept, and the best one: with
+    the lowest metric, or the highest if `higher_is_better`.
     """
 
     def __init__(
@@ -153,7 +153,7 @@ class TrainingCheckpoints:
         self._held: ExitStack | None = None
 
     def __enter__(self) -> Self:
-        """Become the run's only writer, and remove what killed writers left half done."""
+        """Become the run's only writer, and remove incomplete files of killed writers."""
         with ExitStack() as stack:
             with told_writes(self.folder):
                 make_folder(self.folder)
@@ -179,33 +179,33 @@ class TrainingCheckpoints:
         state: Mapping[str, Any],
         metric: float | None = None,
     ) -> Path:
-        """Write the checkpoint of a step, name the best anew, and drop what need not stay.
+        """Write the checkpoint of a step, update `best.json`, and prune old checkpoints.
 
-        What the journal says of this step is to be written before: a resume goes on after it.
+        Write the journal entries of this step first: a resumed run continues after them.
 
         Parameters
         ----------
         step
-            Optimizer steps that were taken; above that of every whole checkpoint of the run.
+            Optimizer steps taken; above that of every intact checkpoint of the run.
         model
-            What the model is.
+            Content of the model.
         tensors
-            Further tensors by kind and name; a kind becomes a file, so it is a plain word.
+            Further tensors by kind and name; a kind becomes a file name.
         state
-            What the loop needs to go on, ready for JSON.
+            The loop's state, JSON-serialisable.
         metric
-            Of the evaluation at this step; one that is not finite counts as none.
+            Of the evaluation at this step; non-finite values count as none.
 
         Returns
         -------
         Path
-            The new folder: whole, and on the disk.
+            The new folder, complete and flushed to disk.
 
         Raises
         ------
         UserError
-            Rules `disk-full`, `write-denied`, `run-folder-missing`, after which older checkpoints
-            are as they were; `checkpoint-exists`, when the run has gone beyond this step.
+            Rules `disk-full`, `write-denied`, `run-folder-missing`, which leave older checkpoints
+            unchanged; `checkpoint-exists` if there is an intact one of this or a later step.
         """
         assert self._held is not None, "only the run's writer saves: use it in a `with`"
         path = self.folder / f"step-{step:09d}"
@@ -223,15 +223,15 @@ class TrainingCheckpoints:
         return path
 
     def newest(self) -> TrainingState | None:
-        """Return the newest whole checkpoint; a damaged one is passed over with one warning."""
+        """Return the newest intact checkpoint; damaged ones are skipped with a warning."""
         return next(self._whole(reversed(self._folders())), None)
 
     def best(self) -> Path | None:
-        """Return the whole checkpoint with the best metric, the earliest of equals."""
+        """Return the intact checkpoint with the best metric, the earliest in a tie."""
         return next((found.path for found in self._whole(self._ranked())), None)
 
     def _folders(self) -> list[Path]:
-        """List the folders of the steps, whole or not, the newest last."""
+        """List the folders of the steps, intact or not, the newest last."""
         if not self.folder.is_dir():
             return []
         found = (path for path in self.folder.iterdir() if _STEP.fullmatch(path.name))
@@ -251,7 +251,7 @@ class TrainingCheckpoints:
                 _log.warning("Damaged checkpoint passed over: %s (%s)", path, error)
 
     def _clear_from(self, step: int) -> None:
-        """Remove damaged checkpoints that the training now comes to again."""
+        """Remove damaged checkpoints from this step on; raise if one is intact."""
         for path in self._folders():
             if _step_of(path) < step:
                 continue
@@ -274,7 +274,7 @@ class TrainingCheckpoints:
                 write_json(draft, named)
 
     def _prune(self) -> None:
-        """Remove all but the last ones and the best; the oldest goes first."""
+        """Remove all but the last ones and the best, oldest first."""
         best = self._ranked()[:1]
         for path in self._folders()[: -self.keep_last]:
             if path not in best:

@@ -14,11 +14,10 @@ from sc_mamba2.tokens import Ragged, TokenizedCells, as_matrix
 
 
 def start_heads(model: PretrainedModel, cells: Ragged) -> None:
-    """Start the biases of the heads at what can be told without looking at a cell, in place.
+    """Initialise the biases of the heads to averages over some cells, in place.
 
-    The gene decoder at the logarithm of each gene's share of the entries of some cells (with half an
-    entry more than there is), the decoder of molecules at that of its share of the molecules, the
-    expression decoder at the mean bin.
+    The gene decoder starts at the log share of each gene among the entries, the molecule decoder at its log
+    share among the molecules (both with a pseudocount of 0.5), the expression decoder at the mean bin.
     """
     size = model.backbone.config.vocabulary_size
     with torch.no_grad():
@@ -42,7 +41,7 @@ def _log_shares(counts_V: np.ndarray) -> Tensor:
 def start_genes(
     embedding: nn.Embedding, cells: Ragged | TokenizedCells, scale: float, seed: int
 ) -> None:
-    """Start gene embeddings from a truncated SVD of log-normalised values, in place.
+    """Initialise gene embeddings from a truncated SVD of log-normalised values, in place.
 
     With ``values = U S V``, gene g starts at ``sqrt(S) V[:, g]``, scaled to a root mean square of
     `scale`, so that the sum of value times embedding is a principal-component score.
@@ -50,13 +49,13 @@ def start_genes(
     Parameters
     ----------
     embedding
-        (V, D); rows whose gene no cell expresses, and directions beyond the rank, stay as they are.
+        (V, D); rows of unexpressed genes and dimensions beyond the rank stay unchanged.
     cells
         Entries of some cells, in rows of the embedding.
     scale
-        Root mean square of what is written, above 0.
+        Root mean square of the written values, above 0.
     seed
-        Of the vector that the iteration begins with.
+        Seed of the iteration's start vector.
     """
     size, width = embedding.weight.shape
     matrix = as_matrix(cells, size)
@@ -76,10 +75,10 @@ def start_genes(
 def singular_vectors(
     matrix: sparse.csr_matrix | LinearOperator, count: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Compute the `count` largest singular values and their vectors, the same at every call.
+    """Compute the `count` largest singular values and their vectors, deterministically.
 
-    ``matrix = left_NR diag(values_R) right_VR.T``, largest first. The sign of a vector is free: the
-    largest entry of a right one is made positive. `count` is below both sides of the matrix.
+    ``matrix = left_NR diag(values_R) right_VR.T``, largest first. Signs are chosen so that the entry of
+    largest magnitude of each right vector is positive. `count` must be below both sides of the matrix.
     """
     first = np.random.default_rng(seed).standard_normal(min(matrix.shape))
     left_NR, values_R, right_RV = svds(matrix, k=count, v0=first)
@@ -92,24 +91,24 @@ def singular_vectors(
 def components(
     values_NV: sparse.csr_matrix, codes_N: np.ndarray, count: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Compute principal components of values from which the mean of each batch is taken.
+    """Compute principal components of values centred within each batch.
 
     Parameters
     ----------
     values_NV
-        Values, sparse; they are never made dense.
+        Sparse values, never made dense.
     codes_N
         Batches, 0 to K - 1.
     count
-        Components at most.
+        Most components.
     seed
-        Seed of the vector that the iteration begins with.
+        Seed of the iteration's start vector.
 
     Returns
     -------
     scores_NR, loadings_RV
-        ``U S`` and ``V`` of the singular value decomposition, largest first; R is smaller than
-        `count` where the values have fewer directions.
+        ``U S`` and ``V`` of the singular value decomposition, largest first; R is below `count` if the
+        rank is.
     """
     cells, genes = values_NV.shape
     batches = int(codes_N.max()) + 1

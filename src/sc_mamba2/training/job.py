@@ -1,4 +1,4 @@
-"""What a pretraining is asked to do, as one table that another process or machine can read."""
+"""The specification of a pretraining, as one table that another process or machine can read."""
 
 import hashlib
 import json
@@ -22,7 +22,7 @@ from sc_mamba2.training.options import (
 
 
 class PretrainJob(Options):
-    """One pretraining: `store` is the folder of tokens, `run` that of all it writes."""
+    """One pretraining: `store` is the folder of tokens, `run` the output folder."""
 
     store: Path
     run: Path
@@ -52,7 +52,7 @@ class PretrainJob(Options):
 
     @classmethod
     def build(cls, **fields: Any) -> Self:
-        """Build a job from its groups, or raise a `UserError` of the rule `pretraining-options`."""
+        """Build a job from groups of options; raise a `UserError` (rule `pretraining-options`) if invalid."""
         try:
             return cls(**fields)
         except ValidationError as error:
@@ -65,9 +65,9 @@ class PretrainJob(Options):
             ) from error
 
     def identity(self, store_sha256: str) -> str:
-        """Hash what decides the weights: a run folder holds one such training only.
+        """Hash everything that determines the weights: a run folder belongs to one such training.
 
-        Where it runs, in how many processes and what it writes on the way do not belong to it.
+        Excludes where it runs, in how many processes, and what it writes on the way.
         """
         table = self.model_dump(mode="json", exclude={"store", "run", "keep", "compute"})
         for free in ("micro_batch_size", "sharded"):

@@ -1,7 +1,7 @@
-"""The journal of a run: what was measured at which step, one JSON table a line, only ever appended.
+"""The journal of a run: measurements by step, one JSON table per line, append-only.
 
-After a resume it equals that of a run that was never broken, but for what a clock measured. Beside
-it, what can happen to the folder of a run while it trains.
+After a resume it equals that of an uninterrupted run, except for clock measurements. Also errors of the
+run's folder during training.
 """
 
 import json
@@ -20,7 +20,7 @@ from sc_mamba2.files import atomic_file, clean_scratch, refused_write
 
 @contextmanager
 def told_writes(folder: Path) -> Iterator[None]:
-    """Raise what the system refuses in `folder` as a `UserError`.
+    """Convert system errors on writing in `folder` to a `UserError`.
 
     Its rules are `disk-full`, `write-denied`, `run-folder-missing`.
     """
@@ -36,7 +36,7 @@ def told_writes(folder: Path) -> Iterator[None]:
 
 
 def folder_missing(folder: Path) -> UserError:
-    """Make the error of a folder that somebody took away."""
+    """Return the error for a run folder that has disappeared."""
     return UserError(
         "run-folder-missing",
         found=f"no folder at '{folder}' any more",
@@ -49,16 +49,16 @@ Row = dict[str, Any]
 
 
 class Journal:
-    """Writes the journal of a run; used by the run's only writer.
+    """Writer of a run's journal, for the run's only writing process.
 
     Parameters
     ----------
     path
         The file, such as ``RUN/journal.jsonl``.
     step
-        Where the training goes on: what was written of later steps is dropped. 0 begins anew.
+        Step to resume from: entries of later steps are dropped. 0 starts anew.
     tensorboard
-        Folder for TensorBoard, beside the file, or none; rule `tensorboard-missing`.
+        Folder of an additional TensorBoard log, if any; rule `tensorboard-missing` without the package.
     """
 
     def __init__(self, path: str | Path, step: int = 0, tensorboard: Path | None = None) -> None:
@@ -77,14 +77,14 @@ class Journal:
             self._board.close()
 
     def write(self, step: int, **measured: float | int | str | None) -> None:
-        """Append a line, on the disk when this returns; a number that is not finite becomes null.
+        """Append a line and flush it to disk; non-finite numbers become null.
 
         Parameters
         ----------
         step
-            Optimizer steps that were taken.
+            Optimizer steps taken.
         measured
-            By name; names with a slash are given as ``**{"validation/loss": …}``.
+            By name; pass names with a slash as ``**{"validation/loss": …}``.
 
         Raises
         ------
@@ -103,16 +103,16 @@ class Journal:
 
 
 def read_journal(path: str | Path) -> pd.DataFrame:
-    """Read a journal, also one that is being written or whose last line is torn.
+    """Read a journal, even while it is being written or with an incomplete last line.
 
-    One row a line in their order, `step` first; NaN where a line lacks a name.
+    One row per line, in order, `step` first; NaN where a line lacks a name.
     """
     rows = list(_rows(Path(path)))
     return pd.DataFrame(rows) if rows else pd.DataFrame({"step": pd.Series(dtype="int64")})
 
 
 def _rows(path: Path) -> Iterator[Row]:
-    """Give the whole lines up to the first that is torn: what follows that one cannot be trusted."""
+    """Yield the rows up to the first incomplete line; later ones cannot be trusted."""
     lines = path.read_bytes().splitlines(keepends=True) if path.is_file() else []
     for line in lines:
         try:

@@ -1,6 +1,6 @@
-"""torchrun with a quiet end: `python -m sc_mamba2.training.launch`, and what `torchrun` takes.
+"""torchrun with clean exit codes: `python -m sc_mamba2.training.launch`, with the arguments of `torchrun`.
 
-torchrun itself leaves with 1 after a clean stop, and shows a traceback of its own where a signal ends it.
+torchrun itself exits with 1 after a clean stop, and prints a traceback if stopped by a signal.
 """
 
 import sys
@@ -10,14 +10,14 @@ from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.run import main
 
-STOPPED = (128 + SIGTERM, 128 + SIGINT)  # with these a worker leaves that wrote its checkpoint
+STOPPED = (128 + SIGTERM, 128 + SIGINT)  # exit codes of a worker that wrote its checkpoint
 
 
 def launch(arguments: list[str]) -> int:
-    """Start the processes and wait for all of them; return the exit code.
+    """Start the processes, wait for all of them, and return the exit code.
 
-    0 at the end of the job; 143 or 130 where a signal stopped it, with a checkpoint; else that of the
-    first process that failed.
+    0 at the end of the job; 143 or 130 if a signal stopped it, with a checkpoint; else that of the first
+    process that failed.
     """
     try:
         main(arguments)

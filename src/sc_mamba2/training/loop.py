@@ -1,6 +1,6 @@
 """The training loop of a task model (one process, early stopping on a validation set), and inference.
 
-It knows no task: the model brings its loss and its targets, progress goes out through a callable.
+Independent of tasks: the model provides loss and targets, progress is reported through a callable.
 """
 
 import math
@@ -31,7 +31,7 @@ from sc_mamba2.training.options import FitOptions
 
 @dataclass(frozen=True)
 class Epoch:
-    """What one epoch came to; losses are means a cell."""
+    """Result of one epoch; losses are means per cell."""
 
     epoch: int
     training_loss: float
@@ -54,37 +54,36 @@ def fit(
     device: torch.device,
     on_step: OnStep = lambda step, steps: None,
 ) -> list[dict[str, Any]]:
-    """Train a task model in place and leave it with the weights of its best epoch.
+    """Train a task model in place, ending with the weights of its best epoch.
 
-    What was marked as fixed (`requires_grad`) stays so. Adapters are merged at the end: the model
-    is an ordinary one again.
+    Frozen weights (without `requires_grad`) stay frozen. Adapters are merged at the end.
 
     Parameters
     ----------
     model
-        Any task model; its `targets` reads what it needs from the tokens' `obs`.
+        Any task model; its `targets` are read from the tokens' `obs`.
     training, validation
-        Disjoint cells. The validation cells choose the epoch and nothing else.
+        Disjoint cells. The validation cells are only used to choose the epoch.
     vocabulary
         Vocabulary of the tokens, for pads and `<cls>`.
     options
         Rates, batch size, patience.
     seed
-        Fixes the order of the cells; dropout draws from torch's generator.
+        Seed of the cells' order, thinning and gene dropout; weight dropout uses torch's generator.
     device
         Where to train; the model stays there.
     on_step
-        Called after every step with the step from 1 and the number of steps at most.
+        Called after every step with the step, from 1, and the maximal number of steps.
 
     Returns
     -------
     list of dict
-        The history, one `Epoch` a row.
+        The history, one `Epoch` per row.
 
     Raises
     ------
     UserError
-        The loss is not finite: before the weights are touched, with the cells of the batch.
+        Rule `loss-not-finite`, before the weights are changed, naming cells of the batch.
     """
     model.to(device)
     fixed = [weight for weight in model.parameters() if not weight.requires_grad]
@@ -124,7 +123,7 @@ def fit(
 
 
 def _changing_state(model: TaskModel) -> dict[str, Tensor]:
-    """Copy what a training can change: trainable weights and buffers; the rest needs no copy."""
+    """Copy the state that training can change: trainable weights and buffers."""
     fixed = {name for name, weight in model.named_parameters() if not weight.requires_grad}
     return {
         name: tensor.clone() for name, tensor in model.state_dict().items() if name not in fixed
@@ -133,14 +132,14 @@ def _changing_state(model: TaskModel) -> dict[str, Tensor]:
 
 @dataclass
 class _Best:
-    """The weights with the lowest validation loss, and the epochs since."""
+    """The weights with the lowest validation loss, and the epochs since then."""
 
     state: dict[str, Tensor]
     loss: float = float("inf")
     waited: int = 0
 
     def offer(self, loss: float, model: TaskModel) -> bool:
-        """Keep the model's weights if `loss` is lower than ever; say whether it was."""
+        """Keep the model's weights if `loss` is the lowest so far; return whether it was."""
         if loss < self.loss:
             self.state, self.loss, self.waited = _changing_state(model), loss, 0
             return True
@@ -175,7 +174,7 @@ class _Trainer:
         )
 
     def run_epoch(self, epoch: int) -> tuple[float, float]:
-        """See every cell once; return the mean loss a cell and the tokens a second."""
+        """Train on every cell once; return the mean loss per cell and the tokens per second."""
         started, total = time.perf_counter(), 0.0
         rules = self.model.tokenizer.rules
         tokens = thin_cells(self.tokens, self.options.least_depth, rules, self.seed, epoch)
@@ -192,7 +191,7 @@ class _Trainer:
         """Take one optimizer step on the given cells; return their mean loss."""
         self.model.train()
         if self.options.mode == "frozen":
-            self.model.backbone.eval()  # a fixed function: no dropout, no moving statistics
+            self.model.backbone.eval()  # no dropout, no updates of running statistics
         batch = make_batch(tokens, cells, self.vocabulary).to(self.device)
         loss = self.model.loss(
             batch, {name: all_[batch.cells_B] for name, all_ in self.targets.items()}
@@ -230,7 +229,7 @@ def mean_loss(
     batch_size: int,
     device: torch.device,
 ) -> float:
-    """Return the mean loss a cell in evaluation mode."""
+    """Return the mean loss per cell in evaluation mode."""
     model.eval()
     targets = _to(model.targets(tokens.obs), device)
     total = 0.0
@@ -258,13 +257,13 @@ def run_over_cells(
     Parameters
     ----------
     outputs_of
-        From a batch of B cells to named tensors with first dimension B, e.g. a model's `predict`.
+        Maps a batch of B cells to named tensors with first dimension B, e.g. a model's `predict`.
     tokens, vocabulary
         N cells, and the vocabulary of their tokens.
     batch_size
-        Cells a batch; it changes the speed, not the result.
+        Cells per batch; affects the speed, not the result.
     device
-        Where the function's model lives.
+        Device of the function's model.
 
     Returns
     -------

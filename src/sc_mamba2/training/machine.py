@@ -1,4 +1,4 @@
-"""The process and its machine: seeds and determinism, the device, memory, and signals to stop."""
+"""The process and its machine: seeds and determinism, the device, memory, and stop signals."""
 
 import random
 import signal
@@ -20,29 +20,29 @@ try:
 except ImportError:  # Windows
     resource = None  # type: ignore[assignment]
 
-# Sums depend on how many threads share them, and other libraries (numba) change that number.
+# Sums depend on the number of threads, which other libraries (numba) change.
 _threads = torch.get_num_threads()
-_memory: Any = torch.utils.deterministic  # whose one setting has no type
+_memory: Any = torch.utils.deterministic  # its setting is untyped
 
 
 def seed_everything(seed: int) -> None:
-    """Seed Python, numpy and torch, fix the threads, and ask torch for deterministic algorithms.
+    """Seed Python, numpy and torch, fix the number of threads, and make torch use deterministic algorithms.
 
-    The seed is not negative and below 2**32.
+    The seed is at least 0 and below 2**32.
     """
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)
     torch.set_num_threads(_threads)
     torch.use_deterministic_algorithms(True, warn_only=True)
-    # Fresh memory is written before it is read: to fill it first costs a pass over it, on a GPU a kernel.
+    # New memory is always written before it is read: filling it would be wasted work.
     _memory.fill_uninitialized_memory = False
 
 
 @contextmanager
 def one_thread(wanted: bool = True) -> Iterator[None]:
-    """Compute with one thread, where it is wanted: torch, and the BLAS, OpenMP and numba that are loaded."""
-    global _threads  # noqa: PLW0603  # `seed_everything` sets them again and again
+    """Use one thread, if `wanted`, in torch and in the loaded BLAS, OpenMP and numba."""
+    global _threads  # noqa: PLW0603  # `seed_everything` restores this number
     if not wanted:
         yield
         return
@@ -65,7 +65,7 @@ def one_thread(wanted: bool = True) -> Iterator[None]:
 def _one_thread_of_libraries() -> AbstractContextManager[object]:
     try:
         from threadpoolctl import (
-            threadpool_limits,  # comes with scikit-learn: not on a bare machine
+            threadpool_limits,  # a dependency of scikit-learn, missing on minimal machines
         )
     except ImportError:
         return nullcontext()
@@ -75,7 +75,7 @@ def _one_thread_of_libraries() -> AbstractContextManager[object]:
 
 @contextmanager
 def chance_as_found() -> Iterator[None]:
-    """Leave the generators of Python, numpy and torch, torch's threads and its mode as they were."""
+    """Restore on exit the generators of Python, numpy and torch, and torch's threads and deterministic mode."""
     python, legacy = random.getstate(), np.random.get_state()
     threads, strict = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     warned = torch.is_deterministic_algorithms_warn_only_enabled()
@@ -93,12 +93,12 @@ def chance_as_found() -> Iterator[None]:
 
 
 def choose_device(requested: str) -> torch.device:
-    """Return the device for ``"auto"`` (a GPU where there is one), ``"cpu"`` or ``"cuda"``.
+    """Return the device for ``"auto"`` (a GPU if available), ``"cpu"`` or ``"cuda"``.
 
     Raises
     ------
     UserError
-        Rule `device-missing`: ``"cuda"`` where there is no GPU.
+        Rule `device-missing`: ``"cuda"`` without a GPU.
     """
     if requested == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -113,19 +113,19 @@ def choose_device(requested: str) -> torch.device:
 
 
 def peak_bytes(device: torch.device) -> int:
-    """Return the most memory that this process has held: of the GPU where `device` is one."""
+    """Return the peak memory of this process, on the GPU if `device` is one; 0 if unknown (Windows)."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    if resource is None:  # Windows does not say
+    if resource is None:
         return 0
     peak: int = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak * (1 if sys.platform == "darwin" else 1024)
 
 
 def state_bytes(model: nn.Module) -> int:
-    """Return the bytes that a training with AdamW holds all along.
+    """Return the bytes that training with AdamW needs permanently.
 
-    The weights, and for those that are trained a gradient and two moments of the same size.
+    These are the weights and, for trainable ones, a gradient and two moments of the same size.
     """
     return sum(
         weight.numel() * weight.element_size() * (4 if weight.requires_grad else 1)
@@ -134,7 +134,7 @@ def state_bytes(model: nn.Module) -> int:
 
 
 class Stop:
-    """Whether the process was asked to end, and by what."""
+    """Whether the process was asked to stop, and by which signal."""
 
     def __init__(self) -> None:
         self.signal: signal.Signals | None = None
@@ -142,16 +142,16 @@ class Stop:
 
     @property
     def requested(self) -> bool:
-        """Whether the loop is to write its checkpoint and end."""
+        """Whether the loop should write a checkpoint and stop."""
         return self.signal is not None
 
     @property
     def exit_code(self) -> int:
-        """What the process leaves with: 143 after SIGTERM, 130 after SIGINT, else 0."""
+        """Exit code of the process: 143 after SIGTERM, 130 after SIGINT, else 0."""
         return 0 if self.signal is None else 128 + self.signal
 
     def receive(self, number: int, frame: FrameType | None) -> None:
-        """Take a signal: note the first, and leave at once at a second SIGINT."""
+        """Handle a signal: record the first; raise `KeyboardInterrupt` at a second SIGINT."""
         if number == signal.SIGINT:
             if self._interrupted:
                 raise KeyboardInterrupt
@@ -161,10 +161,10 @@ class Stop:
 
 @contextmanager
 def stop_on_signals() -> Iterator[Stop]:
-    """Give a `Stop` that SIGTERM and SIGINT set; afterwards they do again what they did before.
+    """Yield a `Stop` that SIGTERM and SIGINT set; on exit the previous handlers are restored.
 
-    A second SIGINT raises `KeyboardInterrupt`. In another thread than the main one, where Python
-    cannot take signals, nobody asks to stop.
+    A second SIGINT raises `KeyboardInterrupt`. Outside the main thread, where Python cannot handle signals,
+    it is never set.
     """
     stop = Stop()
     if threading.current_thread() is not threading.main_thread():
@@ -177,5 +177,5 @@ def stop_on_signals() -> Iterator[Stop]:
         yield stop
     finally:
         for number, handler in before.items():
-            # None: not set from Python, and so beyond what Python can put back.
+            # None: the handler was not installed from Python, so Python cannot restore it.
             signal.signal(number, signal.SIG_DFL if handler is None else handler)

@@ -1,7 +1,7 @@
-"""Where pretraining's batches come from: a token store, an order, and masks.
+"""Masked batches for pretraining, from a token store.
 
-The store keeps all genes; a model's vocabulary is a part of them, in the same order. Masks are
-drawn for rows of the model's vocabulary.
+The store holds all genes; a model's vocabulary is a subset, in the same order. Masks are drawn for rows
+of the model's vocabulary.
 """
 
 import numpy as np
@@ -23,30 +23,27 @@ from sc_mamba2.tokens import (
 from sc_mamba2.training.options import HeldOut, SamplingOptions
 from sc_mamba2.training.ranks import ALONE, Ranks
 
-_READ_AT_ONCE = 4096  # cells, when all of a store is looked through
+_READ_AT_ONCE = 4096  # cells per read when scanning a whole store
 
 
 class KnownGenes:
-    """The cells of a store of all genes as a model with a smaller vocabulary sees them.
-
-    The model's vocabulary is a part of the store's, in the same order.
-    """
+    """View of a store restricted to a model's vocabulary, a subset of the store's in the same order."""
 
     def __init__(self, store: TokenStore, vocabulary: Vocabulary) -> None:
         self.store = store
         self._row = vocabulary.rows_of(store.tokenizer.vocabulary.ids)
 
     def __len__(self) -> int:
-        """Count the cells."""
+        """Return the number of cells."""
         return len(self.store)
 
     @property
     def lengths(self) -> np.ndarray:
-        """Genes a cell in the store, (N,); a cell may have fewer that the model knows."""
+        """Genes per cell in the store, (N,); the model may know fewer of them."""
         return self.store.lengths
 
     def gather(self, cells: np.ndarray) -> Ragged:
-        """Return the entries of cells that the model knows, in rows of its vocabulary."""
+        """Return the entries of cells for genes that the model knows, as rows of its vocabulary."""
         found = self.store.gather(cells)
         rows = self._row[found.gene_rows]
         known = rows >= 0
@@ -55,20 +52,20 @@ class KnownGenes:
 
 
 class MaskedCells:
-    """Masked batches of some cells of a store: pure functions of the step.
+    """Masked batches of some cells of a store, as pure functions of the step.
 
     Parameters
     ----------
     store, cells
         Tokens of all genes, and (N,) positions in it.
     tokenizer
-        The model's: its vocabulary is a part of the store's.
+        The model's; its vocabulary is a subset of the store's.
     sampling, masks
-        Order and masks.
+        Options of order and masks.
     batch_size
-        Cells of a step.
+        Cells of a step, over all processes.
     seed
-        Of order and masks.
+        Seed of order and masks.
     """
 
     def __init__(
@@ -87,26 +84,26 @@ class MaskedCells:
         self.sampler = make_sampler(store, cells, sampling, batch_size, seed)
 
     def cells(self, step: int) -> tuple[np.ndarray, int]:
-        """Give the positions of a step's cells, over all processes, and their epoch."""
+        """Return the positions of a step's cells, over all processes, and their epoch."""
         epoch, batch = divmod(step, len(self.sampler))
         return self.positions[next(self.sampler.batches(epoch, batch))], epoch
 
     def load(self, cells: np.ndarray, epoch: int) -> MaskedBatch:
-        """Give cells as a masked batch, in rows of the model's vocabulary."""
+        """Return cells as a masked batch, in rows of the model's vocabulary."""
         batch = make_batch(self.source, cells, self.tokenizer.vocabulary)
-        # By the store's lengths: the model may not know all genes of a cell that was cut.
+        # From the store's lengths: the model may not know all genes of a truncated cell.
         cut_B = self.store.lengths[cells] + 1 >= self.tokenizer.rules.max_length
         return mask_tokens(batch, self.tokenizer, self.masks, self.seed, epoch, cut_B=cut_B)
 
     def names(self, cells: np.ndarray) -> list[str]:
-        """Name the first cells."""
+        """Return the names of the first three cells."""
         return [str(name) for name in self.store.take(cells[:3]).obs.index]
 
 
 def make_sampler(
     store: TokenStore, cells: np.ndarray, sampling: SamplingOptions, batch_size: int, seed: int
 ) -> Sampler:
-    """Make the order in which some cells of a store are drawn."""
+    """Build the sampler for some cells of a store."""
     weights = None
     if sampling.column is not None:
         groups = read_column(store, sampling.column)[cells]
@@ -118,9 +115,9 @@ def make_sampler(
 
 
 def split_cells(store: TokenStore, held_out: HeldOut) -> tuple[np.ndarray, np.ndarray]:
-    """Part the cells of a store into those to train on and those that judge.
+    """Split the cells of a store into training and held-out cells.
 
-    Raises a `UserError` of the rule `held-out`: a value that no cell has, or no cell left to train on.
+    Raises a `UserError` (rule `held-out`) for a value that no cell has, or if no training cell is left.
     """
     everything = np.arange(len(store))
     if not held_out.values:
@@ -147,7 +144,7 @@ def split_cells(store: TokenStore, held_out: HeldOut) -> tuple[np.ndarray, np.nd
 
 
 def even_sample(cells: np.ndarray, most: int) -> np.ndarray:
-    """Take at most so many cells, spread evenly over all."""
+    """Return at most `most` cells, evenly spaced."""
     count = min(most, len(cells))
     return cells[np.arange(count) * len(cells) // max(1, count)]
 
@@ -155,7 +152,7 @@ def even_sample(cells: np.ndarray, most: int) -> np.ndarray:
 def seen_vocabulary(
     store: TokenStore, cells: np.ndarray, least: int = 1, ranks: Ranks = ALONE
 ) -> Vocabulary:
-    """Keep the genes of the store's vocabulary that so many cells express at least.
+    """Return the store's vocabulary without genes expressed by fewer than `least` of the cells.
 
     Each process reads its share of the cells.
     """
@@ -170,7 +167,7 @@ def seen_vocabulary(
 
 
 def read_column(store: TokenStore, name: str) -> np.ndarray:
-    """Read a column of obs that the corpus kept, (N,) text; rule `corpus-column` where it did not."""
+    """Read an obs column of the corpus, (N,) text; raise a `UserError` (rule `corpus-column`) if missing."""
     known = store.manifest.obs_columns or []
     if name not in known:
         raise UserError(
@@ -179,5 +176,5 @@ def read_column(store: TokenStore, name: str) -> np.ndarray:
             expected="one of " + ", ".join(known[:12]),
             mend="name a column that was kept at ingestion" + nearest(name, known),
         )
-    # Alone: every process holds it, and a large corpus has many columns of many cells.
+    # Only this column: every process holds it, and obs of a large corpus is big.
     return store.obs([name])[name].astype(str).to_numpy()

@@ -1,4 +1,4 @@
-"""How well masked values are told, by bin, beside a gene's mean; over all processes.
+"""Evaluate the prediction of masked values, by bin, with gene means as the baseline; over all processes.
 
 B cells, L tokens, G groups of bins, V vocabulary.
 """
@@ -11,16 +11,15 @@ from sc_mamba2.training.masked_cells import MaskedCells
 from sc_mamba2.training.pretraining import Judged
 from sc_mamba2.training.ranks import Ranks, rank_batches
 
-# First bin of each group: unexpressed, lowest, …, highest tenth.
+# First bin of each group, for 51 bins: unexpressed, lowest, …, highest tenth.
 _FIRST = (0, 1, 2, 6, 16, 31, 46)
 
 
 @torch.no_grad()
 def gene_means(source: MaskedCells, size: int, most: int) -> Tensor:
-    """Mean bin of each gene where it is masked, over the first cells of an epoch, (V,).
+    """Return the mean bin of each gene where it is masked, over the first cells of an epoch, (V,).
 
-    A gene that is never masked has the mean of all. At most `most` training cells are looked at, in a
-    shuffled order.
+    Genes that are never masked get the overall mean. Uses about `most` training cells, in whole batches.
     """
     sums_V, counts_V = torch.zeros(size, dtype=torch.float64), torch.zeros(size)
     for at, cells in enumerate(source.sampler.batches(0)):
@@ -38,22 +37,22 @@ def gene_means(source: MaskedCells, size: int, most: int) -> Tensor:
 def masked_error(
     objective: MaskedObjective, source: MaskedCells, means_V: Tensor, batch_size: int, ranks: Ranks
 ) -> Judged:
-    """Judge a model on held-out cells; every process takes a share of each batch.
+    """Evaluate a model on held-out cells; every process takes a share of each batch.
 
     ``loss`` is the weighted objective. ``model``, ``cell`` and ``gene_mean`` are mean squared errors of
-    masked bins, in bins squared: of the token's head, of the cell's head, and of the gene's mean over training
-    cells; the same three and the number of tokens stand by group of bins, such as ``model/6-15``.
+    masked bins, in bins squared: of the token's head, of the cell's head, and of the gene's mean over
+    training cells; also by group of bins, such as ``model/6-15``, with the number of tokens.
 
     Parameters
     ----------
     objective
-        Model and losses; left in training mode as it was found.
+        Model and losses; its training mode is restored.
     source
-        Held-out cells; their masks are those of epoch 0, the same at every call.
+        Held-out cells, always with the masks of epoch 0.
     means_V
         `gene_means` of the training cells.
     batch_size
-        Cells a process holds at a time.
+        Cells per process at a time.
     ranks
         This process among all.
     """

@@ -1,4 +1,4 @@
-"""How well the molecules of studies left out are predicted, in nats a molecule; over all processes.
+"""Evaluate the prediction of held-out studies' molecules, in nats per molecule; over all processes.
 
 N cells of a study, V vocabulary.
 """
@@ -15,8 +15,8 @@ from sc_mamba2.training.pretraining import Judged
 from sc_mamba2.training.ranks import Ranks, rank_batches
 from sc_mamba2.training.thinned_cells import ThinnedCells
 
-HALF = 0.5  # molecule that every gene of a study is given
-PHIS = (0.5, 1, 2, 5, 10)  # of the gene means, the best in hindsight
+HALF = 0.5  # pseudocount, in molecules, of every gene of a study
+PHIS = (0.5, 1, 2, 5, 10)  # candidates for the gene means' phi
 
 
 @torch.no_grad()
@@ -27,24 +27,24 @@ def molecules_held_out(
     batch_size: int,
     ranks: Ranks,
 ) -> Judged:
-    """Judge a model on the molecules left out of the cells of some studies.
+    """Evaluate a model on the held-out molecules of the cells of some studies.
 
-    Of each study, and as the mean of all: ``plain`` and ``posterior`` as they come, for a study whose gene
-    means are not known; ``own_plain`` and ``own_posterior``, moved to the gene means of the molecules kept;
-    beside them ``means_plain`` and ``means_posterior``, these gene means alone, the latter with the phi that
-    is the best of a few in hindsight, in their favour. A gene that no cell of the study expresses counts as
-    not measured, for all alike.
+    Metrics, for each study and as their mean: ``plain`` and ``posterior``, unadjusted, without knowing the
+    study's gene means; ``own_plain`` and ``own_posterior``, shifted to the gene means of the kept molecules;
+    and as baselines ``means_plain`` and ``means_posterior``, these gene means alone, the latter with the best
+    of several phi on the held-out molecules, in the baseline's favour. Genes that no cell of a study expresses
+    count as unmeasured in all of them.
 
     Parameters
     ----------
     objective
-        Model and losses; left in training mode as it was found.
+        Model and losses; its training mode is restored.
     source
-        Held-out cells, whose studies are not known to the model; thinned as in epoch 0, at every call.
+        Held-out cells, of studies unknown to the model; always thinned as in epoch 0.
     studies
         Positions of the cells of each study.
     batch_size
-        Cells a process holds at a time.
+        Cells per process at a time.
     ranks
         This process among all.
     """

@@ -1,4 +1,4 @@
-"""Rates over the steps, the running mean of the weights, and the optimizer's state as flat tensors."""
+"""Learning-rate schedule, running mean of the weights, and the optimizer's state as flat tensors."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -10,14 +10,14 @@ from torch import Tensor, nn
 
 
 def rate_factor(step: int, steps: int, warmup_share: float, final_share: float) -> float:
-    """Return the factor on the highest rate: linear warm-up, then half a cosine.
+    """Return the factor on the peak learning rate: linear warm-up, then cosine decay.
 
     Parameters
     ----------
     step, steps
         The step, from 0, and the number of steps.
     warmup_share, final_share
-        Share of the steps with a rising rate, and factor at the last step; 0 to 1.
+        Share of warm-up steps, and the factor at the end; 0 to 1.
     """
     warmup = max(1, round(warmup_share * steps))
     if step < warmup:
@@ -27,10 +27,10 @@ def rate_factor(step: int, steps: int, warmup_share: float, final_share: float) 
 
 
 class MovingAverage:
-    """``mean <- d mean + (1 - d) weights``, in the precision of the weights of this process.
+    """Running mean of a model's weights: ``mean <- d mean + (1 - d) weights``, in their precision.
 
-    ``d = min(decay, (1 + t) / (10 + t))`` at step t: the random start is soon forgotten. A `decay` of
-    0 keeps nothing.
+    ``d = min(decay, (1 + t) / (10 + t))`` at step t, so the random start is soon forgotten. No mean is kept
+    for a `decay` of 0.
     """
 
     def __init__(self, model: nn.Module, decay: float) -> None:
@@ -41,7 +41,7 @@ class MovingAverage:
 
     @torch.no_grad()
     def update(self, model: nn.Module, step: int) -> None:
-        """Take the weights after step t = `step` in, counted from 0."""
+        """Update the mean with the weights after step t = `step`, counted from 0."""
         if self.decay:
             decay = min(self.decay, (1 + step) / (10 + step))
             for name, part in model.named_parameters():
@@ -49,13 +49,13 @@ class MovingAverage:
 
     @torch.no_grad()
     def load(self, state: Mapping[str, Tensor]) -> None:
-        """Go on from a stored mean."""
+        """Restore a stored mean."""
         for name, part in self.state.items():
             part.copy_(state[name])
 
     @contextmanager
     def in_place_of(self, model: nn.Module) -> Iterator[None]:
-        """Let the model have the mean as its weights for a while; nothing where none is kept."""
+        """Use the mean as the model's weights within the context; no effect without a mean."""
         if not self.state:
             yield
             return
@@ -68,19 +68,19 @@ class MovingAverage:
 
 
 def flatten_optimizer(state_dict: Mapping[str, Any]) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Take the state of an optimizer apart.
+    """Split the state of an optimizer into tensors and a JSON-serialisable rest.
 
     Parameters
     ----------
     state_dict
-        By parameter name, as `torch.distributed.checkpoint.state_dict.get_optimizer_state_dict`
-        gives it: ``{"state": {name: {"exp_avg": …}}, "param_groups": [{"params": [name], …}]}``.
+        By parameter name, as returned by `torch.distributed.checkpoint.state_dict.get_optimizer_state_dict`:
+        ``{"state": {name: {"exp_avg": …}}, "param_groups": [{"params": [name], …}]}``.
 
     Returns
     -------
     tensors, table
-        ``{"encoder.weight.exp_avg": …}``, the very tensors of `state_dict`; and what is no tensor,
-        ready for JSON: the groups with their rates, and the rest of the state.
+        ``{"encoder.weight.exp_avg": …}``, not copied; and the groups with their rates and the other
+        entries of the state.
     """
     tensors: dict[str, Tensor] = {}
     scalars: dict[str, dict[str, Any]] = {}
@@ -96,14 +96,14 @@ def flatten_optimizer(state_dict: Mapping[str, Any]) -> tuple[dict[str, Tensor],
 
 
 def unflatten_optimizer(tensors: Mapping[str, Tensor], table: Mapping[str, Any]) -> dict[str, Any]:
-    """Put together what `flatten_optimizer` took apart, also after a way through JSON."""
+    """Invert `flatten_optimizer`, also after a JSON round trip."""
     state: dict[str, dict[str, Any]] = {}
     for name, tensor in tensors.items():
         parameter, entry = name.rsplit(".", 1)
         state.setdefault(parameter, {})[entry] = tensor
     for parameter, entries in table["scalars"].items():
         state.setdefault(parameter, {}).update(entries)
-    groups = [  # JSON knows lists alone
+    groups = [  # JSON has no tuples
         {key: tuple(value) if key == "betas" else value for key, value in group.items()}
         for group in table["param_groups"]
     ]

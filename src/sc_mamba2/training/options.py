@@ -1,4 +1,4 @@
-"""What a person may choose about a training and about the machine it runs on."""
+"""User options of training and of the machine it runs on."""
 
 from typing import Literal, Self
 
@@ -9,7 +9,7 @@ from sc_mamba2.tokens.options import Options
 
 
 class ComputeOptions(Options):
-    """Chance and machine, shared by every node of a run."""
+    """Randomness and machine, shared by every node of a run."""
 
     seed: int = Field(0, ge=0, lt=2**32, description="seed of every source of chance")
     deterministic: bool = Field(
@@ -69,7 +69,7 @@ class FitOptions(Options):
 
 
 class KeepOptions(Options):
-    """What is written while the training runs, and how often."""
+    """What is written during training, and how often."""
 
     log_every: int = Field(10, ge=1, description="steps between lines of the journal")
     judge_every: int = Field(200, ge=1, description="steps between looks at held-out cells")
@@ -112,14 +112,14 @@ class Shape(Options):
 
 
 class HeldOut(Options):
-    """Which cells judge the training and are never trained on."""
+    """Held-out cells, used for evaluation only."""
 
     column: str = Field("study", description="column of obs that tells the cells apart")
     values: tuple[str, ...] = Field((), description="values that are held out; none, no judgement")
 
 
 class SamplingOptions(Options):
-    """In which order cells are read, and how often."""
+    """In which order cells are drawn, and how often."""
 
     block: int = Field(64, ge=1, description="neighbouring cells that are read together")
     window: int = Field(100, ge=1, description="batches that are sorted by length together")

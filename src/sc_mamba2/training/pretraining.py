@@ -1,8 +1,8 @@
-"""The loop of pretraining: steps over batches, masked or thinned, on one process or many, resumable anywhere.
+"""The steps of pretraining, over masked or thinned batches, on one or many processes, resumable anywhere.
 
-A step is a pure function of the weights, the optimizer and the step's number: the cells, their
-masks or thinning, and dropout, are drawn from (seed, step), never from what ran before. What is written, and
-when, is the caller's: `training.run`. B cells, L tokens, O parts of an objective.
+A step is a pure function of the weights, the optimizer state and the step number: cells, masks or
+thinning, and dropout are drawn from (seed, step), independent of earlier steps. Writing is up to the
+caller, `training.run`. B cells, L tokens, O parts of an objective.
 """
 
 import contextlib
@@ -42,14 +42,14 @@ _Loaded = tuple[np.ndarray, int, list[Any]]
 
 @dataclass(frozen=True)
 class Judged:
-    """What held-out cells say of a model.
+    """Evaluation of a model on held-out cells.
 
     Attributes
     ----------
     loss
-        By which checkpoints are compared: lower is better.
+        Compares checkpoints: lower is better.
     named
-        What goes into the journal.
+        Entries of the journal.
     """
 
     loss: float
@@ -58,7 +58,7 @@ class Judged:
 
 @dataclass(frozen=True)
 class Step:
-    """What one step came to, over all processes; losses are means of what each part is asked for."""
+    """Result of one step, over all processes; losses are means over the predictions of each part."""
 
     step: int
     epoch: int
@@ -66,18 +66,18 @@ class Step:
     parts: dict[str, float]
     gradient_norm: float
     learning_rate: float
-    tokens: int  # real ones, `<cls>` and asked zeros with them
+    tokens: int  # real ones, including `<cls>` and masked zeros
 
 
 class Pretrainer:
-    """Model, optimizer and place among the processes of one pretraining.
+    """Model and optimizer of one pretraining, on one of its processes.
 
     Parameters
     ----------
     objective
-        Model and losses, equal on every process; it is moved to the device.
+        Model and losses, identical on every process; moved to the device.
     source
-        Where batches come from.
+        Source of batches.
     options
         Steps, rates, sizes.
     seed
@@ -102,22 +102,22 @@ class Pretrainer:
         groups = parameter_groups(self.module, options.learning_rate, options.weight_decay)
         on_gpu = ranks.device.type == "cuda"
         self.optimizer = torch.optim.AdamW(groups, fused=on_gpu)
-        # While a GPU works on a step, a thread makes the batches of the next; a CPU has no core to spare.
+        # A thread prepares the next batches while a GPU works; a CPU has no core to spare.
         self.ahead = ThreadPoolExecutor(1) if on_gpu else None
         self.next: tuple[int, Future[_Loaded]] | None = None
         self.average = MovingAverage(objective.model, options.average_decay)
 
     def take(self, step: int) -> Step:
-        """Take one optimizer step, of this number from 0.
+        """Take one optimizer step; steps are numbered from 0.
 
         Raises
         ------
         UserError
-            Rule `loss-not-finite`, on every process and before the update, naming the cells of
-            the process where it happened.
+            Rule `loss-not-finite`, on every process and before the update, naming cells of the process
+            where it happened.
         """
         cells, epoch, own = self._batches(step)
-        # At least one: a step may ask for nothing, by chance, of cells with few genes.
+        # At least one: with few genes, a step may happen to have nothing to predict.
         asked_O = self._total(map(self.objective.asked, own)).clamp(min=1)
         real = self._total(part.lengths_B.sum() for part in own if len(part.cells_B))
         mixed = np.random.SeedSequence((self.seed, step, self.ranks.rank))
@@ -130,7 +130,7 @@ class Pretrainer:
                 half = self.options.precision == "bf16"
                 with torch.autocast(self.ranks.device.type, torch.bfloat16, enabled=half):
                     found = self.module(part)
-                    # Processes average their gradients; the loss is a share of one whole.
+                    # Processes average their gradients, but these losses are shares of one sum.
                     loss = self.objective.weighed(found.sums_O / asked_O) * self.ranks.size
                 loss.backward()
             sums_O += found.sums_O.detach()
@@ -146,7 +146,7 @@ class Pretrainer:
         return Step(step, epoch, loss_value, parts, float(norm), rate, int(real))
 
     def _batches(self, step: int) -> _Loaded:
-        """Give the cells of a step, their epoch and this process's batches, made ahead where possible."""
+        """Return a step's cells, their epoch and this process's batches, prepared ahead if possible."""
         made, self.next = self.next, None
         loaded = made[1].result() if made is not None and made[0] == step else self._load(step)
         if self.ahead is not None and step + 1 < self.options.steps:
@@ -164,7 +164,7 @@ class Pretrainer:
 
     @contextlib.contextmanager
     def _quiet(self, wanted: bool) -> Iterator[None]:
-        """Leave the exchange of gradients to the last part."""
+        """Skip gradient synchronisation if `wanted`: only the last micro-batch needs it."""
         if not wanted or self.ranks.size == 1:
             yield
         elif isinstance(self.module, nn.parallel.DistributedDataParallel):
@@ -213,9 +213,9 @@ _WHOLE = StateDictOptions(full_state_dict=True, cpu_offload=True)
 def shared_state(
     trainer: Pretrainer,
 ) -> tuple[dict[str, Tensor], dict[str, dict[str, Tensor]], dict[str, Any]]:
-    """Gather a training that several processes share, for one to write; all act together.
+    """Gather the training state of all processes, for one to write; a collective call.
 
-    The names are those of the model, whether it is one copy, copies (DDP) or shards (FSDP2).
+    The names are those of the model, whether it is on one process, replicated (DDP) or sharded (FSDP2).
 
     Returns
     -------
@@ -224,7 +224,7 @@ def shared_state(
     tensors
         Further tensors by kind: the optimizer's, and the running mean of the weights.
     table
-        What is no tensor of the optimizer, ready for JSON.
+        The rest of the optimizer's state, JSON-serialisable.
     """
     weights: dict[str, Any] = get_model_state_dict(trainer.module, options=_WHOLE)
     found = get_optimizer_state_dict(trainer.module, trainer.optimizer, options=_WHOLE)
@@ -241,7 +241,7 @@ def load_shared(
     tensors: Mapping[str, Mapping[str, Tensor]],
     table: Mapping[str, Any],
 ) -> None:
-    """Put a training back as `shared_state` gathered it, on any number of processes."""
+    """Restore a training from `shared_state`, on any number of processes."""
     named: dict[str, Any] = {f"{_PREFIX}{name}": part for name, part in weights.items()}
     set_model_state_dict(trainer.module, named, options=_WHOLE)
     optimizer = unflatten_optimizer(tensors[OPTIMIZER], table)

@@ -1,6 +1,6 @@
-"""The processes of one training: who is who, what they exchange, and each one's part of a batch.
+"""The processes of one training: ranks, communication, and each one's share of a batch.
 
-One process needs no launcher; under `torchrun` there are more, over gloo on CPUs and NCCL on GPUs.
+One process needs no launcher; several run under `torchrun`, with gloo on CPUs and NCCL on GPUs.
 """
 
 import os
@@ -19,7 +19,7 @@ from sc_mamba2.tokens import rank_share
 
 @dataclass(frozen=True)
 class Ranks:
-    """This process among all: its number, from 0, how many there are, and where it computes."""
+    """This process's rank, from 0, the number of processes, and this process's device."""
 
     rank: int
     size: int
@@ -27,7 +27,7 @@ class Ranks:
 
     @property
     def first(self) -> bool:
-        """Whether this is the process that writes."""
+        """Whether this is the first process, the one that writes."""
         return self.rank == 0
 
     def total(self, value: Tensor) -> Tensor:
@@ -38,19 +38,19 @@ class Ranks:
         return value
 
     def count(self, holds: bool) -> int:
-        """Count the processes for which something holds; one alone asks no device."""
+        """Count the processes for which something holds; a single process does not use the device."""
         if self.size == 1:
             return int(holds)
         return int(self.total(torch.tensor(int(holds), device=self.device)))
 
     def sum_counts(self, counts: np.ndarray) -> np.ndarray:
-        """Sum whole numbers over all processes, each of which counted its share."""
+        """Sum integer counts over all processes."""
         if self.size == 1:
             return counts
         return np.asarray(self.total(torch.from_numpy(counts).to(self.device)).cpu().numpy())
 
     def gather(self, value: Any) -> list[Any]:
-        """Collect a small value of every process, on all of them."""
+        """Collect a small value from every process, on all of them."""
         if self.size == 1:
             return [value]
         found: list[Any] = [None] * self.size
@@ -70,7 +70,7 @@ ALONE = Ranks(0, 1, torch.device("cpu"))
 def joined_ranks(device: torch.device) -> Iterator[Ranks]:
     """Join the processes that `torchrun` started, or be the only one.
 
-    Of a kind of device that is a GPU, each process takes the one of its local rank.
+    For a CUDA device each process takes the GPU of its local rank.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield Ranks(0, 1, device)
@@ -86,10 +86,10 @@ def joined_ranks(device: torch.device) -> Iterator[Ranks]:
 
 
 def share_model(module: nn.Module, layers: nn.ModuleList, ranks: Ranks, sharded: bool) -> nn.Module:
-    """Let all processes train one module, equal on each: copies of it (DDP), or its shards (FSDP2).
+    """Distribute a module, identical on all processes: as copies (DDP) or as shards (FSDP2).
 
-    Where it is `sharded`, each process holds a shard of weights, gradients and optimizer only; `layers`
-    are sharded one by one.
+    If `sharded`, each process holds only a shard of weights, gradients and optimizer state; `layers` are
+    sharded one by one.
     """
     if ranks.size == 1:
         return module
@@ -101,42 +101,42 @@ def share_model(module: nn.Module, layers: nn.ModuleList, ranks: Ranks, sharded:
         fully_shard(module)
         return module
     with warnings.catch_warnings():
-        # Newer torch has another name for it, which the oldest that we take does not know.
+        # Newer torch warns of a new name for it, which the oldest supported version lacks.
         warnings.simplefilter("ignore", FutureWarning)
         return nn.parallel.DistributedDataParallel(module, broadcast_buffers=False)
 
 
 class BatchSource(Protocol):
-    """Where batches come from; pure functions of their arguments."""
+    """Source of batches; its methods are pure functions of their arguments."""
 
     def cells(self, step: int) -> tuple[np.ndarray, int]:
-        """Give the cells of a step, over all processes, and the epoch they belong to."""
+        """Return the cells of a step, over all processes, and their epoch."""
 
     def load(self, cells: np.ndarray, epoch: int) -> Any:
-        """Give these cells as a batch, masked or thinned."""
+        """Return these cells as a batch, masked or thinned."""
 
     def names(self, cells: np.ndarray) -> list[str]:
-        """Name cells for a message."""
+        """Return names of cells for a message."""
 
 
 def rank_batches(
     source: BatchSource, cells: np.ndarray, epoch: int, size: int, ranks: Ranks
 ) -> Iterator[Any]:
-    """Load one process's share of a global batch, on its device.
+    """Load one process's share of a global batch as micro-batches, on its device.
 
-    Processes that share a model act together, so each has the same number of pieces; one without cells
-    of its own gets a piece that asks for nothing, and whose `cells_B` is empty.
+    Collective calls need the same number of micro-batches on all processes; where one has no cells, it
+    gets one without anything to predict and with an empty `cells_B`.
 
     Parameters
     ----------
     source
-        Where batches come from.
+        Source of batches.
     cells
         (B,) positions over all processes, at least one.
     epoch
         Of the masks or the thinning.
     size
-        Cells of a piece at most.
+        Most cells of a micro-batch.
     ranks
         This process among all.
     """

@@ -1,6 +1,6 @@
-"""What a pretraining is made of: where its batches come from, its model, its losses and its judge.
+"""The parts of a pretraining: source of batches, model, losses and evaluation.
 
-`MaskedBins` hides bins, as the release does; `LeftOutMolecules` splits counts.
+`MaskedBins` masks bins, as the release does; `LeftOutMolecules` splits counts.
 """
 
 from abc import ABC, abstractmethod
@@ -37,22 +37,14 @@ from sc_mamba2.training.thinned_cells import (
 )
 
 _COUNTS = {"value_encoder": "counts", "initializer_std": 0.5}
-_JUDGED_SHARE = 0.5  # of the molecules of held-out cells that are kept
+_JUDGED_SHARE = 0.5  # share of the molecules kept in held-out cells
 
 
 class Recipe(ABC):
-    """What one pretraining is made of.
+    """The parts of one pretraining; `judges` says whether there are held-out cells."""
 
-    Attributes
-    ----------
-    source
-        Of the training cells.
-    judges
-        Whether there are held-out cells.
-    """
-
-    shape: dict[str, Any]  # of the backbone, beside the preset
-    source: MaskedCells | ThinnedCells
+    shape: dict[str, Any]  # overrides of the backbone's preset
+    source: MaskedCells | ThinnedCells  # of the training cells
 
     def __init__(self, job: PretrainJob, store: TokenStore, ranks: Ranks) -> None:
         self.job, self.store = job, store
@@ -61,18 +53,18 @@ class Recipe(ABC):
 
     @abstractmethod
     def heads(self) -> Heads:
-        """Say which heads the model has."""
+        """Return the model's heads."""
 
     @abstractmethod
     def objective(self, model: PretrainedModel) -> Any:
-        """Put the losses around a model."""
+        """Wrap a model with its losses."""
 
     @abstractmethod
     def judge(self, objective: Any, ranks: Ranks) -> Judged:
-        """Judge a model on the held-out cells."""
+        """Evaluate a model on the held-out cells."""
 
     def new_model(self) -> PretrainedModel:
-        """Build the model that the training begins with."""
+        """Build the initial model."""
         job, tokenizer = self.job, self.source.tokenizer
         vocabulary = tokenizer.vocabulary
         config = preset(
@@ -103,7 +95,7 @@ class Recipe(ABC):
 
 
 class MaskedBins(Recipe):
-    """Masked bins are recovered, from the token and from the cell."""
+    """Prediction of masked bins, from the token and from the cell embedding."""
 
     def __init__(self, job: PretrainJob, store: TokenStore, ranks: Ranks) -> None:
         super().__init__(job, store, ranks)
@@ -122,15 +114,15 @@ class MaskedBins(Recipe):
         return MaskedCells(self.store, cells, tokenizer, sampling, self.job.masks, size, seed)
 
     def heads(self) -> Heads:
-        """Say which heads the model has."""
+        """Return the model's heads."""
         return Heads(expression_zeros=True, cell_expression_zeros=True, genes=True)
 
     def objective(self, model: PretrainedModel) -> MaskedObjective:
-        """Put the losses around a model."""
+        """Wrap a model with its losses."""
         return MaskedObjective(model, self.job.objective)
 
     def judge(self, objective: MaskedObjective, ranks: Ranks) -> Judged:
-        """Judge a model by the error of masked bins, beside that of the gene means."""
+        """Evaluate the error of masked bins, with gene means as the baseline."""
         assert self.held_out is not None and isinstance(self.source, MaskedCells)
         if self.means_V is None:
             size = objective.model.backbone.config.vocabulary_size
@@ -140,7 +132,7 @@ class MaskedBins(Recipe):
 
 
 class LeftOutMolecules(Recipe):
-    """Molecules that were left out of a cell are predicted from those that were kept."""
+    """Prediction of a cell's held-out molecules from the kept ones."""
 
     def __init__(self, job: PretrainJob, store: TokenStore, ranks: Ranks) -> None:
         super().__init__(job, store, ranks)
@@ -189,7 +181,7 @@ class LeftOutMolecules(Recipe):
         return ThinnedCells(*where, sampling, thinning, size, seed)
 
     def heads(self) -> Heads:
-        """Say which heads the model has."""
+        """Return the model's heads."""
         return Heads(
             expression=False,
             cell_expression=False,
@@ -199,12 +191,12 @@ class LeftOutMolecules(Recipe):
         )
 
     def objective(self, model: PretrainedModel) -> MoleculeObjective:
-        """Put the losses around a model."""
+        """Wrap a model with its losses."""
         tables = (self.measured_SV, self.types.is_CT, self.types.known_CT)
         return MoleculeObjective(model, self.job.molecules, *map(torch.from_numpy, tables))
 
     def judge(self, objective: MoleculeObjective, ranks: Ranks) -> Judged:
-        """Judge a model by the molecules left out, beside the gene means of each study."""
+        """Evaluate the prediction of held-out molecules, with gene means of each study as the baseline."""
         together = self.job.training.micro_batch_size
         return molecules_held_out(objective, self.held_out, self.judged, together, ranks)
 

@@ -1,4 +1,4 @@
-"""A pretraining from its job to its model: built or resumed, judged, written, stopped and ended."""
+"""Run a pretraining job: build or resume, train, evaluate, write checkpoints, stop or finish."""
 
 import contextlib
 import math
@@ -32,18 +32,18 @@ JOURNAL, MODEL = "journal.jsonl", "model"
 
 @dataclass(frozen=True)
 class Finished:
-    """How a pretraining came out.
+    """Result of a pretraining.
 
     Attributes
     ----------
     model
-        Folder of the final model; None where the training was stopped before its end.
+        Folder of the final model; `None` if the training was stopped before its end.
     best
-        Checkpoint with the lowest loss on held-out cells, if there was one.
+        Checkpoint with the lowest held-out loss, if any.
     journal
-        What was measured.
+        File of the journal.
     exit_code
-        0 at the end; 143 or 130 after a signal, with a checkpoint to go on from.
+        0 at the end; 143 or 130 after a signal, with a checkpoint to resume from.
     """
 
     model: Path | None
@@ -56,16 +56,16 @@ OnStep = Callable[[int, int, Step], None]
 
 
 def pretrain(job: PretrainJob, on_step: OnStep = lambda step, steps, row: None) -> Finished:
-    """Run a pretraining, or go on with it where its run folder has a checkpoint.
+    """Run a pretraining, or resume it if its run folder has a checkpoint.
 
     Under `torchrun` every process calls it with the same job. The first one calls `on_step` after
-    every step, with the steps taken and their number.
+    every step, with the steps taken, the total number of steps and the `Step`.
 
     Raises
     ------
     UserError
-        Rule `run-of-another-job`, where the run folder belongs to another training; rules of the
-        store, the checkpoints and the loop.
+        Rule `run-of-another-job` if the run folder belongs to another training, `ranks-apart` if processes
+        found different checkpoints; rules of the store, the checkpoints and the loop.
     """
     seed_everything(job.compute.seed)
     with (
@@ -77,7 +77,7 @@ def pretrain(job: PretrainJob, on_step: OnStep = lambda step, steps, row: None) 
 
 
 def try_steps(job: PretrainJob, count: int, on_step: OnStep) -> PretrainedModel:
-    """Take the first steps of a pretraining on one process and keep nothing; return its model."""
+    """Take the first steps of a pretraining on one process, writing nothing, and return the model."""
     seed_everything(job.compute.seed)
     with joined_ranks(choose_device(job.compute.device)) as ranks, stop_on_signals() as stop:
         run = _Run(job, ranks, stop, on_step)
@@ -87,7 +87,7 @@ def try_steps(job: PretrainJob, count: int, on_step: OnStep) -> PretrainedModel:
 
 
 class _Run:
-    """One pretraining on one process: what it is made of, and its way to the end."""
+    """One process's part of a pretraining."""
 
     def __init__(self, job: PretrainJob, ranks: Ranks, stop: Stop, on_step: OnStep) -> None:
         self.job, self.ranks, self.stop, self.on_step = job, ranks, stop, on_step
@@ -125,7 +125,7 @@ class _Run:
                     pace = tokens / (time.perf_counter() - since)
                     journal.write(taken, **_measured(row, pace, steps, since, step - start + 1))
                 judged = self._judge(taken, journal)
-                # Where any process was asked to stop, all do, after the same step.
+                # If any process was asked to stop, all stop after the same step.
                 stopped = bool(self.ranks.count(self.stop.requested))
                 if taken % job.keep.checkpoint_every == 0 or taken == steps or stopped:
                     self._save(checkpoints, taken, judged)
@@ -138,7 +138,7 @@ class _Run:
             return Finished(self._final_model(), best, job.run / JOURNAL, 0)
 
     def _check_one_start(self, start: int) -> None:
-        """Refuse processes that found different checkpoints: they do not see one folder."""
+        """Raise if processes found different checkpoints, so do not share the run folder."""
         starts = self.ranks.gather(start)
         if len(set(starts)) > 1:
             raise UserError(
@@ -194,7 +194,7 @@ class _Run:
 
 
 def _measured(row: Step, pace: float, steps: int, since: float, here: int) -> dict[str, float]:
-    """What goes into the journal; names under `clock/` differ from run to run."""
+    """Return a step's journal entries; values under `clock/` differ from run to run."""
     spent = time.perf_counter() - since
     left = spent / here * (steps - row.step - 1)
     parts = {f"loss/{name}": value for name, value in row.parts.items()}

@@ -1,6 +1,6 @@
-"""Where the batches of count splitting come from: a token store of counts, an order, and thinning.
+"""Thinned batches for count splitting, from a token store of counts.
 
-S studies: the values of a column of obs. C types, T terms: what types are.
+S studies: the values of a column of obs. C types, T terms of an ontology.
 """
 
 from typing import NamedTuple
@@ -23,22 +23,22 @@ SOURCE, TYPES = "source", "cell_type_terms"  # columns of a corpus
 
 
 class ThinnedCells:
-    """Thinned batches of some cells of a store: pure functions of the step.
+    """Thinned batches of some cells of a store, as pure functions of the step.
 
     Parameters
     ----------
     store, cells
         Tokens of all genes, whose bins are counts, and (N,) positions in it.
     tokenizer
-        The model's: its vocabulary is a part of the store's.
+        The model's; its vocabulary is a subset of the store's.
     studies_N, types_N
-        Numbers of the study and of the type of every cell of the store.
+        Number of the study and of the type of every cell of the store.
     sampling, thinning
-        Order, and how cells are split.
+        Options of order and count splitting.
     batch_size
-        Cells of a step.
+        Cells of a step, over all processes.
     seed
-        Of order and thinning.
+        Seed of order and thinning.
     """
 
     def __init__(
@@ -60,28 +60,28 @@ class ThinnedCells:
         self.sampler = make_sampler(store, cells, sampling, batch_size, seed)
 
     def cells(self, step: int) -> tuple[np.ndarray, int]:
-        """Give the positions of a step's cells, over all processes, and their epoch."""
+        """Return the positions of a step's cells, over all processes, and their epoch."""
         epoch, batch = divmod(step, len(self.sampler))
         return self.positions[next(self.sampler.batches(epoch, batch))], epoch
 
     def load(self, cells: np.ndarray, epoch: int) -> ThinnedBatch:
-        """Give cells as a thinned batch, in rows of the model's vocabulary."""
+        """Return cells as a thinned batch, in rows of the model's vocabulary."""
         chance = (self.thinning, self.seed, epoch)
         of_cells = (self.studies_N, self.types_N)
         return thin_batch(self.source, cells, self.tokenizer.vocabulary, *chance, *of_cells)
 
     def names(self, cells: np.ndarray) -> list[str]:
-        """Name the first cells."""
+        """Return the names of the first three cells."""
         return [str(name) for name in self.store.take(cells[:3]).obs.index]
 
 
 def number_studies(
     store: TokenStore, column: str, first: np.ndarray
 ) -> tuple[np.ndarray, list[str]]:
-    """Number the studies of all cells, (N,) int64, those of the cells `first` before all others.
+    """Return the study number of all cells, (N,) int64, and the studies' names, those of the cells `first` first.
 
-    A cell's study is its value in the column; where it has none, the file that it comes from: what one file
-    measured says nothing of another.
+    A cell's study is its value in the column or, if empty, its source file, since files differ in the genes
+    they measured.
     """
     kept = store.manifest.obs_columns or []
     if SOURCE in kept:
@@ -101,9 +101,9 @@ def genes_by_study(
     together: int = 4096,
     ranks: Ranks = ALONE,
 ) -> np.ndarray:
-    """Count the cells of each study that express each row of the store's vocabulary, (S, V) int64.
+    """Count the cells of each study that express each gene of the store's vocabulary, (S, V) int64.
 
-    A gene that no cell of a study expresses counts as not measured there. Each process reads its share of the
+    A gene that no cell of a study expresses counts as unmeasured there. Each process reads its share of the
     cells.
     """
     size = store.tokenizer.vocabulary.size
@@ -119,18 +119,18 @@ def genes_by_study(
 
 
 class TypeTargets(NamedTuple):
-    """Types of cells, each with all that lies above it in an ontology.
+    """Cell types with their ancestors in an ontology.
 
     Attributes
     ----------
     numbers_N
-        Number of the type of every cell of the store, -1 where it has none.
+        Number of the type of every cell of the store, -1 for none.
     terms
-        T names.
+        Names of the T terms.
     is_CT
-        bool, whether a cell of a type is one of a term.
+        bool, whether a cell of a type belongs to a term.
     known_CT
-        bool, whether it is known if it is one: of terms that may lie below its own type it is not.
+        bool, whether that is known: it is not for possible descendants of the cell's type.
     """
 
     numbers_N: np.ndarray
@@ -140,10 +140,10 @@ class TypeTargets(NamedTuple):
 
 
 def type_targets(store: TokenStore, training: np.ndarray, least: int) -> TypeTargets:
-    """Read the types of a corpus: column `TYPES`, a cell's own term and all above it, apart by blanks.
+    """Read the types of a corpus from column `TYPES`: a cell's own term and its ancestors, space-separated.
 
-    A term counts where `least` training cells are ones and as many are none. It may lie below a type where
-    all cells that are ones are also of that type.
+    Terms are kept if at least `least` training cells belong to them and as many do not. A term counts as a
+    possible descendant of a type if all its cells also belong to that type.
     """
     if TYPES not in (store.manifest.obs_columns or []):
         empty = np.zeros((0, 0), dtype=bool)

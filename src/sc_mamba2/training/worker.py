@@ -1,7 +1,7 @@
-"""One process of a pretraining that `torchrun` started: `python -m sc_mamba2.training.worker JOB`.
+"""One process of a pretraining under `torchrun`: `python -m sc_mamba2.training.worker JOB`.
 
-It needs torch, numpy, scipy, pandas, pyarrow, safetensors, pydantic and filelock alone, so it runs on a
-bare machine.
+It only needs torch, numpy, scipy, pandas, pyarrow, safetensors, pydantic and filelock, so it runs on a
+minimal machine.
 """
 
 import logging
@@ -18,7 +18,7 @@ _log = logging.getLogger(__name__)
 
 
 def main(arguments: list[str]) -> int:
-    """Run the job that a JSON file holds; return the exit code."""
+    """Run the job in a JSON file; return the exit code."""
     first = os.environ.get("RANK", "0") == "0"
     logging.basicConfig(level=logging.INFO if first else logging.ERROR, format="%(message)s")
     job = PretrainJob.model_validate_json(Path(arguments[0]).read_text(encoding="utf-8"))

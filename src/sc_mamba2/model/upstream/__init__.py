@@ -1,7 +1,7 @@
-"""Weights of the authors' release: read safely, every tensor accounted for, written as ours.
+"""Import of the authors' released weights: read safely, every tensor accounted for, saved in our format.
 
 `files` reads the folder, `shape` derives config and heads, `names` maps the tensors, `genes` the
-vocabulary, `convert` puts them together. No code of the release is in here.
+vocabulary, `convert` combines them. Contains no code of the release.
 """
 
 from sc_mamba2.model.upstream.convert import LICENCE, ImportReport, import_release

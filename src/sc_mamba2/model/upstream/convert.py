@@ -1,4 +1,4 @@
-"""From a released folder to a checkpoint folder of ours; the weights pass through, model-sized only once."""
+"""Convert a released folder to our checkpoint folder, with the weights in memory only once."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,16 +32,16 @@ LICENCE = (
 
 @dataclass(frozen=True)
 class ImportReport:
-    """What an import did.
+    """Result of an import.
 
     Parameters
     ----------
     mapped, unused
-        Number of tensors that were taken, and released names of those that were not.
+        Number of tensors taken over, and released names of the others.
     genes
         Report of `released_vocabulary`.
     folder
-        The checkpoint that was written.
+        The written checkpoint.
     """
 
     mapped: int
@@ -53,16 +53,16 @@ class ImportReport:
 def import_release(
     folder: str | Path, output: str | Path, *, overwrite: bool = False, domain: int | None = None
 ) -> ImportReport:
-    """Convert a released folder to a checkpoint folder, written whole or not at all.
+    """Convert a released folder to a checkpoint folder, written atomically.
 
     Parameters
     ----------
     folder, output
         The released folder, and the checkpoint folder to write.
     overwrite
-        Whether a checkpoint that stands there is replaced.
+        Whether to replace an existing checkpoint.
     domain
-        Batch whose norm is taken, for weights with one norm a batch (DSBN) and no plain one.
+        Batch whose norm is used, for weights with one norm per batch (DSBN) and no plain one.
 
     Raises
     ------
@@ -87,7 +87,7 @@ def import_release(
 def _convert(
     release: Release, domain: int | None
 ) -> tuple[PretrainedModel, dict[str, Tensor], list[str]]:
-    """Give the model without memory for its tensors, the tensors, and the names not used."""
+    """Return the model on the meta device, its tensors, and the released names not used."""
     rows = embedding_rows(release.state)
     vocabulary, genes = released_vocabulary(release.names, rows, load_gene_table())
     config = derive_config(release.state, release.args, rows, vocabulary.pad_id)
@@ -117,7 +117,7 @@ def _convert(
 
 
 def _choose_norm(release: Release, domain: int | None) -> int | None:
-    """Decide between the plain batch norm and one of the batches' own."""
+    """Choose between the plain batch norm (`None`) and that of one batch."""
     plain = any(name.startswith("bn.") for name in release.state)
     domains = sorted({name.split(".")[2] for name in unused(release.state, (DOMAINS,))})
     held = f"norms of the batches {', '.join(domains[:20]) or 'none'}" + (

@@ -1,4 +1,4 @@
-"""The three files of a released folder, read without running anything that stands in them."""
+"""Read the three files of a released folder without executing any code in them."""
 
 import json
 import pickle
@@ -20,12 +20,12 @@ _FETCH = "fetch the released folder again"
 
 @dataclass(frozen=True)
 class Release:
-    """What a released folder holds.
+    """The content of a released folder.
 
     Parameters
     ----------
     state
-        Tensors by their released name, on the CPU; where it can be, they stay on the disk.
+        Tensors by released name, on the CPU; memory-mapped if the format allows it.
     args, names
         `args.json`, and `vocab.json`: symbol, or special token, to row.
     sha256
@@ -44,9 +44,9 @@ def read_release(folder: str | Path) -> Release:
     Raises
     ------
     UserError
-        Rules `upstream-folder` (a file is missing or not readable), `upstream-pickle` (the file asks to run code),
-        `upstream-damaged` (it cannot be read), `upstream-tensors` (it holds no table of tensors),
-        `upstream-args` and `upstream-vocabulary` (unreadable JSON).
+        Rules `upstream-folder` (a missing or unreadable file), `upstream-pickle` (a pickle with code),
+        `upstream-damaged` (a damaged pickle), `upstream-tensors` (not a state dict), `upstream-args` and
+        `upstream-vocabulary` (invalid JSON).
     """
     folder = Path(folder)
     missing = [name for name in (TENSORS, ARGS, NAMES) if not (folder / name).is_file()]
@@ -73,7 +73,7 @@ def read_release(folder: str | Path) -> Release:
 
 def _read_tensors(path: Path) -> dict[str, Tensor]:
     try:
-        # The pickle's imports are forbidden; mapped from the disk where the format allows it.
+        # weights_only forbids the pickle's imports.
         mapped = zipfile.is_zipfile(path)
         state = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except MemoryError:
@@ -87,7 +87,7 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
             expected="a state dict: tensors by name",
             mend="do not load this file with anything else; fetch it from the authors again",
         ) from error
-    # A damaged pickle stops wherever it breaks: torch has no one error for it.
+    # A damaged pickle can raise anything.
     except Exception as error:
         raise _damaged(path, error) from error
     if not isinstance(state, dict) or not state:
@@ -121,7 +121,7 @@ def _read_json(path: Path, rule: str) -> dict[str, Any]:
 
 
 def _reason(error: Exception) -> str:
-    """Give the sentence of torch's long message that names what was forbidden."""
+    """Return the line of torch's long message that names what was forbidden."""
     told = [line.strip() for line in str(error).splitlines() if "WeightsUnpickler error" in line]
     return told[0][:200] if told else "forbidden content"
 

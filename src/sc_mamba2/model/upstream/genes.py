@@ -1,4 +1,4 @@
-"""The released vocabulary: symbols to Ensembl ids, row for row. No row is moved, merged or dropped."""
+"""Map the released vocabulary's symbols to Ensembl ids, row by row. No row is moved, merged or dropped."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,31 +15,31 @@ _LISTED = 8
 def released_vocabulary(
     names: Mapping[str, Any], rows: int, table: GeneTable
 ) -> tuple[Vocabulary, dict[str, Any]]:
-    """Make our vocabulary of a released one.
+    """Convert a released vocabulary to ours.
 
     Parameters
     ----------
     names
         Symbol, Ensembl id or special token (`<…>`) to row.
     rows
-        Rows of the embedding, V. Those that `names` does not name become `<unnamed-ROW>`.
+        Rows of the embedding, V. Those missing from `names` become `<unnamed-ROW>`.
     table
         Genes to map to.
 
     Returns
     -------
     tuple
-        The vocabulary: every row keeps its name as its symbol; its id is the Ensembl id, or the
-        name itself where there is none, or where an earlier row has that id already (a row whose
-        name is the id comes first). And the report, ready for JSON: `genes` = `matched` +
-        `duplicate` + `ambiguous` + `retired` + `unknown`; `matched_by_alias` of the matched;
-        `unnamed_rows`; examples of what was not mapped.
+        The vocabulary: every row keeps its name as its symbol; its id is the Ensembl id, or the name
+        itself if there is none or another row has that id (a row named by the id takes precedence, then
+        the first). And the JSON-serialisable report: `genes` = `matched` + `duplicate` + `ambiguous` +
+        `retired` + `unknown`; `matched_by_alias` of the matched; `unnamed_rows`; examples of unmapped
+        names.
 
     Raises
     ------
     UserError
-        Rule `upstream-vocabulary`: rows that are no numbers, stand twice or are not in the
-        embedding, or no `<pad>` or `<cls>`.
+        Rule `upstream-vocabulary`: a row that is not an integer, is used twice or is not in the
+        embedding, an unprintable or empty name, or no `<pad>` or `<cls>`.
     """
     symbols = _by_row(names, rows)
     genes = [row for row, name in enumerate(symbols) if not is_special(name)]
@@ -79,7 +79,7 @@ def _by_row(names: Mapping[str, Any], rows: int) -> list[str]:
 
 
 def _owners(mapping: GeneMapping) -> dict[str, int]:
-    """Give each Ensembl id to one name: to the id itself if it is there, else to the first."""
+    """Assign each Ensembl id to one name: the id itself if present, else the first."""
     owners = {
         ident: place
         for place, (name, ident) in enumerate(zip(mapping.names, mapping.ensembl_ids, strict=True))

@@ -1,4 +1,4 @@
-"""Which released tensor becomes which of ours, which are not used, and what is wrong with the rest."""
+"""Map released tensors to ours, list unused ones, and validate them all."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -9,7 +9,7 @@ from sc_mamba2.errors import UserError
 from sc_mamba2.model.manifest import some
 
 LAYERS = ("mamba_encoder.layers.", "transformer_encoder.layers.")
-# Heads of single tasks (adversary, batch and modality embeddings): there is no such head here.
+# Task-specific heads (adversary, batch and modality embeddings) that our model does not have.
 TASK_ONLY = ("grad_reverse_discriminator.", "batch_encoder.", "mod_encoder.")
 DOMAINS = "dsbn.bns."
 _OURS_TO_RELEASED = {
@@ -26,7 +26,7 @@ _OUR_LAYER = re.compile(r"backbone\.layers\.(\d+)\.mixer\.")
 
 
 def released_name(ours: str, layers: str, domain: int | None) -> str:
-    """Give the released name of one of our tensors.
+    """Return the released name of one of our tensors.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def released_name(ours: str, layers: str, domain: int | None) -> str:
     layers
         Prefix of the layers in this file, one of `LAYERS`.
     domain
-        Batch whose norm is taken from a DSBN; none for the plain batch norm.
+        Batch whose norm is taken from a DSBN; `None` for the plain batch norm.
     """
     if layer := _OUR_LAYER.match(ours):
         return f"{layers}{layer[1]}.mamba.{ours[layer.end() :]}"
@@ -47,7 +47,7 @@ def released_name(ours: str, layers: str, domain: int | None) -> str:
 
 
 def unused(names: Iterable[str], prefixes: tuple[str, ...]) -> list[str]:
-    """List the names that start with one of the prefixes, in the order of the file."""
+    """Return the names that start with one of the prefixes, in their order."""
     return [name for name in names if name.startswith(prefixes)]
 
 
@@ -57,14 +57,14 @@ def rename(
     released: Mapping[str, str],
     left_out: Iterable[str],
 ) -> dict[str, Tensor]:
-    """Rename every tensor, or refuse the file.
+    """Rename all tensors, after validating them.
 
     Parameters
     ----------
     state
         Tensors by released name.
     wanted
-        Our tensors by our name; only type and shape are looked at.
+        Our tensors by our name; only type and shape matter.
     released
         Our name to the released one.
     left_out
@@ -78,8 +78,8 @@ def rename(
     Raises
     ------
     UserError
-        Rule `upstream-tensors`, naming every tensor that is missing, unknown, of another shape or
-        type, not finite, or a negative variance.
+        Rule `upstream-tensors`, naming every tensor that is missing, unknown, of the wrong shape or type,
+        larger than its storage, not finite, or a negative variance.
     """
     known = {released[ours]: tensor for ours, tensor in wanted.items()}
     expected = known.keys() | set(left_out)
@@ -114,7 +114,7 @@ def rename(
         ],
     }
     _refuse_any(spoilt)
-    # safetensors stores each tensor for itself: those that share memory are copied.
+    # safetensors does not store shared memory: clone tensors that share it.
     seen: set[int] = set()
     for name, tensor in renamed.items():
         place = tensor.untyped_storage().data_ptr()
@@ -125,7 +125,7 @@ def rename(
 
 
 def lies(tensor: Tensor) -> bool:
-    """Whether a tensor claims more numbers than the file stores for it."""
+    """Whether a tensor claims more elements than its storage holds."""
     return tensor.untyped_storage().nbytes() < tensor.numel() * tensor.element_size()
 
 
@@ -136,7 +136,7 @@ def _refuse_any(faults: Mapping[str, list[str]]) -> None:
 
 
 def wrong_tensors(found: str) -> UserError:
-    """Make the error for tensors that are not those of the release."""
+    """Return the error for tensors that are not those of the release."""
     return UserError(
         "upstream-tensors",
         found=found,

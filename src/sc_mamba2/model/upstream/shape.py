@@ -1,6 +1,6 @@
-"""Config and heads of a released model: sizes by the tensors' own vote, held against `args.json`.
+"""Derive config and heads of a released model from tensor shapes, checked against `args.json`.
 
-A size that several tensors tell is taken from most of them, so that the one that differs can be named.
+A size shared by several tensors is decided by majority, so that `rename` can name the one that differs.
 D width, I inner width, H heads, N state, V vocabulary, K classes.
 """
 
@@ -23,7 +23,7 @@ _BLOCK = 3  # linear, ReLU, layer norm
 
 
 def layer_prefix(state: Mapping[str, Tensor]) -> str:
-    """Give the prefix of the layers in this file; the documented one where there is none."""
+    """Return the prefix of the layers in this file; the documented one if there are none."""
     found = [prefix for prefix in LAYERS if any(name.startswith(prefix) for name in state)]
     if len(found) > 1:
         raise wrong_tensors(f"layers under two names, {' and '.join(found)}")
@@ -31,7 +31,7 @@ def layer_prefix(state: Mapping[str, Tensor]) -> str:
 
 
 def embedding_rows(state: Mapping[str, Tensor]) -> int:
-    """Count the rows of the gene embedding, V; refuse one that is missing or no whole matrix."""
+    """Return the rows of the gene embedding, V; raise if it is missing or not a complete matrix."""
     tensor = state.get(EMBEDDING)
     if tensor is None:
         raise wrong_tensors(f"missing: {EMBEDDING}")
@@ -53,15 +53,15 @@ def derive_config(
         Tensors by released name.
     args
         `embsize`, `mamba_layer` or else `nlayers`, `pad_token`, `dropout`, `n_bins`,
-        `input_emb_style`; what is absent is taken from the tensors, or is as in the release.
+        `input_emb_style`; missing ones are taken from the tensors or the release's defaults.
     rows, pad_id
         Rows of the embedding, and the row of `<pad>`.
 
     Raises
     ------
     UserError
-        Rule `upstream-args` where args and tensors differ or the form is none that is built here,
-        `upstream-tensors` where the tensors do not tell a size.
+        Rule `upstream-args` if args and tensors differ or the architecture is not supported,
+        `upstream-tensors` if the tensors do not determine a size.
     """
     layers = _layer_count(state)
     width = _vote(state, {"encoder.enc_norm.weight": 0, "encoder.enc_norm.bias": 0, EMBEDDING: 1})
@@ -93,8 +93,8 @@ def derive_heads(
 ) -> tuple[Heads, tuple[str, ...]]:
     """Derive which heads a released model has.
 
-    Returns the heads, and the prefixes of expression heads that are left out, since a task's batch or
-    modality embedding is a part of their input. Raises as `derive_config`.
+    Returns the heads, and the prefixes of expression heads that are left out because their input includes
+    a task's batch or modality embedding. Raises as `derive_config`.
     """
     appended = _has(state, "batch_encoder.") or _has(state, "mod_encoder.")
     inputs = {"decoder.": ("decoder.fc.0.weight", 1), "mvc_decoder.": ("mvc_decoder.W.weight", 0)}
@@ -136,7 +136,7 @@ def _layer_count(state: Mapping[str, Tensor]) -> int:
 
 
 def _mixer_sizes(state: Mapping[str, Tensor], layers: int) -> tuple[int, int, int, int]:
-    """Give inner width I, heads H, numbers of state N and taps."""
+    """Return inner width I, heads H, state size N and taps."""
     prefix = layer_prefix(state)
 
     def vote(places: dict[str, int]) -> int:
@@ -156,7 +156,7 @@ def _mixer_sizes(state: Mapping[str, Tensor], layers: int) -> tuple[int, int, in
 
 
 def _vote(state: Mapping[str, Tensor], places: Mapping[str, int]) -> int:
-    """Give the size that most tensors have at their axis; refuse a tie or silence by name."""
+    """Return the size that most tensors have at their axis; raise for a tie or if there is none."""
     sizes = {name: _size(state, name, axis) for name, axis in places.items()}
     ranked = Counter(size for size in sizes.values() if size).most_common(2)
     if not ranked:
@@ -182,7 +182,7 @@ def _agree(args: Mapping[str, Any], key: str, held: Any, why: str) -> None:
 
 
 def clash(claimed: str, expected: str) -> UserError:
-    """Make the error for an `args.json` that the weights, or what is built here, contradict."""
+    """Return the error for an `args.json` that contradicts the weights or is not supported."""
     return UserError(
         "upstream-args",
         found=f"{claimed} in args.json",

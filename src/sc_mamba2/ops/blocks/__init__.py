@@ -1,7 +1,7 @@
-"""The CPU path: the scan in blocks of tokens that stay in cache, forward and backward by hand.
+"""The CPU path: the scan in blocks of tokens that fit in cache, with hand-written forward and backward.
 
-`plan` says which tokens a block holds, `ssd` and `convolution` are a block's arithmetic
-without autograd, `mixer` adds the norm and puts them together, `scan` runs the blocks and is what others import.
+`plan` assigns tokens to blocks, `ssd` and `convolution` compute a block without autograd, `mixer` adds the
+norm and combines them, `scan` runs the blocks and is what others import.
 """
 
 from sc_mamba2.ops.blocks.scan import scan_in_blocks

@@ -1,4 +1,4 @@
-"""Causal depthwise convolution and SiLU over one block, as multiply-adds over tokens, in cache.
+"""Causal depthwise convolution over one block, before SiLU, as multiply-adds over tokens, in cache.
 
 R cells, T tokens, C channels, K taps.
 """
@@ -15,11 +15,11 @@ class ConvolutionGradients(NamedTuple):
     dx_RTC: Tensor
     dtaps_KC: Tensor
     dbias_C: Tensor
-    du_RKC: Tensor  # of the first K - 1 sums of the block, for the block before it
+    du_RKC: Tensor  # of the block's first K - 1 sums, for the previous block
 
 
 def convolve_block(x_RTC: Tensor, before_RKC: Tensor, taps_KC: Tensor, bias_C: Tensor) -> Tensor:
-    """Sum each channel's taps over a token and the K - 1 before it: what SiLU is applied to, (R, T, C).
+    """Convolve each channel over a token and the K - 1 before it, without SiLU, (R, T, C).
 
     ``u_t = bias + sum_k tap_k x_(t - (K-1) + k)``, so the last tap is for the token itself. `before_RKC`
     are the K - 1 tokens before the block, zero before the first token of a cell.
@@ -37,9 +37,9 @@ def convolve_block(x_RTC: Tensor, before_RKC: Tensor, taps_KC: Tensor, bias_C: T
 def convolve_block_backward(
     du_RTC: Tensor, x_RTC: Tensor, before_RKC: Tensor, after_RKC: Tensor, taps_KC: Tensor
 ) -> ConvolutionGradients:
-    """Give the gradients of a block, from those of its sums, what SiLU is applied to.
+    """Compute the gradients of a block from those of its sums, before SiLU.
 
-    `after_RKC` is `du_RKC` of the block after it; zero after the last token of a cell.
+    `after_RKC` is `du_RKC` of the next block; zero after the last token of a cell.
     """
     length = x_RTC.shape[1]
     dx_RTC = du_RTC * taps_KC[-1]
@@ -60,7 +60,7 @@ def convolve_block_backward(
 
 
 def last_tokens(x_RTC: Tensor, before_RKC: Tensor) -> Tensor:
-    """Give the K - 1 tokens that stand before the next block."""
+    """Return the K - 1 tokens before the next block."""
     kept = before_RKC.shape[1]
     if x_RTC.shape[1] >= kept:
         return x_RTC[:, x_RTC.shape[1] - kept :]

@@ -1,4 +1,4 @@
-"""What a mixer does between its projections, over one block: convolution, recurrence, gated norm.
+"""The computation of a mixer between its projections over one block: convolution, recurrence, gated norm.
 
 R cells of a group, T tokens of a block, E projected width (z, x, B, C, dt in this order), I inner
 width, C channels, N state, H heads, K taps, Z chunks, c tokens of a chunk.
@@ -16,7 +16,7 @@ from sc_mamba2.ops.blocks.ssd import BlockInputs, BlockScan, scan_block, scan_bl
 
 
 class Normed(NamedTuple):
-    """What the norm of a block gives, and what its backward reads again."""
+    """Output of a block's norm, with values for its backward."""
 
     g_RTI: Tensor  # before the weight
     gate_RTI: Tensor
@@ -32,7 +32,7 @@ class NormGradients(NamedTuple):
 
 
 def norm_block(y_RTI: Tensor, z_RTI: Tensor, eps: float) -> Normed:
-    """Compute ``u = y silu(z)`` and ``g = u / sqrt(mean(u^2) + eps)``; the caller weighs it."""
+    """Compute ``u = y silu(z)`` and ``g = u / sqrt(mean(u^2) + eps)``; the caller applies the weight."""
     gate_RTI = functional.silu(z_RTI)
     u_RTI = y_RTI * gate_RTI
     norm_RT1 = torch.linalg.vector_norm(u_RTI, dim=-1, keepdim=True)
@@ -43,7 +43,7 @@ def norm_block(y_RTI: Tensor, z_RTI: Tensor, eps: float) -> Normed:
 def norm_block_backward(
     dout_RTI: Tensor, weight_I: Tensor, y_RTI: Tensor, z_RTI: Tensor, normed: Normed
 ) -> NormGradients:
-    """Give the gradients of a block, from that of ``weight g``."""
+    """Compute the gradients of a block's norm from that of ``weight g``."""
     g_RTI, gate_RTI, scale_RT1 = normed
     product_RTI = dout_RTI * g_RTI
     dweight_I = product_RTI.sum((0, 1))
@@ -54,7 +54,7 @@ def norm_block_backward(
 
 
 class BlockWeights(NamedTuple):
-    """A mixer's weights in the form and precision that blocks are computed in."""
+    """A mixer's weights in the form and precision of block computations."""
 
     taps_KC: Tensor
     conv_bias_C: Tensor
@@ -65,7 +65,7 @@ class BlockWeights(NamedTuple):
 
     @property
     def parts(self) -> list[int]:
-        """Widths of z, of what is convolved, and of dt."""
+        """Widths of z, of the convolved channels, and of dt."""
         return [len(self.norm_I), len(self.conv_bias_C), len(self.dt_bias_H)]
 
     @property
@@ -76,14 +76,14 @@ class BlockWeights(NamedTuple):
 
 
 class Carried(NamedTuple):
-    """What goes from one block to the next in reading order, or its gradient, which goes back."""
+    """State passed from one block to the next in reading order, or its gradient, passed back."""
 
     state_RNI: Tensor
-    before_RKC: Tensor  # K - 1 tokens of the convolution; as a gradient, of its sums
+    before_RKC: Tensor  # last K - 1 inputs of the convolution; as a gradient, that of its sums
 
 
 class MixedBlock(NamedTuple):
-    """What a block's forward gives, and what its backward reads again."""
+    """Output of a block's forward, with values for its backward."""
 
     carried: Carried
     z_RTI: Tensor
@@ -96,7 +96,7 @@ class MixedBlock(NamedTuple):
 
 
 def block_weights(tensors: Sequence[Tensor], directions: int, kind: torch.dtype) -> BlockWeights:
-    """Bring the tensors of `MixerWeights` into the form of a block."""
+    """Convert the tensors of `MixerWeights` to the form of block computations."""
     conv_weight, conv_bias, dt_bias, A_log, D, norm = (tensor.to(kind) for tensor in tensors)
     taps_KC = conv_weight[:, 0].t().contiguous()
     return BlockWeights(taps_KC, conv_bias, dt_bias, -A_log.exp(), D, norm / directions)
@@ -105,7 +105,7 @@ def block_weights(tensors: Sequence[Tensor], directions: int, kind: torch.dtype)
 def weight_gradients(
     sums: BlockWeights, weights: BlockWeights, tensors: Sequence[Tensor], directions: int
 ) -> list[Tensor]:
-    """Bring gradients of `block_weights` back to those of the tensors of `MixerWeights`."""
+    """Convert gradients of `block_weights` back to those of the tensors of `MixerWeights`."""
     dtaps_KC, dconv_bias, ddt_bias, dA, dD, dnorm = sums
     dA_log, dconv_weight_C1K = dA * weights.A_H, dtaps_KC.t().unsqueeze(1)
     found = [dconv_weight_C1K, dconv_bias, ddt_bias, dA_log, dD, dnorm / directions]
@@ -113,7 +113,7 @@ def weight_gradients(
 
 
 def nothing_carried(cells: int, weights: BlockWeights) -> Carried:
-    """Give what stands before the first block of cells."""
+    """Return the zero state before the first block of cells."""
     inner, state, _ = weights.states
     taps, channels = weights.taps_KC.shape
     zeros = weights.norm_I.new_zeros
@@ -135,13 +135,13 @@ def mix_block(
     zxbcdt_RTE
         Output of `in_proj`.
     real_RT
-        Which of them are tokens; None where all are. Those that are none stand at the end.
+        Mask of real tokens, the others at the end; `None` if all are real.
     chunk
         Tokens of a chunk; divides T.
     carried
-        From the block before.
+        From the previous block.
     weights, eps
-        The mixer's weights, and what the norm adds to the mean square.
+        The mixer's weights, and the norm's epsilon.
     """
     z_RTI, xBC_RTC, dt_raw_RTH = zxbcdt_RTE.split(weights.parts, dim=-1)
     u_RTC = convolve_block(xBC_RTC, carried.before_RKC, weights.taps_KC, weights.conv_bias_C)
@@ -163,10 +163,10 @@ def mix_block(
 def mix_block_backward(
     dg_RTI: Tensor, mixed: MixedBlock, before_RKC: Tensor, dcarried: Carried, weights: BlockWeights
 ) -> tuple[Tensor, BlockWeights, Carried]:
-    """Give the gradients of a block: of its input, of the weights, and of what was carried in.
+    """Compute the gradients of a block: of its input, of the weights, and of the state carried in.
 
-    `dg_RTI` is that of the output, zero at what is no token; `before_RKC` the tokens that were carried
-    into the block; `dcarried` the gradient from the block after, zeros after the last.
+    `dg_RTI` is the gradient of the output, zero at pads; `before_RKC` are the tokens carried into the block;
+    `dcarried` is the gradient from the next block, zero after the last.
     """
     y_RTI = mixed.scan.y_ZcI.view(dg_RTI.shape)
     norm = norm_block_backward(dg_RTI, weights.norm_I, y_RTI, mixed.z_RTI, mixed.normed)
@@ -178,8 +178,7 @@ def mix_block_backward(
         du_RTC, mixed.xBC_RTC, before_RKC, dcarried.before_RKC, weights.taps_KC
     )
     dt_RTH = mixed.inputs.dt_ZcH.view(mixed.dt_raw_RTH.shape)
-    # The slope of softplus over its value: from log dt to what stood before softplus. Where dt is 0,
-    # the gradient of log dt is too.
+    # d(log dt) / d(raw dt), the slope of softplus over its value. Where dt is 0, so is the gradient of log dt.
     slope_RTH = torch.where(dt_RTH > 0, mixed.dt_raw_RTH.sigmoid() / dt_RTH, 0)
     ddt_raw_RTH = ssd.dlogdt_ZcH.view(slope_RTH.shape) * slope_RTH
     dzxbcdt_RTE = torch.cat([norm.dz_RTI, convolution.dx_RTC, ddt_raw_RTH], dim=-1)

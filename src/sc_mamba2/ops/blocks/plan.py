@@ -1,8 +1,7 @@
-"""Which tokens are worked on together: groups of cells of like length, cut into blocks of tokens.
+"""Plan which tokens are processed together: groups of cells of similar length, cut into blocks of tokens.
 
-A block is small enough to stay in cache. Cells are read in either direction by their token
-indices, so that ragged rows, packed rows and reversal are one thing. R cells of a group, T tokens
-of a block, E width.
+A block fits in cache. Cells are read in either direction by token indices, which covers ragged rows,
+packed rows and reversal alike. R cells of a group, T tokens of a block, E width.
 """
 
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ from torch import Tensor
 
 from sc_mamba2.ops.rows import Spans
 
-# Longer chunks mean more work within, shorter ones more states; 256 is a GPU's choice.
+# Longer chunks mean more work within them, shorter ones more states; GPUs prefer 256.
 CHUNK = 64
 
 
@@ -28,7 +27,7 @@ class Block:
     flipped
         Whether the slice is read from its end.
     real_RT
-        Which of them are tokens; None where all are. The others point to some token of the cell.
+        Mask of real tokens, `None` if all are real. The others point to some token of the cell.
     chunk
         Tokens of a chunk; it divides T.
     """
@@ -40,7 +39,7 @@ class Block:
     chunk: int
 
     def read(self, source_TE: Tensor, kind: torch.dtype) -> Tensor:
-        """Read the block, (R, T, E); what stands beyond the end of a cell has no meaning."""
+        """Read the block, (R, T, E); values beyond the end of a cell are meaningless."""
         if isinstance(self.tokens, slice):
             part_RTE = source_TE[self.tokens].unsqueeze(0)
             return (part_RTE.flip(1) if self.flipped else part_RTE).to(kind)
@@ -48,14 +47,14 @@ class Block:
         return part_RTE.view(self.cells, -1, part_RTE.shape[-1]).to(kind)
 
     def read_real(self, source_TE: Tensor, kind: torch.dtype) -> Tensor:
-        """Read the block, zero at what is no token."""
+        """Read the block, with zeros beyond the end of a cell."""
         part_RTE = self.read(source_TE, kind)
         if self.real_RT is None:
             return part_RTE
         return part_RTE.masked_fill(~self.real_RT.unsqueeze(-1), 0)
 
     def add(self, target_TE: Tensor, part_RTE: Tensor) -> None:
-        """Add the real tokens of the block to their place."""
+        """Add the real tokens of the block to `target_TE` at their positions."""
         if isinstance(self.tokens, slice):
             part_TE = part_RTE[0].flip(0) if self.flipped else part_RTE[0]
             target_TE[self.tokens].add_(part_TE)
@@ -68,9 +67,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Group:
-    """Cells that are worked on together: their ranges of tokens, the extremes of `lengths_R`, and the
-    tokens of a block, a multiple of the chunk.
-    """
+    """Cells processed together: ranges, extremes of `lengths_R`, and a block's tokens, a multiple of `CHUNK`."""
 
     starts_R: Tensor
     lengths_R: Tensor
@@ -103,9 +100,9 @@ class Group:
 
 
 def plan_groups(spans: Spans, tokens: int) -> Iterator[Group]:
-    """Put cells of like length together, longest first, until a group's block has about `tokens` tokens.
+    """Group cells of similar length, longest first, with about `tokens` tokens, at least one chunk, per block.
 
-    `tokens` are those of a block over all cells of its group, at least one chunk.
+    `tokens` counts those of all cells of the group.
     """
     order = torch.argsort(spans.lengths, descending=True, stable=True)
     starts, lengths = spans.starts[order], spans.lengths[order]

@@ -1,9 +1,9 @@
-"""Runs a mixer between its projections, block of tokens by block of tokens, as one autograd step.
+"""Run a mixer between its projections block by block, as one autograd function.
 
-State, and the last tokens of the convolution, are carried from block to block. For the gradient
-only the input and the states at block borders are kept; a block is computed again in cache. Runs
-on any device. T tokens of all rows, R cells of a group, E projected width, I inner width, N state,
-W borders between blocks.
+The state and the convolution's last tokens are carried from block to block. For the gradient only the
+input and the states at block borders are kept; blocks are recomputed in cache. Runs on any device.
+T tokens of all rows, R cells of a group, E projected width, I inner width, N state, W borders between
+blocks.
 """
 
 from collections.abc import Iterator, Sequence
@@ -28,9 +28,9 @@ from sc_mamba2.ops.blocks.plan import Block, Group, plan_groups
 from sc_mamba2.ops.rows import cell_spans
 from sc_mamba2.ops.weights import MixerWeights, at_least_single
 
-# Numbers of inner width in a block: about 2 MB an array, measured flat for half and twice that.
+# Elements of an inner-width array in a block: about 2 MB each; half or twice that is as fast.
 _CPU_NUMBERS, _FEWEST, _MOST = 2**19, 256, 1024
-# An accelerator wants few, large operations.
+# Accelerators need few, large operations.
 _ACCELERATOR_TOKENS = 16_384
 
 
@@ -48,14 +48,14 @@ def scan_in_blocks(
     zxbcdt_BLE, lengths, weights
         As in `dispatch.bidirectional_scan`.
     reverse
-        One entry a direction: whether it reads cells from their last token.
+        For each direction, whether it reads cells from their last token.
     block_tokens
-        About how many tokens a block holds, 64 or more; None for what suits the device.
+        Approximate tokens of a block, at least 64; by default chosen for the device.
 
     Returns
     -------
     Tensor
-        (B, L, I), zero at pads, of the type of `zxbcdt_BLE`. Differentiable once.
+        (B, L, I), zero at pads, with the dtype of `zxbcdt_BLE`. Differentiable once.
     """
     rows, length = zxbcdt_BLE.shape[:2]
     if block_tokens is None and zxbcdt_BLE.device.type == "cpu":
@@ -70,7 +70,7 @@ def scan_in_blocks(
 
 
 class _Way(NamedTuple):
-    """Which tokens are read in which order."""
+    """The tokens to read, and in which directions."""
 
     groups: list[Group]
     reverse: tuple[bool, ...]
@@ -142,7 +142,7 @@ def _carried_into(
     zxbcdt_TE: Tensor,
     weights: BlockWeights,
 ) -> Carried:
-    """What was carried into a block: the state that was kept, and tokens that are read again."""
+    """Return the values carried into a block: the saved state, and the preceding tokens, read again."""
     if at == 0:
         return nothing_carried(blocks[0].cells, weights)
     assert states_WRNI is not None
@@ -155,9 +155,9 @@ def _carried_into(
 
 @cache
 def _keep_freed_memory() -> None:
-    """Have glibc keep what blocks free: mapping it anew at every step costs more than the maths.
+    """Make glibc keep freed memory: mapping it again at every step costs more than the arithmetic.
 
-    Its thresholds rise to the largest mapped piece that was ever freed, up to 32 MiB; this one is
-    never touched. Other allocators are not moved by it.
+    Its thresholds rise to the largest mapped chunk ever freed, up to 32 MiB; this one is freed untouched. No
+    effect on other allocators.
     """
     torch.empty(31 * 2**20, dtype=torch.uint8)

@@ -1,12 +1,12 @@
-"""The recurrence of `reference` over one block: in a chunk as matrix products, then as a state.
+"""The recurrence of `reference` over one block: matrix products within chunks, a state between them.
 
-Forward and backward, both by hand, without autograd. R cells, Z chunks (of all cells), c tokens of
+Hand-written forward and backward, without autograd. R cells, Z chunks (of all cells), c tokens of
 a chunk, T tokens of a block, H heads, P head dim, N state, I = H P.
 
-In a chunk ``y = (G o E) x + e (C S)`` and ``S' = e_end S + B^T (f x)`` goes to the next, with ``s``
+In a chunk ``y = (G o E) x + e (C S)``, and ``S' = e_end S + B^T (f x)`` goes to the next, with ``s``
 the running sum of ``dt A``, ``G = C B^T``, ``E_ij = exp(s_i - s_j) dt_j`` for j <= i and else 0,
-``e_i = exp(s_i)``, ``f_j = exp(s_end - s_j) dt_j``. The direct path D stands on the diagonal of
-``G o E``. Powers of two take the place of exp: torch's exp2 is several times faster on a CPU.
+``e_i = exp(s_i)``, ``f_j = exp(s_end - s_j) dt_j``. The skip weight D is added to the diagonal of
+``G o E``. Powers of two replace exp: torch's exp2 is several times faster on a CPU.
 """
 
 import math
@@ -20,10 +20,10 @@ _LOG2_E = 1 / math.log(2)
 
 
 class BlockInputs(NamedTuple):
-    """What a block's recurrence reads."""
+    """Inputs of a block's recurrence."""
 
     x_ZcI: Tensor
-    dt_ZcH: Tensor  # 0 at what is no token
+    dt_ZcH: Tensor  # 0 at pads
     B_ZcN: Tensor
     C_ZcN: Tensor
     A_H: Tensor
@@ -31,7 +31,7 @@ class BlockInputs(NamedTuple):
 
 
 class BlockScan(NamedTuple):
-    """What a block's recurrence gives, and what its backward reads again."""
+    """Output of a block's recurrence, with values for its backward."""
 
     y_ZcI: Tensor
     state_RNI: Tensor  # after the block
@@ -48,7 +48,7 @@ class BlockGradients(NamedTuple):
     """Gradients of a block's recurrence."""
 
     dx_ZcI: Tensor
-    dlogdt_ZcH: Tensor  # of log dt: it needs no division by a dt that may be 0
+    dlogdt_ZcH: Tensor  # of log dt, to avoid dividing by a dt that may be 0
     dB_ZcN: Tensor
     dC_ZcN: Tensor
     dA_H: Tensor
@@ -57,7 +57,7 @@ class BlockGradients(NamedTuple):
 
 
 def scan_block(inputs: BlockInputs, state_RNI: Tensor) -> BlockScan:
-    """Run the recurrence over a block, from the state before it."""
+    """Run the recurrence over a block, starting from the state before it."""
     x_ZcI, dt_ZcH, B_ZcN, C_ZcN, A_H, D_H = inputs
     s_ZcH = torch.cumsum(dt_ZcH * (A_H * _LOG2_E), dim=1)
     end_Z1H = s_ZcH[:, -1:]
@@ -80,11 +80,11 @@ def scan_block(inputs: BlockInputs, state_RNI: Tensor) -> BlockScan:
 def scan_block_backward(
     inputs: BlockInputs, scan: BlockScan, dy_ZcI: Tensor, dstate_RNI: Tensor
 ) -> BlockGradients:
-    """Give the gradients of a block, from those of its output and of the state after it.
+    """Compute the gradients of a block from those of its output and of the state after it.
 
-    The gradient of ``a_k = dt_k A`` gathers every exponent that spans k: ``E_ij`` with j < k <= i,
+    The gradient of ``a_k = dt_k A`` sums over every exponent that spans k: ``E_ij`` with j < k <= i,
     ``e_i`` with k <= i, ``f_j`` with j < k, and ``e_end``. For E it is the sum over columns before
-    k less the sum over rows before k, off the diagonal.
+    k minus the sum over rows before k, off the diagonal.
     """
     x_ZcI, dt_ZcH, B_ZcN, C_ZcN, A_H, D_H = inputs
     early_ZcI = _per_head(dy_ZcI, scan.from_start_ZcH)
@@ -113,7 +113,7 @@ def scan_block_backward(
 
 
 class _Pairs(NamedTuple):
-    """What the pairs of tokens within a chunk are weighed by; slab by slab, so that it is cached."""
+    """Weights of token pairs within a chunk, computed slab by slab to stay in cache."""
 
     s_ZHc: Tensor
     dt_ZHc: Tensor
@@ -124,12 +124,12 @@ class _Pairs(NamedTuple):
     def decay(self, slab: "_Slab") -> Tensor:
         """Compute E."""
         s_Sc = self.s_ZHc[slab]
-        # Masked before the power: above the diagonal the exponents are positive and would overflow.
+        # Masked before exp2: above the diagonal the exponents are positive and would overflow.
         exponent_Scc = torch.sub(s_Sc.unsqueeze(2), s_Sc.unsqueeze(1)).add_(self.future_cc)
         return exponent_Scc.exp2_().mul_(self.dt_ZHc[slab].unsqueeze(1))
 
     def mixing(self, slab: "_Slab", decay_Scc: Tensor) -> Tensor:
-        """Compute G o E + D, in the place of E."""
+        """Compute G o E + D, overwriting E."""
         mixing_Scc = decay_Scc.mul_(self.scores_ZHcc[slab])
         D = self.D_H.unsqueeze(1) if len(slab) == 1 else self.D_H[slab[1]]
         mixing_Scc.diagonal(dim1=1, dim2=2).add_(D)
@@ -146,16 +146,16 @@ def _pairs(s_ZcH: Tensor, inputs: BlockInputs) -> _Pairs:
 
 
 class _Within(NamedTuple):
-    """Gradients that come from the pairs within a chunk; M is the gradient of log(G o E)."""
+    """Gradients from the pairs within a chunk; M is the gradient of log(G o E)."""
 
     dscores_Zcc: Tensor
     columns_ZcH: Tensor  # M summed over its rows
-    off_ZcH: Tensor  # the same less M summed over its columns, off the diagonal
+    off_ZcH: Tensor  # the same minus M summed over its columns, off the diagonal
     dD_H: Tensor
 
 
 def _backward_within(inputs: BlockInputs, pairs: _Pairs, dy_ZcI: Tensor, dx_ZcI: Tensor) -> _Within:
-    """Go back through the pairs, and add what reaches x to `dx_ZcI`."""
+    """Compute the gradients of the pairs, and add that of x to `dx_ZcI`."""
     D_H = inputs.D_H
     dscores_Zcc = torch.zeros_like(pairs.scores_ZHcc[:, 0])
     columns_ZHc, off_ZHc, dD_ZHc = (torch.empty_like(pairs.s_ZHc) for _ in range(3))
@@ -184,7 +184,7 @@ _Slab = tuple[Any, ...]
 
 
 def _slabs(s_ZHc: Tensor) -> Iterator[_Slab]:
-    """Indices (chunk,) or (:, head) that give batches of matrices; the fewer of the two."""
+    """Yield indices (chunk,) or (:, head) of batches of matrices, whichever are fewer."""
     chunks, heads = s_ZHc.shape[:2]
     if chunks <= heads:
         yield from ((z,) for z in range(chunks))
@@ -208,7 +208,7 @@ def _sum_heads(part: Tensor, D_H: Tensor) -> Tensor:
 
 
 def _pass_states(added_ZNI: Tensor, state_RNI: Tensor, whole_RZH: Tensor) -> tuple[Tensor, Tensor]:
-    """States before every chunk, and after the last: linear in the chunks."""
+    """Return the states before every chunk, and after the last, in time linear in the chunks."""
     added_RZNHP = _by_head(added_ZNI, whole_RZH)
     states_RZNHP = torch.empty_like(added_RZNHP)
     state_RNHP = state_RNI.unflatten(-1, added_RZNHP.shape[3:])
@@ -221,7 +221,7 @@ def _pass_states(added_ZNI: Tensor, state_RNI: Tensor, whole_RZH: Tensor) -> tup
 def _return_states(
     dread_ZNI: Tensor, dstate_RNI: Tensor, whole_RZH: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Gradients of the states after every chunk, and of the one before the first."""
+    """Return the gradients of the states after every chunk, and of the one before the first."""
     dread_RZNHP = _by_head(dread_ZNI, whole_RZH)
     dafter_RZNHP = torch.empty_like(dread_RZNHP)
     dstate_RNHP = dstate_RNI.unflatten(-1, dread_RZNHP.shape[3:])

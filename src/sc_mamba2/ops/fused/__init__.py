@@ -1,5 +1,5 @@
-"""The mixer between its projections as kernels of our own, in Triton: both directions in one launch.
+"""Our own Triton kernels for the mixer between its projections: both directions in one launch.
 
-`tiles` reads tokens of a chunk in scan order, `scan` is the recurrence and its gradient, `norm` the gate
-with both norms, `convolution` the gradient of the convolution; `path` puts them together.
+`tiles` reads tokens of a chunk in scan order, `scan` is the recurrence, `norm` the gate with both norms,
+`convolution` the convolution, each with its gradient; `path` combines them.
 """

@@ -1,8 +1,7 @@
 """Convolution and SiLU of x, B and C, and their gradient: both directions in one pass over the input.
 
-Within the scan's kernels the taps would take more registers than there are (1 to 3 KB of a thread spilled, by
-the compiler's count for Hopper), and every head would convolve B and C anew.
-
+Within the scan's kernels the taps would need too many registers (1 to 3 KB spilled per thread, by the
+compiler's count for Hopper), and every head would repeat the convolution of B and C.
 
 W directions, B rows, L tokens, C channels, Q tokens and F channels of a tile, K taps.
 """
@@ -34,7 +33,7 @@ def convolution_kernel(
     xBC_ptr, near_ptr, weight_ptr, bias_ptr, out_ptr, rows, L, first_way, stride,
     WAYS: tl.constexpr, C: tl.constexpr, F: tl.constexpr, Q: tl.constexpr, K: tl.constexpr, ACC: tl.constexpr,
 ):  # fmt: skip
-    """Convolve a tile of xBC, columns of `stride`, into out (W, B, L, C), zero at pads."""
+    """Convolve a tile of xBC, whose tokens are `stride` apart, into out (W, B, L, C), zero at pads."""
     tile, row = tl.program_id(1), tl.program_id(2).to(tl.int64)
     channel_F = tl.program_id(0) * F + tl.arange(0, F)
     t_Q = tile * Q + tl.arange(0, Q)
@@ -54,8 +53,8 @@ def convolution_backward_kernel(
     xBC_ptr, near_ptr, weight_ptr, bias_ptr, dout_ptr, dxBC_ptr, dtaps_ptr, rows, L, first_way, stride,
     WAYS: tl.constexpr, C: tl.constexpr, F: tl.constexpr, Q: tl.constexpr, K: tl.constexpr, ACC: tl.constexpr,
 ):  # fmt: skip
-    """Run a tile back: from dout (W, B, L, C) to columns of `stride`; and a sum a program of the K taps' and the
-    bias's gradients, (W, B, tiles of a row, K + 1, C).
+    """Compute a tile's gradients from dout (W, B, L, C): of xBC, tokens `stride` apart, and, summed per program,
+    of the K taps and the bias, (W, B, tiles of a row, K + 1, C).
     """
     tile, row = tl.program_id(1), tl.program_id(2).to(tl.int64)
     channel_F = tl.program_id(0) * F + tl.arange(0, F)
@@ -71,7 +70,7 @@ def convolution_backward_kernel(
             dtaps_ptr + ((way * rows + row) * tl.num_programs(1) + tile) * (K + 1) * C + channel_F
         )
         for ahead in tl.static_range(K):
-            # The token `ahead` of this one reads it by this tap, where it is of the same cell.
+            # The token `ahead` steps later reads this one through this tap, if in the same cell.
             later_Q, reads_Q = at_Q + ahead * step, after_Q >= ahead
             known_Q = tl.where(reads_Q, before_Q + ahead, -1)
             u_QF = _before_silu(

@@ -13,7 +13,7 @@ def norm_kernel(
     z_ptr, near_ptr, y_ptr, weight_ptr, g_ptr, tokens, stride, eps,
     WAYS: tl.constexpr, INNER: tl.constexpr, J: tl.constexpr, ACC: tl.constexpr,
 ):  # fmt: skip
-    """Norm one token, (T, I)."""
+    """Normalise one token, (T, I)."""
     token = tl.program_id(0).to(tl.int64)
     at_J = tl.arange(0, J)
     in_J = at_J < INNER
@@ -36,7 +36,7 @@ def norm_backward_kernel(
     z_ptr, near_ptr, y_ptr, weight_ptr, dg_ptr, dz_ptr, dy_ptr, dweight_ptr, tokens, together, stride, eps,
     WAYS: tl.constexpr, INNER: tl.constexpr, J: tl.constexpr, ACC: tl.constexpr,
 ):  # fmt: skip
-    """Run `together` tokens back: dz into columns of `stride`, dy (W, T, I), a sum a program of the weight's."""
+    """Compute gradients of `together` tokens: dz, tokens `stride` apart, dy (W, T, I), and dweight per program."""
     program = tl.program_id(0)
     at_J = tl.arange(0, J)
     in_J = at_J < INNER

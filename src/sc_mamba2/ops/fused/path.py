@@ -1,4 +1,4 @@
-"""The fused path as one autograd step: which kernels run over which memory. B rows, L tokens, I inner width, W
+"""The fused path as one autograd function that launches the kernels. B rows, L tokens, I inner width, W
 directions, H heads, P head dim, N state, C channels, E projected width, Q tokens of a chunk, G segments.
 """
 
@@ -25,19 +25,19 @@ _TYPES[torch.float16] = tl.float16
 
 
 class Launch(NamedTuple):
-    """How the scan is laid over a device; it changes the speed, and the result by rounding alone.
+    """Launch parameters of the scan; they change the speed, and the result only by rounding.
 
     Attributes
     ----------
     chunk
-        Tokens of a chunk, a power of two, 16 at least. At 64 the gradient spills 0.5 KB a thread on Hopper, at
-        32 nothing, with twice as many states kept.
+        Tokens of a chunk, a power of two, at least 16. At 64 the gradient spills 0.5 KB per thread on Hopper;
+        32 avoids that but keeps twice as many states.
     warps
-        Of a program of the scan; with 4 its registers do not suffice.
+        Warps per program of the scan; 4 have too few registers.
     programs
-        Rows are cut into segments until there are so many programs.
+        Rows are cut into segments to reach about this many programs.
     least_chunks
-        But no segment has fewer chunks than this.
+        Fewest chunks of a segment.
     """
 
     chunk: int = 64
@@ -55,14 +55,14 @@ def scan_fused(
 ) -> Tensor:
     """Run a mixer between its projections in one or both directions and average, (B, L, I), zero at pads.
 
-    Parameters as in `blocks.scan_in_blocks`; differentiable once. Head dim and state are powers of two,
-    16 at least.
+    Parameters as in `blocks.scan_in_blocks`; differentiable once. Head dim and state must be powers of two,
+    at least 16.
     """
     if not zxbcdt_BLE.numel():
         return zxbcdt_BLE[..., : weights.inner]
     near_2BL = tokens_near(lengths, zxbcdt_BLE.shape[1])
     tensors = [part for part in weights if isinstance(part, Tensor)]
-    # Within the step itself torch always says that no gradient is wanted.
+    # Inside the autograd function grad mode is always off.
     training = torch.is_grad_enabled() and any(one.requires_grad for one in (zxbcdt_BLE, *tensors))
     shape = _shape(zxbcdt_BLE, weights, reverse, launch, training)
     g_BLI: Tensor = _FusedScan.apply(shape, zxbcdt_BLE.contiguous(), near_2BL, *tensors)
@@ -70,10 +70,10 @@ def scan_fused(
 
 
 class _Shape(NamedTuple):
-    """Sizes of one call, and the types it computes in."""
+    """Sizes of one call, and its computation types."""
 
     ways: int
-    first_way: int  # 1 where the one direction is the reverse one
+    first_way: int  # 1 if the only direction is the reverse one
     rows: int
     length: int
     heads: int
@@ -84,7 +84,7 @@ class _Shape(NamedTuple):
     launch: Launch
     eps: float
     sums: torch.dtype  # type of states and sums
-    products: torch.dtype  # type of what matrix products read
+    products: torch.dtype  # type of the operands of matrix products
     training: bool
 
     @property
@@ -97,12 +97,12 @@ class _Shape(NamedTuple):
 
     @property
     def tile(self) -> int:
-        """Channels and tokens that the convolution works on together."""
+        """Channels and tokens of a tile of the convolution."""
         return min(self.head_dim, self.state, _CONVOLUTION_TILE)
 
     @property
     def tiles(self) -> tuple[int, int, int]:
-        """Tiles of channels, of a row's tokens, and rows."""
+        """Number of tiles of channels, of tiles of a row's tokens, and of rows."""
         return self.channels // self.tile, -(-self.length // self.tile), self.rows
 
     @property
@@ -110,18 +110,18 @@ class _Shape(NamedTuple):
         return -(-self.length // self.launch.chunk)
 
     def states(self, like: Tensor, parts: int, dtype: torch.dtype) -> Tensor:
-        """Make room for a state of each part of a row, (W, B, H, parts, P, N)."""
+        """Allocate one state per part of a row, (W, B, H, parts, P, N)."""
         size = (self.ways, self.rows, self.heads, parts, self.head_dim, self.state)
         return like.new_empty(size, dtype=dtype)
 
     def scan(self) -> dict[str, Any]:
-        """Give what both scan kernels are told of sizes and types."""
+        """Return the size and type arguments of both scan kernels."""
         sizes = {"H": self.heads, "P": self.head_dim, "N": self.state, "Q": self.launch.chunk}
-        sizes["num_warps"], sizes["num_stages"] = self.launch.warps, 1  # more stages: no room
+        sizes["num_warps"], sizes["num_stages"] = self.launch.warps, 1  # more stages do not fit
         return sizes | {"ACC": _TYPES[self.sums], "DOT": _TYPES[self.products]}
 
     def convolution(self) -> dict[str, Any]:
-        """Give what both convolution kernels are told."""
+        """Return the size and type arguments of both convolution kernels."""
         tile = {"F": self.tile, "Q": self.tile, "num_warps": 8}
         return tile | {
             "WAYS": self.ways,
@@ -131,7 +131,7 @@ class _Shape(NamedTuple):
         }
 
     def walk(self) -> tuple[int, int, int, int]:
-        """Give tokens of a row, segments, chunks of a segment, first direction."""
+        """Return tokens of a row, segments, chunks of a segment, first direction."""
         return self.length, self.segments, -(-self.chunks // self.segments), self.first_way
 
     def grid(self) -> tuple[int, int, int]:
@@ -152,7 +152,7 @@ def _shape(
     segments = max(1, min(wanted, chunks // launch.least_chunks))
     segments = -(-chunks // -(-chunks // segments))  # none of them empty
     sums = at_least_single(zxbcdt_BLE)
-    # The interpreter multiplies no half precision.
+    # The interpreter cannot multiply in half precision.
     products = zxbcdt_BLE.dtype if isinstance(scan_kernel, triton.JITFunction) else sums
     taps = weights.conv_weight.shape[-1]
     sizes = (rows, length, heads, head_dim, weights.d_state, taps, segments, launch)
@@ -160,7 +160,7 @@ def _shape(
 
 
 def _entering(added: Tensor, through: Tensor, backwards: bool) -> Tensor:
-    """Pass states on from segment to segment: what enters each, from what each adds and lets through."""
+    """Return the state entering each segment, from the state each adds and the share each lets through."""
     entering = torch.zeros_like(added)
     order = list(range(added.shape[3]))
     for before, after in pairwise(order[::-1] if backwards else order):

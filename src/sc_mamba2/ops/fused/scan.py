@@ -1,13 +1,13 @@
-"""The recurrence in chunks, and its gradient: one program a row, head and direction.
+"""The recurrence in chunks, and its gradient: one program per row, head, direction and segment.
 
-Of a chunk, with ``c_t`` the running sum of ``a_t = dt_t A`` and S the state that enters (arXiv 2405.21060):
+In a chunk, with ``c_t`` the running sum of ``a_t = dt_t A`` and S the entering state (arXiv 2405.21060):
 
     y_t = sum_(s<=t) exp(c_t - c_s) (C_t . B_s) dt_s x_s + exp(c_t) S C_t + D x_t
     S'  = exp(c_end) S + sum_s exp(c_end - c_s) dt_s x_s B_s^T
 
-where every exponential is zero across the border of two cells. The state stays in registers from chunk to
-chunk. Where rows are few and long, a row is cut into segments of chunks, each a program: they first say what
-state they add (`OUTPUT` off), those are passed on, and then they start from what enters them.
+where every exponential is zero across a cell border. The state stays in registers from chunk to chunk.
+Few, long rows are cut into segments of chunks, one program each: a first launch (`OUTPUT` off) computes the
+state that each adds, these are passed on, and a second launch starts each from its entering state.
 
 W directions, B rows, L tokens, H heads, P head dim, N state, Q tokens of a chunk, I = H P, G segments.
 """
@@ -20,7 +20,7 @@ from sc_mamba2.ops.fused.tiles import dot, read, time_steps, tokens_of, write
 
 @triton.jit
 def _program(L, segments, chunks, first_way, Q: tl.constexpr):
-    """Say what a program has to do: head, row, direction, segment, its chunks; and how many rows there are."""
+    """Return a program's head, row, direction, segment and range of chunks, and the number of rows."""
     head, row = tl.program_id(0), tl.program_id(1)
     way, segment = tl.program_id(2) // segments, tl.program_id(2) % segments
     start = segment * chunks
@@ -33,8 +33,8 @@ def _chunk(
     xBC_ptr, dt_ptr, dt_bias_ptr, A, head, at_Q, in_way_Q, before_Q,
     H: tl.constexpr, P: tl.constexpr, N: tl.constexpr, Q: tl.constexpr, ACC: tl.constexpr,
 ):  # fmt: skip
-    """Read a chunk: x, B, C, time steps and their slope, running sum; decays from the state that enters, into
-    the one that leaves, and from this to that.
+    """Read a chunk: x, B, C, time steps and their slope, running sum; decays from the entering state, to the
+    leaving one, and from entering to leaving.
     """
     INNER: tl.constexpr = H * P
     C: tl.constexpr = INNER + 2 * N
@@ -55,7 +55,7 @@ def _chunk(
 
 @triton.jit
 def _decays(sum_Q, before_Q, Q: tl.constexpr):
-    """Give ``exp(c_t - c_s)`` for s <= t of one cell, zero elsewhere, (t, s)."""
+    """Return ``exp(c_t - c_s)`` for s <= t of the same cell, zero elsewhere, (t, s)."""
     at_Q = tl.arange(0, Q)
     back_QQ = at_Q[:, None] - at_Q[None, :]
     seen_QQ = (back_QQ >= 0) & (back_QQ <= before_Q[:, None])
@@ -71,9 +71,9 @@ def scan_kernel(
     OUTPUT: tl.constexpr, KEEP: tl.constexpr, ENTERING: tl.constexpr,
     ACC: tl.constexpr, DOT: tl.constexpr,
 ):  # fmt: skip
-    """Scan a segment: y (W, B, L, I); with KEEP the states that enter its chunks, (W, B, H, chunks of a row,
-    P, N). With ENTERING from those of (W, B, H, G, P, N). Without OUTPUT: the state that it adds, into the same
-    shape, and how much of an entering one gets through it, (W, B, H, G).
+    """Scan a segment: write y (W, B, L, I); with KEEP also the states entering its chunks, (W, B, H, chunks of a
+    row, P, N). With ENTERING start from states (W, B, H, G, P, N). Without OUTPUT write only the state it adds, of
+    that shape, and the share of an entering state that it lets through, (W, B, H, G).
     """
     head, row, way, direction, segment, start, end, rows = _program(
         L, segments, chunks, first_way, Q
@@ -122,10 +122,10 @@ def scan_backward_kernel(
 ):  # fmt: skip
     """Run a segment backwards, from the gradient dy (W, B, L, I) and the states at its borders.
 
-    Writes gradients after the convolution: dx into the first columns of (W, B, L, C), of
-    each head's B and C (W, B, L, H, 2 N), of dt before softplus (W, B, L, H); and a sum a program of A and D, (W,
-    B, H, G). `entering`, `added` and `through` are as in `scan_kernel`, for the gradient of the state, from the
-    last segment to the first.
+    Writes the gradients of the convolved x, into the first columns of (W, B, L, C), of each head's B and C, (W, B,
+    L, H, 2 N), of dt before softplus, (W, B, L, H), and, summed per program, of A_log and D, (W, B, H, G).
+    `entering`, `added` and `through` are as in `scan_kernel`, for the gradient of the state, from the last segment
+    to the first.
     """
     head, row, way, direction, segment, start, end, rows = _program(
         L, segments, chunks, first_way, Q
@@ -150,13 +150,13 @@ def scan_backward_kernel(
         dy_QP = read(dy_ptr, in_way_Q, before_Q >= 0, H * P, head * P + p_P)
         read_QP = from_state_Q[:, None] * dy_QP
         if OUTPUT:
-            # Each result is written as soon as it is there: registers are short.
+            # Each result is written as soon as possible: registers are scarce.
             u_QP = dt_Q[:, None] * x_QP
             decay_QQ = _decays(sum_Q, before_Q, Q)
             pairs_QQ = dot(C_QN, tl.trans(B_QN), ACC, DOT) * decay_QQ
             dpairs_QQ = dot(dy_QP, tl.trans(u_QP), ACC, DOT)
-            # a_k scales each pair s < k <= t: of two tokens here, of a token and the state that enters or
-            # leaves, of both states. Nothing large cancels.
+            # a_k scales each pair s < k <= t: two tokens here, a token and the entering or leaving state, or both
+            # states. Nothing large cancels.
             pair_QQ = tl.where(line_Q[:, None] > line_Q[None, :], dpairs_QQ * pairs_QQ, 0.0)
             later_Q = tl.sum(pair_QQ, 1) - tl.sum(pair_QQ, 0)
             du_QP = dot(tl.trans(pairs_QQ), dy_QP, ACC, DOT)

@@ -1,10 +1,9 @@
-"""What the kernels share: tokens in scan order, the time steps, the matrix product.
+"""Functions shared by the kernels: tokens in scan order, the time steps, the matrix product.
 
-A direction is an order of reading: token i of the scan stands at place ``i``, or at ``L - 1 - i`` in
-reverse, a step of 1 or -1. So one body serves both, and nothing is flipped in memory. Of each token
-one number is known, how many tokens of its cell were read before it, -1 at pads: from it follows what
-lies within a cell and what beyond its border, which counts as zero whatever it holds. Q tokens of a chunk, W
-columns of a tile.
+A direction is a reading order: token i of the scan is at position ``i``, or at ``L - 1 - i`` in reverse, a
+step of 1 or -1. So one kernel serves both directions, and nothing is flipped in memory. The number of tokens
+of its cell read before each token, -1 at pads, determines which neighbours are in the same cell; others count
+as zero whatever their content. Q tokens of a chunk, W columns of a tile.
 """
 
 import triton
@@ -13,8 +12,8 @@ import triton.language as tl
 
 @triton.jit
 def tokens_of(first, near_ptr, row, rows, L, direction, Q: tl.constexpr):
-    """Give of tokens ``first + (0 .. Q - 1)`` their places in all rows, whether they are in the row, and how many
-    of their cell were read before each; `near` is (2, B, L), one entry a direction.
+    """Return, for tokens ``first + (0 .. Q - 1)``, their positions in all rows, whether they are in the row, and
+    how many of their cell were read before each; `near` is (2, B, L), one entry per direction.
     """
     i_Q = first + tl.arange(0, Q)
     here_Q = i_Q < L
@@ -25,24 +24,24 @@ def tokens_of(first, near_ptr, row, rows, L, direction, Q: tl.constexpr):
 
 @triton.jit
 def read(ptr, at_Q, mask_Q, stride, column_W):
-    """Read columns of tokens, (Q, W), zero where they are masked."""
+    """Read columns of tokens, (Q, W), zero where `mask_Q` is false."""
     where_QW = at_Q[:, None] * stride + column_W[None, :]
     return tl.load(ptr + where_QW, mask=mask_Q[:, None], other=0.0)
 
 
 @triton.jit
 def write(ptr, value_QW, at_Q, mask_Q, stride, column_W):
-    """Write columns of tokens."""
+    """Write columns of tokens where `mask_Q` is true."""
     where_QW = at_Q[:, None] * stride + column_W[None, :]
     tl.store(ptr + where_QW, value_QW.to(ptr.dtype.element_ty), mask=mask_Q[:, None])
 
 
 @triton.jit
 def time_steps(dt_ptr, bias_ptr, at_Q, real_Q, stride, head, ACC: tl.constexpr):
-    """Give ``softplus(dt + bias)`` of a head, zero at pads, and its slope, (Q,) each."""
+    """Return ``softplus(dt + bias)`` of a head, zero at pads, and its slope, (Q,) each."""
     raw_Q = tl.load(dt_ptr + at_Q * stride + head, mask=real_Q, other=0.0).to(ACC)
     raw_Q += tl.load(bias_ptr + head).to(ACC)
-    # Above 20 softplus is the identity, as torch has it; log(1 + e) e / ((1 + e) - 1) is exact for small e.
+    # Above 20 softplus is the identity, as in torch; log(1 + e) e / ((1 + e) - 1) is exact for small e.
     e_Q = tl.exp(tl.minimum(raw_Q, 20.0))
     one_Q = 1.0 + e_Q
     log_Q = tl.where(
@@ -55,5 +54,5 @@ def time_steps(dt_ptr, bias_ptr, at_Q, real_Q, stride, head, ACC: tl.constexpr):
 
 @triton.jit
 def dot(a, b, ACC: tl.constexpr, DOT: tl.constexpr):
-    """Multiply matrices in type DOT, summed in ACC; single precision is not cut to TF32."""
+    """Multiply matrices in type DOT, accumulating in ACC; single precision is not reduced to TF32."""
     return tl.dot(a.to(DOT), b.to(DOT), out_dtype=ACC, input_precision="ieee")
