@@ -25,7 +25,7 @@ import sc_mamba2 as scm
 from sc_mamba2.cells.standard_form import standardise
 from sc_mamba2.genes import load_gene_table
 from sc_mamba2.metrics.integration import integration_scores
-from sc_mamba2.training.masked_cells import even_sample
+from sc_mamba2.training.corpus_cells import even_sample
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 RESULTS = Path(__file__).parent / "results"

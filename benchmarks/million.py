@@ -152,7 +152,8 @@ def read(folder: Path) -> dict[str, Any]:
 def start(folder: Path) -> dict[str, Any]:
     """Do what every process of a training does with the store first; one study is held out."""
     from sc_mamba2.tokens import TokenStore
-    from sc_mamba2.training.masked_cells import HeldOut, seen_vocabulary, split_cells
+    from sc_mamba2.training.corpus_cells import seen_vocabulary, split_cells
+    from sc_mamba2.training.options import HeldOut
 
     started = time.perf_counter()
     store = TokenStore.open(folder / "store")

@@ -32,7 +32,7 @@ from sc_mamba2.tasks.annotation.split import take_query
 from sc_mamba2.tasks.shared.parameters import build_parameters
 from sc_mamba2.tasks.shared.params import SHARED_GROUPS
 from sc_mamba2.tl.shared import valid_cells
-from sc_mamba2.training.masked_cells import even_sample
+from sc_mamba2.training.corpus_cells import even_sample
 
 RESULTS = Path(__file__).parent / "results"
 SHARED = Path(__file__).parents[2] / "shared" / "data"

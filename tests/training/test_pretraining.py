@@ -12,7 +12,9 @@ from sc_mamba2.errors import UserError
 from sc_mamba2.model import Backbone, Heads, PretrainedModel, preset
 from sc_mamba2.model.objective import MaskedObjective, ObjectiveOptions
 from sc_mamba2.tokens import MaskOptions, Tokenizer, TokenStore
-from sc_mamba2.training.masked_cells import MaskedCells, SamplingOptions, seen_vocabulary
+from sc_mamba2.training.corpus_cells import seen_vocabulary
+from sc_mamba2.training.masked_cells import MaskedCells
+from sc_mamba2.training.options import SamplingOptions
 from sc_mamba2.training.pretraining import Pretrainer, PretrainOptions
 from sc_mamba2.training.ranks import Ranks
 

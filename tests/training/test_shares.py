@@ -6,7 +6,7 @@ import torch
 from tests.training.corpora import write_store
 
 from sc_mamba2.tokens import TokenStore
-from sc_mamba2.training.masked_cells import seen_vocabulary
+from sc_mamba2.training.corpus_cells import seen_vocabulary
 from sc_mamba2.training.ranks import Ranks
 from sc_mamba2.training.thinned_cells import genes_by_study
 

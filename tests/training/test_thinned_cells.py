@@ -16,7 +16,7 @@ from sc_mamba2.tokens import (
     TokenStoreWriter,
     thin_batch,
 )
-from sc_mamba2.training.masked_cells import KnownGenes
+from sc_mamba2.training.corpus_cells import KnownGenes
 from sc_mamba2.training.options import SamplingOptions
 from sc_mamba2.training.thinned_cells import (
     SOURCE,

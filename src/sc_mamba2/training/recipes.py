@@ -17,13 +17,9 @@ from sc_mamba2.model.molecule_objective import MoleculeObjective
 from sc_mamba2.model.objective import MaskedObjective
 from sc_mamba2.tokens import Tokenizer, TokenStore
 from sc_mamba2.training.components import start_genes, start_heads
+from sc_mamba2.training.corpus_cells import even_sample, seen_vocabulary, split_cells
 from sc_mamba2.training.job import PretrainJob
-from sc_mamba2.training.masked_cells import (
-    MaskedCells,
-    even_sample,
-    seen_vocabulary,
-    split_cells,
-)
+from sc_mamba2.training.masked_cells import MaskedCells
 from sc_mamba2.training.masked_error import gene_means, masked_error
 from sc_mamba2.training.molecules_held_out import molecules_held_out
 from sc_mamba2.training.options import SamplingOptions

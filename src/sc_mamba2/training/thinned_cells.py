@@ -15,30 +15,24 @@ from sc_mamba2.tokens import (
     TokenStore,
     thin_batch,
 )
-from sc_mamba2.training.masked_cells import KnownGenes, make_sampler, read_column
+from sc_mamba2.training.corpus_cells import CorpusCells, read_column
 from sc_mamba2.training.options import SamplingOptions
 from sc_mamba2.training.ranks import ALONE, Ranks
 
 SOURCE, TYPES = "source", "cell_type_terms"  # columns of a corpus
 
 
-class ThinnedCells:
-    """Thinned batches of some cells of a store, as pure functions of the step.
+class ThinnedCells(CorpusCells):
+    """Thinned batches of some cells of a store whose bins are counts.
+
+    The parameters of `CorpusCells`, and:
 
     Parameters
     ----------
-    store, cells
-        Tokens of all genes, whose bins are counts, and (N,) positions in it.
-    tokenizer
-        The model's; its vocabulary is a subset of the store's.
     studies_N, types_N
         Number of the study and of the type of every cell of the store.
-    sampling, thinning
-        Options of order and count splitting.
-    batch_size
-        Cells of a step, over all processes.
-    seed
-        Seed of order and thinning.
+    thinning
+        Options of count splitting.
     """
 
     def __init__(
@@ -53,26 +47,14 @@ class ThinnedCells:
         batch_size: int,
         seed: int,
     ) -> None:
-        self.store, self.positions, self.tokenizer = store, cells, tokenizer
-        self.studies_N, self.types_N = studies_N, types_N
-        self.thinning, self.seed = thinning, seed
-        self.source = KnownGenes(store, tokenizer.vocabulary)
-        self.sampler = make_sampler(store, cells, sampling, batch_size, seed)
-
-    def cells(self, step: int) -> tuple[np.ndarray, int]:
-        """Return the positions of a step's cells, over all processes, and their epoch."""
-        epoch, batch = divmod(step, len(self.sampler))
-        return self.positions[next(self.sampler.batches(epoch, batch))], epoch
+        super().__init__(store, cells, tokenizer, sampling, batch_size, seed)
+        self.studies_N, self.types_N, self.thinning = studies_N, types_N, thinning
 
     def load(self, cells: np.ndarray, epoch: int) -> ThinnedBatch:
         """Return cells as a thinned batch, in rows of the model's vocabulary."""
         chance = (self.thinning, self.seed, epoch)
         of_cells = (self.studies_N, self.types_N)
         return thin_batch(self.source, cells, self.tokenizer.vocabulary, *chance, *of_cells)
-
-    def names(self, cells: np.ndarray) -> list[str]:
-        """Return the names of the first three cells."""
-        return [str(name) for name in self.store.take(cells[:3]).obs.index]
 
 
 def number_studies(

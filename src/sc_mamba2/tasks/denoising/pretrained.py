@@ -16,7 +16,7 @@ from sc_mamba2.model import PretrainedModel
 from sc_mamba2.model.molecules import MoleculePredictions, shift_to_means
 from sc_mamba2.tokens import TokenizedCells, make_batch, reading_order
 from sc_mamba2.training import choose_device
-from sc_mamba2.training.masked_cells import even_sample
+from sc_mamba2.training.corpus_cells import even_sample
 
 _BATCH = 32
 

@@ -13,8 +13,8 @@ from sc_mamba2.tasks.shared.probe import count_parameters
 from sc_mamba2.tasks.shared.tokenization import tokenize_cells
 from sc_mamba2.tasks.shared.work import Work, count_tokens, forward_rate, forward_work
 from sc_mamba2.training import ComputeOptions, choose_device
+from sc_mamba2.training.corpus_cells import even_sample
 from sc_mamba2.training.machine import peak_bytes
-from sc_mamba2.training.masked_cells import even_sample
 
 
 def probe_encoding(

@@ -25,7 +25,7 @@ from sc_mamba2.tasks.pretraining.params import CorpusParams
 from sc_mamba2.tasks.shared.progress import training_progress
 from sc_mamba2.tokens import Tokenizer, TokenizerRules, TokenStore, TokenStoreWriter
 from sc_mamba2.tokens.store.manifest import TOKENIZER
-from sc_mamba2.training.masked_cells import even_sample
+from sc_mamba2.training.corpus_cells import even_sample
 from sc_mamba2.training.thinned_cells import SOURCE, TYPES
 
 _CELLS_JOINED_AT_ONCE = 16_384
