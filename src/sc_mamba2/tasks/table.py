@@ -42,7 +42,7 @@ class Option:
     training
         Whether it is used only for training, so that it is rejected with a trained checkpoint.
     own_default
-        Whether the default applies to any file, not only the example cells, and is shown.
+        Whether the default suits any file, not only the example cells; only then it is shown.
     """
 
     name: str
