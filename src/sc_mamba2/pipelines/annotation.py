@@ -86,7 +86,7 @@ def _fit() -> list[Node]:
 
 
 def _annotate(fitted: bool, roles: tuple[str, ...]) -> list[Node]:
-    """Return the nodes from query cells and a model to the results; after training with more in them."""
+    """Return the nodes from query cells and a model to the results; a training run shows more."""
     beside = same("baseline_calls", "ablation_calls") if fitted else {}
     reader = "reader" if "query" in roles else "model"
     names = {"reference": "reference_report", "query": "report_of_query"}

@@ -73,7 +73,7 @@ def create_prediction_pipeline() -> Pipeline:
 
 
 def _correct(scored: dict[str, str], shown: dict[str, str]) -> list[Node]:
-    """Return the nodes from tokens and a model to the results; after fitting with more in them."""
+    """Return the nodes from tokens and a model to the results; a fitting run scores and shows more."""
     compute = {"compute": "params:compute"}
     facts = same("model", "validation_report", "run_info")
     compared = same("outputs", "candidates", "truth")

@@ -71,7 +71,7 @@ def create_prediction_pipeline() -> Pipeline:
 
 
 def _conclude(trained: bool) -> list[Node]:
-    """Return the nodes from a model and tokens to the results; after training with more in them."""
+    """Return the nodes from a model and tokens to the results; a training run shows more."""
     cells = same("outputs", "tokens", "truth", "model") | {"compute": "params:compute"}
     facts = {"report": "reading_report", "run_info": "run_info"}
     beside = same("comparison") if trained else {}

@@ -93,9 +93,7 @@ class BatchCorrectionModel(TaskModel):
             self.trunk_projection = nn.Linear(width, head.width, bias=False)
         if "pooled" in head.paths:
             self.pooled_projection = nn.Linear(width, head.width, bias=False)
-            if (
-                "trunk" in head.paths
-            ):  # beside pooled the trunk starts at zero; on its own it cannot
+            if "trunk" in head.paths:  # together with pooled the trunk starts at zero
                 nn.init.zeros_(self.trunk_projection.weight)
         self.norm = DomainNorm(head.width, len(batches) if head.domain_norm else 1)
         # The components keep their initial scale: since the decoder adapts to any scale, training would

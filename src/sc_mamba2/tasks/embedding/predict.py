@@ -146,7 +146,7 @@ def write_embedded(
     run_info: dict[str, Any],
     calls: pd.DataFrame | None = None,
 ) -> CopiedCells:
-    """Return a copy of the user's cells with the embedding, facts, and types from an index."""
+    """Return what to add to a copy of the user's cells: embedding, facts, and types from an index."""
     facts = output_facts(
         run_info,
         embedded.form.report,
