@@ -11,16 +11,8 @@ from collections.abc import Iterable
 class UserError(ValueError):
     """An error that the user can fix.
 
-    Parameters
-    ----------
-    rule
-        Short kebab-case name of the broken rule, stable across versions.
-    found
-        What was found.
-    expected
-        What was expected.
-    mend
-        How to fix it.
+    `rule` is the short kebab-case name of the broken rule, stable across versions; `mend` says how to
+    fix it.
     """
 
     def __init__(self, rule: str, *, found: str, expected: str, mend: str) -> None:

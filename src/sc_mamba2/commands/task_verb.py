@@ -55,19 +55,7 @@ def verb_of(task: Task) -> Callable[[Given], None]:
 def run_task(
     task: Task, pipeline: str, given: Given, more: Mapping[str, Any] | None = None
 ) -> None:
-    """Run a task's pipeline for its verb, and show the results.
-
-    Parameters
-    ----------
-    task
-        Row of the task table.
-    pipeline
-        Its name in `scm run`.
-    given
-        Values of the options.
-    more
-        See `select`.
-    """
+    """Run a task's pipeline (by its name in `scm run`) for its verb, and show the results; see `select`."""
     from sc_mamba2.commands.results import show_results
     from sc_mamba2.runs.verbs import run_verb
 
@@ -87,8 +75,8 @@ def select(
 
     Parameters
     ----------
-    task, pipeline, given
-        As in `run_task`.
+    given
+        Values of the options.
     more
         Further parameters by dotted name, possibly ``None``; options and ``--params`` override them.
     """

@@ -69,15 +69,7 @@ def render_report(title: str, lead: str, sections: list[Section], footer: str) -
 def render_explorer(title: str) -> str:
     """Render the page of `scm explore`, which requests data only from its own server.
 
-    Parameters
-    ----------
-    title
-        Name of the file.
-
-    Returns
-    -------
-    str
-        HTML that allows only its own script, by hash, like a report.
+    Like a report it allows only its own script, by hash.
     """
     return _render("explore", {"title": title})
 

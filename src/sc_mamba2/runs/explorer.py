@@ -40,7 +40,7 @@ def explorer(
     port
         0 takes a free one.
     load
-        Loads the cells; it may be slow, and is called once the port is bound.
+        Loads the cells once the port is bound; it may be slow.
 
     Raises
     ------

@@ -73,8 +73,6 @@ def score_embedding(
         Their ``batch`` and ``label``, ``None`` for cells without one.
     before_ND
         Uncorrected embedding, for PCR if scib-metrics is installed.
-    seed
-        Seed of Leiden.
 
     Returns
     -------

@@ -125,8 +125,6 @@ def new_model(
         Training cells, with ``obs["batch"]``.
     head, objective, batch_key
         See `BatchCorrectionModel`.
-    seed
-        Seed of the random weights.
     """
     seed_everything(seed)
     names = tuple(sorted(set(tokens.obs[BATCH])))

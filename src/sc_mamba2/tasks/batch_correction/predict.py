@@ -76,10 +76,6 @@ def corrected_layer(
 
     Parameters
     ----------
-    model
-        The model that embedded the cells.
-    embedding_NE
-        Embedding of all cells.
     rows_G
         Vocabulary rows of the G columns; columns whose row is not that of a gene are skipped.
 

@@ -32,8 +32,6 @@ def encode_blocks(
 
     Parameters
     ----------
-    encoder, options, compute
-        The model, and how it computes.
     stored, form
         The open source, and how it is read.
     folder

@@ -69,10 +69,6 @@ def score_embedding(
         (n, D).
     obs
         n rows, with ``label`` and ``batch`` if known.
-    params
-        Neighbours and folds.
-    seed
-        Seed of the folds.
 
     Returns
     -------

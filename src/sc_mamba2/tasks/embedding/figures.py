@@ -42,10 +42,6 @@ def values_to_draw(
         See `baselines.sample_cells`.
     calls
         Types from an index, for at least these cells, or ``None``.
-    neighbours
-        Number of nearest neighbours in the second figure.
-    seed
-        Seed of the layout.
     """
     vectors = sample.obsm[keys.EMBEDDING]
     own = {key: _text(sample.obs[key]) for key in (LABEL, BATCH) if key in sample.obs}

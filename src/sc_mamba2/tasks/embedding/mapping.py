@@ -34,19 +34,7 @@ def make_index(
     options: EmbeddingOptions,
     params: MappingParams,
 ) -> ReferenceIndex:
-    """Make an index of the labelled cells of an embedding, with distances between them.
-
-    Parameters
-    ----------
-    embedded
-        The reference, with its labels.
-    encoder, options
-        The model that embedded it.
-    obs_keys
-        The column of the labels.
-    params
-        Number of neighbours, and of cells whose own distances are measured.
-    """
+    """Make an index of the labelled cells of an embedding, with distances between some of them."""
     labels = embedded.obs[LABEL]
     labelled = np.flatnonzero(labels.notna())
     vectors = np.concatenate(list(embedded.of_all("sums")))[labelled]
@@ -79,15 +67,6 @@ def map_cells(
     embedded: EmbeddedBlocks, index: ReferenceIndex, params: MappingParams
 ) -> pd.DataFrame:
     """Assign every cell the type of its nearest reference cells, by `NeighbourVote` in a `TypeSpace`.
-
-    Parameters
-    ----------
-    embedded
-        The cells, in the space of the index.
-    index
-        The reference.
-    params
-        Number of neighbours, and thresholds for unassigned cells.
 
     Returns
     -------

@@ -52,14 +52,7 @@ class Encoder:
 
 
 def load_encoder(options: EmbeddingOptions, index: ReferenceIndex | None = None) -> Encoder:
-    """Load the backbone and the tokenizer of a checkpoint.
-
-    Parameters
-    ----------
-    options
-        Which checkpoint, and how it embeds.
-    index
-        An index whose embedding space it must share.
+    """Load backbone and tokenizer of a checkpoint, which must share the embedding space of `index` if given.
 
     Raises
     ------

@@ -23,10 +23,6 @@ def compare(
         Expression of regulators and targets.
     pairs_RT
         The pairs of two different genes, bool.
-    params
-        Rounds of boosting; whether to boost trees, and how many.
-    seed
-        Seed of the trees.
 
     Returns
     -------

@@ -58,17 +58,7 @@ def _alike_together(values: np.ndarray, names: np.ndarray) -> tuple[np.ndarray, 
 
 @in_style
 def graph_figure(edges: pd.DataFrame, modules: pd.DataFrame, seed: int) -> Figure:
-    """Plot the graph of the top edges.
-
-    Parameters
-    ----------
-    edges
-        The edges to draw, see `edge_table`.
-    modules
-        Modules of the same edges, see `find_modules`.
-    seed
-        Seed of the layout.
-    """
+    """Plot the graph of the top edges (see `edge_table`) with their modules (see `find_modules`)."""
     graph = make_graph(edges, modules)
     places = _places(graph, seed)
     colours = palette([str(module) for module in sorted(set(modules["module"]))])

@@ -71,18 +71,7 @@ def prepare(
 def choose_pairs(
     cells: AnnData, vocabulary: Vocabulary, params: GeneParams, table: GeneTable
 ) -> Choice:
-    """Choose regulators and targets, and log how.
-
-    Parameters
-    ----------
-    cells
-        Valid cells.
-    vocabulary
-        Genes that the model knows.
-    params
-        Named regulators, and numbers of genes.
-    table
-        Gene table for looking up names.
+    """Choose regulators and targets among the genes that the model knows, and log how.
 
     Raises
     ------

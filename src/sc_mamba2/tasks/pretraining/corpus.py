@@ -34,11 +34,6 @@ _CELLS_JOINED_AT_ONCE = 16_384
 def make_corpus(params: CorpusParams) -> dict[str, Any]:
     """Ingest the sources and write their tokens as one store.
 
-    Parameters
-    ----------
-    params
-        Which files, how to read them, and the store to write.
-
     Returns
     -------
     dict
@@ -73,8 +68,6 @@ def sample_corpus(params: CorpusParams, folder: Path, most: int) -> tuple[dict[s
     ----------
     params
         As for `make_corpus`.
-    folder
-        Folder to write to.
     most
         Approximate number of cells in total.
 

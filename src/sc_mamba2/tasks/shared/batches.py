@@ -17,13 +17,6 @@ MOST_SHOWN = 5
 def read_batches(obs: pd.DataFrame, key: str) -> pd.Series:
     """Return the batch of every cell as text.
 
-    Parameters
-    ----------
-    obs
-        Table of N cells.
-    key
-        Its column with the batches.
-
     Raises
     ------
     UserError
@@ -90,14 +83,6 @@ def some_of_each(
 
 
 def confounded_labels(batches: pd.Series, labels: pd.Series) -> list[str]:
-    """Return the labels that occur in one batch only, sorted.
-
-    Parameters
-    ----------
-    batches
-        Batches of all cells.
-    labels
-        Labels of the cells that have one.
-    """
+    """Return the labels that occur in one batch only, sorted; cells without a label may be missing."""
     counts = pd.crosstab(labels, batches.loc[labels.index])
     return sorted(counts.index[(counts > 0).sum(axis=1) == 1])

@@ -19,8 +19,6 @@ def check_source(
     ----------
     source
         A file, a named source, or cells in memory, which are not modified.
-    ingestion
-        Which matrix is the expression, and the kind of its values.
     label_key
         Column of labels to check as well, or ``None``.
 

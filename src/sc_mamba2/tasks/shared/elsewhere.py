@@ -24,18 +24,12 @@ def do_elsewhere(
     launch: LaunchParams,
     on_cell: Callable[[int], None],
 ) -> None:
-    """Have other processes compute blocks, and wait for all of them.
+    """Write a job to the folder of the blocks, and wait until other processes have computed them.
 
     Parameters
     ----------
-    job
-        The job; it is written to the folder.
-    folder
-        Folder of the blocks.
     starts
         First cells of the blocks.
-    launch
-        Which processes.
     on_cell
         Progress: called with the first cell of a missing or finished block.
 

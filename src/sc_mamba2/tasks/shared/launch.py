@@ -19,18 +19,9 @@ def run_processes(
     processes: int,
     on_look: Callable[[], object] = lambda: None,
 ) -> None:
-    """Run a module in several processes, and wait until they end.
+    """Run a module in several processes, with the job file as its only argument, until they end.
 
-    Parameters
-    ----------
-    module
-        Started with `job` as its only argument.
-    job
-        The job file.
-    processes
-        Number of processes.
-    on_look
-        Called several times a second.
+    Meanwhile `on_look` is called several times a second.
 
     Raises
     ------

@@ -17,14 +17,7 @@ Remark = dict[str, str]
 
 
 def ingest_cells(raw_cells: AnnData, params: IngestionParams) -> tuple[AnnData, dict[str, Any]]:
-    """Map the genes, choose the expression, and log-normalise it.
-
-    Parameters
-    ----------
-    raw_cells
-        Cells as read, valid by `RawCellsContract`.
-    params
-        Layer, kind of values, and species.
+    """Map the genes, choose the expression, and log-normalise it, for cells of `RawCellsContract`.
 
     Returns
     -------
@@ -49,15 +42,6 @@ def validate_cells(
     cells: AnnData, ingestion_report: dict[str, Any], params: ValidationParams
 ) -> tuple[AnnData, dict[str, Any]]:
     """Check cells in the standard form.
-
-    Parameters
-    ----------
-    cells
-        The standard form.
-    ingestion_report
-        What ingestion matched and dropped.
-    params
-        The limits.
 
     Returns
     -------
@@ -109,8 +93,6 @@ def remarks(
         Counts of matched and dropped genes.
     counted
         Whether counts were found.
-    params
-        The limits.
     """
     empty = int((expressed == 0).sum())
     few = int((expressed < params.few_genes_a_cell).sum()) - empty
