@@ -1,6 +1,6 @@
 """SC-MAMBA2: a bidirectional Mamba2 model of the whole transcriptome.
 
-The package is lazy: importing it loads nothing heavy. The map of the rooms stands in the README.
+Imports are lazy: importing the package loads nothing heavy. The README has a map of the subpackages.
 """
 
 import importlib
@@ -17,11 +17,10 @@ def from_pretrained(folder: str | Path, *, download: bool = False) -> Any:
     Parameters
     ----------
     folder
-        A shipped name ("scm-tiny"), a checkpoint folder, or a model of the Hugging Face Hub
-        that was fetched before: "owner/name" or "owner/name@revision". A folder of that name is
-        meant first.
+        Name of a shipped model ("scm-tiny"), a checkpoint folder, or a downloaded model of the Hugging
+        Face Hub: "owner/name" or "owner/name@revision". A folder of that name takes precedence.
     download
-        Whether such a model is fetched now. Without it the network is never asked.
+        Whether to download a Hub model now. Otherwise the network is never used.
 
     Returns
     -------
@@ -31,7 +30,7 @@ def from_pretrained(folder: str | Path, *, download: bool = False) -> Any:
     Raises
     ------
     UserError
-        Those of `PretrainedModel.from_pretrained` and, to fetch, of `sc_mamba2.model.download`.
+        See `PretrainedModel.from_pretrained` and, for downloads, `sc_mamba2.model.download`.
 
     Examples
     --------
@@ -50,7 +49,7 @@ def from_pretrained(folder: str | Path, *, download: bool = False) -> Any:
 
 
 def __getattr__(name: str) -> Any:
-    """Import the Python API when it is first asked for."""
+    """Import a part of the Python API on first access."""
     if name in ("pl", "pp", "tl"):
         return importlib.import_module(f"sc_mamba2.{name}")
     if name == "Model":

@@ -1,8 +1,7 @@
 """The one error that is meant for the user.
 
-Everything that a person can mend (a file, a label, a parameter) is raised as `UserError`; the
-commands print it as three lines and leave with code 2. What is our own mistake stays an ordinary
-exception with its traceback.
+Whatever the user can fix (a file, a label, a parameter) is raised as `UserError`; the commands print
+it as three lines and exit with code 2. Our own bugs stay ordinary exceptions with a traceback.
 """
 
 import difflib
@@ -10,18 +9,10 @@ from collections.abc import Iterable
 
 
 class UserError(ValueError):
-    """Something the user can mend.
+    """An error that the user can fix.
 
-    Parameters
-    ----------
-    rule
-        Short kebab-case name of the rule that was broken, stable across versions.
-    found
-        What was there.
-    expected
-        What should have been there.
-    mend
-        What to do about it.
+    `rule` is the short kebab-case name of the broken rule, stable across versions; `mend` says how to
+    fix it.
     """
 
     def __init__(self, rule: str, *, found: str, expected: str, mend: str) -> None:
@@ -29,7 +20,7 @@ class UserError(ValueError):
         super().__init__(f"[{rule}] found: {found}; expected: {expected}; mend: {mend}")
 
     def __reduce__(self) -> tuple:
-        """Rebuild from the named parts, so that the error crosses process borders."""
+        """Pickle by the named parts, so that the error can be passed between processes."""
         return _rebuild, (self.rule, self.found, self.expected, self.mend)
 
 
@@ -38,7 +29,7 @@ def _rebuild(rule: str, found: str, expected: str, mend: str) -> UserError:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return a hint at the known name nearest to `name` but for case: ``"; did you mean 'x'?"``."""
+    """Return a hint at the closest known name, ignoring case: ``"; did you mean 'x'?"``, or ``""``."""
     spelled = {str(other).casefold(): str(other) for other in known}
     close = difflib.get_close_matches(name.casefold(), spelled, n=1, cutoff=0.6)
     return f"; did you mean '{spelled[close[0]]}'?" if close else ""

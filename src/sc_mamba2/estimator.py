@@ -1,6 +1,6 @@
-"""`Model`: one object to train, save, load and predict with, for those who come from scvi-tools.
+"""`Model`: one object to train, save, load and predict with, for users of scvi-tools.
 
-It calls what `tl` calls; a saved model is the checkpoint folder that `--checkpoint` takes.
+It calls the same functions as `tl`; a saved model is a checkpoint folder, as `--checkpoint` takes.
 """
 
 from pathlib import Path
@@ -27,7 +27,7 @@ _CLASSES: dict[str, type[TaskModel]] = {
     "batch_correction": BatchCorrectionModel,
 }
 _TOOLS: dict[str, Any] = {"annotation": annotation, "batch_correction": batch_correction}
-# Labels of a batch correction are for scores; none are computed here.
+# Batch correction uses labels only for scores, which are not computed here.
 _UNSCORED: dict[str, Changes] = {
     "annotation": {},
     "batch_correction": {"batch_correction.keys.label_key": None},
@@ -36,31 +36,31 @@ _EMBEDDINGS = {"annotation": keys.EMBEDDING, "batch_correction": keys.CORRECTED}
 
 
 class Model:
-    """A model of cells: it tells their types, as SCANVI, or takes out their batches, as SCVI.
+    """A model that predicts cell types, like SCANVI, or corrects batch effects, like SCVI.
 
     Parameters
     ----------
     adata
-        Cells to learn from; they stay as they are.
+        Training cells; not modified.
     label_key
-        Column of `obs` with cell types, for a model that tells them.
+        Column of `obs` with cell types, for a model that predicts them.
     batch_key
-        Column of `obs` with batches, for a model that takes them out.
+        Column of `obs` with batches, for a model that corrects them.
     layer
-        Layer with the expression; else the first usable matrix.
+        Layer with the expression; by default the first usable matrix.
     start
-        Checkpoint that the training begins with.
+        Checkpoint from which training starts.
     device
         ``auto``, ``cpu`` or ``cuda``.
     seed
-        Seed of every source of chance.
+        Seed of all random numbers.
     params
         More parameters of `conf/base/parameters`, by dotted name.
 
     Raises
     ------
     UserError
-        Rule ``options``: not exactly one of the two columns is named.
+        Rule ``options``: both columns are named, or neither.
 
     Examples
     --------
@@ -118,28 +118,28 @@ class Model:
         max_length: int | None = None,
         params: Changes | None = None,
     ) -> None:
-        """Train from the start; `history` has a row an epoch afterwards.
+        """Train from scratch; afterwards `history` has one row per epoch.
 
-        A model of types is a consensus of methods fitted at once, without epochs, unless one of the
-        options of training is named: then a network joins them (``annotation.head.fit="gradient"``).
+        A cell type model is a consensus of methods fitted without epochs, unless a training option is
+        given: then a network joins them (``annotation.head.fit="gradient"``).
 
         Parameters
         ----------
         max_epochs
-            Epochs at most; validation cells choose the one that is kept.
+            Maximum number of epochs; the best one on the validation cells is kept.
         batch_size
-            Cells a step.
+            Cells per step.
         learning_rate
-            Highest rate of AdamW.
+            Peak learning rate of AdamW.
         max_length
-            Tokens a cell at most.
+            Maximum number of tokens per cell.
         params
             More parameters, by dotted name.
 
         Raises
         ------
         UserError
-            Everything that the verb refuses; or a model that was loaded has no cells to learn from.
+            As the command raises, or a loaded model has no training cells.
         """
         own: dict[str, Any] = {
             f"{self.task}.fine_tune.max_epochs": max_epochs,
@@ -147,12 +147,12 @@ class Model:
             f"{self.task}.fine_tune.learning_rate": learning_rate,
             "tokenization.max_length": max_length,
         }
-        if self.task == "annotation" and _given(own):  # epochs and rates are of a network
+        if self.task == "annotation" and _given(own):  # only networks have epochs, rates
             own["annotation.head.fit"] = "gradient"
         groups = self._groups({**_given(own), **(params or {})})
         with chance_as_found():
             valid = valid_cells(self._cells(None), groups).valid
-            if self.task == "annotation":  # learn from all labelled cells, hold out none
+            if self.task == "annotation":  # train on all labelled cells, hold out none
                 self.module, self.history = annotation.train(valid, valid, groups)
             else:
                 self.module, self.history, _ = batch_correction.train(valid, groups)
@@ -163,19 +163,19 @@ class Model:
         Parameters
         ----------
         adata
-            N cells; else those that were learnt from.
+            N cells; by default the training cells.
         """
         return np.asarray(self._apply(adata).obsm[_EMBEDDINGS[self.task]])
 
     def predict(self, adata: AnnData | None = None, *, soft: bool = False) -> Any:
-        """Return the type of every cell.
+        """Predict the type of every cell.
 
         Parameters
         ----------
         adata
-            N cells; else those that were learnt from.
+            N cells; by default the training cells.
         soft
-            Whether probabilities are returned, a table with a column a type.
+            Whether to return probabilities, as a table with one column per type.
 
         Returns
         -------
@@ -185,7 +185,7 @@ class Model:
         Raises
         ------
         UserError
-            Rule ``options``: the model takes batches out and knows no types.
+            Rule ``options``: the model corrects batches and predicts no types.
         """
         if self.task != "annotation":
             raise UserError(
@@ -201,7 +201,7 @@ class Model:
         return applied.obs[keys.CELL_TYPE].to_numpy(str)
 
     def save(self, folder: str | Path) -> None:
-        """Write the model as a checkpoint folder, as the verbs write and read it.
+        """Save the model as a checkpoint folder, in the format of the commands.
 
         Raises
         ------
@@ -212,14 +212,14 @@ class Model:
 
     @classmethod
     def load(cls, folder: str | Path, adata: AnnData | None = None) -> Self:
-        """Read a model that `save`, `tl` or a verb wrote.
+        """Load a model that `save`, `tl` or a command saved.
 
         Parameters
         ----------
         folder
-            A checkpoint folder of `scm annotate` or `scm integrate`.
+            A checkpoint folder of annotation or batch correction.
         adata
-            Cells that are meant where none are given.
+            Default cells for the methods that take cells.
 
         Raises
         ------

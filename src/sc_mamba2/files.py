@@ -1,6 +1,6 @@
-"""Writes that are whole or not there: a file or a folder appears under its name only when it is done.
+"""Atomic writes: a file or folder appears under its name only once it is complete.
 
-Also: hashes, one writer at a time, and writes that the system refused as errors for a person.
+Also hashes, a lock for a single writer, and user errors for failed writes.
 """
 
 import errno
@@ -27,10 +27,10 @@ _log = logging.getLogger(__name__)
 
 @contextmanager
 def atomic_file(path: str | Path) -> Iterator[Path]:
-    """Give a temporary path beside `path`; on success sync it and rename it to `path`.
+    """Yield a temporary path on the same disk; on success sync it and rename it to `path`.
 
-    The temporary name keeps the suffix, since many writers choose the format by it. On an error
-    nothing is left behind and an older file stays as it was.
+    It keeps the file name, since many writers choose the format by the suffix. On an error nothing is
+    left behind and an older file is untouched.
     """
     path = Path(path)
     make_folder(path.parent)
@@ -44,10 +44,10 @@ def atomic_file(path: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: str | Path) -> Iterator[Path]:
-    """Give a temporary folder beside `path`; on success sync all of it and put it in `path`'s place.
+    """Yield a temporary folder on the same disk; on success sync all of it and rename it to `path`.
 
-    An older folder of that name is set aside first and removed once the new one stands. Where a
-    process is killed between these two renames, `standing` puts the older one back.
+    An older folder of that name is moved aside first and removed after the rename. If the process is
+    killed between the two renames, `standing` restores the older one.
     """
     path = standing(path)
     make_folder(path.parent)
@@ -55,16 +55,16 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
         draft = folder / path.name
         draft.mkdir()
         yield draft
-        # What lies deeper first: a folder that is on the disk then never lists what is not.
+        # Deepest first: a folder on the disk then never lists an entry that is not.
         for part in (*sorted(draft.rglob("*"), reverse=True), draft):
             _sync(part)
         put_in_place(draft, path, folder)
 
 
 def put_in_place(draft: Path, path: Path, scratch: Path) -> None:
-    """Rename a draft to `path`; what stood there goes to the `scratch_folder` of `path`, or stays on an error."""
+    """Rename a draft to `path`, moving an older one into `scratch`; restore it on an error."""
     older, replaces = scratch / OLDER, path.exists()
-    # The lock tells `standing` that we are at work.
+    # The lock keeps `standing` from restoring the older one while we work.
     with FileLock(scratch / _LOCK, thread_local=False) if replaces else nullcontext():
         try:
             if replaces:
@@ -78,9 +78,9 @@ def put_in_place(draft: Path, path: Path, scratch: Path) -> None:
 
 
 def standing(path: str | Path) -> Path:
-    """Return `path`; what a killed `put_in_place` had set aside there, or above it, is put back first.
+    """Return `path`, after restoring what a killed `put_in_place` had moved aside there or in a parent.
 
-    A writer that is at work between its two renames is left to it.
+    A live writer between its two renames is not disturbed.
     """
     path = Path(path)
     absent = next((one for one in (*reversed(path.parents), path) if not one.exists()), None)
@@ -92,14 +92,14 @@ def standing(path: str | Path) -> Path:
 
 
 def _put_back(scratch: Path, path: Path) -> bool:
-    """Put back what `scratch` holds of `path`, and say whether it was done."""
+    """Restore `path` from `scratch`; return whether it was done."""
     try:
         with FileLock(scratch / _LOCK, timeout=0, thread_local=False):
             if path.exists():
                 return False
             (scratch / OLDER).replace(path)
             _sync(path.parent)
-    except OSError:  # `Timeout` among them: another process writes, or puts back
+    except OSError:  # including `Timeout`: another process writes or restores
         return False
     shutil.rmtree(scratch, ignore_errors=True)
     _log.warning("'%s' was put back: its writer was killed before the new one stood.", path)
@@ -107,7 +107,7 @@ def _put_back(scratch: Path, path: Path) -> bool:
 
 
 def remove_folder(path: Path) -> None:
-    """Remove a folder at once: it leaves its name whole, then it is taken apart."""
+    """Remove a folder atomically: rename it away, then delete its content."""
     with scratch_folder(path) as folder:
         path.replace(folder / path.name)
         _sync(path.parent)
@@ -115,7 +115,7 @@ def remove_folder(path: Path) -> None:
 
 @contextmanager
 def scratch_folder(path: Path) -> Iterator[Path]:
-    """Give a hidden folder beside `path`, on the same disk; it is removed in any case."""
+    """Yield a hidden folder beside `path`, on the same disk; it is always removed."""
     folder = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
     try:
         yield folder
@@ -124,10 +124,10 @@ def scratch_folder(path: Path) -> Iterator[Path]:
 
 
 def clean_scratch(path: Path) -> None:
-    """Remove what killed writers of `path` left beside it; only for who alone writes there.
+    """Remove what killed writers of `path` left beside it; only safe for the sole writer.
 
-    The name may hold wildcards: ``Path("checkpoints/step-*")``. An older folder that was set aside is
-    put back first.
+    The name may contain wildcards: ``Path("checkpoints/step-*")``. An older folder that was moved
+    aside is restored first.
     """
     for folder in _scratch_of(path.parent, path.name):
         standing(path.parent / folder.name[1 : -len(_RANDOM_END)])
@@ -139,7 +139,7 @@ def _scratch_of(parent: Path, name: str) -> list[Path]:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder with its parents, so that it is still there after a loss of power."""
+    """Create a folder and its parents, synced so that they survive a power loss."""
     missing = [part for part in (folder, *folder.parents) if not part.exists()]
     if missing:
         folder.mkdir(parents=True, exist_ok=True)
@@ -148,7 +148,7 @@ def make_folder(folder: Path) -> None:
 
 
 def _sync(path: Path) -> None:
-    """Return once the file or folder is on the disk; Windows offers that for neither that is open for reading."""
+    """Flush a file or folder to the disk; does nothing on Windows, which cannot sync a read handle."""
     if os.name == "nt":
         return
     descriptor = os.open(path, os.O_RDONLY)
@@ -160,14 +160,14 @@ def _sync(path: Path) -> None:
 
 @contextmanager
 def sole_writer(lock: Path, *, to: str, mend: str) -> Iterator[None]:
-    """Hold a lock for as long as the block runs; the lock of a dead process holds nobody up.
+    """Hold a lock while the block runs; the lock of a dead process is released.
 
     Parameters
     ----------
     lock
-        The file to lock; its folder is there.
+        The file to lock; its folder must exist.
     to
-        What is written to, in the words of the error.
+        What is written to, for the error message.
     mend
         What the second writer can do.
 
@@ -193,20 +193,20 @@ def sole_writer(lock: Path, *, to: str, mend: str) -> Iterator[None]:
 
 
 def sha256_of(path: Path) -> str:
-    """Return the hash of a file's content, in hexadecimal digits."""
+    """Return the SHA-256 of a file's content as hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def file_facts(path: Path) -> list[tuple[str, int, int]]:
-    """Return path, size (bytes) and time of change (ns) of a file, or of every file in a folder."""
+    """Return path, size (bytes) and modification time (ns) of a file, or of every file in a folder."""
     inside = sorted(path.rglob("*")) if path.is_dir() else [path]
     facts = [(one, one.stat()) for one in inside if one.is_file()]
     return [(str(one), stat.st_size, stat.st_mtime_ns) for one, stat in facts]
 
 
 def refused_write(error: OSError) -> UserError | None:
-    """Return what a person can do where the system refused a write, or ``None`` for another error."""
+    """Return a `UserError` for a failed write (disk full, no permission), ``None`` for other errors."""
     if error.errno in _FULL:
         rule, mend = "disk-full", "free disk space, or write elsewhere with --output"
     elif error.errno in _DENIED:
@@ -218,7 +218,7 @@ def refused_write(error: OSError) -> UserError | None:
 
 
 def shipped_conf() -> Path:
-    """Return the configuration that ships with the package, or the project's own in a checkout."""
+    """Return the configuration folder shipped with the package, or that of the checkout."""
     package = Path(__file__).parent
     inside = package / "_conf"
     return inside if inside.is_dir() else package.parents[1] / "conf"

@@ -1,4 +1,4 @@
-"""Kedro looks here for the pipelines."""
+"""Kedro's entry point for the pipelines."""
 
 from functools import cache
 
@@ -7,7 +7,7 @@ from kedro.pipeline import Pipeline
 from sc_mamba2.pipelines.registry import named_pipelines
 
 
-@cache  # Kedro asks anew in every run of a process
+@cache  # Kedro calls it in every run of a process
 def register_pipelines() -> dict[str, Pipeline]:
     """Return every pipeline by name."""
     return named_pipelines()

@@ -1,6 +1,6 @@
-"""Plots in scanpy's manner: the pictures of the reports, from results that lie in the cells.
+"""Plots in scanpy's style: the figures of the reports, drawn from results stored in the cells.
 
-They are matplotlib figures without a window; a notebook shows the one that a cell ends with.
+They return matplotlib figures and open no window; a notebook shows the figure that a cell ends with.
 """
 
 from collections.abc import Sequence
@@ -26,12 +26,12 @@ __all__ = ["annotation", "calibration", "confusion", "embedding", "network", "tr
 def embedding(
     cells: Cells, color: str, *, basis: str | Sequence[str] = keys.EMBEDDING, seed: int = 0
 ) -> Figure:
-    """Draw cells by a class, laid out by UMAP over an embedding, or over several side by side.
+    """Plot a UMAP of an embedding, or of several side by side, coloured by class.
 
     Parameters
     ----------
     cells
-        With the embeddings in `obsm`; cells without a vector or a class are left out.
+        Cells with the embeddings in `obsm`; those without a vector or a class are left out.
     color
         Column of `obs` with the classes.
     basis
@@ -65,16 +65,16 @@ def embedding(
 def annotation(
     adata: AnnData, truth: str | None = None, *, key_added: str = WORD, seed: int = 0
 ) -> Figure:
-    """Draw annotated cells by type, by true type where there is one, and by confidence.
+    """Plot UMAPs of annotated cells: by predicted type, true type if given, and confidence.
 
     Parameters
     ----------
     adata
-        Cells that `tl.annotate` gave types.
+        Cells after `tl.annotate`.
     truth
         Column of `obs` with the true types.
     key_added
-        As it was given to `tl.annotate`.
+        As given to `tl.annotate`.
     seed
         Seed of the layout.
 
@@ -90,7 +90,7 @@ def annotation(
 
 
 def confusion(adata: AnnData, truth: str, *, key_added: str = WORD) -> Figure:
-    """Draw the shares of each true type (rows) that were called each type (columns).
+    """Plot the confusion matrix: the share of each true type (rows) predicted as each type (columns).
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ def confusion(adata: AnnData, truth: str, *, key_added: str = WORD) -> Figure:
 
 
 def calibration(adata: AnnData, truth: str, *, key_added: str = WORD) -> Figure:
-    """Draw accuracy over confidence.
+    """Plot accuracy against confidence.
 
     Parameters
     ----------
@@ -112,14 +112,14 @@ def calibration(adata: AnnData, truth: str, *, key_added: str = WORD) -> Figure:
 
 
 class Trained(Protocol):
-    """What a `Model` knows of its training."""
+    """The training attributes of a `Model`."""
 
     task: str
     history: pd.DataFrame
 
 
 def training(model: Trained) -> Figure:
-    """Draw training and validation loss over the epochs, and mark the epoch that was kept.
+    """Plot training and validation loss per epoch, and mark the epoch that was kept.
 
     Parameters
     ----------
@@ -129,7 +129,7 @@ def training(model: Trained) -> Figure:
     Raises
     ------
     UserError
-        Rule ``result-missing``: it has no history, since it was loaded, or its head fits itself.
+        Rule ``result-missing``: no history; the model was loaded, or was fitted without epochs.
     """
     if model.history.empty:
         raise UserError(
@@ -143,14 +143,14 @@ def training(model: Trained) -> Figure:
 
 
 def volcano(adata: AnnData, *, key_added: str = WORD) -> Figure:
-    """Draw the change of every gene that `tl.perturb` predicted, over how sure it is.
+    """Plot the predicted change of every gene against its confidence, from `tl.perturb`.
 
     Parameters
     ----------
     adata
         Cells after `tl.perturb`.
     key_added
-        As it was given there.
+        As given to `tl.perturb`.
 
     Raises
     ------
@@ -162,14 +162,14 @@ def volcano(adata: AnnData, *, key_added: str = WORD) -> Figure:
 
 
 def network(adata: AnnData, *, key_added: str = WORD, seed: int = 0) -> Figure:
-    """Draw the graph of the best edges of `tl.network`, coloured by module.
+    """Plot the graph of the top edges of `tl.network`, coloured by module.
 
     Parameters
     ----------
     adata
         Cells after `tl.network`.
     key_added
-        As it was given there.
+        As given to `tl.network`.
     seed
         Seed of the layout.
 
@@ -180,13 +180,13 @@ def network(adata: AnnData, *, key_added: str = WORD, seed: int = 0) -> Figure:
     """
     modules = _result(adata, "uns", named(keys.MODULES, key_added))
     edges = _result(adata, "uns", named(keys.EDGES, key_added))
-    drawn = int(modules["degree"].sum()) // 2  # those that the modules were made of
+    drawn = int(modules["degree"].sum()) // 2  # the edges behind the modules
     with chance_as_found():
         return graph_figure(edges.head(drawn), modules, seed)
 
 
 def _result(cells: Cells, table: str, name: str) -> Any:
-    """Return a result, or refuse that it is not there."""
+    """Return a stored result; raise rule ``result-missing`` if there is none."""
     place = getattr(cells, table)
     if name not in place:
         raise UserError(
@@ -204,14 +204,14 @@ def _laid_out(vectors: pd.DataFrame, seed: int) -> pd.DataFrame:
 
 
 def _calls(adata: AnnData, key_added: str) -> pd.DataFrame:
-    """Return the calls under the names that the figures know."""
+    """Return predicted types and confidences under the default column names."""
     columns = (keys.CELL_TYPE, keys.CONFIDENCE)
     calls = pd.DataFrame({key: _result(adata, "obs", named(key, key_added)) for key in columns})
     return calls.astype({keys.CELL_TYPE: str})
 
 
 def _classes(cells: Cells, column: str) -> pd.Series:
-    """Return the classes of the cells that have one, as text."""
+    """Return the classes as text, of the cells that have one."""
     if column not in cells.obs:
-        read_labels(cells.obs, column)  # refuses, with the nearest column
+        read_labels(cells.obs, column)  # raises, and suggests the closest column
     return label_text(cells.obs[column])

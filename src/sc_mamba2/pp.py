@@ -1,4 +1,4 @@
-"""Preparation in scanpy's manner: are the cells good, what would be read from them, and as which tokens."""
+"""Preparation in scanpy's style: validation and tokenization of cells."""
 
 import sys
 from collections.abc import Iterator
@@ -28,9 +28,9 @@ class HasTokenizer(Protocol):
 
 
 class Tokenizer(tokens.Tokenizer):
-    """From cells to what a backbone reads: the one way from an AnnData to a model of ours.
+    """Turn an AnnData into the token batches that a backbone reads.
 
-    What `sc_mamba2.from_pretrained` loads has it as `tokenizer`; for other models there is `of`.
+    Models from `sc_mamba2.from_pretrained` have one as `tokenizer`; for other models use `of`.
 
     Examples
     --------
@@ -46,7 +46,7 @@ class Tokenizer(tokens.Tokenizer):
 
     @classmethod
     def of(cls, model: str | Path | HasTokenizer) -> Self:
-        """Take the tokenizer of a model, or of a checkpoint by its name or folder, of any task.
+        """Return the tokenizer of a model, or of a checkpoint (name or folder) of any task.
 
         Raises
         ------
@@ -66,9 +66,9 @@ class Tokenizer(tokens.Tokenizer):
         Parameters
         ----------
         adata
-            N cells; they stay as they are.
+            N cells; not modified.
         layer, holds
-            Layer with the expression, and what its values are; as in `validate`.
+            Layer with the expression, and the kind of its values; as in `validate`.
 
         Returns
         -------
@@ -79,7 +79,7 @@ class Tokenizer(tokens.Tokenizer):
         Raises
         ------
         UserError
-            Everything that `validate` refuses, and genes of which the model knows none.
+            As `validate` raises, or the model knows none of the genes.
         """
         (batch,) = self.batches(adata, sys.maxsize, layer=layer, holds=holds)
         return batch
@@ -92,7 +92,7 @@ class Tokenizer(tokens.Tokenizer):
         layer: str | None = None,
         holds: Kind | None = None,
     ) -> Iterator[dict[str, Tensor]]:
-        """Turn cells into batches of `batch_size` cells, in their order; each as a call gives it."""
+        """Yield batches of `batch_size` cells in order, each as returned by `__call__`."""
         ingestion = IngestionParams(layer=layer, holds=holds)
         valid, _ = take_valid(readable_cells(adata), ingestion, ValidationParams())
         found = tokenize_cells(valid, self, with_obs=False)
@@ -114,26 +114,26 @@ def validate(
     holds: Kind | None = None,
     species: Literal["human", "mouse"] = "human",
 ) -> dict[str, Any]:
-    """Check cells, and report what would be read and dropped; as `scm validate`.
+    """Check cells, and report what would be read and dropped, like `scm validate`.
 
     Parameters
     ----------
     adata
-        Cells; they stay as they are.
+        Cells; not modified.
     label_key
-        Column of `obs` with labels to check too.
+        Column of `obs` with labels to check as well.
     layer
-        Layer with the expression, ``X`` or ``raw``; else the first usable matrix.
+        Layer with the expression, ``X`` or ``raw``; by default the first usable matrix.
     holds
-        What its values are: ``counts``, ``normalised``, ``log_normalised`` (log1p of 10,000 a cell); else
-        their structure says it.
+        Kind of its values: ``counts``, ``normalised`` or ``log_normalised`` (log1p of 10,000 per cell);
+        by default inferred.
     species
-        Of the cells; mouse genes are read as the human gene that each stands for.
+        Species of the cells; mouse genes are mapped to their human orthologues.
 
     Returns
     -------
     dict
-        The report: cells, expression, genes matched and dropped, expressed genes a cell, columns,
+        The report: cells, expression, genes matched and dropped, expressed genes per cell, columns,
         labels, remarks.
 
     Raises

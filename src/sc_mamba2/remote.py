@@ -1,6 +1,6 @@
-"""What lies at an address, such as one of S3, as a file or folder of this disk; `fsspec` fetches it.
+"""Local copies of remote files and folders (S3 and other URLs), fetched by `fsspec`.
 
-A copy is made once for each content of an address, whole or not at all, in the user's cache.
+Each version of a remote content is copied once, atomically, into the user's cache.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ from sc_mamba2.files import (
 )
 
 _ADDRESS = re.compile(r"([a-z][a-z0-9+.-]+):/+(?=[^/])")  # one slash is what `Path` leaves of two
-# What tells one content of an address from another; a size alone does not.
+# Metadata that identifies a version of the content; the size alone does not.
 _MARKS = [
     "ETag",
     "etag",
@@ -40,12 +40,12 @@ _MARKS = [
     "created",
     "Content-MD5",
 ]
-SOMA = "soma:"  # begins an experiment: soma:FOLDER, soma:FOLDER?QUERY, soma:census?QUERY
+SOMA = "soma:"  # prefix of an experiment: soma:FOLDER, soma:FOLDER?QUERY, soma:census?QUERY
 _log = logging.getLogger(__name__)
 
 
 def address_of(place: str | Path) -> str | None:
-    """Return the address that a place is, with both slashes; ``None`` for a path or any other name."""
+    """Return a URL with both slashes, or ``None`` if `place` is a path or any other name."""
     if (begin := _ADDRESS.match(str(place))) is None:
         return None
     from fsspec import available_protocols
@@ -55,7 +55,7 @@ def address_of(place: str | Path) -> str | None:
 
 
 def local_copies(place: str) -> list[str]:
-    """Do as `local_copy` for every file that an address with ``*`` means; of all else it is one."""
+    """Return `local_copy` of every file that a URL with ``*`` matches, or of `place` itself."""
     if "*" not in place or (address := address_of(place)) is None:
         return [local_copy(place)]
     with _asking(address):
@@ -67,13 +67,13 @@ def local_copies(place: str) -> list[str]:
 
 
 def local_copy(place: str | Path) -> str:
-    """Return a place as it is, but for an address the path of its copy on this disk.
+    """Return the path of the local copy of a URL; anything else is returned unchanged.
 
     Parameters
     ----------
     place
-        A path, a name of any kind, or an address that `fsspec` knows: ``s3://bucket/cells.h5ad``. A
-        folder there (zarr, a checkpoint, a token store) is fetched with all that is in it.
+        A path, any other name, or a URL that `fsspec` knows: ``s3://bucket/cells.h5ad``. A remote
+        folder (zarr, a checkpoint, a token store) is fetched with all its content.
 
     Raises
     ------
@@ -112,8 +112,8 @@ def local_copy(place: str | Path) -> str:
 
     if all(marks.values()):
         return str(fetch(cache / _short_hash(stated)))
-    # Nothing tells whether it is still the same: it is fetched anew and kept by its content, so that
-    # whoever reads an older copy goes on.
+    # No metadata identifies the version: fetch again and store it by content hash, so that readers of
+    # an older copy are not disturbed.
     draft = cache / f"unmarked-{_short_hash(address)}"
     with FileLock(draft.with_suffix(".lock")):
         clean_scratch(draft)
@@ -133,7 +133,7 @@ def _short_hash(facts: Any) -> str:
 
 
 def _opened(address: str) -> tuple[Any, str]:
-    """Return the file system of an address, which remembers nothing of before, and its path there."""
+    """Return the file system of a URL, with its cache cleared, and the path in it."""
     from fsspec import url_to_fs
 
     system, name = url_to_fs(address)
@@ -142,14 +142,14 @@ def _opened(address: str) -> tuple[Any, str]:
 
 
 def without_secrets(words: str) -> str:
-    """Return words without what may be secret in an address: a password, the signature of a link."""
+    """Return a text without the possible secrets of URLs: a password, the signature of a link."""
     if words.startswith(SOMA):
-        return words  # what stands behind its "?" is what is asked for
+        return words  # the part after "?" is a query, not a secret
     return re.sub(r"://(?:[^/\s]*@)?([^\s?]*)(?:\?\S*)?", r"://\1", words)
 
 
 def cleared(value: Any) -> Any:
-    """Return a value, a list or a table with every address in it `without_secrets`."""
+    """Return a value with every text in it, also in lists and dicts, `without_secrets`."""
     if isinstance(value, dict):
         return {name: cleared(one) for name, one in value.items()}
     if isinstance(value, list | tuple):
@@ -158,12 +158,12 @@ def cleared(value: Any) -> Any:
 
 
 def _said(error: BaseException) -> str:
-    """Return the first line of an error, without the address, which aiohttp puts at its end."""
+    """Return the first line of an error, without the URL that aiohttp appends."""
     return str(error).partition("\n")[0].partition(", url=")[0] or type(error).__name__
 
 
 def _within(name: str, folder: str) -> str:
-    """Return the path of a file below a folder; empty for the place itself."""
+    """Return the path of a file relative to a folder, empty for the folder itself; ``..`` is an error."""
     inside = name.removeprefix(folder).lstrip("/")
     if ".." in inside.split("/"):
         raise ValueError(f"the name '{name}', which leads out of its folder")
@@ -172,7 +172,7 @@ def _within(name: str, folder: str) -> str:
 
 @contextmanager
 def _asking(address: str) -> Iterator[None]:
-    """Turn what the file systems raise, which each does in its own way, into errors for a person."""
+    """Turn the errors of the various file systems into `UserError`."""
     address = without_secrets(address)
     try:
         yield
@@ -194,7 +194,7 @@ def _asking(address: str) -> Iterator[None]:
     except Exception as error:
         denied = isinstance(error, PermissionError) and not error.filename
         if isinstance(error, OSError) and refused_write(error) and not denied:
-            raise  # by this disk
+            raise  # an error of the local disk
         raise UserError(
             "remote-refused",
             found=f"the answer to {address}: {_said(error)}",

@@ -1,4 +1,4 @@
-"""Kedro looks here for hooks and the way configuration is loaded."""
+"""Kedro's settings: hooks and the configuration loader."""
 
 from sc_mamba2.runs.configuration import CONFIG_LOADER
 from sc_mamba2.runs.hooks import RunHook
@@ -6,4 +6,4 @@ from sc_mamba2.runs.steps import StepsHook
 
 HOOKS = (RunHook(), StepsHook())
 CONFIG_LOADER_ARGS = CONFIG_LOADER
-DISABLE_HOOKS_FOR_PLUGINS = ("kedro-telemetry",)  # nothing is sent anywhere
+DISABLE_HOOKS_FOR_PLUGINS = ("kedro-telemetry",)  # no telemetry

@@ -33,7 +33,7 @@ def annotate(given: Given) -> None:
 
 
 def _blocks(given: Given) -> AbstractContextManager[Path | None]:
-    """Give the folder that other processes write to, where there are any."""
+    """Return a context with the folder that other processes write to, or with `None`."""
     from sc_mamba2.runs.verbs import resumable_folder
 
     alone = given.nproc in (None, 1) and given.dask is None
@@ -41,7 +41,7 @@ def _blocks(given: Given) -> AbstractContextManager[Path | None]:
 
 
 def _pipeline(given: Given) -> str:
-    """Choose the pipeline, or refuse a combination that means nothing."""
+    """Choose the pipeline; raise for contradicting options."""
     if given.checkpoint:
         if given.query is None:
             raise contradiction(

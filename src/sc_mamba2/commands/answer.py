@@ -1,4 +1,4 @@
-"""How a verb answers: in words, quietly or as JSON, and with one message where something is wrong."""
+"""How a verb answers: as text, quietly or as JSON, with one message for a user error."""
 
 import functools
 import inspect
@@ -18,7 +18,7 @@ from sc_mamba2.runs.command_line import remembered
 
 @contextmanager
 def user_errors() -> Iterator[None]:
-    """Print what a person can act on and leave with code 2; let our own mistakes through."""
+    """Print user errors and exit with code 2; let bugs of ours through."""
     try:
         yield
     except typer.Exit:
@@ -59,7 +59,7 @@ _OPTIONS = {
 
 
 def with_modes(verb: Callable[..., None], can_be_dry: bool = False) -> Callable[..., None]:
-    """Return a verb that also takes the options above, behind its own, and answers as they say."""
+    """Return a verb that also takes the options above and answers in their mode."""
 
     @functools.wraps(verb)
     def command(*, quiet: bool, as_json: bool, dry_run: bool = False, **own: Any) -> None:
@@ -90,7 +90,7 @@ class Verbs(TyperGroup):
     """The verbs; a wrong use of one is answered as JSON where its line asks for JSON."""
 
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:
-        """Remember the line, and whether it asks for JSON: a wrong one may never come to its verb."""
+        """Remember the arguments and whether they ask for JSON, since invalid ones never reach a verb."""
         ctx.meta["json"], ctx.meta["words"] = "--json" in args, list(args)
         return super().parse_args(ctx, args)
 
@@ -100,7 +100,7 @@ class Verbs(TyperGroup):
             with remembered(ctx.meta["words"]):
                 return super().invoke(ctx)
         except Exception as error:
-            # Of click's errors: which class they have differs between versions of Typer.
+            # Errors of click, whose class differs between versions of Typer.
             if not (ctx.meta["json"] and hasattr(error, "format_message")):
                 raise
             expected, mend = "a verb with its options", "look at `scm --help` and `scm VERB --help`"

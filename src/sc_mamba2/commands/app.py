@@ -1,4 +1,4 @@
-"""The Typer application: verbs are registered here and nowhere else."""
+"""The Typer application; all verbs are registered here."""
 
 from typing import Annotated
 
@@ -49,7 +49,7 @@ def main(
     """Options before the verb."""
 
 
-# Where a verb stands in the help.
+# Panels of the help.
 TASK, CELLS, PROJECT = "Tasks", "Cells and checkpoints", "The project"
 for task in TASKS.values():
     app.command(rich_help_panel=TASK)(with_modes(task_verb(task, verb_of(task)), can_be_dry=True))
@@ -59,7 +59,7 @@ for verb in (validate, explore, import_weights):
     app.command(rich_help_panel=CELLS)(with_modes(verb))
 for verb in (init, run, runs, compare, rerun, doctor):
     app.command(rich_help_panel=PROJECT)(with_modes(verb, can_be_dry=verb is run))
-app.command(rich_help_panel=PROJECT)(viz)  # what it has to say is a page in a browser
+app.command(rich_help_panel=PROJECT)(viz)  # it answers with a page in the browser
 
 for group in (data, model):
     app.add_typer(group, rich_help_panel=CELLS)

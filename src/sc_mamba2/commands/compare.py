@@ -31,7 +31,7 @@ def compare(
 
 
 def _record(name: str) -> "RunRecord":
-    """Read a run of this project, or what a verb left anywhere."""
+    """Read the record of a run of this project, or of a verb's results folder."""
     from sc_mamba2.runs.project import find_project
     from sc_mamba2.runs.records import FOLDER_SUFFIX, find_run, read_record
 

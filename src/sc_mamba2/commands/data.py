@@ -1,4 +1,4 @@
-"""`scm data`: public data sets by name and one's own, under versions, with their hashes."""
+"""`scm data`: public and own data sets by name, with versions and hashes."""
 
 import sys
 from pathlib import Path
@@ -102,7 +102,7 @@ def verify(
 
 
 def project_here(needed: bool = True) -> Path:
-    """Return the project's folder; where it is not needed and there is none, this folder."""
+    """Return the project's folder; if it is not `needed` and there is none, the working folder."""
     from sc_mamba2.runs.project import find_project
 
     try:

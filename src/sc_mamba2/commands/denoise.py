@@ -1,4 +1,4 @@
-"""`scm denoise`: the rates behind the counts of each cell, judged by molecules held out."""
+"""`scm denoise`: denoised expression rates of each cell, evaluated on held-out molecules."""
 
 from sc_mamba2.commands.options import names_from_here
 from sc_mamba2.commands.task_verb import Given, run_task

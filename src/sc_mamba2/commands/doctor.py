@@ -1,4 +1,4 @@
-"""`scm doctor`: what this machine has, which scan path will run, what is missing and how to get it."""
+"""`scm doctor`: what this machine has, which scan path will run, and how to install what is missing."""
 
 import os
 import platform

@@ -1,4 +1,4 @@
-"""`scm embed`: a vector a cell for a file of any size; types from an index; a vector a gene."""
+"""`scm embed`: cell vectors of a file of any size; types from an index; gene vectors."""
 
 from pathlib import Path
 
@@ -46,7 +46,7 @@ def embed(given: Given) -> None:
 
 
 def _refuse_contradictions(given: Given) -> None:
-    """Refuse a combination that means nothing."""
+    """Raise rule ``options`` for contradicting options."""
     found, mend = None, "name the FILE of cells and --output OUT.h5ad"
     if (given.cells is None) != (given.output is None):
         found = "cells without an --output" if given.output is None else "an --output without cells"

@@ -1,4 +1,4 @@
-"""What a dry run shows: cells, tokens, model, steps, memory, time, and what would be written."""
+"""The output of a dry run: cells, tokens, model, steps, memory, time, and what would be written."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def show_dry_run(estimate: "DryRun") -> None:
-    """Show what a dry run estimates; quietly: what would be written."""
+    """Show the estimates of a dry run; in quiet mode only what would be written."""
     lines = _lines(estimate)
     show_facts(estimate.as_json(), lines, 2 + max(map(len, lines)), estimate.writes)
 

@@ -1,4 +1,4 @@
-"""`scm explore`: the cells of a result in the browser, on this machine alone."""
+"""`scm explore`: the cells of a result in the browser, served on this machine only."""
 
 from pathlib import Path
 from typing import Annotated
@@ -77,7 +77,7 @@ def explore(
 
 
 def _check_output(source: Path, output: Path, force: bool) -> None:
-    """Refuse an output that is the file itself, has another suffix, or no folder to lie in."""
+    """Raise if the output is the file itself, has the wrong suffix, or its folder does not exist."""
     from sc_mamba2.errors import UserError
     from sc_mamba2.runs.verbs import check_place
 

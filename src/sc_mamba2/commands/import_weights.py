@@ -1,4 +1,4 @@
-"""`scm import-weights`: the authors' released weights as a checkpoint folder of ours."""
+"""`scm import-weights`: convert the authors' released weights into a checkpoint folder."""
 
 from pathlib import Path
 from typing import Annotated

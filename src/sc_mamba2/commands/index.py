@@ -1,4 +1,4 @@
-"""`scm index`: labelled, embedded cells that other cells are compared with."""
+"""`scm index`: an index of labelled, embedded reference cells."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""`scm init`: a project of one's own."""
+"""`scm init`: a new project."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""`scm integrate`: an embedding of cells without their batch, learnt from them or by a checkpoint."""
+"""`scm integrate`: a batch-corrected embedding of cells, fitted to them or by a checkpoint."""
 
 from sc_mamba2.commands.options import contradiction
 from sc_mamba2.commands.task_verb import Given, run_task
@@ -21,7 +21,7 @@ def integrate(given: Given) -> None:
             "the column of obs that holds the batches, or a trained folder",
             "add --batch-key KEY; `scm validate CELLS` lists the columns",
         )
-    # No labels named means none, not those of the project's own cells.
+    # Without --label-key there are no labels, rather than those of the example cells.
     labels = {"batch_correction.keys.label_key": given.label_key}
     pipeline = "batch_correction_predict" if given.checkpoint else "batch_correction"
     run_task(TASKS["integrate"], pipeline, given, labels)

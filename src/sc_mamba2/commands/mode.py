@@ -1,4 +1,4 @@
-"""How the verb that runs now is to answer; asked by all that show something."""
+"""The output mode of the current verb."""
 
 import logging
 import warnings
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Mode:
-    """How the verb that runs now is to answer."""
+    """The output mode of a verb."""
 
     quiet: bool = False
     json: bool = False
@@ -22,13 +22,13 @@ _mode: ContextVar[Mode] = ContextVar("mode", default=_IN_WORDS)
 
 
 def mode() -> Mode:
-    """Return how the verb that runs now is to answer."""
+    """Return the output mode of the current verb."""
     return _mode.get()
 
 
 @contextmanager
 def answering(chosen: Mode) -> Iterator[None]:
-    """Hold the mode for as long as a verb runs; a quiet one lets nothing but errors be heard."""
+    """Set the mode while a verb runs; a quiet one silences everything but errors."""
     token, before = _mode.set(chosen), logging.root.manager.disable
     try:
         with warnings.catch_warnings():

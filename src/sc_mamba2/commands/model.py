@@ -1,4 +1,4 @@
-"""`scm model`: checkpoints by name, sent to a remote or the Hub and brought from there."""
+"""`scm model`: list checkpoints, push them to a remote or the Hub, and pull them."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""`scm multiome`: one embedding of cells from several modalities, learnt from them or by a checkpoint."""
+"""`scm multiome`: a joint embedding of cells from several modalities, trained on them or by a checkpoint."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ def multiome(given: Given) -> None:
     predicted. Writes OUT.h5mu (the modalities with X_scm_joint) and the folder
     OUT.scm with report.html, metrics.json, figures and the reusable checkpoint.
     """
-    # No labels named means none, not those of the project's own cells; `none` is no checkpoint.
+    # Without --label-key there are no labels, rather than those of the example cells; `none` is no checkpoint.
     more: dict[str, Any] = {"multiomics.keys.label_key": given.label_key}
     if given.start:
         start = None if given.start == "none" else given.start

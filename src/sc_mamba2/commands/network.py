@@ -1,4 +1,4 @@
-"""`scm network`: which genes regulate which, by correlation, knock-outs in silico and embeddings."""
+"""`scm network`: gene regulation scored by correlation, in-silico knock-outs and embeddings."""
 
 from sc_mamba2.commands.options import names_from_here
 from sc_mamba2.commands.task_verb import Given, run_task

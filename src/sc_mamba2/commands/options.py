@@ -1,4 +1,4 @@
-"""What options of several verbs mean, and what is refused of them."""
+"""Options shared by several verbs, and their checks."""
 
 from pathlib import Path
 from typing import Annotated
@@ -15,13 +15,12 @@ Verbose = Annotated[
 
 
 def forced_path(scan_path: str | None, require_kernels: bool) -> str | None:
-    """Return the path of the scan that the options ask for, if any.
+    """Return the scan path requested by the options, if any.
 
     Raises
     ------
     UserError
-        Rule `options`, when they contradict each other; rule `scan-kernels`, when kernels are
-        required and cannot run: before anything else is done.
+        Rule `options` if they contradict each other; rule `scan-kernels` if required kernels cannot run.
     """
     if not require_kernels:
         return scan_path
@@ -37,7 +36,7 @@ def forced_path(scan_path: str | None, require_kernels: bool) -> str | None:
 
 
 def from_here(source: str | None) -> str | None:
-    """Return a file, folder or glob as it is called from any folder; a named source as it is."""
+    """Return the absolute path of a file, folder or glob; a named source is unchanged."""
     if source is not None and source.startswith("soma:"):
         address, mark, query = source.removeprefix("soma:").partition("?")
         here = from_here(address) if "/" in address or Path(address).exists() else address
@@ -48,10 +47,10 @@ def from_here(source: str | None) -> str | None:
 
 
 def names_from_here(given: str) -> str:
-    """Return names by commas as they are, and a file of names as `from_here` does."""
+    """Return comma-separated names unchanged, a file of names as its absolute path."""
     return str(from_here(given)) if Path(given).is_file() else given
 
 
 def contradiction(found: str, expected: str, mend: str) -> UserError:
-    """Return the refusal of options that mean nothing together (rule `options`)."""
+    """Return the error for contradicting options (rule `options`)."""
     return UserError("options", found=found, expected=expected, mend=mend)

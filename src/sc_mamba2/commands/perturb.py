@@ -1,4 +1,4 @@
-"""`scm perturb`: cells as if they were perturbed, learnt from measured ones or by a checkpoint."""
+"""`scm perturb`: predicted expression of perturbed cells, trained on measured ones or by a checkpoint."""
 
 from sc_mamba2.commands.options import contradiction
 from sc_mamba2.commands.task_verb import Given, run_task

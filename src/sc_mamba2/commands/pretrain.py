@@ -1,4 +1,4 @@
-"""`scm pretrain`: files become a corpus of tokens, tokens a pretrained model; killed, it goes on."""
+"""`scm pretrain`: make a corpus of tokens from files, and pretrain a model on it; resumable."""
 
 import json
 from pathlib import Path
@@ -31,7 +31,7 @@ def pretrain(given: Given) -> None:
     written = run_in_project(selection, project).written
     metrics = written["pretraining.metrics"]
     places = {name.rsplit(".", 1)[-1]: path for name, path in written.items()}
-    if metrics.is_file():  # of a dry run it is not
+    if metrics.is_file():  # not in a dry run
         model = Path(json.loads(metrics.read_text(encoding="utf-8"))["checkpoint"])
         places = {"model": model} | places
     show_results(metrics, places)

@@ -1,4 +1,4 @@
-"""`scm rerun`: a run of this project once more, and whether it comes to the same."""
+"""`scm rerun`: repeat a run of this project, and compare the results."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""What a verb shows at its end: metrics and where the files are, or facts; in words or as JSON."""
+"""The final output of a verb: metrics and paths of results, or facts; as text or JSON."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -18,22 +18,22 @@ SCORES = {
     "precision": "macro_precision",
     "macro F1": "macro_f1",
 }
-# What is shown where there are more scores and more methods than a terminal has room for.
+# The scores shown if there are more scores and methods than fit on a terminal.
 MAIN = ("avg_bio", "batch_mixing", "pearson_rna", "pearson_protein", "pearson_atac", "foscttm")
-QUIET = ("genes-dropped", "cells-poor", "counts-absent")  # remarks that stand in the report alone
+QUIET = ("genes-dropped", "cells-poor", "counts-absent")  # remarks shown only in the report
 _MOST_COLUMNS = 6
 
 
 def show_results(metrics: Path, places: dict[str, Path]) -> None:
-    """Show the metrics of ``metrics.json`` and the places of the results.
+    """Show the metrics of ``metrics.json`` and the paths of the results.
 
-    As JSON: ``outputs`` by name, ``metrics`` (null where none were taken), the id of the ``run``, and what is
-    ``said`` of them.
+    As JSON: ``outputs`` by name, ``metrics`` (null without any), the id of the ``run``, and the verdict in
+    words, ``said``.
     """
-    if mode().dry_run:  # the estimate is shown in its place
+    if mode().dry_run:  # the estimate is shown instead
         return
     taken: dict[str, Any] = {}
-    if metrics.is_file():  # NaN is no JSON: null
+    if metrics.is_file():  # NaN is not JSON: null
         taken = json.loads(metrics.read_text(encoding="utf-8"), parse_constant=lambda _: None)
     facts = {
         "outputs": {name: str(path) for name, path in places.items()},
@@ -58,7 +58,7 @@ def show_results(metrics: Path, places: dict[str, Path]) -> None:
 
 
 def _said(metrics: dict[str, Any]) -> list[str]:
-    """Return what is said of the results: how they stand to the baselines, and alarms."""
+    """Return the verdict in words: comparison with the baselines, and alarms."""
     from sc_mamba2.reporting import beside_baselines, remark_words
 
     if not metrics:
@@ -69,13 +69,13 @@ def _said(metrics: dict[str, Any]) -> list[str]:
 def show_facts(
     facts: Any, lines: dict[str, Any], width: int, places: Iterable[object] = ()
 ) -> None:
-    """Show facts, or where something is now: `facts` as JSON, quietly `places`, else `lines`."""
+    """Show `facts` as JSON, in quiet mode `places`, else `lines`."""
     if not answered_briefly(facts, places):
         show_lines(lines, width)
 
 
 def answered_briefly(facts: Any, places: Iterable[object]) -> bool:
-    """Answer with `facts` as JSON or with `places` a line each; return False where words are wanted."""
+    """Print `facts` as JSON, or in quiet mode `places`, one per line; return False in the normal mode."""
     if mode().json:
         typer.echo(json.dumps(facts, indent=1, ensure_ascii=False))
     elif mode().quiet:
@@ -87,26 +87,26 @@ def answered_briefly(facts: Any, places: Iterable[object]) -> bool:
 
 
 def show_lines(lines: dict[str, Any], width: int) -> None:
-    """Print a line a name; a list has as many lines as entries, the first with the name."""
+    """Print one line per name; a list gets one line per entry, the first with the name."""
     for name, text in lines.items():
         for at, line in enumerate(text if isinstance(text, list) else [text]):
             typer.echo(f"{'' if at else name + ':':<{width}}{line}")
 
 
 def show_table(head: Sequence[str], rows: Iterable[Sequence[str]], whole: Sequence[str]) -> None:
-    """Print a list, a line a row; the columns in `whole` do not break."""
+    """Print a table; the columns in `whole` are not wrapped."""
     table = Table(box=None, pad_edge=False)
     for name in head:
         table.add_column(name, overflow="fold", no_wrap=name in whole)
     for row in rows:
-        table.add_row(*map(Text, row))  # a name in brackets is a name, not a colour
+        table.add_row(*map(Text, row))  # not markup: brackets are literal
     Console(highlight=False).print(table)
 
 
 def _table(metrics: dict[str, Any]) -> Table:
-    """Lay out the model and what stands beside it; a task without accuracy shows all its scores.
+    """Return a table of all methods; a task without accuracy shows all its scores.
 
-    Of many scores of many methods the main ones are shown, else the first.
+    With many scores and methods only the main scores are shown, or else the first.
     """
     from sc_mamba2.reporting import scores_by_method, shown_score
 
@@ -121,7 +121,7 @@ def _table(metrics: dict[str, Any]) -> Table:
         for name, scores in methods.items()
     ]
     head = ["method", *columns]
-    if len(columns) > _MOST_COLUMNS:  # a line a score: a terminal is longer than it is wide
+    if len(columns) > _MOST_COLUMNS:  # one line per score: a terminal is longer than wide
         head, *cells = (list(line) for line in zip(head, *cells, strict=True))
         head[0] = "score"
     table = Table(title="scored on the same cells" if len(methods) > 1 else None)

@@ -1,4 +1,4 @@
-"""`scm reverse`: which perturbation brings cells from one state to another, by a checkpoint."""
+"""`scm reverse`: rank the perturbations that bring cells from one state to another, by a checkpoint."""
 
 from sc_mamba2.commands.options import from_here
 from sc_mamba2.commands.task_verb import Given, run_task

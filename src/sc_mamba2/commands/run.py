@@ -1,4 +1,4 @@
-"""`scm run`: a selection of the project's pipelines, as `kedro run` has it."""
+"""`scm run`: run a selection of the project's pipelines, like `kedro run`."""
 
 from functools import partial
 from pathlib import Path

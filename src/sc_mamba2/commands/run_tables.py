@@ -1,4 +1,4 @@
-"""How runs, and what differs between two of them, look on a terminal of 80 columns."""
+"""Tables of runs, and of the differences between two, for a terminal of 80 columns."""
 
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ _HEADLINES = 3
 
 
 def show_runs(runs: "list[Listed]") -> None:
-    """Print runs, each a row: what it is, and what it was made of."""
+    """Print a table of runs, one row each."""
     table = Table(box=SIMPLE_HEAD, pad_edge=False, leading=1)
     table.add_column("run", no_wrap=True)
     table.add_column("what", overflow="fold")
@@ -49,7 +49,7 @@ def _lines(record: "RunRecord") -> list[Text]:
 
 
 def _headlines(record: "RunRecord") -> dict[str, float]:
-    """Return the first scores of each task's model: ``metrics.json`` names the main ones first."""
+    """Return the first scores of each task's model, since ``metrics.json`` lists the main ones first."""
     first: dict[str, float] = {}
     for task, scores in record.scores.items():
         own = [name for name in scores if name.startswith("model.") and scores[name] is not None]
@@ -60,7 +60,7 @@ def _headlines(record: "RunRecord") -> dict[str, float]:
 
 
 def show_comparison(comparison: "Comparison") -> None:
-    """Print what differs between two runs, a section a kind; of what is equal one line."""
+    """Print the differences between two runs, one section per kind, and what is equal in one line."""
     out = Console(highlight=False)
     out.print(f"A  {comparison.first}\nB  {comparison.second}")
     sections = {name: getattr(comparison, name) for name in ("parameters", "data", "code")}

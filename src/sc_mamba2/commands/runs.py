@@ -1,4 +1,4 @@
-"""`scm runs`: the runs of this project, what each was made of and what it came to."""
+"""`scm runs`: the runs of this project, with their inputs and scores."""
 
 from pathlib import Path
 from typing import Annotated

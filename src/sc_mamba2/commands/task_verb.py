@@ -1,4 +1,4 @@
-"""A task's verb from its row of the table: its options, what it refuses, its run and what it shows."""
+"""Make a task's verb from its row in the task table: options, checks, run and output."""
 
 import functools
 import inspect
@@ -18,7 +18,7 @@ from sc_mamba2.tasks.table import Option, Task, changed_parameters
 if TYPE_CHECKING:
     from sc_mamba2.runs.selection import Selection
 
-Given = SimpleNamespace  # values by the options' names
+Given = SimpleNamespace  # values by option name
 
 
 def task_verb(task: Task, verb: Callable[[Given], None]) -> Callable[..., None]:
@@ -39,7 +39,7 @@ def task_verb(task: Task, verb: Callable[[Given], None]) -> Callable[..., None]:
 
 
 def verb_of(task: Task) -> Callable[[Given], None]:
-    """Return the function of a task's verb; without a file of its own the task runs as its options say."""
+    """Return the function of a task's verb: from its file in `commands`, else one that just runs the task."""
     module = f"sc_mamba2.commands.{task.verb}"
     if find_spec(module) is not None:
         verb: Callable[[Given], None] = getattr(import_module(module), task.verb)
@@ -55,19 +55,7 @@ def verb_of(task: Task) -> Callable[[Given], None]:
 def run_task(
     task: Task, pipeline: str, given: Given, more: Mapping[str, Any] | None = None
 ) -> None:
-    """Run a task's pipeline for its verb, and show the results.
-
-    Parameters
-    ----------
-    task
-        Its row.
-    pipeline
-        As `scm run` calls it.
-    given
-        Values of the options.
-    more
-        See `select`.
-    """
+    """Run a task's pipeline (by its name in `scm run`) for its verb, and show the results; see `select`."""
     from sc_mamba2.commands.results import show_results
     from sc_mamba2.runs.verbs import run_verb
 
@@ -83,15 +71,14 @@ def run_task(
 def select(
     task: Task, pipeline: str, given: Given, more: Mapping[str, Any] | None = None
 ) -> "Selection":
-    """Return what a verb runs.
+    """Return the selection that a verb runs.
 
     Parameters
     ----------
-    task, pipeline, given
-        As `run_task`.
+    given
+        Values of the options.
     more
-        Parameters by dotted name beside those that the options set, ``None`` among them; ``--params``
-        count over them.
+        Further parameters by dotted name, possibly ``None``; options and ``--params`` override them.
     """
     from sc_mamba2.runs.selection import Selection, given_params, merge, nest
     from sc_mamba2.versions.names import with_paths
@@ -111,7 +98,7 @@ def select(
 
 
 def _named(checkpoint: Path) -> str:
-    """Return a folder as it is called from anywhere; a name or an address as it is."""
+    """Return a checkpoint folder as an absolute path, a name or URL unchanged."""
     from sc_mamba2.model.folder import shipped_checkpoints
     from sc_mamba2.model.hub_cache import hub_name
     from sc_mamba2.remote import address_of
@@ -150,7 +137,7 @@ def _typer_info(option: Option) -> Any:
 
 
 def _default(option: Option) -> str | None:
-    """Return the default of the parameter that an option sets, as it is shown; None: nothing to show."""
+    """Return as text the default of the parameter that an option sets, or None if none is shown."""
     if not (option.sets and option.own_default) or option.kind is bool:
         return None
     value: Any = _defaults()
@@ -161,7 +148,7 @@ def _default(option: Option) -> str | None:
 
 @functools.cache
 def _defaults() -> dict[str, Any]:
-    """Read conf/base/parameters, which repeat the defaults of the models, without importing these."""
+    """Read the defaults from conf/base/parameters, without importing the parameter models."""
     from sc_mamba2.runs.configuration import read_parameters
 
     return read_parameters(shipped_conf(), "base")
@@ -172,7 +159,7 @@ def _from_here(option: Option, value: Any) -> Any:
 
 
 def _refuse_beside_checkpoint(task: Task, given: Given) -> None:
-    """Refuse what only a training reads beside a trained folder (rule ``options``)."""
+    """Raise rule ``options`` if a trained checkpoint comes with options that only training uses."""
     if getattr(given, "checkpoint", None) is None:
         return
     for option in task.options:

@@ -1,4 +1,4 @@
-"""`scm validate`: is a file of cells good, and what would be read from it."""
+"""`scm validate`: check a file of cells, and show what would be read from it."""
 
 from pathlib import Path
 from typing import Annotated, Any

@@ -51,7 +51,7 @@ def viz(
 
 
 def _serve(project: Path, pipeline: str | None, port: int, no_browser: bool) -> None:
-    """Serve a site of the project as it is now, until the person ends it."""
+    """Serve a site of the project in its current state, until interrupted."""
     import tempfile
     import webbrowser
 
@@ -59,7 +59,7 @@ def _serve(project: Path, pipeline: str | None, port: int, no_browser: bool) -> 
 
     with tempfile.TemporaryDirectory() as folder:
         site = Path(folder) / "viz"
-        with site_server(site, port) as server:  # first: a taken port is refused at once
+        with site_server(site, port) as server:  # first, so that a taken port fails at once
             build_site(project, site, pipeline)
             address = f"http://127.0.0.1:{server.server_port}/"
             typer.echo(f"graph: {address} (Ctrl-C ends it)")

@@ -1,1 +1,1 @@
-"""The Kedro pipelines, a folder each. Which ones run together stands in `composite`."""
+"""The Kedro pipelines, one module per task; `registry` lists them all by name."""

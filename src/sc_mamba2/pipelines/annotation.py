@@ -1,6 +1,6 @@
 """The annotation pipelines: held-out cells of a reference, a query, a query with a trained model.
 
-Names without a dot live in the namespace `annotation`.
+Names without a dot are in the namespace `annotation`.
 """
 
 from kedro.pipeline import Pipeline
@@ -20,7 +20,7 @@ _PARTS = "training_cells query_cells truth"
 
 
 def create_pipeline() -> Pipeline:
-    """Return the pipeline that holds out a part of the reference and annotates it."""
+    """Return the pipeline that holds out part of the reference and annotates it."""
     split = step(hold_out, "valid_reference params:labels params:compute", _PARTS)
     known = {
         "raw_query": "reference.raw_cells",
@@ -31,7 +31,7 @@ def create_pipeline() -> Pipeline:
 
 
 def create_query_pipeline() -> Pipeline:
-    """Return the pipeline that learns from the reference and annotates the query."""
+    """Return the pipeline that trains on the reference and annotates the query."""
     split = step(take_query, "valid_reference valid_query params:labels", _PARTS)
     nodes = [split, *_fit(), _meet(), *_annotate(fitted=True, roles=("reference", "query"))]
     return _namespaced(nodes)
@@ -45,7 +45,7 @@ def create_prediction_pipeline() -> Pipeline:
 
 
 def _meet() -> Node:
-    """From a model and a query to the model as it reads the query's genes."""
+    """Return the node that adapts a model to the query's genes."""
     return step(
         meet_query,
         "model valid_query query_report params:validation params:predict params:compute",
@@ -55,7 +55,7 @@ def _meet() -> Node:
 
 
 def _fit() -> list[Node]:
-    """From training cells to a trained model, and what stands beside it."""
+    """Return the nodes from training cells to a trained model, baselines and ablations."""
     groups = (
         "params:labels params:tokenization params:backbone params:head params:consensus "
         "params:validation params:compute"
@@ -86,7 +86,7 @@ def _fit() -> list[Node]:
 
 
 def _annotate(fitted: bool, roles: tuple[str, ...]) -> list[Node]:
-    """From query cells and a model to what a person reads; a run that trained shows more."""
+    """Return the nodes from query cells and a model to the results; a training run shows more."""
     beside = same("baseline_calls", "ablation_calls") if fitted else {}
     reader = "reader" if "query" in roles else "model"
     names = {"reference": "reference_report", "query": "report_of_query"}

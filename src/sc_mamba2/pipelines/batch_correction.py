@@ -1,8 +1,6 @@
 """The batch correction pipelines, as tables of nodes.
 
-`create_pipeline` learns from a file and corrects it; `create_prediction_pipeline` corrects a file of
-known batches with a checkpoint and trains nothing. Names without a dot live in the namespace
-`batch_correction`.
+Names without a dot are in the namespace `batch_correction`.
 """
 
 from kedro.pipeline import Pipeline
@@ -23,7 +21,7 @@ PARTS = "training_tokens validation_tokens"
 
 
 def create_pipeline() -> Pipeline:
-    """Return the pipeline that learns to correct the cells of a file, and corrects them."""
+    """Return the pipeline that fits a correction to the cells of a file, and corrects them."""
     training = [
         step(
             prepare,
@@ -75,7 +73,7 @@ def create_prediction_pipeline() -> Pipeline:
 
 
 def _correct(scored: dict[str, str], shown: dict[str, str]) -> list[Node]:
-    """From tokens and a model to what a person reads; a run that trained scores and shows more."""
+    """Return the nodes from tokens and a model to the results; a fitting run scores and shows more."""
     compute = {"compute": "params:compute"}
     facts = same("model", "validation_report", "run_info")
     compared = same("outputs", "candidates", "truth")

@@ -1,6 +1,6 @@
 """The denoising pipeline, as a table of nodes; it trains nothing.
 
-Names without a dot live in the namespace `denoising`.
+Names without a dot are in the namespace `denoising`.
 """
 
 from kedro.pipeline import Pipeline
@@ -15,7 +15,7 @@ from sc_mamba2.tasks.denoising.report import report
 
 
 def create_pipeline() -> Pipeline:
-    """Return the pipeline that chooses a prior by molecules held out, and denoises by it."""
+    """Return the pipeline that chooses a prior on held-out molecules, and denoises with it."""
     nodes = [
         step(
             prepare,

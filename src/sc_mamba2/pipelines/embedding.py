@@ -1,6 +1,6 @@
-"""The embedding pipelines: a file; also types from an index; such an index; the vectors of genes.
+"""The embedding pipelines: embed a file; also map types from an index; make an index; gene vectors.
 
-Names without a dot live in the namespace `embedding`.
+Names without a dot are in the namespace `embedding`.
 """
 
 from kedro.pipeline import Pipeline
@@ -21,7 +21,7 @@ def create_pipeline() -> Pipeline:
 
 
 def create_mapping_pipeline() -> Pipeline:
-    """Return the pipeline that embeds the cells of a file and gives them types from an index."""
+    """Return the pipeline that embeds the cells of a file and assigns types from an index."""
     return _namespaced(
         step(load_encoder, "params:options reference", "encoder"),
         _encode(),
@@ -42,14 +42,14 @@ def create_index_pipeline() -> Pipeline:
 
 
 def create_gene_pipeline() -> Pipeline:
-    """Return the pipeline that gives the vectors of a checkpoint's genes."""
+    """Return the pipeline that writes the gene vectors of a checkpoint."""
     return _namespaced(
         step(load_encoder, "params:options", "encoder"), step(gene_table, "encoder", "genes")
     )
 
 
 def _encode() -> Node:
-    """From a file of any size to its vectors on disk."""
+    """Return the node from a file of any size to its vectors on disk."""
     return step(
         encode_file,
         "encoder params:source params:ingestion params:validation params:keys params:options "
@@ -60,7 +60,7 @@ def _encode() -> Node:
 
 
 def _conclude(calls: str = "") -> list[Node]:
-    """From vectors, and types where there are any, to what a person reads."""
+    """Return the nodes from vectors, and types if any, to the results."""
     return [
         step(
             sample_cells,

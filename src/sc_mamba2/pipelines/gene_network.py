@@ -1,6 +1,6 @@
 """The gene network pipeline, as a table of nodes; it trains nothing.
 
-Names without a dot live in the namespace `gene_network`.
+Names without a dot are in the namespace `gene_network`.
 """
 
 from kedro.pipeline import Pipeline
@@ -13,7 +13,7 @@ from sc_mamba2.tasks.gene_network.scores import make_network, score_pairs
 
 
 def create_pipeline() -> Pipeline:
-    """Return the pipeline that scores pairs of genes and makes a network of the best."""
+    """Return the pipeline that scores pairs of genes and makes a network of the best ones."""
     nodes = [
         step(
             prepare,

@@ -1,7 +1,6 @@
 """The multi-omics pipelines, as tables of nodes.
 
-`create_pipeline` learns from files and embeds their cells; `create_prediction_pipeline` embeds cells with a
-checkpoint and trains nothing. Names without a dot live in the namespace `multiomics`.
+Names without a dot are in the namespace `multiomics`.
 """
 
 from kedro.pipeline import Pipeline
@@ -18,7 +17,7 @@ from sc_mamba2.tasks.shared.backbone import fine_tune, predict
 
 
 def create_pipeline() -> Pipeline:
-    """Return the pipeline that learns from the modalities of some cells, and embeds the cells."""
+    """Return the pipeline that trains on the modalities of cells, and embeds the cells."""
     nodes = [
         step(
             read_sources,
@@ -72,7 +71,7 @@ def create_prediction_pipeline() -> Pipeline:
 
 
 def _conclude(trained: bool) -> list[Node]:
-    """From a model and tokens to what a person reads; a run that trained shows more."""
+    """Return the nodes from a model and tokens to the results; a training run shows more."""
     cells = same("outputs", "tokens", "truth", "model") | {"compute": "params:compute"}
     facts = {"report": "reading_report", "run_info": "run_info"}
     beside = same("comparison") if trained else {}

@@ -1,8 +1,6 @@
 """The perturbation pipelines, as tables of nodes.
 
-`create_pipeline` learns from a file, is scored on what it holds out of it, then predicts;
-`create_prediction_pipeline` predicts with a checkpoint and trains nothing. Names without a dot live in
-the namespace `perturbation`.
+Names without a dot are in the namespace `perturbation`.
 """
 
 from kedro.pipeline import Pipeline
@@ -21,7 +19,7 @@ NAMESPACE = "perturbation"
 
 
 def create_pipeline() -> Pipeline:
-    """Return the pipeline that learns from a file, is scored, and predicts."""
+    """Return the pipeline that trains on a file, is scored on held-out cells, and predicts."""
     scored = [
         step(
             compare,
@@ -86,7 +84,7 @@ def create_prediction_pipeline() -> Pipeline:
 
 
 def _fit() -> list[Node]:
-    """From cells to a model that was fitted without the held-out ones, then completed by them."""
+    """Return the nodes that fit a model without the held-out cells, then complete it with them."""
     return [
         step(
             hold_out,
@@ -121,13 +119,13 @@ def _fit() -> list[Node]:
 
 
 def _apply(model: str) -> Node:
-    """From tokens and a model to what it predicts."""
+    """Return the node that predicts from tokens and a model."""
     inputs = f"{model} tokens params:predict params:compute"
     return step(predict, inputs, "outputs", "backbone inference")
 
 
 def _predict(model: str) -> list[Node]:
-    """From the control cells of the file and a model to the predicted cells."""
+    """Return the nodes from the control cells and a model to the predicted cells."""
     return [
         _apply(model),
         step(

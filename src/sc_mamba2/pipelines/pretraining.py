@@ -1,4 +1,4 @@
-"""files -> corpus of tokens -> pretrained model, its journal and its picture."""
+"""The pretraining pipeline: files -> corpus of tokens -> pretrained model, journal and figure."""
 
 from kedro.pipeline import Pipeline
 
@@ -10,7 +10,7 @@ from sc_mamba2.tasks.pretraining.params import PretrainingParams
 
 
 def create_pipeline() -> Pipeline:
-    """Return the pipeline."""
+    """Return the pretraining pipeline."""
     own = " ".join(f"params:pretraining.{name}" for name in PretrainingParams.model_fields)
     inputs = f"pretraining.corpus_report {own} params:compute run_info"
     return Pipeline(

@@ -1,4 +1,4 @@
-"""Every pipeline by the name that `scm run --pipeline` takes: the table of tasks, and what comes before them."""
+"""All pipelines by the name that `scm run --pipeline` takes: those of the tasks, and the steps before them."""
 
 import warnings
 from importlib import import_module
@@ -17,9 +17,9 @@ ROLES = ("reference", "query")
 
 
 def named_pipelines() -> dict[str, Pipeline]:
-    """Return every pipeline by name. The bare run stops before any training."""
+    """Return every pipeline by name; the default one stops before any training."""
     with warnings.catch_warnings():
-        # Datasets of another namespace (reference.valid_cells) are meant; Kedro takes them for a slip.
+        # Datasets of another namespace (reference.valid_cells) are intended; Kedro warns of them.
         warnings.filterwarnings("ignore", message="One or more dataset names contain")
         return _named_pipelines()
 
@@ -43,7 +43,7 @@ def _named_pipelines() -> dict[str, Pipeline]:
 
 
 def _with_cells(pipeline: Pipeline) -> Pipeline:
-    """Put before a task how the cells of each role that it reads are read and checked."""
+    """Prepend ingestion and validation of the cells of each role that a task reads."""
     read = [role for role in ROLES if f"{role}.valid_cells" in pipeline.inputs()]
     return sum((_valid_cells(role) for role in read), start=Pipeline([])) + pipeline
 

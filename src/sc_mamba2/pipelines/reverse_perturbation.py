@@ -1,6 +1,6 @@
 """The reverse perturbation pipeline, as a table of nodes; it trains nothing.
 
-Names without a dot live in the namespace `reverse_perturbation`.
+Names without a dot are in the namespace `reverse_perturbation`.
 """
 
 from kedro.pipeline import Pipeline
@@ -14,7 +14,7 @@ NAMESPACE = "reverse_perturbation"
 
 
 def create_pipeline() -> Pipeline:
-    """Return the pipeline that ranks perturbations by how near they bring cells to a state."""
+    """Return the pipeline that ranks perturbations by how close they bring cells to a state."""
     nodes = [
         step(prepare, "valid_cells model params:states params:candidates", "query candidates"),
         step(fit_ranker, "model candidates query params:rank params:compute", "ranker"),

@@ -1,4 +1,4 @@
-"""What the pages share: cells of a role, tokens, and a task's namespace."""
+"""Parts shared by the pipelines: ingestion, validation, tokenization, and a task's namespace."""
 
 from collections.abc import Callable
 from typing import Any
@@ -26,16 +26,16 @@ def step(
     outputs: str,
     tags: str | None = None,
 ) -> Node:
-    """Return a node that is named after its function.
+    """Return a node named after its function.
 
     Parameters
     ----------
     function
-        Of `tasks`.
+        A function of `tasks`.
     inputs, outputs
-        Names of datasets with spaces between; inputs in the order of the arguments, or by argument.
+        Names of datasets separated by spaces; inputs in the order of the arguments, or by argument.
     tags
-        With spaces between.
+        Separated by spaces.
     """
     made = outputs.split()
     return node(
@@ -48,7 +48,7 @@ def step(
 
 
 def ingestion_pipeline() -> Pipeline:
-    """Return raw cells -> cells in the standard form; a namespace names whose (reference, query)."""
+    """Return raw cells -> cells in the standard form, for any namespace (reference, query)."""
     outputs = "cells ingestion_report"
     return Pipeline([step(ingest_cells, "raw_cells params:ingestion", outputs, "ingestion")])
 
@@ -60,7 +60,7 @@ def validation_pipeline() -> Pipeline:
 
 
 def tokenization_pipeline() -> Pipeline:
-    """Return valid cells -> tokens, for cells that choose their own genes."""
+    """Return valid cells -> tokens, with genes chosen on the same cells."""
     return Pipeline(
         [
             step(fit_tokenizer, "valid_cells valid_cells params:tokenization", "tokenizer"),
@@ -71,17 +71,16 @@ def tokenization_pipeline() -> Pipeline:
 
 
 def namespaced(pipeline: Pipeline, namespace: str, inputs: dict[str, str]) -> Pipeline:
-    """Put a pipeline into a namespace and tag its nodes; shared parameters and the run's facts stay outside.
+    """Put a pipeline into a namespace and tag its nodes; shared parameters and `run_info` stay outside.
 
     Parameters
     ----------
     pipeline
-        A task's nodes, under short names.
+        A task's nodes, with short names of datasets.
     namespace
-        The task's.
+        Namespace of the task.
     inputs
-        What comes from elsewhere, by its short name; those that the pipeline does not read are
-        passed over.
+        External datasets by short name; those that the pipeline does not read are ignored.
     """
     outside = {"run_info": "run_info"} | inputs
     return Pipeline(
@@ -94,5 +93,5 @@ def namespaced(pipeline: Pipeline, namespace: str, inputs: dict[str, str]) -> Pi
 
 
 def same(*names: str) -> dict[str, str]:
-    """Return arguments of a node that are called as their datasets are."""
+    """Return node inputs whose argument names equal their dataset names."""
     return {name: name for name in names}

@@ -1,4 +1,4 @@
-"""Reporting: one look for figures, and the one-file HTML report. It knows no task. Lazy."""
+"""Reporting: the style of figures and the one-file HTML report, independent of tasks. Imports are lazy."""
 
 import lazy_loader
 

@@ -1,7 +1,7 @@
-"""Cells that a reader of a report colours, filters and hovers over: what `cell_map.js` draws, packed small.
+"""Interactive maps of cells for reports and `scm explore`: compact data for `cell_map.js`.
 
-Coordinates are 16 bits, classes codes, numbers 32 bits, all in base64, so that thousands of cells are little
-text. Whoever serves a map of other cells packs the same and draws with the same script.
+Coordinates are 16 bits, classes 16-bit codes, numbers 32 bits, all in base64, so that thousands of cells
+take little space.
 """
 
 import base64
@@ -26,14 +26,14 @@ class CellMap:
     Attributes
     ----------
     caption
-        What is shown. How to use it is said by the page.
+        What is shown; the page itself explains its use.
     layouts
-        Tables of `lay_out` by title, all of the same cells in the same order; the last is shown first.
+        Tables of `lay_out` by title, for the same cells in the same order; the last is shown first.
     columns
-        What cells are coloured by, by title, the first at first: numbers get a scale, all else classes. What
-        a column says of no cell may be missing from it.
+        Columns to colour by, by title, the first is shown first: numbers get a scale, others classes.
+        Cells may be missing from a column.
     stands_for
-        Names of the pictures that show the same: they are kept for print and where no script runs.
+        Names of the equivalent static figures, kept for print and for browsers without scripts.
     """
 
     caption: str
@@ -42,7 +42,7 @@ class CellMap:
     stands_for: tuple[str, ...] = ()
 
     def packed(self, most: int | None = None) -> dict[str, Any]:
-        """Return what `unpackCells` of the script reads, at most `most` cells or `MOST_CELLS`, evenly taken."""
+        """Return the data for `unpackCells` of the script, an even sample of `most` (or `MOST_CELLS`) cells."""
         cells = next(iter(self.layouts.values())).index
         taken = (
             np.linspace(0, len(cells) - 1, min(len(cells), most or MOST_CELLS)).round().astype(int)
@@ -63,13 +63,13 @@ class CellMap:
         }
 
     def as_json(self) -> str:
-        """Return `packed` as JSON that may stand in a script element: no name of a cell can end it."""
+        """Return `packed` as JSON that is safe inside a script element, whatever the names of cells."""
         text = json.dumps(self.packed(), ensure_ascii=False, separators=(",", ":"))
         return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
     @property
     def words(self) -> str:
-        """The caption, and how many of the cells are drawn where there are too many."""
+        """The caption, with the number of cells drawn if it is a sample."""
         cells = len(next(iter(self.layouts.values())))
         if cells <= MOST_CELLS:
             return self.caption
@@ -77,7 +77,7 @@ class CellMap:
 
 
 def shared_palettes(classes: dict[str, pd.Series]) -> dict[str, dict[str, Any]]:
-    """Give each column the colours of its classes; columns with a class in common share all of them."""
+    """Return the colours of the classes of each column; columns with a common class share a palette."""
     groups: list[set[str]] = []
     for column in classes.values():
         own = set(column)
@@ -91,7 +91,7 @@ def shared_palettes(classes: dict[str, pd.Series]) -> dict[str, dict[str, Any]]:
 
 
 def pack_column(name: str, column: pd.Series, colours: dict[str, Any]) -> dict[str, Any]:
-    """Return what `unpackColumn` of the script reads: numbers with their ends, or classes with their colours."""
+    """Return the data for `unpackColumn` of the script: numbers with range, or classes with colours."""
     if is_scale(column):
         return _pack_numbers(name, column.to_numpy(np.float32, na_value=np.nan))
     return _pack_classes(name, class_text(column), colours)
@@ -102,12 +102,12 @@ def _aligned(column: pd.Series, cells: pd.Index) -> pd.Series:
 
 
 def class_text(column: pd.Series) -> pd.Series:
-    """Return classes as text; what is missing stays missing."""
+    """Return classes as text; missing values stay missing."""
     return column.astype(object).map(str, na_action="ignore")
 
 
 def is_scale(column: pd.Series) -> bool:
-    """Whether a column gets a scale; all else, truths too, are classes."""
+    """Whether a column is numeric and gets a scale; booleans are classes."""
     return pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
 
 

@@ -1,4 +1,4 @@
-"""Figures that tasks share: layouts of the same cells by class, matrices of shares, losses of a training."""
+"""Figures shared by tasks: layouts coloured by class, matrices of shares, training losses."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ _LOSSES = ("training_loss", "validation_loss")
 
 
 def fewer_classes(*columns: pd.Series, most: int = MOST_CLASSES) -> list[pd.Series]:
-    """Return classes with the rarest together where there are too many, the same ones in all columns."""
+    """Return classes with the rarest merged if there are too many, the same ones in all columns."""
     counts = pd.concat([column.astype(object) for column in columns]).value_counts()
     kept = counts.index if len(counts) <= most + 1 else counts.index[:most]
     return [column.astype(object).where(column.isin(kept), OTHER) for column in columns]
@@ -32,7 +32,7 @@ def shares_size(classes: int) -> tuple[float, float]:
 
 
 def draw_shares(axis: Axes, shares: np.ndarray, rows: list[str], columns: list[str]) -> AxesImage:
-    """Draw a matrix of shares, 0 to 1, with its labels; with numbers where there are few."""
+    """Plot a matrix of shares, 0 to 1, with labels, and with numbers if it is small."""
     image = axis.imshow(shares, vmin=0, vmax=1, cmap="Blues")
     axis.set_xticks(range(len(columns)), columns, rotation=90)
     axis.set_yticks(range(len(rows)), rows)
@@ -48,14 +48,14 @@ def draw_shares(axis: Axes, shares: np.ndarray, rows: list[str], columns: list[s
 
 @in_style
 def class_figure(places: dict[str, pd.DataFrame], classes: pd.Series) -> Figure:
-    """Draw layouts side by side, cells by class; the rarest of many classes are one.
+    """Plot layouts side by side, coloured by class; the rarest of many classes are merged.
 
     Parameters
     ----------
     places
         Layouts of `lay_out` by title.
     classes
-        Class of the cells that have one.
+        Classes of the cells that have one.
     """
     (shown,) = fewer_classes(classes, most=MOST_SIDE_BY_SIDE)
     colours = palette(sorted(set(shown)))
@@ -68,7 +68,7 @@ def class_figure(places: dict[str, pd.DataFrame], classes: pd.Series) -> Figure:
 
 @in_style
 def losses_together(history: pd.DataFrame, labels: tuple[str, str], unit: str) -> Figure:
-    """Draw training and validation loss of each epoch, both of a unit, in the same axes."""
+    """Plot training and validation loss per epoch, in the same unit and axes."""
     figure, (axis,) = new_figure(width=6, height=3.6)
     for column, label, mark in zip(
         _LOSSES, labels, "os", strict=True
@@ -81,7 +81,7 @@ def losses_together(history: pd.DataFrame, labels: tuple[str, str], unit: str) -
 
 @in_style
 def losses_apart(history: pd.DataFrame, titles: tuple[str, str]) -> Figure:
-    """Draw training and validation loss, each in its own axes: they measure different things."""
+    """Plot training and validation loss in separate axes, since they measure different things."""
     figure, axes = new_figure(columns=2, width=4.2, height=3.4)
     for axis, column, title in zip(axes, _LOSSES, titles, strict=True):
         axis.plot(history["epoch"], history[column], marker="o", ms=3)

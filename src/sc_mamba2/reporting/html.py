@@ -1,4 +1,4 @@
-"""One self-contained HTML page: text, tables, pictures and maps inside, one script of ours, nothing fetched."""
+"""Self-contained HTML pages with text, tables, figures, maps and one script; nothing is fetched."""
 
 import base64
 import hashlib
@@ -19,7 +19,7 @@ _SHOWN = 0.72
 
 @dataclass(frozen=True)
 class Table:
-    """A table of text under a caption; `best` marks rows that are to stand out."""
+    """A table of text with a caption; `best` are the rows to highlight."""
 
     header: list[str]
     rows: list[list[str]]
@@ -28,14 +28,14 @@ class Table:
 
     @property
     def numeric(self) -> frozenset[int]:
-        """Columns that hold numbers alone, which are set to the right."""
+        """Columns that contain only numbers, which are right-aligned."""
         columns = enumerate(zip(*self.rows, strict=True))
         return frozenset(at for at, cells in columns if all(map(_NUMBER.fullmatch, cells)))
 
 
 @dataclass(frozen=True)
 class Section:
-    """A heading with paragraphs, tables and PNG pictures under it, and a map before them with its stills."""
+    """A heading with paragraphs, tables and PNG figures, and a map with its static figures (`stills`)."""
 
     title: str
     paragraphs: list[str] = field(default_factory=list)
@@ -51,39 +51,31 @@ def render_report(title: str, lead: str, sections: list[Section], footer: str) -
     Parameters
     ----------
     title, lead
-        Heading, and under it three sentences: what came out, how far to trust it, what to look at.
+        Heading, and three sentences: the result, how far to trust it, what to look at.
     sections
-        In the order in which they are shown. All text is escaped; pictures are PNG bytes by caption.
+        Sections in order. All text is escaped; figures are PNG bytes by caption.
     footer
         Versions and the like.
 
     Returns
     -------
     str
-        HTML that needs no network. It runs one script, which the page names by its hash: no other can run.
+        HTML that needs no network. Its policy allows only its own script, by hash.
     """
     parts = {"title": title, "lead": lead, "sections": sections, "footer": footer}
     return _render("report", parts)
 
 
 def render_explorer(title: str) -> str:
-    """Render the page of `scm explore`, which asks its own server for cells and no one else.
+    """Render the page of `scm explore`, which requests data only from its own server.
 
-    Parameters
-    ----------
-    title
-        The file.
-
-    Returns
-    -------
-    str
-        HTML with one script, named by its hash as that of a report.
+    Like a report it allows only its own script, by hash.
     """
     return _render("explore", {"title": title})
 
 
 def _render(page: str, parts: dict[str, Any]) -> str:
-    """Render a template of this room with the map's script and its own."""
+    """Render a template of this package with the map's script and its own."""
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters["base64"] = lambda data: base64.b64encode(data).decode("ascii")
     environment.filters["shown_width"] = _shown_width
@@ -97,10 +89,10 @@ def _render(page: str, parts: dict[str, Any]) -> str:
 
 
 def own_text(name: str) -> str:
-    """Return a file of this room: the template, scripts and styles of a page."""
+    """Return the text of a template, script or style sheet of this package."""
     return files("sc_mamba2.reporting").joinpath(name).read_text(encoding="utf-8")
 
 
 def _shown_width(png: bytes) -> int:
-    """Return how wide a picture is shown, in pixels of the page; its header says how wide it is."""
+    """Return the displayed width of a PNG in pixels, from the width in its header."""
     return round(_SHOWN * int.from_bytes(png[16:20], "big"))

@@ -1,4 +1,4 @@
-"""Cells in two dimensions: their layout by UMAP, and how such a layout is drawn."""
+"""Cells in two dimensions: UMAP layouts, and plots of them."""
 
 from typing import Any
 
@@ -21,13 +21,13 @@ FEWEST_CELLS = 4  # scanpy's spectral start of a UMAP needs as many
 
 
 def lay_out(embedding: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """Lay cells out in two dimensions by UMAP over their nearest neighbours.
+    """Compute a two-dimensional UMAP layout of an embedding.
 
     Returns
     -------
     DataFrame
-        A row for each of the embedding, columns ``x`` and ``y``; the first two dimensions, or zeros,
-        where there is too little to lay out.
+        One row per cell, columns ``x`` and ``y``; with too few cells or dimensions, the first two
+        dimensions, padded with zeros.
     """
     values = embedding.to_numpy(dtype=np.float32)
     if len(values) < FEWEST_CELLS or values.shape[1] < 2:
@@ -48,7 +48,7 @@ def lay_out(embedding: pd.DataFrame, seed: int) -> pd.DataFrame:
 def scatter_classes(
     axis: Axes, places: pd.DataFrame, classes: pd.Series, colours: dict, title: str
 ) -> None:
-    """Draw cells by class, the classes in alphabetical order."""
+    """Plot cells coloured by class, in alphabetical order of the classes."""
     for name in sorted(set(classes)):
         chosen = places[(classes == name).to_numpy()]
         axis.scatter(chosen["x"], chosen["y"], s=point_size(len(places)), color=[colours[name]])
@@ -64,7 +64,7 @@ def scatter_values(
     least: float | None = None,
     most: float | None = None,
 ) -> None:
-    """Draw cells by a number, with its scale from the least to the most."""
+    """Plot cells coloured by a number, with a colour bar from `least` to `most`."""
     size = point_size(len(places))
     points = axis.scatter(places["x"], places["y"], c=values, s=size, vmin=least, vmax=most)
     axis.figure.colorbar(points, ax=axis, label=scale)
@@ -72,13 +72,13 @@ def scatter_values(
 
 
 def class_legend(figure: Figure, colours: dict) -> None:
-    """Name the classes below the axes: as many side by side as there is room for, under it the rest."""
+    """Add a legend of the classes below the axes, in as many columns as fit."""
     lines = _add_legend(figure, colours, figure.get_figwidth(), loc="outside lower center")
     figure.set_figheight(figure.get_figheight() + _LINE_INCHES * lines)
 
 
 def class_legends(figure: Figure, axes: list[Axes], colours: list[dict]) -> None:
-    """Name the classes of each of the axes below it."""
+    """Add a legend of its classes below each of the axes."""
     lines: dict[int, int] = {}  # by row of axes, the most of them
     for axis, own in zip(axes, colours, strict=True):
         spec = axis.get_subplotspec()
@@ -91,7 +91,7 @@ def class_legends(figure: Figure, axes: list[Axes], colours: list[dict]) -> None
 
 
 def _add_legend(where: Figure | Axes, colours: dict, room: float, **place: Any) -> int:
-    """Add a legend that fits into inches, and return how many lines it has."""
+    """Add a legend that fits into `room` inches, and return its number of lines."""
     names = [label(name) for name in colours]
     width = _MARK_INCHES + max(map(len, names), default=0) * _LETTER_INCHES
     columns = max(1, int(room / width))
@@ -101,7 +101,7 @@ def _add_legend(where: Figure | Axes, colours: dict, room: float, **place: Any) 
 
 
 def bare(axis: Axes, title: str) -> None:
-    """Give axes of a layout their title and take the ticks, which mean nothing."""
+    """Set the title and labels of a UMAP plot, and remove the meaningless ticks."""
     axis.set(title=title, xticks=[], yticks=[], xlabel="UMAP 1", ylabel="UMAP 2")
 
 

@@ -1,4 +1,4 @@
-"""Figures as a declared list: what each is called, what stands under it, what it is drawn from."""
+"""Declared lists of figures: name, caption, and the function that draws each."""
 
 import inspect
 import io
@@ -18,11 +18,11 @@ class Picture:
     Attributes
     ----------
     name
-        Of its file.
+        Name of its file.
     caption
-        What a reader sees under it.
+        Caption in the report.
     draw
-        Draws it. Its arguments name what it needs; it returns ``None`` where there is nothing to show.
+        Function that draws it; its argument names select the data, ``None`` means nothing to show.
     """
 
     name: str
@@ -31,14 +31,14 @@ class Picture:
 
 
 def draw_pictures(pictures: Sequence[Picture], **values: Any) -> dict[str, bytes]:
-    """Draw every picture whose arguments are all there, in the order of the list.
+    """Draw every picture whose arguments are all available, in order.
 
     Parameters
     ----------
     pictures
         The list.
     values
-        What there is to draw, by name; ``None`` stands for what there is not.
+        Data by argument name; ``None`` if missing.
 
     Returns
     -------
@@ -57,7 +57,7 @@ def draw_pictures(pictures: Sequence[Picture], **values: Any) -> dict[str, bytes
 
 
 def as_png(figure: Figure) -> bytes:
-    """Return a figure as a PNG file; no software tag, so that equal figures are equal files."""
+    """Return a figure as PNG, without a software tag, so that equal figures are equal bytes."""
     file = io.BytesIO()
     figure.savefig(file, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
     return file.getvalue()

@@ -1,4 +1,4 @@
-"""What the reports of the tasks share: scores and who won, pictures, what was read and written, the run."""
+"""Sections shared by the reports of the tasks: scores, figures, input, output, parameters, the run."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -23,19 +23,19 @@ def scores_by_method(metrics: dict[str, Any]) -> dict[str, Scores]:
 def score_table(
     methods: dict[str, Scores], columns: list[str], caption: str, best_by: str | None = None
 ) -> Table:
-    """Lay out scores, a method a row.
+    """Return a table of scores, one row per method.
 
     Parameters
     ----------
     methods
-        Scores by method; one that lacks a column shows a dash.
+        Scores by method; missing ones are shown as a dash.
     columns
-        Scores to show, in their order.
+        Scores to show, in order.
     caption
-        Says what is compared and which way is better.
+        Says what is compared and which direction is better.
     best_by
-        Score whose best row is marked, among the model and its baselines; ``None``: none. An
-        ablation or a view of the model ("model: …") is a question to the model, not a rival of it.
+        Score whose best row is marked, among the model and its baselines; ``None``: none. Ablations and
+        views of the model ("model: …") do not compete.
     """
     rows = [
         [name, *(shown_score(scores.get(column)) for column in columns)]
@@ -51,12 +51,12 @@ def score_table(
 
 
 def shown_score(score: float | None) -> str:
-    """Return a score as it is shown; a dash where there is none."""
+    """Return a score as text, a dash if there is none."""
     return "–" if score is None else f"{score:.3f}"
 
 
 def comparison(own: float, other: float) -> str:
-    """Say in words how the model's score stands to another."""
+    """Return in words how the model's score compares with another."""
     if round(own, 3) == round(other, 3):
         return "equals"
     return "is above" if own > other else "is BELOW"
@@ -65,14 +65,14 @@ def comparison(own: float, other: float) -> str:
 def task_report(
     title: str, lead: str, sections: list[Section], parameters: dict[str, Any], run: dict[str, Any]
 ) -> str:
-    """Write a task's report as one HTML page, which ends with the parameters and the facts of the run.
+    """Return a task's report as one HTML page, which ends with parameters and facts of the run.
 
     Parameters
     ----------
     title, lead
         The task, and one line on this run.
     sections
-        What is particular to the task.
+        Sections of the task.
     parameters
         Flat parameters by dotted name.
     run
@@ -94,7 +94,7 @@ def task_report(
 
 
 def _on_threads(run: dict[str, Any]) -> list[str]:
-    """Say for which machines the seed gives this result again."""
+    """Explain that the seed reproduces the result only for the same number of threads."""
     if "threads" not in run:
         return []
     return [
@@ -111,7 +111,7 @@ def _rows(values: dict[str, Any]) -> list[list[str]]:
 def pictures_section(
     figures: dict[str, bytes], pictures: Sequence[Picture], cell_map: CellMap | None = None
 ) -> Section:
-    """Show PNG pictures, each under its caption, or else under its name; of some a map stands in the place."""
+    """Return a section of PNG figures with captions (else names); a map replaces some of them."""
     captions = {picture.name: picture.caption for picture in pictures}
     mapped = cell_map.stands_for if cell_map else ()
     stills, shown = (
@@ -131,18 +131,18 @@ def read_section(
     remarks: Iterable[dict[str, str]] = (),
     caption: str = "Genes by Ensembl id, then symbol.",
 ) -> Section:
-    """Show what was read of a file.
+    """Return a section on what was read of a file.
 
     Parameters
     ----------
     read
-        A validation report: ``expression``, ``genes`` by what became of them, ``remarks``.
+        A validation report: ``expression``, counts of matched and dropped ``genes``, ``remarks``.
     rows
-        What else was counted, and how much of it.
+        Further names and counts.
     remarks
-        Others than those of the report, shown first.
+        Further remarks, shown first.
     caption
-        Of the table.
+        Caption of the table.
     """
     expression = read["expression"]
     table = [
@@ -159,18 +159,18 @@ def read_section(
 
 
 def remark_words(remarks: Iterable[dict[str, str]], of: str = "") -> list[str]:
-    """Return remarks in words, each with its rule."""
+    """Return remarks as text, each with its rule."""
     return [f"{of}{remark['remark']} ({remark['rule']})." for remark in remarks]
 
 
 def written_section(what: str, meanings: dict[str, str]) -> Section:
-    """Show what each key of an output means."""
+    """Return a section on the meaning of each key of an output."""
     rows = [[key, meaning] for key, meaning in meanings.items()]
     return Section("What was written", tables=[Table([what, "meaning"], rows, f"Each {what}.")])
 
 
 def worth_of_parts(score: str, what: str, metrics: dict[str, Any]) -> list[str]:
-    """Say in words what each ablation reaches, and what the whole model has over it."""
+    """Return in words the score of each ablation, and how much better the full model is."""
     if score not in metrics["model"]:
         return []
     own = metrics["model"][score]

@@ -1,4 +1,4 @@
-"""The look of every figure: size, fonts, colours that can be told apart, names beside points."""
+"""The style of all figures: size, fonts, distinguishable colours, names beside points."""
 
 import io
 from typing import Any
@@ -29,7 +29,7 @@ _SHADES = ((1.0, 0.85), (0.5, 0.9), (0.9, 0.5))  # saturation and value
 
 
 class ShownFigure(Figure):
-    """A figure that a notebook shows at the end of a cell, whether or not pyplot is there."""
+    """A figure that a notebook shows at the end of a cell, with or without pyplot."""
 
     def _repr_png_(self) -> bytes:
         picture = io.BytesIO()
@@ -43,9 +43,9 @@ in_style = mpl.rc_context(_STYLE)
 
 
 def label(name: object, longest: int = _LONGEST) -> str:
-    """Return a name as it may be drawn: shortened, and no letter of it a command to matplotlib.
+    """Return a name as text for matplotlib, shortened and escaped.
 
-    A pair of dollar signs would be a formula, and a name with ``_`` in front would have no legend.
+    A pair of dollar signs would be a formula, and a name starting with ``_`` would not get a legend.
     """
     text = " ".join(str(name).split())
     if len(text) > longest:
@@ -57,14 +57,14 @@ def label(name: object, longest: int = _LONGEST) -> str:
 def new_figure(
     columns: int = 1, width: float = 5.0, height: float = 4.0
 ) -> tuple[Figure, list[Axes]]:
-    """Return a figure without a window and its axes, side by side, and below where they are too wide for it.
+    """Return a figure without a window and its axes, side by side, wrapped if too wide.
 
     Parameters
     ----------
     columns
-        Axes.
+        Number of axes.
     width, height
-        Inches of one of them.
+        Size of one of them, in inches.
     """
     across = min(columns, max(1, int(MOST_WIDE / width)))
     down = -(-columns // across)
@@ -76,9 +76,9 @@ def new_figure(
 
 
 def palette(names: list[str]) -> dict[str, tuple[float, float, float, float]]:
-    """Give every name a colour: ten strong ones, then ten pale ones; of more, hues light and dark in turn.
+    """Return a colour for every name: ten strong, then ten pale ones; for more, hues in alternating shades.
 
-    The rest of many classes, `OTHER`, is grey.
+    `OTHER`, the merged rest of many classes, is grey.
     """
     others = [name for name in names if name != OTHER]
     if len(others) <= 20:
@@ -94,16 +94,16 @@ def palette(names: list[str]) -> dict[str, tuple[float, float, float, float]]:
 def name_points(
     axis: Axes, places_N2: np.ndarray, names: list[str], to_the_left_N: np.ndarray
 ) -> None:
-    """Write names beside points, those that come first first; one that would lie on another is left out.
+    """Write names beside points, in order; a name that would overlap an earlier one is left out.
 
     Parameters
     ----------
     axis
-        With all that it will show, so that its limits stand.
+        Axes with final limits.
     places_N2, names
         The points.
     to_the_left_N
-        Which names end at their point instead of beginning there.
+        Which names are written to the left of their point.
     """
     figure = axis.get_figure(root=True)
     assert figure is not None

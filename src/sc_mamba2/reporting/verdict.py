@@ -1,4 +1,4 @@
-"""The verdict in words: how the model stands to the best of its baselines, by one score or by all."""
+"""The verdict in words: how the model compares with the best baseline, by one score or by all."""
 
 from typing import Any
 
@@ -32,9 +32,9 @@ _SAME = 5e-4  # equal as shown, to three decimals
 
 
 def beside_baselines(metrics: dict[str, Any]) -> list[str]:
-    """Say by which scores the model is best, ties, or is below, and who is the best baseline of each.
+    """Return in words by which scores the model is above, equal to or below the best baseline of each.
 
-    A difference within ``data.margins``, by score and method, is a tie. Nothing where there is no baseline.
+    A difference within ``data.margins``, by score and method, is a tie. Empty without baselines.
 
     Parameters
     ----------
@@ -57,14 +57,14 @@ def beside_baselines(metrics: dict[str, Any]) -> list[str]:
 
 
 def in_brief(metrics: dict[str, Any], *scores: str) -> str:
-    """Say in one clause what the model reaches by the first score that it has, beside the best baseline.
+    """Return in one clause the model's first available score, compared with the best baseline.
 
     Parameters
     ----------
     metrics
         The contents of ``metrics.json``.
     scores
-        Names, a minus before those of which less is better; empty words where it has none of them.
+        Names, prefixed by a minus if lower is better; the text is empty if the model has none of them.
     """
     for signed in scores:
         own = metrics["model"].get(signed.removeprefix("-"))
@@ -79,7 +79,7 @@ def in_brief(metrics: dict[str, Any], *scores: str) -> str:
 
 
 def _standing(metrics: dict[str, Any], signed: str) -> tuple[str, str, float, str] | None:
-    """Return how the model stands by a score, the best baseline, its score, and the noise in words."""
+    """Return how the model compares by a score, the best baseline, its score, and the noise in words."""
     score, sign = signed.removeprefix("-"), -1 if signed.startswith("-") else 1
     others = {
         name: scores[score]
@@ -99,7 +99,7 @@ def _standing(metrics: dict[str, Any], signed: str) -> tuple[str, str, float, st
 
 
 def unshared_words(labels: list[str], known: str) -> str:
-    """Say that labels, of which some are named, are no types of what is known, such as the reference."""
+    """Return the message that none of the labels (of which some are named) is a type of `known`."""
     return (
         f"None of the query's labels ({', '.join(labels)}, …) is a type of {known}, so nothing can "
         "be scored: the column holds something else, or the types have other names."

@@ -1,9 +1,9 @@
-"""Runs: start a Kedro session from code, keep its record, repeat and compare; the shipped configuration.
+"""Runs: start a Kedro session from code, record, repeat and compare runs; read the configuration.
 
-Kedro is loaded by what runs (`session`), not by what is refused before (`preflight`).
+Kedro is loaded by `session`, which runs, not by `preflight`, which checks before.
 """
 
 import os
 
-# Kedro's telemetry asks for this variable when it is imported; nothing is to be sent anywhere.
+# Kedro's telemetry reads this variable on import; it must be off.
 os.environ["KEDRO_DISABLE_TELEMETRY"] = "1"

@@ -1,4 +1,4 @@
-"""The command that was typed: what a run leaves behind names it."""
+"""The command as typed, to be stored with the results of a run."""
 
 import shlex
 from collections.abc import Iterable, Iterator
@@ -8,12 +8,12 @@ from contextvars import ContextVar
 from sc_mamba2.remote import without_secrets
 
 _typed: ContextVar[str | None] = ContextVar("typed", default=None)
-typed = _typed.get  # quoted for a shell, or None where no command of ours runs
+typed = _typed.get  # quoted for a shell; None outside a command of ours
 
 
 @contextmanager
 def remembered(words: Iterable[str]) -> Iterator[None]:
-    """Hold the words behind `scm` for as long as the command runs, without secrets of addresses."""
+    """Remember the arguments of `scm` while the command runs, without secrets in URLs."""
     token = _typed.set(shlex.join(["scm", *map(without_secrets, words)]))
     try:
         yield

@@ -1,4 +1,4 @@
-"""What differs between two runs: parameters, data, code, scores."""
+"""Differences between two runs: parameters, data, code, scores."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
@@ -11,7 +11,7 @@ from sc_mamba2.runs.selection import PARTS
 
 
 class Change(BaseModel):
-    """Something that is not the same in two runs; ``None`` where one of them lacks it."""
+    """A value that differs between two runs; ``None`` if one of them lacks it."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -21,7 +21,7 @@ class Change(BaseModel):
 
 
 class ScoreChange(Change):
-    """A score that is not the same; `difference` is the second less the first."""
+    """A score that differs between two runs."""
 
     first: float | None
     second: float | None
@@ -29,7 +29,7 @@ class ScoreChange(Change):
     @computed_field  # type: ignore[prop-decorator]
     @property
     def difference(self) -> float | None:
-        """Return the second less the first."""
+        """The second minus the first."""
         return None if self.first is None or self.second is None else self.second - self.first
 
 
@@ -37,13 +37,7 @@ Kind = TypeVar("Kind", bound=Change)
 
 
 class Comparison(BaseModel):
-    """What differs between two runs.
-
-    Parameters
-    ----------
-    equal_scores
-        How many scores both have, to the last bit.
-    """
+    """The differences between two runs; `equal_scores` is the number of bitwise equal scores."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -56,13 +50,13 @@ class Comparison(BaseModel):
     equal_scores: int
 
     def differing(self) -> list[str]:
-        """Return the names of all that differs."""
+        """Return the names of all differences."""
         changes = [*self.parameters, *self.data, *self.code, *self.scores]
         return [change.name for change in changes]
 
 
 def compare_runs(first: RunRecord, second: RunRecord) -> Comparison:
-    """Compare two runs; equal numbers are equal to the last bit."""
+    """Compare two runs; numbers are equal only if bitwise equal."""
     runs = (first, second)
     data = [{name: fact.model_dump() for name, fact in run.data.items()} for run in runs]
     of_data = {*SOURCES, *first.data, *second.data}
@@ -87,7 +81,7 @@ def _changes(
     kind: type[Kind] = Change,  # type: ignore[assignment]
     by: Callable[[Any], Any] = lambda value: value,
 ) -> list[Kind]:
-    """Return the values that differ by some measure of them, or that one of the two lacks."""
+    """Return the values that differ by the key `by`, or that only one of the two has."""
     return [
         kind(name=name, first=first.get(name), second=second.get(name))
         for name in dict.fromkeys([*first, *second])
@@ -96,7 +90,7 @@ def _changes(
 
 
 def _parameters(run: RunRecord, of_data: set[str]) -> dict[str, Any]:
-    """Return what was set, without what names data: that is compared by its content."""
+    """Return pipeline, filters and parameters, without names of data, which is compared by content."""
     part = run.selection.model_dump(include=set(PARTS))
     return (
         {"pipeline": ", ".join(run.selection.pipelines)}
@@ -106,7 +100,7 @@ def _parameters(run: RunRecord, of_data: set[str]) -> dict[str, Any]:
 
 
 def _code(run: RunRecord, same: bool) -> dict[str, Any]:
-    """Return the code and what it ran on; commits of the same code do not count."""
+    """Return code and machine; different commits of the same code are equal."""
     libraries = (part.rpartition(" ") for part in run.code.libraries.split(", "))
     return (
         ({} if same else {"sc-mamba2": run.code.name()})
@@ -116,7 +110,7 @@ def _code(run: RunRecord, same: bool) -> dict[str, Any]:
 
 
 def _scores(run: RunRecord, one_task: bool) -> dict[str, float | None]:
-    """Return the scores by name; the task stands before it only where there are several."""
+    """Return the scores by name, prefixed by the task if there are several tasks."""
     return {
         name if one_task else f"{task}.{name}": value
         for task, scores in run.scores.items()

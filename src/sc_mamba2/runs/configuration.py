@@ -1,4 +1,4 @@
-"""Where the configuration lies, and whether parameters given at run time exist in it."""
+"""Read the configuration, and check that parameters given at run time exist in it."""
 
 import contextlib
 from functools import cache
@@ -19,7 +19,7 @@ __all__ = ["CONFIG_LOADER", "SOURCES", "check_params", "choose_environment", "sh
 
 
 def _folder_of(name: str | None) -> str | None:
-    """Return where a checkpoint lies that is named, as the catalog says ``${checkpoint_folder:NAME}``."""
+    """Resolve ``${checkpoint_folder:NAME}`` of the catalog to the folder of a checkpoint."""
     return None if name is None else str(checkpoint_folder(name))
 
 
@@ -31,8 +31,8 @@ CONFIG_LOADER: dict[str, Any] = {
     "custom_resolvers": {"checkpoint_folder": _folder_of},
 }
 SOURCES = ("input", "query", "checkpoint", "index")  # runtime parameters that the catalog reads
-SUFFIX = "embedded_suffix"  # the same: of the embedded cells, .h5ad or .zarr
-# Last words of parameters that may name something that is read.
+SUFFIX = "embedded_suffix"  # likewise: suffix of the embedded cells, .h5ad or .zarr
+# Last parts of parameters that may name an input.
 READ = (
     *SOURCES, "inputs", "sources", "regulators", "reference_network", "candidates",
     "feature_file", "features", "vocabulary", "named_genes", "imputed_genes",
@@ -40,29 +40,29 @@ READ = (
 
 
 def read_parameters(conf_source: Path, env: str | None) -> dict[str, Any]:
-    """Return the parameters of an environment as they stand in its files: nothing in them is resolved."""
+    """Return the parameters in the files of an environment, without resolving interpolations."""
     return _read(conf_source, env, "parameters")
 
 
 def read_globals(conf_source: Path, env: str | None) -> dict[str, Any]:
-    """Return the globals of an environment as they stand in its files."""
+    """Return the globals in the files of an environment, without resolving interpolations."""
     return _read(conf_source, env, "globals")
 
 
 def _read(conf_source: Path, env: str | None, word: str) -> dict[str, Any]:
-    """Read the files that Kedro would, without it: it takes seconds to load."""
+    """Read the files that Kedro would read, without loading Kedro, which takes seconds."""
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     found: dict[str, Any] = {}
     for folder in dict.fromkeys((conf_source / "base", conf_source / (env or "local"))):
         for file in sorted(folder.rglob("*.y*ml")):
             if any(part.startswith(word) for part in file.relative_to(folder).parts):
-                with contextlib.suppress(yaml.YAMLError, ValueError):  # of which Kedro tells
+                with contextlib.suppress(yaml.YAMLError, ValueError):  # Kedro reports them
                     found = merge_tables(found, yaml.load(file.read_text("utf-8"), loader) or {})
     return found
 
 
 def merge_tables(under: Any, over: Any) -> Any:
-    """Return a nested table with the values of another over its own."""
+    """Merge two nested tables; values in `over` take precedence."""
     if isinstance(under, dict) and isinstance(over, dict):
         return under | {name: merge_tables(under.get(name), part) for name, part in over.items()}
     return over
@@ -70,7 +70,7 @@ def merge_tables(under: Any, over: Any) -> Any:
 
 @cache
 def shipped_parameters() -> dict[str, Any]:
-    """Return the parameters of `conf/base` by dotted name; they are read once a process."""
+    """Return the parameters of `conf/base` by dotted name, cached per process."""
     return flatten(load_configuration(shipped_conf(), "base")["parameters"])
 
 
@@ -82,14 +82,14 @@ def load_configuration(conf_source: Path, env: str | None) -> "OmegaConfigLoader
 
 
 def data_folder(loader: "AbstractConfigLoader") -> str:
-    """Return the folder of the layers that the runs of an environment write, within the project."""
+    """Return the data folder that an environment's runs write to, relative to the project."""
     return str(loader["globals"].get("data", "data"))
 
 
 def choose_environment(conf_source: Path, env: str | None) -> str | None:
-    """Return the environment that Kedro is to read, or refuse what is not there.
+    """Return the environment that Kedro is to read; raise if it does not exist.
 
-    ``None`` leaves it to Kedro, which takes ``local`` where there is one.
+    ``None`` leaves it to Kedro, which uses ``local`` if it exists.
 
     Raises
     ------
@@ -116,12 +116,12 @@ def choose_environment(conf_source: Path, env: str | None) -> str | None:
 
 
 def check_params(params: dict[str, Any], conf_source: Path, env: str | None) -> None:
-    """Refuse nested parameters that a configuration does not know.
+    """Check that nested parameters exist in a configuration.
 
     Raises
     ------
     UserError
-        Rule ``parameter-unknown``, with the nearest known name.
+        Rule ``parameter-unknown``, with the closest known name.
     """
     names = {*SOURCES, SUFFIX, *flatten(read_parameters(conf_source, env))}
     for name, value in flatten(params).items():

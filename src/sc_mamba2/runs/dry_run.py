@@ -1,6 +1,6 @@
-"""Whether a run is dry, and what it estimates; `dry_runner` runs it.
+"""The state of a dry run and its estimates; `dry_runner` runs it.
 
-While one is under way (`dry_run`), every run of this process is dry: nothing is written.
+Inside `dry_run`, every run of this process is dry: nothing is written.
 """
 
 from collections.abc import Iterator
@@ -16,22 +16,22 @@ if TYPE_CHECKING:
 
 @dataclass
 class DryRun:
-    """What a dry run estimates.
+    """The estimates of a dry run.
 
     Attributes
     ----------
     work
-        The first long work; None where there is none.
+        The first long work, if any.
     reports
-        What was matched and dropped, by the role of the cells.
+        Reports of matched and dropped genes, by role of the cells.
     later
-        Tokens of cells that are predicted after a training.
+        Tokens of cells that are predicted after training.
     ablations
-        Variants that are trained after the model, each about as long as the model.
+        Variants that are trained after the model, each taking about as long.
     untimed
-        Nodes that come after, and are in no time here.
+        Later nodes that are not included in the time.
     writes
-        What the run itself would write.
+        Paths that the run would write.
     """
 
     work: "Work | None" = None
@@ -43,7 +43,7 @@ class DryRun:
 
     @property
     def seconds(self) -> float | None:
-        """Return the time of the long work and of the predictions after it."""
+        """Time of the long work and of the predictions after it."""
         if self.work is None or self.work.seconds is None:
             return None
         if self.work.tokens_a_second is None:
@@ -52,7 +52,7 @@ class DryRun:
         return self.work.seconds + tokens / self.work.tokens_a_second
 
     def as_json(self) -> dict[str, Any]:
-        """Return all of it, ready for JSON."""
+        """Return all estimates, JSON-ready."""
         values = {"dry_run": True} | asdict(self) | {"seconds": self.seconds}
         values["writes"] = [str(path) for path in self.writes]
         if self.work is not None:
@@ -62,12 +62,12 @@ class DryRun:
 
 
 _now: ContextVar[DryRun | None] = ContextVar("dry_run", default=None)
-dry = _now.get  # the dry run that is under way, or None where runs are real
+dry = _now.get  # the current dry run, or None
 
 
 @contextmanager
 def dry_run() -> Iterator[DryRun]:
-    """Make every run dry for as long as the block lasts; give what is estimated."""
+    """Make every run dry inside the block; yield the estimates."""
     estimate = DryRun()
     token = _now.set(estimate)
     try:

@@ -1,4 +1,4 @@
-"""Dry runs: the pipeline itself up to its first long work, in memory, and a probe in that work's place."""
+"""Dry runs: run the pipeline in memory up to its first long work, and probe that work instead."""
 
 from collections.abc import Callable
 from inspect import signature
@@ -21,7 +21,7 @@ _ENDS = {"evaluation", "reporting"}
 
 
 class DryRunner(SequentialRunner):
-    """Runs what comes before a pipeline's first long work and probes that work; saves nothing."""
+    """Runs the nodes before a pipeline's first long work and probes that work; saves nothing."""
 
     def __init__(self, estimate: DryRun) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ class DryRunner(SequentialRunner):
                 catalog[name] = MemoryDataset(copy_mode="assign")
         results = super().run(part, catalog)
         reports, tokens = results[GATHERED].load()
-        # `reference.validation_report` is that of `reference`.
+        # `reference.validation_report` is the report of `reference`.
         self.estimate.reports = {name.split(".")[0]: report for name, report in reports.items()}
         if first is not None:
             self._note(results[WORK].load(), tokens)
@@ -73,9 +73,9 @@ class DryRunner(SequentialRunner):
 
 
 def _before(pipeline: Pipeline, long: list[Node]) -> Pipeline:
-    """Return what the long nodes need and does not itself need one of them.
+    """Return the nodes that the long nodes need and that do not depend on one of them.
 
-    Where there is none, all but what is scored and shown at the end.
+    Without long nodes, return all except evaluation and reporting.
     """
     if long:
         names = [one.name for one in long]
@@ -85,14 +85,14 @@ def _before(pipeline: Pipeline, long: list[Node]) -> Pipeline:
 
 
 def _probing(long: Node, probe: Callable[..., Any]) -> Node:
-    """Return a node that probes a long one by those of its inputs that the probe names."""
+    """Return a node that runs the probe of a long node on the inputs that the probe takes."""
     inputs = dict(zip(signature(long.func).parameters, long.inputs, strict=False))
     named = {name: inputs[name] for name in signature(probe).parameters}
     return node(probe, named, WORK, name="dry_run.probe")
 
 
 def _gathering(before: Pipeline, predictions: list[Node]) -> Node:
-    """Return a node that gathers the reports, and the tokens of cells that will be predicted."""
+    """Return a node that gathers the reports, and the tokens of cells to predict later."""
     predicted = {name for one in predictions for name in one.inputs}
     made = before.all_outputs()
     names = sorted(name for name in made if name.endswith(_REPORTS) or name in predicted)

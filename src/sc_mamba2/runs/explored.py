@@ -1,6 +1,6 @@
-"""A file of cells as a browser explores it: layouts, columns and genes to colour by, selections to keep.
+"""Cells of a file for the browser: layouts, columns and genes to colour by, selections to save.
 
-The file is never changed, and its matrices stay on the disk until a gene is asked for. The server stands in
+The file is never changed, and its matrices are not read until a gene is requested. The server is in
 `explorer`, the page in `reporting`.
 """
 
@@ -25,33 +25,33 @@ from sc_mamba2.errors import UserError, nearest
 from sc_mamba2.files import atomic_file
 from sc_mamba2.reporting import CellMap, class_text, is_scale, pack_column, shared_palettes
 
-MOST_CLASSES = 1000  # of a column; with more it names cells
+MOST_CLASSES = 1000  # of a column; with more it is an identifier
 MOST_BYTES = 2**30  # of a matrix in memory
 _EMBEDDINGS = (
     keys.CORRECTED,
     keys.JOINT,
     keys.EMBEDDING,
     "X_pca",
-)  # what is laid out, the first that is there
-_FIRST_COLUMNS = 12  # that the page begins with; others are fetched when they are asked for
+)  # the first that exists is laid out
+_FIRST_COLUMNS = 12  # sent with the page; others are fetched on request
 _ROWS = 4096
 _TOTAL = 10_000
 
 
 class ExploredCells:
-    """Cells of an `.h5ad` file that are coloured and selected.
+    """Cells of an `.h5ad` file to colour and select.
 
     Parameters
     ----------
     source
         The file.
     output
-        Where selections are written: a copy of the file with them.
+        Copy of the file to write, with the selections.
     layout
-        A key of ``obsm``: of two columns it is shown, of more laid out by UMAP. ``None``: all that have two
-        columns, else a UMAP of the embedding.
+        A key of ``obsm``: shown if it has two columns, else laid out by UMAP. ``None``: all keys with
+        two columns, else a UMAP of the embedding.
     force
-        Whether `output` may be there already, or be the source.
+        Whether `output` may exist already, or be the source.
 
     Raises
     ------
@@ -82,7 +82,7 @@ class ExploredCells:
         self._columns = {
             name: one for name, one in columns.items() if len(classes.get(name, ())) <= MOST_CLASSES
         }
-        if not self._columns:  # a map has to have some colour
+        if not self._columns:  # a map needs some colour
             self._columns["cells"] = pd.Series("cell", self.obs.index)
             classes["cells"] = _classes(self._columns["cells"])
         self._colours = shared_palettes(
@@ -92,7 +92,7 @@ class ExploredCells:
         self._loaded: tuple[str, sparse.csc_matrix, str] | None = None
 
     def page(self) -> dict[str, Any]:
-        """Return what the page begins with: cells in their layouts, first columns, names of all else."""
+        """Return the initial data of the page: layouts, first columns, names of everything else."""
         first = list(self._columns)[:_FIRST_COLUMNS]
         return CellMap("", self._layouts, {}).packed(len(self.obs)) | {
             "columns": [self.column(name) for name in first],
@@ -103,7 +103,7 @@ class ExploredCells:
         }
 
     def column(self, name: str) -> dict[str, Any]:
-        """Return a column as `unpackColumn` of the page reads it (rule ``column-missing``)."""
+        """Return a column in the format of the page's `unpackColumn` (raises rule ``column-missing``)."""
         if name not in self._columns:
             raise UserError(
                 "column-missing",
@@ -114,15 +114,15 @@ class ExploredCells:
         return pack_column(name, self._columns[name], self._colours.get(name, {}))
 
     def gene(self, at: int, matrix: str) -> dict[str, Any]:
-        """Return a gene as `column` does, and what its values are.
+        """Return the values of a gene in the format of `column`, and their description.
 
         Parameters
         ----------
         at
-            Its place in `genes`.
+            Index in `genes`.
         matrix
-            One of `matrices`: it is read once, and kept until another is asked for. Of counts the values are
-            ``log1p(10,000 x count / total of the cell)``, of all else as stored.
+            One of `matrices`; cached until another is requested. Counts are shown as
+            ``log1p(10,000 x count / total of the cell)``, other values as stored.
 
         Raises
         ------
@@ -140,7 +140,7 @@ class ExploredCells:
                 mend="take it from another matrix",
             )
         if self._loaded is None or self._loaded[0] != matrix:
-            self._loaded = None  # first: there is room for one
+            self._loaded = None  # free the memory first: only one matrix fits
             with open_cells(self.source) as stored:
                 self._loaded = (matrix, *_by_gene(_matrices(stored)[matrix][0], matrix))
         _, values_NG, said = self._loaded
@@ -148,16 +148,16 @@ class ExploredCells:
         return pack_column(f"{self.genes[at]} in {matrix}", values, {}) | {"said": said}
 
     def select(self, name: str, value: str, cells: Iterable[int]) -> dict[str, Any]:
-        """Write a selection, with those before it, to `output`; return it as `column` does.
+        """Write a selection and all previous ones to `output`; return it in the format of `column`.
 
         Parameters
         ----------
         name
             Column of ``obs``.
         value
-            What the cells are called there, beside what others were called before; empty: it holds truths.
+            Class of the selected cells, added to previous classes of the column; empty: a boolean column.
         cells
-            Places of the cells.
+            Indices of the cells.
 
         Raises
         ------
@@ -196,13 +196,13 @@ class ExploredCells:
         made = self.selections | {name: column.astype("category") if value else column}
         with atomic_file(self.output) as draft:
             write_copy(draft, CopiedCells(str(self.source), pd.DataFrame(made), {}))
-        self.selections, self._force = made, True  # what we wrote we may replace
+        self.selections, self._force = made, True  # our own file may be replaced
         self._columns[name] = made[name]
         self._colours[name] = shared_palettes({name: _classes(made[name])})[name]
         return self.column(name)
 
     def _find_columns(self) -> dict[str, pd.Series]:
-        """Give all that cells can be coloured by: the calls, those of the experts, all else."""
+        """Return all columns to colour by: predicted types, those of the experts, obs, probabilities."""
         found = {keys.CELL_TYPE: self.obs[keys.CELL_TYPE]} if keys.CELL_TYPE in self.obs else {}
         experts, probability = self._array(keys.EXPERTS), self._array(keys.PROBABILITY)
         if isinstance(experts, pd.DataFrame):
@@ -215,7 +215,7 @@ class ExploredCells:
         return found
 
     def _lay_out(self, key: str | None) -> dict[str, pd.DataFrame]:
-        """Find the layouts, or make one."""
+        """Return the layouts of the file, or compute one."""
         with h5py.File(self.source) as file:
             table = file.get("obsm")
             names = list(array_names(table)) if isinstance(table, h5py.Group) else []
@@ -247,7 +247,7 @@ class ExploredCells:
         return {f"UMAP of {key}": places}
 
     def _array(self, name: str) -> Any:
-        """Return an array of ``obsm`` with as many rows as cells, or ``None``."""
+        """Return an array of ``obsm`` with one row per cell, or ``None``."""
         array = self._element(f"obsm/{name}")
         return array if array is not None and len(array) == len(self.obs) else None
 
@@ -273,14 +273,14 @@ def _finite(array: Any) -> bool:
 
 
 def _width(stored: Any) -> int:
-    """Return the columns of a stored array or table; 0 of what is none."""
+    """Return the number of columns of a stored array or table, 0 for anything else."""
     if isinstance(stored, h5py.Group):
         return len(stored.attrs.get("column-order", ()))
     return int(stored.shape[1]) if stored.ndim == 2 else 0
 
 
 def _gene_titles(stored: StoredCells) -> dict[str, str]:
-    """Give the genes of the file, also those of raw alone, by name: symbol and name where both are there."""
+    """Return a title for every gene of the file and of raw, by name: the symbol with the name, if both exist."""
     found: dict[str, str] = {}
     for var in (stored.var, *([stored.raw.var] if stored.raw else [])):
         names = var.index.astype(str)
@@ -292,12 +292,12 @@ def _gene_titles(stored: StoredCells) -> dict[str, str]:
 
 
 def _first(names: pd.Index) -> dict[str, int]:
-    """Give the place of each name, the first of those that repeat."""
+    """Return the index of each name, the first for duplicates."""
     return {str(name): len(names) - 1 - at for at, name in enumerate(names[::-1])}
 
 
 def _matrices(stored: StoredCells) -> dict[str, tuple[StoredMatrix, pd.Index]]:
-    """Give matrices with the names of their genes."""
+    """Return the matrices with the names of their genes."""
     raw = stored.raw
     found = {"X": (stored.X, stored.var.index)}
     found |= {f'layers["{name}"]': (one, stored.var.index) for name, one in stored.layers.items()}
@@ -307,7 +307,7 @@ def _matrices(stored: StoredCells) -> dict[str, tuple[StoredMatrix, pd.Index]]:
 
 
 def _by_gene(stored: StoredMatrix, name: str) -> tuple[sparse.csc_matrix, str]:
-    """Read a matrix so that a gene is cheap; counts are normalised. Return it and what its values are."""
+    """Read a matrix as CSC, with counts normalised; return it and a description of its values."""
     blocks, size = [], 0
     for start in range(0, stored.shape[0], _ROWS):
         rows = stored.read(start, min(start + _ROWS, stored.shape[0]))

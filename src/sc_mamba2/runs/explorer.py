@@ -1,7 +1,7 @@
-"""Serves explored cells to a browser on this machine alone: a page, what it colours by, selections back.
+"""Serve explored cells to a browser on this machine: the page, its columns and genes, and selections.
 
-Whoever asks must know the token in the address, and must call the host by its own name: so neither another
-person of the machine nor another page in the same browser gets an answer.
+A request must contain the token in its path and a local host name, so that neither another user of the
+machine nor another page in the browser gets an answer.
 """
 
 import json
@@ -33,14 +33,14 @@ _HEADERS = {
 def explorer(
     port: int, load: Callable[[], ExploredCells]
 ) -> Iterator[tuple[ThreadingHTTPServer, ExploredCells, str]]:
-    """Give a server of cells, not yet running, the cells, and the address with the token.
+    """Yield a server of cells, not yet running, the cells, and the URL with the token.
 
     Parameters
     ----------
     port
         0 takes a free one.
     load
-        Gives the cells; it may take long, and is called once the port is ours.
+        Loads the cells once the port is bound; it may be slow.
 
     Raises
     ------
@@ -65,7 +65,7 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = 60
 
     def do_GET(self) -> None:
-        """Answer with the page, its cells, a column or a gene."""
+        """Send the page, its cells, a column or a gene."""
         if (asked := self._asked()) is None:
             return
         what, query = asked
@@ -82,19 +82,19 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_error(404)
 
     def do_POST(self) -> None:
-        """Write a selection."""
+        """Save a selection."""
         if (asked := self._asked()) is None:
             return
         length = int(self.headers.get("Content-Length") or 0)
         if asked[0] != "selection" or not 0 < length < _MOST_ASKED:
             self.send_error(404)
-        elif self.headers.get("Content-Type") != "application/json":  # no form of a page sends that
+        elif self.headers.get("Content-Type") != "application/json":  # HTML forms cannot send it
             self.send_error(415)
         else:
             self._tell(self.explored.select, lambda: _selection(self.rfile.read(length)))
 
     def _asked(self) -> tuple[str, dict[str, list[str]]] | None:
-        """Return what is asked for, or refuse who names another host or no token."""
+        """Return path and query of a request; ``None`` after an error for a wrong host or token."""
         asked, port = urlsplit(self.path), self.server.server_port
         if self.headers.get("Host") not in (f"127.0.0.1:{port}", f"localhost:{port}"):
             self.send_error(403)
@@ -105,7 +105,7 @@ class _Handler(BaseHTTPRequestHandler):
         return asked.path[len(self.home) :], parse_qs(asked.query)
 
     def _tell(self, find: Callable[..., Any], given: Callable[[], tuple[Any, ...]]) -> None:
-        """Send what is found for what was given as JSON, or why there is nothing."""
+        """Send as JSON the result of `find` for the given arguments, or its user error."""
         try:
             arguments = given()
         except (KeyError, TypeError, ValueError):
@@ -130,7 +130,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing of every request."""
+        """Do not log requests."""
 
 
 def _selection(body: bytes) -> tuple[str, str, list[int]]:

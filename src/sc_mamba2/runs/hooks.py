@@ -1,6 +1,6 @@
-"""The Kedro hook that keeps a run: its facts as the dataset `run_info`, its record, metrics and report.
+"""The Kedro hook that records a run: the dataset `run_info`, its record, metrics and report.
 
-What a record holds stands in `records`.
+The format of a record is in `records`.
 """
 
 import json
@@ -46,14 +46,14 @@ MODEL, CHECKPOINT, METRICS, REPORT = ".model", ".checkpoint", ".metrics", ".repo
 SCORES = "scores.json"
 _log = logging.getLogger(__name__)
 _PARAMS, FROM_CHECKPOINT = "params:", "(from the checkpoint)"
-# Parameters that say where a run goes on from, not what it does.
+# Parameters that say where a run resumes from, not what it computes.
 PLACES = (
     "embedding.source.blocks", "annotation.launch.blocks", "pretraining.corpus.store", "pretraining.launch.run",
 )  # fmt: skip
 
 
 class RunHook:
-    """Writes a record as a run begins and as it ends; what the run makes carries its id."""
+    """Writes a record when a run starts and ends; the outputs of the run contain its id."""
 
     def __init__(self) -> None:
         self._context: KedroContext | None = None
@@ -64,14 +64,14 @@ class RunHook:
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
-        """Keep the context: it knows the configuration."""
+        """Keep the context, which has the configuration."""
         self._context = context
 
     @hook_impl
     def before_pipeline_run(
         self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol
     ) -> None:
-        """Write down who runs what, when, with which versions."""
+        """Record what runs, when, and with which versions."""
         assert self._context is not None, "Kedro makes a context before it runs"
         self._held.close()
         self._held.enter_context(_threads(catalog))
@@ -88,14 +88,14 @@ class RunHook:
         }
         self._folder = self._keep(run_params, _task(run_params, pipeline))
         make_folder(self._folder)
-        # Interrupted runs leave "running" behind; the lock tells them from those at work.
+        # Interrupted runs stay "running"; the lock distinguishes them from live ones.
         lock = sole_writer(self._folder / LOCK, to="this run", mend="wait for it")
         self._held.enter_context(lock)
         write_record(self._folder, self._record)
 
     @hook_impl
     def before_dataset_saved(self, dataset_name: str, data: Any) -> None:
-        """Let a model name the run that trained it, and its parameters."""
+        """Store in a model the id and the parameters of the run that trained it."""
         if dataset_name.endswith(MODEL) and self._record is not None:
             from sc_mamba2.model import TaskModel
 
@@ -108,15 +108,13 @@ class RunHook:
     def after_pipeline_run(
         self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol
     ) -> None:
-        """Keep a copy of every task's metrics and report under ``runs/<run id>/``, and its scores beside them.
+        """Copy every task's metrics and report to ``runs/<run id>/``, and write ``scores.json``.
 
-        DVC shows a file of metrics with all that is in it: ``scores.json`` holds numbers only.
+        DVC shows everything in a metrics file, so ``scores.json`` contains only numbers.
         """
         metrics = {}
         for name, path in _results(pipeline, catalog).items():
-            if (
-                file_facts(path) == self._before[name]
-            ):  # of an earlier run: nothing of it was missing
+            if file_facts(path) == self._before[name]:  # unchanged, so from an earlier run
                 _log.warning("%s is of an earlier run, and not kept as this one's", path.name)
                 continue
             task = name.split(".")[0]
@@ -131,13 +129,13 @@ class RunHook:
 
     @hook_impl
     def on_pipeline_error(self, error: Exception) -> None:
-        """Write down that the run failed, and why."""
+        """Record that the run failed, and why."""
         known = as_user_error(error)
         reason = f"{known.rule}: {known.found}" if known else repr(error)
         self._end("failed", error=reason[:300])
 
     def _keep(self, run_params: Mapping[str, Any], task: str) -> Path:
-        """Return where a run is kept for a task, among the layers of its environment."""
+        """Return the folder of a run for a task, among the layers of its environment."""
         assert self._context is not None, "Kedro makes a context before it runs"
         layers = Path(run_params["project_path"]) / data_folder(self._context.config_loader)
         return record_folder(layers, task, run_params["run_id"])
@@ -153,7 +151,7 @@ class RunHook:
 
 
 def _threads(catalog: CatalogProtocol) -> AbstractContextManager[None]:
-    """Hold the number of threads that ``compute.deterministic`` asks for."""
+    """Use a single thread if ``compute.deterministic`` is set."""
     from sc_mamba2.training.machine import one_thread
 
     compute = catalog.load("params:compute")
@@ -162,22 +160,22 @@ def _threads(catalog: CatalogProtocol) -> AbstractContextManager[None]:
 
 
 def _results(pipeline: Pipeline, catalog: CatalogProtocol) -> dict[str, Path]:
-    """Return where a pipeline's metrics and reports are, by name."""
+    """Return the paths of a pipeline's metrics and reports, by name."""
     names = sorted(name for name in pipeline.all_outputs() if name.endswith((METRICS, REPORT)))
     return {name: catalog[name].filepath for name in names}
 
 
 def _task(run_params: Mapping[str, Any], pipeline: Pipeline) -> str:
-    """Return whose reporting folder keeps a run: the first task that it scores, else the pipeline."""
+    """Return the task whose reporting folder keeps a run: the first it scores, else the pipeline's name."""
     tasks = sorted(name.split(".")[0] for name in pipeline.all_outputs() if name.endswith(METRICS))
     return tasks[0] if tasks else (run_params["pipeline_names"] or ["default"])[0].strip("_")
 
 
 def _of_checkpoint(pipeline: Pipeline, catalog: CatalogProtocol) -> dict[str, Any]:
-    """Return the parameters that the trained model which a pipeline reads decides, by their name."""
+    """Return the parameters decided by the trained model that a pipeline reads, by name."""
     name = next((name for name in pipeline.inputs() if name.endswith(CHECKPOINT)), None)
     folder = name and catalog.get(name).filepath
-    if not folder or not (Path(folder) / CONFIG).is_file():  # the run itself says what is wrong
+    if not folder or not (Path(folder) / CONFIG).is_file():  # the run itself reports it
         return {}
     config = read_json(Path(folder) / CONFIG)
     own = {one.removeprefix(_PARAMS) for one in pipeline.inputs() if one.startswith(_PARAMS)}
@@ -185,7 +183,7 @@ def _of_checkpoint(pipeline: Pipeline, catalog: CatalogProtocol) -> dict[str, An
 
 
 def _facts(record: RunRecord, catalog: CatalogProtocol, model: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the facts of a run that its outputs carry, ready for JSON."""
+    """Return the facts of a run that are stored in its outputs, JSON-ready."""
     compute = catalog.load("params:compute")
     defaults = shipped_parameters()
     code = record.code
@@ -209,7 +207,7 @@ def _begin(
     catalog: CatalogProtocol,
     loader: AbstractConfigLoader,
 ) -> RunRecord:
-    """Return the record of a run that is about to begin."""
+    """Return the record of a run that is about to start."""
     parameters = _parameters(pipeline, catalog)
     data = _data(pipeline, catalog, parameters)
     read = {source for fact in data.values() for source in fact.sources}
@@ -242,7 +240,7 @@ def _parameters(pipeline: Pipeline, catalog: CatalogProtocol) -> dict[str, Any]:
 def _data(
     pipeline: Pipeline, catalog: CatalogProtocol, parameters: Mapping[str, Any]
 ) -> dict[str, DataFact]:
-    """Look at every dataset that nothing in the pipeline makes, and every parameter that names a file."""
+    """Return source and hash of every input dataset, and of every parameter that names a file."""
     read: dict[str, list[str]] = {}
     for name in sorted(pipeline.inputs()):
         if not name.startswith(_PARAMS) and name != "parameters":
@@ -263,12 +261,12 @@ def _is_source(value: Any) -> bool:
 def _hash(sources: list[str]) -> str | None:
     try:
         return fingerprint(sources)
-    except OSError:  # the run itself says what is wrong with it
+    except OSError:  # the run itself reports it
         return None
 
 
 def _selection(run_params: Mapping[str, Any], loader: AbstractConfigLoader) -> Selection:
-    # Kedro passes the runner on as an object without its name.
+    # Kedro passes the runner as an object without its name.
     known = (Selection.model_fields.keys() & run_params.keys()) - {"runner"}
     chosen = {field: run_params[field] for field in known if run_params[field]}
     own = (shipped_conf().resolve(), (Path(run_params["project_path"]) / "conf").resolve())
@@ -279,7 +277,7 @@ def _selection(run_params: Mapping[str, Any], loader: AbstractConfigLoader) -> S
 
 
 def _scores(path: Path) -> dict[str, float | None]:
-    """Return the numbers of a ``metrics.json`` that say how good something is."""
+    """Return the scores in a ``metrics.json``."""
     metrics = json.loads(path.read_text(encoding="utf-8"))
     flat = flatten({name: part for name, part in metrics.items() if name not in ("data", "run")})
     return {

@@ -1,4 +1,4 @@
-"""What Kedro logs while it runs under `scm`: its progress, and no error a second time."""
+"""Logging under `scm`: Kedro's progress, and no error twice."""
 
 import logging
 import warnings
@@ -8,9 +8,9 @@ from rich.logging import RichHandler
 
 from sc_mamba2.tasks.shared.hearing import NOTE
 
-# Of an error, which the command shows once, in its own words.
+# Messages about an error that the command itself reports.
 _REPEATED = ("failed with error", "You can resume the pipeline run", "No nodes ran", "Parameter '")
-# kedro-viz says of every run outside a project that it is outside a project.
+# kedro-viz is silenced, since it warns of every run outside a project.
 logging.addLevelName(NOTE, "NOTE")
 _levels = {
     "kedro": logging.INFO,
@@ -21,25 +21,25 @@ _levels = {
 
 
 def set_logging(verbose: bool) -> None:
-    """Let the runs that follow log their nodes (`verbose`), or only what went wrong."""
+    """Let later runs log their nodes (`verbose`), or only errors and notes."""
     _levels["kedro"] = logging.INFO if verbose else logging.ERROR
     _levels["sc_mamba2"] = logging.INFO if verbose else NOTE
-    # What a library says to developers is for those who want to see everything.
+    # Warnings of libraries are meant for developers.
     _levels["py.warnings"] = logging.WARNING if verbose else logging.ERROR
     logging.captureWarnings(True)
     apply_logging()
 
 
 def apply_logging() -> None:
-    """Set the chosen levels; Kedro sets its own whenever it looks at a project, so this comes after."""
-    # Datasets of another namespace (reference.valid_cells) are meant; Kedro takes them for a slip.
+    """Set the chosen levels; call it after Kedro has opened a project, which sets its own levels."""
+    # Datasets of another namespace (reference.valid_cells) are intended; Kedro warns of them.
     warnings.filterwarnings("ignore", message="One or more dataset names contain")
     for name, level in _levels.items():
         logging.getLogger(name).setLevel(level)
     for handler in logging.getLogger().handlers:
         if isinstance(handler, RichHandler):
             handler.console = Console(stderr=True)  # stdout is for results
-        handler.addFilter(_is_new)  # which does nothing where it is there already
+        handler.addFilter(_is_new)  # no effect if already added
 
 
 def _is_new(record: logging.LogRecord) -> bool:

@@ -1,4 +1,4 @@
-"""A person's own project: the shipped configuration, empty layers of data, and the files in `project_template`."""
+"""Create a user's project: the shipped configuration, empty data layers, and `project_template`."""
 
 import json
 import shutil
@@ -15,7 +15,7 @@ LAYERS = (
     "05_model_input", "06_models", "07_model_output", "08_reporting",
 )  # fmt: skip
 _TEMPLATE = Path(__file__).parent / "project_template"
-# Under other names, for git and the linters would take these files for their own.
+# Under other names, or git and the linters would apply these files to this repository.
 _FILES = {
     "project.toml": "pyproject.toml",
     "README.md": "README.md",
@@ -26,14 +26,12 @@ _FILES = {
 
 
 def new_project(folder: Path) -> Path:
-    """Make a project in a folder that is empty or not there, and return the folder, absolute.
-
-    The folder's name becomes the project's.
+    """Create a project, named after its folder, in a new or empty folder; return the absolute folder.
 
     Raises
     ------
     UserError
-        Rule ``init-folder``: something is there. Nothing is written then.
+        Rule ``init-folder``: the folder is not empty. Nothing is written then.
     """
     folder = folder.resolve()
     if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
@@ -50,7 +48,7 @@ def new_project(folder: Path) -> Path:
         if not folder.exists():
             draft.replace(folder)
             return folder
-        # An empty folder may be where the person stands: it is filled, not replaced.
+        # An empty folder is filled, not replaced: it may be the working folder.
         for part in sorted(draft.iterdir()):
             part.replace(folder / part.name)
     return folder

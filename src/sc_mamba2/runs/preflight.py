@@ -1,6 +1,6 @@
-"""What is refused before anything heavy is loaded: names, values, files and columns of a run.
+"""Checks before anything heavy is loaded: names, values, files and columns of a run.
 
-What only the content of a file can tell is left to the run itself.
+Checks that need the content of a file are left to the run itself.
 """
 
 import contextlib
@@ -41,17 +41,17 @@ RUNNERS = ("SequentialRunner", "ThreadRunner", "ParallelRunner")
 _DEFAULT = "__default__"
 _FIT = "annotation.head.fit"
 _KEEP_WORDS = "annotation.labels.keep_absence_words"
-_LABELS, _BATCHES = "annotation.labels.key", "batch_correction.keys.batch_key"  # to learn from
+_LABELS, _BATCHES = "annotation.labels.key", "batch_correction.keys.batch_key"  # used for training
 _log = logging.getLogger(__name__)
-_MATRICES = ("X", "raw", "raw.X")  # that are no layers
-# Parameters that name a file, and the rule of one that is not there.
+_MATRICES = ("X", "raw", "raw.X")  # that are not layers
+# Parameters that name a file, and the rule for a missing one.
 _FILES = {
     "perturbation.keys.feature_file": "feature-file",
     "gene_network.reference.reference_network": "reference-network",
     "reverse_perturbation.candidates.candidates": "candidates-file",
     "annotation.labels.rollup": "rollup-file",
 }
-# The same of names of genes, which also stand for themselves.
+# The same for gene names, which may also be given directly.
 _NAMES = {
     "gene_network.genes.regulators": "regulators-file",
     "denoising.output.named_genes": "genes-file",
@@ -59,26 +59,26 @@ _NAMES = {
 }
 _INDEX = "index.json"
 _TASK = {name: task.pipeline for task in EVERY_TASK for name in task.pipelines}
-_TASK["reverse_perturbation"] = "perturbation"  # whose model it asks
+_TASK["reverse_perturbation"] = "perturbation"  # whose model it uses
 _VOCABULARY: str = TokenizationParams.model_fields["vocabulary"].default
 
 
 def check_run(selection: Selection, conf: Path, env: str | None) -> str | None:
-    """Refuse what a run cannot begin with, and return the environment that Kedro is to read.
+    """Check what a run needs to start, and return the environment that Kedro is to read.
 
     Parameters
     ----------
     selection
-        What to run; paths in it are those of the working folder.
+        What to run; its paths are relative to the working folder.
     conf, env
-        The folder of configuration, and the environment that was asked for.
+        The configuration folder, and the requested environment.
 
     Raises
     ------
     UserError
         Rules ``pipeline-unknown``, ``conf-missing``, ``env-unknown``, ``runner-unknown``,
-        ``parameter-unknown``, ``parameter-invalid``, and those of files, columns, layers and checkpoints
-        that are not there.
+        ``parameter-unknown``, ``parameter-invalid``, and those for missing files, columns, layers and
+        checkpoints.
     """
     check_names(selection)
     env = choose_environment(conf, env)
@@ -92,25 +92,25 @@ def check_run(selection: Selection, conf: Path, env: str | None) -> str | None:
     _remark_unused(given, values)
     places = read_globals(conf, env) | values
     if not any(getattr(selection, part) for part in (*PARTS, "only_missing_outputs")):
-        for pipeline in selection.pipelines or ("tokenization",):  # which the bare run is
+        for pipeline in selection.pipelines or ("tokenization",):  # the default
             if pipeline in READS:
                 _check_read(pipeline, places, values)
     return env
 
 
 def check_project_run(selection: Selection, project: Path) -> None:
-    """Do as `check_run` for a run in a project, before Kedro is loaded for it."""
+    """Do the same as `check_run` for a run in a project, before Kedro is loaded."""
     with contextlib.chdir(project):
         check_run(selection, conf_of(selection, project), selection.env)
 
 
 def conf_of(selection: Selection, project: Path) -> Path:
-    """Return the folder of configuration of a run in a project, absolute."""
+    """Return the absolute configuration folder of a run in a project."""
     return Path(selection.conf_source).absolute() if selection.conf_source else project / "conf"
 
 
 def check_names(selection: Selection) -> None:
-    """Refuse pipelines and runners that there are not."""
+    """Raise rule ``pipeline-unknown`` or ``runner-unknown`` for unknown names."""
     for name in selection.pipelines:
         if name not in (*READS, _DEFAULT):
             raise UserError(
@@ -124,7 +124,7 @@ def check_names(selection: Selection) -> None:
 
 
 def unknown_runner(name: str) -> UserError:
-    """Return the refusal of a runner that there is not (rule ``runner-unknown``)."""
+    """Return the error for an unknown runner (rule ``runner-unknown``)."""
     return UserError(
         "runner-unknown",
         found=f"the runner '{name}'",
@@ -134,7 +134,7 @@ def unknown_runner(name: str) -> UserError:
 
 
 def _check_values(params: Mapping[str, Any], known: Mapping[str, Any]) -> None:
-    """Check the groups of which something was given, as they will be; what conf/ computes is left out."""
+    """Validate the parameter groups with the given values; values that conf/ computes are left out."""
     for group, given in params.items():
         if group in known and isinstance(given, dict):
             values = merge_tables(_plain(known[group]), given)
@@ -142,14 +142,14 @@ def _check_values(params: Mapping[str, Any], known: Mapping[str, Any]) -> None:
 
 
 def _remark_unused(given: Mapping[str, Any], values: Mapping[str, Any]) -> None:
-    """Say which of the given parameters of a network play no part where none is trained."""
+    """Warn of given network parameters that are unused because no network is trained."""
     fit = values.get(_FIT)
     if fit and (unused := unused_by(fit, given)):
         _log.warning("%s.", unused_words(fit, unused))
 
 
 def _plain(value: Any) -> Any:
-    """Leave out what Kedro has to resolve first, such as ``${globals:input}``."""
+    """Leave out values that Kedro has to resolve first, such as ``${globals:input}``."""
     if not isinstance(value, dict):
         return value
     return {name: _plain(part) for name, part in value.items() if not _unresolved(part)}
@@ -161,7 +161,7 @@ def _unresolved(value: Any) -> bool:
 
 
 def _check_given(given: Mapping[str, Any]) -> None:
-    """Check what given parameters name: checkpoints, presets, vocabularies, files."""
+    """Check the checkpoints, presets, vocabularies and files that given parameters name."""
     for name, value in given.items():
         last = name.rpartition(".")[2]
         if not isinstance(value, str):
@@ -192,7 +192,7 @@ def _check_file(parameter: str, path: str, rule: str) -> None:
 
 
 def _check_read(pipeline: str, places: Mapping[str, Any], values: Mapping[str, Any]) -> None:
-    """Check the cells that a pipeline reads, with their columns, and the task of its checkpoint."""
+    """Check the cells that a pipeline reads, their columns, and the task of its checkpoint."""
     there = []
     for source, columns in READS[pipeline].items():
         value = places.get(source)
@@ -205,14 +205,14 @@ def _check_read(pipeline: str, places: Mapping[str, Any], values: Mapping[str, A
             named = {values[name]: name for name in columns if values.get(name)}
             check_cells(sources, named, values.get("ingestion.layer"))
             there.append((sources, named))
-    for sources, named in there:  # last, since it loads more
+    for sources, named in there:  # last, since it is slower
         _check_columns(sources, named, values)
 
 
 def _check_columns(
     sources: list[str], columns: Mapping[str, str], values: Mapping[str, Any]
 ) -> None:
-    """Refuse labels and batches that nothing can be learnt from before all of a file is read."""
+    """Check that labels and batches can be trained on, before a whole file is read."""
     wanted = {_LABELS, _BATCHES} & set(columns.values())
     path = _path(sources[0]) if len(sources) == 1 and wanted else None
     if path is None or (table := table_of(path, [values[name] for name in wanted])) is None:
@@ -221,7 +221,7 @@ def _check_columns(
     from sc_mamba2.tasks.shared.batches import read_batches
 
     before = logging.root.manager.disable
-    logging.disable(max(before, logging.WARNING))  # the run itself says what is no reason to refuse
+    logging.disable(max(before, logging.WARNING))  # the run itself logs warnings
     try:
         if _LABELS in wanted:
             read_labels(table, values[_LABELS], bool(values.get(_KEEP_WORDS)))
@@ -251,14 +251,14 @@ def _check_task(name: str | None, task: str) -> None:
 
 
 def check_cells(sources: list[str], columns: Mapping[str, str], layer: str | None = None) -> None:
-    """Refuse cells that are not there, or of which no file has a column of obs or a layer.
+    """Check that cells exist, and that some file has each column of obs and the layer.
 
     Parameters
     ----------
     sources
-        Files and names, one or more of the same cells.
+        Files and names, one or more for the same cells.
     columns
-        The parameter that names each column, by the column.
+        The parameter that names each column, by column.
     layer
         Name of a layer.
 
@@ -270,22 +270,22 @@ def check_cells(sources: list[str], columns: Mapping[str, str], layer: str | Non
     paths = list(map(_path, sources))
     seen = [path and columns_and_layers(path) for path in paths]
     if not all(seen):
-        return  # it takes reading them
+        return  # they would have to be read
     there = list(dict.fromkeys(name for names, _ in seen for name in names))
     if not there:
-        return  # the readers know why, such as genes in the place of cells
+        return  # the readers will report why, such as genes instead of cells
     for column, parameter in columns.items():
         if column not in there:
             named = " and ".join(f"'{Path(source).name}'" for source in sources)
             raise missing_column(column, there, *_rule_and_option(parameter), f"obs of {named}")
     layers = list(dict.fromkeys(name for _, names in seen for name in names))
-    known = layer is None or layer in (*layers, *_MATRICES) or "/" in layer  # a group in a group
+    known = layer is None or layer in (*layers, *_MATRICES) or "/" in layer  # a nested group
     if not known:
         raise missing_layer(str(layer), layers)
 
 
 def _path(source: str) -> Path | None:
-    """Return the file of a source, or ``None`` for one that is named, a pattern or a list."""
+    """Return the path of a source, or ``None`` for a named source, a pattern or a list."""
     if "${" in source or (glob.has_magic(source) and not Path(source).exists()):
         return None
     kind, equals, place = source.partition("=")
@@ -294,7 +294,7 @@ def _path(source: str) -> Path | None:
 
 
 def _rule_and_option(parameter: str) -> tuple[str, str]:
-    """Return the rule of a column that is not there, and where a person names it."""
+    """Return the rule for a missing column, and the option that names the column."""
     last = parameter.rpartition(".")[2]
     what = {"key": "label", "query_key": "label", "dose_key": "perturbation", "time_key": "context"}
     rule = what.get(last, last.removesuffix("_key").replace("_", "-"))

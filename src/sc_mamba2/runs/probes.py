@@ -1,4 +1,4 @@
-"""The nodes that take long, each with the probe that stands in for it in a dry run."""
+"""The slow nodes, each with the probe that replaces it in a dry run."""
 
 from collections.abc import Callable
 
@@ -25,5 +25,5 @@ PROBES: dict[Callable, Callable] = {
     fit_ranker: probe_ranking,
     pretrain: probe_pretraining,
 }
-LONG = (make_corpus, *PROBES)  # the probe of `pretrain` reads what the corpus is made from
-FORWARD = (predict,)  # timed by the speed of another probe, where their cells are known before
+LONG = (make_corpus, *PROBES)  # the probe of `pretrain` reads the sources of the corpus itself
+FORWARD = (predict,)  # timed by the speed of another probe, if their cells are known before

@@ -1,4 +1,4 @@
-"""Where the project is that a command is called in. No Kedro: `scm runs` and slips answer at once."""
+"""Find the project of the working folder, without Kedro, so that `scm runs` and user errors are fast."""
 
 import tomllib
 from pathlib import Path

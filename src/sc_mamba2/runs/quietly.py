@@ -1,4 +1,4 @@
-"""Kedro's own state of a project, loaded without what it says on import: not what a user of `scm` asked."""
+"""Import Kedro's project state without the messages that it logs on import."""
 
 import logging
 

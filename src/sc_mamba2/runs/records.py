@@ -1,6 +1,6 @@
-"""The record of a run: one small JSON that says what ran, on what, by which code, with what result.
+"""The record of a run: a small JSON file with what ran, its data, code and results.
 
-`hooks` writes it while Kedro runs; here it is read, and runs are found by their id.
+`hooks` writes it while Kedro runs; this module reads records and finds runs by id.
 """
 
 import re
@@ -19,7 +19,7 @@ from sc_mamba2.runs.selection import Selection
 
 RECORD, LOCK, FORMAT = "run.json", ".lock", 1
 LATEST = "latest"
-FOLDER_SUFFIX = ".scm"  # of what a verb leaves beside its output
+FOLDER_SUFFIX = ".scm"  # of the folder that a verb writes beside its output
 _REPORTING, _RUNS = "08_reporting", "runs"
 _MOST_BYTES = 10_000_000
 _ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]*")
@@ -30,10 +30,10 @@ class _Part(BaseModel):
 
 
 class DataFact(_Part):
-    """Something that a run read: where it came from, and the hash of its content."""
+    """An input of a run: its sources, and the hash of their content."""
 
     sources: list[str]
-    sha256: str | None  # None: a simulation, or nothing was there
+    sha256: str | None  # None: a simulation, or a missing file
 
 
 class CodeFacts(_Part):
@@ -42,30 +42,30 @@ class CodeFacts(_Part):
     version: str
     sha256: str
     commit: str | None
-    changed: bool  # whether the commit had changes that were not committed
+    changed: bool  # whether there were uncommitted changes
     python: str
     libraries: str
     threads: int
     machine: str
 
     def name(self) -> str:
-        """Return what a person calls this code."""
+        """Return a readable name of this code."""
         commit = f", commit {self.commit[:9]}" if self.commit else ""
         changed = " with changes" if self.changed else ""
         return f"{self.version}{commit}{changed} ({self.sha256[:8]})"
 
 
 class RunRecord(_Part):
-    """What is kept of a run.
+    """The record of a run.
 
     Parameters
     ----------
     command
-        As it was typed; of a run that was begun in another way, the line for Kedro.
+        The command as typed, or else the equivalent `kedro run` line.
     parameters
         Every parameter that the pipeline read, by dotted name.
     defaults
-        Of those that differ from their default, the default.
+        Defaults of the parameters that differ from them.
     scores
         Numbers of each task's ``metrics.json``, by dotted name.
     repeats
@@ -89,7 +89,7 @@ class RunRecord(_Part):
 
 
 class Listed(_Part):
-    """A run as it lies in a project: its record, or why it cannot be read."""
+    """A run of a project: its record, or why it cannot be read."""
 
     run_id: str
     task: str
@@ -99,17 +99,17 @@ class Listed(_Part):
 
 
 def record_folder(data: Path, task: str, run_id: str) -> Path:
-    """Return the folder that keeps a run's record, metrics and report, among the layers in `data`."""
+    """Return the folder of a run's record, metrics and report, among the layers in `data`."""
     return data / _REPORTING / task / _RUNS / run_id
 
 
 def kept_folder(project: Path, run_id: str) -> Path | None:
-    """Return the folder of a run by its whole id, whichever task keeps it."""
+    """Return the folder of a run by its full id, of any task."""
     return next((path.parent for path in _records(project, run_id)), None)
 
 
 def _records(project: Path, run_id: str) -> Iterator[Path]:
-    """Find records in `data`, in its folders, and wherever else an environment keeps its layers."""
+    """Yield the records in `data`, its subfolders, and the data folders of all environments."""
     conf, data = project / "conf", project / "data"
     places = {data, *data.glob("*/")}
     for env in conf.glob("*/"):
@@ -121,7 +121,7 @@ def _records(project: Path, run_id: str) -> Iterator[Path]:
 
 
 def write_record(folder: Path, record: RunRecord) -> None:
-    """Write a record, whole or not at all."""
+    """Write a record atomically."""
     with atomic_file(folder / RECORD) as draft:
         draft.write_text(record.model_dump_json(indent=1) + "\n", encoding="utf-8")
 
@@ -132,7 +132,7 @@ def read_record(folder: Path) -> RunRecord:
     Raises
     ------
     UserError
-        Rules ``run-unknown`` (there is none) and ``run-damaged``.
+        Rules ``run-unknown`` (no record) and ``run-damaged``.
     """
     path = folder / RECORD
     if not path.is_file():
@@ -155,14 +155,14 @@ def read_record(folder: Path) -> RunRecord:
 
 
 def list_runs(project: Path) -> list[Listed]:
-    """List the runs of a project, the newest first; a damaged one is listed as damaged."""
+    """List the runs of a project, newest first; unreadable ones as damaged."""
     records = _records(project, "*")
     listed = [_look(path.parent) for path in records if not path.parent.name.startswith(".")]
     return sorted(listed, key=lambda run: run.run_id, reverse=True)
 
 
 def find_run(project: Path, name: str) -> RunRecord:
-    """Find a run of a project by its id, the beginning of only one, or ``latest``: the newest that finished.
+    """Find a run by its id, a unique prefix of it, or ``latest``: the newest finished run.
 
     Raises
     ------
@@ -204,7 +204,7 @@ def find_run(project: Path, name: str) -> RunRecord:
 
 
 def _nearest(name: str, runs: list[Listed]) -> str:
-    """Suggest the id that begins most like a name, or the word for the newest."""
+    """Return a hint at the id whose beginning is closest to a name, or at ``latest``."""
     starts = {run.run_id[: len(name)]: run.run_id for run in reversed(runs)}
     hint = nearest(name, [LATEST, *starts])
     return next(
@@ -226,13 +226,13 @@ def _look(folder: Path) -> Listed:
 
 
 def _at_work(lock: Path) -> bool:
-    """Return whether a process holds the lock; that of a dead one is free."""
+    """Whether a live process holds the lock."""
     if not lock.exists():
         return False
     try:
         with FileLock(lock, timeout=0):
             return False
-    except OSError:  # also where it is another person's, who may be at work
+    except OSError:  # held, or of another user, who may be at work
         return True
 
 

@@ -1,4 +1,4 @@
-"""Repeat a run: the same parameters on the same data by the same code, then compare the scores."""
+"""Repeat a run with the same parameters, data and code, then compare the scores."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, chdir, contextmanager
@@ -28,24 +28,24 @@ _BLOCKS = ("embedding.source.blocks", "annotation.launch.blocks")
 
 @dataclass(frozen=True)
 class Repeated:
-    """A run that was repeated."""
+    """The repetition of a run, and its comparison with the original."""
 
     run: RunRecord
     comparison: Comparison
 
     @property
     def equal(self) -> bool:
-        """Whether nothing that was set and nothing that came out differs."""
+        """Whether parameters and scores are equal."""
         return not (self.comparison.parameters or self.comparison.scores)
 
 
 def rerun(record: RunRecord, project: Path, force: bool) -> Repeated:
-    """Repeat a run of a project; with `force` though code or data are not what they were.
+    """Repeat a run of a project; with `force` even if code or data have changed.
 
     Raises
     ------
     UserError
-        Rules ``rerun-state``, ``rerun-code`` and ``rerun-data``; and what any run may raise.
+        Rules ``rerun-state``, ``rerun-code`` and ``rerun-data``; and those of any run.
     """
     check_repeatable(record, project, force)
     loader = _configuration(record.selection, project)
@@ -60,7 +60,7 @@ def rerun(record: RunRecord, project: Path, force: bool) -> Repeated:
 
 
 def check_repeatable(record: RunRecord, project: Path, force: bool) -> None:
-    """Refuse to repeat a run that did not finish, or what is no longer the same; see `rerun`."""
+    """Raise if a run did not finish, or its code or data have changed; see `rerun`."""
     if record.state != "finished":
         raise UserError(
             "rerun-state",
@@ -97,12 +97,12 @@ def _hash(sha256: str | None) -> str:
 
 def _configuration(selection: Selection, project: Path) -> OmegaConfigLoader:
     conf = Path(selection.conf_source) if selection.conf_source else project / "conf"
-    env = choose_environment(conf, selection.env)  # as the run will: what is in `local` counts
+    env = choose_environment(conf, selection.env)  # like the run: includes `local`
     return load_configuration(conf, env)
 
 
 def _params(record: RunRecord, loader: OmegaConfigLoader) -> dict[str, object]:
-    """Return the parameters of the run that the project's configuration would not give by itself."""
+    """Return the parameters of the run that differ from the project's configuration."""
     known = flatten(loader["parameters"]) | {name: loader["globals"].get(name) for name in SOURCES}
     return {
         name: value
@@ -113,7 +113,7 @@ def _params(record: RunRecord, loader: OmegaConfigLoader) -> dict[str, object]:
 
 @contextmanager
 def _fresh_places(record: RunRecord, layers: Path) -> Iterator[dict[str, object]]:
-    """Give new folders to what would go on from an older run's, and then compute nothing."""
+    """Yield parameters with new folders for steps that would otherwise reuse results of an older run."""
     places: dict[str, object] = {}
     with ExitStack() as stack:
         for name in _BLOCKS:

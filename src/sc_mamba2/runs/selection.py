@@ -1,4 +1,4 @@
-"""What to run: every selection that `kedro run` has, and the line that says the same to Kedro."""
+"""What to run: all selections of `kedro run`, and the equivalent Kedro command line."""
 
 import re
 import shlex
@@ -11,7 +11,7 @@ from sc_mamba2.errors import UserError
 from sc_mamba2.tasks.shared.parameters import flatten
 from sc_mamba2.versions.names import with_paths
 
-# What chooses a part of the graph, as fields of `Selection` and arguments of Kedro's session.
+# Filters of the graph: fields of `Selection` and arguments of Kedro's session.
 PARTS = (
     "node_names", "tags", "namespaces", "from_nodes", "to_nodes", "from_inputs", "to_outputs",
 )  # fmt: skip
@@ -40,8 +40,7 @@ class Selection(BaseModel):
     def kedro_line(self) -> str:
         """Return the equivalent `kedro run` line, quoted for a shell.
 
-        Kedro splits `--params` at every comma: a list stands behind the line as a remark, to be
-        set in `conf/`.
+        Kedro splits `--params` at every comma, so lists are appended as a comment, to be set in `conf/`.
         """
         params = {name: as_text(value) for name, value in flatten(self.params).items()}
         options = {
@@ -61,7 +60,7 @@ class Selection(BaseModel):
         return " ".join(["kedro", "run", *words]) + (f"  # and in conf/: {lists}" if lists else "")
 
     def session_arguments(self) -> dict[str, Any]:
-        """Return the arguments of `KedroSession.run`, but for the runner."""
+        """Return the arguments of `KedroSession.run`, except the runner."""
         return {
             "pipeline_names": list(self.pipelines) or None,
             "load_versions": self.load_versions or None,
@@ -94,7 +93,7 @@ def parse_params(items: list[str]) -> dict[str, Any]:
         try:
             value = OmegaConf.from_dotlist([f"value={text}"])
             parsed[name.strip()] = OmegaConf.to_container(value)["value"]
-        except Exception as error:  # YAML and OmegaConf say what is wrong in many ways
+        except Exception as error:  # various errors of YAML and OmegaConf
             raise _syntax(
                 f"--params {pair}",
                 "a value that YAML can read",
@@ -109,7 +108,7 @@ def nest(flat: dict[str, Any]) -> dict[str, Any]:
     Raises
     ------
     UserError
-        A name is given a value, and is a group of others too.
+        A name has a value and is also a group of parameters.
     """
     nested: dict[str, Any] = {}
     for name, value in flat.items():
@@ -134,12 +133,12 @@ def _syntax(found: str, expected: str, mend: str) -> UserError:
 
 
 def merge(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    """Return the union of two nested dictionaries; where both have a value, `over` counts."""
+    """Merge two nested dictionaries; values in `over` take precedence."""
     return nest(flatten(under) | flatten(over))
 
 
 def as_text(value: Any) -> str:
-    """Return a parameter's value as it is written behind ``--params``."""
+    """Return a parameter's value as written after ``--params``."""
     if isinstance(value, list | tuple):
         return "[" + ",".join(map(as_text, value)) + "]"
     if value is None or isinstance(value, bool):
@@ -148,16 +147,16 @@ def as_text(value: Any) -> str:
 
 
 def given_params(chosen: dict[str, Any], written: list[str] | None) -> dict[str, Any]:
-    """Nest the options of a verb that were given, and what ``--params`` says over them.
+    """Return the nested parameters of a verb's options, overridden by ``--params``.
 
-    Where a value is ``data:NAME``, the path of that data set stands in its place.
+    Values ``data:NAME`` are replaced by the path of that data set.
 
     Parameters
     ----------
     chosen
-        Values by dotted name; ``None`` where an option was not given.
+        Values by dotted name; ``None`` if an option was not given.
     written
-        As `parse_params` takes them.
+        Items for `parse_params`.
     """
     given = nest({name: value for name, value in chosen.items() if value is not None})
     return with_paths(merge(given, parse_params(written or [])), Path.cwd())

@@ -1,4 +1,4 @@
-"""Start a Kedro session from code: in a project (`scm run`), or in a folder of its own (a verb)."""
+"""Start a Kedro session from code: in a project (`scm run`), or in a separate folder (a verb)."""
 
 import contextlib
 import copy
@@ -28,7 +28,7 @@ from sc_mamba2.runs.selection import PARTS, Selection
 
 @dataclass(frozen=True)
 class Finished:
-    """A run that ended well, and the folder of its record; of a dry one the files that it would write."""
+    """The files that a successful run wrote (a dry run: would write), and the folder of its record."""
 
     written: dict[str, Path]
     record: Path | None = None
@@ -40,7 +40,7 @@ def run_in_project(selection: Selection, project: Path) -> Finished:
     Raises
     ------
     UserError
-        Unknown names or parameters, bad input, or another run at work.
+        Unknown names or parameters, bad input, or another run in progress.
     """
     bootstrap_project(project)
     conf = conf_of(selection, project)
@@ -54,13 +54,13 @@ def run_in_project(selection: Selection, project: Path) -> Finished:
         for folder in _written_folders(project, read_globals(conf, selection.env)):
             folder.mkdir(parents=True, exist_ok=True)
             held.enter_context(sole_writer(folder / ".scm.lock", to="this project", mend=mend))
-        # Paths in parameters are the project's, from whichever of its folders it was called.
+        # Paths in parameters are relative to the project, wherever the command was called.
         held.enter_context(contextlib.chdir(project))
         return _run(selection, project, conf)
 
 
 def _written_folders(project: Path, places: Mapping[str, Any]) -> list[Path]:
-    """Return the folders that a project's runs write to; refuse one of another project (``data-of-another``)."""
+    """Return the folders that runs write to; raise ``data-of-another`` if one is another project's."""
     own, named = (project / "data").resolve(), str(places.get("data", "data"))
     layers = (project / named).resolve()
     if "${" in named or layers.is_relative_to(project.resolve()):
@@ -83,7 +83,7 @@ def _written_folders(project: Path, places: Mapping[str, Any]) -> list[Path]:
 def run_in_folder(selection: Selection, folder: Path) -> Finished:
     """Run a selection with the shipped configuration; everything is written under `folder`.
 
-    Without an environment `base` alone is read: a person's `local` belongs to their project.
+    Without an environment only `base` is read, not `local`, which belongs to a project.
     """
     configure_project(PACKAGE)
     selection = selection.model_copy(update={"env": selection.env or "base"})
@@ -105,7 +105,7 @@ def _run(selection: Selection, project: Path, conf: Path) -> Finished:
         if estimate is None:
             session.run(runner=runner, **selection.session_arguments())
             catalog = runner.catalog
-        else:  # past the session, whose plugins write down what ran
+        else:  # bypass the session, whose plugins record runs
             catalog = session.load_context().catalog
             DryRunner(estimate).run(chosen, catalog)
         outputs = sorted(chosen.all_outputs())
@@ -118,7 +118,7 @@ def _run(selection: Selection, project: Path, conf: Path) -> Finished:
 
 
 def _chosen_nodes(selection: Selection) -> Pipeline:
-    """Return the part of the pipelines that a selection runs."""
+    """Return the nodes that a selection runs."""
     names = selection.pipelines or ("__default__",)
     part = {name: getattr(selection, name) or None for name in PARTS}
     whole = sum((pipelines[name] for name in names), Pipeline([]))
@@ -126,7 +126,7 @@ def _chosen_nodes(selection: Selection) -> Pipeline:
 
 
 def _runner(name: str | None):
-    """Return a runner that keeps its catalog: to make another reads the whole configuration again."""
+    """Return a runner that keeps its catalog, to avoid reading the whole configuration again."""
     try:
         kind = load_obj(name or "SequentialRunner", "kedro.runner")
 

@@ -1,8 +1,8 @@
-"""The project's graph by Kedro-Viz as a static site that asks nobody for anything, and its server.
+"""The project's Kedro-Viz graph as a static site without external requests, and its server.
 
-Kedro-Viz's own server and page ask for fonts, for the newest version, and may carry a counter; its
-static build lacks one answer and ends with code 0 when it fails. So the site is put together here,
-from the parts of the package that only read the project.
+Kedro-Viz's own server and page request fonts and the newest version, and may contain a tracker; its
+static build lacks one response and exits with code 0 on failure. So the site is built here, from the
+parts of the package that only read the project.
 """
 
 import errno
@@ -27,8 +27,8 @@ _POLICY = (
     "img-src 'self' data: blob:; font-src 'self' data:; worker-src 'self' blob:\">"
 )
 
-FIRST = "annotation"  # of all pipelines, the one that is shown first
-# Kedro-Viz greets who comes first with a tour of six boxes that hide the graph; its settings have it again.
+FIRST = "annotation"  # the pipeline that is shown first
+# Kedro-Viz greets new users with a tour of six boxes that hide the graph; its settings can reopen it.
 _NO_TOUR = """\
 if (localStorage.getItem("KedroViz") === null)
   localStorage.setItem("KedroViz", '{"showFeatureHints": false}');
@@ -36,27 +36,27 @@ if (localStorage.getItem("KedroViz") === null)
 
 
 def build_site(project: Path, folder: Path, pipeline: str | None = None) -> None:
-    """Write the graph of a project as a static site; it appears whole or not at all.
+    """Write the graph of a project as a static site, atomically.
 
     Parameters
     ----------
     project, folder
         Folders of the project and of the site; an older site is replaced.
     pipeline
-        The one to show; ``None``: all, `FIRST` before the others.
+        The pipeline to show; ``None``: all, starting with `FIRST`.
     """
-    import sc_mamba2.runs.quietly  # noqa: F401  # first: Kedro says on import where its logging is set
+    import sc_mamba2.runs.quietly  # noqa: F401  # first, since Kedro logs on import
 
     apply_logging()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Kedro's and the web framework's, about themselves
+        warnings.simplefilter("ignore")  # of Kedro and the web framework
         with atomic_folder(folder) as draft:
             _write_answers(project, draft, pipeline)
             _write_pages(draft)
 
 
 def _write_answers(project: Path, draft: Path, pipeline: str | None) -> None:
-    """Write what the page asks its server for, one file an answer."""
+    """Write the API responses that the page requests, one file each."""
     import fsspec
     from kedro_viz.api.rest.responses.metadata import (
         MetadataAPIResponse,
@@ -72,19 +72,19 @@ def _write_answers(project: Path, draft: Path, pipeline: str | None) -> None:
     load_and_populate_data(project, include_hooks=True, **names)
     disk = fsspec.filesystem("file")
     save_api_responses_to_fs(str(draft), disk, is_all_previews_enabled=True)
-    # Kedro-Viz's own static build lacks this one, and its page reports an error on the console.
+    # Missing in Kedro-Viz's own static build, whose page logs an error on the console.
     facts = MetadataAPIResponse(package_compatibilities=get_package_compatibilities())
     write_api_response_to_fs(str(draft / "api" / "metadata"), facts, disk)
-    if pipeline is None:  # the page opens with the answer that it asks for first
+    if pipeline is None:  # the first response that the page requests
         shutil.copy(draft / "api" / "pipelines" / FIRST, draft / "api" / "main")
-    # A site travels; where it was made is nobody's.
+    # Remove local paths, since a site may be published.
     for answer in (draft / "api" / "nodes").iterdir():
         text = answer.read_text(encoding="utf-8")
         answer.write_text(text.replace(f"{project}/", ""), encoding="utf-8")
 
 
 def _write_pages(draft: Path) -> None:
-    """Copy the page with its scripts, without what lies elsewhere."""
+    """Copy the page with its scripts, without external links."""
     import kedro_viz
 
     source = Path(kedro_viz.__file__).parent / "html"
@@ -97,7 +97,7 @@ def _write_pages(draft: Path) -> None:
 
 
 def site_server(folder: Path, port: int) -> AbstractContextManager[http.server.ThreadingHTTPServer]:
-    """Give a `local_server` of a static site."""
+    """Return a `local_server` of a static site."""
     return local_server(functools.partial(_QuietHandler, directory=str(folder)), port)
 
 
@@ -105,7 +105,7 @@ def site_server(folder: Path, port: int) -> AbstractContextManager[http.server.T
 def local_server(
     handler: Callable[..., http.server.BaseHTTPRequestHandler], port: int
 ) -> Iterator[http.server.ThreadingHTTPServer]:
-    """Give a server on this machine alone, not yet running; port 0 takes a free one.
+    """Yield a server on localhost, not yet running; port 0 takes a free one.
 
     Raises
     ------
@@ -129,4 +129,4 @@ def local_server(
 
 class _QuietHandler(http.server.SimpleHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing of every request."""
+        """Do not log requests."""

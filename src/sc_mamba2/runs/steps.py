@@ -1,4 +1,4 @@
-"""The Kedro hook that shows which step of a run is under way."""
+"""The Kedro hook that shows the current step of a run."""
 
 from contextlib import ExitStack
 
@@ -11,7 +11,7 @@ from sc_mamba2.tasks.shared.progress import bars
 
 
 class StepsHook:
-    """Keeps a bar over the nodes of a run, on a terminal."""
+    """Shows a progress bar over the nodes of a run, on a terminal."""
 
     def __init__(self) -> None:
         self._shown = ExitStack()
@@ -26,7 +26,7 @@ class StepsHook:
 
     @hook_impl
     def before_node_run(self, node: Node) -> None:
-        """Name the node that begins."""
+        """Show the node that starts."""
         if self._bars is not None:
             task = self._bars.tasks[self._bars.task_ids.index(self._task)]
             words = node.short_name.replace("_", " ")
@@ -35,7 +35,7 @@ class StepsHook:
 
     @hook_impl
     def after_node_run(self) -> None:
-        """Move the bar."""
+        """Advance the bar."""
         if self._bars is not None:
             self._bars.advance(self._task)
 
@@ -46,7 +46,7 @@ class StepsHook:
 
     @hook_impl
     def on_pipeline_error(self) -> None:
-        """Close it too."""
+        """Close the bar."""
         self._close()
 
     def _close(self) -> None:

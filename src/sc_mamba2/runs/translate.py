@@ -1,4 +1,4 @@
-"""From the errors of Kedro, pydantic and the system to the one error that a person can act on."""
+"""Translate errors of Kedro, pydantic and the system into `UserError`."""
 
 import re
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ _UNKNOWN = ("Pipeline does not contain", "Pipeline contains no nodes", "'load_ve
 
 
 def as_user_error(error: BaseException) -> UserError | None:
-    """Return what a person can act on in an error, or ``None`` where it is our own mistake."""
+    """Return the `UserError` behind an error, or ``None`` if the error is a bug of ours."""
     for link in _chain(error):
         if isinstance(link, UserError):
             return link
@@ -29,7 +29,7 @@ def as_user_error(error: BaseException) -> UserError | None:
             return _input_missing(f"no file at '{link.__cause__.filename or link.__cause__}'")
         if isinstance(link, ValueError) and str(link).startswith("Pipeline input(s)"):
             return _input_missing(str(link).splitlines()[0])
-        # Kedro knows nothing of the names that a selection gives.
+        # Kedro does not know the names in the selection.
         if isinstance(link, ValueError | DatasetNotFoundError) and str(link).startswith(_UNKNOWN):
             return UserError(
                 "selection-unknown",
@@ -56,7 +56,7 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _parameter_error(message: str) -> UserError:
-    """Shorten Kedro's message: the parameter, what was found, what pydantic expected."""
+    """Extract parameter, found value and expectation from Kedro's message."""
     group = re.search(r"Parameter '([\w.]+)':", message)
     name = group[1] if group else "parameters"
     if field := _PYDANTIC_FIELD.search(message):

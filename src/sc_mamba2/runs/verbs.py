@@ -1,4 +1,4 @@
-"""Run a task's pipeline for a verb: in a scratch folder beside the output, then move what is kept."""
+"""Run a task's pipeline for a verb: in a scratch folder beside the output, then move the results."""
 
 import shutil
 from collections.abc import Iterator
@@ -27,13 +27,13 @@ from sc_mamba2.tasks.shared.parameters import flatten
 if TYPE_CHECKING:
     from sc_mamba2.runs.session import Finished
 
-_GOES_ON = ("blocks-missing", "processes-failed", "worker-died")  # what was written is kept
+_GOES_ON = ("blocks-missing", "processes-failed", "worker-died")  # a run can resume
 _FOR_PEOPLE = ("06_models", "08_reporting")  # layers that a verb keeps
 
 
 @dataclass(frozen=True)
 class Kept:
-    """Where a verb's results are: the annotated cells, and the folder with all the rest."""
+    """Where a verb's results are: the output, and the folder with everything else."""
 
     output: Path
     folder: Path
@@ -49,8 +49,8 @@ def run_verb(
     selection, task
         What to run, and the namespace whose datasets are kept.
     output, suffix
-        File to write, and what its name must end in; beside it a folder with the suffix ``.scm``
-        takes report, metrics, figures and the checkpoint.
+        File to write, and its required suffix; report, metrics, figures and checkpoint go to a folder
+        beside it with the suffix ``.scm``.
     result
         Dataset that becomes `output`.
     force
@@ -59,7 +59,7 @@ def run_verb(
     Raises
     ------
     UserError
-        The output exists or cannot be written, or the run refused its input. Nothing is left then.
+        The output exists or cannot be written, or the input is invalid. Nothing is left then.
     """
     output = output.resolve()
     folder = standing(output.with_suffix(FOLDER_SUFFIX))
@@ -95,9 +95,9 @@ def run_for(selection: Selection, output: Path, result: str, sign: str, force: b
     Parameters
     ----------
     selection, output, result, force
-        As `run_verb`.
+        As in `run_verb`.
     sign
-        Suffix of the file, such as ``.parquet``; of a folder, the file in it by which it is known.
+        Suffix of the file, such as ``.parquet``; for a folder, the file in it that identifies it.
 
     Returns
     -------
@@ -121,11 +121,11 @@ def run_for(selection: Selection, output: Path, result: str, sign: str, force: b
 
 @contextmanager
 def resumable_folder(output: Path) -> Iterator[Path]:
-    """Give a hidden folder beside `output` that outlives a killed run, for one run at a time.
+    """Yield a hidden folder beside `output` that survives a killed run, for one run at a time.
 
-    It is removed at a good end, and where the first run was refused. It stays where a run, or one of its
-    processes, was killed, interrupted, or could not write, so that the next run for the same output goes on
-    from it; a run that is refused later takes nothing of it.
+    It is removed on success, and if the first run raises a user error. It is kept if a run, or one of its
+    processes, was killed, interrupted or could not write, so that the next run for the same output resumes
+    from it; user errors of later runs leave it untouched.
 
     Raises
     ------
@@ -143,7 +143,7 @@ def resumable_folder(output: Path) -> Iterator[Path]:
     make_folder(folder)
     wait = "wait for it, or name another --output"
     with sole_writer(folder / ".lock", to=f"'{output.name}'", mend=wait):
-        clean_scratch(output)  # what killed runs left, since only one writes there
+        clean_scratch(output)  # leftovers of killed runs; the lock makes us the only writer
         try:
             yield blocks
         except BaseException as error:
@@ -155,7 +155,7 @@ def resumable_folder(output: Path) -> Iterator[Path]:
 
 
 def run_in_folder(selection: Selection, folder: Path) -> "Finished":
-    """Do as `session.run_in_folder`, for which Kedro is loaded now."""
+    """Call `session.run_in_folder`, importing Kedro only now."""
     from sc_mamba2.runs import session
 
     return session.run_in_folder(selection, folder)
@@ -163,7 +163,7 @@ def run_in_folder(selection: Selection, folder: Path) -> "Finished":
 
 @contextmanager
 def _scratch_for(output: Path) -> Iterator[Path]:
-    """Give a scratch folder beside `output`; in a dry run, a path at which nothing is made."""
+    """Yield a scratch folder beside `output`; in a dry run, a path that is not created."""
     if dry() is not None:
         yield output.with_name(f".{output.name}-dry")
         return
@@ -172,10 +172,10 @@ def _scratch_for(output: Path) -> Iterator[Path]:
 
 
 def _kept_places(written: dict[str, Path], scratch: Path, task: str, result: str) -> dict[str, str]:
-    """Return the names in the results' folder of the datasets that are kept there."""
+    """Return the datasets to keep in the results folder, with their names there."""
     places = {}
     for name, path in written.items():
-        # A checkpoint that was read lies elsewhere: what is not of this run stays where it is.
+        # A checkpoint that was read is not in the scratch folder, and is not moved.
         ours = path.is_relative_to(scratch) and name.startswith(f"{task}.") and name != result
         if ours and set(_FOR_PEOPLE) & set(path.relative_to(scratch).parts):
             last = name.rpartition(".")[2]
@@ -184,7 +184,7 @@ def _kept_places(written: dict[str, Path], scratch: Path, task: str, result: str
 
 
 def _put_in_place(kept: Path, folder: Path, result: Path, output: Path) -> None:
-    """Put both results in their places, or neither: an older folder comes back on a failure."""
+    """Move both results into place, or neither: on a failure an older folder is restored."""
     with scratch_folder(folder) as scratch:
         put_in_place(kept, folder, scratch)
         try:
@@ -197,7 +197,7 @@ def _put_in_place(kept: Path, folder: Path, result: Path, output: Path) -> None:
 
 
 def _rename(result: Path, output: Path) -> None:
-    if output.is_dir():  # which no rename replaces
+    if output.is_dir():  # a rename cannot replace it
         with scratch_folder(output) as aside:
             put_in_place(result, output, aside)
     else:
@@ -205,7 +205,7 @@ def _rename(result: Path, output: Path) -> None:
 
 
 def check_place(output: Path, suffix: str | None = None) -> None:
-    """Refuse an output that has another suffix, or no folder to lie in."""
+    """Raise if an output has the wrong suffix, is remote, or its folder does not exist."""
     if suffix and output.suffix != suffix:
         raise UserError(
             "output-suffix",
@@ -230,7 +230,7 @@ def check_place(output: Path, suffix: str | None = None) -> None:
 
 
 def _check_free(place: Path, ours: bool, force: bool) -> None:
-    """Refuse to replace what is there, but by force what a verb wrote."""
+    """Raise rule ``output-exists`` if something is there, except with `force` what a verb wrote."""
     if place.exists() and not (ours and force):
         raise UserError(
             "output-exists",
@@ -241,12 +241,12 @@ def _check_free(place: Path, ours: bool, force: bool) -> None:
 
 
 def _check_inputs(selection: Selection, outputs: tuple[Path, ...]) -> None:
-    """Refuse to write over what is read: cells, or a checkpoint inside of the results' folder."""
+    """Raise rule ``output-is-input`` if cells, or a checkpoint in the results folder, would be overwritten."""
     for name, value in flatten(selection.params).items():
         if name.rpartition(".")[2] not in READ:
             continue
         for source in filter(None, value if isinstance(value, list) else [value]):
-            # One of several modalities may be written as rna=FILE.
+            # A modality may be given as rna=FILE.
             read = Path(str(source).rpartition("=")[2]).resolve()
             if read in outputs or set(outputs) & set(read.parents):
                 raise UserError(

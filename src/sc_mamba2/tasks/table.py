@@ -1,7 +1,7 @@
-"""The table of tasks: registry, verbs, signatures of tools, `dvc.yaml` and tables of the docs follow it.
+"""The task table, from which the registry, verbs, tool signatures, `dvc.yaml` and docs tables are made.
 
 To add an option: its parameter in the task's `params.py` and `conf/base/parameters`, and a row here.
-It imports nothing heavy: `scm --help` reads it.
+Nothing heavy is imported, since `scm --help` reads it.
 """
 
 from collections.abc import Iterable, Mapping
@@ -21,30 +21,28 @@ READING, COMPUTING, RUNNING = "Reading the cells", "Computing", "The run"
 
 @dataclass(frozen=True)
 class Option:
-    """An option of a verb, and an argument of its tool.
+    """An option of a verb and argument of its tool.
 
     Attributes
     ----------
     name
-        In Python; the verb's option has dashes.
+        Name in Python; the verb's option has dashes.
     help
-        One sentence; the default of the first parameter is added to it.
+        One sentence; the default of the first parameter is appended.
     sets
-        Parameters by dotted name, with spaces between; none where the verb's own code reads it.
+        Dotted names of the parameters it sets, separated by spaces; empty if the verb's code reads it.
     kind
-        str, int, bool, Path (a file that is read: relative to the folder of the call) or list.
+        str, int, bool, Path (a file to read, relative to the current folder) or list.
     short, also, metavar, panel
-        Of the verb: a letter; a second name; the name of an argument, which an option lacks; the box of the help.
-    required
-        Whether the verb needs it.
+        For the verb: letter, second name, name of a positional argument (empty for an option), help panel.
     on
-        What a flag sets its parameters to.
+        The value that a flag sets.
     tool
-        How the tool calls it; empty: the tool has no such argument, or one of its own.
+        Name of the tool's argument; empty if the tool has none, or one of its own.
     training
-        Whether it means nothing beside a trained checkpoint.
+        Whether it is used only for training, so that it is rejected with a trained checkpoint.
     own_default
-        Whether the default is for every file, not for the embedded cells alone, and is shown.
+        Whether the default suits any file, not only the example cells; only then it is shown.
     """
 
     name: str
@@ -63,7 +61,7 @@ class Option:
 
     @property
     def flag(self) -> str:
-        """How it is written on the command line."""
+        """The option on the command line."""
         return "--" + self.name.replace("_", "-")
 
 
@@ -74,28 +72,26 @@ class Task:
     Attributes
     ----------
     pipeline
-        Its pipeline, namespace, files of configuration and page of the docs.
+        Name of its pipeline, namespace, configuration files and docs page.
     verb
-        Of `scm`, and its function in `tl`.
+        Name of its `scm` command and `tl` function.
     question
-        What a person wants to know, for the tables of the docs.
+        The question it answers, for the docs tables.
     pipelines
-        Every pipeline by the name that `scm run` takes, with the function of the page that makes it.
+        Function that creates each pipeline, by the pipeline's name in `scm run`.
     reads
-        For each of them the parameters that name what is read (cells, ``checkpoint``, ``index``), each
-        with those that name columns of its obs.
+        Per pipeline, the parameters that name inputs (cells, ``checkpoint``, ``index``), each with the
+        parameters that name columns of its obs.
     result, suffix
-        The dataset that becomes the verb's output, and what its file's name ends in.
+        Dataset that becomes the verb's output, and the suffix of its file.
     shows
-        What the verb names at its end: files of the results' folder by their word.
-    options
-        Of the verb and the tool.
+        Files of the results folder that the verb lists at its end, by label.
     writes
         Keys that it adds to an AnnData.
     stage
-        Words behind `scm run --pipeline NAME` in `dvc.yaml`.
+        Arguments after `scm run --pipeline NAME` in `dvc.yaml`.
     help
-        Of a verb that refuses nothing particular, and so has no file in `commands`.
+        Help of a verb without checks of its own, and so without a file in `commands`.
     """
 
     pipeline: str
@@ -742,7 +738,7 @@ TASKS = {
     for task in (_ANNOTATE, _EMBED, _INTEGRATE, _PERTURB, _REVERSE, _MULTIOME, _NETWORK, _DENOISE)
 }
 
-# Verbs that make what tasks start from: no tool, no stage, no page of their own.
+# Verbs that prepare inputs of tasks: without a tool, stage or page of their own.
 INDEX = replace(
     _EMBED,
     verb="index",
@@ -802,7 +798,7 @@ PRETRAIN = Task(
 )
 
 EVERY_TASK = (*TASKS.values(), PRETRAIN)
-# What `scm run` can run and what each reads; the last are the first steps of every task.
+# The pipelines of `scm run` and the inputs of each; the last three are the first steps of every task.
 READS: dict[str, Mapping[str, tuple[str, ...]]] = {
     name: reads for task in EVERY_TASK for name, reads in task.reads.items()
 } | {
@@ -813,7 +809,7 @@ READS: dict[str, Mapping[str, tuple[str, ...]]] = {
 
 
 def parameter_model(group: str) -> "type[BaseModel]":
-    """Return the parameter model of a group: one that all share, or a task's, of its folder or its one file."""
+    """Return the parameter model of a group, shared or of one task (a package or a single module)."""
     from sc_mamba2.tasks.shared.params import SHARED_GROUPS
 
     if group in SHARED_GROUPS:
@@ -828,14 +824,14 @@ def parameter_model(group: str) -> "type[BaseModel]":
 
 
 def changed_parameters(options: Iterable[Option], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return by dotted name what given options set; those without a value set nothing.
+    """Return the parameters that options set, by dotted name; options without a value set nothing.
 
     Parameters
     ----------
     options
-        Of a task.
+        Options of a task.
     given
-        Values by the options' names.
+        Values by option name.
     """
     found: dict[str, Any] = {}
     for option in options:

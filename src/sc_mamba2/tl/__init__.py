@@ -1,7 +1,7 @@
-"""Tools in scanpy's manner: each task as a function that adds its results to the cells in memory.
+"""Tools in scanpy's style: each task is a function that adds its results to cells in memory.
 
-They call the very functions that the nodes of the pipelines are, and have no algorithm of their own. Scores,
-baselines, ablations and reports are left to the verbs; figures stand in `pl`.
+They call the functions of the pipeline nodes and contain no algorithms of their own. Scores, baselines,
+ablations and reports are left to the commands; figures are in `pl`.
 """
 
 from importlib import import_module
@@ -23,7 +23,7 @@ __all__ = ["annotate", "denoise", "embed", "integrate", "multiome", "network", "
 
 
 def __getattr__(name: str) -> Any:
-    """Load a task's tool when it is first asked for, by the table of tasks."""
+    """Import a task's tool on first access."""
     if name not in TASKS:
         raise AttributeError(f"module 'sc_mamba2.tl' has no attribute '{name}'")
     return getattr(import_module(f"sc_mamba2.tl.{TASKS[name].pipeline}"), name)

@@ -1,4 +1,4 @@
-"""`tl.annotate`: cell types, learnt from a labelled reference or by a trained checkpoint."""
+"""`tl.annotate`: cell types, learnt from a labelled reference or predicted by a trained checkpoint."""
 
 import logging
 from pathlib import Path
@@ -49,27 +49,27 @@ def annotate(
     copy: bool = False,
     options: Changes,
 ) -> AnnData | None:
-    """Give every cell a type; as `scm annotate`.
+    """Predict the type of every cell, like `scm annotate`.
 
     Parameters
     ----------
     adata
         N cells to annotate.
     reference
-        Labelled cells to learn from.
+        Labelled cells to train on.
     label_key
-        Column of the reference's `obs` with the types.
+        Column of the reference's `obs` with the types; with a checkpoint, of `adata`.
     checkpoint
-        Trained folder, or model, in the place of a reference; nothing is trained.
+        Trained model, or its folder, instead of a reference; nothing is trained.
     save
-        Folder for the trained model, to be used as `checkpoint` here and by the verb.
+        Folder to save the trained model in; usable as `checkpoint` here and with the command.
     options
         Those of the verb.
 
     Returns
     -------
     AnnData or None
-        The copy, if one was asked for. Added: ``obs["scm_cell_type"]``,
+        The copy if `copy` is set. Added: ``obs["scm_cell_type"]``,
         ``obs["scm_cell_type_confidence"]`` (0 to 1), ``obs["scm_cell_type_set"]``,
         ``obs["scm_cell_type_parent"]``, ``obs["scm_cell_type_agreement"]``, ``obs["scm_distance"]``,
         ``obs["scm_unassigned"]``, ``obsm["scm_cell_type_probability"]`` (N, K),
@@ -109,7 +109,7 @@ def annotate(
 
 
 def train(reference: AnnData, query: AnnData, groups: Groups) -> tuple[Annotator, pd.DataFrame]:
-    """Train on valid cells of a reference, if a query has enough of their genes; also the history."""
+    """Train on valid reference cells, for a query that must share enough genes; return model and history."""
     params, compute = groups["annotation"], groups["compute"]
     training_cells, query_cells, _ = take_query(reference, query, params.labels)
     untrained, training, validation, _ = prepare(
@@ -130,7 +130,7 @@ def train(reference: AnnData, query: AnnData, groups: Groups) -> tuple[Annotator
 
 
 def apply(model: Annotator, query: ValidCells, groups: Groups, caller: str) -> AnnData:
-    """Annotate a copy of the cells by a trained model."""
+    """Annotate a copy of the cells with a trained model."""
     params, compute = groups["annotation"], groups["compute"]
     tokens, _ = prepare_query(query.valid, model, params.labels)
     met = query.valid, query.report, groups["validation"], params.predict, compute

@@ -1,4 +1,4 @@
-"""`tl.integrate`: an embedding of cells without their batch."""
+"""`tl.integrate`: a batch-corrected embedding of cells."""
 
 from pathlib import Path
 
@@ -43,24 +43,24 @@ def integrate(
     copy: bool = False,
     options: Changes,
 ) -> AnnData | None:
-    """Take the batches out of cells; as `scm integrate`.
+    """Compute a batch-corrected embedding of the cells, like `scm integrate`.
 
     Parameters
     ----------
     adata
-        N cells of two batches or more.
+        N cells of two or more batches.
     checkpoint
-        Fitted folder, or model, that knows the batches; nothing is fitted.
+        Fitted model, or its folder, that knows the batches; nothing is fitted.
     save
-        Folder for the fitted model, to be used as `checkpoint` here and by the verb.
+        Folder to save the fitted model in; usable as `checkpoint` here and with the command.
     options
         Those of the verb.
 
     Returns
     -------
     AnnData or None
-        The copy, if one was asked for. Added: ``obsm["X_scm_corrected"]`` (N, E) float32 and
-        ``uns["scm"]``; if asked for, ``obsm["X_scm_corrected_<candidate>"]``,
+        The copy if `copy` is set. Added: ``obsm["X_scm_corrected"]`` (N, E) float32 and
+        ``uns["scm"]``; on request, ``obsm["X_scm_corrected_<candidate>"]``,
         ``layers["scm_corrected"]`` and ``var["scm_corrected"]``.
 
     Examples
@@ -75,7 +75,7 @@ def integrate(
     alone(checkpoint, {"save": save})
     if checkpoint is None and "batch_correction.keys.batch_key" not in options:
         raise needed("batch_key", "the column of obs with the batches, or a trained checkpoint")
-    # Labels are for scores; none are computed here.
+    # Labels are used only for scores, which are not computed here.
     groups = build_parameters(GROUPS, {"batch_correction.keys.label_key": None, **options})
     with chance_as_found():
         cells = valid_cells(adata, groups)
@@ -91,7 +91,7 @@ def integrate(
 
 
 def train(valid: AnnData, groups: Groups) -> tuple[BatchCorrectionModel, pd.DataFrame, Candidates]:
-    """Integrate valid cells of several batches: the model, its history, and what it was made of."""
+    """Integrate valid cells of several batches; return the model, its history and its candidates."""
     params, compute = groups["batch_correction"], groups["compute"]
     untrained, tokens, training, validation, _ = prepare(
         valid,
@@ -117,7 +117,7 @@ def apply(
     caller: str,
     candidates: Candidates | None = None,
 ) -> AnnData:
-    """Correct a copy of the cells by a fitted model; `candidates` are written where they are wanted."""
+    """Correct a copy of the cells with a fitted model; `candidates` are added if the output asks for them."""
     params, compute = groups["batch_correction"], groups["compute"]
     report = meet_genes(model, cells.valid, cells.report, groups["validation"])
     tokens, _ = prepare_known(cells.valid, model, params.keys)

@@ -1,4 +1,4 @@
-"""`tl.denoise`: the rates behind the counts of each cell, judged by molecules held out."""
+"""`tl.denoise`: denoised expression rates of each cell, evaluated on held-out molecules."""
 
 from collections.abc import Sequence
 
@@ -30,25 +30,25 @@ def denoise(
     copy: bool = False,
     options: Changes,
 ) -> AnnData | None:
-    """Estimate what each cell expresses from its counts and those of others; as `scm denoise`.
+    """Estimate the expression of each cell from its own and other cells' counts, like `scm denoise`.
 
     Parameters
     ----------
     adata
         N cells with whole counts.
     genes
-        Only these are written, by symbol or Ensembl id; else all.
+        Genes to write, by symbol or Ensembl id; by default all.
     impute
-        Genes that the cells lack, imputed by the pretrained model.
+        Genes missing from the cells, to be imputed by the pretrained model.
     options
         Those of the verb.
 
     Returns
     -------
     AnnData or None
-        The copy, if one was asked for. Added: ``layers["scm_denoised"]`` (N, G) float32, expected
-        molecules of 10,000, NaN for genes that were not read, and ``var["scm_denoised"]``, which have
-        values; of named genes the table ``obsm["scm_denoised"]`` instead; ``obsm["scm_imputed"]``, molecules for
+        The copy if `copy` is set. Added: ``layers["scm_denoised"]`` (N, G) float32, expected molecules
+        per 10,000, NaN for genes that were not read; ``var["scm_denoised"]``, which genes have values;
+        with `genes`, the table ``obsm["scm_denoised"]`` instead; ``obsm["scm_imputed"]``, molecules per
         10,000 of the genes that were read; ``uns["scm"]``.
 
     Examples

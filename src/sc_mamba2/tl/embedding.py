@@ -1,4 +1,4 @@
-"""`tl.embed`: a vector a cell, and types from an index."""
+"""`tl.embed`: one vector per cell, and cell types from an index."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -30,21 +30,21 @@ def embed(
     copy: bool = False,
     options: Changes,
 ) -> AnnData | None:
-    """Give every cell a vector, without training; as `scm embed`.
+    """Embed every cell without training, like `scm embed`.
 
     Parameters
     ----------
     adata
         N cells.
     index
-        Folder of an index that `scm index` made; its types are given to the cells.
+        Folder of an index made by `scm index`, from which the cells get types.
     options
         Those of the verb.
 
     Returns
     -------
     AnnData or None
-        The copy, if one was asked for. Added: ``obsm["X_scm"]`` (N, D) float32 and ``uns["scm"]``;
+        The copy if `copy` is set. Added: ``obsm["X_scm"]`` (N, D) float32 and ``uns["scm"]``;
         with an index also ``obs["scm_cell_type"]``, ``obs["scm_cell_type_confidence"]``,
         ``obs["scm_distance"]`` and ``obs["scm_unassigned"]``.
 
@@ -64,7 +64,7 @@ def embed(
         encoder = load_encoder(chosen.options, reference)
         embedded = encode_file(
             encoder,
-            # Not validated: cells in memory take the place of a file's name.
+            # Not validated, since `input` is cells in memory instead of a path.
             SourceParams.model_construct(input=readable_cells(adata), blocks=blocks),
             groups["ingestion"],
             groups["validation"],

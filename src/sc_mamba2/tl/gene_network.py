@@ -1,4 +1,4 @@
-"""`tl.network`: which genes regulate which, by correlation, knock-outs in silico and embeddings."""
+"""`tl.network`: gene regulation scored by correlation, in-silico knock-outs and embeddings."""
 
 from collections.abc import Sequence
 
@@ -27,22 +27,22 @@ def network(
     copy: bool = False,
     options: Changes,
 ) -> AnnData | None:
-    """Score which genes regulate which, without training; as `scm network`.
+    """Score which genes regulate which, without training, like `scm network`.
 
     Parameters
     ----------
     adata
-        Cells to look at.
+        Cells to analyse.
     genes
-        Regulators, by symbol or Ensembl id; else the expressed transcription factors.
+        Regulators, by symbol or Ensembl id; by default the expressed transcription factors.
     options
         Those of the verb.
 
     Returns
     -------
     AnnData or None
-        The copy, if one was asked for. Added: ``uns["scm_edges"]``, a line an edge, the best first, and
-        ``uns["scm_modules"]``, a line a gene of the best edges.
+        The copy if `copy` is set. Added: ``uns["scm_edges"]``, one row per edge, best first, and
+        ``uns["scm_modules"]``, one row per gene of the top edges.
 
     Examples
     --------

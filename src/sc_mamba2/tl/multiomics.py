@@ -1,4 +1,4 @@
-"""`tl.multiome`: one embedding of cells of which several modalities were measured."""
+"""`tl.multiome`: a joint embedding of cells measured in several modalities."""
 
 from pathlib import Path
 from typing import Any
@@ -43,29 +43,29 @@ def multiome(
     copy: bool = False,
     options: Changes,
 ) -> mudata.MuData | None:
-    """Embed cells of which RNA and protein, or RNA and ATAC, were measured; as `scm multiome`.
+    """Embed cells measured by RNA and protein, or RNA and ATAC, like `scm multiome`.
 
     Parameters
     ----------
     mdata
-        N cells; they need not have every modality.
+        N cells; not all need every modality.
     held_out
-        Column of `obs` and the value there of cells that nothing is learnt from.
+        Column of `obs`, and its value for the cells to hold out from training.
     checkpoint
-        Trained folder, or model; nothing is trained.
+        Trained model, or its folder; nothing is trained.
     start
-        Checkpoint that the training begins with; ``none``: a new model.
+        Checkpoint from which training starts; ``none`` for a new model.
     save
-        Folder for the trained model, to be used as `checkpoint` here and by the verb.
+        Folder to save the trained model in; usable as `checkpoint` here and with the command.
     options
         Those of the verb.
 
     Returns
     -------
     MuData or None
-        The copy, if one was asked for. Added: ``obsm["X_scm_joint"]``, ``obsm["X_scm_rna"]`` and the
-        like (NaN where a cell lacks the modality), ``obsm["scm_imputed_protein"]``,
-        ``obs["scm_held_out"]``, ``uns["scm"]``, and of each modality ``var["scm_imputed_error"]``.
+        The copy if `copy` is set. Added: ``obsm["X_scm_joint"]``, ``obsm["X_scm_rna"]`` and the like
+        (NaN where a cell lacks the modality), ``obsm["scm_imputed_protein"]``,
+        ``obs["scm_held_out"]``, ``uns["scm"]``, and ``var["scm_imputed_error"]`` per modality.
 
     Examples
     --------

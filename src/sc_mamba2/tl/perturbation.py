@@ -1,4 +1,4 @@
-"""`tl.perturb`: cells as if they were perturbed."""
+"""`tl.perturb`: predicted expression of perturbed cells."""
 
 from pathlib import Path
 
@@ -40,28 +40,28 @@ def perturb(
     copy: bool = False,
     options: Changes,
 ) -> AnnData | None:
-    """Predict what a perturbation does to the control cells; as `scm perturb`.
+    """Predict the effect of a perturbation on the control cells, like `scm perturb`.
 
     Parameters
     ----------
     adata
-        N perturbed and control cells; with a checkpoint, controls alone are enough.
+        N perturbed and control cells; with a checkpoint, controls are enough.
     perturbation
-        What to predict: a gene, a compound, or several joined by ``+``.
+        A gene, a compound, or several joined by ``+``.
     checkpoint
-        Trained folder, or model; nothing is trained.
+        Trained model, or its folder; nothing is trained.
     save
-        Folder for the trained model, to be used as `checkpoint` here, by `tl.reverse` and the verbs.
+        Folder to save the trained model in; usable as `checkpoint` here, in `tl.reverse` and the commands.
     options
         Those of the verb.
 
     Returns
     -------
     AnnData or None
-        The copy, if one was asked for. Added: ``layers["scm_predicted"]`` (N, G), sparse: log1p(CP10K)
-        of each control cell as if it were perturbed; ``obs["scm_predicted"]`` and
-        ``var["scm_predicted"]`` tell which cells and genes are predicted;
-        ``uns["scm_predicted_genes"]``, the table of genes with the trust in their change; ``uns["scm"]``.
+        The copy if `copy` is set. Added: ``layers["scm_predicted"]`` (N, G), sparse: log1p(CP10K) of
+        each control cell as if perturbed; ``obs["scm_predicted"]`` and ``var["scm_predicted"]``, which
+        cells and genes were predicted; ``uns["scm_predicted_genes"]``, the table of genes with the
+        confidence of their change; ``uns["scm"]``.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""`tl.reverse`: which perturbation leads to a state."""
+"""`tl.reverse`: the perturbations that lead to a state."""
 
 from anndata import AnnData
 
@@ -27,25 +27,25 @@ def reverse(
     copy: bool = False,
     options: Changes,
 ) -> AnnData | None:
-    """Rank perturbations by how near they bring cells to a state; as `scm reverse`.
+    """Rank perturbations by how close they bring cells to a state, like `scm reverse`.
 
     Parameters
     ----------
     adata
         Cells of both states.
     target
-        State of the cells to reach.
+        State to reach.
     checkpoint
-        Folder, or model, that `tl.perturb` or `scm perturb` trained.
+        Model trained by `tl.perturb` or `scm perturb`, or its folder.
     candidates
-        Perturbations to rank; else all that the checkpoint was trained with.
+        Perturbations to rank; by default all that the checkpoint was trained with.
     options
         Those of the verb.
 
     Returns
     -------
     AnnData or None
-        The copy, if one was asked for. Added: ``uns["scm_ranking"]``, a line a candidate: rank, score,
+        The copy if `copy` is set. Added: ``uns["scm_ranking"]``, one row per candidate: rank, score,
         probability, and the genes that drive it.
     """
     goal = {"reverse_perturbation.states.target": target}

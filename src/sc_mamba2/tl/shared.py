@@ -1,4 +1,4 @@
-"""What all tools share: the options that each has, what is refused, cells as tasks take them, results."""
+"""Helpers of all tools: valid cells, facts of a call, trained models, results."""
 
 from collections.abc import Mapping
 from copy import deepcopy
@@ -24,7 +24,7 @@ Own = TypeVar("Own", AnnData, mudata.MuData)
 
 
 class ValidCells(NamedTuple):
-    """Cells as they were given, in the standard form, and the validation report."""
+    """Cells as given, cells in the standard form, and the validation report."""
 
     raw: AnnData
     valid: AnnData
@@ -32,21 +32,21 @@ class ValidCells(NamedTuple):
 
 
 def valid_cells(adata: AnnData, groups: Groups) -> ValidCells:
-    """Bring cells into the standard form and check them; they stay as they are.
+    """Check cells and bring a copy into the standard form.
 
     Raises
     ------
     UserError
-        Everything that the verb refuses of a file.
+        As the command raises for a file.
     """
     raw = readable_cells(adata)
     return ValidCells(raw, *take_valid(raw, groups["ingestion"], groups["validation"]))
 
 
 def run_facts(caller: str, groups: Groups, model: TaskModel | None = None) -> dict[str, Any]:
-    """Return the facts of a call that its results carry, as a run has them.
+    """Return the facts of a call that are stored with its results, like those of a run.
 
-    With a trained model, its parameters are those that it was trained with.
+    With a trained model, the parameters that it decides are those of its training.
     """
     values = flat_parameters(groups, tuple(groups))
     if model is not None:
@@ -65,24 +65,24 @@ def run_facts(caller: str, groups: Groups, model: TaskModel | None = None) -> di
 
 
 def note_training(model: TaskModel, groups: Groups) -> None:
-    """Let a model that was trained keep the parameters of its training."""
+    """Store the parameters of its training in a trained model."""
     model.trained_with = flat_parameters(groups, tuple(groups))
 
 
 def needed(name: str, what: str) -> UserError:
-    """Return the refusal of a call that lacks something (rule ``options``)."""
+    """Return the error for a missing argument (rule ``options``)."""
     return UserError("options", found=f"no {name}", expected=what, mend=f"add {name}=…")
 
 
 def trained_model(checkpoint: Checkpoint, kind: type[TaskModel]) -> Any:
-    """Return a copy of a trained model, or read it from its folder."""
+    """Return a copy of a trained model, or load it from its folder."""
     if isinstance(checkpoint, kind):
-        return deepcopy(checkpoint)  # predicting moves it to the device
+        return deepcopy(checkpoint)  # prediction moves it to the device
     return kind.from_pretrained(str(checkpoint))
 
 
 def returned(cells: Own, results: Cells, key_added: str, copy: bool) -> Own | None:
-    """Add results to the user's object, or to a copy that is returned."""
+    """Add results to the user's cells, or to a copy that is returned."""
     target = cells.copy() if copy else cells
     add_results(target, results, key_added)
     return target if copy else None

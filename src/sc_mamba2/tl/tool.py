@@ -1,4 +1,4 @@
-"""A tool's arguments from its row of the table of tasks, as its verb has them."""
+"""Add to a tool the arguments of its row in the task table, as its command has them."""
 
 import functools
 import inspect
@@ -14,13 +14,13 @@ from sc_mamba2.tasks.table import TASKS, Option, changed_parameters
 from sc_mamba2.training.machine import one_thread
 
 Result = TypeVar("Result")
-LAST = ("params", "key_added", "copy")  # of every tool, with what they mean
+LAST = ("params", "key_added", "copy")  # the last arguments of every tool
 _WORDS = {
     "params": "More parameters of `conf/base/parameters`, by dotted name; they count over the others.",
     "key_added": "Word that stands for ``scm`` in the names of what is added.",
     "copy": "Whether a copy gets the results and is returned.",
 }
-# Of docstrings without their indent, which Python 3.13 takes away itself.
+# Parts of docstrings without indentation, which Python 3.13 strips itself.
 _ENTRY = "options\n    Those of the verb."
 _EXAMPLES = "\n\nExamples\n"
 _RAISES = """
@@ -33,15 +33,15 @@ _KINDS = {str: "str", int: "int", bool: "bool"}
 
 
 def tool(verb: str) -> Callable[[Callable[..., Result]], Callable[..., Result]]:
-    """Give a function the arguments of a task's options beside its own.
+    """Decorate a function so that it also takes the options of a task as arguments.
 
-    The function gets them as ``options``: parameters by dotted name, with those in `params` over them.
-    An option that only a training reads is refused beside a checkpoint (rule ``options``).
+    It gets them as ``options``: parameters by dotted name, overridden by those in `params`. An option
+    that only training uses raises rule ``options`` together with a checkpoint.
 
     Parameters
     ----------
     verb
-        As `TASKS` names the task.
+        Key of the task in `TASKS`.
     """
     options = [option for option in TASKS[verb].options if option.tool]
 
@@ -69,14 +69,14 @@ def tool(verb: str) -> Callable[[Callable[..., Result]], Callable[..., Result]]:
 
 
 _called: ContextVar[str | None] = ContextVar("called", default=None)
-called = _called.get  # the call of a tool that is under way, as Python
+called = _called.get  # the current call of a tool, as Python code
 
 
 @contextmanager
 def _remembered(
     name: str, own: Mapping[str, Any], args: Sequence[Any], values: Mapping[str, Any]
 ) -> Iterator[None]:
-    """Hold the text of a call for as long as it runs; what is no plain value stands by its name."""
+    """Remember the Python code of a call while it runs; values that are not plain appear by name."""
     named = [_shown(value, "") or word for value, word in zip(args, own, strict=False)]
     named += [_shown(value, f"{word}=") or f"{word}={word}" for word, value in values.items()]
     token = _called.set(f"{name}({', '.join(named)})")
@@ -93,7 +93,7 @@ def _shown(value: Any, before: str) -> str:
 
 
 def alone(checkpoint: object, given: Mapping[str, object]) -> None:
-    """Refuse a trained checkpoint beside what only a training reads (rule ``options``)."""
+    """Raise rule ``options`` if a trained checkpoint comes with arguments that only training uses."""
     for name, value in given.items():
         if checkpoint is not None and value is not None:
             raise UserError(
@@ -109,7 +109,7 @@ def _alone(options: list[Option], chosen: Mapping[str, object]) -> None:
 
 
 def _signature(own: Mapping[str, inspect.Parameter], options: list[Option]) -> inspect.Signature:
-    """Return the function's own parameters, the options, then those that every tool ends with."""
+    """Return the signature: own parameters, options, then the last arguments of every tool."""
     keyword = inspect.Parameter.KEYWORD_ONLY
     from_table = [
         inspect.Parameter(
@@ -131,7 +131,7 @@ def _signature(own: Mapping[str, inspect.Parameter], options: list[Option]) -> i
 def _documented(
     text: str | None, own: Mapping[str, inspect.Parameter], options: list[Option]
 ) -> str | None:
-    """Put what each option means in the place of the docstring's entry ``options``, and add what is refused."""
+    """Replace the docstring's entry ``options`` by one entry per option, and add the section Raises."""
     if text is None:  # python -OO
         return None
     words = {option.tool: option.help for option in options}

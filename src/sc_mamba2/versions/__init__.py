@@ -1,5 +1,5 @@
-"""Data and checkpoints by name: a registry of public ones, download, sha256, and DVC for the versions.
+"""Data and checkpoints by name: a registry of public ones, download, sha256, and versions by DVC.
 
-`data` and `checkpoints` are what the commands call. DVC is asked as a program, never imported; the
-network is used by `download` alone; the Hugging Face Hub stands in `model.hub`.
+The commands call `data` and `checkpoints`. DVC is run as a program, never imported; only `download` uses
+the network; the Hugging Face Hub is in `model.hub`.
 """

@@ -17,7 +17,7 @@ MODELS = Path("data/06_models")
 
 
 def list_checkpoints(root: Path) -> list[dict[str, Any]]:
-    """Return every checkpoint that can be named: what it is, where it lies, whether it is under DVC."""
+    """List all checkpoints: shipped, of the project (with their DVC state), cached, and public."""
     rows = [
         {"name": name, "state": "shipped", **_card(checkpoint_folder(name))}
         for name in shipped_checkpoints()
@@ -38,12 +38,12 @@ def list_checkpoints(root: Path) -> list[dict[str, Any]]:
 def push(
     root: Path, folder: Path, *, name: str | None = None, remote: str | None = None
 ) -> tuple[Path, bool]:
-    """Put a checkpoint folder under DVC and send it to a remote.
+    """Put a checkpoint folder under DVC and push it to a remote.
 
-    One that does not lie directly in ``data/06_models`` is copied there, under `name` or the folder's
-    own. Returned are the pointer, which belongs into git, and whether a copy was made. Nothing is left
-    where the checkpoint is not whole, a stage of ``dvc.yaml`` writes to that name, something else has
-    it, or DVC or its remote is missing.
+    A folder not directly in ``data/06_models`` is copied there, under `name` or its own name. Returns the
+    pointer, which belongs in git, and whether a copy was made. Nothing is left if the checkpoint is
+    damaged, a stage of ``dvc.yaml`` writes to that name, the name is taken, or DVC or its remote is
+    missing.
     """
     _check_whole(folder)
     target = root / MODELS / (name or folder.name)
@@ -77,10 +77,10 @@ def push(
 
 
 def pull(root: Path, name: str, *, remote: str | None = None) -> Path:
-    """Bring a checkpoint whose pointer is here from a remote, and check every hash of it.
+    """Pull a checkpoint by its pointer from a remote, and check all its hashes.
 
-    Rule `model-unknown`; `model-by-hand` for a public one; DVC or its remote is missing; or what came
-    is not the checkpoint that was sent (`checkpoint-sha256`).
+    Raises rule `model-unknown`, `model-by-hand` for a public one, rules for a missing DVC or remote, and
+    `checkpoint-sha256` if it is not the checkpoint that was pushed.
     """
     folder = root / MODELS / name
     pointer = dvc.pointer_of(folder)
@@ -116,7 +116,7 @@ def _no_pointer(root: Path, name: str) -> UserError:
 
 
 def _card(folder: Path) -> dict[str, Any]:
-    """Return the task and the first facts of a checkpoint's card; its tensors are not read."""
+    """Return the task and the first facts of a checkpoint's card, without reading tensors."""
     facts: dict[str, Any] = {"folder": str(folder), "task": read_json(folder / CONFIG).get("task")}
     card = folder / CARD
     head, *_ = (card.read_text(encoding="utf-8") if card.is_file() else "").split("\n## ")

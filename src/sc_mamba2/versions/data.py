@@ -1,6 +1,6 @@
-"""Named data sets of a project: their state, how they come here, adding one's own, checking hashes.
+"""Named data sets of a project: list, pull, add and verify.
 
-A data set is a folder ``data/01_raw/NAME/``; `names` has its hashes, DVC its versions.
+A data set is a folder ``data/01_raw/NAME/``; `names` keeps its hashes, DVC its versions.
 """
 
 import shutil
@@ -15,7 +15,7 @@ from sc_mamba2.versions.registry import PublicData, registry
 
 
 class Arrived(NamedTuple):
-    """A data set that is here: its folder, its shape, its pointers, and what is to be said of it."""
+    """A local data set: its folder, shape, DVC pointers, and remarks."""
 
     folder: Path
     shape: dict[str, int]
@@ -24,9 +24,9 @@ class Arrived(NamedTuple):
 
 
 def list_data(root: Path) -> list[dict[str, Any]]:
-    """Return every data set that has a name here: the registry's, then the project's own.
+    """List all named data sets: those of the registry, then the project's own.
 
-    The state is ``absent``, ``here`` (with files, not hashed since they changed) or ``verified``.
+    The state is ``absent``, ``here`` (files exist, but changed since they were hashed) or ``verified``.
     """
     public, recorded = registry().data, read_manifest(root)
     rows = []
@@ -42,7 +42,7 @@ def list_data(root: Path) -> list[dict[str, Any]]:
 
 
 def known(root: Path, name: str) -> PublicData | None:
-    """Return the registry's row, or ``None`` for one's own data set; else raise rule `data-unknown`."""
+    """Return the registry's entry, ``None`` for the user's own data; else raise rule `data-unknown`."""
     public, own = registry().data, read_manifest(root)
     if name not in {*public, *own}:
         near = nearest(name, [*public, *own])
@@ -56,12 +56,12 @@ def known(root: Path, name: str) -> PublicData | None:
 
 
 def pull(root: Path, name: str, *, again: bool = False, progress: bool = False) -> Arrived:
-    """Bring a data set into the project, or take one in that was put there by hand.
+    """Fetch a data set into the project, or register one that was put there by hand.
 
-    What was recorded is asked of DVC's remote first; own data come from there alone. `again` fetches
-    what is here already, which must be the same bytes; `progress` draws a bar on the standard error.
-    No part of a file is left where there is no network, something else came than was recorded
-    (`data-changed`, `download-sha256`), or it has to be fetched by hand (`data-by-hand`).
+    Recorded data are fetched from DVC's remote first, the user's own only from there. `again` fetches
+    data that exist already, which must be the same bytes; `progress` shows a bar on standard error.
+    No partial file is left if the network fails, the content differs from the record (`data-changed`,
+    `download-sha256`), or it has to be fetched by hand (`data-by-hand`).
     """
     public = known(root, name)
     folder = root / RAW / name
@@ -74,12 +74,12 @@ def pull(root: Path, name: str, *, again: bool = False, progress: bool = False) 
         if recorded is not None:
             try:
                 dvc.fetch(root, sorted(folder.glob("*.dvc")), None, *["--force"] * again)
-            except UserError:  # no end where the source has it too
+            except UserError:  # public data can still be downloaded
                 if public is None:
                     raise
             else:
                 return _as_recorded(root, name, "from DVC's remote")
-        assert public is not None  # what is in the manifest alone came from the remote
+        assert public is not None  # own data returned or raised above
         if public.comes not in ("file", "archive"):
             raise _by_hand(name, public)
         make_folder(folder.parent)
@@ -91,9 +91,9 @@ def pull(root: Path, name: str, *, again: bool = False, progress: bool = False) 
 
 
 def point(root: Path, name: str) -> Path:
-    """Write DVC's import pointer for a data set, and download nothing.
+    """Write DVC's import pointer for a data set, without downloading it.
 
-    Rule `data-no-pointer`: it is no file of its own at an address, or is here.
+    Rule `data-no-pointer`: it is not a single file at a URL, or it is already here.
     """
     public = known(root, name)
     folder = root / RAW / name
@@ -112,9 +112,9 @@ def point(root: Path, name: str) -> Path:
 
 
 def add(root: Path, source: Path, name: str) -> Arrived:
-    """Copy a file or folder into the project under a new name, with its hash and a pointer of DVC.
+    """Copy a file or folder into the project under a new name, with its hash and a DVC pointer.
 
-    Where the name is taken or no name, there is no such file, or DVC cannot be used, nothing is left.
+    If the name is invalid or taken, the file is missing, or DVC cannot be used, nothing is left.
     """
     names.check_name(name)
     dvc.check_usable(root)
@@ -150,7 +150,7 @@ def add(root: Path, source: Path, name: str) -> Arrived:
 
 
 def copy_whole(source: Path, target: Path) -> None:
-    """Copy a file or a folder; it is there whole or not at all."""
+    """Copy a file or folder atomically."""
     if source.is_dir():
         with atomic_folder(target) as draft:
             shutil.copytree(source, draft, dirs_exist_ok=True)
@@ -160,7 +160,7 @@ def copy_whole(source: Path, target: Path) -> None:
 
 
 def verify(root: Path, name: str) -> list[str]:
-    """Hash a data set anew and say what is changed, missing or new; rule `data-unrecorded`."""
+    """Rehash a data set and return what is changed, missing or new; rule `data-unrecorded`."""
     known(root, name)
     recorded = read_manifest(root).get(name)
     if recorded is None:
@@ -177,7 +177,7 @@ def verify(root: Path, name: str) -> list[str]:
 
 
 def _downloaded(public: PublicData, recorded: Entry | None, scratch: Path, progress: bool) -> Path:
-    """Download into a folder of its own and return the file of cells; all else there is hidden."""
+    """Download into a scratch folder and return the file of cells; all other files there are hidden."""
     from sc_mamba2.versions.download import download, failure, unpack
 
     draft, archive = scratch / public.file_name, scratch / ".archive.zip"
@@ -201,8 +201,8 @@ def _downloaded(public: PublicData, recorded: Entry | None, scratch: Path, progr
 
 
 def _count(path: Path) -> dict[str, int]:
-    """Count cells, genes, and proteins where a table of obsm is called so."""
-    import anndata as ad  # takes a second, which `list` and `verify` do not need
+    """Count cells, genes, and proteins if a table of obsm is named so."""
+    import anndata as ad  # slow, and not needed by `list` and `verify`
     import h5py
 
     from sc_mamba2.cells.opening import open_cells
@@ -232,9 +232,9 @@ def _as_recorded(root: Path, name: str, how: str) -> Arrived:
 
 
 def _take_in(root: Path, name: str, source: str, public: PublicData | None) -> Arrived:
-    """Put what lies in the folder under DVC and record it.
+    """Put the files of a data set under DVC and record them.
 
-    Public data are cells, with DVC or without it; one's own can be anything, and are under DVC.
+    Public data must be cells, and DVC is optional; the user's own can be anything, and need DVC.
     """
     arrived = Arrived(root / RAW / name, {}, [], [])
     items, facts = data_items(arrived.folder), None

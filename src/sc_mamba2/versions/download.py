@@ -1,4 +1,4 @@
-"""The one place that uses the network: an address becomes a whole file, or an error for a person."""
+"""The only module here that uses the network: download a complete file, or raise a user error."""
 
 import shutil
 import zipfile
@@ -14,10 +14,10 @@ from sc_mamba2.errors import UserError
 # Seconds without an answer, or without a byte of it, after which a server counts as unreachable.
 # Not in conf/: `scm data` reads no configuration, and no result depends on it.
 WAIT_S = 60
-_BLOCK = 1 << 20  # bytes that are read at a time
+_BLOCK = 1 << 20  # bytes per read
 _BROWSE = "open the address in a browser, put the file where `scm data list NAME` says, pull again"
 _ELSEWHERE = "fetch it elsewhere and put it where `scm data list NAME` says"
-_ADVICE = {  # by rule: what was expected, and how to mend it
+_ADVICE = {  # by rule: what was expected, and how to fix it
     "network": ("a network that reaches it", f"connect and pull again; or {_ELSEWHERE}"),
     "download-refused": ("200 and the file", _BROWSE),
     "download-truncated": ("the whole file", "pull again; nothing was kept"),
@@ -26,20 +26,20 @@ _ADVICE = {  # by rule: what was expected, and how to mend it
 
 
 def failure(rule: str, found: str) -> UserError:
-    """Make the error of a download that failed."""
+    """Return the error for a failed download."""
     expected, mend = _ADVICE[rule]
     return UserError(rule, found=found, expected=expected, mend=mend)
 
 
 def download(address: str, target: Path, *, progress: bool = False) -> None:
-    """Write what lies at an http or https address to `target`; redirections are followed.
+    """Download an http or https URL to `target`, following redirects.
 
-    After a failure (`network`, `download-refused`, `download-truncated`) `target` may hold a part:
-    give a path in a scratch folder.
+    After a failure (`network`, `download-refused`, `download-truncated`) `target` may be incomplete, so
+    use a path in a scratch folder.
     """
 
     def refuse_all_but_200(answer: requests.Response, **_: Any) -> None:
-        if answer.status_code != 200 and not answer.is_redirect:  # 202: a riddle for browsers
+        if answer.status_code != 200 and not answer.is_redirect:  # 202: a browser challenge
             raise requests.HTTPError(f"{answer.status_code} {answer.reason}")
 
     headers = {"User-Agent": f"sc-mamba2/{sc_mamba2.__version__}", "Accept-Encoding": "identity"}
@@ -65,6 +65,6 @@ def unpack(archive: Path, member: str, target: Path, address: str) -> None:
 
 
 def _cause(error: BaseException) -> BaseException:
-    """Return the error of the system below those of the libraries."""
+    """Return the root cause of an error."""
     deeper = error.__cause__ or error.__context__
     return error if deeper is None else _cause(deeper)

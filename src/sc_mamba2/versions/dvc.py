@@ -1,4 +1,4 @@
-"""DVC as a program: what is asked of it, and its refusals as errors for a person."""
+"""Run DVC as a program, and turn its failures into user errors."""
 
 import importlib.util
 import os
@@ -14,7 +14,7 @@ from sc_mamba2.files import atomic_file
 
 
 def check_usable(root: Path) -> None:
-    """Refuse where DVC cannot be used in a project: rules `dvc-missing`, `dvc-project`."""
+    """Raise rule `dvc-missing` or `dvc-project` if DVC cannot be used in a project."""
     if importlib.util.find_spec("dvc") is None:
         raise UserError(
             "dvc-missing",
@@ -32,9 +32,9 @@ def check_usable(root: Path) -> None:
 
 
 def ask(root: Path, *words: str | Path) -> str:
-    """Run DVC in a project and return what it printed; a path is one below the project.
+    """Run DVC in a project and return its output; paths must be below the project.
 
-    Rules `dvc-missing`, `dvc-project`, and `dvc-failed` with DVC's own words.
+    Rules `dvc-missing`, `dvc-project`, and `dvc-failed` with DVC's own message.
     """
     check_usable(root)
     line = [str(word.relative_to(root)) if isinstance(word, Path) else word for word in words]
@@ -53,14 +53,14 @@ def ask(root: Path, *words: str | Path) -> str:
 
 
 def pointer_of(path: Path) -> Path:
-    """Return where the pointer to a file or folder lies."""
+    """Return the path of the pointer to a file or folder."""
     return path.with_name(path.name + ".dvc")
 
 
 def track(root: Path, paths: list[Path], facts: dict[str, str] | None = None) -> list[Path]:
-    """Put files or folders under DVC, and return their pointers, which belong into git.
+    """Put files or folders under DVC, and return their pointers, which belong in git.
 
-    `facts` are written into every pointer as ``meta``: where it came from, its licence.
+    `facts` (source, licence) are written into every pointer as ``meta``.
     """
     ask(root, "add", "--quiet", *paths)
     pointers = [pointer_of(path) for path in paths]
@@ -72,9 +72,9 @@ def track(root: Path, paths: list[Path], facts: dict[str, str] | None = None) ->
 
 
 def fetch(root: Path, pointers: list[Path], remote: str | None = None, *options: str) -> None:
-    """Bring what the pointers name from a remote, or from this machine's cache.
+    """Pull the data of pointers from a remote, or from this machine's cache.
 
-    Rule `dvc-pointer`: there is none; rules of `chosen_remote` and `ask`.
+    Rule `dvc-pointer`: no pointer is given; rules of `chosen_remote` and `ask`.
     """
     if not pointers:
         raise UserError(
@@ -87,7 +87,7 @@ def fetch(root: Path, pointers: list[Path], remote: str | None = None, *options:
 
 
 def chosen_remote(root: Path, remote: str | None) -> str:
-    """Return the remote of that name, or the default one; rule `dvc-remote` where there is none."""
+    """Return the remote of that name, or the default one (raises rule `dvc-remote`)."""
     lines = ask(root, "config", "--list").splitlines()
     settings = dict(line.split("=", 1) for line in lines if "=" in line)
     known = [key.split(".", 1)[1].rsplit(".", 1)[0] for key in settings if key.endswith(".url")]
@@ -103,7 +103,7 @@ def chosen_remote(root: Path, remote: str | None) -> str:
 
 
 def stage_outputs(root: Path) -> dict[Path, str]:
-    """Return what the stages of ``dvc.yaml`` write, with the name of the stage."""
+    """Return the outputs of the stages of ``dvc.yaml``, with the name of the stage."""
     path = root / "dvc.yaml"
     text = path.read_text(encoding="utf-8") if path.is_file() else "{}"
     stages: dict[str, Any] = yaml.safe_load(text).get("stages", {})

@@ -1,8 +1,8 @@
-"""The named data sets of a project: what a name may be, the path behind ``data:NAME``, what is recorded.
+"""The named data sets of a project: valid names, the path of ``data:NAME``, and the manifest.
 
-`data/manifest.json`, kept in git, has the sha256 of every file of every named data set (DVC's own
-hashes are md5). Beside it, out of git, stands what was hashed on this machine and when it was last
-changed, so that `scm data list` need not hash again.
+`data/manifest.json`, in git, has the sha256 of every file of every named data set (DVC's own hashes are
+md5). A second file, not in git, has size and modification time of the files hashed on this machine, so
+that `scm data list` need not hash again.
 """
 
 import json
@@ -24,7 +24,7 @@ _HASHED = Path("data/.scm.hashed.json")
 
 
 def check_name(name: str) -> None:
-    """Refuse what is no name: rule `data-name`."""
+    """Raise rule `data-name` for an invalid name."""
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name):
         raise UserError(
             "data-name",
@@ -35,16 +35,16 @@ def check_name(name: str) -> None:
 
 
 def data_items(folder: Path) -> list[Path]:
-    """List the files and folders directly in a data set's folder; DVC's pointers are none of it."""
+    """List the files and folders directly in a data set's folder, without DVC pointers."""
     items = sorted(folder.iterdir()) if folder.is_dir() else []
     return [path for path in items if not path.name.startswith(".") and path.suffix != ".dvc"]
 
 
 def with_paths(value: Any, start: Path) -> Any:
-    """Return parameters with a path in the place of every ``data:NAME`` and address, also of ``rna=data:NAME``.
+    """Replace every ``data:NAME`` and URL in parameters by a path, also in ``rna=data:NAME``.
 
-    `start` is a folder in or below the project. Errors are those of `path_of` and `local_copy`. In a list
-    an address may be a pattern.
+    `start` is a folder in or below the project. Raises as `path_of` and `local_copy`. In a list a URL may
+    be a pattern.
     """
     if isinstance(value, dict):
         return {key: with_paths(part, start) for key, part in value.items()}
@@ -63,9 +63,9 @@ def _expanded(part: Any) -> list[Any]:
 
 
 def path_of(source: str, start: Path) -> str:
-    """Return the path behind ``data:NAME``, or ``data:NAME/FILE`` where there are several files.
+    """Return the path of ``data:NAME``, or of ``data:NAME/FILE`` if there are several files.
 
-    Rule `data-absent`: nothing of that name is here; rule `data-several`: a file has to be named.
+    Rule `data-absent`: there is no such data; rule `data-several`: a file has to be named.
     """
     name, _, inside = source.removeprefix(PREFIX).partition("/")
     check_name(name)
@@ -96,7 +96,7 @@ class _HashedFile(BaseModel, frozen=True, extra="forbid"):
 
 
 class Entry(BaseModel, frozen=True, extra="forbid"):
-    """A named data set: its files by their path within its folder, and where they came from."""
+    """A named data set: its files by path within its folder, their source, and its shape."""
 
     files: dict[str, _HashedFile]
     source: str
@@ -109,7 +109,7 @@ class _Manifest(BaseModel, extra="forbid"):
 
 
 def read_manifest(root: Path) -> dict[str, Entry]:
-    """Return the recorded data sets of a project by name, or raise rule `manifest-damaged`."""
+    """Return the recorded data sets of a project by name (raises rule `manifest-damaged`)."""
     path = root / MANIFEST
     try:
         return _Manifest.model_validate_json(path.read_bytes() if path.is_file() else "{}").data
@@ -131,7 +131,7 @@ def record(root: Path, name: str, source: str, shape: dict[str, int]) -> None:
 
 
 def differences(recorded: Entry, folder: Path) -> list[str]:
-    """Hash the files of a folder and say which are missing, changed or new since the record."""
+    """Hash the files of a folder and return which are missing, changed or new since the record."""
     was, now = recorded.files, _hashes(folder)
     said = [f"missing: {name}" for name in was if name not in now]
     said += [f"changed: {name}" for name in was if name in now and was[name] != now[name]]
@@ -139,23 +139,23 @@ def differences(recorded: Entry, folder: Path) -> list[str]:
 
 
 def file_stamps(folder: Path) -> list[list[Any]]:
-    """List path, size (bytes) and time of change (ns) of every file of a data set, at any depth."""
+    """List path, size (bytes) and modification time (ns) of every file of a data set, at any depth."""
     facts = [fact for item in data_items(folder) for fact in file_facts(item)]
     return [[Path(path).relative_to(folder).as_posix(), *rest] for path, *rest in facts]
 
 
 def note_hashed(root: Path, name: str) -> None:
-    """Remember that the files of a data set were hashed as they are now, and are those recorded."""
+    """Note that the files of a data set, as they are now, match the recorded hashes."""
     _write_json(root / _HASHED, _noted(root) | {name: file_stamps(root / RAW / name)})
 
 
 def is_as_hashed(root: Path, name: str) -> bool:
-    """Whether no file of a data set was touched since `note_hashed`."""
+    """Whether no file of a data set was changed since `note_hashed`."""
     return _noted(root).get(name) == file_stamps(root / RAW / name)
 
 
 def sole_keeper(root: Path) -> AbstractContextManager[None]:
-    """Let one process at a time change the named data of a project."""
+    """Return a lock that lets one process at a time change the named data of a project."""
     make_folder(root / "data")
     lock = root / "data" / ".scm.data.lock"
     return sole_writer(lock, to="the named data of this project", mend="wait for it")

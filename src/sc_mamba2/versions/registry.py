@@ -1,4 +1,4 @@
-"""The public data sets and checkpoints that can be named, from `registry.yml`."""
+"""The public data sets and checkpoints, from `registry.yml`."""
 
 from functools import cache
 from importlib.resources import files
@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 
 class Expected(BaseModel, frozen=True, extra="forbid"):
-    """The shape as a paper or a loader states it; numbers where a whole one is stated."""
+    """The shape stated by a paper or loader; numbers only where an exact one is stated."""
 
     stated: str
     cells: int | None = None
@@ -24,10 +24,10 @@ class PublicData(BaseModel, frozen=True, extra="forbid"):
     tasks: tuple[str, ...]
     comes: Literal["file", "archive", "by hand", "loader"]
     address: str  # of the file, the zip archive, or a page
-    file: str | None = None  # its name here; else the last part of the address
+    file: str | None = None  # its local name; else the last part of the address
     member: str | None = None  # the file inside the archive
     loader: str | None = None  # line of Python that writes it into {folder}
-    needs: str | None = None  # what has to be installed for the loader
+    needs: str | None = None  # what to install for the loader
     licence: str = "not stated; read it at the source"
     citation: str
     expected: Expected
@@ -37,12 +37,12 @@ class PublicData(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def file_name(self) -> str:
-        """What the file is called here."""
+        """The local name of the file."""
         return self.file or (self.member or self.address).rsplit("/", 1)[-1]
 
 
 class Registry(BaseModel, frozen=True, extra="forbid"):
-    """Everything that has a name, in the order of the file; of checkpoints the facts as they stand there."""
+    """All entries of the file, in its order; checkpoints as plain dictionaries."""
 
     data: dict[str, PublicData]
     checkpoints: dict[str, dict[str, str]]
@@ -50,6 +50,6 @@ class Registry(BaseModel, frozen=True, extra="forbid"):
 
 @cache
 def registry() -> Registry:
-    """Read the registry that comes with the package."""
+    """Read the registry shipped with the package."""
     text = (files("sc_mamba2.versions") / "registry.yml").read_text(encoding="utf-8")
     return Registry(**yaml.safe_load(text))

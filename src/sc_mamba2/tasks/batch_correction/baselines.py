@@ -1,4 +1,4 @@
-"""What the model is compared with: simple methods, and variants of itself, on the same cells."""
+"""Baselines and ablations of batch correction, on the same cells."""
 
 import copy
 
@@ -32,7 +32,7 @@ def compare(
     params: CandidateParams,
     compute: ComputeOptions,
 ) -> Candidates:
-    """Embed cells of a later file by the simple methods, fitted to these alone; none of too few cells."""
+    """Embed cells of a new file by the baselines, fitted to these cells; none if there are too few."""
     if len(tokens) < FEWEST_CELLS:
         return Candidates({}, None, {})
     found = baseline_embeddings(
@@ -56,7 +56,7 @@ def run_ablations(
     prediction: PredictParams,
     compute: ComputeOptions,
 ) -> dict[str, np.ndarray]:
-    """Train every variant that is named and embed all cells with it, (N, E) by name."""
+    """Train every named variant and embed all cells with it, (N, E) by name."""
     model = untrained_model
     embeddings: dict[str, np.ndarray] = {}
     for name in params.names:
@@ -76,7 +76,7 @@ def run_ablations(
 def variant(
     name: Variant, head: HeadParams, objective: LossParams
 ) -> tuple[HeadParams, LossParams]:
-    """Return the head and the objective of a variant.
+    """Return the head and the objective of a variant of the model.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ def variant(
         ``no_adversary``, ``no_domain_norm`` (one norm for all batches), or ``pooled_alone`` (without
         the Mamba2 layers).
     head, objective
-        Of the model.
+        Those of the model.
     """
     if name == "no_adversary":
         return head, objective.model_copy(update={"adversary": 0.0})

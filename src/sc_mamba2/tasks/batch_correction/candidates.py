@@ -1,4 +1,4 @@
-"""What is integrated: Harmony by every recipe and the model's own embedding, joined by their worth.
+"""Candidate embeddings (Harmony by every recipe, the trained model), weighted and joined into the result.
 
 N cells, V vocabulary, E width of an embedding.
 """
@@ -35,16 +35,16 @@ NETWORK, CORRECTED_NETWORK, RESULT = "trained_model", "trained_model_harmony", "
 
 
 class Candidates(NamedTuple):
-    """What the result was made of.
+    """The candidate embeddings of a result.
 
     Attributes
     ----------
     embeddings
-        (N, …) of each candidate by name, and of the simple methods that stand beside them: ``pca``, ``scvi``.
+        (N, …) by name: each candidate, and the baselines ``pca`` and ``scvi``.
     without_model
-        The result without the model's own embedding, where there is one.
+        The result without the trained model's embedding, if there is one.
     scores
-        Without labels, of each candidate and of the ``result``, see `inner_scores`.
+        Label-free scores of each embedding and of the ``result``, see `inner_scores`.
     """
 
     embeddings: Embeddings
@@ -60,12 +60,12 @@ def combine(
     prediction: PredictParams,
     compute: ComputeOptions,
 ) -> tuple[BatchCorrectionModel, Candidates]:
-    """Integrate the cells by every candidate, weigh these without labels, and join them.
+    """Integrate the cells by every candidate, weight these without labels, and join them.
 
     Returns
     -------
     model
-        A copy that gives cells of these batches their place in the result.
+        A copy with the map that embeds cells of these batches like the result.
     candidates
         See `Candidates`.
     """
@@ -107,7 +107,7 @@ def combine(
 def _join(
     candidates: Embeddings, codes_N: np.ndarray, params: CandidateParams, seed: int
 ) -> tuple[dict[str, float], np.ndarray, Clusters, dict[str, dict[str, float]]]:
-    """Weigh the candidates, join them, and let Harmony take out what the joining left of the batches."""
+    """Weight and join the candidates, and correct the remaining batch effects by Harmony."""
     clusters = agreed_clusters(candidates.values(), codes_N, seed)
     scores = {name: inner_scores(own, codes_N, clusters, seed) for name, own in candidates.items()}
     inner_M = np.asarray([own.get("inner", 0.0) for own in scores.values()])

@@ -30,9 +30,9 @@ def score(
     compute: ComputeOptions,
     ablations: dict[str, np.ndarray] | None = None,
 ) -> dict[str, Any]:
-    """Score the result beside its candidates and ablations; the contents of ``metrics.json``.
+    """Score the result, its candidates and ablations; return the contents of ``metrics.json``.
 
-    Among the baselines stand all candidates, the model's own embedding too where one was trained.
+    The baselines include all candidates, also the embedding of a trained model.
     """
     before = candidates.embeddings.get("pca")
     groups = {"model": {RESULT: outputs["embedding"]}, "baselines": candidates.embeddings}
@@ -68,19 +68,17 @@ def score_embedding(
     Parameters
     ----------
     embedding_NE
-        Of all cells.
+        Embedding of all cells.
     truth
         Their ``batch`` and ``label``, ``None`` for cells without one.
     before_ND
-        Embedding without correction, for PCR where scib-metrics is installed.
-    seed
-        Seed of Leiden.
+        Uncorrected embedding, for PCR if scib-metrics is installed.
 
     Returns
     -------
     dict
-        What `integration_scores` can give for these cells, and ``batch_mixing`` (see
-        `neighbour_mixing`), which needs no labels.
+        The available `integration_scores`, and ``batch_mixing`` (see `neighbour_mixing`), which needs no
+        labels.
     """
     batches = truth[BATCH]
     labels = truth[LABEL] if truth[LABEL].notna().any() else None
@@ -90,7 +88,7 @@ def score_embedding(
 
 
 def describe_data(truth: pd.DataFrame) -> dict[str, Any]:
-    """Say what the scores stand on: cells, batches, labels, and what makes them doubtful."""
+    """Return the numbers of cells, batches and labels behind the scores, and doubts about these."""
     labels = truth[LABEL].dropna()
     return {
         "cells": len(truth),

@@ -1,4 +1,4 @@
-"""The pictures of a batch correction: cells before and after, by batch and by type; the training."""
+"""Figures of batch correction: cells before and after, by batch and by type; training losses."""
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,7 @@ Layouts = dict[str, pd.DataFrame]
 def before_and_after(
     before_ND: np.ndarray, after_NE: np.ndarray, cells: pd.Index, seed: int
 ) -> Layouts:
-    """Lay the cells out by UMAP, of the embedding before and of the corrected one."""
+    """Compute UMAP layouts of the uncorrected and the corrected embedding."""
     return {
         "before: principal components": lay_out(pd.DataFrame(before_ND, cells), seed),
         "after: corrected embedding": lay_out(pd.DataFrame(after_NE, cells), seed),
@@ -20,17 +20,17 @@ def before_and_after(
 
 
 def batch_figure(places: Layouts, batches: pd.Series) -> Figure:
-    """Draw the cells by batch."""
+    """Plot the cells coloured by batch."""
     return class_figure(places, batches)
 
 
 def type_figure(places: Layouts, labels: pd.Series) -> Figure | None:
-    """Draw the cells that have a type by it."""
+    """Plot the cells that have a type, coloured by it."""
     return class_figure(places, labels) if len(labels) else None
 
 
 def training_figure(history: pd.DataFrame) -> Figure:
-    """Draw both losses over the epochs."""
+    """Plot both losses over the epochs."""
     titles = (
         "training: reconstruction + adversary",
         "validation: reconstruction + batch in neighbours",

@@ -1,4 +1,4 @@
-"""The untrained model and its tokens: batches and types apart, the split, a network's start.
+"""The untrained model and its tokens: batches, labels, the validation split, initial weights.
 
 Legend: N cells, V vocabulary, D width of the backbone, E width of the cell embedding, K batches.
 """
@@ -46,26 +46,26 @@ def prepare(
 ) -> tuple[BatchCorrectionModel, TokenizedCells, TokenizedCells, TokenizedCells, pd.DataFrame]:
     """Read the batches, make the tokens, and build the model that will be fitted.
 
-    A pretrained checkpoint, or variants of the network, mean that a network is trained.
+    With a pretrained checkpoint or ablations a network is trained.
 
     Returns
     -------
     untrained_model
         Knows the batches of the training cells.
     tokens, training_tokens, validation_tokens
-        Of all cells, and of the two parts; their table holds the batch alone.
+        Tokens of all cells and of the two parts; their table has only the batch.
     truth
         See `separate_truth`; for scores and figures only.
     """
     cells, truth = separate_truth(valid_cells, read_batches(valid_cells.obs, keys.batch_key), keys)
     if backbone.checkpoint is not None or ablations.names:
         head = head.model_copy(update={"fit": "gradient"})
-    if head.fit == "harmony":  # nobody reads the gene embedding
+    if head.fit == "harmony":  # the gene embedding is not used
         backbone = backbone.model_copy(update={"gene_start": "random"})
     source, pretrained = source_vocabulary(tokenization.vocabulary)
     genes, own = tokenization.variable_genes, (source, tokenization.variable_genes)
     overall = choose_genes(cells, cells, *own, pretrained=pretrained)
-    # Genes that vary within the batches, not those that differ between batches.
+    # Genes that vary within batches, not those that differ between batches.
     tokenizer = fit_tokenizer(cells, cells, tokenization, batch_key=BATCH, always=overall)
     within = overall if genes is None else choose_genes(cells, cells, *own, BATCH)
     tokens = tokenize_cells(cells, tokenizer)
@@ -81,9 +81,9 @@ def prepare(
 def separate_truth(
     valid_cells: AnnData, batches: pd.Series, keys: KeyParams
 ) -> tuple[AnnData, pd.DataFrame]:
-    """Return the cells with their batch alone, and a table with ``batch`` and ``label`` beside them.
+    """Return the cells with only their batch, and a separate table with ``batch`` and ``label``.
 
-    The label is ``None`` where a cell has none, or no column is named.
+    The label is ``None`` if a cell has none, or no column is named.
     """
     labels = None
     if keys.label_key is not None:
@@ -96,7 +96,7 @@ def separate_truth(
 def split_validation(
     tokens: TokenizedCells, share: float, seed: int
 ) -> tuple[TokenizedCells, TokenizedCells]:
-    """Split the cells of every batch: those that are learnt from, and those that choose the epoch."""
+    """Split the cells of every batch into training and validation cells."""
     chosen = some_of_each(tokens.obs[BATCH], share, np.random.default_rng(seed), fewest=2)
     return tokens.take(~chosen), tokens.take(chosen)
 
@@ -112,21 +112,19 @@ def new_model(
 ) -> BatchCorrectionModel:
     """Put an untrained head for the batches of some cells on a backbone.
 
-    Of a network the pooled branch starts as the linear map of the gene embedding that is nearest to the principal
-    components of the values, centred by batch; the norm at their moments, by batch; the decoder at
-    the components' loadings. So the training begins at "principal components without the batches'
-    shifts", whatever the gene embedding is: singular vectors, chance, or a pretrained one.
+    The pooled branch of a network starts as the linear map of the gene embedding that best fits the
+    principal components of the values, centred by batch; the norm at their moments by batch; the decoder
+    at the components' loadings. Training thus starts at principal components without batch shifts, for
+    any gene embedding: singular vectors, random, or pretrained.
 
     Parameters
     ----------
     backbone, tokenizer
-        The trunk and gene embedding, and what made the tokens.
+        The trunk and gene embedding, and the tokenizer of the tokens.
     tokens
         Training cells, with ``obs["batch"]``.
     head, objective, batch_key
         See `BatchCorrectionModel`.
-    seed
-        Seed of what starts by chance.
     """
     seed_everything(seed)
     names = tuple(sorted(set(tokens.obs[BATCH])))
@@ -155,7 +153,7 @@ def _start_at_components(
     pooled_ND = values_NV @ model.backbone.gene_embedding.weight.double().numpy()
     batch_NK = np.eye(len(model.batches))[codes_N]
     solved = np.linalg.lstsq(np.hstack([pooled_ND, batch_NK]), scores_NR, rcond=None)[0]
-    # One number for all components: their relative sizes separate signal from noise.
+    # One scale for all components: their relative sizes separate signal from noise.
     scale = 1 / max(float(np.sqrt((scores_NR**2).mean())), 1e-12)
     projection_RD = (solved[: pooled_ND.shape[1]] * scale).T
     model.pooled_projection.weight.zero_()

@@ -1,4 +1,4 @@
-"""How good embeddings are, without labels: against clusters on which all of them agree.
+"""Label-free scores of embeddings, against clusters on which all of them agree.
 
 N cells.
 """
@@ -15,15 +15,15 @@ from sc_mamba2.metrics.integration import NEIGHBOURS
 from sc_mamba2.metrics.mixing import asw_batch
 from sc_mamba2.metrics.neighbours import nearest_neighbours
 
-RESOLUTIONS = (0.5, 1.0)  # of the clusters that stand for the types: coarse and less so
+RESOLUTIONS = (0.5, 1.0)  # of the agreed clusters, which replace cell types
 _NEARBY = (0.6, 1.0, 1.6)  # an embedding's own clusters may be finer or coarser
-_BIO = 0.6  # share of what is kept in scIB's overall score
+_BIO = 0.6  # weight of bio conservation in scIB's overall score
 MOST_CELLS = 10_000
 MOST_FOR_SILHOUETTES = 3000
 
 
 class Clusters(NamedTuple):
-    """Clusters on which candidates agree: of the cells in `rows`, one array a resolution."""
+    """Clusters on which candidates agree: labels of the cells in `rows`, one array per resolution."""
 
     rows: np.ndarray
     labels: dict[float, np.ndarray]
@@ -34,14 +34,14 @@ def agreed_clusters(
 ) -> Clusters:
     """Cluster cells by the mean of the candidates' neighbour graphs.
 
-    A cell's neighbours in one embedding may be an accident; those in all of them are not.
+    Neighbours in one embedding may be accidental; neighbours in all of them are not.
 
     Parameters
     ----------
     candidates
         (N, …) each.
     codes_N
-        Batches; of many cells some are taken, evenly from each.
+        Batches; with many cells a sample is taken evenly from each.
     seed
         Seed of Leiden.
     """
@@ -54,17 +54,17 @@ def agreed_clusters(
 def inner_scores(
     embedding_NE: np.ndarray, codes_N: np.ndarray, clusters: Clusters, seed: int = 0
 ) -> dict[str, float]:
-    """Score an embedding as scIB does, with agreed clusters in the place of types.
+    """Score an embedding like scIB, with agreed clusters instead of cell types.
 
-    An embedding that mixes a batch's own cells into others loses the clusters; one that keeps batches
-    apart loses the batches' silhouette within them.
+    Overcorrection lowers the agreement with the clusters; remaining batch effects lower the batch
+    silhouette within them.
 
     Returns
     -------
     dict
-        ``clusters_kept`` (mean of NMI, ARI and the clusters' silhouette), ``clusters_mixed`` (the
-        batches' silhouette within the clusters) and ``inner`` (0.6 and 0.4 of these), means over
-        `RESOLUTIONS`; empty where there are no two clusters.
+        ``clusters_kept`` (mean of NMI, ARI and cluster silhouette), ``clusters_mixed`` (batch silhouette
+        within clusters) and ``inner`` (0.6 and 0.4 of these), means over `RESOLUTIONS`; empty with fewer
+        than two clusters.
     """
     own, codes = embedding_NE[clusters.rows], codes_N[clusters.rows]
     graph = as_graph(_weights(own, seed))

@@ -1,4 +1,4 @@
-"""A correction carried to later cells of the same batches, and from the embedding back to genes.
+"""Apply a fitted correction to new cells of the same batches, and decode the embedding to genes.
 
 Legend: B cells, N fitted cells, V vocabulary, R recipes, D components of each, C columns before the
 correction, E width of the embedding, K batches.
@@ -15,23 +15,23 @@ from sc_mamba2.methods.embedding_consensus import unit_scale
 from sc_mamba2.methods.integration import Candidate
 
 NEIGHBOURS = 15
-SAME = 1e-3  # a cell this near, where all cells lie about 1 apart, is the same cell
+SAME = 1e-3  # below this distance two cells are the same (cells are about 1 apart)
 _RIDGE = 1e-3  # of the variance of the embedding
 
 
 class CorrectionMap(nn.Module):
-    """Gives cells of known batches the correction that their like among the fitted cells have.
+    """Embeds cells of known batches with the correction of the most similar fitted cells.
 
-    Before the correction a cell lies at its principal components by every recipe (and at the model's
-    own embedding, where one was trained), C numbers x. The embedding of fitted cells is split into
-    what is linear in x, the same for all batches, and the rest: ``z_n = x_n L + r_n``. A new cell has ``z = x L +
-    sum_n w_n r_n`` over its nearest cells of the *same* batch, w by 1 / squared distance. So a fitted cell
-    gets its own embedding back, to the last bit.
+    Before correction a cell has C numbers x: its principal components by every recipe, and the trained
+    model's embedding if there is one. The embedding of fitted cells is split into a part linear in x,
+    shared by all batches, and a residual: ``z_n = x_n L + r_n``. A new cell gets
+    ``z = x L + sum_n w_n r_n`` over its nearest cells of the *same* batch, with w proportional to
+    1 / squared distance. A fitted cell gets exactly its own embedding.
 
     Parameters
     ----------
     shapes
-        Of its buffers by name, as `shapes` gives them.
+        Shapes of the buffers by name, as returned by `shapes`.
     """
 
     before_NC: Tensor
@@ -57,7 +57,7 @@ class CorrectionMap(nn.Module):
         return [name for name in cls.__annotations__ if "_" in name]
 
     def shapes(self) -> dict[str, list[int]]:
-        """Return what builds an empty map of the same size."""
+        """Return the shapes of the buffers by name."""
         return {name: list(getattr(self, name).shape) for name in self._names()}
 
     @classmethod
@@ -69,16 +69,16 @@ class CorrectionMap(nn.Module):
         values_NV: sparse.csr_matrix,
         codes_N: np.ndarray,
     ) -> "CorrectionMap":
-        """Fit the map to the embedding that was made of cells.
+        """Fit the map to an embedding of cells.
 
         Parameters
         ----------
         candidates
-            By each recipe.
+            One per recipe.
         network_NE
-            The model's own embedding, where there is one.
+            The trained model's embedding, if there is one.
         embedding_NE
-            What the map is to give.
+            The embedding that the map shall reproduce.
         values_NV, codes_N
             Values of the vocabulary's genes, and batches.
         """
@@ -113,11 +113,11 @@ class CorrectionMap(nn.Module):
         return made
 
     def gene_weights(self) -> np.ndarray:
-        """Return how much the components make of each token, (V,)."""
+        """Return the weight of each token in the components, (V,)."""
         return np.asarray(self.loadings_RVD.square().sum(dim=(0, 2)).cpu().numpy(), np.float64)
 
     def forward(self, values_BV: Tensor, network_BE: Tensor | None, code_B: Tensor) -> Tensor:
-        """Embed cells of the batches (B,); (B, E)."""
+        """Embed cells, (B, E), given their batches, (B,)."""
         parts = [
             (torch.minimum(values_BV * weight_V, limit_V) @ loadings_VD - centre_D)
             for weight_V, limit_V, loadings_VD, centre_D in zip(
@@ -136,7 +136,7 @@ class CorrectionMap(nn.Module):
 
     def _of_batch(self, before_BC: Tensor, fitted_N: Tensor) -> Tensor:
         near_NC, embedding_NE = self.before_NC[fitted_N], self.embedding_NE[fitted_N]
-        # Not by inner products: what is left of large numbers would hide that two cells are the same.
+        # Not by inner products: cancellation would hide that two cells are the same.
         distance_BN = torch.cdist(before_BC, near_NC, compute_mode="donot_use_mm_for_euclid_dist")
         distance_BK, place_BK = distance_BN.topk(min(NEIGHBOURS, len(near_NC)), largest=False)
         weight_BK = 1 / distance_BK.square().clamp(min=SAME**2)
@@ -147,14 +147,14 @@ class CorrectionMap(nn.Module):
         return torch.where(same_B1, embedding_NE[place_BK[:, 0]], carried_BE)
 
     def decode(self, embedding_BE: Tensor) -> Tensor:
-        """Tell the expression of every gene, (B, V), as if every cell were of the mean batch."""
+        """Predict the expression of every gene, (B, V), as if every cell came from the mean batch."""
         return (embedding_BE @ self.decoder_EV + self.offset_V).clamp(min=0)
 
 
 def _fit_decoder(
     embedding_NE: np.ndarray, values_NV: sparse.csr_matrix, codes_N: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Fit genes as linear in the embedding with a constant a batch; also the mean of the constants."""
+    """Fit genes linearly to the embedding with an offset per batch; return weights and mean offset."""
     batch_NK = np.eye(int(codes_N.max()) + 1)[codes_N]
     design = np.concatenate([embedding_NE, batch_NK], axis=1)
     width = embedding_NE.shape[1]

@@ -1,4 +1,4 @@
-"""The batch correction model: the map of an integration, and a network whose embedding may take part in it.
+"""The batch correction model: the map of an integration, and an optional network as one candidate.
 
 Legend: B cells, L tokens, D width of the backbone, E width of the cell embedding, V vocabulary,
 K batches, H width of a batch's embedding.
@@ -31,20 +31,20 @@ from sc_mamba2.tokens.augmentation import hide_tokens
 
 
 class BatchCorrectionModel(TaskModel):
-    """Embeds cells without their batch: by the map of what was integrated (`map`), and by a network.
+    """Embeds cells without batch effects, by a map (`map`) and optionally a network (`has_network`).
 
-    The map is fitted to the joint result of all candidates. The network, which is there where one is
-    trained (`has_network`), is one of them; by default there is none. Its embedding is
+    The map is fitted to the joint result of all candidates. The network, if trained, is one of the
+    candidates; by default there is none. Its embedding is
     ``z = Norm_k(T h_cls + P sum_l v_l E[g_l])`` with ``h_cls`` the backbone's state at `<cls>`, v
-    log-normalised values, E the gene embedding, k the cell's batch (`DomainNorm`). The decoder gives
+    log-normalised values, E the gene embedding, k the cell's batch (`DomainNorm`). The decoder is
     ``x = W z + c + MLP(z, b_k)``: expression of every gene of the vocabulary, with ``b_k`` an embedding
-    of the batch, which nothing else is given. What a batch does to one type and not to another is
-    thus left to the decoder, and need not stand in z. The loss is
+    of the batch, used nowhere else. Batch effects specific to a cell type can thus be modelled by the
+    decoder and need not be encoded in z. The loss is
 
     ``mean((x - v)^2) / s + cross entropy(discriminator(reverse(z)), k) + w ECS(z)``
 
-    where a share of the tokens is hidden from the model, and s is the genes' mean variance. Hidden
-    genes, seen ones and zeros count alike: a cell's genes are predicted from all of its others.
+    where a share of the tokens is masked in the input, and s is the mean variance of the genes. Masked
+    genes, visible genes and zeros have equal weight.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ class BatchCorrectionModel(TaskModel):
     objective
         Weights of the loss.
     batch_key
-        Column of `obs` that the batches came from.
+        Column of `obs` with the batches.
     """
 
     task = "batch_correction"
@@ -77,8 +77,8 @@ class BatchCorrectionModel(TaskModel):
         self.batches, self.head, self.objective = batches, head, objective
         self.batch_key = batch_key
         self.map: CorrectionMap | None = None
-        self.weights: dict[str, float] = {}  # of the candidates that were joined
-        # The genes of the candidates: variable over all cells, and within the batches.
+        self.weights: dict[str, float] = {}  # of the candidates
+        # Genes of the candidates: variable over all cells, and variable within batches.
         self.chosen_2V: Tensor
         self.register_buffer(
             "chosen_2V", torch.zeros(2, tokenizer.vocabulary.size, dtype=torch.bool)
@@ -93,13 +93,11 @@ class BatchCorrectionModel(TaskModel):
             self.trunk_projection = nn.Linear(width, head.width, bias=False)
         if "pooled" in head.paths:
             self.pooled_projection = nn.Linear(width, head.width, bias=False)
-            if (
-                "trunk" in head.paths
-            ):  # the trunk adds only what helps; alone it must begin somewhere
+            if "trunk" in head.paths:  # together with pooled the trunk starts at zero
                 nn.init.zeros_(self.trunk_projection.weight)
         self.norm = DomainNorm(head.width, len(batches) if head.domain_norm else 1)
-        # The components keep the sizes that they start with: a decoder takes any, so that the training
-        # would bring those that are noise to the size of those that separate types.
+        # The components keep their initial scale: since the decoder adapts to any scale, training would
+        # inflate noise components to the scale of those that separate types.
         self.norm.requires_grad_(False)
         self.batch_encoder = nn.Embedding(len(batches), head.batch_width)
         self.decoder = nn.Linear(head.width, genes)
@@ -119,24 +117,24 @@ class BatchCorrectionModel(TaskModel):
 
     @property
     def fits_itself(self) -> bool:
-        """Whether nothing is trained."""
+        """Whether nothing is trained by gradients."""
         return not self.has_network
 
     def fit_itself(
         self, parts: list[tuple[TokenizedCells, dict[str, np.ndarray]]], seed: int
     ) -> None:
-        """Do nothing: the map is fitted when the candidates are joined."""
+        """Do nothing; `combine` fits the map."""
 
     def copy(self) -> "BatchCorrectionModel":
-        """Return a copy that can be given a map."""
+        """Return a deep copy."""
         return deepcopy(self)
 
     def gene_weights(self) -> np.ndarray:
-        """Say how much the model makes of each token, (V,): the components, once there is a map."""
+        """Return the weight of each token in the model, (V,); with a map, in its components."""
         return super().gene_weights() if self.map is None else self.map.gene_weights()
 
     def settings(self) -> dict[str, Any]:
-        """Return what `from_settings` needs to build the same model."""
+        """Return the settings from which `from_settings` builds the same model."""
         return {
             "weights": self.weights,
             "map": None if self.map is None else self.map.shapes(),
@@ -165,7 +163,7 @@ class BatchCorrectionModel(TaskModel):
         return model
 
     def project(self, batch: Batch) -> Tensor:
-        """Sum the projected branches, (B, E): the embedding before its norm."""
+        """Return the sum of the projected branches, (B, E): the embedding before the norm."""
         branches = []
         if "trunk" in self.head.paths:
             hidden_BLD = self.backbone(batch.token_ids_BL, batch.bins_BL, batch.lengths_B)
@@ -176,25 +174,25 @@ class BatchCorrectionModel(TaskModel):
         return torch.stack(branches).sum(dim=0)
 
     def forward(self, batch: Batch, batch_B: Tensor) -> Tensor:
-        """Embed cells of the batches (B,), 0 to K - 1; (B, E)."""
+        """Embed cells, (B, E), given their batches, (B,), 0 to K - 1."""
         domain_B = batch_B if self.head.domain_norm else torch.zeros_like(batch_B)
         embedded_BE: Tensor = self.norm(self.project(batch), domain_B)
         return embedded_BE
 
     def decode(self, cell_BE: Tensor, batch_BH: Tensor) -> Tensor:
-        """Predict the expression of every gene, (B, V), from cells and the embedding of their batch."""
+        """Predict the expression of every gene, (B, V), from cell embedding and batch embedding."""
         together = torch.cat([cell_BE, batch_BH], dim=1)
         decoded_BV: Tensor = self.decoder(cell_BE) + self.batch_decoder(together)
         return decoded_BV
 
     @torch.no_grad()
     def corrected_expression(self, cell_BE: Tensor) -> Tensor:
-        """Tell the expression of every gene, (B, V), as if every cell were of the mean batch."""
+        """Predict the expression of every gene, (B, V), as if every cell came from the mean batch."""
         assert self.map is not None
         return self.map.decode(cell_BE)
 
     def targets(self, obs: pd.DataFrame) -> dict[str, Tensor]:
-        """Read the batches of cells from ``obs["batch"]``, (N,) int64; no label is ever read."""
+        """Return batch codes, (N,) int64, and inverse-frequency weights from ``obs["batch"]``; no labels."""
         codes = batch_codes(obs[BATCH], self.batches)
         shares_K = np.bincount(codes, minlength=len(self.batches)) / max(1, len(codes))
         weights_K = 1 / np.maximum(shares_K * len(self.batches), 1e-9)
@@ -204,11 +202,10 @@ class BatchCorrectionModel(TaskModel):
         }
 
     def loss(self, batch: Batch, targets: dict[str, Tensor]) -> Tensor:
-        """Return the training loss a cell; in evaluation mode what chooses the epoch.
+        """Return the training loss; in evaluation mode the loss that selects the epoch.
 
-        In evaluation that is the reconstruction and how far a cell's neighbours in the step are of
-        its own batch beyond chance: the adversary's own loss would reward one that has learnt
-        nothing.
+        The latter is the reconstruction plus the share, beyond chance, of a cell's neighbours that come
+        from its own batch: the adversary's loss would reward a discriminator that has learnt nothing.
         """
         batch_B, objective = targets["batch_B"], self.objective
         seen = hide_tokens(batch, objective.mask_share, by_chance=self.training)
@@ -232,13 +229,13 @@ class BatchCorrectionModel(TaskModel):
         return (decoded_BV - target_BV).square().mean() / self.gene_variance
 
     def predict(self, batch: Batch) -> dict[str, Tensor]:
-        """Refuse: a cell cannot be corrected without its batch; see `predictor`."""
+        """Raise: a cell cannot be corrected without its batch; use `predictor`."""
         raise NotImplementedError("the batches of the cells are needed: call predictor(obs)")
 
     def predictor(self, obs: pd.DataFrame) -> Callable[[Batch], dict[str, Tensor]]:
-        """Return what gives ``embedding`` (B, E) for cells of a table with the column ``batch``.
+        """Return the function that predicts ``embedding`` (B, E) of the cells of a table with ``batch``.
 
-        That of the map; before there is one that of the network, and without either nothing (B, 0).
+        It uses the map, else the network; without either the embedding is empty (B, 0).
         """
         batch_N = torch.from_numpy(batch_codes(obs[BATCH], self.batches))
 
@@ -254,6 +251,6 @@ class BatchCorrectionModel(TaskModel):
         return embed
 
     def _values(self, batch: Batch) -> Tensor:
-        """Lay the values of cells out by gene, (B, V)."""
+        """Return the dense values by gene, (B, V)."""
         values_BV = batch.values_BL.new_zeros(len(batch.cells_B), self.tokenizer.vocabulary.size)
         return values_BV.scatter_add_(1, batch.token_ids_BL, batch.values_BL)

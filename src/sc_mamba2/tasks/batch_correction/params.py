@@ -1,4 +1,4 @@
-"""Parameters that are particular to batch correction."""
+"""Parameters of batch correction."""
 
 from typing import Annotated, Literal
 
@@ -31,7 +31,7 @@ class KeyParams(LabelReadingParams):
 
 
 class HeadParams(Parameters):
-    """What is fitted; and, of a model that is trained, from a cell to its embedding and back to expression."""
+    """What is fitted, and the encoder and decoder of a trained model."""
 
     fit: Literal["harmony", "gradient"] = Field(
         "harmony",
@@ -61,7 +61,7 @@ class HeadParams(Parameters):
 
 
 class LossParams(Parameters):
-    """What is trained: reconstruction, adversary, similarity; weights of the last two."""
+    """The loss: reconstruction, adversary, similarity, and the weights of the last two."""
 
     mask_share: float = Field(
         0.4, ge=0, lt=1, description="share of a cell's genes that is hidden from the model"
@@ -84,7 +84,7 @@ class LossParams(Parameters):
 
 
 class CorrectionFitParams(FineTuneParams):
-    """The training; as every task has it, with defaults of its own."""
+    """Training parameters, with the defaults of this task."""
 
     learning_rate: float = Field(3e-3, gt=0, le=1, description="highest rate of AdamW")
     batch_size: int = Field(128, ge=2, le=65536, description="cells a step")
@@ -102,7 +102,7 @@ class CorrectionFitParams(FineTuneParams):
 
 
 class CandidateParams(Parameters):
-    """What is integrated, see `combine`; Harmony takes as many genes as the tokenization."""
+    """The candidates and how they are joined, see `combine`; Harmony uses the genes of the tokenization."""
 
     components: int = Field(30, ge=2, le=1024, description="principal components of a candidate")
     temperature: float = Field(
@@ -116,7 +116,7 @@ class CandidateParams(Parameters):
 
 
 class AblationParams(Parameters):
-    """Which parts of the model are left out, each in a training of its own."""
+    """Variants of the model, each trained separately."""
 
     names: Annotated[tuple[Variant, ...], EachOnce] = Field(
         (),
@@ -126,7 +126,7 @@ class AblationParams(Parameters):
 
 
 class OutputParams(Parameters):
-    """What is written beside the embedding."""
+    """Outputs in addition to the embedding."""
 
     expression: bool = Field(
         False, description="whether the corrected expression is written, as a layer"

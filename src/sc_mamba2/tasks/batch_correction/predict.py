@@ -1,4 +1,4 @@
-"""Cells of known batches for a trained model; the user's cells with what the model gave of them."""
+"""Prepare cells of known batches for a trained model, and add its results to the user's cells."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ CELLS_AT_ONCE = 1024
 def prepare_known(
     valid_cells: AnnData, model: BatchCorrectionModel, params: KeyParams
 ) -> tuple[TokenizedCells, pd.DataFrame]:
-    """Return tokens and truth as `fit.prepare`, of cells whose batches, under its own key, a model knows."""
+    """Return tokens and truth like `fit.prepare`, for cells of the model's batches under its batch key."""
     batches = read_known_batches(valid_cells.obs, model.batch_key, model.batches)
     cells, truth = separate_truth(valid_cells, batches, params)
     return tokenize_cells(cells, model.tokenizer), truth
@@ -43,11 +43,11 @@ def write_integrated(
     ingestion: IngestionParams,
     candidates: Candidates | None = None,
 ) -> AnnData:
-    """Write the embedding, what else is wanted, and facts into a copy of the cells.
+    """Write the embedding, optional outputs and facts into a copy of the cells.
 
-    Of every candidate, if wanted, the embedding in ``obsm["X_scm_corrected_<name>"]``.
-    `X`, the order and every key of the user's stay as they are. ``layers["scm_corrected"]`` is
-    described at `corrected_layer`; ``var["scm_corrected"]`` marks the genes that it has values of.
+    `X`, the order and the user's keys stay unchanged. Optional: ``obsm["X_scm_corrected_<name>"]`` of
+    every candidate; ``layers["scm_corrected"]`` (see `corrected_layer`) with ``var["scm_corrected"]``,
+    the genes that have values in it.
     """
     written = raw_cells.copy()
     embedding_NE = outputs["embedding"].astype(np.float32)
@@ -72,23 +72,19 @@ def write_integrated(
 def corrected_layer(
     model: BatchCorrectionModel, embedding_NE: np.ndarray, rows_G: np.ndarray
 ) -> tuple[sparse.csr_matrix, np.ndarray]:
-    """Decode log1p(CP10K), not below 0, of every cell as if it were of the mean batch.
+    """Decode log1p(CP10K), at least 0, of every cell as if it came from the mean batch.
 
     Parameters
     ----------
-    model
-        The model that embedded the cells.
-    embedding_NE
-        Of all cells.
     rows_G
-        Rows of the vocabulary of the G columns; others than those of genes for what it does not know.
+        Vocabulary rows of the G columns; columns whose row is not that of a gene are skipped.
 
     Returns
     -------
     layer
         (N, G); empty in columns of genes that the model does not use.
     decoded
-        (G,) bool, which columns have values; of two for one gene the first.
+        (G,) bool, which columns have values; for duplicate genes only the first column.
     """
     known = np.isin(rows_G, model.tokenizer.vocabulary.gene_rows)
     first = np.zeros(len(rows_G), dtype=bool)

@@ -1,4 +1,4 @@
-"""The report of a batch correction: who kept the types and mixed the batches best, shown and said."""
+"""The report of batch correction: which methods keep types and mix batches best."""
 
 from typing import Any
 
@@ -100,7 +100,7 @@ def correction_report(
 
 
 def _verdict(metrics: dict[str, Any]) -> list[str]:
-    """Say in words what was joined, who won, and what the parts of the model are worth."""
+    """Describe what was joined, which method won, and the contribution of the model's parts."""
     joined = _joined(metrics["data"].get("weights", {}))
     if "avg_bio" not in metrics["model"]:
         return [

@@ -1,6 +1,6 @@
-"""Which prior and which numbers: by molecules of an inner split of those that the score leaves.
+"""Select prior and hyperparameters on an inner split of the kept molecules, and score on the held-out ones.
 
-Legend: N cells, M of them that are scored, G genes.
+Legend: N cells, M scored cells, G genes.
 """
 
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ EDGES = np.logspace(-4, 2, 19)  # of expected molecules
 
 
 class Halves(NamedTuple):
-    """Counts of all cells in two parts, and the rows of those that are scored."""
+    """Counts of all cells, split into kept and held-out molecules, and the rows of the scored cells."""
 
     kept_NG: sparse.csr_matrix
     held_NG: sparse.csr_matrix
@@ -36,17 +36,17 @@ class Halves(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Judged:
-    """How every method tells the molecules held out.
+    """How well every method predicts the held-out molecules.
 
     Attributes
     ----------
     nats
-        (M,) of each cell, by method.
+        (M,) per cell, by method.
     molecules_M
         Held-out molecules of these cells.
     calibration
-        By expected molecules of a gene in a cell, of the chosen method: ``expected`` and ``found``,
-        means over ``values`` values.
+        For the chosen method, binned by expected molecules of a gene in a cell: means ``expected`` and
+        ``found`` over ``values`` values.
     """
 
     nats: dict[str, np.ndarray]
@@ -55,7 +55,7 @@ class Judged:
 
 
 def hold_out(counts_NG: sparse.csr_matrix, params: SplitParams, seed: int) -> tuple[Halves, Halves]:
-    """Split counts, and what is kept of them once more; the inner split sees nothing of the held-out half."""
+    """Split the counts, and the kept part again; the inner split never sees the held-out molecules."""
     outer = split_molecules(counts_NG, params.share, np.random.default_rng([seed, 0]))
     inner = split_molecules(outer[0], params.share, np.random.default_rng([seed, 1]))
     order = np.random.default_rng([seed, 2]).permutation(counts_NG.shape[0])
@@ -71,7 +71,7 @@ def choose(
     output: OutputParams,
     compute: ComputeOptions,
 ) -> dict[str, Choice]:
-    """Choose the numbers of every method: each prior as it is, and with the posterior."""
+    """Choose the hyperparameters of every method: each prior without and with the posterior."""
     _, inner = hold_out(counts_NG, split, compute.seed)
     return choose_by(inner, genes_G, priors, output, compute)
 
@@ -83,7 +83,7 @@ def choose_by(
     output: OutputParams,
     compute: ComputeOptions,
 ) -> dict[str, Choice]:
-    """Do as `choose`, by the inner split alone."""
+    """Do the same as `choose`, given the inner split."""
     found: dict[str, Choice] = {}
     named = candidates(priors)
     with training_progress("choosing", unit="prior") as on_step:
@@ -101,16 +101,16 @@ def choose_by(
 
 
 def looks(phis: tuple[float, ...]) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Part phis in those that all numbers of a prior are tried with, and those that its best are.
+    """Split phis into those tried with the whole grid of a prior, and those tried with its best point.
 
-    The prior as it is and the middle phi come first: which neighbours are best hardly depends on phi.
+    The first are the plain prior and the middle phi: the best neighbours hardly depend on phi.
     """
     middle = max(1, len(phis) // 2)
     return (phis[0], *phis[middle : middle + 1]), phis[1:middle] + phis[middle + 1 :]
 
 
 def chosen_method(choices: dict[str, Choice], priors: PriorParams) -> str:
-    """Return the method that denoises: the best posterior of the inner split."""
+    """Return the method used for denoising: the best posterior on the inner split."""
     return min((n + POSTERIOR for n in priors.names), key=lambda name: choices[name].nats)
 
 
@@ -123,7 +123,7 @@ def judge(
     output: OutputParams,
     compute: ComputeOptions,
 ) -> Judged:
-    """Tell the held-out half from the kept one, by every method."""
+    """Predict the held-out molecules from the kept ones, by every method."""
     outer, _ = hold_out(counts_NG, split, compute.seed)
     held_MG = outer.held_NG[outer.rows_M]
     molecules_M = np.asarray(held_MG.sum(axis=1, dtype=np.float64)).ravel()
@@ -149,7 +149,7 @@ def judge(
 
 
 def _calibration(expected_BG: np.ndarray, held_BG: sparse.csr_matrix) -> np.ndarray:
-    """Sum expected and found molecules, and values, by the expected ones."""
+    """Return sums of expected and found molecules, and counts of values, by bins of the expected ones."""
     bins = np.searchsorted(EDGES, expected_BG.ravel())
     size = len(EDGES) + 1
     weights = (expected_BG.ravel(), held_BG.toarray().ravel(), None)

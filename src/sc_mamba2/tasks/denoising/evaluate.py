@@ -1,4 +1,4 @@
-"""What the methods' nats come to: a molecule, beside the gene means, with their error over cells."""
+"""Scores of the denoising methods: nats per molecule, gain over the gene means, and standard error."""
 
 from typing import Any
 
@@ -22,9 +22,9 @@ def score(
 ) -> dict[str, Any]:
     """Return the contents of ``metrics.json``.
 
-    ``nats`` a held-out molecule, lower is better; ``gain`` over the gene means and its standard error
-    over cells. ``data.imputed`` is how well hidden genes of the file were imputed, where genes
-    that it lacks were asked for; ``data.margins`` two standard errors of the paired difference to the model.
+    ``nats`` per held-out molecule, lower is better; ``gain`` over the gene means with its standard error
+    over cells. ``data.imputed``: how well hidden genes of the file were imputed, if imputation was
+    requested; ``data.margins``: two standard errors of the paired difference to the model.
     """
     best = chosen_method(choices, priors)
     methods = {name: _scores(judged, name) for name in choices}
@@ -69,5 +69,5 @@ def _scores(judged: Judged, name: str) -> dict[str, float]:
 
 
 def _gain(judged: Judged, over: str, name: str) -> tuple[float, float]:
-    """Return by how many nats a molecule a method is better than another, and the error of that."""
+    """Return by how many nats per molecule a method is better than another, with standard error."""
     return mean_and_error(judged.nats[over] - judged.nats[name], judged.molecules_M)

@@ -1,4 +1,4 @@
-"""The pictures of a denoising: nats by method, and expected molecules beside those that were found."""
+"""Figures of denoising: nats by method, and calibration of expected against found molecules."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from sc_mamba2.reporting import Picture, in_style, new_figure, scores_by_method
 
 @in_style
 def nats_figure(metrics: dict[str, Any]) -> Figure:
-    """Draw the gain of every method over the gene means, with two standard errors."""
+    """Plot the gain of every method over the gene means, with two standard errors."""
     methods = {
         method.partition(": ")[2].replace("_", " ") or "denoised": scores
         for method, scores in scores_by_method(metrics).items()
@@ -28,7 +28,7 @@ def nats_figure(metrics: dict[str, Any]) -> Figure:
 
 @in_style
 def calibration_figure(calibration: pd.DataFrame) -> Figure:
-    """Draw mean molecules found against those expected, with two standard errors of Poisson counts."""
+    """Plot mean found against expected molecules, with two standard errors of Poisson counts."""
     figure, (axis,) = new_figure(width=4.6, height=4.2)
     there = calibration[calibration["found"] > 0]
     expected, found = there["expected"], there["found"]

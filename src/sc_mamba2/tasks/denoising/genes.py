@@ -1,6 +1,6 @@
-"""What is denoised: counts of whole molecules, and which genes of the cells are written.
+"""Input of denoising: whole counts, and which genes are written.
 
-Legend: N cells, G genes of the valid cells, K of them that are written.
+Legend: N cells, G genes of the valid cells, K written genes.
 """
 
 from dataclasses import dataclass
@@ -34,9 +34,9 @@ class Written:
     places_K
         Columns of the result.
     width
-        Columns that the result has: those of the file, or K.
+        Number of columns of the result: that of the file, or K.
     names
-        Genes as a person named them; ``None``: all, in the columns of the file.
+        Names given by the user; ``None``: all genes, in the columns of the file.
     """
 
     genes_K: np.ndarray
@@ -52,14 +52,14 @@ def prepare(
     priors: PriorParams,
     ingestion: IngestionParams,
 ) -> tuple[sparse.csr_matrix, np.ndarray, Written]:
-    """Check the counts and return them, (N, G), their genes, and those that are written.
+    """Check the counts; return them, (N, G), their gene ids, and which genes are written.
 
     Raises
     ------
     UserError
         ``denoise-counts``: no whole counts. ``denoise-cells``: fewer than ten cells or genes.
-        ``gene-unknown``, ``genes-file``, ``impute-genes``: of the named ones.
-        ``denoise-size``: more numbers than may be written.
+        ``gene-unknown``, ``genes-file``, ``impute-genes``: wrong gene names.
+        ``denoise-size``: the result is too large.
     """
     counts_NG, table = _whole_counts(valid_cells), load_gene_table(ingestion.gene_table)
     if params.named_genes is None:
@@ -87,7 +87,7 @@ def prepare(
 
 
 def _whole_counts(cells: AnnData) -> sparse.csr_matrix:
-    """Return counts that are whole, or refuse; also too few cells."""
+    """Return the counts; raise if they are not whole, or there are too few cells or genes."""
     counts = cells.layers.get(keys.COUNTS_LAYER)
     if counts is None or not np.array_equal(counts.data, np.rint(counts.data)):
         raise UserError(

@@ -1,4 +1,4 @@
-"""Genes that the file lacks, imputed on request by the pretrained model, and how well hidden ones are imputed.
+"""Imputation of genes missing from the file by the pretrained model, tested on hidden genes.
 
 Legend: N cells, G genes of the file, F imputed genes, J genes of the file that the model knows.
 """
@@ -23,22 +23,22 @@ from sc_mamba2.tokens import reading_order
 from sc_mamba2.training import ComputeOptions, choose_device
 
 _BATCH = 32
-# Of the file's genes, and its cells, that the judgement hides and reads.
+# For the test on hidden genes: share of hidden genes, and number of cells.
 _HIDDEN_SHARE, _MOST_CELLS = 0.1, 500
-_EXPRESSED = 1.0  # molecules of 10,000: below, counts of single cells hold nearly no information
+_EXPRESSED = 1.0  # molecules per 10,000: below, counts of single cells carry almost no information
 
 
 @dataclass(frozen=True, eq=False)
 class ImputedGenes:
-    """Imputed genes by the names that a person gave, and the judgement; nothing of both where none are asked for.
+    """Imputed genes by the user's names, and their test on hidden genes; empty if none are requested.
 
     Attributes
     ----------
     values_NF
-        float32, expected molecules for 10,000 of the genes of the file.
+        float32, expected molecules per 10,000 of the genes of the file.
     judged
-        ``hidden_genes``, ``level`` (rank correlation of their means over the cells, found and imputed),
-        ``expressed_genes`` and ``cells`` (median over these of the correlation over the cells).
+        ``hidden_genes``, ``level`` (rank correlation of their mean measured and imputed values),
+        ``expressed_genes`` and ``cells`` (median over these of the correlation over cells).
     """
 
     names: tuple[str, ...]
@@ -54,7 +54,7 @@ def impute(
     ingestion: IngestionParams,
     compute: ComputeOptions,
 ) -> ImputedGenes:
-    """Predict the named genes in every cell, and hide genes of the file to say how well that goes.
+    """Predict the named genes in every cell, and test the imputation on hidden genes of the file.
 
     With z the model's logits of a cell: ``10,000 exp(z_f) / sum_j exp(z_j)``, j over the genes of the file.
 
@@ -75,7 +75,7 @@ def impute(
 def judge_imputed(
     model: PretrainedModel, counts_NG: sparse.csr_matrix, genes_G: np.ndarray, seed: int
 ) -> dict[str, float]:
-    """Hide a tenth of the genes, impute them from the others, and compare with what was counted."""
+    """Hide a tenth of the genes, impute them from the others, and compare with their counts."""
     chance = np.random.default_rng(seed)
     known = np.flatnonzero(model.tokenizer.vocabulary.rows_of(genes_G) >= 0)
     hidden = chance.choice(known, max(1, int(_HIDDEN_SHARE * len(known))), replace=False)
@@ -88,7 +88,7 @@ def judge_imputed(
     means_F = found_NF.mean(axis=0)
     seen_F = means_F > 0
     judged = {"hidden_genes": float(len(hidden))}
-    if seen_F.sum() > 2:  # else there is no order
+    if seen_F.sum() > 2:  # too few for a rank correlation otherwise
         judged["level"] = float(spearmanr(rates_NF.mean(axis=0)[seen_F], means_F[seen_F])[0])
     told = [
         np.corrcoef(*np.log1p(CELL_TOTAL * pair_2N))[0, 1]
@@ -104,7 +104,7 @@ def judge_imputed(
 def _rates(
     model: PretrainedModel, counts_NG: sparse.csr_matrix, genes_G: np.ndarray, ids_F: np.ndarray
 ) -> np.ndarray:
-    """Return rates over the sum of those of the file's genes, (N, F) float32."""
+    """Return rates relative to the sum over the file's genes, (N, F) float32."""
     rows_G, rows_F = (model.tokenizer.vocabulary.rows_of(ids) for ids in (genes_G, ids_F))
     rows_J = torch.from_numpy(rows_G[rows_G >= 0])
     tokens = count_tokens(model, counts_NG, genes_G)
@@ -124,12 +124,12 @@ def _rates(
 def read_imputable(
     given: str, genes_G: np.ndarray, model: PretrainedModel, table: GeneTable
 ) -> tuple[tuple[str, ...], np.ndarray]:
-    """Return names and ids of genes that the model knows and the file lacks.
+    """Return names and ids of the requested genes, which the model must know and the file must lack.
 
     Raises
     ------
     UserError
-        ``impute-genes``: a name that the model does not know, or a gene that the file has; ``genes-file``.
+        ``impute-genes``: a gene unknown to the model, or present in the file; ``genes-file``.
     """
     names = tuple(dict.fromkeys(read_names(given, "genes-file", "--impute")))
     ids_F = map_genes(names, table).ensembl_ids.astype(str)

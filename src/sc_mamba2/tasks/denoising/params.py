@@ -1,4 +1,4 @@
-"""Parameters that are particular to denoising."""
+"""Parameters of denoising."""
 
 from typing import Annotated, Literal
 
@@ -10,7 +10,7 @@ PriorName = Literal["gene_means", "neighbours", "svd", "pretrained"]
 
 
 class SplitParams(Parameters):
-    """How molecules are held out, and in how many cells they are told."""
+    """How molecules are held out, and in how many cells they are scored."""
 
     share: float = Field(
         0.5, gt=0, lt=1, description="probability with which a molecule is kept, 0 to 1"
@@ -21,7 +21,7 @@ class SplitParams(Parameters):
 
 
 class PriorParams(Parameters):
-    """What is tried: every combination, judged by molecules held out."""
+    """Priors and hyperparameters to try, scored on held-out molecules."""
 
     names: Annotated[tuple[PriorName, ...], EachOnce] = Field(
         ("gene_means", "neighbours", "svd", "pretrained"),

@@ -1,6 +1,6 @@
-"""Rates of all cells from all of their counts, and the cells with these.
+"""Denoised rates of all cells from all of their counts, added to the cells.
 
-Legend: N cells, K genes that are written.
+Legend: N cells, K written genes.
 """
 
 from typing import Any
@@ -32,7 +32,7 @@ def denoise(
     output: OutputParams,
     compute: ComputeOptions,
 ) -> np.ndarray:
-    """Return expected molecules of 10,000 of every cell, (N, width) float32; NaN for what was not read."""
+    """Return expected molecules per 10,000, (N, width) float32; NaN for genes that were not read."""
     choice = choices[chosen_method(choices, priors)]
     prior = candidates(priors)[choice.prior].fit(counts_NG, genes_G, compute)
     cells = counts_NG.shape[0]
@@ -54,7 +54,7 @@ def write_denoised(
     validation_report: dict[str, Any],
     run_info: dict[str, Any],
 ) -> AnnData:
-    """Write the result and facts into a copy of the user's cells; see `add_denoised`."""
+    """Write the result and facts into a copy of the user's cells, see `add_denoised`."""
     cells = raw_cells.copy()
     facts = output_facts(run_info, validation_report)
     add_denoised(cells, denoised, imputed, written, facts, metrics)
@@ -69,9 +69,9 @@ def add_denoised(
     facts: dict[str, Any],
     metrics: dict[str, Any],
 ) -> None:
-    """Add ``layers["scm_denoised"]`` and ``var["scm_denoised"]``, or of named genes ``obsm``; facts to ``uns``.
+    """Add ``layers["scm_denoised"]`` and ``var["scm_denoised"]`` (``obsm`` for named genes) and facts.
 
-    Imputed genes stand apart from all that was counted, in ``obsm["scm_imputed"]``.
+    Imputed genes are kept apart from measured ones, in ``obsm["scm_imputed"]``.
     """
     if written.names is None:
         cells.layers[keys.DENOISED] = denoised

@@ -1,6 +1,6 @@
-"""Rates of cells as a pretrained model predicts them from their counts: a prior with a phi for each gene.
+"""The prior of a pretrained model: rates predicted from a cell's counts, with a phi for each gene.
 
-Legend: N cells, G genes, B cells of a block, J genes of them that the model knows, V its vocabulary.
+Legend: N cells, G genes, B cells of a block, J of the G genes that the model knows, V its vocabulary.
 """
 
 import numpy as np
@@ -22,7 +22,7 @@ _BATCH = 32
 
 
 def read_molecule_model(checkpoint: str) -> PretrainedModel:
-    """Read a model with the head of molecules, or refuse it (rule ``checkpoint-heads``)."""
+    """Load a model with a molecule head (raises rule ``checkpoint-heads``)."""
     model = PretrainedModel.from_pretrained(checkpoint)
     if model.molecule_decoder is None:
         raise UserError(
@@ -35,26 +35,25 @@ def read_molecule_model(checkpoint: str) -> PretrainedModel:
 
 
 class PretrainedRates:
-    """What a pretrained model predicts of cells, moved to their own gene means, and the nearest cells.
+    """A prior: rates predicted by a pretrained model, shifted to the cells' gene means, plus neighbours.
 
-    The neighbours' summed counts are looked at as in `NearestCells`, with these rates in the place of the
-    gene means: ``kappa`` is the shape of their Gamma distribution about them.
+    The neighbours' summed counts are used as in `NearestCells`, with these rates instead of the gene
+    means: ``kappa`` is the shape of the neighbours' Gamma distribution around them.
 
-    The genes that the model does not know have their means; together they have the share of the molecules
-    that they have in all cells.
+    Genes unknown to the model get their means, and together their overall share of the molecules.
 
     Parameters
     ----------
     model
-        With the head of molecules.
+        A model with a molecule head.
     counts_NG
         Whole counts.
     genes_G
-        Ensembl ids, at least one of which the model knows.
+        Ensembl ids, at least one known to the model.
     near
         Neighbours by the same counts.
     most
-        Cells that the shift to the gene means looks at, spread evenly over all.
+        Number of cells, spread evenly, used to compute the shift to the gene means.
     device
         auto, cpu or cuda.
     """
@@ -90,7 +89,7 @@ class PretrainedRates:
         self._log_phi = np.median(log_phi_BJ)
 
     def __call__(self, rows_B: np.ndarray, neighbours: int = 0, kappa: float = 1.0) -> np.ndarray:
-        """Return the prior of some cells; of no neighbours what the model predicts alone."""
+        """Return the prior of some cells; with 0 neighbours the model's prediction only."""
         log_rates_BJ, _ = self._predict(rows_B)
         moved_BJ = softmax(log_rates_BJ + self._shift_J, axis=1)
         prior_BG = np.tile(self._means_G.astype(np.float32), (len(rows_B), 1))
@@ -101,14 +100,14 @@ class PretrainedRates:
         return posterior_rates(prior_BG, summed_BG, kappa)
 
     def relative_phi(self, rows_B: np.ndarray) -> np.ndarray:
-        """Return each gene's phi over the median, (B, G); 1 of genes that the model does not know."""
+        """Return each gene's phi relative to the median, (B, G); 1 for genes unknown to the model."""
         _, log_phi_BJ = self._predict(rows_B)
         phi_BG = np.ones((len(rows_B), self._counts_NG.shape[1]), dtype=np.float32)
         phi_BG[:, self._known_G] = np.exp(log_phi_BJ - self._log_phi)
         return phi_BG
 
     def _predict(self, rows_B: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return logarithms of rates and of phi, (B, J); the last ones are kept, a grid asks several times."""
+        """Return log rates and log phi, (B, J); the last result is cached for the points of a grid."""
         if self._last is None or not np.array_equal(self._last[0], rows_B):
             shape = (2, len(rows_B), len(self._rows_J))
             told = np.zeros(shape, dtype=np.float32)
@@ -127,7 +126,7 @@ class PretrainedRates:
 def count_tokens(
     model: PretrainedModel, counts_NG: sparse.csr_matrix, genes_G: np.ndarray
 ) -> TokenizedCells:
-    """Make tokens of whole counts."""
+    """Tokenize whole counts."""
     values_NG = counts_NG.astype(np.float32)
     values_NG.data = np.log1p(values_NG.data)
     obs = pd.DataFrame(index=pd.RangeIndex(counts_NG.shape[0]))
@@ -138,11 +137,11 @@ def count_tokens(
 def read_molecules(
     model: PretrainedModel, tokens: TokenizedCells, rows_B: np.ndarray
 ) -> MoleculePredictions:
-    """Run cells through the backbone and the head of molecules."""
+    """Run cells through the backbone and the molecule head."""
     assert model.molecule_decoder is not None
     device = next(model.parameters()).device
     batch = make_batch(tokens, rows_B, model.tokenizer.vocabulary).to(device)
     hidden_BLD = model.backbone(batch.token_ids_BL, batch.bins_BL, batch.lengths_B)
-    read_BL = (hidden_BLD != 0).any(dim=2)  # neither pads nor what the layers do not read
+    read_BL = (hidden_BLD != 0).any(dim=2)  # neither padding nor unread tokens
     found: MoleculePredictions = model.molecule_decoder(hidden_BLD, batch.token_ids_BL, read_BL)
     return found

@@ -1,6 +1,6 @@
-"""The priors that may be chosen: how each is fitted to counts, and which numbers of it are tried.
+"""The available priors: how each is fitted to counts, and which hyperparameters are tried.
 
-A further one is a further entry: a function of counts, genes and `ComputeOptions` that gives a `Prior`.
+To add a prior, add an entry: a function of counts, genes and `ComputeOptions` that returns a `Prior`.
 """
 
 from collections.abc import Callable
@@ -29,11 +29,11 @@ class Candidate:
     Attributes
     ----------
     fit
-        From counts of all cells, Ensembl ids of their genes and how it is computed to the prior.
+        Fits the prior to the counts of all cells and the Ensembl ids of their genes.
     grid
-        Its numbers, of which one set is chosen.
+        Sets of hyperparameters, of which one is chosen.
     phis
-        Of the posterior that is tried with it; `PLAIN` alone: a simple method beside.
+        Values of phi for the posterior; only `PLAIN`: a baseline without posterior.
     """
 
     fit: Fit
@@ -42,7 +42,7 @@ class Candidate:
 
 
 def candidates(params: PriorParams) -> dict[str, Candidate]:
-    """Return every prior by name; all also stand as they are, as simple methods."""
+    """Return every prior by name; each is also tried without posterior, as a baseline."""
     near = [
         {"neighbours": count, "kappa": k} for count, k in product(params.neighbours, params.kappa)
     ]
@@ -51,7 +51,7 @@ def candidates(params: PriorParams) -> dict[str, Candidate]:
     fitted: dict[int, NearestCells] = {}
 
     def nearest(counts: sparse.csr_matrix, _: np.ndarray, how: ComputeOptions) -> NearestCells:
-        if id(counts) not in fitted:  # two priors look at the same neighbours
+        if id(counts) not in fitted:  # two priors share the neighbours
             fitted.clear()
             fitted[id(counts)] = NearestCells(counts, params.components, most, how.seed)
         return fitted[id(counts)]
@@ -74,7 +74,7 @@ def candidates(params: PriorParams) -> dict[str, Candidate]:
         def pretrained(counts: sparse.csr_matrix, genes: np.ndarray, how: ComputeOptions) -> Prior:
             cells = nearest(counts, genes, how)
             if (model.tokenizer.vocabulary.rows_of(genes) < 0).all():
-                return cells  # nothing that the model knows
+                return cells  # the model knows no gene
             return PretrainedRates(model, counts, genes, cells, params.shift_cells, how.device)
 
         fits[PRETRAINED] = (pretrained, [{"neighbours": 0, "kappa": 1}, *near])

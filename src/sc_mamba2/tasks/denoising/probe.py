@@ -1,4 +1,4 @@
-"""Probe of `choose`: every prior is fitted once and one block of cells told by it; the rest is counted."""
+"""Probe of `choose`: fit every prior once and predict one block of cells; count the rest."""
 
 from time import perf_counter
 
@@ -13,7 +13,7 @@ from sc_mamba2.tasks.shared.work import Work
 from sc_mamba2.training import ComputeOptions, choose_device
 from sc_mamba2.training.machine import peak_bytes
 
-FITS = 3  # to the inner and the outer split, and the chosen one to all counts
+FITS = 3  # to the inner split, the outer split, and all counts
 
 
 def probe_denoising(
@@ -24,7 +24,7 @@ def probe_denoising(
     output: OutputParams,
     compute: ComputeOptions,
 ) -> Work:
-    """Take the time of fitting and of one set of numbers, and count the sets, blocks and cells."""
+    """Time the fits and one set of hyperparameters, and extrapolate to all sets, blocks and cells."""
     _, inner = hold_out(counts_NG, split, compute.seed)
     size = output.cells_a_block
     few, steps, fitting, telling = inner.rows_M[:size], 0, 0.0, 0.0

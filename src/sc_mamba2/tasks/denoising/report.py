@@ -1,4 +1,4 @@
-"""The report of a denoising: which method tells held-out molecules best, and whether that is any gain."""
+"""The report of denoising: which method predicts held-out molecules best, and how much it gains."""
 
 from typing import Any
 
@@ -64,7 +64,7 @@ def denoising_report(
 
 
 def _imputed_section(found: dict[str, float]) -> list[Section]:
-    """Say how far genes that were not measured can be believed, where any were asked for."""
+    """Describe how reliable the imputed genes are, if any were requested."""
     if not found.get("genes"):
         return []
     words = [
@@ -85,7 +85,7 @@ def _imputed_section(found: dict[str, float]) -> list[Section]:
 
 
 def verdict(metrics: dict[str, Any]) -> list[str]:
-    """Say in words what the denoised rates gain, and what of it is the prior's."""
+    """Describe what the denoised rates gain, and how much of it comes from the prior."""
     gains, chosen = metrics["data"]["gains"], metrics["data"]["chosen"]
     prior = chosen["prior"].replace("_", " ")
     means = _gain_words("the gene means", **gains[MEANS])

@@ -1,6 +1,6 @@
-"""What stands beside the model's embedding, on some of the cells, evenly taken.
+"""Baseline embeddings on an even sample of the cells.
 
-A large file is never loaded: scores and pictures come from this sample.
+Scores and figures use only this sample, so that a large file is never loaded.
 """
 
 import anndata as ad
@@ -20,7 +20,7 @@ from sc_mamba2.training import ComputeOptions, seed_everything
 
 GENES = "genes_a_cell"
 SIMPLE = ("pca", "harmony")
-# Where in obsm the embedding of each method lies.
+# The key in obsm of each method's embedding.
 METHODS = {"model": keys.EMBEDDING, "untrained": "X_untrained"} | {f: f"X_{f}" for f in SIMPLE}
 
 
@@ -31,14 +31,14 @@ def sample_cells(
     evaluation: EvaluationParams,
     compute: ComputeOptions,
 ) -> ad.AnnData:
-    """Take a sample, and embed it by other methods too where there are keys to score by.
+    """Sample cells and, if labels or batches are named for scores, embed them by the baselines.
 
     Returns
     -------
     AnnData
         n cells; ``obs`` with the named keys and ``genes_a_cell``; ``obsm["X_scm"]``; with keys also
-        the log-normalised expression as ``X``, ``obsm["X_pca"]``, ``obsm["X_harmony"]`` where all
-        cells have a batch, and ``obsm["X_untrained"]`` (the same model with random weights).
+        the log-normalised expression as ``X``, ``obsm["X_pca"]``, ``obsm["X_harmony"]`` if all cells
+        have a batch, and ``obsm["X_untrained"]`` (the same model with random weights).
     """
     size = min(evaluation.cells, embedded.cells)
     positions = np.linspace(0, embedded.cells - 1, size).round().astype(np.int64)

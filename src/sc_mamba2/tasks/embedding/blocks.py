@@ -12,27 +12,27 @@ from sc_mamba2.cells.opening import Source
 from sc_mamba2.cells.standard_form import StandardForm
 from sc_mamba2.tasks.shared.blocks import read_block
 
-LABEL, BATCH = "label", "batch"  # columns of the cells' table
+LABEL, BATCH = "label", "batch"  # columns of `EmbeddedBlocks.obs`
 
 
 @dataclass(frozen=True, eq=False)
 class EmbeddedBlocks:
-    """N cells x D, in blocks of equal numbers of cells but for the last; `RowBlocks` of `cells`.
+    """Embedding of N cells x D, in blocks of equal size except the last; a `RowBlocks` of `cells`.
 
     Parameters
     ----------
     folder
-        Holds `identity.json` and the blocks.
+        Folder with `identity.json` and the blocks.
     source
-        The cells that were embedded.
+        The embedded cells.
     width, cells_a_block
-        D, and the cells of a block.
+        D, and the cells per block.
     obs
-        N rows: names of the cells, and the keys that were named, as ``label`` and ``batch``.
+        N rows: names of the cells, with the columns ``label`` and ``batch`` if they are named.
     form
         How the source was read.
     coverage
-        How much of the checkpoint, or of the index, its genes are (`coverage.check_genes`).
+        Gene coverage of the checkpoint, or of the index (`coverage.check_genes`).
     """
 
     folder: Path
@@ -45,7 +45,7 @@ class EmbeddedBlocks:
 
     @property
     def cells(self) -> int:
-        """Count the cells."""
+        """Number of cells."""
         return len(self.obs)
 
     @property
@@ -54,20 +54,20 @@ class EmbeddedBlocks:
         return self.cells, self.width
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        """Give the vectors of the blocks, each (cells of the block, D) float32."""
+        """Yield the vectors of each block, (cells of the block, D) float32."""
         return self.of_all("vectors")
 
     def of_all(self, what: str) -> Iterator[np.ndarray]:
-        """Give an array of every block, by its name in `encode_block`."""
+        """Yield an array of every block, by its name in `encode_blocks`."""
         for start in range(0, self.cells, self.cells_a_block):
             yield read_block(self.folder, start, what)
 
     def genes_a_cell(self) -> np.ndarray:
-        """Return how many genes the model read of each cell, (N,)."""
+        """Return the number of genes that the model read of each cell, (N,)."""
         return np.concatenate(list(self.of_all("genes")))
 
     def take(self, positions: np.ndarray) -> np.ndarray:
-        """Return the vectors of some cells, (n, D); positions rise."""
+        """Return the vectors of some cells, (n, D); positions must be ascending."""
         taken = np.empty((len(positions), self.width), dtype=np.float32)
         for block, vectors in enumerate(self):
             start = block * self.cells_a_block

@@ -1,4 +1,4 @@
-"""Blocks of cells that are read, tokenised, embedded and kept; which ones, and where, others say."""
+"""Read, tokenize, embed and store blocks of cells; the callers choose the blocks and the folder."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -26,25 +26,23 @@ def encode_blocks(
     options: EmbeddingOptions,
     compute: ComputeOptions,
 ) -> Iterator[int]:
-    """Embed the blocks that begin with some cells and are not in the folder yet.
+    """Embed the blocks that are not in the folder yet.
 
-    What is in a block depends on its cells alone, to the bit where as many threads compute.
+    A block depends only on its cells, bitwise if the number of threads is the same.
 
     Parameters
     ----------
-    encoder, options, compute
-        By which model, and how.
     stored, form
         The open source, and how it is read.
     folder
-        Of the blocks; other processes may write other ones there.
+        Folder of the blocks; other processes may write other blocks there.
     starts
-        Numbers of the blocks' first cells.
+        Indices of the blocks' first cells.
 
     Yields
     ------
     int
-        The number of the cell behind each block that was written.
+        The end (exclusive) of each block that was written.
     """
     for start in starts:
         if has_block(folder, start):
@@ -60,8 +58,8 @@ def encode_blocks(
             folder,
             start,
             vectors=vectors.astype(np.float32),
-            genes=tokens.lengths.astype(np.int32),  # that were read of each cell
+            genes=tokens.lengths.astype(np.int32),  # read of each cell
             sums=sums.astype(np.float32),  # of value times gene embedding
-            squares=squares.astype(np.float32),  # (V,): the sum of the cells' squared values
+            squares=squares.astype(np.float32),  # (V,): sum of the cells' squared values
         )
         yield stop

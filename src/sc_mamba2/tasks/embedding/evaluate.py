@@ -1,4 +1,4 @@
-"""How good an embedding is at keeping cells of a type together: one function for every method."""
+"""Scores of embeddings: how well they keep types together; the same function for every method."""
 
 import logging
 from typing import Any
@@ -35,12 +35,12 @@ def score(
     run_info: dict[str, Any],
     calls: pd.DataFrame | None = None,
 ) -> dict[str, Any]:
-    """Score the model's embedding and those beside it on the same cells, and types from an index.
+    """Score the model's embedding and the baselines on the same cells, and types from an index.
 
     Returns
     -------
     dict
-        The contents of ``metrics.json``; methods that the sample lacks are left out.
+        The contents of ``metrics.json``, with the methods that the sample has.
     """
     scores = {
         name: score_embedding(sample.obsm[place], sample.obs, evaluation, compute.seed)
@@ -61,27 +61,21 @@ def score(
 def score_embedding(
     vectors: np.ndarray, obs: pd.DataFrame, params: EvaluationParams, seed: int
 ) -> dict[str, float]:
-    """Score one embedding: types kept, batches mixed, and the votes of nearest neighbours.
-
-    The votes are cross-validated; the rest is `integration_scores`.
+    """Score one embedding by `integration_scores` and cross-validated nearest-neighbour votes.
 
     Parameters
     ----------
     vectors
         (n, D).
     obs
-        n rows, with ``label`` and ``batch`` where they are known.
-    params
-        Neighbours and folds.
-    seed
-        Seed of the folds.
+        n rows, with ``label`` and ``batch`` if known.
 
     Returns
     -------
     dict
         ``knn_accuracy`` and ``knn_macro_f1`` of the labels, 0 to 1, higher is better;
         ``knn_batch_accuracy`` of the batches, lower is better mixed; ``avg_bio``, ``avg_batch`` and
-        their parts. A key that is absent, or has fewer than two classes, is not scored.
+        their parts. A column that is absent, or has fewer than two classes, is not scored.
     """
     labels, batches = (obs.get(key) for key in (LABEL, BATCH))
     scores = known_scores(integration_scores(vectors, labels, batches, seed))
@@ -93,9 +87,9 @@ def score_embedding(
 
 
 def score_transfer(calls: pd.DataFrame, obs: pd.DataFrame) -> dict[str, float]:
-    """Score the types that came from an index, over all cells with a label that are not in it too.
+    """Score the types from an index, on all labelled cells that are not in the index.
 
-    Where no label is a type of the index nothing is scored: 0 would say that every call is wrong.
+    If no label is a type of the index nothing is scored, since 0 would mean that every call is wrong.
     """
     scores = {"unassigned_share": float(calls[keys.UNASSIGNED].mean())}
     if LABEL not in obs:

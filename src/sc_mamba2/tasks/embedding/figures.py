@@ -1,4 +1,4 @@
-"""The pictures of an embedding: UMAP by every key, and who the neighbours of each type are."""
+"""Figures of an embedding: UMAP by every key, and the classes of each class's neighbours."""
 
 from typing import Any
 
@@ -34,7 +34,7 @@ UNKNOWN = "(none)"
 def values_to_draw(
     sample: AnnData, calls: pd.DataFrame | None, neighbours: int, seed: int
 ) -> dict[str, Any]:
-    """Return what the figures are drawn from, by the name of their argument.
+    """Return the data of the figures, by argument name.
 
     Parameters
     ----------
@@ -42,10 +42,6 @@ def values_to_draw(
         See `baselines.sample_cells`.
     calls
         Types from an index, for at least these cells, or ``None``.
-    neighbours
-        Nearest neighbours of the second picture.
-    seed
-        Seed of the layout.
     """
     vectors = sample.obsm[keys.EMBEDDING]
     own = {key: _text(sample.obs[key]) for key in (LABEL, BATCH) if key in sample.obs}
@@ -68,7 +64,7 @@ def values_to_draw(
 def umap_figure(
     places: pd.DataFrame, classes: dict[str, pd.Series], shades: dict[str, pd.Series]
 ) -> Figure:
-    """Draw the UMAP once by each column: classes with a legend each, shades with a scale each."""
+    """Plot the UMAP coloured by each column: classes with a legend, shades with a colour bar."""
     colours = shared_palettes(classes)
     figure, axes = new_figure(columns=len(classes) + len(shades), width=4.2, height=3.8)
     for axis, (title, column) in zip(axes, classes.items(), strict=False):
@@ -84,7 +80,7 @@ def umap_figure(
 def neighbours_figure(
     vectors: np.ndarray, keys_of_cells: dict[str, pd.Series], neighbours: int
 ) -> Figure | None:
-    """Draw of which classes the nearest neighbours of each class are, key by key."""
+    """Plot the shares of classes among the nearest neighbours of each class, per key."""
     if not keys_of_cells or len(vectors) < 2:
         return None
     search = NearestNeighbors(n_neighbors=min(neighbours, len(vectors) - 1)).fit(vectors)
@@ -109,7 +105,7 @@ def _shares(axis: Axes, column: pd.Series, near: np.ndarray, title: str) -> None
 
 
 def _text(column: pd.Series) -> pd.Series:
-    """Return classes as text, the rarest together where there are too many."""
+    """Return classes as text, with the rarest merged if there are too many."""
     text = column.astype(object).where(column.notna(), UNKNOWN).astype(str)
     return fewer_classes(text)[0]
 

@@ -1,4 +1,4 @@
-"""An index of labelled, embedded cells as a folder: arrays, the cells' table, facts, and a manifest."""
+"""An index of labelled, embedded cells, stored as a folder: arrays, cell table, facts, and a manifest."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,23 +29,23 @@ _FILES = (FACTS, _CELLS, *_ARRAYS.values())
 
 @dataclass(frozen=True, eq=False)
 class ReferenceIndex:
-    """Labelled cells in the space of a checkpoint.
+    """Labelled cells in the embedding space of a checkpoint.
 
     Parameters
     ----------
     vectors
-        (N, D) float32: sums of gene embeddings, each times the value.
+        (N, D) float32: sums of gene embeddings weighted by value.
     labels, names
         (N,) types and names of the cells.
     own_distances
-        (M,) float32, rising: of some cells, when their batch or a part of all cells with them is left
-        out of the reference (`left_out_distances`).
+        (M,) float32, ascending: distances of some cells to the reference without their batch, or
+        without their fold of all cells (`left_out_distances`).
     squares_V
-        (V,) float32, a token of the checkpoint: the sum of its squared values in the reference.
+        (V,) float32, per token of the checkpoint: sum of its squared values in the reference.
     facts
-        Ready for JSON: ``label_key``, ``neighbours``, ``ridge``, ``batches`` (how many were left out
-        in turn; 1: parts of all cells), ``checkpoint`` as it was named, and ``space``, the checkpoint and
-        the options that another embedding must share.
+        JSON-ready: ``label_key``, ``neighbours``, ``ridge``, ``batches`` (number left out in turn; 1:
+        folds of all cells), ``checkpoint`` as it was named, and ``space``, the checkpoint and options
+        that another embedding must share.
     """
 
     vectors: np.ndarray
@@ -56,7 +56,7 @@ class ReferenceIndex:
     facts: dict[str, Any]
 
     def check_space(self, space: dict[str, object]) -> None:
-        """Refuse vectors that lie in another space than those of the index.
+        """Check that vectors are in the embedding space of the index.
 
         Raises
         ------
@@ -78,7 +78,7 @@ class ReferenceIndex:
             )
 
     def save(self, folder: Path) -> None:
-        """Write the folder; it appears whole or not at all, in the place of an older one."""
+        """Write the folder atomically, replacing an older one."""
         with atomic_folder(folder) as draft:
             for name, file in _ARRAYS.items():
                 np.save(draft / file, getattr(self, name))
@@ -89,7 +89,7 @@ class ReferenceIndex:
 
     @classmethod
     def load(cls, folder: Path) -> "ReferenceIndex":
-        """Read the folder, every promise of its manifest checked.
+        """Load an index, and verify it against its manifest.
 
         Raises
         ------
@@ -110,7 +110,7 @@ class ReferenceIndex:
             arrays = {
                 name: np.load(folder / file, allow_pickle=False) for name, file in _ARRAYS.items()
             }
-        except (OSError, ValueError, EOFError) as error:  # `UserError` and pyarrow's among them
+        except (OSError, ValueError, EOFError) as error:  # also `UserError`, pyarrow's errors
             raise UserError(
                 "index-damaged",
                 found=error.found if isinstance(error, UserError) else str(error),

@@ -22,7 +22,7 @@ from sc_mamba2.training import ComputeOptions
 
 
 class EmbedJob(BlockJob):
-    """What processes need to know that embed blocks of one source."""
+    """A job that embeds blocks of one source."""
 
     worker: ClassVar[str] = "sc_mamba2.tasks.embedding.worker"
 
@@ -39,7 +39,7 @@ class EmbedJob(BlockJob):
         Raises
         ------
         UserError
-            Rule ``job-differs``: here is another source, checkpoint or version than where it was written.
+            Rule ``job-differs``: source, checkpoint or version differ from those of the job.
         """
         encoder = load_encoder(self.options)
         here = identity_of(self.source, encoder, self.ingestion, self.options, self.compute)
@@ -64,7 +64,7 @@ def identity_of(
     options: EmbeddingOptions,
     compute: ComputeOptions,
 ) -> dict[str, Any]:
-    """Say everything on which the blocks depend, as JSON gives it back."""
+    """Return everything on which the blocks depend, after a round trip through JSON."""
     if not isinstance(path, str):
         origin: list[Any] = ["memory", []]
     elif path.startswith(NAMED):

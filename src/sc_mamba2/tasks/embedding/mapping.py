@@ -1,4 +1,4 @@
-"""Reference mapping: an index of labelled cells, and types for cells that lie near to them."""
+"""Reference mapping: make an index of labelled cells, and transfer types to new cells."""
 
 import logging
 from pathlib import Path
@@ -22,8 +22,8 @@ from sc_mamba2.tasks.embedding.model import Encoder
 from sc_mamba2.tasks.embedding.params import EmbeddingOptions, KeyParams, MappingParams
 from sc_mamba2.tasks.shared.progress import training_progress
 
-SHARED = "shared"  # places of cells that are in the index too
-_FEW_GENES = 0.5  # of the reference's weight
+SHARED = "shared"  # positions of cells that are also in the index
+_FEW_GENES = 0.5  # share of the reference's weight
 _log = logging.getLogger(__name__)
 
 
@@ -34,19 +34,7 @@ def make_index(
     options: EmbeddingOptions,
     params: MappingParams,
 ) -> ReferenceIndex:
-    """Keep the labelled cells of an embedding, and how far they are from each other.
-
-    Parameters
-    ----------
-    embedded
-        The reference, with its labels.
-    encoder, options
-        By what it was embedded.
-    obs_keys
-        Where the labels come from.
-    params
-        Neighbours, and how many cells' own distances are measured.
-    """
+    """Make an index of the labelled cells of an embedding, with distances between some of them."""
     labels = embedded.obs[LABEL]
     labelled = np.flatnonzero(labels.notna())
     vectors = np.concatenate(list(embedded.of_all("sums")))[labelled]
@@ -69,7 +57,7 @@ def make_index(
             "ridge": params.ridge,
             "batches": 1 if batches is None else len(set(batches)),
             "space": encoder.identity(options),
-            # A path of this disk says nothing to others.
+            # An absolute path means nothing on other machines.
             "checkpoint": None if Path(options.checkpoint).is_absolute() else options.checkpoint,
         },
     )
@@ -78,24 +66,15 @@ def make_index(
 def map_cells(
     embedded: EmbeddedBlocks, index: ReferenceIndex, params: MappingParams
 ) -> pd.DataFrame:
-    """Give every cell the type of the reference cells next to it, by `NeighbourVote` in a `TypeSpace`.
-
-    Parameters
-    ----------
-    embedded
-        The cells, in the space of the index.
-    index
-        The reference.
-    params
-        Neighbours, and from where on a cell is marked as unassigned.
+    """Assign every cell the type of its nearest reference cells, by `NeighbourVote` in a `TypeSpace`.
 
     Returns
     -------
     DataFrame
-        N rows: the best type; its share of the votes as confidence, 0 to 1; the distance, the mean of
-        those to the neighbours over that of cells that have nothing in common (0: the same; 1: a right
-        angle); and the mark. In ``attrs`` the ``limit``, the distance beyond which a cell is marked, the
-        ``shared`` places of cells that are in the index too, and ``remarks`` on both.
+        N rows: the best type; its share of the votes as confidence, 0 to 1; the mean distance to the
+        neighbours, relative to that of unrelated cells (0: identical; 1: a right angle); and whether it
+        is unassigned. In ``attrs``: ``limit``, the distance beyond which a cell is unassigned,
+        ``shared``, the positions of cells that are also in the index, and ``remarks`` on both.
     """
     names, classes = np.unique(index.labels, return_inverse=True)
     space = TypeSpace(index.vectors, classes, index.facts["ridge"])
@@ -128,19 +107,19 @@ def map_cells(
 
 
 def _is_shared(sums: np.ndarray, names: pd.Index, index: ReferenceIndex) -> np.ndarray:
-    """Say which cells are cells of the index too: of one name, and of one vector."""
+    """Return which cells are also in the index, with the same name and the same vector, (N,) bool."""
     places = pd.Series(np.arange(len(index.names)), index.names)
     rows = places[~places.index.duplicated()].reindex(names, fill_value=-1).to_numpy()
-    own = index.vectors[rows]  # of -1 the last, which counts for nothing
+    own = index.vectors[rows]  # -1 selects the last row, ignored below
     apart = np.linalg.norm(own - sums, axis=1)
     return (rows >= 0) & (apart <= SAME * np.linalg.norm(own, axis=1))
 
 
 def farthest(index: ReferenceIndex, params: MappingParams) -> float:
-    """Return the distance beyond which nothing in a reference is like a cell, over a right angle's.
+    """Return the distance beyond which a cell is unassigned, relative to a right angle.
 
-    Of the reference cells that were left out, the share `unassigned_beyond` is nearer. Where they were
-    of no batch of their own, the limit goes on by `margin` of what is left to 1.
+    It is the quantile `unassigned_beyond` of the distances of left-out reference cells; without batches
+    to leave out, it is increased by `margin` of the remainder up to 1.
     """
     if not len(index.own_distances):
         return 1.0
@@ -151,7 +130,7 @@ def farthest(index: ReferenceIndex, params: MappingParams) -> float:
 def unassigned_remarks(
     calls: pd.DataFrame, limit: float, coverage: dict[str, Any], params: MappingParams
 ) -> list[dict[str, str]]:
-    """Say in words that most cells are unassigned, and what is the likely cause."""
+    """Return a remark with the likely cause if too many cells are unassigned."""
     share = float(calls[keys.UNASSIGNED].mean())
     if share <= params.remark_unassigned:
         return []

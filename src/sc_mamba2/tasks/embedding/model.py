@@ -1,4 +1,4 @@
-"""A checkpoint made ready to embed cells: its backbone, its tokenizer, and its identity."""
+"""A checkpoint loaded to embed cells: backbone, tokenizer, and identity."""
 
 from dataclasses import dataclass, replace
 
@@ -17,18 +17,18 @@ from sc_mamba2.tokens import Tokenizer
 
 @dataclass(frozen=True, eq=False)
 class Encoder:
-    """What turns cells into vectors.
+    """The model that turns cells into vectors.
 
     Parameters
     ----------
     backbone, tokenizer
-        Of one checkpoint, pretrained or fine-tuned.
+        Those of one checkpoint, pretrained or fine-tuned.
     checkpoint_sha256
-        The checkpoint's identity.
+        Hash of the checkpoint.
     weight_V
-        How much each token is worth, (V,).
+        Weight of each token, (V,), for gene coverage.
     mapped
-        Whether that is how much the reference of an index has of it.
+        Whether the weights include the expression in the reference of an index.
     """
 
     backbone: Backbone
@@ -43,7 +43,7 @@ class Encoder:
         return np.asarray(table_VD.numpy())
 
     def identity(self, options: EmbeddingOptions) -> dict[str, object]:
-        """Say what two embeddings must have in common to lie in one space; ready for JSON."""
+        """Return what embeddings in the same space must have in common, JSON-ready."""
         return {
             "checkpoint_sha256": self.checkpoint_sha256,
             "pooling": list(options.pooling),
@@ -52,14 +52,7 @@ class Encoder:
 
 
 def load_encoder(options: EmbeddingOptions, index: ReferenceIndex | None = None) -> Encoder:
-    """Read the backbone and the tokenizer of a checkpoint.
-
-    Parameters
-    ----------
-    options
-        Which checkpoint, and how it embeds.
-    index
-        One whose space it must share.
+    """Load backbone and tokenizer of a checkpoint, which must share the embedding space of `index` if given.
 
     Raises
     ------
@@ -80,7 +73,7 @@ def load_encoder(options: EmbeddingOptions, index: ReferenceIndex | None = None)
 
 
 def load_encoder_for_index(options: EmbeddingOptions, obs_keys: KeyParams) -> Encoder:
-    """Read the checkpoint of an index; one without labels is refused before anything is computed."""
+    """Load the checkpoint for making an index; raise rule ``options`` first if no label column is named."""
     if obs_keys.label_key is None:
         raise UserError(
             "options",
@@ -97,7 +90,7 @@ def gene_table(encoder: Encoder) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        A row a gene: ``ensembl_id``, ``symbol``, and D columns ``scm_0`` … of the embedding table.
+        One row per gene: ``ensembl_id``, ``symbol``, and D columns ``scm_0`` … of the embedding.
     """
     vocabulary = encoder.tokenizer.vocabulary
     rows = vocabulary.gene_rows

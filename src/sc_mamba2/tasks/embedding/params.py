@@ -1,4 +1,4 @@
-"""Parameters that are particular to the embedding."""
+"""Parameters of the embedding."""
 
 from pydantic import Field
 
@@ -7,7 +7,7 @@ from sc_mamba2.tasks.shared.params import EncodeParams, LabelReadingParams, Laun
 
 
 class SourceParams(Parameters):
-    """Which cells are embedded, and where blocks that are done are kept."""
+    """Which cells are embedded, and where finished blocks are stored."""
 
     input: str | None = Field(
         "scanpy:pbmc68k_reduced", description="file of cells of any size, or a named source"
@@ -19,7 +19,7 @@ class SourceParams(Parameters):
 
 
 class EmbeddingOptions(EncodeParams):
-    """By which model, and how, cells become vectors."""
+    """The model, and how it embeds cells."""
 
     checkpoint: str = Field(
         "scm-tiny", description="name of a shipped checkpoint, or a folder, of any task"
@@ -39,14 +39,14 @@ class EmbeddingOptions(EncodeParams):
 
 
 class KeyParams(LabelReadingParams):
-    """Columns of obs that are not needed for the embedding, but for its scores."""
+    """Columns of obs for the scores; the embedding does not use them."""
 
     label_key: str | None = Field(None, description="column with the cell types; null: no scores")
     batch_key: str | None = Field(None, description="column with the batches; null: not looked at")
 
 
 class EvaluationParams(Parameters):
-    """How the embedding is scored and drawn, on a sample taken evenly from all cells."""
+    """How the embedding is scored and plotted, on an even sample of all cells."""
 
     cells: int = Field(10_000, ge=2, description="cells of the sample at most")
     neighbours: int = Field(15, ge=1, description="nearest neighbours that vote on a cell's type")
@@ -59,7 +59,7 @@ class EvaluationParams(Parameters):
 
 
 class MappingParams(Parameters):
-    """How types are carried from a labelled index to cells near to it."""
+    """How types are transferred from a labelled index to cells."""
 
     neighbours: int = Field(15, ge=1, description="nearest reference cells that vote on the type")
     unassigned_below: float = Field(

@@ -1,4 +1,4 @@
-"""From a file of any size to embedded blocks, and from these to a copy of the file with the embedding."""
+"""Embed a file of any size in blocks, and add the embedding to a copy of the file."""
 
 import logging
 from pathlib import Path
@@ -43,20 +43,20 @@ def encode_file(
     compute: ComputeOptions,
     launch: LaunchParams = _ALONE,
 ) -> EmbeddedBlocks:
-    """Embed every cell of a source; go on where an interrupted run stopped.
+    """Embed every cell of a source, continuing an interrupted run.
 
-    A cell's vector depends on its own values, on the genes of the file and on the checkpoint, up to
-    rounding: neither on its block and batch nor on the order of the cells.
+    Up to rounding, a cell's vector depends only on its own values, the genes of the file and the
+    checkpoint, not on its block or batch, or the order of the cells.
 
     Returns
     -------
     EmbeddedBlocks
-        The vectors where they lie, the named keys, and what was read and dropped.
+        The vectors on disk, the named keys, and what was read and dropped.
 
     Raises
     ------
     UserError
-        Everything by which a file is refused, before the first block is computed.
+        If the file is invalid, before the first block is computed.
     """
     path = named_source(source)
     with open_cells(path) as stored:
@@ -103,7 +103,7 @@ def decide_valid_form(
     validation: ValidationParams,
     options: EmbeddingOptions,
 ) -> StandardForm:
-    """Decide the standard form of a file's cells, or refuse the file."""
+    """Decide the standard form of a file's cells; raise if too few genes match."""
     table = load_gene_table(ingestion.gene_table)
     form = decide_stored_form(
         stored, table, options.cells_a_block, ingestion.layer, ingestion.holds
@@ -114,26 +114,26 @@ def decide_valid_form(
 
 
 def named_source(source: SourceParams) -> Source:
-    """Return the source, or refuse that there is none."""
+    """Return the source; raise if none is named."""
     if source.input is None:
         raise unnamed_source()
     return source.input
 
 
 def read_keys(obs: pd.DataFrame, obs_keys: KeyParams) -> pd.DataFrame:
-    """Return the columns ``label`` and ``batch`` of those keys that are named, missing as ``None``.
+    """Return the columns ``label`` and ``batch`` for the keys that are named, ``None`` if missing.
 
     Raises
     ------
     UserError
-        A column that is named is absent, or the labels are none.
+        A named column is absent, or has no labels.
     """
     table = pd.DataFrame(index=obs.index)
     if obs_keys.label_key is not None:
         table[LABEL] = read_labels(obs, obs_keys.label_key, obs_keys.keep_absence_words)
     if obs_keys.batch_key is not None:
         if obs_keys.batch_key not in obs:
-            read_labels(obs, obs_keys.batch_key)  # refuses, with the nearest column
+            read_labels(obs, obs_keys.batch_key)  # raises, and suggests the closest column
         text = label_text(obs[obs_keys.batch_key]).reindex(obs.index).astype(object)
         table[BATCH] = text.where(text.notna(), None)
     return table
@@ -146,7 +146,7 @@ def write_embedded(
     run_info: dict[str, Any],
     calls: pd.DataFrame | None = None,
 ) -> CopiedCells:
-    """Return what a copy of the user's cells gets: the embedding, the facts, and types from an index."""
+    """Return what to add to a copy of the user's cells: embedding, facts, and types from an index."""
     facts = output_facts(
         run_info,
         embedded.form.report,

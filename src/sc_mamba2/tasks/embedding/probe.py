@@ -1,4 +1,4 @@
-"""Probe of `encode_file`: an even sample of the file's cells is tokenised, a few batches encoded."""
+"""Probe of `encode_file`: tokenize an even sample of the file's cells, and encode a few batches."""
 
 import numpy as np
 
@@ -26,7 +26,7 @@ def probe_encoding(
     options: EmbeddingOptions,
     compute: ComputeOptions,
 ) -> Work:
-    """Check the file as `encode_file` does, and encode a few batches of its cells."""
+    """Check the file like `encode_file`, and encode a few batches of its cells."""
     with open_cells(named_source(source)) as stored:
         form = decide_valid_form(stored, ingestion, validation, options)
         read_keys(stored.obs, obs_keys)

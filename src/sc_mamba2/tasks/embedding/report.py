@@ -1,4 +1,4 @@
-"""The report of an embedding: what was read, how well it keeps types together, and beside what."""
+"""The report of an embedding: what was read, and how well it and the baselines keep types together."""
 
 from typing import Any
 
@@ -33,7 +33,7 @@ def report(
     compute: ComputeOptions,
     calls: pd.DataFrame | None = None,
 ) -> tuple[dict[str, bytes], str]:
-    """Draw the figures, PNG files by name, and write the one-file HTML report around them."""
+    """Draw the figures, PNG by name, and write the one-file HTML report."""
     drawn = values_to_draw(sample, calls, evaluation.neighbours, compute.seed)
     figures = draw_pictures(PICTURES, **drawn)
     groups = ("ingestion", "validation", "embedding", "compute")
@@ -89,7 +89,7 @@ def _score_tables(metrics: dict[str, Any]) -> list[Table]:
 
 
 def _verdict(metrics: dict[str, Any]) -> list[str]:
-    """Say in words who won, and what training the model was worth."""
+    """Describe which method won, and what pretraining contributed."""
     own = metrics["model"].get("knn_accuracy")
     if own is None:
         return ["No column of labels was named, so how well types stay together is not scored."]

@@ -1,4 +1,4 @@
-"""One of many processes of an embedding: `torchrun … -m sc_mamba2.tasks.embedding.worker JOB`."""
+"""A worker process of an embedding job: `torchrun … -m sc_mamba2.tasks.embedding.worker JOB`."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Scores of pairs without a model: correlation, and boosting.
+"""Scores of pairs without a model: correlation and boosting.
 
 Legend: N cells, R regulators, T targets.
 """
@@ -15,7 +15,7 @@ from sc_mamba2.tasks.shared.progress import training_progress
 def compare(
     x_NR: np.ndarray, y_NT: np.ndarray, pairs_RT: np.ndarray, params: BaselineParams, seed: int
 ) -> dict[str, np.ndarray]:
-    """Score all pairs by the simple methods.
+    """Score all pairs by the baselines.
 
     Parameters
     ----------
@@ -23,16 +23,12 @@ def compare(
         Expression of regulators and targets.
     pairs_RT
         The pairs of two different genes, bool.
-    params
-        Rounds of boosting; whether there are trees, and how many.
-    seed
-        Of the trees.
 
     Returns
     -------
     dict
-        (R, T) each, higher is likelier an edge: ``correlation`` (Spearman's, signed), ``pearson``
-        (signed), ``boosting``, and ``boosted trees`` where they are wanted.
+        (R, T) each, higher is a likelier edge: ``correlation`` (Spearman's, signed), ``pearson``
+        (signed), ``boosting``, and ``boosted trees`` if requested.
     """
     scores = {
         "correlation": spearman(x_NR, y_NT),

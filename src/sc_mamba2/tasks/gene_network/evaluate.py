@@ -1,4 +1,4 @@
-"""How well every way of scoring finds the known edges, on the same pairs."""
+"""How well every score finds the known edges, on the same pairs."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ def score(
     validation_report: dict[str, Any],
     run_info: dict[str, Any],
 ) -> dict[str, Any]:
-    """Score all ways against the known edges; the contents of ``metrics.json``."""
+    """Evaluate all scores against the known edges; return the contents of ``metrics.json``."""
     results, facts = score_all(scores, known_edges, scoring.method)
     data = {
         "cells": scores.cells,
@@ -39,9 +39,9 @@ def score(
 def score_all(
     scores: PairScores, known_edges: pd.DataFrame, method: Method
 ) -> tuple[dict[str, dict[str, Any]], dict[str, int]]:
-    """Return the scores of ``model``, ``baselines`` and ``ablations``, and what they stand on.
+    """Return the metrics of ``model``, ``baselines`` and ``ablations``, and the numbers behind them.
 
-    There are none where not a single pair, or every one, is a known edge.
+    There are no metrics if no pair, or every pair, is a known edge.
     """
     evaluated_RT, truth_RT = evaluated_pairs(scores, known_edges)
     truth = truth_RT[evaluated_RT]
@@ -70,7 +70,7 @@ def score_all(
 def evaluated_pairs(scores: PairScores, known_edges: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """Return which pairs are evaluated, and which of all are known edges, (R, T) bool each.
 
-    Those are evaluated that are of two genes and whose regulator has a known edge to a target.
+    A pair of different genes is evaluated if its regulator has a known edge to any target.
     """
     choice = scores.choice
     truth_RT = known_pairs(known_edges, choice.regulators, choice.targets)

@@ -1,4 +1,4 @@
-"""The pictures of a network: heat map of the correlations, and the graph of the best edges."""
+"""Figures of a network: heat map of the correlations, and the graph of the top edges."""
 
 import random
 from typing import Any
@@ -21,7 +21,7 @@ MOST_ROWS, MOST_COLUMNS, MOST_NAMES = 30, 50, 60
 
 @in_style
 def heat_map_figure(scores: PairScores, method: Method) -> Figure:
-    """Draw the correlation of the regulators and targets with the best scores."""
+    """Plot the correlations of the regulators and targets with the best scores."""
     chosen_RT = np.where(scores.choice.pairs(), scores.by_method[method], -np.inf)
     rows = np.argsort(-chosen_RT.max(axis=1), kind="stable")[:MOST_ROWS]
     columns = np.argsort(-chosen_RT[rows].max(axis=0), kind="stable")[:MOST_COLUMNS]
@@ -49,7 +49,7 @@ def heat_map_figure(scores: PairScores, method: Method) -> Figure:
 
 
 def _alike_together(values: np.ndarray, names: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Order rows so that alike ones are neighbours."""
+    """Order rows by hierarchical clustering."""
     if len(values) < 3:
         return names, values
     order = leaves_list(linkage(values, "average"))
@@ -58,17 +58,7 @@ def _alike_together(values: np.ndarray, names: np.ndarray) -> tuple[np.ndarray, 
 
 @in_style
 def graph_figure(edges: pd.DataFrame, modules: pd.DataFrame, seed: int) -> Figure:
-    """Draw the graph of the best edges.
-
-    Parameters
-    ----------
-    edges
-        See `edge_table`; those that are drawn.
-    modules
-        See `find_modules`, of the same edges.
-    seed
-        Seed of the layout.
-    """
+    """Plot the graph of the top edges (see `edge_table`) with their modules (see `find_modules`)."""
     graph = make_graph(edges, modules)
     places = _places(graph, seed)
     colours = palette([str(module) for module in sorted(set(modules["module"]))])
@@ -95,7 +85,7 @@ def graph_figure(edges: pd.DataFrame, modules: pd.DataFrame, seed: int) -> Figur
 
 
 def _places(graph: igraph.Graph, seed: int) -> np.ndarray:
-    """Lay the graph out, (genes, 2); the same for the same seed."""
+    """Return the layout of a graph, (genes, 2), determined by the seed."""
     igraph.set_random_number_generator(random.Random(seed))
     try:
         layout = graph.layout_fruchterman_reingold(niter=1000)

@@ -1,4 +1,4 @@
-"""What is scored: by which model, and which genes may regulate and which may be regulated.
+"""Input of the scores: the model, and the candidate regulators and targets.
 
 Legend: R regulators, T targets.
 """
@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class Choice:
-    """The pairs that are scored.
+    """The candidate pairs.
 
     Attributes
     ----------
@@ -39,7 +39,7 @@ class Choice:
     regulator_symbols, target_symbols
         Their symbols.
     origin
-        Where the regulators come from, in words.
+        How the regulators were chosen, in words.
     """
 
     regulators: np.ndarray
@@ -61,7 +61,7 @@ def prepare(
     ingestion: IngestionParams,
     compute: ComputeOptions,
 ) -> tuple[PretrainedModel, pd.DataFrame, Choice]:
-    """Read the model and the known edges (see `read_reference`), and choose the genes."""
+    """Load the model and the known edges (see `read_reference`), and choose the genes."""
     model = read_model(scoring.checkpoint, compute)
     table = load_gene_table(ingestion.gene_table)
     known_edges = read_reference(reference, table)
@@ -71,25 +71,14 @@ def prepare(
 def choose_pairs(
     cells: AnnData, vocabulary: Vocabulary, params: GeneParams, table: GeneTable
 ) -> Choice:
-    """Choose regulators and targets, and log by which rule.
-
-    Parameters
-    ----------
-    cells
-        Valid cells.
-    vocabulary
-        Genes that the model knows.
-    params
-        Named regulators, and how many genes.
-    table
-        In which names are looked up.
+    """Choose regulators and targets among the genes that the model knows, and log how.
 
     Raises
     ------
     UserError
-        ``network-cells``: fewer than ten cells. ``gene-unknown``: a regulator that is named and that
-        cells or checkpoint lack. ``regulators-file``: nothing in the file. ``regulators-none``: none
-        is expressed. ``network-targets``: fewer than two genes are expressed.
+        ``network-cells``: fewer than ten cells. ``gene-unknown``: a named regulator is missing from
+        cells or checkpoint. ``regulators-file``: the file is missing or empty. ``regulators-none``: no
+        regulator is expressed. ``network-targets``: fewer than two genes are expressed.
     """
     if cells.n_obs < FEWEST_CELLS:
         raise UserError(
@@ -129,7 +118,7 @@ def choose_pairs(
 
 
 def _variability(cells: AnnData, places: np.ndarray) -> np.ndarray:
-    """Return scanpy's normalised dispersion (method "seurat") of some genes; NaN counts as least."""
+    """Return scanpy's normalised dispersion (method "seurat") of some genes, NaN as -inf."""
     if len(places) < 2:
         return np.zeros(len(places))
     plain = AnnData(X=cells.X[:, places])
@@ -140,9 +129,9 @@ def _variability(cells: AnnData, places: np.ndarray) -> np.ndarray:
 def _factors(
     cells: AnnData, places: np.ndarray, share: np.ndarray, variability: np.ndarray, most: int
 ) -> tuple[np.ndarray, str]:
-    """Return the places of the transcription factors among expressed genes, and where they come from.
+    """Return the columns of the expressed transcription factors, and how they were chosen.
 
-    Where there are none, as in a small panel, the most variable genes take their place.
+    If there are none, as in a small panel, the most variable genes are used instead.
     """
     factors = places[np.isin(cells.var_names[places], list(transcription_factors()))]
     if not len(factors):
@@ -161,7 +150,7 @@ def _factors(
 def _named(
     given: str, cells: AnnData, known: np.ndarray, share: np.ndarray, table: GeneTable
 ) -> np.ndarray:
-    """Return the places of the regulators that a person named, each once."""
+    """Return the columns of the regulators named by the user, each once."""
     names = read_names(given, "regulators-file")
     place = {ident: at for at, ident in enumerate(cells.var_names) if known[at]}
     ids = map_genes(names, table).ensembl_ids

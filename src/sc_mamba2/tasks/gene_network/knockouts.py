@@ -1,4 +1,4 @@
-"""Knock-outs in silico: what the model expects of the targets without a regulator's token.
+"""In-silico knock-outs: predicted expression of the targets without a regulator's token.
 
 Legend: N cells, M cells of several regulators, R regulators, T targets, B cells of a batch, D width.
 """
@@ -23,20 +23,20 @@ _TOGETHER = 16  # regulators whose cells fill batches together
 
 @dataclass(frozen=True, eq=False)
 class KnockOuts:
-    """What taking each regulator away does.
+    """Effects of knocking out each regulator.
 
     Attributes
     ----------
     effect_RT
-        Mean over cells of expected expression with the regulator minus without it, in bins or in
-        logarithms of rates, as the model tells it: above 0 where the regulator raises the target.
+        Mean over cells of expected expression with minus without the regulator, in bins or log rates,
+        depending on the model: positive if the regulator raises the target.
     strength_RT
-        ``effect / (s + median_t s)``, s the standard deviation of the change over cells; 0 where no
-        cell of the sample has the regulator.
+        ``effect / (s + median_t s)``, s the standard deviation of the change over cells; 0 if no cell of
+        the sample expresses the regulator.
     specific_RT
-        What of the strength is this regulator's own; see `specific`. Its size is the score.
+        The part of the strength specific to this regulator, see `specific`. Its magnitude is the score.
     cells_R
-        Cells that the regulator was taken from.
+        Number of cells in which the regulator was knocked out.
     """
 
     effect_RT: np.ndarray
@@ -54,20 +54,20 @@ def knock_out(
     batch_size: int,
     device: str = "cpu",
 ) -> KnockOuts:
-    """Take every regulator from the cells that express it, and compare the decoded targets.
+    """Remove every regulator from cells that express it, and compare the decoded targets.
 
     Parameters
     ----------
     model
-        With a head that tells expression from the cell embedding.
+        A model with a head that predicts expression from the cell embedding.
     tokens
-        N cells; those that express a regulator are taken from the front.
+        N cells; for each regulator the first that express it are used.
     regulator_rows, target_rows
         (R,) and (T,) rows of the vocabulary.
     cells_a_regulator
-        Cells at most, above 0.
+        Maximum number of cells per regulator, above 0.
     batch_size
-        Cells a batch; changes the speed only.
+        Cells per batch; affects speed only.
     device
         auto, cpu or cuda.
     """
@@ -107,7 +107,7 @@ def knock_out_work(
     device: str = "cpu",
     models: int = 1,
 ) -> Work:
-    """Count the cells that `knock_out` decodes with the same arguments, and time a few, for so many models."""
+    """Count the cells that `knock_out` decodes with the same arguments, time a few, scale by `models`."""
     limit, place = model.tokenizer.rules.max_length, choose_device(device)
     having = np.concatenate(cells_with(tokens, regulator_rows, cells_a_regulator))
     counts = {
@@ -127,26 +127,26 @@ def knock_out_work(
 
 
 def cells_with(tokens: TokenizedCells, rows: np.ndarray, most: int) -> list[np.ndarray]:
-    """Return, for each gene, the first cells that express it, `most` at most."""
+    """Return, for each gene, the first cells that express it, at most `most`."""
     owner = np.repeat(np.arange(len(tokens)), tokens.lengths)
     return [np.unique(owner[tokens.gene_rows == row])[:most] for row in rows]
 
 
 def summarise(change_NT: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the mean change, and that over its spread, (T,) each; see `KnockOuts`."""
+    """Return effect and strength, (T,) each; see `KnockOuts`."""
     effect_T, spread_T = change_NT.mean(axis=0), change_NT.std(axis=0)
-    # The median keeps a target that hardly moves from winning by a spread of nearly nothing.
+    # The median keeps targets that hardly change from winning by a tiny standard deviation.
     scale_T = spread_T + np.median(spread_T)
     strength_T = np.divide(effect_T, scale_T, out=np.zeros_like(effect_T), where=scale_T > 0)
     return effect_T, strength_T
 
 
 def specific(strength_RT: np.ndarray) -> np.ndarray:
-    """Take away what every regulator does alike.
+    """Subtract the effect common to all regulators.
 
-    Whichever token is taken away, a cell embedding moves along much the same direction, so that the
-    raw effects of regulators are nearly multiples of each other. Each row is brought to mean 0 and
-    spread 1, then the mean row is subtracted (of three regulators or more).
+    Removing any token moves a cell embedding in much the same direction, so that the raw effects of
+    regulators are nearly proportional. Each row is scaled to mean 0 and standard deviation 1, then the
+    mean row is subtracted (with three or more regulators).
     """
     centred_RT = strength_RT - strength_RT.mean(axis=1, keepdims=True)
     spread_R1 = centred_RT.std(axis=1, keepdims=True)
@@ -160,7 +160,7 @@ def specific(strength_RT: np.ndarray) -> np.ndarray:
 def decoder(
     model: PretrainedModel, target_rows: np.ndarray, batch_size: int, place: torch.device
 ) -> Callable[[TokenizedCells], np.ndarray]:
-    """Return the function that decodes the expected expression of the targets of cells, (N, T) float64."""
+    """Return a function that decodes the expected expression of the targets, (N, T) float64."""
     model = model.to(place).eval()
     rows_T = torch.from_numpy(np.asarray(target_rows, dtype=np.int64)).to(place)
 
@@ -178,7 +178,7 @@ def decoder(
 
 
 def _decode(model: PretrainedModel, batch: Batch, rows_T: Tensor) -> Tensor:
-    """Decode the targets from the cell embedding, (B, T): expected bins, or logarithms of rates."""
+    """Decode the targets from the cell embedding, (B, T): expected bins, or log rates."""
     cell_BD = model.backbone.encode(batch.token_ids_BL, batch.bins_BL, batch.lengths_B)
     if model.molecule_decoder is not None:
         log_rates_BV: Tensor = model.molecule_decoder.rates(cell_BD).log_softmax(1)

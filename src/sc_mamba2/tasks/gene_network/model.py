@@ -1,4 +1,4 @@
-"""The pretrained model that scores, its untrained twin, and how alike two genes' embeddings are.
+"""The pretrained model, its untrained counterpart, and the cosine of gene embeddings.
 
 Legend: R regulators, T targets, V vocabulary, D width.
 """
@@ -12,13 +12,13 @@ from sc_mamba2.training import ComputeOptions, seed_everything
 
 
 def read_model(checkpoint: str, compute: ComputeOptions) -> PretrainedModel:
-    """Read the pretrained model.
+    """Load the pretrained model.
 
     Raises
     ------
     UserError
-        Rules of `PretrainedModel.from_pretrained`; ``checkpoint-heads``: it has no head for expression
-        from the cell.
+        Rules of `PretrainedModel.from_pretrained`; ``checkpoint-heads``: it has no head that predicts
+        expression from the cell embedding.
     """
     model = PretrainedModel.from_pretrained(checkpoint)
     if model.cell_expression_decoder is None and model.molecule_decoder is None:
@@ -43,6 +43,6 @@ def untrained_like(model: PretrainedModel, seed: int) -> PretrainedModel:
 def cosines(
     model: PretrainedModel, regulator_rows: np.ndarray, target_rows: np.ndarray
 ) -> np.ndarray:
-    """Return the cosine of the embeddings of each pair, (R, T), -1 to 1."""
+    """Return the cosine of the gene embeddings of each pair, (R, T), -1 to 1."""
     table_VD = model.backbone.gene_embedding.weight.detach().double().cpu().numpy()
     return normalize(table_VD[regulator_rows]) @ normalize(table_VD[target_rows]).T

@@ -1,4 +1,4 @@
-"""Parameters that are particular to gene networks."""
+"""Parameters of gene networks."""
 
 from typing import Literal
 
@@ -11,7 +11,7 @@ Method = Literal["consensus", "correlation", "boosting", "cosine", "knock_out"]
 
 
 class ReferenceParams(Parameters):
-    """Known edges that the scores are compared with."""
+    """Known edges that the scores are evaluated against."""
 
     reference_network: str | None = Field(
         None,
@@ -24,7 +24,7 @@ class ReferenceParams(Parameters):
 
 
 class GeneParams(Parameters):
-    """Between which genes there may be an edge."""
+    """The candidate regulators and targets."""
 
     regulators: str | None = Field(
         None,
@@ -41,7 +41,7 @@ class GeneParams(Parameters):
 
 
 class ScoreParams(PredictParams):
-    """By which model, from which cells, and how the pairs are scored."""
+    """The model, the cells, and the method that scores the pairs."""
 
     checkpoint: str = Field(
         "scm-tiny", description="name of a shipped checkpoint, or a folder, of a pretrained model"
@@ -60,12 +60,12 @@ class ScoreParams(PredictParams):
 
     @property
     def takes_away(self) -> bool:
-        """Whether there are knock-outs: asked for, or to order by."""
+        """Whether knock-outs are computed: on request, or because edges are ranked by them."""
         return self.knock_outs or self.method == "knock_out"
 
 
 class BaselineParams(Parameters):
-    """What stands beside the model."""
+    """Baselines and ablations."""
 
     untrained: bool = Field(
         False, description="whether the same model with random weights is scored too"
@@ -79,7 +79,7 @@ class BaselineParams(Parameters):
 
 
 class NetworkParams(Parameters):
-    """What is made of the scores."""
+    """The table and graph made from the scores."""
 
     edges: int = Field(5000, ge=1, description="edges that are written at most, best first")
     drawn: int = Field(150, ge=1, description="edges of the graph, its modules and its picture")

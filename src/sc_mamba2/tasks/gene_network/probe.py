@@ -1,4 +1,4 @@
-"""Probe of `score_pairs`: every knock-out is counted, a few batches of cells are decoded."""
+"""Probe of `score_pairs`: count all knock-outs, and decode a few batches of cells."""
 
 from anndata import AnnData
 
@@ -21,7 +21,7 @@ def probe_scoring(
 ) -> Work:
     """Count the cells that `score_pairs` decodes, with and without a gene, and time a few.
 
-    An untrained model beside takes the same time again. Without knock-outs no cell is decoded.
+    The untrained model doubles the time. Without knock-outs no cell is decoded.
     """
     tokens = short_tokens(draw_sample(valid_cells, params, compute), model, choice)
     each = params.cells_a_regulator if params.takes_away else 0

@@ -1,4 +1,4 @@
-"""A network of known edges, such as DoRothEA, as a table by Ensembl id."""
+"""A reference network of known edges, such as DoRothEA, as a table of Ensembl ids."""
 
 from pathlib import Path
 
@@ -15,12 +15,12 @@ _SOURCE, _TARGET, _CONFIDENCE = ("source", "tf"), ("target",), ("confidence",)
 def read_reference(params: ReferenceParams, genes: GeneTable) -> pd.DataFrame:
     """Read the reference network.
 
-    Genes that the gene table does not know are left out, and so are edges from a gene to itself.
+    Edges of genes that the gene table does not know, and of a gene to itself, are left out.
 
     Returns
     -------
     DataFrame
-        ``source`` and ``target``, Ensembl ids, each edge once; empty where no network is named.
+        ``source`` and ``target``, Ensembl ids, each edge once; empty if no network is named.
 
     Raises
     ------
@@ -65,7 +65,7 @@ def _read(path: Path) -> pd.DataFrame:
             return pd.read_parquet(path)
         tabs = ".tsv" in path.suffixes or ".txt" in path.suffixes
         return pd.read_csv(path, sep="\t" if tabs else ",")
-    except (ValueError, OSError) as error:  # pandas and pyarrow say it in many ways
+    except (ValueError, OSError) as error:  # errors of pandas and pyarrow
         raise _unusable(f"'{path.name}', which cannot be read ({error})") from error
 
 

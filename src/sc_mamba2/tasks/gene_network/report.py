@@ -1,4 +1,4 @@
-"""The report of a network: who finds the known edges best, the pictures, the best edges, the modules."""
+"""The report of a network: which method finds the known edges best, figures, top edges, modules."""
 
 from typing import Any
 
@@ -81,7 +81,7 @@ def network_report(
 
 
 def verdict(metrics: dict[str, Any]) -> list[str]:
-    """Say in words which method ranks the known edges best, and what the training was worth."""
+    """Describe which method ranks the known edges best, and what pretraining contributed."""
     if not metrics["model"]:
         return [
             "No reference network was given, or it has no edge between these genes, so the accuracy of the "

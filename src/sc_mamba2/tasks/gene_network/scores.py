@@ -1,4 +1,4 @@
-"""All scores of all pairs side by side; the table of edges, and the network of the best of them.
+"""All scores of all pairs, the table of edges, and the network of the top edges.
 
 Legend: N cells, R regulators, T targets.
 """
@@ -38,16 +38,16 @@ class PairScores:
     choice
         The genes.
     knock_outs
-        What taking the regulators away does, where that was asked for.
+        Effects of knocking out the regulators, if requested.
     by_method
-        The scores that can order edges, (R, T) each, higher is likelier an edge: ``consensus``,
-        ``correlation``, ``pearson``, ``boosting``, ``cosine``, and perhaps ``knock_out``.
+        Scores that can rank edges, (R, T) each, higher is a likelier edge: ``consensus``,
+        ``correlation``, ``pearson``, ``boosting``, ``cosine``, and ``knock_out`` if requested.
     baselines, ablations
-        The same of what stands beside.
+        The same for baselines and ablations.
     agreement_RT
         See `agreement`.
     cells
-        Cells that were looked at.
+        Number of cells used.
     """
 
     choice: Choice
@@ -67,9 +67,9 @@ def score_pairs(
     baselines: BaselineParams,
     compute: ComputeOptions,
 ) -> PairScores:
-    """Score all pairs in a sample of the cells, by the cells themselves and by the model.
+    """Score all pairs in a sample of the cells, by simple methods and by the model.
 
-    How long the knock-outs will take is logged first.
+    The estimated time of the knock-outs is logged first.
     """
     sample = draw_sample(valid_cells, params, compute)
     models = [model, untrained_like(model, compute.seed)] if baselines.untrained else [model]
@@ -110,13 +110,13 @@ def score_pairs(
 
 
 def draw_sample(cells: AnnData, params: ScoreParams, compute: ComputeOptions) -> AnnData:
-    """Draw the cells that are looked at."""
+    """Sample the cells to use."""
     drawn = np.random.default_rng(compute.seed).permutation(cells.n_obs)[: params.cells]
     return cells[np.sort(drawn)]
 
 
 def short_tokens(sample: AnnData, model: PretrainedModel, choice: Choice) -> TokenizedCells:
-    """Return the cells as tokens of regulators and targets alone: a fifth of the genes, and of the time."""
+    """Return tokens of regulators and targets only: a fifth of the genes, and of the time."""
     tokens = tokenize_cells(sample, model.tokenizer, with_obs=False)
     genes = np.union1d(choice.regulators, choice.targets)
     return tokens.keep(np.isin(tokens.gene_rows, model.tokenizer.vocabulary.rows_of(genes)))
@@ -129,7 +129,7 @@ def _tell_time(
     params: ScoreParams,
     compute: ComputeOptions,
 ) -> None:
-    """Say how long the knock-outs take, and how to do without them."""
+    """Log how long the knock-outs take, and how to skip them."""
     work = knock_out_work(
         models[0], tokens, *rows_of(models[0], choice), *_size(params), compute.device, len(models)
     )
@@ -161,7 +161,7 @@ def _score_by(
     params: ScoreParams,
     compute: ComputeOptions,
 ) -> tuple[KnockOuts | None, dict[str, np.ndarray]]:
-    """Score all pairs by a model: the cosine, and what knock-outs in some cells say."""
+    """Score all pairs by a model: cosine of the embeddings, and knock-outs in some cells."""
     rows = rows_of(model, choice)
     scores = {"cosine": cosines(model, *rows)}
     if tokens is None:
@@ -171,10 +171,11 @@ def _score_by(
 
 
 def consensus(parts: list[np.ndarray], pairs_RT: np.ndarray) -> np.ndarray:
-    """Return the mean over scores of how far each pair stands above its regulator's other pairs, (R, T).
+    """Return the mean of the scores, each standardised per regulator, (R, T).
 
-    Each score is brought to mean 0 and spread 1 over the targets of a regulator: one that goes with
-    everything, as depth or a cell type does, gains nothing by it. A gene with itself gets 0.
+    Each score is scaled to mean 0 and standard deviation 1 over the targets of a regulator, so that a
+    regulator that correlates with everything, like depth or a cell type, gains nothing. A gene with
+    itself gets 0.
     """
     standard = []
     for part in parts:
@@ -189,9 +190,9 @@ def consensus(parts: list[np.ndarray], pairs_RT: np.ndarray) -> np.ndarray:
 
 
 def agreement(parts: list[np.ndarray], pairs_RT: np.ndarray) -> np.ndarray:
-    """Count the scores that hold a pair among the best twentieth of its regulator's, (R, T) int.
+    """Count the scores that rank a pair among the top 5 % of its regulator, (R, T) int.
 
-    Pairs as good as the last of them count too; one at or below the regulator's median never does.
+    Ties with the last of them count too; a pair at or below the regulator's median never counts.
     """
     votes_RT = np.zeros(pairs_RT.shape, dtype=np.int64)
     for part in parts:
@@ -204,7 +205,7 @@ def agreement(parts: list[np.ndarray], pairs_RT: np.ndarray) -> np.ndarray:
 def make_network(
     scores: PairScores, scoring: ScoreParams, params: NetworkParams, compute: ComputeOptions
 ) -> tuple[pd.DataFrame, pd.DataFrame, str]:
-    """List the best edges, and make a graph of the very best.
+    """Return the table of the best edges, and a graph of the top ones.
 
     Returns
     -------
@@ -230,7 +231,7 @@ def edge_table(scores: PairScores, method: Method, most: int) -> pd.DataFrame:
         ``source``, ``target`` (symbols), ``source_id``, ``target_id``, ``score``, ``rank`` from 1,
         ``agreement`` (see `agreement`), ``sign`` of the correlation, then every method's own score:
         ``correlation`` (Spearman's), ``pearson``, ``boosting`` (share of variance), ``cosine``; with
-        knock-outs ``knock_out_effect`` (bins) and ``specific_effect``.
+        knock-outs ``knock_out_effect`` (bins or log rates) and ``specific_effect``.
     """
     choice, chosen_RT = scores.choice, scores.by_method[method]
     row, column = np.nonzero(choice.pairs())

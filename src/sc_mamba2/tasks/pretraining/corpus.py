@@ -1,7 +1,7 @@
-"""From files to one token store: each file's cells are tokenised where they are read, then joined.
+"""Turn files into one token store: each file is tokenized where it is read, then all are joined.
 
-What was done whole is not done again when an interrupted run goes on: neither a file's tokens nor the
-store, which is known by its parameters and by size and time of its files.
+A resumed run reuses what is complete: the tokens of a file, and the store, which is identified by its
+parameters and by size and modification time of its files.
 """
 
 import hashlib
@@ -34,16 +34,11 @@ _CELLS_JOINED_AT_ONCE = 16_384
 def make_corpus(params: CorpusParams) -> dict[str, Any]:
     """Ingest the sources and write their tokens as one store.
 
-    Parameters
-    ----------
-    params
-        Which files, how, and where to.
-
     Returns
     -------
     dict
-        The report of `ingest_corpus`, with the number of cells and tokens of the store. A source that is a
-        token store itself is taken as it is, where it lies: ``folder``.
+        The report of `ingest_corpus`, with the number of cells and tokens of the store. A single source
+        that is a token store is used in place, as ``folder``.
     """
     if (given := _given_store(params)) is not None:
         return given
@@ -67,23 +62,21 @@ def make_corpus(params: CorpusParams) -> dict[str, Any]:
 
 
 def sample_corpus(params: CorpusParams, folder: Path, most: int) -> tuple[dict[str, Any], Path]:
-    """Check the sources as `make_corpus` does, and write the tokens of some cells of each file.
+    """Check the sources like `make_corpus`, and write the tokens of a sample of each file.
 
     Parameters
     ----------
     params
-        As of `make_corpus`.
-    folder
-        Where to.
+        As for `make_corpus`.
     most
-        Cells in all, about.
+        Approximate number of cells in total.
 
     Returns
     -------
     report
-        Of all cells; the ``result`` of a file is the folder of its own sample, or of the store.
+        Report on all cells; the ``result`` of a file is the folder of its sample.
     store
-        The sample of all files; the whole corpus, where its store stands there already.
+        The sample of all files, or the whole corpus if its store exists already.
     """
     if (given := _given_store(params)) is not None:
         return given, Path(given["store"]["folder"])
@@ -97,7 +90,7 @@ def sample_corpus(params: CorpusParams, folder: Path, most: int) -> tuple[dict[s
 
 
 def _given_store(params: CorpusParams) -> dict[str, Any] | None:
-    """Report of the one source, where that is the folder of a token store."""
+    """Return the report of a single source that is a token store, else ``None``."""
     folder = Path(params.sources[0]) if len(params.sources) == 1 else Path()
     if not (folder / TOKENIZER).is_file():
         return None
@@ -137,9 +130,9 @@ def _parts(report: dict[str, Any]) -> list[Path]:
 
 
 def tokenize_file(file: CorpusFile, params: CorpusParams, folder: Path) -> str:
-    """Write the tokens of one file's cells as a store of its own; return its folder.
+    """Write the tokens of one file's cells as a separate store; return its folder.
 
-    One that stands there whole, of the same cells and parameters, is taken as it is.
+    An existing store of the same cells and parameters is reused.
     """
     part = folder / f"{file.number:06d}-{_fingerprint(file, params)}"
     if not part.is_dir():
@@ -153,7 +146,7 @@ def tokenize_file(file: CorpusFile, params: CorpusParams, folder: Path) -> str:
 
 
 class _Terms:
-    """Terms of the Cell Ontology by the labels of one file, whose labels are matched together."""
+    """Cell Ontology terms by label of one file; its labels are matched together."""
 
     def __init__(self, file: CorpusFile, columns: tuple[str, ...]) -> None:
         with open_cells(file.source) as stored:
@@ -168,7 +161,7 @@ class _Terms:
         }
 
     def of(self, obs: pd.DataFrame) -> np.ndarray:
-        """Give each cell's term and all above it, apart by blanks; empty where its label has none."""
+        """Return each cell's term and its ancestors, separated by spaces; empty if its label has none."""
         if self.column is None:
             return np.full(len(obs), "")
         return obs[self.column].astype(str).map(self.above).fillna("").to_numpy(dtype=str)
@@ -198,7 +191,7 @@ def _join(parts: list[Path], store: Path, tokenizer: Tokenizer) -> TokenStore:
 
 
 def _kept_columns(obs: pd.DataFrame, columns: tuple[str, ...], source: str) -> pd.DataFrame:
-    """Keep the named columns, as text, empty where a file lacks one, and the source."""
+    """Return the named columns as text, empty if the file lacks one, and the source."""
     kept = {
         name: obs[name].astype(str).to_numpy() if name in obs else np.full(len(obs), "")
         for name in columns
@@ -207,7 +200,7 @@ def _kept_columns(obs: pd.DataFrame, columns: tuple[str, ...], source: str) -> p
 
 
 def _finished(done: Path, wanted: str) -> dict[str, Any] | None:
-    """Give the report of a store that was made of the same files in the same way, and is there."""
+    """Return the report of an existing store made from the same files and parameters, else ``None``."""
     try:
         table = json.loads(done.read_text(encoding="utf-8"))
         store = TokenStore.open(done.with_suffix(""))
@@ -220,7 +213,7 @@ def _finished(done: Path, wanted: str) -> dict[str, Any] | None:
 
 
 def _identity(params: CorpusParams, sources: list[str]) -> str:
-    """Hash the parameters, and size and time of every file."""
+    """Hash the parameters, and size and modification time of every file."""
     files = [facts for source in sources for facts in source_facts(source)]
     table = params.model_dump(mode="json", exclude={"workers", "dask_address", "cells_a_block"})
     content = json.dumps([table, sources, files], sort_keys=True)

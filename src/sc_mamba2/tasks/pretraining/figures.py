@@ -1,4 +1,4 @@
-"""The picture of a pretraining."""
+"""The figure of pretraining."""
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -9,14 +9,14 @@ from sc_mamba2.reporting import Picture, draw_pictures, in_style, new_figure
 
 @in_style
 def loss_figure(history: pd.DataFrame) -> Figure:
-    """Draw the loss over the steps, and what held-out cells say beside their gene means.
+    """Plot the loss over the steps, and the error on held-out cells compared with the gene means.
 
-    That is the masked error; of count splitting the nats a molecule that was left out.
+    The error is that of masked bins or, with count splitting, nats per left-out molecule.
 
     Parameters
     ----------
     history
-        A journal: `step`, `loss`, and `held_out/…` where cells were held out.
+        A journal: `step`, `loss`, and `held_out/…` if cells were held out.
     """
     molecules, held_out = "loss/plain" in history, "held_out/loss" in history
     figure, axes = new_figure(columns=2 if held_out else 1, width=4.2, height=3.4)
@@ -29,7 +29,7 @@ def loss_figure(history: pd.DataFrame) -> Figure:
             _draw(axes[1], rows, _NATS, "nats a molecule left out")
             level = rows["held_out/means_posterior"].iloc[-1]
             axes[1].axhline(level, color="grey", linestyle="--", label="study's gene means")
-            axes[1].margins(y=0.4)  # room for the legend beside the level
+            axes[1].margins(y=0.4)  # room for the legend
         else:
             axes[0].plot(rows["step"], rows["held_out/loss"], marker="o", label="held out")
             _draw(axes[1], rows, _ERRORS, "squared error of masked bins")
@@ -41,7 +41,7 @@ def loss_figure(history: pd.DataFrame) -> Figure:
 def _draw(axis: Axes, rows: pd.DataFrame, labels: dict[str, str], scale: str) -> None:
     for (name, label), mark in zip(
         labels.items(), "osD", strict=False
-    ):  # open: equal ones are both seen
+    ):  # open markers: overlapping ones stay visible
         axis.plot(rows["step"], rows[f"held_out/{name}"], marker=mark, mfc="none", label=label)
     axis.set(xlabel="step", ylabel=scale)
 

@@ -1,4 +1,4 @@
-"""Pretraining itself: in this process, or in several that torchrun starts."""
+"""Run pretraining, in this process or in several started by torchrun."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -41,20 +41,20 @@ def pretrain(
     compute: ComputeOptions,
     run_info: dict[str, Any],
 ) -> tuple[dict[str, Any], pd.DataFrame]:
-    """Pretrain, or go on with a run that was interrupted.
+    """Pretrain, or resume an interrupted run.
 
     Returns
     -------
     metrics
-        Of the last look at held-out cells, the gene means beside: errors of masked bins, or nats a
-        molecule that was left out, these by study too.
+        The last evaluation on held-out cells, with the gene means as baseline: error of masked bins, or
+        nats per left-out molecule, also by study.
     history
         The journal.
 
     Raises
     ------
     SystemExit
-        After a signal, with a checkpoint to go on from.
+        After a signal, with a checkpoint to resume from.
     """
     job = PretrainJob.build(
         store=Path(corpus_report["store"].get("folder", corpus.store)).resolve(),

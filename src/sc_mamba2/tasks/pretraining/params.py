@@ -1,4 +1,4 @@
-"""Parameters of pretraining; those of the training itself stand in `sc_mamba2.training.job`."""
+"""Parameters of pretraining; those of the training itself are in `sc_mamba2.training.options`."""
 
 from typing import Literal, Self
 
@@ -17,7 +17,7 @@ from sc_mamba2.training.options import (
     Shape,
 )
 
-_FEWEST_COUNTS = 256  # that tokens must hold
+_FEWEST_COUNTS = 256  # that tokens must be able to hold
 
 
 class CorpusParams(Parameters):
@@ -70,7 +70,7 @@ class CorpusParams(Parameters):
 
 
 class LaunchParams(Parameters):
-    """Where the training runs and what it is called."""
+    """Folder and processes of the run."""
 
     run: str = Field("data/06_models/pretraining", description="folder of the run")
     processes: int = Field(

@@ -1,4 +1,4 @@
-"""Probe of the corpus and the pretraining: all files checked, some cells tokenised, a few steps taken."""
+"""Probe of corpus and pretraining: check all files, tokenize some cells, and take a few steps."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +23,7 @@ from sc_mamba2.training.options import (
 )
 from sc_mamba2.training.run import try_steps
 
-_SAMPLE = 4096  # cells of the corpus that are tokenised
+_SAMPLE = 4096  # cells of the corpus to tokenize
 
 
 def probe_pretraining(
@@ -40,10 +40,10 @@ def probe_pretraining(
     keep: KeepOptions,
     compute: ComputeOptions,
 ) -> Work:
-    """Take the first steps of a pretraining on a sample of its corpus, on one process.
+    """Take the first steps of pretraining on a sample of its corpus, in one process.
 
-    The sample lies in the system's folder for temporary files and is removed. The time is that of
-    the steps, without the corpus and the looks at held-out cells.
+    The sample is written to a temporary folder and removed. The time is that of the steps only, without
+    making the corpus and evaluating held-out cells.
     """
     with TemporaryDirectory(prefix="scm-") as folder:
         report, store = sample_corpus(corpus, Path(folder), _SAMPLE)
@@ -88,7 +88,7 @@ def probe_pretraining(
 
 
 def _count(report: dict[str, Any], sample: TokenStore, limit: int) -> TokenCount:
-    """Count the tokens of a corpus, file by file from the sample of each."""
+    """Estimate the tokens of a corpus from the sample of each file."""
     if "store" in report:
         return count_tokens(sample.lengths, limit)
     files = [

@@ -1,7 +1,4 @@
-"""The shared Mamba2 nodes: load or build a backbone, fine-tune, encode cells, predict.
-
-Every task pipeline reuses these very functions through its namespace.
-"""
+"""Nodes shared by all task pipelines: load or build a backbone, fine-tune, encode cells, predict."""
 
 import copy
 from dataclasses import fields
@@ -38,20 +35,20 @@ def load_or_build_backbone(
     compute: ComputeOptions,
     others: bool = False,
 ) -> Backbone:
-    """Load a backbone from a checkpoint folder, or build a new one of a preset.
+    """Load a backbone from a checkpoint folder, or build a new one from a preset.
 
     Parameters
     ----------
     tokenizer
-        Its vocabulary gives the rows of the gene embedding.
+        Its vocabulary determines the rows of the gene embedding.
     training_tokens
-        Cells from which a new gene embedding starts.
+        Cells that initialise a new gene embedding.
     params
-        Checkpoint or preset, and the start.
+        Checkpoint or preset, and initialisation.
     compute
         Seed and scan path.
     others
-        Whether the vocabulary may hold genes that the checkpoint does not know.
+        Whether genes unknown to the checkpoint are allowed.
 
     Returns
     -------
@@ -80,14 +77,14 @@ def fine_tune(
     params: FineTuneParams,
     compute: ComputeOptions,
 ) -> tuple[Model, pd.DataFrame]:
-    """Train a task model; the validation cells choose the epoch.
+    """Train a task model; the best epoch on the validation cells is kept.
 
     Returns
     -------
     model
-        A copy with its best weights, on the CPU, in evaluation mode; `task_model` stays untrained.
+        A trained copy, on the CPU, in evaluation mode; `task_model` stays untrained.
     history
-        One row an epoch: losses, rate, tokens a second; no row where nothing is trained by gradients.
+        One row per epoch: losses, learning rate, tokens per second; empty without gradient training.
     """
     model = copy.deepcopy(task_model)
     seed_everything(compute.seed)
@@ -111,7 +108,7 @@ def fine_tune(
 
 
 def _table(history: list[dict[str, Any]]) -> pd.DataFrame:
-    """Give the epochs a row each; without one the columns are there all the same, also in a CSV."""
+    """Return a table with one row per epoch; it has its columns even without rows."""
     return pd.DataFrame(history, columns=[field.name for field in fields(Epoch)])
 
 
@@ -145,7 +142,7 @@ def predict(
 ) -> dict[str, Any]:
     """Return a task model's outputs for every cell, each an array with first dimension N.
 
-    Those of a `learner` that is a part of it stand beside them, as ``learner_<name>``.
+    Outputs of a separate `learner` are added as ``learner_<name>``.
     """
     asked = model, model.readable(tokens), params.batch_size, compute
     outputs = run_elsewhere(*asked, launch) if launch.elsewhere else run_model(*asked)

@@ -1,7 +1,6 @@
-"""The batch of every cell: is the column there, whole, and of more than one batch; what it runs with.
+"""The batch column: checks, codes, sampling, and confounding with labels.
 
-The tasks that take batches out share it. Codes of a trained model are places in its list of names.
-N cells, K batches.
+Shared by the tasks that correct batches. A batch code is an index into the model's list of names.
 """
 
 import numpy as np
@@ -11,24 +10,17 @@ from sc_mamba2.cells.labels import whole_column
 from sc_mamba2.errors import UserError
 
 BATCH = "batch"
-FEWEST_CELLS = 10  # moments of fewer cells are noise
+FEWEST_CELLS = 10  # statistics of fewer cells are noise
 MOST_SHOWN = 5
 
 
 def read_batches(obs: pd.DataFrame, key: str) -> pd.Series:
     """Return the batch of every cell as text.
 
-    Parameters
-    ----------
-    obs
-        Table of N cells.
-    key
-        Its column with the batches.
-
     Raises
     ------
     UserError
-        The column is absent, a cell has no batch, there is one batch, or a batch is too small.
+        The column is absent, a cell has no batch, there is only one batch, or a batch is too small.
     """
     batches = whole_column(obs, key, "batch")
     sizes = batches.value_counts()
@@ -52,12 +44,12 @@ def read_batches(obs: pd.DataFrame, key: str) -> pd.Series:
 
 
 def read_known_batches(obs: pd.DataFrame, key: str, known: tuple[str, ...]) -> pd.Series:
-    """Return the batch of every cell as text, each one that a model was trained with.
+    """Return the batch of every cell as text; all must be known to the model.
 
     Raises
     ------
     UserError
-        The column is absent, a cell has no batch, or has one that the model does not know.
+        The column is absent, a cell has no batch, or a batch is unknown to the model.
     """
     batches = whole_column(obs, key, "batch")
     unknown = sorted(set(batches) - set(known))
@@ -74,7 +66,7 @@ def read_known_batches(obs: pd.DataFrame, key: str, known: tuple[str, ...]) -> p
 
 
 def batch_codes(batches: pd.Series, names: tuple[str, ...]) -> np.ndarray:
-    """Return the places of batches in a list of names, (N,) int64."""
+    """Return the indices of batches in a list of names, (N,) int64."""
     codes = pd.Categorical(batches, categories=list(names)).codes
     assert (codes >= 0).all(), "every batch was checked to be a known one"
     return codes.astype(np.int64)
@@ -83,7 +75,7 @@ def batch_codes(batches: pd.Series, names: tuple[str, ...]) -> np.ndarray:
 def some_of_each(
     groups: pd.Series, share: float, generator: np.random.Generator, fewest: int = 0
 ) -> np.ndarray:
-    """Draw a share of the cells of every group, at least `fewest` of each; (N,) bool."""
+    """Sample a share of the cells of every group, at least `fewest` of each; (N,) bool."""
     chosen = np.zeros(len(groups), dtype=bool)
     for _, members in sorted(groups.groupby(groups, observed=True).indices.items()):
         chosen[generator.permutation(members)[: max(fewest, round(share * len(members)))]] = True
@@ -91,14 +83,6 @@ def some_of_each(
 
 
 def confounded_labels(batches: pd.Series, labels: pd.Series) -> list[str]:
-    """Return the labels whose cells are all of one batch, in the order of their names.
-
-    Parameters
-    ----------
-    batches
-        Of all cells.
-    labels
-        Of those cells that have one.
-    """
+    """Return the labels that occur in one batch only, sorted; cells without a label may be missing."""
     counts = pd.crosstab(labels, batches.loc[labels.index])
     return sorted(counts.index[(counts > 0).sum(axis=1) == 1])

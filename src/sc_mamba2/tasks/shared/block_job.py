@@ -1,7 +1,7 @@
-"""Blocks of cells as a job: a file that other processes and machines read, beside the blocks that they write.
+"""A job over blocks of cells: a file in the folder of the blocks, read by other processes and machines.
 
-Processes know nothing of each other but their number: each has every so-manieth block. Whoever dies loses
-the block that it was at; started again, with any number of processes, they go on.
+Processes know only their rank and number: of n processes each takes every n-th block. A process that dies
+loses only its current block; a restart, with any number of processes, continues.
 """
 
 import logging
@@ -27,26 +27,26 @@ _log = logging.getLogger(__name__)
 
 
 class BlockJob(Parameters):
-    """What processes need to know that do blocks of cells; a task says what a block is."""
+    """What processes need to know to compute blocks of cells; subclasses define a block."""
 
-    worker: ClassVar[str]  # module that does it, with the job's file as its one argument
+    worker: ClassVar[str]  # module to run, with the job file as its only argument
 
     starts: tuple[int, ...] = Field(description="first cells of the blocks that lacked")
     compute: ComputeOptions
 
     @abstractmethod
     def opened(self, folder: Path) -> AbstractContextManager[DoBlock]:
-        """Give the function that writes the block of a first cell to the folder, all being loaded."""
+        """Load everything; yield the function that writes the block of a given first cell."""
 
     def write(self, folder: Path) -> Path:
-        """Write it beside the blocks; return the file."""
+        """Write the job file to the folder of the blocks, and return its path."""
         with atomic_file(folder / JOB) as draft:
             draft.write_text(self.model_dump_json(indent=1), encoding="utf-8")
         return folder / JOB
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Read it, or refuse that it is not seen from here (rule ``job-missing``)."""
+        """Read a job file (raises rule ``job-missing``)."""
         if not path.is_file():
             raise UserError(
                 "job-missing",
@@ -58,14 +58,14 @@ class BlockJob(Parameters):
 
 
 def work(kind: type[BlockJob], arguments: list[str]) -> int:
-    """Do this process's share of a job, as one of those that torchrun started; return the exit code."""
+    """Do this process's share of a job under torchrun, and return the exit code."""
     rank, size = (int(os.environ.get(name, at)) for name, at in (("RANK", 0), ("WORLD_SIZE", 1)))
     logging.basicConfig(level=logging.INFO, format=f"process {rank}: %(message)s")
     path = Path(arguments[0])
     try:
         job = kind.read(path)
         if choose_device(job.compute.device).type == "cuda":
-            # More processes than GPUs share these, which pays where reading takes longer.
+            # More processes than GPUs share them, which helps if reading is the bottleneck.
             local = int(os.environ.get("LOCAL_RANK", "0"))
             torch.cuda.set_device(local % torch.cuda.device_count())
         with job.opened(path.parent) as do_block:
@@ -78,7 +78,7 @@ def work(kind: type[BlockJob], arguments: list[str]) -> int:
 
 
 def do_one(start: int, kind: type[BlockJob], path: Path) -> int:
-    """Do one block of a job, as a task of a Dask worker; return its first cell."""
+    """Compute one block of a job on a Dask worker, and return its first cell."""
     do_block, _ = _kept_open(kind, path, path.stat().st_mtime_ns if path.is_file() else 0)
     do_block(start)
     return start
@@ -86,6 +86,6 @@ def do_one(start: int, kind: type[BlockJob], path: Path) -> int:
 
 @lru_cache(maxsize=1)
 def _kept_open(kind: type[BlockJob], path: Path, _written: int) -> tuple[DoBlock, Any]:
-    """Open a job once for all tasks of a process; what is open closes with the stack."""
+    """Open a job once per process; return its function and the stack that keeps it open."""
     stack = ExitStack()
     return stack.enter_context(kind.read(path).opened(path.parent)), stack

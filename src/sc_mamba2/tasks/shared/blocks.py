@@ -1,4 +1,4 @@
-"""Results on disk, a file a block of cells; what is there whole is not computed again."""
+"""Results on disk, one file per block of cells; complete blocks are not recomputed."""
 
 import json
 from pathlib import Path
@@ -13,14 +13,14 @@ _IDENTITY = "identity.json"
 
 
 def open_blocks(folder: Path, identity: dict[str, Any]) -> None:
-    """Make a folder ready for blocks; only one process may write there.
+    """Prepare a folder for blocks; only one process may call it at a time.
 
     Blocks of another identity (another file, checkpoint or option) are removed.
 
     Raises
     ------
     UserError
-        Rule ``blocks-foreign``: something else lies there.
+        Rule ``blocks-foreign``: the folder contains something else.
     """
     wanted = json.dumps(identity, indent=1, sort_keys=True)
     known = folder / _IDENTITY
@@ -41,23 +41,23 @@ def open_blocks(folder: Path, identity: dict[str, Any]) -> None:
 
 
 def write_block(folder: Path, start: int, **arrays: Any) -> None:
-    """Write arrays of the cells from `start` on by their names, whole or not at all."""
+    """Write the named arrays of the block that begins with cell `start`, atomically."""
     with atomic_file(_path(folder, start)) as draft:
         np.savez(draft, **arrays)
 
 
 def has_block(folder: Path, start: int) -> bool:
-    """Say whether the block that begins with the cell `start` is there."""
+    """Whether the block that begins with cell `start` exists."""
     return _path(folder, start).is_file()
 
 
 def read_block(folder: Path, start: int, what: str) -> np.ndarray:
-    """Read an array of a block."""
+    """Read one array of a block."""
     return read_arrays(folder, start, what)[what]
 
 
 def read_arrays(folder: Path, start: int, *names: str) -> dict[str, np.ndarray]:
-    """Read some arrays of a block, or all."""
+    """Read the named arrays of a block, or all."""
     with np.load(_path(folder, start), allow_pickle=False) as file:
         return {name: np.asarray(file[name]) for name in names or file.files}
 

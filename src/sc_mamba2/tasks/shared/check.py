@@ -1,4 +1,4 @@
-"""Check cells outside of any run, a block at a time: what the nodes of ingestion and validation would say."""
+"""Check cells outside of a run, block by block, with the result of the ingestion and validation nodes."""
 
 from typing import Any
 
@@ -13,21 +13,19 @@ from sc_mamba2.tasks.shared.validation import validation_report
 def check_source(
     source: Source, ingestion: IngestionParams, label_key: str | None
 ) -> dict[str, Any]:
-    """Read cells through and validate them.
+    """Read all cells and validate them.
 
     Parameters
     ----------
     source
-        A file, a named source, or cells in memory, which stay as they are.
-    ingestion
-        Which matrix is the expression, and what it holds.
+        A file, a named source, or cells in memory, which are not modified.
     label_key
-        Column of labels to check too, or ``None``.
+        Column of labels to check as well, or ``None``.
 
     Returns
     -------
     dict
-        The validation report, the columns of `obs`, and the cells a label.
+        The validation report, the columns of `obs`, and the number of cells per label.
 
     Raises
     ------

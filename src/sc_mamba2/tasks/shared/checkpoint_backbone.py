@@ -1,4 +1,4 @@
-"""The backbone of a checkpoint folder: whole, or for a part of its vocabulary."""
+"""The backbone of a checkpoint, whole or for part of its vocabulary."""
 
 import pandas as pd
 import torch
@@ -19,26 +19,26 @@ def backbone_from_checkpoint(
     floor: float = 0.0,
     others: bool = False,
 ) -> Backbone:
-    """Load a checkpoint's backbone for a part of its vocabulary.
+    """Load a checkpoint's backbone for part of its vocabulary.
 
     Parameters
     ----------
     folder
         Checkpoint folder.
     vocabulary
-        Genes that the task uses; its rows are picked from the checkpoint's embedding by id.
+        Genes of the task; their rows of the checkpoint's embedding are selected by id.
     rules
-        Of the task's tokens, whose bins must be the checkpoint's.
+        The task's token rules, whose bins must equal the checkpoint's.
     floor
-        Share of the checkpoint's weight that these genes must hold.
+        Minimum share of the checkpoint's weight that these genes must cover.
     others
-        Whether there may be genes that it does not know, whose rows are zero.
+        Whether genes unknown to the checkpoint are allowed; their rows are zero.
 
     Raises
     ------
     UserError
-        Too little of its weight (`coverage.check_genes`), a gene that it does not know, other bins, or a
-        broken checkpoint.
+        Too little weight covered (`coverage.check_genes`), an unknown gene, other bins, or a broken
+        checkpoint.
     """
     checkpoint = read_checkpoint(folder)
     rows = checkpoint.vocabulary.rows_of(vocabulary.ids)
@@ -72,7 +72,7 @@ def backbone_from_checkpoint(
 
 
 def whole_backbone(checkpoint: Checkpoint) -> Backbone:
-    """Return a checkpoint's backbone as it was trained, without the heads, whatever its task.
+    """Return the whole backbone of a checkpoint of any task, without heads, in evaluation mode.
 
     Raises
     ------

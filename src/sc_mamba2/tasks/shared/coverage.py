@@ -1,4 +1,4 @@
-"""A model meets a file of other genes: how much of what it weighs the file can speak to."""
+"""Gene coverage: how much of a model's weight is on genes that a file measures."""
 
 import logging
 from typing import Any
@@ -22,12 +22,12 @@ def meet_genes(
     validation_report: dict[str, Any],
     validation: ValidationParams,
 ) -> dict[str, Any]:
-    """Return a validation report with the share of a trained model that the cells' genes can speak to.
+    """Return a validation report extended by the cells' coverage of a trained model's genes.
 
     Raises
     ------
     UserError
-        Rule ``model-genes``: too little of it.
+        Rule ``model-genes``: the coverage is too low.
     """
     limits = validation.minimum_weight_share, validation.remark_weight_share
     weight_V = model.gene_weights()
@@ -36,7 +36,7 @@ def meet_genes(
 
 
 def with_coverage(report: dict[str, Any], coverage: dict[str, Any]) -> dict[str, Any]:
-    """Add what `check_genes` found to a report, and put it in words first among the remarks."""
+    """Add the result of `check_genes` to a report, and its words as the first remark."""
     remark = {"rule": RULE, "remark": coverage["words"]}
     return report | {"coverage": coverage, "remarks": [remark, *report.get("remarks", [])]}
 
@@ -49,28 +49,28 @@ def check_genes(
     low: float = 0.0,
     what: str = "the model",
 ) -> dict[str, Any]:
-    """Measure how much of a model some genes are, and refuse or warn where it is little.
+    """Compute the share of a model's weight on measured genes; raise or warn if it is low.
 
     Parameters
     ----------
     vocabulary
         The model's.
     weight_V
-        (V,) how much it makes of each token; 0: it is not looked at.
+        (V,) weight of each token in the model; 0: ignored.
     gene_ids
-        Ensembl ids of the genes that were measured.
+        Ensembl ids of the measured genes.
     floor
-        Share of the weight below which the file is refused.
+        Share of the weight below which the file is rejected.
     low
-        Share below which a warning is given.
+        Share below which a warning is logged.
     what
-        What is met, for the words.
+        Name of the model in messages.
 
     Returns
     -------
     dict
-        ``genes`` that it knows, ``measured`` of them, ``gene_share``, ``weight_share`` (both 0 to 1),
-        and ``words``.
+        ``genes`` used by the model, ``measured`` of them, ``gene_share``, ``weight_share`` (both 0 to
+        1), and ``words``.
 
     Raises
     ------

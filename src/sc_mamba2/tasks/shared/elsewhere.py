@@ -1,4 +1,4 @@
-"""Blocks of cells by other processes: of this machine, of a Dask cluster, or started by others."""
+"""Process blocks of cells in other processes: local, on a Dask cluster, or started by hand."""
 
 import logging
 import time
@@ -24,20 +24,14 @@ def do_elsewhere(
     launch: LaunchParams,
     on_cell: Callable[[int], None],
 ) -> None:
-    """Let other processes do blocks, and wait for all of them.
+    """Write a job to the folder of the blocks, and wait until other processes have computed them.
 
     Parameters
     ----------
-    job
-        The job; it is written to the folder.
-    folder
-        Of the blocks.
     starts
         First cells of the blocks.
-    launch
-        Who does them.
     on_cell
-        Called with the first cell of a block that lacks or that was written.
+        Progress: called with the first cell of a missing or finished block.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What outputs of several tasks share: the facts of a run in ``uns["scm"]``, and tables of vectors."""
+"""Shared parts of task outputs: the facts of a run in ``uns["scm"]``, and tables of vectors."""
 
 from typing import Any
 
@@ -16,16 +16,16 @@ def output_facts(
     checkpoint_sha256: str | None = None,
     vocabulary_sha256: str | None = None,
 ) -> dict[str, Any]:
-    """Return who computed an output, from what and how.
+    """Return the provenance of an output.
 
     Parameters
     ----------
     run_info
-        Facts of the run: those of `_OF_RUN`, and more.
+        Facts of the run, of which those in `_OF_RUN` are kept.
     reading_report
-        What was read: ``expression``, ``genes`` and ``remarks`` of a validation report.
+        A validation report with ``expression``, ``genes`` and ``remarks``.
     checkpoint_sha256, vocabulary_sha256
-        Identity of the model and of its vocabulary, where there is one.
+        Hashes of the model and its vocabulary, if there is a model.
     """
     facts: dict[str, Any] = {name: str(run_info[name]) for name in _OF_RUN if name in run_info}
     if checkpoint_sha256 is not None:

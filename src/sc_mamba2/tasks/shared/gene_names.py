@@ -1,4 +1,4 @@
-"""Genes that a person names: by commas, or in a file with a name a line."""
+"""Gene names given by the user: comma-separated, or in a file with one name per line."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from sc_mamba2.errors import UserError
 
 
 def read_names(given: str, rule: str, option: str = "--genes") -> list[str]:
-    """Return the names; a file without one, or none where its name says file, is refused by `rule`."""
+    """Return the names; raise `rule` if there are none or a file does not exist."""
     file = Path(given)
     is_file = file.is_file()
     text = file.read_text("utf-8") if is_file else given

@@ -1,4 +1,4 @@
-"""Simple embeddings of cells in the standard form, as every task that embeds cells compares with them."""
+"""Baseline embeddings of cells in the standard form, for all tasks that embed cells."""
 
 from typing import Any
 
@@ -13,12 +13,12 @@ from sc_mamba2.metrics.groups import Groups, group_codes
 def baseline_embeddings(
     cells: AnnData, batches: Groups | None, **settings: Any
 ) -> dict[str, np.ndarray]:
-    """Embed cells in the standard form by `integration_baselines`, which has the settings.
+    """Embed cells in the standard form by `integration_baselines`, which documents the settings.
 
     Parameters
     ----------
     cells
-        N cells, with counts where there are any. Not changed.
+        N cells, with counts if available. Not changed.
     batches
         (N,) batch of each cell, none missing; or ``None``.
     """

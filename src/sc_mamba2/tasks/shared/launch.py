@@ -1,4 +1,4 @@
-"""Processes of this machine that `torchrun` starts for a run, and that end with it."""
+"""Local processes that `torchrun` starts for a run, and that end with it."""
 
 import os
 import subprocess
@@ -19,30 +19,21 @@ def run_processes(
     processes: int,
     on_look: Callable[[], object] = lambda: None,
 ) -> None:
-    """Start a module in so many processes, and wait for their end.
+    """Run a module in several processes, with the job file as its only argument, until they end.
 
-    Parameters
-    ----------
-    module
-        Started with `job` as its one argument.
-    job
-        The file that says what is to be done.
-    processes
-        How many.
-    on_look
-        Called some times a second.
+    Meanwhile `on_look` is called several times a second.
 
     Raises
     ------
     UserError
         Rule ``processes-failed``.
     SystemExit
-        After a signal, which was handed on.
+        After a signal, which was passed on.
     """
     launcher = [sys.executable, "-m", "sc_mamba2.training.launch", "--standalone"]
     worker = ["--nproc-per-node", str(processes), "-m", module, str(job)]
     with stop_on_signals() as stop:
-        # In a session of its own: a Ctrl-C comes to this process, which asks the others once.
+        # In its own session: Ctrl-C reaches only this process, which asks the others once.
         launched = subprocess.Popen(
             [*launcher, *worker], start_new_session=True, env=_launcher_environment()
         )
@@ -70,5 +61,5 @@ def run_processes(
 
 
 def _launcher_environment() -> dict[str, str]:
-    """Give the processes an hour to end: after 30 seconds torchrun would kill them amid a step."""
+    """Return an environment with an hour for shutdown: torchrun would kill a step after 30 seconds."""
     return {"TORCH_ELASTIC_SHUTDOWN_TIMEOUT": "3600", **os.environ}

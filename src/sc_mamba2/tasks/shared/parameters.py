@@ -1,6 +1,6 @@
-"""The base of every task's parameter models, and parameters by dotted name.
+"""The base class of all parameter models, and parameters by dotted name.
 
-Defaults stand in the models; `conf/base/parameters` repeats them.
+The models define the defaults; `conf/base/parameters` repeats them.
 """
 
 import json
@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 from sc_mamba2.errors import UserError, nearest
 from sc_mamba2.remote import cleared
 
-# Parameters that only a training reads, in groups of which a prediction reads others.
+# Parameters used only in training, in groups that prediction also reads.
 OF_TRAINING = frozenset(
     {
         *(f"annotation.labels.{name}" for name in ("key", "batch_key", "test_share")),
@@ -38,26 +38,26 @@ def _each_once(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
-_HUMAN = ("multiomics", "perturbation", "reverse_perturbation")  # read names beside those of genes
-EachOnce = AfterValidator(_each_once)  # of a field's names
+_HUMAN = ("multiomics", "perturbation", "reverse_perturbation")  # look up more than genes
+EachOnce = AfterValidator(_each_once)  # no duplicates in a tuple of names
 
 
 def build_parameters(
     models: Mapping[str, type[BaseModel]], changes: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Build the parameters of every group, the defaults with some of them changed.
+    """Build the parameters of every group from the defaults and some changes.
 
     Parameters
     ----------
     models
-        Parameter models by the name of their group.
+        Parameter models by group name.
     changes
         Values by dotted name, such as ``annotation.fine_tune.max_epochs``.
 
     Raises
     ------
     UserError
-        ``parameter-unknown``, with the nearest known name; ``parameter-invalid``; ``species-task``.
+        ``parameter-unknown``, with the closest known name; ``parameter-invalid``; ``species-task``.
     """
     values = {group: model().model_dump() for group, model in models.items()}
     known = flatten(values)
@@ -75,7 +75,7 @@ def build_parameters(
 
 
 def check_species(tasks: Iterable[str], species: str | None) -> None:
-    """Refuse a species that a task or pipeline does not read (rule ``species-task``)."""
+    """Raise rule ``species-task`` if a task or pipeline does not support the species."""
     human = [name for name in tasks if name.startswith(_HUMAN)]
     if human and species not in (None, "human"):
         raise UserError(
@@ -87,7 +87,7 @@ def check_species(tasks: Iterable[str], species: str | None) -> None:
 
 
 def unknown_parameter(name: str, known: Iterable[str]) -> UserError:
-    """Return the refusal of a parameter that there is not (rule ``parameter-unknown``)."""
+    """Return the error for an unknown parameter (rule ``parameter-unknown``)."""
     return UserError(
         "parameter-unknown",
         found=f"the parameter '{name}'",
@@ -97,23 +97,22 @@ def unknown_parameter(name: str, known: Iterable[str]) -> UserError:
 
 
 def flat_parameters(parameters: dict[str, Any], groups: tuple[str, ...]) -> dict[str, Any]:
-    """Return the parameters of some groups by dotted name, addresses without secrets, to be kept."""
+    """Return the parameters of some groups by dotted name, with secrets removed from URLs."""
     return cleared(
         flatten({name: plain(parameters[name]) for name in groups if name in parameters})
     )
 
 
 def decided_by_model(config: Mapping[str, Any], own: Collection[str]) -> dict[str, Any]:
-    """Return the parameters that a trained model decides, not the run that predicts with it.
+    """Return the parameters that the trained model decides, rather than the run that predicts with it.
 
     Parameters
     ----------
     config
-        A checkpoint's ``config.json``, whose ``trained_with`` has those of its training by dotted name;
-        one that was written without has none.
+        A checkpoint's ``config.json``; its ``trained_with``, if present, has the parameters of its
+        training by dotted name.
     own
-        Groups that the run reads itself, such as ``annotation.predict``; of `OF_TRAINING` it reads
-        nothing.
+        Groups that the run reads itself, such as ``annotation.predict``, except `OF_TRAINING`.
     """
     return {
         name: value
@@ -123,7 +122,7 @@ def decided_by_model(config: Mapping[str, Any], own: Collection[str]) -> dict[st
 
 
 def changed_text(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> str:
-    """Return as JSON the parameters that are not at their default, by dotted name."""
+    """Return as JSON the parameters that differ from their defaults, by dotted name."""
     changed = {name: value for name, value in values.items() if value != defaults.get(name)}
     return json.dumps(dict(sorted(changed.items())), ensure_ascii=False, default=str)
 
@@ -141,7 +140,7 @@ def flatten(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def validated(group: str, model: type[BaseModel], values: dict[str, Any]) -> BaseModel:
-    """Build the parameters of a group, or refuse the first wrong one (rule ``parameter-invalid``)."""
+    """Build the parameters of a group; raise rule ``parameter-invalid`` for the first wrong one."""
     try:
         return model.model_validate(values)
     except ValidationError as error:
@@ -156,7 +155,7 @@ def validated(group: str, model: type[BaseModel], values: dict[str, Any]) -> Bas
 
 
 def plain(value: Any) -> Any:
-    """Return a model, which Kedro puts in the place of its dictionary, as that dictionary."""
+    """Turn parameter models, which Kedro builds from dictionaries, back into dictionaries."""
     if isinstance(value, dict):
         return {name: plain(part) for name, part in value.items()}
     return value.model_dump(mode="json") if isinstance(value, BaseModel) else value

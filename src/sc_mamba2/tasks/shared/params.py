@@ -1,4 +1,4 @@
-"""Parameters that several tasks share: reading and checking cells, tokens, the backbone, running it."""
+"""Shared parameters: reading and checking cells, tokenization, the backbone, training, prediction."""
 
 from typing import Annotated, Literal, Self
 
@@ -31,14 +31,14 @@ class IngestionParams(Parameters):
 
     @property
     def gene_table(self) -> str:
-        """Name of the table that its genes are looked up in."""
+        """Name of the gene table of the species."""
         from sc_mamba2.genes import MOUSE  # which loads pandas
 
         return MOUSE if self.species == "mouse" else "gencode-v44"
 
 
 class ValidationParams(Parameters):
-    """Below what cells are refused, and below what they are only remarked on."""
+    """Limits below which cells are rejected, or only remarked on."""
 
     minimum_matched_share: float = Field(
         0.5, ge=0, le=1, description="share of the file's genes that the gene table must know"
@@ -127,7 +127,7 @@ class PredictParams(Parameters):
 
 
 class LaunchParams(Parameters):
-    """Which processes do the blocks of cells."""
+    """Which processes compute the blocks of cells."""
 
     processes: int = Field(
         1,
@@ -141,7 +141,7 @@ class LaunchParams(Parameters):
 
     @property
     def elsewhere(self) -> bool:
-        """Whether other processes than this one do them."""
+        """Whether processes other than this one compute them."""
         return self.processes != 1 or self.dask_address is not None
 
     @model_validator(mode="after")
@@ -152,7 +152,7 @@ class LaunchParams(Parameters):
 
 
 class BlockLaunchParams(LaunchParams):
-    """The same, with the folder that they share."""
+    """The same, with the folder of the blocks."""
 
     blocks: str = Field(
         "data/07_model_output/annotation/blocks",
@@ -161,7 +161,7 @@ class BlockLaunchParams(LaunchParams):
 
 
 class EncodeParams(PredictParams):
-    """From a backbone to one embedding a cell."""
+    """Pooling a backbone's output into one embedding per cell."""
 
     pooling: Annotated[tuple[Readout, ...], EachOnce] = Field(
         ("cls",),
@@ -171,7 +171,7 @@ class EncodeParams(PredictParams):
     )
 
 
-# Groups that every task on cells reads, by name.
+# Parameter groups of every task on cells, by name.
 SHARED_GROUPS: dict[str, type[BaseModel]] = {
     "ingestion": IngestionParams,
     "validation": ValidationParams,

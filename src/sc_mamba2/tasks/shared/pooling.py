@@ -1,4 +1,4 @@
-"""From the vectors of a cell's tokens to one embedding of the cell: the readouts.
+"""Readouts: pool the vectors of a cell's tokens into one cell embedding.
 
 Legend: B cells, L tokens, D width, R readouts.
 """
@@ -23,14 +23,14 @@ def pool_cells(backbone: Backbone, batch: Batch, readouts: tuple[Readout, ...]) 
         B cells.
     readouts
         R of them, at least one. ``cls``: the hidden vector at `<cls>`. ``mean``: the mean hidden
-        vector of the cell's genes, zero where it has none. ``pooled``: the sum of gene embeddings,
-        each times the log-normalised value, which the Mamba2 layers have no part in.
+        vector of the cell's genes, zero if it has none. ``pooled``: the sum of gene embeddings
+        weighted by log-normalised value, without the Mamba2 layers.
 
     Returns
     -------
     Tensor
-        (B, R x D). A readout alone stays as it is; of several each is brought to mean 0 and variance 1
-        over its own D numbers, so that none outweighs another and no cell depends on its neighbours.
+        (B, R x D). A single readout is not scaled; several are each scaled to mean 0 and variance 1 over
+        their D numbers, so that none dominates and no cell depends on the others.
     """
     hidden_BLD = None
     if set(readouts) != {"pooled"}:
@@ -47,5 +47,5 @@ def _read(name: Readout, backbone: Backbone, batch: Batch, hidden_BLD: Tensor | 
     assert hidden_BLD is not None
     if name == "cls":
         return hidden_BLD[:, 0]
-    genes_B = (batch.lengths_B - 1).clamp(min=1)  # pads hold zeros
+    genes_B = (batch.lengths_B - 1).clamp(min=1)  # padding is zero
     return hidden_BLD[:, 1:].sum(dim=1) / genes_B.unsqueeze(-1)

@@ -1,4 +1,4 @@
-"""A task model run over cells: by this process, or its batches shared among many, which is the same to the bit."""
+"""Run a task model over cells, in this process or in several, with bitwise identical results."""
 
 import hashlib
 import json
@@ -29,7 +29,7 @@ Outputs = dict[str, np.ndarray]
 
 
 def use(backbone: Backbone, compute: ComputeOptions) -> None:
-    """Let a backbone compute as it is asked to."""
+    """Apply the compute options to a backbone."""
     backbone.scan_path = compute.scan_path
     backbone.recompute_layers = compute.recompute_layers
 
@@ -37,7 +37,7 @@ def use(backbone: Backbone, compute: ComputeOptions) -> None:
 def run_model(
     model: TaskModel, tokens: TokenizedCells, batch_size: int, compute: ComputeOptions
 ) -> Outputs:
-    """Return a model's outputs for cells that are `readable`, each with first dimension N."""
+    """Return a model's outputs for `readable` cells, each with first dimension N."""
     device = choose_device(compute.device)
     model = model.to(device).eval()
     use(model.backbone, compute)
@@ -52,9 +52,9 @@ def run_elsewhere(
     compute: ComputeOptions,
     launch: BlockLaunchParams,
 ) -> Outputs:
-    """Do as `run_model` by other processes; what a killed run left is not computed again.
+    """Do the same as `run_model` in other processes; blocks of a killed run are reused.
 
-    A block is whole batches of the one process, whose order is by the cells' lengths.
+    A block consists of whole batches of `run_model`, which orders cells by length.
     """
     folder, kind = Path(launch.blocks), type(model)
     named = f"{kind.__module__}.{kind.__qualname__}"
@@ -88,18 +88,18 @@ def run_elsewhere(
 
 
 class PredictJob(BlockJob):
-    """What processes need to know that run a model over blocks of tokens."""
+    """A job that runs a model over blocks of tokens."""
 
     worker: ClassVar[str] = "sc_mamba2.tasks.shared.prediction"
 
     version: str
-    model: str  # its class, one of ours; the model and the tokens lie beside the job
+    model: str  # its class, one of ours; the model and the tokens are in the job's folder
     batch_size: int
     cells_a_block: int
 
     @contextmanager
     def opened(self, folder: Path) -> Iterator[DoBlock]:
-        """Load the model and open the tokens; see the base class, and rule ``job-differs``."""
+        """Load the model and open the tokens (raises rule ``job-differs``); see the base class."""
         module, _, name = self.model.rpartition(".")
         if self.version != sc_mamba2.__version__ or not module.startswith("sc_mamba2.tasks."):
             raise UserError(
@@ -122,7 +122,7 @@ class PredictJob(BlockJob):
 
 
 def _order(lengths_N: np.ndarray) -> np.ndarray:
-    """Return the cells as `reading_order` has them, in which a part of them stands as it is."""
+    """Return the order of `reading_order`; it is stable, so that a part of it keeps its order."""
     return np.argsort(lengths_N, kind="stable")
 
 

@@ -1,4 +1,4 @@
-"""Probes of the shared work: fine-tuning, and prediction by a trained model."""
+"""Probes of the shared work: fine-tuning and prediction."""
 
 import contextlib
 
@@ -31,8 +31,7 @@ def probe_fine_tuning(
 ) -> Work:
     """Take the first steps of `fine_tune`, on a model that is thrown away.
 
-    The time is that of all epochs, each with its look at the validation cells: at most, since a
-    training stops early.
+    The time is an upper bound, for all epochs with validation: training may stop early.
     """
     seed_everything(compute.seed)
     device, size = choose_device(compute.device), params.batch_size
@@ -48,7 +47,7 @@ def probe_fine_tuning(
         "validation": count_tokens(validation_tokens.lengths, limit),
     }
     if learner is None:
-        # It reads every cell once; what it fits to that is quick.
+        # It reads every cell once; the fit itself is quick.
         return _probe_forward(
             "fit at once", task_model, training_tokens, tokens, PredictParams(), compute
         )
@@ -87,7 +86,7 @@ def probe_prediction(
 
 
 def count_parameters(model: nn.Module, trained: bool = False) -> int:
-    """Count a model's numbers: all of them, or those that are trained."""
+    """Count a model's parameters: all, or only the trained ones."""
     weights = model.parameters()
     return sum(one.numel() for one in weights if one.requires_grad or not trained)
 
@@ -100,7 +99,7 @@ def _probe_forward(
     params: PredictParams,
     compute: ComputeOptions,
 ) -> Work:
-    """Take a few batches of `tokens`, and tell from them the time of all that is counted."""
+    """Run a few batches of `tokens`, and extrapolate the time to all `counts`."""
     size = params.batch_size
     rate = forward_rate(lambda some: predict(model, some, params, compute), tokens, size)
     return forward_work(

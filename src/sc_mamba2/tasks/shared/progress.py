@@ -1,4 +1,4 @@
-"""Bars of progress for runs, trainings and other long work, on a terminal only."""
+"""Progress bars for runs, training and other long work, on a terminal only."""
 
 import logging
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ _open: list[Progress] = []  # a terminal shows one set of bars at a time
 
 
 class _Left(TimeRemainingColumn):
-    """The time left; of a run, whose steps are unlike each other, the time gone."""
+    """The remaining time, or the elapsed time of a run, whose steps differ in length."""
 
     def render(self, task: Task) -> Text:
         if task.fields["steady"]:
@@ -25,13 +25,13 @@ class _Left(TimeRemainingColumn):
 
 @contextmanager
 def bars() -> Iterator[Progress]:
-    """Give the set of bars that is open, or open one."""
+    """Yield the open set of bars, or open one."""
     if _open:
         yield _open[0]
         return
     console = Console(stderr=True)
     text = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[at]}")
-    # Where not even warnings are to be heard, progress is not to be seen.
+    # No bars if even warnings are silenced.
     shown = console.is_terminal and _log.isEnabledFor(logging.WARNING)
     with Progress(*text, _Left(), console=console, disable=not shown, transient=True) as progress:
         _open.append(progress)
@@ -45,16 +45,16 @@ def bars() -> Iterator[Progress]:
 def training_progress(
     title: str, epochs: int | None = None, unit: str = "step"
 ) -> Iterator[OnStep]:
-    """Show a bar over the steps of a long work; give the callable that moves it.
+    """Show a progress bar over steps, and yield the function that updates it.
 
     Parameters
     ----------
     title
-        What is under way.
+        Name of the work.
     epochs
-        Epochs at most, to be shown; None where only steps count.
+        Maximum number of epochs to show; ``None`` to show steps.
     unit
-        What is counted.
+        Name of a step.
     """
     with bars() as progress:
         task = progress.add_task(title, total=None, at="", steady=True)

@@ -1,4 +1,4 @@
-"""Which genes become tokens, the tokenizer of a task, and cells as tokens."""
+"""Gene selection, the tokenizer of a task, and tokenized cells."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -26,20 +26,20 @@ def fit_tokenizer(
     Parameters
     ----------
     reference_cells
-        Valid cells whose variability chooses the genes.
+        Valid cells whose most variable genes are chosen.
     query_cells
-        Valid cells whose measured genes limit the choice; the reference again where there are none.
+        Valid cells whose measured genes limit the choice; the reference if there is no query.
     params
-        Vocabulary, number of genes, bins, limit of length.
+        Vocabulary, number of genes, bins, maximum length.
     batch_key
-        Column of the reference's obs within whose batches the genes vary, see `choose_genes`.
+        Column of the reference's obs with batches, see `choose_genes`.
     always
-        Ensembl ids that are kept whatever is measured of them, where the vocabulary knows them.
+        Ensembl ids to keep, even if not measured, if the vocabulary has them.
 
     Returns
     -------
     Tokenizer
-        Its vocabulary is the chosen part of the source vocabulary, in the same order.
+        Its vocabulary is the chosen subset of the source vocabulary, in the same order.
     """
     source, pretrained = source_vocabulary(params.vocabulary)
     genes = choose_genes(
@@ -52,7 +52,7 @@ def fit_tokenizer(
 
 
 def token_rules(params: TokenizationParams) -> TokenizerRules:
-    """Return the rules of a task's tokens; where the vocabulary is a checkpoint's, so are the bins."""
+    """Return a task's token rules; with a checkpoint's vocabulary come its bins."""
     rules = TokenizerRules(n_bins=params.n_bins, max_length=params.max_length, order=params.order)
     if not _is_checkpoint(params.vocabulary):
         return rules
@@ -63,13 +63,13 @@ def token_rules(params: TokenizationParams) -> TokenizerRules:
 def tokenize_cells(
     valid_cells: AnnData, tokenizer: Tokenizer, with_obs: bool = True
 ) -> TokenizedCells:
-    """Turn valid cells into tokens, with their table beside them, or their names alone."""
+    """Tokenize valid cells, with their `obs` table or only their names."""
     obs = valid_cells.obs if with_obs else valid_cells.obs[[]]
     return tokenizer.tokenize(valid_cells.X, valid_cells.var_names.to_numpy(), obs)
 
 
 def source_vocabulary(name: str) -> tuple[Vocabulary, bool]:
-    """Return a vocabulary, and whether it is that of a checkpoint."""
+    """Return a vocabulary, and whether it comes from a checkpoint."""
     is_checkpoint = _is_checkpoint(name)
     found = read_checkpoint(name).vocabulary if is_checkpoint else load_vocabulary(name)
     return found, is_checkpoint
@@ -89,24 +89,24 @@ def choose_genes(
 ) -> list[str]:
     """Choose the genes of a task.
 
-    A gene must be in the vocabulary and among the measured genes of both files; only the names of
-    the query's genes are looked at, never its values. Variability is taken from the reference alone.
+    A gene must be in the vocabulary and measured in both files. Of the query only gene names are used,
+    never values; variability is computed on the reference alone.
 
     Parameters
     ----------
     reference, query
-        Cells in the standard form; the same object where there is no query.
+        Cells in the standard form; the same object if there is no query.
     vocabulary
         Genes that the model can know.
     variable_genes
-        How many of the most variable ones to keep (dispersion by mean expression, the method
-        "seurat" of scanpy); ``None`` keeps all that are expressed in the reference.
+        Number of most variable genes to keep (dispersion by mean expression, scanpy's "seurat" method);
+        ``None`` keeps all that are expressed in the reference.
     batch_key
-        Column of the reference's obs: genes that vary within many of its batches come first, not
-        those that tell batches apart. ``None``: all cells as one.
+        Column of the reference's obs with batches: genes that vary within many batches are preferred
+        over those that differ between batches. ``None``: one batch.
     pretrained
-        Whether the vocabulary is that of a checkpoint, which knows genes that no cell of the
-        reference expresses: ``None`` keeps these too.
+        Whether the vocabulary comes from a checkpoint; then ``variable_genes=None`` also keeps genes
+        that the reference does not express.
 
     Returns
     -------
@@ -116,7 +116,7 @@ def choose_genes(
     Raises
     ------
     UserError
-        Nothing is left.
+        No gene is left.
     """
     expressed = np.diff(reference.X.tocsc().indptr) > 0
     if pretrained and variable_genes is None:

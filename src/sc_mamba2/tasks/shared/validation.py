@@ -1,4 +1,4 @@
-"""Cells as a person wrote them become valid cells in the standard form, with remarks on the rest."""
+"""Ingest and validate cells: bring them into the standard form, check them, and remark on the rest."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -12,19 +12,12 @@ from sc_mamba2.cells.labels import absence_columns
 from sc_mamba2.genes import load_gene_table
 from sc_mamba2.tasks.shared.params import IngestionParams, ValidationParams
 
-MOST_COLUMNS = 5  # that are remarked on one by one
+MOST_COLUMNS = 5  # with a remark each
 Remark = dict[str, str]
 
 
 def ingest_cells(raw_cells: AnnData, params: IngestionParams) -> tuple[AnnData, dict[str, Any]]:
-    """Map the genes, choose the expression, and log-normalise it.
-
-    Parameters
-    ----------
-    raw_cells
-        Cells as read; they keep `RawCellsContract`.
-    params
-        Layer and gene table.
+    """Map the genes, choose the expression, and log-normalise it, for cells of `RawCellsContract`.
 
     Returns
     -------
@@ -40,7 +33,7 @@ def ingest_cells(raw_cells: AnnData, params: IngestionParams) -> tuple[AnnData, 
 def take_valid(
     raw_cells: AnnData, ingestion: IngestionParams, validation: ValidationParams
 ) -> tuple[AnnData, dict[str, Any]]:
-    """Do as the nodes of ingestion and validation do, for cells as they were read or are in memory."""
+    """Ingest and validate cells, like the nodes of that name."""
     raw = RawCellsContract().validate(raw_cells)
     return validate_cells(*ingest_cells(raw, ingestion), validation)
 
@@ -50,21 +43,12 @@ def validate_cells(
 ) -> tuple[AnnData, dict[str, Any]]:
     """Check cells in the standard form.
 
-    Parameters
-    ----------
-    cells
-        The standard form.
-    ingestion_report
-        What ingestion matched and dropped.
-    params
-        The limits.
-
     Returns
     -------
     valid_cells
         The same cells.
     validation_report
-        Shape, expressed genes a cell (quartiles), and the remarks.
+        Ingestion report, expressed genes per cell (quartiles), and all remarks.
 
     Raises
     ------
@@ -81,7 +65,7 @@ def validation_report(
     obs: pd.DataFrame,
     params: ValidationParams,
 ) -> dict[str, Any]:
-    """Do as `validate_cells`, of cells that need not be in memory: `expressed` are the genes a cell, (N,)."""
+    """Return the report of `validate_cells` from the expressed genes per cell, (N,), without the matrix."""
     genes = ingestion_report["genes"]
     check_matched(genes, params.minimum_matched_share, params.minimum_genes)
     counted = ingestion_report["expression"]["kind"] == "counts"
@@ -99,18 +83,16 @@ def validation_report(
 def remarks(
     expressed: np.ndarray, genes: dict[str, Any], counted: bool, params: ValidationParams
 ) -> Iterator[Remark]:
-    """Give what a person should know but need not mend, each with its rule.
+    """Yield remarks for the user that are not errors, each with its rule.
 
     Parameters
     ----------
     expressed
-        (N,) genes a cell.
+        (N,) expressed genes per cell.
     genes
         Counts of matched and dropped genes.
     counted
         Whether counts were found.
-    params
-        The limits.
     """
     empty = int((expressed == 0).sum())
     few = int((expressed < params.few_genes_a_cell).sum()) - empty
@@ -136,7 +118,7 @@ def remarks(
 
 
 def aside_remarks(ingestion_report: dict[str, Any]) -> Iterator[Remark]:
-    """Say which features are no genes, where a file holds such."""
+    """Yield a remark on features that are not genes, if there are any."""
     aside = ingestion_report.get("set_aside", {})
     if aside:
         counts = ", ".join(f"{count:,} ({kind})" for kind, count in aside.items())
@@ -144,7 +126,7 @@ def aside_remarks(ingestion_report: dict[str, Any]) -> Iterator[Remark]:
 
 
 def absence_remarks(obs: pd.DataFrame) -> Iterator[Remark]:
-    """Say which columns hold words of absence, such as ``unknown``."""
+    """Yield remarks on columns with words for missing values, such as ``unknown``."""
     columns = absence_columns(obs)
     for name, words in list(columns.items())[:MOST_COLUMNS]:
         listed = ", ".join(f"'{word}' ({count:,})" for word, count in list(words.items())[:5])
@@ -155,7 +137,7 @@ def absence_remarks(obs: pd.DataFrame) -> Iterator[Remark]:
 
 
 def quartiles(expressed: np.ndarray) -> dict[str, float]:
-    """Return quartiles of the genes a cell."""
+    """Return the quartiles of the genes per cell."""
     found = np.percentile(expressed, [25, 50, 75])
     return dict(zip(("q25", "median", "q75"), map(float, found), strict=True))
 

@@ -1,6 +1,6 @@
-"""What the long work of a pipeline comes to: counted, and timed by its first steps on the real cells.
+"""Estimates of long work: steps are counted, and timed by the first few on the real cells.
 
-The probes, one for each kind of work, stand beside what they probe; `probes` lists them.
+Each task has its own probes; `runs.probes` lists them.
 """
 
 from collections.abc import Callable
@@ -17,54 +17,54 @@ PROBED_STEPS = 3
 
 
 class Enough(Exception):  # noqa: N818
-    """A loop has taken the steps that a probe asks for."""
+    """Raised when a loop has taken the steps that a probe needs."""
 
 
 class Clock:
-    """Takes the time of a loop's steps as its `on_step`, and ends it by `Enough`."""
+    """An `on_step` callback that times the steps of a loop, and ends it by `Enough`."""
 
     def __init__(self) -> None:
         self.steps, self._times = 0, [perf_counter()]
 
     def note(self, step: int, steps: int, *_: Any) -> None:
-        """Note the end of a step."""
+        """Record the end of a step."""
         self.steps = steps
         self._times.append(perf_counter())
 
     def __call__(self, step: int, steps: int) -> None:
-        """Note the end of a step, and end the loop after a few."""
+        """Record the end of a step; raise `Enough` after `PROBED_STEPS`."""
         self.note(step, steps)
         if self.taken == PROBED_STEPS:
             raise Enough
 
     @property
     def taken(self) -> int:
-        """Count the steps that were taken."""
+        """Number of steps taken."""
         return len(self._times) - 1
 
     @property
     def seconds_a_step(self) -> float:
-        """Return the mean without the first step, which is slower."""
+        """Mean time of a step, without the first, which is slower."""
         first = min(1, self.taken - 1)
         return (self._times[-1] - self._times[first]) / (self.taken - first)
 
 
 @dataclass(frozen=True)
 class TokenCount:
-    """Tokens of some cells, `<cls>` with them.
+    """Token counts of some cells, including `<cls>`.
 
     Attributes
     ----------
     cells, tokens
-        How many; tokens of all cells together.
+        Number of cells, and of tokens in all of them.
     median, longest
-        Tokens a cell.
+        Tokens per cell.
     limit
-        Tokens a cell at most.
+        Maximum number of tokens per cell.
     at_limit
-        Cells as long as the limit: cut, or just so long.
+        Cells of exactly that length, truncated or not.
     counted
-        Cells that were looked at; where they are not all, the rest is told from them.
+        Cells that were counted; if fewer than `cells`, the totals are extrapolated.
     """
 
     cells: int
@@ -77,9 +77,9 @@ class TokenCount:
 
 
 def count_tokens(genes_N: np.ndarray, limit: int, of_cells: int | None = None) -> TokenCount:
-    """Count the tokens of cells with so many genes each.
+    """Count the tokens of cells from their numbers of genes.
 
-    Where they are an even sample of `of_cells` cells, those of all are told from it.
+    If they are an even sample of `of_cells` cells, extrapolate to all of these.
     """
     lengths = np.asarray(genes_N, dtype=np.int64) + 1
     cells = len(lengths) if of_cells is None else of_cells
@@ -101,29 +101,26 @@ class Work:
 
     Attributes
     ----------
-    name
-        What it is.
     steps, step
-        How many at most, and of what each is.
+        Maximum number of steps, and what a step is.
     probed, seconds_a_step, seconds
-        Steps that were taken, the time of one, and of all of them with what goes with them; None
-        where there is no step to take the time of.
+        Steps that were timed, time per step, and total time; ``None`` if no step could be timed.
     epochs
-        At most, where there are any.
+        Maximum number of epochs, if any.
     tokens
-        By the role of the cells.
+        Token counts by role of the cells.
     parameters, trained
-        Numbers of the model, and those of them that are trained.
+        Number of model parameters, all and trained.
     state_bytes, peak_bytes
-        What weights, gradients and optimizer take; the most that the process held.
+        Memory of weights, gradients and optimizer; peak memory of the process.
     tokens_a_second
-        Without gradients.
+        Speed without gradients.
     facts
-        What else is known.
+        Further facts.
     reports
-        What was matched and dropped, by the role of the cells, where no dataset says so.
+        Reports of matched and dropped genes by role of the cells, if not in a dataset.
     writes
-        What the work writes beside the datasets of its pipeline.
+        Paths written in addition to the datasets of the pipeline.
     """
 
     name: str
@@ -147,7 +144,7 @@ class Work:
 def forward_rate(
     run: Callable[[TokenizedCells], Any], tokens: TokenizedCells, batch_size: int
 ) -> float:
-    """Return the tokens a second of `run` over a few batches, from cells of all lengths."""
+    """Return the tokens per second of `run` over a few batches of cells of all lengths."""
     by_length = np.argsort(tokens.lengths, kind="stable")
     count = min(len(tokens), PROBED_STEPS * batch_size)
     some = tokens.take(by_length[np.arange(count) * len(tokens) // max(1, count)])
@@ -160,7 +157,7 @@ def forward_rate(
 def forward_work(
     name: str, tokens: dict[str, TokenCount], rate: float, batch_size: int, **known: Any
 ) -> Work:
-    """Return the work of running a model over cells once, by its tokens a second."""
+    """Return the work of running a model over cells once, from its tokens per second."""
     steps = sum(-(-count.cells // batch_size) for count in tokens.values())
     seconds = sum(count.tokens for count in tokens.values()) / rate
     return Work(
