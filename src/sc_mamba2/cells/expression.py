@@ -32,6 +32,7 @@ CELLS_A_BLOCK = 4096
 COMPARED = 512  # cells used to compare two matrices
 RUNS = 8  # contiguous runs in which these are read
 WHOLE_CELL = 0.98  # share of a cell's molecules from which counts cover all genes
+MOSTLY_NUMBERS = 0.6  # share of names that are digits above which they are row numbers
 SAME_PLACES = 0.6  # share of a cell's expressed genes that two matrices must have in common
 TOTAL_COLUMNS = ("total_counts", "nCount_RNA", "n_counts", "nUMI", "n_umi")
 LAYER = "layers[{}]"
@@ -356,7 +357,7 @@ def _share_of_molecules(counts: Candidate, other: Candidate) -> float | None:
     genes = counts.measured_genes.index.intersection(other.measured_genes.index)
     if not len(genes) or not counts.measured_genes.index.is_unique:
         return None
-    if pd.Series(genes).astype(str).str.fullmatch(r"\d+").mean() > SAME_PLACES:
+    if pd.Series(genes).astype(str).str.fullmatch(r"\d+").mean() > MOSTLY_NUMBERS:
         return None  # row numbers are not names
     read = [_some_rows(one)[1] for one in (counts, other)]
     if not other.measured_genes.index.is_unique or look_at_values(read[1]).fault:

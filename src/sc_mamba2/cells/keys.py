@@ -29,7 +29,6 @@ RANKING = "scm_ranking"
 EDGES = "scm_edges"
 MODULES = "scm_modules"
 DENOISED = "scm_denoised"
-IMPUTED = "scm_imputed"
 FACTS = "scm"
 
 ONTOLOGY_IDS = "cell_type_ontology_term_id"  # CELLxGENE's name

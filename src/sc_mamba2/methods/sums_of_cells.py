@@ -10,10 +10,11 @@ from scipy import sparse
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 
+from sc_mamba2.methods.gene_priors import CELL_TOTAL
+
 LEAST = 10  # cells in a sum
 _AROUND = 25
 _COMPONENTS = 20
-_CELL_TOTAL = 1e4
 
 
 class Sums(NamedTuple):
@@ -81,7 +82,7 @@ def _groups(counts_NG: sparse.csr_matrix, seed: int) -> np.ndarray:
     if wanted == 1 or count < 1:
         return np.zeros(counts_NG.shape[0], dtype=np.int64)
     totals_N = np.asarray(counts_NG.sum(axis=1)).ravel()
-    scaled_NG = sparse.diags(_CELL_TOTAL / np.maximum(totals_N, 1)) @ counts_NG
+    scaled_NG = sparse.diags(CELL_TOTAL / np.maximum(totals_N, 1)) @ counts_NG
     axes = PCA(count, svd_solver="arpack", random_state=seed)
     places_ND = axes.fit_transform(sparse.csr_matrix(scaled_NG).log1p())
     found = KMeans(wanted, n_init=3, random_state=seed).fit(places_ND)

@@ -18,6 +18,7 @@ from sc_mamba2.runs.configuration import (
     load_configuration,
 )
 from sc_mamba2.runs.fingerprints import code_facts, fingerprint
+from sc_mamba2.runs.preflight import conf_of
 from sc_mamba2.runs.records import RunRecord, read_record, write_record
 from sc_mamba2.runs.selection import Selection, merge, nest
 from sc_mamba2.runs.session import run_in_project
@@ -96,7 +97,7 @@ def _hash(sha256: str | None) -> str:
 
 
 def _configuration(selection: Selection, project: Path) -> OmegaConfigLoader:
-    conf = Path(selection.conf_source) if selection.conf_source else project / "conf"
+    conf = conf_of(selection, project)
     env = choose_environment(conf, selection.env)  # like the run: includes `local`
     return load_configuration(conf, env)
 

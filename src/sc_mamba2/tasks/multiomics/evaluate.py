@@ -153,8 +153,8 @@ def matching_scores(embeddings: Outputs, design: pd.DataFrame) -> Scores:
     """Score how well embeddings of RNA and of each other modality match: ``foscttm_m``."""
     scores: Scores = {}
     for kind, own in embeddings.items():
-        if kind != "rna":
-            rna = embeddings["rna"]
+        if kind != RNA:
+            rna = embeddings[RNA]
             both = np.isfinite(rna).all(axis=1) & np.isfinite(own).all(axis=1)
             rows = np.flatnonzero(scored_cells(design) & both)
             if len(rows) > 2:

@@ -21,7 +21,7 @@ from sc_mamba2.tasks.multiomics.cells import (
     make_design,
     read_truth,
 )
-from sc_mamba2.tasks.multiomics.initial_embedding import new_model, settle_norm
+from sc_mamba2.tasks.multiomics.initial_embedding import as_float, new_model, settle_norm
 from sc_mamba2.tasks.multiomics.model import MultiomicsModel
 from sc_mamba2.tasks.multiomics.params import (
     FeatureParams,
@@ -158,12 +158,12 @@ def _fit_imputer(
     imputer = model.add_imputer(kind, len(some))
     with torch.no_grad():
         if reads:
-            imputer.readout_VP[torch.from_numpy(columns)] = _float(fit.readout_SP)
-        imputer.weight_AP.copy_(_float(fit.weight_NP))
-        imputer.bias_P.copy_(_float(fit.bias_P))
-        imputer.scale_F.copy_(_float(scale_F))
+            imputer.readout_VP[torch.from_numpy(columns)] = as_float(fit.readout_SP)
+        imputer.weight_AP.copy_(as_float(fit.weight_NP))
+        imputer.bias_P.copy_(as_float(fit.bias_P))
+        imputer.scale_F.copy_(as_float(scale_F))
         imputer.curvature.fill_(fit.curvature)
-        imputer.anchor_AF.copy_(_float(np.concatenate(list(numbers.values()), axis=1)))
+        imputer.anchor_AF.copy_(as_float(np.concatenate(list(numbers.values()), axis=1)))
 
 
 def _sample(
@@ -174,7 +174,3 @@ def _sample(
         generator = np.random.default_rng(compute.seed)
         cells = np.sort(generator.choice(cells, params.most_cells, replace=False))
     return tokens.take(cells)
-
-
-def _float(array: np.ndarray) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(array)).float()

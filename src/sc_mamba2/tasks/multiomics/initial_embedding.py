@@ -83,12 +83,12 @@ def new_model(
         rows[torch.from_numpy(twins[:, 0])] = rows[torch.from_numpy(twins[:, 1])]
         for kind, block in blocks.items():
             model.variance_M[KINDS.index(kind)] = block.variance
-            model.decoder.bias[torch.from_numpy(block.columns)] = _float(block.mean_S)
+            model.decoder.bias[torch.from_numpy(block.columns)] = as_float(block.mean_S)
         if "pooled" in head.paths:
             _set_pooled(model, blocks)
             settle_norm(model, tokens, untrained=True)
             scale_E = np.concatenate([block.sizes_C for block in blocks.values()])
-            model.norm.weight.copy_(_float(scale_E))
+            model.norm.weight.copy_(as_float(scale_E))
     return model
 
 
@@ -140,9 +140,9 @@ def _set_pooled(model: MultiomicsModel, blocks: dict[str, ModalityBlock]) -> Non
     first = 0
     for kind, block in blocks.items():
         rows = torch.from_numpy(block.columns)
-        model.feature_table_VC[rows, : block.width] = _float(block.table_SC)
-        model.decoder.weight[rows, first : first + block.width] = _float(block.decoder_SC)
-        model.offsets[kind].copy_(_float(block.offset_C))
+        model.feature_table_VC[rows, : block.width] = as_float(block.table_SC)
+        model.decoder.weight[rows, first : first + block.width] = as_float(block.decoder_SC)
+        model.offsets[kind].copy_(as_float(block.offset_C))
         first += block.width
         for other in model.others(kind):
             target, across = blocks[other], model.across.get_parameter(f"{kind}_{other}.weight")
@@ -151,7 +151,7 @@ def _set_pooled(model: MultiomicsModel, blocks: dict[str, ModalityBlock]) -> Non
             if both.sum() > 2:
                 ridge = RidgeCV(penalties, alpha_per_target=True, fit_intercept=False)
                 ridge.fit(block.scores_NC[both], target.scores_NC[both])
-                across.copy_(_float(np.atleast_2d(ridge.coef_)))
+                across.copy_(as_float(np.atleast_2d(ridge.coef_)))
 
 
 def _squares_within(values_NS: sparse.csr_matrix, codes_N: np.ndarray) -> float:
@@ -197,5 +197,6 @@ def settle_norm(model: MultiomicsModel, tokens: TokenizedCells, untrained: bool 
     norm.running_var.copy_(centred_NE.var(dim=0).expand_as(norm.running_var))
 
 
-def _float(array: np.ndarray) -> torch.Tensor:
+def as_float(array: np.ndarray) -> torch.Tensor:
+    """Return an array as a float32 tensor."""
     return torch.from_numpy(np.ascontiguousarray(array)).float()
