@@ -283,7 +283,7 @@ def test_scores_are_of_all_that_was_held_out_with_the_ceilings_beside_them(pertu
         assert mean["pearson_delta"] == pytest.approx(np.mean(own))
     assert data["with_effect"] == [n for n, unit in units.items() if unit["ceiling"] >= 0.3]
     page = (folder / "report.html").read_text()
-    assert f"of all {len(units)} that were held out" in page
+    assert f"of all {len(units)} held-out perturbations" in page
     if data["with_effect"]:
         above = [units[n]["scores"]["model"]["pearson_delta"] for n in data["with_effect"]]
         view = metrics["views"]["model: with an effect"]

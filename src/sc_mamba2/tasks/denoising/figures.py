@@ -42,10 +42,10 @@ def calibration_figure(calibration: pd.DataFrame) -> Figure:
 
 
 PICTURES = (
-    Picture("nats", "How well each method tells molecules that it has not seen", nats_figure),
+    Picture("nats", "How well each method predicts held-out molecules", nats_figure),
     Picture(
         "calibration",
-        "Held-out molecules of a gene in a cell: expected by the denoised rates, and found",
+        "Held-out molecules of a gene in a cell: expected by the denoised rates, and observed",
         calibration_figure,
     ),
 )

@@ -105,7 +105,7 @@ PICTURES = (
     ),
     Picture(
         "effects",
-        "Predicted over real change of the held-out cells, a gene a point",
+        "Predicted against real change of the held-out cells, one point per gene",
         effects_figure,
     ),
     Picture("training", "Losses over the epochs of the Mamba2 layers' training", training_figure),

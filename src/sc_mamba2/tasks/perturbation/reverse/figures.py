@@ -107,18 +107,18 @@ def known_figure(known: list[dict[str, Any]], ranking: pd.DataFrame) -> Figure:
 PICTURES = (
     Picture(
         "candidates",
-        "The first candidates: probability, and how alike their change is to the one to the target",
+        "The first candidates: probability, and similarity of their change to the change to the target",
         candidate_figure,
     ),
     Picture(
         "drivers",
-        "Genes that drive the first candidates: predicted change over the one to the target",
+        "Genes that drive the first candidates: predicted change against the change to the target",
         driver_figure,
     ),
     Picture(
         "calibration",
-        "Is the first right as often as its probability says? Simulated queries, a fifth a point",
+        "Is the first correct as often as its probability says? Simulated queries, a fifth per point",
         calibration_figure,
     ),
-    Picture("known", "States of the file whose answer is known: how many are found", known_figure),
+    Picture("known", "States of the file with a known answer: how many are found", known_figure),
 )
