@@ -158,7 +158,7 @@ def test_cells_of_two_scales_are_named(one, other, few):
     mixed[:few] = FORMS[other][:few]
     with pytest.raises(UserError) as caught:
         scale_of(mixed)
-    assert caught.value.rule == "matrix-mixed" and "cells that hold" in caught.value.found
+    assert caught.value.rule == "matrix-mixed" and "cells with" in caught.value.found
 
 
 def test_totals_of_two_batches_are_both_undone():

@@ -344,7 +344,7 @@ def test_names_of_the_field_are_read(tmp_path, rename, asked, control):
     trust, text = predicted(path, "--control", control, "-p", asked.format(genes[0]))
     assert trust["perturbation"] == genes[0] and trust["seen"] == "in these contexts"
     if control != "ctrl":
-        assert "names were taken for the control" in text
+        assert "names were read as the control" in text
 
 
 @pytest.mark.slow

@@ -289,7 +289,7 @@ def _choose(
     raise UserError(
         "matrix-unusable",
         found="; ".join(faults) or "no matrix",
-        expected="counts, or log-normalised values, that are finite and not negative",
+        expected="counts or log-normalised values, finite and not negative",
         mend='keep the counts in layers["counts"] or raw before scaling, and save the file again',
     )
 
@@ -415,9 +415,9 @@ def _some_rows(candidate: Candidate) -> tuple[np.ndarray, sparse.csr_matrix]:
 def _apart(one: str, other: str, overlap: float) -> UserError:
     return UserError(
         "matrix-apart",
-        found=f"{one} and {other}, of whose values above 0 in a cell {overlap:.0%} are of the same genes",
+        found=f"{one} and {other}, which share {overlap:.0%} of the expressed genes of a cell",
         expected="the same cells and genes in the same order in all matrices",
-        mend="one was put in another order: drop it, or name the right one: --layer",
+        mend="one was reordered: drop it, or choose the right one with --layer",
     )
 
 

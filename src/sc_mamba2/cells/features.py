@@ -115,9 +115,9 @@ def feature_kinds(features: pd.DataFrame) -> pd.Series:
         raise UserError(
             "features-indistinct",
             found=doubt,
-            expected="features that are told apart: an antibody that is taken for a gene falsifies it",
-            mend='say it in var["feature_types"]: "Gene Expression" for genes, "Antibody Capture" for '
-            "antibodies; for RNA and proteins of the same cells there is scm multiome",
+            expected="distinguishable genes and antibodies: an antibody read as a gene corrupts its expression",
+            mend='set var["feature_types"]: "Gene Expression" for genes, "Antibody Capture" for '
+            "antibodies; for RNA and proteins of the same cells use scm multiome",
         )
     return kinds.where(~unsaid, GENE)
 
@@ -137,9 +137,9 @@ def no_gene_feature(kinds: pd.Series) -> UserError:
     verb = next((f": scm multiome {beside[kind]}" for kind in counts.index if kind in beside), "")
     return UserError(
         "features-no-gene",
-        found=f"{held}, and no gene",
+        found=f"{held}, and no genes",
         expected="gene expression",
-        mend=f"give the RNA of these cells, alone or beside them{verb}; if these are genes, say "
+        mend=f"give the RNA of these cells, alone or together with them{verb}; if these are genes, set "
         'var["feature_types"] = "Gene Expression"',
     )
 

@@ -66,22 +66,22 @@ def read_labels(obs: pd.DataFrame, label_key: str, keep_absence_words: bool = Fa
     if classes == 0:
         raise UserError(
             "label-empty",
-            found=f"obs['{label_key}'] holds no label{said}",
+            found=f"obs['{label_key}'] has no labels{said}",
             expected="a label for most cells",
             mend="choose another column with --label-key",
         )
     if classes == 1:
         raise UserError(
             "label-one-class",
-            found=f"obs['{label_key}'] holds one class only: '{text.iloc[0]}'{said}",
+            found=f"obs['{label_key}'] has only one class: '{text.iloc[0]}'{said}",
             expected="at least two classes",
             mend="choose another column with --label-key, or add cells of another type",
         )
     if classes > MOST_CLASSES or classes * WELL_FILLED > max(len(text), 6):
         raise UserError(
             "label-too-many",
-            found=f"obs['{label_key}'] holds {classes:,} classes for {len(text):,} cells",
-            expected=f"at most {MOST_CLASSES:,} classes and {WELL_FILLED} cells a class on average",
+            found=f"obs['{label_key}'] has {classes:,} classes for {len(text):,} cells",
+            expected=f"at most {MOST_CLASSES:,} classes and {WELL_FILLED} cells per class on average",
             mend="choose the column with the cell types, not an identifier",
         )
     if words:
@@ -173,7 +173,7 @@ def whole_column(obs: pd.DataFrame, key: str, what: str) -> pd.Series:
             f"{what}-incomplete",
             found=f"{missing:,} of {len(obs):,} cells without a {what} in obs['{key}']",
             expected=f"a {what} for every cell",
-            mend="fill the column, or leave those cells out",
+            mend="fill the column, or remove those cells",
         )
     _say_alike(text, key, what)
     return text.astype(str)

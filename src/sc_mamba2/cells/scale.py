@@ -149,7 +149,7 @@ def _refuse_no_counts(facts: CellFacts) -> None:
         raise UserError(
             "matrix-scale",
             found=said,
-            expected="counts, of which most are 0, and whose largest differs from cell to cell",
+            expected="counts, most of them 0, whose maximum differs between cells",
             mend=_say("counts"),
         )
 
@@ -200,12 +200,12 @@ def _scale_of_decimals(facts: CellFacts) -> Scale:
     first = f"{facts.units_OT[:, 0].min():.3g}"
     raise UserError(
         "matrix-scale",
-        found=f"whole numbers from {first} on that are no counts: they begin above 1, and are no multiples"
+        found=f"whole numbers from {first} that are not counts: they start above 1 and are not multiples of it"
         if facts.whole_C.all()
-        else f"values from {first} that are no counts, and whose sum of expm1 goes from {sums.min():.4g} to "
-        f"{sums.max():.4g} a cell",
-        expected="counts, or a function of counts of one total a cell, such as log1p of 10,000",
-        mend=_say("log_normalised (log1p of 10,000 a cell), normalised or counts"),
+        else f"values from {first} that are not counts, with a sum of expm1 from {sums.min():.4g} to "
+        f"{sums.max():.4g} per cell",
+        expected="counts, or a function of counts with the same total per cell, such as log1p of 10,000",
+        mend=_say("log_normalised (log1p of 10,000 per cell), normalised or counts"),
     )
 
 
@@ -403,7 +403,7 @@ def _words(function: str) -> str:
 def _mixed(what: str, some: int, other: str, others: int) -> UserError:
     return UserError(
         "matrix-mixed",
-        found=f"{some:,} cells that hold {what}, and {others:,} that hold {other}, in one matrix",
-        expected="all cells on one scale",
-        mend="join the cells by their counts, or name the layer that holds them: --layer",
+        found=f"{some:,} cells with {what} and {others:,} with {other} in one matrix",
+        expected="all cells on the same scale",
+        mend="concatenate the counts of the cells, or name their layer: --layer",
     )

@@ -166,8 +166,8 @@ def decide_form(expression: Expression, table: GeneTable) -> StandardForm:
     left = 1 - expression.totals[columns].sum() / known if known else 0.0
     if left > MUCH:
         text = (
-            f"{counts['duplicate']:,} columns are of a gene that has another one with a larger sum, and "
-            f"{left:.1%} of the values are left out with them; where columns are probes, transcripts or parts "
+            f"{counts['duplicate']:,} columns duplicate a gene that has another column with a larger sum; "
+            f"{left:.1%} of the values are dropped with them; if columns are probes, transcripts or parts "
             "of genes, sum them"
         )
         remarks.append({"rule": "genes-duplicate", "remark": text})
@@ -234,14 +234,14 @@ def check_species(
             )
         raise UserError(
             "species",
-            found=f"{others:,} of {cells:,} cells ({others / cells:.0%}) of which more than {FOREIGN_CELL:.0%} "
-            f"of the expressed genes are of another species (e.g. {', '.join(examples)})",
+            found=f"{others:,} of {cells:,} cells ({others / cells:.0%}) with more than {FOREIGN_CELL:.0%} "
+            f"of their expressed genes from another species (e.g. {', '.join(examples)})",
             expected=f"{species} cells",
             mend=mend,
         )
     text = (
-        f"{int(names.foreign.sum()):,} genes are of another species; cells express up to "
-        f"{foreign_share.max():.0%} of them among their genes"
+        f"{int(names.foreign.sum()):,} genes are from another species; they are up to "
+        f"{foreign_share.max():.0%} of the expressed genes of a cell"
     )
     return [{"rule": "genes-foreign", "remark": text}]
 

@@ -93,8 +93,8 @@ def verify(
         raise UserError(
             "data-changed",
             found=", ".join(changed),
-            expected="files as they arrived, by data/manifest.json",
-            mend="scm data pull NAME --force, or dvc checkout, brings them back",
+            expected="the files recorded in data/manifest.json",
+            mend="restore them with scm data pull NAME --force, or dvc checkout",
         )
     if not answered_briefly({"verified": names}, names):
         none = "no named data here yet: scm data pull NAME, or scm data add FILE"

@@ -85,7 +85,7 @@ def _check_output(source: Path, output: Path, force: bool) -> None:
     if output.resolve() == source.resolve() and not force:
         raise UserError(
             "output-is-input",
-            found=f"'{output.name}' would be read and written over",
-            expected="an output apart from what is read",
+            found=f"'{output.name}' is both input and output",
+            expected="an output that is not an input",
             mend="choose another --output, or add --force",
         )

@@ -118,7 +118,7 @@ class Vocabulary:
                 "gene-not-in-vocabulary",
                 found=f"{len(unknown):,} ids that '{self.name}' lacks: {_some(unknown)}",
                 expected="ids of the vocabulary's genes",
-                mend="map the names to Ensembl ids first, and leave out what is not mapped",
+                mend="map the names to Ensembl ids first, and drop unmapped ones",
             )
         specials = [row for row, ident in enumerate(self.ids) if is_special(ident)]
         genes = [int(row) for row in self.gene_rows if self.ids[row] in wanted]
@@ -163,7 +163,7 @@ def _broken(found: str, expected: str) -> UserError:
         "vocabulary-broken",
         found=found,
         expected=expected,
-        mend="take the vocabulary.json that was written with the checkpoint",
+        mend="use the vocabulary.json that was written with the checkpoint",
     )
 
 

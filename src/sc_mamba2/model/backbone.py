@@ -90,7 +90,7 @@ def check_tokens(token_ids_BL: Tensor, bins_BL: Tensor, lengths: Tensor, n_bins:
             "token-bins",
             found=found,
             expected=expected,
-            mend="sc_mamba2.Tokenizer.of(model)(adata) gives what the backbone reads; of a Batch that is bins_BL",
+            mend="sc_mamba2.Tokenizer.of(model)(adata) gives what the backbone reads; in a Batch it is bins_BL",
         )
 
 

@@ -108,8 +108,8 @@ class ModelConfig(Options):
             raise UserError(
                 "model-config",
                 found=found,
-                expected="fields of ModelConfig inside their ranges",
-                mend="correct the fields named",
+                expected="fields of ModelConfig within their ranges",
+                mend="correct these fields",
             ) from error
 
 
@@ -149,6 +149,6 @@ def preset(name: str, vocabulary_size: int, **overrides: Any) -> ModelConfig:
             "preset",
             found=f"'{name}'",
             expected="one of " + ", ".join(PRESETS),
-            mend="name one of these presets" + nearest(name, PRESETS),
+            mend="choose one of these presets" + nearest(name, PRESETS),
         )
     return ModelConfig.build(**{"vocabulary_size": vocabulary_size, **PRESETS[name], **overrides})

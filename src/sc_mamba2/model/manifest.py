@@ -98,7 +98,7 @@ def some(names: Iterable[str]) -> str:
 def broken_checkpoint(rule: str, found: str, expected: str) -> UserError:
     """Make the error of a checkpoint that is not as it was written."""
     return UserError(
-        rule, found=found, expected=expected, mend="write or fetch the checkpoint again"
+        rule, found=found, expected=expected, mend="write or download the checkpoint again"
     )
 
 

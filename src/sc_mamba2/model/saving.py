@@ -127,9 +127,9 @@ def write_checkpoint(
         if not (overwrite and ours):
             raise UserError(
                 "checkpoint-exists",
-                found=f"{'a checkpoint' if ours else 'something that is no checkpoint'} at {folder}",
-                expected="a free place",
-                mend="name another folder" + (", or allow overwriting" if ours else ""),
+                found=f"{'a checkpoint' if ours else 'something that is not a checkpoint'} at {folder}",
+                expected="a path that does not exist",
+                mend="choose another folder" + (", or allow overwriting" if ours else ""),
             )
     with atomic_folder(folder) as draft:
         write_json(draft / CONFIG, config)
@@ -224,6 +224,6 @@ def load_state(module: nn.Module, state: Mapping[str, Tensor]) -> None:
             "checkpoint-state",
             found=found,
             expected=f"the {len(own)} tensors of {type(module).__name__}, finite",
-            mend="use the checkpoint with the model config that it was written with",
+            mend="use the checkpoint with the model config it was saved with",
         )
     module.load_state_dict(dict(state), strict=True)

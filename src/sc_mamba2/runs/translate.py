@@ -35,7 +35,7 @@ def as_user_error(error: BaseException) -> UserError | None:
                 "selection-unknown",
                 found=str(link).splitlines()[0],
                 expected="names of nodes, inputs, outputs, tags or namespaces of the pipeline",
-                mend="look at the names with `scm viz`, or `kedro registry describe PIPELINE`",
+                mend="see the names with `scm viz`, or `kedro registry describe PIPELINE`",
             )
     return None
 
@@ -44,7 +44,7 @@ def _input_missing(found: str) -> UserError:
     return UserError(
         "input-missing",
         found=found,
-        expected="what an earlier node of the pipeline writes",
+        expected="the output of an earlier node of the pipeline",
         mend="run from an earlier node, or the whole pipeline: `scm run --pipeline annotation`",
     )
 

@@ -248,7 +248,7 @@ class TrainingCheckpoints:
             try:
                 yield read_training_state(path)
             except (UserError, OSError) as error:
-                _log.warning("Damaged checkpoint passed over: %s (%s)", path, error)
+                _log.warning("Skipping damaged checkpoint: %s (%s)", path, error)
 
     def _clear_from(self, step: int) -> None:
         """Remove damaged checkpoints that the training now comes to again."""
@@ -262,9 +262,9 @@ class TrainingCheckpoints:
                 continue
             raise UserError(
                 "checkpoint-exists",
-                found=f"a whole checkpoint at '{path}', to be followed by one of step {step}",
-                expected="steps that rise",
-                mend="resume the run from its newest checkpoint, or name another run folder",
+                found=f"a complete checkpoint at '{path}', followed by one of step {step}",
+                expected="increasing steps",
+                mend="resume the run from its newest checkpoint, or choose another run folder",
             )
 
     def _mark_best(self) -> None:

@@ -46,7 +46,7 @@ def points_outside(name: str, path: Path) -> UserError:
     return UserError(
         "file-external-link",
         found=f"'{name.strip('/')}' in {path.name} is a link to another file",
-        expected="a file that holds its own data",
+        expected="a file that contains all its data",
         mend="load it where it was made and save it again with adata.write_h5ad()",
     )
 
@@ -56,7 +56,7 @@ def no_matrix(path: Path) -> UserError:
     return UserError(
         "file-no-matrix",
         found=f"{path.name} has obs and var but no X",
-        expected="an AnnData with a matrix of expression",
+        expected="an AnnData with an expression matrix",
         mend="write the file again with the counts in X",
     )
 

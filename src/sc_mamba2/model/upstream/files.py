@@ -55,7 +55,7 @@ def read_release(folder: str | Path) -> Release:
             "upstream-folder",
             found=f"no {' and no '.join(missing)} in '{folder}'",
             expected=f"a released folder with {TENSORS}, {ARGS} and {NAMES}",
-            mend="name the folder that was downloaded, with its files under these names",
+            mend="give the downloaded folder, with files of these names",
         )
     try:
         args = _read_json(folder / ARGS, "upstream-args")
@@ -66,7 +66,7 @@ def read_release(folder: str | Path) -> Release:
             "upstream-folder",
             found=str(error),
             expected="files that can be read",
-            mend="look at the permissions of the folder, or copy it",
+            mend="check the permissions of the folder, or copy it",
         ) from error
     return Release(_read_tensors(folder / TENSORS), args, names, sha256)
 
@@ -83,9 +83,9 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
             raise _damaged(path, error) from error
         raise UserError(
             "upstream-pickle",
-            found=f"'{path}' holds more than tensors, and none of it was run: {_reason(error)}",
+            found=f"'{path}' contains more than tensors; none of it was executed: {_reason(error)}",
             expected="a state dict: tensors by name",
-            mend="do not load this file with anything else; fetch it from the authors again",
+            mend="do not load this file with other tools; download it from the authors again",
         ) from error
     # A damaged pickle stops wherever it breaks: torch has no one error for it.
     except Exception as error:
@@ -131,7 +131,7 @@ def _damaged(path: Path, error: Exception) -> UserError:
     return UserError(
         "upstream-damaged",
         found=f"'{path}' cannot be read: {lines[0][:200] if lines else type(error).__name__}",
-        expected="a whole file that torch.save wrote",
+        expected="a complete file written by torch.save",
         mend=_FETCH,
     )
 

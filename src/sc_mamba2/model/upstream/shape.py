@@ -187,5 +187,5 @@ def clash(claimed: str, expected: str) -> UserError:
         "upstream-args",
         found=f"{claimed} in args.json",
         expected=expected,
-        mend="take the three files of one released folder",
+        mend="use the three files of the same released folder",
     )

@@ -78,7 +78,7 @@ def _read(path: Path) -> Rollup:
         raise UserError(
             "rollup-file",
             found=f"'{path}' cannot be read as a mapping ({error})",
-            expected="a JSON object of fine to broad types, or a CSV of two columns with a head line",
+            expected="a JSON object of fine to broad types, or a CSV of two columns with a header",
             mend="correct annotation.labels.rollup, or the file",
         ) from error
     return {str(fine): str(broad) for fine, broad in pairs.items()}

@@ -140,7 +140,7 @@ def _read_table(path: str) -> dict[str, np.ndarray]:
 def _refused(path: str, why: str, hint: str = "") -> UserError:
     return UserError(
         "feature-file",
-        found=f"the table of features '{path}': {why}",
+        found=f"the feature table '{path}': {why}",
         expected="a CSV: names of perturbations in the first column, then columns of numbers",
         mend="correct --perturbation-features" + hint,
     )

@@ -88,8 +88,8 @@ def check_genes(
         raise UserError(
             RULE,
             found=words,
-            expected=f"{floor:.1%} of the weight or more",
-            mend="give the file with all its genes, use a model that was trained on these genes, or "
+            expected=f"at least {floor:.1%} of the weight",
+            mend="give the file with all its genes, use a model trained on these genes, or "
             "train one on a reference that has them",
         )
     if share < low:
