@@ -104,9 +104,9 @@ class CellsContract:
 
     def validate(self, data: ad.AnnData) -> ad.AnnData:
         """Return `data`, or raise the first broken rule as a `UserError`."""
-        mend = "make this file again with `scm run --pipeline ingestion`"
+        mend = "remake this file with `scm run --pipeline ingestion`"
         _check_not_empty(data)
-        names = "a unique name a cell"
+        names = "a unique name per cell"
         _check_table(OBS_SCHEMA, data.obs, "cells-names", expected=names, mend=mend)
         genes = "unique Ensembl ids with symbol and biotype"
         _check_table(STANDARD_VAR_SCHEMA, data.var, "genes-standard", expected=genes, mend=mend)

@@ -218,8 +218,8 @@ def _doubt(names: pd.Index, unsaid: np.ndarray, kinds: pd.Series) -> str:
         return f"{int(foreign.sum()):,} names of antibodies among genes ({_some(names, foreign)})"
     if antigen_again.sum() >= max(_FEWEST, 0.1 * again.sum()):
         return (
-            f"{int(antigen_again.sum()):,} names of surface antigens that stand twice "
-            f"({_some(names, antigen_again)}), as a gene and as an antibody it seems"
+            f"{int(antigen_again.sum()):,} duplicate names of surface antigens "
+            f"({_some(names, antigen_again)}), apparently as gene and antibody"
         )
     return ""
 

@@ -214,14 +214,14 @@ def columns_to_keep(mapping: GeneMapping, names: np.ndarray, totals: np.ndarray)
 def no_gene_matched(mapping: GeneMapping, species: str) -> UserError:
     """Say that no gene is known, with a hint at what the names look like."""
     hints = {
-        "mouse": "these look like mouse genes: --species mouse reads them by their human partners",
-        "spreadsheet-dates": "a spreadsheet turned gene names into dates; go back to the original",
-        "others": "these are genes of a species that is not read: put their human partners in their place",
-        "transcripts": "these are transcripts: sum those of each gene, and call the sums by its id",
+        "mouse": "these look like mouse genes: --species mouse maps them to their human orthologues",
+        "spreadsheet-dates": "a spreadsheet converted gene names to dates; use the original file",
+        "others": "these are genes of an unsupported species: replace them with their human orthologues",
+        "transcripts": "these are transcripts: sum those of each gene, and name the sums by its id",
         "numbers": 'these are numbers: put Ensembl ids in var["ensembl_id"], or symbols in var["symbol"]',
     }
     if species == "mouse":
-        hints = {"human": "these look like human genes: leave out --species mouse"}
+        hints = {"human": "these look like human genes: omit --species mouse"}
     names = list(mapping.names)
     likely = looks_like(names)
     if likely == "unknown":

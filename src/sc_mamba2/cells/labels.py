@@ -91,7 +91,7 @@ def read_labels(obs: pd.DataFrame, label_key: str, keep_absence_words: bool = Fa
     if len(few := counts[counts < FEW_OF_A_TYPE]):
         listed = ", ".join(f"'{name}' ({count})" for name, count in few[:6].items())
         _log.warning(
-            "obs['%s']: next to nothing is known of types of few cells: %s", label_key, listed
+            "obs['%s']: types with too few cells to learn much from: %s", label_key, listed
         )
     labels = text.reindex(column.index).astype(object).where(lambda labels: labels.notna(), None)
     return labels.set_axis(obs.index)
@@ -128,7 +128,7 @@ def absence_columns(obs: pd.DataFrame) -> dict[str, dict[str, int]]:
 def absence_in_words(words: dict[str, int]) -> str:
     """Say how many cells have no label, and by which words."""
     listed = ", ".join(f"'{word}' ({count:,})" for word, count in list(words.items())[:5])
-    return f"{sum(words.values()):,} cells have no label but a word of absence, {listed}"
+    return f"{sum(words.values()):,} cells have a word for a missing label, {listed}"
 
 
 def _plain(text: pd.Series) -> pd.Series:
@@ -150,7 +150,7 @@ def _say_alike(text: pd.Series, key: str, what: str) -> None:
     alike = classes[_plain(classes).str.rstrip("s").duplicated(keep=False)]
     if len(alike):
         listed = ", ".join(f"'{name}'" for name in alike[:6])
-        said = f"names that differ in case, blanks or a plural only are each a {what} of their own"
+        said = f"names differ only in case, spaces or plural; each is a separate {what}"
         _log.warning("obs['%s']: %s: %s", key, said, listed)
 
 

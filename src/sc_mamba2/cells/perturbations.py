@@ -202,12 +202,12 @@ def reading_remarks(meaning: dict[str, str], known: PerturbationNames) -> dict[s
         ),
         "perturbation-alike": (
             found["alike"],
-            "names differ in case only, and are perturbations of their own",
+            "names differ only in case and are treated as separate perturbations",
             "",
         ),
         "perturbation-dates": (
             found["dates"],
-            "names are dates that a spreadsheet made of genes",
+            "names are gene names that a spreadsheet converted to dates",
             "",
         ),
     }

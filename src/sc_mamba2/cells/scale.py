@@ -139,11 +139,11 @@ def _refuse_no_counts(facts: CellFacts) -> None:
     many_C = facts.whole_C & (facts.size_C >= MANY_GENES)
     values, times = np.unique(facts.most_C[many_C], return_counts=True)
     if (facts.full_C & (facts.ties_C > facts.size_C / 4)).mean() > SAME:
-        said = "every gene of every cell above 0, many of them at the cell's smallest value: it was added to all"
+        said = "every gene of every cell above 0, many at the cell's smallest value, as if it was added to all"
     elif times.max(initial=0) >= max(FEWEST, SAME * cells) and values[times.argmax()] >= EVEN:
         said = (
             f"whole numbers whose largest is {values[times.argmax()]:,.0f} in {times.max():,} of {cells:,} cells: "
-            "they were binned, ranked or cut off, or the cells are copies of one"
+            "they were binned, ranked or clipped, or the cells are copies of one cell"
         )
     if said:
         raise UserError(
@@ -211,8 +211,8 @@ def _scale_of_decimals(facts: CellFacts) -> Scale:
 
 def _say(kinds: str) -> str:
     return (
-        f'keep the counts in layers["counts"]; or, if you know what the values are, say it: --params '
-        f"ingestion.holds={kinds}; scm validate --holds; of a corpus pretraining.corpus.holds"
+        f'keep the counts in layers["counts"]; or, if you know what the values are, set it: --params '
+        f"ingestion.holds={kinds}; scm validate --holds; for a corpus pretraining.corpus.holds"
     )
 
 

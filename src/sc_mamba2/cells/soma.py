@@ -127,7 +127,7 @@ def _opened(source: SomaSource) -> Any:
         mend = "check the path; for a collection, give the experiment inside it"
         if "://" in source.uri and not source.uri.startswith("file://"):
             mend = (
-                "check the address and that this machine has a network; or copy the experiment here"
+                "check the URL and the network connection; or copy the experiment to this machine"
             )
         raise UserError(
             "soma-open",

@@ -224,13 +224,13 @@ def check_species(
         cells = len(foreign_share)
         examples = [names.mapping.names[place] for place in np.flatnonzero(names.foreign)[:3]]
         if species == "mouse":
-            mend = "leave out --species mouse for human cells; of a mixture keep one species"
+            mend = "omit --species mouse for human cells; for a mixture, keep one species"
         elif others == cells:
-            mend = "--species mouse reads mouse genes by their human partners"
+            mend = "--species mouse maps mouse genes to their human orthologues"
         else:
             mend = (
-                "keep the human cells: adata[sc_mamba2.cells.human_cells(adata)].write_h5ad(FILE); the "
-                "others with --species mouse"
+                "keep the human cells: adata[sc_mamba2.cells.human_cells(adata)].write_h5ad(FILE); read "
+                "the others with --species mouse"
             )
         raise UserError(
             "species",
@@ -249,7 +249,7 @@ def check_species(
 def _partners(counts: dict[str, int], species: str) -> str:
     """Say how many genes of another species are read as human ones."""
     return (
-        f"{counts['matched']:,} of {counts['total']:,} {species} genes are read as the one human gene that each "
-        f"stands for; {counts['no_partner']:,} have none and are left out. The shipped checkpoints were "
-        "trained on human cells"
+        f"{counts['matched']:,} of {counts['total']:,} {species} genes are mapped to their one human orthologue; "
+        f"{counts['no_partner']:,} have none and are dropped. The included checkpoints were trained on "
+        "human cells"
     )

@@ -145,11 +145,13 @@ class Vocabulary:
             found = f"keys {_some(list(content))}" if isinstance(content, dict) else "no object"
             raise _broken(found, "an object of name, ids and symbols")
         if not isinstance(content["name"], str):
-            raise _broken(f"name {content['name']!r}", "a text as name")
+            raise _broken(f"name {content['name']!r}", "a string as name")
         for key in ("ids", "symbols"):
             values = content[key]
             if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-                raise _broken(f"{key} that are no list of texts", f"{key} as a list of texts")
+                raise _broken(
+                    f"{key} that are not a list of strings", f"{key} as a list of strings"
+                )
         return cls(content["name"], tuple(content["ids"]), tuple(content["symbols"]))
 
     @classmethod

@@ -88,7 +88,7 @@ class ModelConfig(Options):
                 "value_encoder counts has its own bag of genes: set cell_start to token"
             )
         if self.read_tokens and self.value_encoder != "counts":
-            raise ValueError("read_tokens needs a bag that holds all genes: value_encoder counts")
+            raise ValueError("read_tokens needs a bag of all genes: value_encoder counts")
         if self.pad_id >= self.vocabulary_size:
             raise ValueError(f"pad_id {self.pad_id} is not below {self.vocabulary_size} tokens")
         if self.norm == "none" and self.final_norm:

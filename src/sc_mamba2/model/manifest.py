@@ -59,7 +59,7 @@ def compare_hashes(folder: Path, hashes: Mapping[str, str], needed: Iterable[str
         raise broken_checkpoint(
             "checkpoint-sha256",
             f"{some(changed)} in {folder} differ from {MANIFEST}",
-            "files as they were written",
+            "unchanged files",
         )
 
 

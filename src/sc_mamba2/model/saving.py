@@ -77,12 +77,12 @@ class Checkpoint:
         return config
 
     def token_rules(self) -> TokenizerRules:
-        """Give the rules of the tokenizer that it was trained with, or refuse (`checkpoint-config`)."""
+        """Give the tokenizer rules it was trained with, or refuse (`checkpoint-config`)."""
         try:
             return TokenizerRules(**self.config["tokenizer"])
         except (KeyError, TypeError, ValueError) as error:
-            found = f"{CONFIG} lacks or garbles its tokenizer ({error})"
-            expected = "the rules of the tokenizer that it was trained with"
+            found = f"a missing or invalid tokenizer in {CONFIG} ({error})"
+            expected = "the tokenizer rules it was trained with"
             raise broken_checkpoint("checkpoint-config", found, expected) from error
 
 
@@ -193,7 +193,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except (SafetensorError, ValueError, RuntimeError, KeyError, OverflowError) as error:
-        found, expected = f"{path}: {error}", "a whole safetensors file"
+        found, expected = f"{path}: {error}", "a complete safetensors file"
         raise broken_checkpoint("checkpoint-tensors", found, expected) from error
 
 

@@ -117,7 +117,9 @@ class RunHook:
             if (
                 file_facts(path) == self._before[name]
             ):  # of an earlier run: nothing of it was missing
-                _log.warning("%s is of an earlier run, and not kept as this one's", path.name)
+                _log.warning(
+                    "%s is from an earlier run and is not kept as a result of this one", path.name
+                )
                 continue
             task = name.split(".")[0]
             with atomic_file(self._keep(run_params, task) / path.name) as draft:

@@ -65,7 +65,10 @@ def _parameter_error(message: str) -> UserError:
     else:
         lines = [line.strip() for line in message.splitlines()]
         line = next((line for line in lines if "[type=" in line), lines[-1])
-        found, expected = line.lstrip("- ")[:300], "a value as the parameter's description says"
+        found, expected = (
+            line.lstrip("- ")[:300],
+            "a value that matches the description of the parameter",
+        )
     return UserError(
         "parameter-invalid",
         found=found,

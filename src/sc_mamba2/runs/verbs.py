@@ -141,7 +141,7 @@ def resumable_folder(output: Path) -> Iterator[Path]:
         return
     left = folder.exists()
     make_folder(folder)
-    wait = "wait for it, or name another --output"
+    wait = "wait for it, or choose another --output"
     with sole_writer(folder / ".lock", to=f"'{output.name}'", mend=wait):
         clean_scratch(output)  # what killed runs left, since only one writes there
         try:

@@ -81,7 +81,7 @@ def write_training_state(
     state: Mapping[str, Any],
     metric: float | None,
 ) -> None:
-    """Write a checkpoint that can be resumed from, whole or not at all, to a free place."""
+    """Write a checkpoint with training state, whole or not at all, to a free place."""
 
     def add_files(draft: Path) -> None:
         (draft / _FOLDER).mkdir()
@@ -105,7 +105,7 @@ def read_training_state(folder: Path) -> TrainingState:
     listed = {Path(name) for name in read_manifest(folder) if name.startswith(f"{_FOLDER}/")}
     if Path(_FOLDER, _STATE) not in listed:
         found = f"no {_FOLDER}/{_STATE} in {folder}"
-        raise broken_checkpoint("checkpoint-file", found, "a checkpoint that can be resumed from")
+        raise broken_checkpoint("checkpoint-file", found, "a checkpoint with training state")
     table = read_json(folder / _FOLDER / _STATE)
     if table.keys() != {"step", "metric", "state"}:
         found = f"{_FOLDER}/{_STATE} in {folder} with {some(table)}"
@@ -158,7 +158,7 @@ class TrainingCheckpoints:
             with told_writes(self.folder):
                 make_folder(self.folder)
                 lock = self.run / ".run.lock"
-                again = "wait for it, or name another run folder"
+                again = "wait for it, or choose another run folder"
                 stack.enter_context(sole_writer(lock, to=f"'{self.run}'", mend=again))
             clean_scratch(self.folder / "step-*")
             clean_scratch(self.folder / _BEST)

@@ -28,7 +28,7 @@ def test_shared_cells_are_said_and_left_out(tmp_path):
     words = "30 of 60 cells are also in the reference (same name, same profile)"
     assert words in said and words in report
     assert (data["shared_cells"], data["scored_cells"], out.n_obs) == (30, 30, 60)
-    assert "results of before" in said and "results of before" in report
+    assert "earlier results" in said and "earlier results" in report
     assert "scm_cell_type" in out.uns["scm"]["replaced"]
     assert "of before" not in set(out.obs["scm_cell_type"])
 

@@ -77,9 +77,9 @@ def _check_features(kind: str, cells: ad.AnnData) -> None:
 
 
 def _disjoint(kind: str, rna: ad.AnnData, other: ad.AnnData) -> UserError:
-    mend = "take both from the same cells, and give them the same names (barcodes)"
+    mend = "use the same cells in both, with the same names (barcodes)"
     if len(_bare(rna.obs_names).intersection(_bare(other.obs_names))) >= FEWEST_PAIRED:
-        mend = "the barcodes alone agree: give both the same prefix and suffix"
+        mend = "only the barcodes agree: give both the same prefix and suffix"
     shared = len(rna.obs_names.intersection(other.obs_names))
     return UserError(
         "cells-disjoint",

@@ -182,9 +182,9 @@ def _check_header(file: Path, features: int, cells: int) -> None:
     agree = sorted((rows, columns)) == sorted((features, cells))
     if not agree or max(rows, columns) > MAXIMUM_SIDE or values > most:
         raise contradiction(
-            f"{file.name} declares {rows:,} x {columns:,} and {values:,} values; beside it lie "
+            f"{file.name} declares {rows:,} x {columns:,} and {values:,} values; next to it are "
             f"{features:,} features and {cells:,} barcodes",
-            "features x barcodes, and as many values as the file holds",
+            "features x barcodes, and as many values as the file contains",
         )
     check_memory(values * BYTES_A_VALUE, file)
 

@@ -108,7 +108,7 @@ def _refuse_cut_chunks(array: zarr.Array, path: Path) -> None:
         with chunk.open("rb") as file:
             declared = int.from_bytes(file.read(16)[12:], "little")
         if declared != chunk.stat().st_size:
-            raise ValueError(f"chunk {chunk.relative_to(path)} is cut short")
+            raise ValueError(f"chunk {chunk.relative_to(path)} is truncated")
 
 
 def _refuse_absent_chunks(array: zarr.Array, members: dict[str, Any], path: Path) -> None:

@@ -15,7 +15,7 @@ from sc_mamba2.files import sha256_of
 from sc_mamba2.model.pretrained import RELEASED_TENSORS as TENSORS
 
 ARGS, NAMES = "args.json", "vocab.json"
-_FETCH = "fetch the released folder again"
+_FETCH = "download the released folder again"
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
         raise _no_state(f"{type(state).__name__} in '{path}'")
     others = [key for key, value in state.items() if not _is_entry(key, value)]
     if others:
-        raise _no_state(f"{others[0]!r:.100} in '{path}', which is no tensor with a name")
+        raise _no_state(f"{others[0]!r:.100} in '{path}', which is not a named tensor")
     return dict(state)
 
 
@@ -107,7 +107,7 @@ def _read_json(path: Path, rule: str) -> dict[str, Any]:
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         table = dict(pairs)
         if len(table) != len(pairs):
-            raise ValueError("a name that stands twice")
+            raise ValueError("a duplicate name")
         return table
 
     try:

@@ -280,14 +280,18 @@ class AnnotationParams(Parameters):
     def _can_call(self) -> Self:
         if self.head.is_consensus:
             if not self.head.kept_cells:
-                raise ValueError("A consensus calls by the cells that it keeps: kept_cells above 0")
+                raise ValueError(
+                    "A consensus calls types from the cells it keeps: set kept_cells above 0"
+                )
             if self.backbone.checkpoint is None and set(self.consensus.experts) <= set(OF_BACKBONE):
-                raise ValueError("Experts that need no pretrained checkpoint, or a checkpoint")
+                raise ValueError(
+                    "Choose experts that need no pretrained checkpoint, or give a checkpoint"
+                )
         if self.head.keeps == "sums" and (
             self.head.fit != "consensus" or self.backbone.checkpoint is not None
         ):
             raise ValueError(
-                "Sums stay with a consensus (fit: consensus) without a checkpoint alone"
+                "Sums can be kept only with a consensus (fit: consensus) and no checkpoint"
             )
         return self
 
@@ -314,6 +318,6 @@ def unused_by(fit: str, given: Iterable[str]) -> list[str]:
 def unused_words(fit: str, unused: Iterable[str]) -> str:
     """Say that parameters play no part."""
     return (
-        f"{', '.join(unused)}: no part of annotation.head.fit={fit}, which trains no network; "
+        f"{', '.join(unused)}: not used by annotation.head.fit={fit}, which trains no network; "
         "--fit gradient trains one"
     )

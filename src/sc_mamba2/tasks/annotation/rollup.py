@@ -68,7 +68,7 @@ def _read(path: Path) -> Rollup:
         if path.suffix == ".json":
             pairs = json.loads(path.read_text("utf-8"))
             if not isinstance(pairs, dict):
-                raise ValueError("no object of names")
+                raise ValueError("not an object of names")
         else:
             table = pd.read_csv(path, dtype=str, keep_default_na=False)
             if table.shape[1] != 2:

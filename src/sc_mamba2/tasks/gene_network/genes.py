@@ -152,7 +152,7 @@ def _factors(
             len(places),
         )
         chosen = places[np.argsort(-variability, kind="stable")][:most]
-        return chosen, "most variable genes, for want of a transcription factor"
+        return chosen, "most variable genes, since no transcription factor was found"
     chosen = factors[np.argsort(-share[factors], kind="stable")][:most]
     rule = "" if len(factors) <= most else f", of {len(factors):,} those in most cells"
     return chosen, "expressed transcription factors" + rule

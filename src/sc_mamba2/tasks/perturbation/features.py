@@ -133,7 +133,7 @@ def _read_table(path: str) -> dict[str, np.ndarray]:
         raise _refused(path, f"it cannot be read ({error})") from error
     names = table.index.astype(str).str.strip()
     if not values.size or not np.isfinite(values).all() or not names.is_unique:
-        raise _refused(path, "no numbers, missing ones, or a name twice")
+        raise _refused(path, "values that are missing or not numbers, or a duplicate name")
     return dict(zip(names, values, strict=True))
 
 

@@ -68,7 +68,7 @@ def known_prior(
             and not prior.targets.get(part)
         ]
         if parts and name not in seen:
-            lacks = "is no gene that the checkpoint of gene embeddings knows"
+            lacks = "is not a gene of the gene embedding checkpoint"
             if keys.feature_file is not None or keys.kind == "chemical":
                 lacks = "has no row of features"
             raise UserError(

@@ -157,7 +157,7 @@ def _draw(
         raise _impossible(params, "no combination of perturbations, written A+B, is in the file")
     every = len(set(column[perturbed]))
     if every < 2:
-        raise _impossible(params, f"there is one {column.name} only, '{names[0]}'")
+        raise _impossible(params, f"there is only one {column.name}, '{names[0]}'")
     count = min(every - 1, max(1, round(params.test_share * len(names))))
     return column.isin(generator.permutation(names)[:count]).to_numpy()
 

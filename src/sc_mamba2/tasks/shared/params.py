@@ -147,7 +147,7 @@ class LaunchParams(Parameters):
     @model_validator(mode="after")
     def _one_way(self) -> Self:
         if self.dask_address is not None and self.processes != 1:
-            raise ValueError("processes and dask_address are two ways: give one of them")
+            raise ValueError("processes and dask_address are alternatives: give only one of them")
         return self
 
 

@@ -129,7 +129,11 @@ def remarks(
             f"{dropped:,} of {genes['total']:,} genes were dropped: {genes['unknown']:,} unknown, "
             f"{genes['ambiguous']:,} ambiguous, {genes['retired']:,} retired, "
             f"{genes['duplicate']:,} duplicate columns of a gene"
-            + (f", {genes['no_partner']:,} without a human partner" if genes["no_partner"] else ""),
+            + (
+                f", {genes['no_partner']:,} without a human orthologue"
+                if genes["no_partner"]
+                else ""
+            ),
         )
     if not counted:
         yield _remark("counts-absent", "no counts were found; normalised values were used instead")
