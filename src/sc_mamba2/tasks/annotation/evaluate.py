@@ -115,7 +115,8 @@ def set_alarms(scores: Scores, params: CallParams) -> list[dict[str, str]]:
         return []
     remark = (
         f"THE SETS OF TYPES ARE TOO SMALL HERE: they contain the true type of {coverage:.1%} of the cells of "
-        f"known types, less than annotation.calls.coverage={params.coverage:.0%}: this query differs from the reference"
+        f"known types, less than annotation.calls.coverage={params.coverage:.0%}: this query differs from the "
+        "reference"
     )
     return [{"rule": "sets-too-small", "remark": remark}]
 
