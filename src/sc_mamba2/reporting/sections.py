@@ -99,7 +99,7 @@ def _on_threads(run: dict[str, Any]) -> list[str]:
         return []
     return [
         f"Computed with {run['threads']} thread{'s' * (run['threads'] != 1)}. The same seed gives the same result "
-        "only with the same number of threads, since it changes the order of sums; --deterministic uses one "
+        "only with the same number of threads, which sets the order of sums; --deterministic uses one "
         "thread."
     ]
 
@@ -175,7 +175,7 @@ def worth_of_parts(score: str, what: str, metrics: dict[str, Any]) -> list[str]:
         return []
     own = metrics["model"][score]
     return [
-        f"{what}: {name} reaches {other:.3f} ({own - other:+.3f} for all parts)."
+        f"{what}: {name} reaches {other:.3f} (full model: {own - other:+.3f})."
         for name, other in _having(score, metrics["ablations"]).items()
     ]
 

@@ -81,7 +81,7 @@ class ThinningOptions(Options):
         0.5,
         ge=0,
         le=1,
-        description="share of the cells whose study is not known, so that an unseen one can be foretold",
+        description="share of the cells whose study is not known, so that an unseen one can be predicted",
     )
 
     @model_validator(mode="after")

@@ -145,7 +145,7 @@ class PretrainOptions(Options):
 
     objective: Literal["molecules", "bins"] = Field(
         "bins",
-        description="what is foretold: molecules left out of a cell, of tokens that are counts; or masked "
+        description="what is predicted: molecules left out of a cell, of tokens that are counts; or masked "
         "bins, as the release does",
     )
     steps: int = Field(1000, ge=1, description="optimizer steps")

@@ -70,7 +70,7 @@ def pull(root: Path, name: str, *, again: bool = False, progress: bool = False) 
         if file_stamps(folder) and not again:
             if recorded is None:
                 return _take_in(root, name, "put here by hand", public)
-            return _as_recorded(root, name, "it was here already")
+            return _as_recorded(root, name, "it was already here")
         if recorded is not None:
             try:
                 dvc.fetch(root, sorted(folder.glob("*.dvc")), None, *["--force"] * again)
@@ -195,7 +195,7 @@ def _downloaded(public: PublicData, recorded: Entry | None, scratch: Path, progr
     try:
         _count(draft)
     except UserError as error:
-        found = f"{public.address} gave no file of cells ({error.rule})"
+        found = f"{public.address} did not send a file of cells ({error.rule})"
         raise failure("download-foreign", found) from error
     return draft
 
@@ -243,13 +243,13 @@ def _take_in(root: Path, name: str, source: str, public: PublicData | None) -> A
     except UserError as error:
         if public:
             raise
-        arrived.remarks.append(f"kept, and not read as cells ({error.rule})")
+        arrived.remarks.append(f"kept, but not readable as cells ({error.rule})")
     if public:
         facts = {"source": source, "page": public.address}
         facts |= {"licence": public.licence, "citation": public.citation}
         stated = public.expected.model_dump(exclude={"stated"}, exclude_none=True)
         arrived.remarks.extend(
-            f"{arrived.shape.get(what, 0):,} {what}, stated are {number:,}"
+            f"{arrived.shape.get(what, 0):,} {what}, but {number:,} are stated"
             for what, number in stated.items()
             if arrived.shape and arrived.shape.get(what) != number
         )

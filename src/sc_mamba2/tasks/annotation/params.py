@@ -186,7 +186,7 @@ class ConsensusParams(Parameters):
     folds: int = Field(
         3,
         ge=2,
-        description="parts of the reference that are left out one after another, whole batches",
+        description="parts of the reference that are left out in turn, as whole batches",
     )
     alike_scale: float = Field(
         0.0015,
@@ -236,7 +236,7 @@ class CallParams(Parameters):
         "applied if it helps them by cross-fitting",
     )
     most_calibration_error: float = Field(
-        0.1, gt=0, le=1, description="calibration error above which an alarm is raised"
+        0.1, gt=0, le=1, description="calibration error above which a warning is given"
     )
     majority_vote: bool = Field(
         False, description="whether the cells of a neighbourhood also vote on a common type"

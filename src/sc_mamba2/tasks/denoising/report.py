@@ -89,7 +89,7 @@ def verdict(metrics: dict[str, Any]) -> list[str]:
     gains, chosen = metrics["data"]["gains"], metrics["data"]["chosen"]
     prior = chosen["prior"].replace("_", " ")
     means = _gain_words("the gene means", **gains[MEANS])
-    own = _gain_words("these with the cell's own counts (the posterior)", **gains[FLOOR])
+    own = _gain_words("the gene means with the cell's own counts (the posterior)", **gains[FLOOR])
     words = [f"{means} {own}"]
     if chosen["prior"] == MEANS:
         words.append(

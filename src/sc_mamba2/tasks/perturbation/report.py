@@ -81,7 +81,7 @@ def perturbation_report(
         scored += (
             ", and THIS prediction is smaller than its own uncertainty: treat it as no prediction"
         )
-    seen = "which was measured" if trust["seen"] != "never" else "never measured"
+    seen = "measured" if trust["seen"] != "never" else "never measured"
     lead = (
         f"The effect of {trust['perturbation']} ({seen}) was predicted on control cells: "
         f"{trust['genes_changed']:,} genes change with q < 0.05. {scored}. Look at the genes in the volcano "

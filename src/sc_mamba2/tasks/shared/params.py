@@ -26,7 +26,7 @@ class IngestionParams(Parameters):
     species: Literal["human", "mouse"] = Field(
         "human",
         description="of the cells; mouse: a gene is read as the one human gene that it stands for, those "
-        "without one are left out, and what is written keeps the file's names",
+        "without one are left out, and the output keeps the file's names",
     )
 
     @property
@@ -54,7 +54,7 @@ class ValidationParams(Parameters):
         description="share of a trained model's weight that a file's genes must hold",
     )
     remark_weight_share: float = Field(
-        0.5, ge=0, le=1, description="below this share of the weight the answer is warned of"
+        0.5, ge=0, le=1, description="share of the weight below which a warning is given"
     )
 
 
