@@ -132,7 +132,7 @@ def test_sha256_is_equal_exactly_for_equals(one, other):
         ({"ids": ["D", "B", "A", "C"]}, "no <pad> and no <cls>"),
         ({"ids": ["<pad>", "<cls>", "A", ""]}, "an empty id at row 3"),
         ({"ids": ["<pad>", "<cls>", "A", 3]}, "ids that are not a list of strings"),
-        ({"symbols": "abcd"}, "symbols that are not a list of texts"),
+        ({"symbols": "abcd"}, "symbols that are not a list of strings"),
         ({"name": None}, "name None"),
         ({"more": 1}, "keys name, ids, symbols, …"),
     ],

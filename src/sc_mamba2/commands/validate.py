@@ -26,7 +26,7 @@ def validate(
         str | None,
         typer.Option(
             metavar="KIND",
-            help="What its values are: counts, normalised or log_normalised (log1p of 10,000 a cell); "
+            help="What its values are: counts, normalised or log_normalised (log1p of 10,000 per cell); "
             "else their structure says it.",
             rich_help_panel=READING,
         ),

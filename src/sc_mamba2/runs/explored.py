@@ -326,4 +326,4 @@ def _by_gene(stored: StoredMatrix, name: str) -> tuple[sparse.csc_matrix, str]:
     totals_N = np.asarray(values_NG.sum(axis=1))[:, 0]
     scale_N = _TOTAL / np.where(totals_N > 0, totals_N, 1)
     normal_NG = sparse.diags(scale_N.astype(np.float32)) @ values_NG
-    return normal_NG.log1p().tocsc(), f"log1p of {_TOTAL:,} a cell, of the counts in {name}"
+    return normal_NG.log1p().tocsc(), f"log1p of {_TOTAL:,} per cell, from the counts in {name}"

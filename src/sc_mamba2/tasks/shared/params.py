@@ -20,7 +20,7 @@ class IngestionParams(Parameters):
     )
     holds: Kind | None = Field(
         None,
-        description="what its values are (log_normalised: log1p of 10,000 a cell); null: what their "
+        description="what its values are (log_normalised: log1p of 10,000 per cell); null: what their "
         "structure says",
     )
     species: Literal["human", "mouse"] = Field(
