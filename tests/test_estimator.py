@@ -36,9 +36,9 @@ def test_a_model_of_batches_loads_what_the_tool_saved(tmp_path):
     loaded = scm.Model.load(tmp_path / "model")
     for told in (model.get_latent_representation(), loaded.get_latent_representation(cells)):
         assert np.array_equal(told, cells.obsm["X_scm_corrected"])
-    with pytest.raises(UserError, match="takes batches out"):
+    with pytest.raises(UserError, match="removes batch effects"):
         model.predict()
-    with pytest.raises(UserError, match="no cells"):
+    with pytest.raises(UserError, match="without cells"):
         loaded.get_latent_representation()
 
 

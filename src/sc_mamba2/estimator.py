@@ -91,8 +91,8 @@ class Model:
             raise UserError(
                 "options",
                 found="both label_key and batch_key" if label_key else "no column of obs",
-                expected="label_key, to tell cell types, or batch_key, to take batches out",
-                mend="name one of them",
+                expected="label_key, to predict cell types, or batch_key, to remove batch effects",
+                mend="give one of them",
             )
         self.task = "annotation" if batch_key is None else "batch_correction"
         self.module: TaskModel | None = None
@@ -190,9 +190,9 @@ class Model:
         if self.task != "annotation":
             raise UserError(
                 "options",
-                found="predict of a model that takes batches out",
-                expected="a model that tells cell types",
-                mend="make it with label_key=…",
+                found="predict of a model that removes batch effects",
+                expected="a model that predicts cell types",
+                mend="create it with label_key=…",
             )
         applied = self._apply(adata)
         if soft:
@@ -232,7 +232,7 @@ class Model:
                 "checkpoint-task",
                 found=f"a checkpoint of the task '{task}' in '{folder}'",
                 expected=f"one of the tasks {', '.join(_CLASSES)}",
-                mend="give it to the tool of its task: sc_mamba2.tl",
+                mend="use it with the tool of its task: sc_mamba2.tl",
             )
         model = cls.__new__(cls)
         model.task, model.module = task, _CLASSES[task].from_pretrained(folder)
@@ -256,9 +256,9 @@ class Model:
         if cells is None:
             raise UserError(
                 "options",
-                found="a loaded model, and no cells",
+                found="a loaded model without cells",
                 expected="cells to read",
-                mend="give them to the call, or to Model.load(folder, adata)",
+                mend="pass them to the call, or to Model.load(folder, adata)",
             )
         return cells
 
@@ -266,8 +266,8 @@ class Model:
         if self.module is None:
             raise UserError(
                 "model-untrained",
-                found="a model that has learnt nothing yet",
-                expected="a trained one",
+                found="a model that is not trained yet",
+                expected="a trained model",
                 mend="call train(), or Model.load(folder)",
             )
         return self.module

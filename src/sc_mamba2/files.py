@@ -102,7 +102,9 @@ def _put_back(scratch: Path, path: Path) -> bool:
     except OSError:  # including `Timeout`: another process writes or restores
         return False
     shutil.rmtree(scratch, ignore_errors=True)
-    _log.warning("'%s' was put back: its writer was killed before the new one stood.", path)
+    _log.warning(
+        "'%s' was restored: its writer was killed before the new version was complete.", path
+    )
     return True
 
 

@@ -135,7 +135,7 @@ def training(model: Trained) -> Figure:
         raise UserError(
             "result-missing",
             found="a model without a history",
-            expected="a model that was trained here, epoch by epoch",
+            expected="a model trained in this session, epoch by epoch",
             mend="call train(); a loaded model has no history",
         )
     figures = of_batches if model.task == "batch_correction" else of_types
@@ -193,7 +193,7 @@ def _result(cells: Cells, table: str, name: str) -> Any:
             "result-missing",
             found=f'no {table}["{name}"]',
             expected=f"one of {', '.join(map(str, place)) or 'the results of a tool'}",
-            mend="call the tool first, or name the key" + nearest(name, place),
+            mend="call the tool first, or give the key" + nearest(name, place),
         )
     return place[name]
 

@@ -179,17 +179,17 @@ def _asking(address: str) -> Iterator[None]:
     except ImportError as error:
         raise UserError(
             "remote-library",
-            found=f"{address}, and: {error}",
-            expected="the library that reads such addresses",
-            mend="pip install 'sc-mamba2[remote]' for s3://; for others the library that is named",
+            found=f"{address}, but: {error}",
+            expected="the library that reads such URLs",
+            mend="pip install 'sc-mamba2[remote]' for s3://; for others, the library named above",
         ) from error
     except FileNotFoundError as error:
         raise UserError(
             "remote-missing",
             found=f"nothing at {address}"
             + (f" ({_said(error.__cause__)})" if error.__cause__ else ""),
-            expected="a file or folder that is there",
-            mend="check the address, for S3 also the endpoint: AWS_ENDPOINT_URL, AWS_PROFILE",
+            expected="an existing file or folder",
+            mend="check the URL, for S3 also the endpoint: AWS_ENDPOINT_URL, AWS_PROFILE",
         ) from error
     except Exception as error:
         denied = isinstance(error, PermissionError) and not error.filename
@@ -198,6 +198,6 @@ def _asking(address: str) -> Iterator[None]:
         raise UserError(
             "remote-refused",
             found=f"the answer to {address}: {_said(error)}",
-            expected="an address that answers and that you may read",
+            expected="a reachable URL that you may read",
             mend="check network and credentials, such as AWS_PROFILE, AWS_ACCESS_KEY_ID, AWS_ENDPOINT_URL",
         ) from error

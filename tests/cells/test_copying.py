@@ -142,7 +142,7 @@ def test_keys_with_a_slash_are_read_and_renamed_in_a_copy(cells, tmp_path, caplo
     assert (
         found.obsm["X_pca_harmony"] == cells.obsm["X_mine"]
     ).all() and "soup" not in found.layers
-    assert "layers['soup/x'] is called 'soup_x'" in caplog.text
+    assert "layers['soup/x'] was renamed to 'soup_x'" in caplog.text
 
 
 def test_what_a_copy_lacks_is_said(cells, tmp_path, caplog):
@@ -192,7 +192,7 @@ def test_keys_with_a_slash_are_renamed_in_zarr(cells, tmp_path, caplog):
     found = read_cells(tmp_path / "out.zarr")
     assert set(found.layers) == {"dense", "soup_x", "soup_x_"}
     assert (found.layers["soup_x_"] == cells.layers["dense"]).all()
-    assert "is called 'soup_x_'" in caplog.text
+    assert "was renamed to 'soup_x_'" in caplog.text
 
 
 def test_of_other_sources_the_table_is_written_to_zarr(tmp_path):
@@ -210,4 +210,4 @@ def test_columns_with_a_slash_are_renamed_in_zarr(cells, tmp_path, caplog):
     write_copy(tmp_path / "out.zarr", additions(tmp_path / "in.h5ad"))
     found = read_cells(tmp_path / "out.zarr").obs
     assert list(found["s_t_1"]) == list(range(cells.n_obs)) and (found["s_t"] == 1).all()
-    assert "['s/t'] is called 's_t_1'" in caplog.text
+    assert "['s/t'] was renamed to 's_t_1'" in caplog.text

@@ -265,7 +265,7 @@ def test_counts_that_reach_the_end_of_their_type_are_said(dtype):
     counts = simulate_cells(30, 60).X.toarray().astype(dtype)
     assert not choose_expression(ad.AnnData(X=counts)).scale.remark
     counts[3, 5] = np.iinfo(dtype).max
-    assert "cut off" in choose_expression(ad.AnnData(X=counts)).scale.remark
+    assert "clipped" in choose_expression(ad.AnnData(X=counts)).scale.remark
 
 
 def test_counts_of_all_genes_stay(cut_cells):

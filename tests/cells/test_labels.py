@@ -112,7 +112,7 @@ def test_words_of_absence_are_no_labels_unless_they_are_kept(word, category, cap
     column = pd.Series(["a", "b", f" {word}"] * 3).astype("category" if category else object)
     obs = pd.DataFrame({"type": column})
     assert list(read_labels(obs, "type")) == ["a", "b", None] * 3
-    assert f"3 cells have no label but a word of absence, '{word}' (3)" in caplog.text
+    assert f"3 cells have a word for a missing label, '{word}' (3)" in caplog.text
     assert list(read_labels(obs, "type", keep_absence_words=True)) == ["a", "b", word] * 3
     assert absence_columns(obs) == {"type": {word: 3}}
     assert known_labels(column).tolist() == ["a", "b"] * 3
@@ -165,12 +165,12 @@ def test_a_batch_without_a_value_is_refused(word):
 
 def test_types_of_few_cells_are_said(caplog):
     read(["T cell"] * 30 + ["B cell"] * 30 + ["NK cell"])
-    assert "of few cells: 'NK cell' (1)" in caplog.text and "B cell" not in caplog.text
+    assert "to learn much from: 'NK cell' (1)" in caplog.text and "B cell" not in caplog.text
 
 
 def test_batches_that_differ_in_writing_only_are_said(caplog):
     whole_column(pd.DataFrame({"batch": ["S1", "s1", "S2"]}), "batch", "batch")
-    assert "each a batch of their own: 'S1', 's1'" in caplog.text
+    assert "each is a separate batch: 'S1', 's1'" in caplog.text
 
 
 def test_an_unknown_donor_is_a_batch():

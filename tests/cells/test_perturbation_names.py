@@ -196,10 +196,10 @@ def test_what_was_read_otherwise_than_it_stands_is_said_and_the_mends_work():
     names, remarks = read(labels)
     assert names == {"control", "STAT1", "JAK2", "AHR+KLF1", "Foo+Bar", "untreated"}
     assert (
-        "2 guides were put together as 1 targets ('STAT1_g1' as 'STAT1'"
+        "2 guides were pooled into 1 targets ('STAT1_g1' as 'STAT1'"
         in (remarks["perturbation-guides"])
     )
-    assert "2 names were taken for the control" in remarks["control-spelled"]
+    assert "2 names were read as the control" in remarks["control-spelled"]
     assert "join_guides=false" in remarks["perturbation-guides"]
     apart, remarks = read(labels, join_guides=False)
     assert {"STAT1_g1", "STAT1_g2"} < apart and "perturbation-guides" not in remarks

@@ -84,11 +84,11 @@ def test_names_that_differ_in_case_only_and_dates_are_said():
     ("obs", "control", "rule", "says"),
     [
         (table(control=5).rename(columns={"perturbation": "pert"}), "control", "missing", "pert"),
-        (table(A=5, B=5), "control", "control-missing", "no cell of the control 'control'"),
+        (table(A=5, B=5), "control", "control-missing", "no cells of the control 'control'"),
         (table(Kontrol=5, A=5), "kontroll", "control-missing", "did you mean 'Kontrol'"),
         (table(control=5, A=5), "contrl", "control-missing", "did you mean 'control'"),
-        (table(control=5), "control", "perturbation-none", "holds 'control' only"),
-        (table(control=5, A=1, B=1), "control", "perturbation-cells", "1 cells of the commonest"),
+        (table(control=5), "control", "perturbation-none", "holds only 'control'"),
+        (table(control=5, A=1, B=1), "control", "perturbation-cells", "1 cells of the most common"),
         (table(control=1, A=5), "control", "perturbation-cells", "1 control cells"),
     ],
 )

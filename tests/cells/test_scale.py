@@ -84,7 +84,7 @@ def test_size_factors_are_undone():
     factors = TOTALS / TOTALS.mean() * np.random.default_rng(2).uniform(0.8, 1.2, TOTALS.shape)
     values = np.log2(COUNTS / factors + 1)
     scale = scale_of(values)
-    assert "factor of its own" in scale.words and scale.remark
+    assert "different factor" in scale.words and scale.remark
     np.testing.assert_allclose(log_of(values), EXPECTED, rtol=1e-3, atol=1e-5)
 
 
@@ -158,7 +158,7 @@ def test_cells_of_two_scales_are_named(one, other, few):
     mixed[:few] = FORMS[other][:few]
     with pytest.raises(UserError) as caught:
         scale_of(mixed)
-    assert caught.value.rule == "matrix-mixed" and "cells that hold" in caught.value.found
+    assert caught.value.rule == "matrix-mixed" and "cells with" in caught.value.found
 
 
 def test_totals_of_two_batches_are_both_undone():

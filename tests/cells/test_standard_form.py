@@ -187,7 +187,7 @@ def test_the_named_layer_is_taken(cells):
         ([f"ENSMUSG{place:011d}" for place in range(9)], "mouse"),
         ([f"{place + 1}-Mar" for place in range(9)], "spreadsheet"),
         ([f"thing {place}" for place in range(9)], "transposed"),
-        ([f"ENSRNOG{place:011d}" for place in range(9)], "species that is not read"),
+        ([f"ENSRNOG{place:011d}" for place in range(9)], "unsupported species"),
         ([f"ENST{place:011d}.2" for place in range(9)], "transcripts"),
         ([f"NM_{place:06d}.2" for place in range(9)], "transcripts"),
         ([str(5000 + place) for place in range(9)], 'var["symbol"]'),

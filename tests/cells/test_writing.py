@@ -92,7 +92,7 @@ def test_columns_of_every_name(table, name, free, cells, tmp_path, caplog):
     with caplog.at_level(logging.WARNING):
         found = written(cells, tmp_path)
     assert getattr(found, table)[free].tolist() == list(range(len(getattr(cells, table))))
-    assert f"is called '{free}'" in caplog.text
+    assert f"was renamed to '{free}'" in caplog.text
 
 
 def test_a_free_name_is_free(cells, tmp_path):
@@ -163,7 +163,7 @@ def test_what_has_no_form_is_left_out_and_named(cells, tmp_path, caplog):
     cells.uns["model"], cells.uns["kept"] = object(), 1
     with caplog.at_level(logging.WARNING):
         assert list(written(cells, tmp_path).uns) == ["kept"]
-    assert "uns['model'] (object) is left out" in caplog.text
+    assert "uns['model'] (object) was dropped" in caplog.text
 
 
 def test_what_can_be_written_is_given_back_itself(cells, caplog):

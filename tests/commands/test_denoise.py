@@ -49,7 +49,7 @@ def test_the_layer_the_facts_the_report_and_the_pictures_are_written(cells, done
         "01_nats.png",
         "02_calibration.png",
     ]
-    assert "tell held-out molecules better than" in (folder / "report.html").read_text()
+    assert "predict held-out molecules better than" in (folder / "report.html").read_text()
 
 
 @pytest.mark.slow

@@ -145,7 +145,7 @@ def test_genes_are_those_of_the_file_and_it_is_said_which(with_layout):
         _, packed, _ = ask(address, "gene?at=7&matrix=X")
         normal = np.log1p(10_000 * counts / counts.sum(axis=1, keepdims=True))[:, 7]
         assert values(packed) == pytest.approx(normal, rel=1e-5)
-        assert packed["said"] == "log1p of 10,000 a cell, of the counts in X"
+        assert packed["said"] == "log1p of 10,000 per cell, from the counts in X"
         query = urlencode({"at": 7, "matrix": 'layers["smooth"]'})
         _, packed, _ = ask(address, f"gene?{query}")
         assert np.array_equal(values(packed), counts[:, 7] * 0.5)

@@ -283,7 +283,7 @@ def test_scores_are_of_all_that_was_held_out_with_the_ceilings_beside_them(pertu
         assert mean["pearson_delta"] == pytest.approx(np.mean(own))
     assert data["with_effect"] == [n for n, unit in units.items() if unit["ceiling"] >= 0.3]
     page = (folder / "report.html").read_text()
-    assert f"of all {len(units)} that were held out" in page
+    assert f"of all {len(units)} held-out perturbations" in page
     if data["with_effect"]:
         above = [units[n]["scores"]["model"]["pearson_delta"] for n in data["with_effect"]]
         view = metrics["views"]["model: with an effect"]
@@ -344,7 +344,7 @@ def test_names_of_the_field_are_read(tmp_path, rename, asked, control):
     trust, text = predicted(path, "--control", control, "-p", asked.format(genes[0]))
     assert trust["perturbation"] == genes[0] and trust["seen"] == "in these contexts"
     if control != "ctrl":
-        assert "names were taken for the control" in text
+        assert "names were read as the control" in text
 
 
 @pytest.mark.slow

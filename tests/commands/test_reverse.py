@@ -59,7 +59,7 @@ def test_the_perturbations_of_other_cells_are_found_and_shown(trained, tmp_path)
     assert metrics["model"]["mrr"] > 0.7 > 2 * metrics["baselines"]["random"]["mrr"]
     assert 0 <= metrics["data"]["calibration"]["right"] <= 1
     page = (folder / "report.html").read_text()
-    assert "the best baseline" in page and "FLATTER" not in page
+    assert "the best baseline" in page and "OPTIMISTIC" not in page
 
 
 @pytest.mark.slow
@@ -71,7 +71,7 @@ def test_scores_on_the_cells_that_were_learnt_from_are_said_to_flatter(trained, 
     assert result.exit_code == 0, result.output + repr(result.exception)
     metrics = json.loads((tmp_path / "out.scm" / "metrics.json").read_text())
     assert all(one["learnt"] for one in metrics["data"]["known"])
-    assert "FLATTER" in (tmp_path / "out.scm" / "report.html").read_text()
+    assert "OPTIMISTIC" in (tmp_path / "out.scm" / "report.html").read_text()
 
 
 @pytest.mark.slow

@@ -46,5 +46,5 @@ def test_a_failing_save_leaves_the_old_file(together, tmp_path, monkeypatch):
 
 def test_what_is_no_mudata_is_refused(together, tmp_path):
     together.mod["rna"].write_h5ad(tmp_path / "cells.h5mu")
-    with pytest.raises((DatasetError, UserError), match="no MuData file"):
+    with pytest.raises((DatasetError, UserError), match="not a MuData file"):
         MuDataDataset(str(tmp_path / "cells.h5mu")).load()

@@ -43,7 +43,7 @@ def test_between_the_renames_it_is_gone_and_comes_back_for_a_reader(killed, capl
     folder = killed(1)
     assert not folder.exists()
     assert standing(folder / "a").read_text() == "old"  # asked for what is inside of it
-    assert "put back" in caplog.text and [path.name for path in folder.parent.iterdir()] == [
+    assert "was restored" in caplog.text and [path.name for path in folder.parent.iterdir()] == [
         folder.name
     ]
 

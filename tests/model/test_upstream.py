@@ -173,7 +173,7 @@ def test_a_tensor_of_another_shape_is_named(tmp_path, name, tensor):
         ("cls_decoder.out_layer.bias", torch.ones(4), "cls_decoder.out_layer.bias (4,)"),
         ("bn.bias", torch.eye(3).to_sparse(), "'bn.bias'"),
         ("bn.bias", [1.0], "'bn.bias'"),
-        ("a\x1b[2J", torch.ones(1), "no tensor with a name"),
+        ("a\x1b[2J", torch.ones(1), "not a named tensor"),
     ],
 )
 def test_a_wrong_tensor_is_refused_by_name(tmp_path, name, tensor, says):

@@ -22,7 +22,7 @@ READ = {
 
 def test_the_parts_are_told_where_there_is_a_score():
     assert worth_of_parts("f1", "F1", METRICS) == [
-        "F1: no_trunk reaches 0.450 (+0.050 for all parts)."
+        "F1: no_trunk reaches 0.450 (full model: +0.050)."
     ]
     assert worth_of_parts("r", "R", METRICS) == []
 

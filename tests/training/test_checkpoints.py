@@ -135,7 +135,7 @@ def test_a_folder_that_cannot_be_resumed_from_is_passed_over(tmp_path, caplog):
         model = PretrainedModel(Backbone(config), Tokenizer(VOCABULARY, TokenizerRules()), Heads())
         model.save_pretrained(checkpoints.folder / "step-000000002")
         assert checkpoints.newest().step == 1
-    assert "can be resumed from" in caplog.text
+    assert "a checkpoint with training state" in caplog.text
 
 
 def test_the_run_is_free_again_after_an_error(tmp_path):

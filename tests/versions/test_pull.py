@@ -36,13 +36,13 @@ def test_a_data_set_arrives_once_with_its_hash_shape_and_pointer(site, named, pr
     assert recorded["source"] == address
     assert recorded["files"]["cells.h5ad"]["sha256"] == hashlib.sha256(content).hexdigest()
     assert arrived.shape == recorded["shape"] and arrived.shape["cells"] > 7
-    assert arrived.remarks == [f"{arrived.shape['cells']:,} cells, stated are 7"]
+    assert arrived.remarks == [f"{arrived.shape['cells']:,} cells, but 7 are stated"]
     pointer = yaml.safe_load(path.with_name("cells.h5ad.dvc").read_text())
     assert pointer["meta"]["source"] == address and pointer["meta"]["licence"] == "CC0"
     assert arrived.pointers == [path.with_name("cells.h5ad.dvc")]
     assert state(project, "three") == "verified"
     site.pages.clear()  # a second time nothing is asked of the server
-    assert pull(project, "three").remarks == ["it was here already"]
+    assert pull(project, "three").remarks == ["it was already here"]
 
 
 def test_what_is_fetched_anew_must_be_the_same_bytes(site, named, tmp_path, cells_file):

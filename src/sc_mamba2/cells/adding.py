@@ -36,7 +36,7 @@ def readable_cells(cells: ad.AnnData) -> ad.AnnData:
         raise UserError(
             "cells-names",
             found="names of several levels (a pandas MultiIndex)",
-            expected="one name a cell, and one a gene",
+            expected="one name per cell, and one per gene",
             mend='join the levels: adata.obs.index = adata.obs.index.map("-".join)',
         )
     if cells.isbacked:
@@ -44,7 +44,7 @@ def readable_cells(cells: ad.AnnData) -> ad.AnnData:
             "cells-backed",
             found="cells whose matrix is on disk",
             expected="cells in memory",
-            mend="adata = adata.to_memory(), or use the verb, which reads large files by blocks",
+            mend="adata = adata.to_memory(), or use the verb, which reads large files in blocks",
         )
     return ad.AnnData(
         X=cells.X,
@@ -60,8 +60,8 @@ def check_kind(cells: object, kind: type) -> None:
     if not isinstance(cells, kind):
         raise UserError(
             "cells-kind",
-            found=f"an object of the type {type(cells).__name__}",
-            expected=f"an object of the type {kind.__name__}",
+            found=f"an object of type {type(cells).__name__}",
+            expected=f"an object of type {kind.__name__}",
             mend="read a file first: sc_mamba2.cells.read_cells(FILE), or mudata.read_h5mu(FILE)",
         )
 
@@ -121,7 +121,7 @@ def _check_free(added: list[tuple[Cells, Cells, list[Result]]], key_added: str) 
         raise UserError(
             "key-added",
             found=f"key_added={key_added!r}",
-            expected="a word without a slash, to stand for 'scm' in the names of the results",
+            expected="a word without a slash, which replaces 'scm' in the names of the results",
             mend="choose another word",
         )
     facts = added[0][0].uns.get(key_added)
@@ -136,8 +136,8 @@ def _check_free(added: list[tuple[Cells, Cells, list[Result]]], key_added: str) 
     if taken:
         raise UserError(
             "key-taken",
-            found=f"{', '.join(taken)}, which no result of ours is",
-            expected="names that are free",
+            found=f"{', '.join(taken)}, not written by this package",
+            expected="unused names",
             mend="choose another key_added",
         )
 

@@ -51,7 +51,7 @@ def check_tables(cells: ad.AnnData) -> None:
         OBS_SCHEMA,
         cells.obs,
         "cells-names",
-        expected="a unique name (barcode) a cell",
+        expected="a unique name (barcode) per cell",
         mend="call adata.obs_names_make_unique() and save again",
     )
     unnamed = int((cells.var_names.astype(str).str.strip() == "").sum())
@@ -59,8 +59,8 @@ def check_tables(cells: ad.AnnData) -> None:
         raise UserError(
             "genes-names",
             found=f"{unnamed:,} genes without a name",
-            expected="an Ensembl id or a symbol a gene",
-            mend="name them, or drop them: adata[:, adata.var_names != '']",
+            expected="an Ensembl id or a symbol per gene",
+            mend="name or drop them: adata[:, adata.var_names != '']",
         )
     # Genes in place of barcodes mean that the matrix is transposed.
     table = load_gene_table()
@@ -68,7 +68,7 @@ def check_tables(cells: ad.AnnData) -> None:
     if share_known(names, table) > 0.5 > share_known(genes, table):
         raise UserError(
             "matrix-transposed",
-            found="genes as the names of the cells",
+            found="gene names as names of the cells",
             expected="cells in rows, genes in columns",
             mend="save adata.T",
         )
@@ -95,7 +95,7 @@ def check_matched(genes: dict[str, Any], minimum_share: float, minimum_genes: in
             found=f"{genes['matched']:,} of {own:,} genes are known ({share:.0%})",
             expected=f"at least {minimum_share:.0%}, and {minimum_genes} genes",
             mend='check the species, put Ensembl ids in var["ensembl_id"], or lower '
-            "minimum_matched_share if the rest is meant to be dropped",
+            "minimum_matched_share if the other genes may be dropped",
         )
 
 
@@ -104,9 +104,9 @@ class CellsContract:
 
     def validate(self, data: ad.AnnData) -> ad.AnnData:
         """Return `data`, or raise the first broken rule as a `UserError`."""
-        mend = "make this file again with `scm run --pipeline ingestion`"
+        mend = "remake this file with `scm run --pipeline ingestion`"
         _check_not_empty(data)
-        names = "a unique name a cell"
+        names = "a unique name per cell"
         _check_table(OBS_SCHEMA, data.obs, "cells-names", expected=names, mend=mend)
         genes = "unique Ensembl ids with symbol and biotype"
         _check_table(STANDARD_VAR_SCHEMA, data.var, "genes-standard", expected=genes, mend=mend)
@@ -140,7 +140,7 @@ def _check_not_empty(cells: ad.AnnData) -> None:
                 f"{what}-none",
                 found=f"0 {what}",
                 expected=f"at least one of the {what}",
-                mend="was everything filtered away? go back to the file before filtering",
+                mend="if everything was filtered out, use the file from before filtering",
             )
 
 

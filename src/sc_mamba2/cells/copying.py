@@ -107,8 +107,8 @@ def _write_zarr(path: Path, cells: CopiedCells) -> None:
 
 def _table_alone(source: Source) -> ad.AnnData:
     _log.warning(
-        "Only the table of the cells was written, without the expression: that is copied from an "
-        ".h5ad file alone, or from zarr to zarr"
+        "Only the table of the cells was written, without the expression, which is copied only from an "
+        ".h5ad file, or from zarr to zarr"
     )
     with open_cells(source) as stored:
         return writable(ad.AnnData(obs=stored.obs))
@@ -132,7 +132,7 @@ def _rename_keys(file: h5py.File) -> None:
             while new in table:
                 new += "_"
             table.move(name, new)
-            _log.warning("%s['%s'] is called '%s'", table.name.strip("/"), name, new)
+            _log.warning("%s['%s'] was renamed to '%s'", table.name.strip("/"), name, new)
         for name in set(table) - {name.split("/")[0] for name in array_names(table)}:
             del table[name]  # their parent group, now empty
 

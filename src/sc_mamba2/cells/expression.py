@@ -124,7 +124,7 @@ def choose_expression(
 def _remark_results(results: tuple[str, ...]) -> list[dict[str, str]]:
     """Remark that the file holds earlier results, which new ones of the same name replace."""
     more = f" and {len(results) - 3:,} more" if len(results) > 3 else ""
-    text = f"results of before are there ({', '.join(results[:3])}{more}): new ones of the same name replace them"
+    text = f"the file has earlier results ({', '.join(results[:3])}{more}); new ones of the same name replace them"
     return [{"rule": RESULTS, "remark": text}] if results else []
 
 
@@ -255,11 +255,9 @@ def _look_through(candidate: Candidate, holds: Kind | None, together: int) -> _L
         return _Looked(candidate, totals, error=error, fault=f"holds {error.found}")
     if facts.largest == 1 and facts.whole and facts.values > COMPARED:
         words = "0 and 1 only"
-        scale = Scale(
-            "counts", words=words, remark="what was measured is there or not, not counted"
-        )
+        scale = Scale("counts", words=words, remark="genes are only detected or not, not counted")
     if facts.dtype.kind in "iu" and facts.largest == np.iinfo(facts.dtype).max:
-        remark = f"its largest is the most that {facts.dtype} holds: larger counts may be cut off"
+        remark = f"its largest value is the maximum of {facts.dtype}: larger counts may be clipped"
         scale = replace(scale, remark=remark)
     return _Looked(candidate, totals, scale, whole=facts.whole)
 
@@ -284,7 +282,7 @@ def _choose(
     raise UserError(
         "matrix-unusable",
         found="; ".join(faults) or "no matrix",
-        expected="counts, or log-normalised values, that are finite and not negative",
+        expected="counts or log-normalised values, finite and not negative",
         mend='keep the counts in layers["counts"] or raw before scaling, and save the file again',
     )
 
@@ -309,11 +307,9 @@ def _with_names(
         other = next(other for other in candidates if known[other.origin] > FEW_KNOWN)
         if one.matrix.shape == other.matrix.shape and _same_support(one, other):
             found.append(Candidate(one.origin, one.matrix, other.genes, other.measured))
-            text = (
-                f"{one.origin} has lost the names of its genes; those of {other.origin} were taken"
-            )
+            text = f"{one.origin} has no gene names; those of {other.origin} were used"
         else:
-            text = f"{one.origin} has lost the names of its genes, and was left out"
+            text = f"{one.origin} has no gene names and was not used"
         remarks.append({"rule": "genes-unnamed", "remark": text})
     return found
 
@@ -341,8 +337,8 @@ def _whole_expression(
         share = _share_of_molecules(chosen.candidate, other)
         if share is not None and share < WHOLE_CELL:
             text = (
-                f"{chosen.candidate.origin} holds {share:.0%} of the molecules of which {other.origin} was "
-                f"made: some genes were left out of it; {other.origin} was taken"
+                f"{chosen.candidate.origin} has {share:.0%} of the molecules from which {other.origin} was "
+                f"made, so genes are missing from it; {other.origin} was used"
             )
             remarks.append({"rule": "counts-part", "remark": text})
             return other
@@ -410,9 +406,9 @@ def _some_rows(candidate: Candidate) -> tuple[np.ndarray, sparse.csr_matrix]:
 def _apart(one: str, other: str, overlap: float) -> UserError:
     return UserError(
         "matrix-apart",
-        found=f"{one} and {other}, of whose values above 0 in a cell {overlap:.0%} are of the same genes",
+        found=f"{one} and {other}, which share {overlap:.0%} of the expressed genes of a cell",
         expected="the same cells and genes in the same order in all matrices",
-        mend="one was put in another order: drop it, or name the right one: --layer",
+        mend="one was reordered: drop it, or choose the right one with --layer",
     )
 
 
@@ -430,8 +426,8 @@ def _remark_totals(chosen: _Looked, obs: pd.DataFrame) -> list[dict[str, str]]:
     if not len(held) or (share := float(np.median(held))) >= WHOLE_CELL:
         return []
     text = (
-        f"{chosen.candidate.origin} holds {share:.0%} of the molecules that obs['{column}'] counts: genes or "
-        "molecules were left out of it, and its values are brought to 10,000 over those that are left"
+        f"{chosen.candidate.origin} has {share:.0%} of the molecules counted in obs['{column}']: genes or "
+        "molecules are missing, and its values are normalised to 10,000 over the remaining ones"
     )
     return [{"rule": "counts-part", "remark": text}]
 

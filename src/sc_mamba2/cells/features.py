@@ -113,9 +113,9 @@ def feature_kinds(features: pd.DataFrame) -> pd.Series:
         raise UserError(
             "features-indistinct",
             found=doubt,
-            expected="features that are told apart: an antibody that is taken for a gene falsifies it",
-            mend='say it in var["feature_types"]: "Gene Expression" for genes, "Antibody Capture" for '
-            "antibodies; for RNA and proteins of the same cells there is scm multiome",
+            expected="distinguishable genes and antibodies: an antibody read as a gene corrupts its expression",
+            mend='set var["feature_types"]: "Gene Expression" for genes, "Antibody Capture" for '
+            "antibodies; for RNA and proteins of the same cells use scm multiome",
         )
     return kinds.where(~unsaid, GENE)
 
@@ -135,9 +135,9 @@ def no_gene_feature(kinds: pd.Series) -> UserError:
     verb = next((f": scm multiome {beside[kind]}" for kind in counts.index if kind in beside), "")
     return UserError(
         "features-no-gene",
-        found=f"{held}, and no gene",
+        found=f"{held}, and no genes",
         expected="gene expression",
-        mend=f"give the RNA of these cells, alone or beside them{verb}; if these are genes, say "
+        mend=f"give the RNA of these cells, alone or together with them{verb}; if these are genes, set "
         'var["feature_types"] = "Gene Expression"',
     )
 
@@ -216,8 +216,8 @@ def _doubt(names: pd.Index, unsaid: np.ndarray, kinds: pd.Series) -> str:
         return f"{int(foreign.sum()):,} names of antibodies among genes ({_some(names, foreign)})"
     if antigen_again.sum() >= max(_FEWEST, 0.1 * again.sum()):
         return (
-            f"{int(antigen_again.sum()):,} names of surface antigens that stand twice "
-            f"({_some(names, antigen_again)}), as a gene and as an antibody it seems"
+            f"{int(antigen_again.sum()):,} duplicate names of surface antigens "
+            f"({_some(names, antigen_again)}), apparently as gene and antibody"
         )
     return ""
 

@@ -75,13 +75,13 @@ class GeneNames:
         said = {}
         if self.taken_off:
             parts = ", ".join(f"{what} of {count:,}" for what, count in self.taken_off.items())
-            said["genes-cleaned"] = f"taken off the names of genes: {parts}"
+            said["genes-cleaned"] = f"removed from gene names: {parts}"
         if self.column != "index":
-            said["genes-column"] = f'the names of the genes are those of var["{self.column}"]'
+            said["genes-column"] = f'gene names were taken from var["{self.column}"]'
         if self.dates:
             said["genes-dates"] = (
-                f"{len(self.dates):,} genes are called by dates that a spreadsheet made of their names "
-                f"({', '.join(self.dates[:3])}); they are lost: go back to the original file"
+                f"the names of {len(self.dates):,} genes were converted to dates by a spreadsheet "
+                f"({', '.join(self.dates[:3])}); these genes are lost: use the original file"
             )
         return [{"rule": rule, "remark": text} for rule, text in said.items()]
 
@@ -145,10 +145,10 @@ def _check_agreement(
         named = " and ".join("var_names" if name == "index" else f'var["{name}"]' for name in where)
         raise UserError(
             "genes-conflict",
-            found=f"{named}, of which {len(apart) / both.sum():.0%} are of different genes (e.g. {ids[at]} beside "
+            found=f"{named}, of which {len(apart) / both.sum():.0%} are of different genes (e.g. {ids[at]} and "
             f"{symbols[at]})",
-            expected="the id and the symbol of one gene side by side",
-            mend="one of them was put in another order: drop the wrong one from var",
+            expected="the id and the symbol of the same gene in each row",
+            mend="one of the columns was reordered: drop the wrong one from var",
         )
 
 
@@ -211,14 +211,14 @@ def columns_to_keep(mapping: GeneMapping, names: np.ndarray, totals: np.ndarray)
 def no_gene_matched(mapping: GeneMapping, species: str) -> UserError:
     """Return the error that no gene is known, with a hint at what the names look like."""
     hints = {
-        "mouse": "these look like mouse genes: --species mouse reads them by their human partners",
-        "spreadsheet-dates": "a spreadsheet turned gene names into dates; go back to the original",
-        "others": "these are genes of a species that is not read: put their human partners in their place",
-        "transcripts": "these are transcripts: sum those of each gene, and call the sums by its id",
+        "mouse": "these look like mouse genes: --species mouse maps them to their human orthologues",
+        "spreadsheet-dates": "a spreadsheet converted gene names to dates; use the original file",
+        "others": "these are genes of an unsupported species: replace them with their human orthologues",
+        "transcripts": "these are transcripts: sum those of each gene, and name the sums by its id",
         "numbers": 'these are numbers: put Ensembl ids in var["ensembl_id"], or symbols in var["symbol"]',
     }
     if species == "mouse":
-        hints = {"human": "these look like human genes: leave out --species mouse"}
+        hints = {"human": "these look like human genes: omit --species mouse"}
     names = list(mapping.names)
     likely = looks_like(names)
     if likely == "unknown":

@@ -43,7 +43,7 @@ def missing_column(
         rule,
         found=f"no column '{column}' in {where}",
         expected=f"one of: {', '.join(columns) or 'obs has no columns'}",
-        mend=f"name a column of obs by {option}" + nearest(column, columns),
+        mend=f"choose a column of obs with {option}" + nearest(column, columns),
     )
 
 
@@ -54,7 +54,7 @@ def missing_layer(layer: str, layers: Iterable[str]) -> UserError:
         "layer-missing",
         found=f"no layer '{layer}'",
         expected=f"one of: {', '.join(layers) or 'none in this file'}",
-        mend="name one of these, or none" + nearest(layer, layers),
+        mend="choose one of these, or omit --layer" + nearest(layer, layers),
     )
 
 
@@ -62,7 +62,7 @@ def unnamed_source() -> UserError:
     """Return the error for a run without a source of cells (rule ``source-none``)."""
     return UserError(
         "source-none",
-        found="no file of cells was named",
+        found="no file of cells was given",
         expected="a path or a named source",
         mend="pass it: --input FILE for the reference, --params query=FILE for the query",
     )
@@ -103,7 +103,7 @@ def check_hdf5(path: Path) -> None:
     if not first:
         raise UserError(
             "file-empty",
-            found=f"'{path}' holds 0 bytes",
+            found=f"'{path}' is empty (0 bytes)",
             expected=FORMATS,
             mend="copy or download the file again",
         )
@@ -111,7 +111,7 @@ def check_hdf5(path: Path) -> None:
         raise UserError(
             "file-format",
             found=f"{path.name} is a matrix without the names of its cells and genes",
-            expected="the folder that holds them all",
+            expected="the folder that contains all three",
             mend=f"give the folder: '{path.resolve().parent}'",
         )
     if not h5py.is_hdf5(path):  # not by the first bytes: mudata puts a line of text there

@@ -66,22 +66,22 @@ def read_labels(obs: pd.DataFrame, label_key: str, keep_absence_words: bool = Fa
     if classes == 0:
         raise UserError(
             "label-empty",
-            found=f"obs['{label_key}'] holds no label{said}",
+            found=f"obs['{label_key}'] has no labels{said}",
             expected="a label for most cells",
             mend="choose another column with --label-key",
         )
     if classes == 1:
         raise UserError(
             "label-one-class",
-            found=f"obs['{label_key}'] holds one class only: '{text.iloc[0]}'{said}",
+            found=f"obs['{label_key}'] has only one class: '{text.iloc[0]}'{said}",
             expected="at least two classes",
             mend="choose another column with --label-key, or add cells of another type",
         )
     if classes > MOST_CLASSES or classes * WELL_FILLED > max(len(text), 6):
         raise UserError(
             "label-too-many",
-            found=f"obs['{label_key}'] holds {classes:,} classes for {len(text):,} cells",
-            expected=f"at most {MOST_CLASSES:,} classes and {WELL_FILLED} cells a class on average",
+            found=f"obs['{label_key}'] has {classes:,} classes for {len(text):,} cells",
+            expected=f"at most {MOST_CLASSES:,} classes and {WELL_FILLED} cells per class on average",
             mend="choose the column with the cell types, not an identifier",
         )
     if words:
@@ -91,7 +91,7 @@ def read_labels(obs: pd.DataFrame, label_key: str, keep_absence_words: bool = Fa
     if len(few := counts[counts < FEW_OF_A_TYPE]):
         listed = ", ".join(f"'{name}' ({count})" for name, count in few[:6].items())
         _log.warning(
-            "obs['%s']: next to nothing is known of types of few cells: %s", label_key, listed
+            "obs['%s']: types with too few cells to learn much from: %s", label_key, listed
         )
     labels = text.reindex(column.index).astype(object).where(lambda labels: labels.notna(), None)
     return labels.set_axis(obs.index)
@@ -128,7 +128,7 @@ def absence_columns(obs: pd.DataFrame) -> dict[str, dict[str, int]]:
 def absence_in_words(words: dict[str, int]) -> str:
     """Describe how many cells have no label, and their placeholders."""
     listed = ", ".join(f"'{word}' ({count:,})" for word, count in list(words.items())[:5])
-    return f"{sum(words.values()):,} cells have no label but a word of absence, {listed}"
+    return f"{sum(words.values()):,} cells have a word for a missing label, {listed}"
 
 
 def _plain(text: pd.Series) -> pd.Series:
@@ -150,7 +150,7 @@ def _say_alike(text: pd.Series, key: str, what: str) -> None:
     alike = classes[_plain(classes).str.rstrip("s").duplicated(keep=False)]
     if len(alike):
         listed = ", ".join(f"'{name}'" for name in alike[:6])
-        said = f"names that differ in case, blanks or a plural only are each a {what} of their own"
+        said = f"names differ only in case, spaces or plural; each is a separate {what}"
         _log.warning("obs['%s']: %s: %s", key, said, listed)
 
 
@@ -173,7 +173,7 @@ def whole_column(obs: pd.DataFrame, key: str, what: str) -> pd.Series:
             f"{what}-incomplete",
             found=f"{missing:,} of {len(obs):,} cells without a {what} in obs['{key}']",
             expected=f"a {what} for every cell",
-            mend="fill the column, or leave those cells out",
+            mend="fill the column, or remove those cells",
         )
     _say_alike(text, key, what)
     return text.astype(str)

@@ -343,5 +343,5 @@ def _nothing_beside(text: str, sign: str) -> list[str]:
         "perturbation-name",
         found=f"the perturbation '{text}'",
         expected=f"a name, or names joined by '{sign}', such as KLF1{sign}MAP2K6",
-        mend="write every name out, and leave no sign alone",
+        mend="write out every name, with one on each side of the sign",
     )

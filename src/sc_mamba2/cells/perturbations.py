@@ -47,7 +47,7 @@ def with_doses(names: pd.Series, doses: pd.Series, known: PerturbationNames) -> 
     if wrong.any():
         raise UserError(
             "perturbation-dose",
-            found=f"{int(wrong.sum()):,} perturbed cells with a dose that is no number above 0 "
+            found=f"{int(wrong.sum()):,} perturbed cells with a dose that is not a number above 0 "
             f"(e.g. '{doses[wrong].iloc[0]}')",
             expected="a dose above 0 for every perturbed cell, all in one unit",
             mend=f"correct the column, or call cells without a dose '{control}'",
@@ -123,9 +123,9 @@ def read_perturbations(
         raise UserError(
             "perturbation-cells",
             found=f"{counts[control]:,} control cells, and {counts.drop(control).max():,} cells of "
-            f"the commonest perturbation in obs['{key}']",
+            f"the most common perturbation in obs['{key}']",
             expected=f"at least {fewest_cells} of the control and of one perturbation",
-            mend="add cells, put guides of one gene together, or choose another column",
+            mend="add cells, pool the guides of a gene, or choose another column",
         )
     if small:
         shown = ", ".join(f"'{name}' ({counts[name]})" for name in small[:MOST_SHOWN])
@@ -173,37 +173,41 @@ def reading_remarks(meaning: dict[str, str], known: PerturbationNames) -> dict[s
         if kind:
             found[kind][label] = name
     said = {
-        "control-spelled": (found["control"], "names were taken for the control", ""),
+        "control-spelled": (found["control"], "names were read as the control", ""),
         "control-likely": (
             found["likely"],
-            "names may be controls too, and were read as perturbations",
-            f"; call these cells '{control}' to put them with the controls",
+            "names may be controls, but were read as perturbations",
+            f"; name these cells '{control}' to add them to the controls",
         ),
         "perturbation-guides": (
             found["guides"],
-            f"guides were put together as {len(set(found['guides'].values())):,} targets",
-            "; perturbation.keys.join_guides=false keeps them apart",
+            f"guides were pooled into {len(set(found['guides'].values())):,} targets",
+            "; perturbation.keys.join_guides=false keeps them separate",
         ),
         "perturbation-joined": (
             found["joined"],
             "names were read as several perturbations each",
-            "; perturbation.keys.joined_by='+' takes apart at that sign alone",
+            "; perturbation.keys.joined_by='+' splits only at that sign",
         ),
         "perturbation-whole": (
             found["whole"],
             "names with a '+' were read as one perturbation each, since not every part is a name of the file "
             "or a gene",
-            "; perturbation.keys.joined_by='+' takes them apart",
+            "; perturbation.keys.joined_by='+' splits them",
         ),
-        "perturbation-genes": (found["genes"], "names go by another name of their gene", ""),
+        "perturbation-genes": (
+            found["genes"],
+            "names were replaced by the current symbol of their gene",
+            "",
+        ),
         "perturbation-alike": (
             found["alike"],
-            "names differ in case only, and are perturbations of their own",
+            "names differ only in case and are treated as separate perturbations",
             "",
         ),
         "perturbation-dates": (
             found["dates"],
-            "names are dates that a spreadsheet made of genes",
+            "names are gene names that a spreadsheet converted to dates",
             "",
         ),
     }
@@ -230,16 +234,16 @@ def _check_control(words: set[str], names: pd.Series, key: str, control: str) ->
         shown = ", ".join(f"'{name}'" for name in (likely or labels)[:MOST_SHOWN])
         raise UserError(
             "control-missing",
-            found=f"no cell of the control '{control}' in obs['{key}'] (there are {shown}"
+            found=f"no cells of the control '{control}' in obs['{key}'] (found: {shown}"
             + (", …)" if len(labels) > MOST_SHOWN else ")"),
             expected="unperturbed cells, from which predictions start",
-            mend="pass --control with their name in that column" + nearest(control, labels),
+            mend="set --control to their name in that column" + nearest(control, labels),
         )
     if len(found) == 1:
         raise UserError(
             "perturbation-none",
-            found=f"obs['{key}'] holds '{control}' only",
-            expected="cells of a perturbation beside the control",
-            mend="choose another column with --perturbation-key, or name a trained folder with "
+            found=f"obs['{key}'] holds only '{control}'",
+            expected="perturbed cells as well as the control",
+            mend="choose another column with --perturbation-key, or give a trained folder with "
             "--checkpoint",
         )

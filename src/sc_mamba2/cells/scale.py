@@ -97,10 +97,10 @@ class Scale:
 
 
 DECLARED: dict[str, Scale] = {
-    "counts": Scale("counts", words="counts, as was said"),
-    "normalised": Scale("normalised", words="normalised values, as was said"),
+    "counts": Scale("counts", words="counts, as specified"),
+    "normalised": Scale("normalised", words="normalised values, as specified"),
     "log_normalised": Scale(
-        "log_normalised", LOG1P, CELL_TOTAL, "log1p of 10,000 a cell, as was said"
+        "log_normalised", LOG1P, CELL_TOTAL, "log1p of 10,000 per cell, as specified"
     ),
 }
 assert set(DECLARED) == set(get_args(Kind))
@@ -139,17 +139,17 @@ def _refuse_no_counts(facts: CellFacts) -> None:
     many_C = facts.whole_C & (facts.size_C >= MANY_GENES)
     values, times = np.unique(facts.most_C[many_C], return_counts=True)
     if (facts.full_C & (facts.ties_C > facts.size_C / 4)).mean() > SAME:
-        said = "every gene of every cell above 0, many of them at the cell's smallest value: it was added to all"
+        said = "every gene of every cell above 0, many at the cell's smallest value, as if it was added to all"
     elif times.max(initial=0) >= max(FEWEST, SAME * cells) and values[times.argmax()] >= EVEN:
         said = (
             f"whole numbers whose largest is {values[times.argmax()]:,.0f} in {times.max():,} of {cells:,} cells: "
-            "they were binned, ranked or cut off, or the cells are copies of one"
+            "they were binned, ranked or clipped, or the cells are copies of one cell"
         )
     if said:
         raise UserError(
             "matrix-scale",
             found=said,
-            expected="counts, of which most are 0, and whose largest differs from cell to cell",
+            expected="counts, most of them 0, whose maximum differs between cells",
             mend=_say("counts"),
         )
 
@@ -200,19 +200,19 @@ def _scale_of_decimals(facts: CellFacts) -> Scale:
     first = f"{facts.units_OT[:, 0].min():.3g}"
     raise UserError(
         "matrix-scale",
-        found=f"whole numbers from {first} on that are no counts: they begin above 1, and are no multiples"
+        found=f"whole numbers from {first} that are not counts: they start above 1 and are not multiples of it"
         if facts.whole_C.all()
-        else f"values from {first} that are no counts, and whose sum of expm1 goes from {sums.min():.4g} to "
-        f"{sums.max():.4g} a cell",
-        expected="counts, or a function of counts of one total a cell, such as log1p of 10,000",
-        mend=_say("log_normalised (log1p of 10,000 a cell), normalised or counts"),
+        else f"values from {first} that are not counts, with a sum of expm1 from {sums.min():.4g} to "
+        f"{sums.max():.4g} per cell",
+        expected="counts, or a function of counts with the same total per cell, such as log1p of 10,000",
+        mend=_say("log_normalised (log1p of 10,000 per cell), normalised or counts"),
     )
 
 
 def _say(kinds: str) -> str:
     return (
-        f'keep the counts in layers["counts"]; or, if you know what the values are, say it: --params '
-        f"ingestion.holds={kinds}; scm validate --holds; of a corpus pretraining.corpus.holds"
+        f'keep the counts in layers["counts"]; or, if you know what the values are, set it: --params '
+        f"ingestion.holds={kinds}; scm validate --holds; for a corpus pretraining.corpus.holds"
     )
 
 
@@ -327,10 +327,10 @@ def _why_counts(facts: CellFacts, log_sums_O: np.ndarray) -> str:
 def _of_totals(function: str, totals: tuple[float, ...]) -> Scale:
     kind: Kind = "normalised" if function == PLAIN else "log_normalised"
     shown = " or ".join(f"{total:,.4g}" for total in sorted(totals))
-    words = f"{_words(function)}, each cell of a total of {shown}"
+    words = f"{_words(function)}, with a total of {shown} per cell"
     if function == LOG1P and len(totals) == 1 and abs(totals[0] / CELL_TOTAL - 1) < 2 * NEAR:
         return Scale(kind, function, CELL_TOTAL, words)
-    return Scale(kind, function, None, words, "brought to log1p of 10,000 a cell")
+    return Scale(kind, function, None, words, "converted to log1p of 10,000 per cell")
 
 
 def _of_units(function: str, facts: CellFacts, fits_C: np.ndarray, place: int) -> Scale:
@@ -338,23 +338,25 @@ def _of_units(function: str, facts: CellFacts, fits_C: np.ndarray, place: int) -
     kind: Kind = "normalised" if function == PLAIN else "log_normalised"
     words, units_C = _words(function), facts.units_OT[fits_C, place]
     if np.allclose(units_C, 1, rtol=EXACT):
-        words = f"{words} of counts that were not scaled"
-        return Scale(kind, function, None, words, "brought to 10,000 a cell first")
+        words = f"{words} of unscaled counts"
+        return Scale(kind, function, None, words, "scaled to 10,000 per cell first")
     told, evidence = facts.told_OT[:, place].sum(), facts.evidence_OT[:, place].sum()
     rounded = evidence < OF_FLOAT32 * told or len(units_C) < FEWEST
     total, holds = (None, fits_C) if rounded else find_common_total(units_C)
     if total is not None:
-        words = f"{words} of a total of {total:,g} a cell, of which some genes are left out"
+        words = f"{words} with a total of {total:,g} per cell, of which some genes are missing"
         if holds.mean() < SAME:
-            raise _mixed(words, int(holds.sum()), "another", int((~holds).sum()))
+            raise _mixed(words, int(holds.sum()), "another total", int((~holds).sum()))
         rescaled = function != LOG1P or total != CELL_TOTAL
-        return Scale(kind, function, total, words, "brought to log1p of 10,000" if rescaled else "")
+        return Scale(
+            kind, function, total, words, "converted to log1p of 10,000" if rescaled else ""
+        )
     if function == LOG1P and rounded and facts.sums_OT[:, place].max() <= CELL_TOTAL * (1 + NEAR):
-        words = f"{words} of a total that cannot be told, of which some genes are left out"
-        said = "taken for the usual 10,000 a cell"
+        words = f"{words} with an unknown total, of which some genes are missing"
+        said = "assumed to be the usual 10,000 per cell"
         return Scale(kind, function, CELL_TOTAL, words, said, assumed=True)
-    words = f"{words} of counts, with a factor of its own for each cell"
-    return Scale(kind, function, None, words, "brought to 10,000 over the file's genes")
+    words = f"{words} of counts, with a different factor for each cell"
+    return Scale(kind, function, None, words, "scaled to 10,000 over the file's genes")
 
 
 def find_common_total(units_C: np.ndarray) -> tuple[float | None, np.ndarray]:
@@ -403,7 +405,7 @@ def _words(function: str) -> str:
 def _mixed(what: str, some: int, other: str, others: int) -> UserError:
     return UserError(
         "matrix-mixed",
-        found=f"{some:,} cells that hold {what}, and {others:,} that hold {other}, in one matrix",
-        expected="all cells on one scale",
-        mend="join the cells by their counts, or name the layer that holds them: --layer",
+        found=f"{some:,} cells with {what} and {others:,} with {other} in one matrix",
+        expected="all cells on the same scale",
+        mend="concatenate the counts of the cells, or name their layer: --layer",
     )

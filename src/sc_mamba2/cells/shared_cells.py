@@ -33,8 +33,8 @@ def shared_cells(reference: AnnData, query: AnnData) -> pd.Index:
 
 def shared_remark(shared: int, cells: int, of: str) -> dict[str, str]:
     """Return the remark on cells excluded from a query's scores; `of` names the set they are shared with."""
-    words = f"{shared:,} of {cells:,} cells are cells of {of} too (same name, same profile)"
-    return {"rule": "cells-shared", "remark": f"{words}: the scores leave them out"}
+    words = f"{shared:,} of {cells:,} cells are also in {of} (same name, same profile)"
+    return {"rule": "cells-shared", "remark": f"{words}; they are excluded from the scores"}
 
 
 def _profiles(cells: AnnData, names: pd.Index, genes: pd.Index, counted: bool) -> sparse.csr_matrix:

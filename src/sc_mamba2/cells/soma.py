@@ -116,7 +116,7 @@ def _opened(source: SomaSource) -> Any:
         raise UserError(
             "soma-missing",
             found="the package tiledbsoma is not installed",
-            expected="it, for SOMA experiments and the Census",
+            expected="the package, to read SOMA experiments and the Census",
             mend="pip install 'sc-mamba2[census]'",
         ) from error
     settings = CENSUS_ACCESS if source.uri.startswith("s3://cellxgene-census") else {}
@@ -124,10 +124,10 @@ def _opened(source: SomaSource) -> Any:
         context = soma.SOMATileDBContext(tiledb_config=settings)
         return soma.Experiment.open(source.uri, context=context)
     except Exception as error:
-        mend = "check the path; of a collection name the experiment inside it"
+        mend = "check the path; for a collection, give the experiment inside it"
         if "://" in source.uri and not source.uri.startswith("file://"):
             mend = (
-                "check the address and that this machine has a network; or copy the experiment here"
+                "check the URL and the network connection; or copy the experiment to this machine"
             )
         raise UserError(
             "soma-open",
@@ -168,5 +168,5 @@ def _querying(source: SomaSource) -> Iterator[None]:
             "soma-query",
             found=f"{source} with the filter {source.value_filter!r} ({first_line(error)})",
             expected=f"a query over obs, the measurement {source.measurement} and its X {source.layer}",
-            mend="correct the names; a query reads like \"tissue == 'blood' and is_primary_data == True\"",
+            mend="correct the names; a query looks like \"tissue == 'blood' and is_primary_data == True\"",
         ) from error

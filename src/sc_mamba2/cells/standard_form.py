@@ -165,8 +165,8 @@ def decide_form(expression: Expression, table: GeneTable) -> StandardForm:
     left = 1 - expression.totals[columns].sum() / known if known else 0.0
     if left > MUCH:
         text = (
-            f"{counts['duplicate']:,} columns are of a gene that has another one with a larger sum, and "
-            f"{left:.1%} of the values are left out with them; where columns are probes, transcripts or parts "
+            f"{counts['duplicate']:,} columns duplicate a gene that has another column with a larger sum; "
+            f"{left:.1%} of the values are dropped with them; if columns are probes, transcripts or parts "
             "of genes, sum them"
         )
         remarks.append({"rule": "genes-duplicate", "remark": text})
@@ -223,24 +223,24 @@ def check_species(
         cells = len(foreign_share)
         examples = [names.mapping.names[place] for place in np.flatnonzero(names.foreign)[:3]]
         if species == "mouse":
-            mend = "leave out --species mouse for human cells; of a mixture keep one species"
+            mend = "omit --species mouse for human cells; for a mixture, keep one species"
         elif others == cells:
-            mend = "--species mouse reads mouse genes by their human partners"
+            mend = "--species mouse maps mouse genes to their human orthologues"
         else:
             mend = (
-                "keep the human cells: adata[sc_mamba2.cells.human_cells(adata)].write_h5ad(FILE); the "
-                "others with --species mouse"
+                "keep the human cells: adata[sc_mamba2.cells.human_cells(adata)].write_h5ad(FILE); read "
+                "the others with --species mouse"
             )
         raise UserError(
             "species",
-            found=f"{others:,} of {cells:,} cells ({others / cells:.0%}) of which more than {FOREIGN_CELL:.0%} "
-            f"of the expressed genes are of another species (e.g. {', '.join(examples)})",
+            found=f"{others:,} of {cells:,} cells ({others / cells:.0%}) with more than {FOREIGN_CELL:.0%} "
+            f"of their expressed genes from another species (e.g. {', '.join(examples)})",
             expected=f"{species} cells",
             mend=mend,
         )
     text = (
-        f"{int(names.foreign.sum()):,} genes are of another species; cells express up to "
-        f"{foreign_share.max():.0%} of them among their genes"
+        f"{int(names.foreign.sum()):,} genes are from another species; they are up to "
+        f"{foreign_share.max():.0%} of the expressed genes of a cell"
     )
     return [{"rule": "genes-foreign", "remark": text}]
 
@@ -248,7 +248,7 @@ def check_species(
 def _partners(counts: dict[str, int], species: str) -> str:
     """Return the remark on how many genes of another species are read as human ones."""
     return (
-        f"{counts['matched']:,} of {counts['total']:,} {species} genes are read as the one human gene that each "
-        f"stands for; {counts['no_partner']:,} have none and are left out. The shipped checkpoints were "
-        "trained on human cells"
+        f"{counts['matched']:,} of {counts['total']:,} {species} genes are mapped to their one human orthologue; "
+        f"{counts['no_partner']:,} have none and are dropped. The included checkpoints were trained on "
+        "human cells"
     )

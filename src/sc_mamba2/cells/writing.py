@@ -40,7 +40,7 @@ def writable(cells: Written) -> Written:
     else:
         cells = _writable(cells, changed)
     if said := [text for text in changed if text]:
-        _log.warning("To be written, %s", "; ".join(said))
+        _log.warning("Changed for writing: %s", "; ".join(said))
     return cells
 
 
@@ -85,11 +85,11 @@ def writable_table(table: pd.DataFrame, where: str, changed: list[str]) -> pd.Da
         column = table.iloc[:, place]
         free = _free_name(name, columns, table.columns[place + 1 :])
         if free != name:
-            changed.append(f"{where}[{name!r}] is called {free!r}")
+            changed.append(f"{where}[{name!r}] was renamed to {free!r}")
         if not _writes(column.reset_index(drop=True).to_frame("column")):
             own, column = column, _as_text(column)
             text = own.dtype == object and pd.api.types.infer_dtype(own, skipna=True) == "string"
-            changed.append("" if text else f"{where}[{name!r}] ({own.dtype}) is text")
+            changed.append("" if text else f"{where}[{name!r}] ({own.dtype}) became text")
         columns[free] = column
     index = table.index
     if index.dtype != object:
@@ -129,10 +129,10 @@ def _mapping(entries: dict[Any, Any], where: str, changed: list[str]) -> dict[st
     for place, (name, value) in enumerate(entries.items()):
         free = _free_name(name, made, pd.Index(list(entries)[place + 1 :]))
         if free != name:
-            changed.append(f"{where}[{name!r}] is called {free!r}")
+            changed.append(f"{where}[{name!r}] was renamed to {free!r}")
         kept = _entry(value, f"{where}[{name!r}]", changed)
         if kept is _NOTHING:
-            changed.append(f"{where}[{name!r}] ({type(value).__name__}) is left out")
+            changed.append(f"{where}[{name!r}] ({type(value).__name__}) was dropped")
         else:
             made[free] = kept
     return made
@@ -153,7 +153,7 @@ def _entry(value: Any, where: str, changed: list[str]) -> Any:
         return value
     for made in _simpler(value):
         if _writes(made):
-            changed.append(f"{where} ({type(value).__name__}) is {_called(made)}")
+            changed.append(f"{where} ({type(value).__name__}) became {_called(made)}")
             return made
     return _NOTHING
 

@@ -34,7 +34,7 @@ def copy_h5ad(file: h5py.File, group: zarr.Group) -> None:
                 while new != key and (new in member or new in group[name]):
                     new += "_"
                 if new != key:
-                    _log.warning("%s['%s'] is called '%s'", name, key, new)
+                    _log.warning("%s['%s'] was renamed to '%s'", name, key, new)
                 _copy(member[key], group[name], new)
         elif name == "raw":
             inside = group.create_group(name, attributes=_plain(member.attrs))
@@ -78,7 +78,7 @@ def _copy(old: Any, parent: zarr.Group, name: str) -> None:
             changed: list[str] = []
             value = writable_table(value, name, changed)
             if said := [text for text in changed if text]:
-                _log.warning("To be written, %s", "; ".join(said))
+                _log.warning("Changed for writing: %s", "; ".join(said))
         ad.io.write_elem(parent, name, value)
 
 

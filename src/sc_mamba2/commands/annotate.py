@@ -45,7 +45,7 @@ def _pipeline(given: Given) -> str:
     if given.checkpoint:
         if given.query is None:
             raise contradiction(
-                "--checkpoint without a query", "cells to annotate", "name the QUERY file"
+                "--checkpoint without a query", "cells to annotate", "give the QUERY file"
             )
         return "annotation_predict"
     if given.reference is None:
@@ -57,7 +57,7 @@ def _pipeline(given: Given) -> str:
     if given.label_key is None:
         raise contradiction(
             "--reference without --label-key",
-            "the column of obs that holds the cell types",
+            "the column of obs with the cell types",
             "add --label-key KEY; `scm validate REF` lists the columns",
         )
     return "annotation_query" if given.query else "annotation"

@@ -46,14 +46,14 @@ def _exit_with(error: UserError, as_json: bool) -> NoReturn:
 
 
 def _flag(help: str, *names: str) -> Any:
-    return Annotated[bool, typer.Option(*names, help=help, rich_help_panel="How it answers")]
+    return Annotated[bool, typer.Option(*names, help=help, rich_help_panel="Output")]
 
 
 _OPTIONS = {
-    "quiet": _flag("Say where the results are, no more.", "--quiet", "-q"),
-    "as_json": _flag("Answer in JSON, for programs.", "--json"),
+    "quiet": _flag("Print only the paths of the results.", "--quiet", "-q"),
+    "as_json": _flag("Print JSON, for programs.", "--json"),
     "dry_run": _flag(
-        "Check the input, take three steps, tell cost and time; write nothing.", "--dry-run"
+        "Check the input, take three steps, estimate cost and time; write nothing.", "--dry-run"
     ),
 }
 
@@ -103,6 +103,6 @@ class Verbs(TyperGroup):
             # Errors of click, whose class differs between versions of Typer.
             if not (ctx.meta["json"] and hasattr(error, "format_message")):
                 raise
-            expected, mend = "a verb with its options", "look at `scm --help` and `scm VERB --help`"
+            expected, mend = "a verb with its options", "see `scm --help` and `scm VERB --help`"
             usage = UserError("usage", found=error.format_message(), expected=expected, mend=mend)
             _exit_with(usage, as_json=True)

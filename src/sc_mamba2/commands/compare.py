@@ -11,7 +11,10 @@ if TYPE_CHECKING:
 
 def compare(
     first: Annotated[
-        str, typer.Argument(metavar="RUN", help="An id, the beginning of one, latest; or OUT.scm.")
+        str,
+        typer.Argument(
+            metavar="RUN", help="A run id, the beginning of one, or latest; or OUT.scm."
+        ),
     ],
     second: Annotated[str, typer.Argument(metavar="RUN", help="The other.")],
 ) -> None:

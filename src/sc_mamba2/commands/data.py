@@ -24,7 +24,7 @@ data = typer.Typer(
 @data.command("list")
 @with_modes
 def list_(
-    name: Annotated[str | None, typer.Argument(help="Tell all that is known of this one.")] = None,
+    name: Annotated[str | None, typer.Argument(help="Show all details of this one.")] = None,
 ) -> None:
     """List the data sets that have a name, and which are here."""
     from sc_mamba2.versions.data import known, list_data
@@ -40,12 +40,12 @@ def list_(
 @data.command()
 @with_modes
 def pull(
-    name: Annotated[str, typer.Argument(help="A name of `scm data list`.")],
+    name: Annotated[str, typer.Argument(help="A name from `scm data list`.")],
     pointer_only: Annotated[
-        bool, typer.Option("--pointer-only", help="Write DVC's import pointer, fetch nothing.")
+        bool, typer.Option("--pointer-only", help="Write DVC's import pointer, download nothing.")
     ] = False,
     force: Annotated[
-        bool, typer.Option("--force", help="Fetch it anew; it must be the same bytes.")
+        bool, typer.Option("--force", help="Download it again; it must be identical.")
     ] = False,
 ) -> None:
     """Bring a data set here: download it, or take in what you put there by hand.
@@ -67,8 +67,8 @@ def pull(
 @data.command()
 @with_modes
 def add(
-    file: Annotated[Path, typer.Argument(help="A file or folder of cells of your own.")],
-    name: Annotated[str, typer.Option("--name", "-n", help="What it is called from now on.")],
+    file: Annotated[Path, typer.Argument(help="Your own file or folder of cells.")],
+    name: Annotated[str, typer.Option("--name", "-n", help="Its name from now on.")],
 ) -> None:
     """Copy your own data into the project, under DVC and with its sha256."""
     from sc_mamba2.versions.data import add as add_data
@@ -80,7 +80,7 @@ def add(
 @data.command()
 @with_modes
 def verify(
-    name: Annotated[str | None, typer.Argument(help="This one only; else all.")] = None,
+    name: Annotated[str | None, typer.Argument(help="Only this one; default: all.")] = None,
 ) -> None:
     """Hash the data sets anew; exit code 2 where a file is changed, missing or new."""
     from sc_mamba2.versions.data import verify as verify_data
@@ -93,8 +93,8 @@ def verify(
         raise UserError(
             "data-changed",
             found=", ".join(changed),
-            expected="files as they arrived, by data/manifest.json",
-            mend="scm data pull NAME --force, or dvc checkout, brings them back",
+            expected="the files recorded in data/manifest.json",
+            mend="restore them with scm data pull NAME --force, or dvc checkout",
         )
     if not answered_briefly({"verified": names}, names):
         none = "no named data here yet: scm data pull NAME, or scm data add FILE"

@@ -47,7 +47,7 @@ def embed(given: Given) -> None:
 
 def _refuse_contradictions(given: Given) -> None:
     """Raise rule ``options`` for contradicting options."""
-    found, mend = None, "name the FILE of cells and --output OUT.h5ad"
+    found, mend = None, "give the FILE of cells and --output OUT.h5ad"
     if (given.cells is None) != (given.output is None):
         found = "cells without an --output" if given.output is None else "an --output without cells"
     elif given.cells is None and given.genes is None:

@@ -27,7 +27,7 @@ def _lines(estimate: "DryRun") -> dict[str, Any]:
         trained = f", {work.trained:,} of them trained" if work.trained else ""
         if work.parameters:
             lines["model"] = f"{work.parameters:,} parameters{trained}"
-        epochs = "" if work.epochs is None else f", {work.epochs:,} epochs at most"
+        epochs = "" if work.epochs is None else f", at most {work.epochs:,} epochs"
         lines[work.name] = f"{work.steps:,} steps of {work.step}{epochs}"
         lines |= {name: f"{value:,}" for name, value in work.facts.items()}
         lines["memory"] = _memory(work)
@@ -48,16 +48,16 @@ def _cells(report: dict[str, Any]) -> str:
 def _tokens(count: "TokenCount") -> str:
     about = "" if count.counted == count.cells else f"about (from {count.counted:,} cells) "
     return (
-        f"{about}{count.tokens:,} of {count.cells:,} cells, median {count.median:,.0f} a cell, "
+        f"{about}{count.tokens:,} of {count.cells:,} cells, median {count.median:,.0f} per cell, "
         f"longest {count.longest:,}; {count.at_limit:,} cells at the limit of {count.limit:,}"
     )
 
 
 def _memory(work: "Work") -> str:
-    text = f"{work.peak_bytes / 2**20:,.0f} MiB at the peak until here"
+    text = f"{work.peak_bytes / 2**20:,.0f} MiB at the peak so far"
     if work.state_bytes:
         state = work.state_bytes / 2**20
-        text += f"; weights, gradients and optimizer are {state:,.0f} MiB of it"
+        text += f"; weights, gradients and optimizer are {state:,.0f} MiB of that"
     return text
 
 
@@ -69,7 +69,7 @@ def _time(estimate: "DryRun", work: "Work") -> str:
         f"{work.probed} step{'s' if work.probed > 1 else ''} of {work.seconds_a_step:.2g} s"
     )
     if work.epochs is not None:
-        text += "; less where it stops early"
+        text += "; less if it stops early"
     if estimate.ablations:
-        text += f"; beside it ablations ({', '.join(estimate.ablations)}), each as long at most"
+        text += f"; plus ablations ({', '.join(estimate.ablations)}), each at most as long"
     return text

@@ -15,24 +15,24 @@ def explore(
         typer.Option(
             "--output",
             "-o",
-            help="Where selections are written; else FILE.explored.h5ad, beside it.",
+            help="Where to write selections; default: FILE.explored.h5ad, next to FILE.",
         ),
     ] = None,
     layout: Annotated[
         str | None,
         typer.Option(
             metavar="KEY",
-            help="Of obsm: shown if it has two columns, else laid out by UMAP; else all of two columns.",
+            help="Key of obsm to show, laid out by UMAP if it has more than two columns; default: all with two.",
         ),
     ] = None,
     port: Annotated[
-        int, typer.Option(help="Port of the local server; 0: any free one.", min=0, max=65535)
+        int, typer.Option(help="Port of the local server; 0: any free port.", min=0, max=65535)
     ] = 0,
     no_browser: Annotated[
         bool, typer.Option("--no-browser", help="Do not open a browser.")
     ] = False,
     force: Annotated[
-        bool, typer.Option("--force", help="Replace the output if it is there, or FILE itself.")
+        bool, typer.Option("--force", help="Replace an existing output, or FILE itself.")
     ] = False,
 ) -> None:
     """Look at cells in the browser: colour, select, write selections.
@@ -61,7 +61,7 @@ def explore(
     console = Console(stderr=True, quiet=mode().quiet or mode().json)
 
     def load() -> ExploredCells:
-        with console.status("reading the cells, and laying them out where no layout is there"):
+        with console.status("reading the cells, and computing a layout if there is none"):
             return ExploredCells(source, output, layout, force)
 
     with explorer(port, load) as (server, cells, address):
@@ -85,7 +85,7 @@ def _check_output(source: Path, output: Path, force: bool) -> None:
     if output.resolve() == source.resolve() and not force:
         raise UserError(
             "output-is-input",
-            found=f"'{output.name}' would be read and written over",
-            expected="an output apart from what is read",
+            found=f"'{output.name}' is both input and output",
+            expected="an output that is not an input",
             mend="choose another --output, or add --force",
         )

@@ -16,13 +16,11 @@ def import_weights(
     output: Annotated[Path, typer.Option("--output", "-o", help="The checkpoint folder to write.")],
     dsbn: Annotated[
         int | None,
-        typer.Option(min=0, help="Batch whose norm is taken, where each batch has its own."),
+        typer.Option(min=0, help="Batch whose norm to use, if each batch has its own."),
     ] = None,
     force: Annotated[
         bool,
-        typer.Option(
-            "--force", help="Replace results that are there already.", rich_help_panel=RUNNING
-        ),
+        typer.Option("--force", help="Replace existing results.", rich_help_panel=RUNNING),
     ] = False,
 ) -> None:
     """Convert released SC-MAMBA2 weights; nothing in them is run.

@@ -7,7 +7,9 @@ import typer
 
 
 def init(
-    folder: Annotated[Path, typer.Argument(help="An empty folder, or one that is not there yet.")],
+    folder: Annotated[
+        Path, typer.Argument(help="An empty folder, or one that does not exist yet.")
+    ],
 ) -> None:
     """Start a project of your own: configuration, layers of data, a notebook.
 

@@ -18,7 +18,7 @@ def integrate(given: Given) -> None:
     if given.checkpoint is None and given.batch_key is None:
         raise contradiction(
             "neither --batch-key nor --checkpoint",
-            "the column of obs that holds the batches, or a trained folder",
+            "the column of obs with the batches, or a trained folder",
             "add --batch-key KEY; `scm validate CELLS` lists the columns",
         )
     # Without --label-key there are no labels, rather than those of the example cells.

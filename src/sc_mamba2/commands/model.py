@@ -16,7 +16,7 @@ model = typer.Typer(
     no_args_is_help=True,
 )
 Remote = Annotated[
-    str | None, typer.Option("--remote", "-r", help="Remote of DVC; else the default one.")
+    str | None, typer.Option("--remote", "-r", help="DVC remote; default: the default remote.")
 ]
 
 
@@ -51,14 +51,14 @@ def push(
     ],
     hub: Annotated[
         str | None,
-        typer.Argument(metavar="OWNER/NAME", help="Send it to the Hugging Face Hub instead."),
+        typer.Argument(metavar="OWNER/NAME", help="Push it to the Hugging Face Hub instead."),
     ] = None,
     name: Annotated[
-        str | None, typer.Option("--name", "-n", help="What the version is called; makes a copy.")
+        str | None, typer.Option("--name", "-n", help="Name of the version; makes a copy.")
     ] = None,
     remote: Remote = None,
     public: Annotated[
-        bool, typer.Option("--public", help="On the Hub: everybody may read it.")
+        bool, typer.Option("--public", help="On the Hub: anyone can read it.")
     ] = False,
     licence: Annotated[
         str | None,
@@ -74,7 +74,7 @@ def push(
 
     if hub is not None and (name or remote):
         raise contradiction(
-            "OWNER/NAME with --name or --remote", "the Hub or DVC", "leave one of them out"
+            "OWNER/NAME with --name or --remote", "the Hub or DVC", "omit one of them"
         )
     if hub is None and (public or licence):
         raise contradiction(
@@ -102,7 +102,7 @@ def pull(
     name: Annotated[
         str,
         typer.Argument(
-            help="A checkpoint whose pointer is in data/06_models; of the Hub OWNER/NAME or "
+            help="A checkpoint with a pointer in data/06_models; on the Hub OWNER/NAME or "
             "OWNER/NAME@REVISION."
         ),
     ],

@@ -14,10 +14,12 @@ _UNSCORED = "ended well; it scores nothing, so there is nothing to compare"
 def rerun(
     run: Annotated[
         str,
-        typer.Argument(metavar="RUN", help="An id of `scm runs`, the beginning of one, latest."),
+        typer.Argument(
+            metavar="RUN", help="An id from `scm runs`, the beginning of one, or latest."
+        ),
     ],
     force: Annotated[
-        bool, typer.Option("--force", help="Go on though the code or the data are others now.")
+        bool, typer.Option("--force", help="Continue even if the code or the data changed.")
     ] = False,
     verbose: Verbose = False,
 ) -> None:

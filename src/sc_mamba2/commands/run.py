@@ -12,23 +12,23 @@ from sc_mamba2.errors import UserError
 from sc_mamba2.tasks.table import COMPUTING
 
 Name, Names = str | None, list[str] | None
-_part = partial(typer.Option, rich_help_panel="A part of the graph")
+_part = partial(typer.Option, rich_help_panel="Part of the graph")
 _kedro = partial(typer.Option, rich_help_panel="Kedro")
 _computing = partial(typer.Option, rich_help_panel=COMPUTING)
 
 
 def run(
     pipeline: Annotated[
-        Names, typer.Option("--pipeline", "-p", help="Pipeline to run; several by commas.")
+        Names, typer.Option("--pipeline", "-p", help="Pipeline to run; separate several by commas.")
     ] = None,
     env: Annotated[
         Name, typer.Option("--env", "-e", help="Environment of conf/: test, gpu or local.")
     ] = None,
     input_: Annotated[
-        Name, typer.Option("--input", "-i", help="Cells to learn from: a file or a named source.")
+        Name, typer.Option("--input", "-i", help="Cells to train on: a file or a named source.")
     ] = None,
     params: Annotated[
-        Names, typer.Option(help="Any parameter, as name.of.it=value; several by commas.")
+        Names, typer.Option(help="Any parameter, as its.name=value; separate several by commas.")
     ] = None,
     nodes: Annotated[Names, _part("--nodes", "-n", help="Run only these nodes.")] = None,
     tags: Annotated[
@@ -46,14 +46,12 @@ def run(
         _kedro("--runner", "-r", help="How nodes run: SequentialRunner, ThreadRunner or another."),
     ] = None,
     load_versions: Annotated[
-        Names, _kedro(help="Versions to load, as dataset:version; several by commas.")
+        Names, _kedro(help="Versions to load, as dataset:version; separate several by commas.")
     ] = None,
     only_missing_outputs: Annotated[
-        bool, _part("--only-missing-outputs", help="Skip nodes whose outputs are there.")
+        bool, _part("--only-missing-outputs", help="Skip nodes whose outputs exist.")
     ] = False,
-    conf_source: Annotated[
-        Name, _kedro(help="Folder of configuration, in the place of conf/.")
-    ] = None,
+    conf_source: Annotated[Name, _kedro(help="Configuration folder, instead of conf/.")] = None,
     scan_path: Annotated[
         Name, _computing(help="How to scan: auto, reference, blocked or kernels.")
     ] = None,
@@ -63,7 +61,8 @@ def run(
     deterministic: Annotated[
         bool,
         _computing(
-            "--deterministic", help="One thread: a seed gives one result on any number of cores."
+            "--deterministic",
+            help="Use one thread: a seed gives the same result with any number of cores.",
         ),
     ] = False,
     verbose: Verbose = False,

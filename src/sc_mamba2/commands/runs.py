@@ -10,7 +10,7 @@ def runs(
     pipeline: Annotated[
         str | None, typer.Option("--pipeline", "-p", help="Only the runs of this task.")
     ] = None,
-    last: Annotated[int, typer.Option(help="How many, from the newest on; 0: all.", min=0)] = 10,
+    last: Annotated[int, typer.Option(help="How many of the newest; 0: all.", min=0)] = 10,
 ) -> None:
     """List the runs of this project, the newest first.
 

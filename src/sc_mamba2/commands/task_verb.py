@@ -166,6 +166,6 @@ def _refuse_beside_checkpoint(task: Task, given: Given) -> None:
         if option.training and getattr(given, option.name) not in (None, False):
             raise contradiction(
                 f"--checkpoint with {option.flag}",
-                "a trained folder alone: it knows what it was trained with, and nothing is trained",
+                "only a trained folder: it knows how it was trained, and nothing is trained",
                 f"leave {option.flag} out",
             )

@@ -13,19 +13,20 @@ def validate(
         str, typer.Argument(metavar="FILE", help="A file of cells, or a named source of cells.")
     ],
     label_key: Annotated[
-        str | None, typer.Option("--label-key", "-k", help="Check this column of labels too.")
+        str | None, typer.Option("--label-key", "-k", help="Also check this column of labels.")
     ] = None,
     layer: Annotated[
         str | None,
         typer.Option(
-            help="Layer with the expression; else the first usable matrix.", rich_help_panel=READING
+            help="Layer with the expression; default: the first usable matrix.",
+            rich_help_panel=READING,
         ),
     ] = None,
     holds: Annotated[
         str | None,
         typer.Option(
             metavar="KIND",
-            help="What its values are: counts, normalised or log_normalised (log1p of 10,000 a cell); "
+            help="What its values are: counts, normalised or log_normalised (log1p of 10,000 per cell); "
             "else their structure says it.",
             rich_help_panel=READING,
         ),
@@ -33,7 +34,7 @@ def validate(
     species: Annotated[
         str | None,
         typer.Option(
-            help="Of the cells: human, or mouse, whose genes are read as their human partners (default human).",
+            help="human (default), or mouse: genes are mapped to their human orthologues.",
             rich_help_panel=READING,
         ),
     ] = None,

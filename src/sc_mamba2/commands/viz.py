@@ -15,10 +15,10 @@ def viz(
         bool, typer.Option("--build", help="Write a static site to build/viz/ instead.")
     ] = False,
     pipeline: Annotated[
-        str | None, typer.Option("--pipeline", "-p", help="Show this pipeline only.")
+        str | None, typer.Option("--pipeline", "-p", help="Show only this pipeline.")
     ] = None,
     port: Annotated[
-        int, typer.Option(help="Port of the local server; 0: any free one.", min=0, max=65535)
+        int, typer.Option(help="Port of the local server; 0: any free port.", min=0, max=65535)
     ] = 4141,
     no_browser: Annotated[
         bool, typer.Option("--no-browser", help="Do not open a browser.")

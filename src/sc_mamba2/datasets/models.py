@@ -84,7 +84,7 @@ class CheckpointDataset(Kept, _FolderWithFacts):
     inside = "config.json"
     unnamed: ClassVar = {
         "rule": "checkpoint-folder",
-        "found": "no checkpoint was named",
+        "found": "no checkpoint was given",
         "expected": "a checkpoint folder",
         "mend": "pass it: --params checkpoint=FOLDER",
     }
@@ -118,8 +118,8 @@ class IndexDataset(_FolderWithFacts):
     inside = FACTS
     unnamed: ClassVar = {
         "rule": "index-folder",
-        "found": "no index was named",
-        "expected": "a folder that scm index wrote",
+        "found": "no index was given",
+        "expected": "a folder written by scm index",
         "mend": "pass it: --params index=FOLDER",
     }
 

@@ -108,4 +108,4 @@ def _with_hyphens(names: list[str], places: list[int], table: GeneTable) -> _Fou
     known = {place: name for place, name in hyphens.items() if is_known(name, table)}
     if len(known) < FEWEST:
         return {}
-    return {place: (name, "dots in the place of hyphens") for place, name in known.items()}
+    return {place: (name, "dots instead of hyphens") for place, name in known.items()}

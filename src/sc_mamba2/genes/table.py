@@ -149,7 +149,7 @@ def load_gene_table(name: str = "gencode-v44") -> GeneTable:
             "unknown-gene-table",
             found=f"'{name}'",
             expected=f"one of {', '.join(known)}",
-            mend=f"name a shipped gene table{nearest(name, known)}",
+            mend=f"choose one of these gene tables{nearest(name, known)}",
         )
     return _load(name)
 

@@ -118,7 +118,7 @@ class Vocabulary:
                 "gene-not-in-vocabulary",
                 found=f"{len(unknown):,} ids that '{self.name}' lacks: {_some(unknown)}",
                 expected="ids of the vocabulary's genes",
-                mend="map the names to Ensembl ids first, and leave out what is not mapped",
+                mend="map the names to Ensembl ids first, and drop unmapped ones",
             )
         specials = [row for row, ident in enumerate(self.ids) if is_special(ident)]
         genes = [int(row) for row in self.gene_rows if self.ids[row] in wanted]
@@ -145,11 +145,13 @@ class Vocabulary:
             found = f"keys {_some(list(content))}" if isinstance(content, dict) else "no object"
             raise _broken(found, "an object of name, ids and symbols")
         if not isinstance(content["name"], str):
-            raise _broken(f"name {content['name']!r}", "a text as name")
+            raise _broken(f"name {content['name']!r}", "a string as name")
         for key in ("ids", "symbols"):
             values = content[key]
             if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-                raise _broken(f"{key} that are no list of texts", f"{key} as a list of texts")
+                raise _broken(
+                    f"{key} that are not a list of strings", f"{key} as a list of strings"
+                )
         return cls(content["name"], tuple(content["ids"]), tuple(content["symbols"]))
 
     @classmethod
@@ -163,7 +165,7 @@ def _broken(found: str, expected: str) -> UserError:
         "vocabulary-broken",
         found=found,
         expected=expected,
-        mend="take the vocabulary.json that was written with the checkpoint",
+        mend="use the vocabulary.json that was written with the checkpoint",
     )
 
 

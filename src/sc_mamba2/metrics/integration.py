@@ -110,15 +110,15 @@ def _check(embedding_ND: np.ndarray, beside: dict[str, Groups | np.ndarray | Non
         raise UserError(
             "scores-embedding",
             found=f"an embedding of shape {shape} that is empty, not a table or not finite",
-            expected="finite numbers, a row a cell, at least one row and column",
-            mend="leave out the cells without a finite embedding, or train it again",
+            expected="finite numbers, one row per cell, at least one row and column",
+            mend="remove cells without a finite embedding, or train again",
         )
     for name, part in beside.items():
         if part is not None and len(part) != len(embedding_ND):
             raise UserError(
                 "scores-lengths",
                 found=f"{len(part):,} {name} for an embedding of {len(embedding_ND):,} cells",
-                expected="one a cell, in the order of the embedding",
+                expected="one per cell, in the order of the embedding",
                 mend="take both from the same cells",
             )
 

@@ -71,8 +71,10 @@ def check_tokens(token_ids_BL: Tensor, bins_BL: Tensor, lengths: Tensor, n_bins:
     rows, length = token_ids_BL.shape if token_ids_BL.dim() == 2 else (0, 0)
     if token_ids_BL.shape != bins_BL.shape or real_B.shape != (rows,):
         shapes = (tuple(part.shape) for part in (token_ids_BL, bins_BL, lengths))
-        found = "ids, bins and lengths of the shapes " + ", ".join(map(str, shapes))
-        expected = "ids and bins of one shape, cells x tokens, and the real tokens of each cell"
+        found = "ids, bins and lengths of shapes " + ", ".join(map(str, shapes))
+        expected = (
+            "ids and bins of the same shape, cells x tokens, and the number of real tokens per cell"
+        )
     elif rows and not 0 <= int(real_B.min()) <= int(real_B.max()) <= length:
         found, expected = f"{int(real_B.max())} tokens in a row of {length}", f"0 to {length}"
     elif bins_BL.dtype == torch.bool or bins_BL.is_complex():
@@ -81,15 +83,13 @@ def check_tokens(token_ids_BL: Tensor, bins_BL: Tensor, lengths: Tensor, n_bins:
         real_T = bins_BL[real_tokens(lengths, length)]
         wrong_T = real_T[~((real_T == real_T.round()) & (real_T >= -1) & (real_T < n_bins))]
         if len(wrong_T):
-            found = (
-                f"the value {wrong_T[0].item():.4g}, and {len(wrong_T) - 1:,} more that are no bins"
-            )
+            found = f"the value {wrong_T[0].item():.4g}, and {len(wrong_T) - 1:,} more that are not bins"
     if found:
         raise UserError(
             "token-bins",
             found=found,
             expected=expected,
-            mend="sc_mamba2.Tokenizer.of(model)(adata) gives what the backbone reads; of a Batch that is bins_BL",
+            mend="sc_mamba2.Tokenizer.of(model)(adata) gives what the backbone reads; in a Batch it is bins_BL",
         )
 
 

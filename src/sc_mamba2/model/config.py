@@ -88,7 +88,7 @@ class ModelConfig(Options):
                 "value_encoder counts has its own bag of genes: set cell_start to token"
             )
         if self.read_tokens and self.value_encoder != "counts":
-            raise ValueError("read_tokens needs a bag that holds all genes: value_encoder counts")
+            raise ValueError("read_tokens needs a bag of all genes: value_encoder counts")
         if self.pad_id >= self.vocabulary_size:
             raise ValueError(f"pad_id {self.pad_id} is not below {self.vocabulary_size} tokens")
         if self.norm == "none" and self.final_norm:
@@ -108,8 +108,8 @@ class ModelConfig(Options):
             raise UserError(
                 "model-config",
                 found=found,
-                expected="fields of ModelConfig inside their ranges",
-                mend="correct the fields named",
+                expected="fields of ModelConfig within their ranges",
+                mend="correct these fields",
             ) from error
 
 
@@ -149,6 +149,6 @@ def preset(name: str, vocabulary_size: int, **overrides: Any) -> ModelConfig:
             "preset",
             found=f"'{name}'",
             expected="one of " + ", ".join(PRESETS),
-            mend="name one of these presets" + nearest(name, PRESETS),
+            mend="choose one of these presets" + nearest(name, PRESETS),
         )
     return ModelConfig.build(**{"vocabulary_size": vocabulary_size, **PRESETS[name], **overrides})

@@ -50,10 +50,10 @@ def check_folder(name: str | Path, known: tuple[str, ...] = ()) -> Path:
         raise UserError(
             "checkpoint-folder",
             found=f"no folder at {folder}" + on_hub * ", nor that model in the Hub's cache",
-            expected="a checkpoint folder, or a name that comes with the package: "
+            expected="a checkpoint folder, or a model included in the package: "
             + ", ".join(shipped),
-            mend=f"give the path of a folder that holds {MANIFEST}"
-            + on_hub * f"; a model of the Hub is fetched by: scm model pull {name}"
+            mend=f"give the path of a folder with {MANIFEST}"
+            + on_hub * f"; to download a model of the Hub: scm model pull {name}"
             + (nearest(str(name), shipped) or nearest(folder.name, near)),
         )
     for file in (*LISTED, MANIFEST):

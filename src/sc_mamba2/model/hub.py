@@ -91,8 +91,8 @@ def upload(
             raise UserError(
                 "hub-public",
                 found=f"{address} is public",
-                expected="a private repository, since nothing else was said",
-                mend="say that everybody may read it (--public), or choose another name",
+                expected="a private repository, unless --public is given",
+                mend="add --public if anyone may read it, or choose another name",
             )
         parts = [CommitOperationAdd(path, content) for path, content in files.items()]
         api.create_commit(repo, parts, commit_message="A checkpoint of sc-mamba2")
@@ -108,8 +108,8 @@ def hub_card(folder: Path, repo: str, license: str | None = None) -> str:
         raise UserError(
             "hub-licence",
             found=f"the licence '{word}'",
-            expected="a word of the Hub, in small letters",
-            mend="such as apache-2.0, mit, cc-by-4.0, or other",
+            expected="a licence identifier of the Hub, in lower case",
+            mend="use one such as apache-2.0, mit, cc-by-4.0, or other",
         )
     tags = [*_TAGS, str(config.get("task", "")).replace("_", "-")]
     head = ["---", "library_name: sc-mamba2", *([f"license: {word}"] if word else []), "tags:"]
@@ -150,7 +150,7 @@ def _needed(name: str, revision: bool = True) -> tuple[str, str]:
             "hub-name",
             found=f"the name '{name}'",
             expected="owner/name" + (" or owner/name@revision" if revision else ""),
-            mend="take it from the address of the model's page",
+            mend="copy it from the URL of the model's page",
         )
     return parts
 
@@ -173,7 +173,7 @@ def _asking(name: str) -> Iterator[Any]:
         raise UserError(
             "hub-missing",
             found="huggingface_hub is not installed",
-            expected="the library that speaks with the Hub",
+            expected="the library for the Hub",
             mend="pip install 'sc-mamba2[hub]'",
         ) from error
     hidden = not sys.stderr.isatty() and not utils.are_progress_bars_disabled()
@@ -186,15 +186,15 @@ def _asking(name: str) -> Iterator[Any]:
         raise UserError(
             "hub-refused",
             found=f"the Hub's answer to '{name}': {str(error).splitlines()[0]}",
-            expected="a model that is there and that you may read, or write",
-            mend="check the name; for a private one, or to send: hf auth login, or set HF_TOKEN",
+            expected="an existing model that you may read, or write",
+            mend="check the name; for private models and uploads: hf auth login, or set HF_TOKEN",
         ) from error
     except (errors.HTTPError, OSError) as error:
         raise UserError(
             "network",
             found=f"no answer from the Hub ({str(error).splitlines()[0]})",
-            expected="a network that reaches it",
-            mend="connect and try again; or copy the checkpoint folder and name its path",
+            expected="a network connection to it",
+            mend="connect and try again; or copy the checkpoint folder and give its path",
         ) from error
     finally:
         constants.HF_HUB_DISABLE_TELEMETRY = telling

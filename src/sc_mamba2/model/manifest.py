@@ -58,7 +58,7 @@ def compare_hashes(folder: Path, hashes: Mapping[str, str], needed: Iterable[str
         raise broken_checkpoint(
             "checkpoint-sha256",
             f"{some(changed)} in {folder} differ from {MANIFEST}",
-            "files as they were written",
+            "unchanged files",
         )
 
 
@@ -97,7 +97,7 @@ def some(names: Iterable[str]) -> str:
 def broken_checkpoint(rule: str, found: str, expected: str) -> UserError:
     """Return the error for a damaged checkpoint."""
     return UserError(
-        rule, found=found, expected=expected, mend="write or fetch the checkpoint again"
+        rule, found=found, expected=expected, mend="write or download the checkpoint again"
     )
 
 

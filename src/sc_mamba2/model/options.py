@@ -12,7 +12,7 @@ class ObjectiveOptions(Options):
         1.0, ge=0, description="squared error of a masked token's bin, over the highest bin"
     )
     cell_expression: float = Field(
-        1.0, ge=0, description="the same, of what the cell embedding alone tells of the gene"
+        1.0, ge=0, description="the same, predicted from the cell embedding alone"
     )
     zeros: float = Field(
         0.1, ge=0, description="log loss of whether a masked token is expressed, from the token"
@@ -29,12 +29,12 @@ class MoleculeOptions(Options):
     """Weights of the parts of the count-splitting objective, at least 0."""
 
     plain: float = Field(
-        0.5, ge=0, description="nats a molecule left out, by the rates as the cell tells them"
+        0.5, ge=0, description="nats a molecule left out, by the rates predicted from the cell"
     )
     posterior: float = Field(
         0.5,
         ge=0,
-        description="the same, by rates that look at the counts of the molecules kept too",
+        description="the same, by rates that also use the counts of the kept molecules",
     )
     types: float = Field(
         0.5,

@@ -243,7 +243,7 @@ class PretrainedModel(OnHub, nn.Module):
         if (Path(folder) / RELEASED_TENSORS).is_file():
             raise UserError(
                 "checkpoint-file",
-                found=f"released weights in '{folder}', not a checkpoint of ours",
+                found=f"released weights in '{folder}', not a checkpoint of this package",
                 expected="a checkpoint folder",
                 mend=f"scm import-weights '{folder}' --output CHECKPOINT, then load CHECKPOINT",
             )
@@ -256,7 +256,7 @@ class PretrainedModel(OnHub, nn.Module):
                 "checkpoint-task",
                 found=f"a checkpoint of the task '{task}' in '{folder}'",
                 expected=f"one of the task '{TASK}': a backbone with the heads of pretraining",
-                mend=f"a fine-tuned folder is used by its verb: {used}",
+                mend=f"use a fine-tuned folder with its verb: {used}",
             )
         config = checkpoint.model_config()
         try:
@@ -297,5 +297,5 @@ def _wrong_tokens(found: str, expected: str) -> UserError:
         "token-ids",
         found=found,
         expected=expected,
-        mend="take the ids from the model's own vocabulary and pad on the right",
+        mend="use ids of the model's own vocabulary and pad on the right",
     )

@@ -81,8 +81,8 @@ class Checkpoint:
         try:
             return TokenizerRules(**self.config["tokenizer"])
         except (KeyError, TypeError, ValueError) as error:
-            found = f"{CONFIG} lacks or garbles its tokenizer ({error})"
-            expected = "the rules of the tokenizer that it was trained with"
+            found = f"a missing or invalid tokenizer in {CONFIG} ({error})"
+            expected = "the tokenizer rules it was trained with"
             raise broken_checkpoint("checkpoint-config", found, expected) from error
 
 
@@ -126,9 +126,9 @@ def write_checkpoint(
         if not (overwrite and ours):
             raise UserError(
                 "checkpoint-exists",
-                found=f"{'a checkpoint' if ours else 'something that is no checkpoint'} at {folder}",
-                expected="a free place",
-                mend="name another folder" + (", or allow overwriting" if ours else ""),
+                found=f"{'a checkpoint' if ours else 'something that is not a checkpoint'} at {folder}",
+                expected="a path that does not exist",
+                mend="choose another folder" + (", or allow overwriting" if ours else ""),
             )
     with atomic_folder(folder) as draft:
         write_json(draft / CONFIG, config)
@@ -192,7 +192,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except (SafetensorError, ValueError, RuntimeError, KeyError, OverflowError) as error:
-        found, expected = f"{path}: {error}", "a whole safetensors file"
+        found, expected = f"{path}: {error}", "a complete safetensors file"
         raise broken_checkpoint("checkpoint-tensors", found, expected) from error
 
 
@@ -223,6 +223,6 @@ def load_state(module: nn.Module, state: Mapping[str, Tensor]) -> None:
             "checkpoint-state",
             found=found,
             expected=f"the {len(own)} tensors of {type(module).__name__}, finite",
-            mend="use the checkpoint with the model config that it was written with",
+            mend="use the checkpoint with the model config it was saved with",
         )
     module.load_state_dict(dict(state), strict=True)

@@ -170,7 +170,7 @@ class TaskModel(OnHub, nn.Module, ABC):
                 "checkpoint-task",
                 found=f"a checkpoint of the task '{task}' in '{folder}'",
                 expected=f"one of the task '{cls.task}'",
-                mend=f"name a folder that {cls.task} wrote",
+                mend=f"give a folder written by {cls.task}",
             )
         backbone = Backbone(checkpoint.model_config())
         try:
@@ -180,8 +180,8 @@ class TaskModel(OnHub, nn.Module, ABC):
         except (KeyError, TypeError, ValueError) as error:
             raise UserError(
                 "checkpoint-config",
-                found=f"config.json of '{folder}' lacks or garbles a setting ({error})",
-                expected=f"what a {cls.task} model of this version wrote",
+                found=f"a missing or invalid setting in config.json of '{folder}' ({error})",
+                expected=f"the settings of a {cls.task} model of this version",
                 mend="train it again, or use the version that wrote it",
             ) from error
         load_state(model, checkpoint.state)

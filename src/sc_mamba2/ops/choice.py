@@ -115,7 +115,7 @@ def _measure(
         except Exception as error:  # kernels fail in many ways: to compile, to launch, for memory
             left_out[name] = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
     for name, reason in left_out.items():
-        _log.warning("scan path %s is left out: %s", name, reason)
+        _log.warning("scan path %s is not used: %s", name, reason)
     path = min(times, key=lambda name: times[name]) if times else "blocked"
     return {"path": path, "milliseconds": times, "left_out": left_out}
 
@@ -138,4 +138,4 @@ def _remember(key: str, row: dict[str, Any]) -> None:
         with atomic_file(choices_file()) as draft:
             draft.write_text(json.dumps({**remembered(), key: row}, indent=1) + "\n")
     except Exception as error:  # a home that cannot be written costs a measurement a run
-        _log.info("the choice of the scan path is not remembered: %s", error)
+        _log.info("the choice of the scan path could not be saved: %s", error)

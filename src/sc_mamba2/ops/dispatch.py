@@ -46,7 +46,7 @@ def choose_path(
             "scan-path",
             found=f"'{requested}'",
             expected="one of " + ", ".join(get_args(ScanPath)),
-            mend="name one of these paths" + nearest(requested, get_args(ScanPath)),
+            mend="choose one of these paths" + nearest(requested, get_args(ScanPath)),
         )
     return _choose(requested, torch.device(device).type, dtype)
 
@@ -79,8 +79,8 @@ def _choose(requested: str, device_type: str, dtype: torch.dtype) -> str:
             found=reason,
             expected="a CUDA GPU, with Triton for 'fused', with mamba-ssm and causal-conv1d for 'kernels' "
             "and 'twice', in single or half precision",
-            mend="pip install --no-build-isolation 'sc-mamba2[cuda]' (`scm doctor` says more), or leave "
-            "the choice to the scan path 'auto'",
+            mend="pip install --no-build-isolation 'sc-mamba2[cuda]' (`scm doctor` gives details), or use "
+            "the scan path 'auto'",
         )
     path = requested
     if requested == "auto":
@@ -147,7 +147,7 @@ def _scan(
                 "scan-path",
                 found=misfit,
                 expected="16, 32, 64 or 128 for the kernels of the path 'fused'",
-                mend="take the scan path 'auto'",
+                mend="use the scan path 'auto'",
             )
         chosen = "blocked"
     if chosen == "blocked":

@@ -9,7 +9,7 @@ from sc_mamba2.reporting.pictures import Picture
 
 Scores = dict[str, float]
 _ALWAYS = ("total", "matched", "kept")  # of the other counts of genes, zero is no news
-SET = "What this run was given, by name; what was not given is the default."
+SET = "What this run was given, by name; anything else has its default."
 _ABLATION = "ablation: "
 
 
@@ -86,7 +86,7 @@ def task_report(
         Section(
             "Run",
             _on_threads(run),
-            [Table([], _rows(shown), "Who ran what, when, with which versions.")],
+            [Table([], _rows(shown), "The command, time and versions of this run.")],
         ),
     ]
     footer = f"sc-mamba2 {run.get('version', '')} · run {run.get('run_id', '')}"
@@ -98,9 +98,9 @@ def _on_threads(run: dict[str, Any]) -> list[str]:
     if "threads" not in run:
         return []
     return [
-        f"Computed with {run['threads']} thread{'s' * (run['threads'] != 1)}. One seed gives one result for one "
-        "number of threads only, since sums are taken in another order by more of them; --deterministic "
-        "computes with one."
+        f"Computed with {run['threads']} thread{'s' * (run['threads'] != 1)}. The same seed gives the same result "
+        "only with the same number of threads, which sets the order of sums; --deterministic uses one "
+        "thread."
     ]
 
 
@@ -175,7 +175,7 @@ def worth_of_parts(score: str, what: str, metrics: dict[str, Any]) -> list[str]:
         return []
     own = metrics["model"][score]
     return [
-        f"{what}: {name} reaches {other:.3f} ({own - other:+.3f} for all parts)."
+        f"{what}: {name} reaches {other:.3f} (full model: {own - other:+.3f})."
         for name, other in _having(score, metrics["ablations"]).items()
     ]
 

@@ -17,15 +17,15 @@ _WORDS = {
     "discrimination": "discrimination",
     "-mse": "squared error",
     "mrr": "mean reciprocal rank",
-    "hits@1": "found at once",
+    "hits@1": "ranked first",
     "auprc_ratio": "AUPRC ratio",
     "early_precision_ratio": "early precision",
     "pearson_rna": "correlation of predicted RNA",
     "pearson_protein": "correlation of predicted proteins",
     "pearson_atac": "correlation of predicted peaks",
-    "-nats": "nats a held-out molecule",
+    "-nats": "nats per held-out molecule",
     "-foscttm": "cells nearer than the cell itself (FOSCTTM)",
-    "-own_posterior": "nats a molecule of studies left out",
+    "-own_posterior": "nats per molecule of held-out studies",
 }
 _BRIEFLY = {"best": "better than", "tied": "no better or worse than", "below": "WORSE than"}
 _SAME = 5e-4  # equal as shown, to three decimals
@@ -72,7 +72,7 @@ def in_brief(metrics: dict[str, Any], *scores: str) -> str:
             continue
         reached = f"{_WORDS[signed]} {own:.3f}"
         if not (standing := _standing(metrics, signed)):
-            return f"{reached}, with no baseline beside it"
+            return f"{reached}, with no baseline to compare"
         how, name, other, _ = standing
         return f"{reached}, {_BRIEFLY[how]} the best baseline ({name} {other:.3f})"
     return ""
@@ -93,7 +93,7 @@ def _standing(metrics: dict[str, Any], signed: str) -> tuple[str, str, float, st
     margin = metrics.get("data", {}).get("margins", {}).get(score, {}).get(name, 0)
     gain = sign * (own - others[name])
     if abs(gain) <= max(margin, _SAME):
-        noise = f", within {margin:.3f} of noise" if margin > _SAME else ""
+        noise = f", within noise of {margin:.3f}" if margin > _SAME else ""
         return "tied", name, others[name], noise
     return "best" if gain > 0 else "below", name, others[name], ""
 
@@ -102,5 +102,5 @@ def unshared_words(labels: list[str], known: str) -> str:
     """Return the message that none of the labels (of which some are named) is a type of `known`."""
     return (
         f"None of the query's labels ({', '.join(labels)}, …) is a type of {known}, so nothing can "
-        "be scored: the column holds something else, or the types have other names."
+        "be scored: the column holds something else, or the types are named differently."
     )

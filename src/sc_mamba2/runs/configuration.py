@@ -101,7 +101,7 @@ def choose_environment(conf_source: Path, env: str | None) -> str | None:
             "conf-missing",
             found=f"no folder '{conf_source / 'base'}'",
             expected="a folder with base/ and the environments",
-            mend="correct --conf-source, or leave it out",
+            mend="correct --conf-source, or omit it",
         )
     if env and not (conf_source / env).is_dir():
         environments = sorted(folder.name for folder in conf_source.iterdir() if folder.is_dir())
@@ -109,7 +109,7 @@ def choose_environment(conf_source: Path, env: str | None) -> str | None:
             "env-unknown",
             found=f"no environment '{env}' in '{conf_source.name}/'",
             expected=f"one of {', '.join(environments)}",
-            mend="name one of them" + nearest(env, environments),
+            mend="choose one of them" + nearest(env, environments),
         )
     # Kedro insists on its default environment `local`, which a --conf-source may lack.
     return env or (None if (conf_source / "local").is_dir() else "base")

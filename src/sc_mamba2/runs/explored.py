@@ -109,7 +109,7 @@ class ExploredCells:
                 "column-missing",
                 found=f"no column '{name}' to colour by",
                 expected=f"one of the file, with at most {MOST_CLASSES:,} classes",
-                mend="choose one of the list" + nearest(name, self._columns),
+                mend="choose one from the list" + nearest(name, self._columns),
             )
         return pack_column(name, self._columns[name], self._colours.get(name, {}))
 
@@ -137,7 +137,7 @@ class ExploredCells:
                 "gene-unknown",
                 found=f"{matrix} has no gene {self.genes[at] if 0 <= at < len(self.genes) else at}",
                 expected=f"a gene in one of: {', '.join(self.matrices) or 'no matrix'}",
-                mend="take it from another matrix",
+                mend="choose another matrix",
             )
         if self._loaded is None or self._loaded[0] != matrix:
             self._loaded = None  # free the memory first: only one matrix fits
@@ -168,7 +168,7 @@ class ExploredCells:
         if not len(places) or places[0] < 0 or places[-1] >= len(self.obs):
             raise UserError(
                 "selection-cells",
-                found="no cell, or one that is not there",
+                found="no cells, or cells that do not exist",
                 expected="cells of the file",
                 mend="draw around some cells first",
             )
@@ -177,13 +177,13 @@ class ExploredCells:
             raise UserError(
                 "selection-name",
                 found=f"'{name}'",
-                expected="a name without a slash that is no column of the file",
+                expected="a name without a slash that is not a column of the file",
                 mend="choose another name",
             )
         if self.output.exists() and not self._force:
             raise UserError(
                 "output-exists",
-                found=f"'{self.output.name}' is there already",
+                found=f"'{self.output.name}' already exists",
                 expected="a new name",
                 mend="start with another --output, or add --force to replace it",
             )
@@ -232,11 +232,11 @@ class ExploredCells:
                 "layout-missing",
                 found=f"no finite obsm['{key}'] of two or more columns"
                 if key
-                else "no layout, no embedding",
+                else "no layout and no embedding",
                 expected=f"one of: {', '.join(wide)}"
                 if wide
-                else "an array of two columns or more in obsm",
-                mend="name one: --layout KEY, or make one: scm embed FILE --output OUT.h5ad"
+                else "an array of two or more columns in obsm",
+                mend="choose one with --layout KEY, or compute one: scm embed FILE --output OUT.h5ad"
                 + nearest(key or "", wide),
             )
         if np.shape(array)[1] == 2:
@@ -317,8 +317,8 @@ def _by_gene(stored: StoredMatrix, name: str) -> tuple[sparse.csc_matrix, str]:
             raise UserError(
                 "matrix-large",
                 found=f"{name} takes more than {MOST_BYTES / 2**30:g} GiB of memory",
-                expected="a smaller matrix: genes are read from memory",
-                mend="explore some of the cells or genes; columns and calls can be shown all the same",
+                expected="a smaller matrix, since genes are read from memory",
+                mend="explore fewer cells or genes; columns and calls can still be shown",
             )
     values_NG = sparse.vstack(blocks, format="csr")
     if (values_NG.data < 0).any() or (values_NG.data % 1).any():
@@ -326,4 +326,4 @@ def _by_gene(stored: StoredMatrix, name: str) -> tuple[sparse.csc_matrix, str]:
     totals_N = np.asarray(values_NG.sum(axis=1))[:, 0]
     scale_N = _TOTAL / np.where(totals_N > 0, totals_N, 1)
     normal_NG = sparse.diags(scale_N.astype(np.float32)) @ values_NG
-    return normal_NG.log1p().tocsc(), f"log1p of {_TOTAL:,} a cell, of the counts in {name}"
+    return normal_NG.log1p().tocsc(), f"log1p of {_TOTAL:,} per cell, from the counts in {name}"

@@ -115,7 +115,9 @@ class RunHook:
         metrics = {}
         for name, path in _results(pipeline, catalog).items():
             if file_facts(path) == self._before[name]:  # unchanged, so from an earlier run
-                _log.warning("%s is of an earlier run, and not kept as this one's", path.name)
+                _log.warning(
+                    "%s is from an earlier run and is not kept as a result of this one", path.name
+                )
                 continue
             task = name.split(".")[0]
             with atomic_file(self._keep(run_params, task) / path.name) as draft:

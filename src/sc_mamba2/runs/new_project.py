@@ -37,9 +37,9 @@ def new_project(folder: Path) -> Path:
     if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
         raise UserError(
             "init-folder",
-            found=f"something in '{folder}'" if folder.is_dir() else f"a file at '{folder}'",
+            found=f"files in '{folder}'" if folder.is_dir() else f"a file at '{folder}'",
             expected="an empty folder, or none",
-            mend="name another folder",
+            mend="choose another folder",
         )
     make_folder(folder.parent)
     with scratch_folder(folder) as scratch:

@@ -117,7 +117,7 @@ def check_names(selection: Selection) -> None:
                 "pipeline-unknown",
                 found=f"the pipeline '{name}'",
                 expected=f"one of {', '.join(sorted(READS))}",
-                mend="name one of these" + nearest(name, READS),
+                mend="choose one of these" + nearest(name, READS),
             )
     if selection.runner and "." not in selection.runner and selection.runner not in RUNNERS:
         raise unknown_runner(selection.runner)
@@ -129,7 +129,7 @@ def unknown_runner(name: str) -> UserError:
         "runner-unknown",
         found=f"the runner '{name}'",
         expected=f"one of {', '.join(RUNNERS)}, or the dotted path of a runner",
-        mend="name one of these" + nearest(name, RUNNERS),
+        mend="choose one of these" + nearest(name, RUNNERS),
     )
 
 
@@ -177,7 +177,7 @@ def _check_given(given: Mapping[str, Any]) -> None:
                 "index-folder",
                 found=f"no index at '{value}'",
                 expected=f"a folder with {_INDEX}",
-                mend="make one: scm index REF.h5ad --label-key KEY --output INDEX",
+                mend="build one: scm index REF.h5ad --label-key KEY --output INDEX",
             )
         elif name in _NAMES and Path(value).suffix in (".txt", ".csv"):
             _check_file(name, value, _NAMES[name])
@@ -235,7 +235,7 @@ def _check_task(name: str | None, task: str) -> None:
     if name is None:
         raise UserError(
             "checkpoint-folder",
-            found="no checkpoint was named",
+            found="no checkpoint was given",
             expected="a checkpoint folder",
             mend="pass it: --params checkpoint=FOLDER",
         )
@@ -245,8 +245,8 @@ def _check_task(name: str | None, task: str) -> None:
             "checkpoint-task",
             found=f"a checkpoint of the task '{found}' in '{name}'",
             expected=f"one of the task '{task}'",
-            mend=f"name a folder that {task} wrote"
-            + (f", or begin a training with it: --start {name}" if found == "pretrained" else ""),
+            mend=f"give a folder written by {task}"
+            + (f", or start a training from it: --start {name}" if found == "pretrained" else ""),
         )
 
 

@@ -24,8 +24,8 @@ def find_project(start: Path) -> Path:
     raise UserError(
         "project-missing",
         found=f"no sc-mamba2 project at or above '{start}'",
-        expected="a clone of the project, or what `scm init` made (pyproject.toml, conf/, data/)",
-        mend="change into the project's folder, or make one: scm init FOLDER; "
+        expected="a clone of the project, or one made by `scm init` (pyproject.toml, conf/, data/)",
+        mend="change to the project's folder, or make one: scm init FOLDER; "
         "`scm annotate` works in any folder",
     )
 

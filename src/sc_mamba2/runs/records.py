@@ -139,8 +139,8 @@ def read_record(folder: Path) -> RunRecord:
         raise UserError(
             "run-unknown",
             found=f"no {RECORD} in '{folder}'",
-            expected=f"the folder OUT{FOLDER_SUFFIX} that a verb of this version wrote",
-            mend="name such a folder, or a run of `scm runs`",
+            expected=f"a folder OUT{FOLDER_SUFFIX} written by a verb of this version",
+            mend="give such a folder, or a run from `scm runs`",
         )
     try:
         if path.stat().st_size > _MOST_BYTES:
@@ -172,8 +172,8 @@ def find_run(project: Path, name: str) -> RunRecord:
     if not _ID.fullmatch(name):
         raise UserError(
             "run-name",
-            found=f"'{name}', which is no id of a run",
-            expected=f"an id of `scm runs`, the beginning of one, or {LATEST}",
+            found=f"'{name}', which is not the id of a run",
+            expected=f"an id from `scm runs`, the beginning of one, or {LATEST}",
             mend="copy an id from `scm runs`",
         )
     runs = list_runs(project)
@@ -195,7 +195,7 @@ def find_run(project: Path, name: str) -> RunRecord:
             "run-ambiguous",
             found=f"{len(candidates)} runs begin with '{name}'",
             expected="the beginning of only one",
-            mend=f"write more of it: {', '.join(run.run_id for run in candidates[:3])}, …",
+            mend=f"give more characters: {', '.join(run.run_id for run in candidates[:3])}, …",
         )
     (run,) = candidates
     if run.record is None:
@@ -240,6 +240,6 @@ def _damaged(name: str, reason: str) -> UserError:
     return UserError(
         "run-damaged",
         found=f"the record of '{name}' cannot be read: {reason}",
-        expected=f"a {RECORD} of format {FORMAT}, as it was written",
+        expected=f"an unchanged {RECORD} of format {FORMAT}",
         mend="restore it, or remove the run's folder",
     )

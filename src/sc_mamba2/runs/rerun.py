@@ -67,7 +67,7 @@ def check_repeatable(record: RunRecord, project: Path, force: bool) -> None:
             "rerun-state",
             found=f"the run '{record.run_id}' did not finish",
             expected="a run with results to compare with",
-            mend="run it anew: " + record.selection.kedro_line(),
+            mend="run it again: " + record.selection.kedro_line(),
         )
     if force:
         return
@@ -79,7 +79,7 @@ def check_repeatable(record: RunRecord, project: Path, force: bool) -> None:
             "rerun-code",
             found=f"the code is {now.name()}",
             expected=f"that of the run: {record.code.name()}",
-            mend=f"{back}add --force to repeat it by today's code",
+            mend=f"{back}add --force to repeat it with the current code",
         )
     with chdir(project):
         for name, fact in record.data.items():
@@ -87,8 +87,8 @@ def check_repeatable(record: RunRecord, project: Path, force: bool) -> None:
                 raise UserError(
                     "rerun-data",
                     found=f"{name} ({', '.join(fact.sources)}) is {_hash(sha256)}",
-                    expected=f"what the run read: {_hash(fact.sha256)}",
-                    mend="bring the data back, or add --force to repeat it on today's",
+                    expected=f"the data of the run: {_hash(fact.sha256)}",
+                    mend="restore the data, or add --force to repeat it on the current data",
                 )
 
 

@@ -88,7 +88,7 @@ def parse_params(items: list[str]) -> dict[str, Any]:
             raise _syntax(
                 f"--params {pair}",
                 "name=value, such as annotation.fine_tune.max_epochs=5",
-                "write the name, an equals sign and the value; commas between several",
+                "write the name, an equals sign and the value; separate several by commas",
             )
         try:
             value = OmegaConf.from_dotlist([f"value={text}"])
@@ -97,7 +97,7 @@ def parse_params(items: list[str]) -> dict[str, Any]:
             raise _syntax(
                 f"--params {pair}",
                 "a value that YAML can read",
-                "close brackets and quotes; put text with signs into quotes",
+                "close brackets and quotes; quote text with special characters",
             ) from error
     return nest(parsed)
 
@@ -120,9 +120,9 @@ def nest(flat: dict[str, Any]) -> dict[str, Any]:
             isinstance(place.get(last), dict) and place[last] and not isinstance(value, dict)
         ):
             raise _syntax(
-                f"'{name}' beside a parameter that contains it, or that it contains",
+                f"'{name}' together with a parameter that contains it or is part of it",
                 "a value, or values for the parameters in the group",
-                "name single parameters, such as annotation.fine_tune.max_epochs=5",
+                "give single parameters, such as annotation.fine_tune.max_epochs=5",
             )
         place[last] = value
     return nested

@@ -70,9 +70,9 @@ def _written_folders(project: Path, places: Mapping[str, Any]) -> list[Path]:
     if whose != here and (Path(whose) / "pyproject.toml").is_file():
         raise UserError(
             "data-of-another",
-            found=f"the folder of data '{layers}' is that of the project '{whose}'",
-            expected="a folder of this project's own: each would write over the other's results",
-            mend="name another as `data` in conf/base/globals.yml, such as data",
+            found=f"the data folder '{layers}' belongs to the project '{whose}'",
+            expected="a data folder used by this project only, since each would overwrite the other's results",
+            mend="set another as `data` in conf/base/globals.yml, such as data",
         )
     make_folder(layers)
     with atomic_file(mark) as draft:

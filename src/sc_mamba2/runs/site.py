@@ -119,9 +119,9 @@ def local_server(
             raise
         raise UserError(
             "port-taken",
-            found=f"port {port} is in use, or not yours to use",
+            found=f"port {port} is in use, or not permitted",
             expected="a free port",
-            mend="name another: --port 4242",
+            mend="choose another: --port 4242",
         ) from error
     with server:
         yield server

@@ -35,7 +35,7 @@ def as_user_error(error: BaseException) -> UserError | None:
                 "selection-unknown",
                 found=str(link).splitlines()[0],
                 expected="names of nodes, inputs, outputs, tags or namespaces of the pipeline",
-                mend="look at the names with `scm viz`, or `kedro registry describe PIPELINE`",
+                mend="see the names with `scm viz`, or `kedro registry describe PIPELINE`",
             )
     return None
 
@@ -44,7 +44,7 @@ def _input_missing(found: str) -> UserError:
     return UserError(
         "input-missing",
         found=found,
-        expected="what an earlier node of the pipeline writes",
+        expected="the output of an earlier node of the pipeline",
         mend="run from an earlier node, or the whole pipeline: `scm run --pipeline annotation`",
     )
 
@@ -65,7 +65,10 @@ def _parameter_error(message: str) -> UserError:
     else:
         lines = [line.strip() for line in message.splitlines()]
         line = next((line for line in lines if "[type=" in line), lines[-1])
-        found, expected = line.lstrip("- ")[:300], "a value as the parameter's description says"
+        found, expected = (
+            line.lstrip("- ")[:300],
+            "a value that matches the description of the parameter",
+        )
     return UserError(
         "parameter-invalid",
         found=found,

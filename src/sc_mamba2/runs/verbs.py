@@ -141,7 +141,7 @@ def resumable_folder(output: Path) -> Iterator[Path]:
         return
     left = folder.exists()
     make_folder(folder)
-    wait = "wait for it, or name another --output"
+    wait = "wait for it, or choose another --output"
     with sole_writer(folder / ".lock", to=f"'{output.name}'", mend=wait):
         clean_scratch(output)  # leftovers of killed runs; the lock makes us the only writer
         try:
@@ -211,14 +211,14 @@ def check_place(output: Path, suffix: str | None = None) -> None:
             "output-suffix",
             found=f"the output '{output.name}'",
             expected=f"a name that ends in {suffix}",
-            mend=f"write {output.stem or 'out'}{suffix}",
+            mend=f"use {output.stem or 'out'}{suffix}",
         )
     if not output.parent.is_dir() and any(part.endswith(":") for part in output.parts[1:]):
         raise UserError(
             "output-remote",
-            found="an address as the output",
-            expected="a path on this machine: what is written is put in place by renames",
-            mend=f"write {output.name} here, and copy it: aws s3 cp, or fsspec",
+            found="a URL as the output",
+            expected="a local path, since finished files are moved into place by renaming",
+            mend=f"write {output.name} locally, and copy it: aws s3 cp, or fsspec",
         )
     if not output.parent.is_dir():
         raise UserError(
@@ -234,7 +234,8 @@ def _check_free(place: Path, ours: bool, force: bool) -> None:
     if place.exists() and not (ours and force):
         raise UserError(
             "output-exists",
-            found=f"'{place.name}' is there already" + ("" if ours else ", and no verb wrote it"),
+            found=f"'{place.name}' already exists"
+            + ("" if ours else ", and was not written by a verb"),
             expected="a new name",
             mend="choose another name" + (", or add --force to replace it" if ours else ""),
         )
@@ -251,7 +252,7 @@ def _check_inputs(selection: Selection, outputs: tuple[Path, ...]) -> None:
             if read in outputs or set(outputs) & set(read.parents):
                 raise UserError(
                     "output-is-input",
-                    found=f"'{read.name}' would be read and written over",
-                    expected="an output apart from what is read",
+                    found=f"'{read.name}' is both input and output",
+                    expected="an output that is not an input",
                     mend="choose another --output",
                 )

@@ -85,10 +85,10 @@ def annotate(
     True
     """
     if (checkpoint is None) == (reference is None):
-        raise needed("reference or checkpoint alone", "labelled cells, or a trained checkpoint")
+        raise needed("only reference or only checkpoint", "labelled cells, or a trained checkpoint")
     alone(checkpoint, {"save": save})
     if checkpoint is None and label_key is None:
-        raise needed("label_key", "the column of the reference's obs that holds the types")
+        raise needed("label_key", "the column of the reference's obs with the types")
     key = f"annotation.labels.{'key' if checkpoint is None else 'query_key'}"
     labels = {} if label_key is None else {key: label_key}
     every_gene = {"tokenization.variable_genes": None} if START in options else {}

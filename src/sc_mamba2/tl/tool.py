@@ -99,8 +99,8 @@ def alone(checkpoint: object, given: Mapping[str, object]) -> None:
             raise UserError(
                 "options",
                 found=f"checkpoint and {name}",
-                expected="a trained checkpoint alone: nothing is trained",
-                mend=f"leave {name} out",
+                expected="only a trained checkpoint, since nothing is trained",
+                mend=f"omit {name}",
             )
 
 

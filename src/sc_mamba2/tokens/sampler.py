@@ -173,7 +173,7 @@ def weights_by_group(groups: np.ndarray | pd.Series, shares: dict[str, float]) -
         if name not in sizes:
             raise UserError(
                 "sampling-group",
-                found=f"a share for the group '{name}', which no cell belongs to",
+                found=f"a share for the group '{name}', which has no cells",
                 expected="names of groups of the cells",
                 mend="correct the name" + nearest(name, sizes.index),
             )

@@ -172,7 +172,7 @@ def load_tokens(folder: str | Path) -> TokenizedCells:
     except Exception as error:
         raise UserError(
             "tokens-damaged",
-            found=f"'{folder}' is no whole token folder ({error})",
+            found=f"'{folder}' is not a complete token folder ({error})",
             expected="tokens.safetensors and obs.parquet",
             mend="make it again with `scm run --pipeline tokenization`",
         ) from error

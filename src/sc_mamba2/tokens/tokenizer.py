@@ -68,7 +68,7 @@ class Tokenizer:
                 "genes-not-in-vocabulary",
                 found=f"none of the {len(rows):,} genes is in the vocabulary '{self.vocabulary.name}'",
                 expected="cells with genes that the checkpoint knows",
-                mend="use a checkpoint that was trained on genes measured here",
+                mend="use a checkpoint trained on genes measured here",
             )
         columns = known[np.argsort(rows[known], kind="stable")]
         ordered = sparse.csr_matrix(matrix[:, columns], dtype=np.float32)

@@ -105,7 +105,7 @@ def read_training_state(folder: Path) -> TrainingState:
     listed = {Path(name) for name in read_manifest(folder) if name.startswith(f"{_FOLDER}/")}
     if Path(_FOLDER, _STATE) not in listed:
         found = f"no {_FOLDER}/{_STATE} in {folder}"
-        raise broken_checkpoint("checkpoint-file", found, "a checkpoint that can be resumed from")
+        raise broken_checkpoint("checkpoint-file", found, "a checkpoint with training state")
     table = read_json(folder / _FOLDER / _STATE)
     if table.keys() != {"step", "metric", "state"}:
         found = f"{_FOLDER}/{_STATE} in {folder} with {some(table)}"
@@ -158,7 +158,7 @@ class TrainingCheckpoints:
             with told_writes(self.folder):
                 make_folder(self.folder)
                 lock = self.run / ".run.lock"
-                again = "wait for it, or name another run folder"
+                again = "wait for it, or choose another run folder"
                 stack.enter_context(sole_writer(lock, to=f"'{self.run}'", mend=again))
             clean_scratch(self.folder / "step-*")
             clean_scratch(self.folder / _BEST)
@@ -248,7 +248,7 @@ class TrainingCheckpoints:
             try:
                 yield read_training_state(path)
             except (UserError, OSError) as error:
-                _log.warning("Damaged checkpoint passed over: %s (%s)", path, error)
+                _log.warning("Skipping damaged checkpoint: %s (%s)", path, error)
 
     def _clear_from(self, step: int) -> None:
         """Remove damaged checkpoints from this step on; raise if one is intact."""
@@ -262,9 +262,9 @@ class TrainingCheckpoints:
                 continue
             raise UserError(
                 "checkpoint-exists",
-                found=f"a whole checkpoint at '{path}', to be followed by one of step {step}",
-                expected="steps that rise",
-                mend="resume the run from its newest checkpoint, or name another run folder",
+                found=f"a complete checkpoint at '{path}', followed by one of step {step}",
+                expected="increasing steps",
+                mend="resume the run from its newest checkpoint, or choose another run folder",
             )
 
     def _mark_best(self) -> None:

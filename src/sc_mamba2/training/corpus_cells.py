@@ -109,7 +109,7 @@ def split_cells(store: TokenStore, held_out: HeldOut) -> tuple[np.ndarray, np.nd
             raise UserError(
                 "held-out",
                 found=f"no cell with {held_out.column} '{value}'",
-                expected="values that the corpus has",
+                expected="values in the corpus",
                 mend="correct held_out.values" + nearest(value, sorted(there)),
             )
     judging = np.isin(groups, held_out.values)
@@ -154,7 +154,7 @@ def read_column(store: TokenStore, name: str) -> np.ndarray:
             "corpus-column",
             found=f"no column '{name}' in the corpus",
             expected="one of " + ", ".join(known[:12]),
-            mend="name a column that was kept at ingestion" + nearest(name, known),
+            mend="choose a column that was kept at ingestion" + nearest(name, known),
         )
     # Only this column: every process holds it, and obs of a large corpus is big.
     return store.obs([name])[name].astype(str).to_numpy()

@@ -60,7 +60,7 @@ class PretrainJob(Options):
             raise UserError(
                 "pretraining-options",
                 found=found,
-                expected="options of pretraining that go together",
+                expected="compatible pretraining options",
                 mend="correct them in conf/base/parameters/pretraining.yml, or with --params",
             ) from error
 

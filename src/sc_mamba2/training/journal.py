@@ -39,8 +39,8 @@ def folder_missing(folder: Path) -> UserError:
     """Return the error for a run folder that has disappeared."""
     return UserError(
         "run-folder-missing",
-        found=f"no folder at '{folder}' any more",
-        expected="the run's folder, where it was when the training began",
+        found=f"the folder '{folder}' no longer exists",
+        expected="the run's folder, where it was when the training started",
         mend="do not move or remove a run while it trains; start it again in another folder",
     )
 
@@ -138,8 +138,8 @@ def _board(folder: Path, step: int) -> Any:
     except ImportError as error:
         raise UserError(
             "tensorboard-missing",
-            found="no TensorBoard in this environment",
-            expected="the package tensorboard, since its log was asked for",
-            mend="install the extra `tensorboard`, or leave its log out",
+            found="TensorBoard is not installed",
+            expected="the package tensorboard, since its log was requested",
+            mend="install the extra `tensorboard`, or turn off its log",
         ) from error
     return SummaryWriter(str(folder), purge_step=step + 1)

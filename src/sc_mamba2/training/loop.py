@@ -215,9 +215,9 @@ class _Trainer:
 def _not_finite(where: str) -> UserError:
     return UserError(
         "loss-not-finite",
-        found=f"a loss or gradient that is not finite, in {where}",
+        found=f"a non-finite loss or gradient in {where}",
         expected="finite numbers",
-        mend="lower the learning rate, or look at these cells",
+        mend="lower the learning rate, or check these cells",
     )
 
 

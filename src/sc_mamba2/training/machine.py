@@ -107,7 +107,7 @@ def choose_device(requested: str) -> torch.device:
             "device-missing",
             found="no CUDA device on this machine",
             expected="a GPU that torch can use, since the device is set to cuda",
-            mend="leave the device at auto, or set it to cpu; `scm doctor` tells what is missing",
+            mend="leave the device at auto, or set it to cpu; `scm doctor` shows what is missing",
         )
     return torch.device(requested)
 

@@ -199,9 +199,9 @@ class Pretrainer:
         where = "; ".join(named) or ", ".join(self.source.names(cells)[:3]) + ", …"
         raise UserError(
             "loss-not-finite",
-            found=f"a loss or gradient that is not finite in step {step}, cells of {where}",
-            expected="finite numbers; the weights are left as they were",
-            mend="lower the learning rate, or look at these cells",
+            found=f"a non-finite loss or gradient in step {step}, cells of {where}",
+            expected="finite numbers; the weights were not changed",
+            mend="lower the learning rate, or check these cells",
         )
 
 

@@ -137,8 +137,8 @@ class LeftOutMolecules(Recipe):
         if rules.bins != "counts":
             raise UserError(
                 "corpus-bins",
-                found=f"a corpus whose tokens are {rules.bins}",
-                expected="tokens that are counts, whose molecules can be left out",
+                found=f"a corpus with tokens of {rules.bins}",
+                expected="tokens of counts, so that molecules can be held out",
                 mend="set pretraining.corpus.bins to counts, or pretraining.training.objective to bins",
             )
         self.studies_N, self.names = number_studies(store, job.held_out.column, self.training)

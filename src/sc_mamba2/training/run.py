@@ -143,8 +143,8 @@ class _Run:
         if len(set(starts)) > 1:
             raise UserError(
                 "ranks-apart",
-                found=f"processes that would go on from the steps {sorted(set(starts))}",
-                expected="one run folder that all processes see alike",
+                found=f"processes that would resume from different steps {sorted(set(starts))}",
+                expected="one run folder shared by all processes",
                 mend="put the run on a file system that all machines share, and start again",
             )
 
@@ -154,8 +154,8 @@ class _Run:
                 "run-of-another-job",
                 found=f"checkpoints of another training in '{self.job.run}'",
                 expected="the same corpus, shape, options and seed",
-                mend="give the options that it was begun with, the number of steps among them; or begin "
-                "anew in another folder: --params pretraining.launch.run=FOLDER",
+                mend="use the options it was started with, including the number of steps; or start "
+                "in another folder: --params pretraining.launch.run=FOLDER",
             )
         load_shared(self.trainer, found.checkpoint.state, found.tensors, found.state["optimizer"])
         return found.step

@@ -52,15 +52,15 @@ def push(
         raise UserError(
             "model-of-stage",
             found=f"'{MODELS / target.name}' is what the stage '{stage}' of dvc.yaml writes",
-            expected="a name that no run writes over",
-            mend="give the version a name of its own: --name NAME",
+            expected="a name that no run overwrites",
+            mend="give the version its own name: --name NAME",
         )
     remote = dvc.chosen_remote(root, remote)
     copied = folder.resolve() != target.resolve()
     if copied and target.exists():
         raise UserError(
             "checkpoint-exists",
-            found=f"'{MODELS / target.name}' is there already",
+            found=f"'{MODELS / target.name}' already exists",
             expected="a new name",
             mend="choose another --name",
         )
@@ -96,22 +96,23 @@ def _no_pointer(root: Path, name: str) -> UserError:
         return UserError(
             "model-by-hand",
             found=f"'{name}' is at {public['address']} ({public['licence']})",
-            expected="its files, fetched by hand",
+            expected="its files, downloaded by hand",
             mend=public["how"],
         )
     if name in shipped_checkpoints():
         return UserError(
             "model-unknown",
-            found=f"'{name}' comes with the package",
+            found=f"'{name}' is included in the package",
             expected="a checkpoint with a pointer in data/06_models",
-            mend=f"use it as it is: --checkpoint {name}",
+            mend=f"use it directly: --checkpoint {name}",
         )
     names = sorted(path.stem for path in (root / MODELS).glob("*.dvc"))
     return UserError(
         "model-unknown",
         found=f"no pointer '{MODELS / name}.dvc'",
         expected=f"one of {', '.join(names)}" if names else "a pointer from git",
-        mend="git pull brings the pointers; `scm model push` makes them" + nearest(name, names),
+        mend="get pointers with git pull, or make them with `scm model push`"
+        + nearest(name, names),
     )
 
 
@@ -134,7 +135,7 @@ def _check_whole(folder: Path) -> None:
         raise UserError(
             "checkpoint-folder",
             found=f"no checkpoint in '{folder}'",
-            expected="a folder that a run wrote, with its manifest.json",
-            mend="name the folder; `scm model list` shows those of this project",
+            expected="a folder written by a run, with its manifest.json",
+            mend="give the folder; `scm model list` shows those of this project",
         )
     compare_hashes(folder, read_manifest(folder), (CONFIG, TENSORS))

@@ -49,7 +49,7 @@ def known(root: Path, name: str) -> PublicData | None:
         raise UserError(
             "data-unknown",
             found=f"no data set '{name}'",
-            expected="a name of `scm data list`",
+            expected="a name from `scm data list`",
             mend=f"correct the name, or scm data add FILE --name NAME{near}",
         )
     return public.get(name)
@@ -70,7 +70,7 @@ def pull(root: Path, name: str, *, again: bool = False, progress: bool = False) 
         if file_stamps(folder) and not again:
             if recorded is None:
                 return _take_in(root, name, "put here by hand", public)
-            return _as_recorded(root, name, "it was here already")
+            return _as_recorded(root, name, "it was already here")
         if recorded is not None:
             try:
                 dvc.fetch(root, sorted(folder.glob("*.dvc")), None, *["--force"] * again)
@@ -100,8 +100,8 @@ def point(root: Path, name: str) -> Path:
     if public is None or public.comes != "file" or data_items(folder):
         raise UserError(
             "data-no-pointer",
-            found=f"'{name}' is here already, or is no single file at an address",
-            expected="a data set that comes as a file and is not here",
+            found=f"'{name}' is already here, or is not a single file at a URL",
+            expected="a data set that is a single file and is not here yet",
             mend=f"scm data pull {name}",
         )
     path = folder / public.file_name
@@ -129,9 +129,9 @@ def add(root: Path, source: Path, name: str) -> Arrived:
     if source in folder.parents:
         raise UserError(
             "output-is-input",
-            found=f"'{source}' holds '{RAW / name}', where it would be copied",
-            expected="a file or folder of cells alone",
-            mend="name the files themselves",
+            found=f"'{source}' contains '{RAW / name}', the place of the copy",
+            expected="a file or folder with only cells",
+            mend="give the files themselves",
         )
     with names.sole_keeper(root):
         if name in registry().data or name in read_manifest(root) or data_items(folder):
@@ -188,14 +188,14 @@ def _downloaded(public: PublicData, recorded: Entry | None, scratch: Path, progr
         said = "; ".join(changed)
         raise UserError(
             "download-sha256",
-            found=f"{public.address} gave other bytes than data/manifest.json has ({said})",
-            expected="the bytes that were here when it was recorded",
-            mend="bring those from DVC's remote (dvc pull), or see at the source what changed",
+            found=f"the download from {public.address} differs from data/manifest.json ({said})",
+            expected="the recorded sha256",
+            mend="get the recorded files from DVC's remote (dvc pull), or check at the source what changed",
         )
     try:
         _count(draft)
     except UserError as error:
-        found = f"{public.address} gave no file of cells ({error.rule})"
+        found = f"{public.address} did not send a file of cells ({error.rule})"
         raise failure("download-foreign", found) from error
     return draft
 
@@ -222,9 +222,9 @@ def _as_recorded(root: Path, name: str, how: str) -> Arrived:
     if changed := verify(root, name):
         raise UserError(
             "data-changed",
-            found=f"of '{name}' {'; '.join(changed)}",
-            expected="the files that data/manifest.json has",
-            mend=f"scm data pull {name} --force fetches them anew; your own changes: under a new name",
+            found=f"'{name}': {'; '.join(changed)}",
+            expected="the files recorded in data/manifest.json",
+            mend=f"scm data pull {name} --force downloads them again; add your own changes under a new name",
         )
     pointers = [dvc.pointer_of(item) for item in data_items(folder)]
     shape = read_manifest(root)[name].shape
@@ -243,13 +243,13 @@ def _take_in(root: Path, name: str, source: str, public: PublicData | None) -> A
     except UserError as error:
         if public:
             raise
-        arrived.remarks.append(f"kept, and not read as cells ({error.rule})")
+        arrived.remarks.append(f"kept, but not readable as cells ({error.rule})")
     if public:
         facts = {"source": source, "page": public.address}
         facts |= {"licence": public.licence, "citation": public.citation}
         stated = public.expected.model_dump(exclude={"stated"}, exclude_none=True)
         arrived.remarks.extend(
-            f"{arrived.shape.get(what, 0):,} {what}, stated are {number:,}"
+            f"{arrived.shape.get(what, 0):,} {what}, but {number:,} are stated"
             for what, number in stated.items()
             if arrived.shape and arrived.shape.get(what) != number
         )
@@ -273,7 +273,7 @@ def _by_hand(name: str, public: PublicData) -> UserError:
         how = f"{public.needs}; {public.note}"
     return UserError(
         "data-by-hand",
-        found=f"'{name}' is at {public.address}, where a program cannot fetch it",
+        found=f"'{name}' is at {public.address}, which a program cannot download",
         expected=f"its files in {place}/",
         mend=how,
     )

@@ -15,13 +15,13 @@ from sc_mamba2.errors import UserError
 # Not in conf/: `scm data` reads no configuration, and no result depends on it.
 WAIT_S = 60
 _BLOCK = 1 << 20  # bytes per read
-_BROWSE = "open the address in a browser, put the file where `scm data list NAME` says, pull again"
-_ELSEWHERE = "fetch it elsewhere and put it where `scm data list NAME` says"
-_ADVICE = {  # by rule: what was expected, and how to fix it
-    "network": ("a network that reaches it", f"connect and pull again; or {_ELSEWHERE}"),
-    "download-refused": ("200 and the file", _BROWSE),
+_BROWSE = "open the URL in a browser, put the file where `scm data list NAME` says, and pull again"
+_ELSEWHERE = "download it elsewhere and put it where `scm data list NAME` says"
+_ADVICE = {  # by rule: what was expected, and how to mend it
+    "network": ("a network connection to it", f"connect and pull again; or {_ELSEWHERE}"),
+    "download-refused": ("status 200 and the file", _BROWSE),
     "download-truncated": ("the whole file", "pull again; nothing was kept"),
-    "download-foreign": ("the data set; a web page may have come in its place", _BROWSE),
+    "download-foreign": ("the data set; the server may have sent a web page instead", _BROWSE),
 }
 
 
@@ -60,7 +60,7 @@ def unpack(archive: Path, member: str, target: Path, address: str) -> None:
         with zipfile.ZipFile(archive) as packed, target.open("wb") as file:
             shutil.copyfileobj(packed.open(member), file, _BLOCK)
     except (zipfile.BadZipFile, KeyError, EOFError, NotImplementedError) as error:
-        found = f"{address} gave no zip archive with '{member}' ({error})"
+        found = f"{address} did not send a zip archive with '{member}' ({error})"
         raise failure("download-foreign", found) from error
 
 

@@ -19,14 +19,14 @@ def check_usable(root: Path) -> None:
         raise UserError(
             "dvc-missing",
             found="dvc is not installed",
-            expected="DVC, which keeps the versions of data",
-            mend="pip install 'dvc>=3.60'; for a remote in a cloud 'dvc[s3]', 'dvc[gs]' or 'dvc[ssh]'",
+            expected="DVC, which stores versions of data",
+            mend="pip install 'dvc>=3.60'; for a cloud remote 'dvc[s3]', 'dvc[gs]' or 'dvc[ssh]'",
         )
     if not (root / ".dvc").is_dir():
         raise UserError(
             "dvc-project",
             found=f"no folder .dvc in '{root}'",
-            expected="a project under git and DVC",
+            expected="a project with git and DVC",
             mend="git init && dvc init",
         )
 
@@ -46,8 +46,8 @@ def ask(root: Path, *words: str | Path) -> str:
         raise UserError(
             "dvc-failed",
             found=" ".join(said or ended.stderr.splitlines()[-1:]).removeprefix("ERROR: "),
-            expected=f"a good end of `dvc {' '.join(line)}`",
-            mend=f"run it in '{root}' with -v, and see what it says",
+            expected=f"`dvc {' '.join(line)}` to succeed",
+            mend=f"run it in '{root}' with -v for details",
         )
     return ended.stdout
 
@@ -79,7 +79,7 @@ def fetch(root: Path, pointers: list[Path], remote: str | None = None, *options:
     if not pointers:
         raise UserError(
             "dvc-pointer",
-            found="no pointer of DVC",
+            found="no DVC pointer",
             expected="a .dvc file from git",
             mend="git pull, or ask who added the data to commit it",
         )
@@ -96,8 +96,8 @@ def chosen_remote(root: Path, remote: str | None) -> str:
         raise UserError(
             "dvc-remote",
             found=f"no remote '{chosen}'" if chosen else "no default remote",
-            expected=f"one of {', '.join(known)}" if known else "a place for the versions",
-            mend="dvc remote add -d NAME FOLDER, or an address of S3, GCS or SSH (docs/data.md)",
+            expected=f"one of {', '.join(known)}" if known else "a remote for the versions",
+            mend="dvc remote add -d NAME FOLDER, or a URL of S3, GCS or SSH (docs/data.md)",
         )
     return chosen
 

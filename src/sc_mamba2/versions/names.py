@@ -29,7 +29,7 @@ def check_name(name: str) -> None:
         raise UserError(
             "data-name",
             found=f"the name '{name}'",
-            expected="small letters, digits, - and _, such as pbmc_v1",
+            expected="lower-case letters, digits, - and _, such as pbmc_v1",
             mend="choose another name",
         )
 
@@ -85,7 +85,7 @@ def path_of(source: str, start: Path) -> str:
             "data-several",
             found=f"'{source}' among {', '.join(item.name for item in items)}",
             expected="one of these",
-            mend=f"name it: data:{name}/{items[0].name}",
+            mend=f"specify it: data:{name}/{items[0].name}",
         )
     return str(chosen[0])
 
@@ -118,7 +118,7 @@ def read_manifest(root: Path) -> dict[str, Entry]:
             "manifest-damaged",
             found=f"{path}: {error.errors()[0]['msg']} {error.errors()[0]['loc'] or ''}".strip(),
             expected="the manifest of named data, format 1",
-            mend="take it from git again: git checkout data/manifest.json",
+            mend="restore it from git: git checkout data/manifest.json",
         ) from error
 
 

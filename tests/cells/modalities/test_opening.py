@@ -196,7 +196,7 @@ def test_tags_beside_antibodies_are_no_proteins(pair, tmp_path, caplog):
     pair["rna"].write_h5ad(tmp_path / "rna.h5ad")
     found = read_modalities([str(tmp_path / "rna.h5ad"), str(tmp_path / "panel.h5ad")])
     assert list(found["protein"].var_names) == list(panel.var_names[:8])
-    assert "2 features that are no protein are left out" in caplog.text
+    assert "2 features that are not protein are left out" in caplog.text
 
 
 def test_genes_beside_peaks_of_which_nothing_is_said_are_genes(tmp_path):

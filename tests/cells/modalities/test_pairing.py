@@ -44,7 +44,7 @@ def test_disjoint_cells_are_refused_with_a_hint_at_their_barcodes(pair):
         pair_cells(pair)
     assert caught.value.rule == "cells-disjoint"
     pair["protein"].obs_names = [f"other_{n}" for n in range(40)]
-    with pytest.raises(UserError, match="0 cells that rna and protein share"):
+    with pytest.raises(UserError, match="0 cells shared by rna and protein"):
         pair_cells(pair)
 
 

@@ -150,7 +150,7 @@ def test_several_matrices_are_refused_until_one_stands_alone(writer, names, tmp_
         matrix(folder / name, CELLS.X if "cells_x" in name else CELLS.X.T)
     with pytest.raises(UserError) as caught:
         read_cells(folder)
-    assert caught.value.rule == "folder-ambiguous" and "a folder of its own" in caught.value.mend
+    assert caught.value.rule == "folder-ambiguous" and "its own folder" in caught.value.mend
     alone = tmp_path / "alone"
     shutil.copytree(folder, alone)
     for name in names[1:]:

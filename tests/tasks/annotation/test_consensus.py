@@ -215,7 +215,9 @@ def test_a_consensus_of_nobody_is_refused(params, named):
 def test_parameters_of_a_network_that_is_not_trained_are_named(caplog, called):
     params = {"annotation.fine_tune.max_epochs": 3, "annotation.consensus.neighbours": 5}
     tl.annotate(QUERY.copy(), REFERENCE.copy(), label_key="cell_type", params=params, copy=True)
-    (said,) = [record.getMessage() for record in caplog.records if "no part" in record.getMessage()]
+    (said,) = [
+        record.getMessage() for record in caplog.records if "not used by" in record.getMessage()
+    ]
     assert "max_epochs" in said and "neighbours" not in said and "--fit gradient" in said
 
 

@@ -124,8 +124,8 @@ def test_one_label_of_the_reference_is_enough_to_be_scored(caplog):
 @pytest.mark.parametrize(
     ("error", "confidence", "accuracy", "says"),
     [
-        (0.257, 0.95, 0.70, "too sure"),
-        (0.257, 0.40, 0.70, "too unsure"),
+        (0.257, 0.95, 0.70, "overconfident"),
+        (0.257, 0.40, 0.70, "underconfident"),
         (0.101, 0.95, 0.85, "0.101"),
         (0.1, 0.95, 0.85, None),
     ],

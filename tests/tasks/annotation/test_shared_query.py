@@ -25,10 +25,10 @@ def test_shared_cells_are_said_and_left_out(tmp_path):
     query = cells[60:].copy()
     query.obs["scm_cell_type"], query.uns["scm"] = "of before", {"run_id": "1"}
     said, data, report, out = annotated(tmp_path, cells[:90].copy(), query)
-    words = "30 of 60 cells are cells of the reference too (same name, same profile)"
+    words = "30 of 60 cells are also in the reference (same name, same profile)"
     assert words in said and words in report
     assert (data["shared_cells"], data["scored_cells"], out.n_obs) == (30, 30, 60)
-    assert "results of before" in said and "results of before" in report
+    assert "earlier results" in said and "earlier results" in report
     assert "scm_cell_type" in out.uns["scm"]["replaced"]
     assert "of before" not in set(out.obs["scm_cell_type"])
 

@@ -96,7 +96,7 @@ def test_a_type_of_few_cells_and_values_without_counts_are_refused(tmp_path):
     "beside", [{"annotation.head.fit": "gradient"}, {"annotation.backbone.checkpoint": "scm-tiny"}]
 )
 def test_sums_stay_with_a_plain_consensus_alone(beside):
-    with pytest.raises(UserError, match="Sums stay"):
+    with pytest.raises(UserError, match="Sums can be kept"):
         build_parameters(GROUPS, SUMS | beside)
 
 

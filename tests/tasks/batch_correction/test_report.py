@@ -29,7 +29,7 @@ def test_a_baseline_that_wins_is_marked_and_said():
     page = correction_report(metrics(0.6, 0.7), {}, {"a": "<script>alert(1)"})
     assert "harmony 0.700" in page
     assert "harmony_scaled 70%, harmony 30%. No trained model took part" in page
-    assert "no_adversary reaches 0.950 (-0.350 for all parts)" in page
+    assert "no_adversary reaches 0.950 (full model: -0.350)" in page
     assert "<script>alert(1)" not in page
 
 

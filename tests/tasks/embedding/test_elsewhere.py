@@ -116,11 +116,11 @@ def test_processes_that_see_something_else_are_refused(embed, tmp_path, caplog, 
     embed(cells, "two", launch=LaunchParams(processes=2))
     simulate_cells(12, seed=1).write_h5ad(cells)
     assert work(EmbedJob, [str(tmp_path / "two" / "job.json")]) == 2
-    assert "job-differs" in caplog.text and "another source than" in caplog.text
+    assert "job-differs" in caplog.text and "a different source than" in caplog.text
 
 
 def test_one_way_at_a_time():
-    with pytest.raises(ValueError, match="two ways"):
+    with pytest.raises(ValueError, match="alternatives"):
         LaunchParams(processes=2, dask_address="tcp://127.0.0.1:1")
 
 

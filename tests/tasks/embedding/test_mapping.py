@@ -101,7 +101,7 @@ def test_what_nothing_is_like_is_marked(index, reference):
     [
         ([0.99, 0.99, 0.99], 1.0, "another tissue or kind of cell"),
         ([0.81, 0.81, 0.3], 1.0, "protocol"),
-        ([0.99, 0.99, 0.99], 0.2, "other genes"),
+        ([0.99, 0.99, 0.99], 0.2, "missing genes"),
         ([0.1, 0.1, 0.9], 1.0, "neighbours disagree"),
     ],
 )

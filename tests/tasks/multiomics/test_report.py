@@ -33,8 +33,8 @@ def test_the_verdict_names_who_won():
         "best by types kept (AvgBIO) (0.700" in won and "ridge 0.500" in won and "BELOW" not in won
     )
     assert "BELOW the best baseline by types kept (AvgBIO)" in lost and "ridge 0.500" in lost
-    assert "start_alone reaches 0.650 (+0.050 for all parts)" in won
-    assert "scores flatter" in verdict(metrics(0.7, 0.5) | {"baselines": {}})[0]
+    assert "start_alone reaches 0.650 (full model: +0.050)" in won
+    assert "scores are too high" in verdict(metrics(0.7, 0.5) | {"baselines": {}})[0]
     assert "Too few cells were held out" in verdict(metrics(0.7, 0.5, held_out=3))[0]
 
 

@@ -214,7 +214,7 @@ def test_what_nothing_is_known_of_is_refused():
     assert known_prior(prior, keys, "A") is prior
     with pytest.raises(UserError, match=r"perturbation-unknown.*no row of features"):
         known_prior(prior, keys, "E")
-    with pytest.raises(UserError, match="no gene that the checkpoint"):
+    with pytest.raises(UserError, match="not a gene of the gene embedding"):
         known_prior(prior, KeyParams(), "A+nonsense")
     assert "STAT1" in known_prior(prior, KeyParams(), "STAT1").singles
     # A gene without any description has a target, and so the shrunken mean of the others.

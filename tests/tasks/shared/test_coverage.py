@@ -33,7 +33,7 @@ def test_too_little_is_refused_with_what_was_found_and_little_is_warned_of(caplo
     with pytest.raises(UserError, match=RULE):
         check_genes(FEW, weight_V, pd.Index(GENES[:1]), 0.2)
     with caplog.at_level(logging.WARNING):
-        assert "little" in check_genes(FEW, weight_V, pd.Index(GENES[:4]), 0.2, 0.5)["words"]
+        assert "unreliable" in check_genes(FEW, weight_V, pd.Index(GENES[:4]), 0.2, 0.5)["words"]
     assert "4 of the 10" in caplog.text
     caplog.clear()
     check_genes(FEW, weight_V, pd.Index(GENES[:6]), 0.2, 0.5)

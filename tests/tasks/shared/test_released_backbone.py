@@ -41,5 +41,5 @@ def test_tokens_are_as_the_checkpoint_of_their_vocabulary_reads_them():
 
 def test_quantiles_are_not_read_as_counts():
     vocabulary = read_checkpoint("scm-counts").vocabulary
-    with pytest.raises(UserError, match=r"checkpoint-bins.*4096 bins that are counts"):
+    with pytest.raises(UserError, match=r"checkpoint-bins.*4096 bins of counts"):
         backbone_from_checkpoint("scm-counts", vocabulary, TokenizerRules(n_bins=4096))

@@ -44,8 +44,8 @@ def in_order(pool: Executor, work: Callable[[Any], Any], tasks: Iterable[Any]) -
             raise UserError(
                 "worker-died",
                 found="a process that read a file was killed",
-                expected="enough memory for a block of cells a worker, and undamaged files",
-                mend="use fewer workers or smaller blocks; one worker shows at which file it ends",
+                expected="enough memory for one block of cells per worker, and undamaged files",
+                mend="use fewer workers or smaller blocks; a single worker shows which file causes it",
             ) from error
 
 
@@ -56,8 +56,8 @@ def _dask_client(address: str) -> Any:
         raise UserError(
             "dask-missing",
             found="the package distributed is not installed",
-            expected="it, for a Dask cluster",
-            mend="pip install 'sc-mamba2[distributed]', or leave the address out",
+            expected="the package, to use a Dask cluster",
+            mend="pip install 'sc-mamba2[distributed]', or omit the address",
         ) from error
     try:
         return Client(address, timeout=CONNECT_SECONDS)
@@ -66,5 +66,5 @@ def _dask_client(address: str) -> Any:
             "dask-unreachable",
             found=f"no scheduler answers at '{address}' ({str(error)[:120]})",
             expected="the address of a Dask scheduler, such as tcp://127.0.0.1:8786",
-            mend="start one with `dask scheduler`, or leave the address out",
+            mend="start one with `dask scheduler`, or omit the address",
         ) from error

@@ -51,7 +51,7 @@ def _primary(column: pd.Series) -> np.ndarray:
         raise UserError(
             "primary-column",
             found=f"obs['{PRIMARY}'] holds '{unknown[0]}'",
-            expected="true or false a cell",
+            expected="true or false for each cell",
             mend="correct the column, or set primary_only to false"
             + nearest(unknown[0], ("true", "false")),
         )

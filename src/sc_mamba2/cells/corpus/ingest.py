@@ -43,7 +43,7 @@ class CorpusFile:
                 raise UserError(
                     "file-changed",
                     found=f"{self.source} holds {len(stored.obs):,} cells, {len(self.kept):,} before",
-                    expected="files that stay as they are while a corpus is made",
+                    expected="files that do not change while a corpus is made",
                     mend="start again",
                 )
             yield from standard_blocks(stored, self.form, self.cells_a_block, self.kept)
@@ -147,6 +147,6 @@ def _total(scans: list[FileScan]) -> dict[str, Any]:
         found=f"none of {total['cells']:,} cells in {total['files']:,} files kept "
         f"({reasons or 'no cells'}; {total['bad_files']:,} bad files)",
         expected="cells that pass the filters",
-        mend="loosen the filters; their values must be equal to those in obs"
+        mend="relax the filters; their values must match those in obs exactly"
         + (f"; no file has {', '.join(absent)}" if absent else ""),
     )

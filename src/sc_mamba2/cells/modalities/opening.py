@@ -60,7 +60,7 @@ def read_modalities(sources: list[str], rna_alone: bool = False) -> Modalities:
                     "modality-duplicate",
                     found=f"two tables of the modality '{kind}'",
                     expected="one of each",
-                    mend="leave one out, or say what each is: rna=FILE protein=FILE",
+                    mend="remove one, or specify each: rna=FILE protein=FILE",
                 )
             found[kind] = cells
     return _checked(found, rna_alone)
@@ -88,7 +88,7 @@ def read_mudata(path: Path) -> mudata.MuData:
     if detect_format(path) != "h5mu":
         raise UserError(
             "file-format",
-            found=f"'{path.name}' is no MuData file",
+            found=f"'{path.name}' is not a MuData file",
             expected="a .h5mu file",
             mend="write it with mdata.write_h5mu()",
         )
@@ -130,7 +130,7 @@ def _said(kind: str, source: str) -> ad.AnnData:
     given = f"; it is given as {names}=FILE" if names in MODALITIES else ""
     raise UserError(
         "modality-other",
-        found=f"'{Path(source).name}', which by its features holds {names or 'features of other kinds'}",
+        found=f"'{Path(source).name}', whose features are {names or 'of other kinds'}",
         expected=kind,
         mend=f'give another file, or correct var["feature_types"] in this one{given}',
     )
@@ -172,7 +172,7 @@ def _of_cells(cells: ad.AnnData, name: str) -> Modalities:
     kind = _kind_of(cells, name) or modality_of_name(name)
     if kind in parts and kind != RNA and (aside := cells.n_vars - len(parts[kind])):
         _log.warning(
-            "'%s': %d features that are no %s are left out, such as tags", name, aside, kind
+            "'%s': %d features that are not %s are left out, such as tags", name, aside, kind
         )
         return {kind: cells[:, parts[kind]].copy()}
     if kind is None:
@@ -191,15 +191,15 @@ def _checked(found: Modalities, rna_alone: bool) -> Modalities:
         raise UserError(
             "modality-missing",
             found=f"the modalities {', '.join(found)}",
-            expected="rna, beside protein or atac",
-            mend="give the RNA of the cells too: rna=FILE",
+            expected="rna, together with protein or atac",
+            mend="also give the RNA of the cells: rna=FILE",
         )
     if len(found) == 1 and not rna_alone:
         raise UserError(
             "modality-one",
-            found="rna alone",
-            expected="two modalities at least",
-            mend="add protein=FILE or atac=FILE; for RNA alone there are scm embed and scm integrate",
+            found="only rna",
+            expected="at least two modalities",
+            mend="add protein=FILE or atac=FILE; for RNA alone use scm embed or scm integrate",
         )
     return {kind: found[kind] for kind in MODALITIES if kind in found}
 
@@ -209,5 +209,5 @@ def _unknown(found: str, hint: str = "") -> UserError:
         "modality-unknown",
         found=found,
         expected=f"one of {', '.join(MODALITIES)}",
-        mend="say what it is: rna=FILE, protein=FILE or atac=FILE" + hint,
+        mend="specify it: rna=FILE, protein=FILE or atac=FILE" + hint,
     )

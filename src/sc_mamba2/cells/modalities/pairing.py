@@ -68,20 +68,20 @@ def _check_features(kind: str, cells: ad.AnnData) -> None:
     if len(twice):
         raise UserError(
             "features-duplicate",
-            found=f"{len(twice):,} names of {kind} that stand twice ({', '.join(twice[:3])})",
-            expected="a name of its own for each",
-            mend=f"rename or drop them, or call {kind}.var_names_make_unique() where they differ",
+            found=f"{len(twice):,} duplicate names of {kind} ({', '.join(twice[:3])})",
+            expected="unique names",
+            mend=f"rename or drop them, or call {kind}.var_names_make_unique() if they differ",
         )
 
 
 def _disjoint(kind: str, rna: ad.AnnData, other: ad.AnnData) -> UserError:
-    mend = "take both from the same cells, and give them the same names (barcodes)"
+    mend = "use the same cells in both, with the same names (barcodes)"
     if len(_bare(rna.obs_names).intersection(_bare(other.obs_names))) >= FEWEST_PAIRED:
-        mend = "the barcodes alone agree: give both the same prefix and suffix"
+        mend = "only the barcodes agree: give both the same prefix and suffix"
     shared = len(rna.obs_names.intersection(other.obs_names))
     return UserError(
         "cells-disjoint",
-        found=f"{shared:,} cells that rna and {kind} share, of {rna.n_obs:,} and {other.n_obs:,} "
+        found=f"{shared:,} cells shared by rna and {kind}, of {rna.n_obs:,} and {other.n_obs:,} "
         f"(e.g. {rna.obs_names[0]} and {other.obs_names[0]})",
         expected=f"at least {FEWEST_PAIRED} cells with both",
         mend=mend,
@@ -96,7 +96,7 @@ def _bare(names: pd.Index) -> pd.Index:
 def _remarks(modalities: dict[str, ad.AnnData], present: pd.DataFrame) -> list[Remark]:
     remarks = []
     if present.index.str.fullmatch(r"\d+").mean() > MOST_NUMBERS and len(modalities) > 1:
-        text = "cells are called by numbers; one number is taken for one cell in all modalities"
+        text = "cells are named by numbers; the same number means the same cell in all modalities"
         remarks.append({"rule": "cells-numbered", "remark": text})
     for kind, cells in modalities.items():
         lacking = int((~present[kind]).sum())
@@ -106,6 +106,6 @@ def _remarks(modalities: dict[str, ad.AnnData], present: pd.DataFrame) -> list[R
             )
         ordered = present.index[present[kind]].equals(cells.obs_names)
         if kind != RNA and not ordered:
-            text = f"{kind} names its cells in another order; joined by name"
+            text = f"{kind} has its cells in another order; they were matched by name"
             remarks.append({"rule": "cells-order", "remark": text})
     return remarks

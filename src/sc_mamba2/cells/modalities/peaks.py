@@ -86,7 +86,7 @@ def standardise_peaks(
     kept, remarks = _kept_places(places, build)
     places, binary = places[kept], clean[:, kept]
     if facts.largest > 1 or not facts.whole:
-        text = f"peaks hold values up to {facts.largest:.3g}; what is above 0 counts as open"
+        text = f"peaks have values up to {facts.largest:.3g}; any value above 0 counts as open"
         remarks.append({"rule": "peaks-counts", "remark": text})
     binary.data[:] = 1
     groups, var = _grouped(places, features, bin_size, gene_distance, genes)
@@ -100,7 +100,7 @@ def standardise_peaks(
 def _no_peaks(fault: str) -> UserError:
     return UserError(
         "peaks-values",
-        found=f"a matrix of peaks that {fault}",
+        found=f"a peak matrix that {fault}",
         expected="0 and 1, or counts, most of them 0",
         mend='correct the matrix, or keep the counts in layers["counts"]',
     )
@@ -144,9 +144,9 @@ def _kept_places(places: pd.DataFrame, build: str) -> tuple[np.ndarray, list[dic
         raise _wrong_build(places[outside], known.sum(), build, bad)
     again = places.duplicated().to_numpy() & known & ~outside
     reasons = {
-        "peaks-contigs": (~known, f"peaks on contigs beside the chromosomes of {build}"),
-        "peaks-outside": (outside, f"peaks that end outside of the chromosomes of {build}"),
-        "peaks-duplicate": (again, "peaks that stand twice"),
+        "peaks-contigs": (~known, f"peaks on contigs outside the chromosomes of {build}"),
+        "peaks-outside": (outside, f"peaks that extend beyond the chromosomes of {build}"),
+        "peaks-duplicate": (again, "duplicate peaks"),
     }
     remarks = [
         {"rule": rule, "remark": f"{int(aside.sum()):,} {words} were set aside"}
@@ -155,7 +155,9 @@ def _kept_places(places: pd.DataFrame, build: str) -> tuple[np.ndarray, list[dic
     ]
     there = set(places["chrom"])
     if set(_CHROMOSOMES[:19]) <= there and not there & set(_CHROMOSOMES[19:22]):
-        text = f"no peak lies on chromosomes 20 to 22: they may be of a mouse, and are read as of {build}"
+        text = (
+            f"no peak is on chromosomes 20 to 22: they may be from mouse, but are read as {build}"
+        )
         remarks.append({"rule": "peaks-mouse", "remark": text})
     return known & ~outside & ~again, remarks
 
@@ -167,10 +169,10 @@ def _wrong_build(
     others = [name for name, wrong in bad.items() if wrong.sum() <= MOST_OUTSIDE * peaks]
     return UserError(
         "peaks-build",
-        found=f"{len(outside):,} of {peaks:,} peaks outside of {build} (e.g. "
+        found=f"{len(outside):,} of {peaks:,} peaks outside {build} (e.g. "
         f"{first['chrom']}:{first['start']}-{first['end']})",
         expected=f"coordinates within the chromosomes of {build}, start before end",
-        mend=f"set multiomics.features.genome={others[0]}: they lie in it"
+        mend=f"set multiomics.features.genome={others[0]}, which contains them"
         if others
         else "correct or drop them",
     )
@@ -257,6 +259,6 @@ def _no_gene_place(found: str) -> UserError:
     return UserError(
         "peaks-genes",
         found=found,
-        expected='genes with a place: var["interval"] of the RNA, as Cell Ranger ARC writes it',
+        expected='genes with coordinates: var["interval"] of the RNA, as written by Cell Ranger ARC',
         mend="add it, or set multiomics.features.peaks_as to peaks or bins",
     )

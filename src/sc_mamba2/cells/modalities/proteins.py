@@ -53,10 +53,10 @@ def standardise_proteins(
         if not zero_negative:
             raise UserError(
                 "protein-negative",
-                found=f"protein values from {facts.smallest:.3g}: normalised already",
-                expected="counts of antibodies, not negative",
+                found=f"protein values from {facts.smallest:.3g}: already normalised",
+                expected="antibody counts, not negative",
                 mend='give the counts, in X or layers["counts"], or set '
-                "multiomics.features.zero_negative_proteins=true: what is below 0 is then background",
+                "multiomics.features.zero_negative_proteins=true to treat values below 0 as background",
             )
         matrix = matrix.maximum(0) if sparse.issparse(matrix) else np.maximum(matrix, 0)
     elif facts.fault:
@@ -72,7 +72,7 @@ def standardise_proteins(
     known = int((var["gene"] != "").sum())
     remarks = []
     if not facts.whole:
-        text = "protein values that are no whole numbers; they are taken as they are"
+        text = "protein values are not whole numbers; they are used unchanged"
         remarks.append({"rule": "protein-normalised", "remark": text})
     report = {"total": len(names), "with_gene": known, "counts": facts.whole, "remarks": remarks}
     return ad.AnnData(X=clean_matrix(matrix), obs=cells.obs[[]].copy(), var=var), report

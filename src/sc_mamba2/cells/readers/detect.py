@@ -52,9 +52,9 @@ def detect_format(path: Path) -> str:
     )
     raise UserError(
         "file-is-folder",
-        found=f"'{path}' is a folder, and neither zarr nor one of a matrix.mtx",
+        found=f"'{path}' is a folder without zarr data or a matrix.mtx",
         expected=FORMATS,
-        mend="name what is inside it" + (f": '{inside}'" if inside else ""),
+        mend="give the path of what is inside it" + (f": '{inside}'" if inside else ""),
     )
 
 

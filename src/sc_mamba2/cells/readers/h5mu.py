@@ -49,5 +49,5 @@ def _rna(modalities: h5py.Group, path: Path) -> str:
         "modality-missing",
         found=f"{path.name} holds {', '.join(modalities) or 'no modality'}",
         expected="a modality named rna or gex",
-        mend="name the modality with the RNA 'rna', or save it alone: mdata['…'].write_h5ad()",
+        mend="rename the RNA modality to 'rna', or save it alone: mdata['…'].write_h5ad()",
     )

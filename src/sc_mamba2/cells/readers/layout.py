@@ -46,7 +46,7 @@ def points_outside(name: str, path: Path) -> UserError:
     return UserError(
         "file-external-link",
         found=f"'{name.strip('/')}' in {path.name} is a link to another file",
-        expected="a file that holds its own data",
+        expected="a file that contains all its data",
         mend="load it where it was made and save it again with adata.write_h5ad()",
     )
 
@@ -56,7 +56,7 @@ def no_matrix(path: Path) -> UserError:
     return UserError(
         "file-no-matrix",
         found=f"{path.name} has obs and var but no X",
-        expected="an AnnData with a matrix of expression",
+        expected="an AnnData with an expression matrix",
         mend="write the file again with the counts in X",
     )
 
@@ -80,7 +80,7 @@ def check_size(array: Any, stored: int, path: Path) -> None:
     if array.nbytes > max(SURELY_FITS, LARGEST_RATIO * stored):
         raise contradiction(
             f"{array.name} of {path.name} declares {array.shape} values in {stored:,} bytes",
-            "as many values as the file holds",
+            "as many values as the file contains",
         )
 
 
@@ -91,13 +91,13 @@ def _sparse_problem(group: Any) -> str:
         return "it does not declare its shape"
     major, minor = sides
     if max(sides) > MAXIMUM_SIDE or min(sides) < 0:
-        return f"its declared sides {major:,} and {minor:,} cannot be right"
+        return f"its declared dimensions {major:,} and {minor:,} are impossible"
     pointers, indices, data = group["indptr"], group["indices"], group["data"]
     if pointers.shape != (major + 1,):
         return f"{pointers.size:,} pointers for {major:,} rows"
     indptr = np.asarray(pointers[:])
     if indptr[0] != 0 or (np.diff(indptr) < 0).any():
-        return "its pointers do not rise"
+        return "its pointers do not increase"
     if not (indptr[-1],) == indices.shape == data.shape:
         return f"{indptr[-1]:,} values promised, {indices.size:,} indices and {data.size:,} values stored"
     for start in range(0, indices.size, PART):

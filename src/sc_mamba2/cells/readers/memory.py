@@ -42,8 +42,8 @@ def check_memory(needed: int, path: Path) -> None:
             "memory-short",
             found=f"{path.name} takes {needed / GIB:,.1f} GiB in memory, and {free / GIB:,.1f} GiB are free",
             expected="cells that fit into memory",
-            mend="keep the matrix sparse: adata.X = scipy.sparse.csr_matrix(adata.X); or take fewer cells, or "
-            "a larger machine; `scm embed` reads an .h5ad by blocks",
+            mend="make the matrix sparse: adata.X = scipy.sparse.csr_matrix(adata.X); or use fewer cells or "
+            "a larger machine; `scm embed` reads an .h5ad in blocks",
         )
 
 

@@ -114,18 +114,18 @@ def _several(path: Path, found: list[Path], layout: Layout) -> UserError:
     return UserError(
         "folder-ambiguous",
         found=f"'{path}' holds {', '.join(file.name for file in found[:4])}",
-        expected="one matrix a folder",
-        mend=f"copy the one that is meant into a folder of its own, with {' and '.join(names)} of these; "
-        "STARsolo counts genes in Gene/filtered beside Velocyto",
+        expected="one matrix per folder",
+        mend=f"copy the one you want to its own folder, together with its {' and '.join(names)}; "
+        "STARsolo writes gene counts to Gene/filtered, next to Velocyto",
     )
 
 
 def _unspliced_columns(path: Path) -> UserError:
     return UserError(
         "folder-ambiguous",
-        found=f"'{path}' counts spliced, unspliced (-U) and ambiguous (-A) molecules of a gene apart",
-        expected="one column a gene",
-        mend="add up those that are meant, for example with pyroe.load_fry, and save an .h5ad",
+        found=f"'{path}' counts spliced, unspliced (-U) and ambiguous (-A) molecules of a gene separately",
+        expected="one column per gene",
+        mend="sum those you want, for example with pyroe.load_fry, and save an .h5ad",
     )
 
 
@@ -182,9 +182,9 @@ def _check_header(file: Path, features: int, cells: int) -> None:
     agree = sorted((rows, columns)) == sorted((features, cells))
     if not agree or max(rows, columns) > MAXIMUM_SIDE or values > most:
         raise contradiction(
-            f"{file.name} declares {rows:,} x {columns:,} and {values:,} values; beside it lie "
+            f"{file.name} declares {rows:,} x {columns:,} and {values:,} values; next to it are "
             f"{features:,} features and {cells:,} barcodes",
-            "features x barcodes, and as many values as the file holds",
+            "features x barcodes, and as many values as the file contains",
         )
     check_memory(values * BYTES_A_VALUE, file)
 
@@ -205,9 +205,9 @@ def _cells_in_rows(
     if max(rows, columns) < CLEARLY * min(rows, columns):
         raise UserError(
             "folder-square",
-            found=f"{file.name} is square, {cells:,} x {cells:,}: nothing tells cells from genes",
+            found=f"{file.name} is square, {cells:,} x {cells:,}: cells and genes cannot be distinguished",
             expected="genes in rows, as Cell Ranger writes them",
-            mend="save it as .h5ad; or where cells are in rows, call the three files as kb-python does: "
+            mend="save it as .h5ad; or, if cells are in rows, name the three files as kb-python does: "
             "cells_x_genes.mtx, cells_x_genes.barcodes.txt, cells_x_genes.genes.txt",
         )
     told = "cells" if rows < columns else "genes"

@@ -36,7 +36,7 @@ def probe_hdf5(path: Path) -> None:
         os.close(reading)
         os.kill(child, signal.SIGKILL)  # safe even after it has ended, until it is waited for
         _, status = os.waitpid(child, 0)
-    fault = "" if heard else f"its HDF5 library hangs: nothing came for {SILENT_SECONDS} seconds"
+    fault = "" if heard else f"its HDF5 library hangs: no answer for {SILENT_SECONDS} seconds"
     if heard and os.WIFSIGNALED(status) and os.WTERMSIG(status) in _CRASHES:
         fault = f"its HDF5 library crashes: {signal.Signals(os.WTERMSIG(status)).name}"
     if fault:

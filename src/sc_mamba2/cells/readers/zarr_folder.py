@@ -81,7 +81,7 @@ def _refuse_codecs(array: zarr.Array, path: Path) -> None:
     if unknown:
         raise UserError(
             "zarr-codec",
-            found=f"{array.name} of {path.name} is packed with {', '.join(unknown)}",
+            found=f"{array.name} of {path.name} is compressed with {', '.join(unknown)}",
             expected=f"one of {', '.join(sorted(CODECS))}",
             mend="load it where it was made, if you trust it, and save it with adata.write_h5ad()",
         )
@@ -108,7 +108,7 @@ def _refuse_cut_chunks(array: zarr.Array, path: Path) -> None:
         with chunk.open("rb") as file:
             declared = int.from_bytes(file.read(16)[12:], "little")
         if declared != chunk.stat().st_size:
-            raise ValueError(f"chunk {chunk.relative_to(path)} is cut short")
+            raise ValueError(f"chunk {chunk.relative_to(path)} is truncated")
 
 
 def _refuse_absent_chunks(array: zarr.Array, members: dict[str, Any], path: Path) -> None:
@@ -117,10 +117,10 @@ def _refuse_absent_chunks(array: zarr.Array, members: dict[str, Any], path: Path
     if absent > 0 and not _may_be_only_zeros(array, members):
         raise UserError(
             "zarr-chunk-missing",
-            found=f"{absent:,} of {array.nchunks:,} chunks of {array.name} of {path.name} are absent",
-            expected="every chunk: an absent one would be read as zeros",
-            mend="copy it again; a dense matrix with parts that are zero must be written as a sparse "
-            'one, or under zarr.config.set({"array.write_empty_chunks": True})',
+            found=f"{absent:,} of {array.nchunks:,} chunks of {array.name} of {path.name} are missing",
+            expected="every chunk: a missing one would be read as zeros",
+            mend="copy it again; write a dense matrix with all-zero parts as a sparse "
+            'one, or with zarr.config.set({"array.write_empty_chunks": True})',
         )
 
 

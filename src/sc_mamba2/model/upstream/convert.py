@@ -130,7 +130,7 @@ def _choose_norm(release: Release, domain: int | None) -> int | None:
         raise UserError(
             "upstream-norm",
             found=f"{held}; {asked}",
-            expected="the plain batch norm, or else the choice of one batch",
-            mend="leave --dsbn out" if plain else "choose the batch by its number: --dsbn NUMBER",
+            expected="the plain batch norm, or one chosen batch",
+            mend="omit --dsbn" if plain else "choose the batch by its number: --dsbn NUMBER",
         )
     return domain

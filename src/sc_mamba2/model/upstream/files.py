@@ -15,7 +15,7 @@ from sc_mamba2.files import sha256_of
 from sc_mamba2.model.pretrained import RELEASED_TENSORS as TENSORS
 
 ARGS, NAMES = "args.json", "vocab.json"
-_FETCH = "fetch the released folder again"
+_FETCH = "download the released folder again"
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def read_release(folder: str | Path) -> Release:
             "upstream-folder",
             found=f"no {' and no '.join(missing)} in '{folder}'",
             expected=f"a released folder with {TENSORS}, {ARGS} and {NAMES}",
-            mend="name the folder that was downloaded, with its files under these names",
+            mend="give the downloaded folder, with files of these names",
         )
     try:
         args = _read_json(folder / ARGS, "upstream-args")
@@ -66,7 +66,7 @@ def read_release(folder: str | Path) -> Release:
             "upstream-folder",
             found=str(error),
             expected="files that can be read",
-            mend="look at the permissions of the folder, or copy it",
+            mend="check the permissions of the folder, or copy it",
         ) from error
     return Release(_read_tensors(folder / TENSORS), args, names, sha256)
 
@@ -83,9 +83,9 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
             raise _damaged(path, error) from error
         raise UserError(
             "upstream-pickle",
-            found=f"'{path}' holds more than tensors, and none of it was run: {_reason(error)}",
+            found=f"'{path}' contains more than tensors; none of it was executed: {_reason(error)}",
             expected="a state dict: tensors by name",
-            mend="do not load this file with anything else; fetch it from the authors again",
+            mend="do not load this file with other tools; download it from the authors again",
         ) from error
     # A damaged pickle can raise anything.
     except Exception as error:
@@ -94,7 +94,7 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
         raise _no_state(f"{type(state).__name__} in '{path}'")
     others = [key for key, value in state.items() if not _is_entry(key, value)]
     if others:
-        raise _no_state(f"{others[0]!r:.100} in '{path}', which is no tensor with a name")
+        raise _no_state(f"{others[0]!r:.100} in '{path}', which is not a named tensor")
     return dict(state)
 
 
@@ -107,7 +107,7 @@ def _read_json(path: Path, rule: str) -> dict[str, Any]:
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         table = dict(pairs)
         if len(table) != len(pairs):
-            raise ValueError("a name that stands twice")
+            raise ValueError("a duplicate name")
         return table
 
     try:
@@ -131,7 +131,7 @@ def _damaged(path: Path, error: Exception) -> UserError:
     return UserError(
         "upstream-damaged",
         found=f"'{path}' cannot be read: {lines[0][:200] if lines else type(error).__name__}",
-        expected="a whole file that torch.save wrote",
+        expected="a complete file written by torch.save",
         mend=_FETCH,
     )
 

@@ -116,5 +116,5 @@ def _refuse(found: str, expected: str) -> UserError:
         "upstream-vocabulary",
         found=f"{found} in vocab.json",
         expected=expected,
-        mend="take vocab.json and best_model.pt of one released folder",
+        mend="use vocab.json and best_model.pt of the same released folder",
     )

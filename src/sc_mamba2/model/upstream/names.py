@@ -140,6 +140,6 @@ def wrong_tensors(found: str) -> UserError:
     return UserError(
         "upstream-tensors",
         found=found,
-        expected="the tensors of the release, each once, whole and finite",
-        mend="fetch the released folder again; its three files belong together",
+        expected="the tensors of the release, each once, complete and finite",
+        mend="download the released folder again; its three files belong together",
     )

@@ -72,7 +72,9 @@ def derive_config(
     inner, heads, d_state, taps = _mixer_sizes(state, layers)
     for whole, part, what in ((inner, width, "width"), (inner, heads, "heads")):
         if whole % part:
-            raise wrong_tensors(f"an inner width of {whole} that is no multiple of {part} {what}")
+            raise wrong_tensors(
+                f"an inner width of {whole} that is not a multiple of {part} {what}"
+            )
     fields = {
         **PRESETS["upstream-625m"],
         "vocabulary_size": rows,
@@ -187,5 +189,5 @@ def clash(claimed: str, expected: str) -> UserError:
         "upstream-args",
         found=f"{claimed} in args.json",
         expected=expected,
-        mend="take the three files of one released folder",
+        mend="use the three files of the same released folder",
     )

@@ -93,16 +93,16 @@ def calibration_alarms(
     error = scores.get("expected_calibration_error")
     if error is not None:
         confidence = float(calls[keys.CONFIDENCE].mean())
-        way = "too sure" if confidence > scores["accuracy"] else "too unsure"
+        way = "overconfident" if confidence > scores["accuracy"] else "underconfident"
         on = f"the {len(calls):,} scored cells"
-        why = f": a confidence of {confidence:.2f} on average, an accuracy of {scores['accuracy']:.2f}; {way}"
+        why = f": mean confidence {confidence:.2f}, accuracy {scores['accuracy']:.2f}; {way}"
     else:
         error = fitted.error_after if fitted.applied else fitted.error_before
         on, why = f"the {fitted.cells:,} validation cells", ""
     if error is None or error <= params.most_calibration_error:
         return []
     remark = (
-        f"CONFIDENCE CANNOT BE TAKEN AT ITS WORD: its calibration error on {on} is {error:.3f}, above "
+        f"CONFIDENCE IS NOT RELIABLE HERE: its calibration error on {on} is {error:.3f}, above "
         f"annotation.calls.most_calibration_error={params.most_calibration_error:g}{why}"
     )
     return [{"rule": "calibration-bad", "remark": remark}]
@@ -114,8 +114,9 @@ def set_alarms(scores: Scores, params: CallParams) -> list[dict[str, str]]:
     if coverage is None or coverage >= params.coverage - params.most_calibration_error:
         return []
     remark = (
-        f"THE SETS OF TYPES ARE TOO SMALL HERE: they hold the true type of {coverage:.1%} of the cells of known "
-        f"types, not of annotation.calls.coverage={params.coverage:.0%}: this query is unlike the reference"
+        f"THE SETS OF TYPES ARE TOO SMALL HERE: they contain the true type of {coverage:.1%} of the cells of "
+        f"known types, less than annotation.calls.coverage={params.coverage:.0%}: this query differs from the "
+        "reference"
     )
     return [{"rule": "sets-too-small", "remark": remark}]
 

@@ -46,9 +46,7 @@ def meet_query(
     if report["coverage"]["weight_share"] >= model.head.refit_below or not len(model.kept_cells()):
         return model, report
     found = report["coverage"]
-    words = (
-        f"{found['words']}; its head was fitted anew to these, by {len(model.kept_cells()):,} cells"
-    )
+    words = f"{found['words']}; its head was refitted to these genes on {len(model.kept_cells()):,} cells"
     report = with_coverage(query_report, found | {"words": words, "refitted": True})
     return fit_to_genes(model, valid_query.var_names.to_numpy(), prediction, compute), report
 

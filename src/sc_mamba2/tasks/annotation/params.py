@@ -186,7 +186,7 @@ class ConsensusParams(Parameters):
     folds: int = Field(
         3,
         ge=2,
-        description="parts of the reference that are left out one after another, whole batches",
+        description="parts of the reference that are left out in turn, as whole batches",
     )
     alike_scale: float = Field(
         0.0015,
@@ -236,7 +236,7 @@ class CallParams(Parameters):
         "applied if it helps them by cross-fitting",
     )
     most_calibration_error: float = Field(
-        0.1, gt=0, le=1, description="calibration error above which an alarm is raised"
+        0.1, gt=0, le=1, description="calibration error above which a warning is given"
     )
     majority_vote: bool = Field(
         False, description="whether the cells of a neighbourhood also vote on a common type"
@@ -280,14 +280,18 @@ class AnnotationParams(Parameters):
     def _can_call(self) -> Self:
         if self.head.is_consensus:
             if not self.head.kept_cells:
-                raise ValueError("A consensus calls by the cells that it keeps: kept_cells above 0")
+                raise ValueError(
+                    "A consensus calls types from the cells it keeps: set kept_cells above 0"
+                )
             if self.backbone.checkpoint is None and set(self.consensus.experts) <= set(OF_BACKBONE):
-                raise ValueError("Experts that need no pretrained checkpoint, or a checkpoint")
+                raise ValueError(
+                    "Choose experts that need no pretrained checkpoint, or give a checkpoint"
+                )
         if self.head.keeps == "sums" and (
             self.head.fit != "consensus" or self.backbone.checkpoint is not None
         ):
             raise ValueError(
-                "Sums stay with a consensus (fit: consensus) without a checkpoint alone"
+                "Sums can be kept only with a consensus (fit: consensus) and no checkpoint"
             )
         return self
 
@@ -314,6 +318,6 @@ def unused_by(fit: str, given: Iterable[str]) -> list[str]:
 def unused_words(fit: str, unused: Iterable[str]) -> str:
     """Word the message that parameters are unused."""
     return (
-        f"{', '.join(unused)}: no part of annotation.head.fit={fit}, which trains no network; "
+        f"{', '.join(unused)}: not used by annotation.head.fit={fit}, which trains no network; "
         "--fit gradient trains one"
     )

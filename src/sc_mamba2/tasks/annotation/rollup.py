@@ -67,7 +67,7 @@ def _read(path: Path) -> Rollup:
         if path.suffix == ".json":
             pairs = json.loads(path.read_text("utf-8"))
             if not isinstance(pairs, dict):
-                raise ValueError("no object of names")
+                raise ValueError("not an object of names")
         else:
             table = pd.read_csv(path, dtype=str, keep_default_na=False)
             if table.shape[1] != 2:
@@ -77,7 +77,7 @@ def _read(path: Path) -> Rollup:
         raise UserError(
             "rollup-file",
             found=f"'{path}' cannot be read as a mapping ({error})",
-            expected="a JSON object of fine to broad types, or a CSV of two columns with a head line",
+            expected="a JSON object of fine to broad types, or a CSV of two columns with a header",
             mend="correct annotation.labels.rollup, or the file",
         ) from error
     return {str(fine): str(broad) for fine, broad in pairs.items()}

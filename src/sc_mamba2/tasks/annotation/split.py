@@ -137,7 +137,7 @@ def stratified_split(labels: np.ndarray, share: float, seed: int) -> tuple[np.nd
             "split-impossible",
             found=f"{len(labels):,} labelled cells in {len(names):,} classes",
             expected="at least two classes of two cells or more, and more cells than twice the classes",
-            mend="add cells, merge rare types, or give the query in a file of its own",
+            mend="add cells, merge rare types, or give the query as a separate file",
         )
     first, second = train_test_split(
         several, test_size=size, random_state=seed, stratify=labels[several]

@@ -75,8 +75,8 @@ class SummedConsensus(ConsensusModel):
             raise UserError(
                 "sums-of-counts",
                 found=f"few cells of {', '.join(few)}" if few else "a reference without counts",
-                expected=f"counts, and {LEAST} cells of every type: no sum holds fewer",
-                mend="leave these types out of the reference, or keep cells: annotation.head.keeps=cells",
+                expected=f"counts, and {LEAST} cells of every type, the fewest that are summed",
+                mend="remove these types from the reference, or keep cells: annotation.head.keeps=cells",
             )
         batches_R = self.kept_batches_N.cpu().numpy()
         sums = sum_alike(reference.amounts_NG, classes_R, batches_R, seed)

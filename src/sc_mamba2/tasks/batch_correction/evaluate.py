@@ -106,7 +106,7 @@ def _doubts(batches: pd.Series, labels: pd.Series) -> list[dict[str, str]]:
     named = ", ".join(f"'{name}'" for name in confounded[:5])
     remark = (
         f"{len(confounded):,} of {labels.nunique():,} labels have cells of one batch only "
-        f"({named}{', …' if len(confounded) > 5 else ''}): what is of the batch and what is of the "
-        "type cannot be told apart there, and a correction may put such cells among others"
+        f"({named}{', …' if len(confounded) > 5 else ''}): batch and type cannot be separated there, "
+        "and a correction may place such cells among other types"
     )
     return [{"rule": "batch-confounded", "remark": remark}]

@@ -31,14 +31,15 @@ GROUPS = ("ingestion", "validation", "tokenization", "batch_correction", "comput
 CAPTION = (
     "Same cells; higher is better. avg bio = mean of nmi, ari, asw label (types kept); avg batch = "
     "mean of asw batch, graph connectivity (batches mixed within types). batch mixing needs no "
-    "types: neighbours' batches, 1 as by chance; nor do clusters kept, clusters mixed and inner, which "
-    "are as avg bio, asw batch and 0.6 and 0.4 of these with the clusters on which the candidates "
-    "agree in the place of types. 'model' is what was written; the marked row has the best avg bio."
+    "types: it compares the batches of neighbours, 1 as expected by chance. Nor do clusters kept, "
+    "clusters mixed and inner: they are avg bio, asw batch and 0.6 and 0.4 of these, computed with the "
+    "clusters on which the candidates agree instead of types. 'model' is the written embedding; the "
+    "row with the best avg bio is marked."
 )
 WRITTEN = {
-    'obsm["X_scm_corrected"]': "the embedding of the cell without its batch",
-    'obsm["X_scm_corrected_<candidate>"]': "with --keep-candidates: that of each candidate",
-    'layers["scm_corrected"]': "with --expression: expression without the batch",
+    'obsm["X_scm_corrected"]': "the embedding of the cell with the batch removed",
+    'obsm["X_scm_corrected_<candidate>"]': "with --keep-candidates: the embedding of each candidate",
+    'layers["scm_corrected"]': "with --expression: expression with the batch removed",
     'uns["scm"]': "version, checkpoint, batches, source of the expression, command",
 }
 
@@ -81,13 +82,13 @@ def correction_report(
         f"On the {data['labelled_cells']:,} cells whose type is known: {in_brief(metrics, 'avg_bio')}, and "
         f"{in_brief(metrics, 'avg_batch', 'asw_batch')}"
         if "avg_bio" in metrics["model"]
-        else "No types are known here, so whether they were kept is not scored, and batches that are mixed "
+        else "No cell types are known here, so whether types were kept is not scored, and well-mixed batches "
         "alone prove nothing"
     )
     lead = (
-        f"{data['cells']:,} cells of {len(data['batches']):,} batches have one embedding without their batch; "
-        f"no label was trained on. {trust}. Look at the map before and after, by batch and by type: a type "
-        "that only one batch has must stay apart."
+        f"{data['cells']:,} cells of {len(data['batches']):,} batches were integrated into one embedding; no "
+        f"labels were used in training. {trust}. Look at the map before and after, by batch and by type: a "
+        "type that is in one batch only must stay separate."
     )
     table = score_table(scores_by_method(metrics), list(metrics["model"]), CAPTION, "avg_bio")
     sections = [
@@ -105,8 +106,8 @@ def _verdict(metrics: dict[str, Any]) -> list[str]:
     if "avg_bio" not in metrics["model"]:
         return [
             *joined,
-            "No column of types was named, or it has too few: whether types were kept cannot be "
-            "scored. Batches can be mixed perfectly by mixing everything; look at the pictures.",
+            "No column of cell types was given, or it has too few, so whether types were kept cannot be "
+            "scored. Mixing everything also mixes batches perfectly; look at the pictures.",
         ]
     words = joined + beside_baselines(metrics)
     for score, what in (("avg_bio", "types kept (AvgBIO)"), ("asw_batch", "batches mixed (ASW)")):
@@ -121,8 +122,8 @@ def _joined(weights: dict[str, float]) -> list[str]:
     shares = ", ".join(f"{name} {weights[name]:.0%}" for name in order)
     trained = "A trained model took part" if NETWORK in weights else "No trained model took part"
     return [
-        f"Joined, each by its score without labels: {shares}. {trained}; what the joining left of "
-        "the batches, Harmony took out."
+        f"Combined, weighted by their scores without labels: {shares}. {trained}; Harmony removed the "
+        "batch effect that remained after combining."
     ]
 
 

@@ -22,7 +22,7 @@ def nats_figure(metrics: dict[str, Any]) -> Figure:
     figure, (axis,) = new_figure(width=8.0, height=1.2 + 0.28 * len(names))
     axis.barh(names, gains, xerr=2 * np.array(errors), color=colours)
     axis.axvline(0, color="grey", lw=0.8)
-    axis.set_xlabel("nats a held-out molecule better than the gene means")
+    axis.set_xlabel("gain over the gene means, nats per held-out molecule")
     return figure
 
 
@@ -42,10 +42,10 @@ def calibration_figure(calibration: pd.DataFrame) -> Figure:
 
 
 PICTURES = (
-    Picture("nats", "How well each method tells molecules that it has not seen", nats_figure),
+    Picture("nats", "How well each method predicts held-out molecules", nats_figure),
     Picture(
         "calibration",
-        "Held-out molecules of a gene in a cell: expected by the denoised rates, and found",
+        "Held-out molecules of a gene in a cell: expected by the denoised rates, and observed",
         calibration_figure,
     ),
 )

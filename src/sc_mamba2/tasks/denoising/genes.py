@@ -77,8 +77,8 @@ def prepare(
         raise UserError(
             "denoise-size",
             found=f"{valid_cells.n_obs:,} cells and {written.width:,} genes, {values * 4 / 1e9:,.1f} GB",
-            expected=f"{params.most_values:,} numbers at most (denoising.output.most_values)",
-            mend="name the genes that are wanted: --genes NAMES, or a file with a name a line",
+            expected=f"at most {params.most_values:,} numbers (denoising.output.most_values)",
+            mend="choose genes: --genes NAMES, or a file with one name per line",
         )
     ids_G = valid_cells.var_names.to_numpy(dtype=str)
     if params.imputed_genes is not None:
@@ -93,14 +93,14 @@ def _whole_counts(cells: AnnData) -> sparse.csr_matrix:
         raise UserError(
             "denoise-counts",
             found="no counts" if counts is None else "counts with decimals",
-            expected="whole counts of molecules or reads, which can be held out one by one",
+            expected="whole counts of molecules or reads, so that single ones can be held out",
             mend='keep the counts in layers["counts"] or raw, or name their layer with --layer',
         )
     if min(cells.shape) < FEWEST:
         raise UserError(
             "denoise-cells",
             found=f"{cells.n_obs} cells and {cells.n_vars} genes",
-            expected=f"{FEWEST} of each at least",
+            expected=f"at least {FEWEST} of each",
             mend="give more cells",
         )
     return counts

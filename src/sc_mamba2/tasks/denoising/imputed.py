@@ -149,6 +149,6 @@ def read_imputable(
             found=f"{len(there)} genes that the file has: "
             + ", ".join(names[at] for at in there[:5]),
             expected="genes that were not measured; the others are denoised from their own counts",
-            mend="leave them out of --impute, or name them with --genes",
+            mend="remove them from --impute, or give them with --genes",
         )
     return names, ids_F

@@ -27,8 +27,8 @@ def read_molecule_model(checkpoint: str) -> PretrainedModel:
     if model.molecule_decoder is None:
         raise UserError(
             "checkpoint-heads",
-            found=f"'{checkpoint}' without the head of molecules",
-            expected="a model that was pretrained by molecules left out",
+            found=f"'{checkpoint}' without a molecule head",
+            expected="a model pretrained to predict held-out molecules",
             mend="use scm-counts, or pretrain with pretraining.training.objective=molecules",
         )
     return model

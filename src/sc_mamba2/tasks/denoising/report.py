@@ -22,15 +22,15 @@ from sc_mamba2.tasks.shared.parameters import flat_parameters
 
 GROUPS = ("ingestion", "validation", "denoising", "compute")
 WRITTEN = {
-    'layers["scm_denoised"]': "expected molecules of 10,000 of the cell; NaN for genes that were not read",
+    'layers["scm_denoised"]': "expected molecules per 10,000 of the cell; NaN for genes that were not read",
     'var["scm_denoised"]': "which genes have values",
-    'obsm["scm_denoised"]': "with --genes: the same of these genes, in the place of both",
-    'obsm["scm_imputed"]': "with --impute: genes that were not measured, as the model predicts them",
+    'obsm["scm_denoised"]': "with --genes: the same for these genes, instead of both",
+    'obsm["scm_imputed"]': "with --impute: genes that were not measured, predicted by the model",
     'uns["scm"]': "version, source of the counts, prior, its numbers, phi, nats, command",
 }
 CAPTION = (
-    "Nats a held-out molecule, lower is better; gain over the gene means ± standard error over cells. "
-    "'posterior' looks at the cell's own counts too. Numbers were chosen on other molecules."
+    "Nats per held-out molecule, lower is better; gain over the gene means ± standard error over cells. "
+    "'posterior' also uses the cell's own counts. Numbers were chosen on other molecules."
 )
 
 
@@ -48,10 +48,10 @@ def denoising_report(
     """Write the HTML page from ``metrics.json``, PNG files by name and parameters by dotted name."""
     data, run = metrics["data"], metrics["run"]
     lead = (
-        f"{data['cells']:,} cells have expected molecules in the place of their counts; nothing was trained on "
-        f"them. On {data['held_out_molecules']:,} molecules of {data['scored_cells']:,} cells that were held "
-        f"out: {in_brief(metrics, '-nats')}; less is better. Look at the table and at the calibration: points "
-        "on the line mean that expected values are right on average."
+        f"The counts of {data['cells']:,} cells were replaced by expected molecules; nothing was trained on "
+        f"them. On {data['held_out_molecules']:,} held-out molecules of {data['scored_cells']:,} cells: "
+        f"{in_brief(metrics, '-nats')}; lower is better. Look at the table and the calibration: points on the "
+        "line mean that expected values are correct on average."
     )
     sections = [
         Section("How well it went", verdict(metrics), [_score_table(metrics)]),
@@ -68,18 +68,18 @@ def _imputed_section(found: dict[str, float]) -> list[Section]:
     if not found.get("genes"):
         return []
     words = [
-        f"{found['genes']:,} genes that the file lacks were imputed by the pretrained model. No count stands "
-        "behind them: use them to look, not to test.",
-        f"To judge this, {found['hidden_genes']:,.0f} genes of the file were hidden and imputed from the others.",
+        f"{found['genes']:,} genes that the file lacks were imputed by the pretrained model. They are not "
+        "backed by counts: use them to explore, not to test.",
+        f"As a check, {found['hidden_genes']:,.0f} genes of the file were hidden and imputed from the others.",
     ]
     if "level" in found:
         words.append(
-            f"Their levels come in the right order with a rank correlation of {found['level']:.2f}."
+            f"Their predicted levels have a rank correlation of {found['level']:.2f} with the measured ones."
         )
     if "cells" in found:
         words.append(
-            f"From cell to cell, the median correlation with the counts is {found['cells']:.2f}, in the "
-            f"{found['expressed_genes']:,.0f} genes with a molecule of 10,000 or more."
+            f"Across cells, the median correlation with the counts is {found['cells']:.2f}, in the "
+            f"{found['expressed_genes']:,.0f} genes with at least one molecule per 10,000."
         )
     return [Section("Imputed genes", words, [])]
 
@@ -89,25 +89,27 @@ def verdict(metrics: dict[str, Any]) -> list[str]:
     gains, chosen = metrics["data"]["gains"], metrics["data"]["chosen"]
     prior = chosen["prior"].replace("_", " ")
     means = _gain_words("the gene means", **gains[MEANS])
-    own = _gain_words("these with the cell's own counts (the posterior)", **gains[FLOOR])
+    own = _gain_words("the gene means with the cell's own counts (the posterior)", **gains[FLOOR])
     words = [f"{means} {own}"]
     if chosen["prior"] == MEANS:
-        words.append("No prior told more than the gene means: the cell's own counts do the work.")
+        words.append(
+            "No prior predicted better than the gene means: the cell's own counts do the work."
+        )
     if chosen["prior"] == PRETRAINED:
         others = {name: gains[name] for name in metrics["ablations"] if name != PRETRAINED}
         if others:
             best = min(others, key=lambda name: metrics["ablations"][name]["nats"])
             words.append(_gain_words(f"without the pretrained model ({best})", **others[best]))
-    words.append(f"Prior: {prior}; chosen by an inner split, which sees nothing of what is scored.")
+    words.append(f"Prior: {prior}; chosen on an inner split that excludes the scored molecules.")
     return words + beside_baselines(metrics)
 
 
 def _gain_words(other: str, nats: float, error: float) -> str:
-    size = f"by {abs(nats):.3f} ± {error:.3f} nats a molecule"
+    size = f"by {abs(nats):.3f} ± {error:.3f} nats per molecule"
     if abs(nats) <= 2 * error or nats == 0:
-        return f"The denoised rates tell held-out molecules no better than {other} ({nats:+.3f} ± {error:.3f})."
+        return f"The denoised rates predict held-out molecules no better than {other} ({nats:+.3f} ± {error:.3f})."
     how = "better" if nats > 0 else "WORSE"
-    return f"The denoised rates tell held-out molecules {how} than {other} {size}."
+    return f"The denoised rates predict held-out molecules {how} than {other} {size}."
 
 
 def _score_table(metrics: dict[str, Any]) -> Table:

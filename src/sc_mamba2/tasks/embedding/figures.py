@@ -114,7 +114,7 @@ PICTURES = (
     Picture("umap", "Cells by type, batch and genes read (UMAP of the embedding)", umap_figure),
     Picture(
         "neighbours",
-        "Who the nearest neighbours of each type and of each batch are",
+        "Types and batches of the nearest neighbours of each type and batch",
         neighbours_figure,
     ),
 )

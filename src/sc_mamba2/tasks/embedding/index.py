@@ -74,7 +74,7 @@ class ReferenceIndex:
                 found="an index of another " + ", ".join(other),
                 expected=", ".join(f"{name} {value}" for name, value in other.items())
                 + (f", which is '{named}'" if named else ""),
-                mend=f"{add}, or make the index again: scm index",
+                mend=f"{add}, or rebuild the index: scm index",
             )
 
     def save(self, folder: Path) -> None:
@@ -101,7 +101,7 @@ class ReferenceIndex:
                 "index-folder",
                 found=f"no index at '{folder}'",
                 expected=f"a folder with {FACTS}",
-                mend="make one: scm index REF.h5ad --label-key KEY --output INDEX",
+                mend="build one: scm index REF.h5ad --label-key KEY --output INDEX",
             )
         try:
             compare_hashes(folder, read_manifest(folder), needed=_FILES)
@@ -114,8 +114,8 @@ class ReferenceIndex:
             raise UserError(
                 "index-damaged",
                 found=error.found if isinstance(error, UserError) else str(error),
-                expected="files as they were written",
-                mend="make the index again: scm index",
+                expected="unchanged files",
+                mend="rebuild the index: scm index",
             ) from error
         labels, names = table["label"].to_numpy(dtype=str), pd.Index(table["name"])
         return cls(labels=labels, names=names, facts=facts, **arrays)

@@ -47,7 +47,7 @@ class EmbedJob(BlockJob):
         if differ:
             raise UserError(
                 "job-differs",
-                found=f"another {', '.join(differ)} than where the job was written",
+                found=f"a different {', '.join(differ)} than where the job was written",
                 expected="the same version, checkpoint and cells, under the same paths, on every machine",
                 mend="install the same version, and keep cells and checkpoint in a shared folder",
             )

@@ -138,14 +138,16 @@ def unassigned_remarks(
     median = float(calls[keys.DISTANCE].median())
     if beyond <= share / 2:
         cause = (
-            "their neighbours disagree: types that lie close, or labels too fine for this embedding"
+            "that their neighbours disagree: similar types, or labels too fine for this embedding"
         )
     elif coverage["weight_share"] < _FEW_GENES:
-        cause = f"other genes: only {coverage['weight_share']:.0%} of the reference's weight is measured"
+        cause = f"missing genes: only {coverage['weight_share']:.0%} of the reference's weight is measured"
     elif median > (limit + 1) / 2:
-        cause = "another tissue or kind of cell: they have little in common with any type there"
+        cause = "another tissue or kind of cell: they resemble no type of the reference"
     else:
-        cause = "another tissue, or a protocol that moves all cells: they lie just beyond the limit"
+        cause = (
+            "another tissue, or a protocol that shifts all cells: they are just beyond the limit"
+        )
     words = (
         f"{share:.0%} of the cells are unassigned (median distance {median:.2f}, limit {limit:.2f}). "
         f"The likely cause is {cause}"

@@ -78,7 +78,7 @@ def load_encoder_for_index(options: EmbeddingOptions, obs_keys: KeyParams) -> En
         raise UserError(
             "options",
             found="an index without labels",
-            expected="the column of obs that holds the cell types",
+            expected="the column of obs with the cell types",
             mend="add --label-key KEY",
         )
     return load_encoder(options)

@@ -42,7 +42,7 @@ class KeyParams(LabelReadingParams):
     """Columns of obs for the scores; the embedding does not use them."""
 
     label_key: str | None = Field(None, description="column with the cell types; null: no scores")
-    batch_key: str | None = Field(None, description="column with the batches; null: not looked at")
+    batch_key: str | None = Field(None, description="column with the batches; null: not used")
 
 
 class EvaluationParams(Parameters):
@@ -51,10 +51,10 @@ class EvaluationParams(Parameters):
     cells: int = Field(10_000, ge=2, description="cells of the sample at most")
     neighbours: int = Field(15, ge=1, description="nearest neighbours that vote on a cell's type")
     folds: int = Field(5, ge=2, description="folds of the cross-validated vote")
-    variable_genes: int = Field(2000, ge=2, description="genes of the PCA beside the model")
-    components: int = Field(50, ge=1, description="components of the PCA beside the model")
+    variable_genes: int = Field(2000, ge=2, description="genes of the PCA baseline")
+    components: int = Field(50, ge=1, description="components of the PCA baseline")
     untrained: bool = Field(
-        True, description="whether the same model with random weights is scored too"
+        True, description="whether the same model with random weights is also scored"
     )
 
 

@@ -77,7 +77,7 @@ def encode_file(
         starts = list(range(0, cells, options.cells_a_block))
         todo = [start for start in starts if not has_block(folder, start)]
         if len(todo) < len(starts):
-            _log.info("%d of %d blocks are there already", len(starts) - len(todo), len(starts))
+            _log.info("%d of %d blocks already exist", len(starts) - len(todo), len(starts))
         with training_progress("embedding", unit="cell") as on_cells:
             if todo and launch.elsewhere:
                 job = EmbedJob(

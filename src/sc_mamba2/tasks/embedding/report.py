@@ -59,12 +59,12 @@ def embedding_report(
     trust = (
         f"On {data['scored_cells']:,} cells with a label: {in_brief(metrics, 'knn_accuracy')}"
         if "knn_accuracy" in metrics["model"]
-        else "No column of labels was named, so how well it keeps types together is not known here"
+        else "No column of labels was given, so how well types stay together is not known here"
     )
     lead = (
         f"{data['cells']:,} cells have an embedding of {data['width']} numbers each; nothing was trained on "
-        f"them. {trust}. Look at the map first: types should lie apart and batches mixed, and cells of few "
-        "genes should not be a group of their own."
+        f"them. {trust}. Look at the map first: types should be separate and batches mixed, and cells with "
+        "few genes should not form a group of their own."
     )
     sections = [
         Section("How well it went", _verdict(metrics), _score_tables(metrics)),
@@ -80,9 +80,9 @@ def _score_tables(metrics: dict[str, Any]) -> list[Table]:
     if not metrics["model"]:
         return []
     caption = (
-        f"{metrics['data']['scored_cells']:,} cells, evenly taken; every method on the same cells. "
+        f"{metrics['data']['scored_cells']:,} evenly sampled cells, the same for every method. "
         "avg bio and avg batch: types kept, batches mixed; higher is better. knn: votes of the nearest "
-        "neighbours, cross-validated; of types higher is better, of batches lower is better mixed. "
+        "neighbours, cross-validated; for types higher is better, for batches lower means better mixed. "
         "transfer: types from the index, over all cells."
     )
     return [score_table(scores_by_method(metrics), list(metrics["model"]), caption)]
@@ -92,12 +92,12 @@ def _verdict(metrics: dict[str, Any]) -> list[str]:
     """Describe which method won, and what pretraining contributed."""
     own = metrics["model"].get("knn_accuracy")
     if own is None:
-        return ["No column of labels was named, so how well types stay together is not scored."]
+        return ["No column of labels was given, so how well types stay together is not scored."]
     words = beside_baselines(metrics)
     other = metrics["ablations"].get("untrained", {}).get("knn_accuracy")
     if other is not None:
         words.append(
-            f"By the neighbours' votes the model's {own:.3f} {comparison(own, other)} the same model with "
-            f"random weights ({other:.3f})."
+            f"The model's accuracy by neighbours' votes, {own:.3f}, {comparison(own, other)} that of the same "
+            f"model with random weights ({other:.3f})."
         )
     return words

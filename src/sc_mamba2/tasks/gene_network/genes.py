@@ -84,7 +84,7 @@ def choose_pairs(
         raise UserError(
             "network-cells",
             found=f"{cells.n_obs} cells",
-            expected=f"{FEWEST_CELLS} cells at least",
+            expected=f"at least {FEWEST_CELLS} cells",
             mend="give more cells",
         )
     known = np.isin(vocabulary.rows_of(cells.var_names), vocabulary.gene_rows)
@@ -95,8 +95,8 @@ def choose_pairs(
     if len(places) < 2:
         raise UserError(
             "network-targets",
-            found=f"{len(places)} genes in {params.expressed_share:.0%} of the cells or more",
-            expected="two at least",
+            found=f"{len(places)} genes expressed in at least {params.expressed_share:.0%} of the cells",
+            expected="at least two",
             mend="lower gene_network.genes.expressed_share",
         )
     targets = np.sort(places[np.argsort(-variability, kind="stable")][: params.targets])
@@ -107,10 +107,10 @@ def choose_pairs(
     if not len(regulators):
         raise UserError(
             "regulators-none",
-            found=f"no regulator among {len(places):,} genes in {params.expressed_share:.0%} of the "
-            "cells or more",
-            expected="one at least",
-            mend="name genes that the cells express with --genes",
+            found=f"no regulator among {len(places):,} genes expressed in at least "
+            f"{params.expressed_share:.0%} of the cells",
+            expected="at least one",
+            mend="give genes that the cells express with --genes",
         )
     logger.info("%d regulators (%s), %d targets", len(regulators), origin, len(targets))
     ids, symbols = cells.var_names.to_numpy(str), cells.var[keys.SYMBOL].to_numpy(str)
@@ -136,12 +136,12 @@ def _factors(
     factors = places[np.isin(cells.var_names[places], list(transcription_factors()))]
     if not len(factors):
         logger.warning(
-            "no human transcription factor among %d expressed genes: the most variable genes are taken "
-            "for regulators; name your own with --genes",
+            "no human transcription factor among %d expressed genes: the most variable genes are used "
+            "as regulators; give your own with --genes",
             len(places),
         )
         chosen = places[np.argsort(-variability, kind="stable")][:most]
-        return chosen, "most variable genes, for want of a transcription factor"
+        return chosen, "most variable genes, since no transcription factor was found"
     chosen = factors[np.argsort(-share[factors], kind="stable")][:most]
     rule = "" if len(factors) <= most else f", of {len(factors):,} those in most cells"
     return chosen, "expressed transcription factors" + rule
@@ -159,9 +159,9 @@ def _named(
         symbols = cells.var[keys.SYMBOL].to_numpy(str)[known]
         raise UserError(
             "gene-unknown",
-            found=f"{len(missing)} genes that are not both in the cells and in the checkpoint: "
+            found=f"{len(missing)} genes that the cells or the checkpoint lack: "
             + ", ".join(missing[:5]),
-            expected="symbols or Ensembl ids of genes that both know",
+            expected="symbols or Ensembl ids of genes that both have",
             mend="correct --genes" + nearest(missing[0], symbols),
         )
     places = np.array(list(dict.fromkeys(place[ident] for ident in ids)), dtype=np.int64)

@@ -24,9 +24,9 @@ def read_model(checkpoint: str, compute: ComputeOptions) -> PretrainedModel:
     if model.cell_expression_decoder is None and model.molecule_decoder is None:
         raise UserError(
             "checkpoint-heads",
-            found=f"'{checkpoint}' without a head that tells expression from the cell",
-            expected="a pretrained model with that head, or with the head of molecules",
-            mend="use scm-tiny or scm-counts, or pretrain with the objective's cell_expression",
+            found=f"'{checkpoint}' without a head that predicts expression from the cell",
+            expected="a pretrained model with that head, or with a molecule head",
+            mend="use scm-tiny or scm-counts, or pretrain with cell_expression in the objective",
         )
     model.backbone.scan_path = compute.scan_path
     return model

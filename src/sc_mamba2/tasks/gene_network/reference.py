@@ -79,7 +79,7 @@ def _unusable(found: str) -> UserError:
     return UserError(
         "reference-network",
         found=found,
-        expected="a CSV, TSV or Parquet file with the columns source (or tf), target and perhaps "
+        expected="a CSV, TSV or Parquet file with the columns source (or tf), target and optionally "
         "confidence",
         mend="correct --reference-network, or gene_network.reference.levels",
     )

@@ -136,7 +136,7 @@ def _tell_time(
     _log.log(
         NOTE,
         "about %s for knock-outs of %d regulators, %s cells and %s targets; "
-        "--params gene_network.scoring.knock_outs=false leaves them out",
+        "--params gene_network.scoring.knock_outs=false skips them",
         duration(max(1.0, work.seconds or 0)),
         len(choice.regulators),
         f"{len(tokens):,}",

@@ -226,7 +226,7 @@ def _cells_with(obs: pd.DataFrame, key: str, value: str) -> np.ndarray:
             "held-out-missing",
             found=f"no column '{key}' in obs",
             expected=f"one of: {', '.join(map(str, obs.columns)) or 'obs has no columns'}",
-            mend="name a column that says which cells are held out" + nearest(key, obs.columns),
+            mend="choose a column that marks the held-out cells" + nearest(key, obs.columns),
         )
     text = label_text(obs[key]).reindex(obs.index)
     chosen = (text == value).to_numpy()
@@ -235,7 +235,7 @@ def _cells_with(obs: pd.DataFrame, key: str, value: str) -> np.ndarray:
             "held-out-empty",
             found=f"'{value}' in {int(chosen.sum()):,} of {len(obs):,} cells of obs['{key}']",
             expected="some cells held out, and some to train on",
-            mend=f"name one of its values: {', '.join(sorted(text.dropna().unique())[:5])}",
+            mend=f"choose one of its values: {', '.join(sorted(text.dropna().unique())[:5])}",
         )
     return chosen
 
@@ -248,5 +248,5 @@ def _check_enough(design: pd.DataFrame) -> None:
                 "cells-few",
                 found=f"{int(training[column].sum()):,} training cells with {str(column)[4:]}",
                 expected=f"at least {FEWEST_TRAINING} of each modality, and cells for validation",
-                mend="add cells, or hold fewer out (multiomics.keys.held_out_share)",
+                mend="add cells, or hold out fewer (multiomics.keys.held_out_share)",
             )

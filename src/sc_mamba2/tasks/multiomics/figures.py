@@ -154,7 +154,7 @@ PICTURES = (
     ),
     Picture(
         "by_part",
-        "Cells by the part that they play (UMAP)",
+        "Cells by part: training, validation, held out (UMAP)",
         lambda places, parts: class_figure(places, classes=parts),
     ),
     *(picture for kind in DRAWN for picture in _pictures_of(kind)),

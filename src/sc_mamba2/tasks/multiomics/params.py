@@ -38,7 +38,7 @@ class KeyParams(LabelReadingParams):
     """Columns of obs, and the split of the cells."""
 
     batch_key: str | None = Field(
-        None, description="column of obs with the batches that are to be taken out; null: none"
+        None, description="column of obs with the batches to correct for; null: none"
     )
     label_key: str | None = Field(
         None,
@@ -53,7 +53,7 @@ class KeyParams(LabelReadingParams):
         0.1,
         ge=0,
         le=0.5,
-        description="share of the cells held out by chance: never trained on, all scores are theirs",
+        description="share of the cells held out at random: never trained on, and used for all scores",
     )
     validation_share: float = Field(
         0.1, gt=0, le=0.5, description="share of the other cells that chooses the epoch"

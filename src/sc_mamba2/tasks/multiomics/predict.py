@@ -63,7 +63,7 @@ def standardise_known(
             "modality-unlearnt",
             found=f"{', '.join(unknown)}, which the checkpoint was not trained with",
             expected=f"its modalities: {', '.join(model.widths)}",
-            mend="leave it out, or train with all modalities (without --checkpoint)",
+            mend="remove it, or train with all modalities (without --checkpoint)",
         )
     cells, report = standardise_modalities(raw, model.features, ingestion, validation)
     return cells, meet_genes(model, cells.modalities[RNA], report, validation)

@@ -30,19 +30,19 @@ GROUPS = ("ingestion", "validation", "tokenization", "multiomics", "compute")
 
 CAPTION = (
     "Scored on the same cells. avg bio = mean of nmi, ari, asw label (types kept), higher is better; pearson: "
-    "mean correlation of a modality's features as predicted from the others alone, higher is better; rmse: its "
+    "mean correlation of a modality's features predicted from the others alone, higher is better; rmse: its "
     "error, lower is better; foscttm: share of cells nearer than the cell itself, lower is better, 0.5 by "
-    "chance; kept: share of the neighbours by one modality alone that are neighbours here too, higher is "
-    "better, without labels. The marked row has the best avg bio, or else the best correlation."
+    "chance; kept: share of the neighbours in one modality alone that are neighbours here too, higher is "
+    "better, without labels. The row with the best avg bio, or else the best correlation, is marked."
 )
 READ = "Genes by Ensembl id, then symbol; proteins by name; peaks by coordinates."
 WRITTEN = {
-    'obsm["X_scm_joint"]': "the embedding of the cell from all that it has",
+    'obsm["X_scm_joint"]': "the embedding of the cell from all its modalities",
     'obsm["X_scm_rna"], …': "the same from one modality alone; NaN where the cell lacks it",
     'obsm["scm_imputed_protein"], …': "features predicted from the other modalities alone: CLR of proteins, "
     "TF-IDF of peaks",
-    'mod[…].var["scm_imputed_error"]': "root mean square error of that, on validation cells",
-    'obs["scm_held_out"]': "cells that nothing was learnt from",
+    'mod[…].var["scm_imputed_error"]': "root mean square error of these predictions, on validation cells",
+    'obs["scm_held_out"]': "cells that were not used in training",
     'uns["scm"]': "version, checkpoint, source of the expression, command",
 }
 
@@ -83,12 +83,12 @@ def joint_report(
     trust = (
         f"On {data['scored_cells']:,} scored cells: {brief}"
         if brief
-        else "Nothing could be scored here, so how far to trust it is not known from these cells"
+        else "Nothing could be scored here, so these cells do not say how far to trust it"
     )
     lead = (
-        f"{data['cells']:,} cells, {have}, have one joint embedding, and what they lack is predicted; no label "
-        f"was trained on. {trust}. Look at the map of the joint embedding beside that of RNA alone, and at how "
-        "predicted and measured features agree, before you use them."
+        f"{data['cells']:,} cells, {have}, have one joint embedding, and missing modalities are predicted; no "
+        f"labels were used in training. {trust}. Look at the map of the joint embedding next to that of RNA "
+        "alone, and at how well predicted and measured features agree, before you use them."
     )
     columns = list(
         dict.fromkeys(n for scores in scores_by_method(metrics).values() for n in scores)
@@ -106,13 +106,15 @@ def joint_report(
 
 def verdict(metrics: dict[str, Any]) -> list[str]:
     """Summarise which method won, and what the parts of the model contribute."""
-    words = [f"Scores are of {metrics['data']['scored_cells']:,} cells that nothing was fitted to."]
+    words = [f"Scores are on {metrics['data']['scored_cells']:,} cells not used for fitting."]
     if not metrics["baselines"]:
         words = [
-            "Nothing was trained here; if the checkpoint has learnt from these cells, scores flatter."
+            "Nothing was trained here; if the checkpoint was trained on these cells, scores are too high."
         ]
     elif metrics["data"]["parts"].get("held_out", 0) < metrics["data"]["scored_cells"]:
-        words = ["Too few cells were held out: scores are also of cells that chose the epoch."]
+        words = [
+            "Too few cells were held out: scores include cells that were used to choose the epoch."
+        ]
     words += beside_baselines(metrics)
     for score, what in _headline_scores(metrics["model"]):
         words += worth_of_parts(score, what, metrics)

@@ -226,7 +226,7 @@ def check_names(held_out: pd.DataFrame, kind: SplitKind, params: ScoreParams) ->
     if params.names and not set(params.names) & set(units):
         raise UserError(
             "scored-names",
-            found=f"'{params.names[0]}' is to be scored, and is not held out",
+            found=f"'{params.names[0]}' is to be scored but is not held out",
             expected=f"one of: {shown(units)}",
             mend="correct perturbation.evaluation.names, or hold them out "
             "(perturbation.split.held_out)" + nearest(params.names[0], units),

@@ -126,14 +126,14 @@ def _read_table(path: str) -> dict[str, np.ndarray]:
         raise _refused(path, f"it cannot be read ({error})") from error
     names = table.index.astype(str).str.strip()
     if not values.size or not np.isfinite(values).all() or not names.is_unique:
-        raise _refused(path, "no numbers, missing ones, or a name twice")
+        raise _refused(path, "values that are missing or not numbers, or a duplicate name")
     return dict(zip(names, values, strict=True))
 
 
 def _refused(path: str, why: str, hint: str = "") -> UserError:
     return UserError(
         "feature-file",
-        found=f"the table of features '{path}': {why}",
+        found=f"the feature table '{path}': {why}",
         expected="a CSV: names of perturbations in the first column, then columns of numbers",
         mend="correct --perturbation-features" + hint,
     )

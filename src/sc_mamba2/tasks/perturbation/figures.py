@@ -34,7 +34,7 @@ def volcano_figure(table: pd.DataFrame, name: str) -> Figure:
     name_points(axis, places, table.loc[named, "gene"].tolist(), places[:, 0] < 0)
     axis.set_xlabel("predicted change of the mean (log1p CP10K)")
     axis.set_ylabel("-log10 p, from the spread of resampled estimates")
-    none = "" if sure.any() else "\nnone has q < 0.05: the surest are named"
+    none = "" if sure.any() else "\nnone has q < 0.05: the most significant are named"
     axis.set_title(f"{label(name)}: predicted change of every gene{none}")
     axis.legend(loc="best")
     return figure
@@ -103,7 +103,7 @@ PICTURES = (
     ),
     Picture(
         "effects",
-        "Predicted over real change of the held-out cells, a gene a point",
+        "Predicted against real change of the held-out cells, one point per gene",
         effects_figure,
     ),
     Picture("training", "Losses over the epochs of the Mamba2 layers' training", training_figure),

@@ -22,7 +22,7 @@ class KeyParams(Parameters):
     """Columns of obs, and how their names are read."""
 
     perturbation_key: str = Field("perturbation", description="column of obs with perturbations")
-    control: str = Field("control", description="how unperturbed cells are called there")
+    control: str = Field("control", description="label of the unperturbed cells there")
     context_key: str | None = Field(
         None,
         description="column of obs with cell types, lines or batches, within which perturbed cells "
@@ -54,10 +54,10 @@ class KeyParams(Parameters):
         description="checkpoint whose gene embedding describes perturbed genes; null: none",
     )
     pathways: bool = Field(
-        True, description="whether genes are alike by their Reactome pathways too"
+        True, description="whether Reactome pathways also define the similarity of genes"
     )
     feature_file: str | None = Field(
-        None, description="CSV with a row of numbers a perturbation, in the place of `features`"
+        None, description="CSV with one row of numbers per perturbation, instead of `features`"
     )
 
     @property
@@ -79,7 +79,7 @@ class SplitParams(Parameters):
         (), description="perturbations or contexts to hold out by name; empty: drawn by the seed"
     )
     key: str | None = Field(
-        None, description="column of obs with 'train' and 'test', in the place of a draw"
+        None, description="column of obs with 'train' and 'test', instead of a random split"
     )
     test_share: float = Field(
         0.2, gt=0, lt=1, description="share of perturbations, contexts or cells to draw"

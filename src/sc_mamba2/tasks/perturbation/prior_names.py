@@ -68,14 +68,14 @@ def known_prior(
             and not prior.targets.get(part)
         ]
         if parts and name not in seen:
-            lacks = "is no gene that the checkpoint of gene embeddings knows"
+            lacks = "is not a gene of the gene embedding checkpoint"
             if keys.feature_file is not None or keys.kind == "chemical":
                 lacks = "has no row of features"
             raise UserError(
                 "perturbation-unknown",
-                found=f"'{parts[0]}', which no training cell had, and which {lacks}",
-                expected=f"one that was seen ({shown(seen, 5)}), "
-                "or one that is described by its gene or by a table",
+                found=f"'{parts[0]}', which is in no training cell, and which {lacks}",
+                expected=f"one from the training ({shown(seen, 5)}), "
+                "or one described by its gene or by a table",
                 mend="give --perturbation-features FILE with a row for it"
                 + nearest(parts[0], {*seen, *prior.singles}),
             )

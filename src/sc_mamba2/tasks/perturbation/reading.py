@@ -79,10 +79,10 @@ def read_controls(valid_cells: AnnData, keys: KeyParams, genes: tuple[str, ...])
             found = ", ".join(f"'{name}'" for name in sorted(set(names))[:5])
             raise UserError(
                 "control-missing",
-                found=f"no cell of the control '{keys.control}' in "
-                f"obs['{keys.perturbation_key}'] (there are {found})",
+                found=f"no cells of the control '{keys.control}' in "
+                f"obs['{keys.perturbation_key}'] (found: {found})",
                 expected="unperturbed cells, from which predictions start",
-                mend="call them as in the training, or leave the column out",
+                mend="name them as in the training, or omit the column",
             )
         cells = cells[chosen]
     aligned = over_genes(cells, genes)
@@ -105,7 +105,7 @@ def over_genes(cells: AnnData, genes: tuple[str, ...]) -> AnnData:
         raise UserError(
             "genes-not-shared",
             found="no gene of the checkpoint among the genes of the file",
-            expected="cells with genes that the checkpoint was trained on",
+            expected="cells with genes used in the training of the checkpoint",
             mend="check that both are human",
         )
     columns = sparse.csc_matrix(cells.X[:, [place[genes[at]] for at in known]])

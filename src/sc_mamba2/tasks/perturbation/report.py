@@ -26,10 +26,10 @@ from sc_mamba2.tasks.shared.parameters import flat_parameters
 DELTA = "pearson_delta"
 _LIKENESS = {"pathways": "shared pathways (Reactome)", "features": "features of the genes"}
 CAPTION = (
-    "Same held-out cells, means over all that was held out. Higher is better, but for mse and mae. pearson "
-    "delta: correlation of the change of all genes; …_top: of the 20 that change most; direction match: share "
-    "of these with the right sign; discrimination: whether the right perturbation's cells are the nearest "
-    "(0.5 by chance; L1, and cosine). The marked row has the best pearson delta."
+    "Same held-out cells, means over all held-out perturbations. Higher is better, except for mse and mae. "
+    "pearson delta: correlation of the change of all genes; …_top: of the 20 that change most; direction "
+    "match: share of these with the right sign; discrimination: whether the right perturbation's cells are "
+    "the nearest (0.5 by chance; L1, and cosine). The row with the best pearson delta is marked."
 )
 WRITTEN = {
     'layers["scm_predicted"]': "each control cell as if perturbed, log1p(CP10K); other genes keep its value",
@@ -72,18 +72,20 @@ def perturbation_report(
     data, run = metrics["data"], metrics["run"]
     trust = data["predicted"]
     scored = (
-        f"On {len(data['scored']):,} that were held out: {in_brief(metrics, DELTA)}, of a noise ceiling of "
-        f"{data['mean_ceiling']:.2f}"
+        f"On {len(data['scored']):,} held-out perturbations: {in_brief(metrics, DELTA)}, with a noise ceiling "
+        f"of {data['mean_ceiling']:.2f}"
         if metrics["model"]
-        else "Nothing was held out in this run, so how well it predicts stands in the training's report"
+        else "Nothing was held out in this run; the report of the training says how well it predicts"
     )
     if trust["ensemble_spread_over_change"] > 1:
-        scored += ", and THIS prediction is less than its own uncertainty: take it as none"
-    seen = "which was measured" if trust["seen"] != "never" else "never measured"
+        scored += (
+            ", and THIS prediction is smaller than its own uncertainty: treat it as no prediction"
+        )
+    seen = "measured" if trust["seen"] != "never" else "never measured"
     lead = (
         f"The effect of {trust['perturbation']} ({seen}) was predicted on control cells: "
-        f"{trust['genes_changed']:,} genes change with q < 0.05. {scored}. Look at the genes of the volcano "
-        "first, then at how well those held out were predicted."
+        f"{trust['genes_changed']:,} genes change with q < 0.05. {scored}. Look at the genes in the volcano "
+        "plot first, then at how well held-out perturbations were predicted."
     )
     sections = [Section("How far to trust it", _trust_words(metrics), [_trust_table(trust)])]
     if metrics["model"]:
@@ -108,30 +110,32 @@ def _trust_words(metrics: dict[str, Any]) -> list[str]:
     spread = trust["ensemble_spread_over_change"]
     if spread > 1:
         words.append(
-            "Resampling the training moves the prediction further than its own size: take it as "
+            "Resampling the training changes the prediction by more than its own size: treat it as "
             "no prediction."
         )
     if metrics["model"]:
         words.append(on_average(metrics))
         if trust["perturbation"] in {unit[UNIT] for unit in metrics["data"]["units"]}:
             words.append(
-                f"{trust['perturbation']} was held out for the scores below; the prediction is of the model "
-                "that has measured all cells, its own among them."
+                f"{trust['perturbation']} was held out for the scores below; the prediction is from the model "
+                "fitted to all cells, including its own."
             )
     else:
-        words.append("Nothing was held out in this run; the training's report has its scores.")
+        words.append("Nothing was held out in this run; the report of the training has the scores.")
     return words
 
 
 def likeness_words(likeness: dict[str, Any]) -> str:
     """Explain from which effects one that was never measured is estimated."""
     if not likeness["nearest"]:
-        return "it is like no other that was, so it gets their shrunken mean"
+        return "it resembles no measured one, so it gets their shrunken mean"
     by = " and ".join(_LIKENESS[one] for one in likeness["by"])
-    words = f"it is estimated from the measured ones, weighed by {by}, most from {_near(likeness)}"
+    words = (
+        f"it is estimated from the measured ones, weighted by {by}, mainly from {_near(likeness)}"
+    )
     if "pathways" in likeness["by"]:
         return words
-    return f"{words}; it shares no pathway with any, so much of it is their shrunken mean"
+    return f"{words}; it shares no pathway with any of them, so much of it is their shrunken mean"
 
 
 def _near(likeness: dict[str, Any]) -> str:
@@ -144,13 +148,13 @@ def on_average(metrics: dict[str, Any]) -> str:
     data, floor = metrics["data"], metrics["data"]["least_ceiling"]
     strong, scored = data["with_effect"], data["scored"]
     words = (
-        f"Pearson delta of all {len(scored):,} that were held out: {metrics['model'][DELTA]:.2f} on average, "
-        f"of a noise ceiling of {data['mean_ceiling']:.2f}; "
+        f"Pearson delta of all {len(scored):,} held-out perturbations: {metrics['model'][DELTA]:.2f} on "
+        f"average, with a noise ceiling of {data['mean_ceiling']:.2f}; "
     )
     if not strong:
-        return f"{words}none has a ceiling of {floor:g}: there may be no effect to predict."
+        return f"{words}none reaches a ceiling of {floor:g}: there may be no effect to predict."
     mean = metrics["views"][f"model{WITH_EFFECT}"][DELTA]
-    return f"{words}of the {len(strong):,} with a ceiling of at least {floor:g}: {mean:.2f}."
+    return f"{words}for the {len(strong):,} with a ceiling of at least {floor:g}: {mean:.2f}."
 
 
 def _score_tables(metrics: dict[str, Any]) -> list[Table]:
@@ -158,7 +162,7 @@ def _score_tables(metrics: dict[str, Any]) -> list[Table]:
     data, columns = metrics["data"], list(metrics["model"])
     tables = [score_table(scores_by_method(metrics), columns, CAPTION, DELTA)]
     if 0 < len(data["with_effect"]) < len(data["scored"]):
-        caption = f"Over those alone whose noise ceiling is at least {data['least_ceiling']:g}."
+        caption = f"Only perturbations whose noise ceiling is at least {data['least_ceiling']:g}."
         views = {name.removesuffix(WITH_EFFECT): view for name, view in metrics["views"].items()}
         tables.append(score_table(views, columns, caption, DELTA))
     return tables
@@ -179,8 +183,8 @@ def _share_words(data: dict[str, Any]) -> list[str]:
         f"{name.replace('_', ' ')} {share:.2f}" for name, share in data["shares"].items()
     )
     return [
-        "An unseen perturbation is a mixture of ways to weigh the training effects; their shares, earned on "
-        f"training perturbations that were left out: {shares}."
+        "An unseen perturbation is predicted as a mixture of ways to weight the training effects; their shares, "
+        f"from training perturbations that were left out: {shares}."
     ]
 
 
@@ -188,12 +192,14 @@ def _layer_words(gate: dict[str, Any]) -> list[str]:
     if "loss_with" not in gate:
         return []
     losses = (
-        f"on training effects kept apart the loss is {gate['loss_with']:.4f} with the Mamba2 "
+        f"on held-out training effects the loss is {gate['loss_with']:.4f} with the Mamba2 "
         f"layers and {gate['loss_without']:.4f} without (p = {gate['p']:.2f})"
     )
     if gate["kept"]:
         return [f"The Mamba2 layers are part of the predictions (weight 1): {losses}."]
-    return [f"The Mamba2 layers did not earn their place and were left out (weight 0): {losses}."]
+    return [
+        f"The Mamba2 layers did not improve the predictions and were left out (weight 0): {losses}."
+    ]
 
 
 def _alike_words(data: dict[str, Any]) -> list[str]:
@@ -201,24 +207,26 @@ def _alike_words(data: dict[str, Any]) -> list[str]:
     if not alike:
         return []
     return [
-        f"Predicted effects of two perturbations correlate by {alike['predicted']:.2f} on average, "
-        f"real ones by {alike['real']:.2f}: near 1 for the first alone, all predictions would be one."
+        f"Predicted effects of two perturbations correlate by {alike['predicted']:.2f} on average, real ones "
+        f"by {alike['real']:.2f}; if only the first were near 1, all predictions would be the same."
     ]
 
 
 def _trust_table(trust: dict[str, Any]) -> Table:
     likeness = trust["likeness"]
-    near = _near(likeness) or "like no other: the shrunken mean"
+    near = _near(likeness) or "resembles none: the shrunken mean"
     by = " and ".join(_LIKENESS[one] for one in likeness["by"]) or "none"
     rows = [
         ["measured", trust["seen"]],
         ["weight of its own measurement", f"{trust['measured_weight']:.2f}"],
-        ["likeness that speaks", by],
-        ["nearest measured perturbations (weight where it is not measured)", near],
+        ["similarity used", by],
+        ["nearest measured perturbations (weight if not measured itself)", near],
         ["spread of resamples over change", f"{trust['ensemble_spread_over_change']:.2f}"],
         ["genes with q < 0.05", f"{trust['genes_changed']:,}"],
     ]
-    return Table([], rows, "Spread over change: 0 is sure, 1 is as unsure as the change is large.")
+    return Table(
+        [], rows, "Spread over change: 0 is certain, 1 is as uncertain as the change is large."
+    )
 
 
 def _unit_table(metrics: dict[str, Any]) -> Table:
@@ -227,15 +235,15 @@ def _unit_table(metrics: dict[str, Any]) -> Table:
     for place, unit in enumerate(sorted(data["units"], key=lambda unit: -unit[CEILING])):
         scores = [f"{unit['scores'][method]['pearson_delta']:.3f}" for method in methods]
         likeness = data["partners"].get(unit[UNIT])
-        near = "" if likeness is None else _near(likeness) or "like no other: shrunken mean"
+        near = "" if likeness is None else _near(likeness) or "resembles none: shrunken mean"
         rows.append([unit[UNIT], f"{unit['cells']:,}", f"{unit[CEILING]:.2f}", *scores, near])
         if unit[UNIT] in data["with_effect"]:
             best.add(place)
     caption = (
-        "Pearson delta by held-out perturbation. ceiling: what one half of its cells tells of the "
-        "other. Of the marked rows it is high enough for an effect to be there."
+        "Pearson delta by held-out perturbation. ceiling: how well one half of its cells predicts the "
+        "other. In the marked rows it is high enough for an effect to exist."
     )
-    header = ["held out", "cells", "ceiling", *methods, "estimated most from (weight)"]
+    header = ["held out", "cells", "ceiling", *methods, "estimated mainly from (weight)"]
     return Table(header, rows, caption, frozenset(best))
 
 

@@ -109,7 +109,7 @@ def check_leak(table: pd.DataFrame, parts: pd.Series, control: str, kind: SplitK
         raise UserError(
             "split-leak",
             found=f"held-out cells and training cells of the same {column}: {both_sides}",
-            expected=f"a {column} on one side only, for the split '{kind}'",
+            expected=f"each {column} only in training or only held out, for the split '{kind}'",
             mend="correct the column of the split, or choose perturbation.split.kind=random_cells",
         )
 
@@ -157,7 +157,7 @@ def _draw(
         raise _impossible(params, "no combination of perturbations, written A+B, is in the file")
     every = len(set(column[perturbed]))
     if every < 2:
-        raise _impossible(params, f"there is one {column.name} only, '{names[0]}'")
+        raise _impossible(params, f"there is only one {column.name}, '{names[0]}'")
     count = min(every - 1, max(1, round(params.test_share * len(names))))
     return column.isin(generator.permutation(names)[:count]).to_numpy()
 
@@ -182,7 +182,7 @@ def _given_parts(given: pd.Series, key: str | None) -> np.ndarray:
             "split-column",
             found=f"obs['{key}'] holds '{others[0]}'",
             expected=f"'{TRAIN}' or '{TEST}' for every cell",
-            mend="correct the column, or leave perturbation.split.key out",
+            mend="correct the column, or omit perturbation.split.key",
         )
     return (given.astype(str) == TEST).to_numpy()
 
@@ -192,7 +192,7 @@ def _check_names(held_out: tuple[str, ...], names: list[str]) -> None:
         if name not in names:
             raise UserError(
                 "split-name",
-                found=f"'{name}' is to be held out, and no perturbed cell has it",
+                found=f"'{name}' is to be held out, but no perturbed cell has it",
                 expected=f"one of: {shown(names)}",
                 mend="correct perturbation.split.held_out" + nearest(name, names),
             )
@@ -202,7 +202,7 @@ def _impossible(params: SplitParams, why: str) -> UserError:
     return UserError(
         "split-impossible",
         found=f"nothing can be held out as '{params.kind}': {why}",
-        expected="perturbed cells to learn from, and others to score on",
+        expected="perturbed cells to train on, and others to score on",
         mend="choose another perturbation.split.kind (random_cells holds out cells), or name the "
         "contexts with --context-key",
     )

@@ -179,7 +179,7 @@ def _join(parts: list[Path], store: Path, tokenizer: Tokenizer) -> TokenStore:
             "corpus-nothing-kept",
             found="no cell in any file",
             expected="cells that pass the filters",
-            mend="look at the report of each file",
+            mend="see the report of each file",
         )
     with atomic_folder(store) as draft, TokenStoreWriter(draft, tokenizer) as writer:
         for part in parts:

@@ -56,7 +56,7 @@ _NATS = {"posterior": "as it comes", "own_posterior": "moved to the study's gene
 PICTURES = (
     Picture(
         "loss",
-        "Loss over the steps, and what held-out cells say beside their gene means",
+        "Loss over the steps, and the score of held-out cells next to their gene means",
         loss_figure,
     ),
 )

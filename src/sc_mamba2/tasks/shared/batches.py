@@ -27,7 +27,7 @@ def read_batches(obs: pd.DataFrame, key: str) -> pd.Series:
     if len(sizes) == 1:
         raise UserError(
             "batch-one",
-            found=f"obs['{key}'] holds one batch only: '{sizes.index[0]}'",
+            found=f"obs['{key}'] has only one batch: '{sizes.index[0]}'",
             expected="at least two batches: with one there is nothing to correct",
             mend="choose another column with --batch-key; without batches, `scm embed` gives an embedding",
         )
@@ -38,7 +38,7 @@ def read_batches(obs: pd.DataFrame, key: str) -> pd.Series:
             "batch-small",
             found=f"{len(small):,} batches with fewer than {FEWEST_CELLS} cells: {shown}",
             expected=f"at least {FEWEST_CELLS} cells in every batch",
-            mend="leave those cells out, put small batches together, or choose a coarser column",
+            mend="remove those cells, pool small batches, or choose a coarser column",
         )
     return batches
 
@@ -60,7 +60,7 @@ def read_known_batches(obs: pd.DataFrame, key: str, known: tuple[str, ...]) -> p
             found=f"{len(unknown):,} batches that the checkpoint was not trained with: {shown}",
             expected=f"cells of its batches: {', '.join(known[:MOST_SHOWN])}"
             + (", …" if len(known) > MOST_SHOWN else ""),
-            mend="train again with all batches together (leave --checkpoint out)",
+            mend="train again with all batches together (omit --checkpoint)",
         )
     return batches
 

@@ -51,7 +51,7 @@ class BlockJob(Parameters):
             raise UserError(
                 "job-missing",
                 found=f"no job at '{path}'",
-                expected="the file that the command wrote beside the blocks, in a folder that all machines see",
+                expected="the file that the command wrote next to the blocks, in a folder shared by all machines",
                 mend="write the output to a shared folder",
             )
         return cls.model_validate_json(path.read_text(encoding="utf-8"))

@@ -27,9 +27,9 @@ def open_blocks(folder: Path, identity: dict[str, Any]) -> None:
     if folder.exists() and not known.is_file() and any(folder.iterdir()):
         raise UserError(
             "blocks-foreign",
-            found=f"'{folder}' holds something that no run left for the next",
+            found=f"'{folder}' contains files that were not left by a run",
             expected="an empty folder, or none",
-            mend="name another folder for the blocks",
+            mend="choose another folder for the blocks",
         )
     if known.is_file() and known.read_text(encoding="utf-8") != wanted:
         remove_folder(folder)

@@ -46,7 +46,7 @@ def backbone_from_checkpoint(
         raise UserError(
             "checkpoint-genes",
             found=f"{int((rows < 0).sum()):,} genes that the checkpoint '{folder}' does not know",
-            expected="a tokenizer made from the checkpoint's vocabulary",
+            expected="a tokenizer with the checkpoint's vocabulary",
             mend=f"set tokenization.vocabulary to '{folder}'",
         )
     state = _state_of_backbone(checkpoint)
@@ -60,10 +60,10 @@ def backbone_from_checkpoint(
     if (read.bins, read.n_bins) != (rules.bins, rules.n_bins):
         raise UserError(
             "checkpoint-bins",
-            found=f"tokens of {rules.n_bins} bins that are {rules.bins}",
-            expected=f"{read.n_bins} bins that are {read.bins}, as '{folder}' was trained with",
+            found=f"tokens with {rules.n_bins} bins of {rules.bins}",
+            expected=f"{read.n_bins} bins of {read.bins}, as in the training of '{folder}'",
             mend=f"set tokenization.vocabulary to '{folder}'; RNA + protein or ATAC needs a checkpoint "
-            "of quantiles",
+            "with quantile bins",
         )
     fields |= {"vocabulary_size": vocabulary.size, "pad_id": vocabulary.pad_id}
     backbone = Backbone(ModelConfig.build(**fields))

@@ -81,19 +81,19 @@ def check_genes(
     measured = genes[np.isin(genes, vocabulary.rows_of(gene_ids))]
     share = float(weight_V[measured].sum() / weight_V[genes].sum()) if len(genes) else 1.0
     words = (
-        f"{len(measured):,} of the {len(genes):,} genes of {what} are measured here; they hold "
+        f"{len(measured):,} of the {len(genes):,} genes of {what} are measured here; they carry "
         f"{share:.1%} of its weight"
     )
     if share < floor:
         raise UserError(
             RULE,
             found=words,
-            expected=f"{floor:.1%} of the weight or more",
-            mend="give the file with all its genes, use a model that was trained on these genes, or "
+            expected=f"at least {floor:.1%} of the weight",
+            mend="give the file with all its genes, use a model trained on these genes, or "
             "train one on a reference that has them",
         )
     if share < low:
-        words += ", so that its answers stand on little"
+        words += ", so results are unreliable"
         _log.warning("%s.", words)
     return {
         "genes": len(genes),

@@ -52,13 +52,15 @@ def do_elsewhere(
     elif launch.processes:
         run_processes(job.worker, path, launch.processes, lacking)
     else:
-        _log.warning("The blocks are left to others: torchrun -m %s %s", job.worker, path)
+        _log.warning(
+            "Waiting for other processes to do the blocks: torchrun -m %s %s", job.worker, path
+        )
         while lacking():
             time.sleep(_LOOK_EVERY_SECONDS)
     if lack := lacking():
         raise UserError(
             "blocks-missing",
             found=f"{len(lack):,} of {len(starts):,} blocks are not in '{folder}'",
-            expected="a folder that all machines see",
-            mend="write the output to a shared folder, and start again: what is there is kept",
+            expected="a folder that all machines can access",
+            mend="write the output to a shared folder, and start again: finished blocks are kept",
         )

@@ -15,7 +15,7 @@ def read_names(given: str, rule: str, option: str = "--genes") -> list[str]:
         raise UserError(
             rule,
             found=f"no gene in '{file.name}'" if is_file else f"no file '{given}'",
-            expected="names of genes by commas, or a text file with a name a line",
+            expected="gene names separated by commas, or a text file with one name per line",
             mend=f"correct {option}",
         )
     return names

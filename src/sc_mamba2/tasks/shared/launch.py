@@ -54,9 +54,9 @@ def run_processes(
     if launched.returncode:
         raise UserError(
             "processes-failed",
-            found=f"{processes} processes that work together ended with code {launched.returncode}",
-            expected="all of them to come to their end",
-            mend="read what they said above; the same command goes on from what they wrote",
+            found=f"{processes} joint processes ended with code {launched.returncode}",
+            expected="all of them to finish",
+            mend="see their messages above; the same command continues from what they wrote",
         )
 
 

@@ -81,7 +81,7 @@ def check_species(tasks: Iterable[str], species: str | None) -> None:
         raise UserError(
             "species-task",
             found=f"ingestion.species={species} for {human[0]}",
-            expected="human cells: it looks up targets, proteins or peaks among human genes",
+            expected="human cells, since it looks up targets, proteins or peaks among human genes",
             mend="map the names to human genes first",
         )
 

@@ -20,13 +20,13 @@ class IngestionParams(Parameters):
     )
     holds: Kind | None = Field(
         None,
-        description="what its values are (log_normalised: log1p of 10,000 a cell); null: what their "
+        description="what its values are (log_normalised: log1p of 10,000 per cell); null: what their "
         "structure says",
     )
     species: Literal["human", "mouse"] = Field(
         "human",
         description="of the cells; mouse: a gene is read as the one human gene that it stands for, those "
-        "without one are left out, and what is written keeps the file's names",
+        "without one are left out, and the output keeps the file's names",
     )
 
     @property
@@ -54,7 +54,7 @@ class ValidationParams(Parameters):
         description="share of a trained model's weight that a file's genes must hold",
     )
     remark_weight_share: float = Field(
-        0.5, ge=0, le=1, description="below this share of the weight the answer is warned of"
+        0.5, ge=0, le=1, description="share of the weight below which a warning is given"
     )
 
 
@@ -147,7 +147,7 @@ class LaunchParams(Parameters):
     @model_validator(mode="after")
     def _one_way(self) -> Self:
         if self.dask_address is not None and self.processes != 1:
-            raise ValueError("processes and dask_address are two ways: give one of them")
+            raise ValueError("processes and dask_address are alternatives: give only one of them")
         return self
 
 

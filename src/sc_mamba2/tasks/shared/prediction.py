@@ -106,7 +106,7 @@ class PredictJob(BlockJob):
                 "job-differs",
                 found=f"a job of version {self.version} for '{self.model}', "
                 f"and version {sc_mamba2.__version__} here",
-                expected="the same version on every machine, and a model of its own",
+                expected="the same version on every machine, and the same model",
                 mend="install the same version everywhere, and start again",
             )
         model = getattr(import_module(module), name).from_pretrained(folder / _MODEL)

@@ -129,9 +129,9 @@ def choose_genes(
     if not usable.any():
         raise UserError(
             "genes-not-shared",
-            found="no gene that is expressed in the reference, measured in the query and known",
+            found="no known gene that is expressed in the reference and measured in the query",
             expected="files that share genes",
-            mend="check that both files hold human genes, and use a checkpoint that knows them",
+            mend="check that both files have human genes, and use a checkpoint that knows them",
         )
     names = reference.var_names[usable]
     if variable_genes is None:

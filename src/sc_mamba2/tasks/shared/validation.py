@@ -99,7 +99,7 @@ def remarks(
     dropped = genes["total"] - genes["kept"]
     if empty:
         yield _remark(
-            "cells-empty", f"{empty:,} cells have no expressed gene; their result means nothing"
+            "cells-empty", f"{empty:,} cells express no gene; their results are meaningless"
         )
     if few > 0:
         yield _remark(
@@ -110,8 +110,12 @@ def remarks(
             "genes-dropped",
             f"{dropped:,} of {genes['total']:,} genes were dropped: {genes['unknown']:,} unknown, "
             f"{genes['ambiguous']:,} ambiguous, {genes['retired']:,} retired, "
-            f"{genes['duplicate']:,} second columns of one gene"
-            + (f", {genes['no_partner']:,} without a human partner" if genes["no_partner"] else ""),
+            f"{genes['duplicate']:,} duplicate columns of a gene"
+            + (
+                f", {genes['no_partner']:,} without a human orthologue"
+                if genes["no_partner"]
+                else ""
+            ),
         )
     if not counted:
         yield _remark("counts-absent", "no counts were found; normalised values were used instead")
@@ -122,7 +126,7 @@ def aside_remarks(ingestion_report: dict[str, Any]) -> Iterator[Remark]:
     aside = ingestion_report.get("set_aside", {})
     if aside:
         counts = ", ".join(f"{count:,} ({kind})" for kind, count in aside.items())
-        yield _remark("features-set-aside", f"features that are no genes were set aside: {counts}")
+        yield _remark("features-set-aside", f"features that are not genes were set aside: {counts}")
 
 
 def absence_remarks(obs: pd.DataFrame) -> Iterator[Remark]:
@@ -130,10 +134,10 @@ def absence_remarks(obs: pd.DataFrame) -> Iterator[Remark]:
     columns = absence_columns(obs)
     for name, words in list(columns.items())[:MOST_COLUMNS]:
         listed = ", ".join(f"'{word}' ({count:,})" for word, count in list(words.items())[:5])
-        yield _remark("labels-absent", f"obs['{name}'] holds {listed}: as a label that is none")
+        yield _remark("labels-absent", f"obs['{name}'] holds {listed}: treated as missing labels")
     if len(columns) > MOST_COLUMNS:
         more = len(columns) - MOST_COLUMNS
-        yield _remark("labels-absent", f"so do {more:,} more columns of obs")
+        yield _remark("labels-absent", f"{more:,} more columns of obs hold such words")
 
 
 def quartiles(expressed: np.ndarray) -> dict[str, float]:

@@ -118,7 +118,7 @@ def read_manifest(folder: Path) -> Manifest:
     if version != 1:
         raise UserError(
             "store-format",
-            found=f"version {version} of the format of token stores in '{folder}'",
+            found=f"version {version} of the token store format in '{folder}'",
             expected="version 1",
             mend="write the store again with this version of the package",
         )
@@ -133,8 +133,8 @@ def damaged(path: Path, found: str) -> UserError:
     return UserError(
         "store-damaged",
         found=f"'{path}': {found}",
-        expected="the file as the manifest of the token store describes it",
-        mend="copy the store again from where it is whole, or write it again",
+        expected="the file described in the manifest of the token store",
+        mend="copy the store again from an intact copy, or write it again",
     )
 
 

@@ -169,7 +169,7 @@ class TokenStore:
                     "store-columns",
                     found=f"no column '{name}' in the cells of '{self.folder}'",
                     expected=f"one of {', '.join(known) or 'none'}",
-                    mend="name a column of the store" + nearest(name, known),
+                    mend="choose a column of the store" + nearest(name, known),
                 )
         path = self.folder / shard.name / OBS
         try:

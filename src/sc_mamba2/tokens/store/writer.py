@@ -127,7 +127,7 @@ class TokenStoreWriter:
                 raise UserError(
                     "store-tokenizer",
                     found=f"cells for '{self.folder}' with another vocabulary or other rules",
-                    expected="the tokenizer that the store was begun with",
+                    expected="the tokenizer with which the store was started",
                     mend="tokenise with TokenStore.open(folder).tokenizer, or write another store",
                 )
             return manifest

@@ -55,18 +55,20 @@ def test_the_verdict_names_who_wins_and_what_flatters():
     won, lost = " ".join(verdict(metrics(0.7, 0.5))), " ".join(verdict(metrics(0.4, 0.5)))
     assert (
         "is best by mean reciprocal rank (0.700" in won
-        and "found at once" in won
+        and "ranked first" in won
         and "BELOW" not in won
     )
     assert "is BELOW the best baseline by mean reciprocal rank (0.400" in lost
-    assert "FLATTER" not in won and "FLATTER" in " ".join(verdict(metrics(0.7, 0.5, learnt=True)))
-    assert "not known" in verdict(metrics(0.7, 0.5) | {"model": {}})[0]
+    assert "OPTIMISTIC" not in won and "OPTIMISTIC" in " ".join(
+        verdict(metrics(0.7, 0.5, learnt=True))
+    )
+    assert "cannot be scored" in verdict(metrics(0.7, 0.5) | {"model": {}})[0]
 
 
 def test_the_report_shows_the_ranking_and_says_where_it_says_nothing():
     page = ranking_report(metrics(0.7, 0.5), ranking(0.5), {"known": b"png"}, {"compute.seed": 0})
     assert "&lt;b&gt;A" in page and "<b>A</b>" not in page and "STAT1-" in page
-    assert "The baseline pseudobulk neighbour has B first" in page
-    assert "as reverse_perturbation.rank.method asks" in page and "NO candidate" not in page
+    assert "The baseline pseudobulk neighbour ranks B first" in page
+    assert "as set by reverse_perturbation.rank.method" in page and "NO candidate" not in page
     nothing = ranking_report(metrics(0.7, 0.5) | {"model": {}}, ranking(0.1), {}, {})
     assert "NO candidate explains this target" in nothing and "hits@1" not in nothing

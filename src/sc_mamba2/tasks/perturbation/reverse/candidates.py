@@ -105,7 +105,7 @@ def read_candidates(
             "candidates-many",
             found=f"{len(names):,} candidates",
             expected=f"2 to {params.most:,}",
-            mend="name them in a file, or without pairs",
+            mend="list them in a file, or exclude pairs",
         )
     return names
 
@@ -119,7 +119,7 @@ def _canonical(path: str, listed: Iterable[str] | None, known: PerturbationNames
         raise UserError(
             "candidates-file",
             found=f"no candidate in '{path}'" if file.is_file() else f"no file '{path}'",
-            expected="'all', or a text file with a perturbation a line",
+            expected="'all', or a text file with one perturbation per line",
             mend="correct --candidates" + nearest(path, ["all"]),
         )
     return names

@@ -76,7 +76,7 @@ def calibration_figure(checked: pd.DataFrame) -> Figure:
         probability, right, yerr=error, marker="o", ms=4, color="tab:blue", label="simulated"
     )
     axis.set(xlim=(0, 1), ylim=(-0.02, 1.02), xlabel="probability of the first candidate")
-    axis.set_ylabel("share in which it is the right one")
+    axis.set_ylabel("share in which it is correct")
     axis.legend()
     return figure
 
@@ -96,7 +96,7 @@ def known_figure(known: list[dict[str, Any]], ranking: pd.DataFrame) -> Figure:
         axis.plot(first + beside, shares, label=name.replace("_", " "), **look)
     chance = [random_hits(candidates, int(count)) for count in first]
     axis.plot(first, chance, color="grey", ls="--", lw=0.8, label="random")
-    axis.set(ylim=(-0.02, 1.02), xlabel="candidates that are looked at")
+    axis.set(ylim=(-0.02, 1.02), xlabel="number of first candidates")
     axis.set_ylabel("share of the states found")
     axis.set_xticks(first)
     axis.set_title(f"{len(known)} states of the file that are candidates")
@@ -107,18 +107,18 @@ def known_figure(known: list[dict[str, Any]], ranking: pd.DataFrame) -> Figure:
 PICTURES = (
     Picture(
         "candidates",
-        "The first candidates: probability, and how alike their change is to the one to the target",
+        "The first candidates: probability, and similarity of their change to the change to the target",
         candidate_figure,
     ),
     Picture(
         "drivers",
-        "Genes that drive the first candidates: predicted change over the one to the target",
+        "Genes that drive the first candidates: predicted change against the change to the target",
         driver_figure,
     ),
     Picture(
         "calibration",
-        "Is the first right as often as its probability says? Simulated queries, a fifth a point",
+        "Is the first correct as often as its probability says? Simulated queries, a fifth per point",
         calibration_figure,
     ),
-    Picture("known", "States of the file whose answer is known: how many are found", known_figure),
+    Picture("known", "States of the file with a known answer: how many are found", known_figure),
 )

@@ -25,7 +25,7 @@ _SHOWN_CANDIDATES, _SHOWN_STATES = 200, 200
 _HARDLY = 0.2  # cosine below which the first candidate is little better than chance
 _CAPTION = (
     "The same states and candidates. hits@k: share of the states whose right candidate is among the "
-    "first k; mrr: mean of 1 over its place. Equals share a place."
+    "first k; mrr: mean of 1 / rank. Ties share a rank."
 )
 
 
@@ -59,24 +59,26 @@ def ranking_report(
     data, run = metrics["data"], metrics["run"]
     first = ranking.iloc[0]
     trust = (
-        f"On {len(data['known']):,} states of the file whose answer is known: {in_brief(metrics, 'mrr')}"
+        f"On {len(data['known']):,} states of the file with a known answer: {in_brief(metrics, 'mrr')}"
         if metrics["model"]
-        else "No state of the file has a known answer, so how well it finds is not known from these cells"
+        else "No state of the file has a known answer, so the ranking cannot be scored on these cells"
     )
     if metrics["model"] and any(one["learnt"] for one in data["known"]):
-        trust += ", which FLATTERS, as the checkpoint has learnt from such cells"
+        trust += ", which is TOO OPTIMISTIC, since the checkpoint was trained on such cells"
     if first["cosine"] < _HARDLY:
         trust += "; NO candidate explains this target well"
     lead = (
-        f"To lead from '{data['source']}' ({data['source_cells']:,} cells) to '{data['target']}' "
-        f"({data['target_cells']:,} cells), {first['perturbation']} comes first of {data['candidates']:,} "
-        f"candidates; nothing was trained. {trust}. Look at the first few candidates rather than at the first "
-        "alone, and at the genes that drive them."
+        f"To shift cells from '{data['source']}' ({data['source_cells']:,} cells) to '{data['target']}' "
+        f"({data['target_cells']:,} cells), {first['perturbation']} ranks first of {data['candidates']:,} "
+        f"candidates; nothing was trained. {trust}. Look at the first few candidates, not only the first, and "
+        "at the genes that drive them."
     )
     sections = [
-        Section("Which perturbation leads there", _answer(ranking), [_ranking_table(ranking)]),
+        Section(
+            "Which perturbation reaches the target", _answer(ranking), [_ranking_table(ranking)]
+        ),
         Section("How far to trust it", _trust(data, ranking), [_method_table(data)]),
-        Section("How states are found whose answer is known", verdict(metrics), _known(metrics)),
+        Section("How well known states are found", verdict(metrics), _known(metrics)),
         pictures_section(figures, PICTURES),
         read_section(data["reference"]),
     ]
@@ -87,30 +89,30 @@ def verdict(metrics: dict[str, Any]) -> list[str]:
     """Summarise which method finds the known states best, and whether the scores can be trusted."""
     if not metrics["model"]:
         return [
-            "No state of the file is a candidate's name: how well this ranking finds is not known "
-            "from these cells."
+            "No state of the file has the name of a candidate, so the ranking cannot be scored on these "
+            "cells."
         ]
     known, model = metrics["data"]["known"], metrics["model"]
     words = []
     learnt = sum(one["learnt"] for one in known)
     if learnt:
         words.append(
-            f"{learnt:,} of the {len(known):,} states were measured by the checkpoint on these very cells: "
-            "the scores FLATTER, most of all the pseudobulk neighbour's. Ask with other cells."
+            f"For {learnt:,} of the {len(known):,} states, the checkpoint was trained on these very cells: the "
+            "scores are TOO OPTIMISTIC, above all for the pseudobulk neighbour. Use other cells."
         )
     words += beside_baselines(metrics)
     for name, scores in metrics["ablations"].items():
         change = model["mrr"] - scores["mrr"]
-        words.append(
-            f"{name}: mrr {scores['mrr']:.3f} ({change:+.3f} for the method that was chosen)."
-        )
+        words.append(f"{name}: mrr {scores['mrr']:.3f} ({change:+.3f} for the chosen method).")
     return words
 
 
 def _answer(ranking: pd.DataFrame) -> list[str]:
     first = ranking.iloc[0]
     seen = (
-        "measured by the checkpoint" if first["seen"] else "never measured: estimated by likeness"
+        "measured in the training"
+        if first["seen"]
+        else "never measured: estimated from similar ones"
     )
     words = [
         f"First of {len(ranking):,}: {first['perturbation']} ({seen}), probability "
@@ -119,7 +121,7 @@ def _answer(ranking: pd.DataFrame) -> list[str]:
     for name in ("pseudobulk_neighbour", "differential_expression"):
         own = ranking["perturbation"].iloc[int(ranking[f"rank_{name}"].argmin())]
         agrees = "the same" if own == first["perturbation"] else own
-        words.append(f"The baseline {name.replace('_', ' ')} has {agrees} first.")
+        words.append(f"The baseline {name.replace('_', ' ')} ranks {agrees} first.")
     return words
 
 
@@ -139,8 +141,8 @@ def _ranking_table(ranking: pd.DataFrame) -> Table:
         )
     header = ["rank", "perturbation", "measured", *numbers, "rank by pseudobulk neighbour"]
     caption = (
-        "Genes: those that candidate and target change alike, strongest first, up (+) or down (-). All "
-        "are in the CSV file."
+        "Genes: those that candidate and target change in the same direction, strongest first, up (+) or "
+        "down (-). The CSV file has all candidates."
     )
     return Table([*header, "rank by differential expression", "genes that drive it"], rows, caption)
 
@@ -152,16 +154,16 @@ def _trust(data: dict[str, Any], ranking: pd.DataFrame) -> list[str]:
         + (
             "which ranks simulated queries best."
             if simulated[data["method"]] == max(simulated.values())
-            else "as reverse_perturbation.rank.method asks, though another ranks simulated queries better."
+            else "as set by reverse_perturbation.rank.method, though another ranks simulated queries better."
         ),
-        f"In {own['queries']:,} simulated queries that chose nothing the first has a probability of "
-        f"{own['probability']:.2f} on average and is right in {own['right']:.2f}. Real cells differ in more "
-        "ways: read a probability as too sure.",
+        f"In {own['queries']:,} simulated queries not used for this choice, the first candidate has a mean "
+        f"probability of {own['probability']:.2f} and is correct in {own['right']:.2f}. Real cells differ in "
+        "more ways, so expect probabilities to be overconfident.",
     ]
     if ranking["cosine"][0] < _HARDLY:
         words.append(
-            f"The first candidate's change has a cosine of {ranking['cosine'][0]:.2f} with the one to the "
-            "target: NO candidate explains this target, and the first is hardly more than chance."
+            f"The first candidate's change has a cosine of {ranking['cosine'][0]:.2f} with the change to the "
+            "target: NO candidate explains this target, and the first is hardly better than chance."
         )
     return words
 
@@ -171,8 +173,8 @@ def _method_table(data: dict[str, Any]) -> Table:
     rows = [[name, f"{score:.3f}"] for name, score in simulated.items()]
     best = frozenset([list(simulated).index(data["method"])])
     caption = (
-        "Simulated queries: the training measured anew, true effects drawn from what is believed of "
-        "them. The marked method orders the candidates."
+        "Simulated queries: the training measured again, with true effects drawn from their estimated "
+        "distribution. The marked method orders the candidates."
     )
     return Table(["method", "mean reciprocal rank"], rows, caption, best)
 
@@ -194,7 +196,7 @@ def _known(metrics: dict[str, Any]) -> list[Table]:
     ]
     header = ["state", "cells", *(name.replace("_", " ") for name in methods)]
     caption = (
-        f"Place of the right candidate among {metrics['data']['candidates']:,}. All states are in "
+        f"Rank of the right candidate among {metrics['data']['candidates']:,}. All states are in "
         "metrics.json."
     )
-    return [scores, Table([*header, "learnt from these cells"], rows, caption)]
+    return [scores, Table([*header, "trained on these cells"], rows, caption)]

@@ -50,7 +50,7 @@ def read_query(
             "state-same",
             found=f"the states '{params.source}' and '{params.target}'",
             expected="two different states",
-            mend="pass --source and --target",
+            mend="set --source and --target",
         )
     states, *named = read_states(obs, params, keys)
     source, target = (_cells_of(valid_cells, states, name, key) for name in named)
@@ -92,7 +92,7 @@ def _cells_of(cells: AnnData, states: pd.Series, name: str, key: str) -> AnnData
     if not len(chosen):
         raise UserError(
             "state-unknown",
-            found=f"no cell of the state '{name}' in obs['{key}']",
+            found=f"no cells of the state '{name}' in obs['{key}']",
             expected=f"one of: {shown(sorted(set(states)))}",
             mend="correct the name" + nearest(name, set(states)),
         )
@@ -101,6 +101,6 @@ def _cells_of(cells: AnnData, states: pd.Series, name: str, key: str) -> AnnData
             "state-cells",
             found=f"{len(chosen)} cells of the state '{name}'",
             expected=f"at least {FEWEST_CELLS}",
-            mend="add cells: the mean of so few is noise",
+            mend="add cells: the mean of so few is mostly noise",
         )
     return cells[chosen]
