@@ -1,6 +1,6 @@
 """How the shipped checkpoints are made, and their sisters that a figure needs.
 
-    python benchmarks/checkpoints.py train scm-counts FOLDER [--layers 0] [--mixed] [--steps 600] [--seed 1]
+    python benchmarks/checkpoints.py train scm-counts FOLDER [--layers 0] [--sorted] [--steps 600] [--seed 1]
     python benchmarks/checkpoints.py train scm-tiny FOLDER [--hold-out STUDY ...] [--gene-start random]
     python benchmarks/checkpoints.py write scm-counts FOLDER OUTPUT
 
@@ -127,8 +127,8 @@ def counts_recipe(chosen: argparse.Namespace) -> dict[str, Any]:
         "thinning": {"read_tokens": 96, "max_share": 0.9},
         "molecules": {"types": chosen.types},
         "sampling": {
-            "block": 1 if chosen.mixed else 8,
-            "window": 1 if chosen.mixed else 100,
+            "block": 8 if chosen.sorted else 1,
+            "window": 100 if chosen.sorted else 1,
             "column": "source",
             "power": 0.5,
         },
@@ -245,9 +245,9 @@ def main() -> None:
         "--types", type=float, default=0.5, help="of scm-counts: weight of the types"
     )
     parser.add_argument(
-        "--mixed",
+        "--sorted",
         action="store_true",
-        help="of scm-counts: batches of many studies, not sorted by length",
+        help="of scm-counts, as it was first trained: batches of neighbouring cells, sorted by length",
     )
     parser.add_argument("--store", type=Path, help="a store of the corpus that may be shared")
     parser.add_argument("--steps", type=int)
