@@ -66,11 +66,11 @@ def test_latest_is_the_newest_that_finished(project):
         (FIRST.replace("42", "43"), "run-unknown", f"did you mean '{FIRST}'"),
         ("latset", "run-unknown", "did you mean 'latest'"),
         ("2026", "run-ambiguous", SECOND),
-        ("../../secret", "run-name", "no id"),
-        ("..", "run-name", "no id"),
-        ("/etc", "run-name", "no id"),
-        (f"x/{FIRST}", "run-name", "no id"),
-        ("", "run-name", "no id"),
+        ("../../secret", "run-name", "not the id"),
+        ("..", "run-name", "not the id"),
+        ("/etc", "run-name", "not the id"),
+        (f"x/{FIRST}", "run-name", "not the id"),
+        ("", "run-name", "not the id"),
     ],
 )
 def test_what_names_no_run_is_refused(project, name, rule, says):
