@@ -68,20 +68,20 @@ that a training cell expresses.
 
 COUNTS_LIMITS = """## Data
 
-54,000 human cells of nineteen public studies, counts of molecules (of one, reads): PBMC sorted by FACS
-(Zheng 2017, twice), PBMC of 10x, of Hao 2021 and of OneK1K, bone marrow (NeurIPS 2021), foetal thymus,
-tumours and cell lines with and without perturbations. Types are those of six of the studies, matched
-with the Cell Ontology. Held out whole: Kang 2018, a pancreas of five studies, a MALT lymphoma. The files
-are not part of this project; the weights are. Vocabulary: the genes of GENCODE v44 that ten training
-cells express.
+54,000 human cells of nineteen public studies, counts of molecules (in one study, of reads): PBMC sorted by
+FACS (Zheng 2017, twice), PBMC of 10x, Hao 2021 and OneK1K, bone marrow (NeurIPS 2021), foetal thymus,
+tumours and cell lines with and without perturbations. Six of the studies have cell types, matched with the
+Cell Ontology. Held out entirely: Kang 2018, a pancreas of five studies, a MALT lymphoma. The files are not
+part of this project; the weights are. Vocabulary: the genes of GENCODE v44 expressed in at least ten
+training cells.
 
 ## Limits
 
-- Small: an hour of training on one core, mostly blood. It is there so that every command has a model to
-  start from, and so that tests and tutorials run on real weights.
-- It knows human genes that these studies measured; other genes are left out.
-- It is no judge of anything tested on the studies above; Kang, pancreas and MALT are what it can be judged by.
-- It reads counts. Of normalised values the counts are estimated: a cell's least value is one.
+- Small: an hour of training on one core, mostly blood. It gives every command a model to start from, and
+  tests and tutorials real weights.
+- It knows the human genes that these studies measured; other genes are dropped.
+- Do not evaluate it on the studies above. Kang, the pancreas and MALT were held out for that.
+- It reads counts. For normalised values they are estimated, taking a cell's smallest value as one count.
 """
 
 
@@ -202,12 +202,13 @@ def nats(history: pd.DataFrame) -> str:
     rows = history.dropna(subset=["held_out/loss"]).groupby("step").last().reset_index()
     kinds = ("plain", "posterior", "own_plain", "own_posterior", "means_plain", "means_posterior")
     lines = [
-        "## Molecules left out of studies left out",
+        "## Held-out molecules of held-out studies",
         "",
-        "Nats a molecule, half of a cell's molecules kept, mean of the studies. As it comes; moved to the "
-        "study's own gene means; these means alone. Each as it is, and looking at the molecules kept.",
+        "Nats per held-out molecule, mean over the studies; half of a cell's molecules are kept. The model; the "
+        "model shifted to the study's own gene means; these means alone. Each without and with the posterior, "
+        "given the kept molecules.",
         "",
-        "| step | comes | posterior | moved | posterior | means | posterior |",
+        "| step | model | posterior | shifted | posterior | gene means | posterior |",
         "|---|---|---|---|---|---|---|",
     ]
     for _, row in rows.iterrows():
@@ -218,7 +219,7 @@ def nats(history: pd.DataFrame) -> str:
         "",
         "The last row by study:",
         "",
-        "| study | moved, posterior | means, posterior |",
+        "| study | shifted, posterior | gene means, posterior |",
         "|---|---|---|",
     ]
     for study in JUDGES:

@@ -22,7 +22,7 @@ class EmbeddingOptions(EncodeParams):
     """The model, and how it embeds cells."""
 
     checkpoint: str = Field(
-        "scm-tiny", description="name of a shipped checkpoint, or a folder, of any task"
+        "scm-counts", description="name of a shipped checkpoint, or a folder, of any task"
     )
     max_length: int | None = Field(
         None, ge=2, description="tokens a cell at most; null: as the checkpoint was trained with"
