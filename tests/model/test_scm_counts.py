@@ -55,7 +55,7 @@ def test_it_is_whole_small_and_says_what_it_is():
     assert sum(path.stat().st_size for path in folder.iterdir()) < 10e6
     read_checkpoint(NAME)  # every hash is compared
     card = (folder / "MODEL_CARD.md").read_text()
-    assert "## Limits" in card and "## Data" in card and "Nats a molecule" in card
+    assert "## Limits" in card and "## Data" in card and "Nats per held-out molecule" in card
 
 
 def test_genes_of_a_program_are_likelier_in_its_cell(told):

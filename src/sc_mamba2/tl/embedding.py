@@ -55,7 +55,7 @@ def embed(
     >>> cells = simulate_cells(cells=12)
     >>> scm.tl.embed(cells)
     >>> cells.obsm["X_scm"].shape
-    (12, 128)
+    (12, 64)
     """
     groups = build_parameters(GROUPS, options)
     chosen, compute = groups["embedding"], groups["compute"]
