@@ -84,7 +84,7 @@ def test_a_step_that_asks_for_nothing_leaves_a_finite_loss(trainer, monkeypatch)
 
     def silent(cells, epoch):
         batch = load(cells, epoch)
-        return replace(batch.asks_nothing(), cells_B=batch.cells_B)
+        return replace(batch.without_targets(), cells_B=batch.cells_B)
 
     monkeypatch.setattr(trainer.source, "load", silent)
     assert trainer.take(0).loss == 0

@@ -21,7 +21,7 @@ from sc_mamba2.cells.perturbation_names import (
 from sc_mamba2.errors import UserError, nearest
 from sc_mamba2.genes import is_spreadsheet_date
 
-MOST_SHOWN = 5
+MAX_SHOWN = 5
 # What guide callers write where they found no guide, or several.
 _UNCALLED = (ABSENCE - {"unk"}) | {  # UNK is a gene
     "negative",
@@ -108,8 +108,8 @@ def read_perturbations(
         words = ", ".join(
             f"'{word}' ({count:,})" for word, count in uncalled.value_counts().items()
         )
-        said = f"{unnamed:,} cells without a name in obs['{key}'] were left out"
-        remarks["perturbation-unlabelled"] = said + (f", among them {words}" if words else "")
+        remark = f"{unnamed:,} cells without a name in obs['{key}'] were left out"
+        remarks["perturbation-unlabelled"] = remark + (f", among them {words}" if words else "")
     known = learn_names(text.unique(), rules)
     meaning = {label: known.resolve(label) for label in text.unique()}
     remarks |= reading_remarks(meaning, known)
@@ -128,8 +128,8 @@ def read_perturbations(
             mend="add cells, pool the guides of a gene, or choose another column",
         )
     if small:
-        shown = ", ".join(f"'{name}' ({counts[name]})" for name in small[:MOST_SHOWN])
-        more = ", …" if len(small) > MOST_SHOWN else ""
+        shown = ", ".join(f"'{name}' ({counts[name]})" for name in small[:MAX_SHOWN])
+        more = ", …" if len(small) > MAX_SHOWN else ""
         remarks["perturbation-small"] = (
             f"{len(small):,} perturbations of fewer than {fewest_cells} cells were left out: "
             f"{shown}{more}"
@@ -172,7 +172,7 @@ def reading_remarks(meaning: dict[str, str], known: PerturbationNames) -> dict[s
             kind = "" if base == own else "guides" if known.target(base) else "genes"
         if kind:
             found[kind][label] = name
-    said = {
+    groups = {
         "control-spelled": (found["control"], "names were read as the control", ""),
         "control-likely": (
             found["likely"],
@@ -213,7 +213,7 @@ def reading_remarks(meaning: dict[str, str], known: PerturbationNames) -> dict[s
     }
     return {
         rule: f"{len(labels):,} {words} ({_shown(labels)}){mend}"
-        for rule, (labels, words, mend) in said.items()
+        for rule, (labels, words, mend) in groups.items()
         if labels
     }
 
@@ -223,7 +223,7 @@ def _shown(labels: dict[str, str]) -> str:
         f"'{label}'" if label == name else f"'{label}' as '{name}'"
         for label, name in labels.items()
     ]
-    return ", ".join(listed[:MOST_SHOWN]) + (", …" if len(listed) > MOST_SHOWN else "")
+    return ", ".join(listed[:MAX_SHOWN]) + (", …" if len(listed) > MAX_SHOWN else "")
 
 
 def _check_control(words: set[str], names: pd.Series, key: str, control: str) -> None:
@@ -231,11 +231,11 @@ def _check_control(words: set[str], names: pd.Series, key: str, control: str) ->
     if control not in found:
         labels = sorted(words)
         likely = [label for label in labels if family(label) is not None]
-        shown = ", ".join(f"'{name}'" for name in (likely or labels)[:MOST_SHOWN])
+        shown = ", ".join(f"'{name}'" for name in (likely or labels)[:MAX_SHOWN])
         raise UserError(
             "control-missing",
             found=f"no cells of the control '{control}' in obs['{key}'] (found: {shown}"
-            + (", …)" if len(labels) > MOST_SHOWN else ")"),
+            + (", …)" if len(labels) > MAX_SHOWN else ")"),
             expected="unperturbed cells, from which predictions start",
             mend="set --control to their name in that column" + nearest(control, labels),
         )

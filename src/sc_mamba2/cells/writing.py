@@ -39,8 +39,8 @@ def writable(cells: Written) -> Written:
                 setattr(cells, name, value)
     else:
         cells = _writable(cells, changed)
-    if said := [text for text in changed if text]:
-        _log.warning("Changed for writing: %s", "; ".join(said))
+    if changes := [text for text in changed if text]:
+        _log.warning("Changed for writing: %s", "; ".join(changes))
     return cells
 
 

@@ -77,8 +77,8 @@ def _copy(old: Any, parent: zarr.Group, name: str) -> None:
         if isinstance(value, pd.DataFrame):
             changed: list[str] = []
             value = writable_table(value, name, changed)
-            if said := [text for text in changed if text]:
-                _log.warning("Changed for writing: %s", "; ".join(said))
+            if changes := [text for text in changed if text]:
+                _log.warning("Changed for writing: %s", "; ".join(changes))
         ad.io.write_elem(parent, name, value)
 
 

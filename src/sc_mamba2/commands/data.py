@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sc_mamba2.commands.answer import with_modes
 from sc_mamba2.commands.mode import mode
-from sc_mamba2.commands.results import answered_briefly, show_facts, show_table
+from sc_mamba2.commands.output import with_modes
+from sc_mamba2.commands.results import print_brief, show_facts, show_table
 from sc_mamba2.errors import UserError
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def list_(
     if name is not None:
         known(root, name)
     rows = [row for row in list_data(root) if name in (None, row["name"])]
-    if not answered_briefly(rows, [row["name"] for row in rows]):
+    if not print_brief(rows, [row["name"] for row in rows]):
         _show_all(rows) if name is None else _show_one(rows[0])
 
 
@@ -96,7 +96,7 @@ def verify(
             expected="the files recorded in data/manifest.json",
             mend="restore them with scm data pull NAME --force, or dvc checkout",
         )
-    if not answered_briefly({"verified": names}, names):
+    if not print_brief({"verified": names}, names):
         none = "no named data here yet: scm data pull NAME, or scm data add FILE"
         typer.echo("\n".join(f"{one}: as recorded" for one in names) or none)
 

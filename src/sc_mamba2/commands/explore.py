@@ -47,7 +47,7 @@ def explore(
 
     from rich.console import Console
 
-    from sc_mamba2.cells.glance import check_there, missing_file
+    from sc_mamba2.cells.source_check import check_there, missing_file
     from sc_mamba2.commands.mode import mode
     from sc_mamba2.commands.results import show_facts
 

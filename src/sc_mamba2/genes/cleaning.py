@@ -15,7 +15,7 @@ _TEXT = re.compile(r"""b'(.*)'|b"(.*)"|"(.*)"|'(.*)'""")
 _GENOME = r"(?:GRC[hm]\d+|hg\d+|mm\d+|human|mouse|homo_sapiens|mus_musculus)\w*"
 _SUFFIX = re.compile(rf"[_\-|:. ]+(?:{_GENOME}|chr(?:\d+|[XYM]))$", re.I)
 _BREAK = re.compile(r"[_\-|:.\s]+")
-MOST_BREAKS = 6  # in a name, after which a prefix may end
+MAX_BREAKS = 6  # in a name, after which a prefix may end
 FEWEST, SHARE = 5, 0.02  # number and share of names that must have a prefix
 KNOWN_SHARE = 0.5  # share of these that must be known without it
 
@@ -69,7 +69,7 @@ _Found = dict[int, tuple[str, str]]  # position of a name: the cleaned name, and
 def _without_prefixes(names: list[str], places: list[int], table: GeneTable) -> _Found:
     bearers: defaultdict[str, list[int]] = defaultdict(list)
     for place in places:
-        ends = [match.end() for match in _BREAK.finditer(names[place])][:MOST_BREAKS]
+        ends = [match.end() for match in _BREAK.finditer(names[place])][:MAX_BREAKS]
         for end in ends:
             if end < len(names[place]):
                 bearers[names[place][:end]].append(place)

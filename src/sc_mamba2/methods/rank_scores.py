@@ -10,7 +10,7 @@ import numpy as np
 from scipy import sparse
 from scipy.special import ndtri
 
-_LEAST_VARIANCE = 1e-6
+_MIN_VARIANCE = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +69,7 @@ def marker_genes(scores: RankScores, classes_N: np.ndarray, genes_a_class: int) 
         mean_G, spread_G = _moments(sums_KG[own], squares_KG[own], cells_K[own])
         rest = sums_KG.sum(axis=0) - sums_KG[own], squares_KG.sum(axis=0) - squares_KG[own], others
         rest_mean_G, rest_spread_G = _moments(*rest)
-        t_G = (mean_G - rest_mean_G) / np.sqrt(spread_G + rest_spread_G + _LEAST_VARIANCE)
+        t_G = (mean_G - rest_mean_G) / np.sqrt(spread_G + rest_spread_G + _MIN_VARIANCE)
         chosen.append(np.argsort(-t_G, kind="stable")[:genes_a_class])
     return np.unique(np.concatenate(chosen)) if chosen else np.arange(above_NG.shape[1])
 

@@ -32,7 +32,7 @@ def damped_cosines(own_S: np.ndarray, others_PS: np.ndarray, evidence: float = 0
     return np.divide(product_P, size_P, out=np.zeros_like(size_P), where=size_P > 0)
 
 
-def likeness_weights(logit_KP: np.ndarray) -> np.ndarray:
+def similarity_weights(logit_KP: np.ndarray) -> np.ndarray:
     """Convert similarity over temperature into weights of the effects, (K, P); rows sum to 1.
 
     Without any similarity all logits are 0 and all weights equal.
@@ -40,7 +40,7 @@ def likeness_weights(logit_KP: np.ndarray) -> np.ndarray:
     return np.asarray(softmax(logit_KP, axis=1))
 
 
-def weighed_effects(
+def weighted_effects(
     weight_KP: np.ndarray, effect_PG: np.ndarray, known_PG: np.ndarray
 ) -> np.ndarray:
     """Return the weighted means of effects, (K, G), over those with the gene measured (`known_PG` 1, else 0)."""

@@ -7,7 +7,7 @@ Componentwise L2 boosting (Bühlmann & Yu 2003) with least squares. A stump is w
 
 import numpy as np
 
-_LEAST_LENGTH = 1e-9
+_MIN_LENGTH = 1e-9
 
 
 def stump_importances(
@@ -45,4 +45,4 @@ def _unit(values: np.ndarray) -> np.ndarray:
     """Centre columns and scale them to length 1; constant ones to 0."""
     centred = values - values.mean(axis=0)
     length = np.linalg.norm(centred, axis=0)
-    return np.divide(centred, length, out=np.zeros_like(centred), where=length > _LEAST_LENGTH)
+    return np.divide(centred, length, out=np.zeros_like(centred), where=length > _MIN_LENGTH)

@@ -96,7 +96,7 @@ def _groups(counts_NG: sparse.csr_matrix, seed: int) -> np.ndarray:
     return np.asarray(home[found.labels_])
 
 
-def deal_cells(sums: Sums, seed: int) -> sparse.csr_matrix:
+def draw_synthetic_cells(sums: Sums, seed: int) -> sparse.csr_matrix:
     """Distribute the counts of each sum randomly over as many synthetic cells as it has, (sum of sizes, G).
 
     As many random cells as expressed a gene get one count each, and each further count goes to one of these

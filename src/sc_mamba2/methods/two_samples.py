@@ -25,9 +25,9 @@ def likeness(first_RD: np.ndarray, second_ND: np.ndarray, seed: int) -> float:
     ]
     points = np.concatenate(sides)
     is_second = np.repeat([0, 1], [len(side) for side in sides])
-    teller = make_pipeline(
+    classifier = make_pipeline(
         StandardScaler(), LogisticRegression(class_weight="balanced", max_iter=300)
     )
     split = StratifiedKFold(_FOLDS, shuffle=True, random_state=seed)
-    told = cross_val_predict(teller, points, is_second, cv=split, method="decision_function")
-    return float(1 - 2 * abs(roc_auc_score(is_second, told) - 0.5))
+    scores = cross_val_predict(classifier, points, is_second, cv=split, method="decision_function")
+    return float(1 - 2 * abs(roc_auc_score(is_second, scores) - 0.5))

@@ -44,8 +44,8 @@ def check_folder(name: str | Path, known: tuple[str, ...] = ()) -> Path:
     """
     folder = standing(checkpoint_folder(name))
     if not folder.is_dir():
-        shipped, beside = [*known, *shipped_checkpoints()], folder.parent
-        near = [other.name for other in beside.glob("*") if (other / MANIFEST).is_file()]
+        shipped, parent = [*known, *shipped_checkpoints()], folder.parent
+        near = [other.name for other in parent.glob("*") if (other / MANIFEST).is_file()]
         on_hub = hub_name(str(name)) is not None
         raise UserError(
             "checkpoint-folder",

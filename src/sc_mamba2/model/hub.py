@@ -179,7 +179,7 @@ def _asking(name: str) -> Iterator[Any]:
     hidden = not sys.stderr.isatty() and not utils.are_progress_bars_disabled()
     if hidden:
         utils.disable_progress_bars()
-    telling, constants.HF_HUB_DISABLE_TELEMETRY = constants.HF_HUB_DISABLE_TELEMETRY, True
+    disabled, constants.HF_HUB_DISABLE_TELEMETRY = constants.HF_HUB_DISABLE_TELEMETRY, True
     try:
         yield HfApi(endpoint=os.environ.get("HF_ENDPOINT"), library_name="sc-mamba2")
     except (errors.HfHubHTTPError, errors.HFValidationError) as error:
@@ -197,6 +197,6 @@ def _asking(name: str) -> Iterator[Any]:
             mend="connect and try again; or copy the checkpoint folder and give its path",
         ) from error
     finally:
-        constants.HF_HUB_DISABLE_TELEMETRY = telling
+        constants.HF_HUB_DISABLE_TELEMETRY = disabled
         if hidden:
             utils.enable_progress_bars()

@@ -15,7 +15,7 @@ from matplotlib.colors import to_hex
 
 from sc_mamba2.reporting.style import palette
 
-MOST_CELLS = 50_000  # of a file; about 2 MB, and smooth
+MAX_CELLS = 50_000  # of a file; about 2 MB, and smooth
 _CODES = 2**16 - 1  # the last is what has no class
 
 
@@ -42,10 +42,10 @@ class CellMap:
     stands_for: tuple[str, ...] = ()
 
     def packed(self, most: int | None = None) -> dict[str, Any]:
-        """Return the data for `unpackCells` of the script, an even sample of `most` (or `MOST_CELLS`) cells."""
+        """Return the data for `unpackCells` of the script, an even sample of `most` (or `MAX_CELLS`) cells."""
         cells = next(iter(self.layouts.values())).index
         taken = (
-            np.linspace(0, len(cells) - 1, min(len(cells), most or MOST_CELLS)).round().astype(int)
+            np.linspace(0, len(cells) - 1, min(len(cells), most or MAX_CELLS)).round().astype(int)
         )
         columns = {name: _aligned(column, cells) for name, column in self.columns.items()}
         classes = {name: class_text(one) for name, one in columns.items() if not is_scale(one)}
@@ -71,9 +71,9 @@ class CellMap:
     def words(self) -> str:
         """The caption, with the number of cells drawn if it is a sample."""
         cells = len(next(iter(self.layouts.values())))
-        if cells <= MOST_CELLS:
+        if cells <= MAX_CELLS:
             return self.caption
-        return f"{self.caption} ({MOST_CELLS:,} of {cells:,} cells, evenly taken)"
+        return f"{self.caption} ({MAX_CELLS:,} of {cells:,} cells, evenly taken)"
 
 
 def shared_palettes(classes: dict[str, pd.Series]) -> dict[str, dict[str, Any]]:

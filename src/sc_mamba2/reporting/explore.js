@@ -1,7 +1,7 @@
 // The page of `scm explore`: it asks its own server for cells, columns and genes, and sends selections back.
 "use strict";
 
-const MOST_ROWS = 200, MOST_TITLES = 30;
+const MAX_ROWS = 200, MOST_TITLES = 30;
 const at = (id) => document.getElementById(id);
 const [find, keep, by] = [at("find"), at("keep"), at("by")];
 let cells, map, chosen = [];
@@ -81,8 +81,8 @@ function show(indices) {
   const share = (own) => `${(100 * own / chosen.length).toFixed(1)}%`;
   const rows = [...counts].sort((one, other) => other[1] - one[1])
     .map(([name, own]) => [name, own.toLocaleString("en"), share(own)]);
-  const first = chosen.slice(0, MOST_ROWS).map((i) => [cells.names[i], ...cells.columns.map((one) => valueOf(one, i))]);
-  const caption = chosen.length > MOST_ROWS ? `The first ${MOST_ROWS} of ${count} cells` : "The cells";
+  const first = chosen.slice(0, MAX_ROWS).map((i) => [cells.names[i], ...cells.columns.map((one) => valueOf(one, i))]);
+  const caption = chosen.length > MAX_ROWS ? `The first ${MAX_ROWS} of ${count} cells` : "The cells";
   at("tables").replaceChildren(...(chosen.length ? [
     ...(column ? [table(`By ${column.name}`, [column.name, "cells", "of these"], rows)] : []),
     table(caption, ["cell", ...cells.columns.map((one) => one.name)], first)] : []));

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sc_mamba2.cells.glance import (
+from sc_mamba2.cells.source_check import (
     check_there,
     columns_and_layers,
     missing_column,
@@ -187,8 +187,8 @@ def _check_given(given: Mapping[str, Any]) -> None:
 
 def _check_file(parameter: str, path: str, rule: str) -> None:
     if not Path(path).is_file():
-        said = missing_file(Path(path))
-        raise UserError(rule, found=said.found, expected=f"the file of {parameter}", mend=said.mend)
+        err = missing_file(Path(path))
+        raise UserError(rule, found=err.found, expected=f"the file of {parameter}", mend=err.mend)
 
 
 def _check_read(pipeline: str, places: Mapping[str, Any], values: Mapping[str, Any]) -> None:

@@ -21,7 +21,7 @@ RECORD, LOCK, FORMAT = "run.json", ".lock", 1
 LATEST = "latest"
 FOLDER_SUFFIX = ".scm"  # of the folder that a verb writes beside its output
 _REPORTING, _RUNS = "08_reporting", "runs"
-_MOST_BYTES = 10_000_000
+_MAX_BYTES = 10_000_000
 _ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]*")
 
 
@@ -143,7 +143,7 @@ def read_record(folder: Path) -> RunRecord:
             mend="give such a folder, or a run from `scm runs`",
         )
     try:
-        if path.stat().st_size > _MOST_BYTES:
+        if path.stat().st_size > _MAX_BYTES:
             raise _damaged(folder.name, "it is too large for a record")
         return RunRecord.model_validate_json(path.read_bytes())
     except ValidationError as error:

@@ -23,7 +23,7 @@ from sc_mamba2.genes import Vocabulary
 from sc_mamba2.model import Checkpoint, PretrainedModel, read_checkpoint, write_checkpoint
 from sc_mamba2.model.manifest import broken_checkpoint, read_json, read_manifest, some, write_json
 from sc_mamba2.model.saving import read_tensors, write_tensors
-from sc_mamba2.training.journal import folder_missing, told_writes
+from sc_mamba2.training.journal import folder_missing, write_errors
 
 _FOLDER, _STATE, _TENSORS = "training_state", "state.json", ".safetensors"
 
@@ -155,7 +155,7 @@ class TrainingCheckpoints:
     def __enter__(self) -> Self:
         """Become the run's only writer, and remove incomplete files of killed writers."""
         with ExitStack() as stack:
-            with told_writes(self.folder):
+            with write_errors(self.folder):
                 make_folder(self.folder)
                 lock = self.run / ".run.lock"
                 again = "wait for it, or choose another run folder"
@@ -211,7 +211,7 @@ class TrainingCheckpoints:
         path = self.folder / f"step-{step:09d}"
         if metric is not None and not math.isfinite(metric):
             metric = None
-        with told_writes(self.folder):
+        with write_errors(self.folder):
             if not self.folder.is_dir():
                 raise folder_missing(self.folder)
             self._clear_from(step)

@@ -185,10 +185,10 @@ def _downloaded(public: PublicData, recorded: Entry | None, scratch: Path, progr
     if public.member:
         unpack(archive, public.member, draft, public.address)
     if changed := names.differences(recorded, scratch) if recorded else []:
-        said = "; ".join(changed)
+        differences = "; ".join(changed)
         raise UserError(
             "download-sha256",
-            found=f"the download from {public.address} differs from data/manifest.json ({said})",
+            found=f"the download from {public.address} differs from data/manifest.json ({differences})",
             expected="the recorded sha256",
             mend="get the recorded files from DVC's remote (dvc pull), or check at the source what changed",
         )

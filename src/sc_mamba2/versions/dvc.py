@@ -42,10 +42,10 @@ def ask(root: Path, *words: str | Path) -> str:
     env = os.environ | {"DVC_NO_ANALYTICS": "1"}
     ended = subprocess.run(call, cwd=root, env=env, capture_output=True, text=True, check=False)
     if ended.returncode:
-        said = [line for line in ended.stderr.splitlines() if line.startswith("ERROR")]
+        errors = [line for line in ended.stderr.splitlines() if line.startswith("ERROR")]
         raise UserError(
             "dvc-failed",
-            found=" ".join(said or ended.stderr.splitlines()[-1:]).removeprefix("ERROR: "),
+            found=" ".join(errors or ended.stderr.splitlines()[-1:]).removeprefix("ERROR: "),
             expected=f"`dvc {' '.join(line)}` to succeed",
             mend=f"run it in '{root}' with -v for details",
         )

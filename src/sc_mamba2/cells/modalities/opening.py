@@ -99,11 +99,11 @@ def read_mudata(path: Path) -> mudata.MuData:
 
 
 def _read(source: str) -> Modalities:
-    said, equals, place = source.partition("=")
-    if equals and "/" not in said:
-        if said not in MODALITIES:
-            raise _unknown(f"the modality '{said}'", nearest(said, MODALITIES))
-        return {said: _said(said, place)}
+    modality, equals, place = source.partition("=")
+    if equals and "/" not in modality:
+        if modality not in MODALITIES:
+            raise _unknown(f"the modality '{modality}'", nearest(modality, MODALITIES))
+        return {modality: _said(modality, place)}
     if source in SIMULATED_PAIRS:
         return SIMULATED_PAIRS[source]()
     path = Path(source)

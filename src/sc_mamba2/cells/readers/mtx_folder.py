@@ -102,8 +102,8 @@ def _layout_of(path: Path) -> tuple[Layout, list[Path]] | None:
     """Return the first layout of which the folder holds the matrix and another file, and the matrices."""
     for layout in LAYOUTS:
         found = sorted([*path.glob(layout.matrix), *path.glob(layout.matrix + ".gz")])
-        beside = any(any(path.glob(f"{name}*")) for name in layout.features + layout.cells)
-        named = layout == CELL_RANGER or beside
+        has_tables = any(any(path.glob(f"{name}*")) for name in layout.features + layout.cells)
+        named = layout == CELL_RANGER or has_tables
         if found and named:
             return layout, found
     return None
@@ -210,9 +210,9 @@ def _cells_in_rows(
             mend="save it as .h5ad; or, if cells are in rows, name the three files as kb-python does: "
             "cells_x_genes.mtx, cells_x_genes.barcodes.txt, cells_x_genes.genes.txt",
         )
-    told = "cells" if rows < columns else "genes"
-    _log.warning("%s is square; by its values %s are in rows", file.name, told)
-    return told == "cells"
+    rows_hold = "cells" if rows < columns else "genes"
+    _log.warning("%s is square; by its values %s are in rows", file.name, rows_hold)
+    return rows_hold == "cells"
 
 
 def _by_cell_ranger(file: Path) -> bool:

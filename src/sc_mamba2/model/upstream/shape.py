@@ -164,8 +164,8 @@ def _vote(state: Mapping[str, Tensor], places: Mapping[str, int]) -> int:
     if not ranked:
         raise wrong_tensors(f"missing, or of another shape: {', '.join(list(places)[:3])}")
     if len(ranked) == 2 and ranked[0][1] == ranked[1][1]:
-        told = ", ".join(f"{name} {tuple(state[name].shape)}" for name in sizes if name in state)
-        raise wrong_tensors(f"of shapes that contradict each other: {told}")
+        shapes = ", ".join(f"{name} {tuple(state[name].shape)}" for name in sizes if name in state)
+        raise wrong_tensors(f"of shapes that contradict each other: {shapes}")
     return ranked[0][0]
 
 

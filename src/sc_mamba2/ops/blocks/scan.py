@@ -21,8 +21,8 @@ from sc_mamba2.ops.blocks.mixer import (
     block_weights,
     mix_block,
     mix_block_backward,
-    nothing_carried,
     weight_gradients,
+    zero_state,
 )
 from sc_mamba2.ops.blocks.plan import Block, Group, plan_groups
 from sc_mamba2.ops.rows import cell_spans
@@ -90,7 +90,7 @@ class _BlockedScan(torch.autograd.Function):
         states = []
         with torch.autocast(zxbcdt_TE.device.type, enabled=False):
             for group, blocks in way.passes():
-                carried = nothing_carried(len(group.starts_R), weights)
+                carried = zero_state(len(group.starts_R), weights)
                 borders = []
                 for block in blocks:
                     borders.append(carried.state_RNI)
@@ -114,7 +114,7 @@ class _BlockedScan(torch.autograd.Function):
         dzxbcdt_TE = torch.zeros_like(zxbcdt_TE)
         with torch.autocast(zxbcdt_TE.device.type, enabled=False):
             for (group, blocks), states_WRNI in zip(way.passes(), states, strict=True):
-                dcarried = nothing_carried(len(group.starts_R), weights)
+                dcarried = zero_state(len(group.starts_R), weights)
                 for at in range(len(blocks) - 1, -1, -1):
                     carried = _carried_into(at, blocks, states_WRNI, zxbcdt_TE, weights)
                     mixed = _mix(zxbcdt_TE, blocks[at], carried, weights, way.eps)
@@ -144,7 +144,7 @@ def _carried_into(
 ) -> Carried:
     """Return the values carried into a block: the saved state, and the preceding tokens, read again."""
     if at == 0:
-        return nothing_carried(blocks[0].cells, weights)
+        return zero_state(blocks[0].cells, weights)
     assert states_WRNI is not None
     inner, channels, _ = weights.parts
     xBC_TC = zxbcdt_TE[:, inner : inner + channels]

@@ -23,7 +23,7 @@ TERM_IDS = "term_ids"  # Cell Ontology ids of the reference's labels
 BATCH = "batch"
 PLACE = "place"  # index of a training cell before the validation split
 TOTAL = "total"  # total counts of a cell
-_FEWEST_KEPT = 20  # cells a class
+_MIN_KEPT_CELLS = 20  # cells a class
 _UNKNOWN = -1.0  # total counts of a kept cell: checkpoints must not contain NaN
 
 
@@ -186,7 +186,7 @@ class Annotator(TaskModel):
         order_N = generator.permutation(len(tokens))
         drawn = pd.Series(classes_N[order_N]).groupby(classes_N[order_N])
         turn_N, count_N = drawn.cumcount().to_numpy(), drawn.transform("size").to_numpy()
-        place_N = np.where(turn_N < _FEWEST_KEPT, 0.0, (turn_N + 1) / count_N)
+        place_N = np.where(turn_N < _MIN_KEPT_CELLS, 0.0, (turn_N + 1) / count_N)
         return np.sort(order_N[np.argsort(place_N, kind="stable")[: self.head.kept_cells]])
 
     def keep_cells(self, kept: TokenizedCells) -> None:

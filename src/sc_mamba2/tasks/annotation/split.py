@@ -15,7 +15,7 @@ from sc_mamba2.training import ComputeOptions
 
 _BATCH_COLUMNS = ("study", "dataset", "batch", "donor", "sample")
 SHARED = "shared_cells"
-_MOST_BATCHES = 200  # a column with more is rather one of cell names
+_MAX_BATCHES = 200  # a column with more is rather one of cell names
 
 
 def hold_out(
@@ -102,7 +102,7 @@ def named_batches(obs: pd.DataFrame, label_key: str) -> str | None:
     """Return the first batch column with several values and no missing ones."""
     for name in _BATCH_COLUMNS:
         there = name != label_key and name in obs and obs[name].notna().all()
-        if there and 1 < obs[name].nunique() <= _MOST_BATCHES:
+        if there and 1 < obs[name].nunique() <= _MAX_BATCHES:
             return name
     return None
 

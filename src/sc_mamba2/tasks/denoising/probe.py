@@ -27,7 +27,7 @@ def probe_denoising(
     """Time the fits and one set of hyperparameters, and extrapolate to all sets, blocks and cells."""
     _, inner = hold_out(counts_NG, split, compute.seed)
     size = output.cells_a_block
-    few, steps, fitting, telling = inner.rows_M[:size], 0, 0.0, 0.0
+    few, steps, fitting, predicting = inner.rows_M[:size], 0, 0.0, 0.0
     blocks = -(-len(inner.rows_M) // size)
     for name, one in candidates(priors).items():
         started = perf_counter()
@@ -35,15 +35,15 @@ def probe_denoising(
         fitted = perf_counter()
         choose_numbers(name, prior, one.grid[:1], looks(one.phis)[0], *inner[:2], few, size)
         fitting += FITS * (fitted - started)
-        telling += (perf_counter() - fitted) * len(one.grid) * blocks
+        predicting += (perf_counter() - fitted) * len(one.grid) * blocks
         steps += len(one.grid) * blocks
-    seconds = telling * (1 + counts_NG.shape[0] / (steps * size)) + fitting
+    seconds = predicting * (1 + counts_NG.shape[0] / (steps * size)) + fitting
     return Work(
         name="denoising",
         steps=steps,
         step=f"{size:,} cells by one set of numbers",
         probed=1,
-        seconds_a_step=telling / steps,
+        seconds_a_step=predicting / steps,
         seconds=seconds,
         tokens={},
         parameters=0,

@@ -16,8 +16,8 @@ from sc_mamba2.methods.mean_changes import reliability
 from sc_mamba2.methods.own_gene import fit_fold, fold_effect
 from sc_mamba2.methods.similar_effects import (
     damped_cosines,
-    likeness_weights,
-    weighed_effects,
+    similarity_weights,
+    weighted_effects,
 )
 from sc_mamba2.tasks.perturbation.effects import CELLS, Effects
 from sc_mamba2.tasks.perturbation.features import (
@@ -28,7 +28,7 @@ from sc_mamba2.tasks.perturbation.features import (
 from sc_mamba2.tasks.perturbation.params import StartParams
 from sc_mamba2.tasks.perturbation.split import CONTEXT, PERTURBATION
 
-MOST_NEAR = 3
+MAX_NEIGHBOURS = 3
 # Ways to weight measured perturbations for an unmeasured one; the first is the fallback.
 WEIGHTINGS = ("shrunken_mean", "pathways", "features", "both")
 
@@ -161,7 +161,7 @@ class EffectPrior:
             logit_KP[1] = alike["pathways"] / params.pathway_temperature
             logit_KP[2] = alike["features"] / params.feature_temperature
             logit_KP[3] = logit_KP[1] + logit_KP[2]
-        return likeness_weights(logit_KP)
+        return similarity_weights(logit_KP)
 
     def partners(self, name: str) -> dict[str, Any]:
         """Explain how an unseen perturbation is estimated from the measured ones.
@@ -170,7 +170,7 @@ class EffectPrior:
         -------
         dict
             ``by``: the similarities in use, of ``pathways`` and ``features``, empty if none is high enough;
-            ``nearest``: the `MOST_NEAR` highest weights, with both similarities (all weights sum to 1).
+            ``nearest``: the `MAX_NEIGHBOURS` highest weights, with both similarities (all weights sum to 1).
         """
         everything_Q = np.ones(len(self.effects.rows), bool)
         own = base_name(name, self.effects.whole)
@@ -181,7 +181,7 @@ class EffectPrior:
         weight_P = self.share_K @ self.weights(name, others)
         least = {"pathways": self.params.least_pathways, "features": 0.0}
         speaks = self.is_alike(alike)
-        nearest = np.argsort(-weight_P, kind="stable")[: MOST_NEAR * speaks]
+        nearest = np.argsort(-weight_P, kind="stable")[: MAX_NEIGHBOURS * speaks]
         return {
             "by": [
                 by for by in alike if speaks and alike[by].max() >= least[by] and alike[by].any()
@@ -242,9 +242,9 @@ class EffectPrior:
         for place, other in enumerate(others.values()):
             known_PG[place, self.own_of(other)] = 0
         weight_KP = self.weights(name, list(others.values()))
-        prior_KG = weighed_effects(weight_KP, shrunk_PG, known_PG)
+        prior_KG = weighted_effects(weight_KP, shrunk_PG, known_PG)
         own = self.own_of(name)
-        fold, targets = self.own_fold(usable_Q)
+        fold, targets = self.own_gene_fold_change(usable_Q)
         trust = targets / (targets + 1)
         prior_KG[:, own] *= 1 - trust
         prior_KG[:, own] += trust * fold_effect(fold, control_G[own])
@@ -255,7 +255,7 @@ class EffectPrior:
         named = self.effects.rows[PERTURBATION].to_numpy()[usable_Q]
         return dict(sorted((base_name(one, self.effects.whole), str(one)) for one in named[::-1]))
 
-    def own_fold(self, usable_Q: np.ndarray) -> tuple[float, int]:
+    def own_gene_fold_change(self, usable_Q: np.ndarray) -> tuple[float, int]:
         """Return the fold change of the perturbed genes themselves, and the number of such genes."""
         effects = self.effects
         places = [

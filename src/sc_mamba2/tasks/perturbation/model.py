@@ -245,14 +245,14 @@ class PerturbationModel(TaskModel):
         return self._left_out
 
     @property
-    def fits_itself(self) -> bool:
+    def is_fitted_directly(self) -> bool:
         """Whether there is nothing to train, since the model is the prior's estimate alone."""
         return "trunk" not in self.head.paths
 
-    def fit_itself(
+    def fit_directly(
         self, parts: list[tuple[TokenizedCells, dict[str, np.ndarray]]], seed: int
     ) -> None:
-        """Do nothing; see `fits_itself`."""
+        """Do nothing; see `is_fitted_directly`."""
 
     @property
     def decoding(self) -> tuple[float, float]:

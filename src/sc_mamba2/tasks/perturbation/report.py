@@ -105,7 +105,7 @@ def _trust_words(metrics: dict[str, Any]) -> list[str]:
     words = [
         f"{trust['perturbation']} was measured {trust['seen']}."
         if trust["seen"] != "never"
-        else f"{trust['perturbation']} was never measured: {likeness_words(trust['likeness'])}."
+        else f"{trust['perturbation']} was never measured: {similarity_words(trust['likeness'])}."
     ]
     spread = trust["ensemble_spread_over_change"]
     if spread > 1:
@@ -125,7 +125,7 @@ def _trust_words(metrics: dict[str, Any]) -> list[str]:
     return words
 
 
-def likeness_words(likeness: dict[str, Any]) -> str:
+def similarity_words(likeness: dict[str, Any]) -> str:
     """Explain from which effects one that was never measured is estimated."""
     if not likeness["nearest"]:
         return "it resembles no measured one, so it gets their shrunken mean"

@@ -17,7 +17,7 @@ from sc_mamba2.tasks.shared.params import (
     PredictParams,
 )
 from sc_mamba2.tasks.shared.pooling import pool_cells
-from sc_mamba2.tasks.shared.prediction import run_elsewhere, run_model, use
+from sc_mamba2.tasks.shared.prediction import run_in_workers, run_model, use
 from sc_mamba2.tasks.shared.progress import training_progress
 from sc_mamba2.tokens import TokenizedCells, Tokenizer
 from sc_mamba2.training import ComputeOptions, choose_device, fit, run_over_cells, seed_everything
@@ -101,9 +101,9 @@ def fine_tune(
                 choose_device(compute.device),
                 on_step,
             )
-    if model.fits_itself:
+    if model.is_fitted_directly:
         outputs = [(part, predict(model, part, PredictParams(), compute)) for part in parts]
-        model.fit_itself(outputs, compute.seed)
+        model.fit_directly(outputs, compute.seed)
     return model.cpu().eval(), _table(history)
 
 
@@ -144,8 +144,8 @@ def predict(
 
     Outputs of a separate `learner` are added as ``learner_<name>``.
     """
-    asked = model, model.readable(tokens), params.batch_size, compute
-    outputs = run_elsewhere(*asked, launch) if launch.elsewhere else run_model(*asked)
+    inputs = model, model.readable(tokens), params.batch_size, compute
+    outputs = run_in_workers(*inputs, launch) if launch.elsewhere else run_model(*inputs)
     learner = model.learner
     if learner is not None and learner is not model:
         own = launch.model_copy(update={"blocks": f"{launch.blocks}-learner"})

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.decomposition import PCA
 
-from sc_mamba2.methods.expert_weights import mix, weigh_experts
+from sc_mamba2.methods.expert_weights import mix, weight_experts
 from sc_mamba2.methods.graph_smoothing import smooth_over_graph
 from sc_mamba2.metrics.clustering import connectivities, leiden
 from sc_mamba2.metrics.neighbours import nearest_neighbours
@@ -18,8 +18,8 @@ from sc_mamba2.tasks.annotation.params import ConsensusParams
 
 _COMPONENTS = 30  # principal components of the query for its graph
 _NEAR = 15
-_LEAST_WEIGHT = 1e-6
-_MOST_JUDGED = 20_000  # cells of a query used to judge the experts
+_MIN_WEIGHT = 1e-6
+_MAX_JUDGED_CELLS = 20_000  # cells of a query used to judge the experts
 LeftOut = tuple[
     np.ndarray, np.ndarray
 ]  # predictions for left-out cells, (E, M, K); true classes, (M,)
@@ -56,8 +56,8 @@ def find_structure(query: Readings, params: ConsensusParams, seed: int) -> Struc
     graph_NN = connectivities(nearest_neighbours(places_ND, near, seed))
     judged: np.ndarray | slice = slice(None)
     own_NN = graph_NN
-    if cells > _MOST_JUDGED:
-        judged = np.sort(np.random.default_rng(seed).permutation(cells)[:_MOST_JUDGED])
+    if cells > _MAX_JUDGED_CELLS:
+        judged = np.sort(np.random.default_rng(seed).permutation(cells)[:_MAX_JUDGED_CELLS])
         own_NN = connectivities(nearest_neighbours(places_ND[judged], near, seed))
     return Structure(graph_NN, [leiden(own_NN, r, seed) for r in params.resolutions], judged)
 
@@ -74,7 +74,7 @@ def smooth(
 
 
 def weigh(
-    answers_ENK: np.ndarray,
+    predicted_ENK: np.ndarray,
     structure: Structure,
     alike: float,
     left_out: LeftOut | None,
@@ -89,11 +89,11 @@ def weigh(
     """
     left_out_scale = params.left_out_scale
     if not by_batch:
-        left_out_scale = params.alike_scale / max(alike, _LEAST_WEIGHT)
-    return weigh_experts(
-        answers_ENK[:, structure.judged],
+        left_out_scale = params.alike_scale / max(alike, _MIN_WEIGHT)
+    return weight_experts(
+        predicted_ENK[:, structure.judged],
         structure.clusterings,
-        params.structure_scale / max(1 - alike, _LEAST_WEIGHT),
+        params.structure_scale / max(1 - alike, _MIN_WEIGHT),
         left_out,
         left_out_scale,
         params.shared_error_power,
@@ -102,8 +102,8 @@ def weigh(
     )
 
 
-def weigh_network(
-    answers_ENK: np.ndarray,
+def weight_network(
+    predicted_ENK: np.ndarray,
     weight_E: np.ndarray,
     structure: Structure,
     alike: float,
@@ -123,5 +123,5 @@ def weigh_network(
         return np.stack([mix(all_ENK[:-1], weight_E), all_ENK[-1]])
 
     left_out = None if unlearnt is None else (sides(unlearnt[0]), unlearnt[1])
-    share = weigh(sides(answers_ENK), structure, alike, left_out, False, params, seed)
+    share = weigh(sides(predicted_ENK), structure, alike, left_out, False, params, seed)
     return np.append(weight_E * share[0], share[1])

@@ -13,7 +13,7 @@ from sc_mamba2.genes import load_gene_table
 from sc_mamba2.tasks.annotation.fit import attach_head
 from sc_mamba2.tasks.annotation.params import HeadParams, LabelParams
 from sc_mamba2.tasks.annotation.split import hold_out
-from sc_mamba2.tasks.shared import elsewhere, prediction
+from sc_mamba2.tasks.shared import prediction, worker_processes
 from sc_mamba2.tasks.shared.backbone import load_or_build_backbone, predict
 from sc_mamba2.tasks.shared.block_job import work
 from sc_mamba2.tasks.shared.params import (
@@ -50,7 +50,7 @@ def test_two_processes_are_one_and_what_is_there_is_kept(asked, tmp_path, monkey
     monkeypatch.setattr(prediction, "_BATCHES_A_BLOCK", 2)
     calls = []
 
-    def run(module, job, processes, on_look):
+    def run(module, job, processes, on_poll):
         assert module == PredictJob.worker
         calls.append(len(PredictJob.read(job).starts))
         for rank in range(processes - (len(calls) == 1)):  # the first time one of them is killed
@@ -58,7 +58,7 @@ def test_two_processes_are_one_and_what_is_there_is_kept(asked, tmp_path, monkey
             monkeypatch.setenv("WORLD_SIZE", str(processes))
             assert work(PredictJob, [str(job)]) == 0
 
-    monkeypatch.setattr(elsewhere, "run_processes", run)
+    monkeypatch.setattr(worker_processes, "run_processes", run)
     launch = BlockLaunchParams(processes=2, blocks=str(tmp_path / "blocks"))
     with pytest.raises(UserError, match="blocks-missing"):
         predict(*asked, FEW, COMPUTE, launch)

@@ -8,9 +8,9 @@ import pytest
 from anndata import AnnData, settings
 
 from sc_mamba2.cells import EMBEDDED, simulate_cells
-from sc_mamba2.cells.glance import SOURCES, check_there, columns_and_layers
 from sc_mamba2.cells.modalities.opening import quiet_mudata
 from sc_mamba2.cells.simulate_pairs import SIMULATED_PAIRS
+from sc_mamba2.cells.source_check import SOURCES, check_there, columns_and_layers
 from sc_mamba2.errors import UserError
 
 

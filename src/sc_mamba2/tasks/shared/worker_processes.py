@@ -8,16 +8,16 @@ from pathlib import Path
 
 from sc_mamba2.cells.corpus.executors import in_order, open_executor
 from sc_mamba2.errors import UserError
-from sc_mamba2.tasks.shared.block_job import BlockJob, do_one
+from sc_mamba2.tasks.shared.block_job import BlockJob, compute_block
 from sc_mamba2.tasks.shared.blocks import has_block
 from sc_mamba2.tasks.shared.launch import run_processes
 from sc_mamba2.tasks.shared.params import LaunchParams
 
-_LOOK_EVERY_SECONDS = 1
+_POLL_SECONDS = 1
 _log = logging.getLogger(__name__)
 
 
-def do_elsewhere(
+def compute_in_workers(
     job: BlockJob,
     folder: Path,
     starts: Sequence[int],
@@ -47,7 +47,7 @@ def do_elsewhere(
     path = job.write(folder)
     if launch.dask_address is not None:
         with open_executor(1, launch.dask_address) as pool:
-            for start in in_order(pool, partial(do_one, kind=type(job), path=path), starts):
+            for start in in_order(pool, partial(compute_block, kind=type(job), path=path), starts):
                 on_cell(start)
     elif launch.processes:
         run_processes(job.worker, path, launch.processes, lacking)
@@ -56,7 +56,7 @@ def do_elsewhere(
             "Waiting for other processes to do the blocks: torchrun -m %s %s", job.worker, path
         )
         while lacking():
-            time.sleep(_LOOK_EVERY_SECONDS)
+            time.sleep(_POLL_SECONDS)
     if lack := lacking():
         raise UserError(
             "blocks-missing",
