@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from scipy import sparse
 
-from sc_mamba2.methods.sums_of_cells import LEAST, Sums, draw_synthetic_cells, sum_alike
+from sc_mamba2.methods.sums_of_cells import MIN_CELLS, Sums, draw_synthetic_cells, sum_alike
 
 
 def counts(cells, genes, seed):
@@ -14,7 +14,7 @@ def counts(cells, genes, seed):
 
 @settings(max_examples=25, deadline=None)
 @given(
-    sizes=st.lists(st.integers(LEAST, 70), min_size=1, max_size=4),
+    sizes=st.lists(st.integers(MIN_CELLS, 70), min_size=1, max_size=4),
     batches=st.integers(1, 5),
     seed=st.integers(0, 99),
 )
@@ -23,7 +23,7 @@ def test_every_cell_is_in_one_sum_of_its_class_and_no_sum_is_small(sizes, batche
     counts_NG = counts(len(classes_N), 12, seed)
     batches_N = np.random.default_rng(seed).integers(0, batches, len(classes_N))
     sums = sum_alike(counts_NG, classes_N, batches_N, seed)
-    assert sums.sizes_S.min() >= LEAST
+    assert sums.sizes_S.min() >= MIN_CELLS
     for one, size in enumerate(sizes):
         mine = sums.classes_S == one
         assert sums.sizes_S[mine].sum() == size

@@ -23,7 +23,7 @@ EXACT = 1e-4  # distance from a whole number due to float32
 OF_FLOAT32 = 8.0  # mean evidence at float32 precision; rounded values give less
 FIRST = 2  # a cell's smallest count is below this
 MANY_GENES = 50
-FEWEST = 10  # values needed to judge a cell
+MIN_VALUES = 10  # values needed to judge a cell
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,7 +139,7 @@ def _compute_ratio_facts(matrix: sparse.csr_matrix, whole_O: np.ndarray) -> dict
         "turn_O": _sums(np.exp(2j * np.pi * values) * near * times, starts),
     }
     own_whole = np.repeat(whole_O, places)
-    few_whole = own_whole & (np.repeat(least_O, places) < FEWEST)
+    few_whole = own_whole & (np.repeat(least_O, places) < MIN_VALUES)
     under: dict[str, list[np.ndarray]] = {
         name: [] for name in ("sums", "units", "usable", "evidence")
     }

@@ -155,10 +155,10 @@ def _parts(joined: str) -> frozenset[str]:
 
 def _unambiguous(pairs: list[tuple[str, str]]) -> dict[str, str]:
     """Return the id of each key that has only one."""
-    meant: dict[str, set[str]] = {}
+    ids_by_key: dict[str, set[str]] = {}
     for key, ident in pairs:
-        meant.setdefault(key, set()).add(ident)
-    return {key: next(iter(idents)) for key, idents in meant.items() if len(idents) == 1}
+        ids_by_key.setdefault(key, set()).add(ident)
+    return {key: next(iter(idents)) for key, idents in ids_by_key.items() if len(idents) == 1}
 
 
 @cache

@@ -22,7 +22,7 @@ from sc_mamba2.cells.readers.anndata_group import ARRAYS
 from sc_mamba2.cells.writing import writable
 from sc_mamba2.cells.zarr_writing import copy_h5ad, write_rows
 
-_ROWS_A_CHUNK = 1024
+_ROWS_PER_CHUNK = 1024
 _ARRAY = {"encoding-type": "array", "encoding-version": "0.2.0"}
 _log = logging.getLogger(__name__)
 
@@ -149,7 +149,7 @@ def _add_rows(obsm: h5py.Group, name: str, blocks: RowBlocks) -> None:
     if name in obsm:
         del obsm[name]
     rows, columns = blocks.shape
-    chunks = (min(rows, _ROWS_A_CHUNK), columns)
+    chunks = (min(rows, _ROWS_PER_CHUNK), columns)
     matrix = obsm.create_dataset(name, (rows, columns), np.float32, chunks=chunks)
     matrix.attrs.update(_ARRAY)
     start = 0

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from sc_mamba2.cells.cell_facts import FEWEST, INVERSES, CellFacts, compute_cell_facts
+from sc_mamba2.cells.cell_facts import INVERSES, MIN_VALUES, CellFacts, compute_cell_facts
 from sc_mamba2.cells.features import with_kinds_of
 from sc_mamba2.cells.gene_columns import (
     FEW_KNOWN,
@@ -28,7 +28,7 @@ from sc_mamba2.cells.stored import Rows, StoredCells, StoredMatrix
 from sc_mamba2.errors import UserError
 from sc_mamba2.genes import GeneTable
 
-CELLS_A_BLOCK = 4096
+CELLS_PER_BLOCK = 4096
 COMPARED = 512  # cells used to compare two matrices
 RUNS = 8  # contiguous runs in which these are read
 WHOLE_CELL = 0.98  # share of a cell's molecules from which counts cover all genes
@@ -80,7 +80,7 @@ def choose_expression(
     table: GeneTable,
     layer: str | None = None,
     holds: Kind | None = None,
-    cells_a_block: int = CELLS_A_BLOCK,
+    cells_a_block: int = CELLS_PER_BLOCK,
 ) -> Expression:
     """Choose the matrix that holds the expression.
 
@@ -376,7 +376,7 @@ def _share_of_molecules(counts: Candidate, other: Candidate) -> float | None:
     shares = shares.tocsr()[:, place["other"]].toarray()
     both = (own > 0) & (shares > 0)
     least = np.minimum((own > 0).sum(axis=1), (shares > 0).sum(axis=1))
-    same = both.sum(axis=1)[least >= FEWEST] / least[least >= FEWEST]
+    same = both.sum(axis=1)[least >= MIN_VALUES] / least[least >= MIN_VALUES]
     if len(same) and (overlap := np.median(same)) < SAME_PLACES:
         raise _apart(counts.origin, other.origin, overlap)
     if (

@@ -48,7 +48,7 @@ _NAMES = {
     ),
 }
 _ANTIGEN = re.compile(r"CD\d+[A-Z]{0,2}\d?")
-_FEWEST = 3  # antigen names that make a table doubtful; a file of genes has one or two duplicates
+_LIMIT = 3  # antigen names that make a table doubtful; a file of genes has one or two duplicates
 _LARGEST_PANEL = 1000
 
 
@@ -212,9 +212,9 @@ def _doubt(names: pd.Index, unstated: np.ndarray, kinds: pd.Series) -> str:
     if ids.mean() > 0.5:
         foreign = antigen & ~ids
     foreign &= unstated
-    if foreign.sum() >= _FEWEST:
+    if foreign.sum() >= _LIMIT:
         return f"{int(foreign.sum()):,} names of antibodies among genes ({_some(names, foreign)})"
-    if antigen_again.sum() >= max(_FEWEST, 0.1 * again.sum()):
+    if antigen_again.sum() >= max(_LIMIT, 0.1 * again.sum()):
         return (
             f"{int(antigen_again.sum()):,} duplicate names of surface antigens "
             f"({_some(names, antigen_again)}), apparently as gene and antibody"

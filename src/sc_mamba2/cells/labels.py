@@ -27,7 +27,7 @@ NOTHING = frozenset(_NOTHING.split(", "))  # no value in any column
 _ANYWHERE = NOTHING | set(_UNKNOWN.split(", "))  # nor a label
 ABSENCE = _ANYWHERE | set(_NO_CELL.split(", "))  # nor a cell type
 _log = logging.getLogger(__name__)
-FEW_OF_A_TYPE = 5
+FEW_PER_TYPE = 5
 WELL_FILLED = 3  # mean cells per class below which a column is an identifier, not a label
 
 
@@ -88,7 +88,7 @@ def read_labels(obs: pd.DataFrame, label_key: str, keep_absence_words: bool = Fa
         _log.warning("obs['%s']: %s", label_key, placeholder_text(words))
     _log_similar_classes(text, label_key, "type")
     counts = text.value_counts()
-    if len(few := counts[counts < FEW_OF_A_TYPE]):
+    if len(few := counts[counts < FEW_PER_TYPE]):
         listed = ", ".join(f"'{name}' ({count})" for name, count in few[:6].items())
         _log.warning(
             "obs['%s']: types with too few cells to learn much from: %s", label_key, listed

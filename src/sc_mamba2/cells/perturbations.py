@@ -13,7 +13,7 @@ from sc_mamba2.cells.perturbation_names import (
     NameRules,
     PerturbationNames,
     base_and_dose,
-    family,
+    control_kind,
     learn_names,
     parts_of,
     with_dose,
@@ -102,8 +102,8 @@ def read_perturbations(
     text = label_text(obs[key]).astype(str)
     remarks: dict[str, str] = {}
     named_control = text.str.lower() == rules.control.lower()
-    lacks = is_one_of(text, _UNCALLED) & ~named_control
-    uncalled, text = text[lacks], text[~lacks]
+    is_missing = is_one_of(text, _UNCALLED) & ~named_control
+    uncalled, text = text[is_missing], text[~is_missing]
     if unnamed := len(obs) - len(text):
         words = ", ".join(
             f"'{word}' ({count:,})" for word, count in uncalled.value_counts().items()
@@ -161,7 +161,7 @@ def reading_remarks(meaning: dict[str, str], known: PerturbationNames) -> dict[s
         pieces = known.pieces(label)
         if name == control:
             kind = "control" if label != control else ""
-        elif family(label) is not None:
+        elif control_kind(label) is not None:
             kind = "likely"
         elif len(pieces) > 1:
             kind = "joined" if JOINT not in label else ""
@@ -230,7 +230,7 @@ def _check_control(words: set[str], names: pd.Series, key: str, control: str) ->
     found = sorted(set(names))
     if control not in found:
         labels = sorted(words)
-        likely = [label for label in labels if family(label) is not None]
+        likely = [label for label in labels if control_kind(label) is not None]
         shown = ", ".join(f"'{name}'" for name in (likely or labels)[:MAX_SHOWN])
         raise UserError(
             "control-missing",

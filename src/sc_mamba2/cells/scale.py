@@ -15,10 +15,10 @@ from scipy import sparse
 
 from sc_mamba2.cells.cell_facts import (
     EXACT,
-    FEWEST,
     FIRST,
     INVERSES,
     MANY_GENES,
+    MIN_VALUES,
     OF_FLOAT32,
     CellFacts,
 )
@@ -119,7 +119,7 @@ def decide_scale(facts: CellFacts) -> Scale:
         return Scale("counts", words="counts")
     _refuse_no_counts(facts)
     # Whole numbers that start high are not counts if nearly all cells do so, with more genes than a panel.
-    judged_C = facts.whole_C & (facts.size_C >= FEWEST)
+    judged_C = facts.whole_C & (facts.size_C >= MIN_VALUES)
     high_C = judged_C & (facts.least_C >= FIRST)
     many = high_C.any() and np.median(facts.size_C[high_C]) >= MANY_GENES
     plain_C = facts.whole_C & ~(high_C & bool(many and high_C.sum() > SAME * judged_C.sum()))
@@ -127,7 +127,7 @@ def decide_scale(facts: CellFacts) -> Scale:
     if not len(rest.size_C):
         return Scale("counts", words="counts")
     scale = _scale_of_decimals(rest)
-    sure = plain_C & (facts.size_C >= FEWEST)
+    sure = plain_C & (facts.size_C >= MIN_VALUES)
     if scale.function != PLAIN and sure.any():  # logarithms are not whole
         raise _mixed("counts", int(sure.sum()), scale.words, len(rest.size_C))
     return scale
@@ -140,7 +140,7 @@ def _refuse_no_counts(facts: CellFacts) -> None:
     values, times = np.unique(facts.most_C[many_C], return_counts=True)
     if (facts.full_C & (facts.ties_C > facts.size_C / 4)).mean() > SAME:
         reason = "every gene of every cell above 0, many at the cell's smallest value, as if it was added to all"
-    elif times.max(initial=0) >= max(FEWEST, SAME * cells) and values[times.argmax()] >= EVEN:
+    elif times.max(initial=0) >= max(MIN_VALUES, SAME * cells) and values[times.argmax()] >= EVEN:
         reason = (
             f"whole numbers whose largest is {values[times.argmax()]:,.0f} in {times.max():,} of {cells:,} cells: "
             "they were binned, ranked or clipped, or the cells are copies of one cell"
@@ -162,7 +162,7 @@ def _scale_of_decimals(facts: CellFacts) -> Scale:
     sure_OT: np.ndarray = _fits(facts.usable_OT, facts.evidence_OT, SURE_OF_A_CELL)
     sure_OT &= facts.usable_OT >= MIN_DISTINCT_VALUES
     # Where many values are whole, a fit is chance.
-    few_whole_O = (facts.whole_large_O <= facts.large_O / 2) | (facts.large_O < FEWEST)
+    few_whole_O = (facts.whole_large_O <= facts.large_O / 2) | (facts.large_O < MIN_VALUES)
     sure_OT &= few_whole_O[:, None]
     _refuse_several(facts, fits_OT, sure_OT, totals)
     if (place := _best_by_units(facts, fits_OT)) is not None:
@@ -180,14 +180,14 @@ def _scale_of_decimals(facts: CellFacts) -> Scale:
             return _of_totals(functions[place], totals[place].values)
         return _of_units(functions[place], facts, fits_OT[:, place], place)
     # Ties within a cell point to counts; equal sums alone could then come from other steps.
-    tied = facts.ties_C.sum() > MANY_TIES * facts.size_C.sum() > MANY_TIES * FEWEST
+    tied = facts.ties_C.sum() > MANY_TIES * facts.size_C.sum() > MANY_TIES * MIN_VALUES
     same = [at for at, total in enumerate(totals) if total.known and total.spread < EXACT_SUM]
     if same and not tied:
         place = min(same, key=lambda at: totals[at].spread)
         return _of_totals(functions[place], totals[place].values)
     log = functions.index(LOG1P)
     logged = np.asarray(sure_OT[:, 1:].any(axis=1))
-    if len(logged) >= FEWEST:
+    if len(logged) >= MIN_VALUES:
         logged |= totals[log].exact
     if SOME_CELLS < logged.mean() < 1:
         raise _mixed(
@@ -278,7 +278,9 @@ def find_totals(sums_C: np.ndarray) -> Totals:
     if close < NEAR and len(found) == 1 and found[0] > 90:
         tens = np.log10(found[0])
         close = min(close, EXACT_SUM / 2) if abs(tens - round(tens)) < EXACT_SUM else close
-    known = holds.mean() >= SAME and (len(logs) >= FEWEST or (len(found) == 1 and close < EXACT))
+    known = holds.mean() >= SAME and (
+        len(logs) >= MIN_VALUES or (len(found) == 1 and close < EXACT)
+    )
     return Totals(tuple(found), holds, exact, close, bool(known))
 
 
@@ -312,13 +314,13 @@ def _why_counts(facts: CellFacts, log_sums_O: np.ndarray) -> str:
     large, whole = low.large_O.sum(), low.whole_large_O.sum()
     # A tenth of all values rounded to tenths is whole.
     share = WHOLE_SHARE if low.tenths_O.sum() < 0.9 * low.size_C.sum() else 0.5
-    if whole >= max(FEWEST, share * large):
+    if whole >= max(MIN_VALUES, share * large):
         return f"{whole / large:.0%} of the values above 1 are whole"
     turn = low.turn_O.sum() / max(1, low.near_O.sum())
     both = large > facts.size_C.sum() / 20 and low.ones_O.sum() > low.near_O.sum() / 5
     if both and np.abs(turn) >= NEAR_WHOLE and np.real(turn) > 0:
         return "the values lie near whole numbers"
-    tails = facts.tail_O[facts.size_C >= FEWEST]
+    tails = facts.tail_O[facts.size_C >= MIN_VALUES]
     if (log_sums_O > LARGEST_LOG_SUM).mean() > 0.5 and (not len(tails) or np.median(tails) >= TAIL):
         return "the values are too large for logarithms"
     return ""
@@ -341,7 +343,7 @@ def _of_units(function: str, facts: CellFacts, fits_C: np.ndarray, place: int) -
         words = f"{words} of unscaled counts"
         return Scale(kind, function, None, words, "scaled to 10,000 per cell first")
     usable, evidence = facts.usable_OT[:, place].sum(), facts.evidence_OT[:, place].sum()
-    rounded = evidence < OF_FLOAT32 * usable or len(units_C) < FEWEST
+    rounded = evidence < OF_FLOAT32 * usable or len(units_C) < MIN_VALUES
     total, holds = (None, fits_C) if rounded else find_common_total(units_C)
     if total is not None:
         words = f"{words} with a total of {total:,g} per cell, of which some genes are missing"

@@ -41,7 +41,7 @@ def show_results(metrics: Path, places: dict[str, Path]) -> None:
         or None,
         "run": taken.get("run", {}).get("run_id"),
     }
-    if verdict := _said(taken):
+    if verdict := _verdict(taken):
         facts["said"] = verdict
     if print_brief(facts, places.values()):
         return
@@ -57,7 +57,7 @@ def show_results(metrics: Path, places: dict[str, Path]) -> None:
     show_lines(places, max([11, *(len(name) + 2 for name in places)]))
 
 
-def _said(metrics: dict[str, Any]) -> list[str]:
+def _verdict(metrics: dict[str, Any]) -> list[str]:
     """Return the verdict in words: comparison with the baselines, and alarms."""
     from sc_mamba2.reporting import beside_baselines, remark_words
 

@@ -30,7 +30,7 @@ def task_verb(task: Task, verb: Callable[[Given], None]) -> Callable[..., None]:
 
         given = Given(**values)
         set_logging(given.verbose)
-        _refuse_beside_checkpoint(task, given)
+        _refuse_training_options(task, given)
         verb(given)
 
     parameters = [_parameter(option) for option in task.options]
@@ -158,7 +158,7 @@ def _resolve_option(option: Option, value: Any) -> Any:
     return resolve_source(str(value)) if isinstance(value, Path) and option.sets else value
 
 
-def _refuse_beside_checkpoint(task: Task, given: Given) -> None:
+def _refuse_training_options(task: Task, given: Given) -> None:
     """Raise rule ``options`` if a trained checkpoint comes with options that only training uses."""
     if getattr(given, "checkpoint", None) is None:
         return

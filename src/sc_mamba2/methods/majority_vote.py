@@ -63,6 +63,6 @@ def majority_vote(called: pd.Series, clusters: np.ndarray, least_share: float) -
     counts = pd.crosstab(clusters, called.to_numpy())
     winner, share = counts.idxmax(axis=1), counts.max(axis=1) / counts.sum(axis=1)
     voted = called.copy()
-    sure = (share.loc[clusters] >= least_share).to_numpy()
-    voted[sure] = winner.loc[clusters].to_numpy()[sure]
+    confident = (share.loc[clusters] >= least_share).to_numpy()
+    voted[confident] = winner.loc[clusters].to_numpy()[confident]
     return voted

@@ -91,7 +91,7 @@ def posterior_rates(
     return rates_BG
 
 
-def nats_a_cell(rates_BG: np.ndarray, held_BG: sparse.csr_matrix) -> np.ndarray:
+def nats_per_cell(rates_BG: np.ndarray, held_BG: sparse.csr_matrix) -> np.ndarray:
     """Return ``-sum(held-out count * log rate)`` of every cell, (B,) float64."""
     rows = np.repeat(np.arange(held_BG.shape[0]), np.diff(held_BG.indptr))
     log_likelihood = held_BG.data * np.log(rates_BG[rows, held_BG.indices].astype(np.float64))
@@ -152,7 +152,7 @@ def choose_numbers(
             prior_BG = prior(rows, **numbers)
             for place, phi in enumerate(phis):
                 rates_BG = posterior_rates(prior_BG, own_BG, phi, relative_BG)
-                nats[at, place] += nats_a_cell(rates_BG, held_BG).sum()
+                nats[at, place] += nats_per_cell(rates_BG, held_BG).sum()
     nats /= max(1.0, float(held_NG[rows_M].sum()))
     best = nats.argmin(axis=0)
     return [

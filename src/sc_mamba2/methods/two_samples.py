@@ -7,7 +7,7 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-_MOST = 2000  # points of a side
+_LIMIT = 2000  # points of a side
 _FOLDS = 3
 
 
@@ -21,7 +21,7 @@ def likeness(first_RD: np.ndarray, second_ND: np.ndarray, seed: int) -> float:
         return 0.0
     generator = np.random.default_rng(seed)
     sides = [
-        side[np.sort(generator.permutation(len(side))[:_MOST])] for side in (first_RD, second_ND)
+        side[np.sort(generator.permutation(len(side))[:_LIMIT])] for side in (first_RD, second_ND)
     ]
     points = np.concatenate(sides)
     is_second = np.repeat([0, 1], [len(side) for side in sides])

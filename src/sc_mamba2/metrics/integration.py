@@ -95,8 +95,8 @@ def integration_scores(
 
 def known_scores(scores: dict[str, float | None]) -> dict[str, float]:
     """Return the scores that are not ``None``, without the settings (resolution and silhouette cells)."""
-    aside = ("resolution", "silhouette_cells")
-    return {name: it for name, it in scores.items() if it is not None and name not in aside}
+    settings = ("resolution", "silhouette_cells")
+    return {name: it for name, it in scores.items() if it is not None and name not in settings}
 
 
 def _mean(*scores: float | None) -> float | None:

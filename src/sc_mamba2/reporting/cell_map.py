@@ -112,17 +112,17 @@ def is_scale(column: pd.Series) -> bool:
 
 
 def _pack_classes(name: str, column: pd.Series, colours: dict[str, Any]) -> dict[str, Any]:
-    there = sorted(set(column.dropna()))[:_CODES]
-    codes = pd.Categorical(column, categories=there).codes.astype(np.int64)
+    classes = sorted(set(column.dropna()))[:_CODES]
+    codes = pd.Categorical(column, categories=classes).codes.astype(np.int64)
     packed = _base64(np.where(codes < 0, _CODES, codes), "<u2")
-    inks = [to_hex(colours[one]) for one in there]
-    return {"name": name, "classes": there, "colours": inks, "codes": packed}
+    hex_colours = [to_hex(colours[one]) for one in classes]
+    return {"name": name, "classes": classes, "colours": hex_colours, "codes": packed}
 
 
 def _pack_numbers(name: str, values_N: np.ndarray) -> dict[str, Any]:
     values_N = np.where(np.isfinite(values_N), values_N, np.nan)
-    there = values_N[~np.isnan(values_N)]
-    least, most = (float(there.min()), float(there.max())) if len(there) else (0.0, 1.0)
+    finite = values_N[~np.isnan(values_N)]
+    least, most = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
     return {"name": name, "least": least, "most": most, "values": _base64(values_N, "<f4")}
 
 

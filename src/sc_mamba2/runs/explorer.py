@@ -66,24 +66,24 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Send the page, its cells, a column or a gene."""
-        if (request := self._asked()) is None:
+        if (request := self._parse_request()) is None:
             return
         what, query = request
         if what == "":
             page = render_explorer(self.explored.source.name)
             self._send(200, page.encode(), "text/html; charset=utf-8")
         elif what == "cells":
-            self._tell(self.explored.page, tuple)
+            self._send_result(self.explored.page, tuple)
         elif what == "column":
-            self._tell(self.explored.column, lambda: (query["name"][0],))
+            self._send_result(self.explored.column, lambda: (query["name"][0],))
         elif what == "gene":
-            self._tell(self.explored.gene, lambda: (int(query["at"][0]), query["matrix"][0]))
+            self._send_result(self.explored.gene, lambda: (int(query["at"][0]), query["matrix"][0]))
         else:
             self.send_error(404)
 
     def do_POST(self) -> None:
         """Save a selection."""
-        if (request := self._asked()) is None:
+        if (request := self._parse_request()) is None:
             return
         length = int(self.headers.get("Content-Length") or 0)
         if request[0] != "selection" or not 0 < length < _MAX_REQUEST_BYTES:
@@ -91,9 +91,9 @@ class _Handler(BaseHTTPRequestHandler):
         elif self.headers.get("Content-Type") != "application/json":  # HTML forms cannot send it
             self.send_error(415)
         else:
-            self._tell(self.explored.select, lambda: _selection(self.rfile.read(length)))
+            self._send_result(self.explored.select, lambda: _selection(self.rfile.read(length)))
 
-    def _asked(self) -> tuple[str, dict[str, list[str]]] | None:
+    def _parse_request(self) -> tuple[str, dict[str, list[str]]] | None:
         """Return path and query of a request; ``None`` after an error for a wrong host or token."""
         url, port = urlsplit(self.path), self.server.server_port
         if self.headers.get("Host") not in (f"127.0.0.1:{port}", f"localhost:{port}"):
@@ -104,7 +104,7 @@ class _Handler(BaseHTTPRequestHandler):
             return None
         return url.path[len(self.home) :], parse_qs(url.query)
 
-    def _tell(self, find: Callable[..., Any], given: Callable[[], tuple[Any, ...]]) -> None:
+    def _send_result(self, find: Callable[..., Any], given: Callable[[], tuple[Any, ...]]) -> None:
         """Send as JSON the result of `find` for the given arguments, or its user error."""
         try:
             arguments = given()

@@ -20,7 +20,7 @@ from sc_mamba2.cells.source_check import (
     unnamed_source,
 )
 from sc_mamba2.errors import UserError, nearest
-from sc_mamba2.files import standing
+from sc_mamba2.files import restored
 from sc_mamba2.model.config import preset
 from sc_mamba2.model.folder import CONFIG, check_folder
 from sc_mamba2.model.manifest import read_json
@@ -172,7 +172,7 @@ def _check_given(given: Mapping[str, Any]) -> None:
             check_folder(value, known=(_VOCABULARY,))
         elif last == "preset":
             preset(value, vocabulary_size=3)
-        elif name == "index" and not (standing(value) / _INDEX).is_file():
+        elif name == "index" and not (restored(value) / _INDEX).is_file():
             raise UserError(
                 "index-folder",
                 found=f"no index at '{value}'",

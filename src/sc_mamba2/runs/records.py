@@ -157,7 +157,7 @@ def read_record(folder: Path) -> RunRecord:
 def list_runs(project: Path) -> list[Listed]:
     """List the runs of a project, newest first; unreadable ones as damaged."""
     records = _records(project, "*")
-    listed = [_look(path.parent) for path in records if not path.parent.name.startswith(".")]
+    listed = [_read_listed(path.parent) for path in records if not path.parent.name.startswith(".")]
     return sorted(listed, key=lambda run: run.run_id, reverse=True)
 
 
@@ -212,7 +212,7 @@ def _nearest(name: str, runs: list[Listed]) -> str:
     )
 
 
-def _look(folder: Path) -> Listed:
+def _read_listed(folder: Path) -> Listed:
     known: dict[str, Any] = {"run_id": folder.name, "task": folder.parents[1].name}
     try:
         record = read_record(folder)
@@ -220,12 +220,12 @@ def _look(folder: Path) -> Listed:
             raise _damaged(folder.name, f"it is the record of '{record.run_id}'")
     except UserError as error:
         return Listed(**known, state="damaged", reason=error.found)
-    interrupted = record.state == "running" and not _at_work(folder / LOCK)
+    interrupted = record.state == "running" and not _is_locked(folder / LOCK)
     state = "interrupted" if interrupted else record.state
     return Listed(**known, state=state, record=record)
 
 
-def _at_work(lock: Path) -> bool:
+def _is_locked(lock: Path) -> bool:
     """Whether a live process holds the lock."""
     if not lock.exists():
         return False

@@ -51,11 +51,11 @@ def build_site(project: Path, folder: Path, pipeline: str | None = None) -> None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of Kedro and the web framework
         with atomic_folder(folder) as draft:
-            _write_answers(project, draft, pipeline)
+            _write_responses(project, draft, pipeline)
             _write_pages(draft)
 
 
-def _write_answers(project: Path, draft: Path, pipeline: str | None) -> None:
+def _write_responses(project: Path, draft: Path, pipeline: str | None) -> None:
     """Write the API responses that the page requests, one file each."""
     import fsspec
     from kedro_viz.api.rest.responses.metadata import (

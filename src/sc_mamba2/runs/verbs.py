@@ -13,9 +13,9 @@ from sc_mamba2.files import (
     clean_scratch,
     make_folder,
     put_in_place,
+    restored,
     scratch_folder,
     sole_writer,
-    standing,
 )
 from sc_mamba2.runs.configuration import READ, shipped_conf
 from sc_mamba2.runs.dry_run import dry
@@ -62,7 +62,7 @@ def run_verb(
         The output exists or cannot be written, or the input is invalid. Nothing is left then.
     """
     output = output.resolve()
-    folder = standing(output.with_suffix(FOLDER_SUFFIX))
+    folder = restored(output.with_suffix(FOLDER_SUFFIX))
     check_place(output, suffix)
     _check_free(folder, (folder / "metrics.json").is_file(), force)
     _check_free(
@@ -104,7 +104,7 @@ def run_for(selection: Selection, output: Path, result: str, sign: str, force: b
     Path
         `output`, absolute.
     """
-    output = standing(output.resolve())
+    output = restored(output.resolve())
     is_file = sign.startswith(".")
     check_place(output, sign if is_file else None)
     _check_free(output, output.is_file() if is_file else (output / sign).is_file(), force)
@@ -198,8 +198,8 @@ def _put_in_place(kept: Path, folder: Path, result: Path, output: Path) -> None:
 
 def _rename(result: Path, output: Path) -> None:
     if output.is_dir():  # a rename cannot replace it
-        with scratch_folder(output) as aside:
-            put_in_place(result, output, aside)
+        with scratch_folder(output) as scratch:
+            put_in_place(result, output, scratch)
     else:
         result.replace(output)
 

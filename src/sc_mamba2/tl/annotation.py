@@ -29,7 +29,7 @@ from sc_mamba2.tl.shared import (
     trained_model,
     valid_cells,
 )
-from sc_mamba2.tl.tool import alone, tool
+from sc_mamba2.tl.tool import refuse_training_options, tool
 from sc_mamba2.training.machine import restored_random_state
 
 START = "annotation.backbone.checkpoint"
@@ -86,7 +86,7 @@ def annotate(
     """
     if (checkpoint is None) == (reference is None):
         raise needed("only reference or only checkpoint", "labelled cells, or a trained checkpoint")
-    alone(checkpoint, {"save": save})
+    refuse_training_options(checkpoint, {"save": save})
     if checkpoint is None and label_key is None:
         raise needed("label_key", "the column of the reference's obs with the types")
     key = f"annotation.labels.{'key' if checkpoint is None else 'query_key'}"

@@ -27,7 +27,7 @@ from sc_mamba2.tl.shared import (
     trained_model,
     valid_cells,
 )
-from sc_mamba2.tl.tool import alone, tool
+from sc_mamba2.tl.tool import refuse_training_options, tool
 from sc_mamba2.training.machine import restored_random_state
 
 GROUPS = SHARED_GROUPS | {"batch_correction": BatchCorrectionParams}
@@ -72,7 +72,7 @@ def integrate(
     >>> cells.obsm["X_scm_corrected"].shape
     (60, 20)
     """
-    alone(checkpoint, {"save": save})
+    refuse_training_options(checkpoint, {"save": save})
     if checkpoint is None and "batch_correction.keys.batch_key" not in options:
         raise needed("batch_key", "the column of obs with the batches, or a trained checkpoint")
     # Labels are used only for scores, which are not computed here.

@@ -24,7 +24,7 @@ from sc_mamba2.tl.shared import (
     run_facts,
     trained_model,
 )
-from sc_mamba2.tl.tool import alone, tool
+from sc_mamba2.tl.tool import refuse_training_options, tool
 from sc_mamba2.tokens import TokenizedCells
 from sc_mamba2.training.machine import restored_random_state
 
@@ -80,7 +80,7 @@ def multiome(
     60
     """
     check_kind(mdata, mudata.MuData)
-    alone(checkpoint, {"held_out": held_out, "start": start, "save": save})
+    refuse_training_options(checkpoint, {"held_out": held_out, "start": start, "save": save})
     own: dict[str, Any] = {}
     if held_out is not None:
         own["multiomics.keys.held_out_key"], own["multiomics.keys.held_out_value"] = held_out

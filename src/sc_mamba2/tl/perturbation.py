@@ -23,7 +23,7 @@ from sc_mamba2.tl.shared import (
     trained_model,
     valid_cells,
 )
-from sc_mamba2.tl.tool import alone, tool
+from sc_mamba2.tl.tool import refuse_training_options, tool
 from sc_mamba2.training.machine import restored_random_state
 
 GROUPS = SHARED_GROUPS | {"perturbation": PerturbationParams}
@@ -74,7 +74,7 @@ def perturb(
     >>> int(cells.obs["scm_predicted"].sum()) == int((cells.obs["perturbation"] == "control").sum())
     True
     """
-    alone(checkpoint, {"save": save})
+    refuse_training_options(checkpoint, {"save": save})
     own = {"perturbation.population.perturbation": perturbation}
     groups = build_parameters(GROUPS, {**own, **options})
     p, compute = groups["perturbation"], groups["compute"]

@@ -224,11 +224,11 @@ class TrainingCheckpoints:
 
     def newest(self) -> TrainingState | None:
         """Return the newest intact checkpoint; damaged ones are skipped with a warning."""
-        return next(self._whole(reversed(self._folders())), None)
+        return next(self._intact(reversed(self._folders())), None)
 
     def best(self) -> Path | None:
         """Return the intact checkpoint with the best metric, the earliest in a tie."""
-        return next((found.path for found in self._whole(self._ranked())), None)
+        return next((found.path for found in self._intact(self._ranked())), None)
 
     def _folders(self) -> list[Path]:
         """List the folders of the steps, intact or not, the newest last."""
@@ -243,7 +243,7 @@ class TrainingCheckpoints:
         ranked = sorted((sign * metric, path) for path, metric in metrics if metric is not None)
         return [path for _, path in ranked]
 
-    def _whole(self, folders: Iterator[Path] | list[Path]) -> Iterator[TrainingState]:
+    def _intact(self, folders: Iterator[Path] | list[Path]) -> Iterator[TrainingState]:
         for path in folders:
             try:
                 yield read_training_state(path)

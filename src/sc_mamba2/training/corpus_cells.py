@@ -103,14 +103,14 @@ def split_cells(store: TokenStore, held_out: HeldOut) -> tuple[np.ndarray, np.nd
     if not held_out.values:
         return everything, everything[:0]
     groups = read_column(store, held_out.column)
-    there = set(map(str, pd.unique(groups)))
+    present = set(map(str, pd.unique(groups)))
     for value in held_out.values:
-        if value not in there:
+        if value not in present:
             raise UserError(
                 "held-out",
                 found=f"no cell with {held_out.column} '{value}'",
                 expected="values in the corpus",
-                mend="correct held_out.values" + nearest(value, sorted(there)),
+                mend="correct held_out.values" + nearest(value, sorted(present)),
             )
     judging = np.isin(groups, held_out.values)
     if judging.all():

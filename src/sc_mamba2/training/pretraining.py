@@ -126,7 +126,7 @@ class Pretrainer:
         self.optimizer.zero_grad(set_to_none=True)
         sums_O = torch.zeros_like(counts_O, dtype=torch.float64)
         for number, part in enumerate(own, start=1):
-            with self._quiet(number < len(own)):
+            with self._no_sync(number < len(own)):
                 half = self.options.precision == "bf16"
                 with torch.autocast(self.ranks.device.type, torch.bfloat16, enabled=half):
                     found = self.module(part)
@@ -163,7 +163,7 @@ class Pretrainer:
         return self.ranks.total(sum(parts, start=zero))
 
     @contextlib.contextmanager
-    def _quiet(self, wanted: bool) -> Iterator[None]:
+    def _no_sync(self, wanted: bool) -> Iterator[None]:
         """Skip gradient synchronisation if `wanted`: only the last micro-batch needs it."""
         if not wanted or self.ranks.size == 1:
             yield

@@ -69,7 +69,7 @@ def pull(root: Path, name: str, *, again: bool = False, progress: bool = False) 
         recorded = read_manifest(root).get(name)
         if file_stamps(folder) and not again:
             if recorded is None:
-                return _take_in(root, name, "put here by hand", public)
+                return _register(root, name, "put here by hand", public)
             return _as_recorded(root, name, "it was already here")
         if recorded is not None:
             try:
@@ -87,7 +87,7 @@ def pull(root: Path, name: str, *, again: bool = False, progress: bool = False) 
             draft = _downloaded(public, recorded, scratch, progress)
             with atomic_file(folder / public.file_name) as place:
                 draft.replace(place)
-        return _take_in(root, name, public.address, public)
+        return _register(root, name, public.address, public)
 
 
 def point(root: Path, name: str) -> Path:
@@ -107,7 +107,7 @@ def point(root: Path, name: str) -> Path:
     path = folder / public.file_name
     with names.sole_keeper(root):
         make_folder(folder)
-        dvc.ask(root, "import-url", "--quiet", "--no-exec", public.address, path)
+        dvc.run(root, "import-url", "--quiet", "--no-exec", public.address, path)
     return dvc.pointer_of(path)
 
 
@@ -143,7 +143,7 @@ def add(root: Path, source: Path, name: str) -> Arrived:
             )
         try:
             copy_whole(source, folder / source.name)
-            return _take_in(root, name, source.name, None)
+            return _register(root, name, source.name, None)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
@@ -231,7 +231,7 @@ def _as_recorded(root: Path, name: str, how: str) -> Arrived:
     return Arrived(folder, shape, [one for one in pointers if one.exists()], [how])
 
 
-def _take_in(root: Path, name: str, source: str, public: PublicData | None) -> Arrived:
+def _register(root: Path, name: str, source: str, public: PublicData | None) -> Arrived:
     """Put the files of a data set under DVC and record them.
 
     Public data must be cells, and DVC is optional; the user's own can be anything, and need DVC.

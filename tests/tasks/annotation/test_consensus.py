@@ -198,7 +198,9 @@ def test_a_query_like_the_reference_is_judged_by_cells_that_were_left_out(tmp_pa
     model.left_out_EMK.copy_(torch.from_numpy(np.stack([right] + [np.roll(right, 1, axis=1)] * 4)))
     generator = np.random.default_rng(0)
     predicted_ENK = generator.dirichlet(np.ones(3), (5, 60))
-    alike_E, other_E = (model._weigh(predicted_ENK, Structure(), alike, 0) for alike in (1.0, 0.0))
+    alike_E, other_E = (
+        model._method_weights(predicted_ENK, Structure(), alike, 0) for alike in (1.0, 0.0)
+    )
     assert alike_E.argmax() == 0 and alike_E[0] > 2 * other_E[0]
 
 

@@ -47,7 +47,7 @@ def asked():
 
 
 def test_two_processes_are_one_and_what_is_there_is_kept(asked, tmp_path, monkeypatch):
-    monkeypatch.setattr(prediction, "_BATCHES_A_BLOCK", 2)
+    monkeypatch.setattr(prediction, "_BATCHES_PER_BLOCK", 2)
     calls = []
 
     def run(module, job, processes, on_poll):

@@ -10,7 +10,7 @@ from sc_mamba2.cells.contract import check_matched
 from sc_mamba2.cells.corpus.duplicates import hash_cells
 from sc_mamba2.cells.corpus.filters import FEW_GENES, filter_table
 from sc_mamba2.cells.corpus.options import CorpusFilters
-from sc_mamba2.cells.expression import CELLS_A_BLOCK
+from sc_mamba2.cells.expression import CELLS_PER_BLOCK
 from sc_mamba2.cells.keys import Kind
 from sc_mamba2.cells.opening import Source, open_cells
 from sc_mamba2.cells.standard_form import StandardForm
@@ -26,7 +26,7 @@ class ReadingRules:
     gene_table: str = "gencode-v44"
     layer: str | None = None  # to use as the expression
     holds: Kind | None = None  # scale of its values
-    cells_a_block: int = CELLS_A_BLOCK
+    cells_a_block: int = CELLS_PER_BLOCK
 
 
 @dataclass(eq=False)

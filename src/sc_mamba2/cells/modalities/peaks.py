@@ -153,8 +153,8 @@ def _kept_places(places: pd.DataFrame, build: str) -> tuple[np.ndarray, list[dic
         for rule, (aside, words) in reasons.items()
         if aside.any()
     ]
-    there = set(places["chrom"])
-    if set(_CHROMOSOMES[:19]) <= there and not there & set(_CHROMOSOMES[19:22]):
+    present = set(places["chrom"])
+    if set(_CHROMOSOMES[:19]) <= present and not present & set(_CHROMOSOMES[19:22]):
         text = (
             f"no peak is on chromosomes 20 to 22: they may be from mouse, but are read as {build}"
         )

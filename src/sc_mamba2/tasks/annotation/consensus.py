@@ -24,8 +24,8 @@ from sc_mamba2.tasks.annotation.expert_weighting import (
     Structure,
     find_structure,
     smooth,
-    weigh,
     weight_network,
+    weights_for_query,
 )
 from sc_mamba2.tasks.annotation.experts import Readings, predict_with_experts
 from sc_mamba2.tasks.annotation.model import AnnotationModel
@@ -84,9 +84,9 @@ class ConsensusModel(Annotator):
         self.left_out_distance_M: Tensor
         width = backbone.config.d_model * len(self.state_names)
         self._keep("kept_states_RD", torch.zeros(len(self.kept_classes_N), width))
-        self._room_for_left_out(*left_out)
+        self._allocate_left_out(*left_out)
 
-    def _room_for_left_out(self, cells: int, experts: int) -> None:
+    def _allocate_left_out(self, cells: int, experts: int) -> None:
         shape = experts, cells, len(self.labels)
         self.register_buffer("left_out_EMK", torch.zeros(shape, dtype=torch.float32))
         self.register_buffer("left_out_classes_M", torch.zeros(cells, dtype=torch.int64))
@@ -98,9 +98,9 @@ class ConsensusModel(Annotator):
         `unlearnt` is the number of kept cells that it was not trained on; predictions for them are stored.
         """
         self.network = network
-        self._room_for_unlearnt(unlearnt)
+        self._allocate_unlearnt(unlearnt)
 
-    def _room_for_unlearnt(self, cells: int) -> None:
+    def _allocate_unlearnt(self, cells: int) -> None:
         self.unlearnt_EMK: Tensor
         self.unlearnt_classes_M: Tensor
         shape = len(self.experts), cells, len(self.labels)
@@ -181,7 +181,7 @@ class ConsensusModel(Annotator):
         raise NotImplementedError
 
     def predict(self, batch: Batch) -> dict[str, Tensor]:
-        """Return the backbone's states, ``embedding`` (B, D a state); `consult` predicts types."""
+        """Return the backbone's states, ``embedding`` (B, D a state); `predict_query` predicts types."""
         states = [sum_of_genes(batch, self.backbone.gene_embedding.weight)]
         if self.pretrained:
             hidden_BLD = self.backbone(batch.token_ids_BL, batch.bins_BL, batch.lengths_B)
@@ -219,16 +219,16 @@ class ConsensusModel(Annotator):
         self.keep_states(outputs["embedding"])
         if self.kept_batches_N.unique().numel() < 2:
             self.batch_key = None
-        self._leave_out(seed)
+        self._predict_left_out(seed)
         if self.network is not None:
             unlearnt_R = kept_R >= len(parts[0][0])  # the validation cells come last
-            self._leave_unlearnt(unlearnt_R, outputs["learner_probability"], seed)
+            self._predict_unlearnt(unlearnt_R, outputs["learner_probability"], seed)
 
     def keep_states(self, states_RD: np.ndarray) -> None:
         """Store the backbone's states of the kept cells."""
         self.kept_states_RD = torch.from_numpy(states_RD.astype(np.float32))
 
-    def _leave_out(self, seed: int) -> None:
+    def _predict_left_out(self, seed: int) -> None:
         """Predict folds of the kept cells by the rest; folds are whole batches if known."""
         params, reference = self.consensus, self.reference()
         cells = len(self.kept_classes_N)
@@ -255,12 +255,12 @@ class ConsensusModel(Annotator):
                     [predictions.by_expert[name] for name in self.methods]
                 )
                 on_step(done, folds)
-        self._room_for_left_out(int(known_M.sum()), len(self.methods))
+        self._allocate_left_out(int(known_M.sum()), len(self.methods))
         self.left_out_EMK.copy_(torch.from_numpy(predicted_EMK[:, known_M]))
         self.left_out_classes_M.copy_(torch.from_numpy(classes_M[known_M]))
         self.left_out_distance_M.copy_(torch.from_numpy(distance_M[known_M]))
 
-    def _leave_unlearnt(
+    def _predict_unlearnt(
         self, unlearnt_R: np.ndarray, probability_RK: np.ndarray, seed: int
     ) -> None:
         """Predict the kept cells that the network was not trained on from the others, by all experts."""
@@ -270,7 +270,7 @@ class ConsensusModel(Annotator):
         with allow_rare_classes():
             predictions = predict_with_experts(*inputs, self.consensus, seed).by_expert
         predicted = [*(predictions[name] for name in self.methods), probability_RK[out]]
-        self._room_for_unlearnt(int(out.sum()))
+        self._allocate_unlearnt(int(out.sum()))
         self.unlearnt_EMK.copy_(torch.from_numpy(np.stack(predicted)))
         self.unlearnt_classes_M.copy_(torch.from_numpy(classes_R[out]))
 
@@ -290,17 +290,17 @@ class ConsensusModel(Annotator):
         """
         if self.network is None:
             predicted_EMK, classes_M = self.left_out()
-            weight_E = self._weigh(predicted_EMK, Structure(), 1.0, seed)
+            weight_E = self._method_weights(predicted_EMK, Structure(), 1.0, seed)
         else:
             predicted_EMK, classes_M = self._unlearnt()
-            weight_E = self._weigh(predicted_EMK[:-1], Structure(), 1.0, seed)
+            weight_E = self._method_weights(predicted_EMK[:-1], Structure(), 1.0, seed)
             known = (predicted_EMK, classes_M) if len(classes_M) else None
             weight_E = weight_network(
                 predicted_EMK, weight_E, Structure(), 1.0, known, self.consensus, seed
             )
         return mix(predicted_EMK, weight_E), classes_M
 
-    def _weigh(
+    def _method_weights(
         self,
         predicted_ENK: np.ndarray,
         structure: Structure,
@@ -312,7 +312,9 @@ class ConsensusModel(Annotator):
         predicted_EMK, classes_M = self.left_out()
         left_out = (predicted_EMK[methods_E], classes_M) if predicted_EMK.size else None
         by_batch = self.batch_key is not None
-        return weigh(predicted_ENK, structure, alike, left_out, by_batch, self.consensus, seed)
+        return weights_for_query(
+            predicted_ENK, structure, alike, left_out, by_batch, self.consensus, seed
+        )
 
     def _unlearnt(self) -> tuple[np.ndarray, np.ndarray]:
         """Return all experts' predictions for cells not trained on, (E, M, K), and the true classes, (M,)."""
@@ -335,7 +337,7 @@ class ConsensusModel(Annotator):
         parts = np.split(states_ND, len(self.state_names), axis=1) if self.pretrained else []
         return Readings(amounts_NG, counted, dict(zip(self.state_names, parts, strict=False)))
 
-    def consult(
+    def predict_query(
         self, tokens: TokenizedCells, outputs: dict[str, np.ndarray], seed: int
     ) -> dict[str, np.ndarray]:
         """Predict a query by the weighted experts.
@@ -365,7 +367,7 @@ class ConsensusModel(Annotator):
         predictions = predict_with_experts(*inputs, params, seed)
         predicted_ENK = np.stack([predictions.by_expert[name] for name in self.methods])
         structure, alike = find_structure(query, params, seed), predictions.likeness
-        weight_E = self._weigh(predicted_ENK, structure, alike, seed)
+        weight_E = self._method_weights(predicted_ENK, structure, alike, seed)
 
         def calls(weight_E: np.ndarray) -> np.ndarray:
             return smooth(mix(predicted_ENK, weight_E), structure, alike, params)
@@ -374,7 +376,7 @@ class ConsensusModel(Annotator):
         simple_E = np.array([name not in OF_BACKBONE for name in self.methods])
         if self.pretrained and simple_E.any() and not simple_E.all():
             of_simple_E = np.zeros(len(simple_E))
-            of_simple_E[simple_E] = self._weigh(
+            of_simple_E[simple_E] = self._method_weights(
                 predicted_ENK[simple_E], structure, alike, seed, simple_E
             )
             without["without_backbone"] = calls(of_simple_E).argmax(axis=1)

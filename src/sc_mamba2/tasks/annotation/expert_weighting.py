@@ -73,7 +73,7 @@ def smooth(
     return smooth_over_graph(probability_NK, structure.graph_NN, share, params.smoothing_steps)
 
 
-def weigh(
+def weights_for_query(
     predicted_ENK: np.ndarray,
     structure: Structure,
     alike: float,
@@ -123,5 +123,5 @@ def weight_network(
         return np.stack([mix(all_ENK[:-1], weight_E), all_ENK[-1]])
 
     left_out = None if unlearnt is None else (sides(unlearnt[0]), unlearnt[1])
-    share = weigh(sides(predicted_ENK), structure, alike, left_out, False, params, seed)
+    share = weights_for_query(sides(predicted_ENK), structure, alike, left_out, False, params, seed)
     return np.append(weight_E * share[0], share[1])

@@ -128,8 +128,8 @@ def stratified_split(labels: np.ndarray, share: float, seed: int) -> tuple[np.nd
         Too few cells to split.
     """
     names, counts = np.unique(labels, return_counts=True)
-    lone = np.isin(labels, names[counts < 2])
-    several = np.flatnonzero(~lone)
+    single = np.isin(labels, names[counts < 2])
+    several = np.flatnonzero(~single)
     classes = len(names) - int((counts < 2).sum())
     size = max(round(share * len(several)), classes)
     if classes < 2 or len(several) - size < classes:
@@ -142,4 +142,4 @@ def stratified_split(labels: np.ndarray, share: float, seed: int) -> tuple[np.nd
     first, second = train_test_split(
         several, test_size=size, random_state=seed, stratify=labels[several]
     )
-    return np.sort(np.concatenate([first, np.flatnonzero(lone)])), np.sort(second)
+    return np.sort(np.concatenate([first, np.flatnonzero(single)])), np.sort(second)

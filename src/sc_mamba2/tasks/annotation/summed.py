@@ -13,7 +13,7 @@ from torch import Tensor
 
 from sc_mamba2.cells.scale import CELL_TOTAL
 from sc_mamba2.errors import UserError
-from sc_mamba2.methods.sums_of_cells import LEAST, Sums, draw_synthetic_cells, sum_alike
+from sc_mamba2.methods.sums_of_cells import MIN_CELLS, Sums, draw_synthetic_cells, sum_alike
 from sc_mamba2.model import Backbone
 from sc_mamba2.tasks.annotation.annotator import LABEL, TOTAL
 from sc_mamba2.tasks.annotation.consensus import ConsensusModel
@@ -69,13 +69,13 @@ class SummedConsensus(ConsensusModel):
         few = [
             f"{name} ({cells})"
             for name, cells in zip(self.labels, np.bincount(classes_R), strict=True)
-            if cells < LEAST
+            if cells < MIN_CELLS
         ]
         if few or not reference.counted:
             raise UserError(
                 "sums-of-counts",
                 found=f"few cells of {', '.join(few)}" if few else "a reference without counts",
-                expected=f"counts, and {LEAST} cells of every type, the fewest that are summed",
+                expected=f"counts, and {MIN_CELLS} cells of every type, the fewest that are summed",
                 mend="remove these types from the reference, or keep cells: annotation.head.keeps=cells",
             )
         batches_R = self.kept_batches_N.cpu().numpy()

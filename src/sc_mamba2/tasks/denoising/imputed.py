@@ -142,12 +142,12 @@ def read_imputable(
             expected="symbols or Ensembl ids of genes of its vocabulary",
             mend="correct --impute" + nearest(names[unknown[0]], table.symbols),
         )
-    there = np.flatnonzero(np.isin(ids_F, genes_G))
-    if len(there):
+    measured = np.flatnonzero(np.isin(ids_F, genes_G))
+    if len(measured):
         raise UserError(
             "impute-genes",
-            found=f"{len(there)} genes that the file has: "
-            + ", ".join(names[at] for at in there[:5]),
+            found=f"{len(measured)} genes that the file has: "
+            + ", ".join(names[at] for at in measured[:5]),
             expected="genes that were not measured; the others are denoised from their own counts",
             mend="remove them from --impute, or give them with --genes",
         )

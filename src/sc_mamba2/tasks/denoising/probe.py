@@ -6,7 +6,7 @@ import numpy as np
 from scipy import sparse
 
 from sc_mamba2.methods.molecules import choose_numbers
-from sc_mamba2.tasks.denoising.choose import hold_out, looks
+from sc_mamba2.tasks.denoising.choose import hold_out, split_phis
 from sc_mamba2.tasks.denoising.params import OutputParams, PriorParams, SplitParams
 from sc_mamba2.tasks.denoising.priors import candidates
 from sc_mamba2.tasks.shared.work import Work
@@ -33,7 +33,7 @@ def probe_denoising(
         started = perf_counter()
         prior = one.fit(inner.kept_NG, genes_G, compute)
         fitted = perf_counter()
-        choose_numbers(name, prior, one.grid[:1], looks(one.phis)[0], *inner[:2], few, size)
+        choose_numbers(name, prior, one.grid[:1], split_phis(one.phis)[0], *inner[:2], few, size)
         fitting += FITS * (fitted - started)
         predicting += (perf_counter() - fitted) * len(one.grid) * blocks
         steps += len(one.grid) * blocks

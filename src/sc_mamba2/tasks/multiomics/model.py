@@ -368,5 +368,5 @@ class MultiomicsModel(TaskModel):
         return predict_cells
 
 
-def _or_nan(output: Tensor, there_B: Tensor) -> Tensor:
-    return output.masked_fill(~there_B[:, None], float("nan"))
+def _or_nan(output: Tensor, present_B: Tensor) -> Tensor:
+    return output.masked_fill(~present_B[:, None], float("nan"))

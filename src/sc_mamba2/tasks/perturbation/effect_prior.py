@@ -134,7 +134,7 @@ class EffectPrior:
         """Reliability of every measured effect."""
         return self.effects.reliability_Q
 
-    def likenesses(self, name: str, others: list[str]) -> dict[str, np.ndarray]:
+    def similarities(self, name: str, others: list[str]) -> dict[str, np.ndarray]:
         """Return the similarity of a perturbation to others: ``pathways`` and ``features``, (P,) each.
 
         0 if either has no description; cosines of features may be negative.
@@ -155,11 +155,11 @@ class EffectPrior:
 
     def weights(self, name: str, others: list[str]) -> np.ndarray:
         """Return the weights of the other perturbations by weighting, (K, P); rows sum to 1."""
-        params, alike = self.params, self.likenesses(name, others)
+        params, similar = self.params, self.similarities(name, others)
         logit_KP = np.zeros((len(WEIGHTINGS), len(others)))
-        if self.is_alike(alike):
-            logit_KP[1] = alike["pathways"] / params.pathway_temperature
-            logit_KP[2] = alike["features"] / params.feature_temperature
+        if self.is_similar(similar):
+            logit_KP[1] = similar["pathways"] / params.pathway_temperature
+            logit_KP[2] = similar["features"] / params.feature_temperature
             logit_KP[3] = logit_KP[1] + logit_KP[2]
         return similarity_weights(logit_KP)
 
@@ -172,31 +172,33 @@ class EffectPrior:
             ``by``: the similarities in use, of ``pathways`` and ``features``, empty if none is high enough;
             ``nearest``: the `MAX_NEIGHBOURS` highest weights, with both similarities (all weights sum to 1).
         """
-        everything_Q = np.ones(len(self.effects.rows), bool)
+        all_Q = np.ones(len(self.effects.rows), bool)
         own = base_name(name, self.effects.whole)
-        others = [one for base, one in self._others(everything_Q).items() if base != own]
+        others = [one for base, one in self._others(all_Q).items() if base != own]
         if not others:
             return {"by": [], "nearest": {}}
-        alike = self.likenesses(name, others)
+        similar = self.similarities(name, others)
         weight_P = self.share_K @ self.weights(name, others)
         least = {"pathways": self.params.least_pathways, "features": 0.0}
-        speaks = self.is_alike(alike)
-        nearest = np.argsort(-weight_P, kind="stable")[: MAX_NEIGHBOURS * speaks]
+        used = self.is_similar(similar)
+        nearest = np.argsort(-weight_P, kind="stable")[: MAX_NEIGHBOURS * used]
         return {
             "by": [
-                by for by in alike if speaks and alike[by].max() >= least[by] and alike[by].any()
+                by
+                for by in similar
+                if used and similar[by].max() >= least[by] and similar[by].any()
             ],
             "nearest": {
                 others[at]: {"weight": round(float(weight_P[at]), 3)}
-                | {by: round(float(alike_P[at]), 3) for by, alike_P in alike.items()}
+                | {by: round(float(similar_P[at]), 3) for by, similar_P in similar.items()}
                 for at in nearest
             },
         }
 
-    def is_alike(self, likenesses: dict[str, np.ndarray]) -> bool:
+    def is_similar(self, similarities: dict[str, np.ndarray]) -> bool:
         """Whether a perturbation is similar enough to any other for similarity to be used."""
         least = {"pathways": self.params.least_pathways, "features": self.params.least_features}
-        return any(alike_P.max(initial=-1) >= least[by] for by, alike_P in likenesses.items())
+        return any(similar_P.max(initial=-1) >= least[by] for by, similar_P in similarities.items())
 
     @property
     def share_K(self) -> np.ndarray:
@@ -216,10 +218,10 @@ class EffectPrior:
         bases = np.array([base_name(other, whole) for other in names])
         distance_Q = np.array([dose_distance(name, other, whole) for other in names])
         logit_JQ = self.context_logits(control_G) - distance_Q / self.params.dose_temperature
-        elsewhere_Q = usable_Q & (bases == base_name(name, whole))
-        if elsewhere_Q.any():
-            weight_Q = self.context_share_J @ softmax(logit_JQ[:, elsewhere_Q], axis=1)
-            return np.asarray(weight_Q @ self.effects.delta_QG[elsewhere_Q])
+        others_Q = usable_Q & (bases == base_name(name, whole))
+        if others_Q.any():
+            weight_Q = self.context_share_J @ softmax(logit_JQ[:, others_Q], axis=1)
+            return np.asarray(weight_Q @ self.effects.delta_QG[others_Q])
         return self.share_K @ self.unseen(name, control_G, usable_Q, bases, logit_JQ)
 
     def unseen(
@@ -245,9 +247,9 @@ class EffectPrior:
         prior_KG = weighted_effects(weight_KP, shrunk_PG, known_PG)
         own = self.own_of(name)
         fold, targets = self.own_gene_fold_change(usable_Q)
-        trust = targets / (targets + 1)
-        prior_KG[:, own] *= 1 - trust
-        prior_KG[:, own] += trust * fold_effect(fold, control_G[own])
+        weight = targets / (targets + 1)
+        prior_KG[:, own] *= 1 - weight
+        prior_KG[:, own] += weight * fold_effect(fold, control_G[own])
         return prior_KG
 
     def _others(self, usable_Q: np.ndarray) -> dict[str, str]:

@@ -21,8 +21,8 @@ def volcano_figure(table: pd.DataFrame, name: str) -> Figure:
     """Draw -log10 p over the change of every gene; the most significant are named, even if none passes."""
     figure, (axis,) = new_figure(width=6.4, height=5)
     height = -np.log10(table["p"].clip(lower=P_FLOOR))
-    sure = table["q"] < 0.05
-    shown = table["direction"].where(sure, "none")
+    significant = table["q"] < 0.05
+    shown = table["direction"].where(significant, "none")
     for direction, colour in COLOURS.items():
         chosen = (shown == direction).to_numpy()
         words = f"{direction} (q < 0.05): {chosen.sum():,}" if direction != "none" else "others"
@@ -34,7 +34,7 @@ def volcano_figure(table: pd.DataFrame, name: str) -> Figure:
     name_points(axis, places, table.loc[named, "gene"].tolist(), places[:, 0] < 0)
     axis.set_xlabel("predicted change of the mean (log1p CP10K)")
     axis.set_ylabel("-log10 p, from the spread of resampled estimates")
-    none = "" if sure.any() else "\nnone has q < 0.05: the most significant are named"
+    none = "" if significant.any() else "\nnone has q < 0.05: the most significant are named"
     axis.set_title(f"{label(name)}: predicted change of every gene{none}")
     axis.legend(loc="best")
     return figure

@@ -109,7 +109,7 @@ class PerturbationModel(TaskModel):
         self.prior = prior.with_tables(tables)
         self._left_out: Tensor | None = None
 
-    def knowing(self, *names: str) -> "PerturbationModel":
+    def with_names(self, *names: str) -> "PerturbationModel":
         """Return a copy with features of these perturbations; raise `UserError` if one is unknown."""
         model = copy.deepcopy(self)
         model.set_prior(known_prior(self.prior, self.keys, *names))

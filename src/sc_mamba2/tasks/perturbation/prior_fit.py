@@ -57,11 +57,11 @@ def _fit_context_shares(prior: EffectPrior) -> tuple[float, ...]:
     names, contexts = (effects.rows[column].to_numpy() for column in (PERTURBATION, CONTEXT))
     errors, weights = [], []
     for place, trust in enumerate(effects.reliability_Q):
-        elsewhere_Q = (names == names[place]) & (contexts != contexts[place])
-        if trust and elsewhere_Q.sum() > 1:  # with one other context all ways agree
+        others_Q = (names == names[place]) & (contexts != contexts[place])
+        if trust and others_Q.sum() > 1:  # with one other context all ways agree
             control_G, delta_G = effects.control_of(contexts[place]), effects.delta_QG[place]
-            weight_JQ = softmax(prior.context_logits(control_G)[:, elsewhere_Q], axis=1)
-            errors.append(weight_JQ @ effects.delta_QG[elsewhere_Q] - delta_G)
+            weight_JQ = softmax(prior.context_logits(control_G)[:, others_Q], axis=1)
+            errors.append(weight_JQ @ effects.delta_QG[others_Q] - delta_G)
             weights.append(trust / max(float(delta_G @ delta_G), _SMALL))
     if not errors:
         return tuple(map(float, prior_J))

@@ -48,11 +48,11 @@ def read_cells(
     cells.obs = pd.DataFrame({PERTURBATION: names, CONTEXT: contexts}, index=names.index)
     if known.whole:
         cells.uns[WHOLE] = np.array(sorted(known.whole), dtype=object)
-    lone = sorted(set(contexts) - set(contexts[names == keys.control]))
-    if lone:
-        shown = ", ".join(f"'{name}'" for name in lone[:5])
+    without_control = sorted(set(contexts) - set(contexts[names == keys.control]))
+    if without_control:
+        shown = ", ".join(f"'{name}'" for name in without_control[:5])
         remark = (
-            f"{len(lone):,} contexts have no control cell ({shown}); their cells are compared with "
+            f"{len(without_control):,} contexts have no control cell ({shown}); their cells are compared with "
             "the control cells of all contexts"
         )
         remarks.append({"rule": "context-without-control", "remark": remark})

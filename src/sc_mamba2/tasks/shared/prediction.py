@@ -24,7 +24,7 @@ from sc_mamba2.tokens import TokenizedCells, TokenStore, TokenStoreWriter
 from sc_mamba2.training import ComputeOptions, choose_device, run_over_cells
 
 _MODEL, _TOKENS = "model", "tokens"
-_BATCHES_A_BLOCK = 64
+_BATCHES_PER_BLOCK = 64
 Outputs = dict[str, np.ndarray]
 
 
@@ -66,7 +66,7 @@ def run_in_workers(
             TokenStoreWriter(draft, model.tokenizer) as w,
         ):
             w.add(tokens)
-    size, order_N = batch_size * _BATCHES_A_BLOCK, _order(tokens.lengths)
+    size, order_N = batch_size * _BATCHES_PER_BLOCK, _order(tokens.lengths)
     starts = range(0, len(tokens), size)
     if todo := [start for start in starts if not has_block(folder, start)]:
         job = PredictJob(

@@ -39,10 +39,10 @@ def compute_in_workers(
         Rules ``blocks-missing``, ``processes-failed``, ``worker-died`` and those of `open_executor`.
     """
 
-    def lacking() -> list[int]:
-        lack = [start for start in starts if not has_block(folder, start)]
-        on_cell(lack[0] if lack else starts[-1])
-        return lack
+    def missing_blocks() -> list[int]:
+        missing = [start for start in starts if not has_block(folder, start)]
+        on_cell(missing[0] if missing else starts[-1])
+        return missing
 
     path = job.write(folder)
     if launch.dask_address is not None:
@@ -50,17 +50,17 @@ def compute_in_workers(
             for start in in_order(pool, partial(compute_block, kind=type(job), path=path), starts):
                 on_cell(start)
     elif launch.processes:
-        run_processes(job.worker, path, launch.processes, lacking)
+        run_processes(job.worker, path, launch.processes, missing_blocks)
     else:
         _log.warning(
             "Waiting for other processes to do the blocks: torchrun -m %s %s", job.worker, path
         )
-        while lacking():
+        while missing_blocks():
             time.sleep(_POLL_SECONDS)
-    if lack := lacking():
+    if missing := missing_blocks():
         raise UserError(
             "blocks-missing",
-            found=f"{len(lack):,} of {len(starts):,} blocks are not in '{folder}'",
+            found=f"{len(missing):,} of {len(starts):,} blocks are not in '{folder}'",
             expected="a folder that all machines can access",
             mend="write the output to a shared folder, and start again: finished blocks are kept",
         )
