@@ -160,7 +160,7 @@ def check_column(obs: pd.DataFrame, column: str, rule: str, option: str) -> None
         raise missing_column(column, obs.columns, rule, option)
 
 
-def whole_column(obs: pd.DataFrame, key: str, what: str) -> pd.Series:
+def full_column(obs: pd.DataFrame, key: str, what: str) -> pd.Series:
     """Return a column of obs as text; refuse a missing column or a cell without a value.
 
     `what` the column holds makes the rules, such as ``batch-missing`` and ``batch-incomplete``.

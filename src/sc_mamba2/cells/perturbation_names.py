@@ -29,7 +29,7 @@ _CONTROLS = (
     "untreated untreatedcontrol unstimulated unstim nostim notreatment",
 )
 _FAMILY = {word: at for at, line in enumerate(_CONTROLS) for word in line.split()}
-_BESIDE_CONTROL = re.compile(r"^(?:sgrna|grna|sg)|(?:sgrna|grna|guide|rep|sg|g)$")
+_CONTROL_AFFIXES = re.compile(r"^(?:sgrna|grna|sg)|(?:sgrna|grna|guide|rep|sg|g)$")
 _GUIDE = "(?:sg|sgRNA|sgrna|g|gRNA|grna|guide|sh|shRNA|rep)"
 _AIMED = "(?:sgRNA|gRNA|shRNA|p_sg|sg|sh)[-_ ]?"
 # Patterns for the target in a guide's name, the clearest first; the last two need a current symbol.
@@ -279,7 +279,7 @@ def control_kind(text: str) -> int | None:
     if folded in _FAMILY or gene_of(text, today=True):
         return _FAMILY.get(folded)
     stem = folded.rstrip("0123456789")
-    return _FAMILY.get(stem, _FAMILY.get(_BESIDE_CONTROL.sub("", stem)))
+    return _FAMILY.get(stem, _FAMILY.get(_CONTROL_AFFIXES.sub("", stem)))
 
 
 def guide_targets(text: str) -> Iterator[tuple[str, bool]]:

@@ -23,7 +23,7 @@ from sc_mamba2.genes import is_spreadsheet_date
 
 MAX_SHOWN = 5
 # What guide callers write where they found no guide, or several.
-_UNCALLED = (ABSENCE - {"unk"}) | {  # UNK is a gene
+_PLACEHOLDERS = (ABSENCE - {"unk"}) | {  # UNK is a gene
     "negative",
     "multiple",
     "ambiguous",
@@ -102,11 +102,11 @@ def read_perturbations(
     text = label_text(obs[key]).astype(str)
     remarks: dict[str, str] = {}
     named_control = text.str.lower() == rules.control.lower()
-    is_missing = is_one_of(text, _UNCALLED) & ~named_control
-    uncalled, text = text[is_missing], text[~is_missing]
+    is_missing = is_one_of(text, _PLACEHOLDERS) & ~named_control
+    unassigned, text = text[is_missing], text[~is_missing]
     if unnamed := len(obs) - len(text):
         words = ", ".join(
-            f"'{word}' ({count:,})" for word, count in uncalled.value_counts().items()
+            f"'{word}' ({count:,})" for word, count in unassigned.value_counts().items()
         )
         remark = f"{unnamed:,} cells without a name in obs['{key}'] were left out"
         remarks["perturbation-unlabelled"] = remark + (f", among them {words}" if words else "")
@@ -114,7 +114,7 @@ def read_perturbations(
     meaning = {label: known.resolve(label) for label in text.unique()}
     remarks |= reading_remarks(meaning, known)
     names, control = text.map(meaning), rules.control
-    _check_control({*text, *uncalled}, names, key, control)
+    _check_control({*text, *unassigned}, names, key, control)
     if dose_key is not None:
         names = with_doses(names, obs.loc[text.index, dose_key], known)
     counts = names.value_counts()

@@ -150,7 +150,7 @@ def _refuse_no_counts(facts: CellFacts) -> None:
             "matrix-scale",
             found=reason,
             expected="counts, most of them 0, whose maximum differs between cells",
-            mend=_say("counts"),
+            mend=_declare_hint("counts"),
         )
 
 
@@ -205,11 +205,11 @@ def _scale_of_decimals(facts: CellFacts) -> Scale:
         else f"values from {first} that are not counts, with a sum of expm1 from {sums.min():.4g} to "
         f"{sums.max():.4g} per cell",
         expected="counts, or a function of counts with the same total per cell, such as log1p of 10,000",
-        mend=_say("log_normalised (log1p of 10,000 per cell), normalised or counts"),
+        mend=_declare_hint("log_normalised (log1p of 10,000 per cell), normalised or counts"),
     )
 
 
-def _say(kinds: str) -> str:
+def _declare_hint(kinds: str) -> str:
     return (
         f'keep the counts in layers["counts"]; or, if you know what the values are, set it: --params '
         f"ingestion.holds={kinds}; scm validate --holds; for a corpus pretraining.corpus.holds"

@@ -12,7 +12,7 @@ from sc_mamba2.commands.results import print_brief, show_facts, show_table
 from sc_mamba2.errors import UserError
 
 if TYPE_CHECKING:
-    from sc_mamba2.versions.data import Arrived
+    from sc_mamba2.versions.data import LocalData
 
 data = typer.Typer(
     name="data",
@@ -52,11 +52,11 @@ def pull(
 
     Nothing else of `scm data` uses the network.
     """
-    from sc_mamba2.versions.data import point, pull as pull_data
+    from sc_mamba2.versions.data import pull as pull_data, write_pointer
 
     root = project_here()
     if pointer_only:
-        pointer = point(root, name)
+        pointer = write_pointer(root, name)
         lines = {"pointer": str(pointer.relative_to(root))}
         show_facts({"name": name, **lines}, lines, 10, places=[pointer])
         return
@@ -113,7 +113,7 @@ def project_here(needed: bool = True) -> Path:
         return Path.cwd()
 
 
-def _show_arrived(root: Path, name: str, arrived: "Arrived") -> None:
+def _show_arrived(root: Path, name: str, arrived: "LocalData") -> None:
     folder = str(arrived.folder.relative_to(root))
     pointers = [str(pointer.relative_to(root)) for pointer in arrived.pointers]
     facts = {"folder": folder, "pointers": pointers, "name": name, "input": f"data:{name}"}

@@ -28,7 +28,7 @@ def show_results(metrics: Path, places: dict[str, Path]) -> None:
     """Show the metrics of ``metrics.json`` and the paths of the results.
 
     As JSON: ``outputs`` by name, ``metrics`` (null without any), the id of the ``run``, and the verdict in
-    words, ``verdict``.
+    words, ``said``.
     """
     if mode().dry_run:  # the estimate is shown instead
         return

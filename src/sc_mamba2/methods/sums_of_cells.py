@@ -13,7 +13,7 @@ from sklearn.decomposition import PCA
 from sc_mamba2.methods.gene_priors import CELL_TOTAL
 
 MIN_CELLS = 10  # cells in a sum
-_AROUND = 25
+_CELLS_PER_SUM = 25
 _COMPONENTS = 20
 
 
@@ -77,7 +77,7 @@ def _strata(classes_N: np.ndarray, batches_N: np.ndarray) -> np.ndarray:
 
 def _groups(counts_NG: sparse.csr_matrix, seed: int) -> np.ndarray:
     """Cluster the cells of one stratum; return group numbers, (N,)."""
-    wanted = -(-counts_NG.shape[0] // _AROUND)
+    wanted = -(-counts_NG.shape[0] // _CELLS_PER_SUM)
     count = min(_COMPONENTS, min(counts_NG.shape) - 1)
     if wanted == 1 or count < 1:
         return np.zeros(counts_NG.shape[0], dtype=np.int64)

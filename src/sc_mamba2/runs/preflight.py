@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sc_mamba2.cells.source_check import (
-    check_there,
+    check_exists,
     columns_and_layers,
     missing_column,
     missing_file,
@@ -265,7 +265,7 @@ def check_cells(sources: list[str], columns: Mapping[str, str], layer: str | Non
     Raises
     ------
     UserError
-        Rules of `check_there`; ``label-missing`` and the like; ``layer-missing``.
+        Rules of `check_exists`; ``label-missing`` and the like; ``layer-missing``.
     """
     paths = list(map(_path, sources))
     seen = [path and columns_and_layers(path) for path in paths]
@@ -290,7 +290,7 @@ def _path(source: str) -> Path | None:
         return None
     kind, equals, place = source.partition("=")
     place = place if equals and kind.isidentifier() else source
-    return None if place.endswith(".txt") else check_there(place)
+    return None if place.endswith(".txt") else check_exists(place)
 
 
 def _rule_and_option(parameter: str) -> tuple[str, str]:

@@ -27,8 +27,8 @@ from sc_mamba2.tasks.shared.parameters import flatten
 if TYPE_CHECKING:
     from sc_mamba2.runs.session import Finished
 
-_GOES_ON = ("blocks-missing", "processes-failed", "worker-died")  # a run can resume
-_FOR_PEOPLE = ("06_models", "08_reporting")  # layers that a verb keeps
+_RESUMABLE = ("blocks-missing", "processes-failed", "worker-died")  # a run can resume
+_KEPT_LAYERS = ("06_models", "08_reporting")  # layers that a verb keeps
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ def resumable_folder(output: Path) -> Iterator[Path]:
         try:
             yield blocks
         except BaseException as error:
-            refused = isinstance(error, UserError) and error.rule not in _GOES_ON
+            refused = isinstance(error, UserError) and error.rule not in _RESUMABLE
             if not left and (refused or not blocks.exists()):
                 shutil.rmtree(folder)
             raise
@@ -177,7 +177,7 @@ def _kept_places(written: dict[str, Path], scratch: Path, task: str, result: str
     for name, path in written.items():
         # A checkpoint that was read is not in the scratch folder, and is not moved.
         ours = path.is_relative_to(scratch) and name.startswith(f"{task}.") and name != result
-        if ours and set(_FOR_PEOPLE) & set(path.relative_to(scratch).parts):
+        if ours and set(_KEPT_LAYERS) & set(path.relative_to(scratch).parts):
             last = name.rpartition(".")[2]
             places[name] = path.name if path.suffix else {"model": "checkpoint"}.get(last, last)
     return places

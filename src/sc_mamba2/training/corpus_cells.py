@@ -129,7 +129,7 @@ def even_sample(cells: np.ndarray, most: int) -> np.ndarray:
     return cells[np.arange(count) * len(cells) // max(1, count)]
 
 
-def seen_vocabulary(
+def expressed_vocabulary(
     store: TokenStore, cells: np.ndarray, least: int = 1, ranks: Ranks = ALONE
 ) -> Vocabulary:
     """Return the store's vocabulary without genes expressed by fewer than `least` of the cells.

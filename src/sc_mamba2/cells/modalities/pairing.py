@@ -51,10 +51,10 @@ def pair_cells(modalities: dict[str, ad.AnnData]) -> Pairing:
     for kind, cells in modalities.items():
         if kind != RNA and (present[kind] & present[RNA]).sum() < MIN_PAIRED_CELLS:
             raise _disjoint(kind, modalities[RNA], cells)
-    return Pairing(present, _together(modalities, names), _remarks(modalities, present))
+    return Pairing(present, _joint_table(modalities, names), _remarks(modalities, present))
 
 
-def _together(modalities: dict[str, ad.AnnData], names: pd.Index) -> pd.DataFrame:
+def _joint_table(modalities: dict[str, ad.AnnData], names: pd.Index) -> pd.DataFrame:
     obs = pd.DataFrame(index=names)
     for cells in modalities.values():
         for column in cells.obs:

@@ -17,7 +17,7 @@ from sc_mamba2.tasks.annotation.experts import Readings
 from sc_mamba2.tasks.annotation.params import ConsensusParams
 
 _COMPONENTS = 30  # principal components of the query for its graph
-_NEAR = 15
+_NEIGHBOURS = 15
 _MIN_WEIGHT = 1e-6
 _MAX_JUDGED_CELLS = 20_000  # cells of a query used to judge the experts
 LeftOut = tuple[
@@ -52,7 +52,7 @@ def find_structure(query: Readings, params: ConsensusParams, seed: int) -> Struc
         return Structure()
     axes = PCA(count, svd_solver="arpack", random_state=seed)
     places_ND = axes.fit_transform(query.log_normalised())
-    near = max(3, min(_NEAR, cells // 10))
+    near = max(3, min(_NEIGHBOURS, cells // 10))
     graph_NN = connectivities(nearest_neighbours(places_ND, near, seed))
     judged: np.ndarray | slice = slice(None)
     own_NN = graph_NN

@@ -6,7 +6,7 @@ from anndata import AnnData
 from sklearn.model_selection import train_test_split
 
 from sc_mamba2.cells import keys, known_labels, read_labels
-from sc_mamba2.cells.labels import whole_column
+from sc_mamba2.cells.labels import full_column
 from sc_mamba2.cells.shared_cells import shared_cells
 from sc_mamba2.errors import UserError
 from sc_mamba2.tasks.annotation.annotator import BATCH, LABEL, TERM_IDS
@@ -83,7 +83,7 @@ def labelled(cells: AnnData, params: LabelParams) -> AnnData:
     obs = pd.DataFrame({LABEL: labels[kept].astype(str)}, index=chosen.obs.index)
     key = params.batch_key or named_batches(chosen.obs, params.key)
     if key is not None:
-        obs[BATCH] = whole_column(chosen.obs, key, "batch").to_numpy(str)
+        obs[BATCH] = full_column(chosen.obs, key, "batch").to_numpy(str)
         chosen.uns[BATCH] = key
     chosen.uns[TERM_IDS] = _term_ids(chosen.obs, obs[LABEL])
     chosen.obs = obs

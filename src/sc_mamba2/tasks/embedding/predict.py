@@ -79,7 +79,7 @@ def encode_file(
         if len(todo) < len(starts):
             _log.info("%d of %d blocks already exist", len(starts) - len(todo), len(starts))
         with training_progress("embedding", unit="cell") as on_cells:
-            if todo and launch.elsewhere:
+            if todo and launch.uses_workers:
                 job = EmbedJob(
                     source=path if path.startswith(NAMED) else str(Path(path).resolve()),
                     starts=tuple(todo),

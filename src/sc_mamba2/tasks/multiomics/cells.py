@@ -26,7 +26,7 @@ from sc_mamba2.cells.modalities.opening import quiet_mudata, read_mudata, take_m
 from sc_mamba2.errors import UserError, nearest
 from sc_mamba2.genes import load_gene_table
 from sc_mamba2.tasks.multiomics.params import FeatureParams, KeyParams, SourceParams
-from sc_mamba2.tasks.shared.batches import BATCH, read_batches, read_known_batches, some_of_each
+from sc_mamba2.tasks.shared.batches import BATCH, read_batches, read_known_batches, sample_each
 from sc_mamba2.tasks.shared.params import IngestionParams, ValidationParams
 from sc_mamba2.tasks.shared.validation import ingest_cells, validate_cells
 
@@ -177,10 +177,10 @@ def make_design(
     if keys.held_out_key is not None:
         held_out = _cells_with(obs, keys.held_out_key, keys.held_out_value)
     else:
-        held_out = some_of_each(groups, keys.held_out_share, generator)
+        held_out = sample_each(groups, keys.held_out_share, generator)
     validation = np.zeros(len(design), dtype=bool)
     left = np.flatnonzero(~held_out)
-    validation[left] = some_of_each(groups.iloc[left], keys.validation_share, generator)
+    validation[left] = sample_each(groups.iloc[left], keys.validation_share, generator)
     design[PART] = np.select([held_out, validation], [HELD_OUT, VALIDATION], TRAINING)
     _check_enough(design)
     return design

@@ -27,7 +27,7 @@ from sc_mamba2.tasks.perturbation.params import (
     Variant,
 )
 from sc_mamba2.tasks.perturbation.prior_names import names_of
-from sc_mamba2.tasks.perturbation.split import CONTEXT, PERTURBATION, shown
+from sc_mamba2.tasks.perturbation.split import CONTEXT, PERTURBATION, join_names
 from sc_mamba2.training import ComputeOptions
 
 UNIT, CEILING = "unit", "ceiling"
@@ -227,7 +227,7 @@ def check_names(held_out: pd.DataFrame, kind: SplitKind, params: ScoreParams) ->
         raise UserError(
             "scored-names",
             found=f"'{params.names[0]}' is to be scored but is not held out",
-            expected=f"one of: {shown(units)}",
+            expected=f"one of: {join_names(units)}",
             mend="correct perturbation.evaluation.names, or hold them out "
             "(perturbation.split.held_out)" + nearest(params.names[0], units),
         )

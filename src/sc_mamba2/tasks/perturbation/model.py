@@ -22,7 +22,7 @@ from sc_mamba2.tasks.perturbation.effects import CELLS, Effects
 from sc_mamba2.tasks.perturbation.features import gene_ids, log_dose
 from sc_mamba2.tasks.perturbation.params import HeadParams, KeyParams, Kind, SplitKind, StartParams
 from sc_mamba2.tasks.perturbation.prior_fit import left_out_estimates
-from sc_mamba2.tasks.perturbation.prior_names import described, known_prior
+from sc_mamba2.tasks.perturbation.prior_names import known_prior, with_features
 from sc_mamba2.tasks.perturbation.split import CONTEXT, PERTURBATION
 from sc_mamba2.tokens import Batch, TokenizedCells, Tokenizer
 from sc_mamba2.tokens.batches import PAD_BIN
@@ -229,12 +229,12 @@ class PerturbationModel(TaskModel):
     def loss(self, batch: Batch, targets: dict[str, Tensor]) -> Tensor:
         """Return the mean loss: squared error on the prior's residuals, weighted by reliability."""
         code_BK = self(batch, targets["condition_BF"], targets["genes_BJ"])
-        lacking_QG = self._lacking().to(code_BK.device)
-        error_BG = self.gate * self.decoder(code_BK) - lacking_QG[targets["row_B"]]
+        residual_QG = self._residual().to(code_BK.device)
+        error_BG = self.gate * self.decoder(code_BK) - residual_QG[targets["row_B"]]
         weight_Q = torch.from_numpy(self.prior.reliability_Q).to(error_BG)
         return (weight_Q[targets["row_B"]] * error_BG.square().mean(dim=1)).mean()
 
-    def _lacking(self) -> Tensor:
+    def _residual(self) -> Tensor:
         """Return measured effects minus their left-out estimates, (Q, G), in multiples of `unit`."""
         if self._left_out is None:
             delta_QG = self.prior.effects.delta_QG
@@ -273,7 +273,7 @@ class PerturbationModel(TaskModel):
         if not self.gate:
             return lambda batch: {"code": torch.zeros(len(batch.lengths_B), self.head.width)}
         names = obs[PERTURBATION]
-        conditions = self.conditions(names, described(self.prior, self.keys, set(names)))
+        conditions = self.conditions(names, with_features(self.prior, self.keys, set(names)))
 
         def encode(batch: Batch) -> dict[str, Tensor]:
             rows_B, device = batch.cells_B.cpu(), batch.cells_B.device

@@ -84,7 +84,7 @@ def _fit_shares(prior: EffectPrior) -> dict[str, float]:
         if hidden_Q.all():
             continue
         places = np.flatnonzero(bases == name)
-        delta_G, error_G = _together(effects, places)
+        delta_G, error_G = _mean_effect(effects, places)
         if not (trust := reliability(delta_G[None], error_G[None])[0]):
             continue
         control_G = effects.control_CG.mean(axis=0)
@@ -148,7 +148,7 @@ def ensemble_estimates(
     return np.stack(estimates)
 
 
-def _together(effects: Effects, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _mean_effect(effects: Effects, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the mean of some effects, weighted by cells, and its squared standard errors."""
     weight_Q = effects.rows[CELLS].to_numpy(dtype=float)[places]
     weight_Q /= weight_Q.sum()

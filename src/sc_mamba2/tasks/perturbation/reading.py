@@ -11,7 +11,7 @@ from anndata import AnnData
 from scipy import sparse
 
 from sc_mamba2.cells import PerturbationNames, label_text, learn_names, read_perturbations
-from sc_mamba2.cells.labels import whole_column
+from sc_mamba2.cells.labels import full_column
 from sc_mamba2.errors import UserError
 from sc_mamba2.tasks.perturbation.params import KeyParams
 from sc_mamba2.tasks.perturbation.split import CONTEXT, PERTURBATION, WHOLE
@@ -129,5 +129,5 @@ def read_contexts(obs: pd.DataFrame, keys: KeyParams) -> pd.Series:
     columns = [key for key in (keys.context_key, keys.time_key) if key is not None]
     if not columns:
         return pd.Series(ONE_CONTEXT, index=obs.index)
-    found = [whole_column(obs, key, "context") for key in columns]
+    found = [full_column(obs, key, "context") for key in columns]
     return found[0] if len(found) == 1 else found[0] + " at " + found[1]

@@ -6,7 +6,7 @@ Shared by the tasks that correct batches. A batch code is an index into the mode
 import numpy as np
 import pandas as pd
 
-from sc_mamba2.cells.labels import whole_column
+from sc_mamba2.cells.labels import full_column
 from sc_mamba2.errors import UserError
 
 BATCH = "batch"
@@ -22,7 +22,7 @@ def read_batches(obs: pd.DataFrame, key: str) -> pd.Series:
     UserError
         The column is absent, a cell has no batch, there is only one batch, or a batch is too small.
     """
-    batches = whole_column(obs, key, "batch")
+    batches = full_column(obs, key, "batch")
     sizes = batches.value_counts()
     if len(sizes) == 1:
         raise UserError(
@@ -51,7 +51,7 @@ def read_known_batches(obs: pd.DataFrame, key: str, known: tuple[str, ...]) -> p
     UserError
         The column is absent, a cell has no batch, or a batch is unknown to the model.
     """
-    batches = whole_column(obs, key, "batch")
+    batches = full_column(obs, key, "batch")
     unknown = sorted(set(batches) - set(known))
     if unknown:
         shown = ", ".join(f"'{name}'" for name in unknown[:MAX_SHOWN])
@@ -72,7 +72,7 @@ def batch_codes(batches: pd.Series, names: tuple[str, ...]) -> np.ndarray:
     return codes.astype(np.int64)
 
 
-def some_of_each(
+def sample_each(
     groups: pd.Series, share: float, generator: np.random.Generator, fewest: int = 0
 ) -> np.ndarray:
     """Sample a share of the cells of every group, at least `fewest` of each; (N,) bool."""

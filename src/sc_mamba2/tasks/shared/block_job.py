@@ -79,13 +79,13 @@ def work(kind: type[BlockJob], arguments: list[str]) -> int:
 
 def compute_block(start: int, kind: type[BlockJob], path: Path) -> int:
     """Compute one block of a job on a Dask worker, and return its first cell."""
-    compute_one, _ = _kept_open(kind, path, path.stat().st_mtime_ns if path.is_file() else 0)
+    compute_one, _ = _opened_job(kind, path, path.stat().st_mtime_ns if path.is_file() else 0)
     compute_one(start)
     return start
 
 
 @lru_cache(maxsize=1)
-def _kept_open(kind: type[BlockJob], path: Path, _written: int) -> tuple[ComputeBlock, Any]:
+def _opened_job(kind: type[BlockJob], path: Path, _written: int) -> tuple[ComputeBlock, Any]:
     """Open a job once per process; return its function and the stack that keeps it open."""
     stack = ExitStack()
     return stack.enter_context(kind.read(path).opened(path.parent)), stack

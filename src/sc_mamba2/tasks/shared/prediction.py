@@ -28,7 +28,7 @@ _BATCHES_PER_BLOCK = 64
 Outputs = dict[str, np.ndarray]
 
 
-def use(backbone: Backbone, compute: ComputeOptions) -> None:
+def apply_compute(backbone: Backbone, compute: ComputeOptions) -> None:
     """Apply the compute options to a backbone."""
     backbone.scan_path = compute.scan_path
     backbone.recompute_layers = compute.recompute_layers
@@ -40,7 +40,7 @@ def run_model(
     """Return a model's outputs for `readable` cells, each with first dimension N."""
     device = choose_device(compute.device)
     model = model.to(device).eval()
-    use(model.backbone, compute)
+    apply_compute(model.backbone, compute)
     vocabulary = model.tokenizer.vocabulary
     return run_over_cells(model.predictor(tokens.obs), tokens, vocabulary, batch_size, device)
 

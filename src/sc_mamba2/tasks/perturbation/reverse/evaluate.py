@@ -45,7 +45,7 @@ def score(
     compute: ComputeOptions,
 ) -> dict[str, Any]:
     """Score the known states, and return the contents of ``metrics.json``."""
-    known = find_known(valid_cells, ranker, states, params, compute.seed)
+    known = rank_known(valid_cells, ranker, states, params, compute.seed)
     data = {
         "source": states.source,
         "target": states.target,
@@ -63,7 +63,7 @@ def score(
     return score_known(known, ranker, params) | {"data": data, "run": run}
 
 
-def find_known(
+def rank_known(
     valid_cells: AnnData, ranker: Ranker, states: StateParams, params: KnownParams, seed: int
 ) -> list[dict[str, Any]]:
     """Rank the candidates by every method for each state of the file that is a candidate.

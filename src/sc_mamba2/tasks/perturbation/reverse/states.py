@@ -13,7 +13,7 @@ from sc_mamba2.methods.mean_changes import moments
 from sc_mamba2.tasks.perturbation.params import KeyParams
 from sc_mamba2.tasks.perturbation.reading import over_genes
 from sc_mamba2.tasks.perturbation.reverse.params import StateParams
-from sc_mamba2.tasks.perturbation.split import shown
+from sc_mamba2.tasks.perturbation.split import join_names
 
 MIN_CELLS = 5
 
@@ -93,7 +93,7 @@ def _cells_of(cells: AnnData, states: pd.Series, name: str, key: str) -> AnnData
         raise UserError(
             "state-unknown",
             found=f"no cells of the state '{name}' in obs['{key}']",
-            expected=f"one of: {shown(sorted(set(states)))}",
+            expected=f"one of: {join_names(sorted(set(states)))}",
             mend="correct the name" + nearest(name, set(states)),
         )
     if len(chosen) < MIN_CELLS:
