@@ -75,8 +75,8 @@ def fit_linear_head(
     """
     first = summed_variance(blocks[0])
     factors = [
-        np.sqrt(wanted * first / own) if (own := summed_variance(block)) > 0 else 0.0
-        for block, wanted in zip(blocks, variances, strict=True)
+        np.sqrt(variance * first / own) if (own := summed_variance(block)) > 0 else 0.0
+        for block, variance in zip(blocks, variances, strict=True)
     ]
     scaled = [
         sparse.csr_matrix(block) * factor for block, factor in zip(blocks, factors, strict=True)

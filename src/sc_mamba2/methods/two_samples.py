@@ -11,7 +11,7 @@ _LIMIT = 2000  # points of a side
 _FOLDS = 3
 
 
-def likeness(first_RD: np.ndarray, second_ND: np.ndarray, seed: int) -> float:
+def similarity(first_RD: np.ndarray, second_ND: np.ndarray, seed: int) -> float:
     """Return how indistinguishable two sets of points are: 1 if only by chance, 0 if perfectly separable.
 
     ``1 - 2 |AUC - 1/2|`` of a cross-validated logistic regression (the classifier two-sample test of Lopez-Paz

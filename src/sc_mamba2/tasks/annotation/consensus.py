@@ -304,7 +304,7 @@ class ConsensusModel(Annotator):
         self,
         predicted_ENK: np.ndarray,
         structure: Structure,
-        alike: float,
+        likeness: float,
         seed: int,
         methods_E: np.ndarray | slice = slice(None),
     ) -> np.ndarray:
@@ -313,7 +313,7 @@ class ConsensusModel(Annotator):
         left_out = (predicted_EMK[methods_E], classes_M) if predicted_EMK.size else None
         by_batch = self.batch_key is not None
         return weights_for_query(
-            predicted_ENK, structure, alike, left_out, by_batch, self.consensus, seed
+            predicted_ENK, structure, likeness, left_out, by_batch, self.consensus, seed
         )
 
     def _unlearnt(self) -> tuple[np.ndarray, np.ndarray]:
@@ -366,18 +366,18 @@ class ConsensusModel(Annotator):
         inputs = self.reference(), classes_R, len(self.labels), query
         predictions = predict_with_experts(*inputs, params, seed)
         predicted_ENK = np.stack([predictions.by_expert[name] for name in self.methods])
-        structure, alike = find_structure(query, params, seed), predictions.likeness
-        weight_E = self._method_weights(predicted_ENK, structure, alike, seed)
+        structure, likeness = find_structure(query, params, seed), predictions.likeness
+        weight_E = self._method_weights(predicted_ENK, structure, likeness, seed)
 
         def calls(weight_E: np.ndarray) -> np.ndarray:
-            return smooth(mix(predicted_ENK, weight_E), structure, alike, params)
+            return smooth(mix(predicted_ENK, weight_E), structure, likeness, params)
 
         without: dict[str, np.ndarray] = {}
         simple_E = np.array([name not in OF_BACKBONE for name in self.methods])
         if self.pretrained and simple_E.any() and not simple_E.all():
             of_simple_E = np.zeros(len(simple_E))
             of_simple_E[simple_E] = self._method_weights(
-                predicted_ENK[simple_E], structure, alike, seed, simple_E
+                predicted_ENK[simple_E], structure, likeness, seed, simple_E
             )
             without["without_backbone"] = calls(of_simple_E).argmax(axis=1)
         if self.network is not None:
@@ -385,7 +385,7 @@ class ConsensusModel(Annotator):
             predicted_ENK = np.concatenate([predicted_ENK, outputs["learner_probability"][None]])
             unlearnt = self._unlearnt() if len(self.unlearnt_classes_M) else None
             weight_E = weight_network(
-                predicted_ENK, weight_E, structure, alike, unlearnt, params, seed
+                predicted_ENK, weight_E, structure, likeness, unlearnt, params, seed
             )
         probability_NK = calls(weight_E)
         called_EN = predicted_ENK.argmax(axis=2)
@@ -396,6 +396,6 @@ class ConsensusModel(Annotator):
             "weights": weight_E,
             "agreement": agreement_N,
             "distance": predictions.distance_N,
-            "likeness": np.full(len(tokens), alike),
+            "likeness": np.full(len(tokens), likeness),
             "embedding": outputs["embedding"],
         }

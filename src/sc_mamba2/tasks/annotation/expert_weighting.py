@@ -63,20 +63,20 @@ def find_structure(query: Readings, params: ConsensusParams, seed: int) -> Struc
 
 
 def smooth(
-    probability_NK: np.ndarray, structure: Structure, alike: float, params: ConsensusParams
+    probability_NK: np.ndarray, structure: Structure, likeness: float, params: ConsensusParams
 ) -> np.ndarray:
     """Smooth over neighbours, more for larger queries and for those less like the reference."""
     if structure.graph_NN is None:
         return probability_NK
     cells = len(probability_NK)
-    share = (1 - alike) * params.smoothing * cells / (cells + params.smoothing_cells)
+    share = (1 - likeness) * params.smoothing * cells / (cells + params.smoothing_cells)
     return smooth_over_graph(probability_NK, structure.graph_NN, share, params.smoothing_steps)
 
 
 def weights_for_query(
     predicted_ENK: np.ndarray,
     structure: Structure,
-    alike: float,
+    likeness: float,
     left_out: LeftOut | None,
     by_batch: bool,
     params: ConsensusParams,
@@ -84,16 +84,16 @@ def weights_for_query(
 ) -> np.ndarray:
     """Return weights of experts, (E,), by their predictions for the query and for left-out cells.
 
-    The more the query is like the reference (`alike`, 0 to 1), the more the left-out cells count and the
+    The more the query is like the reference (`likeness`, 0 to 1), the more the left-out cells count and the
     less its structure does; left-out whole batches (`by_batch`) count fully in any case.
     """
     left_out_scale = params.left_out_scale
     if not by_batch:
-        left_out_scale = params.alike_scale / max(alike, _MIN_WEIGHT)
+        left_out_scale = params.alike_scale / max(likeness, _MIN_WEIGHT)
     return weight_experts(
         predicted_ENK[:, structure.judged],
         structure.clusterings,
-        params.structure_scale / max(1 - alike, _MIN_WEIGHT),
+        params.structure_scale / max(1 - likeness, _MIN_WEIGHT),
         left_out,
         left_out_scale,
         params.shared_error_power,
@@ -106,7 +106,7 @@ def weight_network(
     predicted_ENK: np.ndarray,
     weight_E: np.ndarray,
     structure: Structure,
-    alike: float,
+    likeness: float,
     unlearnt: LeftOut | None,
     params: ConsensusParams,
     seed: int,
@@ -123,5 +123,7 @@ def weight_network(
         return np.stack([mix(all_ENK[:-1], weight_E), all_ENK[-1]])
 
     left_out = None if unlearnt is None else (sides(unlearnt[0]), unlearnt[1])
-    share = weights_for_query(sides(predicted_ENK), structure, alike, left_out, False, params, seed)
+    share = weights_for_query(
+        sides(predicted_ENK), structure, likeness, left_out, False, params, seed
+    )
     return np.append(weight_E * share[0], share[1])

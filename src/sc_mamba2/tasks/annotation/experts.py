@@ -20,7 +20,7 @@ from sc_mamba2.cells.scale import CELL_TOTAL
 from sc_mamba2.methods.depth import match_depth
 from sc_mamba2.methods.prototypes import fit_prototypes, most_likely_strength
 from sc_mamba2.methods.rank_scores import DirectionPrototypes, marker_genes, rank_scores
-from sc_mamba2.methods.two_samples import likeness
+from sc_mamba2.methods.two_samples import similarity
 from sc_mamba2.tasks.annotation.params import ConsensusParams, Expert
 
 
@@ -102,7 +102,7 @@ def predict_with_experts(
     if len(present) == 1:
         cells = query.amounts_NG.shape[0]
         predictions = {name: np.ones((cells, 1)) for name in params.experts}
-        distance_N, alike = np.zeros(cells), 0.0
+        distance_N, likeness = np.zeros(cells), 0.0
     else:
         inputs = ExpertInputs(reference, codes_R, len(present), query, params, seed)
         for name in params.experts:
@@ -111,10 +111,10 @@ def predict_with_experts(
             elif name in reference.states:
                 predictions[name] = by_embedding(inputs, name)
         by_rank, distance_N = by_ranks(inputs)
-        alike = likeness(*inputs.components, seed)
+        likeness = similarity(*inputs.components, seed)
         predictions |= {name: p_NJ for name, p_NJ in by_rank.items() if name in params.experts}
     whole = {name: _spread(p_NJ, present, n_classes) for name, p_NJ in predictions.items()}
-    return ExpertPredictions(whole, distance_N, alike)
+    return ExpertPredictions(whole, distance_N, likeness)
 
 
 def _spread(predicted_NJ: np.ndarray, present: np.ndarray, n_classes: int) -> np.ndarray:

@@ -96,8 +96,8 @@ def map_cells(
         index=embedded.obs.index,
     )
     limit = farthest(index, params)
-    doubtful = calls[keys.CONFIDENCE] < params.unassigned_below
-    calls[keys.UNASSIGNED] = doubtful | (calls[keys.DISTANCE] > limit)
+    unconfident = calls[keys.CONFIDENCE] < params.unassigned_below
+    calls[keys.UNASSIGNED] = unconfident | (calls[keys.DISTANCE] > limit)
     remarks = unassigned_remarks(calls, limit, embedded.coverage, params)
     shared_N = np.concatenate(shared)
     if count := int(shared_N.sum()):

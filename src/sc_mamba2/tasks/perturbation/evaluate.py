@@ -101,14 +101,14 @@ def score(
     means = {name: mean_scores(table, units) for name, table in tables.items()}
     scores = means.pop("model")
     clear = truth.units.index[truth.units[CEILING] >= params.least_ceiling]
-    strong = [unit for unit in units if unit in clear]
-    above = {name: mean_scores(table, strong) for name, table in tables.items()}
+    with_effect = [unit for unit in units if unit in clear]
+    above = {name: mean_scores(table, with_effect) for name, table in tables.items()}
     rows = effect_prior.effects.rows
     data = {
         "split": split.kind,
         "scored": units,
         "least_ceiling": params.least_ceiling,
-        "with_effect": strong,
+        "with_effect": with_effect,
         "mean_ceiling": float(truth.units.loc[units, CEILING].mean()),
         "margins": margins(tables, units),
         "units": describe_units(truth, tables),

@@ -203,12 +203,12 @@ def _layer_words(gate: dict[str, Any]) -> list[str]:
 
 
 def _alike_words(data: dict[str, Any]) -> list[str]:
-    alike = data["correlation_between"]
-    if not alike:
+    mean = data["correlation_between"]
+    if not mean:
         return []
     return [
-        f"Predicted effects of two perturbations correlate by {alike['predicted']:.2f} on average, real ones "
-        f"by {alike['real']:.2f}; if only the first were near 1, all predictions would be the same."
+        f"Predicted effects of two perturbations correlate by {mean['predicted']:.2f} on average, real ones "
+        f"by {mean['real']:.2f}; if only the first were near 1, all predictions would be the same."
     ]
 
 
