@@ -29,22 +29,22 @@ def some(cells=90, seed=0):
 
 
 def test_the_structure_finds_the_one_who_is_right_against_two_who_err_alike():
-    truth, answers = some()
-    weight_E = weight_experts(answers, [truth], left_out=None, **SETTINGS)
+    truth, predicted = some()
+    weight_E = weight_experts(predicted, [truth], left_out=None, **SETTINGS)
     assert weight_E[0] > 0.5 and weight_E.sum() == pytest.approx(1)
-    assert (mix(answers, weight_E).argmax(axis=1) == truth).all()
+    assert (mix(predicted, weight_E).argmax(axis=1) == truth).all()
 
 
 def test_left_out_batches_find_the_one_who_is_right():
-    truth, answers = some()
-    weight_E = weight_experts(answers, [], left_out=(answers, truth), **SETTINGS)
+    truth, predicted = some()
+    weight_E = weight_experts(predicted, [], left_out=(predicted, truth), **SETTINGS)
     assert weight_E[0] > 0.5
 
 
 def test_without_a_witness_those_who_call_alike_share():
-    _, answers = some()
-    weight_E = weight_experts(answers, [], left_out=None, **SETTINGS)
-    np.testing.assert_allclose(weight_E, unique_shares(answers.argmax(axis=2), 4.0))
+    _, predicted = some()
+    weight_E = weight_experts(predicted, [], left_out=None, **SETTINGS)
+    np.testing.assert_allclose(weight_E, unique_shares(predicted.argmax(axis=2), 4.0))
     assert weight_E[1] == weight_E[2] < weight_E[0]
 
 

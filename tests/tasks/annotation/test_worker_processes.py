@@ -34,7 +34,7 @@ COMPUTE, LABELS, FEW = (
 
 
 @pytest.fixture(scope="module")
-def asked():
+def inputs():
     """Give a model with all its paths, and cells of many lengths."""
     cells, _ = standardise(simulate_cells(60, 80), load_gene_table())
     training, query, _ = hold_out(cells, LABELS, COMPUTE)
@@ -46,7 +46,7 @@ def asked():
     return model, tokens
 
 
-def test_two_processes_are_one_and_what_is_there_is_kept(asked, tmp_path, monkeypatch):
+def test_two_processes_are_one_and_what_is_there_is_kept(inputs, tmp_path, monkeypatch):
     monkeypatch.setattr(prediction, "_BATCHES_PER_BLOCK", 2)
     calls = []
 
@@ -61,17 +61,17 @@ def test_two_processes_are_one_and_what_is_there_is_kept(asked, tmp_path, monkey
     monkeypatch.setattr(worker_processes, "run_processes", run)
     launch = BlockLaunchParams(processes=2, blocks=str(tmp_path / "blocks"))
     with pytest.raises(UserError, match="blocks-missing"):
-        predict(*asked, FEW, COMPUTE, launch)
-    found, one = predict(*asked, FEW, COMPUTE, launch), predict(*asked, FEW, COMPUTE)
+        predict(*inputs, FEW, COMPUTE, launch)
+    found, one = predict(*inputs, FEW, COMPUTE, launch), predict(*inputs, FEW, COMPUTE)
     assert found.keys() == one.keys() and all(
         np.array_equal(found[name], one[name]) for name in one
     )
     assert all(found[name].dtype == one[name].dtype for name in one)
-    blocks = -(-len(asked[1]) // 8)
+    blocks = -(-len(inputs[1]) // 8)
     assert calls == [blocks, blocks // 2]
-    predict(*asked, FEW, COMPUTE, launch)
+    predict(*inputs, FEW, COMPUTE, launch)
     assert len(calls) == 2  # nothing is left to do
-    predict(asked[0], asked[1].take(np.arange(20)), FEW, COMPUTE, launch)
+    predict(inputs[0], inputs[1].take(np.arange(20)), FEW, COMPUTE, launch)
     assert calls[2:] == [3]  # other cells: anew
 
 
