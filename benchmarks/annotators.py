@@ -26,7 +26,7 @@ from sklearn.metrics import accuracy_score, f1_score
 
 from sc_mamba2 import tl
 from sc_mamba2.cells import keys
-from sc_mamba2.methods.sums_of_cells import LEAST
+from sc_mamba2.methods.sums_of_cells import MIN_CELLS
 from sc_mamba2.tasks.annotation.annotator import Annotator
 from sc_mamba2.tasks.annotation.baselines import baseline_calls
 from sc_mamba2.tasks.annotation.params import AnnotationParams, BaselineParams, LabelParams
@@ -197,7 +197,7 @@ def reference_of(studies: dict[str, ad.AnnData]) -> ad.AnnData:
     """Join studies over the genes that all measure; types of few cells are left out."""
     cells = ad.concat(studies, label=STUDY, index_unique="-")
     counts = cells.obs[TYPE].value_counts()
-    return cells[cells.obs[TYPE].isin(counts.index[counts >= LEAST]).to_numpy()].copy()
+    return cells[cells.obs[TYPE].isin(counts.index[counts >= MIN_CELLS]).to_numpy()].copy()
 
 
 def make(studies: dict[str, ad.AnnData], folder: Path) -> ad.AnnData:
@@ -292,7 +292,7 @@ def card(name: str, model: Annotator, reference: ad.AnnData, rows: dict[str, dic
     return f"""## What it was made of
 
 {RECIPES[name].about}
-It holds sums of counts over groups of at least {LEAST} alike cells, and no cell. Labels are those of the
+It holds sums of counts over groups of at least {MIN_CELLS} alike cells, and no cell. Labels are those of the
 studies, renamed by hand to {len(model.labels)} types, each with its term of the Cell Ontology:
 
 {types}

@@ -23,7 +23,7 @@ from sc_mamba2.tasks.denoising.genes import prepare
 from sc_mamba2.tasks.denoising.params import DenoisingParams, PriorParams
 from sc_mamba2.tasks.denoising.predict import denoise
 from sc_mamba2.tasks.shared.params import IngestionParams, ValidationParams
-from sc_mamba2.tasks.shared.validation import take_valid
+from sc_mamba2.tasks.shared.validation import ingest_and_validate
 from sc_mamba2.training import ComputeOptions
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
@@ -39,7 +39,7 @@ def run_study(study: str, seed: int, checkpoint: str) -> dict[str, Any]:
     """Return metrics of a study, and seconds for a thousand of its cells."""
     ingestion, compute = IngestionParams(), ComputeOptions(seed=seed)
     raw = ad.read_h5ad(SHARED / STUDIES[study])
-    valid, report = take_valid(raw, ingestion, ValidationParams())
+    valid, report = ingest_and_validate(raw, ingestion, ValidationParams())
     params = DenoisingParams(priors=PriorParams(checkpoint=checkpoint))
     started = time.perf_counter()
     counts, genes, written = prepare(raw, valid, params.output, params.priors, ingestion)

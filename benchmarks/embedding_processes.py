@@ -21,7 +21,7 @@ import numpy as np
 from embedding import _write_inputs as write_inputs
 from machine import describe_machine
 
-CELLS_A_BLOCK = 1024
+CELLS_PER_BLOCK = 1024
 EMBED = """
 import sys
 from sc_mamba2.tasks.embedding.model import load_encoder
@@ -66,7 +66,7 @@ def main() -> None:
 
 
 def _embed(folder: Path, blocks: Path, processes: int) -> dict[str, Any]:
-    words = [str(folder), str(blocks), str(CELLS_A_BLOCK), str(processes)]
+    words = [str(folder), str(blocks), str(CELLS_PER_BLOCK), str(processes)]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     child = subprocess.Popen([sys.executable, "-c", EMBED, *words], env=environment)
     _, status, usage = os.wait4(child.pid, 0)
@@ -74,7 +74,7 @@ def _embed(folder: Path, blocks: Path, processes: int) -> dict[str, Any]:
     files = sorted(blocks.glob("cells-*.npz"), key=lambda path: path.stat().st_mtime)
     seconds = files[-1].stat().st_mtime - files[processes - 1].stat().st_mtime
     return {
-        "cells_a_second": CELLS_A_BLOCK * (len(files) - processes) / seconds,
+        "cells_a_second": CELLS_PER_BLOCK * (len(files) - processes) / seconds,
         "core_seconds_in_all": usage.ru_utime + usage.ru_stime,
         "load": os.getloadavg()[0],
     }

@@ -47,7 +47,7 @@ SHAPE = {"head_dim": 16, "d_state": 16} if TOY else {}
 VOCABULARY = 99 if TOY else 60_533
 WHAT = ("forward", "training")
 WARM_UP, REPEATS = (0, 1) if TOY else (3, 9)
-MOST_ENTRIES = 2**31  # of one array: kernels may index with 32 bits
+MAX_ENTRIES = 2**31  # of one array: kernels may index with 32 bits
 BOUNDS = {torch.float32: (6e-4, 2e-3), torch.bfloat16: (3e-2, 5e-2)}
 # Dense bf16 FLOP a second, by a part of the device's name; the first that fits counts.
 PEAKS = {"B200": 2.25e15, "H200": 989e12, "H100 PCIe": 756e12, "H100 NVL": 835e12}
@@ -360,7 +360,7 @@ def _largest(name: str, length: int, recompute: bool) -> Out:
         return {}
 
     most = (
-        2 if TOY else (MOST_ENTRIES - 1) // (length * backbone.layers[0].mixer.in_proj.out_features)
+        2 if TOY else (MAX_ENTRIES - 1) // (length * backbone.layers[0].mixer.in_proj.out_features)
     )
     number = largest(lambda rows: "out_of_memory" not in attempt(partial(once, rows)), most)
     return {"most_tried": most, "rows": number}

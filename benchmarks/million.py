@@ -152,14 +152,14 @@ def read(folder: Path) -> dict[str, Any]:
 def start(folder: Path) -> dict[str, Any]:
     """Do what every process of a training does with the store first; one study is held out."""
     from sc_mamba2.tokens import TokenStore
-    from sc_mamba2.training.corpus_cells import seen_vocabulary, split_cells
+    from sc_mamba2.training.corpus_cells import expressed_vocabulary, split_cells
     from sc_mamba2.training.options import HeldOut
 
     started = time.perf_counter()
     store = TokenStore.open(folder / "store")
     training, judging = split_cells(store, HeldOut(column="study", values=("study 1",)))
     split = time.perf_counter()
-    vocabulary = seen_vocabulary(store, training)
+    vocabulary = expressed_vocabulary(store, training)
     return {
         "seconds_to_split": round(split - started, 2),
         "seconds_to_see_the_vocabulary": round(time.perf_counter() - split, 2),

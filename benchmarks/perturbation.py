@@ -43,7 +43,7 @@ FILES = {
 SCORED = ("IFNGR1", "JAK2", "IRF1", "STAT2", "BRD4", "CUL3", "TNFRSF14")
 FOLDS = 5
 POOLS = ("scored", "all")
-FEWEST = 10  # stimulated cells of a type that is held out
+MIN_CELLS = 10  # stimulated cells of a type that is held out
 SCORES = (
     "pearson_delta",
     "pearson_delta_top",
@@ -69,7 +69,7 @@ def folds_of(study: str, cells: ad.AnnData, seed: int) -> Iterator[dict[str, Any
     elif study == "kang":
         stimulated = cells.obs[cells.obs["perturbation"] != "control"]
         counts = stimulated["cell_type"].value_counts()
-        for name in sorted(counts.index[counts >= FEWEST].astype(str)):
+        for name in sorted(counts.index[counts >= MIN_CELLS].astype(str)):
             split = {"kind": "unseen_context", "held_out": [name]}
             yield {"keys": {"context_key": "cell_type", "kind": "chemical"}, "split": split}
     elif study == "gbm":

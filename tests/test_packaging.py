@@ -16,7 +16,7 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-MOST_BYTES = 30_000_000
+MAX_BYTES = 30_000_000
 COPYLEFT = re.compile(r"\b(A|L)?GPL|General Public License|MPL|Mozilla|EUPL|CC-BY-SA", re.I)
 
 
@@ -78,7 +78,7 @@ def test_the_wheel_holds_what_the_code_reads_and_is_small(wheel: Path):
         wanted = {f"sc_mamba2/_conf/{path.relative_to(ROOT / 'conf').as_posix()}" for path in files}
         assert wanted and wanted <= held
     assert not [name for name in held if "/local/" in name or name.startswith("tests/")]
-    assert wheel.stat().st_size < MOST_BYTES
+    assert wheel.stat().st_size < MAX_BYTES
 
 
 @pytest.mark.slow

@@ -18,7 +18,7 @@ from sc_mamba2.tasks.batch_correction.model import BatchCorrectionModel
 from sc_mamba2.tasks.shared.parameters import build_parameters
 from sc_mamba2.tl import annotation, batch_correction
 from sc_mamba2.tl.shared import Changes, Groups, trained_model, valid_cells
-from sc_mamba2.training.machine import chance_as_found
+from sc_mamba2.training.machine import restored_random_state
 
 __all__ = ["Model"]
 
@@ -150,7 +150,7 @@ class Model:
         if self.task == "annotation" and _given(own):  # only networks have epochs, rates
             own["annotation.head.fit"] = "gradient"
         groups = self._groups({**_given(own), **(params or {})})
-        with chance_as_found():
+        with restored_random_state():
             valid = valid_cells(self._cells(None), groups).valid
             if self.task == "annotation":  # train on all labelled cells, hold out none
                 self.module, self.history = annotation.train(valid, valid, groups)
@@ -242,7 +242,7 @@ class Model:
 
     def _apply(self, adata: AnnData | None) -> AnnData:
         groups = self._groups({})
-        with chance_as_found():
+        with restored_random_state():
             cells = valid_cells(self._cells(adata), groups)
             model = trained_model(self._trained(), _CLASSES[self.task])
             applied: AnnData = _TOOLS[self.task].apply(model, cells, groups, "Model")

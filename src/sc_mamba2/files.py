@@ -47,9 +47,9 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
     """Yield a temporary folder on the same disk; on success sync all of it and rename it to `path`.
 
     An older folder of that name is moved aside first and removed after the rename. If the process is
-    killed between the two renames, `standing` restores the older one.
+    killed between the two renames, `restored` restores the older one.
     """
-    path = standing(path)
+    path = restored(path)
     make_folder(path.parent)
     with scratch_folder(path) as folder:
         draft = folder / path.name
@@ -64,7 +64,7 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
 def put_in_place(draft: Path, path: Path, scratch: Path) -> None:
     """Rename a draft to `path`, moving an older one into `scratch`; restore it on an error."""
     older, replaces = scratch / OLDER, path.exists()
-    # The lock keeps `standing` from restoring the older one while we work.
+    # The lock keeps `restored` from restoring the older one while we work.
     with FileLock(scratch / _LOCK, thread_local=False) if replaces else nullcontext():
         try:
             if replaces:
@@ -77,7 +77,7 @@ def put_in_place(draft: Path, path: Path, scratch: Path) -> None:
     _sync(path.parent)
 
 
-def standing(path: str | Path) -> Path:
+def restored(path: str | Path) -> Path:
     """Return `path`, after restoring what a killed `put_in_place` had moved aside there or in a parent.
 
     A live writer between its two renames is not disturbed.
@@ -87,7 +87,7 @@ def standing(path: str | Path) -> Path:
     if absent is not None and absent.parent.is_dir():
         for folder in _scratch_of(absent.parent, glob.escape(absent.name)):
             if (folder / OLDER).exists() and _put_back(folder, absent):
-                return standing(path)
+                return restored(path)
     return path
 
 
@@ -132,7 +132,7 @@ def clean_scratch(path: Path) -> None:
     aside is restored first.
     """
     for folder in _scratch_of(path.parent, path.name):
-        standing(path.parent / folder.name[1 : -len(_RANDOM_END)])
+        restored(path.parent / folder.name[1 : -len(_RANDOM_END)])
         shutil.rmtree(folder, ignore_errors=True)
 
 

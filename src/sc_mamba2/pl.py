@@ -18,7 +18,7 @@ from sc_mamba2.tasks.annotation import figures as of_types
 from sc_mamba2.tasks.batch_correction import figures as of_batches
 from sc_mamba2.tasks.gene_network.figures import graph_figure
 from sc_mamba2.tasks.perturbation.figures import volcano_figure
-from sc_mamba2.training.machine import chance_as_found
+from sc_mamba2.training.machine import restored_random_state
 
 __all__ = ["annotation", "calibration", "confusion", "embedding", "network", "training", "volcano"]
 
@@ -181,7 +181,7 @@ def network(adata: AnnData, *, key_added: str = WORD, seed: int = 0) -> Figure:
     modules = _result(adata, "uns", named(keys.MODULES, key_added))
     edges = _result(adata, "uns", named(keys.EDGES, key_added))
     drawn = int(modules["degree"].sum()) // 2  # the edges behind the modules
-    with chance_as_found():
+    with restored_random_state():
         return graph_figure(edges.head(drawn), modules, seed)
 
 
@@ -199,7 +199,7 @@ def _result(cells: Cells, table: str, name: str) -> Any:
 
 
 def _laid_out(vectors: pd.DataFrame, seed: int) -> pd.DataFrame:
-    with chance_as_found():
+    with restored_random_state():
         return lay_out(vectors, seed)
 
 

@@ -16,7 +16,7 @@ from sc_mamba2.model import read_checkpoint
 from sc_mamba2.tasks.shared.check import check_source
 from sc_mamba2.tasks.shared.params import IngestionParams, ValidationParams
 from sc_mamba2.tasks.shared.tokenization import tokenize_cells
-from sc_mamba2.tasks.shared.validation import take_valid
+from sc_mamba2.tasks.shared.validation import ingest_and_validate
 
 __all__ = ["Tokenizer", "validate"]
 
@@ -94,7 +94,7 @@ class Tokenizer(tokens.Tokenizer):
     ) -> Iterator[dict[str, Tensor]]:
         """Yield batches of `batch_size` cells in order, each as returned by `__call__`."""
         ingestion = IngestionParams(layer=layer, holds=holds)
-        valid, _ = take_valid(readable_cells(adata), ingestion, ValidationParams())
+        valid, _ = ingest_and_validate(readable_cells(adata), ingestion, ValidationParams())
         found = tokenize_cells(valid, self, with_obs=False)
         for first in range(0, len(found), batch_size):
             cells = np.arange(first, min(first + batch_size, len(found)))

@@ -58,7 +58,7 @@ def local_copies(place: str) -> list[str]:
     """Return `local_copy` of every file that a URL with ``*`` matches, or of `place` itself."""
     if "*" not in place or (address := address_of(place)) is None:
         return [local_copy(place)]
-    with _asking(address):
+    with _errors(address):
         system, pattern = _opened(address)
         names = [system.unstrip_protocol(name) for name in sorted(system.glob(pattern))]
         if not names:
@@ -85,7 +85,7 @@ def local_copy(place: str | Path) -> str:
     if address.startswith("file://"):
         return address.replace("file://", "/")
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sc-mamba2/remote"
-    with _asking(address):
+    with _errors(address):
         system, name = _opened(address)
         facts = system.info(name)
         is_folder = facts["type"] == "directory"
@@ -106,7 +106,7 @@ def local_copy(place: str | Path) -> str:
             if not copy.exists():
                 clean_scratch(copy)
                 _log.warning("Fetching %s (%.1f MB).", without_secrets(address), size)
-                with _asking(address), (atomic_folder if is_folder else atomic_file)(copy) as draft:
+                with _errors(address), (atomic_folder if is_folder else atomic_file)(copy) as draft:
                     system.get(list(places), [str(draft / inside) for inside in places.values()])
         return copy
 
@@ -157,7 +157,7 @@ def cleared(value: Any) -> Any:
     return without_secrets(value) if isinstance(value, str) else value
 
 
-def _said(error: BaseException) -> str:
+def _first_line(error: BaseException) -> str:
     """Return the first line of an error, without the URL that aiohttp appends."""
     return str(error).partition("\n")[0].partition(", url=")[0] or type(error).__name__
 
@@ -171,7 +171,7 @@ def _within(name: str, folder: str) -> str:
 
 
 @contextmanager
-def _asking(address: str) -> Iterator[None]:
+def _errors(address: str) -> Iterator[None]:
     """Turn the errors of the various file systems into `UserError`."""
     address = without_secrets(address)
     try:
@@ -187,7 +187,7 @@ def _asking(address: str) -> Iterator[None]:
         raise UserError(
             "remote-missing",
             found=f"nothing at {address}"
-            + (f" ({_said(error.__cause__)})" if error.__cause__ else ""),
+            + (f" ({_first_line(error.__cause__)})" if error.__cause__ else ""),
             expected="an existing file or folder",
             mend="check the URL, for S3 also the endpoint: AWS_ENDPOINT_URL, AWS_PROFILE",
         ) from error
@@ -197,7 +197,7 @@ def _asking(address: str) -> Iterator[None]:
             raise  # an error of the local disk
         raise UserError(
             "remote-refused",
-            found=f"the answer to {address}: {_said(error)}",
+            found=f"the answer to {address}: {_first_line(error)}",
             expected="a reachable URL that you may read",
             mend="check network and credentials, such as AWS_PROFILE, AWS_ACCESS_KEY_ID, AWS_ENDPOINT_URL",
         ) from error

@@ -158,8 +158,8 @@ def test_what_a_copy_lacks_is_said(cells, tmp_path, caplog):
 @pytest.mark.parametrize("kind", [pytest.param("h5ad", marks=pytest.mark.slow), "zarr"])
 def test_as_zarr_all_is_there_too(cells, tmp_path, monkeypatch, small, kind):
     if small:  # many chunks and shards
-        monkeypatch.setattr(zarr_writing, "_BYTES_A_CHUNK", 80)
-        monkeypatch.setattr(zarr_writing, "_CHUNKS_A_SHARD", 2)
+        monkeypatch.setattr(zarr_writing, "_BYTES_PER_CHUNK", 80)
+        monkeypatch.setattr(zarr_writing, "_CHUNKS_PER_SHARD", 2)
     cells.obs["kind"] = pd.array(["a", None] * 10, dtype="string")
     with ad.settings.override(allow_write_nullable_strings=True):
         getattr(cells, f"write_{kind}")(tmp_path / f"in.{kind}")

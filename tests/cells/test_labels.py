@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from sc_mamba2.cells import known_labels, label_text, read_labels
-from sc_mamba2.cells.labels import absence_columns, whole_column
+from sc_mamba2.cells.labels import full_column, placeholder_columns
 from sc_mamba2.errors import UserError
 
 
@@ -114,7 +114,7 @@ def test_words_of_absence_are_no_labels_unless_they_are_kept(word, category, cap
     assert list(read_labels(obs, "type")) == ["a", "b", None] * 3
     assert f"3 cells have a word for a missing label, '{word}' (3)" in caplog.text
     assert list(read_labels(obs, "type", keep_absence_words=True)) == ["a", "b", word] * 3
-    assert absence_columns(obs) == {"type": {word: 3}}
+    assert placeholder_columns(obs) == {"type": {word: 3}}
     assert known_labels(column).tolist() == ["a", "b"] * 3
 
 
@@ -142,7 +142,7 @@ def test_other_spellings_and_what_is_no_cell_are_no_labels_either(word):
 
 
 def test_a_column_of_doublets_alone_is_no_remark_on_a_file():
-    assert absence_columns(pd.DataFrame({"scDblFinder": ["singlet", "doublet"]})) == {}
+    assert placeholder_columns(pd.DataFrame({"scDblFinder": ["singlet", "doublet"]})) == {}
 
 
 @pytest.mark.parametrize("other", ["t cell", "T_cell", "T  cell", "T cells", "T-cell"])
@@ -160,7 +160,7 @@ def test_types_that_differ_in_a_sign_are_no_spellings_of_one(caplog):
 def test_a_batch_without_a_value_is_refused(word):
     obs = pd.DataFrame({"batch": ["a", "b", word] * 3})
     with pytest.raises(UserError, match="batch-incomplete"):
-        whole_column(obs, "batch", "batch")
+        full_column(obs, "batch", "batch")
 
 
 def test_types_of_few_cells_are_said(caplog):
@@ -169,12 +169,12 @@ def test_types_of_few_cells_are_said(caplog):
 
 
 def test_batches_that_differ_in_writing_only_are_said(caplog):
-    whole_column(pd.DataFrame({"batch": ["S1", "s1", "S2"]}), "batch", "batch")
+    full_column(pd.DataFrame({"batch": ["S1", "s1", "S2"]}), "batch", "batch")
     assert "each is a separate batch: 'S1', 's1'" in caplog.text
 
 
 def test_an_unknown_donor_is_a_batch():
-    assert set(whole_column(pd.DataFrame({"batch": ["a", "unknown"]}), "batch", "batch")) == {
+    assert set(full_column(pd.DataFrame({"batch": ["a", "unknown"]}), "batch", "batch")) == {
         "a",
         "unknown",
     }

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from scipy import sparse
 
-from sc_mamba2.cells.cell_facts import CellFacts, look_at_cells
+from sc_mamba2.cells.cell_facts import CellFacts, compute_cell_facts
 from sc_mamba2.cells.scale import CELL_TOTAL, decide_scale, find_common_total
 from sc_mamba2.errors import UserError
 
@@ -45,7 +45,7 @@ DECIMALS = {
 def facts_of(values: np.ndarray, dtype: str = "f4") -> CellFacts:
     matrix = sparse.csr_matrix(values.astype(dtype).astype("f4"))
     matrix.eliminate_zeros()
-    return look_at_cells(matrix)
+    return compute_cell_facts(matrix)
 
 
 def scale_of(values: np.ndarray, dtype: str = "f4"):

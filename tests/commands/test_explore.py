@@ -181,7 +181,7 @@ def test_matrices_of_other_forms_give_the_same(with_layout, form):
 
 
 def test_a_matrix_that_is_too_large_is_told_and_all_else_works(with_layout, monkeypatch):
-    monkeypatch.setattr(explored, "MOST_BYTES", 1000)
+    monkeypatch.setattr(explored, "MAX_BYTES", 1000)
     with running(with_layout) as address:
         status, error, _ = ask(address, "gene?at=7&matrix=X")
         assert status == 400 and error["rule"] == "matrix-large"
@@ -260,7 +260,7 @@ def test_cells_without_columns_are_shown_and_names_of_cells_are_no_classes(
     cells.obs = cells.obs[["barcode"]]
     del cells.obsm["scm_cell_type_experts"], cells.obsm["scm_cell_type_probability"]
     cells.write_h5ad(with_layout)
-    monkeypatch.setattr(explored, "MOST_CLASSES", 100)
+    monkeypatch.setattr(explored, "MAX_CLASSES", 100)
     page = ExploredCells(with_layout, with_layout.with_name("o.h5ad")).page()
     assert page["titles"] == ["cells"] and classes(page["columns"][0]) == ["cell"] * 120
 

@@ -4,18 +4,18 @@ from pathlib import Path
 
 import pytest
 
-from sc_mamba2.commands.options import from_here
+from sc_mamba2.commands.options import resolve_source
 from sc_mamba2.runs import session
 from sc_mamba2.runs.selection import Selection, given_params
 
 
 def test_a_path_stays_what_it_is_from_any_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert from_here("cells/*.h5ad") == str(tmp_path / "cells" / "*.h5ad")
-    assert from_here("/data/a.h5ad") == "/data/a.h5ad"
-    assert from_here("scanpy:pbmc68k_reduced") == "scanpy:pbmc68k_reduced"
-    assert from_here("a/b:c.h5ad") == str(tmp_path / "a" / "b:c.h5ad")
-    assert from_here(None) is None
+    assert resolve_source("cells/*.h5ad") == str(tmp_path / "cells" / "*.h5ad")
+    assert resolve_source("/data/a.h5ad") == "/data/a.h5ad"
+    assert resolve_source("scanpy:pbmc68k_reduced") == "scanpy:pbmc68k_reduced"
+    assert resolve_source("a/b:c.h5ad") == str(tmp_path / "a" / "b:c.h5ad")
+    assert resolve_source(None) is None
 
 
 def test_options_that_were_not_given_say_nothing_and_params_say_the_last_word():

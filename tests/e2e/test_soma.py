@@ -12,7 +12,7 @@ from sc_mamba2.cells import read_cells, simulate_cells
 from sc_mamba2.cells.corpus import CorpusFilters
 from sc_mamba2.cells.soma import SomaSource
 from sc_mamba2.commands import app
-from sc_mamba2.commands.options import from_here
+from sc_mamba2.commands.options import resolve_source
 from sc_mamba2.tasks.pretraining.corpus import make_corpus
 from sc_mamba2.tasks.pretraining.params import CorpusParams
 from sc_mamba2.tokens import TokenStore
@@ -44,7 +44,7 @@ def test_names_are_sources(folder, monkeypatch):
     assert census.uri.startswith("s3://") and census.value_filter == "tissue == 'eye'"
     assert SomaSource.of("soma:s3://some/where").value_filter is None
     monkeypatch.chdir(folder)
-    assert from_here(f"soma:experiment?{QUERY}") == f"soma:{folder / 'experiment'}?{QUERY}"
+    assert resolve_source(f"soma:experiment?{QUERY}") == f"soma:{folder / 'experiment'}?{QUERY}"
     found, cells = read_cells(f"soma:experiment?{QUERY}"), ad.read_h5ad("lung.h5ad")
     assert list(found.obs_names) == list(cells.obs_names) and (found.X != cells.X).nnz == 0
 

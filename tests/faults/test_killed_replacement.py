@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sc_mamba2.files import atomic_folder, clean_scratch, scratch_folder, standing
+from sc_mamba2.files import atomic_folder, clean_scratch, restored, scratch_folder
 
 
 def replace(folder: str, renames: int) -> int:
@@ -42,7 +42,7 @@ def killed(zygote, tmp_path, request):
 def test_between_the_renames_it_is_gone_and_comes_back_for_a_reader(killed, caplog):
     folder = killed(1)
     assert not folder.exists()
-    assert standing(folder / "a").read_text() == "old"  # asked for what is inside of it
+    assert restored(folder / "a").read_text() == "old"  # asked for what is inside of it
     assert "was restored" in caplog.text and [path.name for path in folder.parent.iterdir()] == [
         folder.name
     ]
@@ -51,7 +51,7 @@ def test_between_the_renames_it_is_gone_and_comes_back_for_a_reader(killed, capl
 @pytest.mark.parametrize("renames", [0, 2])
 def test_before_and_behind_them_something_stands(killed, caplog, renames):
     folder = killed(renames)
-    assert (standing(folder) / "a").read_text() == ("new" if renames else "old")
+    assert (restored(folder) / "a").read_text() == ("new" if renames else "old")
     assert not caplog.text
 
 
@@ -75,8 +75,8 @@ def test_a_writer_at_work_is_left_to_it(tmp_path):
     with scratch_folder(tmp_path / "f") as scratch:
         (scratch / "replaced").mkdir()
         with FileLock(scratch / ".lock"):
-            assert not standing(tmp_path / "f").exists()
-        assert standing(tmp_path / "f").exists()
+            assert not restored(tmp_path / "f").exists()
+        assert restored(tmp_path / "f").exists()
 
 
 def test_a_verbs_folder_comes_back_at_its_next_start(tmp_path):

@@ -14,7 +14,7 @@ from tests.faults import load
 from tests.training.corpora import small_job, write_store
 
 from sc_mamba2.cells import simulate_cells
-from sc_mamba2.cells.labels import MOST_CLASSES
+from sc_mamba2.cells.labels import MAX_CLASSES
 from sc_mamba2.training.job import KeepOptions, PretrainOptions
 
 MEGABYTE = 2**20
@@ -51,7 +51,7 @@ def test_two_hundred_thousand_steps_hold_no_more_memory_than_a_tenth(zygote, tmp
 
 @pytest.mark.slow
 def test_a_thousand_classes_are_called(tmp_path, full):
-    classes = MOST_CLASSES if full else 40
+    classes = MAX_CLASSES if full else 40
     cells = simulate_cells(4 * classes, 200)
     cells.obs["cell_type"] = [f"type {number % classes}" for number in range(len(cells))]
     cells.write_h5ad(tmp_path / "cells.h5ad")

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, strategies as st
 from sklearn.metrics import normalized_mutual_info_score
 
-from sc_mamba2.methods.expert_weights import mix, shared_information, shares_apart, weigh_experts
+from sc_mamba2.methods.expert_weights import mix, shared_information, unique_shares, weight_experts
 
 SETTINGS = {
     "structure_scale": 0.01,
@@ -29,36 +29,36 @@ def some(cells=90, seed=0):
 
 
 def test_the_structure_finds_the_one_who_is_right_against_two_who_err_alike():
-    truth, answers = some()
-    weight_E = weigh_experts(answers, [truth], left_out=None, **SETTINGS)
+    truth, predicted = some()
+    weight_E = weight_experts(predicted, [truth], left_out=None, **SETTINGS)
     assert weight_E[0] > 0.5 and weight_E.sum() == pytest.approx(1)
-    assert (mix(answers, weight_E).argmax(axis=1) == truth).all()
+    assert (mix(predicted, weight_E).argmax(axis=1) == truth).all()
 
 
 def test_left_out_batches_find_the_one_who_is_right():
-    truth, answers = some()
-    weight_E = weigh_experts(answers, [], left_out=(answers, truth), **SETTINGS)
+    truth, predicted = some()
+    weight_E = weight_experts(predicted, [], left_out=(predicted, truth), **SETTINGS)
     assert weight_E[0] > 0.5
 
 
 def test_without_a_witness_those_who_call_alike_share():
-    _, answers = some()
-    weight_E = weigh_experts(answers, [], left_out=None, **SETTINGS)
-    np.testing.assert_allclose(weight_E, shares_apart(answers.argmax(axis=2), 4.0))
+    _, predicted = some()
+    weight_E = weight_experts(predicted, [], left_out=None, **SETTINGS)
+    np.testing.assert_allclose(weight_E, unique_shares(predicted.argmax(axis=2), 4.0))
     assert weight_E[1] == weight_E[2] < weight_E[0]
 
 
 @given(st.integers(0, 100), st.integers(1, 5), st.floats(0, 8))
 def test_shares_are_shares_and_copies_count_once(seed, experts, power):
     called_EN = np.random.default_rng(seed).integers(0, 3, (experts, 60))
-    share_E = shares_apart(called_EN, power)
+    share_E = unique_shares(called_EN, power)
     assert (share_E > 0).all() and share_E.sum() == pytest.approx(1)
-    twice_E = shares_apart(np.concatenate([called_EN[:1], called_EN]), 50.0)
+    twice_E = unique_shares(np.concatenate([called_EN[:1], called_EN]), 50.0)
     np.testing.assert_allclose(twice_E[0], twice_E[1])
 
 
 def test_experts_that_call_one_class_alone_agree_and_nothing_breaks():
-    assert list(shares_apart(np.zeros((2, 10), int), 4.0)) == [0.5, 0.5]
+    assert list(unique_shares(np.zeros((2, 10), int), 4.0)) == [0.5, 0.5]
 
 
 @given(st.integers(0, 1000), st.integers(1, 6), st.integers(1, 6), st.integers(1, 80))

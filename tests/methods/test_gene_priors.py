@@ -12,7 +12,7 @@ from sc_mamba2.methods.gene_priors import (
     SingularVectors,
     gene_means,
 )
-from sc_mamba2.methods.molecules import nats_a_cell, split_molecules
+from sc_mamba2.methods.molecules import nats_per_cell, split_molecules
 
 RATES, COUNTS = drawn((60, 40), molecules=300)
 ROWS = np.array([3, 0, 59])
@@ -70,8 +70,8 @@ def test_cells_of_few_kinds_are_told_better_than_by_the_gene_means(name: str):
     kept, held = split_molecules(COUNTS, 0.5, np.random.default_rng(0))
     every = np.arange(60)
     fitted = {"neighbours": NearestCells(kept, 5, 10), "svd": SingularVectors(kept, 3)}
-    told = nats_a_cell(fitted[name](every, **PRIORS[name][1]), held).sum()
-    assert told < nats_a_cell(GeneMeans(kept)(every), held).sum()
+    told = nats_per_cell(fitted[name](every, **PRIORS[name][1]), held).sum()
+    assert told < nats_per_cell(GeneMeans(kept)(every), held).sum()
 
 
 def test_an_empty_cell_has_a_prior():

@@ -12,7 +12,7 @@ from sc_mamba2.methods.molecules import (
     PLAIN,
     choose_numbers,
     mean_and_error,
-    nats_a_cell,
+    nats_per_cell,
     posterior_rates,
     rates_by_block,
     split_molecules,
@@ -77,7 +77,7 @@ def test_nats_are_those_of_the_slow_twin():
     rates, counts = drawn((5, 8))
     held = counts.toarray().astype(np.float64)
     slow = [-sum(held[n, g] * math.log(rates[n, g]) for g in range(8)) for n in range(5)]
-    assert nats_a_cell(rates, counts) == pytest.approx(slow, rel=1e-12)
+    assert nats_per_cell(rates, counts) == pytest.approx(slow, rel=1e-12)
 
 
 @given(st.integers(0, 20))
@@ -85,8 +85,8 @@ def test_the_truth_tells_best(seed):
     rates, counts = drawn((30, 20), seed=seed)
     means = np.tile(rates.mean(axis=0), (30, 1))
     other = np.roll(rates, 1, axis=0)
-    assert nats_a_cell(rates, counts).sum() < nats_a_cell(means, counts).sum()
-    assert nats_a_cell(rates, counts).sum() < nats_a_cell(other, counts).sum()
+    assert nats_per_cell(rates, counts).sum() < nats_per_cell(means, counts).sum()
+    assert nats_per_cell(rates, counts).sum() < nats_per_cell(other, counts).sum()
 
 
 def test_the_numbers_that_tell_best_are_chosen_for_each_phi():
@@ -101,7 +101,7 @@ def test_the_numbers_that_tell_best_are_chosen_for_each_phi():
     found = choose_numbers("mixed", prior, grid, (PLAIN, 1.0), kept, held, rows, 7)
     assert [one.numbers["share"] for one in found] == [1.0, 1.0]
     assert [one.phi for one in found] == [PLAIN, 1.0]
-    whole = nats_a_cell(rates[rows], held[rows]).sum() / held[rows].sum()
+    whole = nats_per_cell(rates[rows], held[rows]).sum() / held[rows].sum()
     assert found[0].nats == pytest.approx(whole)
     told = np.concatenate([r for _, r in rates_by_block(prior, found[1], kept, rows, 4)])
     assert told == pytest.approx(posterior_rates(rates[rows], kept[rows].toarray(), 1.0))

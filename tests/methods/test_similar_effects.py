@@ -6,9 +6,9 @@ from hypothesis import given, strategies as st
 from sc_mamba2.methods.similar_effects import (
     damped_cosines,
     kernel_ridge_effect,
-    likeness_weights,
+    similarity_weights,
     stacking_shares,
-    weighed_effects,
+    weighted_effects,
 )
 
 RANDOM = np.random.default_rng(0)
@@ -22,12 +22,12 @@ def test_a_damped_cosine_is_less_where_little_is_known():
 
 
 def test_weights_without_likeness_are_the_mean():
-    np.testing.assert_allclose(likeness_weights(np.zeros((2, 4))), 0.25)
+    np.testing.assert_allclose(similarity_weights(np.zeros((2, 4))), 0.25)
 
 
 def test_an_unknown_gene_is_left_out_of_the_mean():
     effects, known = RANDOM.normal(size=(3, 2)), np.array([[1.0, 0], [1, 0], [0, 0]])
-    found = weighed_effects(np.array([[0.5, 0.25, 0.25]]), effects, known)
+    found = weighted_effects(np.array([[0.5, 0.25, 0.25]]), effects, known)
     np.testing.assert_allclose(found, [[(2 * effects[0, 0] + effects[1, 0]) / 3, 0]])
 
 

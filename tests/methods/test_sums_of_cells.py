@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from scipy import sparse
 
-from sc_mamba2.methods.sums_of_cells import LEAST, Sums, deal_cells, sum_alike
+from sc_mamba2.methods.sums_of_cells import MIN_CELLS, Sums, draw_synthetic_cells, sum_alike
 
 
 def counts(cells, genes, seed):
@@ -14,7 +14,7 @@ def counts(cells, genes, seed):
 
 @settings(max_examples=25, deadline=None)
 @given(
-    sizes=st.lists(st.integers(LEAST, 70), min_size=1, max_size=4),
+    sizes=st.lists(st.integers(MIN_CELLS, 70), min_size=1, max_size=4),
     batches=st.integers(1, 5),
     seed=st.integers(0, 99),
 )
@@ -23,7 +23,7 @@ def test_every_cell_is_in_one_sum_of_its_class_and_no_sum_is_small(sizes, batche
     counts_NG = counts(len(classes_N), 12, seed)
     batches_N = np.random.default_rng(seed).integers(0, batches, len(classes_N))
     sums = sum_alike(counts_NG, classes_N, batches_N, seed)
-    assert sums.sizes_S.min() >= LEAST
+    assert sums.sizes_S.min() >= MIN_CELLS
     for one, size in enumerate(sizes):
         mine = sums.classes_S == one
         assert sums.sizes_S[mine].sum() == size
@@ -44,7 +44,7 @@ def test_dealt_cells_add_up_to_the_sum_and_express_as_often(size, seed):
         np.zeros(1, int),
         np.array([size]),
     )
-    dealt_NG = deal_cells(sums, seed).toarray()
+    dealt_NG = draw_synthetic_cells(sums, seed).toarray()
     assert dealt_NG.shape == cells_NG.shape and (dealt_NG >= 0).all()
     np.testing.assert_array_equal(dealt_NG.sum(axis=0), cells_NG.sum(axis=0))
     np.testing.assert_array_equal((dealt_NG > 0).sum(axis=0), (cells_NG > 0).sum(axis=0))
@@ -52,7 +52,7 @@ def test_dealt_cells_add_up_to_the_sum_and_express_as_often(size, seed):
 
 def test_counts_fall_to_a_cell_by_chance():
     sums = Sums(np.full((1, 1), 4000.0), np.full((1, 1), 4), np.zeros(1, int), np.array([10]))
-    dealt_N = deal_cells(sums, 0).toarray().ravel()
+    dealt_N = draw_synthetic_cells(sums, 0).toarray().ravel()
     assert (dealt_N > 0).sum() == 4
     assert dealt_N[dealt_N > 0] == pytest.approx(1000, abs=5 * np.sqrt(750))
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sc_mamba2.methods.two_samples import likeness
+from sc_mamba2.methods.two_samples import similarity
 
 
 def points(cells, shift=0.0, seed=0):
@@ -10,13 +10,13 @@ def points(cells, shift=0.0, seed=0):
 
 
 def test_one_kind_is_near_one_and_another_near_zero():
-    assert likeness(points(300), points(300, seed=1), 0) > 0.85
-    assert likeness(points(300), points(300, 5.0, seed=1), 0) < 0.05
-    between = likeness(points(300), points(300, 0.3, seed=1), 0)
+    assert similarity(points(300), points(300, seed=1), 0) > 0.85
+    assert similarity(points(300), points(300, 5.0, seed=1), 0) < 0.05
+    between = similarity(points(300), points(300, 0.3, seed=1), 0)
     assert 0.1 < between < 0.85
 
 
 def test_sizes_do_not_matter_and_few_say_nothing():
-    assert likeness(points(600), points(60, seed=1), 0) > 0.7
-    assert likeness(points(600), points(2, seed=1), 0) == 0
-    assert likeness(points(300), points(300, -5.0), 0) < 0.05  # to either side
+    assert similarity(points(600), points(60, seed=1), 0) > 0.7
+    assert similarity(points(600), points(2, seed=1), 0) == 0
+    assert similarity(points(300), points(300, -5.0), 0) < 0.05  # to either side

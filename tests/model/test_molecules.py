@@ -109,10 +109,10 @@ def test_losses_are_sums_over_the_cells_however_they_are_divided(objective):
     whole = objective(batch_of(objective, range(4))).sums_O
     parts = sum(objective(batch_of(objective, [cell])).sums_O for cell in range(4))
     torch.testing.assert_close(whole, parts, rtol=1e-10, atol=1e-10)
-    assert objective.asked(batch_of(objective)).tolist() == [CELLS, CELLS, CELLS - 1]
-    silent = batch_of(objective).asks_nothing()
+    assert objective.target_counts(batch_of(objective)).tolist() == [CELLS, CELLS, CELLS - 1]
+    silent = batch_of(objective).without_targets()
     assert objective(silent).sums_O.tolist() == [0, 0, 0]
-    assert objective.asked(silent).tolist() == [0, 0, 0]
+    assert objective.target_counts(silent).tolist() == [0, 0, 0]
 
 
 def test_the_posterior_is_that_of_the_methods():
@@ -128,7 +128,7 @@ def test_a_gene_that_was_not_measured_has_no_rate_and_no_gradient_that_is_not_fi
     found = objective(batch)
     assert (found.log_rates_BV[4:, 22:] > -torch.inf).sum() == 0
     assert torch.isinf(found.log_rates_BV[:, :2]).all()  # <pad> and <cls>
-    objective.weighed(found.sums_O).backward()
+    objective.weighted_sum(found.sums_O).backward()
     parameters = dict(objective.named_parameters())
     assert [name for name, part in parameters.items() if part.grad is None] == []
     assert all(torch.isfinite(part.grad).all() for part in parameters.values())
@@ -141,7 +141,7 @@ def test_the_gradient_is_that_of_differences(objective):
     def loss(phi_V):
         with torch.no_grad():
             bias.copy_(phi_V)
-        return objective.weighed(objective(batch).sums_O)
+        return objective.weighted_sum(objective(batch).sums_O)
 
     start = bias.detach().clone()
     loss(start).backward()

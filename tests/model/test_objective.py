@@ -33,7 +33,7 @@ def masked_batch(tokenizer, **options):
 
 def test_every_part_counts_what_it_asks_for(objective):
     batch = masked_batch(objective.model.tokenizer, left_out=0.8, zero_share=0.5)
-    asked = dict(zip(OBJECTIVES, objective.asked(batch).tolist(), strict=True))
+    asked = dict(zip(OBJECTIVES, objective.target_counts(batch).tolist(), strict=True))
     assert asked["cell_genes"] == int(batch.left_out_mask_BO.sum()) > 0
     assert {asked[name] for name in OBJECTIVES[:4]} == {int(batch.mask_BL.sum())}
 
@@ -53,11 +53,11 @@ def test_genes_are_told_from_the_cell_alone(objective):
 
 def test_every_weight_gets_a_gradient(objective):
     batch = masked_batch(objective.model.tokenizer, left_out=0.5, zero_share=0.5)
-    objective.weighed(objective(batch).sums_O).backward()
+    objective.weighted_sum(objective(batch).sums_O).backward()
     without = [name for name, part in objective.named_parameters() if part.grad is None]
     assert without == []
 
 
 def test_a_batch_that_asks_for_nothing_costs_nothing(objective):
-    batch = masked_batch(objective.model.tokenizer).asks_nothing()
-    assert not objective(batch).sums_O.any() and not objective.asked(batch).any()
+    batch = masked_batch(objective.model.tokenizer).without_targets()
+    assert not objective(batch).sums_O.any() and not objective.target_counts(batch).any()

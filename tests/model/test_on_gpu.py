@@ -34,7 +34,7 @@ def computed(device, path, dtype):
     with torch.autocast(device, torch.bfloat16, enabled=dtype is torch.bfloat16):
         cells = model.backbone.encode(batch.token_ids_BL, batch.inputs_BL, batch.lengths_B)
         sums = objective(batch).sums_O
-    objective.weighed(sums / objective.asked(batch).clamp(min=1)).backward()
+    objective.weighted_sum(sums / objective.target_counts(batch).clamp(min=1)).backward()
     named = {name: part.grad for name, part in model.named_parameters() if part.grad is not None}
     found = {"cells": cells.detach(), "sums": sums.detach(), **named}
     return {name: part.float().cpu() for name, part in found.items()}

@@ -51,7 +51,7 @@ def test_a_class_has_one_colour_in_all_columns_and_other_columns_their_own():
 
 
 def test_of_many_cells_some_are_drawn_evenly_and_it_is_said(monkeypatch):
-    monkeypatch.setattr(cell_map, "MOST_CELLS", 5)
+    monkeypatch.setattr(cell_map, "MAX_CELLS", 5)
     places = pd.DataFrame({"x": range(9), "y": range(9)}, [f"cell {at}" for at in range(9)])
     many = CellMap("Cells", {"UMAP": places}, {"number": places["x"]})
     assert many.packed()["names"] == [f"cell {at}" for at in (0, 2, 4, 6, 8)]

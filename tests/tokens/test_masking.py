@@ -136,7 +136,7 @@ def test_the_left_out_share_is_even_from_zero_to_the_option():
 
 
 def test_a_piece_that_asks_for_nothing():
-    batch = masked([3, 4], MaskOptions()).asks_nothing()
+    batch = masked([3, 4], MaskOptions()).without_targets()
     assert not batch.mask_BL.any() and not batch.left_out_mask_BO.any()
     assert not len(batch.cells_B) and len(batch.lengths_B) == 2
 

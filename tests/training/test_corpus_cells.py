@@ -10,8 +10,8 @@ from sc_mamba2.training.corpus_cells import (
     CorpusCells,
     KnownGenes,
     even_sample,
+    expressed_vocabulary,
     make_sampler,
-    seen_vocabulary,
     split_cells,
 )
 from sc_mamba2.training.options import HeldOut, SamplingOptions
@@ -40,7 +40,7 @@ def test_only_the_column_that_tells_the_cells_apart_is_read(store, monkeypatch):
 
 
 def test_genes_that_the_model_does_not_know_are_left_out(store):
-    few = seen_vocabulary(store, np.array([0, 1]))
+    few = expressed_vocabulary(store, np.array([0, 1]))
     known = KnownGenes(store, few)
     cells = np.arange(len(store))
     own, all_genes = known.gather(cells), store.gather(cells)
@@ -55,7 +55,7 @@ def test_genes_that_the_model_does_not_know_are_left_out(store):
 
 
 def test_batches_are_a_function_of_the_step(store):
-    tokenizer = Tokenizer(seen_vocabulary(store, np.arange(len(store))), store.tokenizer.rules)
+    tokenizer = Tokenizer(expressed_vocabulary(store, np.arange(len(store))), store.tokenizer.rules)
     sources = [
         CorpusCells(store, np.arange(50), tokenizer, SamplingOptions(), 12, 3) for _ in range(2)
     ]

@@ -12,7 +12,7 @@ from sc_mamba2.errors import UserError
 from sc_mamba2.model import Backbone, Heads, PretrainedModel, preset
 from sc_mamba2.model.objective import MaskedObjective, ObjectiveOptions
 from sc_mamba2.tokens import MaskOptions, Tokenizer, TokenStore
-from sc_mamba2.training.corpus_cells import seen_vocabulary
+from sc_mamba2.training.corpus_cells import expressed_vocabulary
 from sc_mamba2.training.masked_cells import MaskedCells
 from sc_mamba2.training.options import SamplingOptions
 from sc_mamba2.training.pretraining import Pretrainer, PretrainOptions
@@ -23,7 +23,7 @@ from sc_mamba2.training.ranks import Ranks
 def trainer(tmp_path):
     store = TokenStore.open(write_store(tmp_path / "store"))
     cells = np.arange(len(store))
-    tokenizer = Tokenizer(seen_vocabulary(store, cells), store.tokenizer.rules)
+    tokenizer = Tokenizer(expressed_vocabulary(store, cells), store.tokenizer.rules)
     source = MaskedCells(store, cells, tokenizer, SamplingOptions(), MaskOptions(), 12, 0)
     torch.manual_seed(0)
     backbone = Backbone(preset("micro", tokenizer.vocabulary.size))
@@ -84,7 +84,7 @@ def test_a_step_that_asks_for_nothing_leaves_a_finite_loss(trainer, monkeypatch)
 
     def silent(cells, epoch):
         batch = load(cells, epoch)
-        return replace(batch.asks_nothing(), cells_B=batch.cells_B)
+        return replace(batch.without_targets(), cells_B=batch.cells_B)
 
     monkeypatch.setattr(trainer.source, "load", silent)
     assert trainer.take(0).loss == 0

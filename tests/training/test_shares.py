@@ -6,7 +6,7 @@ import torch
 from tests.training.corpora import write_store
 
 from sc_mamba2.tokens import TokenStore
-from sc_mamba2.training.corpus_cells import seen_vocabulary
+from sc_mamba2.training.corpus_cells import expressed_vocabulary
 from sc_mamba2.training.ranks import Ranks
 from sc_mamba2.training.thinned_cells import genes_by_study
 
@@ -39,7 +39,7 @@ def test_shares_are_apart_and_their_sum_is_the_whole(tmp_path, monkeypatch, what
     def ask(store, ranks):
         if what == "studies":
             return genes_by_study(store, studies_N, 3, 5, ranks)
-        return seen_vocabulary(store, np.arange(len(store)), 2, ranks)
+        return expressed_vocabulary(store, np.arange(len(store)), 2, ranks)
 
     read, counted = [], []
     for rank in range(size):

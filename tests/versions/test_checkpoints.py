@@ -77,8 +77,8 @@ def test_without_dvc_or_a_pointer_the_way_is_told(tmp_path, monkeypatch):
 def test_what_went_to_a_remote_in_s3_comes_back_byte_by_byte(project):
     pytest.importorskip("dvc_s3", reason="needs dvc[s3]")
     with running_s3("versions") as bucket:
-        dvc.ask(project, "remote", "add", "--default", "far", f"{bucket}/checkpoints")
-        dvc.ask(project, "remote", "modify", "far", "endpointurl", os.environ["AWS_ENDPOINT_URL"])
+        dvc.run(project, "remote", "add", "--default", "far", f"{bucket}/checkpoints")
+        dvc.run(project, "remote", "modify", "far", "endpointurl", os.environ["AWS_ENDPOINT_URL"])
         push(project, TINY, name="first")
         folder = project / "data/06_models/first"
         for place in (folder, project / ".dvc/cache"):

@@ -11,7 +11,7 @@ import yaml
 
 from sc_mamba2.errors import UserError
 from sc_mamba2.versions import dvc
-from sc_mamba2.versions.data import list_data, point, pull, verify
+from sc_mamba2.versions.data import list_data, pull, verify, write_pointer
 from sc_mamba2.versions.download import download
 
 
@@ -136,7 +136,7 @@ def test_a_pointer_alone_downloads_nothing_and_gives_way_to_the_data(
     site, named, project, cells_file
 ):
     named("three", address=site.address + "/cells.h5ad")
-    pointer = point(project, "three")
+    pointer = write_pointer(project, "three")
     assert yaml.safe_load(pointer.read_text())["deps"][0]["path"] == site.address + "/cells.h5ad"
     assert state(project, "three") == "absent"
     site.put("/cells.h5ad", cells_file.read_bytes())
@@ -152,7 +152,7 @@ def test_what_one_fetched_by_hand_comes_from_the_remote_for_all(named, project, 
     path = project / "data/01_raw/hand/train.h5ad"
     path.parent.mkdir()
     path.write_bytes(cells_file.read_bytes())
-    dvc.ask(project, "push", "--quiet", *pull(project, "hand").pointers)
+    dvc.run(project, "push", "--quiet", *pull(project, "hand").pointers)
     shutil.rmtree(project / ".dvc/cache")
     path.write_bytes(b"changed")
     arrived = pull(project, "hand", again=True)

@@ -146,17 +146,17 @@ def _aligned(value: Any, rows: np.ndarray) -> Any:
     """Put a result's rows in the order of the user's cells; -1 where a cell has none."""
     if len(rows) == value.shape[0] and np.array_equal(rows, np.arange(len(rows))):
         return value
-    there = rows >= 0
+    present = rows >= 0
     if sparse.issparse(value):
-        ones = np.ones(int(there.sum()), dtype=value.dtype)
+        ones = np.ones(int(present.sum()), dtype=value.dtype)
         move = sparse.csr_matrix(
-            (ones, (np.flatnonzero(there), rows[there])), shape=(len(rows), value.shape[0])
+            (ones, (np.flatnonzero(present), rows[present])), shape=(len(rows), value.shape[0])
         )
         return sparse.csr_matrix(move @ value)
     if isinstance(value, pd.Series) and value.dtype == bool:
-        return value.iloc[rows] & there
+        return value.iloc[rows] & present
     if isinstance(value, pd.DataFrame | pd.Series):
-        return value.iloc[rows] if there.all() else value.iloc[rows].where(there)
+        return value.iloc[rows] if present.all() else value.iloc[rows].where(present)
     whole = np.full((len(rows), *value.shape[1:]), np.nan, dtype=value.dtype)
-    whole[there] = value[rows[there]]
+    whole[present] = value[rows[present]]
     return whole

@@ -8,7 +8,7 @@ import numpy as np
 
 from sc_mamba2.cells.contract import check_tables
 from sc_mamba2.cells.expression import (
-    CELLS_A_BLOCK,
+    CELLS_PER_BLOCK,
     LAYER,
     choose_expression,
     clean_matrix,
@@ -40,7 +40,7 @@ def decide_stored_form(
 def standard_blocks(
     stored: StoredCells,
     form: StandardForm,
-    cells_a_block: int = CELLS_A_BLOCK,
+    cells_a_block: int = CELLS_PER_BLOCK,
     kept: np.ndarray | None = None,
 ) -> Iterator[ad.AnnData]:
     """Yield the cells of an open source in the standard form decided for it.
@@ -70,7 +70,7 @@ def read_through(
     table: GeneTable,
     layer: str | None = None,
     holds: Kind | None = None,
-    cells_a_block: int = CELLS_A_BLOCK,
+    cells_a_block: int = CELLS_PER_BLOCK,
 ) -> tuple[dict[str, Any], np.ndarray]:
     """Return `standardise`'s report on cells that stay in their file, and each cell's number of genes, (N,)."""
     form = decide_stored_form(stored, table, cells_a_block, layer, holds)

@@ -23,7 +23,7 @@ EXACT = 1e-4  # distance from a whole number due to float32
 OF_FLOAT32 = 8.0  # mean evidence at float32 precision; rounded values give less
 FIRST = 2  # a cell's smallest count is below this
 MANY_GENES = 50
-FEWEST = 10  # values needed to judge a cell
+MIN_VALUES = 10  # values needed to judge a cell
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +52,7 @@ class CellFacts:
     near_O, ones_O, turn_O
         Numbers of values near 1 or 2 that are not whole, and of those near 1; sum of ``exp(2 pi i value)``
         over the former, which is large in modulus where their fractional parts agree.
-    sums_OT, units_OT, told_OT, evidence_OT
+    sums_OT, units_OT, usable_OT, evidence_OT
         Under each inverse: sum of the values; the smallest; number of distinct ones informative about multiples
         of it; their evidence, ``log(0.5 / distance from a whole multiple)``. Whole numbers are not logarithms
         and say nothing about a function.
@@ -74,7 +74,7 @@ class CellFacts:
     turn_O: np.ndarray
     sums_OT: np.ndarray
     units_OT: np.ndarray
-    told_OT: np.ndarray
+    usable_OT: np.ndarray
     evidence_OT: np.ndarray
 
     @classmethod
@@ -95,7 +95,7 @@ class CellFacts:
         )
 
 
-def look_at_cells(matrix: sparse.csr_matrix) -> CellFacts:
+def compute_cell_facts(matrix: sparse.csr_matrix) -> CellFacts:
     """Compute the facts of the cells of a clean matrix: finite, non-negative, no stored zeros."""
     size_C = np.diff(matrix.indptr).astype(np.int32)
     full = np.flatnonzero(size_C)
@@ -110,10 +110,10 @@ def look_at_cells(matrix: sparse.csr_matrix) -> CellFacts:
     full_C = size_C == max(matrix.shape[1], MANY_GENES)
     odd_C = ~whole_C | (least_C >= FIRST)
     of_all = (size_C, whole_C, least_C, most_C, ties_C, full_C, odd_C)
-    return CellFacts(*of_all, **_look_closer(matrix[odd_C], whole_C[odd_C]))
+    return CellFacts(*of_all, **_compute_ratio_facts(matrix[odd_C], whole_C[odd_C]))
 
 
-def _look_closer(matrix: sparse.csr_matrix, whole_O: np.ndarray) -> dict[str, np.ndarray]:
+def _compute_ratio_facts(matrix: sparse.csr_matrix, whole_O: np.ndarray) -> dict[str, np.ndarray]:
     """Compute the facts of non-empty cells that are not plain counts."""
     if not matrix.shape[0]:
         names = [field.name for field in fields(CellFacts)]
@@ -139,25 +139,25 @@ def _look_closer(matrix: sparse.csr_matrix, whole_O: np.ndarray) -> dict[str, np
         "turn_O": _sums(np.exp(2j * np.pi * values) * near * times, starts),
     }
     own_whole = np.repeat(whole_O, places)
-    few_whole = own_whole & (np.repeat(least_O, places) < FEWEST)
+    few_whole = own_whole & (np.repeat(least_O, places) < MIN_VALUES)
     under: dict[str, list[np.ndarray]] = {
-        name: [] for name in ("sums", "units", "told", "evidence")
+        name: [] for name in ("sums", "units", "usable", "evidence")
     }
     for place, inverse in enumerate(INVERSES.values()):
         with np.errstate(over="ignore", invalid="ignore"):
             plain = inverse(values)
             units = plain[starts]
             ratio = plain / np.repeat(units, places)
-            tells = (ratio > RATIOS[0]) & (ratio < RATIOS[1])
-            tells &= (place == 0) | ~own_whole
-            away = np.abs(ratio - np.rint(ratio), out=np.ones_like(ratio), where=tells)
-            evidence = np.where(tells, np.log(0.5 / np.maximum(away, EXACT)), 0)
+            informative = (ratio > RATIOS[0]) & (ratio < RATIOS[1])
+            informative &= (place == 0) | ~own_whole
+            away = np.abs(ratio - np.rint(ratio), out=np.ones_like(ratio), where=informative)
+            evidence = np.where(informative, np.log(0.5 / np.maximum(away, EXACT)), 0)
             # Small whole numbers are often multiples by chance, so one that is not counts more.
-            evidence[few_whole & tells & (away > EXACT)] = -OF_FLOAT32
+            evidence[few_whole & informative & (away > EXACT)] = -OF_FLOAT32
             sums = _sums(plain * times, starts)
         under["sums"].append(np.where(whole_O & (place > 0), np.inf, sums))
         under["units"].append(units)
-        under["told"].append(_sums(tells, starts))
+        under["usable"].append(_sums(informative, starts))
         under["evidence"].append(_sums(evidence, starts))
     return found | {f"{name}_OT": np.stack(parts, axis=1) for name, parts in under.items()}
 

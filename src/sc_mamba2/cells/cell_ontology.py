@@ -47,8 +47,8 @@ class CellOntology:
         self._parents = {ident: _parts(above) for ident, above in parents.items()}
         self._above: dict[str, frozenset[str]] = {}
         self._words = [
-            (key, name, _parts(beside), _parts(without))
-            for key, name, beside, without in words.itertuples(index=False)
+            (key, name, _parts(required), _parts(without))
+            for key, name, required, without in words.itertuples(index=False)
         ]
         self._below = Counter(a for ident in self.names for a in self.ancestors(ident))
         names = [(_key(name), ident) for ident, name in self.names.items()]
@@ -107,8 +107,8 @@ class CellOntology:
         # Words valid everywhere come first, so that those that depend on other labels override them.
         words = {
             key: name
-            for key, name, beside, without in self._words
-            if beside <= keys and not without & keys
+            for key, name, required, without in self._words
+            if required <= keys and not without & keys
         }
         found = {}
         for label in labels:
@@ -155,10 +155,10 @@ def _parts(joined: str) -> frozenset[str]:
 
 def _unambiguous(pairs: list[tuple[str, str]]) -> dict[str, str]:
     """Return the id of each key that has only one."""
-    meant: dict[str, set[str]] = {}
+    ids_by_key: dict[str, set[str]] = {}
     for key, ident in pairs:
-        meant.setdefault(key, set()).add(ident)
-    return {key: next(iter(idents)) for key, idents in meant.items() if len(idents) == 1}
+        ids_by_key.setdefault(key, set()).add(ident)
+    return {key: next(iter(idents)) for key, idents in ids_by_key.items() if len(idents) == 1}
 
 
 @cache

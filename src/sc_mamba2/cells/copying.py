@@ -22,7 +22,7 @@ from sc_mamba2.cells.readers.anndata_group import ARRAYS
 from sc_mamba2.cells.writing import writable
 from sc_mamba2.cells.zarr_writing import copy_h5ad, write_rows
 
-_ROWS_A_CHUNK = 1024
+_ROWS_PER_CHUNK = 1024
 _ARRAY = {"encoding-type": "array", "encoding-version": "0.2.0"}
 _log = logging.getLogger(__name__)
 
@@ -65,7 +65,7 @@ def write_copy(path: Path, cells: CopiedCells) -> None:
         return
     if not _has_format(cells.source, "h5ad"):
         _table_alone(cells.source).write_h5ad(path)
-    elif _is_of_today(cells.source):
+    elif _has_current_format(cells.source):
         shutil.copyfile(cells.source, path)
     else:
         writable(read_cells(cells.source)).write_h5ad(path)
@@ -86,7 +86,7 @@ def _write_zarr(path: Path, cells: CopiedCells) -> None:
             group = zarr.open_group(path, mode="r+", use_consolidated=False)
         else:
             group = zarr.open_group(path, mode="w", zarr_format=3)
-        if _has_format(cells.source, "h5ad") and _is_of_today(cells.source):
+        if _has_format(cells.source, "h5ad") and _has_current_format(cells.source):
             with h5py.File(cells.source) as file:
                 copy_h5ad(file, group)
         elif not is_copied:
@@ -119,7 +119,7 @@ def _has_format(source: Source, kind: str) -> TypeGuard[str]:
     return not named and detect_format(Path(str(source))) == kind
 
 
-def _is_of_today(source: str) -> bool:
+def _has_current_format(source: str) -> bool:
     with h5py.File(source, "r") as file:
         return bool(file.attrs.get("encoding-type") == "anndata")
 
@@ -149,7 +149,7 @@ def _add_rows(obsm: h5py.Group, name: str, blocks: RowBlocks) -> None:
     if name in obsm:
         del obsm[name]
     rows, columns = blocks.shape
-    chunks = (min(rows, _ROWS_A_CHUNK), columns)
+    chunks = (min(rows, _ROWS_PER_CHUNK), columns)
     matrix = obsm.create_dataset(name, (rows, columns), np.float32, chunks=chunks)
     matrix.attrs.update(_ARRAY)
     start = 0

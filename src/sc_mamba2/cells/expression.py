@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from sc_mamba2.cells.cell_facts import FEWEST, INVERSES, CellFacts, look_at_cells
+from sc_mamba2.cells.cell_facts import INVERSES, MIN_VALUES, CellFacts, compute_cell_facts
 from sc_mamba2.cells.features import with_kinds_of
 from sc_mamba2.cells.gene_columns import (
     FEW_KNOWN,
@@ -21,14 +21,14 @@ from sc_mamba2.cells.gene_columns import (
     gene_features,
     name_genes,
 )
-from sc_mamba2.cells.glance import missing_layer
 from sc_mamba2.cells.keys import COUNTS_LAYER, Kind
 from sc_mamba2.cells.scale import DECLARED, Scale, decide_scale
+from sc_mamba2.cells.source_check import missing_layer
 from sc_mamba2.cells.stored import Rows, StoredCells, StoredMatrix
 from sc_mamba2.errors import UserError
 from sc_mamba2.genes import GeneTable
 
-CELLS_A_BLOCK = 4096
+CELLS_PER_BLOCK = 4096
 COMPARED = 512  # cells used to compare two matrices
 RUNS = 8  # contiguous runs in which these are read
 WHOLE_CELL = 0.98  # share of a cell's molecules from which counts cover all genes
@@ -80,7 +80,7 @@ def choose_expression(
     table: GeneTable,
     layer: str | None = None,
     holds: Kind | None = None,
-    cells_a_block: int = CELLS_A_BLOCK,
+    cells_a_block: int = CELLS_PER_BLOCK,
 ) -> Expression:
     """Choose the matrix that holds the expression.
 
@@ -209,7 +209,7 @@ class MatrixFacts:
         return ""
 
 
-def look_at_values(matrix: Rows) -> MatrixFacts:
+def compute_matrix_facts(matrix: Rows) -> MatrixFacts:
     """Compute the facts of the stored values of a matrix, or of some of its rows."""
     values = matrix.data if sparse.issparse(matrix) else np.asarray(matrix)
     if values.dtype.kind not in "iubf" or not values.size:
@@ -223,7 +223,7 @@ def look_at_values(matrix: Rows) -> MatrixFacts:
 
 
 @dataclass(frozen=True, eq=False)
-class _Looked:
+class _ScannedCandidate:
     """A scanned candidate: the scale of its values, or why it cannot be used."""
 
     candidate: Candidate
@@ -234,40 +234,40 @@ class _Looked:
     whole: bool = False
 
 
-def _look_through(candidate: Candidate, holds: Kind | None, together: int) -> _Looked:
-    facts = look_at_values(np.zeros(0))
+def _scan_candidate(candidate: Candidate, holds: Kind | None, together: int) -> _ScannedCandidate:
+    facts = compute_matrix_facts(np.zeros(0))
     cells: list[CellFacts] = []
     totals = np.zeros(len(candidate.measured_genes))
     for start, stop in spans(candidate.matrix.shape[0], together):
         rows = candidate.read(start, stop)
-        seen = look_at_values(rows)
+        seen = compute_matrix_facts(rows)
         facts = seen if not start else facts + seen
         if not facts.fault or not facts.values:
             clean = clean_matrix(rows)
             totals += np.asarray(clean.sum(axis=0, dtype=np.float64)).ravel()
             if holds is None:
-                cells.append(look_at_cells(clean))
+                cells.append(compute_cell_facts(clean))
     if facts.fault:
-        return _Looked(candidate, totals, fault=facts.fault)
+        return _ScannedCandidate(candidate, totals, fault=facts.fault)
     try:
         scale = DECLARED[holds] if holds else decide_scale(CellFacts.join(cells))
     except UserError as error:
-        return _Looked(candidate, totals, error=error, fault=f"holds {error.found}")
+        return _ScannedCandidate(candidate, totals, error=error, fault=f"holds {error.found}")
     if facts.largest == 1 and facts.whole and facts.values > COMPARED:
         words = "0 and 1 only"
         scale = Scale("counts", words=words, remark="genes are only detected or not, not counted")
     if facts.dtype.kind in "iu" and facts.largest == np.iinfo(facts.dtype).max:
         remark = f"its largest value is the maximum of {facts.dtype}: larger counts may be clipped"
         scale = replace(scale, remark=remark)
-    return _Looked(candidate, totals, scale, whole=facts.whole)
+    return _ScannedCandidate(candidate, totals, scale, whole=facts.whole)
 
 
 def _choose(
     candidates: list[Candidate], layer: str | None, holds: Kind | None, together: int
-) -> "_Looked":
+) -> "_ScannedCandidate":
     looked = []
     for candidate in candidates:
-        looked.append(_look_through(candidate, holds, together))
+        looked.append(_scan_candidate(candidate, holds, together))
         if looked[-1].whole and looked[-1].scale and looked[-1].scale.kind == "counts":
             return looked[-1]  # the first counts win; later matrices are not read
     usable = [one for one in looked if one.scale is not None]
@@ -322,7 +322,7 @@ def _same_support(one: Candidate, other: Candidate) -> bool:
 
 
 def _whole_expression(
-    chosen: _Looked, candidates: list[Candidate], remarks: list[dict[str, str]]
+    chosen: _ScannedCandidate, candidates: list[Candidate], remarks: list[dict[str, str]]
 ) -> Candidate | None:
     """Return another matrix that was made from more molecules than the chosen counts hold, or ``None``.
 
@@ -356,10 +356,10 @@ def _share_of_molecules(counts: Candidate, other: Candidate) -> float | None:
     if pd.Series(genes).astype(str).str.fullmatch(r"\d+").mean() > MOSTLY_NUMBERS:
         return None  # row numbers are not names
     read = [_some_rows(one)[1] for one in (counts, other)]
-    if not other.measured_genes.index.is_unique or look_at_values(read[1]).fault:
+    if not other.measured_genes.index.is_unique or compute_matrix_facts(read[1]).fault:
         return None
     try:
-        scale = decide_scale(look_at_cells(read[1]))
+        scale = decide_scale(compute_cell_facts(read[1]))
     except UserError:
         return None
     if scale.assumed:
@@ -376,7 +376,7 @@ def _share_of_molecules(counts: Candidate, other: Candidate) -> float | None:
     shares = shares.tocsr()[:, place["other"]].toarray()
     both = (own > 0) & (shares > 0)
     least = np.minimum((own > 0).sum(axis=1), (shares > 0).sum(axis=1))
-    same = both.sum(axis=1)[least >= FEWEST] / least[least >= FEWEST]
+    same = both.sum(axis=1)[least >= MIN_VALUES] / least[least >= MIN_VALUES]
     if len(same) and (overlap := np.median(same)) < SAME_PLACES:
         raise _apart(counts.origin, other.origin, overlap)
     if (
@@ -412,7 +412,7 @@ def _apart(one: str, other: str, overlap: float) -> UserError:
     )
 
 
-def _remark_totals(chosen: _Looked, obs: pd.DataFrame) -> list[dict[str, str]]:
+def _remark_totals(chosen: _ScannedCandidate, obs: pd.DataFrame) -> list[dict[str, str]]:
     """Remark that cells hold fewer counts than a column of `obs` states."""
     column = next((name for name in TOTAL_COLUMNS if (obs.columns == name).sum() == 1), None)
     scale = chosen.scale

@@ -48,7 +48,7 @@ _NAMES = {
     ),
 }
 _ANTIGEN = re.compile(r"CD\d+[A-Z]{0,2}\d?")
-_FEWEST = 3  # antigen names that make a table doubtful; a file of genes has one or two duplicates
+_LIMIT = 3  # antigen names that make a table doubtful; a file of genes has one or two duplicates
 _LARGEST_PANEL = 1000
 
 
@@ -67,10 +67,10 @@ def with_kinds_of(features: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
     """
     if stated_kinds(features).notna().any() or not other.index.is_unique:
         return features
-    said = stated_kinds(other)
-    if said.isna().all():
+    stated = stated_kinds(other)
+    if stated.isna().all():
         return features
-    return features.assign(feature_types=said.reindex(features.index).to_numpy(dtype=object))
+    return features.assign(feature_types=stated.reindex(features.index).to_numpy(dtype=object))
 
 
 def stated_kinds(features: pd.DataFrame) -> pd.Series:
@@ -81,9 +81,9 @@ def stated_kinds(features: pd.DataFrame) -> pd.Series:
             continue
         words = features[columns[column]].astype(object)
         known = {word: kind_of_word(word) for word in words.dropna().unique() if _plain(word)}
-        said = [kind is not None for kind in known.values()]
+        stated = [kind is not None for kind in known.values()]
         biotypes = any(_BIOTYPE in _plain(word) for word in known)
-        if any(said) and not biotypes and (all(said) or column in _SURELY):
+        if any(stated) and not biotypes and (all(stated) or column in _SURELY):
             found = words.map({word: kind or OTHER for word, kind in known.items()})
             return found.where(found.notna(), None).astype(object)
     return pd.Series([None] * len(features), index=features.index, dtype=object)
@@ -92,10 +92,10 @@ def stated_kinds(features: pd.DataFrame) -> pd.Series:
 def known_kinds(features: pd.DataFrame) -> pd.Series:
     """Return the kind of each feature: as stated, else from its name, else ``None``."""
     kinds = stated_kinds(features)
-    unsaid = kinds.isna().to_numpy()
-    if unsaid.any():
-        names = features.index.astype(str)[unsaid].str.strip()
-        kinds[unsaid] = [_kind_of_name(name) for name in names]
+    unstated = kinds.isna().to_numpy()
+    if unstated.any():
+        names = features.index.astype(str)[unstated].str.strip()
+        kinds[unstated] = [_kind_of_name(name) for name in names]
     return kinds
 
 
@@ -108,8 +108,8 @@ def feature_kinds(features: pd.DataFrame) -> pd.Series:
         Rule ``features-indistinct``: antibodies seem to be mixed with genes, indistinguishably.
     """
     kinds = known_kinds(features)
-    unsaid = kinds.isna().to_numpy()
-    if unsaid.any() and (doubt := _doubt(features.index.astype(str), unsaid, kinds)):
+    unstated = kinds.isna().to_numpy()
+    if unstated.any() and (doubt := _doubt(features.index.astype(str), unstated, kinds)):
         raise UserError(
             "features-indistinct",
             found=doubt,
@@ -117,7 +117,7 @@ def feature_kinds(features: pd.DataFrame) -> pd.Series:
             mend='set var["feature_types"]: "Gene Expression" for genes, "Antibody Capture" for '
             "antibodies; for RNA and proteins of the same cells use scm multiome",
         )
-    return kinds.where(~unsaid, GENE)
+    return kinds.where(~unstated, GENE)
 
 
 def is_antibody_panel(features: pd.DataFrame) -> bool:
@@ -131,8 +131,8 @@ def no_gene_feature(kinds: pd.Series) -> UserError:
     counts = kinds.value_counts()
     names = {PROTEIN: "antibodies", OTHER: "other features"}
     held = ", ".join(f"{count:,} {names.get(kind, f'{kind}s')}" for kind, count in counts.items())
-    beside = {PROTEIN: "rna=FILE protein=FILE", PEAK: "rna=FILE atac=FILE"}
-    verb = next((f": scm multiome {beside[kind]}" for kind in counts.index if kind in beside), "")
+    sources = {PROTEIN: "rna=FILE protein=FILE", PEAK: "rna=FILE atac=FILE"}
+    verb = next((f": scm multiome {sources[kind]}" for kind in counts.index if kind in sources), "")
     return UserError(
         "features-no-gene",
         found=f"{held}, and no genes",
@@ -175,7 +175,7 @@ def protein_aliases() -> dict[str, str]:
 
 
 def _kind_of_name(name: str) -> str | None:
-    return next((kind for kind, told in _NAMES.items() if told.search(name)), None)
+    return next((kind for kind, pattern in _NAMES.items() if pattern.search(name)), None)
 
 
 def _plain(text: object) -> str:
@@ -191,30 +191,30 @@ def _antigens(names: pd.Index) -> pd.Series:
     return (named | text.str.fullmatch(_ANTIGEN)) & ~mouse
 
 
-def _is_panel(antigen: pd.Series, unsaid: np.ndarray, kinds: pd.Series) -> bool:
-    some = 5 <= unsaid.sum() < _LARGEST_PANEL and not (kinds == GENE).any()
-    return bool(some and antigen[unsaid].mean() >= 0.8)
+def _is_panel(antigen: pd.Series, unstated: np.ndarray, kinds: pd.Series) -> bool:
+    some = 5 <= unstated.sum() < _LARGEST_PANEL and not (kinds == GENE).any()
+    return bool(some and antigen[unstated].mean() >= 0.8)
 
 
-def _doubt(names: pd.Index, unsaid: np.ndarray, kinds: pd.Series) -> str:
+def _doubt(names: pd.Index, unstated: np.ndarray, kinds: pd.Series) -> str:
     """Return why features of unstated kind seem to be antibodies, or ""."""
     text = pd.Series(names).str.upper()
     antigen = _antigens(names)
-    if _is_panel(antigen, unsaid, kinds):
-        share = antigen[unsaid].mean()
-        return f"{int(unsaid.sum()):,} features, {share:.0%} of them named as surface antigens"
+    if _is_panel(antigen, unstated, kinds):
+        share = antigen[unstated].mean()
+        return f"{int(unstated.sum()):,} features, {share:.0%} of them named as surface antigens"
     base = text.str.replace(r"[-._]\d+$", "", regex=True)
     again = text.duplicated() | ((base != text) & base.isin(set(text)))
-    antigen_again = base.isin(set(text[antigen])) & again & unsaid
+    antigen_again = base.isin(set(text[antigen])) & again & unstated
     ids = text.str.match(r"ENSG\d{11}")
     # CD3, CD16 and CD45RA are not gene symbols; lists of Ensembl ids hold no symbols.
     foreign = antigen & text.isin(set(protein_aliases()) - set(protein_aliases().values()))
     if ids.mean() > 0.5:
         foreign = antigen & ~ids
-    foreign &= unsaid
-    if foreign.sum() >= _FEWEST:
+    foreign &= unstated
+    if foreign.sum() >= _LIMIT:
         return f"{int(foreign.sum()):,} names of antibodies among genes ({_some(names, foreign)})"
-    if antigen_again.sum() >= max(_FEWEST, 0.1 * again.sum()):
+    if antigen_again.sum() >= max(_LIMIT, 0.1 * again.sum()):
         return (
             f"{int(antigen_again.sum()):,} duplicate names of surface antigens "
             f"({_some(names, antigen_again)}), apparently as gene and antibody"

@@ -20,8 +20,8 @@ from sc_mamba2.genes import (
     map_genes,
 )
 
-FEWEST_APART = 10  # names whose id leads to another gene
-MOST_APART = 0.2  # largest share of them, since annotations differ
+MIN_CONFLICTS = 10  # names whose id leads to another gene
+MAX_CONFLICT_SHARE = 0.2  # largest share of them, since annotations differ
 _NO_GENES = {
     "others": re.compile(r"ENS(?!MUS)[A-Z]{3,4}G\d|FBgn\d|WBGene\d"),
     "transcripts": re.compile(r"ENS([A-Z]{3,4})?T\d|[NX][MR]_\d"),
@@ -72,18 +72,18 @@ class GeneNames:
 
     def remarks(self) -> list[dict[str, str]]:
         """Return remarks on the names for the user."""
-        said = {}
+        remarks = {}
         if self.taken_off:
             parts = ", ".join(f"{what} of {count:,}" for what, count in self.taken_off.items())
-            said["genes-cleaned"] = f"removed from gene names: {parts}"
+            remarks["genes-cleaned"] = f"removed from gene names: {parts}"
         if self.column != "index":
-            said["genes-column"] = f'gene names were taken from var["{self.column}"]'
+            remarks["genes-column"] = f'gene names were taken from var["{self.column}"]'
         if self.dates:
-            said["genes-dates"] = (
+            remarks["genes-dates"] = (
                 f"the names of {len(self.dates):,} genes were converted to dates by a spreadsheet "
                 f"({', '.join(self.dates[:3])}); these genes are lost: use the original file"
             )
-        return [{"rule": rule, "remark": text} for rule, text in said.items()]
+        return [{"rule": rule, "remark": text} for rule, text in remarks.items()]
 
 
 def name_genes(genes: pd.DataFrame, table: GeneTable) -> GeneNames:
@@ -140,7 +140,7 @@ def _check_agreement(
     )
     both = (one >= 0) & (other >= 0)
     apart = np.flatnonzero(both & (one != other))
-    if len(apart) > max(FEWEST_APART, MOST_APART * both.sum()):
+    if len(apart) > max(MIN_CONFLICTS, MAX_CONFLICT_SHARE * both.sum()):
         at = places[apart[0]]
         named = " and ".join("var_names" if name == "index" else f'var["{name}"]' for name in where)
         raise UserError(

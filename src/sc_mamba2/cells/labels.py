@@ -7,10 +7,10 @@ import logging
 
 import pandas as pd
 
-from sc_mamba2.cells.glance import missing_column
+from sc_mamba2.cells.source_check import missing_column
 from sc_mamba2.errors import UserError
 
-MOST_CLASSES = 1000
+MAX_CLASSES = 1000
 _NOTHING = "nan, none, na, n/a, n.a., null, nil, nat, <na>, -, --, ?, ., #n/a"
 _UNKNOWN = (
     "unknown, unknown cell, unknown cell type, unknown type, unassigned, not assigned, not available, "
@@ -27,7 +27,7 @@ NOTHING = frozenset(_NOTHING.split(", "))  # no value in any column
 _ANYWHERE = NOTHING | set(_UNKNOWN.split(", "))  # nor a label
 ABSENCE = _ANYWHERE | set(_NO_CELL.split(", "))  # nor a cell type
 _log = logging.getLogger(__name__)
-FEW_OF_A_TYPE = 5
+FEW_PER_TYPE = 5
 WELL_FILLED = 3  # mean cells per class below which a column is an identifier, not a label
 
 
@@ -60,35 +60,35 @@ def read_labels(obs: pd.DataFrame, label_key: str, keep_absence_words: bool = Fa
             mend="choose the column with the cell types",
         )
     text = known_labels(column, keep_absence_words)
-    words = {} if keep_absence_words else absence_words(column)
-    said = f": {absence_in_words(words)} (to keep them: keep_absence_words=true)" if words else ""
+    words = {} if keep_absence_words else placeholder_counts(column)
+    note = f": {placeholder_text(words)} (to keep them: keep_absence_words=true)" if words else ""
     classes = text.nunique()
     if classes == 0:
         raise UserError(
             "label-empty",
-            found=f"obs['{label_key}'] has no labels{said}",
+            found=f"obs['{label_key}'] has no labels{note}",
             expected="a label for most cells",
             mend="choose another column with --label-key",
         )
     if classes == 1:
         raise UserError(
             "label-one-class",
-            found=f"obs['{label_key}'] has only one class: '{text.iloc[0]}'{said}",
+            found=f"obs['{label_key}'] has only one class: '{text.iloc[0]}'{note}",
             expected="at least two classes",
             mend="choose another column with --label-key, or add cells of another type",
         )
-    if classes > MOST_CLASSES or classes * WELL_FILLED > max(len(text), 6):
+    if classes > MAX_CLASSES or classes * WELL_FILLED > max(len(text), 6):
         raise UserError(
             "label-too-many",
             found=f"obs['{label_key}'] has {classes:,} classes for {len(text):,} cells",
-            expected=f"at most {MOST_CLASSES:,} classes and {WELL_FILLED} cells per class on average",
+            expected=f"at most {MAX_CLASSES:,} classes and {WELL_FILLED} cells per class on average",
             mend="choose the column with the cell types, not an identifier",
         )
     if words:
-        _log.warning("obs['%s']: %s", label_key, absence_in_words(words))
-    _say_alike(text, label_key, "type")
+        _log.warning("obs['%s']: %s", label_key, placeholder_text(words))
+    _log_similar_classes(text, label_key, "type")
     counts = text.value_counts()
-    if len(few := counts[counts < FEW_OF_A_TYPE]):
+    if len(few := counts[counts < FEW_PER_TYPE]):
         listed = ", ".join(f"'{name}' ({count})" for name, count in few[:6].items())
         _log.warning(
             "obs['%s']: types with too few cells to learn much from: %s", label_key, listed
@@ -103,14 +103,14 @@ def known_labels(column: pd.Series, keep_absence_words: bool = False) -> pd.Seri
     return text if keep_absence_words else text[~is_one_of(text, ABSENCE)]
 
 
-def absence_words(column: pd.Series, words: frozenset[str] = ABSENCE) -> dict[str, int]:
+def placeholder_counts(column: pd.Series, words: frozenset[str] = ABSENCE) -> dict[str, int]:
     """Count the placeholders in a column, as spelled."""
     text = label_text(column)
     found = text[is_one_of(text, words)].value_counts()
     return {str(word): int(count) for word, count in found.items()}
 
 
-def absence_columns(obs: pd.DataFrame) -> dict[str, dict[str, int]]:
+def placeholder_columns(obs: pd.DataFrame) -> dict[str, dict[str, int]]:
     """Count the placeholders in every column that may hold labels; columns without any are left out."""
     found = {}
     for name in obs.columns[~obs.columns.duplicated(keep=False)]:
@@ -118,14 +118,14 @@ def absence_columns(obs: pd.DataFrame) -> dict[str, dict[str, int]]:
         textual = column.dtype.name in ("object", "string", "category")
         if (
             textual
-            and column.nunique() <= MOST_CLASSES
-            and (words := absence_words(column, _ANYWHERE))
+            and column.nunique() <= MAX_CLASSES
+            and (words := placeholder_counts(column, _ANYWHERE))
         ):
             found[str(name)] = words
     return found
 
 
-def absence_in_words(words: dict[str, int]) -> str:
+def placeholder_text(words: dict[str, int]) -> str:
     """Describe how many cells have no label, and their placeholders."""
     listed = ", ".join(f"'{word}' ({count:,})" for word, count in list(words.items())[:5])
     return f"{sum(words.values()):,} cells have a word for a missing label, {listed}"
@@ -144,14 +144,14 @@ def is_one_of(text: pd.Series, words: frozenset[str]) -> pd.Series:
     return text.isin(every[plain.isin(words) | stem.isin(words - NOTHING)])
 
 
-def _say_alike(text: pd.Series, key: str, what: str) -> None:
+def _log_similar_classes(text: pd.Series, key: str, what: str) -> None:
     """Log the classes that differ from another only in case, blanks, hyphens or a plural."""
     classes = pd.Series(sorted(text.unique()), dtype=str)
     alike = classes[_plain(classes).str.rstrip("s").duplicated(keep=False)]
     if len(alike):
         listed = ", ".join(f"'{name}'" for name in alike[:6])
-        said = f"names differ only in case, spaces or plural; each is a separate {what}"
-        _log.warning("obs['%s']: %s: %s", key, said, listed)
+        message = f"names differ only in case, spaces or plural; each is a separate {what}"
+        _log.warning("obs['%s']: %s: %s", key, message, listed)
 
 
 def check_column(obs: pd.DataFrame, column: str, rule: str, option: str) -> None:
@@ -160,7 +160,7 @@ def check_column(obs: pd.DataFrame, column: str, rule: str, option: str) -> None
         raise missing_column(column, obs.columns, rule, option)
 
 
-def whole_column(obs: pd.DataFrame, key: str, what: str) -> pd.Series:
+def full_column(obs: pd.DataFrame, key: str, what: str) -> pd.Series:
     """Return a column of obs as text; refuse a missing column or a cell without a value.
 
     `what` the column holds makes the rules, such as ``batch-missing`` and ``batch-incomplete``.
@@ -175,7 +175,7 @@ def whole_column(obs: pd.DataFrame, key: str, what: str) -> pd.Series:
             expected=f"a {what} for every cell",
             mend="fill the column, or remove those cells",
         )
-    _say_alike(text, key, what)
+    _log_similar_classes(text, key, what)
     return text.astype(str)
 
 

@@ -29,7 +29,7 @@ _CONTROLS = (
     "untreated untreatedcontrol unstimulated unstim nostim notreatment",
 )
 _FAMILY = {word: at for at, line in enumerate(_CONTROLS) for word in line.split()}
-_BESIDE_CONTROL = re.compile(r"^(?:sgrna|grna|sg)|(?:sgrna|grna|guide|rep|sg|g)$")
+_CONTROL_AFFIXES = re.compile(r"^(?:sgrna|grna|sg)|(?:sgrna|grna|guide|rep|sg|g)$")
 _GUIDE = "(?:sg|sgRNA|sgrna|g|gRNA|grna|guide|sh|shRNA|rep)"
 _AIMED = "(?:sgRNA|gRNA|shRNA|p_sg|sg|sh)[-_ ]?"
 # Patterns for the target in a guide's name, the clearest first; the last two need a current symbol.
@@ -116,7 +116,7 @@ class PerturbationNames:
         sign = self.rules.joined_by
         if sign is not None:
             found = [piece.strip() for piece in text.split(sign)] if sign else [text]
-            return found if all(found) else _nothing_beside(text, sign)
+            return found if all(found) else _empty_part(text, sign)
         if base_and_dose(text)[0] in self.whole or self.is_control(text) or self._is_one(text):
             return [text]
         for sign in SIGNS:
@@ -127,13 +127,13 @@ class PerturbationNames:
                 if len(filled) == len(found):
                     return found
                 if sign == JOINT:
-                    return _nothing_beside(text, sign)
+                    return _empty_part(text, sign)
         found = [piece for piece in text.split("_") if piece]
         return found if len(found) > 1 and all(map(self.knows, found)) else [text]
 
     def is_control(self, text: str) -> bool:
         """Whether a name means the control."""
-        return text in self.controls or text == self.rules.control or alike(text, self.rules)
+        return text in self.controls or text == self.rules.control or is_same_kind(text, self.rules)
 
     def knows(self, piece: str) -> bool:
         """Whether a piece is a name in its own right: in the file, of a gene or guide, or of the control."""
@@ -253,33 +253,33 @@ def control_spellings(labels: Iterable[str], rules: NameRules) -> set[str]:
     are none, words for another kind of control ("DMSO") count, provided they are all of one kind.
     """
     listed = list(labels)
-    own = {label for label in listed if label == rules.control or alike(label, rules)}
+    own = {label for label in listed if label == rules.control or is_same_kind(label, rules)}
     if rules.genes:
         own |= {
             label
             for label in listed
             if rules.control in (target for target, _ in guide_targets(label))
         }
-    if own or family(rules.control) is None:
+    if own or control_kind(rules.control) is None:
         return own
-    others = {label: family(label) for label in listed if family(label) is not None}
+    others = {label: control_kind(label) for label in listed if control_kind(label) is not None}
     return set(others) if len(set(others.values())) == 1 else set()
 
 
-def alike(text: str, rules: NameRules) -> bool:
+def is_same_kind(text: str, rules: NameRules) -> bool:
     """Whether a name is a word for the same kind of control as the control's own name."""
-    kind = family(text)
-    return kind is not None and kind == family(rules.control)
+    kind = control_kind(text)
+    return kind is not None and kind == control_kind(rules.control)
 
 
 @lru_cache(maxsize=65536)
-def family(text: str) -> int | None:
+def control_kind(text: str) -> int | None:
     """Return the kind of control that a name is a word for, with or without a number, or ``None``."""
     folded = re.sub(r"[\s_\-./]+", "", text.lower())
     if folded in _FAMILY or gene_of(text, today=True):
         return _FAMILY.get(folded)
     stem = folded.rstrip("0123456789")
-    return _FAMILY.get(stem, _FAMILY.get(_BESIDE_CONTROL.sub("", stem)))
+    return _FAMILY.get(stem, _FAMILY.get(_CONTROL_AFFIXES.sub("", stem)))
 
 
 def guide_targets(text: str) -> Iterator[tuple[str, bool]]:
@@ -338,7 +338,7 @@ def _joined(text: str, sign: str, whole: Collection[str]) -> list[str]:
     return pieces
 
 
-def _nothing_beside(text: str, sign: str) -> list[str]:
+def _empty_part(text: str, sign: str) -> list[str]:
     raise UserError(
         "perturbation-name",
         found=f"the perturbation '{text}'",

@@ -13,7 +13,7 @@ from sc_mamba2.cells.perturbation_names import (
     NameRules,
     PerturbationNames,
     base_and_dose,
-    family,
+    control_kind,
     learn_names,
     parts_of,
     with_dose,
@@ -21,9 +21,9 @@ from sc_mamba2.cells.perturbation_names import (
 from sc_mamba2.errors import UserError, nearest
 from sc_mamba2.genes import is_spreadsheet_date
 
-MOST_SHOWN = 5
+MAX_SHOWN = 5
 # What guide callers write where they found no guide, or several.
-_UNCALLED = (ABSENCE - {"unk"}) | {  # UNK is a gene
+_PLACEHOLDERS = (ABSENCE - {"unk"}) | {  # UNK is a gene
     "negative",
     "multiple",
     "ambiguous",
@@ -102,19 +102,19 @@ def read_perturbations(
     text = label_text(obs[key]).astype(str)
     remarks: dict[str, str] = {}
     named_control = text.str.lower() == rules.control.lower()
-    lacks = is_one_of(text, _UNCALLED) & ~named_control
-    uncalled, text = text[lacks], text[~lacks]
+    is_missing = is_one_of(text, _PLACEHOLDERS) & ~named_control
+    unassigned, text = text[is_missing], text[~is_missing]
     if unnamed := len(obs) - len(text):
         words = ", ".join(
-            f"'{word}' ({count:,})" for word, count in uncalled.value_counts().items()
+            f"'{word}' ({count:,})" for word, count in unassigned.value_counts().items()
         )
-        said = f"{unnamed:,} cells without a name in obs['{key}'] were left out"
-        remarks["perturbation-unlabelled"] = said + (f", among them {words}" if words else "")
+        remark = f"{unnamed:,} cells without a name in obs['{key}'] were left out"
+        remarks["perturbation-unlabelled"] = remark + (f", among them {words}" if words else "")
     known = learn_names(text.unique(), rules)
     meaning = {label: known.resolve(label) for label in text.unique()}
     remarks |= reading_remarks(meaning, known)
     names, control = text.map(meaning), rules.control
-    _check_control({*text, *uncalled}, names, key, control)
+    _check_control({*text, *unassigned}, names, key, control)
     if dose_key is not None:
         names = with_doses(names, obs.loc[text.index, dose_key], known)
     counts = names.value_counts()
@@ -128,8 +128,8 @@ def read_perturbations(
             mend="add cells, pool the guides of a gene, or choose another column",
         )
     if small:
-        shown = ", ".join(f"'{name}' ({counts[name]})" for name in small[:MOST_SHOWN])
-        more = ", …" if len(small) > MOST_SHOWN else ""
+        shown = ", ".join(f"'{name}' ({counts[name]})" for name in small[:MAX_SHOWN])
+        more = ", …" if len(small) > MAX_SHOWN else ""
         remarks["perturbation-small"] = (
             f"{len(small):,} perturbations of fewer than {fewest_cells} cells were left out: "
             f"{shown}{more}"
@@ -161,7 +161,7 @@ def reading_remarks(meaning: dict[str, str], known: PerturbationNames) -> dict[s
         pieces = known.pieces(label)
         if name == control:
             kind = "control" if label != control else ""
-        elif family(label) is not None:
+        elif control_kind(label) is not None:
             kind = "likely"
         elif len(pieces) > 1:
             kind = "joined" if JOINT not in label else ""
@@ -172,7 +172,7 @@ def reading_remarks(meaning: dict[str, str], known: PerturbationNames) -> dict[s
             kind = "" if base == own else "guides" if known.target(base) else "genes"
         if kind:
             found[kind][label] = name
-    said = {
+    groups = {
         "control-spelled": (found["control"], "names were read as the control", ""),
         "control-likely": (
             found["likely"],
@@ -213,7 +213,7 @@ def reading_remarks(meaning: dict[str, str], known: PerturbationNames) -> dict[s
     }
     return {
         rule: f"{len(labels):,} {words} ({_shown(labels)}){mend}"
-        for rule, (labels, words, mend) in said.items()
+        for rule, (labels, words, mend) in groups.items()
         if labels
     }
 
@@ -223,19 +223,19 @@ def _shown(labels: dict[str, str]) -> str:
         f"'{label}'" if label == name else f"'{label}' as '{name}'"
         for label, name in labels.items()
     ]
-    return ", ".join(listed[:MOST_SHOWN]) + (", …" if len(listed) > MOST_SHOWN else "")
+    return ", ".join(listed[:MAX_SHOWN]) + (", …" if len(listed) > MAX_SHOWN else "")
 
 
 def _check_control(words: set[str], names: pd.Series, key: str, control: str) -> None:
     found = sorted(set(names))
     if control not in found:
         labels = sorted(words)
-        likely = [label for label in labels if family(label) is not None]
-        shown = ", ".join(f"'{name}'" for name in (likely or labels)[:MOST_SHOWN])
+        likely = [label for label in labels if control_kind(label) is not None]
+        shown = ", ".join(f"'{name}'" for name in (likely or labels)[:MAX_SHOWN])
         raise UserError(
             "control-missing",
             found=f"no cells of the control '{control}' in obs['{key}'] (found: {shown}"
-            + (", …)" if len(labels) > MOST_SHOWN else ")"),
+            + (", …)" if len(labels) > MAX_SHOWN else ")"),
             expected="unperturbed cells, from which predictions start",
             mend="set --control to their name in that column" + nearest(control, labels),
         )

@@ -39,8 +39,8 @@ def writable(cells: Written) -> Written:
                 setattr(cells, name, value)
     else:
         cells = _writable(cells, changed)
-    if said := [text for text in changed if text]:
-        _log.warning("Changed for writing: %s", "; ".join(said))
+    if changes := [text for text in changed if text]:
+        _log.warning("Changed for writing: %s", "; ".join(changes))
     return cells
 
 
@@ -86,7 +86,7 @@ def writable_table(table: pd.DataFrame, where: str, changed: list[str]) -> pd.Da
         free = _free_name(name, columns, table.columns[place + 1 :])
         if free != name:
             changed.append(f"{where}[{name!r}] was renamed to {free!r}")
-        if not _writes(column.reset_index(drop=True).to_frame("column")):
+        if not _is_writable(column.reset_index(drop=True).to_frame("column")):
             own, column = column, _as_text(column)
             text = own.dtype == object and pd.api.types.infer_dtype(own, skipna=True) == "string"
             changed.append("" if text else f"{where}[{name!r}] ({own.dtype}) became text")
@@ -149,20 +149,20 @@ def _entry(value: Any, where: str, changed: list[str]) -> Any:
         return writable_table(value, where, changed)
     if sparse.issparse(value) or (isinstance(value, np.ndarray) and value.dtype.kind in "iubfc"):
         return value
-    if _writes(value):
+    if _is_writable(value):
         return value
-    for made in _simpler(value):
-        if _writes(made):
-            changed.append(f"{where} ({type(value).__name__}) became {_called(made)}")
+    for made in _simpler_forms(value):
+        if _is_writable(made):
+            changed.append(f"{where} ({type(value).__name__}) became {_type_name(made)}")
             return made
     return _NOTHING
 
 
-def _called(value: Any) -> str:
+def _type_name(value: Any) -> str:
     return "text" if isinstance(value, str) else "a table" if isinstance(value, dict) else "a list"
 
 
-def _simpler(value: Any) -> list[Any]:
+def _simpler_forms(value: Any) -> list[Any]:
     """Return simpler forms of a value to try to write, the most faithful first."""
     if isinstance(value, pd.Series):
         return [
@@ -187,7 +187,7 @@ def _simpler(value: Any) -> list[Any]:
     return [str(value)] if named else []
 
 
-def _writes(value: Any) -> bool:
+def _is_writable(value: Any) -> bool:
     """Whether anndata can write a value."""
     with h5py.File("memory", "w", driver="core", backing_store=False) as file:
         try:

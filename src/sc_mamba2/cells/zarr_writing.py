@@ -13,7 +13,7 @@ import zarr
 from sc_mamba2.cells.readers.anndata_group import ARRAYS, array_names
 from sc_mamba2.cells.writing import writable_table
 
-_BYTES_A_CHUNK, _CHUNKS_A_SHARD = 2**20, 32
+_BYTES_PER_CHUNK, _CHUNKS_PER_SHARD = 2**20, 32
 _SPARSE = ("csr_matrix", "csc_matrix")
 _log = logging.getLogger(__name__)
 
@@ -77,8 +77,8 @@ def _copy(old: Any, parent: zarr.Group, name: str) -> None:
         if isinstance(value, pd.DataFrame):
             changed: list[str] = []
             value = writable_table(value, name, changed)
-            if said := [text for text in changed if text]:
-                _log.warning("Changed for writing: %s", "; ".join(said))
+            if changes := [text for text in changed if text]:
+                _log.warning("Changed for writing: %s", "; ".join(changes))
         ad.io.write_elem(parent, name, value)
 
 
@@ -86,28 +86,28 @@ def _copy_array(old: h5py.Dataset, parent: zarr.Group, name: str) -> None:
     if not old.size:
         parent.create_array(name, data=old[:])
         return
-    step = _rows_a_chunk(old.shape, old.dtype) * _CHUNKS_A_SHARD
+    step = _rows_per_chunk(old.shape, old.dtype) * _CHUNKS_PER_SHARD
     parts = (old[start : start + step] for start in range(0, old.shape[0], step))
     write_rows(parent, name, old.shape, parts)
 
 
 def _new_array(parent: zarr.Group, name: str, shape: tuple[int, ...], dtype: Any) -> zarr.Array:
-    rows = _rows_a_chunk(shape, dtype)
+    rows = _rows_per_chunk(shape, dtype)
     sharded = parent.metadata.zarr_format == 3 and shape[0] > rows
     return parent.create_array(
         name,
         shape=shape,
         dtype=dtype,
         chunks=(rows, *shape[1:]),
-        shards=(rows * _CHUNKS_A_SHARD, *shape[1:]) if sharded else None,
+        shards=(rows * _CHUNKS_PER_SHARD, *shape[1:]) if sharded else None,
         config={"write_empty_chunks": True},  # a missing chunk counts as damage
         overwrite=True,
     )
 
 
-def _rows_a_chunk(shape: tuple[int, ...], dtype: Any) -> int:
+def _rows_per_chunk(shape: tuple[int, ...], dtype: Any) -> int:
     row = int(np.prod(shape[1:], dtype=np.int64)) * np.dtype(dtype).itemsize
-    return max(1, min(shape[0], _BYTES_A_CHUNK // max(1, row)))
+    return max(1, min(shape[0], _BYTES_PER_CHUNK // max(1, row)))
 
 
 def _plain(attributes: Any) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from typing import Annotated
 import typer
 
 import sc_mamba2
-from sc_mamba2.commands.answer import Verbs, with_modes
 from sc_mamba2.commands.compare import compare
 from sc_mamba2.commands.data import data
 from sc_mamba2.commands.doctor import doctor
@@ -14,6 +13,7 @@ from sc_mamba2.commands.import_weights import import_weights
 from sc_mamba2.commands.index import index
 from sc_mamba2.commands.init import init
 from sc_mamba2.commands.model import model
+from sc_mamba2.commands.output import Verbs, with_modes
 from sc_mamba2.commands.pretrain import pretrain
 from sc_mamba2.commands.rerun import rerun
 from sc_mamba2.commands.run import run

@@ -24,12 +24,12 @@ def compare(
 
     scm compare OUT1.scm OUT2.scm
     """
-    from sc_mamba2.commands.results import answered_briefly
+    from sc_mamba2.commands.results import print_brief
     from sc_mamba2.commands.run_tables import show_comparison
     from sc_mamba2.runs.compare import compare_runs
 
     comparison = compare_runs(_record(first), _record(second))
-    if not answered_briefly(comparison.model_dump(mode="json"), comparison.differing()):
+    if not print_brief(comparison.model_dump(mode="json"), comparison.differing()):
         show_comparison(comparison)
 
 

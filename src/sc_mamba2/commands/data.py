@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sc_mamba2.commands.answer import with_modes
 from sc_mamba2.commands.mode import mode
-from sc_mamba2.commands.results import answered_briefly, show_facts, show_table
+from sc_mamba2.commands.output import with_modes
+from sc_mamba2.commands.results import print_brief, show_facts, show_table
 from sc_mamba2.errors import UserError
 
 if TYPE_CHECKING:
-    from sc_mamba2.versions.data import Arrived
+    from sc_mamba2.versions.data import LocalData
 
 data = typer.Typer(
     name="data",
@@ -33,7 +33,7 @@ def list_(
     if name is not None:
         known(root, name)
     rows = [row for row in list_data(root) if name in (None, row["name"])]
-    if not answered_briefly(rows, [row["name"] for row in rows]):
+    if not print_brief(rows, [row["name"] for row in rows]):
         _show_all(rows) if name is None else _show_one(rows[0])
 
 
@@ -52,11 +52,11 @@ def pull(
 
     Nothing else of `scm data` uses the network.
     """
-    from sc_mamba2.versions.data import point, pull as pull_data
+    from sc_mamba2.versions.data import pull as pull_data, write_pointer
 
     root = project_here()
     if pointer_only:
-        pointer = point(root, name)
+        pointer = write_pointer(root, name)
         lines = {"pointer": str(pointer.relative_to(root))}
         show_facts({"name": name, **lines}, lines, 10, places=[pointer])
         return
@@ -96,7 +96,7 @@ def verify(
             expected="the files recorded in data/manifest.json",
             mend="restore them with scm data pull NAME --force, or dvc checkout",
         )
-    if not answered_briefly({"verified": names}, names):
+    if not print_brief({"verified": names}, names):
         none = "no named data here yet: scm data pull NAME, or scm data add FILE"
         typer.echo("\n".join(f"{one}: as recorded" for one in names) or none)
 
@@ -113,7 +113,7 @@ def project_here(needed: bool = True) -> Path:
         return Path.cwd()
 
 
-def _show_arrived(root: Path, name: str, arrived: "Arrived") -> None:
+def _show_arrived(root: Path, name: str, arrived: "LocalData") -> None:
     folder = str(arrived.folder.relative_to(root))
     pointers = [str(pointer.relative_to(root)) for pointer in arrived.pointers]
     facts = {"folder": folder, "pointers": pointers, "name": name, "input": f"data:{name}"}

@@ -1,6 +1,6 @@
 """`scm denoise`: denoised expression rates of each cell, evaluated on held-out molecules."""
 
-from sc_mamba2.commands.options import names_from_here
+from sc_mamba2.commands.options import resolve_names
 from sc_mamba2.commands.task_verb import Given, run_task
 from sc_mamba2.tasks.table import TASKS
 
@@ -17,8 +17,8 @@ def denoise(given: Given) -> None:
     Writes OUT.h5ad (the cells with the layer scm_denoised, of named genes
     obsm) and the folder OUT.scm with report.html, metrics.json and figures.
     """
-    asked = {"named_genes": given.genes, "imputed_genes": given.impute}
+    genes = {"named_genes": given.genes, "imputed_genes": given.impute}
     more = {
-        f"denoising.output.{name}": names_from_here(names) for name, names in asked.items() if names
+        f"denoising.output.{name}": resolve_names(names) for name, names in genes.items() if names
     }
     run_task(TASKS["denoise"], "denoising", given, more)

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from sc_mamba2.commands.results import show_facts
-from sc_mamba2.tasks.shared.hearing import duration
+from sc_mamba2.tasks.shared.messages import duration
 
 if TYPE_CHECKING:
     from sc_mamba2.runs.dry_run import DryRun

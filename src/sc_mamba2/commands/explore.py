@@ -47,11 +47,11 @@ def explore(
 
     from rich.console import Console
 
-    from sc_mamba2.cells.glance import check_there, missing_file
+    from sc_mamba2.cells.source_check import check_exists, missing_file
     from sc_mamba2.commands.mode import mode
     from sc_mamba2.commands.results import show_facts
 
-    if check_there(str(source)) is None:
+    if check_exists(str(source)) is None:
         raise missing_file(source, found=f"'{source}' is a name, not a file")
     output = output or source.with_suffix(".explored.h5ad")
     _check_output(source, output, force)

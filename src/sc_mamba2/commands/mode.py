@@ -17,8 +17,8 @@ class Mode:
     dry_run: bool = False
 
 
-_IN_WORDS = Mode()
-_mode: ContextVar[Mode] = ContextVar("mode", default=_IN_WORDS)
+_TEXT = Mode()
+_mode: ContextVar[Mode] = ContextVar("mode", default=_TEXT)
 
 
 def mode() -> Mode:
@@ -27,7 +27,7 @@ def mode() -> Mode:
 
 
 @contextmanager
-def answering(chosen: Mode) -> Iterator[None]:
+def output_mode(chosen: Mode) -> Iterator[None]:
     """Set the mode while a verb runs; a quiet one silences everything but errors."""
     token, before = _mode.set(chosen), logging.root.manager.disable
     try:

@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
-from sc_mamba2.commands.answer import with_modes
 from sc_mamba2.commands.data import project_here
 from sc_mamba2.commands.options import contradiction
-from sc_mamba2.commands.results import answered_briefly, show_facts, show_table
+from sc_mamba2.commands.output import with_modes
+from sc_mamba2.commands.results import print_brief, show_facts, show_table
 
 model = typer.Typer(
     name="model",
@@ -27,7 +27,7 @@ def list_() -> None:
     from sc_mamba2.versions.checkpoints import list_checkpoints
 
     rows = list_checkpoints(project_here(needed=False))
-    if answered_briefly(rows, [row["name"] for row in rows]):
+    if print_brief(rows, [row["name"] for row in rows]):
         return
     lines = []
     for row in rows:

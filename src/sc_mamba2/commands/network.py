@@ -1,6 +1,6 @@
 """`scm network`: gene regulation scored by correlation, in-silico knock-outs and embeddings."""
 
-from sc_mamba2.commands.options import names_from_here
+from sc_mamba2.commands.options import resolve_names
 from sc_mamba2.commands.task_verb import Given, run_task
 from sc_mamba2.tasks.table import TASKS
 
@@ -18,5 +18,5 @@ def network(given: Given) -> None:
     Writes OUT.csv (a line an edge) and the folder OUT.scm with network.graphml,
     modules.csv, report.html, metrics.json and figures.
     """
-    more = {"gene_network.genes.regulators": names_from_here(given.genes)} if given.genes else {}
+    more = {"gene_network.genes.regulators": resolve_names(given.genes)} if given.genes else {}
     run_task(TASKS["network"], "gene_network", given, more)

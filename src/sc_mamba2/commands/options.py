@@ -35,20 +35,20 @@ def forced_path(scan_path: str | None, require_kernels: bool) -> str | None:
     return choose_path("kernels", "cuda" if torch.cuda.is_available() else "cpu")
 
 
-def from_here(source: str | None) -> str | None:
+def resolve_source(source: str | None) -> str | None:
     """Return the absolute path of a file, folder or glob; a named source is unchanged."""
     if source is not None and source.startswith("soma:"):
         address, mark, query = source.removeprefix("soma:").partition("?")
-        here = from_here(address) if "/" in address or Path(address).exists() else address
+        here = resolve_source(address) if "/" in address or Path(address).exists() else address
         return f"soma:{here}{mark}{query}"
     if source is None or ":" in source.split("/")[0]:
         return source
     return str(Path.cwd() / source)
 
 
-def names_from_here(given: str) -> str:
+def resolve_names(given: str) -> str:
     """Return comma-separated names unchanged, a file of names as its absolute path."""
-    return str(from_here(given)) if Path(given).is_file() else given
+    return str(resolve_source(given)) if Path(given).is_file() else given
 
 
 def contradiction(found: str, expected: str, mend: str) -> UserError:

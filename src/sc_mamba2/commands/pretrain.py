@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from sc_mamba2.commands.options import from_here
+from sc_mamba2.commands.options import resolve_source
 from sc_mamba2.commands.task_verb import Given, select
 from sc_mamba2.tasks.table import PRETRAIN
 
@@ -21,7 +21,7 @@ def pretrain(given: Given) -> None:
     from sc_mamba2.runs.preflight import check_project_run
     from sc_mamba2.runs.project import find_project
 
-    sources = [from_here(one) for one in given.sources or []]
+    sources = [resolve_source(one) for one in given.sources or []]
     more = {"pretraining.corpus.sources": sources} if sources else {}
     selection = select(PRETRAIN, "pretraining", given, more)
     project = find_project(Path.cwd())

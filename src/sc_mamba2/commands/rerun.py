@@ -27,7 +27,7 @@ def rerun(
 
     Says "equal", or what differs from the first time, with exit code 1.
     """
-    from sc_mamba2.commands.results import answered_briefly
+    from sc_mamba2.commands.results import print_brief
     from sc_mamba2.commands.run_tables import show_comparison
     from sc_mamba2.runs.logs import set_logging
     from sc_mamba2.runs.project import find_project
@@ -41,7 +41,7 @@ def rerun(
     done = repeating.rerun(record, project, force)
     new, comparison = done.run.run_id, done.comparison
     facts = {"run": new, "repeats": record.run_id, "equal": done.equal}
-    if answered_briefly(facts | {"comparison": comparison.model_dump(mode="json")}, [new]):
+    if print_brief(facts | {"comparison": comparison.model_dump(mode="json")}, [new]):
         pass
     elif done.equal:
         count = comparison.equal_scores

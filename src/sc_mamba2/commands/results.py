@@ -21,7 +21,7 @@ SCORES = {
 # The scores shown if there are more scores and methods than fit on a terminal.
 MAIN = ("avg_bio", "batch_mixing", "pearson_rna", "pearson_protein", "pearson_atac", "foscttm")
 QUIET = ("genes-dropped", "cells-poor", "counts-absent")  # remarks shown only in the report
-_MOST_COLUMNS = 6
+_MAX_COLUMNS = 6
 
 
 def show_results(metrics: Path, places: dict[str, Path]) -> None:
@@ -41,9 +41,9 @@ def show_results(metrics: Path, places: dict[str, Path]) -> None:
         or None,
         "run": taken.get("run", {}).get("run_id"),
     }
-    if said := _said(taken):
-        facts["said"] = said
-    if answered_briefly(facts, places.values()):
+    if verdict := _verdict(taken):
+        facts["said"] = verdict
+    if print_brief(facts, places.values()):
         return
     if taken.get("model"):
         Console().print(_table(taken))
@@ -52,12 +52,12 @@ def show_results(metrics: Path, places: dict[str, Path]) -> None:
         for remark in (read.get(role) or {} if role else read).get("remarks", []):
             if remark["rule"] not in QUIET:
                 typer.echo(f"remark: {role}{': ' if role else ''}{remark['remark']}", err=True)
-    for words in said:
+    for words in verdict:
         typer.echo(words)
     show_lines(places, max([11, *(len(name) + 2 for name in places)]))
 
 
-def _said(metrics: dict[str, Any]) -> list[str]:
+def _verdict(metrics: dict[str, Any]) -> list[str]:
     """Return the verdict in words: comparison with the baselines, and alarms."""
     from sc_mamba2.reporting import beside_baselines, remark_words
 
@@ -70,11 +70,11 @@ def show_facts(
     facts: Any, lines: dict[str, Any], width: int, places: Iterable[object] = ()
 ) -> None:
     """Show `facts` as JSON, in quiet mode `places`, else `lines`."""
-    if not answered_briefly(facts, places):
+    if not print_brief(facts, places):
         show_lines(lines, width)
 
 
-def answered_briefly(facts: Any, places: Iterable[object]) -> bool:
+def print_brief(facts: Any, places: Iterable[object]) -> bool:
     """Print `facts` as JSON, or in quiet mode `places`, one per line; return False in the normal mode."""
     if mode().json:
         typer.echo(json.dumps(facts, indent=1, ensure_ascii=False))
@@ -113,15 +113,15 @@ def _table(metrics: dict[str, Any]) -> Table:
     columns, methods = SCORES, scores_by_method(metrics)
     if "accuracy" not in metrics["model"]:
         columns = {name.replace("_", " "): name for name in metrics["model"]}
-    if len(methods) > _MOST_COLUMNS < len(columns):
+    if len(methods) > _MAX_COLUMNS < len(columns):
         main = {shown: name for shown, name in columns.items() if name.startswith(MAIN)}
-        columns = dict(list((main or columns).items())[:_MOST_COLUMNS])
+        columns = dict(list((main or columns).items())[:_MAX_COLUMNS])
     cells = [
         [name, *(shown_score(scores.get(score)) for score in columns.values())]
         for name, scores in methods.items()
     ]
     head = ["method", *columns]
-    if len(columns) > _MOST_COLUMNS:  # one line per score: a terminal is longer than wide
+    if len(columns) > _MAX_COLUMNS:  # one line per score: a terminal is longer than wide
         head, *cells = (list(line) for line in zip(head, *cells, strict=True))
         head[0] = "score"
     table = Table(title="scored on the same cells" if len(methods) > 1 else None)

@@ -1,6 +1,6 @@
 """`scm reverse`: rank the perturbations that bring cells from one state to another, by a checkpoint."""
 
-from sc_mamba2.commands.options import from_here
+from sc_mamba2.commands.options import resolve_source
 from sc_mamba2.commands.task_verb import Given, run_task
 from sc_mamba2.tasks.table import TASKS
 
@@ -17,6 +17,6 @@ def reverse(given: Given) -> None:
     more = {}
     if given.candidates:
         name = given.candidates
-        file = name if name == "all" else from_here(name)
+        file = name if name == "all" else resolve_source(name)
         more["reverse_perturbation.candidates.candidates"] = file
     run_task(TASKS["reverse"], "reverse_perturbation", given, more)

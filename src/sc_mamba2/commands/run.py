@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from sc_mamba2.commands.mode import mode
-from sc_mamba2.commands.options import Verbose, forced_path, from_here
+from sc_mamba2.commands.options import Verbose, forced_path, resolve_source
 from sc_mamba2.errors import UserError
 from sc_mamba2.tasks.table import COMPUTING
 
@@ -83,7 +83,7 @@ def run(
     from sc_mamba2.runs.selection import Selection, given_params
 
     path = forced_path(scan_path, require_kernels)
-    chosen = {"input": from_here(input_), "compute.scan_path": path}
+    chosen = {"input": resolve_source(input_), "compute.scan_path": path}
     chosen["compute.deterministic"] = deterministic or None
     selection = Selection(
         pipelines=_split(pipeline),

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sc_mamba2.runs.selection import as_text
-from sc_mamba2.tasks.shared.hearing import duration
+from sc_mamba2.tasks.shared.messages import duration
 
 if TYPE_CHECKING:
     from sc_mamba2.runs.compare import Comparison, ScoreChange

@@ -17,7 +17,7 @@ def runs(
     Each with its state, first scores, parameters that differ from the
     defaults, data and code.
     """
-    from sc_mamba2.commands.results import answered_briefly
+    from sc_mamba2.commands.results import print_brief
     from sc_mamba2.commands.run_tables import show_runs
     from sc_mamba2.runs.project import find_project
     from sc_mamba2.runs.records import list_runs
@@ -26,7 +26,7 @@ def runs(
     chosen = [run for run in every if pipeline in (None, run.task)]
     shown = chosen[: last or None]
     facts = [run.model_dump(mode="json") for run in shown]
-    if answered_briefly(facts, [run.run_id for run in shown]):
+    if print_brief(facts, [run.run_id for run in shown]):
         return
     if shown:
         show_runs(shown)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sc_mamba2.commands.options import contradiction, forced_path, from_here
+from sc_mamba2.commands.options import contradiction, forced_path, resolve_source
 from sc_mamba2.files import shipped_conf
 from sc_mamba2.tasks.table import Option, Task, changed_parameters
 
@@ -30,7 +30,7 @@ def task_verb(task: Task, verb: Callable[[Given], None]) -> Callable[..., None]:
 
         given = Given(**values)
         set_logging(given.verbose)
-        _refuse_beside_checkpoint(task, given)
+        _refuse_training_options(task, given)
         verb(given)
 
     parameters = [_parameter(option) for option in task.options]
@@ -84,7 +84,7 @@ def select(
     from sc_mamba2.versions.names import with_paths
 
     values = {
-        option.name: _from_here(option, getattr(given, option.name)) for option in task.options
+        option.name: _resolve_option(option, getattr(given, option.name)) for option in task.options
     }
     chosen = changed_parameters(task.options, values)
     chosen["compute.scan_path"] = forced_path(
@@ -92,8 +92,8 @@ def select(
     )
     if isinstance(checkpoint := getattr(given, "checkpoint", None), Path):
         chosen["checkpoint"] = _named(checkpoint)
-    beside = with_paths(nest(dict(more or {})), Path.cwd())
-    params = merge(beside, given_params(chosen, given.params))
+    extra = with_paths(nest(dict(more or {})), Path.cwd())
+    params = merge(extra, given_params(chosen, given.params))
     return Selection(pipelines=(pipeline,), params=params, env=getattr(given, "env", None))
 
 
@@ -154,11 +154,11 @@ def _defaults() -> dict[str, Any]:
     return read_parameters(shipped_conf(), "base")
 
 
-def _from_here(option: Option, value: Any) -> Any:
-    return from_here(str(value)) if isinstance(value, Path) and option.sets else value
+def _resolve_option(option: Option, value: Any) -> Any:
+    return resolve_source(str(value)) if isinstance(value, Path) and option.sets else value
 
 
-def _refuse_beside_checkpoint(task: Task, given: Given) -> None:
+def _refuse_training_options(task: Task, given: Given) -> None:
     """Raise rule ``options`` if a trained checkpoint comes with options that only training uses."""
     if getattr(given, "checkpoint", None) is None:
         return

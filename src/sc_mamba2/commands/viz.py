@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from sc_mamba2.commands.answer import user_errors
+from sc_mamba2.commands.output import user_errors
 from sc_mamba2.errors import UserError
 
 

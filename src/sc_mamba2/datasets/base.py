@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from kedro.io import AbstractDataset
 
 from sc_mamba2.errors import UserError
-from sc_mamba2.files import standing
+from sc_mamba2.files import restored
 
 
 class Located:
@@ -37,7 +37,7 @@ class FileDataset(Located, AbstractDataset[Any, Any]):
         return self.filepath
 
     def _exists(self) -> bool:
-        return self.filepath is not None and (standing(self.filepath) / self.inside).exists()
+        return self.filepath is not None and (restored(self.filepath) / self.inside).exists()
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": self._filepath}

@@ -11,9 +11,9 @@ from kedro.io import AbstractDataset
 from kedro_datasets._typing import TablePreview
 
 from sc_mamba2.cells import CopiedCells, read_cells, write_copy
-from sc_mamba2.cells.glance import unnamed_source
 from sc_mamba2.cells.modalities.opening import quiet_mudata, read_mudata
 from sc_mamba2.cells.readers import open_zarr
+from sc_mamba2.cells.source_check import unnamed_source
 from sc_mamba2.cells.writing import writable
 from sc_mamba2.datasets.base import FileDataset, Kept
 from sc_mamba2.files import atomic_file, atomic_folder

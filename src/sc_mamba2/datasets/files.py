@@ -9,7 +9,7 @@ from kedro_datasets import json, pandas, text
 from kedro_datasets._typing import HTMLPreview
 
 from sc_mamba2.datasets.base import FileDataset, Located
-from sc_mamba2.files import atomic_file, atomic_folder, standing
+from sc_mamba2.files import atomic_file, atomic_folder, restored
 
 
 class _Atomic(Located):
@@ -54,7 +54,7 @@ class FiguresDataset(FileDataset):
 
     def load(self) -> dict[str, bytes]:
         """Read the figures in the order in which they were drawn."""
-        paths = sorted(standing(self._path).glob("*.png"))
+        paths = sorted(restored(self._path).glob("*.png"))
         return {path.stem.split("_", 1)[1]: path.read_bytes() for path in paths}
 
     def save(self, data: dict[str, bytes]) -> None:
@@ -75,4 +75,4 @@ class FiguresDataset(FileDataset):
         return HTMLPreview("".join(parts))
 
     def _exists(self) -> bool:
-        return any(standing(self._path).glob("*.png"))
+        return any(restored(self._path).glob("*.png"))

@@ -15,8 +15,8 @@ _TEXT = re.compile(r"""b'(.*)'|b"(.*)"|"(.*)"|'(.*)'""")
 _GENOME = r"(?:GRC[hm]\d+|hg\d+|mm\d+|human|mouse|homo_sapiens|mus_musculus)\w*"
 _SUFFIX = re.compile(rf"[_\-|:. ]+(?:{_GENOME}|chr(?:\d+|[XYM]))$", re.I)
 _BREAK = re.compile(r"[_\-|:.\s]+")
-MOST_BREAKS = 6  # in a name, after which a prefix may end
-FEWEST, SHARE = 5, 0.02  # number and share of names that must have a prefix
+MAX_BREAKS = 6  # in a name, after which a prefix may end
+MIN_NAMES, SHARE = 5, 0.02  # number and share of names that must have a prefix
 KNOWN_SHARE = 0.5  # share of these that must be known without it
 
 
@@ -53,7 +53,7 @@ def clean_names(names: list[str], table: GeneTable) -> CleanedNames:
             taken["marks of text"] += 1
         plain.append(bare)
     unknown = [place for place, name in enumerate(plain) if not is_known(name, table)]
-    if len(unknown) < FEWEST:
+    if len(unknown) < MIN_NAMES:
         return CleanedNames(plain, dict(taken))
     for take_off in (_without_prefixes, _without_suffix, _with_hyphens):
         for place, (name, what) in take_off(plain, unknown, table).items():
@@ -67,17 +67,17 @@ _Found = dict[int, tuple[str, str]]  # position of a name: the cleaned name, and
 
 
 def _without_prefixes(names: list[str], places: list[int], table: GeneTable) -> _Found:
-    bearers: defaultdict[str, list[int]] = defaultdict(list)
+    places_by_prefix: defaultdict[str, list[int]] = defaultdict(list)
     for place in places:
-        ends = [match.end() for match in _BREAK.finditer(names[place])][:MOST_BREAKS]
+        ends = [match.end() for match in _BREAK.finditer(names[place])][:MAX_BREAKS]
         for end in ends:
             if end < len(names[place]):
-                bearers[names[place][:end]].append(place)
-    enough = max(FEWEST, SHARE * len(names))
+                places_by_prefix[names[place][:end]].append(place)
+    enough = max(MIN_NAMES, SHARE * len(names))
     found: _Found = {}
     # Longest prefix first: "GRCh38-2020-A_" before "GRCh38-".
-    for prefix in sorted(bearers, key=len, reverse=True):
-        own = [place for place in bearers[prefix] if place not in found]
+    for prefix in sorted(places_by_prefix, key=len, reverse=True):
+        own = [place for place in places_by_prefix[prefix] if place not in found]
         if len(own) < enough:
             continue
         bare = [names[place][len(prefix) :] for place in own]
@@ -106,6 +106,6 @@ def _with_hyphens(names: list[str], places: list[int], table: GeneTable) -> _Fou
         return {}
     hyphens = {place: names[place].replace(".", "-") for place in places if "." in names[place]}
     known = {place: name for place, name in hyphens.items() if is_known(name, table)}
-    if len(known) < FEWEST:
+    if len(known) < MIN_NAMES:
         return {}
     return {place: (name, "dots instead of hyphens") for place, name in known.items()}

@@ -60,7 +60,7 @@ def pathway_features(groups: Iterable[Iterable[str]]) -> np.ndarray:
     """
     row_of, member_VS = _memberships()
     places = [[row_of[gene] for gene in group if gene in row_of] for group in groups]
-    picked = sparse.vstack(
+    chosen = sparse.vstack(
         [sparse.csr_matrix(member_VS[rows].sum(axis=0)) for rows in places], format="csc"
     )
-    return picked[:, np.flatnonzero(np.diff(picked.indptr))].toarray()
+    return chosen[:, np.flatnonzero(np.diff(chosen.indptr))].toarray()

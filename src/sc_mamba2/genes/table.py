@@ -73,13 +73,13 @@ class GeneTable:
         row_of_id = {ident: row for row, ident in enumerate(genes["ensembl_id"])}
         row_of_alias_id = dict(_split_aliases(genes["alias_ids"]))
         assert len(row_of_id) == len(genes) and row_of_id.keys().isdisjoint(row_of_alias_id)
-        bearers = Counter(genes["symbol"])
+        counts = Counter(genes["symbol"])
         # Rows that each older symbol leads to; -1 is a retired gene that had the symbol.
         owners: dict[str, set[int]] = defaultdict(set)
         gone = ((symbol, -1) for symbol in retired["symbol"])
         for alias, row in (*_split_aliases(genes["alias_symbols"]), *gone):
             owners[alias].add(row)
-        older = {alias: rows for alias, rows in owners.items() if alias not in bearers}
+        older = {alias: rows for alias, rows in owners.items() if alias not in counts}
         single = {alias: min(rows) for alias, rows in older.items() if len(rows) == 1}
         return cls(
             name=name,
@@ -88,9 +88,9 @@ class GeneTable:
             biotypes=_frozen(genes["biotype"]),
             row_of_id=row_of_id,
             row_of_alias_id=row_of_alias_id,
-            row_of_symbol={s: row for row, s in enumerate(genes["symbol"]) if bearers[s] == 1},
+            row_of_symbol={s: row for row, s in enumerate(genes["symbol"]) if counts[s] == 1},
             row_of_alias_symbol={alias: row for alias, row in single.items() if row >= 0},
-            ambiguous_symbols=frozenset(s for s, count in bearers.items() if count > 1)
+            ambiguous_symbols=frozenset(s for s, count in counts.items() if count > 1)
             | (older.keys() - single.keys()),
             retired=dict(zip(retired["ensembl_id"], retired["symbol"], strict=True)),
         )

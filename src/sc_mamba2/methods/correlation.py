@@ -9,7 +9,7 @@ from scipy.stats import rankdata
 
 def pearson(x_NR: np.ndarray, y_NT: np.ndarray) -> np.ndarray:
     """Return Pearson's correlation of each pair, (R, T), -1 to 1; 0 if either is constant."""
-    return _standard(x_NR).T @ _standard(y_NT)
+    return _unit_columns(x_NR).T @ _unit_columns(y_NT)
 
 
 def spearman(x_NR: np.ndarray, y_NT: np.ndarray) -> np.ndarray:
@@ -17,7 +17,7 @@ def spearman(x_NR: np.ndarray, y_NT: np.ndarray) -> np.ndarray:
     return pearson(rankdata(x_NR, axis=0), rankdata(y_NT, axis=0))
 
 
-def _standard(values: np.ndarray) -> np.ndarray:
+def _unit_columns(values: np.ndarray) -> np.ndarray:
     """Centre columns and scale them to length 1; constant ones to 0."""
     centred = values - values.mean(axis=0)
     length = np.linalg.norm(centred, axis=0)

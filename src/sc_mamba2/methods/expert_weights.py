@@ -15,7 +15,7 @@ from sklearn.metrics import cohen_kappa_score
 _SPREAD = 0.5  # of the Dirichlet: from almost one expert to almost equal weights
 
 
-def weigh_experts(
+def weight_experts(
     probability_ENK: np.ndarray,
     clusterings: Sequence[np.ndarray],
     structure_scale: float,
@@ -27,7 +27,7 @@ def weigh_experts(
 ) -> np.ndarray:
     """Return the weight of every expert, (E,), at least 0, with sum 1.
 
-    Mixtures w_s are drawn around initial weights that agreeing experts share (`shares_apart`). The result is
+    Mixtures w_s are drawn around initial weights that agreeing experts share (`unique_shares`). The result is
     their mean under ``P(s) ~ exp(I_s / structure_scale + A_s / left_out_scale)``: I is the normalised mutual
     information of the mixture's predictions with the clusters, averaged over the clusterings; A is its
     accuracy on the held-out cells.
@@ -44,13 +44,13 @@ def weigh_experts(
         Probabilities (E, M, K) of labelled cells by experts that did not see their batch, and their
         classes (M,); ``None`` without batches.
     shared_error_power
-        Power of the agreement between experts, see `shares_apart`.
+        Power of the agreement between experts, see `unique_shares`.
     mixtures
         Number of random mixtures; equal weights and each single expert are added.
     seed
         Seed of the mixtures.
     """
-    start_E = shares_apart(probability_ENK.argmax(axis=2), shared_error_power)
+    start_E = unique_shares(probability_ENK.argmax(axis=2), shared_error_power)
     if not clusterings and left_out is None:
         return start_E
     experts = len(start_E)
@@ -86,7 +86,7 @@ def mix(probability_ENK: np.ndarray, weight_E: np.ndarray) -> np.ndarray:
     return np.tensordot(weight_E, probability_ENK, axes=1)
 
 
-def shares_apart(called_EN: np.ndarray, power: float) -> np.ndarray:
+def unique_shares(called_EN: np.ndarray, power: float) -> np.ndarray:
     """Return a share per expert, (E,), with sum 1, lower the more other experts agree with it.
 
     ``1 / sum_f max(0, kappa_ef)^power``, with kappa Cohen's (1960) chance-corrected agreement of two experts'

@@ -13,7 +13,7 @@ from scipy import sparse
 
 from sc_mamba2.methods.projection import Projection, fit_projection
 
-_FEWEST_FOR_HARMONY = 8  # with two cells harmonypy's clusters never converge
+_MIN_CELLS_FOR_HARMONY = 8  # with two cells harmonypy's clusters never converge
 
 
 class Candidate(NamedTuple):
@@ -105,7 +105,7 @@ def integration_baselines(
     """
     chosen = variable_genes(values_NG, genes)
     embeddings = {"pca": pca_embedding(values_NG[:, chosen], components, seed)}
-    if batches is not None and batches.any() and len(batches) >= _FEWEST_FOR_HARMONY:
+    if batches is not None and batches.any() and len(batches) >= _MIN_CELLS_FOR_HARMONY:
         if recipes:
             within = variable_genes(values_NG, genes, batches)
             found = harmony_candidates(values_NG, chosen, within, batches, components, seed)

@@ -116,10 +116,10 @@ def _cross_validate(
     for train, test in splits.split(kernel_NN):
         mean_P = target_NP[train].mean(axis=0)
         values_N, vectors_NN = np.linalg.eigh(kernel_NN[np.ix_(train, train)])
-        turned_NP = vectors_NN.T @ (target_NP[train] - mean_P)
+        rotated_NP = vectors_NN.T @ (target_NP[train] - mean_P)
         across = kernel_NN[np.ix_(test, train)] @ vectors_NN
         for place, strength in enumerate(strengths):
-            shrunk_NP = turned_NP / (np.maximum(values_N, 0) + strength)[:, None]
+            shrunk_NP = rotated_NP / (np.maximum(values_N, 0) + strength)[:, None]
             predicted_NP = mean_P + across @ shrunk_NP
             errors_RP[place] += ((predicted_NP - target_NP[test]) ** 2).sum(axis=0)
     variance_P = np.maximum(target_NP.var(axis=0), 1e-12)
@@ -128,5 +128,5 @@ def _cross_validate(
 
 def _solve(kernel_NN: np.ndarray, target_NP: np.ndarray, strength_P: np.ndarray) -> np.ndarray:
     values_N, vectors_NN = np.linalg.eigh(kernel_NN)
-    turned_NP = vectors_NN.T @ target_NP
-    return vectors_NN @ (turned_NP / (np.maximum(values_N, 0)[:, None] + strength_P))
+    rotated_NP = vectors_NN.T @ target_NP
+    return vectors_NN @ (rotated_NP / (np.maximum(values_N, 0)[:, None] + strength_P))

@@ -17,7 +17,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
 
 ABSENT = 20.0  # how far the bias of a class without cells is below the lowest bias
-_MOST_CELLS = 2000  # limit for the eigendecomposition in `compact`
+_MAX_CELLS = 2000  # limit for the eigendecomposition in `compact`
 Block: TypeAlias = np.ndarray | sparse.csr_matrix
 
 
@@ -75,14 +75,14 @@ def fit_linear_head(
     """
     first = summed_variance(blocks[0])
     factors = [
-        np.sqrt(wanted * first / own) if (own := summed_variance(block)) > 0 else 0.0
-        for block, wanted in zip(blocks, variances, strict=True)
+        np.sqrt(variance * first / own) if (own := summed_variance(block)) > 0 else 0.0
+        for block, variance in zip(blocks, variances, strict=True)
     ]
     scaled = [
         sparse.csr_matrix(block) * factor for block, factor in zip(blocks, factors, strict=True)
     ]
     features_NF = sparse.hstack(scaled).tocsr()
-    compact_NR, back_FR = compact(features_NF, _MOST_CELLS)
+    compact_NR, back_FR = compact(features_NF, _MAX_CELLS)
     fitted, strength = _fit(compact_NR, classes_N, regularisation, folds, seed)
     coefficients_KF, intercepts_K = fitted.coef_ @ back_FR.T, fitted.intercept_
     if len(fitted.classes_) == 2:  # scikit-learn has one row of coefficients for two classes
@@ -145,12 +145,12 @@ def search_strength(
     """Fit a model with the inverse penalty C of the best accuracy in stratified cross-validation."""
     split = StratifiedKFold(folds, shuffle=True, random_state=seed)
     search = GridSearchCV(model, {"C": list(regularisation)}, cv=split, scoring="accuracy")
-    with quiet_rare_classes():
+    with allow_rare_classes():
         return search.fit(features, classes_N)
 
 
 @contextmanager
-def quiet_rare_classes() -> Iterator[None]:
+def allow_rare_classes() -> Iterator[None]:
     """Suppress scikit-learn's warning about classes with fewer members than folds."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The least populated class")

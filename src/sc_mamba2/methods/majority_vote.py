@@ -11,7 +11,7 @@ from sc_mamba2.metrics.clustering import connectivities, leiden
 from sc_mamba2.metrics.neighbours import nearest_neighbours
 
 NEIGHBOURS = 15
-FEWEST_CELLS = 30  # with fewer, each cell is its own cluster
+MIN_CELLS = 30  # with fewer, each cell is its own cluster
 # Upper limit of cells, resolution: more cells get more clusters.
 _RESOLUTIONS = ((5_000, 5.0), (20_000, 10.0), (40_000, 15.0), (100_000, 20.0), (200_000, 25.0))
 _FINEST = 30.0
@@ -35,7 +35,7 @@ def over_cluster(embedding: pd.DataFrame, resolution: float | None, seed: int) -
         (N,) cluster numbers.
     """
     values = embedding.to_numpy(dtype=np.float32)
-    if len(values) < FEWEST_CELLS:
+    if len(values) < MIN_CELLS:
         return np.arange(len(values))
     if resolution is None:
         resolution = next((r for below, r in _RESOLUTIONS if len(values) < below), _FINEST)
@@ -63,6 +63,6 @@ def majority_vote(called: pd.Series, clusters: np.ndarray, least_share: float) -
     counts = pd.crosstab(clusters, called.to_numpy())
     winner, share = counts.idxmax(axis=1), counts.max(axis=1) / counts.sum(axis=1)
     voted = called.copy()
-    sure = (share.loc[clusters] >= least_share).to_numpy()
-    voted[sure] = winner.loc[clusters].to_numpy()[sure]
+    confident = (share.loc[clusters] >= least_share).to_numpy()
+    voted[confident] = winner.loc[clusters].to_numpy()[confident]
     return voted

@@ -43,7 +43,7 @@ def modality_weights(
     ndarray
         (N, M); rows sum to 1.
     """
-    units = [_unit(embedding) for embedding in embeddings]
+    units = [_unit_rows(embedding) for embedding in embeddings]
     near = [_nearest(unit, fitted_N, neighbours) for unit in units]
     ratios = []
     for own, unit in enumerate(units):
@@ -63,7 +63,7 @@ def modality_weights(
 
 def weighted_embedding(embeddings: Sequence[np.ndarray], weights_NM: np.ndarray) -> np.ndarray:
     """Concatenate the modalities, each scaled to the square root of the cell's weight as length."""
-    parts = [_unit(own) * np.sqrt(weights_NM[:, [at]]) for at, own in enumerate(embeddings)]
+    parts = [_unit_rows(own) * np.sqrt(weights_NM[:, [at]]) for at, own in enumerate(embeddings)]
     return np.concatenate(parts, axis=1)
 
 
@@ -83,7 +83,7 @@ def _reach(unit_ND: np.ndarray, near_NK: np.ndarray, fitted_N: np.ndarray) -> np
     return reach_N
 
 
-def _unit(embedding_ND: np.ndarray) -> np.ndarray:
+def _unit_rows(embedding_ND: np.ndarray) -> np.ndarray:
     length_N1 = np.linalg.norm(embedding_ND, axis=1, keepdims=True)
     return np.asarray(embedding_ND / np.maximum(length_N1, 1e-12), np.float64)
 

@@ -91,11 +91,11 @@ def posterior_rates(
     return rates_BG
 
 
-def nats_a_cell(rates_BG: np.ndarray, held_BG: sparse.csr_matrix) -> np.ndarray:
+def nats_per_cell(rates_BG: np.ndarray, held_BG: sparse.csr_matrix) -> np.ndarray:
     """Return ``-sum(held-out count * log rate)`` of every cell, (B,) float64."""
     rows = np.repeat(np.arange(held_BG.shape[0]), np.diff(held_BG.indptr))
-    told = held_BG.data * np.log(rates_BG[rows, held_BG.indices].astype(np.float64))
-    return -np.bincount(rows, told, minlength=held_BG.shape[0])
+    log_likelihood = held_BG.data * np.log(rates_BG[rows, held_BG.indices].astype(np.float64))
+    return -np.bincount(rows, log_likelihood, minlength=held_BG.shape[0])
 
 
 def rates_by_block(
@@ -112,8 +112,8 @@ def rates_by_block(
 
 def relative_phi(prior: Prior, rows_B: np.ndarray) -> np.ndarray | None:
     """Return the prior's factors of phi by gene, (B, G), if it has a method of this name, else `None`."""
-    told = getattr(prior, "relative_phi", None)
-    return None if told is None else told(rows_B)
+    method = getattr(prior, "relative_phi", None)
+    return None if method is None else method(rows_B)
 
 
 def choose_numbers(
@@ -152,7 +152,7 @@ def choose_numbers(
             prior_BG = prior(rows, **numbers)
             for place, phi in enumerate(phis):
                 rates_BG = posterior_rates(prior_BG, own_BG, phi, relative_BG)
-                nats[at, place] += nats_a_cell(rates_BG, held_BG).sum()
+                nats[at, place] += nats_per_cell(rates_BG, held_BG).sum()
     nats /= max(1.0, float(held_NG[rows_M].sum()))
     best = nats.argmin(axis=0)
     return [

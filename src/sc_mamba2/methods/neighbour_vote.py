@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 
-from sc_mamba2.methods.logistic_regression import quiet_rare_classes
+from sc_mamba2.methods.logistic_regression import allow_rare_classes
 
 
 class NeighbourVote:
@@ -63,5 +63,5 @@ def cross_validated_votes(
     smallest = len(classes_N) - -(-len(classes_N) // folds)  # points of the smallest training part
     voters = KNeighborsClassifier(max(1, min(neighbours, smallest)))
     split = StratifiedKFold(folds, shuffle=True, random_state=seed)
-    with quiet_rare_classes():
+    with allow_rare_classes():
         return cross_val_predict(voters, vectors_ND, classes_N, cv=split)

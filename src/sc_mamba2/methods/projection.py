@@ -9,7 +9,7 @@ import numpy as np
 import scanpy as sc
 from scipy import sparse
 
-MOST_DEVIATIONS = 10.0  # scanpy's and Seurat's usual limit of a scaled value
+MAX_DEVIATIONS = 10.0  # scanpy's and Seurat's usual limit of a scaled value
 _NO_LIMIT = float(np.finfo(np.float32).max)
 
 
@@ -76,7 +76,7 @@ def fit_projection(
         spread_G = np.sqrt(np.maximum(square_G - mean_G**2, 0) * cells / (cells - 1))
         spread_G[spread_G == 0] = 1
         weight_V[chosen_G] = 1 / spread_G
-        limit_V[chosen_G] = mean_G / spread_G + MOST_DEVIATIONS
+        limit_V[chosen_G] = mean_G / spread_G + MAX_DEVIATIONS
     scaled_NG = _scaled(values_NV, weight_V, limit_V)[:, chosen_G]
     components = min(components, min(scaled_NG.shape) - 1)
     assert components >= 1

@@ -37,30 +37,30 @@ def fit_prototypes(blocks: list[np.ndarray], classes_N: np.ndarray, n_classes: i
     features_NF = np.concatenate(
         [block * factor for block, factor in zip(blocks, factors, strict=True)], axis=1
     )
-    there = np.unique(classes_N)
-    means_JF = np.stack([features_NF[classes_N == known].mean(axis=0) for known in there])
+    present = np.unique(classes_N)
+    means_JF = np.stack([features_NF[classes_N == known].mean(axis=0) for known in present])
     biases_J = -np.square(means_JF).sum(axis=1) / 2
-    strength = likeliest_strength(
-        features_NF @ means_JF.T + biases_J, np.searchsorted(there, classes_N)
+    strength = most_likely_strength(
+        features_NF @ means_JF.T + biases_J, np.searchsorted(present, classes_N)
     )
     bias_K = np.full(n_classes, strength * biases_J.min() - ABSENT)
-    bias_K[there] = strength * biases_J
+    bias_K[present] = strength * biases_J
     widths = [block.shape[1] for block in blocks]
     weights = []
     for factor, part_JF in zip(
         factors, np.split(means_JF, np.cumsum(widths)[:-1], axis=1), strict=True
     ):
         weight_FK = np.zeros((part_JF.shape[1], n_classes))
-        weight_FK[:, there] = strength * factor * part_JF.T
+        weight_FK[:, present] = strength * factor * part_JF.T
         weights.append(weight_FK)
     return LinearHead(weights, bias_K, strength)
 
 
-def likeliest_strength(scores_NJ: np.ndarray, classes_N: np.ndarray) -> float:
+def most_likely_strength(scores_NJ: np.ndarray, classes_N: np.ndarray) -> float:
     """Return the factor of scores, (N, K), that maximises the likelihood of the classes (softmax)."""
 
-    def surprise(log_strength: float) -> float:
-        told_NJ = log_softmax(np.exp(log_strength) * scores_NJ, axis=1)
-        return float(-told_NJ[np.arange(len(classes_N)), classes_N].mean())
+    def mean_loss(log_strength: float) -> float:
+        log_probability_NJ = log_softmax(np.exp(log_strength) * scores_NJ, axis=1)
+        return float(-log_probability_NJ[np.arange(len(classes_N)), classes_N].mean())
 
-    return float(np.exp(minimize_scalar(surprise, bounds=_LOG_STRENGTHS, method="bounded").x))
+    return float(np.exp(minimize_scalar(mean_loss, bounds=_LOG_STRENGTHS, method="bounded").x))

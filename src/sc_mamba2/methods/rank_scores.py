@@ -10,7 +10,7 @@ import numpy as np
 from scipy import sparse
 from scipy.special import ndtri
 
-_LEAST_VARIANCE = 1e-6
+_MIN_VARIANCE = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,8 +46,8 @@ def rank_scores(values_NG: sparse.csr_matrix) -> RankScores:
     return RankScores(values_NG, floor_N)
 
 
-def marker_genes(scores: RankScores, classes_N: np.ndarray, genes_a_class: int) -> np.ndarray:
-    """Return the marker genes of all classes, (F,) ascending: the top `genes_a_class` of each against the rest.
+def marker_genes(scores: RankScores, classes_N: np.ndarray, genes_per_class: int) -> np.ndarray:
+    """Return the marker genes of all classes, (F,) ascending: the top `genes_per_class` of each against the rest.
 
     Ranked by Welch's t, ``(m₁ - m₀) / √(v₁ / n₁ + v₀ / n₀)``.
     """
@@ -69,8 +69,8 @@ def marker_genes(scores: RankScores, classes_N: np.ndarray, genes_a_class: int) 
         mean_G, spread_G = _moments(sums_KG[own], squares_KG[own], cells_K[own])
         rest = sums_KG.sum(axis=0) - sums_KG[own], squares_KG.sum(axis=0) - squares_KG[own], others
         rest_mean_G, rest_spread_G = _moments(*rest)
-        t_G = (mean_G - rest_mean_G) / np.sqrt(spread_G + rest_spread_G + _LEAST_VARIANCE)
-        chosen.append(np.argsort(-t_G, kind="stable")[:genes_a_class])
+        t_G = (mean_G - rest_mean_G) / np.sqrt(spread_G + rest_spread_G + _MIN_VARIANCE)
+        chosen.append(np.argsort(-t_G, kind="stable")[:genes_per_class])
     return np.unique(np.concatenate(chosen)) if chosen else np.arange(above_NG.shape[1])
 
 
@@ -95,19 +95,19 @@ class DirectionPrototypes:
         cls, scores_NF: np.ndarray, classes_N: np.ndarray, n_classes: int
     ) -> "DirectionPrototypes":
         """Fit to cells of the classes 0 to `n_classes` - 1; a class without cells is never predicted."""
-        there = np.unique(classes_N)
-        means_JF = np.stack([scores_NF[classes_N == known].mean(axis=0) for known in there])
+        present = np.unique(classes_N)
+        means_JF = np.stack([scores_NF[classes_N == known].mean(axis=0) for known in present])
         centre_F = means_JF.mean(axis=0)
         directions_FK = np.zeros((scores_NF.shape[1], n_classes))
-        directions_FK[:, there] = _units(means_JF - centre_F).T
+        directions_FK[:, present] = _unit_rows(means_JF - centre_F).T
         return cls(centre_F, directions_FK)
 
     def cosines(self, scores_NF: np.ndarray) -> np.ndarray:
         """Return the cosine of every cell with every class, (N, K), -1 to 1; -1 for classes without cells."""
-        cosine_NK = _units(scores_NF - self.centre_F) @ self.directions_FK
+        cosine_NK = _unit_rows(scores_NF - self.centre_F) @ self.directions_FK
         cosine_NK[:, ~self.directions_FK.any(axis=0)] = -1
         return np.asarray(cosine_NK)
 
 
-def _units(rows: np.ndarray) -> np.ndarray:
+def _unit_rows(rows: np.ndarray) -> np.ndarray:
     return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12))

@@ -32,7 +32,7 @@ def damped_cosines(own_S: np.ndarray, others_PS: np.ndarray, evidence: float = 0
     return np.divide(product_P, size_P, out=np.zeros_like(size_P), where=size_P > 0)
 
 
-def likeness_weights(logit_KP: np.ndarray) -> np.ndarray:
+def similarity_weights(logit_KP: np.ndarray) -> np.ndarray:
     """Convert similarity over temperature into weights of the effects, (K, P); rows sum to 1.
 
     Without any similarity all logits are 0 and all weights equal.
@@ -40,7 +40,7 @@ def likeness_weights(logit_KP: np.ndarray) -> np.ndarray:
     return np.asarray(softmax(logit_KP, axis=1))
 
 
-def weighed_effects(
+def weighted_effects(
     weight_KP: np.ndarray, effect_PG: np.ndarray, known_PG: np.ndarray
 ) -> np.ndarray:
     """Return the weighted means of effects, (K, G), over those with the gene measured (`known_PG` 1, else 0)."""
@@ -89,7 +89,7 @@ def stacking_shares(
 
 
 def kernel_ridge_effect(
-    likeness_PP: np.ndarray, likeness_P: np.ndarray, effect_PG: np.ndarray, strengths: list[float]
+    kernel_PP: np.ndarray, kernel_P: np.ndarray, effect_PG: np.ndarray, strengths: list[float]
 ) -> np.ndarray:
     """Predict an effect by kernel ridge regression on similarity, (G,).
 
@@ -100,10 +100,8 @@ def kernel_ridge_effect(
     centred_PG = effect_PG - mean_G
     best = (np.inf, np.zeros(len(effect_PG)))
     for strength in strengths:
-        inverse_PP = np.linalg.inv(likeness_PP + strength * np.eye(len(likeness_PP)))
-        hat_PP = likeness_PP @ inverse_PP
+        inverse_PP = np.linalg.inv(kernel_PP + strength * np.eye(len(kernel_PP)))
+        hat_PP = kernel_PP @ inverse_PP
         left_PG = (centred_PG - hat_PP @ centred_PG) / (1 - np.diag(hat_PP))[:, None]
-        best = min(
-            best, (float((left_PG**2).sum()), likeness_P @ inverse_PP), key=lambda one: one[0]
-        )
+        best = min(best, (float((left_PG**2).sum()), kernel_P @ inverse_PP), key=lambda one: one[0])
     return np.asarray(mean_G + best[1] @ centred_PG)

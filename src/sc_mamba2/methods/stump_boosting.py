@@ -7,7 +7,7 @@ Componentwise L2 boosting (Bühlmann & Yu 2003) with least squares. A stump is w
 
 import numpy as np
 
-_LEAST_LENGTH = 1e-9
+_MIN_LENGTH = 1e-9
 
 
 def stump_importances(
@@ -29,7 +29,7 @@ def stump_importances(
     rate
         0 to 1.
     """
-    above_NR, targets_NT = _unit(x_NR > 0), _unit(y_NT)
+    above_NR, targets_NT = _unit_columns(x_NR > 0), _unit_columns(y_NT)
     gram_RR, product_RT = above_NR.T @ above_NR, above_NR.T @ targets_NT
     importance_RT = np.zeros(pairs_RT.shape)
     every_T = np.arange(pairs_RT.shape[1])
@@ -41,8 +41,8 @@ def stump_importances(
     return importance_RT
 
 
-def _unit(values: np.ndarray) -> np.ndarray:
+def _unit_columns(values: np.ndarray) -> np.ndarray:
     """Centre columns and scale them to length 1; constant ones to 0."""
     centred = values - values.mean(axis=0)
     length = np.linalg.norm(centred, axis=0)
-    return np.divide(centred, length, out=np.zeros_like(centred), where=length > _LEAST_LENGTH)
+    return np.divide(centred, length, out=np.zeros_like(centred), where=length > _MIN_LENGTH)

@@ -4,7 +4,7 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 
 WIDEST = np.log(20.0)  # temperatures from 1/20 to 20
-_LEAST = 1e-38  # floor of float32 probabilities, to avoid log(0)
+_FLOOR = 1e-38  # floor of float32 probabilities, to avoid log(0)
 
 
 def fit_temperature(probability_NK: np.ndarray, classes_N: np.ndarray) -> float:
@@ -27,7 +27,7 @@ def fit_temperature(probability_NK: np.ndarray, classes_N: np.ndarray) -> float:
         From 1/20 to 20.
     """
     cells, classes = probability_NK.shape
-    log_NK = np.log(np.maximum(probability_NK, _LEAST).astype(np.float64))
+    log_NK = np.log(np.maximum(probability_NK, _FLOOR).astype(np.float64))
     doubt = 1 / (cells + 2)
     target_NK = np.full((cells, classes), doubt / max(1, classes - 1))
     target_NK[np.arange(cells), classes_N] = 1 - doubt
@@ -43,7 +43,7 @@ def fit_temperature(probability_NK: np.ndarray, classes_N: np.ndarray) -> float:
 
 def at_temperature(probability_NK: np.ndarray, temperature: float) -> np.ndarray:
     """Rescale probabilities from temperature 1 to another temperature."""
-    log_NK = np.log(np.maximum(probability_NK, _LEAST).astype(np.float64)) / temperature
+    log_NK = np.log(np.maximum(probability_NK, _FLOOR).astype(np.float64)) / temperature
     scaled_NK: np.ndarray = np.exp(log_NK - np.logaddexp.reduce(log_NK, axis=1, keepdims=True))
     return scaled_NK
 
@@ -66,4 +66,4 @@ def cross_fitted(probability_NK: np.ndarray, classes_N: np.ndarray, folds: int =
 def log_loss(probability_NK: np.ndarray, classes_N: np.ndarray) -> float:
     """Return the mean negative log probability of the true classes."""
     true_N = probability_NK[np.arange(len(classes_N)), classes_N].astype(np.float64)
-    return float(-np.log(np.maximum(true_N, _LEAST)).mean())
+    return float(-np.log(np.maximum(true_N, _FLOOR)).mean())

@@ -11,7 +11,7 @@ from sklearn.model_selection import KFold
 from sc_mamba2.methods.neighbour_vote import NeighbourVote
 
 RIGHT_ANGLE = float(np.sqrt(2))  # distance of two orthogonal unit vectors
-_FEWEST = 2  # points of a class needed to estimate its variation
+_MIN_POINTS = 2  # points of a class needed to estimate its variation
 
 
 class TypeSpace:
@@ -31,10 +31,10 @@ class TypeSpace:
     """
 
     def __init__(self, vectors_RD: np.ndarray, classes_R: np.ndarray, ridge: float) -> None:
-        units_RD = _units(np.asarray(vectors_RD, dtype=np.float64))
+        units_RD = _unit_rows(np.asarray(vectors_RD, dtype=np.float64))
         self._mean_D = units_RD.mean(axis=0)
         within = [units_RD[classes_R == known] for known in np.unique(classes_R)]
-        within = [part for part in within if len(part) >= _FEWEST] or [units_RD]
+        within = [part for part in within if len(part) >= _MIN_POINTS] or [units_RD]
         left_RD = np.concatenate([part - part.mean(axis=0) for part in within])
         values_D, vectors_DD = np.linalg.eigh(left_RD.T @ left_RD / len(left_RD))
         floor = max(float(values_D.mean()), np.finfo(np.float64).tiny)
@@ -46,14 +46,15 @@ class TypeSpace:
 
     def place(self, vectors_ND: np.ndarray, shift_D: np.ndarray | float = 0.0) -> np.ndarray:
         """Return points, minus a shift, as unit vectors of the space, (N, D) float32."""
-        units_ND = _units(np.asarray(vectors_ND, dtype=np.float64))
-        return _units((units_ND - self._mean_D - shift_D) @ self._map_DD).astype(np.float32)
+        units_ND = _unit_rows(np.asarray(vectors_ND, dtype=np.float64))
+        return _unit_rows((units_ND - self._mean_D - shift_D) @ self._map_DD).astype(np.float32)
 
 
 def mean_direction(blocks: Iterable[np.ndarray]) -> np.ndarray:
     """Return the mean of all points' unit vectors, (D,)."""
     sums = [
-        (_units(np.asarray(block, dtype=np.float64)).sum(axis=0), len(block)) for block in blocks
+        (_unit_rows(np.asarray(block, dtype=np.float64)).sum(axis=0), len(block))
+        for block in blocks
     ]
     return np.asarray(sum(total for total, _ in sums) / sum(points for _, points in sums))
 
@@ -102,7 +103,7 @@ def left_out_distances(
     return np.sort(np.concatenate(found)).astype(np.float32)
 
 
-def _units(vectors_ND: np.ndarray) -> np.ndarray:
+def _unit_rows(vectors_ND: np.ndarray) -> np.ndarray:
     """Scale points to length 1, except at the origin."""
     lengths_N1 = np.linalg.norm(vectors_ND, axis=1, keepdims=True)
     return np.divide(vectors_ND, lengths_N1, out=np.zeros_like(vectors_ND), where=lengths_N1 > 0)

@@ -54,13 +54,13 @@ def _drawn_scores(
         return np.divide(part_RK, whole_RK, out=np.zeros_like(part_RK), where=whole_RK > 0)
 
     right_RK, true_RK, called_RK = (drawn_RJ @ m for m in (true_JK & called_JK, true_JK, called_JK))
-    there_RK = true_RK > 0
+    has_RK = true_RK > 0
     macro = {
         "balanced_accuracy": share(right_RK, true_RK),
         "macro_precision": share(right_RK, called_RK),
         "macro_f1": share(2 * right_RK, true_RK + called_RK),
     }
-    means = {name: (part_RK * there_RK).sum(1) / there_RK.sum(1) for name, part_RK in macro.items()}
+    means = {name: (part_RK * has_RK).sum(1) / has_RK.sum(1) for name, part_RK in macro.items()}
     return {"accuracy": right_RK.sum(axis=1) / drawn_RJ.sum(axis=1), **means}
 
 

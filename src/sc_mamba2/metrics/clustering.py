@@ -12,7 +12,7 @@ from scipy import sparse
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
 from sc_mamba2.metrics.groups import (
-    MOST_CELLS,
+    MAX_CELLS,
     Groups,
     group_codes,
     silhouette_widths,
@@ -23,7 +23,7 @@ from sc_mamba2.metrics.neighbours import Neighbours
 if TYPE_CHECKING:
     import igraph
 
-_HALVINGS, _LEAST_WIDTH = 64, 1e-3  # as in umap-learn
+_HALVINGS, _MIN_WIDTH = 64, 1e-3  # as in umap-learn
 RESOLUTIONS = tuple(step / 10 for step in range(1, 21))  # as in scib 1.1: 0.1, 0.2 … 2.0
 
 
@@ -114,7 +114,7 @@ def connectivities(neighbours: Neighbours) -> sparse.csr_matrix:
     width_N1 = _widths(beyond_NK, float(np.log2(count)))
     own_N1 = neighbours.distances_NK.mean(axis=1, keepdims=True)
     least_N1 = np.where(nearest_N1 > 0, own_N1, neighbours.distances_NK.mean())
-    width_N1 = np.maximum(width_N1, _LEAST_WIDTH * least_N1)
+    width_N1 = np.maximum(width_N1, _MIN_WIDTH * least_N1)
     weight_NK = np.where(beyond_NK > 0, np.exp(-beyond_NK / np.maximum(width_N1, 1e-300)), 1.0)
     starts = (
         np.arange(0, cells * (count - 1) + 1, count - 1) if count > 1 else np.zeros(cells + 1, int)
@@ -176,7 +176,7 @@ def leiden(
     return np.asarray(found.membership)
 
 
-def asw_label(embedding_ND: np.ndarray, labels: Groups, most: int = MOST_CELLS) -> float | None:
+def asw_label(embedding_ND: np.ndarray, labels: Groups, most: int = MAX_CELLS) -> float | None:
     """Return the average silhouette width of the labels, rescaled to 0 to 1.
 
     ``(mean silhouette + 1) / 2`` (scib 1.1, `silhouette`); higher is better, 0.5 is no structure.

@@ -33,7 +33,7 @@ def dense_codes(codes: np.ndarray) -> np.ndarray:
     return np.unique(codes, return_inverse=True)[1]
 
 
-MOST_CELLS = 20_000  # half a minute on one core at a width of 50
+MAX_CELLS = 20_000  # half a minute on one core at a width of 50
 
 
 def silhouette_widths(embedding_ND: np.ndarray, groups_N: np.ndarray) -> np.ndarray | None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from sc_mamba2.errors import UserError
 from sc_mamba2.metrics.clustering import RESOLUTIONS, asw_label, best_clustering
-from sc_mamba2.metrics.groups import MOST_CELLS, Groups, dense_codes, group_codes
+from sc_mamba2.metrics.groups import MAX_CELLS, Groups, dense_codes, group_codes
 from sc_mamba2.metrics.mixing import asw_batch, graph_connectivity
 from sc_mamba2.metrics.neighbours import nearest_neighbours
 
@@ -26,7 +26,7 @@ def integration_scores(
     seed: int = 0,
     *,
     resolutions: tuple[float, ...] = RESOLUTIONS,
-    most: int = MOST_CELLS,
+    most: int = MAX_CELLS,
     before_NE: np.ndarray | None = None,
     extras: bool = True,
 ) -> dict[str, float | None]:
@@ -95,8 +95,8 @@ def integration_scores(
 
 def known_scores(scores: dict[str, float | None]) -> dict[str, float]:
     """Return the scores that are not ``None``, without the settings (resolution and silhouette cells)."""
-    aside = ("resolution", "silhouette_cells")
-    return {name: it for name, it in scores.items() if it is not None and name not in aside}
+    settings = ("resolution", "silhouette_cells")
+    return {name: it for name, it in scores.items() if it is not None and name not in settings}
 
 
 def _mean(*scores: float | None) -> float | None:
@@ -104,7 +104,7 @@ def _mean(*scores: float | None) -> float | None:
     return float(np.mean(known)) if len(known) == len(scores) else None
 
 
-def _check(embedding_ND: np.ndarray, beside: dict[str, Groups | np.ndarray | None]) -> None:
+def _check(embedding_ND: np.ndarray, others: dict[str, Groups | np.ndarray | None]) -> None:
     if embedding_ND.ndim != 2 or not embedding_ND.size or not np.isfinite(embedding_ND).all():
         shape = " x ".join(map(str, embedding_ND.shape))
         raise UserError(
@@ -113,7 +113,7 @@ def _check(embedding_ND: np.ndarray, beside: dict[str, Groups | np.ndarray | Non
             expected="finite numbers, one row per cell, at least one row and column",
             mend="remove cells without a finite embedding, or train again",
         )
-    for name, part in beside.items():
+    for name, part in others.items():
         if part is not None and len(part) != len(embedding_ND):
             raise UserError(
                 "scores-lengths",

@@ -7,7 +7,7 @@ import numpy as np
 from scipy.sparse.csgraph import connected_components
 
 from sc_mamba2.metrics.groups import (
-    MOST_CELLS,
+    MAX_CELLS,
     Groups,
     group_codes,
     silhouette_widths,
@@ -17,7 +17,7 @@ from sc_mamba2.metrics.neighbours import Neighbours
 
 
 def asw_batch(
-    embedding_ND: np.ndarray, labels: Groups, batches: Groups, most: int = MOST_CELLS
+    embedding_ND: np.ndarray, labels: Groups, batches: Groups, most: int = MAX_CELLS
 ) -> float | None:
     """Return the batch silhouette score: how little batches are separated within each label.
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 
-def feature_scores(told_NP: np.ndarray, actual_NP: np.ndarray) -> dict[str, float]:
+def feature_scores(predicted_NP: np.ndarray, actual_NP: np.ndarray) -> dict[str, float]:
     """Score predicted features, (N, P) finite numbers.
 
     Returns
@@ -13,22 +13,24 @@ def feature_scores(told_NP: np.ndarray, actual_NP: np.ndarray) -> dict[str, floa
         left out, constant predictions count as 0. ``rmse``: the mean over features of the root mean square
         error, in the units of the values.
     """
-    correlation_P = pearson_of_features(told_NP, actual_NP)
-    error_P = np.sqrt(np.square(told_NP - actual_NP).mean(axis=0))
+    correlation_P = pearson_of_features(predicted_NP, actual_NP)
+    error_P = np.sqrt(np.square(predicted_NP - actual_NP).mean(axis=0))
     known = np.isfinite(correlation_P)
     pearson = float(correlation_P[known].mean()) if known.any() else 0.0
     return {"pearson": pearson, "rmse": float(error_P.mean())}
 
 
-def pearson_of_features(told_NP: np.ndarray, actual_NP: np.ndarray) -> np.ndarray:
+def pearson_of_features(predicted_NP: np.ndarray, actual_NP: np.ndarray) -> np.ndarray:
     """Return each feature's correlation over cells, (P,), -1 to 1; NaN if it does not vary."""
-    told = np.asarray(told_NP, np.float64) - np.mean(told_NP, axis=0, dtype=np.float64)
+    predicted = np.asarray(predicted_NP, np.float64) - np.mean(
+        predicted_NP, axis=0, dtype=np.float64
+    )
     actual = np.asarray(actual_NP, np.float64) - np.mean(actual_NP, axis=0, dtype=np.float64)
     spread_P = np.sqrt((actual**2).sum(axis=0))
-    own_P = np.sqrt((told**2).sum(axis=0))
+    own_P = np.sqrt((predicted**2).sum(axis=0))
     with np.errstate(invalid="ignore", divide="ignore"):
-        correlation_P = (told * actual).sum(axis=0) / (own_P * spread_P)
-    flat_P = own_P <= 1e-9 * (np.abs(told_NP).max(axis=0) + 1e-12) * np.sqrt(len(told))
+        correlation_P = (predicted * actual).sum(axis=0) / (own_P * spread_P)
+    flat_P = own_P <= 1e-9 * (np.abs(predicted_NP).max(axis=0) + 1e-12) * np.sqrt(len(predicted))
     return np.where(spread_P > 0, np.where(flat_P, 0.0, correlation_P), np.nan)
 
 

@@ -73,8 +73,8 @@ class CountedCells(nn.Module):
         real_BL = real_tokens(lengths, counts_BL.shape[1])
         cells_T, _ = number_cells(lengths, counts_BL.shape[1])
         counts_T = counts_BL[real_BL].to(bags.depths_C.dtype).clamp(min=0)
-        told_T2 = torch.stack([counts_T.log1p(), bags.depths_C[cells_T]], dim=1)
-        values_TD = self.value(told_T2) + self.context(self.norm(bags.bags_CD))[cells_T]
+        inputs_T2 = torch.stack([counts_T.log1p(), bags.depths_C[cells_T]], dim=1)
+        values_TD = self.value(inputs_T2) + self.context(self.norm(bags.bags_CD))[cells_T]
         values_BLD = values_TD.new_zeros(*counts_BL.shape, values_TD.shape[1])
         return values_BLD.masked_scatter(real_BL.unsqueeze(-1), values_TD)
 

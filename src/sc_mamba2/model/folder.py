@@ -4,7 +4,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from sc_mamba2.errors import UserError, nearest
-from sc_mamba2.files import standing
+from sc_mamba2.files import restored
 from sc_mamba2.model.hub_cache import cached_folder, hub_name
 from sc_mamba2.model.manifest import MANIFEST, broken_checkpoint
 from sc_mamba2.remote import local_copy
@@ -42,10 +42,10 @@ def check_folder(name: str | Path, known: tuple[str, ...] = ()) -> Path:
     UserError
         Rules `checkpoint-folder` (no folder, with the closest name) and `checkpoint-file` (a missing file).
     """
-    folder = standing(checkpoint_folder(name))
+    folder = restored(checkpoint_folder(name))
     if not folder.is_dir():
-        shipped, beside = [*known, *shipped_checkpoints()], folder.parent
-        near = [other.name for other in beside.glob("*") if (other / MANIFEST).is_file()]
+        shipped, parent = [*known, *shipped_checkpoints()], folder.parent
+        near = [other.name for other in parent.glob("*") if (other / MANIFEST).is_file()]
         on_hub = hub_name(str(name)) is not None
         raise UserError(
             "checkpoint-folder",

@@ -43,7 +43,7 @@ def download(name: str) -> Path:
         `checkpoint-sha256` if the repository does not hold a complete checkpoint of ours.
     """
     repo, revision = _needed(name)
-    with _asking(name) as api:
+    with _client(name) as api:
         api.model_info(repo, revision=revision)  # fail offline: the cache would pass for the newest
         options = {"revision": revision, "cache_dir": hub_cache(), "allow_patterns": [*FETCHED]}
         folder = Path(api.snapshot_download(repo, **options))
@@ -83,7 +83,7 @@ def upload(
     folder = _check_whole(folder)
     files: dict[str, Any] = {path: folder / path for path in (*read_manifest(folder), MANIFEST)}
     files["README.md"] = hub_card(folder, repo, license).encode()
-    with _asking(name) as api:
+    with _client(name) as api:
         from huggingface_hub import CommitOperationAdd
 
         address = str(api.create_repo(repo, private=not public, exist_ok=True))
@@ -162,7 +162,7 @@ def _check_whole(name: str | Path) -> Path:
 
 
 @contextmanager
-def _asking(name: str) -> Iterator[Any]:
+def _client(name: str) -> Iterator[Any]:
     """Yield the Hub's client, and convert its errors to `UserError`.
 
     Telemetry is off and progress bars show on a terminal only; both settings are restored afterwards.
@@ -179,7 +179,7 @@ def _asking(name: str) -> Iterator[Any]:
     hidden = not sys.stderr.isatty() and not utils.are_progress_bars_disabled()
     if hidden:
         utils.disable_progress_bars()
-    telling, constants.HF_HUB_DISABLE_TELEMETRY = constants.HF_HUB_DISABLE_TELEMETRY, True
+    disabled, constants.HF_HUB_DISABLE_TELEMETRY = constants.HF_HUB_DISABLE_TELEMETRY, True
     try:
         yield HfApi(endpoint=os.environ.get("HF_ENDPOINT"), library_name="sc-mamba2")
     except (errors.HfHubHTTPError, errors.HFValidationError) as error:
@@ -197,6 +197,6 @@ def _asking(name: str) -> Iterator[Any]:
             mend="connect and try again; or copy the checkpoint folder and give its path",
         ) from error
     finally:
-        constants.HF_HUB_DISABLE_TELEMETRY = telling
+        constants.HF_HUB_DISABLE_TELEMETRY = disabled
         if hidden:
             utils.enable_progress_bars()

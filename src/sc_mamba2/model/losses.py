@@ -35,8 +35,8 @@ def hidden_genes_nll_sum(logits_BV: Tensor, token_ids_BL: Tensor, mask_BL: Tenso
     ``- sum log softmax(logits)[gene]``: the hidden genes of a cell are modelled as draws from one
     distribution over the vocabulary (a multinomial, up to a constant).
     """
-    told_BV = functional.log_softmax(_at_least_single(logits_BV), dim=1)
-    return -told_BV.gather(1, token_ids_BL).masked_fill(~mask_BL, 0).sum()
+    log_probability_BV = functional.log_softmax(_at_least_single(logits_BV), dim=1)
+    return -log_probability_BV.gather(1, token_ids_BL).masked_fill(~mask_BL, 0).sum()
 
 
 def elastic_similarity(cell_BE: Tensor, threshold: float) -> Tensor:

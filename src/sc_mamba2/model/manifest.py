@@ -121,7 +121,7 @@ def card_text(
         f"- vocabulary: {vocabulary.name}, {vocabulary.size:,} rows",
     ]
     for table in facts:
-        lines += [f"- {spaced(key)}: {_told(value)}" for key, value in sorted(table.items())]
+        lines += [f"- {spaced(key)}: {_fact_text(value)}" for key, value in sorted(table.items())]
     return "\n".join(lines) + "\n"
 
 
@@ -130,9 +130,9 @@ def spaced(key: str) -> str:
     return key.replace("_", " ")
 
 
-def _told(value: Any) -> str:
+def _fact_text(value: Any) -> str:
     if isinstance(value, dict):
-        return "; ".join(f"{spaced(key)} {_told(part)}" for key, part in sorted(value.items()))
+        return "; ".join(f"{spaced(key)} {_fact_text(part)}" for key, part in sorted(value.items()))
     if isinstance(value, list):
         return ", ".join(f"`{part}`" for part in value) or "none"
     return f"{value:,}" if isinstance(value, int) else str(value)

@@ -100,12 +100,12 @@ class MoleculeObjective(nn.Module):
         return (losses_BT.sum(1) / known_BT.sum(1).clamp(min=1)).sum()
 
     @staticmethod
-    def asked(batch: ThinnedBatch) -> Tensor:
+    def target_counts(batch: ThinnedBatch) -> Tensor:
         """Count the cells that enter each part of the objective, (O,) int64."""
         molecules, typed = (batch.left_BO.sum(1) > 0).sum(), (batch.types_B >= 0).sum()
         return torch.stack([molecules, molecules, typed])
 
-    def weighed(self, sums_O: Tensor) -> Tensor:
+    def weighted_sum(self, sums_O: Tensor) -> Tensor:
         """Return the weighted sum of the parts, (O,) to a scalar."""
         weights_O = sums_O.new_tensor([getattr(self.options, name) for name in self.names])
         return (sums_O * weights_O).sum()
@@ -118,7 +118,7 @@ def by_gene(ids_BL: Tensor, counts_BL: Tensor, size: int) -> Tensor:
 
 def _nats_B(log_rates_BV: Tensor, batch: ThinnedBatch) -> Tensor:
     """Return ``-sum(held-out count * log rate)`` of every cell."""
-    told_BO = log_rates_BV.gather(1, batch.left_ids_BO)
+    log_rates_BO = log_rates_BV.gather(1, batch.left_ids_BO)
     # Pads have no molecules but a log rate of -inf.
-    told_BO = told_BO.masked_fill(batch.left_BO == 0, 0)
-    return -(told_BO * batch.left_BO.to(told_BO)).sum(1)
+    log_rates_BO = log_rates_BO.masked_fill(batch.left_BO == 0, 0)
+    return -(log_rates_BO * batch.left_BO.to(log_rates_BO)).sum(1)

@@ -65,13 +65,13 @@ class MoleculeDecoder(nn.Module):
         phi_BR = self.phi_cell(cell_BD)
         log_phi_BV = self.phi_V + phi_BR[:, :1] + phi_BR[:, 1:] @ self.phi_RV
         seen_BLH = self.token_hidden(hidden_BLD) + self.token_cell(cell_BD).unsqueeze(1)
-        told_BL2 = self.token(nn.functional.gelu(seen_BLH))
+        correction_BL2 = self.token(nn.functional.gelu(seen_BLH))
         gene_BL = real_BL.clone()
         gene_BL[:, 0] = False
-        told_BL2 = told_BL2.masked_fill(~gene_BL.unsqueeze(-1), 0)
+        correction_BL2 = correction_BL2.masked_fill(~gene_BL.unsqueeze(-1), 0)
         return MoleculePredictions(
-            self.rates(cell_BD).scatter_add(1, token_ids_BL, told_BL2[..., 0]),
-            log_phi_BV.scatter_add(1, token_ids_BL, told_BL2[..., 1]),
+            self.rates(cell_BD).scatter_add(1, token_ids_BL, correction_BL2[..., 0]),
+            log_phi_BV.scatter_add(1, token_ids_BL, correction_BL2[..., 1]),
         )
 
 

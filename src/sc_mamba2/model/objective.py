@@ -67,13 +67,13 @@ class MaskedObjective(nn.Module):
         return Recovered(torch.stack(parts), own.value, cell.value)
 
     @staticmethod
-    def asked(batch: MaskedBatch) -> Tensor:
+    def target_counts(batch: MaskedBatch) -> Tensor:
         """Count the predictions that enter each part of the objective, (O,) int64."""
         masked, left_out = batch.mask_BL.sum(), batch.left_out_mask_BO.sum()
         counts = {"cell_genes": left_out}
         return torch.stack([counts.get(name, masked) for name in OBJECTIVES])
 
-    def weighed(self, sums_O: Tensor) -> Tensor:
+    def weighted_sum(self, sums_O: Tensor) -> Tensor:
         """Return the weighted sum of the parts, (O,) to a scalar."""
         weights_O = sums_O.new_tensor([getattr(self.options, name) for name in OBJECTIVES])
         return (sums_O * weights_O).sum()

@@ -145,14 +145,14 @@ class PretrainedModel(OnHub, nn.Module):
         expression: tuple[Tensor | None, Tensor | None] = (None, None)
         from_cell, cell_decoder = expression, self.cell_expression_decoder
         if self.expression_decoder is not None:
-            told = expression_in_chunks(self.expression_decoder, hidden_BLD)
-            expression = _at_tokens(told, pad_BL)
+            decoded = expression_in_chunks(self.expression_decoder, hidden_BLD)
+            expression = _at_tokens(decoded, pad_BL)
         if cell_decoder is not None:
             encode = self.backbone.gene_encoder
-            told = expression_in_chunks(
+            decoded = expression_in_chunks(
                 lambda ids: cell_decoder(cell_BD, encode(ids)), token_ids_BL
             )
-            from_cell = _at_tokens(told, pad_BL)
+            from_cell = _at_tokens(decoded, pad_BL)
         return Outputs(
             hidden_BLD=hidden_BLD,
             expression_BL=expression[0],

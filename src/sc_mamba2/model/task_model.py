@@ -86,11 +86,11 @@ class TaskModel(OnHub, nn.Module, ABC):
         return squared_lengths(self.backbone)
 
     @property
-    def fits_itself(self) -> bool:
-        """Whether `fit_itself` replaces training by gradients."""
+    def is_fitted_directly(self) -> bool:
+        """Whether `fit_directly` replaces training by gradients."""
         return False
 
-    def fit_itself(
+    def fit_directly(
         self, parts: list[tuple[TokenizedCells, dict[str, np.ndarray]]], seed: int
     ) -> None:
         """Fit the head in one step, in place, on `parts`: training cells and the `predict` outputs for them."""
@@ -102,7 +102,7 @@ class TaskModel(OnHub, nn.Module, ABC):
 
         Override, with `learner_tokens`, if a model fits itself but also holds a network.
         """
-        return None if self.fits_itself else self
+        return None if self.is_fitted_directly else self
 
     def learner_tokens(self, tokens: TokenizedCells) -> TokenizedCells:
         """Return the tokens as the `learner` reads them."""

@@ -22,7 +22,7 @@ _log = logging.getLogger(__name__)
 
 _WARM_UP, _REPEATS = 2, 5
 # Tolerated difference from the blocked path, relative to its largest value: rounding only.
-_APART = {torch.float32: 1e-2, torch.bfloat16: 1e-1, torch.float16: 1e-1}
+_TOLERANCE = {torch.float32: 1e-2, torch.bfloat16: 1e-1, torch.float16: 1e-1}
 
 Run = Callable[[], Tensor]
 
@@ -108,7 +108,7 @@ def _measure(
     for name, run in candidates.items():
         try:
             apart = float((run().detach().float() - expected).abs().max() / expected.abs().max())
-            if apart <= _APART[work.dtype]:
+            if apart <= _TOLERANCE[work.dtype]:
                 times[name] = milliseconds(run)
             else:
                 left_out[name] = f"{apart:.2g} apart from the blocked path"

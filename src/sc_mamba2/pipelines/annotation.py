@@ -10,7 +10,7 @@ from sc_mamba2.pipelines.shared import namespaced, same, step
 from sc_mamba2.tasks.annotation.baselines import compare
 from sc_mamba2.tasks.annotation.evaluate import score
 from sc_mamba2.tasks.annotation.fit import calibrate, prepare
-from sc_mamba2.tasks.annotation.other_genes import meet_query
+from sc_mamba2.tasks.annotation.other_genes import adapt_to_query
 from sc_mamba2.tasks.annotation.predict import call_cells, prepare_query, write_annotated
 from sc_mamba2.tasks.annotation.report import report
 from sc_mamba2.tasks.annotation.split import hold_out, take_query
@@ -47,7 +47,7 @@ def create_prediction_pipeline() -> Pipeline:
 def _meet() -> Node:
     """Return the node that adapts a model to the query's genes."""
     return step(
-        meet_query,
+        adapt_to_query,
         "model valid_query query_report params:validation params:predict params:compute",
         "reader report_of_query",
         tags="inference",
@@ -87,7 +87,7 @@ def _fit() -> list[Node]:
 
 def _annotate(fitted: bool, roles: tuple[str, ...]) -> list[Node]:
     """Return the nodes from query cells and a model to the results; a training run shows more."""
-    beside = same("baseline_calls", "ablation_calls") if fitted else {}
+    baselines = same("baseline_calls", "ablation_calls") if fitted else {}
     reader = "reader" if "query" in roles else "model"
     names = {"reference": "reference_report", "query": "report_of_query"}
     reports = {f"{role}_report": names[role] for role in roles}
@@ -111,7 +111,7 @@ def _annotate(fitted: bool, roles: tuple[str, ...]) -> list[Node]:
             same("calls", "truth", "model", "run_info")
             | {"label_params": "params:labels", "calling": "params:calls"}
             | reports
-            | beside,
+            | baselines,
             "metrics",
             tags="evaluation",
         ),

@@ -14,7 +14,7 @@ from sc_mamba2.tasks.batch_correction.fit import prepare
 from sc_mamba2.tasks.batch_correction.predict import prepare_known, write_integrated
 from sc_mamba2.tasks.batch_correction.report import report
 from sc_mamba2.tasks.shared.backbone import fine_tune, predict
-from sc_mamba2.tasks.shared.coverage import meet_genes
+from sc_mamba2.tasks.shared.coverage import add_coverage
 
 NAMESPACE = "batch_correction"
 PARTS = "training_tokens validation_tokens"
@@ -63,7 +63,9 @@ def create_prediction_pipeline() -> Pipeline:
             "candidates",
             "evaluation",
         ),
-        step(meet_genes, "model valid_cells report_of_file params:validation", "validation_report"),
+        step(
+            add_coverage, "model valid_cells report_of_file params:validation", "validation_report"
+        ),
         step(prepare_known, "valid_cells model params:keys", "tokens truth", "tokenization"),
     ]
     known = {"valid_cells": REFERENCE["valid_cells"], "raw_cells": REFERENCE["raw_cells"]}

@@ -74,7 +74,7 @@ def _conclude(trained: bool) -> list[Node]:
     """Return the nodes from a model and tokens to the results; a training run shows more."""
     cells = same("outputs", "tokens", "truth", "model") | {"compute": "params:compute"}
     facts = {"report": "reading_report", "run_info": "run_info"}
-    beside = same("comparison") if trained else {}
+    comparison = same("comparison") if trained else {}
     history = same("history") if trained else {}
     return [
         step(
@@ -85,7 +85,7 @@ def _conclude(trained: bool) -> list[Node]:
         ),
         step(
             score,
-            cells | facts | beside | {"params": "params:evaluation"},
+            cells | facts | comparison | {"params": "params:evaluation"},
             "metrics",
             tags="evaluation",
         ),
@@ -96,7 +96,7 @@ def _conclude(trained: bool) -> list[Node]:
         ),
         step(
             report,
-            cells | beside | history | same("metrics", "parameters"),
+            cells | comparison | history | same("metrics", "parameters"),
             "figures report",
             tags="reporting",
         ),

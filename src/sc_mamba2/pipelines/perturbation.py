@@ -13,7 +13,7 @@ from sc_mamba2.tasks.perturbation.fit import complete_model, gate_layers, hold_o
 from sc_mamba2.tasks.perturbation.predict import prepare_prediction, write_predicted
 from sc_mamba2.tasks.perturbation.report import report
 from sc_mamba2.tasks.shared.backbone import fine_tune, predict
-from sc_mamba2.tasks.shared.coverage import meet_genes
+from sc_mamba2.tasks.shared.coverage import add_coverage
 
 NAMESPACE = "perturbation"
 
@@ -58,7 +58,7 @@ def create_prediction_pipeline() -> Pipeline:
     """Return the pipeline that predicts with a trained model."""
     first = [
         step(
-            meet_genes,
+            add_coverage,
             "checkpoint valid_cells report_of_file params:validation",
             "validation_report",
         ),

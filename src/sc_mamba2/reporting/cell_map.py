@@ -15,7 +15,7 @@ from matplotlib.colors import to_hex
 
 from sc_mamba2.reporting.style import palette
 
-MOST_CELLS = 50_000  # of a file; about 2 MB, and smooth
+MAX_CELLS = 50_000  # of a file; about 2 MB, and smooth
 _CODES = 2**16 - 1  # the last is what has no class
 
 
@@ -42,10 +42,10 @@ class CellMap:
     stands_for: tuple[str, ...] = ()
 
     def packed(self, most: int | None = None) -> dict[str, Any]:
-        """Return the data for `unpackCells` of the script, an even sample of `most` (or `MOST_CELLS`) cells."""
+        """Return the data for `unpackCells` of the script, an even sample of `most` (or `MAX_CELLS`) cells."""
         cells = next(iter(self.layouts.values())).index
         taken = (
-            np.linspace(0, len(cells) - 1, min(len(cells), most or MOST_CELLS)).round().astype(int)
+            np.linspace(0, len(cells) - 1, min(len(cells), most or MAX_CELLS)).round().astype(int)
         )
         columns = {name: _aligned(column, cells) for name, column in self.columns.items()}
         classes = {name: class_text(one) for name, one in columns.items() if not is_scale(one)}
@@ -71,9 +71,9 @@ class CellMap:
     def words(self) -> str:
         """The caption, with the number of cells drawn if it is a sample."""
         cells = len(next(iter(self.layouts.values())))
-        if cells <= MOST_CELLS:
+        if cells <= MAX_CELLS:
             return self.caption
-        return f"{self.caption} ({MOST_CELLS:,} of {cells:,} cells, evenly taken)"
+        return f"{self.caption} ({MAX_CELLS:,} of {cells:,} cells, evenly taken)"
 
 
 def shared_palettes(classes: dict[str, pd.Series]) -> dict[str, dict[str, Any]]:
@@ -112,17 +112,17 @@ def is_scale(column: pd.Series) -> bool:
 
 
 def _pack_classes(name: str, column: pd.Series, colours: dict[str, Any]) -> dict[str, Any]:
-    there = sorted(set(column.dropna()))[:_CODES]
-    codes = pd.Categorical(column, categories=there).codes.astype(np.int64)
+    classes = sorted(set(column.dropna()))[:_CODES]
+    codes = pd.Categorical(column, categories=classes).codes.astype(np.int64)
     packed = _base64(np.where(codes < 0, _CODES, codes), "<u2")
-    inks = [to_hex(colours[one]) for one in there]
-    return {"name": name, "classes": there, "colours": inks, "codes": packed}
+    hex_colours = [to_hex(colours[one]) for one in classes]
+    return {"name": name, "classes": classes, "colours": hex_colours, "codes": packed}
 
 
 def _pack_numbers(name: str, values_N: np.ndarray) -> dict[str, Any]:
     values_N = np.where(np.isfinite(values_N), values_N, np.nan)
-    there = values_N[~np.isnan(values_N)]
-    least, most = (float(there.min()), float(there.max())) if len(there) else (0.0, 1.0)
+    finite = values_N[~np.isnan(values_N)]
+    least, most = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
     return {"name": name, "least": least, "most": most, "values": _base64(values_N, "<f4")}
 
 

@@ -1,7 +1,7 @@
 // The page of `scm explore`: it asks its own server for cells, columns and genes, and sends selections back.
 "use strict";
 
-const MOST_ROWS = 200, MOST_TITLES = 30;
+const MAX_ROWS = 200, MAX_TITLES = 30;
 const at = (id) => document.getElementById(id);
 const [find, keep, by] = [at("find"), at("keep"), at("by")];
 let cells, map, chosen = [];
@@ -12,14 +12,14 @@ function say(words, wrong = false) {
 }
 
 async function ask(path, options) {
-  const answer = await fetch(path, options);
-  const told = await answer.json();
-  if (!answer.ok) throw new Error(`${told.found}: ${told.mend}`);
-  return told;
+  const response = await fetch(path, options);
+  const body = await response.json();
+  if (!response.ok) throw new Error(`${body.found}: ${body.mend}`);
+  return body;
 }
 
 // What a button does, with what went wrong told on the page.
-const told = (act) => async (event) => {
+const withErrors = (act) => async (event) => {
   event?.preventDefault();
   try {
     await act();
@@ -81,8 +81,8 @@ function show(indices) {
   const share = (own) => `${(100 * own / chosen.length).toFixed(1)}%`;
   const rows = [...counts].sort((one, other) => other[1] - one[1])
     .map(([name, own]) => [name, own.toLocaleString("en"), share(own)]);
-  const first = chosen.slice(0, MOST_ROWS).map((i) => [cells.names[i], ...cells.columns.map((one) => valueOf(one, i))]);
-  const caption = chosen.length > MOST_ROWS ? `The first ${MOST_ROWS} of ${count} cells` : "The cells";
+  const first = chosen.slice(0, MAX_ROWS).map((i) => [cells.names[i], ...cells.columns.map((one) => valueOf(one, i))]);
+  const caption = chosen.length > MAX_ROWS ? `The first ${MAX_ROWS} of ${count} cells` : "The cells";
   at("tables").replaceChildren(...(chosen.length ? [
     ...(column ? [table(`By ${column.name}`, [column.name, "cells", "of these"], rows)] : []),
     table(caption, ["cell", ...cells.columns.map((one) => one.name)], first)] : []));
@@ -104,16 +104,16 @@ function download() {
   setTimeout(() => URL.revokeObjectURL(href), 60_000);
 }
 
-told(async () => {
+withErrors(async () => {
   say("reading the cells …");
   cells = unpackCells(await ask("cells"));
   map = cellMap(document.querySelector(".map-live"), cells, { onselect: show });
   find.matrix.replaceChildren(...cells.matrices.map((name) => make("option", {}, name)));
   fillCounts();
   find.title.addEventListener("input", () => at("titles").replaceChildren(
-    ...found(find.title.value, MOST_TITLES).map(([value]) => make("option", { value }))));
-  find.addEventListener("submit", told(colour));
-  keep.addEventListener("submit", told(write));
+    ...found(find.title.value, MAX_TITLES).map(([value]) => make("option", { value }))));
+  find.addEventListener("submit", withErrors(colour));
+  keep.addEventListener("submit", withErrors(write));
   by.addEventListener("change", () => show(chosen));
   at("shown").addEventListener("click", () => show(map.shown()));
   at("names").addEventListener("click", download);

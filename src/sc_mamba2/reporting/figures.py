@@ -10,15 +10,15 @@ from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 
 from sc_mamba2.reporting.layout import class_legend, scatter_classes
-from sc_mamba2.reporting.style import MOST_WIDE, OTHER, in_style, new_figure, palette
+from sc_mamba2.reporting.style import MAX_WIDTH, OTHER, in_style, new_figure, palette
 
-MOST_CLASSES = 40  # more colours cannot be told apart, and rows of a matrix not be read
-MOST_SIDE_BY_SIDE = 20
-MOST_NUMBERED = 15
+MAX_CLASSES = 40  # more colours cannot be told apart, and rows of a matrix not be read
+MAX_SIDE_BY_SIDE = 20
+MAX_CLASSES_WITH_NUMBERS = 15
 _LOSSES = ("training_loss", "validation_loss")
 
 
-def fewer_classes(*columns: pd.Series, most: int = MOST_CLASSES) -> list[pd.Series]:
+def fewer_classes(*columns: pd.Series, most: int = MAX_CLASSES) -> list[pd.Series]:
     """Return classes with the rarest merged if there are too many, the same ones in all columns."""
     counts = pd.concat([column.astype(object) for column in columns]).value_counts()
     kept = counts.index if len(counts) <= most + 1 else counts.index[:most]
@@ -27,7 +27,7 @@ def fewer_classes(*columns: pd.Series, most: int = MOST_CLASSES) -> list[pd.Seri
 
 def shares_size(classes: int) -> tuple[float, float]:
     """Return the width and height, inches, of a square matrix of shares with its labels and scale."""
-    side = 2.8 + min(0.34 * classes, MOST_WIDE - 3.6)
+    side = 2.8 + min(0.34 * classes, MAX_WIDTH - 3.6)
     return side + 0.8, side
 
 
@@ -36,8 +36,8 @@ def draw_shares(axis: Axes, shares: np.ndarray, rows: list[str], columns: list[s
     image = axis.imshow(shares, vmin=0, vmax=1, cmap="Blues")
     axis.set_xticks(range(len(columns)), columns, rotation=90)
     axis.set_yticks(range(len(rows)), rows)
-    axis.tick_params(labelsize=9 if len(rows) <= MOST_NUMBERED else 6.5)
-    if max(shares.shape) <= MOST_NUMBERED:
+    axis.tick_params(labelsize=9 if len(rows) <= MAX_CLASSES_WITH_NUMBERS else 6.5)
+    if max(shares.shape) <= MAX_CLASSES_WITH_NUMBERS:
         for row, column in np.argwhere(shares >= 0.005):
             share = shares[row, column]
             colour = "white" if share > 0.55 else "black"
@@ -57,7 +57,7 @@ def class_figure(places: dict[str, pd.DataFrame], classes: pd.Series) -> Figure:
     classes
         Classes of the cells that have one.
     """
-    (shown,) = fewer_classes(classes, most=MOST_SIDE_BY_SIDE)
+    (shown,) = fewer_classes(classes, most=MAX_SIDE_BY_SIDE)
     colours = palette(sorted(set(shown)))
     figure, axes = new_figure(columns=len(places), width=4.2, height=3.8)
     for axis, (title, layout) in zip(axes, places.items(), strict=True):

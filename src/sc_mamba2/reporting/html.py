@@ -79,16 +79,16 @@ def _render(page: str, parts: dict[str, Any]) -> str:
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters["base64"] = lambda data: base64.b64encode(data).decode("ascii")
     environment.filters["shown_width"] = _shown_width
-    script = f"{own_text('cell_map.js')}\n{own_text(f'{page}.js')}"
-    return environment.from_string(own_text(f"{page}.html.j2")).render(
+    script = f"{read_asset('cell_map.js')}\n{read_asset(f'{page}.js')}"
+    return environment.from_string(read_asset(f"{page}.html.j2")).render(
         **parts,
-        style=own_text("cell_map.css"),
+        style=read_asset("cell_map.css"),
         script=script,
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
 
 
-def own_text(name: str) -> str:
+def read_asset(name: str) -> str:
     """Return the text of a template, script or style sheet of this package."""
     return files("sc_mamba2.reporting").joinpath(name).read_text(encoding="utf-8")
 

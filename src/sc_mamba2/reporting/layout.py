@@ -17,7 +17,7 @@ from sc_mamba2.reporting.style import label
 NEIGHBOURS = 15
 _EPOCHS = 200  # as umap-learn has for more cells than 10,000; 500 look the same
 _MARK_INCHES, _LETTER_INCHES, _LINE_INCHES = 0.5, 0.075, 0.18  # of a legend
-FEWEST_CELLS = 4  # scanpy's spectral start of a UMAP needs as many
+MIN_CELLS = 4  # scanpy's spectral start of a UMAP needs as many
 
 
 def lay_out(embedding: pd.DataFrame, seed: int) -> pd.DataFrame:
@@ -30,7 +30,7 @@ def lay_out(embedding: pd.DataFrame, seed: int) -> pd.DataFrame:
         dimensions, padded with zeros.
     """
     values = embedding.to_numpy(dtype=np.float32)
-    if len(values) < FEWEST_CELLS or values.shape[1] < 2:
+    if len(values) < MIN_CELLS or values.shape[1] < 2:
         flat = np.zeros((len(values), 2), dtype=np.float32)
         flat[:, : values.shape[1]] = values[:, :2]
         return pd.DataFrame(flat, index=embedding.index, columns=["x", "y"])

@@ -45,12 +45,12 @@ def draw_pictures(pictures: Sequence[Picture], **values: Any) -> dict[str, bytes
     dict
         PNG files by name. Equal figures are equal bytes.
     """
-    there = {name: value for name, value in values.items() if value is not None}
+    available = {name: value for name, value in values.items() if value is not None}
     drawn = {}
     for picture in pictures:
         needed = inspect.signature(picture.draw).parameters
-        if needed.keys() <= there.keys():
-            figure = picture.draw(**{name: there[name] for name in needed})
+        if needed.keys() <= available.keys():
+            figure = picture.draw(**{name: available[name] for name in needed})
             if figure is not None:
                 drawn[picture.name] = as_png(figure)
     return drawn

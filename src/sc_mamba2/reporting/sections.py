@@ -176,9 +176,9 @@ def worth_of_parts(score: str, what: str, metrics: dict[str, Any]) -> list[str]:
     own = metrics["model"][score]
     return [
         f"{what}: {name} reaches {other:.3f} (full model: {own - other:+.3f})."
-        for name, other in _having(score, metrics["ablations"]).items()
+        for name, other in _methods_with(score, metrics["ablations"]).items()
     ]
 
 
-def _having(score: str, methods: dict[str, dict[str, float]]) -> dict[str, float]:
+def _methods_with(score: str, methods: dict[str, dict[str, float]]) -> dict[str, float]:
     return {name: scores[score] for name, scores in methods.items() if score in scores}

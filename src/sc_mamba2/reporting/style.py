@@ -21,7 +21,7 @@ _STYLE: dict[Any, Any] = {
 }
 
 OTHER = "(other)"
-MOST_WIDE = 8.4  # inches of a figure: then a window of 700 pixels shows all of it, in letters that can be read
+MAX_WIDTH = 8.4  # inches of a figure: then a window of 700 pixels shows all of it, in letters that can be read
 _LONGEST = 40
 _SIZE, _LETTER_INCHES, _LINE_INCHES = 8, 0.08, 0.14  # of a name beside a point
 _GREY = (0.78, 0.78, 0.78, 1.0)
@@ -66,7 +66,7 @@ def new_figure(
     width, height
         Size of one of them, in inches.
     """
-    across = min(columns, max(1, int(MOST_WIDE / width)))
+    across = min(columns, max(1, int(MAX_WIDTH / width)))
     down = -(-columns // across)
     figure = ShownFigure(figsize=(across * width, down * height), layout="constrained")
     axes = list(figure.subplots(down, across, squeeze=False).flat)

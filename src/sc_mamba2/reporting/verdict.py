@@ -41,18 +41,18 @@ def beside_baselines(metrics: dict[str, Any]) -> list[str]:
     metrics
         The contents of ``metrics.json``.
     """
-    said: dict[str, list[str]] = {"best": [], "tied": [], "below": []}
+    phrases: dict[str, list[str]] = {"best": [], "tied": [], "below": []}
     for signed, words in _WORDS.items():
         if standing := _standing(metrics, signed):
             how, name, other, noise = standing
             own = metrics["model"][signed.removeprefix("-")]
-            said[how].append(f"{words} ({own:.3f}, {name} {other:.3f}{noise})")
+            phrases[how].append(f"{words} ({own:.3f}, {name} {other:.3f}{noise})")
     starts = {
         "best": "best by ",
         "tied": "no better or worse than the best baseline by ",
         "below": "BELOW the best baseline by ",
     }
-    parts = [starts[how] + ", ".join(found) for how, found in said.items() if found]
+    parts = [starts[how] + ", ".join(found) for how, found in phrases.items() if found]
     return [f"The model is {'; '.join(parts)}."] if parts else []
 
 

@@ -25,8 +25,8 @@ from sc_mamba2.errors import UserError, nearest
 from sc_mamba2.files import atomic_file
 from sc_mamba2.reporting import CellMap, class_text, is_scale, pack_column, shared_palettes
 
-MOST_CLASSES = 1000  # of a column; with more it is an identifier
-MOST_BYTES = 2**30  # of a matrix in memory
+MAX_CLASSES = 1000  # of a column; with more it is an identifier
+MAX_BYTES = 2**30  # of a matrix in memory
 _EMBEDDINGS = (
     keys.CORRECTED,
     keys.JOINT,
@@ -80,7 +80,7 @@ class ExploredCells:
         columns = self._find_columns()
         classes = {name: _classes(one) for name, one in columns.items() if not is_scale(one)}
         self._columns = {
-            name: one for name, one in columns.items() if len(classes.get(name, ())) <= MOST_CLASSES
+            name: one for name, one in columns.items() if len(classes.get(name, ())) <= MAX_CLASSES
         }
         if not self._columns:  # a map needs some colour
             self._columns["cells"] = pd.Series("cell", self.obs.index)
@@ -108,7 +108,7 @@ class ExploredCells:
             raise UserError(
                 "column-missing",
                 found=f"no column '{name}' to colour by",
-                expected=f"one of the file, with at most {MOST_CLASSES:,} classes",
+                expected=f"one of the file, with at most {MAX_CLASSES:,} classes",
                 mend="choose one from the list" + nearest(name, self._columns),
             )
         return pack_column(name, self._columns[name], self._colours.get(name, {}))
@@ -143,9 +143,9 @@ class ExploredCells:
             self._loaded = None  # free the memory first: only one matrix fits
             with open_cells(self.source) as stored:
                 self._loaded = (matrix, *_by_gene(_matrices(stored)[matrix][0], matrix))
-        _, values_NG, said = self._loaded
+        _, values_NG, description = self._loaded
         values = pd.Series(values_NG[:, [place]].toarray()[:, 0], self.obs.index)
-        return pack_column(f"{self.genes[at]} in {matrix}", values, {}) | {"said": said}
+        return pack_column(f"{self.genes[at]} in {matrix}", values, {}) | {"said": description}
 
     def select(self, name: str, value: str, cells: Iterable[int]) -> dict[str, Any]:
         """Write a selection and all previous ones to `output`; return it in the format of `column`.
@@ -313,10 +313,10 @@ def _by_gene(stored: StoredMatrix, name: str) -> tuple[sparse.csc_matrix, str]:
         rows = stored.read(start, min(start + _ROWS, stored.shape[0]))
         blocks.append(sparse.csr_matrix(rows, dtype=np.float32))
         size += blocks[-1].data.nbytes + blocks[-1].indices.nbytes
-        if size > MOST_BYTES:
+        if size > MAX_BYTES:
             raise UserError(
                 "matrix-large",
-                found=f"{name} takes more than {MOST_BYTES / 2**30:g} GiB of memory",
+                found=f"{name} takes more than {MAX_BYTES / 2**30:g} GiB of memory",
                 expected="a smaller matrix, since genes are read from memory",
                 mend="explore fewer cells or genes; columns and calls can still be shown",
             )

@@ -19,7 +19,7 @@ from sc_mamba2.runs.explored import ExploredCells
 from sc_mamba2.runs.site import local_server
 from sc_mamba2.runs.translate import as_user_error
 
-_MOST_ASKED = 2**28  # bytes of a request
+_MAX_REQUEST_BYTES = 2**28  # bytes of a request
 _HEADERS = {
     "Cache-Control": "no-store",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -66,45 +66,45 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Send the page, its cells, a column or a gene."""
-        if (asked := self._asked()) is None:
+        if (request := self._parse_request()) is None:
             return
-        what, query = asked
+        what, query = request
         if what == "":
             page = render_explorer(self.explored.source.name)
             self._send(200, page.encode(), "text/html; charset=utf-8")
         elif what == "cells":
-            self._tell(self.explored.page, tuple)
+            self._send_result(self.explored.page, tuple)
         elif what == "column":
-            self._tell(self.explored.column, lambda: (query["name"][0],))
+            self._send_result(self.explored.column, lambda: (query["name"][0],))
         elif what == "gene":
-            self._tell(self.explored.gene, lambda: (int(query["at"][0]), query["matrix"][0]))
+            self._send_result(self.explored.gene, lambda: (int(query["at"][0]), query["matrix"][0]))
         else:
             self.send_error(404)
 
     def do_POST(self) -> None:
         """Save a selection."""
-        if (asked := self._asked()) is None:
+        if (request := self._parse_request()) is None:
             return
         length = int(self.headers.get("Content-Length") or 0)
-        if asked[0] != "selection" or not 0 < length < _MOST_ASKED:
+        if request[0] != "selection" or not 0 < length < _MAX_REQUEST_BYTES:
             self.send_error(404)
         elif self.headers.get("Content-Type") != "application/json":  # HTML forms cannot send it
             self.send_error(415)
         else:
-            self._tell(self.explored.select, lambda: _selection(self.rfile.read(length)))
+            self._send_result(self.explored.select, lambda: _selection(self.rfile.read(length)))
 
-    def _asked(self) -> tuple[str, dict[str, list[str]]] | None:
+    def _parse_request(self) -> tuple[str, dict[str, list[str]]] | None:
         """Return path and query of a request; ``None`` after an error for a wrong host or token."""
-        asked, port = urlsplit(self.path), self.server.server_port
+        url, port = urlsplit(self.path), self.server.server_port
         if self.headers.get("Host") not in (f"127.0.0.1:{port}", f"localhost:{port}"):
             self.send_error(403)
             return None
-        if not secrets.compare_digest(asked.path[: len(self.home)].encode(), self.home.encode()):
+        if not secrets.compare_digest(url.path[: len(self.home)].encode(), self.home.encode()):
             self.send_error(404)
             return None
-        return asked.path[len(self.home) :], parse_qs(asked.query)
+        return url.path[len(self.home) :], parse_qs(url.query)
 
-    def _tell(self, find: Callable[..., Any], given: Callable[[], tuple[Any, ...]]) -> None:
+    def _send_result(self, find: Callable[..., Any], given: Callable[[], tuple[Any, ...]]) -> None:
         """Send as JSON the result of `find` for the given arguments, or its user error."""
         try:
             arguments = given()
@@ -113,14 +113,14 @@ class _Handler(BaseHTTPRequestHandler):
             return
         try:
             with self.lock:
-                status, answer = 200, find(*arguments)
+                status, body = 200, find(*arguments)
         except Exception as error:
             known = error if isinstance(error, UserError) else as_user_error(error)
             if known is None:
                 raise
             parts = ("rule", "found", "expected", "mend")
-            status, answer = 400, {name: getattr(known, name) for name in parts}
-        self._send(status, json.dumps(answer).encode(), "application/json")
+            status, body = 400, {name: getattr(known, name) for name in parts}
+        self._send(status, json.dumps(body).encode(), "application/json")
 
     def _send(self, status: int, body: bytes, kind: str) -> None:
         self.send_response(status)

@@ -6,7 +6,7 @@ import warnings
 from rich.console import Console
 from rich.logging import RichHandler
 
-from sc_mamba2.tasks.shared.hearing import NOTE
+from sc_mamba2.tasks.shared.messages import NOTE
 
 # Messages about an error that the command itself reports.
 _REPEATED = ("failed with error", "You can resume the pipeline run", "No nodes ran", "Parameter '")

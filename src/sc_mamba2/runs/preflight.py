@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sc_mamba2.cells.glance import (
-    check_there,
+from sc_mamba2.cells.source_check import (
+    check_exists,
     columns_and_layers,
     missing_column,
     missing_file,
@@ -20,7 +20,7 @@ from sc_mamba2.cells.glance import (
     unnamed_source,
 )
 from sc_mamba2.errors import UserError, nearest
-from sc_mamba2.files import standing
+from sc_mamba2.files import restored
 from sc_mamba2.model.config import preset
 from sc_mamba2.model.folder import CONFIG, check_folder
 from sc_mamba2.model.manifest import read_json
@@ -172,7 +172,7 @@ def _check_given(given: Mapping[str, Any]) -> None:
             check_folder(value, known=(_VOCABULARY,))
         elif last == "preset":
             preset(value, vocabulary_size=3)
-        elif name == "index" and not (standing(value) / _INDEX).is_file():
+        elif name == "index" and not (restored(value) / _INDEX).is_file():
             raise UserError(
                 "index-folder",
                 found=f"no index at '{value}'",
@@ -187,8 +187,8 @@ def _check_given(given: Mapping[str, Any]) -> None:
 
 def _check_file(parameter: str, path: str, rule: str) -> None:
     if not Path(path).is_file():
-        said = missing_file(Path(path))
-        raise UserError(rule, found=said.found, expected=f"the file of {parameter}", mend=said.mend)
+        err = missing_file(Path(path))
+        raise UserError(rule, found=err.found, expected=f"the file of {parameter}", mend=err.mend)
 
 
 def _check_read(pipeline: str, places: Mapping[str, Any], values: Mapping[str, Any]) -> None:
@@ -265,7 +265,7 @@ def check_cells(sources: list[str], columns: Mapping[str, str], layer: str | Non
     Raises
     ------
     UserError
-        Rules of `check_there`; ``label-missing`` and the like; ``layer-missing``.
+        Rules of `check_exists`; ``label-missing`` and the like; ``layer-missing``.
     """
     paths = list(map(_path, sources))
     seen = [path and columns_and_layers(path) for path in paths]
@@ -290,7 +290,7 @@ def _path(source: str) -> Path | None:
         return None
     kind, equals, place = source.partition("=")
     place = place if equals and kind.isidentifier() else source
-    return None if place.endswith(".txt") else check_there(place)
+    return None if place.endswith(".txt") else check_exists(place)
 
 
 def _rule_and_option(parameter: str) -> tuple[str, str]:

@@ -21,7 +21,7 @@ RECORD, LOCK, FORMAT = "run.json", ".lock", 1
 LATEST = "latest"
 FOLDER_SUFFIX = ".scm"  # of the folder that a verb writes beside its output
 _REPORTING, _RUNS = "08_reporting", "runs"
-_MOST_BYTES = 10_000_000
+_MAX_BYTES = 10_000_000
 _ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]*")
 
 
@@ -143,7 +143,7 @@ def read_record(folder: Path) -> RunRecord:
             mend="give such a folder, or a run from `scm runs`",
         )
     try:
-        if path.stat().st_size > _MOST_BYTES:
+        if path.stat().st_size > _MAX_BYTES:
             raise _damaged(folder.name, "it is too large for a record")
         return RunRecord.model_validate_json(path.read_bytes())
     except ValidationError as error:
@@ -157,7 +157,7 @@ def read_record(folder: Path) -> RunRecord:
 def list_runs(project: Path) -> list[Listed]:
     """List the runs of a project, newest first; unreadable ones as damaged."""
     records = _records(project, "*")
-    listed = [_look(path.parent) for path in records if not path.parent.name.startswith(".")]
+    listed = [_read_listed(path.parent) for path in records if not path.parent.name.startswith(".")]
     return sorted(listed, key=lambda run: run.run_id, reverse=True)
 
 
@@ -212,7 +212,7 @@ def _nearest(name: str, runs: list[Listed]) -> str:
     )
 
 
-def _look(folder: Path) -> Listed:
+def _read_listed(folder: Path) -> Listed:
     known: dict[str, Any] = {"run_id": folder.name, "task": folder.parents[1].name}
     try:
         record = read_record(folder)
@@ -220,12 +220,12 @@ def _look(folder: Path) -> Listed:
             raise _damaged(folder.name, f"it is the record of '{record.run_id}'")
     except UserError as error:
         return Listed(**known, state="damaged", reason=error.found)
-    interrupted = record.state == "running" and not _at_work(folder / LOCK)
+    interrupted = record.state == "running" and not _is_locked(folder / LOCK)
     state = "interrupted" if interrupted else record.state
     return Listed(**known, state=state, record=record)
 
 
-def _at_work(lock: Path) -> bool:
+def _is_locked(lock: Path) -> bool:
     """Whether a live process holds the lock."""
     if not lock.exists():
         return False

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sc_mamba2.runs.quietly import configure_project, pipelines  # isort: skip
+from sc_mamba2.runs.kedro_project import configure_project, pipelines  # isort: skip
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 from kedro.io import CatalogProtocol

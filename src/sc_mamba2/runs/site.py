@@ -45,17 +45,17 @@ def build_site(project: Path, folder: Path, pipeline: str | None = None) -> None
     pipeline
         The pipeline to show; ``None``: all, starting with `FIRST`.
     """
-    import sc_mamba2.runs.quietly  # noqa: F401  # first, since Kedro logs on import
+    import sc_mamba2.runs.kedro_project  # noqa: F401  # first, since Kedro logs on import
 
     apply_logging()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of Kedro and the web framework
         with atomic_folder(folder) as draft:
-            _write_answers(project, draft, pipeline)
+            _write_responses(project, draft, pipeline)
             _write_pages(draft)
 
 
-def _write_answers(project: Path, draft: Path, pipeline: str | None) -> None:
+def _write_responses(project: Path, draft: Path, pipeline: str | None) -> None:
     """Write the API responses that the page requests, one file each."""
     import fsspec
     from kedro_viz.api.rest.responses.metadata import (
@@ -78,9 +78,9 @@ def _write_answers(project: Path, draft: Path, pipeline: str | None) -> None:
     if pipeline is None:  # the first response that the page requests
         shutil.copy(draft / "api" / "pipelines" / FIRST, draft / "api" / "main")
     # Remove local paths, since a site may be published.
-    for answer in (draft / "api" / "nodes").iterdir():
-        text = answer.read_text(encoding="utf-8")
-        answer.write_text(text.replace(f"{project}/", ""), encoding="utf-8")
+    for response in (draft / "api" / "nodes").iterdir():
+        text = response.read_text(encoding="utf-8")
+        response.write_text(text.replace(f"{project}/", ""), encoding="utf-8")
 
 
 def _write_pages(draft: Path) -> None:

@@ -13,9 +13,9 @@ from sc_mamba2.files import (
     clean_scratch,
     make_folder,
     put_in_place,
+    restored,
     scratch_folder,
     sole_writer,
-    standing,
 )
 from sc_mamba2.runs.configuration import READ, shipped_conf
 from sc_mamba2.runs.dry_run import dry
@@ -27,8 +27,8 @@ from sc_mamba2.tasks.shared.parameters import flatten
 if TYPE_CHECKING:
     from sc_mamba2.runs.session import Finished
 
-_GOES_ON = ("blocks-missing", "processes-failed", "worker-died")  # a run can resume
-_FOR_PEOPLE = ("06_models", "08_reporting")  # layers that a verb keeps
+_RESUMABLE = ("blocks-missing", "processes-failed", "worker-died")  # a run can resume
+_KEPT_LAYERS = ("06_models", "08_reporting")  # layers that a verb keeps
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def run_verb(
         The output exists or cannot be written, or the input is invalid. Nothing is left then.
     """
     output = output.resolve()
-    folder = standing(output.with_suffix(FOLDER_SUFFIX))
+    folder = restored(output.with_suffix(FOLDER_SUFFIX))
     check_place(output, suffix)
     _check_free(folder, (folder / "metrics.json").is_file(), force)
     _check_free(
@@ -104,7 +104,7 @@ def run_for(selection: Selection, output: Path, result: str, sign: str, force: b
     Path
         `output`, absolute.
     """
-    output = standing(output.resolve())
+    output = restored(output.resolve())
     is_file = sign.startswith(".")
     check_place(output, sign if is_file else None)
     _check_free(output, output.is_file() if is_file else (output / sign).is_file(), force)
@@ -147,7 +147,7 @@ def resumable_folder(output: Path) -> Iterator[Path]:
         try:
             yield blocks
         except BaseException as error:
-            refused = isinstance(error, UserError) and error.rule not in _GOES_ON
+            refused = isinstance(error, UserError) and error.rule not in _RESUMABLE
             if not left and (refused or not blocks.exists()):
                 shutil.rmtree(folder)
             raise
@@ -177,7 +177,7 @@ def _kept_places(written: dict[str, Path], scratch: Path, task: str, result: str
     for name, path in written.items():
         # A checkpoint that was read is not in the scratch folder, and is not moved.
         ours = path.is_relative_to(scratch) and name.startswith(f"{task}.") and name != result
-        if ours and set(_FOR_PEOPLE) & set(path.relative_to(scratch).parts):
+        if ours and set(_KEPT_LAYERS) & set(path.relative_to(scratch).parts):
             last = name.rpartition(".")[2]
             places[name] = path.name if path.suffix else {"model": "checkpoint"}.get(last, last)
     return places
@@ -198,8 +198,8 @@ def _put_in_place(kept: Path, folder: Path, result: Path, output: Path) -> None:
 
 def _rename(result: Path, output: Path) -> None:
     if output.is_dir():  # a rename cannot replace it
-        with scratch_folder(output) as aside:
-            put_in_place(result, output, aside)
+        with scratch_folder(output) as scratch:
+            put_in_place(result, output, scratch)
     else:
         result.replace(output)
 

@@ -10,7 +10,7 @@ from anndata import AnnData
 from sc_mamba2.cells.adding import WORD
 from sc_mamba2.tasks.annotation.annotator import Annotator
 from sc_mamba2.tasks.annotation.fit import calibrate, prepare
-from sc_mamba2.tasks.annotation.other_genes import meet_query
+from sc_mamba2.tasks.annotation.other_genes import adapt_to_query
 from sc_mamba2.tasks.annotation.params import AnnotationParams, unused_by, unused_words
 from sc_mamba2.tasks.annotation.predict import call_cells, prepare_query, write_annotated
 from sc_mamba2.tasks.annotation.split import take_query
@@ -29,8 +29,8 @@ from sc_mamba2.tl.shared import (
     trained_model,
     valid_cells,
 )
-from sc_mamba2.tl.tool import alone, tool
-from sc_mamba2.training.machine import chance_as_found
+from sc_mamba2.tl.tool import refuse_training_options, tool
+from sc_mamba2.training.machine import restored_random_state
 
 START = "annotation.backbone.checkpoint"
 _log = logging.getLogger(__name__)
@@ -86,7 +86,7 @@ def annotate(
     """
     if (checkpoint is None) == (reference is None):
         raise needed("only reference or only checkpoint", "labelled cells, or a trained checkpoint")
-    alone(checkpoint, {"save": save})
+    refuse_training_options(checkpoint, {"save": save})
     if checkpoint is None and label_key is None:
         raise needed("label_key", "the column of the reference's obs with the types")
     key = f"annotation.labels.{'key' if checkpoint is None else 'query_key'}"
@@ -96,7 +96,7 @@ def annotate(
     fit = groups["annotation"].head.fit
     if unused := unused_by(fit, flatten(dict(options))):
         _log.warning("%s.", unused_words(fit, unused))
-    with chance_as_found():
+    with restored_random_state():
         query = valid_cells(adata, groups)
         if checkpoint is not None:
             model = trained_model(checkpoint, Annotator)  # type: ignore[type-abstract]
@@ -134,7 +134,7 @@ def apply(model: Annotator, query: ValidCells, groups: Groups, caller: str) -> A
     params, compute = groups["annotation"], groups["compute"]
     tokens, _ = prepare_query(query.valid, model, params.labels)
     met = query.valid, query.report, groups["validation"], params.predict, compute
-    reader, report = meet_query(model, *met)
+    reader, report = adapt_to_query(model, *met)
     outputs = predict(reader, tokens, params.predict, compute)
     calls, embedding = call_cells(outputs, reader, tokens, params.calls, params.labels, compute)
     facts = run_facts(caller, groups, model)

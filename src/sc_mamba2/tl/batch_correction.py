@@ -12,7 +12,7 @@ from sc_mamba2.tasks.batch_correction.model import BatchCorrectionModel
 from sc_mamba2.tasks.batch_correction.params import BatchCorrectionParams
 from sc_mamba2.tasks.batch_correction.predict import prepare_known, write_integrated
 from sc_mamba2.tasks.shared.backbone import fine_tune, predict
-from sc_mamba2.tasks.shared.coverage import meet_genes
+from sc_mamba2.tasks.shared.coverage import add_coverage
 from sc_mamba2.tasks.shared.parameters import build_parameters
 from sc_mamba2.tasks.shared.params import SHARED_GROUPS
 from sc_mamba2.tl.shared import (
@@ -27,8 +27,8 @@ from sc_mamba2.tl.shared import (
     trained_model,
     valid_cells,
 )
-from sc_mamba2.tl.tool import alone, tool
-from sc_mamba2.training.machine import chance_as_found
+from sc_mamba2.tl.tool import refuse_training_options, tool
+from sc_mamba2.training.machine import restored_random_state
 
 GROUPS = SHARED_GROUPS | {"batch_correction": BatchCorrectionParams}
 
@@ -72,12 +72,12 @@ def integrate(
     >>> cells.obsm["X_scm_corrected"].shape
     (60, 20)
     """
-    alone(checkpoint, {"save": save})
+    refuse_training_options(checkpoint, {"save": save})
     if checkpoint is None and "batch_correction.keys.batch_key" not in options:
         raise needed("batch_key", "the column of obs with the batches, or a trained checkpoint")
     # Labels are used only for scores, which are not computed here.
     groups = build_parameters(GROUPS, {"batch_correction.keys.label_key": None, **options})
-    with chance_as_found():
+    with restored_random_state():
         cells = valid_cells(adata, groups)
         candidates = None
         if checkpoint is not None:
@@ -119,7 +119,7 @@ def apply(
 ) -> AnnData:
     """Correct a copy of the cells with a fitted model; `candidates` are added if the output asks for them."""
     params, compute = groups["batch_correction"], groups["compute"]
-    report = meet_genes(model, cells.valid, cells.report, groups["validation"])
+    report = add_coverage(model, cells.valid, cells.report, groups["validation"])
     tokens, _ = prepare_known(cells.valid, model, params.keys)
     outputs = predict(model, tokens, params.predict, compute)
     facts = run_facts(caller, groups, model)

@@ -60,10 +60,10 @@ def denoise(
     >>> cells.layers["scm_denoised"].sum(axis=1).round()[:2].tolist()
     [10000.0, 10000.0]
     """
-    asked = {"named_genes": genes, "imputed_genes": impute}
+    requested = {"named_genes": genes, "imputed_genes": impute}
     named = {
         f"denoising.output.{key}": ",".join(given)
-        for key, given in asked.items()
+        for key, given in requested.items()
         if given is not None
     }
     groups: Groups = build_parameters(GROUPS, {**named, **options})

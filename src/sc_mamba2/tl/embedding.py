@@ -16,7 +16,7 @@ from sc_mamba2.tasks.shared.parameters import build_parameters
 from sc_mamba2.tasks.shared.params import SHARED_GROUPS
 from sc_mamba2.tl.shared import Changes, returned, run_facts
 from sc_mamba2.tl.tool import tool
-from sc_mamba2.training.machine import chance_as_found
+from sc_mamba2.training.machine import restored_random_state
 
 GROUPS = SHARED_GROUPS | {"embedding": EmbeddingParams}
 
@@ -60,7 +60,7 @@ def embed(
     groups = build_parameters(GROUPS, options)
     chosen, compute = groups["embedding"], groups["compute"]
     reference = None if index is None else ReferenceIndex.load(Path(index))
-    with chance_as_found(), TemporaryDirectory() as blocks:
+    with restored_random_state(), TemporaryDirectory() as blocks:
         encoder = load_encoder(chosen.options, reference)
         embedded = encode_file(
             encoder,

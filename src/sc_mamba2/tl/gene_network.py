@@ -13,7 +13,7 @@ from sc_mamba2.tasks.shared.parameters import build_parameters
 from sc_mamba2.tasks.shared.params import SHARED_GROUPS
 from sc_mamba2.tl.shared import Changes, Groups, returned, valid_cells
 from sc_mamba2.tl.tool import tool
-from sc_mamba2.training.machine import chance_as_found
+from sc_mamba2.training.machine import restored_random_state
 
 GROUPS = SHARED_GROUPS | {"gene_network": GeneNetworkParams}
 
@@ -58,7 +58,7 @@ def network(
     regulators = {} if genes is None else {"gene_network.genes.regulators": ",".join(genes)}
     groups: Groups = build_parameters(GROUPS, {**regulators, **options})
     task, compute = groups["gene_network"], groups["compute"]
-    with chance_as_found():
+    with restored_random_state():
         valid = valid_cells(adata, groups).valid
         chosen = task.scoring, task.reference, task.genes, groups["ingestion"]
         model, _, choice = prepare(valid, *chosen, compute)

@@ -24,9 +24,9 @@ from sc_mamba2.tl.shared import (
     run_facts,
     trained_model,
 )
-from sc_mamba2.tl.tool import alone, tool
+from sc_mamba2.tl.tool import refuse_training_options, tool
 from sc_mamba2.tokens import TokenizedCells
-from sc_mamba2.training.machine import chance_as_found
+from sc_mamba2.training.machine import restored_random_state
 
 GROUPS: dict[str, Any] = {"multiomics": MultiomicsParams, **SHARED_GROUPS}
 
@@ -80,7 +80,7 @@ def multiome(
     60
     """
     check_kind(mdata, mudata.MuData)
-    alone(checkpoint, {"held_out": held_out, "start": start, "save": save})
+    refuse_training_options(checkpoint, {"held_out": held_out, "start": start, "save": save})
     own: dict[str, Any] = {}
     if held_out is not None:
         own["multiomics.keys.held_out_key"], own["multiomics.keys.held_out_value"] = held_out
@@ -88,7 +88,7 @@ def multiome(
         own["multiomics.backbone.checkpoint"] = None if start == "none" else start
     groups: Groups = build_parameters(GROUPS, {**own, **options})
     task, reading = groups["multiomics"], (groups["ingestion"], groups["validation"])
-    with chance_as_found(), quiet_mudata():
+    with restored_random_state(), quiet_mudata():
         raw = take_modalities(mdata, rna_alone=checkpoint is not None)
         if checkpoint is not None:
             model = trained_model(checkpoint, MultiomicsModel)

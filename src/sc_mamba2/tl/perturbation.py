@@ -11,7 +11,7 @@ from sc_mamba2.tasks.perturbation.model import PerturbationModel
 from sc_mamba2.tasks.perturbation.params import PerturbationParams
 from sc_mamba2.tasks.perturbation.predict import prepare_prediction, write_predicted
 from sc_mamba2.tasks.shared.backbone import fine_tune, predict
-from sc_mamba2.tasks.shared.coverage import meet_genes
+from sc_mamba2.tasks.shared.coverage import add_coverage
 from sc_mamba2.tasks.shared.parameters import build_parameters
 from sc_mamba2.tasks.shared.params import SHARED_GROUPS
 from sc_mamba2.tl.shared import (
@@ -23,8 +23,8 @@ from sc_mamba2.tl.shared import (
     trained_model,
     valid_cells,
 )
-from sc_mamba2.tl.tool import alone, tool
-from sc_mamba2.training.machine import chance_as_found
+from sc_mamba2.tl.tool import refuse_training_options, tool
+from sc_mamba2.training.machine import restored_random_state
 
 GROUPS = SHARED_GROUPS | {"perturbation": PerturbationParams}
 
@@ -74,11 +74,11 @@ def perturb(
     >>> int(cells.obs["scm_predicted"].sum()) == int((cells.obs["perturbation"] == "control").sum())
     True
     """
-    alone(checkpoint, {"save": save})
+    refuse_training_options(checkpoint, {"save": save})
     own = {"perturbation.population.perturbation": perturbation}
     groups = build_parameters(GROUPS, {**own, **options})
     p, compute = groups["perturbation"], groups["compute"]
-    with chance_as_found():
+    with restored_random_state():
         raw, valid, report = valid_cells(adata, groups)
         if checkpoint is None:
             training, test, split, _ = hold_out(valid, p.keys, p.split, p.evaluation, compute)
@@ -91,7 +91,7 @@ def perturb(
             note_training(model, groups)
         else:
             model = trained_model(checkpoint, PerturbationModel)
-            report = meet_genes(model, valid, report, groups["validation"])
+            report = add_coverage(model, valid, report, groups["validation"])
             requested, controls, tokens = prepare_prediction(model, valid, p.population)
         outputs = predict(model, tokens, p.predict, compute)
         facts = run_facts("tl.perturb", groups, model)

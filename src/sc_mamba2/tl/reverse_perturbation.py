@@ -11,7 +11,7 @@ from sc_mamba2.tasks.shared.parameters import build_parameters
 from sc_mamba2.tasks.shared.params import SHARED_GROUPS
 from sc_mamba2.tl.shared import Changes, Checkpoint, returned, trained_model, valid_cells
 from sc_mamba2.tl.tool import tool
-from sc_mamba2.training.machine import chance_as_found
+from sc_mamba2.training.machine import restored_random_state
 
 GROUPS = SHARED_GROUPS | {"reverse_perturbation": ReversePerturbationParams}
 
@@ -52,7 +52,7 @@ def reverse(
     groups = build_parameters(GROUPS, {**goal, **options})
     p = groups["reverse_perturbation"]
     model = trained_model(checkpoint, PerturbationModel)
-    with chance_as_found():
+    with restored_random_state():
         _, valid, _ = valid_cells(adata, groups)
         query, names = prepare(valid, model, p.states, p.candidates, candidates)
         ranker = fit_ranker(model, names, query, p.rank, groups["compute"])

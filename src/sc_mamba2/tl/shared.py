@@ -14,7 +14,7 @@ from sc_mamba2.cells.adding import Cells, add_results, readable_cells
 from sc_mamba2.errors import UserError
 from sc_mamba2.model import TaskModel
 from sc_mamba2.tasks.shared.parameters import changed_text, decided_by_model, flat_parameters
-from sc_mamba2.tasks.shared.validation import take_valid
+from sc_mamba2.tasks.shared.validation import ingest_and_validate
 from sc_mamba2.tl.tool import called
 
 Checkpoint = str | Path | TaskModel
@@ -40,7 +40,7 @@ def valid_cells(adata: AnnData, groups: Groups) -> ValidCells:
         As the command raises for a file.
     """
     raw = readable_cells(adata)
-    return ValidCells(raw, *take_valid(raw, groups["ingestion"], groups["validation"]))
+    return ValidCells(raw, *ingest_and_validate(raw, groups["ingestion"], groups["validation"]))
 
 
 def run_facts(caller: str, groups: Groups, model: TaskModel | None = None) -> dict[str, Any]:

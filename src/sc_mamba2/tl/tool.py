@@ -55,10 +55,10 @@ def tool(verb: str) -> Callable[[Callable[..., Result]], Callable[..., Result]]:
             chosen = {option.name: given.pop(option.tool, None) for option in options}
             params = given.pop("params", None)
             if given.get("checkpoint") is not None:
-                _alone(options, chosen)
+                _refuse_training_options(options, chosen)
             changed = changed_parameters(options, chosen) | dict(params or {})
-            alone_at_work = one_thread(bool(changed.get("compute.deterministic")))
-            with _remembered(f"sc_mamba2.tl.{verb}", own, args, values), alone_at_work:
+            single_thread = one_thread(bool(changed.get("compute.deterministic")))
+            with _remembered(f"sc_mamba2.tl.{verb}", own, args, values), single_thread:
                 return function(**given, options=changed)
 
         call.__signature__ = signature  # type: ignore[attr-defined]
@@ -92,7 +92,7 @@ def _shown(value: Any, before: str) -> str:
     return f"{before}{value!r}" if plain else ""
 
 
-def alone(checkpoint: object, given: Mapping[str, object]) -> None:
+def refuse_training_options(checkpoint: object, given: Mapping[str, object]) -> None:
     """Raise rule ``options`` if a trained checkpoint comes with arguments that only training uses."""
     for name, value in given.items():
         if checkpoint is not None and value is not None:
@@ -104,8 +104,8 @@ def alone(checkpoint: object, given: Mapping[str, object]) -> None:
             )
 
 
-def _alone(options: list[Option], chosen: Mapping[str, object]) -> None:
-    alone(True, {o.tool: chosen[o.name] for o in options if o.training})
+def _refuse_training_options(options: list[Option], chosen: Mapping[str, object]) -> None:
+    refuse_training_options(True, {o.tool: chosen[o.name] for o in options if o.training})
 
 
 def _signature(own: Mapping[str, inspect.Parameter], options: list[Option]) -> inspect.Signature:

@@ -56,7 +56,7 @@ class MaskedBatch:
     left_out_BO: Tensor
     left_out_mask_BO: Tensor
 
-    def asks_nothing(self) -> "MaskedBatch":
+    def without_targets(self) -> "MaskedBatch":
         """Return the batch with nothing to predict and without cells."""
         nothing = [torch.zeros_like(part) for part in (self.mask_BL, self.left_out_mask_BO)]
         return replace(

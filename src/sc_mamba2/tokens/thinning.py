@@ -60,7 +60,7 @@ class ThinnedBatch:
     types_B: Tensor
     cells_B: Tensor
 
-    def asks_nothing(self) -> "ThinnedBatch":
+    def without_targets(self) -> "ThinnedBatch":
         """Return the batch with nothing to predict and without cells."""
         nothing, none = torch.zeros_like(self.left_BO), torch.full_like(self.types_B, -1)
         return replace(self, left_BO=nothing, types_B=none, cells_B=self.cells_B[:0])

@@ -14,7 +14,7 @@ from safetensors.numpy import load_file, save_file
 from scipy import sparse
 
 from sc_mamba2.errors import UserError
-from sc_mamba2.files import atomic_folder, standing
+from sc_mamba2.files import atomic_folder, restored
 
 
 class Ragged(NamedTuple):
@@ -164,7 +164,7 @@ def save_tokens(tokens: TokenizedCells, folder: str | Path) -> None:
 
 def load_tokens(folder: str | Path) -> TokenizedCells:
     """Read a folder that `save_tokens` wrote; refuse one that is missing or damaged."""
-    folder = standing(folder)
+    folder = restored(folder)
     try:
         arrays = load_file(folder / "tokens.safetensors")
         obs = pd.read_parquet(folder / "obs.parquet")

@@ -23,7 +23,7 @@ from sc_mamba2.genes import Vocabulary
 from sc_mamba2.model import Checkpoint, PretrainedModel, read_checkpoint, write_checkpoint
 from sc_mamba2.model.manifest import broken_checkpoint, read_json, read_manifest, some, write_json
 from sc_mamba2.model.saving import read_tensors, write_tensors
-from sc_mamba2.training.journal import folder_missing, told_writes
+from sc_mamba2.training.journal import folder_missing, write_errors
 
 _FOLDER, _STATE, _TENSORS = "training_state", "state.json", ".safetensors"
 
@@ -155,7 +155,7 @@ class TrainingCheckpoints:
     def __enter__(self) -> Self:
         """Become the run's only writer, and remove incomplete files of killed writers."""
         with ExitStack() as stack:
-            with told_writes(self.folder):
+            with write_errors(self.folder):
                 make_folder(self.folder)
                 lock = self.run / ".run.lock"
                 again = "wait for it, or choose another run folder"
@@ -211,7 +211,7 @@ class TrainingCheckpoints:
         path = self.folder / f"step-{step:09d}"
         if metric is not None and not math.isfinite(metric):
             metric = None
-        with told_writes(self.folder):
+        with write_errors(self.folder):
             if not self.folder.is_dir():
                 raise folder_missing(self.folder)
             self._clear_from(step)
@@ -224,11 +224,11 @@ class TrainingCheckpoints:
 
     def newest(self) -> TrainingState | None:
         """Return the newest intact checkpoint; damaged ones are skipped with a warning."""
-        return next(self._whole(reversed(self._folders())), None)
+        return next(self._intact(reversed(self._folders())), None)
 
     def best(self) -> Path | None:
         """Return the intact checkpoint with the best metric, the earliest in a tie."""
-        return next((found.path for found in self._whole(self._ranked())), None)
+        return next((found.path for found in self._intact(self._ranked())), None)
 
     def _folders(self) -> list[Path]:
         """List the folders of the steps, intact or not, the newest last."""
@@ -243,7 +243,7 @@ class TrainingCheckpoints:
         ranked = sorted((sign * metric, path) for path, metric in metrics if metric is not None)
         return [path for _, path in ranked]
 
-    def _whole(self, folders: Iterator[Path] | list[Path]) -> Iterator[TrainingState]:
+    def _intact(self, folders: Iterator[Path] | list[Path]) -> Iterator[TrainingState]:
         for path in folders:
             try:
                 yield read_training_state(path)

@@ -103,14 +103,14 @@ def split_cells(store: TokenStore, held_out: HeldOut) -> tuple[np.ndarray, np.nd
     if not held_out.values:
         return everything, everything[:0]
     groups = read_column(store, held_out.column)
-    there = set(map(str, pd.unique(groups)))
+    present = set(map(str, pd.unique(groups)))
     for value in held_out.values:
-        if value not in there:
+        if value not in present:
             raise UserError(
                 "held-out",
                 found=f"no cell with {held_out.column} '{value}'",
                 expected="values in the corpus",
-                mend="correct held_out.values" + nearest(value, sorted(there)),
+                mend="correct held_out.values" + nearest(value, sorted(present)),
             )
     judging = np.isin(groups, held_out.values)
     if judging.all():
@@ -129,7 +129,7 @@ def even_sample(cells: np.ndarray, most: int) -> np.ndarray:
     return cells[np.arange(count) * len(cells) // max(1, count)]
 
 
-def seen_vocabulary(
+def expressed_vocabulary(
     store: TokenStore, cells: np.ndarray, least: int = 1, ranks: Ranks = ALONE
 ) -> Vocabulary:
     """Return the store's vocabulary without genes expressed by fewer than `least` of the cells.

@@ -38,7 +38,7 @@ class PretrainJob(Options):
     compute: ComputeOptions = ComputeOptions()
 
     @model_validator(mode="after")
-    def _asks_for_something(self) -> Self:
+    def _has_objective(self) -> Self:
         if self.masks.channel != "bins":
             raise ValueError("masks.channel must be bins: the heads tell bins")
         if not self.masks.max_ratio and not self.masks.zero_share:

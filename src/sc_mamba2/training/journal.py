@@ -19,7 +19,7 @@ from sc_mamba2.files import atomic_file, clean_scratch, refused_write
 
 
 @contextmanager
-def told_writes(folder: Path) -> Iterator[None]:
+def write_errors(folder: Path) -> Iterator[None]:
     """Convert system errors on writing in `folder` to a `UserError`.
 
     Its rules are `disk-full`, `write-denied`, `run-folder-missing`.
@@ -66,7 +66,7 @@ class Journal:
         self._board = None if tensorboard is None else _board(tensorboard, step)
         clean_scratch(self.path)
         kept = [row for row in _rows(self.path) if row["step"] <= step]
-        with told_writes(self.path.parent), atomic_file(self.path) as draft:
+        with write_errors(self.path.parent), atomic_file(self.path) as draft:
             draft.write_text("".join(map(_line, kept)), encoding="utf-8")
 
     def __enter__(self) -> Self:
@@ -89,10 +89,10 @@ class Journal:
         Raises
         ------
         UserError
-            Those of `told_writes`.
+            Those of `write_errors`.
         """
         row = {"step": step} | {name: _finite(value) for name, value in measured.items()}
-        with told_writes(self.path.parent), self.path.open("a", encoding="utf-8") as file:
+        with write_errors(self.path.parent), self.path.open("a", encoding="utf-8") as file:
             file.write(_line(row))
             file.flush()
             os.fsync(file.fileno())

@@ -74,7 +74,7 @@ def _one_thread_of_libraries() -> AbstractContextManager[object]:
 
 
 @contextmanager
-def chance_as_found() -> Iterator[None]:
+def restored_random_state() -> Iterator[None]:
     """Restore on exit the generators of Python, numpy and torch, and torch's threads and deterministic mode."""
     python, legacy = random.getstate(), np.random.get_state()
     threads, strict = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()

@@ -61,26 +61,26 @@ def masked_error(
     errors_3G = torch.zeros(3, len(_FIRST), dtype=torch.float64, device=ranks.device)
     counts_G = torch.zeros(len(_FIRST), dtype=torch.float64, device=ranks.device)
     sums_O = torch.zeros(len(OBJECTIVES), dtype=torch.float64, device=ranks.device)
-    asked_O = torch.zeros_like(sums_O)
+    counts_O = torch.zeros_like(sums_O)
     means_V = means_V.to(ranks.device)
     bounds = torch.tensor(_FIRST[1:], dtype=torch.float32, device=ranks.device)
     for cells in source.sampler.batches(0):
         for batch in rank_batches(source, source.positions[cells], 0, batch_size, ranks):
             found = objective(batch)
             sums_O += found.sums_O.double()
-            asked_O += objective.asked(batch)
+            counts_O += objective.target_counts(batch)
             target_M = batch.target_BL[batch.mask_BL]
             group_M = torch.bucketize(target_M, bounds, right=True)
-            told = (found.own_BL, found.cell_BL, means_V[batch.token_ids_BL])
-            for row, told_BL in enumerate(told):
-                error_M = (told_BL[batch.mask_BL].double() - target_M).square()
+            predicted = (found.own_BL, found.cell_BL, means_V[batch.token_ids_BL])
+            for row, predicted_BL in enumerate(predicted):
+                error_M = (predicted_BL[batch.mask_BL].double() - target_M).square()
                 errors_3G[row].index_add_(0, group_M, error_M)
             counts_G.index_add_(0, group_M, torch.ones_like(target_M, dtype=torch.float64))
     objective.train(was_training)
-    errors_3G, counts_G, sums_O, asked_O = (
-        ranks.total(part).cpu() for part in (errors_3G, counts_G, sums_O, asked_O)
+    errors_3G, counts_G, sums_O, counts_O = (
+        ranks.total(part).cpu() for part in (errors_3G, counts_G, sums_O, counts_O)
     )
-    loss = float(objective.weighed(sums_O / asked_O.clamp(min=1)))
+    loss = float(objective.weighted_sum(sums_O / counts_O.clamp(min=1)))
     n_bins = objective.model.backbone.config.n_bins
     masked = counts_G.sum().clamp(min=1)
     named = {}

@@ -86,8 +86,8 @@ def _of_study(
     means_NV = own_V.to(rates_NV).expand_as(rates_NV)
 
     def nats(log_rates_NV: Tensor) -> float:
-        told_NV = log_rates_NV.masked_fill(left_NV == 0, 0) * left_NV
-        sums = torch.stack([-told_NV.sum(dtype=torch.float64), left_NV.sum(dtype=torch.float64)])
+        terms_NV = log_rates_NV.masked_fill(left_NV == 0, 0) * left_NV
+        sums = torch.stack([-terms_NV.sum(dtype=torch.float64), left_NV.sum(dtype=torch.float64)])
         total, molecules = ranks.total(sums).tolist()
         return total / max(molecules, 1.0)
 

@@ -118,20 +118,20 @@ class Pretrainer:
         """
         cells, epoch, own = self._batches(step)
         # At least one: with few genes, a step may happen to have nothing to predict.
-        asked_O = self._total(map(self.objective.asked, own)).clamp(min=1)
+        counts_O = self._total(map(self.objective.target_counts, own)).clamp(min=1)
         real = self._total(part.lengths_B.sum() for part in own if len(part.cells_B))
         mixed = np.random.SeedSequence((self.seed, step, self.ranks.rank))
         torch.manual_seed(int(mixed.generate_state(1, np.uint64)[0] >> 1))
         self.module.train()
         self.optimizer.zero_grad(set_to_none=True)
-        sums_O = torch.zeros_like(asked_O, dtype=torch.float64)
+        sums_O = torch.zeros_like(counts_O, dtype=torch.float64)
         for number, part in enumerate(own, start=1):
-            with self._quiet(number < len(own)):
+            with self._no_sync(number < len(own)):
                 half = self.options.precision == "bf16"
                 with torch.autocast(self.ranks.device.type, torch.bfloat16, enabled=half):
                     found = self.module(part)
                     # Processes average their gradients, but these losses are shares of one sum.
-                    loss = self.objective.weighed(found.sums_O / asked_O) * self.ranks.size
+                    loss = self.objective.weighted_sum(found.sums_O / counts_O) * self.ranks.size
                 loss.backward()
             sums_O += found.sums_O.detach()
         norm = nn.utils.clip_grad_norm_(self.module.parameters(), self.options.gradient_clip)
@@ -140,9 +140,9 @@ class Pretrainer:
         rate = self._set_rate(step)
         self.optimizer.step()
         self.average.update(self.objective.model, step)
-        means_O = self.ranks.total(sums_O) / asked_O
+        means_O = self.ranks.total(sums_O) / counts_O
         parts = dict(zip(self.objective.names, means_O.tolist(), strict=True))
-        loss_value = float(self.objective.weighed(means_O))
+        loss_value = float(self.objective.weighted_sum(means_O))
         return Step(step, epoch, loss_value, parts, float(norm), rate, int(real))
 
     def _batches(self, step: int) -> _Loaded:
@@ -163,7 +163,7 @@ class Pretrainer:
         return self.ranks.total(sum(parts, start=zero))
 
     @contextlib.contextmanager
-    def _quiet(self, wanted: bool) -> Iterator[None]:
+    def _no_sync(self, wanted: bool) -> Iterator[None]:
         """Skip gradient synchronisation if `wanted`: only the last micro-batch needs it."""
         if not wanted or self.ranks.size == 1:
             yield
@@ -192,9 +192,11 @@ class Pretrainer:
         if not self.ranks.count(bad):
             return
         share = rank_share(cells, self.ranks.rank, self.ranks.size)
-        told = self.ranks.gather(None if own else self.source.names(share))
+        gathered = self.ranks.gather(None if own else self.source.names(share))
         named = [
-            f"process {rank}: {', '.join(names[:3])}, …" for rank, names in enumerate(told) if names
+            f"process {rank}: {', '.join(names[:3])}, …"
+            for rank, names in enumerate(gathered)
+            if names
         ]
         where = "; ".join(named) or ", ".join(self.source.names(cells)[:3]) + ", …"
         raise UserError(

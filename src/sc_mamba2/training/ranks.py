@@ -145,5 +145,5 @@ def rank_batches(
     for part in np.array_split(share, -(-largest // size)):
         batch = source.load(part if len(part) else cells[:1], epoch)
         if not len(part):
-            batch = batch.asks_nothing()
+            batch = batch.without_targets()
         yield batch.to(ranks.device)

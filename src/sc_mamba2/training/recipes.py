@@ -17,7 +17,7 @@ from sc_mamba2.model.molecule_objective import MoleculeObjective
 from sc_mamba2.model.objective import MaskedObjective
 from sc_mamba2.tokens import Tokenizer, TokenStore
 from sc_mamba2.training.components import start_genes, start_heads
-from sc_mamba2.training.corpus_cells import even_sample, seen_vocabulary, split_cells
+from sc_mamba2.training.corpus_cells import even_sample, expressed_vocabulary, split_cells
 from sc_mamba2.training.job import PretrainJob
 from sc_mamba2.training.masked_cells import MaskedCells
 from sc_mamba2.training.masked_error import gene_means, masked_error
@@ -96,7 +96,7 @@ class MaskedBins(Recipe):
     def __init__(self, job: PretrainJob, store: TokenStore, ranks: Ranks) -> None:
         super().__init__(job, store, ranks)
         self.shape = {"cell_start": job.shape.cell_start}
-        vocabulary = seen_vocabulary(store, self.training, job.shape.gene_cells, ranks)
+        vocabulary = expressed_vocabulary(store, self.training, job.shape.gene_cells, ranks)
         tokenizer = Tokenizer(vocabulary, store.tokenizer.rules)
         self.source = self._cells(self.training, tokenizer, job.sampling)
         some = even_sample(self.judging, job.keep.judge_cells)

@@ -73,7 +73,7 @@ def pretrain(job: PretrainJob, on_step: OnStep = lambda step, steps, row: None) 
         joined_ranks(choose_device(job.compute.device)) as ranks,
         stop_on_signals() as stop,
     ):
-        return _Run(job, ranks, stop, on_step).to_the_end()
+        return _Run(job, ranks, stop, on_step).run_to_end()
 
 
 def try_steps(job: PretrainJob, count: int, on_step: OnStep) -> PretrainedModel:
@@ -98,7 +98,7 @@ class _Run:
         objective, source = self.recipe.objective(self.model), self.recipe.source
         self.trainer = Pretrainer(objective, source, job.training, job.compute.seed, ranks)
 
-    def to_the_end(self) -> Finished:
+    def run_to_end(self) -> Finished:
         """Go from the newest checkpoint to the last step, or to a signal."""
         job, steps = self.job, self.job.training.steps
         checkpoints = TrainingCheckpoints(job.run, job.keep.keep_last)

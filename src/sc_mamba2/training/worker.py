@@ -23,12 +23,12 @@ def main(arguments: list[str]) -> int:
     logging.basicConfig(level=logging.INFO if first else logging.ERROR, format="%(message)s")
     job = PretrainJob.model_validate_json(Path(arguments[0]).read_text(encoding="utf-8"))
 
-    def told(taken: int, steps: int, row: Step) -> None:
+    def on_step(taken: int, steps: int, row: Step) -> None:
         if taken % job.keep.log_every == 0 or taken == steps:
             _log.info("step %d of %d, loss %.4f", taken, steps, row.loss)
 
     try:
-        return pretrain(job, told).exit_code
+        return pretrain(job, on_step).exit_code
     except UserError as error:
         _log.error("process %s: %s", os.environ.get("RANK", "0"), error)
         return 2

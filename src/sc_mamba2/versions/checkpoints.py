@@ -72,7 +72,7 @@ def push(
         if copied:
             shutil.rmtree(target, ignore_errors=True)
         raise
-    dvc.ask(root, "push", "--quiet", "--remote", remote, *pointers)
+    dvc.run(root, "push", "--quiet", "--remote", remote, *pointers)
     return pointers[0], copied
 
 

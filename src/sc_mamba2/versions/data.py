@@ -14,7 +14,7 @@ from sc_mamba2.versions.names import RAW, Entry, data_items, file_stamps, read_m
 from sc_mamba2.versions.registry import PublicData, registry
 
 
-class Arrived(NamedTuple):
+class LocalData(NamedTuple):
     """A local data set: its folder, shape, DVC pointers, and remarks."""
 
     folder: Path
@@ -55,7 +55,7 @@ def known(root: Path, name: str) -> PublicData | None:
     return public.get(name)
 
 
-def pull(root: Path, name: str, *, again: bool = False, progress: bool = False) -> Arrived:
+def pull(root: Path, name: str, *, again: bool = False, progress: bool = False) -> LocalData:
     """Fetch a data set into the project, or register one that was put there by hand.
 
     Recorded data are fetched from DVC's remote first, the user's own only from there. `again` fetches
@@ -69,7 +69,7 @@ def pull(root: Path, name: str, *, again: bool = False, progress: bool = False) 
         recorded = read_manifest(root).get(name)
         if file_stamps(folder) and not again:
             if recorded is None:
-                return _take_in(root, name, "put here by hand", public)
+                return _register(root, name, "put here by hand", public)
             return _as_recorded(root, name, "it was already here")
         if recorded is not None:
             try:
@@ -87,10 +87,10 @@ def pull(root: Path, name: str, *, again: bool = False, progress: bool = False) 
             draft = _downloaded(public, recorded, scratch, progress)
             with atomic_file(folder / public.file_name) as place:
                 draft.replace(place)
-        return _take_in(root, name, public.address, public)
+        return _register(root, name, public.address, public)
 
 
-def point(root: Path, name: str) -> Path:
+def write_pointer(root: Path, name: str) -> Path:
     """Write DVC's import pointer for a data set, without downloading it.
 
     Rule `data-no-pointer`: it is not a single file at a URL, or it is already here.
@@ -107,11 +107,11 @@ def point(root: Path, name: str) -> Path:
     path = folder / public.file_name
     with names.sole_keeper(root):
         make_folder(folder)
-        dvc.ask(root, "import-url", "--quiet", "--no-exec", public.address, path)
+        dvc.run(root, "import-url", "--quiet", "--no-exec", public.address, path)
     return dvc.pointer_of(path)
 
 
-def add(root: Path, source: Path, name: str) -> Arrived:
+def add(root: Path, source: Path, name: str) -> LocalData:
     """Copy a file or folder into the project under a new name, with its hash and a DVC pointer.
 
     If the name is invalid or taken, the file is missing, or DVC cannot be used, nothing is left.
@@ -143,7 +143,7 @@ def add(root: Path, source: Path, name: str) -> Arrived:
             )
         try:
             copy_whole(source, folder / source.name)
-            return _take_in(root, name, source.name, None)
+            return _register(root, name, source.name, None)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
@@ -185,10 +185,10 @@ def _downloaded(public: PublicData, recorded: Entry | None, scratch: Path, progr
     if public.member:
         unpack(archive, public.member, draft, public.address)
     if changed := names.differences(recorded, scratch) if recorded else []:
-        said = "; ".join(changed)
+        differences = "; ".join(changed)
         raise UserError(
             "download-sha256",
-            found=f"the download from {public.address} differs from data/manifest.json ({said})",
+            found=f"the download from {public.address} differs from data/manifest.json ({differences})",
             expected="the recorded sha256",
             mend="get the recorded files from DVC's remote (dvc pull), or check at the source what changed",
         )
@@ -217,7 +217,7 @@ def _count(path: Path) -> dict[str, int]:
     return shape
 
 
-def _as_recorded(root: Path, name: str, how: str) -> Arrived:
+def _as_recorded(root: Path, name: str, how: str) -> LocalData:
     folder = root / RAW / name
     if changed := verify(root, name):
         raise UserError(
@@ -228,15 +228,15 @@ def _as_recorded(root: Path, name: str, how: str) -> Arrived:
         )
     pointers = [dvc.pointer_of(item) for item in data_items(folder)]
     shape = read_manifest(root)[name].shape
-    return Arrived(folder, shape, [one for one in pointers if one.exists()], [how])
+    return LocalData(folder, shape, [one for one in pointers if one.exists()], [how])
 
 
-def _take_in(root: Path, name: str, source: str, public: PublicData | None) -> Arrived:
+def _register(root: Path, name: str, source: str, public: PublicData | None) -> LocalData:
     """Put the files of a data set under DVC and record them.
 
     Public data must be cells, and DVC is optional; the user's own can be anything, and need DVC.
     """
-    arrived = Arrived(root / RAW / name, {}, [], [])
+    arrived = LocalData(root / RAW / name, {}, [], [])
     items, facts = data_items(arrived.folder), None
     try:
         arrived.shape.update(_count(items[0]) if len(items) == 1 else {})

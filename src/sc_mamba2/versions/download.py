@@ -38,9 +38,9 @@ def download(address: str, target: Path, *, progress: bool = False) -> None:
     use a path in a scratch folder.
     """
 
-    def refuse_all_but_200(answer: requests.Response, **_: Any) -> None:
-        if answer.status_code != 200 and not answer.is_redirect:  # 202: a browser challenge
-            raise requests.HTTPError(f"{answer.status_code} {answer.reason}")
+    def refuse_all_but_200(response: requests.Response, **_: Any) -> None:
+        if response.status_code != 200 and not response.is_redirect:  # 202: a browser challenge
+            raise requests.HTTPError(f"{response.status_code} {response.reason}")
 
     headers = {"User-Agent": f"sc-mamba2/{sc_mamba2.__version__}", "Accept-Encoding": "identity"}
     options = {"timeout": WAIT_S, "headers": headers, "hooks": {"response": refuse_all_but_200}}

@@ -31,7 +31,7 @@ def check_usable(root: Path) -> None:
         )
 
 
-def ask(root: Path, *words: str | Path) -> str:
+def run(root: Path, *words: str | Path) -> str:
     """Run DVC in a project and return its output; paths must be below the project.
 
     Rules `dvc-missing`, `dvc-project`, and `dvc-failed` with DVC's own message.
@@ -42,10 +42,10 @@ def ask(root: Path, *words: str | Path) -> str:
     env = os.environ | {"DVC_NO_ANALYTICS": "1"}
     ended = subprocess.run(call, cwd=root, env=env, capture_output=True, text=True, check=False)
     if ended.returncode:
-        said = [line for line in ended.stderr.splitlines() if line.startswith("ERROR")]
+        errors = [line for line in ended.stderr.splitlines() if line.startswith("ERROR")]
         raise UserError(
             "dvc-failed",
-            found=" ".join(said or ended.stderr.splitlines()[-1:]).removeprefix("ERROR: "),
+            found=" ".join(errors or ended.stderr.splitlines()[-1:]).removeprefix("ERROR: "),
             expected=f"`dvc {' '.join(line)}` to succeed",
             mend=f"run it in '{root}' with -v for details",
         )
@@ -62,7 +62,7 @@ def track(root: Path, paths: list[Path], facts: dict[str, str] | None = None) ->
 
     `facts` (source, licence) are written into every pointer as ``meta``.
     """
-    ask(root, "add", "--quiet", *paths)
+    run(root, "add", "--quiet", *paths)
     pointers = [pointer_of(path) for path in paths]
     for pointer in pointers if facts else []:
         content = yaml.safe_load(pointer.read_text(encoding="utf-8")) | {"meta": facts}
@@ -83,12 +83,12 @@ def fetch(root: Path, pointers: list[Path], remote: str | None = None, *options:
             expected="a .dvc file from git",
             mend="git pull, or ask who added the data to commit it",
         )
-    ask(root, "pull", *options, "--quiet", "--remote", chosen_remote(root, remote), *pointers)
+    run(root, "pull", *options, "--quiet", "--remote", chosen_remote(root, remote), *pointers)
 
 
 def chosen_remote(root: Path, remote: str | None) -> str:
     """Return the remote of that name, or the default one (raises rule `dvc-remote`)."""
-    lines = ask(root, "config", "--list").splitlines()
+    lines = run(root, "config", "--list").splitlines()
     settings = dict(line.split("=", 1) for line in lines if "=" in line)
     known = [key.split(".", 1)[1].rsplit(".", 1)[0] for key in settings if key.endswith(".url")]
     chosen = remote or settings.get("core.remote")

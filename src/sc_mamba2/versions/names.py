@@ -133,9 +133,9 @@ def record(root: Path, name: str, source: str, shape: dict[str, int]) -> None:
 def differences(recorded: Entry, folder: Path) -> list[str]:
     """Hash the files of a folder and return which are missing, changed or new since the record."""
     was, now = recorded.files, _hashes(folder)
-    said = [f"missing: {name}" for name in was if name not in now]
-    said += [f"changed: {name}" for name in was if name in now and was[name] != now[name]]
-    return said + [f"new: {name}" for name in now if name not in was]
+    found = [f"missing: {name}" for name in was if name not in now]
+    found += [f"changed: {name}" for name in was if name in now and was[name] != now[name]]
+    return found + [f"new: {name}" for name in now if name not in was]
 
 
 def file_stamps(folder: Path) -> list[list[Any]]:

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from sc_mamba2.cells.corpus import CorpusFilters
-from sc_mamba2.cells.corpus.filters import sift_table
+from sc_mamba2.cells.corpus.filters import filter_table
 from sc_mamba2.errors import UserError
 
 OBS = pd.DataFrame(
@@ -33,19 +33,19 @@ OBS = pd.DataFrame(
     ],
 )
 def test_columns(asked, kept, dropped):
-    sieve = sift_table(OBS, CorpusFilters(**asked))
+    sieve = filter_table(OBS, CorpusFilters(**asked))
     assert list(sieve.kept) == list(map(bool, kept)) and sieve.dropped == dropped
     assert not sieve.columns_absent
 
 
 def test_an_absent_column_that_is_asked_for_drops_all():
-    sieve = sift_table(OBS, CorpusFilters(assay=("10x",), primary_only=False))
+    sieve = filter_table(OBS, CorpusFilters(assay=("10x",), primary_only=False))
     assert not sieve.kept.any() and sieve.dropped == {"assay": 4}
     assert sieve.columns_absent == ["assay"]
 
 
 def test_without_the_column_all_cells_are_primary():
-    sieve = sift_table(OBS[["tissue"]], CorpusFilters())
+    sieve = filter_table(OBS[["tissue"]], CorpusFilters())
     assert sieve.kept.all() and sieve.columns_absent == ["is_primary_data"]
 
 
@@ -61,12 +61,12 @@ def test_without_the_column_all_cells_are_primary():
 )
 def test_truths_in_every_spelling(column):
     obs = pd.DataFrame({"is_primary_data": column})
-    assert list(sift_table(obs, CorpusFilters()).kept) == [True, False]
+    assert list(filter_table(obs, CorpusFilters()).kept) == [True, False]
 
 
 def test_a_truth_that_is_none():
     with pytest.raises(UserError) as caught:
-        sift_table(pd.DataFrame({"is_primary_data": ["yes"]}), CorpusFilters())
+        filter_table(pd.DataFrame({"is_primary_data": ["yes"]}), CorpusFilters())
     assert caught.value.rule == "primary-column"
 
 

@@ -14,12 +14,12 @@ from sc_mamba2.genes import Vocabulary
 from sc_mamba2.model import Backbone, Heads, PretrainedModel as Pretrained
 from sc_mamba2.tasks.annotation.annotator import Annotator
 from sc_mamba2.tasks.annotation.consensus import ConsensusModel
-from sc_mamba2.tasks.annotation.experts import Readings, ask_experts
+from sc_mamba2.tasks.annotation.expert_weighting import Structure, weight_network
+from sc_mamba2.tasks.annotation.experts import Readings, predict_with_experts
 from sc_mamba2.tasks.annotation.fit import tokenizer_of_all
 from sc_mamba2.tasks.annotation.other_genes import read_genes
 from sc_mamba2.tasks.annotation.params import ConsensusParams
 from sc_mamba2.tasks.annotation.tokens import annotation_tokens
-from sc_mamba2.tasks.annotation.weighing import Structure, weigh_network
 from sc_mamba2.tasks.shared.parameters import build_parameters
 from sc_mamba2.tasks.shared.params import SHARED_GROUPS, PredictParams, TokenizationParams
 from sc_mamba2.tasks.shared.tokenization import source_vocabulary
@@ -52,10 +52,12 @@ def test_every_expert_is_right_of_easy_types_and_all_together():
     readings = [Readings(cells.X, counted=True) for cells in (REFERENCE, QUERY)]
     types = sorted(set(REFERENCE.obs["cell_type"]))
     classes_R = np.array([types.index(name) for name in REFERENCE.obs["cell_type"]])
-    answers, distance_N, alike = ask_experts(readings[0], classes_R, 4, readings[1], params, 0)
-    assert set(answers) == set(SIMPLE) and distance_N.shape == (60,) and 0 <= alike <= 1
+    predicted, distance_N, likeness = predict_with_experts(
+        readings[0], classes_R, 4, readings[1], params, 0
+    )
+    assert set(predicted) == set(SIMPLE) and distance_N.shape == (60,) and 0 <= likeness <= 1
     truth_N = np.array([types.index(name) for name in QUERY.obs["cell_type"]])
-    for name, answer_NK in answers.items():
+    for name, answer_NK in predicted.items():
         np.testing.assert_allclose(answer_NK.sum(axis=1), 1, rtol=1e-5, err_msg=name)
         assert (answer_NK[:, 3] == 0).all(), "a class without cells"
         assert (answer_NK.argmax(axis=1) == truth_N).mean() > 0.9, name
@@ -134,8 +136,8 @@ def test_with_a_pretrained_start_its_states_are_experts_and_their_worth_is_told(
     unknown = source_vocabulary("scm-tiny")[0].rows_of(REFERENCE.var_names) < 0
     assert unknown.any(), "genes that the checkpoint does not know"
     for name in SIMPLE:  # they read these too
-        told, before = annotated.obsm[keys.EXPERTS][name], without.obsm[keys.EXPERTS][name]
-        assert (told.astype(str) == before.astype(str)).all()
+        after, before = annotated.obsm[keys.EXPERTS][name], without.obsm[keys.EXPERTS][name]
+        assert (after.astype(str) == before.astype(str)).all()
     again = tl.annotate(QUERY.copy(), checkpoint=folder, copy=True)
     assert np.array_equal(again.obsm[keys.PROBABILITY], annotated.obsm[keys.PROBABILITY])
     fewer = tl.annotate(QUERY[:, ::2].copy(), checkpoint=folder, copy=True)
@@ -171,9 +173,9 @@ def test_a_reference_that_names_batches_is_judged_by_leaving_them_out(called):
     folder, _ = called
     model = Annotator.from_pretrained(folder)
     assert model.batch_key == "batch"
-    answers_EMK, classes_M = model.left_out()
-    assert answers_EMK.shape == (5, 120, 3) and len(classes_M) == 120
-    assert (answers_EMK.argmax(axis=2) == classes_M).mean() > 0.8
+    predicted_EMK, classes_M = model.left_out()
+    assert predicted_EMK.shape == (5, 120, 3) and len(classes_M) == 120
+    assert (predicted_EMK.argmax(axis=2) == classes_M).mean() > 0.8
 
 
 def test_names_of_a_type_of_their_own_stay_the_names_of_the_experts_calls(called):
@@ -195,8 +197,10 @@ def test_a_query_like_the_reference_is_judged_by_cells_that_were_left_out(tmp_pa
     right = np.eye(3)[truth_M]
     model.left_out_EMK.copy_(torch.from_numpy(np.stack([right] + [np.roll(right, 1, axis=1)] * 4)))
     generator = np.random.default_rng(0)
-    answers_ENK = generator.dirichlet(np.ones(3), (5, 60))
-    alike_E, other_E = (model._weigh(answers_ENK, Structure(), alike, 0) for alike in (1.0, 0.0))
+    predicted_ENK = generator.dirichlet(np.ones(3), (5, 60))
+    alike_E, other_E = (
+        model._method_weights(predicted_ENK, Structure(), likeness, 0) for likeness in (1.0, 0.0)
+    )
     assert alike_E.argmax() == 0 and alike_E[0] > 2 * other_E[0]
 
 
@@ -270,17 +274,17 @@ def test_a_network_counts_by_what_the_query_is_like(joined, right_of_unlearnt, r
     """Of a query like the reference unlearnt cells decide alone, of another its structure alone."""
     model = copy.deepcopy(joined[1])
 
-    def told(classes, right):
+    def calls(classes, right):
         network = np.eye(3)[classes if right else np.zeros_like(classes)]
         methods = np.eye(3)[np.where(np.arange(len(classes)) % 2, classes, 0)]
         return np.stack([methods] * 5 + [network])
 
-    of_unlearnt = told(model.unlearnt_classes_M.numpy(), right_of_unlearnt)
+    of_unlearnt = calls(model.unlearnt_classes_M.numpy(), right_of_unlearnt)
     clusters = np.arange(60) // 20
-    asked = told(clusters, right_of_query), np.full(5, 0.2), Structure(clusterings=[clusters])
+    inputs = calls(clusters, right_of_query), np.full(5, 0.2), Structure(clusterings=[clusters])
     unlearnt = of_unlearnt, model.unlearnt_classes_M.numpy()
-    for alike, right in ((1.0, right_of_unlearnt), (0.0, right_of_query)):
-        weight_E = weigh_network(*asked, alike, unlearnt, model.consensus, 0)
+    for likeness, right in ((1.0, right_of_unlearnt), (0.0, right_of_query)):
+        weight_E = weight_network(*inputs, likeness, unlearnt, model.consensus, 0)
         assert weight_E.sum() == pytest.approx(1) and np.ptp(weight_E[:5]) < 1e-12
         assert weight_E[-1] > 0.6 if right else weight_E[-1] < 0.4
 
@@ -320,8 +324,8 @@ def test_a_type_that_one_batch_alone_has_does_not_judge_the_others(tmp_path):
     folder = tmp_path / "model"
     tl.annotate(QUERY.copy(), reference, label_key="cell_type", batch_key="batch", save=folder)
     model = Annotator.from_pretrained(folder)
-    answers_EMK, classes_M = model.left_out()
+    predicted_EMK, classes_M = model.left_out()
     assert alone not in {model.labels[at] for at in classes_M}
     assert len(classes_M) == (types != alone).sum()
-    assert (answers_EMK[:, np.arange(len(classes_M)), classes_M] > 0).any(axis=0).all()
+    assert (predicted_EMK[:, np.arange(len(classes_M)), classes_M] > 0).any(axis=0).all()
     assert model.calibration.set_threshold > 0.05

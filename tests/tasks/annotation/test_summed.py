@@ -7,7 +7,7 @@ from safetensors.numpy import load_file
 from sc_mamba2 import tl
 from sc_mamba2.cells import keys, simulate_cells
 from sc_mamba2.errors import UserError
-from sc_mamba2.methods.sums_of_cells import LEAST
+from sc_mamba2.methods.sums_of_cells import MIN_CELLS
 from sc_mamba2.tasks.annotation.annotator import Annotator
 from sc_mamba2.tasks.annotation.summed import SummedConsensus
 from sc_mamba2.tasks.shared.parameters import build_parameters
@@ -52,7 +52,7 @@ def test_nothing_in_the_folder_is_of_one_cell_s_expression(called):
     tensors = load_file(folder / "model.safetensors")
     assert not [name for name in tensors if name.startswith("kept_")]
     sizes_S = tensors["sum_sizes_S"]
-    assert sizes_S.min() >= LEAST and sizes_S.sum() == REFERENCE.n_obs
+    assert sizes_S.min() >= MIN_CELLS and sizes_S.sum() == REFERENCE.n_obs
     wide = [n for n, t in tensors.items() if t.shape[-1:] == (tensors["sums_SV"].shape[1],)]
     assert set(wide) == {"sums_SV", "expressed_SV"}
 

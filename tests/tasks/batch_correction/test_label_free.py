@@ -31,7 +31,7 @@ def test_the_good_one_is_best_and_each_fault_shows_where_it_lies(cells):
 
 
 def test_of_many_cells_some_are_looked_at(cells, monkeypatch):
-    monkeypatch.setattr("sc_mamba2.tasks.batch_correction.label_free.MOST_CELLS", 100)
+    monkeypatch.setattr("sc_mamba2.tasks.batch_correction.label_free.MAX_CELLS", 100)
     embeddings, codes = cells
     clusters = agreed_clusters([embeddings["good"]], codes)
     assert len(clusters.rows) == 100 and (np.bincount(codes[clusters.rows]) == 50).all()

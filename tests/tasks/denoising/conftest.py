@@ -7,7 +7,7 @@ from sc_mamba2.tasks.denoising.choose import choose, judge
 from sc_mamba2.tasks.denoising.genes import prepare
 from sc_mamba2.tasks.denoising.params import DenoisingParams, OutputParams, PriorParams, SplitParams
 from sc_mamba2.tasks.shared.params import IngestionParams, ValidationParams
-from sc_mamba2.tasks.shared.validation import take_valid
+from sc_mamba2.tasks.shared.validation import ingest_and_validate
 from sc_mamba2.training import ComputeOptions
 
 FEW = DenoisingParams(
@@ -29,7 +29,7 @@ COMPUTE = ComputeOptions()
 def read():
     """Give cells as they were, and valid with their report."""
     raw = simulate_cells(90)
-    return raw, *take_valid(raw, IngestionParams(), ValidationParams())
+    return raw, *ingest_and_validate(raw, IngestionParams(), ValidationParams())
 
 
 @pytest.fixture(scope="package")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from tests.tasks.denoising.conftest import COMPUTE, FEW
 
-from sc_mamba2.methods.molecules import PLAIN, nats_a_cell, posterior_rates
+from sc_mamba2.methods.molecules import PLAIN, nats_per_cell, posterior_rates
 from sc_mamba2.tasks.denoising import choose as module
 from sc_mamba2.tasks.denoising.choose import (
     POSTERIOR,
@@ -12,7 +12,7 @@ from sc_mamba2.tasks.denoising.choose import (
     choose_by,
     chosen_method,
     hold_out,
-    looks,
+    split_phis,
 )
 from sc_mamba2.tasks.denoising.priors import candidates
 
@@ -67,7 +67,7 @@ def test_the_score_is_that_of_the_held_out_half(prepared, choices, judged):
             rows, **one.numbers
         )
         rates = posterior_rates(prior, outer.kept_NG[rows].toarray(), one.phi)
-        assert judged.nats[name] == pytest.approx(nats_a_cell(rates, held), rel=1e-5)
+        assert judged.nats[name] == pytest.approx(nats_per_cell(rates, held), rel=1e-5)
     told = judged.calibration
     assert told["values"].sum() == 60 * prepared[0].shape[1]
     totals = (told[["expected", "found"]].mul(told["values"], axis=0)).sum()
@@ -76,6 +76,6 @@ def test_the_score_is_that_of_the_held_out_half(prepared, choices, judged):
 
 @pytest.mark.parametrize("phis", [(PLAIN,), (PLAIN, 1.0), (PLAIN, 1.0, 2.0), (PLAIN, *range(1, 7))])
 def test_every_phi_is_tried_once(phis):
-    first, others = looks(phis)
+    first, others = split_phis(phis)
     assert sorted(first + others) == sorted(phis)
     assert first[0] == PLAIN and len(first) == min(2, len(phis))

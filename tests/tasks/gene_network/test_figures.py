@@ -9,8 +9,8 @@ import pytest
 from sc_mamba2.methods.gene_modules import find_modules
 from sc_mamba2.reporting.pictures import draw_pictures
 from sc_mamba2.tasks.gene_network.figures import (
-    MOST_COLUMNS,
-    MOST_ROWS,
+    MAX_COLUMNS,
+    MAX_ROWS,
     PICTURES,
     graph_figure,
     heat_map_figure,
@@ -39,7 +39,7 @@ def test_the_heat_map_shows_the_best_and_the_largest_effect_is_the_scale(regulat
     axis = heat_map_figure(scores, "knock_out").axes[0]
     image = axis.images[0]
     shown = np.asarray(image.get_array())
-    assert shown.shape == (min(regulators, MOST_ROWS), min(targets, MOST_COLUMNS))
+    assert shown.shape == (min(regulators, MAX_ROWS), min(targets, MAX_COLUMNS))
     assert image.norm.vmax == -image.norm.vmin == np.abs(shown).max()
     assert np.abs(shown).max() == np.abs(scores.by_method["correlation"]).max()
     assert len(axis.get_yticklabels()) == len(shown)

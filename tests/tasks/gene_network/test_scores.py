@@ -14,7 +14,7 @@ from sc_mamba2.tasks.gene_network.scores import (
     make_network,
     score_pairs,
 )
-from sc_mamba2.tasks.shared.hearing import NOTE
+from sc_mamba2.tasks.shared.messages import NOTE
 from sc_mamba2.training import ComputeOptions
 
 OPTIONS = ComputeOptions()

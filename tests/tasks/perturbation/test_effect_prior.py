@@ -168,7 +168,7 @@ def test_a_perturbation_does_to_its_own_gene_what_others_do_to_theirs():
         level = control[place]
         effects.delta_QG[place, place] = np.log1p(grid * np.expm1(level)) - level
     prior = EffectPrior(effects, {}, own)
-    fold, targets = prior.own_fold(np.ones(3, bool))
+    fold, targets = prior.own_gene_fold_change(np.ones(3, bool))
     assert fold == pytest.approx(grid) and targets == 3
     found = prior.estimate("D", "x", control)
     # Three targets count three quarters; the rest is what A, B and C do to the gene of D.

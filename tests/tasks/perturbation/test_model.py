@@ -96,14 +96,14 @@ def test_the_layers_add_less_where_the_effect_was_measured(parts):
 def test_a_stored_model_is_the_same(parts, tmp_path):
     model = parts.model().eval()
     torch.nn.init.normal_(model.decoder.weight)
-    model = model.knowing("STAT1")
+    model = model.with_names("STAT1")
     model.save_pretrained(tmp_path / "checkpoint")
     again = PerturbationModel.from_pretrained(tmp_path / "checkpoint")
     assert again.sha256() == model.sha256() and again.settings() == model.settings()
     for name in (parts.requested, model.prior.effects.rows["perturbation"][0], "STAT1"):
         codes = np.ones((3, 8))
         first, second = (
-            cell_changes(m.knowing(name), name, "first", codes) for m in (model, again)
+            cell_changes(m.with_names(name), name, "first", codes) for m in (model, again)
         )
         assert (first == second).all()
 
@@ -116,7 +116,8 @@ def test_layers_read_a_perturbation_that_no_cell_had_as_a_model_that_was_told_of
     pairs = pair_with_controls(model.prior.effects.rows, parts.tokens, 2, 0)
     pairs = replace(pairs, obs=pairs.obs.assign(perturbation="STAT1", **{ROW: 0}))
     codes = [
-        predict(m, pairs, PredictParams(), COMPUTE)["code"] for m in (model, model.knowing("STAT1"))
+        predict(m, pairs, PredictParams(), COMPUTE)["code"]
+        for m in (model, model.with_names("STAT1"))
     ]
     np.testing.assert_allclose(*codes, atol=1e-6)
     nothing = replace(pairs, obs=pairs.obs.assign(perturbation="nonsense"))

@@ -8,7 +8,7 @@ import pandas as pd
 
 from sc_mamba2.cells.keys import COUNTS_LAYER
 
-ODD = np.uint64(0x9E3779B97F4A7C15)  # makes hashes of pairs depend on their order
+MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # makes hashes of pairs depend on their order
 GROUP_BITS = 4
 
 
@@ -27,12 +27,12 @@ def hash_cells(cells: ad.AnnData) -> np.ndarray:
     matrix = cells.layers.get(COUNTS_LAYER, cells.X)
     genes = pd.util.hash_array(cells.var_names.to_numpy(dtype=object), categorize=False)
     bits = matrix.data.astype(np.float32).view(np.uint32).astype(np.uint64)
-    entries = pd.util.hash_array(genes[matrix.indices] + bits * ODD)
+    entries = pd.util.hash_array(genes[matrix.indices] + bits * MULTIPLIER)
     # Sums do not depend on the genes' order; they and their differences wrap around 2**64.
     sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(entries, dtype=np.uint64)])
     expression = sums[matrix.indptr[1:]] - sums[matrix.indptr[:-1]]
     names = pd.util.hash_array(cells.obs_names.to_numpy(dtype=object), categorize=False)
-    return pd.util.hash_array(expression + names * ODD)
+    return pd.util.hash_array(expression + names * MULTIPLIER)
 
 
 def first_occurrences(hashes: Sequence[np.ndarray]) -> list[np.ndarray]:

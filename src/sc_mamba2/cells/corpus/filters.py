@@ -15,7 +15,7 @@ DUPLICATE = "duplicate"
 
 
 @dataclass
-class Sieve:
+class CellFilter:
     """Which of N cells are still kept, and how many each reason dropped, in the order applied."""
 
     kept: np.ndarray
@@ -28,19 +28,19 @@ class Sieve:
         self.kept = self.kept & passes
 
 
-def sift_table(obs: pd.DataFrame, filters: CorpusFilters) -> Sieve:
+def filter_table(obs: pd.DataFrame, filters: CorpusFilters) -> CellFilter:
     """Apply the filters that only need the table; rule ``primary-column``."""
-    sieve = Sieve(np.ones(len(obs), bool), {}, [])
+    kept = CellFilter(np.ones(len(obs), bool), {}, [])
     named: dict[str, tuple[str, ...]] = {PRIMARY: ()} if filters.primary_only else {}
     named |= {column: values for column in LISTED if (values := getattr(filters, column))}
     for column, values in named.items():
         if column in obs:
             passes = _primary(obs[column]) if column == PRIMARY else obs[column].isin(values)
-            sieve.drop(column, np.asarray(passes, bool))
+            kept.drop(column, np.asarray(passes, bool))
         else:
-            sieve.columns_absent.append(column)
-            sieve.drop(column, np.full(len(obs), column == PRIMARY))
-    return sieve
+            kept.columns_absent.append(column)
+            kept.drop(column, np.full(len(obs), column == PRIMARY))
+    return kept
 
 
 def _primary(column: pd.Series) -> np.ndarray:

@@ -8,9 +8,9 @@ import numpy as np
 from sc_mamba2.cells.blocks import decide_stored_form, standard_blocks
 from sc_mamba2.cells.contract import check_matched
 from sc_mamba2.cells.corpus.duplicates import hash_cells
-from sc_mamba2.cells.corpus.filters import FEW_GENES, sift_table
+from sc_mamba2.cells.corpus.filters import FEW_GENES, filter_table
 from sc_mamba2.cells.corpus.options import CorpusFilters
-from sc_mamba2.cells.expression import CELLS_A_BLOCK
+from sc_mamba2.cells.expression import CELLS_PER_BLOCK
 from sc_mamba2.cells.keys import Kind
 from sc_mamba2.cells.opening import Source, open_cells
 from sc_mamba2.cells.standard_form import StandardForm
@@ -26,7 +26,7 @@ class ReadingRules:
     gene_table: str = "gencode-v44"
     layer: str | None = None  # to use as the expression
     holds: Kind | None = None  # scale of its values
-    cells_a_block: int = CELLS_A_BLOCK
+    cells_a_block: int = CELLS_PER_BLOCK
 
 
 @dataclass(eq=False)
@@ -50,9 +50,9 @@ def scan_file(source: Source, rules: ReadingRules) -> FileScan:
     try:
         return _scan(source, rules, empty | {"error": None})
     except UserError as error:
-        said = {"rule": error.rule, "found": f"{source}: {error.found}"}
-        said |= {"expected": error.expected, "mend": error.mend}
-        return FileScan(source, empty | {"error": said}, error=UserError(**said))
+        message = {"rule": error.rule, "found": f"{source}: {error.found}"}
+        message |= {"expected": error.expected, "mend": error.mend}
+        return FileScan(source, empty | {"error": message}, error=UserError(**message))
 
 
 def _scan(source: Source, rules: ReadingRules, empty: dict[str, Any]) -> FileScan:
@@ -64,7 +64,7 @@ def _scan(source: Source, rules: ReadingRules, empty: dict[str, Any]) -> FileSca
         check_matched(
             form.report["genes"], filters.minimum_matched_share, filters.minimum_matched_genes
         )
-        sieve = sift_table(stored.obs, filters)
+        sieve = filter_table(stored.obs, filters)
         candidates = np.flatnonzero(sieve.kept)
         rich, hashes = [np.zeros(0, bool)], [np.zeros(0, np.uint64)]
         for block in standard_blocks(stored, form, together, sieve.kept):

@@ -99,11 +99,11 @@ def read_mudata(path: Path) -> mudata.MuData:
 
 
 def _read(source: str) -> Modalities:
-    said, equals, place = source.partition("=")
-    if equals and "/" not in said:
-        if said not in MODALITIES:
-            raise _unknown(f"the modality '{said}'", nearest(said, MODALITIES))
-        return {said: _said(said, place)}
+    modality, equals, place = source.partition("=")
+    if equals and "/" not in modality:
+        if modality not in MODALITIES:
+            raise _unknown(f"the modality '{modality}'", nearest(modality, MODALITIES))
+        return {modality: _read_modality(modality, place)}
     if source in SIMULATED_PAIRS:
         return SIMULATED_PAIRS[source]()
     path = Path(source)
@@ -112,7 +112,7 @@ def _read(source: str) -> Modalities:
     return _of_cells(read_cells(source), path.stem)
 
 
-def _said(kind: str, source: str) -> ad.AnnData:
+def _read_modality(kind: str, source: str) -> ad.AnnData:
     """Read only the modality that the user says a file holds."""
     if _is_mudata(source):
         held = _of_mudata(read_mudata(Path(source)), Path(source).name)

@@ -9,8 +9,8 @@ from sc_mamba2.cells.contract import check_tables
 from sc_mamba2.cells.modalities.kinds import RNA
 from sc_mamba2.errors import UserError
 
-FEWEST_PAIRED = 10
-MOST_NUMBERS = 0.5  # largest share of cell names that are bare numbers
+MIN_PAIRED_CELLS = 10
+MAX_NUMBER_SHARE = 0.5  # largest share of cell names that are bare numbers
 Remark = dict[str, str]
 
 
@@ -49,12 +49,12 @@ def pair_cells(modalities: dict[str, ad.AnnData]) -> Pairing:
     names = first.append(others).unique()
     present = pd.DataFrame({kind: names.isin(c.obs_names) for kind, c in modalities.items()}, names)
     for kind, cells in modalities.items():
-        if kind != RNA and (present[kind] & present[RNA]).sum() < FEWEST_PAIRED:
+        if kind != RNA and (present[kind] & present[RNA]).sum() < MIN_PAIRED_CELLS:
             raise _disjoint(kind, modalities[RNA], cells)
-    return Pairing(present, _together(modalities, names), _remarks(modalities, present))
+    return Pairing(present, _joint_table(modalities, names), _remarks(modalities, present))
 
 
-def _together(modalities: dict[str, ad.AnnData], names: pd.Index) -> pd.DataFrame:
+def _joint_table(modalities: dict[str, ad.AnnData], names: pd.Index) -> pd.DataFrame:
     obs = pd.DataFrame(index=names)
     for cells in modalities.values():
         for column in cells.obs:
@@ -76,14 +76,14 @@ def _check_features(kind: str, cells: ad.AnnData) -> None:
 
 def _disjoint(kind: str, rna: ad.AnnData, other: ad.AnnData) -> UserError:
     mend = "use the same cells in both, with the same names (barcodes)"
-    if len(_bare(rna.obs_names).intersection(_bare(other.obs_names))) >= FEWEST_PAIRED:
+    if len(_bare(rna.obs_names).intersection(_bare(other.obs_names))) >= MIN_PAIRED_CELLS:
         mend = "only the barcodes agree: give both the same prefix and suffix"
     shared = len(rna.obs_names.intersection(other.obs_names))
     return UserError(
         "cells-disjoint",
         found=f"{shared:,} cells shared by rna and {kind}, of {rna.n_obs:,} and {other.n_obs:,} "
         f"(e.g. {rna.obs_names[0]} and {other.obs_names[0]})",
-        expected=f"at least {FEWEST_PAIRED} cells with both",
+        expected=f"at least {MIN_PAIRED_CELLS} cells with both",
         mend=mend,
     )
 
@@ -95,7 +95,7 @@ def _bare(names: pd.Index) -> pd.Index:
 
 def _remarks(modalities: dict[str, ad.AnnData], present: pd.DataFrame) -> list[Remark]:
     remarks = []
-    if present.index.str.fullmatch(r"\d+").mean() > MOST_NUMBERS and len(modalities) > 1:
+    if present.index.str.fullmatch(r"\d+").mean() > MAX_NUMBER_SHARE and len(modalities) > 1:
         text = "cells are named by numbers; the same number means the same cell in all modalities"
         remarks.append({"rule": "cells-numbered", "remark": text})
     for kind, cells in modalities.items():

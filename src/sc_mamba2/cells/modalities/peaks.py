@@ -7,14 +7,14 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from sc_mamba2.cells.expression import clean_matrix, look_at_values
+from sc_mamba2.cells.expression import clean_matrix, compute_matrix_facts
 from sc_mamba2.cells.features import PLACE, parse_places
 from sc_mamba2.cells.keys import COUNTS_LAYER
 from sc_mamba2.errors import UserError
 
 PREFIX = "peak:"
-MOST_OPEN, MANY_PEAKS = 0.8, 100  # largest share of values above 0, checked from so many peaks on
-MOST_OUTSIDE = 0.001  # share of peaks that may lie outside their chromosome
+MAX_OPEN, MANY_PEAKS = 0.8, 100  # largest share of values above 0, checked from so many peaks on
+MAX_OUTSIDE_SHARE = 0.001  # share of peaks that may lie outside their chromosome
 Features = Literal["peaks", "bins", "genes"]
 _CHROMOSOMES = (*(f"chr{number}" for number in range(1, 23)), "chrX", "chrY")
 # fmt: off
@@ -50,7 +50,7 @@ def standardise_peaks(
     cells
         N cells x P peaks named by coordinates, such as ``chr1:100-600``.
     build
-        ``hg38`` or ``hg19``; at most `MOST_OUTSIDE` of the peaks may lie outside its chromosomes.
+        ``hg38`` or ``hg19``; at most `MAX_OUTSIDE_SHARE` of the peaks may lie outside its chromosomes.
     features
         ``peaks``: unchanged. ``bins``: peaks with midpoints in the same window of `bin_size` bases are merged.
         ``genes``: each peak goes to the nearest gene within `gene_distance` bases; others are dropped.
@@ -73,12 +73,12 @@ def standardise_peaks(
     UserError
         ``peaks-values``, ``peaks-names``, ``peaks-contigs``, ``peaks-build``, ``peaks-genes``.
     """
-    facts = look_at_values(matrix := cells.layers.get(COUNTS_LAYER, cells.X))
+    facts = compute_matrix_facts(matrix := cells.layers.get(COUNTS_LAYER, cells.X))
     if facts.fault:
         raise _no_peaks(facts.fault)
     clean = clean_matrix(matrix)
     open_share = clean.nnz / (clean.shape[0] * clean.shape[1])
-    if open_share > MOST_OPEN and cells.n_vars >= MANY_PEAKS:
+    if open_share > MAX_OPEN and cells.n_vars >= MANY_PEAKS:
         raise _no_peaks(
             f"is above 0 in {open_share:.0%} of the places: smoothed, or the wrong way round"
         )
@@ -140,7 +140,7 @@ def _kept_places(places: pd.DataFrame, build: str) -> tuple[np.ndarray, list[dic
         )
     bad = {name: known & _outside(places, name) for name in BUILDS}
     outside = bad[build]
-    if outside.sum() > MOST_OUTSIDE * known.sum():
+    if outside.sum() > MAX_OUTSIDE_SHARE * known.sum():
         raise _wrong_build(places[outside], known.sum(), build, bad)
     again = places.duplicated().to_numpy() & known & ~outside
     reasons = {
@@ -153,8 +153,8 @@ def _kept_places(places: pd.DataFrame, build: str) -> tuple[np.ndarray, list[dic
         for rule, (aside, words) in reasons.items()
         if aside.any()
     ]
-    there = set(places["chrom"])
-    if set(_CHROMOSOMES[:19]) <= there and not there & set(_CHROMOSOMES[19:22]):
+    present = set(places["chrom"])
+    if set(_CHROMOSOMES[:19]) <= present and not present & set(_CHROMOSOMES[19:22]):
         text = (
             f"no peak is on chromosomes 20 to 22: they may be from mouse, but are read as {build}"
         )
@@ -166,7 +166,7 @@ def _wrong_build(
     outside: pd.DataFrame, peaks: int, build: str, bad: dict[str, np.ndarray]
 ) -> UserError:
     first = outside.iloc[0]
-    others = [name for name, wrong in bad.items() if wrong.sum() <= MOST_OUTSIDE * peaks]
+    others = [name for name, wrong in bad.items() if wrong.sum() <= MAX_OUTSIDE_SHARE * peaks]
     return UserError(
         "peaks-build",
         found=f"{len(outside):,} of {peaks:,} peaks outside {build} (e.g. "

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from sc_mamba2.cells.expression import clean_matrix, look_at_values
+from sc_mamba2.cells.expression import clean_matrix, compute_matrix_facts
 from sc_mamba2.cells.features import protein_aliases
 from sc_mamba2.cells.keys import COUNTS_LAYER
 from sc_mamba2.errors import UserError
@@ -48,7 +48,7 @@ def standardise_proteins(
         ``protein-negative``, ``protein-values``.
     """
     matrix = cells.layers.get(COUNTS_LAYER, cells.X)
-    facts = look_at_values(matrix)
+    facts = compute_matrix_facts(matrix)
     if facts.values and facts.smallest < 0 and not facts.bad:
         if not zero_negative:
             raise UserError(

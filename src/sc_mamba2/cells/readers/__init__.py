@@ -9,7 +9,6 @@ from pathlib import Path
 
 import anndata as ad
 
-from sc_mamba2.cells.glance import unknown_source
 from sc_mamba2.cells.readers.anndata_group import array_names, read_h5ad, read_zarr
 from sc_mamba2.cells.readers.detect import detect_format, is_cell_folder
 from sc_mamba2.cells.readers.h5mu import read_h5mu
@@ -19,6 +18,7 @@ from sc_mamba2.cells.readers.mtx_folder import read_mtx_folder
 from sc_mamba2.cells.readers.tenx import read_tenx_h5
 from sc_mamba2.cells.readers.zarr_folder import open_zarr
 from sc_mamba2.cells.simulate import simulate_cells, simulate_perturbed
+from sc_mamba2.cells.source_check import unknown_source
 from sc_mamba2.remote import SOMA
 
 __all__ = [

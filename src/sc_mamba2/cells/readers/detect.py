@@ -7,7 +7,6 @@ from pathlib import Path
 
 import h5py
 
-from sc_mamba2.cells.glance import FORMATS, check_hdf5, missing_file, other_format
 from sc_mamba2.cells.readers.layout import (
     check_size,
     check_sparse,
@@ -18,6 +17,7 @@ from sc_mamba2.cells.readers.layout import (
 from sc_mamba2.cells.readers.mtx_folder import is_mtx_folder
 from sc_mamba2.cells.readers.probe import probe_hdf5
 from sc_mamba2.cells.readers.zarr_folder import check_zarr, is_zarr_folder
+from sc_mamba2.cells.source_check import FORMATS, check_hdf5, missing_file, other_format
 from sc_mamba2.errors import UserError
 
 SUFFIXES = (".h5ad", ".h5", ".h5mu", ".loom", ".zarr")

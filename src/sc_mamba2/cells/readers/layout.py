@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from sc_mamba2.cells.glance import FORMATS
+from sc_mamba2.cells.source_check import FORMATS
 from sc_mamba2.errors import UserError
 
 MAXIMUM_SIDE = 2**31 - 1

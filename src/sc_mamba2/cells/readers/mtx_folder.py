@@ -24,8 +24,8 @@ from sc_mamba2.cells.readers.layout import (
 from sc_mamba2.cells.readers.memory import check_memory
 from sc_mamba2.errors import UserError
 
-BYTES_A_VALUE = 16  # in memory: row, column, and an 8-byte number
-BYTES_A_LINE = 4  # at least: row, column, separators
+BYTES_PER_VALUE = 16  # in memory: row, column, and an 8-byte number
+BYTES_PER_LINE = 4  # at least: row, column, separators
 COLUMNS = ("gene_ids", "gene_symbols", keys.FEATURE_TYPES, "chrom", "start", "end")
 CLEARLY = 1.5  # ratio by which totals of genes vary more than those of cells
 _log = logging.getLogger(__name__)
@@ -102,8 +102,8 @@ def _layout_of(path: Path) -> tuple[Layout, list[Path]] | None:
     """Return the first layout of which the folder holds the matrix and another file, and the matrices."""
     for layout in LAYOUTS:
         found = sorted([*path.glob(layout.matrix), *path.glob(layout.matrix + ".gz")])
-        beside = any(any(path.glob(f"{name}*")) for name in layout.features + layout.cells)
-        named = layout == CELL_RANGER or beside
+        has_tables = any(any(path.glob(f"{name}*")) for name in layout.features + layout.cells)
+        named = layout == CELL_RANGER or has_tables
         if found and named:
             return layout, found
     return None
@@ -178,7 +178,7 @@ def _read(file: Path, separator: str, header: int | None) -> pd.DataFrame:
 def _check_header(file: Path, features: int, cells: int) -> None:
     """Refuse a matrix whose header contradicts its tables, or declares more than its bytes can hold."""
     rows, columns, values, *_ = io.mminfo(file)
-    most = file.stat().st_size * (LARGEST_RATIO if file.suffix == ".gz" else 1) / BYTES_A_LINE
+    most = file.stat().st_size * (LARGEST_RATIO if file.suffix == ".gz" else 1) / BYTES_PER_LINE
     agree = sorted((rows, columns)) == sorted((features, cells))
     if not agree or max(rows, columns) > MAXIMUM_SIDE or values > most:
         raise contradiction(
@@ -186,7 +186,7 @@ def _check_header(file: Path, features: int, cells: int) -> None:
             f"{features:,} features and {cells:,} barcodes",
             "features x barcodes, and as many values as the file contains",
         )
-    check_memory(values * BYTES_A_VALUE, file)
+    check_memory(values * BYTES_PER_VALUE, file)
 
 
 def _cells_in_rows(
@@ -210,9 +210,9 @@ def _cells_in_rows(
             mend="save it as .h5ad; or, if cells are in rows, name the three files as kb-python does: "
             "cells_x_genes.mtx, cells_x_genes.barcodes.txt, cells_x_genes.genes.txt",
         )
-    told = "cells" if rows < columns else "genes"
-    _log.warning("%s is square; by its values %s are in rows", file.name, told)
-    return told == "cells"
+    rows_hold = "cells" if rows < columns else "genes"
+    _log.warning("%s is square; by its values %s are in rows", file.name, rows_hold)
+    return rows_hold == "cells"
 
 
 def _by_cell_ranger(file: Path) -> bool:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import h5py
 
-from sc_mamba2.cells.glance import FORMATS
+from sc_mamba2.cells.source_check import FORMATS
 from sc_mamba2.errors import UserError
 
 SILENT_SECONDS = 20  # without progress; a slow disk still makes some
@@ -29,15 +29,15 @@ def probe_hdf5(path: Path) -> None:
         _look(path, writing)
     os.close(writing)
     try:
-        while heard := bool(select.select([reading], [], [], SILENT_SECONDS)[0]):
+        while responding := bool(select.select([reading], [], [], SILENT_SECONDS)[0]):
             if not os.read(reading, 4096):
                 break
     finally:
         os.close(reading)
         os.kill(child, signal.SIGKILL)  # safe even after it has ended, until it is waited for
         _, status = os.waitpid(child, 0)
-    fault = "" if heard else f"its HDF5 library hangs: no answer for {SILENT_SECONDS} seconds"
-    if heard and os.WIFSIGNALED(status) and os.WTERMSIG(status) in _CRASHES:
+    fault = "" if responding else f"its HDF5 library hangs: no answer for {SILENT_SECONDS} seconds"
+    if responding and os.WIFSIGNALED(status) and os.WTERMSIG(status) in _CRASHES:
         fault = f"its HDF5 library crashes: {signal.Signals(os.WTERMSIG(status)).name}"
     if fault:
         raise UserError(

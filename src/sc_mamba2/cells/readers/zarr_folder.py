@@ -9,7 +9,6 @@ from typing import Any
 
 import zarr
 
-from sc_mamba2.cells.glance import other_format
 from sc_mamba2.cells.readers.layout import (
     check_size,
     check_sparse,
@@ -17,6 +16,7 @@ from sc_mamba2.cells.readers.layout import (
     points_outside,
     reading,
 )
+from sc_mamba2.cells.source_check import other_format
 from sc_mamba2.errors import UserError
 
 MARKS = ("zarr.json", ".zgroup", ".zmetadata")

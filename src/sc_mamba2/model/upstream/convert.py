@@ -126,10 +126,10 @@ def _choose_norm(release: Release, domain: int | None) -> int | None:
     if domain is None and (plain or not domains):
         return None
     if domain is None or plain or str(domain) not in domains:
-        asked = "no choice" if domain is None else f"--dsbn {domain}"
+        option = "no choice" if domain is None else f"--dsbn {domain}"
         raise UserError(
             "upstream-norm",
-            found=f"{held}; {asked}",
+            found=f"{held}; {option}",
             expected="the plain batch norm, or one chosen batch",
             mend="omit --dsbn" if plain else "choose the batch by its number: --dsbn NUMBER",
         )

@@ -122,8 +122,8 @@ def _read_json(path: Path, rule: str) -> dict[str, Any]:
 
 def _reason(error: Exception) -> str:
     """Return the line of torch's long message that names what was forbidden."""
-    told = [line.strip() for line in str(error).splitlines() if "WeightsUnpickler error" in line]
-    return told[0][:200] if told else "forbidden content"
+    lines = [line.strip() for line in str(error).splitlines() if "WeightsUnpickler error" in line]
+    return lines[0][:200] if lines else "forbidden content"
 
 
 def _damaged(path: Path, error: Exception) -> UserError:

@@ -98,12 +98,12 @@ def rename(
             if state[name].is_floating_point() != known[name].is_floating_point()
             or state[name].is_complex()
         ],
-        "of more numbers than are stored": [name for name in shared if lies(state[name])],
+        "of more numbers than are stored": [name for name in shared if is_overstated(state[name])],
     }
     _refuse_any(faults)
     taken = {ours: state[name].detach() for ours, name in released.items()}
     renamed = {ours: t.float() if t.is_floating_point() else t for ours, t in taken.items()}
-    spoilt = {
+    faults = {
         "not finite": [
             released[ours] for ours, tensor in renamed.items() if not tensor.isfinite().all()
         ],
@@ -113,7 +113,7 @@ def rename(
             if ours.endswith("running_var") and bool((tensor < 0).any())
         ],
     }
-    _refuse_any(spoilt)
+    _refuse_any(faults)
     # safetensors does not store shared memory: clone tensors that share it.
     seen: set[int] = set()
     for name, tensor in renamed.items():
@@ -124,7 +124,7 @@ def rename(
     return renamed
 
 
-def lies(tensor: Tensor) -> bool:
+def is_overstated(tensor: Tensor) -> bool:
     """Whether a tensor claims more elements than its storage holds."""
     return tensor.untyped_storage().nbytes() < tensor.numel() * tensor.element_size()
 

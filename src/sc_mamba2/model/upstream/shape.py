@@ -14,7 +14,7 @@ from torch import Tensor
 from sc_mamba2.errors import UserError
 from sc_mamba2.model.config import PRESETS, ModelConfig
 from sc_mamba2.model.pretrained import Heads
-from sc_mamba2.model.upstream.names import LAYERS, lies, wrong_tensors
+from sc_mamba2.model.upstream.names import LAYERS, is_overstated, wrong_tensors
 
 EMBEDDING = "encoder.embedding.weight"
 _CLASSIFIER = re.compile(r"cls_decoder\._decoder\.(\d{1,6})\.")
@@ -37,7 +37,7 @@ def embedding_rows(state: Mapping[str, Tensor]) -> int:
         raise wrong_tensors(f"missing: {EMBEDDING}")
     if tensor.dim() != 2 or not len(tensor):
         raise wrong_tensors(f"of another shape: {EMBEDDING} {tuple(tensor.shape)} for (V, D)")
-    if lies(tensor):
+    if is_overstated(tensor):
         raise wrong_tensors(f"of more numbers than are stored: {EMBEDDING}")
     return len(tensor)
 
@@ -164,8 +164,8 @@ def _vote(state: Mapping[str, Tensor], places: Mapping[str, int]) -> int:
     if not ranked:
         raise wrong_tensors(f"missing, or of another shape: {', '.join(list(places)[:3])}")
     if len(ranked) == 2 and ranked[0][1] == ranked[1][1]:
-        told = ", ".join(f"{name} {tuple(state[name].shape)}" for name in sizes if name in state)
-        raise wrong_tensors(f"of shapes that contradict each other: {told}")
+        shapes = ", ".join(f"{name} {tuple(state[name].shape)}" for name in sizes if name in state)
+        raise wrong_tensors(f"of shapes that contradict each other: {shapes}")
     return ranked[0][0]
 
 

@@ -112,7 +112,7 @@ def weight_gradients(
     return [part.to(tensor.dtype) for part, tensor in zip(found, tensors, strict=True)]
 
 
-def nothing_carried(cells: int, weights: BlockWeights) -> Carried:
+def zero_state(cells: int, weights: BlockWeights) -> Carried:
     """Return the zero state before the first block of cells."""
     inner, state, _ = weights.states
     taps, channels = weights.taps_KC.shape

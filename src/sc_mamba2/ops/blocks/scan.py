@@ -21,15 +21,15 @@ from sc_mamba2.ops.blocks.mixer import (
     block_weights,
     mix_block,
     mix_block_backward,
-    nothing_carried,
     weight_gradients,
+    zero_state,
 )
 from sc_mamba2.ops.blocks.plan import Block, Group, plan_groups
 from sc_mamba2.ops.rows import cell_spans
 from sc_mamba2.ops.weights import MixerWeights, at_least_single
 
 # Elements of an inner-width array in a block: about 2 MB each; half or twice that is as fast.
-_CPU_NUMBERS, _FEWEST, _MOST = 2**19, 256, 1024
+_CPU_NUMBERS, _MIN_TOKENS, _MAX_TOKENS = 2**19, 256, 1024
 # Accelerators need few, large operations.
 _ACCELERATOR_TOKENS = 16_384
 
@@ -60,16 +60,16 @@ def scan_in_blocks(
     rows, length = zxbcdt_BLE.shape[:2]
     if block_tokens is None and zxbcdt_BLE.device.type == "cpu":
         _keep_freed_memory()
-        block_tokens = min(_MOST, max(_FEWEST, _CPU_NUMBERS // weights.inner))
+        block_tokens = min(_MAX_TOKENS, max(_MIN_TOKENS, _CPU_NUMBERS // weights.inner))
     block_tokens = block_tokens or _ACCELERATOR_TOKENS
     groups = list(plan_groups(cell_spans(lengths, length), block_tokens))
     tensors = [part for part in weights if isinstance(part, Tensor)]
-    way = _Way(groups, tuple(reverse), weights.eps)
-    g_TI: Tensor = _BlockedScan.apply(way, zxbcdt_BLE.flatten(0, 1), *tensors)
+    plan = _ScanPlan(groups, tuple(reverse), weights.eps)
+    g_TI: Tensor = _BlockedScan.apply(plan, zxbcdt_BLE.flatten(0, 1), *tensors)
     return g_TI.view(rows, length, weights.inner)
 
 
-class _Way(NamedTuple):
+class _ScanPlan(NamedTuple):
     """The tokens to read, and in which directions."""
 
     groups: list[Group]
@@ -84,40 +84,40 @@ class _Way(NamedTuple):
 
 class _BlockedScan(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, way: _Way, zxbcdt_TE: Tensor, *tensors: Tensor) -> Tensor:
-        weights = block_weights(tensors, len(way.reverse), at_least_single(zxbcdt_TE, *tensors))
+    def forward(ctx: Any, plan: _ScanPlan, zxbcdt_TE: Tensor, *tensors: Tensor) -> Tensor:
+        weights = block_weights(tensors, len(plan.reverse), at_least_single(zxbcdt_TE, *tensors))
         g_TI = zxbcdt_TE.new_zeros(len(zxbcdt_TE), weights.parts[0])
         states = []
         with torch.autocast(zxbcdt_TE.device.type, enabled=False):
-            for group, blocks in way.passes():
-                carried = nothing_carried(len(group.starts_R), weights)
+            for group, blocks in plan.passes():
+                carried = zero_state(len(group.starts_R), weights)
                 borders = []
                 for block in blocks:
                     borders.append(carried.state_RNI)
-                    mixed = _mix(zxbcdt_TE, block, carried, weights, way.eps)
+                    mixed = _mix(zxbcdt_TE, block, carried, weights, plan.eps)
                     carried = mixed.carried
                     block.add(g_TI, mixed.normed.g_RTI.mul_(weights.norm_I))
                 states.append(torch.stack(borders[1:]) if borders[1:] else None)
-        ctx.way = way
+        ctx.plan = plan
         ctx.save_for_backward(zxbcdt_TE, *tensors, *states)
         return g_TI
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        way: _Way = ctx.way
+        plan: _ScanPlan = ctx.plan
         count = len(BlockWeights._fields)
         zxbcdt_TE, *rest = ctx.saved_tensors
         tensors, states = rest[:count], rest[count:]
-        weights = block_weights(tensors, len(way.reverse), at_least_single(zxbcdt_TE, *tensors))
+        weights = block_weights(tensors, len(plan.reverse), at_least_single(zxbcdt_TE, *tensors))
         sums = BlockWeights(*map(torch.zeros_like, weights))
         dzxbcdt_TE = torch.zeros_like(zxbcdt_TE)
         with torch.autocast(zxbcdt_TE.device.type, enabled=False):
-            for (group, blocks), states_WRNI in zip(way.passes(), states, strict=True):
-                dcarried = nothing_carried(len(group.starts_R), weights)
+            for (group, blocks), states_WRNI in zip(plan.passes(), states, strict=True):
+                dcarried = zero_state(len(group.starts_R), weights)
                 for at in range(len(blocks) - 1, -1, -1):
                     carried = _carried_into(at, blocks, states_WRNI, zxbcdt_TE, weights)
-                    mixed = _mix(zxbcdt_TE, blocks[at], carried, weights, way.eps)
+                    mixed = _mix(zxbcdt_TE, blocks[at], carried, weights, plan.eps)
                     dg_RTI = blocks[at].read_real(gradients[0], weights.norm_I.dtype)
                     dzxbcdt_RTE, parts, dcarried = mix_block_backward(
                         dg_RTI, mixed, carried.before_RKC, dcarried, weights
@@ -125,7 +125,7 @@ class _BlockedScan(torch.autograd.Function):
                     blocks[at].add(dzxbcdt_TE, dzxbcdt_RTE)
                     for total, part in zip(sums, parts, strict=True):
                         total.add_(part)
-        return None, dzxbcdt_TE, *weight_gradients(sums, weights, tensors, len(way.reverse))
+        return None, dzxbcdt_TE, *weight_gradients(sums, weights, tensors, len(plan.reverse))
 
 
 def _mix(
@@ -144,7 +144,7 @@ def _carried_into(
 ) -> Carried:
     """Return the values carried into a block: the saved state, and the preceding tokens, read again."""
     if at == 0:
-        return nothing_carried(blocks[0].cells, weights)
+        return zero_state(blocks[0].cells, weights)
     assert states_WRNI is not None
     inner, channels, _ = weights.parts
     xBC_TC = zxbcdt_TE[:, inner : inner + channels]

@@ -23,7 +23,7 @@ TERM_IDS = "term_ids"  # Cell Ontology ids of the reference's labels
 BATCH = "batch"
 PLACE = "place"  # index of a training cell before the validation split
 TOTAL = "total"  # total counts of a cell
-_FEWEST_KEPT = 20  # cells a class
+_MIN_KEPT_CELLS = 20  # cells a class
 _UNKNOWN = -1.0  # total counts of a kept cell: checkpoints must not contain NaN
 
 
@@ -101,7 +101,7 @@ class Annotator(TaskModel):
         self.labels, self.head, self.label_key = labels, head, label_key
         self.rollup, self.calibration = rollup, calibration or Calibration()
         self.term_ids = term_ids or {}
-        self._make_room(*kept)
+        self._allocate_kept(*kept)
 
     @classmethod
     def from_settings(
@@ -156,7 +156,7 @@ class Annotator(TaskModel):
         assert (classes >= 0).all(), "every training label is a class of the model"
         return {"class_B": torch.from_numpy(classes.astype("int64"))}
 
-    def _make_room(self, cells: int, entries: int) -> None:
+    def _allocate_kept(self, cells: int, entries: int) -> None:
         """Register buffers for the kept cells, saved in the checkpoint."""
         self.kept_gene_rows_T: Tensor
         self.kept_bins_T: Tensor
@@ -186,12 +186,12 @@ class Annotator(TaskModel):
         order_N = generator.permutation(len(tokens))
         drawn = pd.Series(classes_N[order_N]).groupby(classes_N[order_N])
         turn_N, count_N = drawn.cumcount().to_numpy(), drawn.transform("size").to_numpy()
-        place_N = np.where(turn_N < _FEWEST_KEPT, 0.0, (turn_N + 1) / count_N)
+        place_N = np.where(turn_N < _MIN_KEPT_CELLS, 0.0, (turn_N + 1) / count_N)
         return np.sort(order_N[np.argsort(place_N, kind="stable")[: self.head.kept_cells]])
 
     def keep_cells(self, kept: TokenizedCells) -> None:
         """Store labelled cells (see `choose_cells`), to refit to queries of other genes or depth."""
-        self._make_room(len(kept), len(kept.values))
+        self._allocate_kept(len(kept), len(kept.values))
         for name in ("gene_rows", "bins", "values"):
             getattr(self, f"kept_{name}_T").copy_(torch.from_numpy(getattr(kept, name)))
         self.kept_offsets.copy_(torch.from_numpy(kept.offsets))

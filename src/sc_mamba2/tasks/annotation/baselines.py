@@ -62,7 +62,7 @@ def compare(
     )
     for name in ablations.names:
         # A head that fits itself has a frozen backbone already.
-        if name == "trunk_frozen" and network.fits_itself:
+        if name == "trunk_frozen" and network.is_fitted_directly:
             continue
         untrained, options = variant(name, network, fine_tuning, compute.seed)
         trained, _ = fine_tune(untrained, training, validation, options, compute)
@@ -94,20 +94,20 @@ def baseline_calls(
         One row a query cell, one column a baseline, values are class names.
     """
     shared = list(training.var_names[training.var_names.isin(query.var_names)])
-    known, asked = training[:, shared].X, query[:, shared].X
+    known, query_values = training[:, shared].X, query[:, shared].X
     classes = training.obs[LABEL].to_numpy()
     # scikit-learn refuses more folds than the largest class has cells.
     folds = max(2, min(params.folds, int(training.obs[LABEL].value_counts().max())))
     model = LogisticRegression(max_iter=300, tol=1e-3)
     logistic = search_strength(model, known, classes, params.regularisation, folds, seed)
-    calls = {"logistic_regression": logistic.predict(asked)}
+    calls = {"logistic_regression": logistic.predict(query_values)}
     components = min(params.components, min(known.shape) - 1)
     if components:
         neighbours = make_pipeline(
             PCA(components, svd_solver="arpack", random_state=seed),
             KNeighborsClassifier(min(params.neighbours, len(classes))),
         )
-        calls["pca_knn"] = neighbours.fit(known, classes).predict(asked)
+        calls["pca_knn"] = neighbours.fit(known, classes).predict(query_values)
     return pd.DataFrame(calls, index=query.obs_names)
 
 

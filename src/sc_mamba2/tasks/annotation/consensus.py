@@ -16,21 +16,21 @@ from torch import Tensor
 
 from sc_mamba2.cells.scale import CELL_TOTAL
 from sc_mamba2.methods.expert_weights import mix
-from sc_mamba2.methods.logistic_regression import quiet_rare_classes
+from sc_mamba2.methods.logistic_regression import allow_rare_classes
 from sc_mamba2.model import Backbone, ModelConfig, sum_of_genes
 from sc_mamba2.model.task_model import squared_lengths
 from sc_mamba2.tasks.annotation.annotator import PLACE, TOTAL, Annotator, mean_squares
-from sc_mamba2.tasks.annotation.experts import Readings, ask_experts
-from sc_mamba2.tasks.annotation.model import AnnotationModel
-from sc_mamba2.tasks.annotation.params import FINE_TUNED, OF_BACKBONE, ConsensusParams
-from sc_mamba2.tasks.annotation.tokens import read_anew
-from sc_mamba2.tasks.annotation.weighing import (
+from sc_mamba2.tasks.annotation.expert_weighting import (
     Structure,
     find_structure,
     smooth,
-    weigh,
-    weigh_network,
+    weight_network,
+    weights_for_query,
 )
+from sc_mamba2.tasks.annotation.experts import Readings, predict_with_experts
+from sc_mamba2.tasks.annotation.model import AnnotationModel
+from sc_mamba2.tasks.annotation.params import FINE_TUNED, OF_BACKBONE, ConsensusParams
+from sc_mamba2.tasks.annotation.tokens import read_anew
 from sc_mamba2.tasks.shared.progress import training_progress
 from sc_mamba2.tokens import (
     Batch,
@@ -84,9 +84,9 @@ class ConsensusModel(Annotator):
         self.left_out_distance_M: Tensor
         width = backbone.config.d_model * len(self.state_names)
         self._keep("kept_states_RD", torch.zeros(len(self.kept_classes_N), width))
-        self._room_for_left_out(*left_out)
+        self._allocate_left_out(*left_out)
 
-    def _room_for_left_out(self, cells: int, experts: int) -> None:
+    def _allocate_left_out(self, cells: int, experts: int) -> None:
         shape = experts, cells, len(self.labels)
         self.register_buffer("left_out_EMK", torch.zeros(shape, dtype=torch.float32))
         self.register_buffer("left_out_classes_M", torch.zeros(cells, dtype=torch.int64))
@@ -98,9 +98,9 @@ class ConsensusModel(Annotator):
         `unlearnt` is the number of kept cells that it was not trained on; predictions for them are stored.
         """
         self.network = network
-        self._room_for_unlearnt(unlearnt)
+        self._allocate_unlearnt(unlearnt)
 
-    def _room_for_unlearnt(self, cells: int) -> None:
+    def _allocate_unlearnt(self, cells: int) -> None:
         self.unlearnt_EMK: Tensor
         self.unlearnt_classes_M: Tensor
         shape = len(self.experts), cells, len(self.labels)
@@ -181,7 +181,7 @@ class ConsensusModel(Annotator):
         raise NotImplementedError
 
     def predict(self, batch: Batch) -> dict[str, Tensor]:
-        """Return the backbone's states, ``embedding`` (B, D a state); `consult` predicts types."""
+        """Return the backbone's states, ``embedding`` (B, D a state); `predict_query` predicts types."""
         states = [sum_of_genes(batch, self.backbone.gene_embedding.weight)]
         if self.pretrained:
             hidden_BLD = self.backbone(batch.token_ids_BL, batch.bins_BL, batch.lengths_B)
@@ -199,11 +199,11 @@ class ConsensusModel(Annotator):
         return mean_squares(self.kept_cells(), self.tokenizer.vocabulary.size)
 
     @property
-    def fits_itself(self) -> bool:
+    def is_fitted_directly(self) -> bool:
         """True: the methods need no training by epochs."""
         return True
 
-    def fit_itself(
+    def fit_directly(
         self, parts: list[tuple[TokenizedCells, dict[str, np.ndarray]]], seed: int
     ) -> None:
         """Keep some of the labelled cells, and store the experts' predictions for left-out parts of them."""
@@ -219,16 +219,16 @@ class ConsensusModel(Annotator):
         self.keep_states(outputs["embedding"])
         if self.kept_batches_N.unique().numel() < 2:
             self.batch_key = None
-        self._leave_out(seed)
+        self._predict_left_out(seed)
         if self.network is not None:
             unlearnt_R = kept_R >= len(parts[0][0])  # the validation cells come last
-            self._leave_unlearnt(unlearnt_R, outputs["learner_probability"], seed)
+            self._predict_unlearnt(unlearnt_R, outputs["learner_probability"], seed)
 
     def keep_states(self, states_RD: np.ndarray) -> None:
         """Store the backbone's states of the kept cells."""
         self.kept_states_RD = torch.from_numpy(states_RD.astype(np.float32))
 
-    def _leave_out(self, seed: int) -> None:
+    def _predict_left_out(self, seed: int) -> None:
         """Predict folds of the kept cells by the rest; folds are whole batches if known."""
         params, reference = self.consensus, self.reference()
         cells = len(self.kept_classes_N)
@@ -240,36 +240,38 @@ class ConsensusModel(Annotator):
             return
         split = GroupKFold if self.batch_key else StratifiedKFold
         groups_M = batches_M if self.batch_key else None
-        answers_EMK = np.zeros((len(self.methods), len(classes_M), len(self.labels)))
+        predicted_EMK = np.zeros((len(self.methods), len(classes_M), len(self.labels)))
         distance_M = np.zeros(len(classes_M))
         # A type in one batch only cannot be predicted from the others.
         known_M = np.zeros(len(classes_M), dtype=bool)
         parts = split(folds, shuffle=True, random_state=seed).split(classes_M, classes_M, groups_M)
-        with quiet_rare_classes(), training_progress("leaving out", unit="part") as on_step:
+        with allow_rare_classes(), training_progress("leaving out", unit="part") as on_step:
             for done, (rest, out) in enumerate(parts, start=1):
-                asked = some.take(rest), classes_M[rest], len(self.labels), some.take(out)
-                answers = ask_experts(*asked, params, seed)
+                inputs = some.take(rest), classes_M[rest], len(self.labels), some.take(out)
+                predictions = predict_with_experts(*inputs, params, seed)
                 known_M[out] = np.isin(classes_M[out], classes_M[rest])
-                distance_M[out] = answers.distance_N
-                answers_EMK[:, out] = np.stack([answers.by_expert[name] for name in self.methods])
+                distance_M[out] = predictions.distance_N
+                predicted_EMK[:, out] = np.stack(
+                    [predictions.by_expert[name] for name in self.methods]
+                )
                 on_step(done, folds)
-        self._room_for_left_out(int(known_M.sum()), len(self.methods))
-        self.left_out_EMK.copy_(torch.from_numpy(answers_EMK[:, known_M]))
+        self._allocate_left_out(int(known_M.sum()), len(self.methods))
+        self.left_out_EMK.copy_(torch.from_numpy(predicted_EMK[:, known_M]))
         self.left_out_classes_M.copy_(torch.from_numpy(classes_M[known_M]))
         self.left_out_distance_M.copy_(torch.from_numpy(distance_M[known_M]))
 
-    def _leave_unlearnt(
+    def _predict_unlearnt(
         self, unlearnt_R: np.ndarray, probability_RK: np.ndarray, seed: int
     ) -> None:
         """Predict the kept cells that the network was not trained on from the others, by all experts."""
         reference, classes_R = self.reference(), self.kept_classes_N.cpu().numpy()
         rest, out = ~unlearnt_R, unlearnt_R
-        asked = reference.take(rest), classes_R[rest], len(self.labels), reference.take(out)
-        with quiet_rare_classes():
-            answers = ask_experts(*asked, self.consensus, seed).by_expert
-        told = [*(answers[name] for name in self.methods), probability_RK[out]]
-        self._room_for_unlearnt(int(out.sum()))
-        self.unlearnt_EMK.copy_(torch.from_numpy(np.stack(told)))
+        inputs = reference.take(rest), classes_R[rest], len(self.labels), reference.take(out)
+        with allow_rare_classes():
+            predictions = predict_with_experts(*inputs, self.consensus, seed).by_expert
+        predicted = [*(predictions[name] for name in self.methods), probability_RK[out]]
+        self._allocate_unlearnt(int(out.sum()))
+        self.unlearnt_EMK.copy_(torch.from_numpy(np.stack(predicted)))
         self.unlearnt_classes_M.copy_(torch.from_numpy(classes_R[out]))
 
     def left_out(self) -> tuple[np.ndarray, np.ndarray]:
@@ -287,30 +289,32 @@ class ConsensusModel(Annotator):
         With a network these are the cells that it was not trained on.
         """
         if self.network is None:
-            answers_EMK, classes_M = self.left_out()
-            weight_E = self._weigh(answers_EMK, Structure(), 1.0, seed)
+            predicted_EMK, classes_M = self.left_out()
+            weight_E = self._method_weights(predicted_EMK, Structure(), 1.0, seed)
         else:
-            answers_EMK, classes_M = self._unlearnt()
-            weight_E = self._weigh(answers_EMK[:-1], Structure(), 1.0, seed)
-            known = (answers_EMK, classes_M) if len(classes_M) else None
-            weight_E = weigh_network(
-                answers_EMK, weight_E, Structure(), 1.0, known, self.consensus, seed
+            predicted_EMK, classes_M = self._unlearnt()
+            weight_E = self._method_weights(predicted_EMK[:-1], Structure(), 1.0, seed)
+            known = (predicted_EMK, classes_M) if len(classes_M) else None
+            weight_E = weight_network(
+                predicted_EMK, weight_E, Structure(), 1.0, known, self.consensus, seed
             )
-        return mix(answers_EMK, weight_E), classes_M
+        return mix(predicted_EMK, weight_E), classes_M
 
-    def _weigh(
+    def _method_weights(
         self,
-        answers_ENK: np.ndarray,
+        predicted_ENK: np.ndarray,
         structure: Structure,
-        alike: float,
+        likeness: float,
         seed: int,
-        asked_E: np.ndarray | slice = slice(None),
+        methods_E: np.ndarray | slice = slice(None),
     ) -> np.ndarray:
         """Return weights of some of the methods, (E,), using the stored left-out predictions."""
-        answers_EMK, classes_M = self.left_out()
-        left_out = (answers_EMK[asked_E], classes_M) if answers_EMK.size else None
+        predicted_EMK, classes_M = self.left_out()
+        left_out = (predicted_EMK[methods_E], classes_M) if predicted_EMK.size else None
         by_batch = self.batch_key is not None
-        return weigh(answers_ENK, structure, alike, left_out, by_batch, self.consensus, seed)
+        return weights_for_query(
+            predicted_ENK, structure, likeness, left_out, by_batch, self.consensus, seed
+        )
 
     def _unlearnt(self) -> tuple[np.ndarray, np.ndarray]:
         """Return all experts' predictions for cells not trained on, (E, M, K), and the true classes, (M,)."""
@@ -333,7 +337,7 @@ class ConsensusModel(Annotator):
         parts = np.split(states_ND, len(self.state_names), axis=1) if self.pretrained else []
         return Readings(amounts_NG, counted, dict(zip(self.state_names, parts, strict=False)))
 
-    def consult(
+    def predict_query(
         self, tokens: TokenizedCells, outputs: dict[str, np.ndarray], seed: int
     ) -> dict[str, np.ndarray]:
         """Predict a query by the weighted experts.
@@ -353,45 +357,45 @@ class ConsensusModel(Annotator):
             ``probability`` (N, K), smoothed over the query's graph, at the calibrated temperature;
             ``experts`` (N, E), the class that each calls; ``weights`` (E,); ``agreement`` (N,), the total
             weight of the experts that agree with the consensus; ``distance`` and ``likeness`` (N,), see
-            `Answers`; ``embedding``; with a pretrained backbone ``without_backbone`` (N,), calls of a
+            `ExpertPredictions`; ``embedding``; with a pretrained backbone ``without_backbone`` (N,), calls of a
             consensus without its states and without a network; with a network ``without_fine_tuned`` (N,),
             calls of a consensus without it.
         """
         params, query = self.consensus, self._readings(tokens, outputs["embedding"])
         classes_R = self.kept_classes_N.cpu().numpy()
-        asked = self.reference(), classes_R, len(self.labels), query
-        answers = ask_experts(*asked, params, seed)
-        answers_ENK = np.stack([answers.by_expert[name] for name in self.methods])
-        structure, alike = find_structure(query, params, seed), answers.likeness
-        weight_E = self._weigh(answers_ENK, structure, alike, seed)
+        inputs = self.reference(), classes_R, len(self.labels), query
+        predictions = predict_with_experts(*inputs, params, seed)
+        predicted_ENK = np.stack([predictions.by_expert[name] for name in self.methods])
+        structure, likeness = find_structure(query, params, seed), predictions.likeness
+        weight_E = self._method_weights(predicted_ENK, structure, likeness, seed)
 
         def calls(weight_E: np.ndarray) -> np.ndarray:
-            return smooth(mix(answers_ENK, weight_E), structure, alike, params)
+            return smooth(mix(predicted_ENK, weight_E), structure, likeness, params)
 
         without: dict[str, np.ndarray] = {}
         simple_E = np.array([name not in OF_BACKBONE for name in self.methods])
         if self.pretrained and simple_E.any() and not simple_E.all():
             of_simple_E = np.zeros(len(simple_E))
-            of_simple_E[simple_E] = self._weigh(
-                answers_ENK[simple_E], structure, alike, seed, simple_E
+            of_simple_E[simple_E] = self._method_weights(
+                predicted_ENK[simple_E], structure, likeness, seed, simple_E
             )
             without["without_backbone"] = calls(of_simple_E).argmax(axis=1)
         if self.network is not None:
             without["without_fine_tuned"] = calls(weight_E).argmax(axis=1)
-            answers_ENK = np.concatenate([answers_ENK, outputs["learner_probability"][None]])
+            predicted_ENK = np.concatenate([predicted_ENK, outputs["learner_probability"][None]])
             unlearnt = self._unlearnt() if len(self.unlearnt_classes_M) else None
-            weight_E = weigh_network(
-                answers_ENK, weight_E, structure, alike, unlearnt, params, seed
+            weight_E = weight_network(
+                predicted_ENK, weight_E, structure, likeness, unlearnt, params, seed
             )
         probability_NK = calls(weight_E)
-        called_EN = answers_ENK.argmax(axis=2)
+        called_EN = predicted_ENK.argmax(axis=2)
         agreement_N = weight_E @ (called_EN == probability_NK.argmax(axis=1))
         return without | {
             "probability": self.calibration.apply(probability_NK),
             "experts": called_EN.T,
             "weights": weight_E,
             "agreement": agreement_N,
-            "distance": answers.distance_N,
-            "likeness": np.full(len(tokens), alike),
+            "distance": predictions.distance_N,
+            "likeness": np.full(len(tokens), likeness),
             "embedding": outputs["embedding"],
         }

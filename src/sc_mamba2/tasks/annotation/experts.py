@@ -18,9 +18,9 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from sc_mamba2.cells.scale import CELL_TOTAL
 from sc_mamba2.methods.depth import match_depth
-from sc_mamba2.methods.prototypes import fit_prototypes, likeliest_strength
+from sc_mamba2.methods.prototypes import fit_prototypes, most_likely_strength
 from sc_mamba2.methods.rank_scores import DirectionPrototypes, marker_genes, rank_scores
-from sc_mamba2.methods.two_samples import likeness
+from sc_mamba2.methods.two_samples import similarity
 from sc_mamba2.tasks.annotation.params import ConsensusParams, Expert
 
 
@@ -58,7 +58,7 @@ class Readings:
         return sparse.csr_matrix(scaled_NG, dtype=np.float32).log1p()
 
 
-class Answers(NamedTuple):
+class ExpertPredictions(NamedTuple):
     """Predictions of the experts.
 
     Attributes
@@ -76,14 +76,14 @@ class Answers(NamedTuple):
     likeness: float
 
 
-def ask_experts(
+def predict_with_experts(
     reference: Readings,
     classes_R: np.ndarray,
     n_classes: int,
     query: Readings,
     params: ConsensusParams,
     seed: int,
-) -> Answers:
+) -> ExpertPredictions:
     """Predict all cells of a query by every expert.
 
     If both sides are counts, the deeper one is thinned first, see `match_depth`. Classes without reference
@@ -98,34 +98,34 @@ def ask_experts(
         )
     present = np.unique(classes_R)
     codes_R = np.searchsorted(present, classes_R)
-    answers: dict[str, np.ndarray] = {}
+    predictions: dict[str, np.ndarray] = {}
     if len(present) == 1:
         cells = query.amounts_NG.shape[0]
-        answers = {name: np.ones((cells, 1)) for name in params.experts}
-        distance_N, alike = np.zeros(cells), 0.0
+        predictions = {name: np.ones((cells, 1)) for name in params.experts}
+        distance_N, likeness = np.zeros(cells), 0.0
     else:
-        asked = Asked(reference, codes_R, len(present), query, params, seed)
+        inputs = ExpertInputs(reference, codes_R, len(present), query, params, seed)
         for name in params.experts:
             if name in _ALONE:
-                answers[name] = _ALONE[name](asked)
+                predictions[name] = _ALONE[name](inputs)
             elif name in reference.states:
-                answers[name] = by_embedding(asked, name)
-        by_rank, distance_N = by_ranks(asked)
-        alike = likeness(*asked.components, seed)
-        answers |= {name: told for name, told in by_rank.items() if name in params.experts}
-    whole = {name: _spread(answer_NJ, present, n_classes) for name, answer_NJ in answers.items()}
-    return Answers(whole, distance_N, alike)
+                predictions[name] = by_embedding(inputs, name)
+        by_rank, distance_N = by_ranks(inputs)
+        likeness = similarity(*inputs.components, seed)
+        predictions |= {name: p_NJ for name, p_NJ in by_rank.items() if name in params.experts}
+    whole = {name: _spread(p_NJ, present, n_classes) for name, p_NJ in predictions.items()}
+    return ExpertPredictions(whole, distance_N, likeness)
 
 
-def _spread(answer_NJ: np.ndarray, present: np.ndarray, n_classes: int) -> np.ndarray:
+def _spread(predicted_NJ: np.ndarray, present: np.ndarray, n_classes: int) -> np.ndarray:
     """Add columns of zeros for classes without reference cells."""
-    answer_NK = np.zeros((len(answer_NJ), n_classes))
-    answer_NK[:, present] = answer_NJ
-    return answer_NK
+    predicted_NK = np.zeros((len(predicted_NJ), n_classes))
+    predicted_NK[:, present] = predicted_NJ
+    return predicted_NK
 
 
 @dataclass(frozen=True, eq=False)
-class Asked:
+class ExpertInputs:
     """Inputs of all experts: R reference and N query cells over the same genes.
 
     Each of the classes 0 to J - 1 in `classes_R` has reference cells.
@@ -139,73 +139,75 @@ class Asked:
     seed: int
 
     @cached_property
-    def known_RG(self) -> sparse.csr_matrix:
+    def reference_RG(self) -> sparse.csr_matrix:
         """Log-normalised reference."""
         return self.reference.log_normalised()
 
     @cached_property
-    def asked_NG(self) -> sparse.csr_matrix:
+    def query_NG(self) -> sparse.csr_matrix:
         """Log-normalised query."""
         return self.query.log_normalised()
 
     @cached_property
     def components(self) -> tuple[np.ndarray, np.ndarray]:
         """Reference and query in the principal components of the reference."""
-        count = min(self.params.components, min(self.known_RG.shape) - 1)
-        axes = PCA(count, svd_solver="arpack", random_state=self.seed).fit(self.known_RG)
-        return axes.transform(self.known_RG), axes.transform(self.asked_NG)
+        count = min(self.params.components, min(self.reference_RG.shape) - 1)
+        axes = PCA(count, svd_solver="arpack", random_state=self.seed).fit(self.reference_RG)
+        return axes.transform(self.reference_RG), axes.transform(self.query_NG)
 
-    def neighbours(self, known_RD: np.ndarray, asked_ND: np.ndarray) -> np.ndarray:
+    def neighbours(self, reference_RD: np.ndarray, query_ND: np.ndarray) -> np.ndarray:
         """Return shares (N, J) of the classes among the nearest reference cells."""
-        count = min(self.params.neighbours, len(known_RD))
-        fitted = KNeighborsClassifier(count).fit(known_RD, self.classes_R)
-        return np.asarray(fitted.predict_proba(asked_ND))
+        count = min(self.params.neighbours, len(reference_RD))
+        fitted = KNeighborsClassifier(count).fit(reference_RD, self.classes_R)
+        return np.asarray(fitted.predict_proba(query_ND))
 
 
-def by_logistic_regression(asked: Asked) -> np.ndarray:
+def by_logistic_regression(inputs: ExpertInputs) -> np.ndarray:
     """Return probabilities (N, J) by logistic regression on all genes."""
-    return _regression(asked, asked.params.strength, None)
+    return _regression(inputs, inputs.params.strength, None)
 
 
-def by_balanced_regression(asked: Asked) -> np.ndarray:
+def by_balanced_regression(inputs: ExpertInputs) -> np.ndarray:
     """Return probabilities (N, J) by logistic regression with balanced classes."""
-    return _regression(asked, asked.params.balanced_strength, "balanced")
+    return _regression(inputs, inputs.params.balanced_strength, "balanced")
 
 
-def _regression(asked: Asked, strength: float, class_weight: str | None) -> np.ndarray:
+def _regression(inputs: ExpertInputs, strength: float, class_weight: str | None) -> np.ndarray:
     # Stopped early: across studies the last digits of a fit do not generalise.
     model = LogisticRegression(C=strength, class_weight=class_weight, max_iter=300, tol=1e-3)
-    return np.asarray(model.fit(asked.known_RG, asked.classes_R).predict_proba(asked.asked_NG))
+    return np.asarray(
+        model.fit(inputs.reference_RG, inputs.classes_R).predict_proba(inputs.query_NG)
+    )
 
 
-def by_pca_neighbours(asked: Asked) -> np.ndarray:
+def by_pca_neighbours(inputs: ExpertInputs) -> np.ndarray:
     """Return shares (N, J) of the classes among nearest neighbours in principal components."""
-    return asked.neighbours(*asked.components)
+    return inputs.neighbours(*inputs.components)
 
 
-def by_ranks(asked: Asked) -> tuple[dict[str, np.ndarray], np.ndarray]:
+def by_ranks(inputs: ExpertInputs) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Return (N, J) by prototypes and by neighbours on ranks of marker genes, and `distance_N`."""
-    known, told = rank_scores(asked.known_RG), rank_scores(asked.asked_NG)
-    genes_F = marker_genes(known, asked.classes_R, asked.params.markers)
-    known_RF, told_NF = known.of(genes_F), told.of(genes_F)
-    prototypes = DirectionPrototypes.fit(known_RF, asked.classes_R, asked.n_classes)
-    strength = likeliest_strength(prototypes.cosines(known_RF), asked.classes_R)
-    cosine_NJ = prototypes.cosines(told_NF)
-    answers = {
+    reference, query = rank_scores(inputs.reference_RG), rank_scores(inputs.query_NG)
+    genes_F = marker_genes(reference, inputs.classes_R, inputs.params.markers)
+    reference_RF, query_NF = reference.of(genes_F), query.of(genes_F)
+    prototypes = DirectionPrototypes.fit(reference_RF, inputs.classes_R, inputs.n_classes)
+    strength = most_likely_strength(prototypes.cosines(reference_RF), inputs.classes_R)
+    cosine_NJ = prototypes.cosines(query_NF)
+    predictions = {
         "rank_prototypes": softmax(strength * cosine_NJ, axis=1),
-        "rank_neighbours": asked.neighbours(known_RF, told_NF),
+        "rank_neighbours": inputs.neighbours(reference_RF, query_NF),
     }
-    return answers, 1 - cosine_NJ.max(axis=1)
+    return predictions, 1 - cosine_NJ.max(axis=1)
 
 
-def by_embedding(asked: Asked, name: str) -> np.ndarray:
+def by_embedding(inputs: ExpertInputs, name: str) -> np.ndarray:
     """Return (N, J) by the nearest class mean in an embedding of the pretrained backbone."""
-    known_RD, told_ND = asked.reference.states[name], asked.query.states[name]
-    head = fit_prototypes([known_RD], asked.classes_R, asked.n_classes)
-    return np.asarray(softmax(head.logits([told_ND]), axis=1))
+    reference_RD, query_ND = inputs.reference.states[name], inputs.query.states[name]
+    head = fit_prototypes([reference_RD], inputs.classes_R, inputs.n_classes)
+    return np.asarray(softmax(head.logits([query_ND]), axis=1))
 
 
-_ALONE: dict[Expert, Callable[[Asked], np.ndarray]] = {
+_ALONE: dict[Expert, Callable[[ExpertInputs], np.ndarray]] = {
     "logistic_regression": by_logistic_regression,
     "balanced_logistic_regression": by_balanced_regression,
     "pca_neighbours": by_pca_neighbours,

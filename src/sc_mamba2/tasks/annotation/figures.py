@@ -64,9 +64,9 @@ def calibration_figure(calls: pd.DataFrame, scored: pd.Series) -> Figure:
     axis.plot([0, 1], [0, 1], color="grey", lw=0.8, ls="--", label="perfect")
     axis.plot(mean, accuracy, marker="o", ms=4, label="the scored cells")
     axis.set(xlim=(0, 1.02), ylim=(0, 1.02), xlabel="mean confidence", ylabel="accuracy")
-    beside = axis.twinx()
-    beside.hist(confidence, bins=CALIBRATION_BINS, range=(0, 1), alpha=0.2, color="grey")
-    beside.set_ylabel("cells")
+    counts = axis.twinx()
+    counts.hist(confidence, bins=CALIBRATION_BINS, range=(0, 1), alpha=0.2, color="grey")
+    counts.set_ylabel("cells")
     axis.legend(loc="upper left")
     return figure
 

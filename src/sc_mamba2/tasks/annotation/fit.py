@@ -204,7 +204,7 @@ def calibrate(
         probability_NK, classes_N = fitted_model.left_out_calls(compute.seed)
         if not len(classes_N):
             return fitted_model
-    elif fitted_model.fits_itself:
+    elif fitted_model.is_fitted_directly:
         return fitted_model
     else:
         probability_NK = predict(fitted_model, validation_tokens, prediction, compute)[

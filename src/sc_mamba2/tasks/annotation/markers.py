@@ -7,8 +7,8 @@ from anndata import AnnData
 
 from sc_mamba2.cells import keys
 
-_MOST_CELLS = 20_000
-_FEWEST = 5  # cells of a type
+_MAX_CELLS = 20_000
+_MIN_CELLS = 5  # cells of a type
 _GENES = 8
 
 
@@ -21,9 +21,9 @@ def type_markers(valid_cells: AnnData, calls: pd.DataFrame) -> dict[str, tuple[i
     places = valid_cells.obs_names.get_indexer(calls.index)
     types = calls[keys.CELL_TYPE].astype(str).to_numpy()
     counts = pd.Series(types).value_counts()
-    chosen = np.linspace(0, len(places) - 1, min(len(places), _MOST_CELLS)).astype(int)
+    chosen = np.linspace(0, len(places) - 1, min(len(places), _MAX_CELLS)).astype(int)
     some, own = valid_cells[places[chosen]], types[chosen]
-    enough = [str(t) for t in counts.index if (own == t).sum() >= _FEWEST]
+    enough = [str(t) for t in counts.index if (own == t).sum() >= _MIN_CELLS]
     found: dict[str, list[str]] = {}
     if enough and len(set(own)) > 1:
         looked = AnnData(some.X, obs=pd.DataFrame({"type": pd.Categorical(own)}))

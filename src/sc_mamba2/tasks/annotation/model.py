@@ -15,7 +15,7 @@ from sc_mamba2.methods.logistic_regression import Block
 from sc_mamba2.model import Backbone, CellClassifier, sum_of_genes
 from sc_mamba2.model.task_model import squared_lengths
 from sc_mamba2.tasks.annotation.annotator import Annotator, Calibration, mean_squares
-from sc_mamba2.tasks.annotation.fit_at_once import fit_paths
+from sc_mamba2.tasks.annotation.direct_fit import fit_paths
 from sc_mamba2.tasks.annotation.params import HeadParams
 from sc_mamba2.tasks.annotation.rollup import Rollup
 from sc_mamba2.tokens import Batch, TokenizedCells, Tokenizer, as_matrix
@@ -57,7 +57,7 @@ class AnnotationModel(Annotator):
         width, classes = backbone.config.d_model, len(labels)
         self.bias_K = nn.Parameter(torch.zeros(classes))
         if "trunk" in head.paths:
-            hidden = {"n_hidden": 0} if self.fits_itself else {}
+            hidden = {"n_hidden": 0} if self.is_fitted_directly else {}
             self.trunk_classifier = CellClassifier(width, classes, **hidden)
         if "pooled" in head.paths:
             self.pooled_norm = nn.LayerNorm(width)
@@ -160,11 +160,11 @@ class AnnotationModel(Annotator):
         }
 
     @property
-    def fits_itself(self) -> bool:
+    def is_fitted_directly(self) -> bool:
         """Whether the head is fitted directly, not by epochs, on a frozen backbone."""
         return self.head.fit in ("linear", "prototypes")
 
-    def fit_itself(
+    def fit_directly(
         self, parts: list[tuple[TokenizedCells, dict[str, np.ndarray]]], seed: int
     ) -> None:
         """Fit the weights of all paths; see `fit_paths`."""

@@ -15,13 +15,13 @@ from sc_mamba2.tasks.annotation.annotator import Annotator
 from sc_mamba2.tasks.annotation.consensus import ConsensusModel
 from sc_mamba2.tasks.annotation.model import AnnotationModel
 from sc_mamba2.tasks.shared.backbone import predict
-from sc_mamba2.tasks.shared.coverage import check_genes, meet_genes, with_coverage
+from sc_mamba2.tasks.shared.coverage import add_coverage, check_genes, with_coverage
 from sc_mamba2.tasks.shared.params import PredictParams, ValidationParams
 from sc_mamba2.tokens import TokenizedCells
 from sc_mamba2.training import ComputeOptions
 
 
-def meet_query(
+def adapt_to_query(
     model: Annotator,
     valid_query: AnnData,
     query_report: dict[str, Any],
@@ -39,7 +39,7 @@ def meet_query(
     UserError
         Rule ``model-genes``: they have too little of the model's weight.
     """
-    report = meet_genes(model, valid_query, query_report, validation)
+    report = add_coverage(model, valid_query, query_report, validation)
     if isinstance(model, ConsensusModel):
         return read_genes(model, valid_query.var_names.to_numpy(), prediction, compute), report
     assert isinstance(model, AnnotationModel)
@@ -92,7 +92,7 @@ def fit_to_genes(
     if share > 0:
         left = replace(left, values=np.log1p(np.expm1(left.values) / share))
     head = model.head
-    if not model.fits_itself:
+    if not model.is_fitted_directly:
         head = head.model_copy(update={"fit": "linear"})
     fitted = AnnotationModel(
         copy.deepcopy(model.backbone),
@@ -105,5 +105,5 @@ def fit_to_genes(
     )
     if "pooled" in head.paths:
         fitted.pooled_norm.load_state_dict(model.pooled_norm.state_dict())
-    fitted.fit_itself([(left, predict(fitted, left, prediction, compute))], compute.seed)
+    fitted.fit_directly([(left, predict(fitted, left, prediction, compute))], compute.seed)
     return fitted.cpu().eval()

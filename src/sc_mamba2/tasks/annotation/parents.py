@@ -43,7 +43,7 @@ def name_parents(
         return broad.pop() if len(broad) == 1 else None
 
     distinct_JK, place_N = np.unique(sets_NK, axis=0, return_inverse=True)
-    held = [[n for n, there in zip(labels, row, strict=True) if there] for row in distinct_JK]
+    held = [[n for n, included in zip(labels, row, strict=True) if included] for row in distinct_JK]
     return np.asarray([*map(parent, held), None], dtype=object)[place_N]
 
 

@@ -50,7 +50,7 @@ def call_cells(
     rollup = known_rollup(labels.rollup, reader.labels, reader.rollup)
     experts = pd.DataFrame(index=cells)
     if isinstance(reader, ConsensusModel):
-        outputs = reader.consult(query_tokens, outputs, compute.seed)
+        outputs = reader.predict_query(query_tokens, outputs, compute.seed)
         experts = call_experts(outputs, reader.experts, reader.labels, cells)
         farthest = reader.farthest(calling.farthest_share)
     embedding = vector_columns(outputs["embedding"], cells)
@@ -134,7 +134,7 @@ def name_sets(sets_NK: np.ndarray, labels: tuple[str, ...]) -> np.ndarray:
     """Join the names of each cell's set of classes with bars, (N,)."""
     distinct_JK, place_N = np.unique(sets_NK, axis=0, return_inverse=True)
     names = [
-        SET_BAR.join(name for name, there in zip(labels, row, strict=True) if there)
+        SET_BAR.join(name for name, included in zip(labels, row, strict=True) if included)
         for row in distinct_JK
     ]
     return np.asarray(names, dtype=object)[place_N]

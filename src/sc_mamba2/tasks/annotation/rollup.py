@@ -50,8 +50,8 @@ def roll_up(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Sum probabilities by broad type; return the best broad type (N,) and its probability (N,)."""
     broad = sorted({rollup[label] for label in labels})
-    belongs_KJ = np.array([[rollup[label] == name for name in broad] for label in labels])
-    probability_NJ = probability_NK.astype(np.float64) @ belongs_KJ
+    member_KJ = np.array([[rollup[label] == name for name in broad] for label in labels])
+    probability_NJ = probability_NK.astype(np.float64) @ member_KJ
     best_N = probability_NJ.argmax(axis=1)
     return np.asarray(broad, dtype=object)[best_N], probability_NJ.max(axis=1)
 

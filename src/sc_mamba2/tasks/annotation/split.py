@@ -6,7 +6,7 @@ from anndata import AnnData
 from sklearn.model_selection import train_test_split
 
 from sc_mamba2.cells import keys, known_labels, read_labels
-from sc_mamba2.cells.labels import whole_column
+from sc_mamba2.cells.labels import full_column
 from sc_mamba2.cells.shared_cells import shared_cells
 from sc_mamba2.errors import UserError
 from sc_mamba2.tasks.annotation.annotator import BATCH, LABEL, TERM_IDS
@@ -15,7 +15,7 @@ from sc_mamba2.training import ComputeOptions
 
 _BATCH_COLUMNS = ("study", "dataset", "batch", "donor", "sample")
 SHARED = "shared_cells"
-_MOST_BATCHES = 200  # a column with more is rather one of cell names
+_MAX_BATCHES = 200  # a column with more is rather one of cell names
 
 
 def hold_out(
@@ -83,7 +83,7 @@ def labelled(cells: AnnData, params: LabelParams) -> AnnData:
     obs = pd.DataFrame({LABEL: labels[kept].astype(str)}, index=chosen.obs.index)
     key = params.batch_key or named_batches(chosen.obs, params.key)
     if key is not None:
-        obs[BATCH] = whole_column(chosen.obs, key, "batch").to_numpy(str)
+        obs[BATCH] = full_column(chosen.obs, key, "batch").to_numpy(str)
         chosen.uns[BATCH] = key
     chosen.uns[TERM_IDS] = _term_ids(chosen.obs, obs[LABEL])
     chosen.obs = obs
@@ -102,7 +102,7 @@ def named_batches(obs: pd.DataFrame, label_key: str) -> str | None:
     """Return the first batch column with several values and no missing ones."""
     for name in _BATCH_COLUMNS:
         there = name != label_key and name in obs and obs[name].notna().all()
-        if there and 1 < obs[name].nunique() <= _MOST_BATCHES:
+        if there and 1 < obs[name].nunique() <= _MAX_BATCHES:
             return name
     return None
 
@@ -128,8 +128,8 @@ def stratified_split(labels: np.ndarray, share: float, seed: int) -> tuple[np.nd
         Too few cells to split.
     """
     names, counts = np.unique(labels, return_counts=True)
-    lone = np.isin(labels, names[counts < 2])
-    several = np.flatnonzero(~lone)
+    single = np.isin(labels, names[counts < 2])
+    several = np.flatnonzero(~single)
     classes = len(names) - int((counts < 2).sum())
     size = max(round(share * len(several)), classes)
     if classes < 2 or len(several) - size < classes:
@@ -142,4 +142,4 @@ def stratified_split(labels: np.ndarray, share: float, seed: int) -> tuple[np.nd
     first, second = train_test_split(
         several, test_size=size, random_state=seed, stratify=labels[several]
     )
-    return np.sort(np.concatenate([first, np.flatnonzero(lone)])), np.sort(second)
+    return np.sort(np.concatenate([first, np.flatnonzero(single)])), np.sort(second)

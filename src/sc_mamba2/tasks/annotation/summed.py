@@ -13,13 +13,13 @@ from torch import Tensor
 
 from sc_mamba2.cells.scale import CELL_TOTAL
 from sc_mamba2.errors import UserError
-from sc_mamba2.methods.sums_of_cells import LEAST, Sums, deal_cells, sum_alike
+from sc_mamba2.methods.sums_of_cells import MIN_CELLS, Sums, draw_synthetic_cells, sum_alike
 from sc_mamba2.model import Backbone
 from sc_mamba2.tasks.annotation.annotator import LABEL, TOTAL
 from sc_mamba2.tasks.annotation.consensus import ConsensusModel
 from sc_mamba2.tokens import TokenizedCells, Tokenizer
 
-_MOST_SEEN = 255  # limit of the stored number of cells in a sum that express a gene
+_MAX_EXPRESSING_CELLS = 255  # limit of the stored number of cells in a sum that express a gene
 
 
 class SummedConsensus(ConsensusModel):
@@ -54,7 +54,7 @@ class SummedConsensus(ConsensusModel):
     def _shared(cls, settings: dict[str, Any]) -> dict[str, Any]:
         return super()._shared(settings) | {"sums": settings["sums"]}
 
-    def fit_itself(
+    def fit_directly(
         self, parts: list[tuple[TokenizedCells, dict[str, np.ndarray]]], seed: int
     ) -> None:
         """Fit as the base class does, then store sums of the kept cells.
@@ -64,18 +64,18 @@ class SummedConsensus(ConsensusModel):
         UserError
             Rule ``sums-of-counts``: the reference has no counts, or a type has too few cells for a sum.
         """
-        super().fit_itself(parts, seed)
+        super().fit_directly(parts, seed)
         reference, classes_R = self.reference(), self.kept_classes_N.cpu().numpy()
         few = [
             f"{name} ({cells})"
             for name, cells in zip(self.labels, np.bincount(classes_R), strict=True)
-            if cells < LEAST
+            if cells < MIN_CELLS
         ]
         if few or not reference.counted:
             raise UserError(
                 "sums-of-counts",
                 found=f"few cells of {', '.join(few)}" if few else "a reference without counts",
-                expected=f"counts, and {LEAST} cells of every type, the fewest that are summed",
+                expected=f"counts, and {MIN_CELLS} cells of every type, the fewest that are summed",
                 mend="remove these types from the reference, or keep cells: annotation.head.keeps=cells",
             )
         batches_R = self.kept_batches_N.cpu().numpy()
@@ -83,7 +83,7 @@ class SummedConsensus(ConsensusModel):
         shape = len(sums.sizes_S), self.tokenizer.vocabulary.size
         counts_SV, expressed_SV = np.zeros(shape, np.float16), np.zeros(shape, np.uint8)
         counts_SV[:, self.measured_V] = np.log1p(sums.counts_SG)
-        expressed_SV[:, self.measured_V] = sums.expressed_SG.clip(max=_MOST_SEEN)
+        expressed_SV[:, self.measured_V] = sums.expressed_SG.clip(max=_MAX_EXPRESSING_CELLS)
         self.sums_SV, self.expressed_SV = map(torch.from_numpy, (counts_SV, expressed_SV))
         self.sum_classes_S = torch.from_numpy(sums.classes_S)
         self.sum_sizes_S = torch.from_numpy(sums.sizes_S)
@@ -94,7 +94,7 @@ class SummedConsensus(ConsensusModel):
         counts_SV = np.expm1(self.sums_SV.cpu().numpy().astype(np.float64)).round()
         classes_S, sizes_S = self.sum_classes_S.cpu().numpy(), self.sum_sizes_S.cpu().numpy()
         expressed_SV = self.expressed_SV.cpu().numpy()
-        counts_RV = deal_cells(Sums(counts_SV, expressed_SV, classes_S, sizes_S), seed=0)
+        counts_RV = draw_synthetic_cells(Sums(counts_SV, expressed_SV, classes_S, sizes_S), seed=0)
         totals_R = np.asarray(counts_RV.sum(axis=1)).ravel()
         values_RV = sparse.diags(CELL_TOTAL / np.maximum(totals_R, 1)) @ counts_RV
         classes_R = np.repeat(classes_S, sizes_S)

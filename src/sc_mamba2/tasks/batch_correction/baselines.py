@@ -22,7 +22,7 @@ from sc_mamba2.tasks.shared.params import FineTuneParams, PredictParams, Tokeniz
 from sc_mamba2.tokens import TokenizedCells
 from sc_mamba2.training import ComputeOptions
 
-FEWEST_CELLS = 3
+MIN_CELLS = 3
 
 
 def compare(
@@ -33,7 +33,7 @@ def compare(
     compute: ComputeOptions,
 ) -> Candidates:
     """Embed cells of a new file by the baselines, fitted to these cells; none if there are too few."""
-    if len(tokens) < FEWEST_CELLS:
+    if len(tokens) < MIN_CELLS:
         return Candidates({}, None, {})
     found = baseline_embeddings(
         valid_cells,

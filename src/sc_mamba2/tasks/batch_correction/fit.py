@@ -19,7 +19,7 @@ from sc_mamba2.tasks.batch_correction.params import (
     LossParams,
 )
 from sc_mamba2.tasks.shared.backbone import load_or_build_backbone
-from sc_mamba2.tasks.shared.batches import BATCH, batch_codes, read_batches, some_of_each
+from sc_mamba2.tasks.shared.batches import BATCH, batch_codes, read_batches, sample_each
 from sc_mamba2.tasks.shared.params import BackboneParams, TokenizationParams
 from sc_mamba2.tasks.shared.tokenization import (
     choose_genes,
@@ -97,7 +97,7 @@ def split_validation(
     tokens: TokenizedCells, share: float, seed: int
 ) -> tuple[TokenizedCells, TokenizedCells]:
     """Split the cells of every batch into training and validation cells."""
-    chosen = some_of_each(tokens.obs[BATCH], share, np.random.default_rng(seed), fewest=2)
+    chosen = sample_each(tokens.obs[BATCH], share, np.random.default_rng(seed), fewest=2)
     return tokens.take(~chosen), tokens.take(chosen)
 
 

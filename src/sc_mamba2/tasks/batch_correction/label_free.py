@@ -18,8 +18,8 @@ from sc_mamba2.metrics.neighbours import nearest_neighbours
 RESOLUTIONS = (0.5, 1.0)  # of the agreed clusters, which replace cell types
 _NEARBY = (0.6, 1.0, 1.6)  # an embedding's own clusters may be finer or coarser
 _BIO = 0.6  # weight of bio conservation in scIB's overall score
-MOST_CELLS = 10_000
-MOST_FOR_SILHOUETTES = 3000
+MAX_CELLS = 10_000
+MAX_CELLS_FOR_SILHOUETTES = 3000
 
 
 class Clusters(NamedTuple):
@@ -45,7 +45,7 @@ def agreed_clusters(
     seed
         Seed of Leiden.
     """
-    rows = spread_sample([codes_N], MOST_CELLS)
+    rows = spread_sample([codes_N], MAX_CELLS)
     graphs = [_weights(embedding[rows], seed) for embedding in candidates]
     mean = as_graph(sum(graphs[1:], graphs[0]) / len(graphs))
     return Clusters(rows, {at: leiden(mean, at, seed) for at in RESOLUTIONS})
@@ -74,9 +74,9 @@ def inner_scores(
             nmi_ari(labels, leiden(graph, resolution * factor, seed)) for factor in _NEARBY
         ]
         known = [agreement for agreement in agreements if agreement is not None]
-        width = asw_label(own, labels, MOST_FOR_SILHOUETTES)
+        width = asw_label(own, labels, MAX_CELLS_FOR_SILHOUETTES)
         if known and width is not None:
-            mixed = asw_batch(own, labels, codes, MOST_FOR_SILHOUETTES) or 0.0
+            mixed = asw_batch(own, labels, codes, MAX_CELLS_FOR_SILHOUETTES) or 0.0
             found.append((float(np.mean([*max(known), width])), mixed))
     if not found:
         return {}

@@ -116,11 +116,11 @@ class BatchCorrectionModel(TaskModel):
         return self.head.fit == "gradient"
 
     @property
-    def fits_itself(self) -> bool:
+    def is_fitted_directly(self) -> bool:
         """Whether nothing is trained by gradients."""
         return not self.has_network
 
-    def fit_itself(
+    def fit_directly(
         self, parts: list[tuple[TokenizedCells, dict[str, np.ndarray]]], seed: int
     ) -> None:
         """Do nothing; `combine` fits the map."""

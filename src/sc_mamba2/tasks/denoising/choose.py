@@ -13,7 +13,7 @@ from scipy import sparse
 from sc_mamba2.methods.molecules import (
     Choice,
     choose_numbers,
-    nats_a_cell,
+    nats_per_cell,
     rates_by_block,
     split_molecules,
 )
@@ -89,7 +89,7 @@ def choose_by(
     with training_progress("choosing", unit="prior") as on_step:
         for at, (name, one) in enumerate(named.items(), start=1):
             prior = one.fit(inner.kept_NG, genes_G, compute)
-            first, others = looks(one.phis)
+            first, others = split_phis(one.phis)
             where = (*inner, output.cells_a_block)
             found[name], *posterior = choose_numbers(name, prior, one.grid, first, *where)
             if posterior:
@@ -100,7 +100,7 @@ def choose_by(
     return found
 
 
-def looks(phis: tuple[float, ...]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def split_phis(phis: tuple[float, ...]) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Split phis into those tried with the whole grid of a prior, and those tried with its best point.
 
     The first are the plain prior and the middle phi: the best neighbours hardly depend on phi.
@@ -137,7 +137,7 @@ def judge(
             for method in (n for n, choice in choices.items() if choice.prior == name):
                 parts = outer.kept_NG, outer.rows_M, output.cells_a_block
                 for places, rates_BG in rates_by_block(prior, choices[method], *parts):
-                    nats[method][places] = nats_a_cell(rates_BG, held_MG[places])
+                    nats[method][places] = nats_per_cell(rates_BG, held_MG[places])
                     if method == best:
                         expected_BG = rates_BG * molecules_M[places, None]
                         sums += _calibration(expected_BG, held_MG[places])

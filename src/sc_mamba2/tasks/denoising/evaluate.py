@@ -28,11 +28,11 @@ def score(
     """
     best = chosen_method(choices, priors)
     methods = {name: _scores(judged, name) for name in choices}
-    beside = {name: one for name, one in methods.items() if name != best}
+    others = {name: one for name, one in methods.items() if name != best}
     simple = [
         name for name in choices if name == FLOOR or (POSTERIOR not in name and name != PRETRAINED)
     ]
-    pairs = {name: _gain(judged, name, best) for name in [*beside, FLOOR]}
+    pairs = {name: _gain(judged, name, best) for name in [*others, FLOOR]}
     choice = choices[best]
     checkpoint, identity = {}, {}
     if choice.prior == PRETRAINED:
@@ -56,7 +56,7 @@ def score(
     return {
         "model": methods[best],
         "baselines": {name: methods[name] for name in simple},
-        "ablations": {name: one for name, one in beside.items() if name not in simple},
+        "ablations": {name: one for name, one in others.items() if name not in simple},
         "data": data,
         "run": run_info | identity,
     }

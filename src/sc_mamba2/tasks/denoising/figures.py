@@ -30,9 +30,9 @@ def nats_figure(metrics: dict[str, Any]) -> Figure:
 def calibration_figure(calibration: pd.DataFrame) -> Figure:
     """Plot mean found against expected molecules, with two standard errors of Poisson counts."""
     figure, (axis,) = new_figure(width=4.6, height=4.2)
-    there = calibration[calibration["found"] > 0]
-    expected, found = there["expected"], there["found"]
-    error = 2 * np.sqrt(found / there["values"])
+    nonzero = calibration[calibration["found"] > 0]
+    expected, found = nonzero["expected"], nonzero["found"]
+    error = 2 * np.sqrt(found / nonzero["values"])
     span = [min(expected.min(), found.min()), max(expected.max(), found.max())]
     axis.plot(span, span, color="grey", ls="--", lw=0.8, label="as expected")
     axis.errorbar(expected, found, np.minimum(error, found * 0.99), fmt="o", ms=4, label="found")

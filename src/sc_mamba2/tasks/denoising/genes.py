@@ -20,7 +20,7 @@ from sc_mamba2.tasks.denoising.pretrained import read_molecule_model
 from sc_mamba2.tasks.shared.gene_names import read_names
 from sc_mamba2.tasks.shared.params import IngestionParams
 
-FEWEST = 10  # cells and genes
+MIN_SIZE = 10  # cells and genes
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,11 +96,11 @@ def _whole_counts(cells: AnnData) -> sparse.csr_matrix:
             expected="whole counts of molecules or reads, so that single ones can be held out",
             mend='keep the counts in layers["counts"] or raw, or name their layer with --layer',
         )
-    if min(cells.shape) < FEWEST:
+    if min(cells.shape) < MIN_SIZE:
         raise UserError(
             "denoise-cells",
             found=f"{cells.n_obs} cells and {cells.n_vars} genes",
-            expected=f"at least {FEWEST} of each",
+            expected=f"at least {MIN_SIZE} of each",
             mend="give more cells",
         )
     return counts

@@ -24,7 +24,7 @@ from sc_mamba2.training import ComputeOptions, choose_device
 
 _BATCH = 32
 # For the test on hidden genes: share of hidden genes, and number of cells.
-_HIDDEN_SHARE, _MOST_CELLS = 0.1, 500
+_HIDDEN_SHARE, _MAX_CELLS = 0.1, 500
 _EXPRESSED = 1.0  # molecules per 10,000: below, counts of single cells carry almost no information
 
 
@@ -80,7 +80,7 @@ def judge_imputed(
     known = np.flatnonzero(model.tokenizer.vocabulary.rows_of(genes_G) >= 0)
     hidden = chance.choice(known, max(1, int(_HIDDEN_SHARE * len(known))), replace=False)
     kept = np.setdiff1d(np.arange(len(genes_G)), hidden)
-    cells = chance.permutation(counts_NG.shape[0])[:_MOST_CELLS]
+    cells = chance.permutation(counts_NG.shape[0])[:_MAX_CELLS]
     some_NG = counts_NG[np.sort(cells)]
     rates_NF = _rates(model, some_NG[:, kept], genes_G[kept], genes_G[hidden])
     totals_N1 = np.asarray(some_NG[:, np.intersect1d(kept, known)].sum(axis=1)).clip(min=1)
@@ -90,15 +90,15 @@ def judge_imputed(
     judged = {"hidden_genes": float(len(hidden))}
     if seen_F.sum() > 2:  # too few for a rank correlation otherwise
         judged["level"] = float(spearmanr(rates_NF.mean(axis=0)[seen_F], means_F[seen_F])[0])
-    told = [
+    counts = [
         np.corrcoef(*np.log1p(CELL_TOTAL * pair_2N))[0, 1]
         for pair_2N in np.stack([rates_NF, found_NF])[
             :, :, means_F >= _EXPRESSED / CELL_TOTAL
         ].transpose(2, 0, 1)
         if pair_2N.std(axis=1).min() > 0
     ]
-    judged["expressed_genes"] = float(len(told))
-    return judged | ({"cells": float(np.median(told))} if told else {})
+    judged["expressed_genes"] = float(len(counts))
+    return judged | ({"cells": float(np.median(counts))} if counts else {})
 
 
 def _rates(
@@ -142,12 +142,12 @@ def read_imputable(
             expected="symbols or Ensembl ids of genes of its vocabulary",
             mend="correct --impute" + nearest(names[unknown[0]], table.symbols),
         )
-    there = np.flatnonzero(np.isin(ids_F, genes_G))
-    if len(there):
+    measured = np.flatnonzero(np.isin(ids_F, genes_G))
+    if len(measured):
         raise UserError(
             "impute-genes",
-            found=f"{len(there)} genes that the file has: "
-            + ", ".join(names[at] for at in there[:5]),
+            found=f"{len(measured)} genes that the file has: "
+            + ", ".join(names[at] for at in measured[:5]),
             expected="genes that were not measured; the others are denoised from their own counts",
             mend="remove them from --impute, or give them with --genes",
         )

@@ -110,17 +110,17 @@ class PretrainedRates:
         """Return log rates and log phi, (B, J); the last result is cached for the points of a grid."""
         if self._last is None or not np.array_equal(self._last[0], rows_B):
             shape = (2, len(rows_B), len(self._rows_J))
-            told = np.zeros(shape, dtype=np.float32)
+            predicted = np.zeros(shape, dtype=np.float32)
             for places in reading_order(self._tokens.lengths[rows_B], _BATCH):
-                told[:, places] = self._predict_batch(rows_B[places])
-            self._last = rows_B, told[0], told[1]
+                predicted[:, places] = self._predict_batch(rows_B[places])
+            self._last = rows_B, predicted[0], predicted[1]
         return self._last[1:]
 
     def _predict_batch(self, rows_B: np.ndarray) -> np.ndarray:
         found = read_molecules(self._model, self._tokens, rows_B)
         log_rates_BJ = found.logits_BV[:, self._rows_J].log_softmax(1)
-        told = torch.stack([log_rates_BJ, found.log_phi_BV[:, self._rows_J]])
-        return np.asarray(told.cpu().numpy())
+        predicted = torch.stack([log_rates_BJ, found.log_phi_BV[:, self._rows_J]])
+        return np.asarray(predicted.cpu().numpy())
 
 
 def count_tokens(

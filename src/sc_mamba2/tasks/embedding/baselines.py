@@ -49,7 +49,7 @@ def sample_cells(
         return ad.AnnData(obs=obs, obsm=obsm)
     matrix, var = _read_expression(embedded, positions), embedded.form.var
     sample = ad.AnnData(X=matrix, obs=obs, var=var, obsm=obsm)
-    beside = baseline_embeddings(
+    baselines = baseline_embeddings(
         sample,
         obs[BATCH] if BATCH in obs and obs[BATCH].notna().all() else None,
         genes=evaluation.variable_genes,
@@ -57,9 +57,9 @@ def sample_cells(
         seed=compute.seed,
     )
     if evaluation.untrained:
-        beside["untrained"] = _embed_untrained(sample, encoder, options, compute)
-    for name in METHODS.keys() & beside.keys():
-        sample.obsm[METHODS[name]] = beside[name]
+        baselines["untrained"] = _embed_untrained(sample, encoder, options, compute)
+    for name in METHODS.keys() & baselines.keys():
+        sample.obsm[METHODS[name]] = baselines[name]
     return sample
 
 

@@ -19,7 +19,7 @@ from sc_mamba2.tasks.embedding.model import Encoder
 from sc_mamba2.tasks.embedding.params import EvaluationParams
 from sc_mamba2.tasks.shared.coverage import with_coverage
 from sc_mamba2.tasks.shared.params import ValidationParams
-from sc_mamba2.tasks.shared.validation import aside_remarks, quartiles, remarks
+from sc_mamba2.tasks.shared.validation import other_feature_remarks, quartiles, remarks
 from sc_mamba2.training import ComputeOptions
 
 _log = logging.getLogger(__name__)
@@ -140,7 +140,7 @@ def _describe_data(
             *seen,
             *report["remarks"],
             *remarks(expressed, report["genes"], counted, validation),
-            *aside_remarks(report),
+            *other_feature_remarks(report),
             *report.get("absence", ()),
         ],
         **limit,

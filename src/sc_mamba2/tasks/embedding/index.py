@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from sc_mamba2.errors import UserError
-from sc_mamba2.files import atomic_folder, standing
+from sc_mamba2.files import atomic_folder, restored
 from sc_mamba2.model.manifest import (
     compare_hashes,
     read_json,
@@ -96,7 +96,7 @@ class ReferenceIndex:
         UserError
             Rules ``index-folder`` and ``index-damaged``.
         """
-        if not (standing(folder) / FACTS).is_file():
+        if not (restored(folder) / FACTS).is_file():
             raise UserError(
                 "index-folder",
                 found=f"no index at '{folder}'",

@@ -16,7 +16,7 @@ from sc_mamba2.errors import UserError
 from sc_mamba2.tasks.embedding.encode import encode_blocks
 from sc_mamba2.tasks.embedding.model import Encoder, load_encoder
 from sc_mamba2.tasks.embedding.params import EmbeddingOptions
-from sc_mamba2.tasks.shared.block_job import BlockJob, DoBlock
+from sc_mamba2.tasks.shared.block_job import BlockJob, ComputeBlock
 from sc_mamba2.tasks.shared.params import IngestionParams
 from sc_mamba2.training import ComputeOptions
 
@@ -33,7 +33,7 @@ class EmbedJob(BlockJob):
     options: EmbeddingOptions
 
     @contextmanager
-    def opened(self, folder: Path) -> Iterator[DoBlock]:
+    def opened(self, folder: Path) -> Iterator[ComputeBlock]:
         """Load the model and open the source; see the base class.
 
         Raises

@@ -80,13 +80,13 @@ def map_cells(
     space = TypeSpace(index.vectors, classes, index.facts["ridge"])
     vote = NeighbourVote(space.place(index.vectors), classes, params.neighbours)
     shift_D = space.shift(mean_direction(embedded.of_all("sums")), params.shift)
-    told, shared, seen = [], [], 0
+    votes, shared, seen = [], [], 0
     with training_progress("mapping", unit="cell") as on_cells:
         for sums in embedded.of_all("sums"):
-            told.append(vote(space.place(sums, shift_D)))
+            votes.append(vote(space.place(sums, shift_D)))
             shared.append(_is_shared(sums, embedded.obs.index[seen : seen + len(sums)], index))
             on_cells(seen := seen + len(sums), len(embedded.obs))
-    best, share, distance = map(np.concatenate, zip(*told, strict=True))
+    best, share, distance = map(np.concatenate, zip(*votes, strict=True))
     calls = pd.DataFrame(
         {
             keys.CELL_TYPE: pd.Categorical.from_codes(best, categories=pd.Index(names)),
@@ -96,8 +96,8 @@ def map_cells(
         index=embedded.obs.index,
     )
     limit = farthest(index, params)
-    doubtful = calls[keys.CONFIDENCE] < params.unassigned_below
-    calls[keys.UNASSIGNED] = doubtful | (calls[keys.DISTANCE] > limit)
+    unconfident = calls[keys.CONFIDENCE] < params.unassigned_below
+    calls[keys.UNASSIGNED] = unconfident | (calls[keys.DISTANCE] > limit)
     remarks = unassigned_remarks(calls, limit, embedded.coverage, params)
     shared_N = np.concatenate(shared)
     if count := int(shared_N.sum()):

@@ -9,9 +9,9 @@ import pandas as pd
 
 from sc_mamba2.cells import CopiedCells, check_matched, keys, label_text, read_labels
 from sc_mamba2.cells.blocks import decide_stored_form
-from sc_mamba2.cells.glance import unnamed_source
 from sc_mamba2.cells.opening import Source, open_cells
 from sc_mamba2.cells.readers import NAMED
+from sc_mamba2.cells.source_check import unnamed_source
 from sc_mamba2.cells.standard_form import StandardForm
 from sc_mamba2.cells.stored import StoredCells
 from sc_mamba2.genes import load_gene_table
@@ -22,11 +22,11 @@ from sc_mamba2.tasks.embedding.model import Encoder
 from sc_mamba2.tasks.embedding.params import EmbeddingOptions, KeyParams, SourceParams
 from sc_mamba2.tasks.shared.blocks import has_block, open_blocks, read_block
 from sc_mamba2.tasks.shared.coverage import check_genes
-from sc_mamba2.tasks.shared.elsewhere import do_elsewhere
 from sc_mamba2.tasks.shared.facts import output_facts
 from sc_mamba2.tasks.shared.params import IngestionParams, LaunchParams, ValidationParams
 from sc_mamba2.tasks.shared.progress import training_progress
-from sc_mamba2.tasks.shared.validation import absence_remarks
+from sc_mamba2.tasks.shared.validation import placeholder_remarks
+from sc_mamba2.tasks.shared.worker_processes import compute_in_workers
 from sc_mamba2.training import ComputeOptions
 
 _ALONE = LaunchParams()
@@ -62,7 +62,7 @@ def encode_file(
     with open_cells(path) as stored:
         form = decide_valid_form(stored, ingestion, validation, options)
         obs = read_keys(stored.obs, obs_keys)
-        form.report["absence"] = list(absence_remarks(stored.obs))
+        form.report["absence"] = list(placeholder_remarks(stored.obs))
         coverage = check_genes(
             encoder.tokenizer.vocabulary,
             encoder.weight_V,
@@ -79,7 +79,7 @@ def encode_file(
         if len(todo) < len(starts):
             _log.info("%d of %d blocks already exist", len(starts) - len(todo), len(starts))
         with training_progress("embedding", unit="cell") as on_cells:
-            if todo and launch.elsewhere:
+            if todo and launch.uses_workers:
                 job = EmbedJob(
                     source=path if path.startswith(NAMED) else str(Path(path).resolve()),
                     starts=tuple(todo),
@@ -89,7 +89,7 @@ def encode_file(
                     options=options,
                     compute=compute,
                 )
-                do_elsewhere(job, folder, todo, launch, lambda cell: on_cells(cell, cells))
+                compute_in_workers(job, folder, todo, launch, lambda cell: on_cells(cell, cells))
             else:
                 for done in encode_blocks(encoder, stored, form, folder, todo, options, compute):
                     on_cells(done, cells)

@@ -12,25 +12,25 @@ from scipy.cluster.hierarchy import leaves_list, linkage
 
 from sc_mamba2.methods.gene_modules import make_graph
 from sc_mamba2.reporting import Picture, in_style, label, name_points, new_figure, palette
-from sc_mamba2.reporting.style import MOST_WIDE
+from sc_mamba2.reporting.style import MAX_WIDTH
 from sc_mamba2.tasks.gene_network.params import Method
 from sc_mamba2.tasks.gene_network.scores import PairScores
 
-MOST_ROWS, MOST_COLUMNS, MOST_NAMES = 30, 50, 60
+MAX_ROWS, MAX_COLUMNS, MAX_NAMES = 30, 50, 60
 
 
 @in_style
 def heat_map_figure(scores: PairScores, method: Method) -> Figure:
     """Plot the correlations of the regulators and targets with the best scores."""
     chosen_RT = np.where(scores.choice.pairs(), scores.by_method[method], -np.inf)
-    rows = np.argsort(-chosen_RT.max(axis=1), kind="stable")[:MOST_ROWS]
-    columns = np.argsort(-chosen_RT[rows].max(axis=0), kind="stable")[:MOST_COLUMNS]
+    rows = np.argsort(-chosen_RT.max(axis=1), kind="stable")[:MAX_ROWS]
+    columns = np.argsort(-chosen_RT[rows].max(axis=0), kind="stable")[:MAX_COLUMNS]
     correlation = np.where(scores.choice.pairs(), scores.by_method["correlation"], 0)
     columns, shown = _alike_together(correlation[np.ix_(rows, columns)].T, columns)
     rows, shown = _alike_together(shown.T, rows)
     most = float(np.abs(shown).max()) or 1.0
     width, height = 2 + 0.17 * len(columns), 1.5 + 0.17 * len(rows)
-    figure, (axis,) = new_figure(1, min(max(5.0, width), MOST_WIDE), max(3.5, height))
+    figure, (axis,) = new_figure(1, min(max(5.0, width), MAX_WIDTH), max(3.5, height))
     picture = axis.imshow(shown, cmap="RdBu_r", vmin=-most, vmax=most, aspect="auto")
     axis.set_xticks(
         range(len(columns)),
@@ -62,7 +62,7 @@ def graph_figure(edges: pd.DataFrame, modules: pd.DataFrame, seed: int) -> Figur
     graph = make_graph(edges, modules)
     places = _places(graph, seed)
     colours = palette([str(module) for module in sorted(set(modules["module"]))])
-    figure, (axis,) = new_figure(1, MOST_WIDE, 7.5)
+    figure, (axis,) = new_figure(1, MAX_WIDTH, 7.5)
     lines: Any = [places[list(edge.tuple)] for edge in graph.es]
     signs = ["tab:red" if sign > 0 else "tab:blue" for sign in graph.es["sign"]]
     axis.add_collection(LineCollection(lines, colors=signs, linewidths=0.6, alpha=0.45))
@@ -73,7 +73,7 @@ def graph_figure(edges: pd.DataFrame, modules: pd.DataFrame, seed: int) -> Figur
         axis.scatter(
             places[chosen, 0], places[chosen, 1], s=size, color=own or None, marker=marker, zorder=2
         )
-    named = np.lexsort((-modules["degree"], ~sources))[:MOST_NAMES]
+    named = np.lexsort((-modules["degree"], ~sources))[:MAX_NAMES]
     names = modules["gene"].iloc[named].tolist()
     name_points(axis, places[named], names, np.zeros(len(named), dtype=bool))
     axis.set_title(

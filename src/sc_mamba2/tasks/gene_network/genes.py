@@ -23,7 +23,7 @@ from sc_mamba2.tasks.shared.gene_names import read_names
 from sc_mamba2.tasks.shared.params import IngestionParams
 from sc_mamba2.training import ComputeOptions
 
-FEWEST_CELLS = 10
+MIN_CELLS = 10
 
 logger = logging.getLogger(__name__)
 
@@ -80,11 +80,11 @@ def choose_pairs(
         cells or checkpoint. ``regulators-file``: the file is missing or empty. ``regulators-none``: no
         regulator is expressed. ``network-targets``: fewer than two genes are expressed.
     """
-    if cells.n_obs < FEWEST_CELLS:
+    if cells.n_obs < MIN_CELLS:
         raise UserError(
             "network-cells",
             found=f"{cells.n_obs} cells",
-            expected=f"at least {FEWEST_CELLS} cells",
+            expected=f"at least {MIN_CELLS} cells",
             mend="give more cells",
         )
     known = np.isin(vocabulary.rows_of(cells.var_names), vocabulary.gene_rows)

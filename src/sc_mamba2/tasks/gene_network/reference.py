@@ -51,9 +51,9 @@ def known_pairs(edges: pd.DataFrame, regulators: np.ndarray, targets: np.ndarray
     """Return which pairs of a regulator and a target are known edges, (R, T) bool."""
     row = pd.Index(regulators).get_indexer(edges["source"])
     column = pd.Index(targets).get_indexer(edges["target"])
-    there = (row >= 0) & (column >= 0)
+    present = (row >= 0) & (column >= 0)
     known_RT = np.zeros((len(regulators), len(targets)), dtype=bool)
-    known_RT[row[there], column[there]] = True
+    known_RT[row[present], column[present]] = True
     return known_RT
 
 

@@ -17,7 +17,7 @@ from sc_mamba2.tasks.gene_network.genes import Choice
 from sc_mamba2.tasks.gene_network.knockouts import KnockOuts, knock_out, knock_out_work
 from sc_mamba2.tasks.gene_network.model import cosines, untrained_like
 from sc_mamba2.tasks.gene_network.params import BaselineParams, Method, NetworkParams, ScoreParams
-from sc_mamba2.tasks.shared.hearing import NOTE, duration
+from sc_mamba2.tasks.shared.messages import NOTE, duration
 from sc_mamba2.tasks.shared.tokenization import tokenize_cells
 from sc_mamba2.tokens import TokenizedCells
 from sc_mamba2.training import ComputeOptions
@@ -75,15 +75,15 @@ def score_pairs(
     models = [model, untrained_like(model, compute.seed)] if baselines.untrained else [model]
     tokens = short_tokens(sample, model, choice) if params.takes_away else None
     if tokens is not None:
-        _tell_time(models, tokens, choice, params, compute)
+        _log_duration(models, tokens, choice, params, compute)
     pairs_RT = choice.pairs()
     x_NR, y_NT = (
         np.asarray(sample[:, ids].X.toarray(), dtype=np.float64)
         for ids in (choice.regulators, choice.targets)
     )
     simple = compare(x_NR, y_NT, pairs_RT, baselines, compute.seed)
-    beside = {"correlation, size": np.abs(simple["correlation"])}
-    beside |= {name: simple.pop(name) for name in simple.keys() - set(SIMPLE)}
+    others = {"correlation, size": np.abs(simple["correlation"])}
+    others |= {name: simple.pop(name) for name in simple.keys() - set(SIMPLE)}
     (knock_outs, own), *untrained = (
         _score_by(one, tokens, choice, params, compute) for one in models
     )
@@ -102,7 +102,7 @@ def score_pairs(
         choice,
         knock_outs,
         {"consensus": mean_of(*_CELLS, *_MODEL)} | by_method,
-        beside,
+        others,
         ablations,
         agreement(voters, pairs_RT),
         sample.n_obs,
@@ -122,7 +122,7 @@ def short_tokens(sample: AnnData, model: PretrainedModel, choice: Choice) -> Tok
     return tokens.keep(np.isin(tokens.gene_rows, model.tokenizer.vocabulary.rows_of(genes)))
 
 
-def _tell_time(
+def _log_duration(
     models: list[PretrainedModel],
     tokens: TokenizedCells,
     choice: Choice,

@@ -42,7 +42,7 @@ Outputs = dict[str, np.ndarray]
 Values = dict[str, sparse.csr_matrix]
 TOTALVI_WIDTH = 20  # totalVI's own default
 _CONCATENATED = "concatenated_pca"
-FEWEST_NEIGHBOURS = 5
+MIN_NEIGHBOURS = 5
 MATCHED = 20  # RNA components for matching modalities
 _BRANCHES = {"pooled_alone": ("pooled",), "trunk_alone": ("trunk",)}
 
@@ -144,7 +144,7 @@ def baseline_embeddings(
     embeddings[_CONCATENATED] = np.concatenate(list(embeddings.values()), axis=1)
     have_NM = design[[has(kind) for kind in values]].to_numpy(bool)
     whole = have_NM.all(axis=1) & ~scored_cells(design)
-    if len(values) > 1 and whole.sum() > FEWEST_NEIGHBOURS:
+    if len(values) > 1 and whole.sum() > MIN_NEIGHBOURS:
         alone = [embeddings[f"pca_{kind}"] for kind in values]
         weights_NM = modality_weights(alone, whole) * have_NM
         weights_NM /= np.maximum(weights_NM.sum(axis=1, keepdims=True), 1e-12)
@@ -184,9 +184,9 @@ def match_by_ridge(
         rna_NC = _components(values[RNA], have[RNA] & free, MATCHED, seed)
         from_NC = _components(own, have[kind] & free, params.components, seed)
         ridge = RidgeCV(np.asarray(params.regularisation), alpha_per_target=True)
-        told_NC = ridge.fit(from_NC[both & free], rna_NC[both & free]).predict(from_NC)
-        rna_NC[~have[RNA]], told_NC[~have[kind]] = np.nan, np.nan
-        found[kind] = rna_NC, told_NC
+        predicted_NC = ridge.fit(from_NC[both & free], rna_NC[both & free]).predict(from_NC)
+        rna_NC[~have[RNA]], predicted_NC[~have[kind]] = np.nan, np.nan
+        found[kind] = rna_NC, predicted_NC
     return found
 
 

@@ -26,15 +26,15 @@ from sc_mamba2.cells.modalities.opening import quiet_mudata, read_mudata, take_m
 from sc_mamba2.errors import UserError, nearest
 from sc_mamba2.genes import load_gene_table
 from sc_mamba2.tasks.multiomics.params import FeatureParams, KeyParams, SourceParams
-from sc_mamba2.tasks.shared.batches import BATCH, read_batches, read_known_batches, some_of_each
+from sc_mamba2.tasks.shared.batches import BATCH, read_batches, read_known_batches, sample_each
 from sc_mamba2.tasks.shared.params import IngestionParams, ValidationParams
 from sc_mamba2.tasks.shared.validation import ingest_cells, validate_cells
 
 PART, LABEL = "part", "label"
 TRAINING, VALIDATION, HELD_OUT = "training", "validation", "held_out"
 ONE_BATCH = "all"
-FEWEST_TRAINING = 20
-FEWEST_SCORED = 20
+MIN_TRAINING_CELLS = 20
+MIN_SCORED_CELLS = 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,10 +177,10 @@ def make_design(
     if keys.held_out_key is not None:
         held_out = _cells_with(obs, keys.held_out_key, keys.held_out_value)
     else:
-        held_out = some_of_each(groups, keys.held_out_share, generator)
+        held_out = sample_each(groups, keys.held_out_share, generator)
     validation = np.zeros(len(design), dtype=bool)
     left = np.flatnonzero(~held_out)
-    validation[left] = some_of_each(groups.iloc[left], keys.validation_share, generator)
+    validation[left] = sample_each(groups.iloc[left], keys.validation_share, generator)
     design[PART] = np.select([held_out, validation], [HELD_OUT, VALIDATION], TRAINING)
     _check_enough(design)
     return design
@@ -201,7 +201,7 @@ def known_design(
 def scored_cells(design: pd.DataFrame) -> np.ndarray:
     """Return the mask of scored cells: held-out ones, and if these are too few, validation cells too."""
     held_out = (design[PART] == HELD_OUT).to_numpy()
-    if held_out.sum() >= FEWEST_SCORED:
+    if held_out.sum() >= MIN_SCORED_CELLS:
         return held_out
     return held_out | (design[PART] == VALIDATION).to_numpy()
 
@@ -243,10 +243,10 @@ def _cells_with(obs: pd.DataFrame, key: str, value: str) -> np.ndarray:
 def _check_enough(design: pd.DataFrame) -> None:
     training = design[design[PART] == TRAINING]
     for column in design.filter(like="has_"):
-        if training[column].sum() < FEWEST_TRAINING or not (design[PART] == VALIDATION).any():
+        if training[column].sum() < MIN_TRAINING_CELLS or not (design[PART] == VALIDATION).any():
             raise UserError(
                 "cells-few",
                 found=f"{int(training[column].sum()):,} training cells with {str(column)[4:]}",
-                expected=f"at least {FEWEST_TRAINING} of each modality, and cells for validation",
+                expected=f"at least {MIN_TRAINING_CELLS} of each modality, and cells for validation",
                 mend="add cells, or hold out fewer (multiomics.keys.held_out_share)",
             )

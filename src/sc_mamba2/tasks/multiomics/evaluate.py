@@ -55,8 +55,8 @@ def score(
     if others.matched:
         baselines["ridge_components"] = {
             name: value
-            for kind, (rna, told) in others.matched.items()
-            for name, value in matching_scores({RNA: rna, kind: told}, design).items()
+            for kind, (rna, predicted) in others.matched.items()
+            for name, value in matching_scores({RNA: rna, kind: predicted}, design).items()
         }
     views = _named(outputs, "embedding_")
     return {

@@ -32,10 +32,10 @@ def layouts(
     joint_NE: np.ndarray, baselines: Outputs, cells: pd.Index, seed: int
 ) -> dict[str, pd.DataFrame]:
     """Return UMAP layouts of the joint and the baseline embeddings, by title."""
-    beside = {"RNA alone": "pca_rna", "all": "concatenated_pca"}
+    baselines_shown = {"RNA alone": "pca_rna", "all": "concatenated_pca"}
     embeddings = {
         f"principal components, {title}": baselines[name]
-        for title, name in beside.items()
+        for title, name in baselines_shown.items()
         if name in baselines
     } | {"joint embedding": joint_NE}
     return {title: lay_out(pd.DataFrame(e, index=cells), seed) for title, e in embeddings.items()}

@@ -21,7 +21,7 @@ from sc_mamba2.tasks.multiomics.cells import (
     make_design,
     read_truth,
 )
-from sc_mamba2.tasks.multiomics.initial_embedding import as_float, new_model, settle_norm
+from sc_mamba2.tasks.multiomics.initial_embedding import as_float, new_model, set_moments
 from sc_mamba2.tasks.multiomics.model import MultiomicsModel
 from sc_mamba2.tasks.multiomics.params import (
     FeatureParams,
@@ -37,7 +37,7 @@ from sc_mamba2.tasks.shared.params import PredictParams, TokenizationParams
 from sc_mamba2.tokens import KINDS, Batch, TokenizedCells, as_matrix
 from sc_mamba2.training import ComputeOptions, choose_device, run_over_cells
 
-MOST_READOUT = 20_000_000  # entries of a readout: vocabulary times features
+MAX_READOUT_ENTRIES = 20_000_000  # entries of a readout: vocabulary times features
 
 
 def prepare(
@@ -97,7 +97,7 @@ def fit_imputers(
     """
     model = copy.deepcopy(fitted_model)
     every = np.arange(len(training_tokens))
-    settle_norm(model, _sample(training_tokens, every, params, compute))
+    set_moments(model, _sample(training_tokens, every, params, compute))
     for kind in model.widths:
         if len(model.rows_of(kind)) <= params.most_features:
             _fit_imputer(model, kind, training_tokens, params, prediction, compute)
@@ -140,7 +140,7 @@ def _fit_imputer(
     model.cpu()
     values_NV, rows = as_matrix(some, vocabulary.size), model.rows_of(kind).numpy()
     pooled = "pooled" in model.head.paths
-    reads = pooled and vocabulary.size * len(rows) <= MOST_READOUT
+    reads = pooled and vocabulary.size * len(rows) <= MAX_READOUT_ENTRIES
     source = np.isin(model.kind_V.numpy(), [KINDS.index(other) for other in others])
     columns = np.flatnonzero(source) if reads else np.zeros(0, dtype=np.int64)
     parts = [part.astype(np.float64) for part in numbers.values()]

@@ -86,7 +86,7 @@ def new_model(
             model.decoder.bias[torch.from_numpy(block.columns)] = as_float(block.mean_S)
         if "pooled" in head.paths:
             _set_pooled(model, blocks)
-            settle_norm(model, tokens, untrained=True)
+            set_moments(model, tokens, untrained=True)
             scale_E = np.concatenate([block.sizes_C for block in blocks.values()])
             model.norm.weight.copy_(as_float(scale_E))
     return model
@@ -164,7 +164,7 @@ def _squares_within(values_NS: sparse.csr_matrix, codes_N: np.ndarray) -> float:
 
 
 @torch.no_grad()
-def settle_norm(model: MultiomicsModel, tokens: TokenizedCells, untrained: bool = False) -> None:
+def set_moments(model: MultiomicsModel, tokens: TokenizedCells, untrained: bool = False) -> None:
     """Set the norm's moments from cells with all their modalities visible.
 
     Means are by batch. The variance is that of the cells with every modality: blocks predicted from others

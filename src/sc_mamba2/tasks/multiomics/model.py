@@ -24,7 +24,7 @@ from sc_mamba2.tasks.multiomics.params import FeatureParams, HeadParams, LossPar
 from sc_mamba2.tasks.shared.batches import BATCH, batch_codes
 from sc_mamba2.tokens import KINDS, Batch, Tokenizer, hide_tokens, kinds_of, visible_part
 
-MOST_DECODED = 5000  # features of a modality that the decoder imputes, at most
+MAX_DECODED_FEATURES = 5000  # features of a modality that the decoder imputes, at most
 
 
 class MultiomicsModel(TaskModel):
@@ -333,7 +333,7 @@ class MultiomicsModel(TaskModel):
 
         Its outputs are ``joint`` (B, E) from all modalities of a cell; ``embedding_m`` (B, E) from modality m
         only, NaN if the cell lacks it; ``imputed_m`` (B, features of m) from the other modalities only, NaN if
-        it has none of them. Without an imputer, the decoder imputes up to `MOST_DECODED` features.
+        it has none of them. Without an imputer, the decoder imputes up to `MAX_DECODED_FEATURES` features.
         """
         targets = self.targets(obs)
 
@@ -353,7 +353,7 @@ class MultiomicsModel(TaskModel):
             for kind in self.widths:
                 outputs[f"embedding_{kind}"] = _or_nan(seen(kind)[1], have[kind])
             for kind, rows_P in self._rows.items():
-                if kind not in self.imputers and len(rows_P) > MOST_DECODED:
+                if kind not in self.imputers and len(rows_P) > MAX_DECODED_FEATURES:
                     continue
                 others = self.others(kind)
                 view, cell_BE, states_BD = seen(*others)
@@ -368,5 +368,5 @@ class MultiomicsModel(TaskModel):
         return predict_cells
 
 
-def _or_nan(output: Tensor, there_B: Tensor) -> Tensor:
-    return output.masked_fill(~there_B[:, None], float("nan"))
+def _or_nan(output: Tensor, present_B: Tensor) -> Tensor:
+    return output.masked_fill(~present_B[:, None], float("nan"))

@@ -27,7 +27,7 @@ from sc_mamba2.tasks.multiomics.cells import (
 from sc_mamba2.tasks.multiomics.model import MultiomicsModel
 from sc_mamba2.tasks.multiomics.params import KeyParams, OutputParams, SourceParams
 from sc_mamba2.tasks.multiomics.tokens import tokenize_modalities
-from sc_mamba2.tasks.shared.coverage import meet_genes
+from sc_mamba2.tasks.shared.coverage import add_coverage
 from sc_mamba2.tasks.shared.facts import output_facts
 from sc_mamba2.tasks.shared.params import IngestionParams, ValidationParams
 from sc_mamba2.tokens import TokenizedCells
@@ -66,7 +66,7 @@ def standardise_known(
             mend="remove it, or train with all modalities (without --checkpoint)",
         )
     cells, report = standardise_modalities(raw, model.features, ingestion, validation)
-    return cells, meet_genes(model, cells.modalities[RNA], report, validation)
+    return cells, add_coverage(model, cells.modalities[RNA], report, validation)
 
 
 def prepare_known(

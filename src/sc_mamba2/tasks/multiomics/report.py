@@ -63,9 +63,9 @@ def report(
     drawn = what_to_draw(outputs, tokens, truth, model, others, compute.seed)
     figures = draw_pictures(PICTURES, history=history, **drawn)
     columns = {"type": drawn["types"], "batch": drawn["batches"], "part": tokens.obs[PART]}
-    there = {name: column for name, column in columns.items() if column is not None}
-    stills = ("by_type", "by_batch", "by_part")
-    cell_map = CellMap("Cells by UMAP", drawn["places"], there, stills)
+    available = {name: column for name, column in columns.items() if column is not None}
+    static = ("by_type", "by_batch", "by_part")
+    cell_map = CellMap("Cells by UMAP", drawn["places"], available, static)
     return figures, joint_report(metrics, figures, flat_parameters(parameters, GROUPS), cell_map)
 
 

@@ -198,9 +198,9 @@ def ridge_reactome(effects: Effects, name: str, context: str, params: ScoreParam
     pooled = pooled_effects(effects)
     groups = [gene_ids(parts_of(one, effects.whole)).values() for one in (name, *pooled)]
     sets_PS = pathway_features(groups)
-    alike_PP = np.stack([damped_cosines(sets_S, sets_PS) for sets_S in sets_PS])
+    similarity_PP = np.stack([damped_cosines(sets_S, sets_PS) for sets_S in sets_PS])
     effect_PG = np.stack(list(pooled.values()))
-    return kernel_ridge_effect(alike_PP[1:, 1:], alike_PP[0, 1:], effect_PG, list(RIDGES))
+    return kernel_ridge_effect(similarity_PP[1:, 1:], similarity_PP[0, 1:], effect_PG, list(RIDGES))
 
 
 RIDGES = (0.1, 0.3, 1.0, 3.0)

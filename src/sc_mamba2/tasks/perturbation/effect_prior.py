@@ -16,8 +16,8 @@ from sc_mamba2.methods.mean_changes import reliability
 from sc_mamba2.methods.own_gene import fit_fold, fold_effect
 from sc_mamba2.methods.similar_effects import (
     damped_cosines,
-    likeness_weights,
-    weighed_effects,
+    similarity_weights,
+    weighted_effects,
 )
 from sc_mamba2.tasks.perturbation.effects import CELLS, Effects
 from sc_mamba2.tasks.perturbation.features import (
@@ -28,7 +28,7 @@ from sc_mamba2.tasks.perturbation.features import (
 from sc_mamba2.tasks.perturbation.params import StartParams
 from sc_mamba2.tasks.perturbation.split import CONTEXT, PERTURBATION
 
-MOST_NEAR = 3
+MAX_NEIGHBOURS = 3
 # Ways to weight measured perturbations for an unmeasured one; the first is the fallback.
 WEIGHTINGS = ("shrunken_mean", "pathways", "features", "both")
 
@@ -134,7 +134,7 @@ class EffectPrior:
         """Reliability of every measured effect."""
         return self.effects.reliability_Q
 
-    def likenesses(self, name: str, others: list[str]) -> dict[str, np.ndarray]:
+    def similarities(self, name: str, others: list[str]) -> dict[str, np.ndarray]:
         """Return the similarity of a perturbation to others: ``pathways`` and ``features``, (P,) each.
 
         0 if either has no description; cosines of features may be negative.
@@ -155,13 +155,13 @@ class EffectPrior:
 
     def weights(self, name: str, others: list[str]) -> np.ndarray:
         """Return the weights of the other perturbations by weighting, (K, P); rows sum to 1."""
-        params, alike = self.params, self.likenesses(name, others)
+        params, similar = self.params, self.similarities(name, others)
         logit_KP = np.zeros((len(WEIGHTINGS), len(others)))
-        if self.is_alike(alike):
-            logit_KP[1] = alike["pathways"] / params.pathway_temperature
-            logit_KP[2] = alike["features"] / params.feature_temperature
+        if self.is_similar(similar):
+            logit_KP[1] = similar["pathways"] / params.pathway_temperature
+            logit_KP[2] = similar["features"] / params.feature_temperature
             logit_KP[3] = logit_KP[1] + logit_KP[2]
-        return likeness_weights(logit_KP)
+        return similarity_weights(logit_KP)
 
     def partners(self, name: str) -> dict[str, Any]:
         """Explain how an unseen perturbation is estimated from the measured ones.
@@ -170,33 +170,35 @@ class EffectPrior:
         -------
         dict
             ``by``: the similarities in use, of ``pathways`` and ``features``, empty if none is high enough;
-            ``nearest``: the `MOST_NEAR` highest weights, with both similarities (all weights sum to 1).
+            ``nearest``: the `MAX_NEIGHBOURS` highest weights, with both similarities (all weights sum to 1).
         """
-        everything_Q = np.ones(len(self.effects.rows), bool)
+        all_Q = np.ones(len(self.effects.rows), bool)
         own = base_name(name, self.effects.whole)
-        others = [one for base, one in self._others(everything_Q).items() if base != own]
+        others = [one for base, one in self._others(all_Q).items() if base != own]
         if not others:
             return {"by": [], "nearest": {}}
-        alike = self.likenesses(name, others)
+        similar = self.similarities(name, others)
         weight_P = self.share_K @ self.weights(name, others)
         least = {"pathways": self.params.least_pathways, "features": 0.0}
-        speaks = self.is_alike(alike)
-        nearest = np.argsort(-weight_P, kind="stable")[: MOST_NEAR * speaks]
+        used = self.is_similar(similar)
+        nearest = np.argsort(-weight_P, kind="stable")[: MAX_NEIGHBOURS * used]
         return {
             "by": [
-                by for by in alike if speaks and alike[by].max() >= least[by] and alike[by].any()
+                by
+                for by in similar
+                if used and similar[by].max() >= least[by] and similar[by].any()
             ],
             "nearest": {
                 others[at]: {"weight": round(float(weight_P[at]), 3)}
-                | {by: round(float(alike_P[at]), 3) for by, alike_P in alike.items()}
+                | {by: round(float(similar_P[at]), 3) for by, similar_P in similar.items()}
                 for at in nearest
             },
         }
 
-    def is_alike(self, likenesses: dict[str, np.ndarray]) -> bool:
+    def is_similar(self, similarities: dict[str, np.ndarray]) -> bool:
         """Whether a perturbation is similar enough to any other for similarity to be used."""
         least = {"pathways": self.params.least_pathways, "features": self.params.least_features}
-        return any(alike_P.max(initial=-1) >= least[by] for by, alike_P in likenesses.items())
+        return any(similar_P.max(initial=-1) >= least[by] for by, similar_P in similarities.items())
 
     @property
     def share_K(self) -> np.ndarray:
@@ -216,10 +218,10 @@ class EffectPrior:
         bases = np.array([base_name(other, whole) for other in names])
         distance_Q = np.array([dose_distance(name, other, whole) for other in names])
         logit_JQ = self.context_logits(control_G) - distance_Q / self.params.dose_temperature
-        elsewhere_Q = usable_Q & (bases == base_name(name, whole))
-        if elsewhere_Q.any():
-            weight_Q = self.context_share_J @ softmax(logit_JQ[:, elsewhere_Q], axis=1)
-            return np.asarray(weight_Q @ self.effects.delta_QG[elsewhere_Q])
+        others_Q = usable_Q & (bases == base_name(name, whole))
+        if others_Q.any():
+            weight_Q = self.context_share_J @ softmax(logit_JQ[:, others_Q], axis=1)
+            return np.asarray(weight_Q @ self.effects.delta_QG[others_Q])
         return self.share_K @ self.unseen(name, control_G, usable_Q, bases, logit_JQ)
 
     def unseen(
@@ -242,12 +244,12 @@ class EffectPrior:
         for place, other in enumerate(others.values()):
             known_PG[place, self.own_of(other)] = 0
         weight_KP = self.weights(name, list(others.values()))
-        prior_KG = weighed_effects(weight_KP, shrunk_PG, known_PG)
+        prior_KG = weighted_effects(weight_KP, shrunk_PG, known_PG)
         own = self.own_of(name)
-        fold, targets = self.own_fold(usable_Q)
-        trust = targets / (targets + 1)
-        prior_KG[:, own] *= 1 - trust
-        prior_KG[:, own] += trust * fold_effect(fold, control_G[own])
+        fold, targets = self.own_gene_fold_change(usable_Q)
+        weight = targets / (targets + 1)
+        prior_KG[:, own] *= 1 - weight
+        prior_KG[:, own] += weight * fold_effect(fold, control_G[own])
         return prior_KG
 
     def _others(self, usable_Q: np.ndarray) -> dict[str, str]:
@@ -255,7 +257,7 @@ class EffectPrior:
         named = self.effects.rows[PERTURBATION].to_numpy()[usable_Q]
         return dict(sorted((base_name(one, self.effects.whole), str(one)) for one in named[::-1]))
 
-    def own_fold(self, usable_Q: np.ndarray) -> tuple[float, int]:
+    def own_gene_fold_change(self, usable_Q: np.ndarray) -> tuple[float, int]:
         """Return the fold change of the perturbed genes themselves, and the number of such genes."""
         effects = self.effects
         places = [

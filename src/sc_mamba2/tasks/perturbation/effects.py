@@ -14,7 +14,7 @@ from sc_mamba2.methods.mean_changes import moments, reliability
 from sc_mamba2.tasks.perturbation.split import CONTEXT, PERTURBATION, WHOLE
 
 CELLS = "cells"
-_FEWEST = 2  # one cell has no spread
+_MIN_CELLS = 2  # one cell has no spread
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +89,7 @@ def groups_of(obs: pd.DataFrame) -> dict[tuple[str, str], np.ndarray]:
     return {
         (str(name), str(context)): members
         for (name, context), members in sorted(groups.items())
-        if len(members) >= _FEWEST
+        if len(members) >= _MIN_CELLS
     }
 
 
@@ -115,7 +115,7 @@ def measure_effects(perturbed: AnnData, controls: AnnData) -> Effects:
     """
     names = controls.obs[CONTEXT].astype(str).to_numpy()
     sizes = controls.obs[CONTEXT].value_counts()
-    contexts = tuple(sorted(str(name) for name, size in sizes.items() if size >= _FEWEST))
+    contexts = tuple(sorted(str(name) for name, size in sizes.items() if size >= _MIN_CELLS))
     of_context = {name: moments(controls.X[np.flatnonzero(names == name)]) for name in contexts}
     everywhere = moments(controls.X)
     groups = groups_of(perturbed.obs)

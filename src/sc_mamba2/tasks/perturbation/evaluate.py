@@ -27,7 +27,7 @@ from sc_mamba2.tasks.perturbation.params import (
     Variant,
 )
 from sc_mamba2.tasks.perturbation.prior_names import names_of
-from sc_mamba2.tasks.perturbation.split import CONTEXT, PERTURBATION, shown
+from sc_mamba2.tasks.perturbation.split import CONTEXT, PERTURBATION, join_names
 from sc_mamba2.training import ComputeOptions
 
 UNIT, CEILING = "unit", "ceiling"
@@ -101,14 +101,14 @@ def score(
     means = {name: mean_scores(table, units) for name, table in tables.items()}
     scores = means.pop("model")
     clear = truth.units.index[truth.units[CEILING] >= params.least_ceiling]
-    strong = [unit for unit in units if unit in clear]
-    above = {name: mean_scores(table, strong) for name, table in tables.items()}
+    with_effect = [unit for unit in units if unit in clear]
+    above = {name: mean_scores(table, with_effect) for name, table in tables.items()}
     rows = effect_prior.effects.rows
     data = {
         "split": split.kind,
         "scored": units,
         "least_ceiling": params.least_ceiling,
-        "with_effect": strong,
+        "with_effect": with_effect,
         "mean_ceiling": float(truth.units.loc[units, CEILING].mean()),
         "margins": margins(tables, units),
         "units": describe_units(truth, tables),
@@ -227,7 +227,7 @@ def check_names(held_out: pd.DataFrame, kind: SplitKind, params: ScoreParams) ->
         raise UserError(
             "scored-names",
             found=f"'{params.names[0]}' is to be scored but is not held out",
-            expected=f"one of: {shown(units)}",
+            expected=f"one of: {join_names(units)}",
             mend="correct perturbation.evaluation.names, or hold them out "
             "(perturbation.split.held_out)" + nearest(params.names[0], units),
         )

@@ -11,8 +11,8 @@ from sc_mamba2.reporting import Picture, in_style, label, losses_together, name_
 from sc_mamba2.tasks.perturbation.evaluate import CEILING, UNIT, Truth
 
 NAMED_GENES = 12
-MOST_EFFECTS = 4
-LEAST_P = 1e-30
+MAX_EFFECTS = 4
+P_FLOOR = 1e-30
 COLOURS = {"up": "firebrick", "down": "royalblue", "none": "lightgrey"}
 
 
@@ -20,9 +20,9 @@ COLOURS = {"up": "firebrick", "down": "royalblue", "none": "lightgrey"}
 def volcano_figure(table: pd.DataFrame, name: str) -> Figure:
     """Draw -log10 p over the change of every gene; the most significant are named, even if none passes."""
     figure, (axis,) = new_figure(width=6.4, height=5)
-    height = -np.log10(table["p"].clip(lower=LEAST_P))
-    sure = table["q"] < 0.05
-    shown = table["direction"].where(sure, "none")
+    height = -np.log10(table["p"].clip(lower=P_FLOOR))
+    significant = table["q"] < 0.05
+    shown = table["direction"].where(significant, "none")
     for direction, colour in COLOURS.items():
         chosen = (shown == direction).to_numpy()
         words = f"{direction} (q < 0.05): {chosen.sum():,}" if direction != "none" else "others"
@@ -34,7 +34,7 @@ def volcano_figure(table: pd.DataFrame, name: str) -> Figure:
     name_points(axis, places, table.loc[named, "gene"].tolist(), places[:, 0] < 0)
     axis.set_xlabel("predicted change of the mean (log1p CP10K)")
     axis.set_ylabel("-log10 p, from the spread of resampled estimates")
-    none = "" if sure.any() else "\nnone has q < 0.05: the most significant are named"
+    none = "" if significant.any() else "\nnone has q < 0.05: the most significant are named"
     axis.set_title(f"{label(name)}: predicted change of every gene{none}")
     axis.legend(loc="best")
     return figure
@@ -51,11 +51,11 @@ def unit_figure(units: list[dict[str, Any]], methods: list[str]) -> Figure:
         rows, [u[CEILING] for u in ordered], color="gainsboro", label="ceiling (half of cells)"
     )
     marks = dict(zip(methods, "osD^vP*X", strict=False))
-    for method, beside in zip(methods, np.linspace(0.36, -0.36, len(methods)), strict=True):
+    for method, offset in zip(methods, np.linspace(0.36, -0.36, len(methods)), strict=True):
         scores = [unit["scores"][method]["pearson_delta"] for unit in ordered]
         own = method == "model"
         style = {"color": "firebrick", "zorder": 3, "s": 36} if own else {"s": 16, "alpha": 0.85}
-        axis.scatter(scores, rows + beside, marker=marks.get(method, "."), label=method, **style)
+        axis.scatter(scores, rows + offset, marker=marks.get(method, "."), label=method, **style)
     axis.margins(y=0.02)
     axis.set_yticks(rows, [f"{label(unit[UNIT])} ({unit['cells']:,})" for unit in ordered])
     axis.axvline(0, color="grey", lw=0.6)
@@ -67,7 +67,7 @@ def unit_figure(units: list[dict[str, Any]], methods: list[str]) -> Figure:
 @in_style
 def effects_figure(truth: Truth, predicted_TG: np.ndarray, scored: list[str]) -> Figure:
     """Draw predicted over real change of every gene, for the scored units with the highest ceiling."""
-    best = truth.units.loc[scored].sort_values(CEILING, ascending=False).index[:MOST_EFFECTS]
+    best = truth.units.loc[scored].sort_values(CEILING, ascending=False).index[:MAX_EFFECTS]
     figure, axes = new_figure(columns=max(1, len(best)), width=3.2, height=3.4)
     predicted_UG = truth.weight_UT @ predicted_TG
     for axis, name in zip(axes, best, strict=False):

@@ -22,7 +22,7 @@ from sc_mamba2.tasks.perturbation.effects import CELLS, Effects
 from sc_mamba2.tasks.perturbation.features import gene_ids, log_dose
 from sc_mamba2.tasks.perturbation.params import HeadParams, KeyParams, Kind, SplitKind, StartParams
 from sc_mamba2.tasks.perturbation.prior_fit import left_out_estimates
-from sc_mamba2.tasks.perturbation.prior_names import described, known_prior
+from sc_mamba2.tasks.perturbation.prior_names import known_prior, with_features
 from sc_mamba2.tasks.perturbation.split import CONTEXT, PERTURBATION
 from sc_mamba2.tokens import Batch, TokenizedCells, Tokenizer
 from sc_mamba2.tokens.batches import PAD_BIN
@@ -109,7 +109,7 @@ class PerturbationModel(TaskModel):
         self.prior = prior.with_tables(tables)
         self._left_out: Tensor | None = None
 
-    def knowing(self, *names: str) -> "PerturbationModel":
+    def with_names(self, *names: str) -> "PerturbationModel":
         """Return a copy with features of these perturbations; raise `UserError` if one is unknown."""
         model = copy.deepcopy(self)
         model.set_prior(known_prior(self.prior, self.keys, *names))
@@ -229,12 +229,12 @@ class PerturbationModel(TaskModel):
     def loss(self, batch: Batch, targets: dict[str, Tensor]) -> Tensor:
         """Return the mean loss: squared error on the prior's residuals, weighted by reliability."""
         code_BK = self(batch, targets["condition_BF"], targets["genes_BJ"])
-        lacking_QG = self._lacking().to(code_BK.device)
-        error_BG = self.gate * self.decoder(code_BK) - lacking_QG[targets["row_B"]]
+        residual_QG = self._residual().to(code_BK.device)
+        error_BG = self.gate * self.decoder(code_BK) - residual_QG[targets["row_B"]]
         weight_Q = torch.from_numpy(self.prior.reliability_Q).to(error_BG)
         return (weight_Q[targets["row_B"]] * error_BG.square().mean(dim=1)).mean()
 
-    def _lacking(self) -> Tensor:
+    def _residual(self) -> Tensor:
         """Return measured effects minus their left-out estimates, (Q, G), in multiples of `unit`."""
         if self._left_out is None:
             delta_QG = self.prior.effects.delta_QG
@@ -245,14 +245,14 @@ class PerturbationModel(TaskModel):
         return self._left_out
 
     @property
-    def fits_itself(self) -> bool:
+    def is_fitted_directly(self) -> bool:
         """Whether there is nothing to train, since the model is the prior's estimate alone."""
         return "trunk" not in self.head.paths
 
-    def fit_itself(
+    def fit_directly(
         self, parts: list[tuple[TokenizedCells, dict[str, np.ndarray]]], seed: int
     ) -> None:
-        """Do nothing; see `fits_itself`."""
+        """Do nothing; see `is_fitted_directly`."""
 
     @property
     def decoding(self) -> tuple[float, float]:
@@ -273,7 +273,7 @@ class PerturbationModel(TaskModel):
         if not self.gate:
             return lambda batch: {"code": torch.zeros(len(batch.lengths_B), self.head.width)}
         names = obs[PERTURBATION]
-        conditions = self.conditions(names, described(self.prior, self.keys, set(names)))
+        conditions = self.conditions(names, with_features(self.prior, self.keys, set(names)))
 
         def encode(batch: Batch) -> dict[str, Tensor]:
             rows_B, device = batch.cells_B.cpu(), batch.cells_B.device

@@ -82,9 +82,9 @@ def predicted_effects(
     """
     changes = []
     for row, (name, context) in enumerate(pairs_of(rows)):
-        mine = (pairs[ROW] == row).to_numpy()
-        values = controls.X[pairs["cell"].to_numpy()[mine]]
-        change_NG = cell_changes(model, name, context, code_NK[mine])
+        members = (pairs[ROW] == row).to_numpy()
+        values = controls.X[pairs["cell"].to_numpy()[members]]
+        change_NG = cell_changes(model, name, context, code_NK[members])
         changes.append(mean_change(values, change_NG, *model.decoding))
     return np.stack(changes)
 
@@ -173,7 +173,7 @@ def write_predicted(
         See `predict_population`.
     """
     cells, genes, trust = predict_population(
-        model.knowing(requested),
+        model.with_names(requested),
         requested,
         controls,
         outputs["code"],
@@ -221,9 +221,9 @@ def control_values(
     target = source
     if not genes.index.equals(written.var_names):  # genes of `raw`
         target = written.var_names.get_indexer(genes.index[source])
-    there = target >= 0
-    ones = np.ones(there.sum(), dtype=np.float32)
-    places = (np.flatnonzero(there), target[there])
+    present = target >= 0
+    ones = np.ones(present.sum(), dtype=np.float32)
+    places = (np.flatnonzero(present), target[present])
     return values @ sparse.csr_matrix((ones, places), (values.shape[1], written.n_vars))
 
 
@@ -240,7 +240,7 @@ def predict_population(
     Parameters
     ----------
     model, name
-        The model; a perturbation that it knows (`PerturbationModel.knowing`).
+        The model; a perturbation that it knows (`PerturbationModel.with_names`).
     controls, code_NK
         N control cells over the model's genes, with ``obs["context"]``; the model's output for them.
     ensemble, seed
@@ -260,16 +260,16 @@ def predict_population(
     spread_G = np.zeros(controls.n_vars)
     blocks, places = [], []
     for context in sorted(set(contexts)):
-        mine = np.flatnonzero(contexts == context)
-        values = controls.X[mine]
+        members = np.flatnonzero(contexts == context)
+        values = controls.X[members]
         own_G, _ = moments(values)
-        change_NG = cell_changes(model, name, context, code_NK[mine], own_G)
+        change_NG = cell_changes(model, name, context, code_NK[members], own_G)
         # Scale by the mean of the context's own cells: the mean over contexts would over- or undershoot.
         blocks.append(changed_cells(values, change_NG, own_G, *model.decoding))
-        places.append(mine)
+        places.append(members)
         control_G = model.prior.effects.control_of(context, own_G)
         drawn = ensemble_estimates(model.prior, name, context, control_G, ensemble, seed)
-        spread_G += len(mine) / len(contexts) * drawn.std(axis=0, ddof=1)
+        spread_G += len(members) / len(contexts) * drawn.std(axis=0, ddof=1)
     cells = sparse.vstack(blocks, format="csr")[np.argsort(np.concatenate(places))]
     control_G, variance_G = moments(controls.X)
     mean_G, predicted_variance_G = moments(cells)

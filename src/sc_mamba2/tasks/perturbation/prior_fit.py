@@ -57,11 +57,11 @@ def _fit_context_shares(prior: EffectPrior) -> tuple[float, ...]:
     names, contexts = (effects.rows[column].to_numpy() for column in (PERTURBATION, CONTEXT))
     errors, weights = [], []
     for place, trust in enumerate(effects.reliability_Q):
-        elsewhere_Q = (names == names[place]) & (contexts != contexts[place])
-        if trust and elsewhere_Q.sum() > 1:  # with one other context all ways agree
+        others_Q = (names == names[place]) & (contexts != contexts[place])
+        if trust and others_Q.sum() > 1:  # with one other context all ways agree
             control_G, delta_G = effects.control_of(contexts[place]), effects.delta_QG[place]
-            weight_JQ = softmax(prior.context_logits(control_G)[:, elsewhere_Q], axis=1)
-            errors.append(weight_JQ @ effects.delta_QG[elsewhere_Q] - delta_G)
+            weight_JQ = softmax(prior.context_logits(control_G)[:, others_Q], axis=1)
+            errors.append(weight_JQ @ effects.delta_QG[others_Q] - delta_G)
             weights.append(trust / max(float(delta_G @ delta_G), _SMALL))
     if not errors:
         return tuple(map(float, prior_J))
@@ -84,7 +84,7 @@ def _fit_shares(prior: EffectPrior) -> dict[str, float]:
         if hidden_Q.all():
             continue
         places = np.flatnonzero(bases == name)
-        delta_G, error_G = _together(effects, places)
+        delta_G, error_G = _mean_effect(effects, places)
         if not (trust := reliability(delta_G[None], error_G[None])[0]):
             continue
         control_G = effects.control_CG.mean(axis=0)
@@ -148,7 +148,7 @@ def ensemble_estimates(
     return np.stack(estimates)
 
 
-def _together(effects: Effects, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _mean_effect(effects: Effects, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the mean of some effects, weighted by cells, and its squared standard errors."""
     weight_Q = effects.rows[CELLS].to_numpy(dtype=float)[places]
     weight_Q /= weight_Q.sum()

@@ -13,10 +13,10 @@ from sc_mamba2.tasks.perturbation.features import (
     single_features,
 )
 from sc_mamba2.tasks.perturbation.params import KeyParams
-from sc_mamba2.tasks.perturbation.split import PERTURBATION, shown
+from sc_mamba2.tasks.perturbation.split import PERTURBATION, join_names
 
 
-def described(prior: EffectPrior, keys: KeyParams, names: Iterable[str]) -> EffectPrior:
+def with_features(prior: EffectPrior, keys: KeyParams, names: Iterable[str]) -> EffectPrior:
     """Return the prior with features of more perturbations, as far as there are any."""
     every = {part for name in names for part in parts_of(name, prior.effects.whole)}
     parts = sorted(every - prior.singles.keys())
@@ -58,7 +58,7 @@ def known_prior(
     whole = prior.effects.whole
     seen = sorted({*prior.effects.rows[PERTURBATION], *measured})
     bases = {base_name(other, whole) for other in seen}
-    prior = described(prior, keys, names)
+    prior = with_features(prior, keys, names)
     for name in names:
         parts = [
             part
@@ -74,7 +74,7 @@ def known_prior(
             raise UserError(
                 "perturbation-unknown",
                 found=f"'{parts[0]}', which is in no training cell, and which {lacks}",
-                expected=f"one from the training ({shown(seen, 5)}), "
+                expected=f"one from the training ({join_names(seen, 5)}), "
                 "or one described by its gene or by a table",
                 mend="give --perturbation-features FILE with a row for it"
                 + nearest(parts[0], {*seen, *prior.singles}),

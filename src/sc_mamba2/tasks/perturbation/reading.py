@@ -11,7 +11,7 @@ from anndata import AnnData
 from scipy import sparse
 
 from sc_mamba2.cells import PerturbationNames, label_text, learn_names, read_perturbations
-from sc_mamba2.cells.labels import whole_column
+from sc_mamba2.cells.labels import full_column
 from sc_mamba2.errors import UserError
 from sc_mamba2.tasks.perturbation.params import KeyParams
 from sc_mamba2.tasks.perturbation.split import CONTEXT, PERTURBATION, WHOLE
@@ -48,11 +48,11 @@ def read_cells(
     cells.obs = pd.DataFrame({PERTURBATION: names, CONTEXT: contexts}, index=names.index)
     if known.whole:
         cells.uns[WHOLE] = np.array(sorted(known.whole), dtype=object)
-    lone = sorted(set(contexts) - set(contexts[names == keys.control]))
-    if lone:
-        shown = ", ".join(f"'{name}'" for name in lone[:5])
+    without_control = sorted(set(contexts) - set(contexts[names == keys.control]))
+    if without_control:
+        shown = ", ".join(f"'{name}'" for name in without_control[:5])
         remark = (
-            f"{len(lone):,} contexts have no control cell ({shown}); their cells are compared with "
+            f"{len(without_control):,} contexts have no control cell ({shown}); their cells are compared with "
             "the control cells of all contexts"
         )
         remarks.append({"rule": "context-without-control", "remark": remark})
@@ -129,5 +129,5 @@ def read_contexts(obs: pd.DataFrame, keys: KeyParams) -> pd.Series:
     columns = [key for key in (keys.context_key, keys.time_key) if key is not None]
     if not columns:
         return pd.Series(ONE_CONTEXT, index=obs.index)
-    found = [whole_column(obs, key, "context") for key in columns]
+    found = [full_column(obs, key, "context") for key in columns]
     return found[0] if len(found) == 1 else found[0] + " at " + found[1]

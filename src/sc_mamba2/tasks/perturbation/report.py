@@ -105,7 +105,7 @@ def _trust_words(metrics: dict[str, Any]) -> list[str]:
     words = [
         f"{trust['perturbation']} was measured {trust['seen']}."
         if trust["seen"] != "never"
-        else f"{trust['perturbation']} was never measured: {likeness_words(trust['likeness'])}."
+        else f"{trust['perturbation']} was never measured: {similarity_words(trust['likeness'])}."
     ]
     spread = trust["ensemble_spread_over_change"]
     if spread > 1:
@@ -125,7 +125,7 @@ def _trust_words(metrics: dict[str, Any]) -> list[str]:
     return words
 
 
-def likeness_words(likeness: dict[str, Any]) -> str:
+def similarity_words(likeness: dict[str, Any]) -> str:
     """Explain from which effects one that was never measured is estimated."""
     if not likeness["nearest"]:
         return "it resembles no measured one, so it gets their shrunken mean"
@@ -203,12 +203,12 @@ def _layer_words(gate: dict[str, Any]) -> list[str]:
 
 
 def _alike_words(data: dict[str, Any]) -> list[str]:
-    alike = data["correlation_between"]
-    if not alike:
+    mean = data["correlation_between"]
+    if not mean:
         return []
     return [
-        f"Predicted effects of two perturbations correlate by {alike['predicted']:.2f} on average, real ones "
-        f"by {alike['real']:.2f}; if only the first were near 1, all predictions would be the same."
+        f"Predicted effects of two perturbations correlate by {mean['predicted']:.2f} on average, real ones "
+        f"by {mean['real']:.2f}; if only the first were near 1, all predictions would be the same."
     ]
 
 

@@ -86,7 +86,7 @@ def given_parts(obs: pd.DataFrame, key: str) -> pd.Series:
     return obs[key]
 
 
-def shown(names: Iterable[str], most: int = 10) -> str:
+def join_names(names: Iterable[str], most: int = 10) -> str:
     """Join the first names for an error message."""
     listed = list(names)
     return ", ".join(listed[:most]) + (", …" if len(listed) > most else "")
@@ -193,7 +193,7 @@ def _check_names(held_out: tuple[str, ...], names: list[str]) -> None:
             raise UserError(
                 "split-name",
                 found=f"'{name}' is to be held out, but no perturbed cell has it",
-                expected=f"one of: {shown(names)}",
+                expected=f"one of: {join_names(names)}",
                 mend="correct perturbation.split.held_out" + nearest(name, names),
             )
 

@@ -100,30 +100,32 @@ def _metrics(
     }
     if "held_out/loss" in history:
         last = history.dropna(subset=["held_out/loss"]).iloc[-1]
-        told = {str(name).removeprefix("held_out/"): value for name, value in last.items()}
+        errors = {str(name).removeprefix("held_out/"): value for name, value in last.items()}
         if job.training.objective == "molecules":
-            _add_molecules(metrics, told, job.held_out.values)
+            _add_molecules(metrics, errors, job.held_out.values)
         else:
-            _add_bins(metrics, told)
+            _add_bins(metrics, errors)
     return metrics
 
 
-def _add_bins(metrics: dict[str, Any], told: dict[str, float]) -> None:
+def _add_bins(metrics: dict[str, Any], errors: dict[str, float]) -> None:
     metrics["model"] |= {
-        "held_out_loss": told["loss"],
-        "masked_error": told["model"],
-        "masked_error_from_cell": told["cell"],
+        "held_out_loss": errors["loss"],
+        "masked_error": errors["model"],
+        "masked_error_from_cell": errors["cell"],
     }
-    metrics["baselines"]["gene_mean"] = {"masked_error": told["gene_mean"]}
+    metrics["baselines"]["gene_mean"] = {"masked_error": errors["gene_mean"]}
 
 
-def _add_molecules(metrics: dict[str, Any], told: dict[str, float], studies: Iterable[str]) -> None:
+def _add_molecules(
+    metrics: dict[str, Any], errors: dict[str, float], studies: Iterable[str]
+) -> None:
     kinds = ("plain", "posterior", "own_plain", "own_posterior")
-    metrics["model"] |= {kind: told[kind] for kind in kinds}
+    metrics["model"] |= {kind: errors[kind] for kind in kinds}
     metrics["baselines"]["gene_means"] = {
-        f"own_{kind}": told[f"means_{kind}"] for kind in ("plain", "posterior")
+        f"own_{kind}": errors[f"means_{kind}"] for kind in ("plain", "posterior")
     }
     metrics["data"]["studies"] = {
-        study: {kind: told[f"{kind}/{study}"] for kind in ("own_posterior", "means_posterior")}
+        study: {kind: errors[f"{kind}/{study}"] for kind in ("own_posterior", "means_posterior")}
         for study in studies
     }

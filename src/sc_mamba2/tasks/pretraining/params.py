@@ -17,7 +17,7 @@ from sc_mamba2.training.options import (
     Shape,
 )
 
-_FEWEST_COUNTS = 256  # that tokens must be able to hold
+_MIN_COUNT_BINS = 256  # that tokens must be able to hold
 
 
 class CorpusParams(Parameters):
@@ -61,10 +61,10 @@ class CorpusParams(Parameters):
 
     @model_validator(mode="after")
     def _holds_counts(self) -> Self:
-        if self.bins == "counts" and self.n_bins < _FEWEST_COUNTS:
+        if self.bins == "counts" and self.n_bins < _MIN_COUNT_BINS:
             raise ValueError(
                 f"bins counts with n_bins {self.n_bins} would cut counts at {self.n_bins - 1}: set n_bins to "
-                f"{_FEWEST_COUNTS} or more"
+                f"{_MIN_COUNT_BINS} or more"
             )
         return self
 

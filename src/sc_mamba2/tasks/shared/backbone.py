@@ -17,7 +17,7 @@ from sc_mamba2.tasks.shared.params import (
     PredictParams,
 )
 from sc_mamba2.tasks.shared.pooling import pool_cells
-from sc_mamba2.tasks.shared.prediction import run_elsewhere, run_model, use
+from sc_mamba2.tasks.shared.prediction import apply_compute, run_in_workers, run_model
 from sc_mamba2.tasks.shared.progress import training_progress
 from sc_mamba2.tokens import TokenizedCells, Tokenizer
 from sc_mamba2.training import ComputeOptions, choose_device, fit, run_over_cells, seed_everything
@@ -66,7 +66,7 @@ def load_or_build_backbone(
         backbone = Backbone(preset(params.preset, vocabulary.size, **own, dropout=params.dropout))
         if params.gene_start == "svd":
             start_genes(backbone.gene_embedding, training_tokens, params.start_scale, compute.seed)
-    use(backbone, compute)
+    apply_compute(backbone, compute)
     return backbone
 
 
@@ -101,9 +101,9 @@ def fine_tune(
                 choose_device(compute.device),
                 on_step,
             )
-    if model.fits_itself:
+    if model.is_fitted_directly:
         outputs = [(part, predict(model, part, PredictParams(), compute)) for part in parts]
-        model.fit_itself(outputs, compute.seed)
+        model.fit_directly(outputs, compute.seed)
     return model.cpu().eval(), _table(history)
 
 
@@ -122,7 +122,7 @@ def encode_cells(
     """Return the backbone's embedding of every cell, (N, R x D) float32 for R readouts."""
     device = choose_device(compute.device)
     backbone = backbone.to(device).eval()
-    use(backbone, compute)
+    apply_compute(backbone, compute)
     outputs = run_over_cells(
         lambda batch: {"cell": pool_cells(backbone, batch, params.pooling)},
         tokens,
@@ -144,8 +144,8 @@ def predict(
 
     Outputs of a separate `learner` are added as ``learner_<name>``.
     """
-    asked = model, model.readable(tokens), params.batch_size, compute
-    outputs = run_elsewhere(*asked, launch) if launch.elsewhere else run_model(*asked)
+    inputs = model, model.readable(tokens), params.batch_size, compute
+    outputs = run_in_workers(*inputs, launch) if launch.uses_workers else run_model(*inputs)
     learner = model.learner
     if learner is not None and learner is not model:
         own = launch.model_copy(update={"blocks": f"{launch.blocks}-learner"})

@@ -6,12 +6,12 @@ Shared by the tasks that correct batches. A batch code is an index into the mode
 import numpy as np
 import pandas as pd
 
-from sc_mamba2.cells.labels import whole_column
+from sc_mamba2.cells.labels import full_column
 from sc_mamba2.errors import UserError
 
 BATCH = "batch"
-FEWEST_CELLS = 10  # statistics of fewer cells are noise
-MOST_SHOWN = 5
+MIN_CELLS = 10  # statistics of fewer cells are noise
+MAX_SHOWN = 5
 
 
 def read_batches(obs: pd.DataFrame, key: str) -> pd.Series:
@@ -22,7 +22,7 @@ def read_batches(obs: pd.DataFrame, key: str) -> pd.Series:
     UserError
         The column is absent, a cell has no batch, there is only one batch, or a batch is too small.
     """
-    batches = whole_column(obs, key, "batch")
+    batches = full_column(obs, key, "batch")
     sizes = batches.value_counts()
     if len(sizes) == 1:
         raise UserError(
@@ -31,13 +31,13 @@ def read_batches(obs: pd.DataFrame, key: str) -> pd.Series:
             expected="at least two batches: with one there is nothing to correct",
             mend="choose another column with --batch-key; without batches, `scm embed` gives an embedding",
         )
-    small = sizes[sizes < FEWEST_CELLS]
+    small = sizes[sizes < MIN_CELLS]
     if len(small):
-        shown = ", ".join(f"'{name}' ({count})" for name, count in small[:MOST_SHOWN].items())
+        shown = ", ".join(f"'{name}' ({count})" for name, count in small[:MAX_SHOWN].items())
         raise UserError(
             "batch-small",
-            found=f"{len(small):,} batches with fewer than {FEWEST_CELLS} cells: {shown}",
-            expected=f"at least {FEWEST_CELLS} cells in every batch",
+            found=f"{len(small):,} batches with fewer than {MIN_CELLS} cells: {shown}",
+            expected=f"at least {MIN_CELLS} cells in every batch",
             mend="remove those cells, pool small batches, or choose a coarser column",
         )
     return batches
@@ -51,15 +51,15 @@ def read_known_batches(obs: pd.DataFrame, key: str, known: tuple[str, ...]) -> p
     UserError
         The column is absent, a cell has no batch, or a batch is unknown to the model.
     """
-    batches = whole_column(obs, key, "batch")
+    batches = full_column(obs, key, "batch")
     unknown = sorted(set(batches) - set(known))
     if unknown:
-        shown = ", ".join(f"'{name}'" for name in unknown[:MOST_SHOWN])
+        shown = ", ".join(f"'{name}'" for name in unknown[:MAX_SHOWN])
         raise UserError(
             "batch-unknown",
             found=f"{len(unknown):,} batches that the checkpoint was not trained with: {shown}",
-            expected=f"cells of its batches: {', '.join(known[:MOST_SHOWN])}"
-            + (", …" if len(known) > MOST_SHOWN else ""),
+            expected=f"cells of its batches: {', '.join(known[:MAX_SHOWN])}"
+            + (", …" if len(known) > MAX_SHOWN else ""),
             mend="train again with all batches together (omit --checkpoint)",
         )
     return batches
@@ -72,7 +72,7 @@ def batch_codes(batches: pd.Series, names: tuple[str, ...]) -> np.ndarray:
     return codes.astype(np.int64)
 
 
-def some_of_each(
+def sample_each(
     groups: pd.Series, share: float, generator: np.random.Generator, fewest: int = 0
 ) -> np.ndarray:
     """Sample a share of the cells of every group, at least `fewest` of each; (N,) bool."""

@@ -22,7 +22,7 @@ from sc_mamba2.tasks.shared.parameters import Parameters
 from sc_mamba2.training import ComputeOptions, choose_device
 
 JOB = "job.json"
-DoBlock = Callable[[int], object]
+ComputeBlock = Callable[[int], object]
 _log = logging.getLogger(__name__)
 
 
@@ -35,7 +35,7 @@ class BlockJob(Parameters):
     compute: ComputeOptions
 
     @abstractmethod
-    def opened(self, folder: Path) -> AbstractContextManager[DoBlock]:
+    def opened(self, folder: Path) -> AbstractContextManager[ComputeBlock]:
         """Load everything; yield the function that writes the block of a given first cell."""
 
     def write(self, folder: Path) -> Path:
@@ -68,24 +68,24 @@ def work(kind: type[BlockJob], arguments: list[str]) -> int:
             # More processes than GPUs share them, which helps if reading is the bottleneck.
             local = int(os.environ.get("LOCAL_RANK", "0"))
             torch.cuda.set_device(local % torch.cuda.device_count())
-        with job.opened(path.parent) as do_block:
+        with job.opened(path.parent) as compute_one:
             for start in job.starts[rank::size]:
-                do_block(start)
+                compute_one(start)
     except UserError as error:
         _log.error("%s", error)
         return 2
     return 0
 
 
-def do_one(start: int, kind: type[BlockJob], path: Path) -> int:
+def compute_block(start: int, kind: type[BlockJob], path: Path) -> int:
     """Compute one block of a job on a Dask worker, and return its first cell."""
-    do_block, _ = _kept_open(kind, path, path.stat().st_mtime_ns if path.is_file() else 0)
-    do_block(start)
+    compute_one, _ = _opened_job(kind, path, path.stat().st_mtime_ns if path.is_file() else 0)
+    compute_one(start)
     return start
 
 
 @lru_cache(maxsize=1)
-def _kept_open(kind: type[BlockJob], path: Path, _written: int) -> tuple[DoBlock, Any]:
+def _opened_job(kind: type[BlockJob], path: Path, _written: int) -> tuple[ComputeBlock, Any]:
     """Open a job once per process; return its function and the stack that keeps it open."""
     stack = ExitStack()
     return stack.enter_context(kind.read(path).opened(path.parent)), stack

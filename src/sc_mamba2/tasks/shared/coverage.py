@@ -16,7 +16,7 @@ RULE = "model-genes"
 _log = logging.getLogger(__name__)
 
 
-def meet_genes(
+def add_coverage(
     model: TaskModel,
     valid_cells: AnnData,
     validation_report: dict[str, Any],

@@ -10,18 +10,18 @@ from pathlib import Path
 from sc_mamba2.errors import UserError
 from sc_mamba2.training.machine import stop_on_signals
 
-_LOOK_EVERY_SECONDS = 0.2
+_POLL_SECONDS = 0.2
 
 
 def run_processes(
     module: str,
     job: Path,
     processes: int,
-    on_look: Callable[[], object] = lambda: None,
+    on_poll: Callable[[], object] = lambda: None,
 ) -> None:
     """Run a module in several processes, with the job file as its only argument, until they end.
 
-    Meanwhile `on_look` is called several times a second.
+    Meanwhile `on_poll` is called several times a second.
 
     Raises
     ------
@@ -43,8 +43,8 @@ def run_processes(
                 if stop.requested and not forwarded:
                     launched.terminate()
                     forwarded = True
-                on_look()
-                time.sleep(_LOOK_EVERY_SECONDS)
+                on_poll()
+                time.sleep(_POLL_SECONDS)
         except BaseException:
             launched.terminate()
             launched.wait()

@@ -140,7 +140,7 @@ class LaunchParams(Parameters):
     )
 
     @property
-    def elsewhere(self) -> bool:
+    def uses_workers(self) -> bool:
         """Whether processes other than this one compute them."""
         return self.processes != 1 or self.dask_address is not None
 

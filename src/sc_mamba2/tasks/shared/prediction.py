@@ -15,20 +15,20 @@ import sc_mamba2
 from sc_mamba2.errors import UserError
 from sc_mamba2.files import atomic_folder
 from sc_mamba2.model import Backbone, TaskModel
-from sc_mamba2.tasks.shared.block_job import BlockJob, DoBlock, work
+from sc_mamba2.tasks.shared.block_job import BlockJob, ComputeBlock, work
 from sc_mamba2.tasks.shared.blocks import has_block, open_blocks, read_arrays, write_block
-from sc_mamba2.tasks.shared.elsewhere import do_elsewhere
 from sc_mamba2.tasks.shared.params import BlockLaunchParams
 from sc_mamba2.tasks.shared.progress import training_progress
+from sc_mamba2.tasks.shared.worker_processes import compute_in_workers
 from sc_mamba2.tokens import TokenizedCells, TokenStore, TokenStoreWriter
 from sc_mamba2.training import ComputeOptions, choose_device, run_over_cells
 
 _MODEL, _TOKENS = "model", "tokens"
-_BATCHES_A_BLOCK = 64
+_BATCHES_PER_BLOCK = 64
 Outputs = dict[str, np.ndarray]
 
 
-def use(backbone: Backbone, compute: ComputeOptions) -> None:
+def apply_compute(backbone: Backbone, compute: ComputeOptions) -> None:
     """Apply the compute options to a backbone."""
     backbone.scan_path = compute.scan_path
     backbone.recompute_layers = compute.recompute_layers
@@ -40,12 +40,12 @@ def run_model(
     """Return a model's outputs for `readable` cells, each with first dimension N."""
     device = choose_device(compute.device)
     model = model.to(device).eval()
-    use(model.backbone, compute)
+    apply_compute(model.backbone, compute)
     vocabulary = model.tokenizer.vocabulary
     return run_over_cells(model.predictor(tokens.obs), tokens, vocabulary, batch_size, device)
 
 
-def run_elsewhere(
+def run_in_workers(
     model: TaskModel,
     tokens: TokenizedCells,
     batch_size: int,
@@ -66,7 +66,7 @@ def run_elsewhere(
             TokenStoreWriter(draft, model.tokenizer) as w,
         ):
             w.add(tokens)
-    size, order_N = batch_size * _BATCHES_A_BLOCK, _order(tokens.lengths)
+    size, order_N = batch_size * _BATCHES_PER_BLOCK, _order(tokens.lengths)
     starts = range(0, len(tokens), size)
     if todo := [start for start in starts if not has_block(folder, start)]:
         job = PredictJob(
@@ -78,7 +78,7 @@ def run_elsewhere(
             compute=compute,
         )
         with training_progress("predicting", unit="cell") as on_cell:
-            do_elsewhere(job, folder, todo, launch, lambda cell: on_cell(cell, len(tokens)))
+            compute_in_workers(job, folder, todo, launch, lambda cell: on_cell(cell, len(tokens)))
     outputs: Outputs = {}
     for start in starts:
         for name, array in read_arrays(folder, start).items():
@@ -98,7 +98,7 @@ class PredictJob(BlockJob):
     cells_a_block: int
 
     @contextmanager
-    def opened(self, folder: Path) -> Iterator[DoBlock]:
+    def opened(self, folder: Path) -> Iterator[ComputeBlock]:
         """Load the model and open the tokens (raises rule ``job-differs``); see the base class."""
         module, _, name = self.model.rpartition(".")
         if self.version != sc_mamba2.__version__ or not module.startswith("sc_mamba2.tasks."):
@@ -113,12 +113,12 @@ class PredictJob(BlockJob):
         tokens = TokenStore.open(folder / _TOKENS)
         order_N = _order(tokens.lengths)
 
-        def do_block(start: int) -> None:
+        def compute_one(start: int) -> None:
             if not has_block(folder, start):
                 part = tokens.take(order_N[start : start + self.cells_a_block])
                 write_block(folder, start, **run_model(model, part, self.batch_size, self.compute))
 
-        yield do_block
+        yield compute_one
 
 
 def _order(lengths_N: np.ndarray) -> np.ndarray:

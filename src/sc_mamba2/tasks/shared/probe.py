@@ -10,7 +10,7 @@ from sc_mamba2.tasks.shared.backbone import predict
 from sc_mamba2.tasks.shared.params import FineTuneParams, PredictParams
 from sc_mamba2.tasks.shared.work import (
     Clock,
-    Enough,
+    ProbeDone,
     TokenCount,
     Work,
     count_tokens,
@@ -53,7 +53,7 @@ def probe_fine_tuning(
         )
     vocabulary, clock = task_model.tokenizer.vocabulary, Clock()
     few = validation_tokens.take(np.arange(min(size, len(validation_tokens))))
-    with contextlib.suppress(Enough):
+    with contextlib.suppress(ProbeDone):
         parts = (task_model, training_tokens, few, vocabulary, params, compute.seed, device)
         fit(*parts, on_step=clock)
     rate = forward_rate(

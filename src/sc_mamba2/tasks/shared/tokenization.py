@@ -47,7 +47,7 @@ def fit_tokenizer(
     )
     wanted = list(always)
     known = source.rows_of(wanted) >= 0
-    genes += [ident for ident, there in zip(wanted, known, strict=True) if there]
+    genes += [ident for ident, included in zip(wanted, known, strict=True) if included]
     return Tokenizer(source.subset(genes), token_rules(params))
 
 

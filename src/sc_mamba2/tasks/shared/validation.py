@@ -8,11 +8,11 @@ import pandas as pd
 from anndata import AnnData
 
 from sc_mamba2.cells import RawCellsContract, check_matched, standardise
-from sc_mamba2.cells.labels import absence_columns
+from sc_mamba2.cells.labels import placeholder_columns
 from sc_mamba2.genes import load_gene_table
 from sc_mamba2.tasks.shared.params import IngestionParams, ValidationParams
 
-MOST_COLUMNS = 5  # with a remark each
+MAX_COLUMNS = 5  # with a remark each
 Remark = dict[str, str]
 
 
@@ -30,7 +30,7 @@ def ingest_cells(raw_cells: AnnData, params: IngestionParams) -> tuple[AnnData, 
     return standardise(raw_cells, table, params.layer, params.holds)
 
 
-def take_valid(
+def ingest_and_validate(
     raw_cells: AnnData, ingestion: IngestionParams, validation: ValidationParams
 ) -> tuple[AnnData, dict[str, Any]]:
     """Ingest and validate cells, like the nodes of that name."""
@@ -74,8 +74,8 @@ def validation_report(
         "remarks": [
             *ingestion_report["remarks"],
             *remarks(expressed, genes, counted, params),
-            *aside_remarks(ingestion_report),
-            *absence_remarks(obs),
+            *other_feature_remarks(ingestion_report),
+            *placeholder_remarks(obs),
         ],
     }
 
@@ -121,7 +121,7 @@ def remarks(
         yield _remark("counts-absent", "no counts were found; normalised values were used instead")
 
 
-def aside_remarks(ingestion_report: dict[str, Any]) -> Iterator[Remark]:
+def other_feature_remarks(ingestion_report: dict[str, Any]) -> Iterator[Remark]:
     """Yield a remark on features that are not genes, if there are any."""
     aside = ingestion_report.get("set_aside", {})
     if aside:
@@ -129,14 +129,14 @@ def aside_remarks(ingestion_report: dict[str, Any]) -> Iterator[Remark]:
         yield _remark("features-set-aside", f"features that are not genes were set aside: {counts}")
 
 
-def absence_remarks(obs: pd.DataFrame) -> Iterator[Remark]:
+def placeholder_remarks(obs: pd.DataFrame) -> Iterator[Remark]:
     """Yield remarks on columns with words for missing values, such as ``unknown``."""
-    columns = absence_columns(obs)
-    for name, words in list(columns.items())[:MOST_COLUMNS]:
+    columns = placeholder_columns(obs)
+    for name, words in list(columns.items())[:MAX_COLUMNS]:
         listed = ", ".join(f"'{word}' ({count:,})" for word, count in list(words.items())[:5])
         yield _remark("labels-absent", f"obs['{name}'] holds {listed}: treated as missing labels")
-    if len(columns) > MOST_COLUMNS:
-        more = len(columns) - MOST_COLUMNS
+    if len(columns) > MAX_COLUMNS:
+        more = len(columns) - MAX_COLUMNS
         yield _remark("labels-absent", f"{more:,} more columns of obs hold such words")
 
 

@@ -16,12 +16,12 @@ from sc_mamba2.tokens import TokenizedCells
 PROBED_STEPS = 3
 
 
-class Enough(Exception):  # noqa: N818
+class ProbeDone(Exception):  # noqa: N818
     """Raised when a loop has taken the steps that a probe needs."""
 
 
 class Clock:
-    """An `on_step` callback that times the steps of a loop, and ends it by `Enough`."""
+    """An `on_step` callback that times the steps of a loop, and ends it by `ProbeDone`."""
 
     def __init__(self) -> None:
         self.steps, self._times = 0, [perf_counter()]
@@ -32,10 +32,10 @@ class Clock:
         self._times.append(perf_counter())
 
     def __call__(self, step: int, steps: int) -> None:
-        """Record the end of a step; raise `Enough` after `PROBED_STEPS`."""
+        """Record the end of a step; raise `ProbeDone` after `PROBED_STEPS`."""
         self.note(step, steps)
         if self.taken == PROBED_STEPS:
-            raise Enough
+            raise ProbeDone
 
     @property
     def taken(self) -> int:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from sc_mamba2.errors import UserError, nearest
-from sc_mamba2.files import standing
+from sc_mamba2.files import restored
 from sc_mamba2.remote import local_copy
 from sc_mamba2.tokens.store.manifest import (
     COLUMNS,
@@ -50,7 +50,7 @@ class TokenStore:
         UserError
             There is no store, a file is missing or has another size, or the manifest is damaged.
         """
-        folder = standing(local_copy(folder))
+        folder = restored(local_copy(folder))
         manifest = read_manifest(folder)
         tokenizer = read_tokenizer(folder, manifest)
         for shard in manifest.shards:
@@ -115,14 +115,14 @@ class TokenStore:
         cells = np.asarray(cells)
         cells = np.flatnonzero(cells) if cells.dtype == bool else cells.astype(np.int64)
         gene_rows, bins, values, offsets = self.gather(cells)
-        touched, places = np.unique(cells, return_inverse=True)
-        bounds = np.searchsorted(touched, self._starts)
+        unique, places = np.unique(cells, return_inverse=True)
+        bounds = np.searchsorted(unique, self._starts)
         tables = [
-            self._obs(shard, columns).iloc[touched[first:last] - start]
+            self._obs(shard, columns).iloc[unique[first:last] - start]
             for shard, first, last, start in zip(
                 self.manifest.shards, bounds[:-1], bounds[1:], self._starts[:-1], strict=True
             )
-            if last > first or len(touched) == 0
+            if last > first or len(unique) == 0
         ]
         return TokenizedCells(
             np.array(gene_rows, np.int32),

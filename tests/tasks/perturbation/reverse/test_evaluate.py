@@ -11,7 +11,7 @@ from tests.tasks.perturbation.test_effect_prior import GENES, effects_of
 
 from sc_mamba2.tasks.perturbation.effect_prior import EffectPrior
 from sc_mamba2.tasks.perturbation.reverse.candidates import Candidates
-from sc_mamba2.tasks.perturbation.reverse.evaluate import find_known, score_known
+from sc_mamba2.tasks.perturbation.reverse.evaluate import rank_known, score_known
 from sc_mamba2.tasks.perturbation.reverse.params import KnownParams, RankParams, StateParams
 from sc_mamba2.tasks.perturbation.reverse.rank import Ranker, make_ranker
 
@@ -53,13 +53,13 @@ def test_states_that_are_candidates_are_found_whatever_the_order_of_their_parts(
         "stranger": changes["B"],
     }
     cells = cells_of(ranker, states)
-    known = find_known(cells, ranker, StateParams(), KnownParams(), 0)
+    known = rank_known(cells, ranker, StateParams(), KnownParams(), 0)
     assert [one["state"] for one in known] == ["B+A", "C"]
     assert all(one["ranks"]["model"] == 1 and one["cells"] == 6 for one in known)
     assert not any(one["learnt"] for one in known)
-    one = find_known(cells, ranker, StateParams(), KnownParams(states=1), 0)
+    one = rank_known(cells, ranker, StateParams(), KnownParams(states=1), 0)
     assert len(one) == 1
-    assert find_known(cells, ranker, StateParams(), KnownParams(states=0), 0) == []
+    assert rank_known(cells, ranker, StateParams(), KnownParams(states=0), 0) == []
 
 
 def test_the_very_cells_of_the_training_are_known_again(ranker):
@@ -70,7 +70,7 @@ def test_the_very_cells_of_the_training_are_known_again(ranker):
     again = replace(prior, effects=replace(prior.effects, delta_QG=delta))
     other = replace(ranker, candidates=replace(ranker.candidates, prior=again))
     learnt = [
-        find_known(cells, one, StateParams(), KnownParams(), 0)[0]["learnt"]
+        rank_known(cells, one, StateParams(), KnownParams(), 0)[0]["learnt"]
         for one in (ranker, other)
     ]
     assert learnt == [False, True]

@@ -51,7 +51,7 @@ class Candidates:
     def own_sign(self) -> float:
         """Direction in which a perturbation moves its own gene: -1, 0 or 1."""
         every_Q = np.ones(len(self.prior.effects.rows), bool)
-        return float(np.sign(np.log(self.prior.own_fold(every_Q)[0])))
+        return float(np.sign(np.log(self.prior.own_gene_fold_change(every_Q)[0])))
 
     @cached_property
     def parts(self) -> list[tuple[str, ...]]:

@@ -21,7 +21,7 @@ from sc_mamba2.tasks.perturbation.reverse.comparisons import baseline_scores
 from sc_mamba2.tasks.perturbation.reverse.params import KnownParams, StateParams
 from sc_mamba2.tasks.perturbation.reverse.rank import Ranker
 from sc_mamba2.tasks.perturbation.reverse.states import (
-    FEWEST_CELLS,
+    MIN_CELLS,
     Query,
     read_query,
     read_states,
@@ -45,7 +45,7 @@ def score(
     compute: ComputeOptions,
 ) -> dict[str, Any]:
     """Score the known states, and return the contents of ``metrics.json``."""
-    known = find_known(valid_cells, ranker, states, params, compute.seed)
+    known = rank_known(valid_cells, ranker, states, params, compute.seed)
     data = {
         "source": states.source,
         "target": states.target,
@@ -63,7 +63,7 @@ def score(
     return score_known(known, ranker, params) | {"data": data, "run": run}
 
 
-def find_known(
+def rank_known(
     valid_cells: AnnData, ranker: Ranker, states: StateParams, params: KnownParams, seed: int
 ) -> list[dict[str, Any]]:
     """Rank the candidates by every method for each state of the file that is a candidate.
@@ -91,7 +91,7 @@ def find_known(
     known_names = names_of(candidates.prior, candidates.keys)
     right = {
         state: place[name]
-        for state in sorted(sizes.index[sizes >= FEWEST_CELLS])
+        for state in sorted(sizes.index[sizes >= MIN_CELLS])
         if state != source and (name := _name_of(state, known_names)) in place
     }
     drawn = np.random.default_rng(seed).permutation(list(right))[: params.states]

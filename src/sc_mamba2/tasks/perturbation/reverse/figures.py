@@ -13,13 +13,13 @@ from sc_mamba2.tasks.perturbation.reverse.evaluate import MODEL
 from sc_mamba2.tasks.perturbation.reverse.rank import Ranker
 from sc_mamba2.tasks.perturbation.reverse.states import Query
 
-MOST_CANDIDATES, MOST_DRIVEN, NAMED_GENES, MOST_FIRST, BINS = 15, 3, 8, 10, 5
+MAX_CANDIDATES, MAX_DRIVER_CANDIDATES, NAMED_GENES, MAX_RANK, BINS = 15, 3, 8, 10, 5
 
 
 @in_style
 def candidate_figure(ranking: pd.DataFrame) -> Figure:
     """Draw probability and cosine of the top candidates; open bars were never measured."""
-    first = ranking.head(MOST_CANDIDATES)[::-1]
+    first = ranking.head(MAX_CANDIDATES)[::-1]
     rows = np.arange(len(first))
     figure, axes = new_figure(2, 4.2, max(2.4, 1.2 + 0.24 * len(first)))
     for axis, column, words in zip(
@@ -39,7 +39,7 @@ def candidate_figure(ranking: pd.DataFrame) -> Figure:
 @in_style
 def driver_figure(ranking: pd.DataFrame, ranker: Ranker, query: Query) -> Figure:
     """Draw the top candidates' predicted change of each gene over the change to the target."""
-    first = list(ranking["perturbation"].head(MOST_DRIVEN))
+    first = list(ranking["perturbation"].head(MAX_DRIVER_CANDIDATES))
     figure, axes = new_figure(len(first), 2.8, 3.2)
     change_G, genes = query.change_G, query.symbols
     for axis, name in zip(axes, first, strict=True):
@@ -86,14 +86,14 @@ def known_figure(known: list[dict[str, Any]], ranking: pd.DataFrame) -> Figure:
     """Draw the share of known states whose right candidate is among the first k, by method."""
     candidates = len(ranking)
     figure, (axis,) = new_figure(width=5, height=3.8)
-    first = np.arange(1, min(MOST_FIRST, candidates) + 1)
+    first = np.arange(1, min(MAX_RANK, candidates) + 1)
     styles = ("firebrick", "o", -0.15), ("tab:blue", "s", 0), ("tab:green", "D", 0.15)
-    for name, (colour, mark, beside) in zip((MODEL, *BASELINES), styles, strict=True):
+    for name, (colour, mark, offset) in zip((MODEL, *BASELINES), styles, strict=True):
         ranks = [one["ranks"][name] for one in known]
         shares = [hits(ranks, int(count)) for count in first]
         look: dict[str, Any] = {"marker": mark, "ms": 4, "lw": 0.8, "color": colour}
         # Shift the methods so that equal shares do not overlap.
-        axis.plot(first + beside, shares, label=name.replace("_", " "), **look)
+        axis.plot(first + offset, shares, label=name.replace("_", " "), **look)
     chance = [random_hits(candidates, int(count)) for count in first]
     axis.plot(first, chance, color="grey", ls="--", lw=0.8, label="random")
     axis.set(ylim=(-0.02, 1.02), xlabel="number of first candidates")

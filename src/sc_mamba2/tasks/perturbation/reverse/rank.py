@@ -103,7 +103,7 @@ def fit_ranker(
     compute: ComputeOptions,
 ) -> Ranker:
     """Predict every candidate from the source cells, and fit a ranker; see `make_ranker`."""
-    prior = model.knowing(*candidates).prior
+    prior = model.with_names(*candidates).prior
     whole = prior.effects.whole
     parts = {name: parts_of(name, whole) for name in candidates}
     every = {part for some in parts.values() for part in some}

@@ -85,8 +85,8 @@ class SimulatedQueries:
         self.unmeasured = sorted(singles - set(effects.rows[PERTURBATION]))
         self.unexplained_G = np.zeros(len(control_G))
         if self.unmeasured:  # error of left-out estimates, beyond the noise
-            away_QG = effects.delta_QG - left_out_estimates(prior, "unseen_perturbation")
-            excess_G = (away_QG**2 - effects.error_QG).mean(axis=0)
+            residual_QG = effects.delta_QG - left_out_estimates(prior, "unseen_perturbation")
+            excess_G = (residual_QG**2 - effects.error_QG).mean(axis=0)
             self.unexplained_G = np.sqrt(np.maximum(excess_G, 0))
 
     def trials(self, searched: int) -> Trials:
@@ -117,9 +117,9 @@ class SimulatedQueries:
         """Draw estimated and true effects of the candidates, (C, G) each."""
         prior = self.candidates.prior
         effects = prior.effects
-        doubt_QG = np.sqrt(prior.reliability_Q[:, None] * effects.error_QG)
-        true_QG = self.believed_QG + doubt_QG * self._normal(doubt_QG.shape)
-        again_QG = true_QG + np.sqrt(effects.error_QG) * self._normal(doubt_QG.shape)
+        noise_QG = np.sqrt(prior.reliability_Q[:, None] * effects.error_QG)
+        true_QG = self.believed_QG + noise_QG * self._normal(noise_QG.shape)
+        again_QG = true_QG + np.sqrt(effects.error_QG) * self._normal(noise_QG.shape)
         again = replace(prior, effects=replace(effects, delta_QG=again_QG))
         estimated_CG = self.candidates.changes(again, self.control_G)
         cells_Q = effects.rows[CELLS].to_numpy(dtype=float)

@@ -13,9 +13,9 @@ from sc_mamba2.methods.mean_changes import moments
 from sc_mamba2.tasks.perturbation.params import KeyParams
 from sc_mamba2.tasks.perturbation.reading import over_genes
 from sc_mamba2.tasks.perturbation.reverse.params import StateParams
-from sc_mamba2.tasks.perturbation.split import shown
+from sc_mamba2.tasks.perturbation.split import join_names
 
-FEWEST_CELLS = 5
+MIN_CELLS = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,12 +71,12 @@ def read_states(
     try:
         known = learn_names(found, keys.rules)
         meaning = {state: known.resolve(state) for state in found}
-        asked = known.resolve(source), known.resolve(target)
+        requested = known.resolve(source), known.resolve(target)
     except UserError:  # a state need not be a perturbation: "CD4+"
         return states, source, target
     trained = params.state_key == keys.perturbation_key
-    if set(asked) <= set(meaning.values()) and (trained or not {source, target} <= found):
-        return states.map(meaning), *asked
+    if set(requested) <= set(meaning.values()) and (trained or not {source, target} <= found):
+        return states.map(meaning), *requested
     return states, source, target
 
 
@@ -93,14 +93,14 @@ def _cells_of(cells: AnnData, states: pd.Series, name: str, key: str) -> AnnData
         raise UserError(
             "state-unknown",
             found=f"no cells of the state '{name}' in obs['{key}']",
-            expected=f"one of: {shown(sorted(set(states)))}",
+            expected=f"one of: {join_names(sorted(set(states)))}",
             mend="correct the name" + nearest(name, set(states)),
         )
-    if len(chosen) < FEWEST_CELLS:
+    if len(chosen) < MIN_CELLS:
         raise UserError(
             "state-cells",
             found=f"{len(chosen)} cells of the state '{name}'",
-            expected=f"at least {FEWEST_CELLS}",
+            expected=f"at least {MIN_CELLS}",
             mend="add cells: the mean of so few is mostly noise",
         )
     return cells[chosen]

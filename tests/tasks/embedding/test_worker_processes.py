@@ -15,7 +15,7 @@ from sc_mamba2.cells.standard_form import StandardForm
 from sc_mamba2.errors import UserError
 from sc_mamba2.genes import load_gene_table
 from sc_mamba2.tasks.embedding.job import EmbedJob
-from sc_mamba2.tasks.shared import elsewhere, launch as launching
+from sc_mamba2.tasks.shared import launch as launching, worker_processes
 from sc_mamba2.tasks.shared.block_job import work
 from sc_mamba2.tasks.shared.params import LaunchParams
 
@@ -44,15 +44,15 @@ def ranks(monkeypatch):
     """Let a function stand for torchrun: the processes are calls, one after the other."""
 
     def stand(*chosen: int):
-        def run(module, job, processes, on_look):
+        def run(module, job, processes, on_poll):
             assert module == EmbedJob.worker
             for rank in chosen or range(processes):
                 monkeypatch.setenv("RANK", str(rank))
                 monkeypatch.setenv("WORLD_SIZE", str(processes))
                 assert work(EmbedJob, [str(job)]) == 0
-                on_look()
+                on_poll()
 
-        monkeypatch.setattr(elsewhere, "run_processes", run)
+        monkeypatch.setattr(worker_processes, "run_processes", run)
 
     return stand
 
@@ -93,7 +93,7 @@ def test_processes_of_others_are_waited_for(embed, cells_file, tmp_path, one, mo
         looks.append(seconds)
         work(EmbedJob, [str(job)])
 
-    monkeypatch.setattr(elsewhere.time, "sleep", others)
+    monkeypatch.setattr(worker_processes.time, "sleep", others)
     embed(cells_file, "zero", cells_a_block=10, launch=LaunchParams(processes=0))
     assert len(looks) == 1
     assert_equal(tmp_path / "zero", one)
@@ -172,7 +172,7 @@ def test_a_cluster_whose_worker_is_killed_comes_to_its_end(embed, tmp_path, monk
         n_workers=2, threads_per_worker=1, dashboard_address=None
     ) as cluster:
         pids, done = [worker.pid for worker in cluster.workers.values()], []
-        real = elsewhere.in_order
+        real = worker_processes.in_order
 
         def in_order(pool, work, starts):
             for start in real(pool, work, starts):
@@ -181,7 +181,7 @@ def test_a_cluster_whose_worker_is_killed_comes_to_its_end(embed, tmp_path, monk
                     os.kill(pids[0], signal.SIGKILL)
                 yield start
 
-        monkeypatch.setattr(elsewhere, "in_order", in_order)
+        monkeypatch.setattr(worker_processes, "in_order", in_order)
         launch = LaunchParams(dask_address=cluster.scheduler_address)
         embed(cells, "two", cells_a_block=10, launch=launch)
     assert done == list(range(0, 400, 10))

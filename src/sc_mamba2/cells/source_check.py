@@ -118,7 +118,7 @@ def check_hdf5(path: Path) -> None:
         raise other_format(path, "is not an HDF5 file")
 
 
-def check_there(source: str) -> Path | None:
+def check_exists(source: str) -> Path | None:
     """Return the path of a source, ``None`` for a named one; refuse a missing or unusable one.
 
     Raises

@@ -8,16 +8,16 @@ from pathlib import Path
 
 from sc_mamba2.cells.corpus.executors import in_order, open_executor
 from sc_mamba2.errors import UserError
-from sc_mamba2.tasks.shared.block_job import BlockJob, do_one
+from sc_mamba2.tasks.shared.block_job import BlockJob, compute_block
 from sc_mamba2.tasks.shared.blocks import has_block
 from sc_mamba2.tasks.shared.launch import run_processes
 from sc_mamba2.tasks.shared.params import LaunchParams
 
-_LOOK_EVERY_SECONDS = 1
+_POLL_SECONDS = 1
 _log = logging.getLogger(__name__)
 
 
-def do_elsewhere(
+def compute_in_workers(
     job: BlockJob,
     folder: Path,
     starts: Sequence[int],
@@ -39,28 +39,28 @@ def do_elsewhere(
         Rules ``blocks-missing``, ``processes-failed``, ``worker-died`` and those of `open_executor`.
     """
 
-    def lacking() -> list[int]:
-        lack = [start for start in starts if not has_block(folder, start)]
-        on_cell(lack[0] if lack else starts[-1])
-        return lack
+    def missing_blocks() -> list[int]:
+        missing = [start for start in starts if not has_block(folder, start)]
+        on_cell(missing[0] if missing else starts[-1])
+        return missing
 
     path = job.write(folder)
     if launch.dask_address is not None:
         with open_executor(1, launch.dask_address) as pool:
-            for start in in_order(pool, partial(do_one, kind=type(job), path=path), starts):
+            for start in in_order(pool, partial(compute_block, kind=type(job), path=path), starts):
                 on_cell(start)
     elif launch.processes:
-        run_processes(job.worker, path, launch.processes, lacking)
+        run_processes(job.worker, path, launch.processes, missing_blocks)
     else:
         _log.warning(
             "Waiting for other processes to do the blocks: torchrun -m %s %s", job.worker, path
         )
-        while lacking():
-            time.sleep(_LOOK_EVERY_SECONDS)
-    if lack := lacking():
+        while missing_blocks():
+            time.sleep(_POLL_SECONDS)
+    if missing := missing_blocks():
         raise UserError(
             "blocks-missing",
-            found=f"{len(lack):,} of {len(starts):,} blocks are not in '{folder}'",
+            found=f"{len(missing):,} of {len(starts):,} blocks are not in '{folder}'",
             expected="a folder that all machines can access",
             mend="write the output to a shared folder, and start again: finished blocks are kept",
         )

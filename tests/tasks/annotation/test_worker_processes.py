@@ -13,7 +13,7 @@ from sc_mamba2.genes import load_gene_table
 from sc_mamba2.tasks.annotation.fit import attach_head
 from sc_mamba2.tasks.annotation.params import HeadParams, LabelParams
 from sc_mamba2.tasks.annotation.split import hold_out
-from sc_mamba2.tasks.shared import elsewhere, prediction
+from sc_mamba2.tasks.shared import prediction, worker_processes
 from sc_mamba2.tasks.shared.backbone import load_or_build_backbone, predict
 from sc_mamba2.tasks.shared.block_job import work
 from sc_mamba2.tasks.shared.params import (
@@ -34,7 +34,7 @@ COMPUTE, LABELS, FEW = (
 
 
 @pytest.fixture(scope="module")
-def asked():
+def inputs():
     """Give a model with all its paths, and cells of many lengths."""
     cells, _ = standardise(simulate_cells(60, 80), load_gene_table())
     training, query, _ = hold_out(cells, LABELS, COMPUTE)
@@ -46,11 +46,11 @@ def asked():
     return model, tokens
 
 
-def test_two_processes_are_one_and_what_is_there_is_kept(asked, tmp_path, monkeypatch):
-    monkeypatch.setattr(prediction, "_BATCHES_A_BLOCK", 2)
+def test_two_processes_are_one_and_what_is_there_is_kept(inputs, tmp_path, monkeypatch):
+    monkeypatch.setattr(prediction, "_BATCHES_PER_BLOCK", 2)
     calls = []
 
-    def run(module, job, processes, on_look):
+    def run(module, job, processes, on_poll):
         assert module == PredictJob.worker
         calls.append(len(PredictJob.read(job).starts))
         for rank in range(processes - (len(calls) == 1)):  # the first time one of them is killed
@@ -58,20 +58,20 @@ def test_two_processes_are_one_and_what_is_there_is_kept(asked, tmp_path, monkey
             monkeypatch.setenv("WORLD_SIZE", str(processes))
             assert work(PredictJob, [str(job)]) == 0
 
-    monkeypatch.setattr(elsewhere, "run_processes", run)
+    monkeypatch.setattr(worker_processes, "run_processes", run)
     launch = BlockLaunchParams(processes=2, blocks=str(tmp_path / "blocks"))
     with pytest.raises(UserError, match="blocks-missing"):
-        predict(*asked, FEW, COMPUTE, launch)
-    found, one = predict(*asked, FEW, COMPUTE, launch), predict(*asked, FEW, COMPUTE)
+        predict(*inputs, FEW, COMPUTE, launch)
+    found, one = predict(*inputs, FEW, COMPUTE, launch), predict(*inputs, FEW, COMPUTE)
     assert found.keys() == one.keys() and all(
         np.array_equal(found[name], one[name]) for name in one
     )
     assert all(found[name].dtype == one[name].dtype for name in one)
-    blocks = -(-len(asked[1]) // 8)
+    blocks = -(-len(inputs[1]) // 8)
     assert calls == [blocks, blocks // 2]
-    predict(*asked, FEW, COMPUTE, launch)
+    predict(*inputs, FEW, COMPUTE, launch)
     assert len(calls) == 2  # nothing is left to do
-    predict(asked[0], asked[1].take(np.arange(20)), FEW, COMPUTE, launch)
+    predict(inputs[0], inputs[1].take(np.arange(20)), FEW, COMPUTE, launch)
     assert calls[2:] == [3]  # other cells: anew
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.decomposition import PCA
 
-from sc_mamba2.methods.expert_weights import mix, weigh_experts
+from sc_mamba2.methods.expert_weights import mix, weight_experts
 from sc_mamba2.methods.graph_smoothing import smooth_over_graph
 from sc_mamba2.metrics.clustering import connectivities, leiden
 from sc_mamba2.metrics.neighbours import nearest_neighbours
@@ -17,9 +17,9 @@ from sc_mamba2.tasks.annotation.experts import Readings
 from sc_mamba2.tasks.annotation.params import ConsensusParams
 
 _COMPONENTS = 30  # principal components of the query for its graph
-_NEAR = 15
-_LEAST_WEIGHT = 1e-6
-_MOST_JUDGED = 20_000  # cells of a query used to judge the experts
+_NEIGHBOURS = 15
+_MIN_WEIGHT = 1e-6
+_MAX_JUDGED_CELLS = 20_000  # cells of a query used to judge the experts
 LeftOut = tuple[
     np.ndarray, np.ndarray
 ]  # predictions for left-out cells, (E, M, K); true classes, (M,)
@@ -52,31 +52,31 @@ def find_structure(query: Readings, params: ConsensusParams, seed: int) -> Struc
         return Structure()
     axes = PCA(count, svd_solver="arpack", random_state=seed)
     places_ND = axes.fit_transform(query.log_normalised())
-    near = max(3, min(_NEAR, cells // 10))
+    near = max(3, min(_NEIGHBOURS, cells // 10))
     graph_NN = connectivities(nearest_neighbours(places_ND, near, seed))
     judged: np.ndarray | slice = slice(None)
     own_NN = graph_NN
-    if cells > _MOST_JUDGED:
-        judged = np.sort(np.random.default_rng(seed).permutation(cells)[:_MOST_JUDGED])
+    if cells > _MAX_JUDGED_CELLS:
+        judged = np.sort(np.random.default_rng(seed).permutation(cells)[:_MAX_JUDGED_CELLS])
         own_NN = connectivities(nearest_neighbours(places_ND[judged], near, seed))
     return Structure(graph_NN, [leiden(own_NN, r, seed) for r in params.resolutions], judged)
 
 
 def smooth(
-    probability_NK: np.ndarray, structure: Structure, alike: float, params: ConsensusParams
+    probability_NK: np.ndarray, structure: Structure, likeness: float, params: ConsensusParams
 ) -> np.ndarray:
     """Smooth over neighbours, more for larger queries and for those less like the reference."""
     if structure.graph_NN is None:
         return probability_NK
     cells = len(probability_NK)
-    share = (1 - alike) * params.smoothing * cells / (cells + params.smoothing_cells)
+    share = (1 - likeness) * params.smoothing * cells / (cells + params.smoothing_cells)
     return smooth_over_graph(probability_NK, structure.graph_NN, share, params.smoothing_steps)
 
 
-def weigh(
-    answers_ENK: np.ndarray,
+def weights_for_query(
+    predicted_ENK: np.ndarray,
     structure: Structure,
-    alike: float,
+    likeness: float,
     left_out: LeftOut | None,
     by_batch: bool,
     params: ConsensusParams,
@@ -84,16 +84,16 @@ def weigh(
 ) -> np.ndarray:
     """Return weights of experts, (E,), by their predictions for the query and for left-out cells.
 
-    The more the query is like the reference (`alike`, 0 to 1), the more the left-out cells count and the
+    The more the query is like the reference (`likeness`, 0 to 1), the more the left-out cells count and the
     less its structure does; left-out whole batches (`by_batch`) count fully in any case.
     """
     left_out_scale = params.left_out_scale
     if not by_batch:
-        left_out_scale = params.alike_scale / max(alike, _LEAST_WEIGHT)
-    return weigh_experts(
-        answers_ENK[:, structure.judged],
+        left_out_scale = params.alike_scale / max(likeness, _MIN_WEIGHT)
+    return weight_experts(
+        predicted_ENK[:, structure.judged],
         structure.clusterings,
-        params.structure_scale / max(1 - alike, _LEAST_WEIGHT),
+        params.structure_scale / max(1 - likeness, _MIN_WEIGHT),
         left_out,
         left_out_scale,
         params.shared_error_power,
@@ -102,11 +102,11 @@ def weigh(
     )
 
 
-def weigh_network(
-    answers_ENK: np.ndarray,
+def weight_network(
+    predicted_ENK: np.ndarray,
     weight_E: np.ndarray,
     structure: Structure,
-    alike: float,
+    likeness: float,
     unlearnt: LeftOut | None,
     params: ConsensusParams,
     seed: int,
@@ -123,5 +123,7 @@ def weigh_network(
         return np.stack([mix(all_ENK[:-1], weight_E), all_ENK[-1]])
 
     left_out = None if unlearnt is None else (sides(unlearnt[0]), unlearnt[1])
-    share = weigh(sides(answers_ENK), structure, alike, left_out, False, params, seed)
+    share = weights_for_query(
+        sides(predicted_ENK), structure, likeness, left_out, False, params, seed
+    )
     return np.append(weight_E * share[0], share[1])

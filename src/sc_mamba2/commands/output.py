@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
-from sc_mamba2.commands.mode import Mode, answering, mode
+from sc_mamba2.commands.mode import Mode, mode, output_mode
 from sc_mamba2.errors import UserError
 from sc_mamba2.runs.command_line import remembered
 
@@ -65,7 +65,7 @@ def with_modes(verb: Callable[..., None], can_be_dry: bool = False) -> Callable[
     def command(*, quiet: bool, as_json: bool, dry_run: bool = False, **own: Any) -> None:
         if quiet and own.get("verbose"):
             raise typer.BadParameter("--quiet and --verbose contradict each other")
-        with answering(Mode(quiet, as_json, dry_run)), user_errors():
+        with output_mode(Mode(quiet, as_json, dry_run)), user_errors():
             if not dry_run:
                 return verb(**own)
             from sc_mamba2.commands.estimate import show_dry_run

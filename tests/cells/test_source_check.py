@@ -8,9 +8,9 @@ import pytest
 from anndata import AnnData, settings
 
 from sc_mamba2.cells import EMBEDDED, simulate_cells
-from sc_mamba2.cells.glance import SOURCES, check_there, columns_and_layers
 from sc_mamba2.cells.modalities.opening import quiet_mudata
 from sc_mamba2.cells.simulate_pairs import SIMULATED_PAIRS
+from sc_mamba2.cells.source_check import SOURCES, check_exists, columns_and_layers
 from sc_mamba2.errors import UserError
 
 
@@ -65,7 +65,7 @@ def test_what_cannot_be_told_is_left_to_the_readers(tmp_path, content):
 
 def test_named_sources_are_those_that_can_be_read():
     assert {*SOURCES} == {*EMBEDDED, *SIMULATED_PAIRS}
-    assert all(check_there(name) is None for name in SOURCES)
+    assert all(check_exists(name) is None for name in SOURCES)
 
 
 @pytest.mark.parametrize(
@@ -83,4 +83,4 @@ def test_what_is_no_source_is_refused(tmp_path, monkeypatch, name, content, rule
     if content is not None:
         (tmp_path / name).write_bytes(content)
     with pytest.raises(UserError, match=rule):
-        check_there(name)
+        check_exists(name)
