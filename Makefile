@@ -22,7 +22,7 @@ test: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
-	@$(BIN)/mypy & types=$$!; $(PYTEST) -m "not slow"; tests=$$?; \
+	@($(BIN)/mypy && $(BIN)/mypy --config-file benchmarks/mypy.ini) & types=$$!; $(PYTEST) -m "not slow"; tests=$$?; \
 	  wait $$types || { echo "mypy found errors: see above"; exit 1; }; exit $$tests
 
 # Every test and notebook; faults a few times each, which `make test-faults` counts in full.

@@ -20,6 +20,7 @@ from sc_mamba2.reporting import scores_by_method
 from sc_mamba2.tasks.denoising.choose import choose, judge
 from sc_mamba2.tasks.denoising.evaluate import score
 from sc_mamba2.tasks.denoising.genes import prepare
+from sc_mamba2.tasks.denoising.imputed import impute
 from sc_mamba2.tasks.denoising.params import DenoisingParams, PriorParams
 from sc_mamba2.tasks.denoising.predict import denoise
 from sc_mamba2.tasks.shared.params import IngestionParams, ValidationParams
@@ -53,7 +54,8 @@ def run_study(study: str, seed: int, checkpoint: str) -> dict[str, Any]:
         "judge": scored - chosen,
         "denoise_1000_cells": (time.perf_counter() - scored) * 1000 / valid.n_obs,
     }
-    metrics = score(judged, choices, params.priors, report, {})
+    none = impute(counts, genes, params.output, params.priors, ingestion, compute)
+    metrics = score(judged, choices, none, params.priors, report, {})
     del metrics["data"]["reference"]
     return metrics | {"seconds": {name: round(value, 1) for name, value in seconds.items()}}
 

@@ -125,7 +125,9 @@ METHODS = {
 }
 
 
-def features(model: PretrainedModel, name: str, label: str, corpus: ad.AnnData) -> tuple:
+def features(
+    model: PretrainedModel, name: str, label: str, corpus: ad.AnnData
+) -> tuple[Features, np.ndarray]:
     """Return every block of features of a study, and its labels."""
     matrix, ids, labels = read(name, label)
     found: Features = {"genes": matrix.astype(np.float64)} | embed(model, matrix, ids)

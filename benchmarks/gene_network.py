@@ -28,6 +28,7 @@ from sc_mamba2.tasks.gene_network.params import (
     ScoreParams,
 )
 from sc_mamba2.tasks.gene_network.scores import score_pairs
+from sc_mamba2.tasks.shared.params import IngestionParams
 from sc_mamba2.training import ComputeOptions
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
@@ -43,7 +44,9 @@ def run_study(
     cells, _ = standardise(ad.read_h5ad(SHARED / f"{study}.h5ad"), load_gene_table())
     scoring, compute = ScoreParams(), ComputeOptions(seed=seed)
     reference = ReferenceParams(reference_network=str(DOROTHEA))
-    model, known_edges, choice = prepare(cells, scoring, reference, GeneParams(), compute)
+    model, known_edges, choice = prepare(
+        cells, scoring, reference, GeneParams(), IngestionParams(), compute
+    )
     beside = BaselineParams(boosting=boosting, untrained=untrained)
     scores = score_pairs(cells, model, choice, scoring, beside, compute)
     found, facts = score_all(scores, known_edges, scoring.method)
