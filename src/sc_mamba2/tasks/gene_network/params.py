@@ -44,7 +44,7 @@ class ScoreParams(PredictParams):
     """The model, the cells, and the method that scores the pairs."""
 
     checkpoint: str = Field(
-        "scm-tiny", description="name of a shipped checkpoint, or a folder, of a pretrained model"
+        "scm-counts", description="name of a shipped checkpoint, or a folder, of a pretrained model"
     )
     cells: int = Field(10_000, ge=10, description="cells at most, drawn by chance")
     knock_outs: bool = Field(
