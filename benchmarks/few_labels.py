@@ -1,11 +1,11 @@
 """Annotation with few labels on a study that the checkpoint has not seen, beside what is simple.
 
-    python benchmarks/few_labels.py CHECKPOINT --corpus-without kang2018_a kang2018_b
+    python benchmarks/few_labels.py scm-counts
 
 Kang's 13 types, 5 and 20 cells of each (half of a type at most), all other cells tested, 3 seeds. Every
 method is the same logistic regression with C chosen by cross-validation on the labelled cells; they
 differ in the blocks of features that it reads. The one number that is not cross-validated, the variance of
-an embedding beside the genes, is chosen on another study (Zheng's sorted populations).
+an embedding beside the genes, is chosen on another study, the pancreas, which no shipped checkpoint saw.
 Writes `results/few_labels.json` and `.md`.
 """
 
@@ -176,7 +176,7 @@ def run(checkpoint: str, corpus_without: list[str] | None = None) -> None:
     corpus = corpus[~corpus.obs["study"].isin(corpus_without)].copy()
     sc.pp.normalize_total(corpus, target_sum=1e4)
     sc.pp.log1p(corpus)
-    tuning = features(model, "zheng_facs_pbmc", "sorted_population", corpus)
+    tuning = features(model, "pancreas_panc8_1000x1000", "cell_type", corpus)
     found, labels = features(model, "kang_ifnb_pbmc", "cell_type", corpus)
     rows = []
     for method, blocks in METHODS.items():

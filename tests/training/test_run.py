@@ -152,7 +152,7 @@ def test_a_job_goes_through_json(store, tmp_path):
         ({"masks": {"channel": "values"}}, "must be bins"),
         ({"shape": {"preset": "upstream-625m"}}, "batch norm"),
         ({"training": {"sharded": True, "average_decay": 0.9}}, "whole weights"),
-        ({"sampling": {"column": "study"}}, "go together"),
+        ({"sampling": {"column": "study"}}, "goes together"),
     ],
 )
 def test_options_that_do_not_go_together_are_refused(store, tmp_path, changes, word):

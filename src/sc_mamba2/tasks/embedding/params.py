@@ -28,7 +28,7 @@ class EmbeddingOptions(EncodeParams):
         None, ge=2, description="tokens a cell at most; null: as the checkpoint was trained with"
     )
     minimum_share: float = Field(
-        0.005,
+        0.003,
         ge=0,
         le=1,
         description="share of the checkpoint's weight that the genes of the file must hold",
