@@ -255,9 +255,11 @@ def _denoising_lines(study: str) -> list[Line]:
         return []
     runs = record["studies"][study]
     model = [run["model"]["gain"] for run in runs]
-    found = {
-        name: [run["baselines"][name]["gain"] for run in runs] for name in runs[0]["baselines"]
-    }
+    simple = [  # the priors without a model are ablations of the choice, but also simple methods
+        run["baselines"] | {k: v for k, v in run["ablations"].items() if k != "pretrained"}
+        for run in runs
+    ]
+    found = {name: [run[name]["gain"] for run in simple] for name in simple[0]}
     name = max(found, key=lambda method: np.mean(found[method]))
     title, least = "nats a molecule gained over gene means", float(np.mean(found[name]))
     return [Line(f"denoising, {study}", title, model, found[name], name.replace("_", " "), least)]
