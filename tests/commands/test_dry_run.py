@@ -160,7 +160,7 @@ def test_in_words_and_quietly(folder):
     )
     text = entered(*words).stdout
     assert "nothing was written" in text and "an estimate from 1 step of" in text
-    assert "600 of 60 cells, median 10 a cell, longest 10; 60 cells at the limit of 10" in text
+    assert "600 of 60 cells, median 10 per cell, longest 10; 60 cells at the limit of 10" in text
     quiet = entered(*words, "--quiet").output.split()
     assert quiet[0] == str(folder / "o.h5ad") and len(quiet) == 4
 
