@@ -1,6 +1,6 @@
 """A model that was trained once meets files with other genes; cells are mapped onto an index.
 
-    python benchmarks/reuse.py [--parts default prototypes index] [--cells 300 1000 600] [--seed 0]
+    python benchmarks/reuse.py [--parts default prototypes index] [--seed 0]
 
 Checkpoint: an annotator learns broad types from Kang's cells and calls three other studies, with their
 genes and with a half of them, beside one that is trained anew on the genes of each. Index: blood mapped
@@ -35,6 +35,7 @@ from sc_mamba2.tasks.embedding.predict import encode_file
 from sc_mamba2.tasks.shared.params import IngestionParams, ValidationParams
 from sc_mamba2.training import ComputeOptions
 
+CELLS = {"default": 300, "prototypes": 1000, "index": 600}  # a study, by part
 RESULTS = Path(__file__).parent / "results"
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 BLOOD = {
@@ -156,13 +157,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--parts", nargs="+", default=["default", "prototypes", "index"])
-    parser.add_argument("--cells", nargs="+", type=int, default=[300, 1000, 600])
+    parser.add_argument("--parts", nargs="+", choices=list(CELLS), default=list(CELLS))
     parser.add_argument("--seed", type=int, default=0)
     chosen = parser.parse_args()
     warnings.filterwarnings("ignore")
-    for part, cells in zip(chosen.parts, chosen.cells, strict=True):
-        started, lines = time.perf_counter(), []
+    for part in chosen.parts:
+        started, lines, cells = time.perf_counter(), [], CELLS[part]
         own = (cells, chosen.seed)
         for line in index_rows(*own) if part == "index" else checkpoint_rows(part, *own):
             lines.append(line)
