@@ -5,11 +5,16 @@ import pytest
 from hypothesis import given, strategies as st
 from sklearn.metrics import normalized_mutual_info_score
 
-from sc_mamba2.methods.expert_weights import mix, shared_information, unique_shares, weight_experts
+from sc_mamba2.methods.expert_weights import (
+    LeftOut,
+    mix,
+    shared_information,
+    unique_shares,
+    weight_experts,
+)
 
 SETTINGS = {
     "structure_scale": 0.01,
-    "left_out_scale": 0.03,
     "shared_error_power": 4.0,
     "mixtures": 50,
     "seed": 0,
@@ -30,20 +35,20 @@ def some(cells=90, seed=0):
 
 def test_the_structure_finds_the_one_who_is_right_against_two_who_err_alike():
     truth, predicted = some()
-    weight_E = weight_experts(predicted, [truth], left_out=None, **SETTINGS)
+    weight_E = weight_experts(predicted, [truth], left_out=[], **SETTINGS)
     assert weight_E[0] > 0.5 and weight_E.sum() == pytest.approx(1)
     assert (mix(predicted, weight_E).argmax(axis=1) == truth).all()
 
 
 def test_left_out_batches_find_the_one_who_is_right():
     truth, predicted = some()
-    weight_E = weight_experts(predicted, [], left_out=(predicted, truth), **SETTINGS)
+    weight_E = weight_experts(predicted, [], left_out=[LeftOut(predicted, truth, 0.03)], **SETTINGS)
     assert weight_E[0] > 0.5
 
 
 def test_without_a_witness_those_who_call_alike_share():
     _, predicted = some()
-    weight_E = weight_experts(predicted, [], left_out=None, **SETTINGS)
+    weight_E = weight_experts(predicted, [], left_out=[], **SETTINGS)
     np.testing.assert_allclose(weight_E, unique_shares(predicted.argmax(axis=2), 4.0))
     assert weight_E[1] == weight_E[2] < weight_E[0]
 

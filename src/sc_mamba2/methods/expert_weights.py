@@ -7,6 +7,7 @@ mixtures.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from scipy.special import softmax, xlogy
@@ -15,12 +16,29 @@ from sklearn.metrics import cohen_kappa_score
 _SPREAD = 0.5  # of the Dirichlet: from almost one expert to almost equal weights
 
 
+class LeftOut(NamedTuple):
+    """Labelled cells predicted by experts that did not see them.
+
+    Attributes
+    ----------
+    predicted_EMK
+        Probabilities by expert.
+    classes_M
+        The true classes.
+    scale
+        Difference of accuracy that counts (e-fold), above 0.
+    """
+
+    predicted_EMK: np.ndarray
+    classes_M: np.ndarray
+    scale: float
+
+
 def weight_experts(
     probability_ENK: np.ndarray,
     clusterings: Sequence[np.ndarray],
     structure_scale: float,
-    left_out: tuple[np.ndarray, np.ndarray] | None,
-    left_out_scale: float,
+    left_out: Sequence[LeftOut],
     shared_error_power: float,
     mixtures: int,
     seed: int,
@@ -28,9 +46,9 @@ def weight_experts(
     """Return the weight of every expert, (E,), at least 0, with sum 1.
 
     Mixtures w_s are drawn around initial weights that agreeing experts share (`unique_shares`). The result is
-    their mean under ``P(s) ~ exp(I_s / structure_scale + A_s / left_out_scale)``: I is the normalised mutual
-    information of the mixture's predictions with the clusters, averaged over the clusterings; A is its
-    accuracy on the held-out cells.
+    their mean under ``P(s) ~ exp(I_s / structure_scale + sum_k A_ks / scale_k)``: I is the normalised mutual
+    information of the mixture's predictions with the clusters, averaged over the clusterings; A_k is its
+    accuracy on the k-th set of left-out cells.
 
     Parameters
     ----------
@@ -38,11 +56,10 @@ def weight_experts(
         Predicted probabilities of the cells to classify.
     clusterings
         (N,) cluster numbers each; may be empty.
-    structure_scale, left_out_scale
-        Relevant differences of I and A, above 0.
+    structure_scale
+        Relevant difference of I, above 0.
     left_out
-        Probabilities (E, M, K) of labelled cells by experts that did not see their batch, and their
-        classes (M,); ``None`` without batches.
+        Sets of left-out cells; may be empty.
     shared_error_power
         Power of the agreement between experts, see `unique_shares`.
     mixtures
@@ -51,7 +68,7 @@ def weight_experts(
         Seed of the mixtures.
     """
     start_E = unique_shares(probability_ENK.argmax(axis=2), shared_error_power)
-    if not clusterings and left_out is None:
+    if not clusterings and not left_out:
         return start_E
     experts = len(start_E)
     drawn_SE = np.random.default_rng(seed).dirichlet(np.full(experts, _SPREAD), mixtures)
@@ -64,9 +81,9 @@ def weight_experts(
             called_N = mix(probability_ENK, weight_E).argmax(axis=1)
             agreed = [shared_information(one, called_N) for one in clusterings]
             evidence_S[at] += np.mean(agreed) / structure_scale
-        if left_out is not None:
-            right_M = mix(left_out[0], weight_E).argmax(axis=1) == left_out[1]
-            evidence_S[at] += right_M.mean() / left_out_scale
+        for cells in left_out:
+            right_M = mix(cells.predicted_EMK, weight_E).argmax(axis=1) == cells.classes_M
+            evidence_S[at] += right_M.mean() / cells.scale
     return np.asarray(softmax(evidence_S) @ weights_SE)
 
 

@@ -15,13 +15,14 @@ from sklearn.model_selection import GroupKFold, StratifiedKFold
 from torch import Tensor
 
 from sc_mamba2.cells.scale import CELL_TOTAL
-from sc_mamba2.methods.expert_weights import mix
+from sc_mamba2.methods.expert_weights import LeftOut, mix
 from sc_mamba2.methods.logistic_regression import allow_rare_classes
 from sc_mamba2.model import Backbone, ModelConfig, sum_of_genes
 from sc_mamba2.model.task_model import squared_lengths
 from sc_mamba2.tasks.annotation.annotator import PLACE, TOTAL, Annotator, mean_squares
 from sc_mamba2.tasks.annotation.expert_weighting import (
     Structure,
+    alike_scale,
     find_structure,
     smooth,
     weight_network,
@@ -58,6 +59,8 @@ class ConsensusModel(Annotator):
         Column of the reference's `obs` with batches to leave out whole; ``None``: random folds.
     left_out
         Numbers of cells and experts of the stored left-out predictions.
+    alike
+        Number of cells left out in random folds, where the others are left out as whole batches.
     """
 
     def __init__(
@@ -69,6 +72,7 @@ class ConsensusModel(Annotator):
         pretrained: bool,
         batch_key: str | None = None,
         left_out: tuple[int, int] = (0, 0),
+        alike: int = 0,
         **shared: Any,
     ) -> None:
         super().__init__(backbone, tokenizer, **shared)
@@ -82,15 +86,37 @@ class ConsensusModel(Annotator):
         self.left_out_EMK: Tensor
         self.left_out_classes_M: Tensor
         self.left_out_distance_M: Tensor
+        self.alike_EMK: Tensor | None
+        self.alike_classes_M: Tensor
         width = backbone.config.d_model * len(self.state_names)
         self._keep("kept_states_RD", torch.zeros(len(self.kept_classes_N), width))
-        self._allocate_left_out(*left_out)
-
-    def _allocate_left_out(self, cells: int, experts: int) -> None:
-        shape = experts, cells, len(self.labels)
-        self.register_buffer("left_out_EMK", torch.zeros(shape, dtype=torch.float32))
-        self.register_buffer("left_out_classes_M", torch.zeros(cells, dtype=torch.int64))
+        cells, experts = left_out
+        self._allocate("left_out", cells, experts)
+        self.register_buffer("alike_EMK", None)  # without cells it is no tensor of the checkpoint
+        if alike:
+            self._allocate("alike", alike, experts)
         self.register_buffer("left_out_distance_M", torch.zeros(cells, dtype=torch.float32))
+
+    def _allocate(self, name: str, cells: int, experts: int) -> None:
+        """Register buffers for predictions of labelled cells, and for their classes."""
+        shape = experts, cells, len(self.labels)
+        self.register_buffer(f"{name}_EMK", torch.zeros(shape, dtype=torch.float32))
+        self.register_buffer(f"{name}_classes_M", torch.zeros(cells, dtype=torch.int64))
+
+    def _store(self, name: str, predicted_EMK: np.ndarray, classes_M: np.ndarray) -> None:
+        self._allocate(name, len(classes_M), len(predicted_EMK))
+        getattr(self, f"{name}_EMK").copy_(torch.from_numpy(predicted_EMK))
+        getattr(self, f"{name}_classes_M").copy_(torch.from_numpy(classes_M))
+
+    def _count(self, name: str) -> int:
+        """Return how many cells a stored set of predictions has."""
+        stored = getattr(self, f"{name}_EMK")
+        return 0 if stored is None else stored.shape[1]
+
+    def _stored(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return predictions, (E, M, K), and the true classes, (M,)."""
+        parts = getattr(self, f"{name}_EMK"), getattr(self, f"{name}_classes_M")
+        return parts[0].cpu().numpy(), parts[1].cpu().numpy()
 
     def add_network(self, network: AnnotationModel, unlearnt: int = 0) -> None:
         """Add a network as an expert; its vocabulary is a subset of this one's.
@@ -98,14 +124,9 @@ class ConsensusModel(Annotator):
         `unlearnt` is the number of kept cells that it was not trained on; predictions for them are stored.
         """
         self.network = network
-        self._allocate_unlearnt(unlearnt)
-
-    def _allocate_unlearnt(self, cells: int) -> None:
         self.unlearnt_EMK: Tensor
         self.unlearnt_classes_M: Tensor
-        shape = len(self.experts), cells, len(self.labels)
-        self.register_buffer("unlearnt_EMK", torch.zeros(shape, dtype=torch.float32))
-        self.register_buffer("unlearnt_classes_M", torch.zeros(cells, dtype=torch.int64))
+        self._allocate("unlearnt", unlearnt, len(self.experts))
 
     @property
     def learner(self) -> AnnotationModel | None:
@@ -121,7 +142,7 @@ class ConsensusModel(Annotator):
     @property
     def state_names(self) -> tuple[str, ...]:
         """Embeddings of a cell, in the order that `predict` returns them."""
-        return OF_BACKBONE if self.pretrained else OF_BACKBONE[:1]
+        return ("pooled", "trunk") if self.pretrained else ("pooled",)
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -140,7 +161,8 @@ class ConsensusModel(Annotator):
         settings = super().settings() | {
             "consensus": self.consensus.model_dump(mode="json"),
             "pretrained": self.pretrained,
-            "left_out": [self.left_out_EMK.shape[1], self.left_out_EMK.shape[0]],
+            "left_out": [self._count("left_out"), self.left_out_EMK.shape[0]],
+            "alike": self._count("alike"),
             "batch_key": self.batch_key,
         }
         if self.network is None:
@@ -166,6 +188,7 @@ class ConsensusModel(Annotator):
             pretrained=settings["pretrained"],
             batch_key=settings["batch_key"],
             left_out=tuple(settings["left_out"]),
+            alike=settings.get("alike", 0),
             **cls._shared(settings),
         )
         if stored := settings.get("network"):
@@ -229,36 +252,50 @@ class ConsensusModel(Annotator):
         self.kept_states_RD = torch.from_numpy(states_RD.astype(np.float32))
 
     def _predict_left_out(self, seed: int) -> None:
-        """Predict folds of the kept cells by the rest; folds are whole batches if known."""
-        params, reference = self.consensus, self.reference()
+        """Predict folds of the kept cells by the rest: whole batches, if known, and random ones."""
         cells = len(self.kept_classes_N)
-        chosen_M = np.sort(np.random.default_rng(seed).permutation(cells)[: params.left_out_cells])
-        some, classes_M = reference.take(chosen_M), self.kept_classes_N.cpu().numpy()[chosen_M]
-        batches_M = self.kept_batches_N.cpu().numpy()[chosen_M]
-        folds = min(params.folds, len(np.unique(batches_M)) if self.batch_key else len(classes_M))
-        if folds < 2:
+        limit = self.consensus.left_out_cells
+        chosen_M = np.sort(np.random.default_rng(seed).permutation(cells)[:limit])
+        batches_M = self.kept_batches_N.cpu().numpy()[chosen_M] if self.batch_key else None
+        found = self._predict_folds(chosen_M, batches_M, seed)
+        if found is None:
             return
-        split = GroupKFold if self.batch_key else StratifiedKFold
-        groups_M = batches_M if self.batch_key else None
+        predicted_EMK, classes_M, distance_M = found
+        self._store("left_out", predicted_EMK, classes_M)
+        self.left_out_distance_M = torch.from_numpy(distance_M.astype(np.float32))
+        random = self._predict_folds(chosen_M, None, seed) if self.batch_key else None
+        if random is not None:
+            self._store("alike", *random[:2])
+
+    def _predict_folds(
+        self, chosen_M: np.ndarray, batches_M: np.ndarray | None, seed: int
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+        """Return predictions of folds by the other ones, classes and distances; ``None``: too few cells.
+
+        A cell whose type the other folds lack is dropped: it cannot be predicted.
+        """
+        some, classes_M = (
+            self.reference().take(chosen_M),
+            self.kept_classes_N.cpu().numpy()[chosen_M],
+        )
+        folds = min(self.consensus.folds, len(classes_M if batches_M is None else set(batches_M)))
+        if folds < 2:
+            return None
+        split = StratifiedKFold if batches_M is None else GroupKFold
         predicted_EMK = np.zeros((len(self.methods), len(classes_M), len(self.labels)))
-        distance_M = np.zeros(len(classes_M))
-        # A type in one batch only cannot be predicted from the others.
-        known_M = np.zeros(len(classes_M), dtype=bool)
-        parts = split(folds, shuffle=True, random_state=seed).split(classes_M, classes_M, groups_M)
+        distance_M, known_M = np.zeros(len(classes_M)), np.zeros(len(classes_M), dtype=bool)
+        parts = split(folds, shuffle=True, random_state=seed).split(classes_M, classes_M, batches_M)
         with allow_rare_classes(), training_progress("leaving out", unit="part") as on_step:
             for done, (rest, out) in enumerate(parts, start=1):
                 inputs = some.take(rest), classes_M[rest], len(self.labels), some.take(out)
-                predictions = predict_with_experts(*inputs, params, seed)
+                predictions = predict_with_experts(*inputs, self.consensus, seed)
                 known_M[out] = np.isin(classes_M[out], classes_M[rest])
                 distance_M[out] = predictions.distance_N
                 predicted_EMK[:, out] = np.stack(
                     [predictions.by_expert[name] for name in self.methods]
                 )
                 on_step(done, folds)
-        self._allocate_left_out(int(known_M.sum()), len(self.methods))
-        self.left_out_EMK.copy_(torch.from_numpy(predicted_EMK[:, known_M]))
-        self.left_out_classes_M.copy_(torch.from_numpy(classes_M[known_M]))
-        self.left_out_distance_M.copy_(torch.from_numpy(distance_M[known_M]))
+        return predicted_EMK[:, known_M], classes_M[known_M], distance_M[known_M]
 
     def _predict_unlearnt(
         self, unlearnt_R: np.ndarray, probability_RK: np.ndarray, seed: int
@@ -270,13 +307,11 @@ class ConsensusModel(Annotator):
         with allow_rare_classes():
             predictions = predict_with_experts(*inputs, self.consensus, seed).by_expert
         predicted = [*(predictions[name] for name in self.methods), probability_RK[out]]
-        self._allocate_unlearnt(int(out.sum()))
-        self.unlearnt_EMK.copy_(torch.from_numpy(np.stack(predicted)))
-        self.unlearnt_classes_M.copy_(torch.from_numpy(classes_R[out]))
+        self._store("unlearnt", np.stack(predicted), classes_R[out])
 
     def left_out(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the methods' predictions for left-out cells, (E, M, K), and the true classes, (M,)."""
-        return self.left_out_EMK.cpu().numpy(), self.left_out_classes_M.cpu().numpy()
+        return self._stored("left_out")
 
     def farthest(self, share: float) -> float:
         """Return the quantile `share` of the left-out cells' distances; infinity without such cells."""
@@ -292,7 +327,7 @@ class ConsensusModel(Annotator):
             predicted_EMK, classes_M = self.left_out()
             weight_E = self._method_weights(predicted_EMK, Structure(), 1.0, seed)
         else:
-            predicted_EMK, classes_M = self._unlearnt()
+            predicted_EMK, classes_M = self._stored("unlearnt")
             weight_E = self._method_weights(predicted_EMK[:-1], Structure(), 1.0, seed)
             known = (predicted_EMK, classes_M) if len(classes_M) else None
             weight_E = weight_network(
@@ -309,16 +344,13 @@ class ConsensusModel(Annotator):
         methods_E: np.ndarray | slice = slice(None),
     ) -> np.ndarray:
         """Return weights of some of the methods, (E,), using the stored left-out predictions."""
-        predicted_EMK, classes_M = self.left_out()
-        left_out = (predicted_EMK[methods_E], classes_M) if predicted_EMK.size else None
-        by_batch = self.batch_key is not None
-        return weights_for_query(
-            predicted_ENK, structure, likeness, left_out, by_batch, self.consensus, seed
-        )
-
-    def _unlearnt(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return all experts' predictions for cells not trained on, (E, M, K), and the true classes, (M,)."""
-        return self.unlearnt_EMK.cpu().numpy(), self.unlearnt_classes_M.cpu().numpy()
+        alike, by_batch = alike_scale(likeness, self.consensus), self.batch_key is not None
+        scales = {"left_out": self.consensus.left_out_scale if by_batch else alike, "alike": alike}
+        left_out = []
+        for name in filter(self._count, scales):
+            predicted_EMK, classes_M = self._stored(name)
+            left_out.append(LeftOut(predicted_EMK[methods_E], classes_M, scales[name]))
+        return weights_for_query(predicted_ENK, structure, likeness, left_out, self.consensus, seed)
 
     def reference(self) -> Readings:
         """Return the kept cells as the experts read them, over the measured genes."""
@@ -383,7 +415,7 @@ class ConsensusModel(Annotator):
         if self.network is not None:
             without["without_fine_tuned"] = calls(weight_E).argmax(axis=1)
             predicted_ENK = np.concatenate([predicted_ENK, outputs["learner_probability"][None]])
-            unlearnt = self._unlearnt() if len(self.unlearnt_classes_M) else None
+            unlearnt = self._stored("unlearnt") if len(self.unlearnt_classes_M) else None
             weight_E = weight_network(
                 predicted_ENK, weight_E, structure, likeness, unlearnt, params, seed
             )

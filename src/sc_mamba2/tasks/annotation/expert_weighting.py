@@ -9,7 +9,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.decomposition import PCA
 
-from sc_mamba2.methods.expert_weights import mix, weight_experts
+from sc_mamba2.methods.expert_weights import LeftOut, mix, weight_experts
 from sc_mamba2.methods.graph_smoothing import smooth_over_graph
 from sc_mamba2.metrics.clustering import connectivities, leiden
 from sc_mamba2.metrics.neighbours import nearest_neighbours
@@ -20,9 +20,6 @@ _COMPONENTS = 30  # principal components of the query for its graph
 _NEIGHBOURS = 15
 _MIN_WEIGHT = 1e-6
 _MAX_JUDGED_CELLS = 20_000  # cells of a query used to judge the experts
-LeftOut = tuple[
-    np.ndarray, np.ndarray
-]  # predictions for left-out cells, (E, M, K); true classes, (M,)
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,29 +74,28 @@ def weights_for_query(
     predicted_ENK: np.ndarray,
     structure: Structure,
     likeness: float,
-    left_out: LeftOut | None,
-    by_batch: bool,
+    left_out: list[LeftOut],
     params: ConsensusParams,
     seed: int,
 ) -> np.ndarray:
     """Return weights of experts, (E,), by their predictions for the query and for left-out cells.
 
-    The more the query is like the reference (`likeness`, 0 to 1), the more the left-out cells count and the
-    less its structure does; left-out whole batches (`by_batch`) count fully in any case.
+    The more the query is like the reference (`likeness`, 0 to 1), the less its structure counts.
     """
-    left_out_scale = params.left_out_scale
-    if not by_batch:
-        left_out_scale = params.alike_scale / max(likeness, _MIN_WEIGHT)
     return weight_experts(
         predicted_ENK[:, structure.judged],
         structure.clusterings,
         params.structure_scale / max(1 - likeness, _MIN_WEIGHT),
         left_out,
-        left_out_scale,
         params.shared_error_power,
         params.mixtures,
         seed,
     )
+
+
+def alike_scale(likeness: float, params: ConsensusParams) -> float:
+    """Return the scale of cells left out without their batch: the finer, the more alike the query is."""
+    return params.alike_scale / max(likeness, _MIN_WEIGHT)
 
 
 def weight_network(
@@ -107,7 +103,7 @@ def weight_network(
     weight_E: np.ndarray,
     structure: Structure,
     likeness: float,
-    unlearnt: LeftOut | None,
+    unlearnt: tuple[np.ndarray, np.ndarray] | None,
     params: ConsensusParams,
     seed: int,
 ) -> np.ndarray:
@@ -122,8 +118,7 @@ def weight_network(
     def sides(all_ENK: np.ndarray) -> np.ndarray:
         return np.stack([mix(all_ENK[:-1], weight_E), all_ENK[-1]])
 
-    left_out = None if unlearnt is None else (sides(unlearnt[0]), unlearnt[1])
-    share = weights_for_query(
-        sides(predicted_ENK), structure, likeness, left_out, False, params, seed
-    )
+    scale = alike_scale(likeness, params)
+    left_out = [] if unlearnt is None else [LeftOut(sides(unlearnt[0]), unlearnt[1], scale)]
+    share = weights_for_query(sides(predicted_ENK), structure, likeness, left_out, params, seed)
     return np.append(weight_E * share[0], share[1])

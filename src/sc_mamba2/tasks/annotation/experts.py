@@ -18,6 +18,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from sc_mamba2.cells.scale import CELL_TOTAL
 from sc_mamba2.methods.depth import match_depth
+from sc_mamba2.methods.logistic_regression import fit_linear_head
 from sc_mamba2.methods.prototypes import fit_prototypes, most_likely_strength
 from sc_mamba2.methods.rank_scores import DirectionPrototypes, marker_genes, rank_scores
 from sc_mamba2.methods.two_samples import similarity
@@ -108,6 +109,8 @@ def predict_with_experts(
         for name in params.experts:
             if name in _ALONE:
                 predictions[name] = _ALONE[name](inputs)
+            elif name == "trunk_regression" and "trunk" in reference.states:
+                predictions[name] = by_trunk_regression(inputs)
             elif name in reference.states:
                 predictions[name] = by_embedding(inputs, name)
         by_rank, distance_N = by_ranks(inputs)
@@ -164,17 +167,18 @@ class ExpertInputs:
 
 def by_logistic_regression(inputs: ExpertInputs) -> np.ndarray:
     """Return probabilities (N, J) by logistic regression on all genes."""
-    return _regression(inputs, inputs.params.strength, None)
+    return _regression(inputs, inputs.params.regression_strength, None)
 
 
 def by_balanced_regression(inputs: ExpertInputs) -> np.ndarray:
     """Return probabilities (N, J) by logistic regression with balanced classes."""
-    return _regression(inputs, inputs.params.balanced_strength, "balanced")
+    return _regression(inputs, inputs.params.balanced_regression_strength, "balanced")
 
 
 def _regression(inputs: ExpertInputs, strength: float, class_weight: str | None) -> np.ndarray:
     # Stopped early: across studies the last digits of a fit do not generalise.
-    model = LogisticRegression(C=strength, class_weight=class_weight, max_iter=300, tol=1e-3)
+    c = strength / len(inputs.classes_R)
+    model = LogisticRegression(C=c, class_weight=class_weight, max_iter=300, tol=1e-3)
     return np.asarray(
         model.fit(inputs.reference_RG, inputs.classes_R).predict_proba(inputs.query_NG)
     )
@@ -205,6 +209,21 @@ def by_embedding(inputs: ExpertInputs, name: str) -> np.ndarray:
     reference_RD, query_ND = inputs.reference.states[name], inputs.query.states[name]
     head = fit_prototypes([reference_RD], inputs.classes_R, inputs.n_classes)
     return np.asarray(softmax(head.logits([query_ND]), axis=1))
+
+
+def by_trunk_regression(inputs: ExpertInputs) -> np.ndarray:
+    """Return (N, J) by logistic regression on all genes and the state of the backbone's layers."""
+    params = inputs.params
+    head = fit_linear_head(
+        [inputs.reference_RG, inputs.reference.states["trunk"]],
+        [1.0, params.trunk_variance],
+        inputs.classes_R,
+        inputs.n_classes,
+        (params.trunk_regression_strength / len(inputs.classes_R),),
+        params.folds,
+        inputs.seed,
+    )
+    return np.asarray(softmax(head.logits([inputs.query_NG, inputs.query.states["trunk"]]), axis=1))
 
 
 _ALONE: dict[Expert, Callable[[ExpertInputs], np.ndarray]] = {

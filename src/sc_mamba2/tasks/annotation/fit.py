@@ -20,6 +20,7 @@ from sc_mamba2.tasks.annotation.annotator import (
     mean_squares,
 )
 from sc_mamba2.tasks.annotation.consensus import ConsensusModel
+from sc_mamba2.tasks.annotation.few_labels import start_for_few_labels
 from sc_mamba2.tasks.annotation.model import AnnotationModel
 from sc_mamba2.tasks.annotation.params import CallParams, ConsensusParams, HeadParams, LabelParams
 from sc_mamba2.tasks.annotation.rollup import Rollup, read_rollup
@@ -67,6 +68,9 @@ def prepare(
     UserError
         Rule ``model-genes``: the query measures too little of the reference's expression.
     """
+    tokenization, backbone = start_for_few_labels(
+        training_cells, query_cells, tokenization, backbone, head, consensus
+    )
     if head.is_consensus:
         tokenizer = tokenizer_of_all(training_cells, tokenization, backbone.checkpoint)
     else:

@@ -23,6 +23,7 @@ Expert = Literal[
     "rank_neighbours",
     "pooled",
     "trunk",
+    "trunk_regression",
 ]
 
 
@@ -123,7 +124,7 @@ class HeadParams(Parameters):
         return self.fit in ("consensus", "gradient")
 
 
-OF_BACKBONE: tuple[Expert, ...] = ("pooled", "trunk")
+OF_BACKBONE: tuple[Expert, ...] = ("pooled", "trunk", "trunk_regression")
 FINE_TUNED = "fine_tuned"  # the expert trained by gradient descent
 # Parameters that only a network uses.
 OF_NETWORK = (
@@ -145,18 +146,40 @@ class ConsensusParams(Parameters):
             "pca_neighbours",
             "rank_prototypes",
             "rank_neighbours",
-            "pooled",
-            "trunk",
+            "trunk_regression",
         ),
         min_length=1,
-        description="who is asked; pooled and trunk, where there is a pretrained checkpoint: the nearest "
-        "mean of a type in its sum of gene embeddings, and in the state of its Mamba2 layers",
+        description="who is asked. With a pretrained checkpoint also trunk_regression: logistic regression "
+        "on all genes and the state of its Mamba2 layers; and, if named here, pooled and trunk: the nearest "
+        "class mean in its sum of gene embeddings, and in that state",
     )
-    strength: float = Field(
-        0.1, gt=0, description="inverse penalty C of logistic regression on all genes"
+    few_labels: float = Field(
+        30.0,
+        ge=0,
+        description="labelled cells per type (mean) up to which the default, without a checkpoint, starts "
+        "from few_labels_start; 0: never",
     )
-    balanced_strength: float = Field(
-        0.01, gt=0, description="the same where every type is as heavy as the others"
+    few_labels_start: str = Field("scm-counts", description="that checkpoint")
+    few_labels_share: float = Field(
+        0.02,
+        ge=0,
+        le=1,
+        description="share of its weight that the genes of both files must hold; with less it is left out",
+    )
+    regression_strength: float = Field(
+        500.0,
+        gt=0,
+        description="of logistic regression: inverse penalty relative to a cell's mean log loss, that is, C "
+        "times the number of reference cells",
+    )
+    balanced_regression_strength: float = Field(
+        50.0, gt=0, description="the same where every type is as heavy as the others"
+    )
+    trunk_regression_strength: float = Field(
+        500.0, gt=0, description="the same of trunk_regression"
+    )
+    trunk_variance: float = Field(
+        0.1, gt=0, description="of trunk_regression: variance of the state relative to the genes'"
     )
     components: int = Field(50, ge=1, description="principal components before the neighbours")
     neighbours: int = Field(15, ge=1, description="neighbours that vote")

@@ -208,6 +208,11 @@ def _experts_section(experts: dict[str, dict[str, float]], data: dict[str, Any])
             f" {FINE_TUNED} is the trained network: its validation cells take the place of those left out, and "
             "count as far as the query resembles the reference."
         )
+    if "trunk_regression" in experts:
+        words += (
+            " trunk_regression reads the genes and the cell embedding of a pretrained checkpoint, which is used "
+            "with --start, or where there are few labels per type."
+        )
     ordered = dict(sorted(experts.items(), key=lambda pair: -pair[1]["weight"]))
     scores = [name for name in SCORES if any(name in own for own in ordered.values())]
     table = score_table(ordered, ["weight", "like_consensus", *scores], "Higher is better.")

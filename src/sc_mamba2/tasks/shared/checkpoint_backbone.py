@@ -49,10 +49,8 @@ def backbone_from_checkpoint(
             expected="a tokenizer with the checkpoint's vocabulary",
             mend=f"set tokenization.vocabulary to '{folder}'",
         )
+    check_start(folder, pd.Index(vocabulary.ids)[rows >= 0], floor)
     state = _state_of_backbone(checkpoint)
-    lengths_V = state[EMBEDDING].float().square().sum(dim=1).numpy()
-    genes = pd.Index(vocabulary.ids)[rows >= 0]
-    check_genes(checkpoint.vocabulary, lengths_V, genes, floor, what=f"the start '{folder}'")
     table_VD = state[EMBEDDING][torch.from_numpy(rows)]
     state[EMBEDDING] = table_VD.masked_fill(torch.from_numpy(rows < 0).unsqueeze(1), 0)
     fields = checkpoint.model_config().model_dump()
@@ -69,6 +67,13 @@ def backbone_from_checkpoint(
     backbone = Backbone(ModelConfig.build(**fields))
     load_state(backbone, state)
     return backbone
+
+
+def check_start(folder: str, gene_ids: pd.Index, floor: float) -> None:
+    """Raise rule ``model-genes`` if these genes cover less than `floor` of a checkpoint's weight."""
+    checkpoint = read_checkpoint(folder)
+    lengths_V = _state_of_backbone(checkpoint)[EMBEDDING].float().square().sum(dim=1).numpy()
+    check_genes(checkpoint.vocabulary, lengths_V, gene_ids, floor, what=f"the start '{folder}'")
 
 
 def whole_backbone(checkpoint: Checkpoint) -> Backbone:

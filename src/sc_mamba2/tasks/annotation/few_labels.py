@@ -1,0 +1,45 @@
+"""Where labels are few, a consensus starts from a pretrained checkpoint."""
+
+import logging
+
+import numpy as np
+from anndata import AnnData
+
+from sc_mamba2.errors import UserError
+from sc_mamba2.tasks.annotation.annotator import LABEL
+from sc_mamba2.tasks.annotation.params import ConsensusParams, HeadParams
+from sc_mamba2.tasks.shared.checkpoint_backbone import check_start
+from sc_mamba2.tasks.shared.params import BackboneParams, TokenizationParams
+
+_log = logging.getLogger(__name__)
+
+
+def start_for_few_labels(
+    training_cells: AnnData,
+    query_cells: AnnData,
+    tokenization: TokenizationParams,
+    backbone: BackboneParams,
+    head: HeadParams,
+    consensus: ConsensusParams,
+) -> tuple[TokenizationParams, BackboneParams]:
+    """Return the parameters with `ConsensusParams.few_labels_start` as checkpoint, where it is used.
+
+    It is used by the default, without a checkpoint, with a vocabulary of one's own, sums or a network, if the
+    types have at most `few_labels` cells each (mean) and both files measure enough of its genes.
+    """
+    start = consensus.few_labels_start
+    plain = head.fit == "consensus" and head.keeps == "cells" and backbone.checkpoint is None
+    plain &= tokenization.vocabulary == TokenizationParams().vocabulary
+    if not plain or training_cells.obs[LABEL].value_counts().mean() > consensus.few_labels:
+        return tokenization, backbone
+    shared = training_cells.var_names[np.isin(training_cells.var_names, query_cells.var_names)]
+    try:
+        check_start(start, shared, consensus.few_labels_share)
+    except UserError as error:
+        _log.info("Few labels, but not from %s: %s.", start, error.found)
+        return tokenization, backbone
+    _log.info("Few labels per type: one expert starts from %s.", start)
+    return (
+        tokenization.model_copy(update={"vocabulary": start}),
+        backbone.model_copy(update={"checkpoint": start}),
+    )
