@@ -154,7 +154,7 @@ class ConsensusParams(Parameters):
         "class mean in its sum of gene embeddings, and in that state",
     )
     few_labels: float = Field(
-        30.0,
+        50.0,
         ge=0,
         description="labelled cells per type (mean) up to which the default, without a checkpoint, starts "
         "from few_labels_start; 0: never",
