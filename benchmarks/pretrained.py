@@ -166,6 +166,20 @@ def nats(folder: Path) -> Scores:
     } | {"steps": float(last["step"])}
 
 
+def curve(folder: Path) -> dict[str, list[list[float]]]:
+    """Return loss and held-out nats per molecule over the steps of a run, and the gene means'."""
+    table = read_journal(folder / "run" / "journal.jsonl")
+    names = {
+        "training": "loss/posterior",
+        "held_out": "held_out/own_posterior",
+        "gene_means": "held_out/means_posterior",
+    }
+    return {
+        name: table[["step", column]].dropna().to_numpy(float).tolist()
+        for name, column in names.items()
+    }
+
+
 def markdown(found: dict[str, list[Scores]]) -> str:
     """Return a table, a score a line, mean and standard deviation over the seeds of each kind."""
     names = list(dict.fromkeys(name for rows in found.values() for row in rows for name in row))
@@ -194,8 +208,10 @@ def main() -> None:
         "pancreas": read("pancreas_panc8_1000x1000"),
     }
     found: dict[str, list[Scores]] = defaultdict(list)
+    curves = defaultdict(list)
     for run in parser.parse_args().runs:
         name, _, folder = run.partition("=")
+        curves[name.partition("_")[0]].append(curve(Path(folder)))
         embed = of_model(Path(folder))
         scores = judge_embedding(lambda *parts, embed=embed: [embed(part) for part in parts], data)
         found[name.partition("_")[0]].append(nats(Path(folder)) | scores)
@@ -207,7 +223,7 @@ def main() -> None:
     found["all genes"].append(genes[0] | genes[1])
     table = markdown(found)
     (RESULTS / "pretrained.md").write_text(table, encoding="utf-8")
-    content = {"machine": describe_machine(), "scores": found}
+    content = {"machine": describe_machine(), "scores": found, "curves": curves}
     (RESULTS / "pretrained.json").write_text(json.dumps(content, indent=1), encoding="utf-8")
     print(table)
 

@@ -1,10 +1,11 @@
 """Makes the pictures of the task pages again, by the commands that the pages show.
 
 `python docs/make/pictures.py [PIPELINE ...]`, minutes on a core. Cells of `../shared/data` lie beside the project
-and are not part of it; where they are absent, the picture is left as it is. The curve of pretraining is that of
-the model card of the checkpoint that comes along, the bars of gene networks are those of the benchmark.
+and are not part of it; where they are absent, the picture is left as it is. The curves
+of pretraining and the bars of gene networks are those of the benchmarks.
 """
 
+import json
 import re
 import shlex
 import shutil
@@ -13,12 +14,14 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from sc_mamba2.model import checkpoint_folder
+import pandas as pd
+
 from sc_mamba2.reporting.style import new_figure
 
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
 IMAGES = Path(__file__).parents[1] / "images"
 DATA = Path(__file__).parents[3] / "shared" / "data"
+_RECORDS = 20  # records of a journal, ten steps each, in a running mean
 # Of each pipeline: cells, the verb with its options, its output; the name of a picture for a figure's.
 PICTURES: dict[str, tuple[str, str, str, dict[str, str]]] = {
     "embedding": (
@@ -49,20 +52,21 @@ PICTURES: dict[str, tuple[str, str, str, dict[str, str]]] = {
 
 
 def draw_curve() -> None:
-    """Draw the held-out errors that the card of `scm-tiny` tells."""
-    card = (checkpoint_folder("scm-tiny") / "MODEL_CARD.md").read_text("utf-8")
-    rows = re.findall(
-        r"^\| (\d+) \| [\d.]+ \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \|$", card, re.MULTILINE
-    )
-    steps, token, cell, mean = (list(map(float, column)) for column in zip(*rows, strict=True))
-    figure, (axis,) = new_figure(width=6.0, height=3.2)
-    axis.plot(steps, token, marker="o", label="told from the token")
-    axis.plot(steps, cell, marker="o", label="told from the cell embedding alone")
-    axis.plot(
-        steps, mean, color="grey", linestyle="--", label="a gene's mean over the training cells"
-    )
-    axis.set(xlabel="step", ylabel="error of masked bins,\nbins squared", ylim=(0, 25))
-    axis.legend()
+    """Draw the curves of the trainings of `scm-counts` that the benchmark has collected."""
+    curves = json.loads((RESULTS / "pretrained.json").read_text("utf-8"))["curves"]
+    figure, axes = new_figure(columns=2, width=4.2, height=3.2)
+    styles = {"trunk": ("tab:orange", "with Mamba2 layers"), "bag": ("tab:blue", "bag, without")}
+    for kind, (colour, label) in styles.items():
+        for seed, run in enumerate(curves[kind]):
+            named = {"color": colour, "label": label if seed == 0 else None}
+            training = pd.DataFrame(run["training"], columns=["step", "loss"])
+            axes[0].plot(training["step"], training["loss"].rolling(_RECORDS).mean(), **named)
+            axes[1].plot(*zip(*run["held_out"], strict=True), marker="o", **named)
+    steps, levels = zip(*curves["trunk"][0]["gene_means"], strict=True)
+    axes[1].plot(steps, levels, color="grey", linestyle="--", label="the study's gene means")
+    axes[0].set(xlabel="step", ylabel="training cells, running mean:\nnats per held-out molecule")
+    axes[1].set(xlabel="step", ylabel="held-out studies:\nnats per held-out molecule")
+    axes[1].legend()
     figure.savefig(IMAGES / "pretraining.png", dpi=130, metadata={"Software": None})
 
 
