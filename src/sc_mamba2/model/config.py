@@ -101,16 +101,19 @@ class ModelConfig(Options):
         try:
             return cls(**fields)
         except ValidationError as error:
-            found = "; ".join(
-                f"{'.'.join(map(str, one['loc'])) or 'together'}: {one['msg']}"
-                for one in error.errors()
-            )
             raise UserError(
                 "model-config",
-                found=found,
+                found=invalid_fields(error),
                 expected="fields of ModelConfig within their ranges",
                 mend="correct these fields",
             ) from error
+
+
+def invalid_fields(error: ValidationError) -> str:
+    """Return the names of invalid fields, and what is wrong with each, on one line."""
+    return "; ".join(
+        f"{'.'.join(map(str, one['loc'])) or 'together'}: {one['msg']}" for one in error.errors()
+    )
 
 
 # Architecture of the released weights: no norm in the trunk, batch norm at the input.

@@ -12,11 +12,12 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
+from pydantic import ValidationError
 from torch import Tensor, nn
 
 from sc_mamba2.errors import UserError
 from sc_mamba2.model.backbone import Backbone
-from sc_mamba2.model.config import ModelConfig
+from sc_mamba2.model.config import ModelConfig, invalid_fields
 from sc_mamba2.model.hub import OnHub
 from sc_mamba2.model.manifest import card_text
 from sc_mamba2.model.saving import load_state, read_checkpoint, write_checkpoint
@@ -178,10 +179,11 @@ class TaskModel(OnHub, nn.Module, ABC):
             tokenizer = Tokenizer(checkpoint.vocabulary, rules)
             model = cls.from_settings(backbone, tokenizer, checkpoint.config["settings"])
         except (KeyError, TypeError, ValueError) as error:
+            words = invalid_fields(error) if isinstance(error, ValidationError) else error
             raise UserError(
                 "checkpoint-config",
-                found=f"a missing or invalid setting in config.json of '{folder}' ({error})",
-                expected=f"the settings of a {cls.task} model of this version",
+                found=f"a missing or invalid setting in config.json of '{folder}' ({words})",
+                expected=f"settings of the task {cls.task}, as this version writes them",
                 mend="train it again, or use the version that wrote it",
             ) from error
         load_state(model, checkpoint.state)
