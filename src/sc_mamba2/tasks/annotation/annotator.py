@@ -1,4 +1,4 @@
-"""Base class of annotation models: types, stored labelled cells of the reference, calibration.
+"""Base class of annotation models: types, stored labelled reference cells, calibration.
 
 There are two kinds: a consensus of simple methods (`consensus.py`), and a network (`model.py`).
 """
@@ -23,30 +23,32 @@ TERM_IDS = "term_ids"  # Cell Ontology ids of the reference's labels
 BATCH = "batch"
 PLACE = "place"  # index of a training cell before the validation split
 TOTAL = "total"  # total counts of a cell
-_MIN_KEPT_CELLS = 20  # cells a class
+_MIN_KEPT_CELLS = 20  # per class
 _UNKNOWN = -1.0  # total counts of a kept cell: checkpoints must not contain NaN
 
 
 class Calibration(BaseModel):
-    """Temperature of a model's logits, and its effect on the cells it was fitted to."""
+    """Temperature of a model's logits, and its effect on the held-out cells used to fit it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    temperature: float = Field(1.0, gt=0, description="logits are divided by it")
-    cells: int = Field(0, ge=0, description="validation cells it was fitted to; 0: not fitted")
-    applied: bool = Field(True, description="whether it helps cells that it was not fitted to")
-    error_before: float | None = Field(None, description="calibration error on them at 1")
+    temperature: float = Field(1.0, gt=0, description="divisor of the logits")
+    cells: int = Field(0, ge=0, description="held-out cells it was fitted to; 0: not fitted")
+    applied: bool = Field(True, description="whether it helped in cross-fitting, and is applied")
+    error_before: float | None = Field(None, description="calibration error at temperature 1")
     error_after: float | None = Field(
-        None, description="the same, each cell at a temperature that others were fitted with"
+        None, description="the same, each cell at the temperature fitted to the other folds"
     )
-    loss_before: float | None = Field(None, description="mean negative log likelihood at 1")
+    loss_before: float | None = Field(
+        None, description="mean negative log-likelihood at temperature 1"
+    )
     loss_after: float | None = Field(None, description="the same, as `error_after`")
     set_threshold: float | None = Field(
-        None, ge=0, le=1, description="probability at which a type is in a cell's set"
+        None, ge=0, le=1, description="minimum probability of a type in a cell's set"
     )
 
     def apply(self, probability_NK: np.ndarray) -> np.ndarray:
-        """Return probabilities at the temperature; rows sum to 1."""
+        """Return probabilities at the calibrated temperature; rows sum to 1."""
         if self.temperature == 1:
             return probability_NK
         return at_temperature(probability_NK, self.temperature)
@@ -65,13 +67,13 @@ class Annotator(TaskModel):
     backbone
         The trunk and the gene embedding.
     tokenizer
-        Makes the tokens that the model reads.
+        Makes the model's input tokens.
     labels
         K class names, in the order of the probabilities.
     head
-        How cells are called.
+        Parameters of the classifier.
     label_key
-        Column of `obs` that the classes came from.
+        Column of `obs` that holds the classes.
     rollup
         Broad type of every class, if any.
     calibration
@@ -179,7 +181,7 @@ class Annotator(TaskModel):
     def choose_cells(self, tokens: TokenizedCells, seed: int) -> np.ndarray:
         """Return the sorted positions of the labelled cells to keep.
 
-        Classes are kept in proportion, but at least 20 cells each, if there are as many.
+        Sampling is stratified by class, but takes at least 20 cells of each class if available.
         """
         generator = np.random.default_rng(seed)
         classes_N = self.targets(tokens.obs)["class_B"].numpy()
@@ -190,7 +192,7 @@ class Annotator(TaskModel):
         return np.sort(order_N[np.argsort(place_N, kind="stable")[: self.head.kept_cells]])
 
     def keep_cells(self, kept: TokenizedCells) -> None:
-        """Store labelled cells (see `choose_cells`), to refit to queries of other genes or depth."""
+        """Store labelled cells (see `choose_cells`), to refit to queries with other genes or depth."""
         self._allocate_kept(len(kept), len(kept.values))
         for name in ("gene_rows", "bins", "values"):
             getattr(self, f"kept_{name}_T").copy_(torch.from_numpy(getattr(kept, name)))

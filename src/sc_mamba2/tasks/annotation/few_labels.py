@@ -1,4 +1,4 @@
-"""Where labels are few, a consensus starts from a pretrained checkpoint."""
+"""Start a consensus from a pretrained checkpoint if labels are few."""
 
 import logging
 
@@ -22,10 +22,10 @@ def start_for_few_labels(
     head: HeadParams,
     consensus: ConsensusParams,
 ) -> tuple[TokenizationParams, BackboneParams]:
-    """Return the parameters with `ConsensusParams.few_labels_start` as checkpoint, where it is used.
+    """Return the parameters with `ConsensusParams.few_labels_start` as the checkpoint, if it applies.
 
-    It is used by the default, without a checkpoint, with a vocabulary of one's own, sums or a network, if the
-    types have at most `few_labels` cells each (mean) and both files measure enough of its genes.
+    It applies only to the default consensus (no checkpoint, custom vocabulary, sums or network), if there are at
+    most `few_labels` cells per type on average and the genes of both files cover enough of its weight.
     """
     start = consensus.few_labels_start
     plain = head.fit == "consensus" and head.keeps == "cells" and backbone.checkpoint is None

@@ -1,4 +1,4 @@
-"""An embedding as a job of blocks."""
+"""Embedding as a job over blocks of cells."""
 
 import json
 from collections.abc import Iterator
@@ -26,9 +26,9 @@ class EmbedJob(BlockJob):
 
     worker: ClassVar[str] = "sc_mamba2.tasks.embedding.worker"
 
-    source: str = Field(description="path, absolute, or name of the cells")
+    source: str = Field(description="absolute path, or name, of the cells")
     form: dict[str, Any] = Field(description="`StandardForm.to_json`")
-    identity: dict[str, Any] = Field(description="`identity_of`, as JSON gives it back")
+    identity: dict[str, Any] = Field(description="output of `identity_of`")
     ingestion: IngestionParams
     options: EmbeddingOptions
 
@@ -39,7 +39,7 @@ class EmbedJob(BlockJob):
         Raises
         ------
         UserError
-            Rule ``job-differs``: source, checkpoint or version differ from those of the job.
+            Rule ``job-differs``: source, checkpoint, options or version differ from those of the job.
         """
         encoder = load_encoder(self.options)
         here = identity_of(self.source, encoder, self.ingestion, self.options, self.compute)
@@ -64,7 +64,7 @@ def identity_of(
     options: EmbeddingOptions,
     compute: ComputeOptions,
 ) -> dict[str, Any]:
-    """Return everything on which the blocks depend, after a round trip through JSON."""
+    """Return everything that the blocks depend on, after a round trip through JSON."""
     if not isinstance(path, str):
         origin: list[Any] = ["memory", []]
     elif path.startswith(NAMED):

@@ -1,7 +1,7 @@
 """A job over blocks of cells: a file in the folder of the blocks, read by other processes and machines.
 
-Processes know only their rank and number: of n processes each takes every n-th block. A process that dies
-loses only its current block; a restart, with any number of processes, continues.
+Each of n processes knows only its rank and n, and takes every n-th block. A process that dies loses only its
+current block; a restarted job resumes, with any number of processes.
 """
 
 import logging
@@ -31,12 +31,12 @@ class BlockJob(Parameters):
 
     worker: ClassVar[str]  # module to run, with the job file as its only argument
 
-    starts: tuple[int, ...] = Field(description="first cells of the blocks that lacked")
+    starts: tuple[int, ...] = Field(description="index of the first cell of each missing block")
     compute: ComputeOptions
 
     @abstractmethod
     def opened(self, folder: Path) -> AbstractContextManager[ComputeBlock]:
-        """Load everything; yield the function that writes the block of a given first cell."""
+        """Load everything; yield the function that writes the block starting at a given cell."""
 
     def write(self, folder: Path) -> Path:
         """Write the job file to the folder of the blocks, and return its path."""
@@ -65,7 +65,7 @@ def work(kind: type[BlockJob], arguments: list[str]) -> int:
     try:
         job = kind.read(path)
         if choose_device(job.compute.device).type == "cuda":
-            # More processes than GPUs share them, which helps if reading is the bottleneck.
+            # Processes may share a GPU, which helps if reading is the bottleneck.
             local = int(os.environ.get("LOCAL_RANK", "0"))
             torch.cuda.set_device(local % torch.cuda.device_count())
         with job.opened(path.parent) as compute_one:

@@ -16,45 +16,46 @@ class IngestionParams(Parameters):
 
     layer: str | None = Field(
         None,
-        description="layer with the expression, or X, or raw; null: the first usable matrix by fixed order",
+        description="layer with the expression, or X or raw; null: the first usable of layers[counts], raw and X, "
+        "preferring counts",
     )
     holds: Kind | None = Field(
         None,
-        description="what its values are (log_normalised: log1p of 10,000 per cell); null: what their "
-        "structure says",
+        description="scale of its values (log_normalised: log1p of 10,000 per cell); null: inferred from the "
+        "values",
     )
     species: Literal["human", "mouse"] = Field(
         "human",
-        description="of the cells; mouse: a gene is read as the one human gene that it stands for, those "
-        "without one are left out, and the output keeps the file's names",
+        description="species of the cells; mouse: genes are mapped to one-to-one human orthologues, those without "
+        "one are dropped, and the output keeps the file's names",
     )
 
     @property
     def gene_table(self) -> str:
         """Name of the gene table of the species."""
-        from sc_mamba2.genes import MOUSE  # which loads pandas
+        from sc_mamba2.genes import MOUSE  # loads pandas
 
         return MOUSE if self.species == "mouse" else "gencode-v44"
 
 
 class ValidationParams(Parameters):
-    """Limits below which cells are rejected, or only remarked on."""
+    """Limits below which a file is rejected, or a remark is made."""
 
     minimum_matched_share: float = Field(
-        0.5, ge=0, le=1, description="share of the file's genes that the gene table must know"
+        0.5, ge=0, le=1, description="minimum share of the file's genes found in the gene table"
     )
-    minimum_genes: int = Field(50, ge=1, description="mapped genes that a file must have")
+    minimum_genes: int = Field(50, ge=1, description="minimum mapped genes in a file")
     few_genes_a_cell: int = Field(
-        20, ge=0, description="cells with fewer expressed genes are counted in the report"
+        20, ge=0, description="the report counts cells with fewer expressed genes"
     )
     minimum_weight_share: float = Field(
         0.1,
         ge=0,
         le=1,
-        description="share of a trained model's weight that a file's genes must hold",
+        description="minimum share of a trained model's weight on the file's genes",
     )
     remark_weight_share: float = Field(
-        0.5, ge=0, le=1, description="share of the weight below which a warning is given"
+        0.5, ge=0, le=1, description="share of that weight below which a warning is given"
     )
 
 
@@ -63,32 +64,32 @@ class LabelReadingParams(Parameters):
 
     keep_absence_words: bool = Field(
         False,
-        description="whether words such as nan, unknown and unassigned are labels like others; false: "
-        "such a cell has no label",
+        description="whether words such as nan, unknown and unassigned are kept as labels; false: such a cell has "
+        "no label",
     )
 
 
 class TokenizationParams(Parameters):
-    """Which genes become tokens, and how."""
+    """Which genes become tokens, and how they are encoded."""
 
     vocabulary: str = Field(
-        "gencode-v44", description="name of a shipped vocabulary, or a checkpoint folder"
+        "gencode-v44", description="shipped vocabulary or checkpoint, or a checkpoint folder"
     )
     variable_genes: int | None = Field(
-        2000, ge=1, description="most variable genes of the reference that are used; null: all"
+        2000, ge=1, description="most variable genes of the reference to use; null: all"
     )
     n_bins: int = Field(
         51,
         ge=3,
         le=32767,
-        description="value bins, with bin 0 for zero; of a checkpoint's vocabulary its own are taken",
+        description="value bins, including bin 0 for zero; a checkpoint's vocabulary sets its own",
     )
     max_length: int = Field(
-        4096, ge=2, description="tokens a cell at most, with <cls>; the highest values are kept"
+        4096, ge=2, description="maximum tokens per cell, with <cls>; the highest values are kept"
     )
     order: Literal["vocabulary", "expression"] = Field(
         "vocabulary",
-        description="order of a cell's genes: the vocabulary's, or highest value first",
+        description="order of a cell's genes: the vocabulary's, or by decreasing value",
     )
 
 
@@ -96,34 +97,32 @@ class BackboneParams(Parameters):
     """Which backbone a task starts from."""
 
     checkpoint: str | None = Field(
-        None, description="checkpoint folder to start from; null: a new backbone of the preset"
+        None,
+        description="checkpoint, shipped or a folder, to start from; null: a new one of the preset",
     )
     preset: str = Field("micro", description="size of a new backbone: micro, tiny, small, base, …")
     dropout: float = Field(0.1, ge=0, lt=1, description="dropout of a new backbone")
     gene_start: Literal["svd", "random"] = Field(
         "svd",
-        description="start of a new backbone's gene embedding: singular vectors of the training "
-        "cells, or chance",
+        description="initial gene embedding of a new backbone: SVD of the training cells, or random",
     )
-    start_scale: float = Field(
-        0.1, gt=0, description="root mean square of the gene embedding's first values"
-    )
+    start_scale: float = Field(0.1, gt=0, description="root mean square of the SVD initialisation")
     minimum_share: float = Field(
         0.002,
         ge=0,
         le=1,
-        description="share of the checkpoint's weight that the genes of the cells must hold",
+        description="minimum share of the checkpoint's weight on the genes of the cells",
     )
 
 
 class FineTuneParams(FitOptions):
-    """One training of a task model; see `FitOptions`."""
+    """Training of a task model; see `FitOptions`."""
 
 
 class PredictParams(Parameters):
-    """Running a model over cells."""
+    """How a model is run over cells."""
 
-    batch_size: int = Field(64, ge=1, le=65536, description="cells a batch; changes speed only")
+    batch_size: int = Field(64, ge=1, le=65536, description="cells per batch; affects only speed")
 
 
 class LaunchParams(Parameters):
@@ -132,16 +131,16 @@ class LaunchParams(Parameters):
     processes: int = Field(
         1,
         ge=0,
-        description="processes of this machine, started by torchrun when more than one; 0: the job is written, "
-        "and processes that are started elsewhere are waited for",
+        description="number of local processes, started by torchrun if more than one; 0: only write the job, and "
+        "wait for processes started elsewhere",
     )
     dask_address: str | None = Field(
-        None, description="a Dask scheduler whose workers do them instead; null: none"
+        None, description="a Dask scheduler whose workers are used instead; null: none"
     )
 
     @property
     def uses_workers(self) -> bool:
-        """Whether processes other than this one compute them."""
+        """Whether processes other than this one compute the blocks."""
         return self.processes != 1 or self.dask_address is not None
 
     @model_validator(mode="after")
@@ -152,11 +151,11 @@ class LaunchParams(Parameters):
 
 
 class BlockLaunchParams(LaunchParams):
-    """The same, with the folder of the blocks."""
+    """`LaunchParams` with the folder of the blocks."""
 
     blocks: str = Field(
         "data/07_model_output/annotation/blocks",
-        description="folder of the blocks that other processes did, from which a killed run goes on",
+        description="folder of other processes' blocks, from which an interrupted run resumes",
     )
 
 
@@ -166,12 +165,12 @@ class EncodeParams(PredictParams):
     pooling: Annotated[tuple[Readout, ...], EachOnce] = Field(
         ("cls",),
         min_length=1,
-        description="cls: the state at <cls>; mean: the mean state of a cell's genes; pooled: sum of "
-        "value times gene embedding; several stand side by side, each scaled within its cell",
+        description="cls: state at <cls>; mean: mean state of a cell's genes; pooled: value-weighted sum of gene "
+        "embeddings; several are concatenated, each standardised within its cell",
     )
 
 
-# Parameter groups of every task on cells, by name.
+# Parameter groups shared by all tasks on cells, by name.
 SHARED_GROUPS: dict[str, type[BaseModel]] = {
     "ingestion": IngestionParams,
     "validation": ValidationParams,
