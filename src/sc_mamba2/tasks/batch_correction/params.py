@@ -22,11 +22,11 @@ class KeyParams(LabelReadingParams):
     batch_key: str = Field("phase", description="column of obs with the batches")
     label_key: str | None = Field(
         "bulk_labels",
-        description="column of obs with the cell types, for scores and figures; null: none. "
-        "Training and stopping never see it",
+        description="column of obs with the cell types, for scores and figures only (not training or "
+        "stopping); null: none",
     )
     validation_share: float = Field(
-        0.1, gt=0, le=0.5, description="share of the cells of each batch that chooses the epoch"
+        0.1, gt=0, le=0.5, description="share of each batch's cells used to select the epoch"
     )
 
 
@@ -35,84 +35,87 @@ class HeadParams(Parameters):
 
     fit: Literal["harmony", "gradient"] = Field(
         "harmony",
-        description="harmony: Harmony alone, nothing is trained (seconds); gradient: a model is trained "
-        "too and its embedding joins the candidates (minutes), as it is with a pretrained checkpoint to "
-        "begin with",
+        description="harmony: Harmony alone, without training (seconds); gradient: also train a model, "
+        "whose embedding joins the candidates (minutes); always so with a pretrained "
+        "checkpoint or ablations",
     )
 
     paths: tuple[Branch, ...] = Field(
         ("pooled",),
-        description="trunk: the Mamba2 layers' state at <cls>; pooled: sum of value times gene "
-        "embedding; their projections are added. The trunk takes minutes where pooled takes seconds",
+        description="trunk: state of the Mamba2 layers at <cls>; pooled: sum of value times gene "
+        "embedding; their projections are added. The trunk takes minutes where pooled takes "
+        "seconds",
     )
-    width: int = Field(30, ge=2, le=1024, description="numbers of the trained model's embedding")
+    width: int = Field(30, ge=2, le=1024, description="dimension of the trained model's embedding")
     domain_norm: bool = Field(
-        True, description="whether each batch has moments of its own in the norm of the embedding"
+        True, description="whether the norm of the embedding has separate moments for each batch"
     )
     batch_width: int = Field(
-        16, ge=1, le=1024, description="numbers of a batch's embedding, which the decoder gets"
+        16, ge=1, le=1024, description="dimension of the batch embedding given to the decoder"
     )
     decoder_width: int = Field(
         128,
         ge=1,
         le=65536,
-        description="hidden width of the part of the decoder that reads the batch",
+        description="hidden width of the batch-dependent part of the decoder",
     )
 
 
 class LossParams(Parameters):
-    """The loss: reconstruction, adversary, similarity, and the weights of the last two."""
+    """The loss: reconstruction, adversary and similarity, with the weights of the last two."""
 
     mask_share: float = Field(
-        0.4, ge=0, lt=1, description="share of a cell's genes that is hidden from the model"
+        0.4, ge=0, lt=1, description="share of a cell's genes masked in the input"
     )
     adversary: float = Field(
         1.0,
         ge=0,
-        description="strength of the reversed gradient of the batch discriminator; 0: none",
+        description="strength of gradient reversal for the batch discriminator; 0: none",
     )
     similarity: float = Field(0.0, ge=0, description="weight of the elastic cell similarity")
     similarity_threshold: float = Field(
-        0.3, ge=0, le=1, description="cosine from which cells are drawn together"
+        0.3, ge=0, le=1, description="cosine above which cells are pulled together"
     )
     mixing: float = Field(
         1.0,
         ge=0,
-        description="weight, beside the reconstruction, of how far neighbours give the batch away when "
-        "the epoch is chosen",
+        description="weight of batch mixing among neighbours, relative to reconstruction, when selecting "
+        "the epoch",
     )
 
 
 class CorrectionFitParams(FineTuneParams):
-    """Training parameters, with the defaults of this task."""
+    """Training parameters with this task's defaults."""
 
-    learning_rate: float = Field(3e-3, gt=0, le=1, description="highest rate of AdamW")
-    batch_size: int = Field(128, ge=2, le=65536, description="cells a step")
-    max_epochs: int = Field(40, ge=1, description="epochs at most")
+    learning_rate: float = Field(3e-3, gt=0, le=1, description="peak learning rate of AdamW")
+    batch_size: int = Field(128, ge=2, le=65536, description="cells per step")
+    max_epochs: int = Field(40, ge=1, description="maximum number of epochs")
     patience: int = Field(
-        10, ge=1, description="epochs without a better validation loss before the training stops"
+        10, ge=1, description="epochs without a lower validation loss before training stops"
     )
     gene_dropout: float = Field(
         0.0,
         ge=0,
         lt=1,
-        description="share of a cell's genes that an epoch leaves out, of the target too; the mask "
-        "of the loss hides them from the model alone",
+        description="share of a cell's genes dropped at random in each epoch, from input and target; "
+        "`mask_share` masks the input only",
     )
 
 
 class CandidateParams(Parameters):
-    """The candidates and how they are joined, see `combine`; Harmony uses the genes of the tokenization."""
+    """The candidates and how they are joined (see `combine`); Harmony uses the genes of the tokenization."""
 
-    components: int = Field(30, ge=2, le=1024, description="principal components of a candidate")
+    components: int = Field(
+        30, ge=2, le=1024, description="principal components per Harmony candidate"
+    )
     temperature: float = Field(
         0.03,
         gt=0,
         le=100,
-        description="difference of the label-free scores (0 to 1) by which a candidate weighs 2.7 times as much; "
-        "large: all alike",
+        description="difference in label-free score (0 to 1) that multiplies a candidate's weight by 2.7; "
+        "large: equal weights",
     )
-    width: int = Field(20, ge=2, le=1024, description="numbers of the corrected embedding")
+    width: int = Field(20, ge=2, le=1024, description="dimension of the corrected embedding")
 
 
 class AblationParams(Parameters):
@@ -120,8 +123,8 @@ class AblationParams(Parameters):
 
     names: Annotated[tuple[Variant, ...], EachOnce] = Field(
         (),
-        description="variants that are trained beside the model: no_adversary, no_domain_norm and, "
-        "where the trunk is among the paths, pooled_alone; each takes a training",
+        description="variants to train in addition to the model, each separately: no_adversary, "
+        "no_domain_norm and, if `paths` includes the trunk, pooled_alone",
     )
 
 
@@ -129,10 +132,11 @@ class OutputParams(Parameters):
     """Outputs in addition to the embedding."""
 
     expression: bool = Field(
-        False, description="whether the corrected expression is written, as a layer"
+        False, description="whether to write the corrected expression as a layer"
     )
     candidates: bool = Field(
-        False, description="whether every candidate's embedding is written too, under its name"
+        False,
+        description="whether to also write the embeddings of candidates and baselines, by name",
     )
 
 
