@@ -13,58 +13,59 @@ Norm = Literal["none", "layer", "rms"]
 class ModelConfig(Options):
     """Architecture of a backbone."""
 
-    vocabulary_size: int = Field(ge=2, description="Tokens of the vocabulary, `<pad>` included.")
-    pad_id: int = Field(0, ge=0, description="Id of `<pad>`, below `vocabulary_size`.")
-    d_model: int = Field(ge=1, description="Width of a token, in numbers.")
-    n_layers: int = Field(ge=0, description="Bidirectional layers; 0: an embedding of genes alone.")
-    d_state: int = Field(64, ge=1, description="Numbers of state for each number of a head.")
-    d_conv: int = Field(4, ge=1, description="Taps of the causal convolution, in tokens.")
-    expand: int = Field(2, ge=1, description="Inner width over `d_model`.")
-    head_dim: int = Field(64, ge=1, description="Width of a head; divides `expand * d_model`.")
-    norm: Norm = Field("rms", description="Norm of the trunk: none, layer or rms.")
+    vocabulary_size: int = Field(ge=2, description="vocabulary size, including `<pad>`")
+    pad_id: int = Field(0, ge=0, description="id of `<pad>`, below `vocabulary_size`")
+    d_model: int = Field(ge=1, description="dimension of a token's vector")
+    n_layers: int = Field(ge=0, description="bidirectional layers; 0: embeddings only")
+    d_state: int = Field(64, ge=1, description="SSM state dimension, per head channel")
+    d_conv: int = Field(4, ge=1, description="kernel size of the causal convolution, in tokens")
+    expand: int = Field(2, ge=1, description="inner width divided by `d_model`")
+    head_dim: int = Field(64, ge=1, description="dimension of a head; divides `expand * d_model`")
+    norm: Norm = Field("rms", description="norm of the trunk: none, layer or RMS")
     norm_position: Literal["pre", "post"] = Field(
-        "pre", description="Norm before a block (pre) or after its residual sum (post)."
+        "pre", description="norm before each block (pre) or after its residual sum (post)"
     )
-    final_norm: bool = Field(True, description="Whether one more norm closes the trunk.")
-    feed_forward: int = Field(0, ge=0, description="Hidden width of the feed forward; 0 for none.")
+    final_norm: bool = Field(True, description="whether to apply a final norm after the trunk")
+    feed_forward: int = Field(0, ge=0, description="hidden size of the feed-forward block; 0: none")
     input_norm: Literal["none", "layer", "batch"] = Field(
-        "layer", description="Norm of gene plus value embedding; batch counts real tokens only."
+        "layer",
+        description="norm of the summed gene and value embeddings; batch: over real tokens only",
     )
     input_norm_eps: float = Field(
-        1e-5, gt=0, description="Added to the variance of the input norm, above 0."
+        1e-5, gt=0, description="epsilon of the input norm, added to the variance, above 0"
     )
     value_encoder: Literal["continuous", "categorical", "scaling", "counts"] = Field(
         "continuous",
-        description="Values as numbers through a small network, as one embedding a bin, or as a "
-        "factor on the gene embedding; counts: bins are counts, and a cell is a bag of its genes that "
-        "queries correct by what they read of the trunk.",
+        description="continuous: a small network on the value; categorical: one embedding per bin; "
+        "scaling: a factor on the gene embedding; counts: bins are counts, and the cell "
+        "embedding is a bag of genes, corrected by queries that attend to the trunk's output",
     )
-    cell_queries: int = Field(4, ge=1, description="Queries of a cell, where it is a bag.")
+    cell_queries: int = Field(
+        4, ge=1, description="attention queries per cell, if `value_encoder` is counts"
+    )
     cell_start: Literal["token", "genes"] = Field(
         "token",
-        description="What enters the trunk at `<cls>`: its own embedding, or that and the sum of "
-        "the cell's genes, each times its value.",
+        description="input of the trunk at `<cls>`: token: its own embedding; genes: that plus the "
+        "value-weighted sum of the cell's genes",
     )
     read_tokens: int = Field(
         0,
         ge=0,
-        description="Genes of a cell that the layers read at most, an even sample, where the cell is a bag "
-        "that holds all; 0: all.",
+        description="maximum genes per cell that the layers read, evenly sampled, if `value_encoder` is "
+        "counts, whose bag holds all genes; 0: all",
     )
     token_kinds: int = Field(
         0,
         ge=0,
-        description="Kinds of tokens, such as modalities, that have an embedding each; 0: none.",
+        description="token kinds, such as modalities, with an embedding each; 0: none",
     )
-    n_bins: int = Field(51, ge=2, description="Bins of a value, the zero bin included.")
+    n_bins: int = Field(51, ge=2, description="value bins, including the zero bin")
     tied_directions: bool = Field(
-        True, description="Whether both directions share one mixer, or have one each."
+        True, description="whether both directions share one mixer or have one each"
     )
-    dropout: float = Field(
-        0.0, ge=0, lt=1, description="Share of numbers dropped in training, 0 to below 1."
-    )
+    dropout: float = Field(0.0, ge=0, lt=1, description="dropout probability, 0 to below 1")
     initializer_std: float = Field(
-        0.02, gt=0, description="Standard deviation of fresh embeddings, above 0."
+        0.02, gt=0, description="standard deviation of initial embeddings, above 0"
     )
 
     @property

@@ -1,4 +1,4 @@
-"""User options of the pretraining objectives. Imports nothing heavy."""
+"""User options for the pretraining objectives. Imports nothing heavy."""
 
 from pydantic import Field
 
@@ -6,10 +6,10 @@ from sc_mamba2.tokens.options import Options
 
 
 class ObjectiveOptions(Options):
-    """Weights of the parts of the masked objective, at least 0."""
+    """Weights of the loss terms of the masked objective, at least 0."""
 
     expression: float = Field(
-        1.0, ge=0, description="squared error of a masked token's bin, over the highest bin"
+        1.0, ge=0, description="squared error of a masked token's bin, relative to the highest bin"
     )
     cell_expression: float = Field(
         1.0, ge=0, description="the same, predicted from the cell embedding alone"
@@ -17,27 +17,27 @@ class ObjectiveOptions(Options):
     zeros: float = Field(
         0.1, ge=0, description="log loss of whether a masked token is expressed, from the token"
     )
-    cell_zeros: float = Field(
-        0.1, ge=0, description="log loss of whether it is expressed, from the cell embedding"
-    )
+    cell_zeros: float = Field(0.1, ge=0, description="the same, from the cell embedding alone")
     cell_genes: float = Field(
         0.1, ge=0, description="log loss of which genes were left out, from the cell embedding"
     )
 
 
 class MoleculeOptions(Options):
-    """Weights of the parts of the count-splitting objective, at least 0."""
+    """Weights of the loss terms of the count-splitting objective, at least 0."""
 
     plain: float = Field(
-        0.5, ge=0, description="nats a molecule left out, by the rates predicted from the cell"
+        0.5,
+        ge=0,
+        description="negative log-likelihood of the predicted rates, in nats per left-out molecule",
     )
     posterior: float = Field(
         0.5,
         ge=0,
-        description="the same, by rates that also use the counts of the kept molecules",
+        description="the same, for rates that also use the counts of the kept molecules",
     )
     types: float = Field(
         0.5,
         ge=0,
-        description="log loss of the Cell Ontology's terms that a cell is one of, where its type is known",
+        description="log loss of the cell's membership in Cell Ontology terms, where its type is known",
     )

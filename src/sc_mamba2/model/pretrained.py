@@ -33,18 +33,32 @@ RELEASED_TENSORS = "best_model.pt"
 
 
 class Heads(Options):
-    """Which heads a pretrained model has."""
+    """Which heads a pretrained model has, and what they predict."""
 
-    expression: bool = Field(True, description="Expression of a token from its hidden vector.")
-    expression_zeros: bool = Field(False, description="With the probability of a non-zero value.")
-    cell_expression: bool = Field(True, description="Expression of a gene from the cell alone.")
-    cell_expression_zeros: bool = Field(False, description="The same, for that head.")
-    genes: bool = Field(False, description="Which genes a cell expresses, from the cell alone.")
-    molecules: bool = Field(False, description="Rates of molecules, from cell and tokens.")
-    studies: int = Field(0, ge=0, description="Studies with a row of their own in that head.")
-    types: tuple[str, ...] = Field((), description="Terms of types, told from the cell; none.")
-    classes: int = Field(0, ge=0, description="Classes of the classifier; 0 for no classifier.")
-    classifier_layers: int = Field(2, ge=0, description="Hidden layers of the classifier.")
+    expression: bool = Field(True, description="a token's expression, from its hidden vector")
+    expression_zeros: bool = Field(
+        False, description="also the probability of a non-zero value, in that head"
+    )
+    cell_expression: bool = Field(
+        True, description="a gene's expression, from the cell embedding alone"
+    )
+    cell_expression_zeros: bool = Field(
+        False, description="also the probability of a non-zero value, in that head"
+    )
+    genes: bool = Field(
+        False, description="which genes a cell expresses, from the cell embedding alone"
+    )
+    molecules: bool = Field(
+        False, description="molecule rates of all genes, from cell embedding and tokens"
+    )
+    studies: int = Field(
+        0, ge=0, description="studies with a row of their own in the molecule head"
+    )
+    types: tuple[str, ...] = Field(
+        (), description="Cell Ontology terms predicted from the cell embedding; empty: none"
+    )
+    classes: int = Field(0, ge=0, description="classes of the classifier; 0: no classifier")
+    classifier_layers: int = Field(2, ge=0, description="hidden layers of the classifier")
 
 
 class Outputs(NamedTuple):
@@ -74,7 +88,7 @@ class PretrainedModel(OnHub, nn.Module):
         Where the weights come from, JSON-serialisable; goes into `config.json` and the model card.
     """
 
-    checkpoint_sha256: str | None = None  # of the folder it was read from
+    checkpoint_sha256: str | None = None  # of the checkpoint it was loaded from
 
     def __init__(
         self,
@@ -107,7 +121,7 @@ class PretrainedModel(OnHub, nn.Module):
 
     @property
     def config(self) -> ModelConfig:
-        """The shape of the backbone."""
+        """The config of the backbone."""
         return self.backbone.config
 
     def forward(
@@ -122,7 +136,7 @@ class PretrainedModel(OnHub, nn.Module):
         bins_BL
             Bins, (B, L), 0 at `<cls>`; ignored at pads. `Tokenizer.of(model)(adata)` returns both.
         lengths
-            Real tokens of each cell, (B,); by default counted from the pads.
+            Number of real tokens per cell, (B,); by default inferred from the pads.
 
         Returns
         -------

@@ -26,7 +26,7 @@ class StepsHook:
 
     @hook_impl
     def before_node_run(self, node: Node) -> None:
-        """Show the node that starts."""
+        """Show the name of the node about to run."""
         if self._bars is not None:
             task = self._bars.tasks[self._bars.task_ids.index(self._task)]
             words = node.short_name.replace("_", " ")

@@ -1,4 +1,4 @@
-"""User options for tokens and masks. Imports nothing heavy."""
+"""User options for tokenization, masking and thinning. Imports nothing heavy."""
 
 from typing import Literal
 
@@ -16,44 +16,47 @@ class TokenizerRules(Options):
 
     bins: Literal["quantiles", "counts"] = Field(
         "quantiles",
-        description="what the bin of a value is: the quantile of the cell that it falls in, or its count, "
-        "as it can be told from the values",
+        description="how to bin a value: by quantiles of the cell's values, or as its count, estimated "
+        "from the values",
     )
-    n_bins: int = Field(51, ge=3, le=32767, description="value bins, with bin 0 for zero")
+    n_bins: int = Field(51, ge=3, le=32767, description="value bins, including bin 0 for zero")
     max_length: int = Field(
-        4096, ge=2, description="tokens a cell at most, with <cls>; the highest values are kept"
+        4096,
+        ge=2,
+        description="maximum tokens per cell, including <cls>; the highest values are kept",
     )
     order: Literal["vocabulary", "expression"] = Field(
         "vocabulary",
-        description="order of a cell's genes: the vocabulary's, or highest value first; masked "
-        "training needs the vocabulary's, since a place among values would tell a hidden one",
+        description="order of a cell's genes: the vocabulary's, or highest value first; masked training "
+        "needs the vocabulary's, since a gene's rank would reveal its masked value",
     )
 
 
 class MaskOptions(Options):
-    """How much is hidden, and of which channel."""
+    """How much to mask, and in which channel."""
 
     min_ratio: float = Field(
-        0.15, ge=0, le=1, description="least share of a cell's genes that is hidden, 0 to 1"
+        0.15, ge=0, le=1, description="minimum masking probability of a cell's genes, 0 to 1"
     )
     max_ratio: float = Field(
-        0.5, ge=0, le=1, description="largest share; each cell's is drawn evenly between the two"
+        0.5, ge=0, le=1, description="maximum; each cell's is drawn uniformly between the two"
     )
     left_out: float = Field(
         0.5,
         ge=0,
         le=1,
-        description="largest share of a cell's genes that the model does not see at all and is "
-        "asked for by name; each cell's share is drawn evenly from 0 to it",
+        description="maximum fraction of a cell's genes left out of the input, which the model must name; "
+        "each cell's is drawn uniformly from 0 to it",
     )
     zero_share: float = Field(
         0.1,
         ge=0,
         le=4,
-        description="unexpressed genes that are added, as a share of the cell's genes, 0 to 4",
+        description="unexpressed genes to add, as a fraction of the cell's genes, 0 to 4",
     )
     channel: Literal["bins", "values"] = Field(
-        "bins", description="what is hidden and asked for: bins, or log-normalised values"
+        "bins",
+        description="what to mask and predict: bins, or log-normalised values; pretraining takes bins only",
     )
 
     @model_validator(mode="after")
@@ -64,24 +67,25 @@ class MaskOptions(Options):
 
 
 class ThinningOptions(Options):
-    """How cells are split into molecules that are seen and molecules to predict."""
+    """How each cell's molecules are split into input and targets."""
 
     min_share: float = Field(
-        0.2, gt=0, lt=1, description="least share of a cell's molecules that is kept, 0 to 1"
+        0.2, gt=0, lt=1, description="minimum fraction of a cell's molecules to keep, 0 to 1"
     )
     max_share: float = Field(
-        0.8, gt=0, lt=1, description="largest share; each cell's is drawn evenly between the two"
+        0.8, gt=0, lt=1, description="maximum; each cell's is drawn uniformly between the two"
     )
     read_tokens: int = Field(
         192,
         ge=1,
-        description="genes of a cell, drawn by chance, that the Mamba2 layers read at most; the bag reads all",
+        description="maximum number of genes per cell, drawn at random, that the Mamba2 layers read; the "
+        "bag reads all",
     )
     study_dropout: float = Field(
         0.5,
         ge=0,
         le=1,
-        description="share of the cells whose study is not known, so that an unseen one can be predicted",
+        description="fraction of cells whose study is hidden, so that unseen studies can be predicted",
     )
 
     @model_validator(mode="after")

@@ -15,11 +15,11 @@ class ReferenceParams(Parameters):
 
     reference_network: str | None = Field(
         None,
-        description="CSV, TSV or Parquet file with the columns source (or tf), target and, if there "
-        "is one, confidence; null: no evaluation",
+        description="CSV, TSV or Parquet file with the columns source (or tf), target and optionally "
+        "confidence; null: no evaluation",
     )
     levels: tuple[str, ...] = Field(
-        ("A", "B", "C"), description="values of confidence that count as known edges"
+        ("A", "B", "C"), description="confidence values that count as known edges"
     )
 
 
@@ -28,15 +28,19 @@ class GeneParams(Parameters):
 
     regulators: str | None = Field(
         None,
-        description="names by commas, or a file with a name a line; null: the expressed "
+        description="comma-separated names, or a file with one per line; null: the expressed "
         "transcription factors",
     )
     most_regulators: int = Field(
-        100, ge=1, description="regulators that are chosen at most, those in most cells first"
+        100,
+        ge=1,
+        description="maximum number of regulators chosen if none are named, those in most cells first",
     )
-    targets: int = Field(1000, ge=2, description="targets at most: the most variable genes")
+    targets: int = Field(
+        1000, ge=2, description="maximum number of targets: the most variable genes"
+    )
     expressed_share: float = Field(
-        0.03, ge=0, le=1, description="least share of the cells that express a gene, 0 to 1"
+        0.03, ge=0, le=1, description="minimum fraction of cells that express a gene, 0 to 1"
     )
 
 
@@ -44,18 +48,18 @@ class ScoreParams(PredictParams):
     """The model, the cells, and the method that scores the pairs."""
 
     checkpoint: str = Field(
-        "scm-counts", description="name of a shipped checkpoint, or a folder, of a pretrained model"
+        "scm-counts", description="pretrained model: a shipped checkpoint's name, or a folder"
     )
-    cells: int = Field(10_000, ge=10, description="cells at most, drawn by chance")
+    cells: int = Field(10_000, ge=10, description="maximum number of cells, sampled at random")
     knock_outs: bool = Field(
-        True, description="whether regulators are taken from cells; most of a run's time"
+        True, description="whether to knock out regulators in silico; most of a run's time"
     )
     cells_a_regulator: int = Field(
-        10, ge=3, description="cells, at most, that a regulator is taken from"
+        10, ge=3, description="maximum number of cells in which to knock out each regulator"
     )
     method: Method = Field(
         "consensus",
-        description="which score orders the edges; consensus: of all but boosting",
+        description="score that ranks the edges; consensus: mean of all but boosting",
     )
 
     @property
@@ -68,22 +72,24 @@ class BaselineParams(Parameters):
     """Baselines and ablations."""
 
     untrained: bool = Field(
-        False, description="whether the same model with random weights is scored too"
+        False, description="whether to score the same model with random weights too"
     )
-    rounds: int = Field(300, ge=1, description="rounds of boosting with stumps")
-    rate: float = Field(0.1, gt=0, le=1, description="share of a stump's fit that a round takes")
+    rounds: int = Field(300, ge=1, description="rounds of stump boosting")
+    rate: float = Field(0.1, gt=0, le=1, description="learning rate of stump boosting")
     boosting: bool = Field(
-        False, description="whether the targets are regressed on the regulators by trees too, slow"
+        False, description="whether to also regress targets on regulators with boosted trees; slow"
     )
-    trees: int = Field(50, ge=1, description="trees a target")
+    trees: int = Field(50, ge=1, description="boosted trees per target")
 
 
 class NetworkParams(Parameters):
     """The table and graph made from the scores."""
 
-    edges: int = Field(5000, ge=1, description="edges that are written at most, best first")
-    drawn: int = Field(150, ge=1, description="edges of the graph, its modules and its picture")
-    resolution: float = Field(1.0, gt=0, description="of Leiden; the higher, the more modules")
+    edges: int = Field(5000, ge=1, description="maximum number of edges to write, best first")
+    drawn: int = Field(
+        150, ge=1, description="maximum number of edges in the graph, its modules and its figure"
+    )
+    resolution: float = Field(1.0, gt=0, description="resolution of Leiden; higher: more modules")
 
 
 class GeneNetworkParams(Parameters):

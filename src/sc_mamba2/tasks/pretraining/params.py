@@ -17,7 +17,7 @@ from sc_mamba2.training.options import (
     Shape,
 )
 
-_MIN_COUNT_BINS = 256  # that tokens must be able to hold
+_MIN_COUNT_BINS = 256  # smallest n_bins if bins are counts
 
 
 class CorpusParams(Parameters):
@@ -28,35 +28,39 @@ class CorpusParams(Parameters):
         description="files, folders, globs or lists of files; or the folder of one token store",
     )
     store: str = Field(
-        "data/05_model_input/pretraining/store", description="folder of the corpus's tokens"
+        "data/05_model_input/pretraining/store", description="folder of the corpus's token store"
     )
     keep_columns: tuple[str, ...] = Field(
-        ("study", "cell_type", "tissue", "assay"), description="columns of obs that are kept"
+        ("study", "cell_type", "tissue", "assay"), description="obs columns to keep"
     )
     label_columns: tuple[str, ...] = Field(
         ("cell_type",),
-        description="columns of obs with cell types, the first that a file has; they are matched with the "
-        "Cell Ontology",
+        description="obs columns with cell types, to match with the Cell Ontology; a file's first is used",
     )
-    filters: CorpusFilters = Field(CorpusFilters(), description="which cells are kept")
-    layer: str | None = Field(None, description="layer with the expression; null: by fixed order")
-    holds: Kind | None = Field(None, description="what its values are; null: what they say")
-    vocabulary: str = Field("gencode-v44", description="genes that can become tokens")
+    filters: CorpusFilters = Field(CorpusFilters(), description="which cells to keep")
+    layer: str | None = Field(
+        None,
+        description="layer with the expression, X or raw; null: the first usable one in a fixed order",
+    )
+    holds: Kind | None = Field(None, description="scale of its values; null: inferred from them")
+    vocabulary: str = Field("gencode-v44", description="gene table whose genes can become tokens")
     bins: Literal["quantiles", "counts"] = Field(
         "quantiles",
-        description="what the bin of a value is: the quantile of the cell that it falls in, or its count",
+        description="how to bin a value: by quantiles of the cell's values, or as its count",
     )
-    n_bins: int = Field(51, ge=3, le=32767, description="value bins, with bin 0 for zero")
+    n_bins: int = Field(51, ge=3, le=32767, description="value bins, including bin 0 for zero")
     max_length: int = Field(
-        1200, ge=2, description="tokens a cell at most, with <cls>; the highest values are kept"
+        1200,
+        ge=2,
+        description="maximum tokens per cell, including <cls>; the highest values are kept",
     )
     cells_a_block: int = Field(4096, ge=1, description="cells in memory at a time")
     on_bad_file: Literal["stop", "skip"] = Field(
-        "stop", description="what a file that cannot be read does to the corpus"
+        "stop", description="whether a rejected file stops the run or is skipped"
     )
-    workers: int = Field(1, ge=1, description="processes of this machine that read files")
+    workers: int = Field(1, ge=1, description="local processes that read files")
     dask_address: str | None = Field(
-        None, description="a Dask scheduler whose workers read files instead; null: none"
+        None, description="Dask scheduler whose workers read the files instead; null: none"
     )
 
     @model_validator(mode="after")
@@ -70,11 +74,11 @@ class CorpusParams(Parameters):
 
 
 class LaunchParams(Parameters):
-    """Folder and processes of the run."""
+    """Output folder and processes of the run."""
 
     run: str = Field("data/06_models/pretraining", description="folder of the run")
     processes: int = Field(
-        1, ge=1, description="processes of this machine, started by torchrun when more than one"
+        1, ge=1, description="local processes, started by torchrun if more than one"
     )
 
 
