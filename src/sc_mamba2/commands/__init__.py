@@ -1,5 +1,11 @@
 """The command `scm`, one file per verb. Nothing heavy is imported before a verb is called."""
 
+import os
+
+# Before torch is imported: by default its threads spin while they wait for each other, which makes a run
+# several times slower where another program keeps a core busy.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 from sc_mamba2.commands.app import app
 
 __all__ = ["app"]
