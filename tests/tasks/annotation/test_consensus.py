@@ -347,3 +347,13 @@ def test_a_type_that_one_batch_alone_has_does_not_judge_the_others(tmp_path):
     assert len(classes_M) == (types != alone).sum()
     assert (predicted_EMK[:, np.arange(len(classes_M)), classes_M] > 0).any(axis=0).all()
     assert model.calibration.set_threshold > 0.05
+
+
+def test_batches_that_are_types_are_no_judges_and_random_parts_take_their_place(tmp_path):
+    reference = REFERENCE.copy()
+    reference.obs["batch"] = reference.obs["cell_type"].astype(str)
+    folder = tmp_path / "model"
+    tl.annotate(QUERY.copy(), reference, label_key="cell_type", batch_key="batch", save=folder)
+    model = Annotator.from_pretrained(folder)
+    assert model.batch_key is None and model._count("left_out") == 120
+    assert model.calibration.cells == 120 and np.isfinite(model.farthest(0.99))

@@ -55,6 +55,8 @@ class ConsensusModel(Annotator):
     pretrained
         Whether the backbone is pretrained: only then are its states experts. Otherwise it is a gene
         embedding without layers, from the reference's singular vectors.
+    start
+        Name of that pretrained checkpoint.
     batch_key
         Column of the reference's `obs` with batches to leave out whole; ``None``: random folds.
     left_out
@@ -70,6 +72,7 @@ class ConsensusModel(Annotator):
         *,
         consensus: ConsensusParams,
         pretrained: bool,
+        start: str | None = None,
         batch_key: str | None = None,
         left_out: tuple[int, int] = (0, 0),
         alike: int = 0,
@@ -77,6 +80,7 @@ class ConsensusModel(Annotator):
     ) -> None:
         super().__init__(backbone, tokenizer, **shared)
         self.consensus, self.pretrained, self.batch_key = consensus, pretrained, batch_key
+        self.start = start
         self.network: AnnotationModel | None = None
         # Tokens that the current query measures.
         self.measured_V = np.isin(
@@ -117,6 +121,11 @@ class ConsensusModel(Annotator):
         """Return predictions, (E, M, K), and the true classes, (M,)."""
         parts = getattr(self, f"{name}_EMK"), getattr(self, f"{name}_classes_M")
         return parts[0].cpu().numpy(), parts[1].cpu().numpy()
+
+    def card_facts(self) -> dict[str, Any]:
+        """Return the types and the pretrained checkpoint for the model card."""
+        start = {} if self.start is None else {"start": self.start}
+        return super().card_facts() | start
 
     def add_network(self, network: AnnotationModel, unlearnt: int = 0) -> None:
         """Add a network as an expert; its vocabulary is a subset of this one's.
@@ -161,6 +170,7 @@ class ConsensusModel(Annotator):
         settings = super().settings() | {
             "consensus": self.consensus.model_dump(mode="json"),
             "pretrained": self.pretrained,
+            "start": self.start,
             "left_out": [self._count("left_out"), self.left_out_EMK.shape[0]],
             "alike": self._count("alike"),
             "batch_key": self.batch_key,
@@ -186,6 +196,7 @@ class ConsensusModel(Annotator):
             tokenizer,
             consensus=ConsensusParams(**settings["consensus"]),
             pretrained=settings["pretrained"],
+            start=settings.get("start"),
             batch_key=settings["batch_key"],
             left_out=tuple(settings["left_out"]),
             alike=settings.get("alike", 0),
@@ -257,14 +268,15 @@ class ConsensusModel(Annotator):
         limit = self.consensus.left_out_cells
         chosen_M = np.sort(np.random.default_rng(seed).permutation(cells)[:limit])
         batches_M = self.kept_batches_N.cpu().numpy()[chosen_M] if self.batch_key else None
-        found = self._predict_folds(chosen_M, batches_M, seed)
+        random = self._predict_folds(chosen_M, None, seed)
+        found = random if batches_M is None else self._predict_folds(chosen_M, batches_M, seed)
+        if found is not None and not len(found[1]):
+            self.batch_key, found = None, random  # no type is in two batches
         if found is None:
             return
-        predicted_EMK, classes_M, distance_M = found
-        self._store("left_out", predicted_EMK, classes_M)
-        self.left_out_distance_M = torch.from_numpy(distance_M.astype(np.float32))
-        random = self._predict_folds(chosen_M, None, seed) if self.batch_key else None
-        if random is not None:
+        self._store("left_out", *found[:2])
+        self.left_out_distance_M = torch.from_numpy(found[2].astype(np.float32))
+        if self.batch_key and random is not None:
             self._store("alike", *random[:2])
 
     def _predict_folds(
@@ -325,7 +337,9 @@ class ConsensusModel(Annotator):
         """
         if self.network is None:
             predicted_EMK, classes_M = self.left_out()
-            weight_E = self._method_weights(predicted_EMK, Structure(), 1.0, seed)
+            # Whole batches are unlike the rest, so only batches weight the methods that predict them.
+            likeness = 0.0 if self.batch_key else 1.0
+            weight_E = self._method_weights(predicted_EMK, Structure(), likeness, seed)
         else:
             predicted_EMK, classes_M = self._stored("unlearnt")
             weight_E = self._method_weights(predicted_EMK[:-1], Structure(), 1.0, seed)

@@ -73,6 +73,7 @@ def score(
     if LIKENESS in calls:
         data["likeness"] = float(calls[LIKENESS].iloc[0])
         data["batch_key"] = getattr(model, "batch_key", None)
+        data["start"] = getattr(model, "start", None)
     if baseline_calls is not None and len(labels):
         data["margins"] = margins(calls, baseline_calls, labels)
     return {

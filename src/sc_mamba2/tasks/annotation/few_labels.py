@@ -7,8 +7,10 @@ from anndata import AnnData
 
 from sc_mamba2.errors import UserError
 from sc_mamba2.tasks.annotation.annotator import LABEL
-from sc_mamba2.tasks.annotation.params import ConsensusParams, HeadParams
+from sc_mamba2.tasks.annotation.params import OF_BACKBONE, ConsensusParams, HeadParams
 from sc_mamba2.tasks.shared.checkpoint_backbone import check_start
+from sc_mamba2.tasks.shared.coverage import RULE
+from sc_mamba2.tasks.shared.messages import NOTE
 from sc_mamba2.tasks.shared.params import BackboneParams, TokenizationParams
 
 _log = logging.getLogger(__name__)
@@ -30,16 +32,23 @@ def start_for_few_labels(
     start = consensus.few_labels_start
     plain = head.fit == "consensus" and head.keeps == "cells" and backbone.checkpoint is None
     plain &= tokenization.vocabulary == TokenizationParams().vocabulary
+    plain &= not set(consensus.experts).isdisjoint(OF_BACKBONE)
     if not plain or training_cells.obs[LABEL].value_counts().mean() > consensus.few_labels:
         return tokenization, backbone
     shared = training_cells.var_names[np.isin(training_cells.var_names, query_cells.var_names)]
     try:
         check_start(start, shared, consensus.few_labels_share)
     except UserError as error:
-        _log.info("Few labels, but not from %s: %s.", start, error.found)
+        if error.rule != RULE:
+            raise
+        _log.warning("Labels are few, but %s cannot help: %s.", start, error.found)
         return tokenization, backbone
-    _log.info("Few labels per type: one expert starts from %s.", start)
+    _log.log(
+        NOTE,
+        "Labels are few: one method of the consensus starts from %s (annotation.consensus.few_labels=0: none).",
+        start,
+    )
     return (
         tokenization.model_copy(update={"vocabulary": start}),
-        backbone.model_copy(update={"checkpoint": start}),
+        backbone.model_copy(update={"checkpoint": start, "minimum_share": 0.0}),
     )

@@ -1,6 +1,7 @@
 """Fitting: tokens, the untrained model, and the calibration of the trained one."""
 
 import copy
+from pathlib import Path
 
 import numpy as np
 from anndata import AnnData
@@ -99,6 +100,7 @@ def prepare(
         label_key=labels.key,
         consensus=consensus,
         pretrained=pretrained,
+        start=None if backbone.checkpoint is None else Path(backbone.checkpoint).name,
         batch_key=training_cells.uns.get(BATCH),
         rollup=rollup,
         term_ids=training_cells.uns.get(TERM_IDS),

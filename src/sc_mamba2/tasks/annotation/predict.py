@@ -174,7 +174,10 @@ def write_annotated(
 ) -> AnnData:
     """Return a copy of the user's cells with calls, probabilities, embedding and facts."""
     identity = model.sha256(), model.tokenizer.vocabulary.sha256
-    return annotate(raw_query, calls, embedding, output_facts(run_info, query_report, *identity))
+    facts = output_facts(run_info, query_report, *identity)
+    if start := getattr(model, "start", None):
+        facts["start"] = start
+    return annotate(raw_query, calls, embedding, facts)
 
 
 def annotate(

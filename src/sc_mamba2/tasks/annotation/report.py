@@ -210,8 +210,8 @@ def _experts_section(experts: dict[str, dict[str, float]], data: dict[str, Any])
         )
     if "trunk_regression" in experts:
         words += (
-            " trunk_regression reads the genes and the cell embedding of a pretrained checkpoint, which is used "
-            "with --start, or where there are few labels per type."
+            f" trunk_regression reads the genes and the cell embedding of {data['start']}, which is used with "
+            "--start, or by default where labels are few."
         )
     ordered = dict(sorted(experts.items(), key=lambda pair: -pair[1]["weight"]))
     scores = [name for name in SCORES if any(name in own for own in ordered.values())]
