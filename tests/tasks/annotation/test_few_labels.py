@@ -94,6 +94,6 @@ def test_by_default_one_more_expert_calls_and_its_start_is_told(cells, tmp_path,
     model = Annotator.from_pretrained(tmp_path / "model")
     assert isinstance(model, ConsensusModel) and model.pretrained and model.start == "scm-counts"
     assert "scm-counts" in (tmp_path / "model" / "MODEL_CARD.md").read_text("utf-8")
-    assert annotated.obsm[keys.EMBEDDING].shape[1] == 2 * model.backbone.config.d_model
+    assert annotated.obsm[keys.EMBEDDING].shape[1] == model.backbone.config.d_model
     again = tl.annotate(query, checkpoint=tmp_path / "model", copy=True)
     assert np.array_equal(again.obsm[keys.PROBABILITY], annotated.obsm[keys.PROBABILITY])

@@ -150,8 +150,10 @@ class ConsensusModel(Annotator):
 
     @property
     def state_names(self) -> tuple[str, ...]:
-        """Embeddings of a cell, in the order that `predict` returns them."""
-        return ("pooled", "trunk") if self.pretrained else ("pooled",)
+        """Embeddings of a cell that the experts read, in the order that `predict` returns them."""
+        if not self.pretrained:
+            return ("pooled",)
+        return ("pooled", "trunk") if "pooled" in self.methods else ("trunk",)
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -216,11 +218,13 @@ class ConsensusModel(Annotator):
 
     def predict(self, batch: Batch) -> dict[str, Tensor]:
         """Return the backbone's states, ``embedding`` (B, D a state); `predict_query` predicts types."""
-        states = [sum_of_genes(batch, self.backbone.gene_embedding.weight)]
-        if self.pretrained:
+        states = {}
+        if "pooled" in self.state_names:
+            states["pooled"] = sum_of_genes(batch, self.backbone.gene_embedding.weight)
+        if "trunk" in self.state_names:
             hidden_BLD = self.backbone(batch.token_ids_BL, batch.bins_BL, batch.lengths_B)
-            states.append(hidden_BLD[:, 0])
-        return {"embedding": torch.cat(states, dim=1)}
+            states["trunk"] = hidden_BLD[:, 0]
+        return {"embedding": torch.cat([states[name] for name in self.state_names], dim=1)}
 
     def readable(self, tokens: TokenizedCells) -> TokenizedCells:
         """Keep the genes that the backbone knows; the other experts read all of the reference's."""
