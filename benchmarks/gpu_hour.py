@@ -32,7 +32,7 @@ from machine import describe_machine
 from torch import Tensor, nn
 
 from sc_mamba2.model import Backbone, Mamba2Mixer, ModelConfig, preset
-from sc_mamba2.ops import MixerWeights, ScanPath, kernel_paths, remembered
+from sc_mamba2.ops import MixerWeights, ScanPath, kernel_paths, measured_choices
 from sc_mamba2.ops.kernels import CHUNK
 
 RESULT = Path(__file__).parent / "results" / "gpu_hour.json"
@@ -233,11 +233,11 @@ def choice() -> Rows:
 
 
 def _choice(width: int, length: int, what: str) -> Out:
-    number, before = max(1, ROW_TOKENS // length), set(remembered())
+    number, before = max(1, ROW_TOKENS // length), set(measured_choices())
     lengths = torch.full((number,), length, device=DEVICE)
     x_BLD = torch.randn(number, length, width, device=DEVICE, requires_grad=what == "training")
     step(what, layer_of(width, lengths, "auto"), (x_BLD,))
-    return {"chosen": {key: row for key, row in remembered().items() if key not in before}}
+    return {"chosen": {key: row for key, row in measured_choices().items() if key not in before}}
 
 
 def tuning() -> Rows:

@@ -20,7 +20,7 @@ from sc_mamba2.errors import UserError
 from sc_mamba2.genes import load_vocabulary
 from sc_mamba2.model import checkpoint_folder
 from sc_mamba2.remote import address_of, local_copies, local_copy
-from sc_mamba2.runs.command_line import remembered, typed
+from sc_mamba2.runs.command_line import recorded_command, typed
 from sc_mamba2.tokens import Tokenizer, TokenizerRules, TokenStore, TokenStoreWriter
 from sc_mamba2.versions.names import with_paths
 
@@ -289,5 +289,5 @@ def test_a_server_that_does_not_answer_is_told(bucket, cache, monkeypatch):
     ],
 )
 def test_the_command_that_a_run_keeps_has_no_secrets(words, shown):
-    with remembered(["embed", words]):
+    with recorded_command(["embed", words]):
         assert typed() == shlex.join(["scm", "embed", shown])

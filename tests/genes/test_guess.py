@@ -2,7 +2,7 @@
 
 import pytest
 
-from sc_mamba2.genes import load_gene_table, looks_like
+from sc_mamba2.genes import guess_contents, load_gene_table
 
 TABLE = load_gene_table()
 HUMAN = ["CD3E", "MS4A1", "NKG7", "LYZ"]
@@ -28,7 +28,7 @@ NOISE = ["Gm1992", "0610005C13Rik", "ERCC-00002", "AC123.4", "x", ""]
     ],
 )
 def test_looks_like(names, expected):
-    assert looks_like(names) == expected
+    assert guess_contents(names) == expected
 
 
 @pytest.mark.parametrize(
@@ -36,15 +36,20 @@ def test_looks_like(names, expected):
     ["1-Mar", "10-SEP", "Sep-02", "2021-03-01", "2021-03-01 00:00:00", "3/1/2021", "1-Dec-21"],
 )
 def test_dates(name):
-    assert looks_like([name]) == "spreadsheet-dates"
+    assert guess_contents([name]) == "spreadsheet-dates"
 
 
 @pytest.mark.parametrize("name", ["SEPT2", "MARCH1", "DEC1", "Oct-4", "OCT-4", "32-Mar", "1-Mai"])
 def test_no_dates(name):
-    assert looks_like([name, *NOISE]) == "unknown"
+    assert guess_contents([name, *NOISE]) == "unknown"
 
 
 def test_shipped_symbols_are_human_and_their_mouse_form_is_mouse():
     coding = TABLE.symbols[TABLE.biotypes == "protein_coding"]
-    assert looks_like(TABLE.symbols) == looks_like(TABLE.ids) == looks_like(coding) == "human"
-    assert looks_like(symbol.capitalize() for symbol in coding) == "mouse"
+    assert (
+        guess_contents(TABLE.symbols)
+        == guess_contents(TABLE.ids)
+        == guess_contents(coding)
+        == "human"
+    )
+    assert guess_contents(symbol.capitalize() for symbol in coding) == "mouse"

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from sc_mamba2.ops import choice
-from sc_mamba2.ops.choice import Work, choices_file, fastest, remembered
+from sc_mamba2.ops.choice import Work, choices_file, fastest, measured_choices
 
 WORK = Work("a card", torch.bfloat16, 60, 2000, 1024, 64, 64, training=True)
 JUDGE = torch.tensor([1.0, -2.0])
@@ -53,7 +53,7 @@ def test_the_fastest_is_taken_measured_once_and_remembered(monkeypatch):
     assert clock.asked == 3
     assert fastest(WORK._replace(length=5000), lambda: JUDGE, runs(), clock) == "fused"
     assert clock.asked == 6
-    assert remembered()[WORK.key()]["milliseconds"] == clock.times
+    assert measured_choices()[WORK.key()]["milliseconds"] == clock.times
 
 
 def test_what_fails_or_says_something_else_is_left_out_with_its_reason(caplog):
@@ -61,7 +61,7 @@ def test_what_fails_or_says_something_else_is_left_out_with_its_reason(caplog):
     assert (
         fastest(WORK, lambda: JUDGE, broken, Clock(kernels=9.0, fused=1.0, twice=1.0)) == "kernels"
     )
-    left_out = remembered()[WORK.key()]["left_out"]
+    left_out = measured_choices()[WORK.key()]["left_out"]
     assert left_out == {
         "fused": "0.5 apart from the blocked path",
         "twice": "no image for this device",
@@ -87,7 +87,7 @@ def test_a_file_that_says_nothing_is_measured_anew(content):
     assert (
         fastest(WORK, lambda: JUDGE, runs(), Clock(kernels=1.0, fused=2.0, twice=2.0)) == "kernels"
     )
-    assert remembered()[WORK.key()]["path"] == "kernels"
+    assert measured_choices()[WORK.key()]["path"] == "kernels"
 
 
 def test_a_home_that_cannot_be_written_costs_a_measurement(tmp_path, monkeypatch):

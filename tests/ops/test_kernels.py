@@ -88,7 +88,9 @@ def test_the_plain_way_with_doubles_is_both_directions(monkeypatch, lengths):
     lengths = torch.tensor(lengths)
     x = rows_for(lengths, width=8)
     with torch.no_grad():
-        found = kernels.mix_twice(x, mixer.in_proj, mixer.out_proj, lengths, mixer.weights())
+        found = kernels.mix_each_direction(
+            x, mixer.in_proj, mixer.out_proj, lengths, mixer.weights()
+        )
         expected = mixer.both(x, lengths, "reference")
     assert relative(found, expected) < 1e-6
 

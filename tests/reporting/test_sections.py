@@ -2,9 +2,9 @@
 
 from sc_mamba2.reporting import (
     Picture,
+    ablation_sentences,
     pictures_section,
     read_section,
-    worth_of_parts,
     written_section,
 )
 
@@ -21,10 +21,10 @@ READ = {
 
 
 def test_the_parts_are_told_where_there_is_a_score():
-    assert worth_of_parts("f1", "F1", METRICS) == [
+    assert ablation_sentences("f1", "F1", METRICS) == [
         "F1: no_trunk reaches 0.450 (full model: +0.050)."
     ]
-    assert worth_of_parts("r", "R", METRICS) == []
+    assert ablation_sentences("r", "R", METRICS) == []
 
 
 def test_what_was_read_is_counted_and_zero_is_no_news():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sc_mamba2.reporting import beside_baselines, in_brief
+from sc_mamba2.reporting import baseline_sentences, score_clause
 
 
 def metrics(margin: float = 0, **model: float) -> dict:
@@ -34,15 +34,15 @@ def metrics(margin: float = 0, **model: float) -> dict:
     ],
 )
 def test_every_score_has_its_own_winner(model, words):
-    assert words in beside_baselines(metrics(**model))[0]
+    assert words in baseline_sentences(metrics(**model))[0]
 
 
 def test_a_difference_within_noise_is_a_tie_whichever_way_it_goes():
     for own in (0.83, 0.77):
-        (words,) = beside_baselines(metrics(margin=0.05, accuracy=own))
+        (words,) = baseline_sentences(metrics(margin=0.05, accuracy=own))
         assert "no better or worse than the best baseline by accuracy" in words
         assert "within noise of 0.050" in words and "BELOW" not in words and "best by" not in words
-    assert "best by accuracy" in beside_baselines(metrics(margin=0.05, accuracy=0.86))[0]
+    assert "best by accuracy" in baseline_sentences(metrics(margin=0.05, accuracy=0.86))[0]
 
 
 @pytest.mark.parametrize(
@@ -69,10 +69,10 @@ def test_a_difference_within_noise_is_a_tie_whichever_way_it_goes():
     ],
 )
 def test_one_score_in_brief(own, scores, words):
-    assert in_brief(metrics(**own), *scores).startswith(words)
+    assert score_clause(metrics(**own), *scores).startswith(words)
 
 
 def test_nothing_is_said_without_a_rival_or_a_score():
-    assert beside_baselines({"model": {"accuracy": 1.0}, "baselines": {}}) == []
-    assert beside_baselines(metrics(other=1.0)) == []
-    assert beside_baselines({"model": {}, "baselines": {"a": {"accuracy": None}}}) == []
+    assert baseline_sentences({"model": {"accuracy": 1.0}, "baselines": {}}) == []
+    assert baseline_sentences(metrics(other=1.0)) == []
+    assert baseline_sentences({"model": {}, "baselines": {"a": {"accuracy": None}}}) == []

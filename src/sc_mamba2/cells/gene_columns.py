@@ -14,9 +14,9 @@ from sc_mamba2.genes import (
     GeneMapping,
     GeneTable,
     clean_names,
+    guess_contents,
     is_foreign,
     is_spreadsheet_date,
-    looks_like,
     map_genes,
 )
 
@@ -220,7 +220,7 @@ def no_gene_matched(mapping: GeneMapping, species: str) -> UserError:
     if species == "mouse":
         hints = {"human": "these look like human genes: omit --species mouse"}
     names = list(mapping.names)
-    likely = looks_like(names)
+    likely = guess_contents(names)
     if likely == "unknown":
         likely = next(
             (kind for kind, form in _NO_GENES.items() if form.match(str(names[0]))), likely

@@ -51,7 +51,7 @@ def _torch(warm: str | None) -> dict[str, str]:
     import torch
 
     from sc_mamba2.model.warm import warm_up
-    from sc_mamba2.ops import choose_path, fused_missing, kernels_missing, remembered
+    from sc_mamba2.ops import choose_path, fused_missing, kernels_missing, measured_choices
 
     cuda = torch.cuda.is_available()
     device = "cuda" if cuda else "cpu"
@@ -69,7 +69,7 @@ def _torch(warm: str | None) -> dict[str, str]:
         lines["warm"] = (
             f"{warm_up(warm, torch.device(device))} kinds of call are compiled and timed"
         )
-    for key, row in remembered().items() if cuda else ():
+    for key, row in measured_choices().items() if cuda else ():
         times = ", ".join(f"{path} {taken:.1f} ms" for path, taken in row["milliseconds"].items())
         lines[f"fastest, {key}"] = f"{row['path']} ({times})"
     return lines

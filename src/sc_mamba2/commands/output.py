@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 
 from sc_mamba2.commands.mode import Mode, mode, output_mode
 from sc_mamba2.errors import UserError
-from sc_mamba2.runs.command_line import remembered
+from sc_mamba2.runs.command_line import recorded_command
 
 
 @contextmanager
@@ -97,7 +97,7 @@ class Verbs(TyperGroup):
     def invoke(self, ctx: typer.Context) -> Any:
         """Call the verb."""
         try:
-            with remembered(ctx.meta["words"]):
+            with recorded_command(ctx.meta["words"]):
                 return super().invoke(ctx)
         except Exception as error:
             # Errors of click, whose class differs between versions of Typer.

@@ -59,11 +59,11 @@ def show_results(metrics: Path, places: dict[str, Path]) -> None:
 
 def _verdict(metrics: dict[str, Any]) -> list[str]:
     """Return the verdict in words: comparison with the baselines, and alarms."""
-    from sc_mamba2.reporting import beside_baselines, remark_words
+    from sc_mamba2.reporting import baseline_sentences, remark_words
 
     if not metrics:
         return []
-    return beside_baselines(metrics) + remark_words(metrics.get("data", {}).get("alarms", ()))
+    return baseline_sentences(metrics) + remark_words(metrics.get("data", {}).get("alarms", ()))
 
 
 def show_facts(

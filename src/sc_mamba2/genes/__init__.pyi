@@ -1,9 +1,9 @@
 from .cleaning import CleanedNames as CleanedNames, clean_names as clean_names
 from .mapping import (
     GeneMapping as GeneMapping,
+    guess_contents as guess_contents,
     is_foreign as is_foreign,
     is_spreadsheet_date as is_spreadsheet_date,
-    looks_like as looks_like,
     map_genes as map_genes,
 )
 from .table import (

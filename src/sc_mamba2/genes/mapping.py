@@ -207,7 +207,7 @@ _DATE = re.compile(
 )
 
 
-def looks_like(names: Iterable[str]) -> str:
+def guess_contents(names: Iterable[str]) -> str:
     """Guess what a list of gene names holds, for error messages only.
 
     Parameters

@@ -20,7 +20,7 @@ from sc_mamba2.ops import (
     directional_scan,
     fastest,
     kernel_paths,
-    mix_twice,
+    mix_each_direction,
 )
 
 _EPS = 1e-5
@@ -75,7 +75,7 @@ class Mamba2Mixer(nn.Module):
             path = self._fastest(x_BLD, lengths)
         if path == "twice":
             choose_path(path, x_BLD.device, x_BLD.dtype)
-            return mix_twice(x_BLD, self.in_proj, self.out_proj, lengths, self.weights())
+            return mix_each_direction(x_BLD, self.in_proj, self.out_proj, lengths, self.weights())
         g_BLI = bidirectional_scan(self.in_proj(x_BLD), lengths, self.weights(), path)
         mixed_BLD: Tensor = self.out_proj(g_BLI)
         return mixed_BLD

@@ -12,7 +12,7 @@ _SHAPES = ((64, 512), (64, 2048), (16, 8192))
 def warm_up(name: str, device: torch.device) -> int:
     """Run a mixer of a preset on common shapes in half precision, forward and training; return the number of runs.
 
-    Afterwards the kernels are compiled, and `ops.remembered` has the fastest path for each shape.
+    Afterwards the kernels are compiled, and `ops.measured_choices` has the fastest path for each shape.
 
     Raises
     ------

@@ -2,7 +2,7 @@ from .choice import (
     Work as Work,
     choices_file as choices_file,
     fastest as fastest,
-    remembered as remembered,
+    measured_choices as measured_choices,
 )
 from .dispatch import (
     bidirectional_scan as bidirectional_scan,
@@ -13,7 +13,7 @@ from .dispatch import (
 from .kernels import (
     fused_missing as fused_missing,
     kernels_missing as kernels_missing,
-    mix_twice as mix_twice,
+    mix_each_direction as mix_each_direction,
 )
 from .options import ScanPath as ScanPath
 from .reference import ssd_reference as ssd_reference

@@ -56,7 +56,7 @@ def choices_file() -> Path:
     return Path(home) / "sc-mamba2" / "scan_paths.json"
 
 
-def remembered() -> dict[str, dict[str, Any]]:
+def measured_choices() -> dict[str, dict[str, Any]]:
     """Return the measurements of this machine, by class: fastest path, milliseconds, paths left out."""
     try:
         found = json.loads(choices_file().read_text())
@@ -89,7 +89,7 @@ def fastest(
     key = work.key()
     if key in _KNOWN:
         return _KNOWN[key]
-    row = remembered().get(key)
+    row = measured_choices().get(key)
     if row is None or row["path"] not in {*candidates, "blocked"}:
         row = _measure(work, judge, candidates, milliseconds or _cuda_milliseconds)
         _remember(key, row)
@@ -136,6 +136,6 @@ def _cuda_milliseconds(run: Run) -> float:
 def _remember(key: str, row: dict[str, Any]) -> None:
     try:
         with atomic_file(choices_file()) as draft:
-            draft.write_text(json.dumps({**remembered(), key: row}, indent=1) + "\n")
+            draft.write_text(json.dumps({**measured_choices(), key: row}, indent=1) + "\n")
     except Exception as error:  # a home that cannot be written costs a measurement a run
         _log.info("the choice of the scan path could not be saved: %s", error)

@@ -127,7 +127,7 @@ def _one_way(zxbcdt_BLE: Tensor, cell_BL: Tensor, weights: MixerWeights) -> Tens
     return g_BLI
 
 
-def mix_twice(
+def mix_each_direction(
     x_BLD: Tensor,
     project_in: Callable[[Tensor], Tensor],
     project_out: Callable[[Tensor], Tensor],

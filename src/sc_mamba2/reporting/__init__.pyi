@@ -31,6 +31,7 @@ from .layout import (
 from .pictures import Picture as Picture, draw_pictures as draw_pictures
 from .sections import (
     Scores as Scores,
+    ablation_sentences as ablation_sentences,
     comparison as comparison,
     pictures_section as pictures_section,
     read_section as read_section,
@@ -39,7 +40,6 @@ from .sections import (
     scores_by_method as scores_by_method,
     shown_score as shown_score,
     task_report as task_report,
-    worth_of_parts as worth_of_parts,
     written_section as written_section,
 )
 from .style import (
@@ -50,7 +50,7 @@ from .style import (
     palette as palette,
 )
 from .verdict import (
-    beside_baselines as beside_baselines,
-    in_brief as in_brief,
+    baseline_sentences as baseline_sentences,
+    score_clause as score_clause,
     unshared_words as unshared_words,
 )

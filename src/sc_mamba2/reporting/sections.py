@@ -169,7 +169,7 @@ def written_section(what: str, meanings: dict[str, str]) -> Section:
     return Section("What was written", tables=[Table([what, "meaning"], rows, f"Each {what}.")])
 
 
-def worth_of_parts(score: str, what: str, metrics: dict[str, Any]) -> list[str]:
+def ablation_sentences(score: str, what: str, metrics: dict[str, Any]) -> list[str]:
     """Return in words the score of each ablation, and how much better the full model is."""
     if score not in metrics["model"]:
         return []

@@ -31,7 +31,7 @@ _BRIEFLY = {"best": "better than", "tied": "no better or worse than", "below": "
 _SAME = 5e-4  # equal as shown, to three decimals
 
 
-def beside_baselines(metrics: dict[str, Any]) -> list[str]:
+def baseline_sentences(metrics: dict[str, Any]) -> list[str]:
     """Return in words by which scores the model is above, equal to or below the best baseline of each.
 
     A difference within ``data.margins``, by score and method, is a tie. Empty without baselines.
@@ -56,7 +56,7 @@ def beside_baselines(metrics: dict[str, Any]) -> list[str]:
     return [f"The model is {'; '.join(parts)}."] if parts else []
 
 
-def in_brief(metrics: dict[str, Any], *scores: str) -> str:
+def score_clause(metrics: dict[str, Any], *scores: str) -> str:
     """Return in one clause the model's first available score, compared with the best baseline.
 
     Parameters

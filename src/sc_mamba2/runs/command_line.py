@@ -12,7 +12,7 @@ typed = _typed.get  # quoted for a shell; None outside a command of ours
 
 
 @contextmanager
-def remembered(words: Iterable[str]) -> Iterator[None]:
+def recorded_command(words: Iterable[str]) -> Iterator[None]:
     """Remember the arguments of `scm` while the command runs, without secrets in URLs."""
     token = _typed.set(shlex.join(["scm", *map(without_secrets, words)]))
     try:

@@ -10,12 +10,12 @@ from sc_mamba2.reporting import (
     CellMap,
     Section,
     Table,
-    beside_baselines,
+    baseline_sentences,
     draw_pictures,
-    in_brief,
     lay_out,
     pictures_section,
     remark_words,
+    score_clause,
     score_table,
     task_report,
     unshared_words,
@@ -145,7 +145,7 @@ def _markers_section(markers: dict[str, tuple[int, list[str]]]) -> list[Section]
 def _lead(metrics: dict[str, Any]) -> str:
     data = metrics["data"]
     trust = (
-        f"On the {data['scored_cells']:,} cells whose true type is known: {in_brief(metrics, 'accuracy')}"
+        f"On the {data['scored_cells']:,} cells whose true type is known: {score_clause(metrics, 'accuracy')}"
         if "accuracy" in metrics["model"]
         else "The true types of these cells are unknown, so the report cannot say how many calls are correct: "
         "trust a confidence only as far as these cells resemble the reference"
@@ -176,7 +176,7 @@ def _verdict(metrics: dict[str, Any]) -> list[str]:
         *remark_words(metrics["data"].get("remarks", ())),
         f"{known:.1%} of the scored cells have a type of the reference; no method can be more accurate.",
     ]
-    words += beside_baselines(metrics)
+    words += baseline_sentences(metrics)
     frozen = metrics["ablations"].get("trunk_frozen", {}).get("accuracy")
     if frozen is not None:
         cells = round((model - frozen) * metrics["data"]["scored_cells"])

@@ -8,15 +8,15 @@ import pandas as pd
 from sc_mamba2.reporting import (
     CellMap,
     Section,
-    beside_baselines,
+    ablation_sentences,
+    baseline_sentences,
     draw_pictures,
-    in_brief,
     pictures_section,
     read_section,
+    score_clause,
     score_table,
     scores_by_method,
     task_report,
-    worth_of_parts,
     written_section,
 )
 from sc_mamba2.tasks.batch_correction.candidates import NETWORK, Candidates
@@ -79,8 +79,8 @@ def correction_report(
     """Write the HTML page from ``metrics.json``, PNG files by name and parameters by dotted name."""
     data, run = metrics["data"], metrics["run"]
     trust = (
-        f"On the {data['labelled_cells']:,} cells whose type is known: {in_brief(metrics, 'avg_bio')}, and "
-        f"{in_brief(metrics, 'avg_batch', 'asw_batch')}"
+        f"On the {data['labelled_cells']:,} cells whose type is known: {score_clause(metrics, 'avg_bio')}, and "
+        f"{score_clause(metrics, 'avg_batch', 'asw_batch')}"
         if "avg_bio" in metrics["model"]
         else "No cell types are known here, so whether types were kept is not scored, and well-mixed batches "
         "alone prove nothing"
@@ -109,9 +109,9 @@ def _verdict(metrics: dict[str, Any]) -> list[str]:
             "No column of cell types was given, or it has too few, so whether types were kept cannot be "
             "scored. Mixing everything also mixes batches perfectly; look at the pictures.",
         ]
-    words = joined + beside_baselines(metrics)
+    words = joined + baseline_sentences(metrics)
     for score, what in (("avg_bio", "types kept (AvgBIO)"), ("asw_batch", "batches mixed (ASW)")):
-        words += worth_of_parts(score, what, metrics)
+        words += ablation_sentences(score, what, metrics)
     return words
 
 

@@ -5,11 +5,11 @@ from typing import Any
 from sc_mamba2.reporting import (
     Section,
     Table,
-    beside_baselines,
+    baseline_sentences,
     draw_pictures,
-    in_brief,
     pictures_section,
     read_section,
+    score_clause,
     scores_by_method,
     task_report,
     written_section,
@@ -50,7 +50,7 @@ def denoising_report(
     lead = (
         f"The counts of {data['cells']:,} cells were replaced by expected molecules; nothing was trained on "
         f"them. On {data['held_out_molecules']:,} held-out molecules of {data['scored_cells']:,} cells: "
-        f"{in_brief(metrics, '-nats')}; lower is better. Look at the table and the calibration: points on the "
+        f"{score_clause(metrics, '-nats')}; lower is better. Look at the table and the calibration: points on the "
         "line mean that expected values are correct on average."
     )
     sections = [
@@ -101,7 +101,7 @@ def verdict(metrics: dict[str, Any]) -> list[str]:
             best = min(others, key=lambda name: metrics["ablations"][name]["nats"])
             words.append(_gain_words(f"without the pretrained model ({best})", **others[best]))
     words.append(f"Prior: {prior}; chosen on an inner split that excludes the scored molecules.")
-    return words + beside_baselines(metrics)
+    return words + baseline_sentences(metrics)
 
 
 def _gain_words(other: str, nats: float, error: float) -> str:

@@ -9,12 +9,12 @@ from sc_mamba2.reporting import (
     CellMap,
     Section,
     Table,
-    beside_baselines,
+    baseline_sentences,
     comparison,
     draw_pictures,
-    in_brief,
     pictures_section,
     read_section,
+    score_clause,
     score_table,
     scores_by_method,
     task_report,
@@ -57,7 +57,7 @@ def embedding_report(
     """Write the HTML page from ``metrics.json``, PNG files by name and parameters by dotted name."""
     data, run = metrics["data"], metrics["run"]
     trust = (
-        f"On {data['scored_cells']:,} cells with a label: {in_brief(metrics, 'knn_accuracy')}"
+        f"On {data['scored_cells']:,} cells with a label: {score_clause(metrics, 'knn_accuracy')}"
         if "knn_accuracy" in metrics["model"]
         else "No column of labels was given, so how well types stay together is not known here"
     )
@@ -93,7 +93,7 @@ def _verdict(metrics: dict[str, Any]) -> list[str]:
     own = metrics["model"].get("knn_accuracy")
     if own is None:
         return ["No column of labels was given, so how well types stay together is not scored."]
-    words = beside_baselines(metrics)
+    words = baseline_sentences(metrics)
     other = metrics["ablations"].get("untrained", {}).get("knn_accuracy")
     if other is not None:
         words.append(

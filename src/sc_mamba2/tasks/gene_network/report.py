@@ -7,11 +7,11 @@ import pandas as pd
 from sc_mamba2.reporting import (
     Section,
     Table,
-    beside_baselines,
+    baseline_sentences,
     comparison,
     draw_pictures,
-    in_brief,
     pictures_section,
+    score_clause,
     score_table,
     scores_by_method,
     task_report,
@@ -60,7 +60,7 @@ def network_report(
     """
     data, run = metrics["data"], metrics["run"]
     trust = (
-        f"On the {data['known_edges']:,} edges that are known: {in_brief(metrics, 'auprc_ratio')}, where 1 is "
+        f"On the {data['known_edges']:,} edges that are known: {score_clause(metrics, 'auprc_ratio')}, where 1 is "
         "chance"
         if metrics["model"]
         else "There were no known edges to compare with: an edge means that two genes vary together, not that "
@@ -88,7 +88,7 @@ def verdict(metrics: dict[str, Any]) -> list[str]:
             "edges is unknown."
         ]
     own = metrics["model"]["auprc_ratio"]
-    words = beside_baselines(metrics)
+    words = baseline_sentences(metrics)
     for name, scores in metrics["ablations"].items():
         other = scores["auprc_ratio"]
         words.append(

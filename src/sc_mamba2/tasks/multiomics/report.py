@@ -7,15 +7,15 @@ import pandas as pd
 from sc_mamba2.reporting import (
     CellMap,
     Section,
-    beside_baselines,
+    ablation_sentences,
+    baseline_sentences,
     draw_pictures,
-    in_brief,
     pictures_section,
     read_section,
+    score_clause,
     score_table,
     scores_by_method,
     task_report,
-    worth_of_parts,
     written_section,
 )
 from sc_mamba2.tasks.multiomics.baselines import Comparison, Outputs
@@ -79,7 +79,7 @@ def joint_report(
     data, run = metrics["data"], metrics["run"]
     have = ", ".join(f"{count:,} with {kind}" for kind, count in data["modalities"].items())
     scores = ("avg_bio", *(name for name in metrics["model"] if name.startswith("pearson_")))
-    brief = in_brief(metrics, *scores)
+    brief = score_clause(metrics, *scores)
     trust = (
         f"On {data['scored_cells']:,} scored cells: {brief}"
         if brief
@@ -115,9 +115,9 @@ def verdict(metrics: dict[str, Any]) -> list[str]:
         words = [
             "Too few cells were held out: scores include cells that were used to choose the epoch."
         ]
-    words += beside_baselines(metrics)
+    words += baseline_sentences(metrics)
     for score, what in _headline_scores(metrics["model"]):
-        words += worth_of_parts(score, what, metrics)
+        words += ablation_sentences(score, what, metrics)
     return words
 
 

@@ -8,15 +8,15 @@ import pandas as pd
 from sc_mamba2.reporting import (
     Section,
     Table,
-    beside_baselines,
+    ablation_sentences,
+    baseline_sentences,
     draw_pictures,
-    in_brief,
     pictures_section,
     read_section,
+    score_clause,
     score_table,
     scores_by_method,
     task_report,
-    worth_of_parts,
     written_section,
 )
 from sc_mamba2.tasks.perturbation.evaluate import CEILING, UNIT, WITH_EFFECT, Truth
@@ -72,7 +72,7 @@ def perturbation_report(
     data, run = metrics["data"], metrics["run"]
     trust = data["predicted"]
     scored = (
-        f"On {len(data['scored']):,} held-out perturbations: {in_brief(metrics, DELTA)}, with a noise ceiling "
+        f"On {len(data['scored']):,} held-out perturbations: {score_clause(metrics, DELTA)}, with a noise ceiling "
         f"of {data['mean_ceiling']:.2f}"
         if metrics["model"]
         else "Nothing was held out in this run; the report of the training says how well it predicts"
@@ -170,7 +170,7 @@ def _score_tables(metrics: dict[str, Any]) -> list[Table]:
 
 def _verdict(metrics: dict[str, Any]) -> list[str]:
     """Summarise which method won, what the parts contribute, and whether predictions differ."""
-    words = beside_baselines(metrics) + worth_of_parts(DELTA, "Pearson delta", metrics)
+    words = baseline_sentences(metrics) + ablation_sentences(DELTA, "Pearson delta", metrics)
     words += _share_words(metrics["data"])
     return words + _layer_words(metrics["data"]["layers"]) + _alike_words(metrics["data"])
 

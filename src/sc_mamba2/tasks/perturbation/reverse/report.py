@@ -7,11 +7,11 @@ import pandas as pd
 from sc_mamba2.reporting import (
     Section,
     Table,
-    beside_baselines,
+    baseline_sentences,
     draw_pictures,
-    in_brief,
     pictures_section,
     read_section,
+    score_clause,
     score_table,
     scores_by_method,
     task_report,
@@ -59,7 +59,7 @@ def ranking_report(
     data, run = metrics["data"], metrics["run"]
     first = ranking.iloc[0]
     trust = (
-        f"On {len(data['known']):,} states of the file with a known answer: {in_brief(metrics, 'mrr')}"
+        f"On {len(data['known']):,} states of the file with a known answer: {score_clause(metrics, 'mrr')}"
         if metrics["model"]
         else "No state of the file has a known answer, so the ranking cannot be scored on these cells"
     )
@@ -100,7 +100,7 @@ def verdict(metrics: dict[str, Any]) -> list[str]:
             f"For {learnt:,} of the {len(known):,} states, the checkpoint was trained on these very cells: the "
             "scores are TOO OPTIMISTIC, above all for the pseudobulk neighbour. Use other cells."
         )
-    words += beside_baselines(metrics)
+    words += baseline_sentences(metrics)
     for name, scores in metrics["ablations"].items():
         change = model["mrr"] - scores["mrr"]
         words.append(f"{name}: mrr {scores['mrr']:.3f} ({change:+.3f} for the chosen method).")
