@@ -193,11 +193,11 @@ def _experts_section(experts: dict[str, dict[str, float]], data: dict[str, Any])
         return []
     key = data.get("batch_key")
     left_out = (
-        f"whole batches of the reference that were left out should be called correctly (obs['{key}'])."
-        if key
-        else "reference cells that were left out should be called correctly, which counts more the harder the "
+        "reference cells that were left out should be called correctly, which counts more the harder the "
         f"query is to tell from the reference ({data['likeness']:.2f} here; 1: impossible, 0: easy)."
     )
+    if key:
+        left_out += f" Whole batches that were left out (obs['{key}']) count too, in any case."
     words = (
         "The consensus combines several methods. Their weights are chosen without the labels of these cells: "
         f"cells of one cluster should get one type, and {left_out} "
