@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import torch
 from scipy import sparse
-from sklearn.model_selection import GroupKFold, StratifiedKFold
 from torch import Tensor
 
 from sc_mamba2.cells.scale import CELL_TOTAL
@@ -29,10 +28,10 @@ from sc_mamba2.tasks.annotation.expert_weighting import (
     weights_for_query,
 )
 from sc_mamba2.tasks.annotation.experts import Readings, predict_with_experts
+from sc_mamba2.tasks.annotation.folds import predict_folds
 from sc_mamba2.tasks.annotation.model import AnnotationModel
 from sc_mamba2.tasks.annotation.params import FINE_TUNED, OF_BACKBONE, ConsensusParams
 from sc_mamba2.tasks.annotation.tokens import read_anew
-from sc_mamba2.tasks.shared.progress import training_progress
 from sc_mamba2.tokens import (
     Batch,
     TokenizedCells,
@@ -268,50 +267,26 @@ class ConsensusModel(Annotator):
 
     def _predict_left_out(self, seed: int) -> None:
         """Predict folds of the kept cells by the rest: whole batches, if known, and random ones."""
-        cells = len(self.kept_classes_N)
         limit = self.consensus.left_out_cells
-        chosen_M = np.sort(np.random.default_rng(seed).permutation(cells)[:limit])
-        batches_M = self.kept_batches_N.cpu().numpy()[chosen_M] if self.batch_key else None
-        random = self._predict_folds(chosen_M, None, seed)
-        found = random if batches_M is None else self._predict_folds(chosen_M, batches_M, seed)
-        if found is not None and not len(found[1]):
-            self.batch_key, found = None, random  # no type is in two batches
-        if found is None:
-            return
-        self._store("left_out", *found[:2])
-        self.left_out_distance_M = torch.from_numpy(found[2].astype(np.float32))
-        if self.batch_key and random is not None:
-            self._store("alike", *random[:2])
-
-    def _predict_folds(
-        self, chosen_M: np.ndarray, batches_M: np.ndarray | None, seed: int
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-        """Return predictions of folds by the other ones, classes and distances; ``None``: too few cells.
-
-        A cell whose type the other folds lack is dropped: it cannot be predicted.
-        """
+        chosen_M = np.sort(
+            np.random.default_rng(seed).permutation(len(self.kept_classes_N))[:limit]
+        )
         some, classes_M = (
             self.reference().take(chosen_M),
             self.kept_classes_N.cpu().numpy()[chosen_M],
         )
-        folds = min(self.consensus.folds, len(classes_M if batches_M is None else set(batches_M)))
-        if folds < 2:
-            return None
-        split = StratifiedKFold if batches_M is None else GroupKFold
-        predicted_EMK = np.zeros((len(self.methods), len(classes_M), len(self.labels)))
-        distance_M, known_M = np.zeros(len(classes_M)), np.zeros(len(classes_M), dtype=bool)
-        parts = split(folds, shuffle=True, random_state=seed).split(classes_M, classes_M, batches_M)
-        with allow_rare_classes(), training_progress("leaving out", unit="part") as on_step:
-            for done, (rest, out) in enumerate(parts, start=1):
-                inputs = some.take(rest), classes_M[rest], len(self.labels), some.take(out)
-                predictions = predict_with_experts(*inputs, self.consensus, seed)
-                known_M[out] = np.isin(classes_M[out], classes_M[rest])
-                distance_M[out] = predictions.distance_N
-                predicted_EMK[:, out] = np.stack(
-                    [predictions.by_expert[name] for name in self.methods]
-                )
-                on_step(done, folds)
-        return predicted_EMK[:, known_M], classes_M[known_M], distance_M[known_M]
+        inputs = some, classes_M, len(self.labels), self.methods, self.consensus, seed
+        found = random = predict_folds(*inputs)
+        if self.batch_key:
+            found = predict_folds(*inputs, self.kept_batches_N.cpu().numpy()[chosen_M])
+        if found is not None and not len(found.classes_M):
+            self.batch_key, found = None, random  # no type is in two batches
+        if found is None:
+            return
+        self._store("left_out", found.predicted_EMK, found.classes_M)
+        self.left_out_distance_M = torch.from_numpy(found.distance_M.astype(np.float32))
+        if self.batch_key and random is not None:
+            self._store("alike", random.predicted_EMK, random.classes_M)
 
     def _predict_unlearnt(
         self, unlearnt_R: np.ndarray, probability_RK: np.ndarray, seed: int
