@@ -30,7 +30,7 @@ from sc_mamba2.tasks.annotation.expert_weighting import (
 from sc_mamba2.tasks.annotation.experts import Readings, predict_with_experts
 from sc_mamba2.tasks.annotation.folds import predict_folds
 from sc_mamba2.tasks.annotation.model import AnnotationModel
-from sc_mamba2.tasks.annotation.params import FINE_TUNED, OF_BACKBONE, ConsensusParams
+from sc_mamba2.tasks.annotation.params import FINE_TUNED, OF_BACKBONE, ConsensusParams, Expert
 from sc_mamba2.tasks.annotation.tokens import read_anew
 from sc_mamba2.tokens import (
     Batch,
@@ -155,7 +155,7 @@ class ConsensusModel(Annotator):
         return ("pooled", "trunk") if "pooled" in self.methods else ("trunk",)
 
     @property
-    def methods(self) -> tuple[str, ...]:
+    def methods(self) -> tuple[Expert, ...]:
         """Experts that are fitted at prediction time, in the order of the parameters."""
         return tuple(
             name for name in self.consensus.experts if self.pretrained or name not in OF_BACKBONE
