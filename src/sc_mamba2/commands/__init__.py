@@ -2,8 +2,8 @@
 
 import os
 
-# Before torch is imported: by default its threads spin while they wait for each other, which makes a run
-# several times slower where another program keeps a core busy.
+# Before torch is imported: by default its threads spin while they wait for each other, and take CPU time from
+# whatever else runs.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from sc_mamba2.commands.app import app
