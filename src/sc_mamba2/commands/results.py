@@ -18,17 +18,14 @@ SCORES = {
     "precision": "macro_precision",
     "macro F1": "macro_f1",
 }
-# The scores shown if there are more scores and methods than fit on a terminal.
-MAIN = ("avg_bio", "batch_mixing", "pearson_rna", "pearson_protein", "pearson_atac", "foscttm")
 QUIET = ("genes-dropped", "cells-poor", "counts-absent")  # remarks shown only in the report
-_MAX_COLUMNS = 6
 
 
 def show_results(metrics: Path, places: dict[str, Path]) -> None:
     """Show the metrics of ``metrics.json`` and the paths of the results.
 
-    As JSON: ``outputs`` by name, ``metrics`` (null without any), the id of the ``run``, and the verdict in
-    words, ``said``.
+    First the result in words. As JSON: ``outputs`` by name, ``metrics`` (null without any), the id of the
+    ``run``, the ``summary`` and the verdict in words, ``said``.
     """
     if mode().dry_run:  # the estimate is shown instead
         return
@@ -41,12 +38,19 @@ def show_results(metrics: Path, places: dict[str, Path]) -> None:
         or None,
         "run": taken.get("run", {}).get("run_id"),
     }
+    result, trust, _ = summary = taken.get("summary") or ("", "", "")
+    if result:
+        facts["summary"] = summary
     if verdict := _verdict(taken):
         facts["said"] = verdict
     if print_brief(facts, places.values()):
         return
-    if taken.get("model"):
-        Console().print(_table(taken))
+    console = Console(highlight=False)
+    if result:  # the comparison with baselines follows the table
+        words = result if taken.get("baselines") else f"{result} {trust}"
+        console.print(Text(words))
+    if any(not name.endswith("_share") for name in taken.get("model", ())):
+        console.print(_table(taken, console))
     read = taken.get("data", {})
     for role in ("", "reference", "query"):
         for remark in (read.get(role) or {} if role else read).get("remarks", []):
@@ -103,31 +107,56 @@ def show_table(head: Sequence[str], rows: Iterable[Sequence[str]], whole: Sequen
     Console(highlight=False).print(table)
 
 
-def _table(metrics: dict[str, Any]) -> Table:
-    """Return a table of all methods; a task without accuracy shows all its scores.
+def _table(metrics: dict[str, Any], console: Console) -> Table:
+    """Return a table of all methods that fits the terminal, with every word whole.
 
-    With many scores and methods only the main scores are shown, or else the first.
+    A task without accuracy shows all its scores, those of the verdict first. If they do not fit, each score is
+    a line, and if the methods do not fit either, the last scores are left to the report.
     """
-    from sc_mamba2.reporting import scores_by_method, shown_score
+    from sc_mamba2.reporting import COMPARED, scores_by_method
 
-    columns, methods = SCORES, scores_by_method(metrics)
+    methods, columns = scores_by_method(metrics), SCORES
     if "accuracy" not in metrics["model"]:
-        columns = {name.replace("_", " "): name for name in metrics["model"]}
-    if len(methods) > _MAX_COLUMNS < len(columns):
-        main = {shown: name for shown, name in columns.items() if name.startswith(MAIN)}
-        columns = dict(list((main or columns).items())[:_MAX_COLUMNS])
+        names = sorted(metrics["model"], key=lambda name: not name.startswith(COMPARED))
+        columns = {name.replace("_", " "): name for name in names}
+    for count in range(len(columns), 0, -1):
+        table = _lay_out(methods, dict(list(columns.items())[:count]))
+        if count == len(columns) and not _fits(table, console):
+            turned = _lay_out(methods, columns, turned=True)
+            table = turned if _fits(turned, console) else table
+        if _fits(table, console):
+            break
+    if left := len(columns) - count:
+        table.caption = f"{left} more score{'s' * (left > 1)} in the report"
+    return table
+
+
+def _fits(table: Table, console: Console) -> bool:
+    widths = [column.width or 0 for column in table.columns]
+    return sum(widths) + 3 * len(widths) + 1 <= console.width  # with borders and spaces
+
+
+def _lay_out(
+    methods: dict[str, dict[str, float]], columns: dict[str, str], turned: bool = False
+) -> Table:
+    """Return scores by method, or `turned`: methods by score. A method with none of them is left out."""
+    from sc_mamba2.reporting import shown_score
+
     cells = [
         [name, *(shown_score(scores.get(score)) for score in columns.values())]
         for name, scores in methods.items()
+        if any(scores.get(score) is not None for score in columns.values())
     ]
     head = ["method", *columns]
-    if len(columns) > _MAX_COLUMNS:  # one line per score: a terminal is longer than wide
+    if turned:
         head, *cells = (list(line) for line in zip(head, *cells, strict=True))
         head[0] = "score"
-    table = Table(title="scored on the same cells" if len(methods) > 1 else None)
-    table.add_column(head[0], no_wrap=True)
-    for name in head[1:]:
-        table.add_column(name, justify="right")
+    table = Table(title="scored on the same cells" if len(cells) > 1 else None)
+    for name, *column in zip(head, *cells, strict=True):
+        words = max(
+            map(len, (*name.split(), *column))
+        )  # rich would rather cut a word than wrap a heading
+        table.add_column(name, justify="right" if table.columns else "left", width=words)
     for line in cells:
         table.add_row(*line)
     return table

@@ -21,7 +21,7 @@ def create_pipeline() -> Pipeline:
         step(rank_candidates, "ranker query", "ranking"),
         step(
             score,
-            "valid_cells ranker query model validation_report run_info params:states params:known "
+            "valid_cells ranker ranking query model validation_report run_info params:states params:known "
             "params:compute",
             "metrics",
             "evaluation",

@@ -50,7 +50,9 @@ from .style import (
     palette as palette,
 )
 from .verdict import (
+    COMPARED as COMPARED,
     baseline_sentences as baseline_sentences,
+    counted_types as counted_types,
     score_clause as score_clause,
     unshared_words as unshared_words,
 )

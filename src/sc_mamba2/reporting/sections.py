@@ -63,14 +63,20 @@ def comparison(own: float, other: float) -> str:
 
 
 def task_report(
-    title: str, lead: str, sections: list[Section], parameters: dict[str, Any], run: dict[str, Any]
+    title: str,
+    summary: Sequence[str],
+    sections: list[Section],
+    parameters: dict[str, Any],
+    run: dict[str, Any],
 ) -> str:
     """Return a task's report as one HTML page, which ends with parameters and facts of the run.
 
     Parameters
     ----------
-    title, lead
-        The task, and one line on this run.
+    title
+        The task.
+    summary
+        What came out, how far to trust it, and what to look at: a sentence each.
     sections
         Sections of the task.
     parameters
@@ -90,7 +96,7 @@ def task_report(
         ),
     ]
     footer = f"sc-mamba2 {run.get('version', '')} · run {run.get('run_id', '')}"
-    return render_report(title, lead, [*sections, *closing], footer)
+    return render_report(title, " ".join(summary), [*sections, *closing], footer)
 
 
 def _on_threads(run: dict[str, Any]) -> list[str]:

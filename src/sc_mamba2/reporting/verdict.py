@@ -27,7 +27,9 @@ _WORDS = {
     "-foscttm": "cells nearer than the cell itself (FOSCTTM)",
     "-own_posterior": "nats per molecule of held-out studies",
 }
+COMPARED = tuple(signed.removeprefix("-") for signed in _WORDS)
 _BRIEFLY = {"best": "better than", "tied": "no better or worse than", "below": "WORSE than"}
+_NAMED = 8  # types
 _SAME = 5e-4  # equal as shown, to three decimals
 
 
@@ -96,6 +98,14 @@ def _standing(metrics: dict[str, Any], signed: str) -> tuple[str, str, float, st
         noise = f", within noise of {margin:.3f}" if margin > _SAME else ""
         return "tied", name, others[name], noise
     return "best" if gain > 0 else "below", name, others[name], ""
+
+
+def counted_types(called: dict[str, int]) -> str:
+    """Return in words how many cells have each of the most common types, behind a colon; empty without any."""
+    named = [f"{count:,} {name}" for name, count in list(called.items())[:_NAMED]]
+    if more := len(called) - len(named):
+        named.append(f"{more:,} other{'s' * (more > 1)}")
+    return f": {', '.join(named)}" if named else ""
 
 
 def unshared_words(labels: list[str], known: str) -> str:

@@ -281,7 +281,8 @@ def _selection(run_params: Mapping[str, Any], loader: AbstractConfigLoader) -> S
 def _scores(path: Path) -> dict[str, float | None]:
     """Return the scores in a ``metrics.json``."""
     metrics = json.loads(path.read_text(encoding="utf-8"))
-    flat = flatten({name: part for name, part in metrics.items() if name not in ("data", "run")})
+    facts = ("summary", "data", "run")
+    flat = flatten({name: part for name, part in metrics.items() if name not in facts})
     return {
         name: float(value)
         for name, value in flat.items()

@@ -36,9 +36,14 @@ def apply_logging() -> None:
     warnings.filterwarnings("ignore", message="One or more dataset names contain")
     for name, level in _levels.items():
         logging.getLogger(name).setLevel(level)
-    for handler in logging.getLogger().handlers:
+    root, stderr = logging.getLogger(), Console(stderr=True)  # stdout is for results
+    for handler in list(root.handlers):
         if isinstance(handler, RichHandler):
-            handler.console = Console(stderr=True)  # stdout is for results
+            handler.console = stderr
+            if _levels["kedro"] > logging.INFO:  # words for a person: no time, no line of our code
+                root.removeHandler(handler)
+                root.addHandler(RichHandler(console=stderr, show_time=False, show_path=False))
+    for handler in root.handlers:
         handler.addFilter(_is_new)  # no effect if already added
 
 

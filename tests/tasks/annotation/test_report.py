@@ -18,6 +18,7 @@ def metrics(model: float, baseline: float, frozen: float = 0.5) -> dict:
         "ablations": {"trunk_frozen": scores(frozen)},
         "data": {"query_cells": 100, "scored_cells": 100, "classes": 3, "known_share": 1.0},
         "run": {"version": "0", "run_id": "now"},
+        "summary": ("came out", "trust", "look"),
     }
 
 

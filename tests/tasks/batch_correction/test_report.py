@@ -20,6 +20,7 @@ def metrics(model: float, harmony: float) -> dict:
         "ablations": {"no_adversary": scores(0.95)},
         "data": data | {"weights": {"harmony": 0.3, "harmony_scaled": 0.7}},
         "run": {"version": "0", "run_id": "now"},
+        "summary": ("came out", "trust", "look"),
     }
 
 

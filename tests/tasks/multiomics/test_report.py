@@ -24,6 +24,7 @@ def metrics(model: float, ridge: float, held_out: int = 30) -> dict:
         "ablations": {"start_alone": {"avg_bio": 0.65}},
         "data": data,
         "run": {"version": "0", "run_id": "now"},
+        "summary": ("came out", "trust", "look"),
     }
 
 

@@ -29,6 +29,7 @@ from sc_mamba2.tasks.annotation.predict import (
 )
 from sc_mamba2.tasks.annotation.rollup import Rollup, broad_truth, known_rollup
 from sc_mamba2.tasks.annotation.split import SHARED
+from sc_mamba2.tasks.annotation.summary import summarize
 
 _log = logging.getLogger(__name__)
 
@@ -76,7 +77,7 @@ def score(
         data["start"] = getattr(model, "start", None)
     if baseline_calls is not None and len(labels):
         data["margins"] = margins(calls, baseline_calls, labels)
-    return {
+    metrics = {
         "model": scores,
         "views": score_views(calls, labels, model.labels, rollup),
         "baselines": {} if baseline_calls is None else score_others(baseline_calls, labels),
@@ -85,6 +86,7 @@ def score(
         "data": data | {"calibration": calibration.model_dump(mode="json")},
         "run": run_info | {"checkpoint_sha256": model.sha256()},
     }
+    return metrics | {"summary": summarize(metrics)}
 
 
 def calibration_alarms(
@@ -296,6 +298,9 @@ def describe_data(
         "query_cells": len(calls),
         "scored_cells": len(truth),
         "classes": len(labels),
+        "called": {
+            str(name): int(n) for name, n in calls[keys.CELL_TYPE].value_counts().items() if n
+        },
         "known_share": known,
         **reports,
     }

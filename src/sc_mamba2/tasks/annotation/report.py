@@ -15,7 +15,6 @@ from sc_mamba2.reporting import (
     lay_out,
     pictures_section,
     remark_words,
-    score_clause,
     score_table,
     task_report,
     unshared_words,
@@ -124,7 +123,7 @@ def annotation_report(
         Section("What was read and dropped", remarks, [_read_table(reports)]),
         written_section("key of annotated.h5ad", WRITTEN),
     ]
-    return task_report("Cell-type annotation", _lead(metrics), sections, parameters, run)
+    return task_report("Cell-type annotation", metrics["summary"], sections, parameters, run)
 
 
 def _markers_section(markers: dict[str, tuple[int, list[str]]]) -> list[Section]:
@@ -140,24 +139,6 @@ def _markers_section(markers: dict[str, tuple[int, list[str]]]) -> list[Section]
     )
     table = Table(["type", "cells", "genes"], rows, "By Welch's t of log-normalised values.")
     return [Section("Markers of the called types", [words], [table])]
-
-
-def _lead(metrics: dict[str, Any]) -> str:
-    data = metrics["data"]
-    trust = (
-        f"On the {data['scored_cells']:,} cells whose true type is known: {score_clause(metrics, 'accuracy')}"
-        if "accuracy" in metrics["model"]
-        else "The true types of these cells are unknown, so the report cannot say how many calls are correct: "
-        "trust a confidence only as far as these cells resemble the reference"
-    )
-    if alarms := len(data.get("alarms", ())):
-        trust += f", and there {'is a warning' if alarms == 1 else f'are {alarms} warnings'} below"
-    return (
-        f"{data['query_cells']:,} cells were assigned to the {data['classes']:,} types of the reference; "
-        f"{metrics['model']['unassigned_share']:.1%} of them are left unassigned, as too uncertain or too far "
-        f"from every type. {trust}. Look at the map of the cells first, and question the calls where confidence "
-        "is low or types overlap."
-    )
 
 
 def _verdict(metrics: dict[str, Any]) -> list[str]:

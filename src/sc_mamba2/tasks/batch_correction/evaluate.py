@@ -13,6 +13,7 @@ from sc_mamba2.reporting import Scores
 from sc_mamba2.tasks.batch_correction.candidates import RESULT, Candidates
 from sc_mamba2.tasks.batch_correction.fit import LABEL
 from sc_mamba2.tasks.batch_correction.model import BatchCorrectionModel
+from sc_mamba2.tasks.batch_correction.summary import summarize
 from sc_mamba2.tasks.shared.batches import BATCH, confounded_labels
 from sc_mamba2.training import ComputeOptions
 
@@ -51,13 +52,14 @@ def score(
     for doubt in data["doubts"]:
         LOG.warning("%s (%s)", doubt["remark"], doubt["rule"])
     genes = len(model.tokenizer.vocabulary.gene_rows)
-    return {
+    metrics = {
         **scores,
         "model": scores["model"][RESULT],
         "data": data
         | {"reference": validation_report, "genes_used": genes, "weights": dict(model.weights)},
         "run": run_info | {"checkpoint_sha256": model.sha256()},
     }
+    return metrics | {"summary": summarize(metrics)}
 
 
 def score_embedding(

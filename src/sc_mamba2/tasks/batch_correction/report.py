@@ -13,7 +13,6 @@ from sc_mamba2.reporting import (
     draw_pictures,
     pictures_section,
     read_section,
-    score_clause,
     score_table,
     scores_by_method,
     task_report,
@@ -78,18 +77,6 @@ def correction_report(
 ) -> str:
     """Write the HTML page from ``metrics.json``, PNG files by name and parameters by dotted name."""
     data, run = metrics["data"], metrics["run"]
-    trust = (
-        f"On the {data['labelled_cells']:,} cells whose type is known: {score_clause(metrics, 'avg_bio')}, and "
-        f"{score_clause(metrics, 'avg_batch', 'asw_batch')}"
-        if "avg_bio" in metrics["model"]
-        else "No cell types are known here, so whether types were kept is not scored, and well-mixed batches "
-        "alone prove nothing"
-    )
-    lead = (
-        f"{data['cells']:,} cells of {len(data['batches']):,} batches were integrated into one embedding; no "
-        f"labels were used in training. {trust}. Look at the map before and after, by batch and by type: a "
-        "type that is in one batch only must stay separate."
-    )
     table = score_table(scores_by_method(metrics), list(metrics["model"]), CAPTION, "avg_bio")
     sections = [
         Section("How well it went", _verdict(metrics), [table]),
@@ -97,7 +84,7 @@ def correction_report(
         read_section(data["reference"], _read_rows(data), data["doubts"]),
         written_section("key of integrated.h5ad", WRITTEN),
     ]
-    return task_report("Batch correction", lead, sections, parameters, run)
+    return task_report("Batch correction", metrics["summary"], sections, parameters, run)
 
 
 def _verdict(metrics: dict[str, Any]) -> list[str]:

@@ -8,6 +8,7 @@ from sc_mamba2.tasks.denoising.imputed import ImputedGenes
 from sc_mamba2.tasks.denoising.params import PriorParams
 from sc_mamba2.tasks.denoising.pretrained import read_molecule_model
 from sc_mamba2.tasks.denoising.priors import MEANS, PRETRAINED
+from sc_mamba2.tasks.denoising.summary import summarize
 
 FLOOR = MEANS + POSTERIOR
 
@@ -53,13 +54,14 @@ def score(
         "imputed": {"genes": len(imputed.names), **imputed.judged},
         "reference": validation_report,
     }
-    return {
+    metrics = {
         "model": methods[best],
         "baselines": {name: methods[name] for name in simple},
         "ablations": {name: one for name, one in others.items() if name not in simple},
         "data": data,
         "run": run_info | identity,
     }
+    return metrics | {"summary": summarize(metrics)}
 
 
 def _scores(judged: Judged, name: str) -> dict[str, float]:

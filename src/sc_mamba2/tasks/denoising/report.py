@@ -9,7 +9,6 @@ from sc_mamba2.reporting import (
     draw_pictures,
     pictures_section,
     read_section,
-    score_clause,
     scores_by_method,
     task_report,
     written_section,
@@ -47,12 +46,6 @@ def denoising_report(
 ) -> str:
     """Write the HTML page from ``metrics.json``, PNG files by name and parameters by dotted name."""
     data, run = metrics["data"], metrics["run"]
-    lead = (
-        f"The counts of {data['cells']:,} cells were replaced by expected molecules; nothing was trained on "
-        f"them. On {data['held_out_molecules']:,} held-out molecules of {data['scored_cells']:,} cells: "
-        f"{score_clause(metrics, '-nats')}; lower is better. Look at the table and the calibration: points on the "
-        "line mean that expected values are correct on average."
-    )
     sections = [
         Section("How well it went", verdict(metrics), [_score_table(metrics)]),
         *_imputed_section(data.get("imputed", {})),
@@ -60,7 +53,7 @@ def denoising_report(
         read_section(data["reference"]),
         written_section("key of denoised.h5ad", WRITTEN),
     ]
-    return task_report("Denoising", lead, sections, parameters, run)
+    return task_report("Denoising", metrics["summary"], sections, parameters, run)
 
 
 def _imputed_section(found: dict[str, float]) -> list[Section]:

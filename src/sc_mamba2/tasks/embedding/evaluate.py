@@ -17,6 +17,7 @@ from sc_mamba2.tasks.embedding.blocks import BATCH, LABEL, EmbeddedBlocks
 from sc_mamba2.tasks.embedding.mapping import SHARED
 from sc_mamba2.tasks.embedding.model import Encoder
 from sc_mamba2.tasks.embedding.params import EvaluationParams
+from sc_mamba2.tasks.embedding.summary import summarize
 from sc_mamba2.tasks.shared.coverage import with_coverage
 from sc_mamba2.tasks.shared.params import ValidationParams
 from sc_mamba2.tasks.shared.validation import other_feature_remarks, quartiles, remarks
@@ -49,13 +50,14 @@ def score(
     }
     if calls is not None:
         scores["model"] |= score_transfer(calls, embedded.obs)
-    return {
+    metrics = {
         "model": scores["model"],
         "baselines": {name: scores[name] for name in SIMPLE if name in scores},
         "ablations": {name: scores[name] for name in ("untrained",) if name in scores},
         "data": _describe_data(sample, embedded, validation, calls),
         "run": run_info | {"checkpoint_sha256": encoder.checkpoint_sha256},
     }
+    return metrics | {"summary": summarize(metrics)}
 
 
 def score_embedding(
@@ -128,7 +130,13 @@ def _describe_data(
     expressed, report = embedded.genes_a_cell(), embedded.form.report
     counted = embedded.form.kind == "counts"
     seen = [] if calls is None else calls.attrs.get("remarks", [])
-    limit = {} if calls is None else {"unassigned_beyond": calls.attrs.get("limit")}
+    called = {}
+    if calls is not None:
+        counts = calls[keys.CELL_TYPE].value_counts()
+        called = {
+            "unassigned_beyond": calls.attrs.get("limit"),
+            "called": {str(name): int(count) for name, count in counts.items() if count},
+        }
     described = {
         "cells": embedded.cells,
         "width": embedded.width,
@@ -143,6 +151,6 @@ def _describe_data(
             *other_feature_remarks(report),
             *report.get("absence", ()),
         ],
-        **limit,
+        **called,
     }
     return with_coverage(described, embedded.coverage)

@@ -14,7 +14,6 @@ from sc_mamba2.reporting import (
     draw_pictures,
     pictures_section,
     read_section,
-    score_clause,
     score_table,
     scores_by_method,
     task_report,
@@ -56,16 +55,6 @@ def embedding_report(
 ) -> str:
     """Write the HTML page from ``metrics.json``, PNG files by name and parameters by dotted name."""
     data, run = metrics["data"], metrics["run"]
-    trust = (
-        f"On {data['scored_cells']:,} cells with a label: {score_clause(metrics, 'knn_accuracy')}"
-        if "knn_accuracy" in metrics["model"]
-        else "No column of labels was given, so how well types stay together is not known here"
-    )
-    lead = (
-        f"{data['cells']:,} cells have an embedding of {data['width']} numbers each; nothing was trained on "
-        f"them. {trust}. Look at the map first: types should be separate and batches mixed, and cells with "
-        "few genes should not form a group of their own."
-    )
     sections = [
         Section("How well it went", _verdict(metrics), _score_tables(metrics)),
         pictures_section(figures, PICTURES, cell_map),
@@ -73,7 +62,7 @@ def embedding_report(
             data, [("genes read of a cell (median)", f"{data['genes_a_cell']['median']:.0f}")]
         ),
     ]
-    return task_report("Embedding of cells", lead, sections, parameters, run)
+    return task_report("Embedding of cells", metrics["summary"], sections, parameters, run)
 
 
 def _score_tables(metrics: dict[str, Any]) -> list[Table]:

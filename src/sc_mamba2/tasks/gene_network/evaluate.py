@@ -10,6 +10,7 @@ from sc_mamba2.model import PretrainedModel
 from sc_mamba2.tasks.gene_network.params import Method, ScoreParams
 from sc_mamba2.tasks.gene_network.reference import known_pairs
 from sc_mamba2.tasks.gene_network.scores import SIMPLE, PairScores
+from sc_mamba2.tasks.gene_network.summary import summarize
 
 
 def score(
@@ -33,7 +34,8 @@ def score(
     if scores.knock_outs is not None:
         data["regulators_without_a_cell"] = int((scores.knock_outs.cells_R == 0).sum())
     run = run_info | {"checkpoint_sha256": model.checkpoint_sha256}
-    return results | {"data": data, "run": run}
+    metrics = results | {"data": data, "run": run}
+    return metrics | {"summary": summarize(metrics)}
 
 
 def score_all(

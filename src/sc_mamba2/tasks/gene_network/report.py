@@ -11,7 +11,6 @@ from sc_mamba2.reporting import (
     comparison,
     draw_pictures,
     pictures_section,
-    score_clause,
     score_table,
     scores_by_method,
     task_report,
@@ -58,26 +57,14 @@ def network_report(
     """Write the HTML page from ``metrics.json``, the tables of `scores.make_network`, PNG files by name
     and parameters by dotted name.
     """
-    data, run = metrics["data"], metrics["run"]
-    trust = (
-        f"On the {data['known_edges']:,} edges that are known: {score_clause(metrics, 'auprc_ratio')}, where 1 is "
-        "chance"
-        if metrics["model"]
-        else "There were no known edges to compare with: an edge means that two genes vary together, not that "
-        "one regulates the other"
-    )
-    lead = (
-        f"Edges from {data['regulators']:,} regulators ({data['regulators_from']}) to {data['targets']:,} "
-        f"targets were scored in {data['cells']:,} cells; nothing was trained. {trust}. Look at the best edges "
-        "first, above all those on which several methods agree."
-    )
+    run = metrics["run"]
     sections = [
         Section("How well it went", verdict(metrics), _score_tables(metrics)),
         pictures_section(figures, PICTURES),
         Section("Best edges", tables=[_edge_table(edges)]),
         Section("Modules", tables=[_module_table(modules)]),
     ]
-    return task_report("Gene network", lead, sections, parameters, run)
+    return task_report("Gene network", metrics["summary"], sections, parameters, run)
 
 
 def verdict(metrics: dict[str, Any]) -> list[str]:

@@ -16,6 +16,7 @@ from sc_mamba2.tasks.multiomics.baselines import Comparison, Outputs, Values
 from sc_mamba2.tasks.multiomics.cells import LABEL, PART, has, scored_cells
 from sc_mamba2.tasks.multiomics.model import MultiomicsModel
 from sc_mamba2.tasks.multiomics.params import EvaluationParams
+from sc_mamba2.tasks.multiomics.summary import summarize
 from sc_mamba2.tasks.multiomics.tokens import modality_values
 from sc_mamba2.tasks.shared.batches import BATCH
 from sc_mamba2.tokens import TokenizedCells
@@ -59,7 +60,7 @@ def score(
             for name, value in matching_scores({RNA: rna, kind: predicted}, design).items()
         }
     views = _named(outputs, "embedding_")
-    return {
+    metrics = {
         "model": all_scores(outputs),
         "baselines": baselines,
         "ablations": {
@@ -74,6 +75,7 @@ def score(
         },
         "run": run_info | {"checkpoint_sha256": model.sha256()},
     }
+    return metrics | {"summary": summarize(metrics)}
 
 
 def embedding_scores(

@@ -12,7 +12,6 @@ from sc_mamba2.reporting import (
     draw_pictures,
     pictures_section,
     read_section,
-    score_clause,
     score_table,
     scores_by_method,
     task_report,
@@ -77,19 +76,6 @@ def joint_report(
 ) -> str:
     """Return the report as one HTML page; `figures` are PNG bytes, `parameters` flat, both by name."""
     data, run = metrics["data"], metrics["run"]
-    have = ", ".join(f"{count:,} with {kind}" for kind, count in data["modalities"].items())
-    scores = ("avg_bio", *(name for name in metrics["model"] if name.startswith("pearson_")))
-    brief = score_clause(metrics, *scores)
-    trust = (
-        f"On {data['scored_cells']:,} scored cells: {brief}"
-        if brief
-        else "Nothing could be scored here, so these cells do not say how far to trust it"
-    )
-    lead = (
-        f"{data['cells']:,} cells, {have}, have one joint embedding, and missing modalities are predicted; no "
-        f"labels were used in training. {trust}. Look at the map of the joint embedding next to that of RNA "
-        "alone, and at how well predicted and measured features agree, before you use them."
-    )
     columns = list(
         dict.fromkeys(n for scores in scores_by_method(metrics).values() for n in scores)
     )
@@ -101,7 +87,7 @@ def joint_report(
         read_section(data["reference"], _read_rows(data), caption=READ),
         written_section("key of joint.h5mu", WRITTEN),
     ]
-    return task_report("Multi-omics", lead, sections, parameters, run)
+    return task_report("Multi-omics", metrics["summary"], sections, parameters, run)
 
 
 def verdict(metrics: dict[str, Any]) -> list[str]:

@@ -28,6 +28,7 @@ from sc_mamba2.tasks.perturbation.params import (
 )
 from sc_mamba2.tasks.perturbation.prior_names import names_of
 from sc_mamba2.tasks.perturbation.split import CONTEXT, PERTURBATION, join_names
+from sc_mamba2.tasks.perturbation.summary import summarize
 from sc_mamba2.training import ComputeOptions
 
 UNIT, CEILING = "unit", "ceiling"
@@ -132,6 +133,7 @@ def score(
         "data": data,
         "run": run_info | {"checkpoint_sha256": model.sha256()},
     }
+    metrics["summary"] = summarize(metrics)
     return metrics, truth, held_out_effects(truth, predicted, effects.genes)
 
 
@@ -142,13 +144,14 @@ def describe_prediction(
     run_info: dict[str, Any],
 ) -> dict[str, Any]:
     """Return the contents of ``metrics.json`` when no cells were held out."""
-    return {
+    metrics = {
         "model": {},
         "baselines": {},
         "ablations": {},
         "data": {"remarks": [], "reference": validation_report, "units": [], "predicted": trust},
         "run": run_info | {"checkpoint_sha256": model.sha256()},
     }
+    return metrics | {"summary": summarize(metrics)}
 
 
 def read_truth(

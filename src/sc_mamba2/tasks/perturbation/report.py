@@ -13,7 +13,6 @@ from sc_mamba2.reporting import (
     draw_pictures,
     pictures_section,
     read_section,
-    score_clause,
     score_table,
     scores_by_method,
     task_report,
@@ -71,22 +70,6 @@ def perturbation_report(
     """Return the report as one HTML page; `figures` are PNG bytes, `parameters` flat, both by name."""
     data, run = metrics["data"], metrics["run"]
     trust = data["predicted"]
-    scored = (
-        f"On {len(data['scored']):,} held-out perturbations: {score_clause(metrics, DELTA)}, with a noise ceiling "
-        f"of {data['mean_ceiling']:.2f}"
-        if metrics["model"]
-        else "Nothing was held out in this run; the report of the training says how well it predicts"
-    )
-    if trust["ensemble_spread_over_change"] > 1:
-        scored += (
-            ", and THIS prediction is smaller than its own uncertainty: treat it as no prediction"
-        )
-    seen = "measured" if trust["seen"] != "never" else "never measured"
-    lead = (
-        f"The effect of {trust['perturbation']} ({seen}) was predicted on control cells: "
-        f"{trust['genes_changed']:,} genes change with q < 0.05. {scored}. Look at the genes in the volcano "
-        "plot first, then at how well held-out perturbations were predicted."
-    )
     sections = [Section("How far to trust it", _trust_words(metrics), [_trust_table(trust)])]
     if metrics["model"]:
         tables = _score_tables(metrics)
@@ -97,7 +80,7 @@ def perturbation_report(
         read_section(data["reference"], _read_rows(data), data["remarks"]),
         written_section("file or key", WRITTEN),
     ]
-    return task_report("Perturbation", lead, sections, parameters, run)
+    return task_report("Perturbation", metrics["summary"], sections, parameters, run)
 
 
 def _trust_words(metrics: dict[str, Any]) -> list[str]:

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from anndata import AnnData
 
 from sc_mamba2.cells import PerturbationNames
@@ -26,6 +27,7 @@ from sc_mamba2.tasks.perturbation.reverse.states import (
     read_query,
     read_states,
 )
+from sc_mamba2.tasks.perturbation.reverse.summary import summarize
 from sc_mamba2.tasks.perturbation.split import PERTURBATION
 from sc_mamba2.training import ComputeOptions
 
@@ -36,6 +38,7 @@ _SAME = 1e-3  # tolerance for float32 and another order of summation
 def score(
     valid_cells: AnnData,
     ranker: Ranker,
+    ranking: pd.DataFrame,
     query: Query,
     model: PerturbationModel,
     validation_report: dict[str, Any],
@@ -52,6 +55,7 @@ def score(
         "source_cells": query.source.n_obs,
         "target_cells": query.target.n_obs,
         "candidates": len(ranker.candidates.names),
+        "first": ranking.loc[0, ["perturbation", "cosine"]].to_dict(),
         "method": ranker.method,
         "simulated_reciprocal_rank": ranker.simulated,
         "head_weights": [float(weight) for weight in ranker.head_X],
@@ -60,7 +64,8 @@ def score(
         "reference": validation_report,
     }
     run = run_info | {"checkpoint_sha256": model.sha256()}
-    return score_known(known, ranker, params) | {"data": data, "run": run}
+    metrics = score_known(known, ranker, params) | {"data": data, "run": run}
+    return metrics | {"summary": summarize(metrics)}
 
 
 def rank_known(

@@ -11,7 +11,6 @@ from sc_mamba2.reporting import (
     draw_pictures,
     pictures_section,
     read_section,
-    score_clause,
     score_table,
     scores_by_method,
     task_report,
@@ -19,10 +18,10 @@ from sc_mamba2.reporting import (
 from sc_mamba2.tasks.perturbation.reverse.figures import PICTURES
 from sc_mamba2.tasks.perturbation.reverse.rank import Ranker
 from sc_mamba2.tasks.perturbation.reverse.states import Query
+from sc_mamba2.tasks.perturbation.reverse.summary import HARDLY
 from sc_mamba2.tasks.shared.parameters import flat_parameters
 
 _SHOWN_CANDIDATES, _SHOWN_STATES = 200, 200
-_HARDLY = 0.2  # cosine below which the first candidate is little better than chance
 _CAPTION = (
     "The same states and candidates. hits@k: share of the states whose right candidate is among the "
     "first k; mrr: mean of 1 / rank. Ties share a rank."
@@ -57,22 +56,6 @@ def ranking_report(
 ) -> str:
     """Return the report as one HTML page; `figures` are PNG bytes, `parameters` flat, both by name."""
     data, run = metrics["data"], metrics["run"]
-    first = ranking.iloc[0]
-    trust = (
-        f"On {len(data['known']):,} states of the file with a known answer: {score_clause(metrics, 'mrr')}"
-        if metrics["model"]
-        else "No state of the file has a known answer, so the ranking cannot be scored on these cells"
-    )
-    if metrics["model"] and any(one["learnt"] for one in data["known"]):
-        trust += ", which is TOO OPTIMISTIC, since the checkpoint was trained on such cells"
-    if first["cosine"] < _HARDLY:
-        trust += "; NO candidate explains this target well"
-    lead = (
-        f"To shift cells from '{data['source']}' ({data['source_cells']:,} cells) to '{data['target']}' "
-        f"({data['target_cells']:,} cells), {first['perturbation']} ranks first of {data['candidates']:,} "
-        f"candidates; nothing was trained. {trust}. Look at the first few candidates, not only the first, and "
-        "at the genes that drive them."
-    )
     sections = [
         Section(
             "Which perturbation reaches the target", _answer(ranking), [_ranking_table(ranking)]
@@ -82,7 +65,7 @@ def ranking_report(
         pictures_section(figures, PICTURES),
         read_section(data["reference"]),
     ]
-    return task_report("Reverse perturbation", lead, sections, parameters, run)
+    return task_report("Reverse perturbation", metrics["summary"], sections, parameters, run)
 
 
 def verdict(metrics: dict[str, Any]) -> list[str]:
@@ -160,7 +143,7 @@ def _trust(data: dict[str, Any], ranking: pd.DataFrame) -> list[str]:
         f"probability of {own['probability']:.2f} and is correct in {own['right']:.2f}. Real cells differ in "
         "more ways, so expect probabilities to be overconfident.",
     ]
-    if ranking["cosine"][0] < _HARDLY:
+    if ranking["cosine"][0] < HARDLY:
         words.append(
             f"The first candidate's change has a cosine of {ranking['cosine'][0]:.2f} with the change to the "
             "target: NO candidate explains this target, and the first is hardly better than chance."
