@@ -1,6 +1,6 @@
 """A space in which cells of one type are close across studies, and distances there to detect novel cells.
 
-Legend: N points, R reference points, D width.
+Legend: N points, R reference points, K classes, D width.
 """
 
 from collections.abc import Iterable
@@ -12,6 +12,7 @@ from sc_mamba2.methods.neighbour_vote import NeighbourVote
 
 RIGHT_ANGLE = float(np.sqrt(2))  # distance of two orthogonal unit vectors
 _MIN_POINTS = 2  # points of a class needed to estimate its variation
+_FEWEST, _SMALLEST = 5, 0.01  # points of a query, and their share, that say how a class is shifted
 
 
 class TypeSpace:
@@ -25,7 +26,7 @@ class TypeSpace:
     vectors_RD
         Reference points.
     classes_R
-        Their classes.
+        Their classes, 0 to K - 1, each with a point.
     ridge
         r, above 0: limits the weight of directions without variation within the classes.
     """
@@ -33,16 +34,44 @@ class TypeSpace:
     def __init__(self, vectors_RD: np.ndarray, classes_R: np.ndarray, ridge: float) -> None:
         units_RD = _unit_rows(np.asarray(vectors_RD, dtype=np.float64))
         self._mean_D = units_RD.mean(axis=0)
-        within = [units_RD[classes_R == known] for known in np.unique(classes_R)]
+        classes = range(int(classes_R.max()) + 1)
+        within = [units_RD[classes_R == known] for known in classes]
+        self._class_means_KD = np.stack([part.mean(axis=0) for part in within])
         within = [part for part in within if len(part) >= _MIN_POINTS] or [units_RD]
         left_RD = np.concatenate([part - part.mean(axis=0) for part in within])
         values_D, vectors_DD = np.linalg.eigh(left_RD.T @ left_RD / len(left_RD))
         floor = max(float(values_D.mean()), np.finfo(np.float64).tiny)
         self._map_DD = vectors_DD / np.sqrt(values_D.clip(min=0) + ridge * floor)
+        placed_RD = self.place(vectors_RD)
+        self._directions_KD = _unit_rows(
+            np.stack([placed_RD[classes_R == known].mean(axis=0) for known in classes])
+        )
 
     def shift(self, means_D: np.ndarray, share: float) -> np.ndarray:
         """Return a share of the difference of a query's mean direction from the reference's, (D,)."""
         return np.asarray(share * (means_D - self._mean_D))
+
+    def shift_within(
+        self, blocks: Iterable[np.ndarray], classes_N: np.ndarray, otherwise_D: np.ndarray
+    ) -> np.ndarray:
+        """Return the mean difference of a query's points from the mean of the class they were given, (D,).
+
+        Unlike the difference of the means, it does not depend on how common the classes are in the query.
+        Classes of few points do not count; without any other, `otherwise_D` is returned.
+        """
+        counts_K = np.bincount(classes_N, minlength=len(self._class_means_KD))
+        common_K = counts_K >= max(_FEWEST, _SMALLEST * len(classes_N))
+        total_D, seen = np.zeros(len(self._mean_D)), 0
+        for block in blocks:
+            own = classes_N[seen : (seen := seen + len(block))]
+            left_ND = _unit_rows(np.asarray(block, dtype=np.float64)) - self._class_means_KD[own]
+            total_D += left_ND[common_K[own]].sum(axis=0)
+        points = counts_K[common_K].sum()
+        return total_D / points if points else otherwise_D
+
+    def nearest_mean(self, placed_ND: np.ndarray) -> np.ndarray:
+        """Return the class whose mean direction is nearest to each point of the space, (N,)."""
+        return np.asarray((placed_ND @ self._directions_KD.T).argmax(axis=1))
 
     def place(self, vectors_ND: np.ndarray, shift_D: np.ndarray | float = 0.0) -> np.ndarray:
         """Return points, minus a shift, as unit vectors of the space, (N, D) float32."""
@@ -97,8 +126,9 @@ def left_out_distances(
         return np.empty(0, dtype=np.float32)
     found = []
     for out_R in parts:
-        space = TypeSpace(vectors_RD[~out_R], classes_R[~out_R], ridge)
-        vote = NeighbourVote(space.place(vectors_RD[~out_R]), classes_R[~out_R], neighbours)
+        left_in = np.unique(classes_R[~out_R], return_inverse=True)[1]
+        space = TypeSpace(vectors_RD[~out_R], left_in, ridge)
+        vote = NeighbourVote(space.place(vectors_RD[~out_R]), left_in, neighbours)
         found.append(vote(space.place(vectors_RD[out_R]))[2])
     return np.sort(np.concatenate(found)).astype(np.float32)
 

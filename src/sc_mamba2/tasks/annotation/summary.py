@@ -10,8 +10,8 @@ def summarize(metrics: dict[str, Any]) -> tuple[str, str, str]:
     data, unassigned = metrics["data"], metrics["model"]["unassigned_share"]
     result = (
         f"{data['query_cells']:,} cells were assigned to the {data['classes']:,} types of the reference"
-        f"{counted_types(data['called'])}; {unassigned:.1%} of them are left unassigned, as too uncertain or too far "
-        "from every type."
+        f"{counted_types(data['called'])}; {unassigned:.1%} of them are left unassigned, as too uncertain or too "
+        "far from every type."
     )
     trust = (
         f"On the {data['scored_cells']:,} cells whose true type is known: {score_clause(metrics, 'accuracy')}"

@@ -68,25 +68,35 @@ def map_cells(
 ) -> pd.DataFrame:
     """Assign every cell the type of its nearest reference cells, by `NeighbourVote` in a `TypeSpace`.
 
+    Two rounds: the first, shifted by a share of the difference of the means, gives distances and types; the
+    second is shifted by how the cells differ from the mean of their type, and gives the types.
+
     Returns
     -------
     DataFrame
         N rows: the best type; its share of the votes as confidence, 0 to 1; the mean distance to the
         neighbours, relative to that of unrelated cells (0: identical; 1: a right angle); and whether it
-        is unassigned. In ``attrs``: ``limit``, the distance beyond which a cell is unassigned,
-        ``shared``, the positions of cells that are also in the index, and ``remarks`` on both.
+        is unassigned: by one of these, or since the mean of another type is nearer. In ``attrs``:
+        ``limit``, the distance beyond which a cell is unassigned, ``shared``, the positions of cells that
+        are also in the index, and ``remarks`` on both.
     """
     names, classes = np.unique(index.labels, return_inverse=True)
     space = TypeSpace(index.vectors, classes, index.facts["ridge"])
     vote = NeighbourVote(space.place(index.vectors), classes, params.neighbours)
     shift_D = space.shift(mean_direction(embedded.of_all("sums")), params.shift)
-    votes, shared, seen = [], [], 0
+    first, votes, shared, seen, cells = [], [], [], 0, len(embedded.obs)
     with training_progress("mapping", unit="cell") as on_cells:
         for sums in embedded.of_all("sums"):
-            votes.append(vote(space.place(sums, shift_D)))
+            first.append(vote(space.place(sums, shift_D)))
             shared.append(_is_shared(sums, embedded.obs.index[seen : seen + len(sums)], index))
-            on_cells(seen := seen + len(sums), len(embedded.obs))
-    best, share, distance = map(np.concatenate, zip(*votes, strict=True))
+            on_cells(seen := seen + len(sums), 2 * cells)
+        first_N, _, distance = map(np.concatenate, zip(*first, strict=True))
+        shift_D = space.shift_within(embedded.of_all("sums"), first_N, shift_D)
+        for sums in embedded.of_all("sums"):
+            placed = space.place(sums, shift_D)
+            votes.append((*vote(placed)[:2], space.nearest_mean(placed)))
+            on_cells(seen := seen + len(sums), 2 * cells)
+    best, share, nearest = map(np.concatenate, zip(*votes, strict=True))
     calls = pd.DataFrame(
         {
             keys.CELL_TYPE: pd.Categorical.from_codes(best, categories=pd.Index(names)),
@@ -97,7 +107,7 @@ def map_cells(
     )
     limit = farthest(index, params)
     unconfident = calls[keys.CONFIDENCE] < params.unassigned_below
-    calls[keys.UNASSIGNED] = unconfident | (calls[keys.DISTANCE] > limit)
+    calls[keys.UNASSIGNED] = unconfident | (nearest != best) | (calls[keys.DISTANCE] > limit)
     remarks = unassigned_remarks(calls, limit, embedded.coverage, params)
     shared_N = np.concatenate(shared)
     if count := int(shared_N.sum()):
@@ -138,7 +148,8 @@ def unassigned_remarks(
     median = float(calls[keys.DISTANCE].median())
     if beyond <= share / 2:
         cause = (
-            "that their neighbours disagree: similar types, or labels too fine for this embedding"
+            "that neighbours and type means disagree: another protocol, similar types, or labels too fine for "
+            "this embedding. scm annotate weighs more methods against each other"
         )
     elif coverage["weight_share"] < _FEW_GENES:
         cause = f"missing genes: only {coverage['weight_share']:.0%} of the reference's weight is measured"

@@ -99,7 +99,7 @@ class MappingParams(Parameters):
         20_000, ge=2, description="maximum number of reference cells used for the limit"
     )
     remark_unassigned: float = Field(
-        0.5,
+        0.2,
         ge=0,
         le=1,
         description="share of unassigned cells above which a likely cause is reported",

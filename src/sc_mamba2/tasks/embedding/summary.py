@@ -15,7 +15,8 @@ def summarize(metrics: dict[str, Any]) -> tuple[str, str, str]:
     if "called" in data:
         result = (
             f"{data['cells']:,} cells have the types of the nearest cells of the index"
-            f"{counted_types(data['called'])}; {metrics['model']['unassigned_share']:.1%} of them are far from all."
+            f"{counted_types(data['called'])}; {metrics['model']['unassigned_share']:.1%} of them are left "
+            "unassigned, as too uncertain or too far from every type."
         )
     trust = (
         f"On {data['scored_cells']:,} cells with a label: {score_clause(metrics, 'knn_accuracy')}."
