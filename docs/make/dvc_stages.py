@@ -13,7 +13,8 @@ from kedro.io import DataCatalog
 
 from sc_mamba2.pipelines.registry import named_pipelines
 from sc_mamba2.runs.configuration import CONFIG_LOADER
-from sc_mamba2.tasks.table import TASKS, Task
+from sc_mamba2.tasks.shared.row import Task
+from sc_mamba2.tasks.table import TASKS
 
 ROOT = Path(__file__).parents[2]
 HEAD = """\

@@ -58,7 +58,7 @@ def score(genes: pd.DataFrame, run_info: dict[str, Any]) -> dict[str, Any]:
 def report(metrics: dict[str, Any]) -> str:
     """Write the one-file HTML report."""
     table = Table(["mean"], [[str(metrics["model"]["mean_genes"])]], "Genes a cell.")
-    return task_report("Toy", "Genes a cell.", [Section("Result", tables=[table])], {}, {})
+    return task_report("Toy", ["Genes a cell."], [Section("Result", tables=[table])], {}, {})
 ''',
     "src/sc_mamba2/pipelines/toy.py": '''"""The toy pipeline."""
 
@@ -124,7 +124,10 @@ def test_values_above_the_limit_count():
     assert list(count_genes(cells, CountParams(above=1.5))["genes"]) == [0, 2]
 """,
 }
-ROW = """_TOY = Task(
+# In `tasks/toy/task.py` if the task had a folder of its own.
+ROW = """from sc_mamba2.tasks.shared.row import RUN, Task, cells_option, output_option, read_option
+
+TOY = Task(
     pipeline="toy",
     verb="toy",
     question="how many genes a cell expresses",
@@ -133,18 +136,18 @@ ROW = """_TOY = Task(
     result="genes",
     suffix=".csv",
     options=(
-        _cells("CELLS", "Cells to count in."),
-        _output("The .csv file to write."),
+        cells_option("CELLS", "Cells to count in."),
+        output_option("The .csv file to write."),
         Option("above", "Value above which a gene counts.", "toy.count.above", float, tool="above"),
-        _read(),
-        *_RUN,
+        read_option(),
+        *RUN,
     ),
     help="Count the genes of every cell.",
 )
 
 TASKS = {"""
 EDITS = {
-    "src/sc_mamba2/tasks/table.py": [("TASKS = {", ROW), ("_DENOISE)\n", "_DENOISE, _TOY)\n")],
+    "src/sc_mamba2/tasks/table.py": [("TASKS = {", ROW), ("DENOISE)\n", "DENOISE, TOY)\n")],
     "docs/README.md": [
         ("## The model\n", "| [Toy](toy.md) | how many genes? | `scm toy` |\n\n## The model\n")
     ],

@@ -11,7 +11,8 @@ import yaml
 import sc_mamba2
 from sc_mamba2.commands import app
 from sc_mamba2.pipelines.registry import named_pipelines
-from sc_mamba2.tasks.table import INDEX, PRETRAIN, TASKS, changed_parameters
+from sc_mamba2.tasks.embedding.task import INDEX
+from sc_mamba2.tasks.table import PRETRAIN, TASKS, changed_parameters
 
 ROOT = Path(__file__).parents[2]
 EACH = pytest.mark.parametrize("task", TASKS.values(), ids=lambda task: task.pipeline)

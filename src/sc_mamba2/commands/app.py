@@ -21,7 +21,8 @@ from sc_mamba2.commands.runs import runs
 from sc_mamba2.commands.task_verb import task_verb, verb_of
 from sc_mamba2.commands.validate import validate
 from sc_mamba2.commands.viz import viz
-from sc_mamba2.tasks.table import INDEX, PRETRAIN, TASKS
+from sc_mamba2.tasks.embedding.task import INDEX
+from sc_mamba2.tasks.table import PRETRAIN, TASKS
 
 app = typer.Typer(
     name="scm",

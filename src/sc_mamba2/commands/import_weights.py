@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from sc_mamba2.tasks.table import RUNNING
+from sc_mamba2.tasks.shared.row import RUNNING
 
 
 def import_weights(

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from sc_mamba2.commands.task_verb import Given, select
-from sc_mamba2.tasks.table import INDEX
+from sc_mamba2.tasks.embedding.task import INDEX
 
 
 def index(given: Given) -> None:

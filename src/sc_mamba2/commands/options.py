@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from sc_mamba2.errors import UserError
-from sc_mamba2.tasks.table import RUNNING
+from sc_mamba2.tasks.shared.row import RUNNING
 
 Verbose = Annotated[
     bool,

@@ -9,7 +9,7 @@ import typer
 from sc_mamba2.commands.mode import mode
 from sc_mamba2.commands.options import Verbose, forced_path, resolve_source
 from sc_mamba2.errors import UserError
-from sc_mamba2.tasks.table import COMPUTING
+from sc_mamba2.tasks.shared.row import COMPUTING
 
 Name, Names = str | None, list[str] | None
 _part = partial(typer.Option, rich_help_panel="Part of the graph")

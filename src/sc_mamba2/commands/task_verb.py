@@ -13,7 +13,8 @@ import typer
 
 from sc_mamba2.commands.options import contradiction, forced_path, resolve_source
 from sc_mamba2.files import shipped_conf
-from sc_mamba2.tasks.table import Option, Task, changed_parameters
+from sc_mamba2.tasks.shared.row import Option, Task
+from sc_mamba2.tasks.table import changed_parameters
 
 if TYPE_CHECKING:
     from sc_mamba2.runs.selection import Selection

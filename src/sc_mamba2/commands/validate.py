@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from sc_mamba2.tasks.table import READING
+from sc_mamba2.tasks.shared.row import READING
 
 
 def validate(

@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 
 from sc_mamba2.errors import UserError
 from sc_mamba2.remote import cleared
-from sc_mamba2.tasks.table import TASKS, Option, changed_parameters
+from sc_mamba2.tasks.shared.row import Option
+from sc_mamba2.tasks.table import TASKS, changed_parameters
 from sc_mamba2.training.machine import one_thread
 
 Result = TypeVar("Result")
