@@ -57,20 +57,9 @@ def test_a_shift_is_found_whatever_types_a_query_has(kept):
     query, truth = cells(1, [0, 1, 2])
     query[:, 3] += 4.0  # another protocol
     query, truth = query[np.isin(truth, kept)], truth[np.isin(truth, kept)]
-    found = space.shift_within([query[:7], query[7:]], truth, np.zeros(12))
+    found = space.shift_within([query[:7], query[7:]], truth)
     units, own = (v / np.linalg.norm(v, axis=1)[:, None] for v in (query, vectors))
     means = np.stack([own[classes == known].mean(axis=0) for known in range(3)])
     np.testing.assert_allclose(found, (units - means[truth]).mean(axis=0), atol=1e-12)
     placed = space.place(query, found)
     assert (space.nearest_mean(placed) == truth).all()
-
-
-def test_classes_of_few_points_say_nothing_of_the_shift():
-    vectors, classes = cells(0, [0, 1, 2])
-    space = TypeSpace(vectors, classes, 1.0)
-    otherwise = np.arange(12.0)
-    few = space.shift_within([vectors[:3]], np.array([0, 1, 2]), otherwise)
-    np.testing.assert_array_equal(few, otherwise)
-    given = np.repeat([0, 1], [60, 2])  # the second is left out
-    most = space.shift_within([vectors[:62]], given, otherwise)
-    np.testing.assert_allclose(most, space.shift_within([vectors[:60]], given[:60], otherwise))

@@ -8,11 +8,11 @@ from collections.abc import Iterable
 import numpy as np
 from sklearn.model_selection import KFold
 
+from sc_mamba2.methods.class_shift import class_shift
 from sc_mamba2.methods.neighbour_vote import NeighbourVote
 
 RIGHT_ANGLE = float(np.sqrt(2))  # distance of two orthogonal unit vectors
 _MIN_POINTS = 2  # points of a class needed to estimate its variation
-_FEWEST, _SMALLEST = 5, 0.01  # points of a query, and their share, that say how a class is shifted
 
 
 class TypeSpace:
@@ -51,23 +51,17 @@ class TypeSpace:
         """Return a share of the difference of a query's mean direction from the reference's, (D,)."""
         return np.asarray(share * (means_D - self._mean_D))
 
-    def shift_within(
-        self, blocks: Iterable[np.ndarray], classes_N: np.ndarray, otherwise_D: np.ndarray
-    ) -> np.ndarray:
+    def shift_within(self, blocks: Iterable[np.ndarray], classes_N: np.ndarray) -> np.ndarray:
         """Return the mean difference of a query's points from the mean of the class they were given, (D,).
 
-        Unlike the difference of the means, it does not depend on how common the classes are in the query.
-        Classes of few points do not count; without any other, `otherwise_D` is returned.
+        See `class_shift`.
         """
         counts_K = np.bincount(classes_N, minlength=len(self._class_means_KD))
-        common_K = counts_K >= max(_FEWEST, _SMALLEST * len(classes_N))
-        total_D, seen = np.zeros(len(self._mean_D)), 0
+        sums_KD, seen = np.zeros_like(self._class_means_KD), 0
         for block in blocks:
             own = classes_N[seen : (seen := seen + len(block))]
-            left_ND = _unit_rows(np.asarray(block, dtype=np.float64)) - self._class_means_KD[own]
-            total_D += left_ND[common_K[own]].sum(axis=0)
-        points = counts_K[common_K].sum()
-        return total_D / points if points else otherwise_D
+            np.add.at(sums_KD, own, _unit_rows(np.asarray(block, dtype=np.float64)))
+        return class_shift(sums_KD, counts_K, self._class_means_KD)
 
     def nearest_mean(self, placed_ND: np.ndarray) -> np.ndarray:
         """Return the class whose mean direction is nearest to each point of the space, (N,)."""

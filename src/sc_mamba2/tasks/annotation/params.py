@@ -195,6 +195,13 @@ class ConsensusParams(Parameters):
     least_molecules: float = Field(
         1000, ge=0, description="lowest median molecules per cell to downsample to"
     )
+    shift: float = Field(
+        1.0,
+        ge=0,
+        le=1,
+        description="share to remove of what shifts all types of the query alike (chemistry, laboratory), as far "
+        "as query and reference can be told apart",
+    )
     resolutions: tuple[float, ...] = Field(
         (1.0, 2.0, 3.0),
         description="resolutions of the query's Leiden clusters that weight the experts",

@@ -91,7 +91,7 @@ def map_cells(
             shared.append(_is_shared(sums, embedded.obs.index[seen : seen + len(sums)], index))
             on_cells(seen := seen + len(sums), 2 * cells)
         first_N, _, distance = map(np.concatenate, zip(*first, strict=True))
-        shift_D = space.shift_within(embedded.of_all("sums"), first_N, shift_D)
+        shift_D = space.shift_within(embedded.of_all("sums"), first_N)
         for sums in embedded.of_all("sums"):
             placed = space.place(sums, shift_D)
             votes.append((*vote(placed)[:2], space.nearest_mean(placed)))
