@@ -58,7 +58,7 @@ def test_embed_writes_cells_report_and_scores(embedded, files):
     kept = {"report.html", "metrics.json", "run.json", "figures"}
     assert {path.name for path in folder.iterdir()} == kept
     metrics = json.loads((folder / "metrics.json").read_text())
-    assert set(metrics) == {"model", "baselines", "ablations", "data", "run"}
+    assert set(metrics) == {"model", "baselines", "ablations", "data", "run", "summary"}
     assert set(metrics["baselines"]) == {"pca", "harmony"} and set(metrics["ablations"]) == {
         "untrained"
     }

@@ -75,7 +75,7 @@ def test_the_corrected_expression_lies_where_the_genes_are(integrated):
 def test_metrics_figures_and_report_stand_beside_it(integrated):
     folder = integrated.with_suffix(".scm")
     metrics = json.loads((folder / "metrics.json").read_text())
-    assert set(metrics) == {"model", "baselines", "ablations", "data", "run"}
+    assert set(metrics) == {"model", "baselines", "ablations", "data", "run", "summary"}
     assert set(metrics["baselines"]) >= {"pca", "harmony"}
     assert {"avg_bio", "asw_batch", "graph_connectivity", "batch_mixing"} <= set(metrics["model"])
     assert {"clusters_kept", "clusters_mixed", "inner"} <= set(metrics["model"])

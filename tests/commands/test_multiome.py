@@ -69,7 +69,7 @@ def test_the_modalities_come_back_as_they_were_with_what_was_told(folder, joint)
 def test_metrics_figures_and_report_stand_beside_it(joint):
     folder = joint.with_suffix(".scm")
     metrics = json.loads((folder / "metrics.json").read_text())
-    assert set(metrics) == {"model", "baselines", "ablations", "data", "run"}
+    assert set(metrics) == {"model", "baselines", "ablations", "data", "run", "summary"}
     assert {"pca_rna", "concatenated_pca", "harmony", "ridge"} <= set(metrics["baselines"])
     assert {"start_alone", "rna_view", "shuffled_protein"} <= set(metrics["ablations"])
     assert {"pearson_protein", "foscttm_protein"} <= set(metrics["model"])

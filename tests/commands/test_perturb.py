@@ -84,7 +84,7 @@ def test_the_table_of_genes_says_what_the_layer_holds(perturbed):
 def test_metrics_figures_split_and_report_stand_beside_it(perturbed):
     folder = perturbed.with_suffix(".scm")
     metrics = json.loads((folder / "metrics.json").read_text())
-    assert set(metrics) == {"model", "views", "baselines", "ablations", "data", "run"}
+    assert set(metrics) == {"model", "views", "baselines", "ablations", "data", "run", "summary"}
     assert set(metrics["baselines"]) == {
         "no_change",
         "training_mean",

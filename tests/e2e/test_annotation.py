@@ -40,6 +40,7 @@ def test_metrics_stand_beside_baselines_and_ablations(finished):
         "ablations",
         "data",
         "run",
+        "summary",
     }
     assert set(metrics["baselines"]) == {"logistic_regression", "pca_knn"}
     assert set(metrics["ablations"]) == {"trunk_frozen"}
