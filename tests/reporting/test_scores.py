@@ -37,7 +37,10 @@ def test_words():
 
 def test_a_report_ends_with_parameters_and_the_run():
     run = {"version": "1", "run_id": "x"}
-    page = task_report("Task", "lead", [Section("Own", ["words"])], {"a.b": 3}, run)
+    page = task_report(
+        "Task", ["Came out.", "Trust."], [Section("Own", ["words"])], {"a.b": 3}, run
+    )
+    assert "Came out. Trust." in page
     places = [page.index(word) for word in (">Own<", ">Parameters<", "a.b", ">Run<", "run_id")]
     assert places == sorted(places)
     assert "sc-mamba2 1 · run x" in page[places[-1] :]

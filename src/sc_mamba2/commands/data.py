@@ -97,7 +97,7 @@ def verify(
             mend="restore them with scm data pull NAME --force, or dvc checkout",
         )
     if not print_brief({"verified": names}, names):
-        none = "no named data here yet: scm data pull NAME, or scm data add FILE"
+        none = "no named data here yet: scm data pull NAME, or scm data add FILE --name NAME"
         typer.echo("\n".join(f"{one}: as recorded" for one in names) or none)
 
 

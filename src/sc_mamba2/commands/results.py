@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import typer
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -46,9 +47,8 @@ def show_results(metrics: Path, places: dict[str, Path]) -> None:
     if print_brief(facts, places.values()):
         return
     console = Console(highlight=False)
-    if result:  # the comparison with baselines follows the table
-        words = result if taken.get("baselines") else f"{result} {trust}"
-        console.print(Text(words))
+    if result:
+        console.print(Text(f"{result} {trust}"))
     if any(not name.endswith("_share") for name in taken.get("model", ())):
         console.print(_table(taken, console))
     read = taken.get("data", {})
@@ -153,10 +153,9 @@ def _lay_out(
         head[0] = "score"
     table = Table(title="scored on the same cells" if len(cells) > 1 else None)
     for name, *column in zip(head, *cells, strict=True):
-        words = max(
-            map(len, (*name.split(), *column))
-        )  # rich would rather cut a word than wrap a heading
-        table.add_column(name, justify="right" if table.columns else "left", width=words)
+        # Rich would rather cut a word than wrap a heading.
+        words = max(map(cell_len, (*name.split(), *column)))
+        table.add_column(Text(name), justify="right" if table.columns else "left", width=words)
     for line in cells:
-        table.add_row(*line)
+        table.add_row(*map(Text, line))  # not markup: brackets are literal
     return table

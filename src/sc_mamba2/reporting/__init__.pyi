@@ -52,7 +52,7 @@ from .style import (
 from .verdict import (
     COMPARED as COMPARED,
     baseline_sentences as baseline_sentences,
-    counted_types as counted_types,
+    counted_calls as counted_calls,
     score_clause as score_clause,
     unshared_words as unshared_words,
 )

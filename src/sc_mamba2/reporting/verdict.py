@@ -100,12 +100,14 @@ def _standing(metrics: dict[str, Any], signed: str) -> tuple[str, str, float, st
     return "best" if gain > 0 else "below", name, others[name], ""
 
 
-def counted_types(called: dict[str, int]) -> str:
-    """Return in words how many cells have each of the most common types, behind a colon; empty without any."""
+def counted_calls(called: dict[str, int], unassigned: float) -> str:
+    """Return in words how many cells have each of the most common types, and the share that has none."""
     named = [f"{count:,} {name}" for name, count in list(called.items())[:_NAMED]]
     if more := len(called) - len(named):
         named.append(f"{more:,} other{'s' * (more > 1)}")
-    return f": {', '.join(named)}" if named else ""
+    types = f": {', '.join(named)}" if named else ""
+    why = "too uncertain, or too far from every type"
+    return f"{types}; the others ({unassigned:.1%}) are left unassigned: {why}."
 
 
 def unshared_words(labels: list[str], known: str) -> str:

@@ -357,3 +357,13 @@ def test_batches_that_are_types_are_no_judges_and_random_parts_take_their_place(
     model = Annotator.from_pretrained(folder)
     assert model.batch_key is None and model._count("left_out") == 120
     assert model.calibration.cells == 120 and np.isfinite(model.farthest(0.99))
+
+
+def test_a_folder_from_before_the_shift_calls_as_it_did(called):
+    folder, _ = called
+    model = Annotator.from_pretrained(folder)
+    assert isinstance(model, ConsensusModel) and model.consensus.shift == 1.0
+    settings = model.settings()
+    del settings["consensus"]["shift"]
+    old = ConsensusModel.from_settings(model.backbone, model.tokenizer, settings)
+    assert old.consensus.shift == 0.0

@@ -56,6 +56,18 @@ def test_blood_calls_the_embedded_cells_by_name():
 
 
 @pytest.mark.slow
+def test_blood_of_another_chemistry_has_hardly_any_precursors(shared_data):
+    cells = read_cells(str(shared_data / "pbmc_hao_1000.h5ad"))
+    tl.annotate(cells, checkpoint="blood")
+    called = cells.obs[keys.CELL_TYPE].astype(str).to_numpy()
+    expresses = {gene: cells[:, gene].X.toarray().ravel() > 0 for gene in ("CD34", "LILRA4")}
+    precursors = called == "hematopoietic stem cell"
+    assert precursors.sum() < 12 and (expresses["CD34"] & precursors).sum() >= 3
+    plasmacytoid = expresses["LILRA4"] & (called == "plasmacytoid dendritic cell")
+    assert plasmacytoid.sum() > (expresses["LILRA4"] & precursors).sum()
+
+
+@pytest.mark.slow
 def test_a_query_of_too_few_genes_is_refused(tmp_path):
     cells = sc.datasets.pbmc68k_reduced().raw.to_adata()
     cells[:50, :120].copy().write_h5ad(tmp_path / "few.h5ad")

@@ -195,7 +195,8 @@ class ConsensusModel(Annotator):
         model = cls(
             backbone,
             tokenizer,
-            consensus=ConsensusParams(**settings["consensus"]),
+            # Folders from before the shift hold weights and sets that were chosen without it.
+            consensus=ConsensusParams(**{"shift": 0.0} | settings["consensus"]),
             pretrained=settings["pretrained"],
             start=settings.get("start"),
             batch_key=settings["batch_key"],

@@ -294,13 +294,12 @@ def describe_data(
 ) -> dict[str, Any]:
     """Count cells and classes, and the share of scored cells of a known class."""
     known = float(np.isin(truth.to_numpy(), labels).mean()) if len(truth) else None
+    assigned = calls.loc[~calls[keys.UNASSIGNED], keys.CELL_TYPE]
     return {
         "query_cells": len(calls),
         "scored_cells": len(truth),
         "classes": len(labels),
-        "called": {
-            str(name): int(n) for name, n in calls[keys.CELL_TYPE].value_counts().items() if n
-        },
+        "called": {str(name): int(n) for name, n in assigned.value_counts().items() if n},
         "known_share": known,
         **reports,
     }

@@ -123,7 +123,9 @@ def annotation_report(
         Section("What was read and dropped", remarks, [_read_table(reports)]),
         written_section("key of annotated.h5ad", WRITTEN),
     ]
-    return task_report("Cell-type annotation", metrics["summary"], sections, parameters, run)
+    return task_report(
+        "Cell-type annotation", metrics.get("summary", ()), sections, parameters, run
+    )
 
 
 def _markers_section(markers: dict[str, tuple[int, list[str]]]) -> list[Section]:

@@ -2,16 +2,15 @@
 
 from typing import Any
 
-from sc_mamba2.reporting import counted_types, score_clause
+from sc_mamba2.reporting import counted_calls, score_clause
 
 
 def summarize(metrics: dict[str, Any]) -> tuple[str, str, str]:
     """Return three sentences on the contents of ``metrics.json``: the result, its trust, and what to look at."""
-    data, unassigned = metrics["data"], metrics["model"]["unassigned_share"]
+    data, called = metrics["data"], metrics["data"]["called"]
     result = (
-        f"{data['query_cells']:,} cells were assigned to the {data['classes']:,} types of the reference"
-        f"{counted_types(data['called'])}; {unassigned:.1%} of them are left unassigned, as too uncertain or too "
-        "far from every type."
+        f"{sum(called.values()):,} of {data['query_cells']:,} cells were assigned to the {data['classes']:,} "
+        f"types of the reference{counted_calls(called, metrics['model']['unassigned_share'])}"
     )
     trust = (
         f"On the {data['scored_cells']:,} cells whose true type is known: {score_clause(metrics, 'accuracy')}"

@@ -84,7 +84,7 @@ def correction_report(
         read_section(data["reference"], _read_rows(data), data["doubts"]),
         written_section("key of integrated.h5ad", WRITTEN),
     ]
-    return task_report("Batch correction", metrics["summary"], sections, parameters, run)
+    return task_report("Batch correction", metrics.get("summary", ()), sections, parameters, run)
 
 
 def _verdict(metrics: dict[str, Any]) -> list[str]:

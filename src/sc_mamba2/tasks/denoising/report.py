@@ -53,7 +53,7 @@ def denoising_report(
         read_section(data["reference"]),
         written_section("key of denoised.h5ad", WRITTEN),
     ]
-    return task_report("Denoising", metrics["summary"], sections, parameters, run)
+    return task_report("Denoising", metrics.get("summary", ()), sections, parameters, run)
 
 
 def _imputed_section(found: dict[str, float]) -> list[Section]:

@@ -132,7 +132,7 @@ def _describe_data(
     seen = [] if calls is None else calls.attrs.get("remarks", [])
     called = {}
     if calls is not None:
-        counts = calls[keys.CELL_TYPE].value_counts()
+        counts = calls.loc[~calls[keys.UNASSIGNED], keys.CELL_TYPE].value_counts()
         called = {
             "unassigned_beyond": calls.attrs.get("limit"),
             "called": {str(name): int(count) for name, count in counts.items() if count},

@@ -62,7 +62,7 @@ def embedding_report(
             data, [("genes read of a cell (median)", f"{data['genes_a_cell']['median']:.0f}")]
         ),
     ]
-    return task_report("Embedding of cells", metrics["summary"], sections, parameters, run)
+    return task_report("Embedding of cells", metrics.get("summary", ()), sections, parameters, run)
 
 
 def _score_tables(metrics: dict[str, Any]) -> list[Table]:

@@ -64,7 +64,7 @@ def network_report(
         Section("Best edges", tables=[_edge_table(edges)]),
         Section("Modules", tables=[_module_table(modules)]),
     ]
-    return task_report("Gene network", metrics["summary"], sections, parameters, run)
+    return task_report("Gene network", metrics.get("summary", ()), sections, parameters, run)
 
 
 def verdict(metrics: dict[str, Any]) -> list[str]:

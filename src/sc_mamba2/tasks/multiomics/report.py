@@ -87,7 +87,7 @@ def joint_report(
         read_section(data["reference"], _read_rows(data), caption=READ),
         written_section("key of joint.h5mu", WRITTEN),
     ]
-    return task_report("Multi-omics", metrics["summary"], sections, parameters, run)
+    return task_report("Multi-omics", metrics.get("summary", ()), sections, parameters, run)
 
 
 def verdict(metrics: dict[str, Any]) -> list[str]:

@@ -80,7 +80,7 @@ def perturbation_report(
         read_section(data["reference"], _read_rows(data), data["remarks"]),
         written_section("file or key", WRITTEN),
     ]
-    return task_report("Perturbation", metrics["summary"], sections, parameters, run)
+    return task_report("Perturbation", metrics.get("summary", ()), sections, parameters, run)
 
 
 def _trust_words(metrics: dict[str, Any]) -> list[str]:

@@ -65,7 +65,9 @@ def ranking_report(
         pictures_section(figures, PICTURES),
         read_section(data["reference"]),
     ]
-    return task_report("Reverse perturbation", metrics["summary"], sections, parameters, run)
+    return task_report(
+        "Reverse perturbation", metrics.get("summary", ()), sections, parameters, run
+    )
 
 
 def verdict(metrics: dict[str, Any]) -> list[str]:
