@@ -1,4 +1,4 @@
-"""How a whole query differs from the reference, apart from which classes it has. K classes, F features."""
+"""How the points of a query differ from the reference points of their class. K classes, F features."""
 
 import numpy as np
 
@@ -8,9 +8,10 @@ _FEWEST, _SMALLEST = 5, 0.01  # points of a class, and their share of all, that 
 def class_shift(sums_KF: np.ndarray, counts_K: np.ndarray, means_KF: np.ndarray) -> np.ndarray:
     """Return the mean difference of a query's points from the reference mean of their class, (F,).
 
-    ``sum_k (s_k - n_k m_k) / sum_k n_k`` over the classes that are not rare. Unlike the difference of the
-    means, it does not depend on how common the classes are in the query; what differs in the same way in all
-    classes (chemistry, depth, laboratory) is in it, what differs between them is not.
+    ``sum_k (s_k - n_k m_k) / sum_k n_k`` over the classes that are not rare. If all classes differ alike
+    (chemistry, laboratory), it is that difference, whichever classes the query has; the difference of the means
+    would also hold how common they are. Where they differ unlike, the common ones count most. Points of no
+    class of the reference count as if of the class they were given.
 
     Parameters
     ----------

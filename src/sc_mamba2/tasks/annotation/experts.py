@@ -88,8 +88,8 @@ def predict_with_experts(
 ) -> ExpertPredictions:
     """Predict all cells of a query by every expert.
 
-    If both sides are counts, the deeper one is thinned first, see `match_depth`. All experts read the query
-    without what shifts all its types alike, see `ExpertInputs.shift_of`. Classes without reference cells have
+    If both sides are counts, the deeper one is thinned first, see `match_depth`. These experts read the
+    query without what shifts its types alike, see `ExpertInputs.shift_of`. Classes without reference cells have
     probability 0.
     """
     if reference.counted and query.counted:
@@ -181,7 +181,7 @@ class ExpertInputs:
         """Return what to subtract from the query, (F,): the `class_shift` of the calls.
 
         Only as far as the query can be told from the reference (1 - likeness): cells of the same study are
-        not shifted, and what their sample happens to differ in stays.
+        hardly shifted, so what their sample happens to differ in stays.
         """
         share = self.params.shift * (1 - self.likeness)
         if not share:

@@ -210,7 +210,7 @@ class ConsensusParams(Parameters):
         30, ge=2, description="minimum query cells; with fewer, its structure is not used"
     )
     structure_scale: float = Field(
-        0.0075,
+        0.015,
         gt=0,
         description="gain in mutual information with the clusters that raises a mixture's weight e-fold",
     )
