@@ -181,9 +181,10 @@ class ExpertInputs:
         """Return what to subtract from the query, (F,): the `class_shift` of the calls.
 
         Only as far as the query can be told from the reference (1 - likeness): cells of the same study are
-        hardly shifted, so what their sample happens to differ in stays.
+        hardly shifted, so what their sample happens to differ in stays. Nothing is shifted by means of few cells.
         """
-        share = self.params.shift * (1 - self.likeness)
+        few = len(self.classes_R) <= self.params.shift_cells * self.n_classes
+        share = 0.0 if few else self.params.shift * (1 - self.likeness)
         if not share:
             return np.zeros(query_NF.shape[1])
         means_JF, _ = self._sums(reference_RF, self.classes_R)

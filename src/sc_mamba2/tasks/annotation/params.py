@@ -202,6 +202,11 @@ class ConsensusParams(Parameters):
         description="share to remove of what shifts all types of the query alike (chemistry, laboratory), as far "
         "as query and reference can be told apart",
     )
+    shift_cells: int = Field(
+        25,
+        ge=0,
+        description="reference cells per type, on average, up to which nothing is shifted: their means are noise",
+    )
     resolutions: tuple[float, ...] = Field(
         (1.0, 2.0, 3.0),
         description="resolutions of the query's Leiden clusters that weight the experts",
