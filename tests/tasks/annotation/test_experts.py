@@ -89,3 +89,8 @@ def test_what_is_far_stays_far():
     moved, still = inputs().ranks, inputs(shift=0.0).ranks
     np.testing.assert_array_equal(moved.distance_N, still.distance_N)
     assert not np.array_equal(moved.query_NF, still.query_NF)
+
+
+def test_means_of_few_cells_shift_nothing():
+    assert not inputs(shift_cells=40).shift_G.any()
+    assert inputs(shift_cells=39).shift_G.any()
