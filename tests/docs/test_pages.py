@@ -1,6 +1,7 @@
 """The pages of the tasks have one outline; what they show in Python and of parameters is there."""
 
 import ast
+import json
 import pkgutil
 import re
 import shlex
@@ -76,3 +77,15 @@ def test_parameters_on_a_page_exist(page: Path, parameters: set[str]):
         given = [words[place + 1] for place, word in enumerate(words) if word == "--params"]
         for name in re.findall(r"(?:^|,)([\w.]+)=", ",".join(given)):
             assert name in parameters, name
+
+
+def test_the_table_of_ready_made_annotators_is_what_was_measured():
+    rows = json.loads((ROOT / "benchmarks" / "results" / "annotators.json").read_text())["rows"]
+    page = (ROOT / "docs" / "annotation.md").read_text("utf-8")
+    for study, words in {
+        "Kang 2018": "Kang 2018, by",
+        "10x CITE-seq": "10x CITE-seq (gates",
+    }.items():
+        line = next(line for line in page.splitlines() if line.startswith(f"| {words}"))
+        for method in ("annotator", "logistic_regression"):
+            assert f"{rows['blood'][study][method]['accuracy']:.3f}" in line
