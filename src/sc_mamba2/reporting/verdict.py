@@ -106,6 +106,8 @@ def counted_calls(called: dict[str, int], unassigned: float) -> str:
     if more := len(called) - len(named):
         named.append(f"{more:,} other{'s' * (more > 1)}")
     types = f": {', '.join(named)}" if named else ""
+    if not unassigned:
+        return f"{types}."
     why = "too uncertain, or too far from every type"
     return f"{types}; the others ({unassigned:.1%}) are left unassigned: {why}."
 

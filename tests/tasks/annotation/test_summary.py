@@ -34,3 +34,8 @@ def test_a_score_stands_beside_the_best_baseline():
     scored = metrics(scored_cells=10) | {"baselines": {"pca": {"accuracy": 0.5}}}
     scored["model"]["accuracy"] = 0.4
     assert "WORSE than the best baseline (pca 0.500)" in summarize(scored)[1]
+
+
+def test_nothing_is_said_of_others_where_there_are_none():
+    everyone = metrics(called={"T": 600, "B": 400}) | {"model": {"unassigned_share": 0.0}}
+    assert summarize(everyone)[0].endswith("the reference: 600 T, 400 B.")
